@@ -1,0 +1,189 @@
+"""The systems a benchmark compares, each in a process of its own that waits its turn.
+
+A peer answers requests (one JSON line each) on its standard input with one JSON line, so
+that a benchmark can alternate between loaded systems on an otherwise idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+THREADS = int(os.environ.get("BENCH_THREADS", os.cpu_count() or 1))
+
+
+class Peer:
+    """A running peer, as the benchmark sees it."""
+
+    def __init__(self, kind: str, *arguments: str) -> None:
+        self.kind = kind
+        command = [sys.executable, __file__, kind, *arguments]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS)}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Send a request and wait for its answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.kind} died; its error stands above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+class Ours:
+    """This package: exact runs and methods, by recipe."""
+
+    def __init__(self, model: str) -> None:
+        import torch
+
+        from forethought.runs.recipe import Recipe
+        from forethought.runs.session import Session
+
+        torch.set_num_threads(THREADS)
+        self._recipe, self._session, self._sessions = Recipe, Session, {}
+        self.model = model
+
+    def open(self, recipe: str) -> Any:
+        from dataclasses import replace
+
+        if recipe not in self._sessions:
+            parsed = replace(self._recipe.parse(recipe), max_tokens=1)
+            self._sessions[recipe] = self._session.open(parsed)
+        return self._sessions[recipe]
+
+    def first_token(self, recipe: str, question: str, document: str) -> dict[str, Any]:
+        *_, done = self.open(recipe).stream(question, document)
+        run = done.data["run"]
+        return {
+            "seconds": run["timing"]["first_token"],
+            "stages": run["timing"]["stages"],
+            "prompt_tokens": run["kept"]["of"],
+            "read_tokens": run["cost"]["prompt_tokens"],
+            "cache_bytes": run["kept"]["cache_bytes"],
+            "exact_cache_bytes": run["exact"]["cache_bytes"],
+        }
+
+    def decode(self, tokens: list[int], new: int, rows: int) -> dict[str, Any]:
+        import torch
+
+        from forethought.engine.batch import Batch
+        from forethought.engine.cache import Row
+        from forethought.engine.decode import Stream, write
+        from forethought.engine.meter import Meter
+        from forethought.engine.sampling import Sampling
+
+        network = self.open(self.model).target.network
+        batch = Batch(network, Meter(time.perf_counter))
+        row = Row(len(network.shape.layers), len(tokens) + 64)
+        start = time.perf_counter()
+        with torch.inference_mode():
+            logits = batch.prefill(row, tokens)
+            prefill = time.perf_counter() - start
+            own = [row, *(row.fork() for _ in range(rows - 1))]
+            sampling = Sampling(temperature=0.0 if rows == 1 else 1.0)
+            streams = [Stream(r, sampling, i, new) for i, r in enumerate(own)]
+            start = time.perf_counter()
+            for _ in write(batch, streams, logits.expand(rows, -1)):
+                pass
+        # The first token of each row comes from the prefill: new - 1 steps were taken.
+        return {"prefill": prefill, "decode": (time.perf_counter() - start) / (new - 1)}
+
+
+class Transformers:
+    """transformers: eager attention, bf16."""
+
+    def __init__(self, gguf: str) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, GgufConfig
+
+        torch.set_num_threads(THREADS)
+        path = Path(gguf)
+        self._model = AutoModelForCausalLM.from_pretrained(
+            path.parent,
+            gguf_file=path.name,
+            dtype=torch.bfloat16,
+            attn_implementation="eager",
+            quantization_config=GgufConfig(dequantize=True),
+        ).eval()
+
+    def decode(self, tokens: list[int], new: int, rows: int) -> dict[str, Any]:
+        import torch
+
+        with torch.inference_mode():
+            start = time.perf_counter()
+            ids = torch.tensor([tokens])
+            out = self._model(ids, use_cache=True, logits_to_keep=1)
+            prefill = time.perf_counter() - start
+            start = time.perf_counter()
+            for _ in range(new - 1):
+                best = out.logits[:, -1].argmax(-1, keepdim=True)
+                out = self._model(best, past_key_values=out.past_key_values, use_cache=True)
+        return {"prefill": prefill, "decode": (time.perf_counter() - start) / max(1, new - 1)}
+
+
+class LlamaCpp:
+    """llama.cpp through llama-cpp-python, built for this machine."""
+
+    def __init__(self, gguf: str, context: str) -> None:
+        from llama_cpp import Llama
+
+        self._model = Llama(
+            gguf,
+            n_ctx=int(context),
+            n_threads=THREADS,
+            n_threads_batch=THREADS,
+            n_batch=512,
+            verbose=False,
+        )
+
+    def decode(self, tokens: list[int], new: int, rows: int) -> dict[str, Any]:
+        self._model.reset()
+        start = time.perf_counter()
+        self._model.eval(tokens)
+        token = self._model.sample(temp=0.0)
+        prefill = time.perf_counter() - start
+        start = time.perf_counter()
+        for _ in range(new - 1):
+            self._model.eval([token])
+            token = self._model.sample(temp=0.0)
+        return {"prefill": prefill, "decode": (time.perf_counter() - start) / max(1, new - 1)}
+
+
+KINDS = {"ours": Ours, "transformers": Transformers, "llama.cpp": LlamaCpp}
+
+
+def main() -> None:
+    """Serve requests until standard input ends."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("arguments", nargs="*")
+    options = parser.parse_args()
+    # Libraries print to standard output as they please; answers go to a copy of it.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    peer = KINDS[options.kind](*options.arguments)
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = getattr(peer, request.pop("call"))(**request)
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Answers questions with open language models and decides how to spend inference compute.
+
+    >>> from forethought import ask
+    >>> ask("What is an eclipse?", "smollm2")["answer"]
+
+Everything outside the names here may move.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from forethought.contracts.errors import ForethoughtError, ModelError, UsageError
+    from forethought.contracts.records import Cost, Event, Run
+    from forethought.models.load import load
+    from forethought.models.model import Model
+    from forethought.runs.ask import ask, stream
+    from forethought.runs.recipe import Recipe
+    from forethought.runs.session import Session
+
+_HOMES = {
+    "Cost": "contracts.records",
+    "Event": "contracts.records",
+    "ForethoughtError": "contracts.errors",
+    "Model": "models.model",
+    "ModelError": "contracts.errors",
+    "Recipe": "runs.recipe",
+    "Run": "contracts.records",
+    "Session": "runs.session",
+    "UsageError": "contracts.errors",
+    "ask": "runs.ask",
+    "load": "models.load",
+    "stream": "runs.ask",
+}
+
+__all__ = [
+    "Cost",
+    "Event",
+    "ForethoughtError",
+    "Model",
+    "ModelError",
+    "Recipe",
+    "Run",
+    "Session",
+    "UsageError",
+    "ask",
+    "load",
+    "stream",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up when first used, since half of them bring torch.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'forethought' has no attribute {name!r}")
+    return getattr(import_module(f"forethought.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

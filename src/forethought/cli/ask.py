@@ -1,0 +1,103 @@
+"""`forethought ask`: answer a question, streaming."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from forethought.cli import options
+from forethought.cli.inputs import asked
+from forethought.cli.progress import Progress
+from forethought.cli.screen import Form, Screen
+from forethought.contracts import spelling
+from forethought.contracts.errors import UsageError
+from forethought.runs.recipe import Recipe
+
+
+def ask(
+    question: options.Question = None,
+    model: options.Model = Recipe.model,
+    draft: options.Draft = None,
+    approximate: options.Approximate = None,
+    file: options.File = None,
+    system: options.System = None,
+    max_tokens: options.MaxTokens = Recipe.max_tokens,
+    temperature: options.Temperature = Recipe.temperature,
+    top_k: options.TopK = Recipe.top_k,
+    top_p: options.TopP = Recipe.top_p,
+    min_p: options.MinP = Recipe.min_p,
+    samples: options.Samples = Recipe.samples,
+    stop: options.Stop = None,
+    keep_stop: options.KeepStop = False,
+    logprobs: options.LogProbs = Recipe.logprobs,
+    weights: options.Weights = Recipe.weights,
+    seed: options.Seed = Recipe.seed,
+    budget: options.Budget = Recipe.budget,
+    threads: options.Threads = None,
+    json: options.Json = False,
+    jsonl: options.JsonLines = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Answer a question, about a document if one is given."""
+    base = named(model)
+    recipe = Recipe(
+        model=base.model,
+        draft=draft or base.draft,
+        approximate=(*base.approximate, *methods(approximate)),
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        samples=samples,
+        stop=tuple(stop or ()),
+        keep_stop=keep_stop,
+        logprobs=logprobs,
+        weights=weights,
+        seed=seed,
+        budget=budget,
+    )
+    screen = Screen(sys.stdout, sys.stderr, form(json, jsonl), samples == 1, quiet, verbose)
+    return _answer(recipe, question, file or [], system, threads, screen)
+
+
+def named(model: str) -> Recipe:
+    """The recipe that --model names: a model alone, or with a draft and methods."""
+    return Recipe(model=model) if Path(model).exists() else Recipe.parse(model)
+
+
+def methods(given: Sequence[str] | None) -> list[str]:
+    """The spellings of all methods, where each text may hold several joined by +."""
+    return [one for text in given or () for one in spelling.split(text, "+")]
+
+
+def form(json: bool, jsonl: bool) -> Form:
+    """What is written to standard output."""
+    if json and jsonl:
+        raise UsageError("--json and --jsonl exclude each other", "choose one of them")
+    return "json" if json else "jsonl" if jsonl else "text"
+
+
+def _answer(
+    recipe: Recipe,
+    question: str | None,
+    files: list[str],
+    system: str | None,
+    threads: int | None,
+    screen: Screen,
+) -> int:
+    ask_for = asked(question, files)
+    # Imported this late since they bring torch, which other verbs must not wait for.
+    import torch
+
+    from forethought.runs.ask import stream
+
+    if threads:
+        torch.set_num_threads(threads)
+    progress = Progress(screen.err, screen.quiet)
+    events = stream(
+        recipe, ask_for.question, ask_for.document, system=system, progress=progress.show
+    )
+    return screen.show(events)

@@ -1,0 +1,79 @@
+"""What is read: documents, and whatever is piped in."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from forethought.contracts.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question and the document it is about, which may be empty."""
+
+    question: str
+    document: str
+
+
+def asked(question: str | None, files: list[str]) -> Asked:
+    """The question and its document, from arguments, files and standard input.
+
+    What is piped in is the question if none was given, else the document if no file was.
+    """
+    if files.count("-") + (question is None) > 1:
+        raise UsageError("standard input can be read once", "give the question as an argument")
+    if question is None:
+        question = _text("standard input", sys.stdin.buffer.read()) if piped() else ""
+        if not question.strip():
+            raise UsageError("no question was asked", 'for example: forethought "Why?" -f notes.md')
+        return Asked(question.strip(), documents(files))
+    if not question.strip():
+        raise UsageError("the question is empty", 'for example: forethought "Why?" -f notes.md')
+    if files or not piped():
+        return Asked(question, documents(files))
+    return Asked(question, _text("standard input", sys.stdin.buffer.read()))
+
+
+def piped() -> bool:
+    """Whether something stands behind standard input that is no terminal and no device."""
+    try:
+        return not stat.S_ISCHR(os.fstat(sys.stdin.fileno()).st_mode)
+    except (AttributeError, OSError, ValueError):  # closed, absent or replaced
+        return False
+
+
+def documents(files: list[str]) -> str:
+    """The texts of all files, a blank line between two."""
+    return "\n\n".join(_document(name) for name in files)
+
+
+def _document(name: str) -> str:
+    where = "standard input" if name == "-" else name
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {where}: {error.strerror}",
+            "-f takes a text file, or - for standard input",
+        ) from error
+    text = _text(where, data)
+    if not text.strip():
+        raise UsageError(f"{where} is empty", "leave it out, or name another file")
+    return text
+
+
+def _text(where: str, data: bytes) -> str:
+    if b"\0" in data:
+        raise UsageError(f"{where} is not a text file", "convert it to UTF-8 text first")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{where} is not UTF-8: byte {data[error.start]:#04x} at offset {error.start}",
+            "convert it first, for example: iconv -f latin1 -t utf-8",
+        ) from error
+    return text.replace("\r\n", "\n")

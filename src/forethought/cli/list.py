@@ -1,0 +1,65 @@
+"""`forethought list`: methods by family, or models."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from typer import Argument
+
+from forethought import catalogue
+from forethought.cli import options
+from forethought.cli.screen import columns, has_colour, report
+from forethought.contracts.errors import UnknownNameError
+from forethought.reports import table
+from forethought.reports.units import memory
+
+
+def list_names(
+    family: Annotated[
+        str | None, Argument(help="A family of methods, or `models`.", show_default=False)
+    ] = None,
+    json: options.Json = False,
+) -> int:
+    """List the methods, those of one family, or the models."""
+    groups = _groups(family)
+    if json:
+        report(json_format.dumps(groups, ensure_ascii=False, indent=2))
+        return 0
+    rows = {
+        name: [(one["name"], one["summary"]) for one in group] for name, group in groups.items()
+    }
+    report(table.groups(rows, width=columns(sys.stdout), colour=has_colour(sys.stdout)))
+    return 0
+
+
+def _groups(family: str | None) -> dict[str, list[dict[str, Any]]]:
+    if family == "models":
+        return {"models": _models()}
+    known = {
+        name: [method_record(entry) for entry in group]
+        for name, group in catalogue.families().items()
+    }
+    if family is None:
+        return known
+    name = family.lower().replace("_", "-")
+    if name not in known:
+        raise UnknownNameError.among("family", family, [*known, "models"])
+    return {name: known[name]}
+
+
+def method_record(entry: catalogue.Entry) -> dict[str, Any]:
+    """A method as plain JSON values."""
+    return asdict(entry) | {"path": str(entry.path)}
+
+
+def _models() -> list[dict[str, Any]]:
+    # Imported here since what fetches models is slow to import, and only this list needs it.
+    from forethought.models.from_wheel import WHEEL_MODELS
+
+    return [
+        {"name": model.name, "summary": f"{model.summary} ({memory(model.bytes)})"}
+        for model in WHEEL_MODELS.values()
+    ]

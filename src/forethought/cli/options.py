@@ -1,0 +1,48 @@
+"""The flags of the verbs: their spellings and help."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Argument, Option
+
+Question = Annotated[
+    str | None, Argument(help="What to ask; piped in when left out.", show_default=False)
+]
+Model = Annotated[
+    str, Option("--model", "-m", help="A name, hub id, folder or GGUF file; or a whole recipe.")
+]
+Draft = Annotated[
+    str | None,
+    Option("--draft", "-d", help="The model that reads ahead; if left out, the model itself."),
+]
+Approximate = Annotated[
+    list[str] | None,
+    Option("--approximate", "-x", help="A method of `forethought list`; repeat, or join by +."),
+]
+File = Annotated[
+    list[str] | None,
+    Option("--file", "-f", help="A text to ask about; repeatable; - is standard input."),
+]
+System = Annotated[str | None, Option("--system", help="The system message.")]
+
+MaxTokens = Annotated[int, Option("--max-tokens", help="Most tokens of an answer.")]
+Temperature = Annotated[float, Option("--temperature", help="0 takes the likeliest token.")]
+TopK = Annotated[int, Option("--top-k", help="Draw from the k likeliest tokens; 0: from all.")]
+TopP = Annotated[float, Option("--top-p", help="Draw from the likeliest with this total.")]
+MinP = Annotated[float, Option("--min-p", help="Draw from those this likely beside the likeliest.")]
+Samples = Annotated[int, Option("--samples", help="Answers to draw.")]
+Stop = Annotated[
+    list[str] | None, Option("--stop", help="A text that ends the answer; repeatable.")
+]
+KeepStop = Annotated[bool, Option("--keep-stop", help="Leave that text in the answer.")]
+LogProbs = Annotated[int, Option("--logprobs", help="Likeliest tokens to report in --jsonl.")]
+Weights = Annotated[str, Option("--weights", help="auto, bf16, int4, int8 or w8a8.")]
+Seed = Annotated[int, Option("--seed", help="The same seed gives the same answer.")]
+Budget = Annotated[str, Option("--budget", help="Most to spend: 500tok, 2s, 1TFLOP or $0.01.")]
+Threads = Annotated[int | None, Option("--threads", min=1, help="Processor threads to use.")]
+
+Json = Annotated[bool, Option("--json", help="Print one JSON document.")]
+JsonLines = Annotated[bool, Option("--jsonl", help="Print each event as a line of JSON.")]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Print nothing but the answer.")]
+Verbose = Annotated[bool, Option("--verbose", "-v", help="Show stages, and where errors arose.")]

@@ -1,0 +1,80 @@
+"""Everything that can go wrong, as one small tree.
+
+ForethoughtError
+├── UsageError                 what was asked cannot be done as asked (exit code 2)
+│   ├── UnknownNameError       no method or model is called that
+│   ├── BadParameterError      a value outside its limits
+│   ├── PromptTooLongError     more tokens than the model's context holds
+│   └── BudgetTooSmallError    what must stay does not fit in the budget
+└── ModelError                 a model could not be used (exit code 1)
+    ├── DamagedFileError       truncated, malformed or of the wrong content
+    ├── DownloadError          a file could not be fetched whole
+    ├── UnsupportedModelError  an architecture or feature we do not run correctly
+    └── TokenizerMismatchError two models whose tokens cannot be matched
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ForethoughtError(Exception):
+    """What was wrong, with the value; `hint` says what to do next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(ForethoughtError):
+    """What was asked cannot be done as asked."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """No method or model is called that."""
+
+    @classmethod
+    def among(cls, kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+        """The error for `name`, with its nearest neighbours among `known` as the hint."""
+        names = list(known)
+        near = difflib.get_close_matches(name, names, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+        return cls(f"no {kind} is called {name!r}", hint)
+
+
+class BadParameterError(UsageError):
+    """A value outside its limits."""
+
+
+class PromptTooLongError(UsageError):
+    """More tokens than the model's context holds."""
+
+
+class BudgetTooSmallError(UsageError):
+    """What must stay does not fit in the budget."""
+
+
+class ModelError(ForethoughtError):
+    """A model could not be used."""
+
+
+class DamagedFileError(ModelError):
+    """A file is truncated, malformed or not the one it should be."""
+
+
+class DownloadError(ModelError):
+    """A file could not be fetched whole."""
+
+
+class UnsupportedModelError(ModelError):
+    """An architecture or feature that would not run correctly here."""
+
+
+class TokenizerMismatchError(ModelError):
+    """Two models whose tokens cannot be matched."""

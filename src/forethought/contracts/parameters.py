@@ -1,0 +1,105 @@
+"""Parameter types of methods: each carries its own limits, checked once by `checked`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from forethought.contracts.errors import BadParameterError
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values a number may take, both ends included."""
+
+    low: float
+    high: float
+
+    def problem(self, value: object) -> str:
+        """What is wrong with `value`, or nothing."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return "must be a number"
+        return "" if self.low <= value <= self.high else f"must be {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Whole(Range):
+    """Whole numbers of a range."""
+
+    def problem(self, value: object) -> str:
+        """What is wrong with `value`, or nothing."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            return "must be a whole number"
+        return super().problem(value)
+
+
+@dataclass(frozen=True)
+class Odd(Whole):
+    """Odd whole numbers of a range."""
+
+    def problem(self, value: object) -> str:
+        """What is wrong with `value`, or nothing."""
+        found = super().problem(value)
+        return found or ("" if int(str(value)) % 2 else "must be odd")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A whole number counts entries; a fraction up to 1.0 is a share of the prompt."""
+
+    def problem(self, value: object) -> str:
+        """What is wrong with `value`, or nothing."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return "must be a number"
+        if isinstance(value, int):
+            return "" if value >= 1 else "must be at least 1 (or a share such as 0.25)"
+        return "" if 0 < value <= 1 else "must be a share from 0 to 1, or a whole number"
+
+
+Count = Annotated[int, Whole(1, 1 << 20)]
+CountOrZero = Annotated[int, Whole(0, 1 << 20)]
+OddCount = Annotated[int, Odd(1, 1 << 20)]
+Share = Annotated[float, Range(0, 1)]
+Keep = Annotated[int | float, Budget()]
+
+
+def entries_kept(keep: int | float, of: int) -> int:
+    """How many of `of` entries a Keep stands for: never more than `of`, at least one."""
+    wanted = keep if isinstance(keep, int) else round(keep * of)
+    return max(1, min(int(wanted), of))
+
+
+def checked(method: type[Any], settings: dict[str, Any]) -> Any:
+    """A `method` built from `settings`, or a BadParameterError that names the wrong one."""
+    known = [field.name for field in fields(method)]
+    name = method.__module__.rpartition(".")[2].replace("_", "-")
+    for key in settings:
+        if key not in known:
+            raise BadParameterError(
+                f"{name} has no parameter {key!r}", f"it has: {', '.join(known)}"
+            )
+    built = method(**settings)
+    hints = get_type_hints(method, include_extras=True)
+    for key in known:
+        if problem := _problem(hints[key], getattr(built, key)):
+            raise BadParameterError(
+                f"{name}: {key}={getattr(built, key)!r} {problem}",
+                f"see: forethought show {name}",
+            )
+    return built
+
+
+def _problem(hint: Any, value: object) -> str:
+    if get_origin(hint) is Literal:
+        options = get_args(hint)
+        return "" if value in options else f"must be one of {', '.join(map(str, options))}"
+    if get_origin(hint) is Annotated:
+        limits = [note for note in get_args(hint)[1:] if hasattr(note, "problem")]
+        return next((found for note in limits if (found := note.problem(value))), "")
+    arms = get_args(hint)
+    if value is None and type(None) in arms:
+        return ""
+    if arms:
+        problems = [_problem(arm, value) for arm in arms if arm is not type(None)]
+        return "" if "" in problems else problems[0]
+    return "" if isinstance(value, hint) else f"must be of type {hint.__name__}"

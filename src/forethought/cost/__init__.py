@@ -1,0 +1,1 @@
+"""What a run spends: FLOPs, bytes and when an approximation can pay."""

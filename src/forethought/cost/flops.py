@@ -1,0 +1,49 @@
+"""Floating-point operations and bytes of a forward pass, counted from the shape alone."""
+
+from __future__ import annotations
+
+from forethought.contracts.records import LayerShape, ModelShape
+
+
+def forward_flops(
+    shape: ModelShape, tokens: int, keys: list[int], logits: int, layers: int | None = None
+) -> float:
+    """FLOPs of reading `tokens`, where layer i visits keys[i] query-key pairs in all.
+
+    A multiply and an add count as two; `logits` rows pass the output head.
+    """
+    used = shape.layers[:layers]
+    products = 2.0 * shape.layer_parameters * tokens * len(used)
+    attention = sum(attention_flops(*pair) for pair in zip(used, keys, strict=False))
+    return products + attention + 2.0 * shape.head_parameters * logits
+
+
+def attention_flops(layer: LayerShape, pairs: int) -> float:
+    """FLOPs of the scores and the mixing of query-key pairs in one layer."""
+    return 4.0 * layer.heads * layer.head_dim * pairs
+
+
+def causal_pairs(past: int, tokens: int, window: int | None = None) -> int:
+    """Query-key pairs of `tokens` new tokens behind `past` entries, each seeing itself."""
+    if window is None or past + tokens <= window:
+        return tokens * past + tokens * (tokens + 1) // 2
+    full = max(0, min(tokens, past + tokens - window))  # queries whose whole window is filled
+    growing = tokens - full
+    return growing * past + growing * (growing + 1) // 2 + full * window
+
+
+def prefill_flops(shape: ModelShape, tokens: int, layers: int | None = None) -> float:
+    """FLOPs of reading a prompt of `tokens` and producing one row of logits."""
+    keys = [causal_pairs(0, tokens, layer.window) for layer in shape.layers[:layers]]
+    return forward_flops(shape, tokens, keys, logits=1 if layers is None else 0, layers=layers)
+
+
+def answer_flops(shape: ModelShape, prompt: int, tokens: int) -> float:
+    """FLOPs of writing `tokens` one by one behind a prompt of `prompt` entries."""
+    keys = [causal_pairs(prompt, tokens, layer.window) for layer in shape.layers]
+    return forward_flops(shape, tokens, keys, logits=tokens)
+
+
+def entry_bytes(shape: ModelShape, itemsize: int = 2) -> int:
+    """Bytes of one token's keys and values in all layers."""
+    return sum(2 * layer.kv_heads * layer.head_dim * itemsize for layer in shape.layers)

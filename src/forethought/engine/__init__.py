@@ -1,0 +1,1 @@
+"""The cache, attention over it, sampling and decoding."""

@@ -1,0 +1,69 @@
+"""Writing answers token by token, many rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from forethought.engine.batch import Batch
+from forethought.engine.cache import Row
+from forethought.engine.sampling import Choice, Sampling, choose
+
+
+@dataclass
+class Stream:
+    """One answer in the making."""
+
+    row: Row
+    sampling: Sampling
+    candidate: int = 0
+    limit: int = 256
+    """Most tokens to write."""
+    ends: frozenset[int] = frozenset()
+    """Tokens that end the answer; they are not part of it."""
+    written: list[int] = field(default_factory=list)
+    finish: str = ""
+    """Empty while alive; then stop or length, or what `end` was told."""
+
+    def end(self, why: str) -> None:
+        """Write no more."""
+        self.finish = self.finish or why
+
+    def take(self, choice: Choice) -> bool:
+        """Accept a chosen token; False when it ends the answer."""
+        if choice.token in self.ends:
+            self.end("stop")
+            return False
+        self.written.append(choice.token)
+        if len(self.written) >= self.limit:
+            self.end("length")
+        return True
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A token that a stream wrote."""
+
+    stream: Stream
+    choice: Choice
+
+
+def write(batch: Batch, streams: Sequence[Stream], logits: Tensor) -> Iterator[Emitted]:
+    """Continue all streams from logits [R, V] until each has ended.
+
+    The caller may `end` a stream between tokens, or close the iterator to cancel.
+    """
+    alive = list(streams)
+    with torch.inference_mode():
+        while alive:
+            for stream, scores in zip(alive, logits, strict=True):
+                choice = choose(scores, stream.sampling, stream.candidate, len(stream.written))
+                if stream.take(choice):
+                    batch.meter.count("output", 1)
+                    yield Emitted(stream, choice)
+            alive = [stream for stream in alive if not stream.finish]
+            if alive:
+                logits = batch.step([s.row for s in alive], [s.written[-1] for s in alive])

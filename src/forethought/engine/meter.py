@@ -1,0 +1,84 @@
+"""Counts what a run spends, where it is spent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from forethought.contracts.records import Cost, ModelShape
+from forethought.cost.flops import attention_flops, causal_pairs
+from forethought.engine.cache import Row, cache_bytes
+
+Clock = Callable[[], float]
+
+
+@dataclass
+class Meter:
+    """Tokens, FLOPs, bytes, seconds a stage and the peak of the cache."""
+
+    clock: Clock
+    """Seconds, monotonic."""
+    stages: dict[str, float] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+    """By kind: prompt, cached, output, scoring, draft."""
+    flops: float = 0.0
+    bytes_moved: float = 0.0
+    peak_cache_bytes: int = 0
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to a stage."""
+        start = self.clock()
+        try:
+            yield
+        finally:
+            self.stages[name] = self.stages.get(name, 0.0) + self.clock() - start
+
+    def count(self, kind: str, tokens: int) -> None:
+        """Add tokens of a kind."""
+        self.tokens[kind] = self.tokens.get(kind, 0) + tokens
+
+    def forward(
+        self,
+        shape: ModelShape,
+        weight_bytes: int,
+        spans: Iterable[tuple[tuple[int, ...], int]],
+        logits: int,
+        layers: int | None,
+    ) -> None:
+        """Charge one forward pass; each span is (entries per layer before it, its new tokens)."""
+        self.bytes_moved += weight_bytes
+        self.flops += 0.0 if layers else 2.0 * shape.head_parameters * logits
+        used = shape.layers[:layers]
+        for past, tokens in spans:
+            # Layers mostly hold alike: count each distinct kind once.
+            kinds = Counter(zip(past[: len(used)], used, strict=True))
+            products = 2.0 * shape.layer_parameters * tokens * len(used)
+            self.flops += products + sum(
+                count * attention_flops(layer, causal_pairs(held, tokens, layer.window))
+                for (held, layer), count in kinds.items()
+            )
+
+    def read_cache(self, size: int) -> None:
+        """Charge the reading of cached keys and values."""
+        self.bytes_moved += size
+
+    def watch(self, rows: Iterable[Row]) -> None:
+        """Note the bytes these rows hold now."""
+        self.peak_cache_bytes = max(self.peak_cache_bytes, cache_bytes(rows))
+
+    def cost(self, seconds: float) -> Cost:
+        """What was spent so far."""
+        return Cost(
+            prompt_tokens=self.tokens.get("prompt", 0),
+            cached_tokens=self.tokens.get("cached", 0),
+            output_tokens=self.tokens.get("output", 0),
+            scoring_tokens=self.tokens.get("scoring", 0),
+            draft_tokens=self.tokens.get("draft", 0),
+            flops=self.flops,
+            bytes_moved=self.bytes_moved,
+            seconds=seconds,
+            peak_cache_bytes=self.peak_cache_bytes,
+        )

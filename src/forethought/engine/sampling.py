@@ -1,0 +1,92 @@
+"""Choosing the next token from its logits.
+
+Randomness is a function of (seed, candidate, position) and nothing else, so neither the
+batch nor a rewind changes what is drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_SHORTLIST = 256
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to choose: filters apply in the order of the fields; temperature 0 is greedy."""
+
+    temperature: float = 0.0
+    top_k: int = 0
+    """Only the k likeliest; 0 for all."""
+    top_p: float = 1.0
+    """Only the likeliest that together reach this probability."""
+    min_p: float = 0.0
+    """Only those at least this share of the likeliest."""
+    seed: int = 0
+    top_logprobs: int = 0
+    """How many of the likeliest tokens to report beside the chosen one."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A chosen token; log-probabilities are the model's own, before any filter."""
+
+    token: int
+    log_probability: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
+def choose(logits: Tensor, sampling: Sampling, candidate: int, position: int) -> Choice:
+    """The next token of one row from logits [V], float32."""
+    if sampling.temperature == 0:
+        token = int(logits.argmax())
+    else:
+        token = _draw(logits, sampling, _uniform(sampling.seed, candidate, position))
+    norm = torch.logsumexp(logits, 0)
+    top: tuple[tuple[int, float], ...] = ()
+    if sampling.top_logprobs:
+        values, tokens = (logits - norm).topk(sampling.top_logprobs)
+        top = tuple(zip(tokens.tolist(), values.tolist(), strict=True))
+    return Choice(token, float(logits[token] - norm), top)
+
+
+def _uniform(seed: int, candidate: int, position: int) -> float:
+    return float(np.random.default_rng([seed, candidate, position]).random())
+
+
+def _draw(logits: Tensor, sampling: Sampling, uniform: float) -> int:
+    chances = torch.softmax(logits / sampling.temperature, 0)
+    if not (sampling.top_k or sampling.top_p < 1 or sampling.min_p > 0):
+        return _invert(chances, uniform)
+    ranked, tokens = _ranked(chances, sampling)
+    if sampling.top_p < 1:
+        # A token stays while what comes before it has not reached top_p yet.
+        before = ranked.cumsum(0) - ranked
+        ranked = torch.where(before < sampling.top_p, ranked, 0.0)
+    if sampling.min_p > 0:
+        ranked = torch.where(ranked >= sampling.min_p * ranked[0], ranked, 0.0)
+    return int(tokens[_invert(ranked, uniform)])
+
+
+def _ranked(chances: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+    """The likeliest, best first: all that the filters could keep, sorted as few as possible."""
+    size = chances.shape[0]
+    if sampling.top_k:
+        best = chances.topk(min(sampling.top_k, size))
+        return best.values / best.values.sum(), best.indices
+    short = chances.topk(min(_SHORTLIST, size))
+    enough = sampling.top_p < 1 and float(short.values.sum()) >= sampling.top_p
+    if enough or float(short.values[-1]) < sampling.min_p * float(short.values[0]):
+        return short.values, short.indices
+    full = chances.sort(descending=True, stable=True)
+    return full.values, full.indices
+
+
+def _invert(chances: Tensor, uniform: float) -> int:
+    total = chances.double().cumsum(0)
+    index = int(torch.searchsorted(total, uniform * float(total[-1]), right=True))
+    return min(index, chances.shape[0] - 1)

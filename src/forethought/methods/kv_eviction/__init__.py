@@ -1,0 +1,1 @@
+"""Methods that keep only some cache entries of the prompt."""

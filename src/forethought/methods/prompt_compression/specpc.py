@@ -1,0 +1,80 @@
+"""Drop prompt tokens that a draft model pays no attention to, before the target reads them.
+
+Paper: SpecPC, arXiv:2506.08373 (ICLR 2026)
+Exact: when keep reaches the prompt's length; below it, dropped tokens are lost to the answer.
+Cost: the draft reads the prompt up to its last used layer; the target reads keep tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from forethought.contracts.parameters import Count, CountOrZero, Keep, entries_kept
+from forethought.contracts.records import Prompt
+from forethought.contracts.roles import Approximation, Draft
+from forethought.numerics.prompt_choice import DraftChoice
+
+
+@dataclass(frozen=True)
+class SpecPC(Approximation):
+    """Keeps the tokens that the draft's last queries attend to, and their neighbours."""
+
+    keep: Keep = 1024
+    """Prompt tokens the target reads: a count, or a share of the prompt."""
+    window: Count = 64
+    """The last prompt tokens, whose attention counts and which always stay."""
+    kernel: Count = 32
+    """Scores are pooled over this many tokens."""
+    pool: Literal["max", "mean"] = "max"
+    """How they are pooled."""
+    neighbours: Count | None = None
+    """Tokens kept around each chosen one; as many as the kernel when not given."""
+    reduction: Literal["max", "mean", "window-mean"] = "max"
+    """Over heads, queries, layers and steps; window-mean averages the queries first."""
+    weighted: bool = True
+    """Later queries of the window count more, from 0 for the oldest to 1 for the last."""
+    lookahead: Count = 1
+    """Tokens the draft writes; the rows of all but the last count too."""
+    first_layer: CountOrZero | None = None
+    """First draft layer whose attention counts; chosen to fit the draft when not given."""
+    last_layer: Count | None = None
+    """The draft stops after this many layers; chosen to fit the draft when not given."""
+    protect: bool = True
+    """Keep the chat template and the question whatever their scores."""
+
+    def pays(self, prompt_length: int) -> bool:
+        """Whether anything would be dropped."""
+        return entries_kept(self.keep, prompt_length) < prompt_length
+
+    def reads(self, prompt_length: int) -> int:
+        """How many of the prompt's tokens the target will read."""
+        return entries_kept(self.keep, prompt_length)
+
+    def uses_draft(self) -> bool:
+        """Whether a draft is run."""
+        return True
+
+    def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
+        """The prompt of the chosen tokens."""
+        if not self.pays(len(prompt)):
+            return prompt
+        choice = self._choice(len(prompt))
+        choice.check(prompt, "specpc")
+        # One written token needs no decode step, so no row of its own: nothing to write.
+        rows, _ = choice.read(prompt, draft, self.lookahead if self.lookahead > 1 else 0)
+        return choice.chosen(prompt, draft, rows)
+
+    def _choice(self, prompt_length: int) -> DraftChoice:
+        return DraftChoice(
+            budget=entries_kept(self.keep, prompt_length),
+            window=self.window,
+            kernel=self.kernel,
+            pool=self.pool,
+            neighbours=self.neighbours or self.kernel,
+            reduction=self.reduction,
+            weighted=self.weighted,
+            protect=self.protect,
+            first_layer=self.first_layer,
+            last_layer=self.last_layer,
+        )

@@ -1,0 +1,51 @@
+"""Keep the beginning and the end of the prompt, drop the middle; the usual stop-gap.
+
+Paper: none; the default of many chat front ends
+Exact: when keep reaches the prompt's length; whatever stood in the middle is lost.
+Cost: the target reads keep tokens; nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forethought.contracts.errors import BudgetTooSmallError
+from forethought.contracts.parameters import Keep, Share, entries_kept
+from forethought.contracts.records import Prompt
+from forethought.contracts.roles import Approximation, Draft
+
+
+@dataclass(frozen=True)
+class Truncate(Approximation):
+    """Keeps the head and the tail of what may be dropped."""
+
+    keep: Keep = 1024
+    """Prompt tokens the target reads: a count, or a share of the prompt."""
+    head: Share = 0.5
+    """Share of the droppable budget spent on the beginning; the rest goes to the end."""
+    protect: bool = True
+    """Keep the chat template and the question wherever they stand."""
+
+    def pays(self, prompt_length: int) -> bool:
+        """Whether anything would be dropped."""
+        return entries_kept(self.keep, prompt_length) < prompt_length
+
+    def reads(self, prompt_length: int) -> int:
+        """How many of the prompt's tokens the target will read."""
+        return entries_kept(self.keep, prompt_length)
+
+    def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
+        """The prompt without its middle."""
+        if not self.pays(len(prompt)):
+            return prompt
+        protected = prompt.protected if self.protect else frozenset()
+        budget = entries_kept(self.keep, len(prompt)) - len(protected)
+        if budget < 0:
+            raise BudgetTooSmallError(
+                f"truncate keeps {budget + len(protected)} tokens, but template and question "
+                f"alone are {len(protected)}",
+                "keep more, or use protect=False",
+            )
+        free = [i for i in range(len(prompt)) if i not in protected]
+        head = round(budget * self.head)
+        return prompt.keep(sorted([*protected, *free[:head], *free[len(free) - budget + head :]]))

@@ -1,0 +1,1 @@
+"""Weights, tokenizers and configs: from a name to next-token logits."""

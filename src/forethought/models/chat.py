@@ -1,0 +1,172 @@
+"""Chat templates: from a question and a document to the tokens a model expects."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from jinja2 import Template, TemplateError
+from jinja2.ext import Extension, loopcontrols
+from jinja2.nodes import Node
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from forethought.contracts.errors import UnsupportedModelError
+from forethought.contracts.records import Prompt
+from forethought.models.tokenizer import Span, Tokenizer
+
+_JOINT = "\n\n"
+_USER, _SYSTEM = "\ue000\ue010\ue001", "\ue000\ue011\ue001"  # stand for contents
+
+
+def chat_prompt(
+    tokenizer: Tokenizer,
+    template: str,
+    question: str,
+    document: str = "",
+    system: str | None = None,
+) -> Prompt:
+    """The prompt that asks `question` about `document`.
+
+    Protected are all tokens but those that lie wholly inside the document; without a
+    document, all but those inside the question. Control tokens count only where the
+    template wrote them. Without a template the prompt is plain text, which starts with the
+    beginning-of-text token where the model expects one.
+    Raises UnsupportedModelError where the template cannot be used.
+    """
+    content = f"{document}{_JOINT}{question}" if document else question
+    layout = _laid_out(tokenizer, template, content, system)
+    tokens, spans = tokenizer.encode_with_spans(layout.text, layout.trusted)
+    if not template and tokenizer.add_bos and tokenizer.bos is not None:
+        tokens, spans = [tokenizer.bos, *tokens], [(0, 0), *spans]
+    return Prompt(
+        tokens=tuple(tokens),
+        spans=tuple(spans),
+        text=layout.text,
+        protected=_outside(spans, layout.range_of(0, len(document or content))),
+        content=layout.range_of(0, len(content)),
+    )
+
+
+def _outside(spans: Sequence[Span], free: Span) -> frozenset[int]:
+    first, last = free
+    return frozenset(
+        i for i, (start, stop) in enumerate(spans) if start == stop or start < first or stop > last
+    )
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """A rendered prompt, and where in it the user's message is."""
+
+    text: str
+    trusted: tuple[Span, ...]
+    """What the template wrote."""
+    content: Span
+    skipped: int = 0
+    """Leading characters of the message that the template dropped."""
+
+    def range_of(self, first: int, last: int) -> Span:
+        """Where characters `first` to `last` of the message are now."""
+        start, stop = self.content
+        shift = start - self.skipped
+        low, high = max(start, first + shift), min(stop, last + shift)
+        return low, max(low, high)
+
+
+def _laid_out(tokenizer: Tokenizer, template: str, content: str, system: str | None) -> _Layout:
+    if not template:
+        text = f"{system}{_JOINT}{content}" if system else content
+        return _Layout(text, (), (len(text) - len(content), len(text)))
+    names = {"bos": tokenizer.text_of(tokenizer.bos), "eos": _end_text(tokenizer)}
+    wanted = _render(template, content, system, names)
+    skeleton = _render(template, _USER, None if system is None else _SYSTEM, names)
+    if skeleton.count(_USER) != 1:
+        raise UnsupportedModelError(
+            "the model's chat template does not show the user's message exactly once",
+            "use another model, or one with another template",
+        )
+    plain = _filled(skeleton, content, system or "")
+    # Many templates trim what they are given, which a stand-in without spaces hides.
+    trimmed = _filled(skeleton, content.strip(), (system or "").strip())
+    if plain.text != wanted == trimmed.text:
+        skipped = len(content) - len(content.lstrip())
+        return _Layout(trimmed.text, trimmed.trusted, trimmed.content, skipped)
+    return plain
+
+
+def _end_text(tokenizer: Tokenizer) -> str:
+    return tokenizer.text_of(min(tokenizer.ends, default=None))
+
+
+def _filled(skeleton: str, content: str, system: str) -> _Layout:
+    """The skeleton with the contents in their places."""
+    text, trusted, place = "", [], (0, 0)
+    for piece in re.split(f"({_USER}|{_SYSTEM})", skeleton):
+        start = len(text)
+        if piece == _USER:
+            text += content
+            place = (start, len(text))
+        elif piece == _SYSTEM:
+            text += system
+        else:
+            text += piece
+            trusted.append((start, len(text)))
+    return _Layout(text, tuple(trusted), place)
+
+
+def _render(template: str, content: str, system: str | None, names: dict[str, str]) -> str:
+    messages = [{"role": "user", "content": content}]
+    if system is not None:
+        messages.insert(0, {"role": "system", "content": system})
+    try:
+        return _compiled(template).render(
+            messages=messages,
+            add_generation_prompt=True,
+            bos_token=names["bos"],
+            eos_token=names["eos"],
+        )
+    except TemplateError as error:
+        raise UnsupportedModelError(
+            f"the model's chat template refuses this conversation: {error}",
+            "leave out the system prompt" if system else "use another model",
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def _compiled(template: str) -> Template:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
+    )
+    environment.filters["tojson"] = _to_json
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = _now
+    return environment.from_string(template)
+
+
+class _Generation(Extension):
+    """Lets `{% generation %}` blocks through; they only mark text for training."""
+
+    tags = {"generation"}  # noqa: RUF012  (how the library declares it)
+
+    def parse(self, parser: Parser) -> list[Node]:
+        """The inside of the block, as if it stood alone."""
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _to_json(value: Any, indent: int | None = None, **settings: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent, **settings)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise TemplateError(message)
+
+
+def _now(form: str) -> str:
+    return datetime.now().strftime(form)

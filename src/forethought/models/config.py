@@ -1,0 +1,156 @@
+"""What a decoder is made of: one record for every family we run.
+
+`DecoderConfig.from_transformers` reads a `config.json`; supporting a family is one short
+function in `families` and, where its tensors are named differently, a line in `names`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
+from forethought.contracts.records import LayerShape, ModelShape
+from forethought.models.families import FAMILIES
+from forethought.models.rope_settings import RopeSettings
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """The shape and the habits of one decoder."""
+
+    family: str
+    """The model type that `config.json` states."""
+    vocabulary: int
+    hidden: int
+    intermediate: int
+    """Width of the gated MLP (of dense layers)."""
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    context: int
+    """Most positions the rotary embedding in use is meant for."""
+    epsilon: float
+    """Added to the mean square in every norm."""
+    ropes: tuple[RopeSettings, ...]
+    """The distinct rotary embeddings."""
+    layer_ropes: tuple[int | None, ...]
+    """Per layer, its index into `ropes`; None where queries and keys are not rotated."""
+    windows: tuple[int | None, ...]
+    """Per layer, how many newest positions a query sees; None for all."""
+    scale: float
+    """Factor on query·key before the softmax."""
+    tied: bool = False
+    """Whether the head is the transposed embedding."""
+    activation: str = "silu"
+    """silu · gelu_tanh · gelu: applied to the gate of the MLP."""
+    pre_norm: bool = True
+    """Norms before attention and before the MLP."""
+    post_norm: bool = False
+    """Norms on what attention and the MLP add to the stream."""
+    norm_offset: float = 0.0
+    """Added to every norm weight: 1.0 where the file stores weight - 1."""
+    late_rounding: bool = False
+    """Whether norm weights are applied before rounding to the model's dtype, not after."""
+    query_key_norm: str = "none"
+    """none · head (each head by itself) · full (all heads together)."""
+    attention_bias: bool = False
+    output_bias: bool = False
+    mlp_bias: bool = False
+    softcap: float | None = None
+    """Attention scores are squashed to ±softcap."""
+    logit_softcap: float | None = None
+    embedding_scale: float = 1.0
+    residual_scale: float = 1.0
+    """Factor on what attention and the MLP add to the stream."""
+    logit_scale: float = 1.0
+    """Factor on the logits."""
+    experts: int = 0
+    experts_per_token: int = 0
+    expert_intermediate: int = 0
+    expert_layers: tuple[int, ...] = ()
+    """Layers whose MLP is a mixture of experts."""
+    normalise_experts: bool = True
+    """Whether the chosen experts' weights are scaled to sum to one."""
+    long_context: int = 0
+    """Context with `for_long_texts`; 0 where that changes nothing."""
+
+    @classmethod
+    def from_transformers(cls, config: Mapping[str, Any]) -> DecoderConfig:
+        """The decoder that a raw `config.json` describes, old style or new.
+
+        Raises UnsupportedModelError for a model type, an activation or a rotary embedding
+        that is not known here, DamagedFileError for a missing size.
+        """
+        kind = str(config.get("model_type"))
+        if kind not in FAMILIES:
+            raise UnsupportedModelError(
+                f"models of type {kind!r} are not supported by the built-in decoder",
+                f"supported: {', '.join(sorted(FAMILIES))}",
+            )
+        try:
+            return cls(**FAMILIES[kind](config))
+        except KeyError as missing:
+            raise DamagedFileError(
+                f"the model's config.json states no {missing.args[0]!r}",
+                "fetch the model again, or check that it is complete",
+            ) from missing
+
+    @classmethod
+    def from_json(cls, text: str) -> DecoderConfig:
+        """The inverse of `to_json`."""
+        try:
+            values = json.loads(text)
+            ropes = tuple(RopeSettings(**_tuples(rope)) for rope in values.pop("ropes"))
+            return cls(ropes=ropes, **_tuples(values))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DamagedFileError(
+                f"a stored decoder configuration cannot be read: {error}", "convert the model again"
+            ) from error
+
+    def to_json(self) -> str:
+        """The configuration as one JSON object."""
+        return json.dumps(asdict(self), indent=1)
+
+    def for_long_texts(self) -> DecoderConfig:
+        """The same decoder for texts beyond `context`, which it rotates otherwise.
+
+        Longrope models rotate *every* position of a long text differently, so the choice
+        is made once per decoder: cached keys of one kind never meet queries of the other.
+        """
+        if not self.long_context:
+            return self
+        ropes = tuple(replace(r, divisors=r.long_divisors or r.divisors) for r in self.ropes)
+        return replace(self, ropes=ropes, context=self.long_context, long_context=0)
+
+    @property
+    def shape(self) -> ModelShape:
+        """The sizes that attention and cost accounting need."""
+        return ModelShape(
+            layers=tuple(
+                LayerShape(
+                    self.heads, self.kv_heads, self.head_dim, self.scale, window, self.softcap
+                )
+                for window in self.windows
+            ),
+            hidden=self.hidden,
+            vocabulary=self.vocabulary,
+            context=self.context,
+            layer_parameters=self._layer_parameters(),
+            head_parameters=self.vocabulary * self.hidden,
+        )
+
+    def _layer_parameters(self) -> int:
+        attention = self.hidden * self.head_dim * 2 * (self.heads + self.kv_heads)
+        dense = 3 * self.hidden * self.intermediate
+        active = 3 * self.experts_per_token * self.expert_intermediate + self.experts
+        sparse = len(self.expert_layers)
+        mlp = (sparse * self.hidden * active + (self.layers - sparse) * dense) // self.layers
+        return attention + mlp
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}

@@ -1,0 +1,204 @@
+"""Turns a checkpoint into the folder that models are loaded from.
+
+Projections that read the same input are fused, weights become bf16, and 4-bit weights are
+packed for this machine's kernels beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from forethought.contracts.errors import UnsupportedModelError
+from forethought.models import shelf
+from forethought.models.checkpoint import Checkpoint
+from forethought.models.config import DecoderConfig
+from forethought.models.from_gguf import GgufCheckpoint
+from forethought.models.names import Source as Parts
+from forethought.models.names import sources
+from forethought.models.quantise import (
+    GROUP,
+    HEAD_BLOCK,
+    Levels,
+    machine,
+    pack_head,
+    pack_levels,
+    quantise4,
+    stacked,
+)
+from forethought.models.shelf import Progress, Source
+from forethought.models.tensor_file import TensorWriter
+from forethought.models.tokenizer import Tokenizer, fingerprint_of
+
+_DTYPE = torch.bfloat16
+_PACKED = (".qkv.weight", ".out.weight", ".gate_up.weight", ".down.weight")
+_ROWS_TOGETHER = 16  # what the 4-bit kernel asks of a matrix
+_HEAD_ROWS = 1 << 14  # of the output head packed at once: bounds its float32 copies
+
+Report = Callable[[int, int], None]
+
+
+def convert(
+    checkpoint: Checkpoint,
+    folder: Path,
+    *,
+    origin: str,
+    stamp: str,
+    gguf: str = "",
+    progress: Progress | None = None,
+) -> None:
+    """Fill the empty `folder` with everything a load needs.
+
+    Checkpoints from a GGUF file (`gguf` is its path) get packed 4-bit weights as well.
+    Raises UnsupportedModelError for what the decoder does not know.
+    """
+    config = DecoderConfig.from_transformers(checkpoint.config)
+    parts = sources(config, checkpoint.names)
+    with shelf.room_for(folder):
+        _write_tensors(checkpoint, parts, folder, _reporter(f"converting {origin}", progress))
+        (folder / shelf.CONFIG).write_text(config.to_json(), "utf-8")
+        _write_words(checkpoint, folder, Source(origin, stamp, gguf=gguf))
+        if gguf and _packable(folder):
+            _pack(folder, _from_checkpoint(checkpoint, parts), progress)
+
+
+def refer(checkpoint: Checkpoint, folder: Path, source: Path, *, origin: str, stamp: str) -> None:
+    """Fill the empty `folder` for a model that runs through transformers out of `source`."""
+    with shelf.room_for(folder):
+        _write_words(checkpoint, folder, Source(origin, stamp, reference=str(source.resolve())))
+
+
+def _write_words(checkpoint: Checkpoint, folder: Path, source: Source) -> None:
+    """Everything that is about text, and where it all came from."""
+    inner = checkpoint.tokenizer()
+    Tokenizer(inner).save(folder / shelf.TOKENIZER)
+    if checkpoint.template:
+        (folder / shelf.TEMPLATE).write_text(checkpoint.template, "utf-8", newline="")
+    replace(
+        source,
+        bos=checkpoint.ends.bos,
+        eos=checkpoint.ends.eos,
+        add_bos=checkpoint.ends.add_bos,
+        tokenizer=fingerprint_of(inner),
+    ).write(folder)
+
+
+def _reporter(what: str, progress: Progress | None) -> Report:
+    return lambda done, total: None if progress is None else progress(what, done, total)
+
+
+def _write_tensors(
+    checkpoint: Checkpoint, parts: dict[str, Parts], folder: Path, report: Report
+) -> None:
+    with TensorWriter(folder / shelf.WEIGHTS, len(parts)) as file:
+        for done, (name, source) in enumerate(parts.items()):
+            report(done, len(parts))
+            file.add(name, _fused(checkpoint, source))
+    report(len(parts), len(parts))
+
+
+def _fused(checkpoint: Checkpoint, source: Parts) -> Tensor:
+    if isinstance(source[0], str):
+        rows = [checkpoint.tensor(name).to(_DTYPE) for name in source]
+        return rows[0] if len(rows) == 1 else torch.cat(rows)
+    return torch.stack([_fused(checkpoint, names) for names in cast(tuple[Parts, ...], source)])
+
+
+Matrices = Iterator[tuple[str, Levels | Tensor]]
+"""Names of linears, and their 4-bit levels; the output head, last, as it is."""
+
+
+def add_decode_weights(folder: Path, progress: Progress | None = None) -> None:
+    """Give a converted model packed 4-bit weights for this machine, if it has none.
+
+    They come from the GGUF file it was made from, else they are quantised anew.
+    Raises UnsupportedModelError where the model's shape does not allow it.
+    """
+    source = Source.read(folder)
+    if source.machine == machine():
+        return
+    if not _packable(folder):
+        raise UnsupportedModelError(
+            f"{source.origin} has matrices that do not fit the 4-bit kernel",
+            "run it with --weights bf16 or int8",
+        )
+    with shelf.room_for(folder):
+        original = folder / source.gguf
+        if source.gguf and original.is_file():
+            checkpoint = GgufCheckpoint(original)
+            config = DecoderConfig.from_transformers(checkpoint.config)
+            matrices = _from_checkpoint(checkpoint, sources(config, checkpoint.names))
+        elif source.gguf:
+            raise UnsupportedModelError(
+                f"{source.origin} was packed for another machine, and its GGUF file is gone",
+                f"run: forethought pull {source.origin} --again",
+            )
+        else:
+            matrices = _from_folder(folder)
+        _pack(folder, matrices, progress)
+
+
+def _packable(folder: Path) -> bool:
+    with safe_open(folder / shelf.WEIGHTS, "pt") as file:
+        shapes = [file.get_slice(n).get_shape() for n in file.keys() if n.endswith(_PACKED)]  # noqa: SIM118
+    return all(not rows % _ROWS_TOGETHER and not columns % GROUP for rows, columns in shapes)
+
+
+def _from_checkpoint(checkpoint: Checkpoint, parts: dict[str, Parts]) -> Matrices:
+    for name, source in parts.items():
+        if name.endswith(_PACKED):
+            yield (
+                name.removesuffix(".weight"),
+                Levels.concat(
+                    [_levels(checkpoint, part) for part in cast(tuple[str, ...], source)]
+                ),
+            )
+    head = parts.get("head.weight", parts["embed.weight"])
+    yield "head", _fused(checkpoint, head)
+
+
+def _levels(checkpoint: Checkpoint, name: str) -> Levels:
+    found = checkpoint.levels(name)
+    return quantise4(checkpoint.tensor(name)) if found is None else found
+
+
+def _from_folder(folder: Path) -> Matrices:
+    with safe_open(folder / shelf.WEIGHTS, "pt") as file:
+        names = list(file.keys())
+        for name in names:
+            if name.endswith(_PACKED):
+                yield name.removesuffix(".weight"), quantise4(file.get_tensor(name))
+        head = "head.weight" if "head.weight" in names else "embed.weight"
+        yield "head", file.get_tensor(head)
+
+
+def _pack(folder: Path, matrices: Matrices, progress: Progress | None) -> None:
+    source = Source.read(folder)
+    config = DecoderConfig.from_json((folder / shelf.CONFIG).read_text("utf-8"))
+    most = 4 * config.layers + 1
+    report = _reporter(f"packing {source.origin}", progress)
+    fresh = folder / f".{shelf.DECODE_WEIGHTS}"
+    try:
+        with TensorWriter(fresh, 4 * most) as file:
+            for done, (name, matrix) in enumerate(matrices):
+                report(done, most)
+                for suffix, tensor in _packed(matrix).items():
+                    file.add(f"{name}.{suffix}", tensor)
+        report(most, most)
+        fresh.replace(folder / shelf.DECODE_WEIGHTS)
+    finally:
+        fresh.unlink(missing_ok=True)
+    replace(source, machine=machine()).write(folder)
+
+
+def _packed(matrix: Levels | Tensor) -> dict[str, Tensor]:
+    if isinstance(matrix, Levels):
+        return pack_levels(matrix)
+    blocks = torch.split(matrix, _HEAD_ROWS) if not len(matrix) % HEAD_BLOCK else (matrix,)
+    return stacked([pack_head(rows.float()) for rows in blocks])

@@ -1,0 +1,57 @@
+"""Models on a hub: the files we need of them, kept in the hub's own cache."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from forethought.contracts.errors import DownloadError
+
+_WANTED = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt"]
+_UNWANTED = ["*/*"]  # other formats and training states live in folders of their own
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name looks like owner/name."""
+    return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name) is not None
+
+
+def fetch(repository: str, *, again: bool = False) -> Path:
+    """The folder of the newest version of a model, fetched where it is not here yet.
+
+    An interrupted fetch goes on where it stopped. Raises DownloadError where the hub cannot
+    be reached, or does not show the model.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        return Path(
+            snapshot_download(
+                repository,
+                allow_patterns=_WANTED,
+                ignore_patterns=_UNWANTED,
+                force_download=again,
+            )
+        )
+    except GatedRepoError as error:
+        raise DownloadError(
+            f"{repository} is only shown to those who accepted its terms",
+            "accept them on the model's page, then run: hf auth login",
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise DownloadError(
+            f"the hub has no model {repository}, or does not show it to you",
+            "check the spelling, or log in with: hf auth login",
+        ) from error
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise DownloadError(
+            f"could not fetch {repository} from the hub: {str(error).splitlines()[0]}",
+            "check the network (HF_ENDPOINT names another hub), or use a model that needs no "
+            "hub, such as smollm2",
+        ) from error

@@ -1,0 +1,277 @@
+"""GGUF metadata and tensor names as transformers would state them.
+
+Exporters rename, stack and reorder tensors: rotary rows of some architectures are
+interleaved, and gemma norms are stored with one added. All of that is undone here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
+from forethought.models.gguf_file import GgufFile, GgufTensor
+
+Config = dict[str, Any]
+_GEMMA3_27B_LAYERS = 62  # the one size whose queries are not scaled by the head's width
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where a published tensor is in the file, and how it was changed."""
+
+    tensor: GgufTensor
+    interleaved_heads: int = 0
+    """Rotary halves of each of so many heads are interleaved row by row."""
+    added: float = 0.0
+    """Was added to every value."""
+
+
+class _Facts:
+    """The metadata of one architecture, by the short key."""
+
+    def __init__(self, file: GgufFile) -> None:
+        self.file = file
+        self.kind = str(file.metadata.get("general.architecture", "unknown"))
+
+    def get(self, key: str, default: Any = None) -> Any:
+        value = self.file.metadata.get(f"{self.kind}.{key}", default)
+        # 32-bit floats: 9.99999974e-07 was written as 1e-06.
+        return float(f"{value:.7g}") if isinstance(value, float) else value
+
+    def need(self, key: str) -> Any:
+        found = self.get(key)
+        if found is None:
+            raise DamagedFileError(
+                f"{self.file.path} states no {self.kind}.{key}", "fetch the file again"
+            )
+        return found
+
+    def has(self, tensor: str) -> bool:
+        return tensor in self.file.tensors
+
+
+def config_of(file: GgufFile) -> Config:
+    """The configuration as transformers would write it.
+
+    Raises UnsupportedModelError for an architecture not known here.
+    """
+    facts = _Facts(file)
+    family = _FAMILIES.get(facts.kind)
+    if family is None:
+        raise UnsupportedModelError(
+            f"GGUF files of architecture {facts.kind!r} are not supported",
+            f"supported: {', '.join(sorted(_FAMILIES))}",
+        )
+    return {**_common(facts), **family(facts)}
+
+
+def _common(facts: _Facts) -> Config:
+    if not facts.has("token_embd.weight"):
+        raise DamagedFileError(f"{facts.file.path} holds no embedding", "fetch the file again")
+    hidden, heads = facts.need("embedding_length"), facts.need("attention.head_count")
+    head_dim = facts.get("attention.key_length") or hidden // heads
+    turning = facts.get("rope.dimension_count") or head_dim
+    return {
+        "vocab_size": facts.file.tensors["token_embd.weight"].shape[0],
+        "hidden_size": hidden,
+        "intermediate_size": facts.need("feed_forward_length"),
+        "num_hidden_layers": facts.need("block_count"),
+        "num_attention_heads": heads,
+        "num_key_value_heads": facts.get("attention.head_count_kv") or heads,
+        "head_dim": head_dim,
+        "max_position_embeddings": facts.need("context_length"),
+        "rms_norm_eps": facts.need("attention.layer_norm_rms_epsilon"),
+        "rope_theta": facts.get("rope.freq_base", 10_000.0),
+        "partial_rotary_factor": turning / head_dim,
+        "rope_scaling": _scaling(facts),
+        "tie_word_embeddings": not facts.has("output.weight"),
+        "attention_bias": facts.has("blk.0.attn_q.bias"),
+        "mlp_bias": facts.has("blk.0.ffn_up.bias"),
+    }
+
+
+def _scaling(facts: _Facts) -> Config | None:
+    if divisors := _rope_divisors(facts):
+        return divisors
+    kind = facts.get("rope.scaling.type", "none")
+    if kind == "none":
+        return None
+    stated = {"rope_type": kind, "factor": facts.need("rope.scaling.factor")}
+    original = facts.get("rope.scaling.original_context_length")
+    return stated if original is None else {**stated, "original_max_position_embeddings": original}
+
+
+def _rope_divisors(facts: _Facts) -> Config | None:
+    """Rotary frequencies that the file states one by one, as a tensor of divisors."""
+    short = _values(facts, "rope_factors_short.weight") or _values(facts, "rope_freqs.weight")
+    if not short:
+        return None
+    context = facts.need("context_length")
+    plain = 1.0 if facts.has("rope_freqs.weight") else None
+    return {
+        "rope_type": "longrope",
+        "short_factor": short,
+        "long_factor": _values(facts, "rope_factors_long.weight") or short,
+        "attention_factor": facts.get("rope.scaling.attn_factor", plain),
+        "original_max_position_embeddings": facts.get(
+            "rope.scaling.original_context_length", context
+        ),
+    }
+
+
+def _values(facts: _Facts, name: str) -> list[float]:
+    return facts.file.tensors[name].dense().tolist() if facts.has(name) else []
+
+
+def _llama(facts: _Facts) -> Config:
+    if experts := facts.get("expert_count"):
+        used = facts.need("expert_used_count")
+        sizes = {"num_local_experts": experts, "num_experts_per_tok": used}
+        return {"model_type": "mixtral", **sizes}
+    if window := facts.get("attention.sliding_window"):
+        return {"model_type": "mistral", "sliding_window": window}
+    return {"model_type": "llama"}
+
+
+def _granite(facts: _Facts) -> Config:
+    return {
+        "model_type": "granite",
+        "attention_multiplier": facts.need("attention.scale"),
+        "embedding_multiplier": facts.get("embedding_scale", 1.0),
+        "residual_multiplier": facts.get("residual_scale", 1.0),
+        "logits_scaling": facts.get("logit_scale", 1.0),
+    }
+
+
+def _gemma3(facts: _Facts) -> Config:
+    wide = facts.need("embedding_length") // facts.need("attention.head_count")
+    narrow = facts.need("attention.key_length")
+    return {
+        "model_type": "gemma3_text",
+        "sliding_window": facts.need("attention.sliding_window"),
+        "query_pre_attn_scalar": wide
+        if facts.need("block_count") == _GEMMA3_27B_LAYERS
+        else narrow,
+        "final_logit_softcapping": facts.get("final_logit_softcapping"),
+    }
+
+
+def _phi3(facts: _Facts) -> Config:
+    return {"model_type": "phi3", "sliding_window": facts.get("attention.sliding_window") or None}
+
+
+def _qwen3_moe(facts: _Facts) -> Config:
+    return {
+        "model_type": "qwen3_moe",
+        "num_experts": facts.need("expert_count"),
+        "num_experts_per_tok": facts.need("expert_used_count"),
+        "moe_intermediate_size": facts.need("expert_feed_forward_length"),
+        "norm_topk_prob": True,
+    }
+
+
+def _plain(model_type: str) -> Callable[[_Facts], Config]:
+    return lambda facts: {"model_type": model_type}
+
+
+_FAMILIES: dict[str, Callable[[_Facts], Config]] = {
+    "gemma3": _gemma3,
+    "granite": _granite,
+    "llama": _llama,
+    "olmo2": _plain("olmo2"),
+    "phi3": _phi3,
+    "qwen2": _plain("qwen2"),
+    "qwen3": _plain("qwen3"),
+    "qwen3moe": _qwen3_moe,
+    "smollm3": _plain("smollm3"),
+}
+
+_INTERLEAVED = ("llama", "mistral", "mixtral", "granite", "smollm3")
+_OUTSIDE_LAYERS = {
+    "token_embd.weight": "model.embed_tokens.weight",
+    "output_norm.weight": "model.norm.weight",
+    "output.weight": "lm_head.weight",
+}
+_NOT_WEIGHTS = ("rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight")
+_IN_LAYERS = {
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_qkv": "self_attn.qkv_proj",
+    "attn_output": "self_attn.o_proj",
+    "attn_q_norm": "self_attn.q_norm",
+    "attn_k_norm": "self_attn.k_norm",
+    "ffn_norm": "post_attention_layernorm",
+    "post_attention_norm": "post_attention_layernorm",
+    "post_ffw_norm": "post_feedforward_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+    "ffn_gate_inp": "mlp.gate",
+}
+_SPECIAL = {
+    "gemma3_text": {"ffn_norm": "pre_feedforward_layernorm"},
+    "phi3": {"ffn_up": "mlp.gate_up_proj"},
+    "mixtral": {"ffn_gate_inp": "block_sparse_moe.gate"},
+}
+_EXPERTS = {"ffn_gate_exps": "gate_proj", "ffn_up_exps": "up_proj", "ffn_down_exps": "down_proj"}
+_MIXTRAL_EXPERTS = {"gate_proj": "w1", "up_proj": "w3", "down_proj": "w2"}
+
+
+def stored_tensors(file: GgufFile, config: Mapping[str, Any]) -> dict[str, Stored]:
+    """Every tensor of the model by the name that transformers uses.
+
+    Raises UnsupportedModelError for a tensor that such a model should not have: leaving it
+    out could make the model silently wrong.
+    """
+    found: dict[str, Stored] = {}
+    for tensor in file.tensors.values():
+        if tensor.name not in _NOT_WEIGHTS:
+            found |= dict(_renamed(tensor, config))
+    return found
+
+
+def _renamed(tensor: GgufTensor, config: Mapping[str, Any]) -> Iterator[tuple[str, Stored]]:
+    family = config["model_type"]
+    added = 1.0 if family == "gemma3_text" and "norm" in tensor.name else 0.0
+    if outside := _OUTSIDE_LAYERS.get(tensor.name):
+        yield outside, Stored(tensor, added=added)
+        return
+    parts = re.fullmatch(r"blk\.(\d+)\.(\w+)\.(weight|bias)", tensor.name)
+    if parts is None:
+        raise _unexpected(tensor, family)
+    layer, inner, ending = parts.groups()
+    if inner in _EXPERTS:
+        yield from _experts(tensor, f"model.layers.{layer}", _EXPERTS[inner], family)
+        return
+    name = {**_IN_LAYERS, **_SPECIAL.get(family, {})}.get(inner)
+    if name is None:
+        raise _unexpected(tensor, family)
+    heads = _interleaved_heads(inner, config) if family in _INTERLEAVED else 0
+    yield f"model.layers.{layer}.{name}.{ending}", Stored(tensor, heads, added)
+
+
+def _unexpected(tensor: GgufTensor, family: str) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"a {family} model with the tensor {tensor.name!r} is not supported",
+        "use another file of this model, or its safetensors",
+    )
+
+
+def _interleaved_heads(inner: str, config: Mapping[str, Any]) -> int:
+    key = {"attn_q": "num_attention_heads", "attn_k": "num_key_value_heads"}.get(inner)
+    return int(config[key]) if key else 0
+
+
+def _experts(
+    tensor: GgufTensor, layer: str, name: str, family: str
+) -> Iterator[tuple[str, Stored]]:
+    block, name = (
+        ("block_sparse_moe", _MIXTRAL_EXPERTS[name]) if family == "mixtral" else ("mlp", name)
+    )
+    for expert in range(tensor.shape[0]):
+        yield f"{layer}.{block}.experts.{expert}.{name}.weight", Stored(tensor.part(expert))

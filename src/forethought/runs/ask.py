@@ -1,0 +1,40 @@
+"""Asking one question: the call behind the command line and the public `ask`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from forethought.contracts.records import Event
+from forethought.runs.recipe import Recipe
+from forethought.runs.session import Progress, Session
+
+
+def stream(
+    recipe: Recipe,
+    question: str,
+    document: str = "",
+    *,
+    system: str | None = None,
+    progress: Progress | None = None,
+) -> Generator[Event, None, None]:
+    """Load the recipe's models and answer one question, event by event.
+
+    The last event is `done` and holds the run's document. A KeyboardInterrupt, raised inside
+    or thrown in, ends the run with what there is.
+    """
+    yield from Session.open(recipe, progress).stream(question, document, system=system)
+
+
+def ask(
+    question: str,
+    recipe: Recipe | str = "smollm2",
+    *,
+    document: str = "",
+    system: str | None = None,
+) -> dict[str, Any]:
+    """The document of one run; `recipe` may be a spelling such as "smollm2+specpc(keep=512)"."""
+    chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
+    *_, done = stream(chosen, question, document, system=system)
+    document_of_run: dict[str, Any] = done.data["run"]
+    return document_of_run

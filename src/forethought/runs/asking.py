@@ -1,0 +1,162 @@
+"""One question on its way through a recipe, event by event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from forethought.contracts.records import Event, Exact, Kept, Prompt, Run, Timing
+from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
+from forethought.engine.batch import Batch
+from forethought.engine.cache import Row
+from forethought.engine.decode import Emitted, Stream, write
+from forethought.engine.meter import Clock, Meter
+from forethought.engine.sampling import Sampling
+from forethought.models.model import Model
+from forethought.runs.draft import ModelDraft
+from forethought.runs.reading import ROOM, Methods, check_context, plan, read, shortened
+from forethought.runs.recipe import Limit, Recipe, spend_limit
+from forethought.runs.voice import Voice
+
+
+@dataclass
+class Asking:
+    """What is written so far, what was dropped, and what it cost."""
+
+    recipe: Recipe
+    methods: Methods
+    target: Model
+    draft_model: Model
+    prompt: Prompt
+    identifier: str
+    load_seconds: float
+    clock: Clock
+    finish: str = ""
+    notes: list[str] = field(default_factory=list)
+    voices: list[Voice] = field(default_factory=list)
+    kept: Kept | None = None
+    first_token: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.meter = Meter(self.clock)
+        self.batch = Batch(self.target.network, self.meter)
+        self.draft = ModelDraft(self.draft_model, self.target, self.meter)
+        self.limit: Limit = spend_limit(self.recipe.budget)
+        self.start = self.clock()
+
+    def events(self) -> Iterator[Event]:
+        """Everything that happens; the run itself comes last, also after an interruption."""
+        try:
+            with torch.inference_mode():
+                yield from self._steps()
+        except KeyboardInterrupt:
+            self.finish = "interrupted"
+        rest = [voice.rest() for voice in self.voices]
+        if rest and rest[0]:
+            yield Event("token", {"text": rest[0], "candidate": 0})
+        yield Event("done", {"run": self._run().document()})
+
+    def _steps(self) -> Iterator[Event]:
+        chosen = plan(self.methods, self.prompt, self.draft)
+        self.notes.extend(chosen.notes)
+        yield from (Event("note", {"text": note}) for note in chosen.notes)
+        drafting = any(method.uses_draft() for method in chosen.applied)
+        with self.meter.stage("draft" if drafting else "prompt"):
+            short = shortened(chosen, self.prompt, self.draft, self.recipe.max_tokens)
+        check_context(short, self.target, self.draft)
+        if drafting:
+            yield self._stage("draft")
+        with self.meter.stage("prefill"):
+            reading = read(self.batch, short, chosen, len(self.prompt))
+        self.kept = reading.kept
+        yield self._stage("prefill")
+        self._open_voices(reading.row, len(short))
+        logits = reading.logits.expand(len(self.voices), -1)
+        with self.meter.stage("decode"):
+            yield from self._speak(write(self.batch, [v.stream for v in self.voices], logits))
+        yield self._stage("decode")
+
+    def _stage(self, name: str) -> Event:
+        return Event("stage", {"name": name, "seconds": self.meter.stages.get(name, 0.0)})
+
+    def _open_voices(self, row: Row, prompt_length: int) -> None:
+        recipe, room = self.recipe, self.target.shape.context - prompt_length
+        limit = min(recipe.max_tokens, room, *self._token_share())
+        for candidate in range(recipe.samples):
+            sampling = Sampling(
+                temperature=recipe.temperature,
+                top_k=recipe.top_k,
+                top_p=recipe.top_p,
+                min_p=recipe.min_p,
+                seed=recipe.seed,
+                top_logprobs=recipe.logprobs,
+            )
+            own = row if candidate == 0 else row.fork()
+            stream = Stream(own, sampling, candidate, limit, self.target.tokenizer.ends)
+            self.voices.append(Voice(stream, self.target.tokenizer, recipe))
+
+    def _token_share(self) -> list[int]:
+        """Each candidate's share of a token budget, if there is one."""
+        if self.limit.tokens is None:
+            return []
+        return [max(1, self.limit.tokens // self.recipe.samples)]
+
+    def _speak(self, written: Iterable[Emitted]) -> Iterator[Event]:
+        voices = {id(voice.stream): voice for voice in self.voices}
+        for emitted in written:
+            self.first_token = self.first_token or self.clock() - self.start
+            yield voices[id(emitted.stream)].say(emitted.choice)
+            if self._spent():
+                for voice in self.voices:
+                    voice.stream.end("budget")
+
+    def _spent(self) -> bool:
+        """Whether the budget leaves nothing for another token."""
+        seconds, flops = self.limit.seconds, self.limit.flops
+        return (seconds is not None and self.clock() - self.start >= seconds) or (
+            flops is not None and self.meter.flops >= flops
+        )
+
+    def _finish(self) -> str:
+        first = self.voices[0].stream if self.voices else None
+        if self.finish or first is None:
+            return self.finish or "interrupted"
+        clipped = self._token_share()
+        if first.finish == "length" and clipped and clipped[0] <= self.recipe.max_tokens:
+            return "budget"
+        return first.finish
+
+    def _run(self) -> Run:
+        seconds = self.clock() - self.start
+        output = self.meter.tokens.get("output", 0)
+        decode = self.meter.stages.get("decode", 0.0)
+        length = len(self.prompt)
+        written = sum(len(voice.stream.written) for voice in self.voices)
+        return Run(
+            answer=self.voices[0].text if self.voices else "",
+            recipe=self.recipe.spelling,
+            seed=self.recipe.seed,
+            finish=self._finish(),
+            cost=self.meter.cost(seconds),
+            timing=Timing(
+                load=self.load_seconds,
+                first_token=self.first_token,
+                per_token=decode / output if output else 0.0,
+                stages=dict(self.meter.stages),
+            ),
+            exact=self._exact(length, written),
+            kept=self.kept or Kept(0, length, ()),
+            run=self.identifier,
+            candidates=tuple(v.record() for v in self.voices) if self.recipe.samples > 1 else (),
+            notes=tuple(self.notes),
+        )
+
+    def _exact(self, length: int, written: int) -> Exact:
+        shape = self.target.shape
+        flops = prefill_flops(shape, length)
+        if written > 1:
+            flops += answer_flops(shape, length, written - 1)
+        entries = length + ROOM  # as an exact run reserves
+        return Exact(flops, entries * entry_bytes(shape, self.target.network.dtype.itemsize))

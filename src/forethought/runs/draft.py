@@ -1,0 +1,136 @@
+"""A model that reads ahead for the target: another one, or the target's own first layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from forethought.contracts.errors import PromptTooLongError
+from forethought.contracts.records import Prompt
+from forethought.contracts.roles import LayerView, Tap
+from forethought.engine.batch import Batch, Look
+from forethought.engine.cache import Row
+from forethought.engine.meter import Meter
+from forethought.models.chat import chat_prompt
+from forethought.models.model import Model
+
+
+@dataclass(frozen=True)
+class ModelDraft:
+    """A draft in the terms of its target's tokens (see contracts.roles.Draft)."""
+
+    model: Model
+    target: Model
+    meter: Meter
+
+    @property
+    def name(self) -> str:
+        """What the draft is called."""
+        return "self" if self.is_self else self.model.name
+
+    @property
+    def is_self(self) -> bool:
+        """Whether the target drafts for itself."""
+        return self.model is self.target
+
+    @property
+    def layer_span(self) -> tuple[int, int]:
+        """First layer worth looking at, and the layer to stop before.
+
+        Another model: the published first layer, and a stop before the middle; later layers
+        found no more needles (docs/lab-log.md) and cost as much each. The target itself: a
+        few early layers, or nothing is saved.
+        """
+        layers = len(self.model.shape.layers)
+        if self.is_self:
+            return layers // 7, max(layers // 7 + 1, round(0.27 * layers))
+        stop = max(1, round(0.42 * layers))
+        return min(8, stop - 1), stop
+
+    @cached_property
+    def shares_tokens(self) -> bool:
+        """Whether draft and target have the same tokenizer."""
+        return self.model.tokenizer.fingerprint == self.target.tokenizer.fingerprint
+
+    def own_prompt(self, prompt: Prompt) -> Prompt:
+        """The prompt as the draft reads it: its own tokens and its own chat template."""
+        if self.shares_tokens:
+            return prompt
+        start, stop = prompt.content
+        return chat_prompt(self.model.tokenizer, self.model.template, prompt.text[start:stop])
+
+    def read(
+        self, prompt: Prompt, tap: Tap, *, layers: int | None = None, lookahead: int = 0
+    ) -> list[int]:
+        """Run the draft over the prompt; see contracts.roles.Draft.read."""
+        own = self.own_prompt(prompt)
+        self._check_fits(len(own) + lookahead)
+        count = len(self.model.shape.layers)
+        row, batch = Row(count, len(own) + lookahead), Batch(self.model.network, self.meter)
+        self.meter.count("draft", len(own))
+        if not lookahead:
+            stop = None if layers is None or layers >= count else layers
+            batch.read(row, own.tokens, Look(_freeing(tap), len(own)), stop)
+            return []
+        look = Look(tap, len(own))
+        logits = batch.read(row, own.tokens, look)
+        return self._in_target(self._write(batch, row, logits, look, lookahead))
+
+    def _write(
+        self, batch: Batch, row: Row, logits: Tensor, look: Look, lookahead: int
+    ) -> list[int]:
+        written = [int(logits[-1].argmax())]
+        while len(written) < lookahead and written[-1] not in self.model.tokenizer.ends:
+            logits = batch.step([row], [written[-1]], look)
+            written.append(int(logits[0].argmax()))
+        self.meter.count("draft", len(written))
+        return written
+
+    def _in_target(self, written: Sequence[int]) -> list[int]:
+        if self.shares_tokens:
+            return list(written)
+        ended = written[-1] in self.model.tokenizer.ends
+        text = self.model.tokenizer.decode(written[:-1] if ended else written)
+        end = [min(self.target.tokenizer.ends)] if ended and self.target.tokenizer.ends else []
+        return [*self.target.tokenizer.encode(text), *end]
+
+    def carry(self, importance: Tensor, prompt: Prompt) -> Tensor:
+        """Scores over the draft's tokens as scores over the target's, by their characters.
+
+        A target token scores as high as the best draft token that shares a character with it.
+        """
+        if self.shares_tokens:
+            return importance
+        own = self.own_prompt(prompt)
+        shift = prompt.content[0] - own.content[0]
+        by_character = np.zeros(len(prompt.text) + 1, dtype=np.float32)
+        first, last = own.content
+        for (start, stop), score in zip(own.spans, importance.tolist(), strict=True):
+            if first <= start < last:
+                place = slice(start + shift, max(stop, start + 1) + shift)
+                by_character[place] = np.maximum(by_character[place], score)
+        best = [by_character[a : max(b, a + 1)].max() for a, b in prompt.spans]
+        return torch.from_numpy(np.array(best, dtype=np.float32))
+
+    def _check_fits(self, tokens: int) -> None:
+        if tokens > self.model.shape.context:
+            raise PromptTooLongError(
+                f"the draft {self.model.name} holds {self.model.shape.context:,} tokens, but would "
+                f"read {tokens:,}",
+                "use a draft with a longer context (-d), or -x truncate before it",
+            )
+
+
+def _freeing(tap: Tap) -> Tap:
+    """The tap, after which the layer's entries are dropped: no later token needs them."""
+
+    def look(view: LayerView) -> Tensor:
+        tap(view)
+        return torch.empty((view.keys.shape[0], 0), dtype=torch.long, device=view.keys.device)
+
+    return look

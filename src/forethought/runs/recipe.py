@@ -1,0 +1,170 @@
+"""Recipes: a model, what is applied to it, how it answers, a budget and a seed.
+
+A recipe is spelled `MODEL+draft(MODEL)+METHOD(parameter=value)`: the draft is left out where
+the model drafts for itself, and of a method only what differs from its defaults is shown. A
+model's name with a + or a bracket in it is quoted. The spelling says which computation is
+done; the JSON form holds every field.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from forethought import catalogue
+from forethought.contracts import spelling
+from forethought.contracts.errors import BadParameterError, UnknownNameError, UsageError
+from forethought.contracts.parameters import Range, Whole
+from forethought.runs.limit import Limit, spend_limit
+
+__all__ = ["Limit", "Recipe", "spend_limit"]
+
+WEIGHTS = ("auto", "bf16", "int4", "int8", "w8a8")
+_LIMITS = {
+    "max_tokens": Whole(1, 1 << 20),
+    "temperature": Range(0, 2),
+    "top_k": Whole(0, 1 << 20),
+    "top_p": Range(0, 1),
+    "min_p": Range(0, 1),
+    "samples": Whole(1, 1024),
+    "logprobs": Whole(0, 20),
+    "seed": Whole(0, (1 << 63) - 1),
+}
+_DRAFT = re.compile(r"draft\s*\((.*)\)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides an answer besides the question; checked when it is made."""
+
+    model: str = "smollm2"
+    """A name, a hub id, a folder of safetensors or a GGUF file."""
+    draft: str = "self"
+    """The model that reads ahead; `self` for the model's own first layers."""
+    approximate: tuple[str, ...] = ()
+    """Methods in the order they are applied, in their shortest spelling."""
+    max_tokens: int = 256
+    """Most tokens of an answer."""
+    temperature: float = 0.0
+    """0 always takes the likeliest token."""
+    top_k: int = 0
+    """Only the k likeliest tokens; 0 for all."""
+    top_p: float = 1.0
+    """Only the likeliest tokens that together reach this probability."""
+    min_p: float = 0.0
+    """Only tokens at least this share as likely as the likeliest."""
+    samples: int = 1
+    """Answers drawn."""
+    stop: tuple[str, ...] = ()
+    """Texts that end an answer."""
+    keep_stop: bool = False
+    """Whether the text that ended an answer stays in it."""
+    logprobs: int = 0
+    """Likeliest tokens reported beside each one chosen."""
+    weights: str = "auto"
+    """Format of the weights: auto, bf16, int4, int8 or w8a8."""
+    seed: int = 0
+    budget: str = ""
+    """Most that may be spent, such as `500tok,2s`; empty for no limit."""
+
+    def __post_init__(self) -> None:
+        self._check_kinds()
+        for name, limit in _LIMITS.items():
+            if problem := limit.problem(getattr(self, name)):
+                raise BadParameterError(
+                    f"{_flag(name)} {getattr(self, name)!r} {problem}",
+                    "see: forethought ask --help",
+                )
+        if self.weights not in WEIGHTS:
+            raise UnknownNameError.among("weight format", self.weights, WEIGHTS)
+        if not self.model.strip() or not self.draft.strip():
+            raise BadParameterError("a model has no name", "see: forethought list models")
+        if "" in self.stop:
+            raise BadParameterError("--stop '' would end every answer", "give it some text")
+        spend_limit(self.budget)
+        self._settle()
+
+    @property
+    def spelling(self) -> str:
+        """Model, draft and methods, as `parse` reads them."""
+        draft = [] if self.draft == "self" else [f"draft({spelling.quoted(self.draft)})"]
+        return "+".join([spelling.quoted(self.model), *draft, *self.approximate])
+
+    @property
+    def limit(self) -> Limit:
+        """The budget, read."""
+        return spend_limit(self.budget)
+
+    @property
+    def identifier(self) -> str:
+        """Twelve hexadecimal digits that every other recipe has otherwise."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+
+    @classmethod
+    def parse(cls, text: str) -> Recipe:
+        """The recipe that `text` spells, all other fields at their defaults."""
+        model, *parts = spelling.split(text, "+") or [""]
+        drafts = [found[1] for part in parts if (found := _DRAFT.fullmatch(part))]
+        if len(drafts) > 1:
+            raise UsageError(f"{text!r} has {len(drafts)} drafts", "keep one draft(MODEL)")
+        return cls(
+            model=spelling.unquoted(model),
+            draft=spelling.unquoted(drafts[0]) if drafts else "self",
+            approximate=tuple(part for part in parts if not _DRAFT.fullmatch(part)),
+        )
+
+    def to_json(self) -> str:
+        """Every field, as one line of JSON with its keys in order."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """The recipe that `to_json` wrote; fields left out have their defaults."""
+        try:
+            found = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise BadParameterError(
+                f"a recipe is not JSON: {error}", "see: Recipe.to_json"
+            ) from None
+        if not isinstance(found, dict):
+            raise BadParameterError("a recipe is not a JSON object", "see: Recipe.to_json")
+        known = [item.name for item in fields(cls)]
+        for name in found:
+            if name not in known:
+                raise UnknownNameError.among("field of a recipe", name, known)
+        return cls(**{name: _tupled(value) for name, value in found.items()})
+
+    def _check_kinds(self) -> None:
+        for item in fields(self):
+            value, kind = getattr(self, item.name), type(item.default)
+            if kind is tuple:
+                right = isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+            else:  # numbers are left to their limits
+                right = isinstance(value, kind) or kind in (int, float)
+            if not right:
+                wanted = "a tuple of texts" if kind is tuple else f"of type {kind.__name__}"
+                raise BadParameterError(f"{item.name} {value!r} must be {wanted}")
+
+    def _settle(self) -> None:
+        """One form for recipes that mean the same, so that they are equal and hash alike."""
+        methods = tuple(catalogue.spelled(catalogue.build(text)) for text in self.approximate)
+        settled = {
+            "approximate": methods,
+            "temperature": float(self.temperature),
+            "top_p": float(self.top_p),
+            "min_p": float(self.min_p),
+            "budget": "".join(self.budget.split()),
+        }
+        for name, value in settled.items():
+            object.__setattr__(self, name, value)
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

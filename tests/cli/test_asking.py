@@ -1,0 +1,149 @@
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from forethought.cli.main import exit_code
+from tests.cli.tiny_folder import write_tiny_model
+
+TEXT = "The moon stands between the sun and the earth. " * 20
+Ask = Callable[..., tuple[str, str, int]]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setenv("FORETHOUGHT_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def ask(model: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Asks the tiny model: standard output, standard error, exit code."""
+
+    def run(*arguments: str) -> tuple[str, str, int]:
+        code = exit_code(["ask", "Why?", "-m", str(model), "--max-tokens", "8", *arguments])
+        shown = capsys.readouterr()
+        return shown.out, shown.err, code
+
+    return run
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    path = tmp_path / "moon.md"
+    path.write_text(TEXT)
+    return path
+
+
+def test_the_answer_is_the_same_as_text_document_and_events(ask: Ask) -> None:
+    text, panel, code = ask()
+    run = json.loads(ask("--json")[0])
+    events = [json.loads(line) for line in ask("--jsonl")[0].splitlines()]
+
+    assert code == 0
+    assert run["answer"] == text.removesuffix("\n") != ""
+    assert "".join(e["data"]["text"] for e in events if e["kind"] == "token") == run["answer"]
+    assert events[-1]["data"]["run"].keys() == run.keys()
+    assert f"· run {run['run']}\n" in panel
+
+
+def test_the_document_has_its_stable_fields(ask: Ask, document: Path) -> None:
+    run = json.loads(ask("--json", "-f", str(document), "-x", "specpc(keep=100)")[0])
+
+    assert {"answer", "recipe", "seed", "finish", "confidence", "cost", "timing"} <= run.keys()
+    assert {"exact", "kept", "candidates", "run"} <= run.keys()
+    assert run["kept"]["prompt_tokens"] == 100
+    assert run["kept"]["of"] == len(TEXT) + len("\n\nWhy?")
+    assert run["recipe"].endswith("+specpc(keep=100)")
+    assert run["cost"]["flops"] > 0
+
+
+def test_a_recipe_asked_for_again_gives_the_same_answer(ask: Ask, document: Path) -> None:
+    flags = ["--json", "-f", str(document), "--temperature", "1", "--seed", "7"]
+
+    first, second = (json.loads(ask(*flags)[0]) for _ in range(2))
+
+    assert (first["answer"], first["run"]) == (second["answer"], second["run"])
+
+
+def test_several_answers_are_numbered(ask: Ask) -> None:
+    out, _, _ = ask("--samples", "2", "--temperature", "1.5", "--logprobs", "1", "-q")
+
+    assert out.startswith("[1] ")
+    assert "\n[2] " in out
+
+
+def test_a_spent_budget_has_its_exit_code(ask: Ask) -> None:
+    out, panel, code = ask("--budget", "3tok")
+
+    assert code == 3
+    assert out != "\n"
+    assert " ended    when the budget was spent\n" in panel
+
+
+def test_a_stop_text_ends_the_answer(ask: Ask) -> None:
+    whole = ask("-q")[0].removesuffix("\n")
+
+    out, panel, code = ask("--stop", whole[3])
+
+    assert (out.removesuffix("\n"), code) == (whole[: whole.index(whole[3])], 0)
+    assert "ended" not in panel
+
+
+def test_what_cannot_be_done_is_an_error_and_a_hint(ask: Ask, document: Path) -> None:
+    out, err, code = ask("-f", str(document), "-x", "specpc(keep=3)")
+
+    assert (out, code) == ("", 2)
+    assert err.startswith("error: ")
+    assert "\n\nhint: " in err
+
+
+def test_pull_prints_where_the_model_is(
+    model: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(["pull", str(model)]) == 0
+    assert (cache in Path(capsys.readouterr().out.strip()).parents) is True
+
+
+def test_pulling_what_does_not_exist_fails_with_a_hint(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = exit_code(["pull", "smollm3"])
+
+    assert code == 2
+    assert capsys.readouterr().err == (
+        "error: no model is called 'smollm3'\n\nhint: did you mean smollm2?\n"
+    )
+
+
+def test_control_c_keeps_what_there_is(model: Path, cache: Path) -> None:
+    command = [sys.executable, "-m", "forethought", "Why?", "-m", str(model), "--jsonl"]
+    with subprocess.Popen(
+        [*command, "--max-tokens", "4000"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(5)]
+
+        process.send_signal(signal.SIGINT)
+        rest, err = process.communicate(timeout=60)
+
+    done = json.loads((lines + rest.splitlines())[-1])
+    assert process.returncode == 130
+    assert err == ""
+    assert done["kind"] == "done"
+    assert done["data"]["run"]["finish"] == "interrupted"
+    assert done["data"]["run"]["answer"] != ""

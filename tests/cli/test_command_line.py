@@ -1,0 +1,179 @@
+import json
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from forethought import catalogue
+from forethought.cli.main import VERBS, with_verb
+
+QUICK = [["--help"], ["list"], ["list", "models"], ["show", "specpc"], ["list", "--json"]]
+
+
+def forethought(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, with nothing piped in."""
+    settings = {"stdin": subprocess.DEVNULL, **settings}
+    command = [sys.executable, "-m", "forethought", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, **settings)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("arguments", QUICK, ids=" ".join)
+def test_quick_verbs_import_no_heavy_library(arguments: list[str]) -> None:
+    code = (
+        "import sys; from forethought.cli.main import exit_code\n"
+        f"assert exit_code({arguments}) == 0\n"
+        "print({'torch', 'numpy', 'transformers', 'rich'} & set(sys.modules), file=sys.stderr)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert done.stderr == "set()\n"
+
+
+def test_a_question_needs_no_verb() -> None:
+    assert with_verb(["What is an eclipse?"]) == ["ask", "What is an eclipse?"]
+    assert with_verb(["-m", "smollm2", "Why?"]) == ["ask", "-m", "smollm2", "Why?"]
+    assert with_verb(["--", "list"]) == ["ask", "--", "list"]
+
+
+@pytest.mark.parametrize("first", [*VERBS, "--help", "-h", "--version"])
+def test_verbs_and_flags_of_the_command_itself_stay_as_they_are(first: str) -> None:
+    assert with_verb([first, "x"]) == [first, "x"]
+
+
+def test_help_names_every_verb() -> None:
+    done = forethought()
+
+    assert done.returncode == 0
+    assert all(f"\n  {verb} " in done.stdout for verb in VERBS)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert forethought("--version").stdout == f"forethought {metadata.version('forethought')}\n"
+
+
+def test_list_shows_every_method_under_its_family() -> None:
+    lines = forethought("list").stdout.splitlines()
+
+    for entry in catalogue.entries().values():
+        assert entry.family in lines
+        assert any(line.startswith(f"  {entry.name} ") for line in lines)
+
+
+def test_list_narrows_to_one_family() -> None:
+    lines = forethought("list", "prompt_compression").stdout.splitlines()
+
+    assert lines[0] == "prompt-compression"
+    assert "kv-eviction" not in lines
+
+
+def test_list_models_names_those_that_need_no_hub() -> None:
+    shown = forethought("list", "models").stdout
+
+    assert "\n  smollm2 " in shown
+    assert "\n  qwen-coder-1.5b " in shown
+
+
+def test_list_and_show_are_machine_readable() -> None:
+    listed = json.loads(forethought("list", "--json").stdout)
+    shown = json.loads(forethought("show", "specpc", "--json").stdout)
+
+    assert shown in listed["prompt-compression"]
+    assert shown["parameters"][0]["name"] == "keep"
+    assert Path(shown["path"]).name == "specpc.py"
+
+
+def test_the_example_of_a_method_is_a_spelling_that_builds() -> None:
+    for name in catalogue.entries():
+        example = forethought("show", name).stdout.partition("-x '")[2].partition("'")[0]
+        assert catalogue.spelled(catalogue.build(example)) == name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (
+            ["show", "snap-kv"],
+            "error: no method is called 'snap-kv'\n\nhint: did you mean snapkv or speckv?\n",
+        ),
+        (
+            ["list", "prompt"],
+            "error: no family is called 'prompt'\n\n"
+            "hint: known: kv-eviction, prompt-compression, models\n",
+        ),
+        (
+            ["Why?", "--seeed", "1"],
+            "error: no such option: --seeed",
+        ),
+        (
+            ["What", "is", "it?"],
+            "error: got unexpected extra argument",
+        ),
+        (
+            ["Why?", "--json", "--jsonl"],
+            "error: --json and --jsonl exclude each other\n\nhint: choose one of them\n",
+        ),
+        (
+            ["Why?", "--temperature", "3"],
+            "error: --temperature 3.0 must be 0 to 2\n\nhint: see: forethought ask --help\n",
+        ),
+        (
+            ["Why?", "-x", "specpc(keep=0)"],
+            "error: specpc: keep=0 must be at least 1 (or a share such as 0.25)\n\n"
+            "hint: see: forethought show specpc\n",
+        ),
+        (
+            ["Why?", "--budget", "plenty"],
+            "error: the budget 'plenty' is not an amount\n\n"
+            "hint: write it like 500tok, 2s, 1TFLOP or $0.01, joined by commas\n",
+        ),
+        (
+            ["Why?", "-f", "absent.md"],
+            "error: cannot read absent.md: No such file or directory\n\n"
+            "hint: -f takes a text file, or - for standard input\n",
+        ),
+        (
+            ["ask"],
+            'error: no question was asked\n\nhint: for example: forethought "Why?" -f notes.md\n',
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_an_error_and_a_hint(arguments: list[str], error: str) -> None:
+    done = forethought(*arguments)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(error)
+    assert "\n\nhint: " in done.stderr
+
+
+def test_an_error_shows_where_it_arose_only_when_asked() -> None:
+    assert "Traceback" not in forethought("Why?", "-x", "snap").stderr
+    assert "Traceback" in forethought("Why?", "-x", "snap", "-v").stderr
+
+
+def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "forethought", "list"],
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(write_end)
+
+    assert done.returncode != 0
+    assert done.stderr == ""
+
+
+def test_a_terminal_without_the_letters_still_gets_the_text() -> None:
+    done = forethought("show", "specpc", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("specpc ? prompt-compression\n")

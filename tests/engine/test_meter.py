@@ -1,0 +1,56 @@
+import pytest
+import torch
+
+from forethought.cost.flops import causal_pairs, entry_bytes, prefill_flops
+from forethought.engine.batch import Look
+from forethought.engine.cache import Row
+from forethought.engine.meter import Meter
+from tests.tiny import batch_of, tiny_decoder, tokens_of
+
+
+@pytest.mark.parametrize("window", [None, 1, 3, 7, 50])
+@pytest.mark.parametrize("past", [0, 1, 5])
+@pytest.mark.parametrize("tokens", [1, 4, 9])
+def test_pairs_equal_counting_them(past, tokens, window):
+    counted = sum(
+        1
+        for query in range(past, past + tokens)
+        for key in range(query + 1)
+        if window is None or query - key < window
+    )
+
+    assert causal_pairs(past, tokens, window) == counted
+
+
+def test_chunks_cost_what_the_whole_prompt_costs(monkeypatch):
+    decoder = tiny_decoder()
+    monkeypatch.setattr("forethought.engine.batch.CHUNK", 16)
+    batch = batch_of(decoder)
+
+    with torch.inference_mode():
+        batch.prefill(Row(3), tokens_of(50))
+
+    assert batch.meter.flops == prefill_flops(decoder.shape, 50)
+    assert batch.meter.peak_cache_bytes >= 50 * entry_bytes(decoder.shape, 8)
+
+
+def test_stopping_early_costs_less():
+    decoder = tiny_decoder()
+    batch = batch_of(decoder)
+
+    with torch.inference_mode():
+        batch.read(Row(3), tokens_of(50), Look(lambda view: None, 50), 1)
+
+    assert batch.meter.flops == prefill_flops(decoder.shape, 50, layers=1)
+    assert batch.meter.flops < prefill_flops(decoder.shape, 50) / 2
+
+
+def test_stages_add_up_what_the_clock_says():
+    ticks = iter([1.0, 3.5, 10.0, 11.0])
+    meter = Meter(lambda: next(ticks))
+
+    for _ in range(2):
+        with meter.stage("draft"):
+            pass
+
+    assert meter.stages == {"draft": 3.5}

@@ -1,0 +1,87 @@
+from collections import Counter
+
+import pytest
+import torch
+
+from forethought.engine.sampling import Sampling, choose
+
+CHANCES = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05])
+
+
+def drawn(sampling, logits=None, count=4000):
+    logits = CHANCES.log() if logits is None else logits
+    return Counter(choose(logits, sampling, 0, position).token for position in range(count))
+
+
+def shares(counts):
+    total = sum(counts.values())
+    return {token: count / total for token, count in sorted(counts.items())}
+
+
+def test_zero_temperature_takes_the_best_and_the_first_of_equals():
+    logits = torch.tensor([0.0, 3.0, 3.0, 1.0])
+
+    assert choose(logits, Sampling(), 0, 0).token == 1
+
+
+def test_draws_follow_the_model():
+    # 4000 draws: the standard error of a share is at most 0.008.
+    assert shares(drawn(Sampling(temperature=1.0))) == pytest.approx(
+        dict(enumerate(CHANCES.tolist())), abs=0.03
+    )
+
+
+def test_temperature_sharpens():
+    expected = CHANCES**2 / (CHANCES**2).sum()
+
+    assert shares(drawn(Sampling(temperature=0.5))) == pytest.approx(
+        dict(enumerate(expected.tolist())), abs=0.03
+    )
+
+
+@pytest.mark.parametrize(
+    ("filters", "kept"),
+    [
+        ({"top_k": 2}, [0, 1]),
+        ({"top_k": 99}, [0, 1, 2, 3, 4]),
+        ({"top_p": 0.69}, [0, 1]),
+        ({"top_p": 0.71}, [0, 1, 2]),
+        ({"top_p": 1e-6}, [0]),
+        ({"min_p": 0.3}, [0, 1, 2]),
+        ({"min_p": 1.0}, [0]),
+        ({"top_k": 3, "top_p": 0.5}, [0, 1]),
+    ],
+)
+def test_filters_keep_exactly_the_likeliest(filters, kept):
+    counts = drawn(Sampling(temperature=1.0, **filters))
+
+    expected = {token: float(CHANCES[token] / CHANCES[kept].sum()) for token in kept}
+    assert shares(counts) == pytest.approx(expected, abs=0.03)
+
+
+def test_a_large_vocabulary_filters_as_a_small_one():
+    logits = torch.full((5000,), -12.0)
+    logits[[7, 4000, 90]] = torch.tensor([2.0, 1.0, 0.0])
+
+    assert set(drawn(Sampling(temperature=1.0, top_p=0.92), logits, 500)) == {7, 4000, 90}
+    assert set(drawn(Sampling(temperature=1.0, min_p=0.2), logits, 500)) == {7, 4000}
+
+
+def test_a_draw_depends_on_seed_candidate_and_position_alone():
+    draw = lambda seed, candidate: [  # noqa: E731
+        choose(CHANCES.log(), Sampling(temperature=1.0, seed=seed), candidate, p).token
+        for p in range(50)
+    ]
+
+    assert draw(1, 0) == draw(1, 0)
+    assert draw(1, 0) != draw(2, 0)
+    assert draw(1, 0) != draw(1, 1)
+
+
+def test_log_probabilities_are_the_models_own_whatever_the_filters():
+    choice = choose(CHANCES.log(), Sampling(temperature=0.3, top_k=1, top_logprobs=3), 0, 0)
+
+    assert choice.token == 0
+    assert choice.log_probability == pytest.approx(float(CHANCES[0].log()), abs=1e-6)
+    assert [token for token, _ in choice.top] == [0, 1, 2]
+    assert [chance for _, chance in choice.top] == pytest.approx(CHANCES[:3].log().tolist())

@@ -1,0 +1,63 @@
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from forethought.models.calibrate import NAME, decode_format
+from forethought.models.linear import Linear
+
+LAYERS = [["layers.0.qkv", "layers.0.down"], ["layers.1.qkv", "layers.1.down"]]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A product that takes a set time."""
+
+    seconds: float
+    inputs: int = 8
+
+    def bytes(self, phase: str) -> int:
+        return 0
+
+    def __call__(self, x: Tensor, phase: str) -> Tensor:
+        time.sleep(self.seconds)
+        return x
+
+
+def slow(which: str, built: list[str]) -> Callable[[str], Callable[[str], Linear]]:
+    def build(name: str) -> Callable[[str], Linear]:
+        built.append(name)
+        return lambda product: Waiting(0.02 if name == which else 0.0)
+
+    return build
+
+
+def test_the_faster_format_wins(tmp_path: Path) -> None:
+    assert decode_format(tmp_path, slow("bf16", []), ("int4", "bf16"), LAYERS) == "int4"
+
+
+def test_a_choice_is_kept_so_that_the_same_recipe_runs_alike(tmp_path: Path) -> None:
+    built: list[str] = []
+    decode_format(tmp_path, slow("int4", built), ("int4", "bf16"), LAYERS)
+    built.clear()
+
+    again = decode_format(tmp_path, slow("bf16", built), ("int4", "bf16"), LAYERS)
+
+    assert again == "bf16"
+    assert built == []
+
+
+def test_what_another_machine_chose_or_no_format_has_is_measured_anew(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text(json.dumps({"another machine": "bf16"}))
+
+    assert decode_format(tmp_path, slow("bf16", []), ("int4", "bf16"), LAYERS) == "int4"
+    assert json.loads((tmp_path / NAME).read_text())["another machine"] == "bf16"
+
+
+def test_a_damaged_record_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text("{")
+
+    assert decode_format(tmp_path, slow("bf16", []), ("int4", "bf16"), LAYERS) == "int4"

@@ -1,0 +1,200 @@
+"""Whole runs on tiny models: exactness at the off values, drafts of every kind, budgets."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from forethought import catalogue
+from forethought.contracts.errors import PromptTooLongError, UsageError
+from forethought.cost.flops import entry_bytes
+from forethought.runs.recipe import Recipe
+from forethought.runs.session import Session
+from tests.tiny_model import tiny_model
+
+DOCUMENT = "\n\n".join(
+    f"Paragraph {n}: the code of locker {n} is {n * 37 % 101}." for n in range(9)
+)
+QUESTION = "What is the code of locker 4?"
+
+TARGET = tiny_model("target", seed=1)
+DRAFTS = {
+    "self": TARGET,
+    "same-tokens": tiny_model("small", seed=2, num_hidden_layers=2),
+    "other-tokens": tiny_model("foreign", seed=3, merges=60),
+}
+APPROXIMATIONS = [*catalogue.entries()]
+
+
+def session(draft="self", **settings):
+    recipe = Recipe(**{"model": "target", "draft": draft, "max_tokens": 12, **settings})
+    methods = tuple((name, catalogue.build(name)) for name in recipe.approximate)
+    return Session(recipe, methods, TARGET, DRAFTS[draft], clock=itertools.count().__next__)
+
+
+def run(draft="self", *, document=DOCUMENT, **settings):
+    *_, done = session(draft, **settings).stream(QUESTION, document)
+    return done.data["run"]
+
+
+def events(**settings):
+    return list(session(**settings).stream(QUESTION, DOCUMENT))
+
+
+def at_full_budget(name):
+    settings = "prompt_keep=1.0, keep=1.0" if name == "speckv-pc" else "keep=1.0"
+    return f"{name}({settings})"
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("draft", DRAFTS)
+@pytest.mark.parametrize("name", APPROXIMATIONS)
+def test_off_values_give_the_exact_runs_tokens(name, draft, samples):
+    exact = run(samples=samples)
+
+    off = run(draft, approximate=(at_full_budget(name),), samples=samples)
+
+    assert off["answer"] == exact["answer"]
+    assert off["candidates"] == exact["candidates"]
+    assert off["cost"]["draft_tokens"] == 0
+    assert off["kept"]["positions"] == exact["kept"]["positions"]
+    assert any("skipped" in note for note in off["notes"])
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+@pytest.mark.parametrize("name", APPROXIMATIONS)
+def test_below_the_off_value_something_is_dropped_and_charged(name, draft):
+    settings = "(prompt_keep=260, keep=120)" if name == "speckv-pc" else "(keep=120)"
+
+    found = run(draft, approximate=(name + settings,), seed=1)
+
+    length = found["kept"]["of"]
+    uses_draft = catalogue.build(name).uses_draft()
+    assert (found["cost"]["draft_tokens"] > 0) == uses_draft
+    assert len(found["kept"]["positions"]) <= length
+    assert found["kept"]["cache_bytes"] < found["exact"]["cache_bytes"]
+    assert found["answer"]
+    repeated = run(draft, approximate=(name + settings,), seed=1)
+    assert repeated["answer"] == found["answer"]
+    assert repeated["kept"]["positions"] == found["kept"]["positions"]
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+def test_template_and_question_survive_any_draft(draft):
+    kept = run(draft, approximate=("specpc(keep=120, window=1)",))["kept"]
+
+    *_, done = session().stream(QUESTION, DOCUMENT)
+    prompt_length = done.data["run"]["kept"]["of"]
+    question = range(prompt_length - len(f"{QUESTION}</s><s>assistant: ") + 8, prompt_length)
+    assert set(question) <= set(kept["positions"])
+    assert set(range(5)) <= set(kept["positions"])
+
+
+def test_a_cache_of_a_tenth_is_a_tenth_of_the_bytes():
+    found = run(draft="same-tokens", approximate=("speckv(keep=60, window=8, protect=False)",))
+
+    entries = 60 + 1  # the last prompt token was read again
+    # Growing for that one token left room for some more, which counts as held.
+    assert found["kept"]["cache_bytes"] <= (entries + 32) * entry_bytes(TARGET.shape, 8)
+    assert found["cost"]["scoring_tokens"] > 0
+
+
+def test_candidates_share_their_prompt_and_differ():
+    found = run(samples=4, temperature=1.0, seed=3)
+
+    assert len(found["candidates"]) == 4
+    assert len({candidate["text"] for candidate in found["candidates"]}) > 1
+    assert found["answer"] == found["candidates"][0]["text"]
+    assert found["cost"]["prompt_tokens"] == found["kept"]["of"]
+    assert found["candidates"][0]["text"] == run(temperature=1.0, seed=3)["answer"]
+
+
+def test_the_text_of_the_token_events_is_the_answer():
+    *shown, done = events()
+
+    text = "".join(e.data["text"] for e in shown if e.kind == "token" and not e.data["candidate"])
+    assert text == done.data["run"]["answer"]
+
+
+def test_a_stop_string_ends_the_answer():
+    full = run(max_tokens=30)["answer"]
+    stop = next(c for c in full[2:] if c.isascii())
+
+    cut = run(max_tokens=30, stop=(stop,))
+
+    assert cut["answer"] == full[: full.find(stop)]
+    assert cut["finish"] == "stop"
+    kept = run(max_tokens=30, stop=(stop,), keep_stop=True)
+    assert kept["answer"] == cut["answer"] + stop
+
+
+def test_a_token_budget_ends_a_run_and_says_so():
+    found = run(budget="5tok")
+
+    assert found["cost"]["output_tokens"] == 5
+    assert found["finish"] == "budget"
+    assert run(budget="500tok")["finish"] == "length"
+
+
+def test_a_time_budget_ends_a_run():
+    # The clock of these tests ticks once a look: a few looks for each token.
+    assert run(budget="40s", max_tokens=500)["finish"] == "budget"
+
+
+def test_an_interruption_keeps_what_there_is():
+    stream = session(max_tokens=50).stream(QUESTION, DOCUMENT)
+    seen = []
+    for event in stream:
+        seen.append(event)
+        if sum(e.kind == "token" for e in seen) == 3:
+            break
+
+    rest = [stream.throw(KeyboardInterrupt), *stream]
+
+    found = rest[-1].data["run"]
+    assert found["finish"] == "interrupted"
+    assert found["cost"]["output_tokens"] == 3
+
+
+def test_a_prompt_beyond_the_context_is_refused_with_a_way_out():
+    with pytest.raises(PromptTooLongError) as caught:
+        run(document=DOCUMENT * 8)
+
+    assert "holds 2,048" in caught.value.message
+    assert "truncate(keep=" in caught.value.hint
+
+
+def test_truncation_makes_a_long_prompt_fit():
+    found = run(document=DOCUMENT * 8, approximate=("truncate(keep=400)",))
+
+    assert found["kept"]["prompt_tokens"] == 400
+    assert found["kept"]["of"] > 2048
+
+
+def test_a_draft_that_costs_more_than_it_saves_is_skipped_and_said():
+    found = run("same-tokens", approximate=("specpc(keep=0.97, last_layer=2)",))
+
+    assert found["cost"]["draft_tokens"] == 0
+    assert any("cost more than it saves" in note for note in found["notes"])
+
+
+def test_two_evicting_methods_are_refused():
+    with pytest.raises(UsageError, match="drop cache entries"):
+        run(approximate=("snapkv(keep=100)", "streaming-llm(keep=100)"))
+
+
+def test_compression_and_eviction_combine():
+    found = run(approximate=("truncate(keep=300)", "snapkv(keep=100)"))
+
+    assert found["cost"]["prompt_tokens"] == 300
+    assert found["kept"]["cache_bytes"] <= 101 * entry_bytes(TARGET.shape, 8)
+
+
+def test_the_identifier_names_recipe_and_question():
+    base = session().recipe
+
+    assert run()["run"] == run()["run"]
+    assert run(seed=1)["run"] != run()["run"]
+    assert replace(base, seed=1).identifier != base.identifier

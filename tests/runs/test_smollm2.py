@@ -1,0 +1,63 @@
+"""The default model on a real document: needles found with a part of the prompt read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forethought import catalogue
+from forethought.models.model import Model
+from forethought.runs.recipe import Recipe
+from forethought.runs.session import Session
+
+PROSE = (Path(__file__).parents[2] / "LICENSE").read_text()
+NEEDLE = "The cobalt locker at Porto station opens with the code 70421."
+QUESTION = "What is the code of the cobalt locker at Porto station? Answer with the code."
+
+
+def document(characters: int = 4000, depth: float = 0.4) -> str:
+    text = PROSE[:characters]
+    place = text.find("\n\n", int(depth * characters))
+    return f"{text[:place]}\n\n{NEEDLE}{text[place:]}"
+
+
+def run(model: Model, *methods: str, text: str = "", **settings: Any) -> dict[str, Any]:
+    recipe = Recipe(approximate=methods, **{"max_tokens": 24, **settings})
+    built = tuple((name, catalogue.build(name)) for name in recipe.approximate)
+    *_, done = Session(recipe, built, model, model).stream(QUESTION, text or document())
+    found: dict[str, Any] = done.data["run"]
+    return found
+
+
+def test_the_exact_run_and_a_third_of_the_prompt_find_the_needle(smollm2: Model) -> None:
+    exact = run(smollm2)
+    compressed = run(smollm2, "specpc(keep=0.33)")
+
+    assert "70421" in exact["answer"]
+    assert "70421" in compressed["answer"]
+    assert compressed["kept"]["prompt_tokens"] < exact["kept"]["prompt_tokens"] / 2.9
+    assert compressed["cost"]["flops"] < exact["cost"]["flops"]
+    assert compressed["cost"]["draft_tokens"] == exact["kept"]["of"]
+
+
+def test_truncation_loses_the_needle_that_the_draft_keeps(smollm2: Model) -> None:
+    assert "70421" not in run(smollm2, "truncate(keep=0.33)")["answer"]
+
+
+@pytest.mark.parametrize("name", [*catalogue.entries()])
+def test_off_values_are_exact_on_the_real_model(smollm2: Model, name: str) -> None:
+    off = "prompt_keep=1.0, keep=1.0" if name == "speckv-pc" else "keep=1.0"
+    text = document(1200)
+
+    exact = run(smollm2, text=text, max_tokens=8)
+
+    assert run(smollm2, f"{name}({off})", text=text, max_tokens=8)["answer"] == exact["answer"]
+
+
+def test_an_evicted_cache_is_as_small_as_it_says(smollm2: Model) -> None:
+    found = run(smollm2, "snapkv(keep=128)", max_tokens=2)
+
+    assert found["kept"]["cache_bytes"] < found["exact"]["cache_bytes"] / 6
+    assert max(found["kept"]["positions"]) == found["kept"]["of"] - 1

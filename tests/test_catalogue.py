@@ -1,0 +1,194 @@
+import importlib
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from forethought import catalogue
+from forethought.catalogue import Parameter, Place
+from forethought.contracts.errors import (
+    BadParameterError,
+    DamagedFileError,
+    UnknownNameError,
+    UsageError,
+)
+from forethought.contracts.parameters import Keep
+
+METHOD = '''"""Keep what shines, drop the rest.
+
+Paper: A study of shining,
+    arXiv:0000.00000
+Exact: at keep=1.0.
+Cost: none.
+
+More on this: elsewhere.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from forethought.contracts.parameters import Count, Keep, Whole
+
+Pool = Literal["max", "mean"]
+
+
+@dataclass(frozen=True)
+class _Score:
+    value: int = 0
+
+
+@dataclass(frozen=True)
+class Shine:
+    """Shines."""
+
+    keep: Keep = 512
+    """Entries kept,
+    at most."""
+    window: Count | None = None
+    pool: Pool = "max"
+    """How."""
+    size: Annotated[int, Whole(1, 2 << 3)] = 1 << 2
+'''
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    family = tmp_path / "cache_care"
+    family.mkdir()
+    (family / "shine_on.py").write_text(METHOD)
+    (family / "_shared.py").write_text("class One: ...\nclass Two: ...\n")
+    (family / "__init__.py").write_text("")
+    return Place("acme.methods", tmp_path)
+
+
+def test_a_file_is_a_method_with_its_record_and_parameters(place: Place) -> None:
+    entry = catalogue.catalogued([place])["shine-on"]
+
+    assert entry.family == "cache-care"
+    assert entry.module == "acme.methods.cache_care.shine_on"
+    assert entry.class_name == "Shine"
+    assert entry.summary == "Keep what shines, drop the rest."
+    assert entry.notes == {
+        "Paper": "A study of shining, arXiv:0000.00000",
+        "Exact": "at keep=1.0.",
+        "Cost": "none.",
+    }
+    assert METHOD.splitlines()[entry.line - 1] == "class Shine:"
+    assert entry.parameters == (
+        Parameter(
+            "keep", "a whole number, or a share such as 0.25", "512", "Entries kept, at most."
+        ),
+        Parameter("window", "a whole number, 1 or more, or none", "none", ""),
+        Parameter("pool", "max or mean", "max", "How."),
+        Parameter("size", "Annotated[int, Whole(1, 2 << 3)]", "1 << 2", ""),
+    )
+
+
+def test_files_that_start_with_an_underscore_are_no_methods(place: Place) -> None:
+    assert list(catalogue.catalogued([place])) == ["shine-on"]
+
+
+def test_two_methods_of_one_name_are_refused(place: Place) -> None:
+    with pytest.raises(UsageError, match="two methods are called 'shine-on'"):
+        catalogue.catalogued([place, place])
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("class One: ...\nclass Two: ...\n", "has 2 public classes"),
+        ('"""Nothing."""', "has 0 public classes"),
+        ("class Half(", "is not readable as Python"),
+    ],
+)
+def test_a_file_that_is_no_method_is_named(place: Place, source: str, problem: str) -> None:
+    (place.folder / "cache_care" / "odd.py").write_text(source)
+
+    with pytest.raises(DamagedFileError, match=rf"odd\.py {problem}"):
+        catalogue.catalogued([place])
+
+
+def test_every_method_of_ours_has_its_record_and_builds_with_its_defaults() -> None:
+    for name, entry in catalogue.entries().items():
+        assert set(entry.notes) == {"Paper", "Exact", "Cost"}, name
+        assert entry.summary.endswith("."), name
+        assert all(parameter.help for parameter in entry.parameters), name
+        assert catalogue.spelled(catalogue.build(name)) == name
+
+
+def test_a_spelling_builds_the_method() -> None:
+    method = catalogue.build("specpc(keep=0.5, reduction=mean)")
+
+    assert (method.keep, method.reduction) == (0.5, "mean")
+
+
+def test_underscores_and_capitals_find_a_method_too() -> None:
+    assert catalogue.find("SpecKV_PC").name == "speckv-pc"
+
+
+def test_an_unknown_name_gets_a_suggestion() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        catalogue.find("snap-kv")
+
+    assert caught.value.message == "no method is called 'snap-kv'"
+    assert "snapkv" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text", ["specpc(keep=0)", "specpc(keep=1.5)", "specpc(window=0.5)", "specpc(depth=1)"]
+)
+def test_a_value_outside_its_limits_is_refused(text: str) -> None:
+    with pytest.raises(BadParameterError):
+        catalogue.build(text)
+
+
+def test_only_what_differs_from_the_defaults_is_spelled() -> None:
+    assert catalogue.spelled(catalogue.build("specpc(pool='max', keep=512)")) == "specpc(keep=512)"
+
+
+@dataclass(frozen=True)
+class KeepOne:
+    keep: Keep = 1
+
+
+def test_one_entry_and_a_share_of_one_are_spelled_apart() -> None:
+    assert catalogue.spelled(KeepOne(1)) == "test-catalogue"
+    assert catalogue.spelled(KeepOne(1.0)) == "test-catalogue(keep=1.0)"
+
+
+def test_an_installed_package_joins_by_its_entry_point(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    methods = tmp_path / "acme" / "methods"
+    methods.mkdir(parents=True)
+    (tmp_path / "acme" / "__init__.py").write_text("raise RuntimeError('imported')")
+    (place.folder / "cache_care").rename(methods / "cache_care")
+    record = tmp_path / "acme-1.0.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (record / "entry_points.txt").write_text(f"[{catalogue.GROUP}]\nacme = acme.methods\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    catalogue.entries.cache_clear()
+
+    try:
+        entry = catalogue.find("shine-on")
+    finally:
+        catalogue.entries.cache_clear()
+
+    assert entry.module == "acme.methods.cache_care.shine_on"
+    assert catalogue.GROUP == "forethought.methods"
+
+
+def test_listing_imports_neither_methods_nor_heavy_libraries() -> None:
+    code = (
+        "import sys; from forethought import catalogue; assert catalogue.entries();"
+        "heavy = {'torch', 'numpy', 'transformers'} & set(sys.modules);"
+        "print(sorted(heavy), [m for m in sys.modules if m.startswith('forethought.methods')])"
+    )
+
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert out.stdout.strip() == "[] []"
