@@ -13,8 +13,8 @@ from forethought.runs.recipe import Recipe
 from forethought.runs.session import Session
 
 PROSE = (Path(__file__).parents[2] / "LICENSE").read_text()
-NEEDLE = "The cobalt locker at Porto station opens with the code 70421."
-QUESTION = "What is the code of the cobalt locker at Porto station? Answer with the code."
+NEEDLE = "The secret number of the lighthouse is 70421."
+QUESTION = "What is the secret number of the lighthouse?"
 
 
 def document(characters: int = 4000, depth: float = 0.4) -> str:
@@ -31,9 +31,12 @@ def run(model: Model, *methods: str, text: str = "", **settings: Any) -> dict[st
     return found
 
 
-def test_the_exact_run_and_a_third_of_the_prompt_find_the_needle(smollm2: Model) -> None:
-    exact = run(smollm2)
-    compressed = run(smollm2, "specpc(keep=0.33)")
+@pytest.mark.parametrize("depth", [0.2, 0.7])
+def test_the_exact_run_and_a_third_of_the_prompt_find_the_needle(
+    smollm2: Model, depth: float
+) -> None:
+    exact = run(smollm2, text=document(depth=depth))
+    compressed = run(smollm2, "specpc(keep=0.33)", text=document(depth=depth))
 
     assert "70421" in exact["answer"]
     assert "70421" in compressed["answer"]
