@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import platform
+import shlex
 import statistics
 import sys
 from pathlib import Path
@@ -48,7 +49,7 @@ def publish(title: str, columns: list[str], rows: list[dict[str, Any]], log: boo
     """Print JSON lines to standard output, and a table; with `log`, append it to the lab log."""
     for row in rows:
         print(json.dumps(row))
-    command = "python " + " ".join([Path(sys.argv[0]).as_posix(), *sys.argv[1:]])
+    command = "python " + shlex.join(sys.argv)
     entry = f"\n### {datetime.date.today()} · {title}\n\n{hardware()}; `{command}`\n\n"
     entry += table(columns, rows) + "\n"
     print(entry, file=sys.stderr)

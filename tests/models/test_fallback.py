@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def test_only_wanted_rows_get_logits_and_early_layers_end_the_pass(tmp_path: Pat
 @pytest.mark.parametrize(
     ("kind", "settings", "why"),
     [
-        ("gptj", {"rotary_dim": 8}, "0 of its 4 layers"),
+        ("mamba", {}, "where its tokens stand"),
         ("bloom", {}, "where its tokens stand"),
         ("gpt_oss", {"layer_types": ["full_attention"] * 4}, "sinks"),
         ("llama4_text", {}, "chunked_attention"),
@@ -117,6 +118,15 @@ def test_a_model_that_would_be_wrong_is_refused(
         open_fallback(tmp_path)
 
     assert "choose a model" in refused.value.hint
+
+
+def test_a_model_with_a_layer_that_keeps_its_own_attention_is_refused() -> None:
+    model = random_model("llama")
+    attention = model.model.layers[1].self_attn
+    attention.config = copy.deepcopy(attention.config)  # out of reach of set_attn_implementation
+
+    with pytest.raises(UnsupportedModelError, match="3 of its 4 layers"):
+        behind_seam(model)
 
 
 def test_a_model_that_mixes_tokens_outside_attention_is_refused() -> None:

@@ -54,7 +54,8 @@ def product(kind: str) -> tuple[object, torch.Tensor]:
         return planes_of(pack_head(weight)), weight
     eight = quantise8(weight)
     made = EightBit if kind == "int8" else EightBitBoth
-    return made(eight["int8"], eight["int8_scales"]), eight["int8"] * eight["int8_scales"][:, None]
+    scales = eight["int8_scales"]
+    return made(eight["int8"], scales), eight["int8"] * scales.float()[:, None]
 
 
 KINDS = ["int4", "int8", "w8a8", "planes"]

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from forethought.contracts.records import LayerShape, ModelShape
 from forethought.contracts.roles import Network, Tap
-from forethought.engine.attention import Visibility, attend_causal, attend_step
+from forethought.engine.attention import Visibility, attend_causal
 from forethought.engine.cache import Row
 from forethought.engine.meter import Meter
+from forethought.engine.step_attention import attend_step
 from forethought.engine.view import View
 
 CHUNK = 2048  # prompt tokens a pass, where no method needs to see the whole prompt at once
@@ -141,11 +142,7 @@ class Attention:
     def __call__(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """q [N, H, D], k [N, K, D], v [N, K, V] of this step's tokens to [N, H * V]."""
         shape = self._batch.network.shape.layers[layer]
-        start = 0
-        for part in self._parts:
-            stop = start + len(part.tokens)
-            part.row.append(layer, keys[start:stop], values[start:stop])
-            start = stop
+        self._append(layer, keys, values)
         if self._single and self._look is None:
             return attend_step(queries, self._rows, layer, shape)
         start, out = 0, []
@@ -156,6 +153,16 @@ class Attention:
             )
             start = stop
         return out[0] if len(out) == 1 else torch.cat(out)
+
+    def _append(self, layer: int, keys: Tensor, values: Tensor) -> None:
+        if len(self._parts) == 1:
+            return self._rows[0].append(layer, keys, values)
+        start = 0
+        for part in self._parts:
+            stop = start + len(part.tokens)
+            part.row.append(layer, keys[start:stop], values[start:stop])
+            start = stop
+        return None
 
     def _attend(
         self, row: Row, layer: int, shape: LayerShape, queries: Tensor, span: slice

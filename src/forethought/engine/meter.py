@@ -52,14 +52,13 @@ class Meter:
         self.bytes_moved += weight_bytes
         self.flops += 0.0 if layers else 2.0 * shape.head_parameters * logits
         used = shape.layers[:layers]
-        for past, tokens in spans:
-            # Layers mostly hold alike: count each distinct kind once.
-            kinds = Counter(zip(past[: len(used)], used, strict=True))
+        for (past, tokens), rows in Counter(spans).items():
             products = 2.0 * shape.layer_parameters * tokens * len(used)
-            self.flops += products + sum(
-                count * attention_flops(layer, causal_pairs(held, tokens, layer.window))
-                for (held, layer), count in kinds.items()
+            attention = sum(
+                attention_flops(layer, causal_pairs(held, tokens, layer.window))
+                for held, layer in zip(past, used, strict=False)
             )
+            self.flops += rows * (products + attention)
 
     def read_cache(self, size: int) -> None:
         """Charge the reading of cached keys and values."""

@@ -35,7 +35,7 @@ def decode_format(
     `build` makes the linears of a format, `layers` names the products of each layer. The winner
     is read from `folder` where this machine has measured before.
     """
-    here = f"{machine()}, {torch.get_num_threads()} threads"
+    here = f"{' or '.join(formats)}: {machine()}, {torch.get_num_threads()} threads"
     file = folder / NAME
     known = _read(file)
     if known.get(here) in formats:

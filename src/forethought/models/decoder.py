@@ -6,7 +6,7 @@ here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -31,21 +31,28 @@ DENSE_FILE = "model.safetensors"
 """Every tensor under its canonical name."""
 PACKED_FILE = "decode.safetensors"
 """The 4-bit tensors, where they were made when the model was converted."""
+_CANDIDATES = {
+    "auto": ("int4+planes", "int4+rows", "bf16"),
+    "int4": ("int4+planes", "int4+rows"),
+}
 
 
 def open_decoder(folder: Path, config: DecoderConfig, *, weights: str, device: str) -> Decoder:
     """The decoder in `folder`, its tensors mapped from the file rather than read.
 
-    "auto" decodes with the fastest of 4-bit (where they are packed) and bf16 weights. 4-bit
-    weights that `folder` does not hold packed are made here, which takes seconds.
+    "auto" decodes with the fastest of 4-bit (where they are packed) and bf16 weights; with
+    4-bit weights goes the form of the head that is faster here. 4-bit weights that `folder`
+    does not hold packed are made here, which takes seconds.
     Raises DamagedFileError where a file is truncated or a tensor is missing.
     """
     tensors = _mapped(folder / DENSE_FILE, device)
     wants_packed = weights == "int4" or (weights == "auto" and (folder / PACKED_FILE).exists())
     try:
         packed = _packed(folder, config, tensors, device) if wants_packed else {}
-        if weights == "auto":
-            weights = _fastest(folder, config, tensors, packed) if packed else "bf16"
+        if packed:
+            weights = _fastest(folder, config, tensors, packed, _CANDIDATES[weights])
+        elif weights == "auto":
+            weights = "bf16"
         return Decoder(config, tensors, build_linears(tensors, packed, weights))
     except KeyError as missing:
         raise DamagedFileError(
@@ -54,14 +61,18 @@ def open_decoder(folder: Path, config: DecoderConfig, *, weights: str, device: s
 
 
 def _fastest(
-    folder: Path, config: DecoderConfig, tensors: Mapping[str, Tensor], packed: Mapping[str, Tensor]
+    folder: Path,
+    config: DecoderConfig,
+    tensors: Mapping[str, Tensor],
+    packed: Mapping[str, Tensor],
+    candidates: Sequence[str],
 ) -> str:
     layers = [
         [name for part in PARTS if f"{(name := f'layers.{i}.{part}')}.weight" in tensors]
         for i in range(config.layers)
     ]
     build = partial(build_linears, tensors, packed)
-    return decode_format(folder, build, ("int4", "bf16"), layers)
+    return decode_format(folder, build, candidates, layers)
 
 
 def _mapped(file: Path, device: str) -> dict[str, Tensor]:
@@ -108,11 +119,14 @@ class Decoder(Network):
         self._layers = [build.layer(i) for i in range(config.layers)]
         self._norm = build.norm("norm")
         self._head = linear("head")
+        self._bytes: dict[tuple[str, int | None], int] = {}  # asked for at every step
 
     def weight_bytes(self, phase: str, layers: int | None = None) -> int:
         """Bytes of weights that one pass of this phase reads."""
-        used = sum(layer.weight_bytes(phase) for layer in self._layers[:layers])
-        return used + (self._head.bytes(phase) if layers is None else 0)
+        if (phase, layers) not in self._bytes:
+            used = sum(layer.weight_bytes(phase) for layer in self._layers[:layers])
+            self._bytes[phase, layers] = used + (self._head.bytes(phase) if layers is None else 0)
+        return self._bytes[phase, layers]
 
     def forward(
         self,

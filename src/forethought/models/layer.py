@@ -93,11 +93,17 @@ class Layer:
         y = self.out(mixed, phase)
         if self.attention_post_norm is not None:
             y = self.attention_post_norm(y)
-        x.add_(y, alpha=self.residual_scale)
+        self._add_(x, y)
         y = self.mlp(x if self.mlp_norm is None else self.mlp_norm(x), phase)
         if self.mlp_post_norm is not None:
             y = self.mlp_post_norm(y)
-        x.add_(y, alpha=self.residual_scale)
+        self._add_(x, y)
+
+    def _add_(self, x: Tensor, y: Tensor) -> None:
+        if self.residual_scale == 1.0:
+            x.add_(y)
+        else:
+            x.add_(y, alpha=self.residual_scale)
 
 
 @dataclass(frozen=True, slots=True)

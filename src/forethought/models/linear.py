@@ -3,7 +3,7 @@
 | format | prefill          | decode                                                       |
 |--------|------------------|--------------------------------------------------------------|
 | bf16   | bf16             | bf16 (any dtype the tensors have: float32 for reference runs)  |
-| int4   | bf16             | 4 bit, groups of 32 with scale and zero; 8-bit output head     |
+| int4   | bf16             | 4 bit, groups of 32 with scale and zero; the head in 8 bit     |
 | int8   | bf16             | 8-bit weights, one scale a row, bf16 activations               |
 | w8a8   | 8 bit both sides | 8 bit both sides, one activation scale a token                 |
 
@@ -85,7 +85,7 @@ class FourBit:
 
     def __call__(self, x: Tensor, phase: str) -> Tensor:
         """x [N, in] to [N, out]."""
-        y: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(x, self.packed, GROUP, self.scales)
+        y: Tensor = torch._weight_int4pack_mm_for_cpu(x, self.packed, GROUP, self.scales)
         return y if self.bias is None else y.add_(self.bias)
 
 
@@ -192,8 +192,10 @@ def build_linears(
     """Linears by name ("layers.0.qkv", "head") from dense and packed tensors.
 
     `packed` holds what `pack_levels` and `pack_head` made, under "<name>.<suffix>"; it is
-    used for int4 alone. A tied head uses the embedding.
+    used for int4 alone, where "int4+planes" takes the head's planes if there are any. A tied
+    head uses the embedding.
     """
+    weights, _, head = weights.partition("+")
 
     def dense(name: str) -> Dense:
         weight = tensors.get(f"{name}.weight")
@@ -205,7 +207,7 @@ def build_linears(
         if weights == "bf16":
             return plain
         if weights == "int4":
-            return ByPhase(plain, _packed(name, packed, plain.bias))
+            return ByPhase(plain, _packed(name, packed, plain.bias, head == "planes"))
         eight = quantise8(plain.weight)
         if weights == "int8":
             return ByPhase(plain, EightBit(eight["int8"], eight["int8_scales"], plain.bias))
@@ -214,12 +216,12 @@ def build_linears(
     return build
 
 
-def _packed(name: str, packed: Mapping[str, Tensor], bias: Tensor | None) -> Linear:
+def _packed(name: str, packed: Mapping[str, Tensor], bias: Tensor | None, planes: bool) -> Linear:
     def four(suffix: str, added: Tensor | None) -> FourBit:
         return FourBit(packed[f"{name}.{suffix}"], packed[f"{name}.{suffix}_scales"], added)
 
     if f"{name}.int4" in packed:
         return four("int4", bias)
-    if f"{name}.high" in packed:
+    if planes and f"{name}.high" in packed:
         return EightBitPlanes(four("high", bias), four("low", None))
-    return EightBitBoth(packed[f"{name}.int8"], packed[f"{name}.int8_scales"], bias)
+    return EightBit(packed[f"{name}.int8"], packed[f"{name}.int8_scales"], bias)

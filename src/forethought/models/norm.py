@@ -26,12 +26,13 @@ class Norm:
 
     def __call__(self, x: Tensor) -> Tensor:
         """[..., size] to a new tensor of the same shape."""
-        wide = x.to(self.wide)
+        # float() and type_as() return sooner than to(); in float64 nothing is to be widened.
+        wide = x if self.wide == self.dtype else x.float()
         root = torch.linalg.vector_norm(wide, 2, -1, True)
         factor = torch.addcmul(self.epsilon, root, root, value=1 / x.shape[-1]).rsqrt_()
         if self.wide == self.dtype:
             return wide.mul(factor).mul_(self.weight)
         scaled = wide.mul_(factor)
         if self.late:
-            return scaled.mul_(self.weight).to(self.dtype)
-        return scaled.to(self.dtype).mul_(self.weight)
+            return scaled.mul_(self.weight).type_as(x)
+        return scaled.type_as(x).mul_(self.weight)

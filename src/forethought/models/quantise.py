@@ -15,10 +15,13 @@ HEAD_BLOCK = 64
 """Rows that the 4-bit kernel lays out together; a head can be packed in multiples of it."""
 
 
+_LAYOUT = 2  # raised when other tensors are packed, or the same ones otherwise
+
+
 def machine() -> str:
     """What the layout of packed weights depends on."""
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"torch {torch.__version__}, {platform.machine()}, {capability}"
+    return f"layout {_LAYOUT}, torch {torch.__version__}, {platform.machine()}, {capability}"
 
 
 @dataclass(frozen=True)
@@ -95,15 +98,15 @@ def pack_levels(matrix: Levels) -> dict[str, Tensor]:
 
 
 def pack_head(weight: Tensor) -> dict[str, Tensor]:
-    """The output head [V, H] in 8 bit, groups of 32: its errors reach the logits undamped.
+    """The output head [V, H] in 8 bit, since its errors reach the logits undamped, in two forms.
 
-    Held as two 4-bit matrices, the high and the low halves of the levels: the 4-bit kernel
-    reads memory 1.6 times as fast as torch's 8-bit one. Weights that come from 8-bit groups
-    of 32 keep their values up to the rounding of the scales. A head whose size does not fit
-    that kernel has one scale a row instead.
+    With one scale a row, and, where the size fits the 4-bit kernel, in groups of 32 as two
+    4-bit matrices: the high and the low halves of the levels. Which form is read faster
+    differs between machines.
     """
+    rows = quantise8(weight)
     if len(weight) % HEAD_BLOCK:
-        return quantise8(weight)
+        return rows
     groups = weight.float().reshape(len(weight), -1, GROUP)
     scale = groups.abs().amax(-1).clamp_min_(1e-12) / 127
     levels = (groups / scale[..., None]).round_().clamp_(-127, 127).to(torch.int16).flatten(1)
@@ -112,7 +115,7 @@ def pack_head(weight: Tensor) -> dict[str, Tensor]:
         "high": Levels((high + 8).to(torch.uint8), scale * 16, torch.zeros_like(scale)),
         "low": Levels((levels - (high << 4)).to(torch.uint8), scale, scale * 8),
     }
-    return {
+    return rows | {
         suffix.replace("int4", half): tensor
         for half, plane in planes.items()
         for suffix, tensor in pack_levels(plane).items()
@@ -129,7 +132,7 @@ def stacked(pieces: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def quantise8(weight: Tensor) -> dict[str, Tensor]:
-    """int8 [N, K] and a float32 scale [N] per row."""
-    scale = weight.float().abs().amax(1).clamp_min(1e-12) / 127
+    """int8 [N, K] and a bf16 scale [N] per row; levels are chosen for the rounded scale."""
+    scale = (weight.float().abs().amax(1).clamp_min(1e-12) / 127).bfloat16()
     levels = (weight.float() / scale[:, None]).round_().clamp_(-127, 127)
     return {"int8": levels.to(torch.int8), "int8_scales": scale}

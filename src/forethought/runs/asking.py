@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -63,7 +64,7 @@ class Asking:
         self.notes.extend(chosen.notes)
         yield from (Event("note", {"text": note}) for note in chosen.notes)
         drafting = any(method.uses_draft() for method in chosen.applied)
-        with self.meter.stage("draft" if drafting else "prompt"):
+        with self.meter.stage("draft") if drafting else nullcontext():
             short = shortened(chosen, self.prompt, self.draft, self.recipe.max_tokens)
         check_context(short, self.target, self.draft)
         if drafting:

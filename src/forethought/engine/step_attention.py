@@ -1,0 +1,182 @@
+"""Attention of one new token a row over the cached pieces of its row.
+
+The fused kernel gives output and log-sum-exp of every piece, and they are merged, so that a
+piece shared by many rows is read once for all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from forethought.contracts.records import LayerShape
+from forethought.engine.cache import Row
+
+_LEAST_SPAN = 256  # entries that a thread takes at once, where there are fewer heads than threads
+
+
+@dataclass(frozen=True)
+class Partial:
+    """Attention over some of the entries: what it mixed, and the log of its weight."""
+
+    mixed: Tensor
+    """[K, M, V]."""
+    weight: Tensor
+    """[K, M] float32 log-sum-exp of the scores."""
+
+    def merged(self, other: Partial) -> Partial:
+        """Attention over the entries of both."""
+        weight = torch.logaddexp(self.weight, other.weight)
+        # sigmoid(a - b) = exp(a) / (exp(a) + exp(b)): the share of self in the whole.
+        share = torch.sigmoid(self.weight - other.weight)[..., None].to(self.mixed.dtype)
+        return Partial(torch.lerp(other.mixed, self.mixed, share), weight)
+
+
+def attend_piece(
+    queries: Tensor, keys: Tensor, values: Tensor, shape: LayerShape, hidden: Tensor | None
+) -> Partial:
+    """queries [K, M, D] over all of keys [K, E, D]; hidden [K or 1, M, E] is left out."""
+    if hidden is None and shape.softcap is None and queries.device.type == "cpu":
+        return _attend_spans(queries, keys, values, shape.scale)
+    scores = torch.matmul(queries, keys.transpose(1, 2)).float().mul_(shape.scale)
+    if shape.softcap is not None:
+        scores.div_(shape.softcap).tanh_().mul_(shape.softcap)
+    if hidden is not None:
+        scores.masked_fill_(hidden, -torch.inf)
+    weight = scores.logsumexp(-1)
+    weights = (scores - weight[..., None].nan_to_num(neginf=0.0)).exp_().to(values.dtype)
+    return Partial(torch.matmul(weights, values), weight)
+
+
+def _attend_spans(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Partial:
+    """`attend_piece` by the fused kernel, in as many spans of entries as keep all threads busy.
+
+    The kernel gives a thread whole heads: with three heads on two threads one would wait. The
+    spans are views of equal length, so they overlap by what does not divide; a mask hides
+    that from the later one.
+    """
+    heads, entries = keys.shape[:2]
+    count = _spans(heads, entries, torch.get_num_threads())
+    step = entries // count
+    length = entries - step * (count - 1)
+    mixed, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        queries.expand(count, -1, -1, -1),
+        keys.unfold(1, length, step).permute(1, 0, 3, 2),
+        values.unfold(1, length, step).permute(1, 0, 3, 2),
+        0.0,
+        False,
+        attn_mask=_seen_before(count, length, length - step, keys.dtype),
+        scale=scale,
+    )
+    if count == 1:
+        return Partial(mixed[0], weight.view(queries.shape[:2]))
+    weight = weight.view(count, *queries.shape[:2])
+    share = torch.log_softmax(weight, 0)  # torch's logsumexp takes eight operations
+    whole = weight[0] - share[0]
+    return Partial((mixed * share.exp_()[..., None]).sum(0).to(mixed.dtype), whole)
+
+
+def _spans(heads: int, entries: int, threads: int) -> int:
+    """The fewest spans that give every thread as much, none of them too short to pay."""
+    return max(1, min(threads // math.gcd(heads, threads), entries // _LEAST_SPAN))
+
+
+@lru_cache(maxsize=8)
+def _seen_before(count: int, length: int, overlap: int, dtype: torch.dtype) -> Tensor | None:
+    """[count, 1, 1, length]: -inf where a span begins with entries of the one before it."""
+    if not overlap or count == 1:
+        return None
+    mask = torch.zeros((count, 1, 1, length), dtype=dtype)
+    mask[1:, ..., :overlap] = -torch.inf
+    return mask
+
+
+def attend_step(queries: Tensor, rows: Sequence[Row], layer: int, shape: LayerShape) -> Tensor:
+    """One new token for each row, already cached: queries [R, H, D] to [R, H * V].
+
+    Rows that see the same frozen pieces are served by one product over each of them.
+    """
+    kv_heads = rows[0].tail.layers[layer].keys.shape[0]
+    packed = queries.view(len(rows), kv_heads, -1, queries.shape[-1])  # [R, K, G, D]
+    if len(rows) == 1 and not rows[0].views and shape.window is None:
+        own = rows[0].tail.layers[layer]
+        return attend_piece(packed[0], own.keys, own.values, shape, None).mixed.reshape(1, -1)
+    groups = _same_views(rows)
+    if len(groups) == 1:
+        return _attend_group(packed, rows, layer, shape)
+    done = [
+        _attend_group(packed[group], [rows[i] for i in group], layer, shape) for group in groups
+    ]
+    order = torch.tensor([i for group in groups for i in group], device=queries.device)
+    return torch.cat(done)[order.argsort()]
+
+
+def _same_views(rows: Sequence[Row]) -> list[list[int]]:
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault(tuple(id(view) for view in row.views), []).append(index)
+    return list(groups.values())
+
+
+def _attend_group(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerShape) -> Tensor:
+    """Rows with the same views: packed [R, K, G, D] to [R, H * V]."""
+    count, kv_heads, per, _ = packed.shape
+    total = _attend_tails(packed, rows, layer, shape)
+    stacked = packed.transpose(0, 1).reshape(kv_heads, count * per, -1)
+    for view in rows[0].views:
+        held = view.lengths[layer]
+        if not held:
+            continue
+        entries = view.segment.layers[layer]
+        keys, values = entries.keys[:, :held], entries.values[:, :held]
+        where = view.segment.positions_at(layer, held) if shape.window else None
+        hidden = _window_hides(where, [row.next - 1 for row in rows], per, shape)
+        total = total.merged(attend_piece(stacked, keys, values, shape, hidden))
+    return total.mixed.view(kv_heads, count, -1).transpose(0, 1).reshape(count, -1)
+
+
+def _attend_tails(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerShape) -> Partial:
+    """Every row over its own tail: [K, R * G, V], rows in order.
+
+    Samples of one prompt have short tails of one length: copying these few entries together
+    costs less than a call for each row.
+    """
+    tails = [row.tail.layers[layer] for row in rows]
+    plain = shape.window is None and shape.softcap is None and packed.device.type == "cpu"
+    short = tails[0].length < 2 * _LEAST_SPAN  # one span, as each row alone would have
+    if len(rows) > 1 and plain and short and len({tail.length for tail in tails}) == 1:
+        mixed, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            packed,
+            torch.stack([tail.keys for tail in tails]),
+            torch.stack([tail.values for tail in tails]),
+            0.0,
+            False,
+            scale=shape.scale,
+        )
+        both = mixed.transpose(0, 1).flatten(1, 2), weight.transpose(0, 1).flatten(1, 2)
+        return Partial(*both)
+    own = [_attend_tail(packed[i], row, layer, shape) for i, row in enumerate(rows)]
+    return Partial(torch.cat([p.mixed for p in own], 1), torch.cat([p.weight for p in own], 1))
+
+
+def _attend_tail(queries: Tensor, row: Row, layer: int, shape: LayerShape) -> Partial:
+    own = row.tail.layers[layer]
+    where = row.tail.positions_at(layer, own.length) if shape.window else None
+    hidden = _window_hides(where, [row.next - 1], queries.shape[1], shape)
+    return attend_piece(queries, own.keys, own.values, shape, hidden)
+
+
+def _window_hides(
+    where: Tensor | None, queries: list[int], per: int, shape: LayerShape
+) -> Tensor | None:
+    """[1 or K, queries * per, E] True where an entry lies outside a query's window."""
+    if where is None or shape.window is None:
+        return None
+    at = torch.tensor(queries).repeat_interleave(per)[None, :, None]
+    hidden = at - where.reshape(-1, 1, where.shape[-1]) >= shape.window
+    return hidden if bool(hidden.any()) else None
