@@ -39,6 +39,13 @@ def test_the_faster_format_wins(tmp_path: Path) -> None:
     assert decode_format(tmp_path, slow("bf16", []), ("int4", "bf16"), LAYERS) == "int4"
 
 
+def test_formats_that_share_their_layers_differ_by_the_head_alone(tmp_path: Path) -> None:
+    def build(name: str) -> Callable[[str], Linear]:
+        return lambda product: Waiting(0.01 if name == "int4+planes" and product == "head" else 0.0)
+
+    assert decode_format(tmp_path, build, ("int4+planes", "int4+rows"), LAYERS) == "int4+rows"
+
+
 def test_a_choice_is_kept_so_that_the_same_recipe_runs_alike(tmp_path: Path) -> None:
     built: list[str] = []
     decode_format(tmp_path, slow("int4", built), ("int4", "bf16"), LAYERS)

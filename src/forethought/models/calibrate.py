@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -32,15 +32,16 @@ def decode_format(
 ) -> str:
     """The one of `formats` whose five products of one token are fastest on this machine.
 
-    `build` makes the linears of a format, `layers` names the products of each layer. The winner
-    is read from `folder` where this machine has measured before.
+    `build` makes the linears of a format, `layers` names the products of each layer; formats
+    that differ after a "+" differ in the head alone. The winner is read from `folder` where
+    this machine has measured before.
     """
     here = f"{' or '.join(formats)}: {machine()}, {torch.get_num_threads()} threads"
     file = folder / NAME
     known = _read(file)
     if known.get(here) in formats:
         return known[here]
-    seconds = {name: _seconds(build(name), layers) for name in formats}
+    seconds = _seconds({name: build(name) for name in formats}, layers)
     best = min(seconds, key=seconds.__getitem__)
     fresh = folder / f".{NAME}"
     fresh.write_text(json.dumps({**known, here: best}, indent=1), "utf-8")
@@ -56,18 +57,32 @@ def _read(file: Path) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _seconds(linear: Callable[[str], Linear], layers: Sequence[Sequence[str]]) -> float:
+def _seconds(
+    linears: Mapping[str, Callable[[str], Linear]], layers: Sequence[Sequence[str]]
+) -> dict[str, float]:
     """Seconds of one token's products: all layers, taken to be like some of them, and the head.
 
-    Several layers take turns, as they do in a model: weights must come from memory.
+    Several layers take turns, as they do in a model: weights must come from memory. Formats
+    take turns too, and share the time of layers they share, so that noise decides nothing.
     """
-    sample = layers[:_SAMPLE]
-    products, head = [linear(name) for names in sample for name in names], [linear("head")]
+    sample = [name for names in layers[:_SAMPLE] for name in names]
+    products = {_of_layers(f): [linear(name) for name in sample] for f, linear in linears.items()}
+    heads = {f: [linear("head")] for f, linear in linears.items()}
     with torch.inference_mode():
-        rounds = [(_time(products), _time(head)) for _ in range(_REPEATS)]
-    of_layers = min(layer for layer, _ in rounds)
-    of_head = min(last for _, last in rounds)
-    return of_layers * len(layers) / len(sample) + of_head
+        rounds = [
+            ({f: _time(p) for f, p in products.items()}, {f: _time(h) for f, h in heads.items()})
+            for _ in range(_REPEATS)
+        ]
+    share = len(layers) / len(layers[:_SAMPLE])
+    return {
+        f: share * min(first[_of_layers(f)] for first, _ in rounds)
+        + min(last[f] for _, last in rounds)
+        for f in linears
+    }
+
+
+def _of_layers(name: str) -> str:
+    return name.partition("+")[0]
 
 
 def _time(products: list[Linear]) -> float:

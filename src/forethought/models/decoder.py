@@ -32,8 +32,8 @@ DENSE_FILE = "model.safetensors"
 PACKED_FILE = "decode.safetensors"
 """The 4-bit tensors, where they were made when the model was converted."""
 _CANDIDATES = {
-    "auto": ("int4+planes", "int4+rows", "bf16"),
-    "int4": ("int4+planes", "int4+rows"),
+    "auto": ("int4+rows", "int4+planes", "bf16"),
+    "int4": ("int4+rows", "int4+planes"),
 }
 
 
