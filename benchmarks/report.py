@@ -19,12 +19,13 @@ def hardware() -> str:
     import os
 
     info = Path("/proc/cpuinfo")
-    names = [
-        line.split(":", 1)[1].strip()
-        for line in (info.read_text().splitlines() if info.exists() else [])
-        if line.startswith("model name")
-    ]
-    return f"{os.cpu_count()} cores, {names[0] if names else platform.processor()}"
+    said = dict(
+        (part.strip() for part in line.split(":", 1))
+        for line in reversed(info.read_text().splitlines() if info.exists() else [])
+        if ":" in line
+    )
+    name = said.get("model name", platform.processor())
+    return f"{os.cpu_count()} cores, {name}, family {said.get('cpu family', 'unknown')}"
 
 
 def medians(samples: dict[str, list[float]]) -> dict[str, float]:

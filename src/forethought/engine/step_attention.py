@@ -42,7 +42,9 @@ def attend_piece(
 ) -> Partial:
     """queries [K, M, D] over all of keys [K, E, D]; hidden [K or 1, M, E] is left out."""
     if hidden is None and shape.softcap is None and queries.device.type == "cpu":
-        return _attend_spans(queries, keys, values, shape.scale)
+        mixed, weight = _fused(queries, keys, values, shape.scale)
+        whole = weight[0] if len(weight) == 1 else weight.logsumexp(0)
+        return Partial(_joined(mixed, weight), whole)
     scores = torch.matmul(queries, keys.transpose(1, 2)).float().mul_(shape.scale)
     if shape.softcap is not None:
         scores.div_(shape.softcap).tanh_().mul_(shape.softcap)
@@ -53,12 +55,12 @@ def attend_piece(
     return Partial(torch.matmul(weights, values), weight)
 
 
-def _attend_spans(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Partial:
-    """`attend_piece` by the fused kernel, in as many spans of entries as keep all threads busy.
+def _fused(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """The fused kernel over S spans of all entries: mixed [S, K, M, V], log-sum-exp [S, K, M].
 
-    The kernel gives a thread whole heads: with three heads on two threads one would wait. The
-    spans are views of equal length, so they overlap by what does not divide; a mask hides
-    that from the later one.
+    The kernel gives a thread whole heads: with three heads on two threads one would wait. So
+    entries are cut into as many spans as keep all threads busy: views of one length, which
+    overlap by what does not divide; a mask hides that from the later one.
     """
     heads, entries = keys.shape[:2]
     count = _spans(heads, entries, torch.get_num_threads())
@@ -66,19 +68,29 @@ def _attend_spans(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -
     length = entries - step * (count - 1)
     mixed, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
         queries.expand(count, -1, -1, -1),
-        keys.unfold(1, length, step).permute(1, 0, 3, 2),
-        values.unfold(1, length, step).permute(1, 0, 3, 2),
+        _cut(keys, count, step, length),
+        _cut(values, count, step, length),
         0.0,
         False,
         attn_mask=_seen_before(count, length, length - step, keys.dtype),
         scale=scale,
     )
-    if count == 1:
-        return Partial(mixed[0], weight.view(queries.shape[:2]))
-    weight = weight.view(count, *queries.shape[:2])
-    share = torch.log_softmax(weight, 0)  # torch's logsumexp takes eight operations
-    whole = weight[0] - share[0]
-    return Partial((mixed * share.exp_()[..., None]).sum(0).to(mixed.dtype), whole)
+    return mixed, weight.view(mixed.shape[:3])
+
+
+def _cut(entries: Tensor, count: int, step: int, length: int) -> Tensor:
+    """[K, E, D] as `count` views of `length` entries, `step` apart: [count, K, length, D]."""
+    heads, size = entries.shape[0], entries.shape[2]
+    by_head, by_entry, by_value = entries.stride()
+    strides = (step * by_entry, by_head, by_entry, by_value)
+    return entries.as_strided((count, heads, length, size), strides, entries.storage_offset())
+
+
+def _joined(mixed: Tensor, weight: Tensor) -> Tensor:
+    """What spans mixed [S, K, M, V], as one: [K, M, V]."""
+    if len(mixed) == 1:
+        return mixed[0]
+    return (mixed * torch.softmax(weight, 0)[..., None]).sum(0).to(mixed.dtype)
 
 
 def _spans(heads: int, entries: int, threads: int) -> int:
@@ -103,9 +115,9 @@ def attend_step(queries: Tensor, rows: Sequence[Row], layer: int, shape: LayerSh
     """
     kv_heads = rows[0].tail.layers[layer].keys.shape[0]
     packed = queries.view(len(rows), kv_heads, -1, queries.shape[-1])  # [R, K, G, D]
-    if len(rows) == 1 and not rows[0].views and shape.window is None:
+    if len(rows) == 1 and not rows[0].views and _fusible(packed, shape):
         own = rows[0].tail.layers[layer]
-        return attend_piece(packed[0], own.keys, own.values, shape, None).mixed.reshape(1, -1)
+        return _joined(*_fused(packed[0], own.keys, own.values, shape.scale)).reshape(1, -1)
     groups = _same_views(rows)
     if len(groups) == 1:
         return _attend_group(packed, rows, layer, shape)
@@ -114,6 +126,11 @@ def attend_step(queries: Tensor, rows: Sequence[Row], layer: int, shape: LayerSh
     ]
     order = torch.tensor([i for group in groups for i in group], device=queries.device)
     return torch.cat(done)[order.argsort()]
+
+
+def _fusible(queries: Tensor, shape: LayerShape) -> bool:
+    """Whether the fused kernel can take the entries of these rows as they are."""
+    return shape.window is None and shape.softcap is None and queries.device.type == "cpu"
 
 
 def _same_views(rows: Sequence[Row]) -> list[list[int]]:
@@ -147,9 +164,13 @@ def _attend_tails(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerS
     costs less than a call for each row.
     """
     tails = [row.tail.layers[layer] for row in rows]
-    plain = shape.window is None and shape.softcap is None and packed.device.type == "cpu"
     short = tails[0].length < 2 * _LEAST_SPAN  # one span, as each row alone would have
-    if len(rows) > 1 and plain and short and len({tail.length for tail in tails}) == 1:
+    if (
+        len(rows) > 1
+        and _fusible(packed, shape)
+        and short
+        and len({tail.length for tail in tails}) == 1
+    ):
         mixed, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             packed,
             torch.stack([tail.keys for tail in tails]),
