@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--depths", type=float, nargs="+", default=[0.1, 0.5, 0.9])
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--recipes", nargs="+", default=[""])
+    parser.add_argument("--direct", action="store_true", help="ask in the needle's own words")
     parser.add_argument("--text", help="a file to take the prose from")
     parser.add_argument("--log", action="store_true", help="append the table to docs/lab-log.md")
     options = parser.parse_args()
@@ -43,7 +44,7 @@ def score(options: argparse.Namespace, recipe: str) -> dict[str, Any]:
     found: dict[float, list[bool]] = {depth: [] for depth in options.depths}
     runs = []
     for seed in range(options.seeds):
-        sentence, question, answer = needle(seed)
+        sentence, question, answer = needle(seed, options.direct)
         text = passage(prose(options.text), options.tokens * 6, seed)
         text = tokenizer.decode(tokenizer.encode(text)[: options.tokens])
         for depth in options.depths:

@@ -29,11 +29,21 @@ def passage(text: str, characters: int, seed: int) -> str:
     return doubled[start : start + characters]
 
 
-def needle(seed: int) -> tuple[str, str, str]:
-    """A sentence to hide, the question it answers, and the answer."""
+def needle(seed: int, direct: bool = False) -> tuple[str, str, str]:
+    """A sentence to hide, the question it answers, and the answer.
+
+    A direct question repeats the sentence's words; the other kind asks more of a model.
+    """
     chance = random.Random(1000 + seed)
     colour, place = chance.choice(COLOURS), chance.choice(PLACES)
     number = str(chance.randint(10_000, 99_999))
+    if direct:
+        word = f"{colour}-{number}"
+        return (
+            f"The secret code word for {place} is {word}.",
+            f"What is the secret code word for {place}?",
+            word,
+        )
     sentence = f"The {colour} locker at {place} station opens with the code {number}."
     question = f"What is the code of the {colour} locker at {place} station? Answer with the code."
     return sentence, question, number
