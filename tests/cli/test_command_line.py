@@ -33,6 +33,17 @@ def test_quick_verbs_import_no_heavy_library(arguments: list[str]) -> None:
     assert done.stderr == "set()\n"
 
 
+def test_an_answer_waits_for_no_compiler_and_no_converter() -> None:
+    code = (
+        "import sys, forethought.runs.ask\n"
+        "print({'torch._dynamo', 'sympy', 'transformers'} & set(sys.modules))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert done.stdout == "set()\n"
+
+
 def test_a_question_needs_no_verb() -> None:
     assert with_verb(["What is an eclipse?"]) == ["ask", "What is an eclipse?"]
     assert with_verb(["-m", "smollm2", "Why?"]) == ["ask", "-m", "smollm2", "Why?"]

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention.bias import causal_lower_right
 
 from forethought.contracts.records import LayerShape
 
@@ -94,6 +93,9 @@ def attend_causal(
 
 def attend_fused(queries: Tensor, keys: Tensor, values: Tensor, shape: LayerShape) -> Tensor:
     """The same by torch's fused kernel: no window, no softcap."""
+    # Imported here: it brings torch's compiler, a second that a run on a CPU need not wait.
+    from torch.nn.attention.bias import causal_lower_right
+
     mask = causal_lower_right(queries.shape[0], keys.shape[1])
     groups = queries.shape[1] // keys.shape[0]
     out = F.scaled_dot_product_attention(
