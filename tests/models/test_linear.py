@@ -58,6 +58,16 @@ def product(kind: str) -> tuple[object, torch.Tensor]:
     return made(eight["int8"], scales), eight["int8"] * scales.float()[:, None]
 
 
+@pytest.mark.parametrize("rows", [1, 2, 40])
+def test_integer_sums_are_exact_at_the_largest_values(rows: int) -> None:
+    most = torch.full((64, 128), 127, dtype=torch.int8)
+    both = EightBitBoth(most, torch.ones(64))
+
+    y = both(torch.full((rows, 128), 127.0), "decode")
+
+    assert torch.equal(y, torch.full((rows, 64), 128 * 127.0 * 127.0))
+
+
 KINDS = ["int4", "int8", "w8a8", "planes"]
 
 

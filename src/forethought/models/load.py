@@ -86,8 +86,8 @@ def _own(
     on_cpu = device.startswith("cpu")
     if weights == "auto" and not (on_cpu and source.machine):
         weights = "bf16"
-    if weights == "int4" and not on_cpu:
-        raise UsageError("4-bit weights run on the CPU alone", "ask for bf16 weights")
+    if weights != "bf16" and not on_cpu:
+        raise UsageError(f"{weights} weights run on the CPU alone", "ask for bf16 weights")
     if weights in ("auto", "int4"):
         _packed_here(folder, source, progress)
     config = DecoderConfig.from_json((folder / shelf.CONFIG).read_text("utf-8"))
