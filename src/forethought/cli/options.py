@@ -39,7 +39,9 @@ KeepStop = Annotated[bool, Option("--keep-stop", help="Leave that text in the an
 LogProbs = Annotated[int, Option("--logprobs", help="Likeliest tokens to report in --jsonl.")]
 Weights = Annotated[str, Option("--weights", help="auto, bf16, int4, int8 or w8a8.")]
 Seed = Annotated[int, Option("--seed", help="The same seed gives the same answer.")]
-Budget = Annotated[str, Option("--budget", help="Most to spend: 500tok, 2s or 1TFLOP, joined by commas.")]
+Budget = Annotated[
+    str, Option("--budget", help="Most to spend: 500tok, 2s or 1TFLOP, joined by commas.")
+]
 Threads = Annotated[int | None, Option("--threads", min=1, help="Processor threads to use.")]
 
 Json = Annotated[bool, Option("--json", help="Print one JSON document.")]

@@ -49,7 +49,7 @@ def attend_piece(
     if shape.softcap is not None:
         scores.div_(shape.softcap).tanh_().mul_(shape.softcap)
     if hidden is not None:
-        scores.masked_fill_(hidden, -torch.inf)
+        scores.masked_fill_(hidden.to(scores.device), -torch.inf)
     weight = scores.logsumexp(-1)
     weights = (scores - weight[..., None].nan_to_num(neginf=0.0)).exp_().to(values.dtype)
     return Partial(torch.matmul(weights, values), weight)

@@ -107,7 +107,9 @@ class ModelDraft:
         if self.shares_tokens:
             return importance
         own = self.own_prompt(prompt)
-        shift = prompt.content[0] - own.content[0]
+        given, read = (whole.text[slice(*whole.content)] for whole in (prompt, own))
+        # A template may have trimmed what it was given.
+        shift = prompt.content[0] + max(0, given.find(read)) - own.content[0]
         by_character = np.zeros(len(prompt.text) + 1, dtype=np.float32)
         first, last = own.content
         for (start, stop), score in zip(own.spans, importance.tolist(), strict=True):

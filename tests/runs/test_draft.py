@@ -1,0 +1,85 @@
+"""What a draft with other tokens and another template hands over to its target."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from forethought.contracts.errors import PromptTooLongError
+from forethought.engine.meter import Meter
+from forethought.models.chat import chat_prompt
+from forethought.runs.draft import ModelDraft
+from tests.tiny_model import TEMPLATE, tiny_model
+
+TARGET = tiny_model("target", seed=1)
+FOREIGN = tiny_model("foreign", seed=3, merges=60)
+LONG_TEMPLATE = "<s>You are asked: {{ messages[0].content }}</s><s>assistant: "
+TRIMMING = "<s>{{ messages[0].content | trim }}</s><s>assistant: "
+
+
+def draft_with(template, **changes):
+    model = replace(FOREIGN, template=template)
+    return ModelDraft(replace(model, **changes), TARGET, Meter(lambda: 0.0))
+
+
+@pytest.mark.parametrize("template", [TEMPLATE, LONG_TEMPLATE, TRIMMING])
+@pytest.mark.parametrize("document", ["A tokenizer of merges.", "  \n Bytes, two control tokens. "])
+def test_scores_stand_where_their_characters_stand(template, document):
+    draft = draft_with(template)
+    prompt = chat_prompt(TARGET.tokenizer, TEMPLATE, "What of the tokenizer?", document)
+    own = draft.own_prompt(prompt)
+    assert len(own) < len(prompt), "the draft's tokens should be longer than the target's"
+
+    for index in range(len(own)):
+        scores = torch.zeros(len(own))
+        scores[index] = 1.0
+
+        carried = draft.carry(scores, prompt)
+
+        start, stop = own.spans[index]
+        inside = own.content[0] <= start < stop <= own.content[1]
+        marked = "".join(
+            prompt.text[slice(*span)]
+            for span, score in zip(prompt.spans, carried, strict=True)
+            if score
+        )
+        assert marked == (own.text[start:stop] if inside else "")
+
+
+def test_a_token_takes_the_best_score_of_those_that_share_its_characters():
+    # Here the target's tokens are the longer ones.
+    draft = ModelDraft(TARGET, FOREIGN, Meter(lambda: 0.0))
+    prompt = chat_prompt(FOREIGN.tokenizer, TEMPLATE, "What?", "tokenizer tokenizer")
+    own = draft.own_prompt(prompt)
+    scores = torch.arange(len(own), 0, -1, dtype=torch.float32)  # falling: the first is best
+
+    carried = draft.carry(scores, prompt)
+
+    first, last = prompt.content
+    for (start, stop), found in zip(prompt.spans, carried.tolist(), strict=True):
+        if first <= start and stop <= last:
+            shift = own.content[0] - first
+            assert found == scores[[s[0] for s in own.spans].index(start + shift)]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_written_answer_is_handed_over_in_the_targets_tokens_with_its_end(ended):
+    draft = draft_with(TEMPLATE)
+    words = FOREIGN.tokenizer.encode("tokens of merges")
+    written = [*words, min(FOREIGN.tokenizer.ends)] if ended else words
+
+    handed = draft._in_target(written)
+
+    plain = TARGET.tokenizer.encode("tokens of merges")
+    assert handed == ([*plain, min(TARGET.tokenizer.ends)] if ended else plain)
+
+
+def test_a_prompt_beyond_the_drafts_context_is_refused_by_name():
+    small = tiny_model("small", seed=2, max_position_embeddings=64)
+    draft = ModelDraft(small, TARGET, Meter(lambda: 0.0))
+    prompt = chat_prompt(TARGET.tokenizer, TEMPLATE, "What?", "word " * 40)
+
+    with pytest.raises(PromptTooLongError, match="the draft small holds 64 tokens"):
+        draft.read(prompt, lambda view: None, layers=1)
