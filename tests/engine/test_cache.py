@@ -113,6 +113,16 @@ def test_dropped_entries_are_gone_and_the_rest_keep_position_and_value(decoder):
     assert row.next == 40
 
 
+def test_dropping_twice_keeps_the_first_positions(decoder):
+    batch, row = batch_of(decoder), Row(3)
+    batch.prefill(row, tokens_of(40))
+
+    row.keep(0, torch.stack([torch.arange(0, 40, 4), torch.arange(3, 40, 4)]))
+    row.keep(0, torch.tensor([[1, 4, 9], [0, 1, 2]]))
+
+    assert row.positions_at(0).tolist() == [[4, 16, 36], [3, 7, 11]]
+
+
 def test_layers_may_keep_different_numbers(decoder):
     tokens, batch, row = tokens_of(40), batch_of(decoder), Row(3)
     sizes = [5, 17, 40]

@@ -138,6 +138,14 @@ def test_a_token_budget_ends_a_run_and_says_so():
     assert run(budget="500tok")["finish"] == "length"
 
 
+def test_a_token_budget_is_shared_by_all_samples():
+    found = run(samples=3, temperature=1.0, budget="9tok")
+
+    assert found["cost"]["output_tokens"] <= 9
+    assert [candidate["tokens"] for candidate in found["candidates"]] == [3, 3, 3]
+    assert found["finish"] == "budget"
+
+
 def test_a_time_budget_ends_a_run():
     # The clock of these tests ticks once a look: a few looks for each token.
     assert run(budget="40s", max_tokens=500)["finish"] == "budget"
