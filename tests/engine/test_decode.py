@@ -3,7 +3,7 @@ import torch
 
 from forethought.engine.cache import Row
 from forethought.engine.decode import Stream, write
-from forethought.engine.sampling import Sampling
+from forethought.engine.sampling import Sampling, choose
 from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
 
 
@@ -66,6 +66,16 @@ def test_samples_of_one_prompt_equal_those_of_separate_prompts(decoder):
         decoder, [prompt] * 4, limit=8, sampling=sampling
     )
     assert len({tuple(s.written) for s in streams}) > 1
+
+
+def test_each_token_is_drawn_for_its_own_position(decoder):
+    prompt, sampling = tokens_of(20), Sampling(temperature=1.0, seed=4)
+
+    (got,) = written(decoder, [prompt], limit=12, sampling=sampling)
+
+    for position in range(12):
+        logits = fresh_logits(decoder, prompt + got[:position])
+        assert got[position] == choose(logits, sampling, 0, position).token
 
 
 def test_an_end_token_stops_and_is_not_part_of_the_answer(decoder):

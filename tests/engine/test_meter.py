@@ -45,6 +45,21 @@ def test_stopping_early_costs_less():
     assert batch.meter.flops < prefill_flops(decoder.shape, 50) / 2
 
 
+def test_rows_that_share_a_prompt_read_it_once_a_step():
+    decoder = tiny_decoder()
+    batch, row = batch_of(decoder), Row(3)
+    with torch.inference_mode():
+        batch.prefill(row, tokens_of(50))
+        rows = [row, row.fork(), row.fork()]
+        before = batch.meter.bytes_moved
+
+        batch.step(rows, [1, 2, 3])
+
+    entries = 50 + 3  # the prompt once, and each row's own token
+    moved = decoder.weight_bytes("decode") + entries * entry_bytes(decoder.shape, 8)
+    assert batch.meter.bytes_moved - before == moved
+
+
 def test_stages_add_up_what_the_clock_says():
     ticks = iter([1.0, 3.5, 10.0, 11.0])
     meter = Meter(lambda: next(ticks))
