@@ -123,6 +123,30 @@ def test_dropping_twice_keeps_the_first_positions(decoder):
     assert row.positions_at(0).tolist() == [[4, 16, 36], [3, 7, 11]]
 
 
+def test_entries_added_after_a_drop_can_be_dropped_too(decoder):
+    batch, row = batch_of(decoder), Row(3)
+    batch.prefill(row, tokens_of(40))
+    for layer in range(3):
+        row.keep(layer, torch.arange(0, 40, 4).expand(2, -1))
+    batch.step([row], [1])
+    batch.step([row], [2])
+
+    row.keep(1, torch.tensor([[0, 9, 10, 11], [8, 9, 10, 11]]))
+
+    assert row.positions_at(1).tolist() == [[0, 36, 40, 41], [32, 36, 40, 41]]
+
+
+def test_rewinding_over_a_drop_is_refused(decoder):
+    batch, row = batch_of(decoder), Row(3)
+    batch.prefill(row, tokens_of(10))
+    mark = row.mark()
+    batch.step([row], [1])
+    row.keep(0, torch.arange(4, 11).expand(2, -1))
+
+    with pytest.raises(AssertionError, match="dropped entries cannot come back"):
+        row.rewind(mark)
+
+
 def test_layers_may_keep_different_numbers(decoder):
     tokens, batch, row = tokens_of(40), batch_of(decoder), Row(3)
     sizes = [5, 17, 40]

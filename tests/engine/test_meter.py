@@ -60,6 +60,22 @@ def test_rows_that_share_a_prompt_read_it_once_a_step():
     assert batch.meter.bytes_moved - before == moved
 
 
+@pytest.mark.parametrize("layers", [None, 2])
+def test_entries_that_are_dropped_after_reading_were_read(layers):
+    decoder = tiny_decoder()
+    none = torch.empty((2, 0), dtype=torch.long)
+    moved = []
+    for tap in (lambda view: None, lambda view: none):
+        batch = batch_of(decoder)
+        with torch.inference_mode():
+            batch.read(Row(3), tokens_of(50), Look(tap, 50), layers)
+        moved.append(batch.meter.bytes_moved)
+
+    share = 1 if layers is None else layers / 3
+    cache = 50 * share * entry_bytes(decoder.shape, 8)
+    assert moved == [decoder.weight_bytes("prefill", layers) + cache] * 2
+
+
 def test_stages_add_up_what_the_clock_says():
     ticks = iter([1.0, 3.5, 10.0, 11.0])
     meter = Meter(lambda: next(ticks))

@@ -89,3 +89,10 @@ def test_log_probabilities_are_the_models_own_whatever_the_filters():
     assert [chance for _, chance in choice.top] == pytest.approx(
         CHANCES[:3].log().tolist(), abs=1e-6
     )
+
+
+@pytest.mark.parametrize("top_k", [0, 3])
+def test_a_top_p_of_nothing_still_draws_the_likeliest(top_k):
+    sampling = Sampling(temperature=1.0, top_p=0.0, top_k=top_k)
+
+    assert set(drawn(sampling, count=50)) == {0}

@@ -18,7 +18,8 @@ class TinyDraft:
     def __init__(self, decoder, ends=()):
         self.decoder = decoder
         self.ends = set(ends)
-        self.layer_span = (1, len(decoder.shape.layers))
+        self.layers = len(decoder.shape.layers)
+        self.layer_span = (1, self.layers)
         self.runs = 0
 
     def read(self, prompt, tap, *, layers=None, lookahead=0):
@@ -136,5 +137,5 @@ def evicted_row(decoder, method, prompt):
     """A row after a method's eviction, as `runs` makes it; and its batch."""
     batch, row = batch_of(decoder), Row(len(decoder.shape.layers))
     look = Look(method.on_layer, len(prompt), prompt.protected)
-    batch.read(row, [*prompt.tokens, *prompt.lookahead], look)
+    batch.read(row, [*prompt.tokens, *(prompt.lookahead or ())], look)
     return batch, row

@@ -9,6 +9,7 @@ import torch
 
 from forethought.contracts.errors import PromptTooLongError
 from forethought.engine.meter import Meter
+from forethought.methods.prompt_compression.truncate import Truncate
 from forethought.models.chat import chat_prompt
 from forethought.runs.draft import ModelDraft
 from tests.tiny_model import TEMPLATE, tiny_model
@@ -62,6 +63,58 @@ def test_a_token_takes_the_best_score_of_those_that_share_its_characters():
         if first <= start and stop <= last:
             shift = own.content[0] - first
             assert found == scores[[s[0] for s in own.spans].index(start + shift)]
+
+
+def test_of_tokens_that_share_a_character_the_best_counts():
+    # Bytes of one letter each: the letter scores as its best byte, whichever that is.
+    draft = ModelDraft(tiny_model("bytes", seed=5), FOREIGN, Meter(lambda: 0.0))
+    prompt = chat_prompt(FOREIGN.tokenizer, TEMPLATE, "What?", "Größe")
+    own = draft.own_prompt(prompt)
+    letter = own.text.index("ö")
+    shared = [i for i, span in enumerate(own.spans) if span == (letter, letter + 1)]
+    assert len(shared) == 2
+
+    for best in shared:
+        scores = torch.zeros(len(own))
+        scores[best] = 1.0
+
+        carried = draft.carry(scores, prompt)
+
+        at = prompt.text.index("ö")
+        found = [
+            score
+            for span, score in zip(prompt.spans, carried.tolist(), strict=True)
+            if span[0] <= at < span[1]
+        ]
+        assert found == [1.0] * len(found)
+        assert found
+
+
+def test_after_truncation_another_draft_reads_what_is_left():
+    document = "".join(f"Line {n} of the text. " for n in range(30))
+    prompt = chat_prompt(TARGET.tokenizer, TEMPLATE, "What?", document)
+    cut = Truncate(keep=120).on_prompt(prompt, ModelDraft(TARGET, TARGET, Meter(lambda: 0.0)), 8)
+    draft = draft_with(TEMPLATE)
+
+    own = draft.own_prompt(cut)
+
+    left = document[: document.index("Line 3")] + "\n\nWhat?"
+    read = own.text[slice(*own.content)]
+    assert len(read) < len(document) / 4
+    assert read.endswith("What?")
+    assert cut.text[slice(*cut.content)] == read
+    for index, (start, stop) in enumerate(cut.spans):
+        assert cut.text[start:stop] == prompt.text[slice(*prompt.spans[cut.origins[index]])]
+    assert read.startswith(left[:20])
+
+
+def test_a_guess_is_no_longer_than_the_room_behind_the_prompt():
+    prompt = chat_prompt(TARGET.tokenizer, TEMPLATE, "What?", "word " * 10)
+    tight = tiny_model("tight", seed=1, max_position_embeddings=len(prompt) + 3)
+
+    for model, target in ((tight, TARGET), (TARGET, tight), (tight, tight)):
+        draft = ModelDraft(model, target, Meter(lambda: 0.0))
+        assert len(draft.read(prompt, lambda view: None, lookahead=20)) == 3
 
 
 @pytest.mark.parametrize("ended", [True, False])

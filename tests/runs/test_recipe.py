@@ -150,3 +150,8 @@ def test_the_budget_is_read() -> None:
 
 def test_the_weight_formats_are_those_a_decoder_runs_with() -> None:
     assert WEIGHTS == FORMATS
+
+
+def test_a_budget_that_gives_some_samples_nothing_is_refused() -> None:
+    with pytest.raises(BadParameterError, match="2 tokens gives 5 samples none each"):
+        Recipe(samples=5, budget="2tok")

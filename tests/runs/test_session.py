@@ -6,13 +6,14 @@ import itertools
 from dataclasses import replace
 
 import pytest
+import torch
 
 from forethought import catalogue
-from forethought.contracts.errors import PromptTooLongError, UsageError
+from forethought.contracts.errors import BadParameterError, PromptTooLongError, UsageError
 from forethought.cost.flops import entry_bytes
 from forethought.runs.recipe import Recipe
 from forethought.runs.session import Session
-from tests.tiny_model import tiny_model
+from tests.tiny_model import tiny_model, tiny_tokenizer
 
 DOCUMENT = "\n\n".join(
     f"Paragraph {n}: the code of locker {n} is {n * 37 % 101}." for n in range(9)
@@ -206,3 +207,59 @@ def test_the_identifier_names_recipe_and_question():
     assert run()["run"] == run()["run"]
     assert run(seed=1)["run"] != run()["run"]
     assert replace(base, seed=1).identifier != base.identifier
+
+
+@pytest.mark.parametrize("settings", [{"samples": 3, "temperature": 1.0}, {"stop": ("e",)}, {}])
+def test_a_run_without_approximation_costs_what_the_exact_run_costs(settings):
+    found = run(max_tokens=40, **settings)
+
+    assert found["cost"]["flops"] == pytest.approx(found["exact"]["flops"], rel=1e-12)
+
+
+def test_an_answer_that_the_model_ends_costs_what_the_exact_run_costs():
+    likely = run(max_tokens=1)
+    end = TARGET.tokenizer.encode(likely["answer"])[0] if likely["answer"] else None
+    assert end is not None
+    ending = replace(TARGET, tokenizer=tiny_tokenizer())
+    ending.tokenizer.ends = frozenset([end])
+    recipe = Recipe(model="target", max_tokens=12)
+
+    *_, done = Session(recipe, (), ending, ending).stream(QUESTION, DOCUMENT)
+
+    found = done.data["run"]
+    assert found["finish"] == "stop"
+    assert found["cost"]["flops"] == pytest.approx(found["exact"]["flops"], rel=1e-12)
+
+
+def test_the_events_of_every_sample_hold_its_whole_text():
+    *shown, done = events(samples=4, temperature=1.5, stop=("zzz", "e t"), max_tokens=30)
+
+    for number, candidate in enumerate(done.data["run"]["candidates"]):
+        mine = [e for e in shown if e.kind == "token" and e.data["candidate"] == number]
+        assert "".join(e.data["text"] for e in mine) == candidate["text"]
+
+
+@pytest.mark.parametrize("last", ["specpc(keep=120)", "truncate(keep=120)"])
+def test_a_method_that_drops_entries_comes_last(last):
+    with pytest.raises(UsageError, match=r"snapkv\(keep=0.1\) drops cache entries, but stands"):
+        run(approximate=("snapkv(keep=0.1)", last))
+
+
+@pytest.mark.parametrize("settings", ["first_layer=50", "first_layer=1, last_layer=1"])
+def test_a_span_without_layers_is_refused(settings):
+    with pytest.raises(BadParameterError, match="no layer of the draft self is counted"):
+        run(approximate=(f"specpc(keep=120, {settings})",))
+
+
+def test_a_guess_obeys_the_token_budget():
+    found = run("same-tokens", approximate=("speckv(keep=200)",), budget="5tok", max_tokens=100)
+
+    assert found["cost"]["output_tokens"] == 5
+    assert found["cost"]["draft_tokens"] <= found["kept"]["of"] + 5
+
+
+def test_the_callers_thread_keeps_its_gradients_between_events():
+    stream = session(max_tokens=3).stream(QUESTION, DOCUMENT)
+
+    for _ in stream:
+        assert not torch.is_inference_mode_enabled()

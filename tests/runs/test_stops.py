@@ -43,3 +43,23 @@ def test_any_split_gives_the_text_before_the_stop(text, stop, size):
     # A piece may complete a later occurrence only if no earlier one was complete.
     assert stopped == (stop in text)
     assert shown == text.split(stop)[0]
+
+
+def test_nothing_comes_after_a_kept_stop_string():
+    matcher = StopMatcher(["STOP"], keep=True)
+
+    shown = matcher.feed("one STOP and more")
+
+    assert (shown, matcher.feed(" and more"), matcher.finish()) == ("one STOP", "", "")
+
+
+@given(
+    st.text("ab", max_size=20),
+    st.lists(st.text("ab", min_size=1, max_size=3), min_size=1, max_size=3),
+    st.integers(1, 20),
+    st.booleans(),
+)
+def test_the_pieces_a_text_comes_in_change_nothing(text, stops, size, keep):
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+
+    assert passed(stops, pieces, keep) == passed(stops, list(text), keep)

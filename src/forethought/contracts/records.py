@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import accumulate, compress
 from typing import Any
 
 
@@ -84,19 +85,25 @@ class Prompt:
     """Where each token stood in the first prompt; empty while nothing was dropped."""
     content: tuple[int, int] = (0, 0)
     """Character range in `text` of what the user gave: document and question."""
-    lookahead: tuple[int, ...] = ()
-    """A guess of the answer, read after the prompt only to score it."""
+    lookahead: tuple[int, ...] | None = None
+    """A guess of the answer, read after the prompt only to score it; it may be empty."""
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def keep(self, indices: Sequence[int]) -> Prompt:
-        """The prompt of these tokens alone, in this order, as a fresh prompt."""
+        """The prompt of these tokens alone, in this order, as a fresh prompt; text too."""
         before = self.origins or tuple(range(len(self.tokens)))
+        shown = bytearray(len(self.text))
+        for start, stop in (self.spans[i] for i in indices):
+            shown[start:stop] = b"\1" * (stop - start)
+        place = [0, *accumulate(shown)]  # of each character among those that stay
         return replace(
             self,
             tokens=tuple(self.tokens[i] for i in indices),
-            spans=tuple(self.spans[i] for i in indices),
+            spans=tuple((place[a], place[b]) for a, b in (self.spans[i] for i in indices)),
+            text="".join(compress(self.text, shown)),
+            content=(place[self.content[0]], place[self.content[1]]),
             protected=frozenset(n for n, i in enumerate(indices) if i in self.protected),
             origins=tuple(before[i] for i in indices),
         )

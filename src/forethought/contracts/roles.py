@@ -26,8 +26,8 @@ class Network(Protocol):
     device: torch.device
     dtype: torch.dtype
 
-    def weight_bytes(self, phase: str, layers: int | None = None) -> int:
-        """Bytes of weights that one pass of this phase reads."""
+    def weight_bytes(self, phase: str, layers: int | None = None, tokens: int = 1) -> int:
+        """Bytes of weights that one pass of this phase reads for so many tokens."""
         ...
 
     def forward(
@@ -101,6 +101,11 @@ class Draft(Protocol):
     @property
     def name(self) -> str:
         """What the draft is called."""
+        ...
+
+    @property
+    def layers(self) -> int:
+        """How many it has."""
         ...
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from forethought.contracts.records import LayerShape, ModelShape
+from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import Network, Tap
 from forethought.engine.attention import Visibility, attend_causal
 from forethought.engine.cache import Row
@@ -71,6 +71,7 @@ class Batch:
         parts = [Part(row, [token]) for row, token in zip(rows, tokens, strict=True)]
         return self.forward(parts, phase="decode", look=look)
 
+    @torch.inference_mode()
     def forward(
         self,
         parts: Sequence[Part],
@@ -82,6 +83,7 @@ class Batch:
     ) -> Tensor:
         """Logits [R, V] after the last token of each part (empty when not asked for)."""
         pasts = [part.row.lengths() for part in parts]
+        read = self._bytes_read(parts, layers)
         positions = [p for part in parts for p in part.row.advance(len(part.tokens))]
         device = self.network.device
         attend = Attention(self, parts, positions, look)
@@ -94,6 +96,7 @@ class Batch:
             logits_at=ends if logits else ends[:0],
             layers=layers,
         )
+        self.meter.read_cache(read)
         self._charge(parts, pasts, phase, layers, int(logits))
         return out
 
@@ -106,20 +109,19 @@ class Batch:
         logits: int,
     ) -> None:
         spans = [(past, len(part.tokens)) for past, part in zip(pasts, parts, strict=True)]
-        weights = self.network.weight_bytes(phase, layers)
+        weights = self.network.weight_bytes(phase, layers, sum(tokens for _, tokens in spans))
         self.meter.forward(self.network.shape, weights, spans, len(parts) * logits, layers)
-        rows = [part.row for part in parts]
-        itemsize = self.network.dtype.itemsize
-        self.meter.read_cache(_bytes_read(rows, self.network.shape, itemsize))
-        self.meter.watch(rows)
+        self.meter.watch([part.row for part in parts])
 
-
-def _bytes_read(rows: Sequence[Row], shape: ModelShape, itemsize: int) -> int:
-    """Bytes of keys and values that one pass over these rows reads; shared pieces once."""
-    segments = {id(v.segment): v.lengths for row in rows for v in row.views}
-    lengths = [*segments.values(), *(row.tail.lengths() for row in rows)]
-    sizes = [2 * itemsize * layer.kv_heads * layer.head_dim for layer in shape.layers]
-    return sum(n * size for held in lengths for n, size in zip(held, sizes, strict=True))
+    def _bytes_read(self, parts: Sequence[Part], layers: int | None) -> int:
+        """Bytes of keys and values that a pass will read; pieces that rows share once."""
+        segments = {id(v.segment): v.lengths for part in parts for v in part.row.views}
+        new = sum(len(part.tokens) for part in parts)
+        held = [*segments.values(), *(part.row.tail.lengths() for part in parts)]
+        used = self.network.shape.layers[:layers]
+        sizes = [2 * self.network.dtype.itemsize * one.kv_heads * one.head_dim for one in used]
+        totals = [new + sum(lengths) for lengths in zip(*held, strict=True)]
+        return sum(total * size for total, size in zip(totals, sizes, strict=False))
 
 
 class Attention:

@@ -67,12 +67,14 @@ class Entries:
             new[:, : self.length] = old[:, : self.length]
         return new
 
-    def keep(self, indices: Tensor) -> None:
-        """Keep entries indices [K, M] only, ascending; what was held is freed."""
-        kept = indices if self._kept is None else self._kept.gather(1, indices)
+    def keep(self, indices: Tensor, places: Tensor) -> None:
+        """Keep entries indices [K, M] only, ascending; what was held is freed.
+
+        `places` [K, M] are their places in the segment.
+        """
         self._keys = _gathered(self.keys, indices)
         self._values = _gathered(self.values, indices)
-        self._kept = kept
+        self._kept = places
         self.length = indices.shape[1]
         self._count_bytes()
 
@@ -108,20 +110,33 @@ class Segment:
         """Entries held by each layer."""
         return tuple(entries.length for entries in self.layers)
 
+    def drops(self) -> tuple[int, ...]:
+        """How many entries each layer kept when it was last cut; -1 where it never was."""
+        kept = [entries.kept for entries in self.layers]
+        return tuple(-1 if places is None else places.shape[1] for places in kept)
+
     def bytes(self) -> int:
         """Bytes of all tensors held."""
         return sum(entries.bytes for entries in self.layers)
 
+    def keep(self, layer: int, indices: Tensor) -> None:
+        """Keep entries indices [K, M] of a layer, ascending; free the others."""
+        places = self._places(layer)
+        kept = indices.cpu()
+        self.layers[layer].keep(indices, kept if places is None else places.gather(1, kept))
+
     def positions_at(self, layer: int, length: int) -> Tensor:
         """Logical positions of a layer's first `length` entries: [E], or [K, E] after a drop."""
-        entries = self.layers[layer]
-        where = torch.tensor(self.positions)
+        where, places = torch.tensor(self.positions), self._places(layer)
+        return where[:length] if places is None else where[places[:, :length]]
+
+    def _places(self, layer: int) -> Tensor | None:
+        """[K, E]: which of the segment's tokens each entry is; None where none was dropped."""
+        entries, total = self.layers[layer], len(self.positions)
         if entries.kept is None:
-            return where[:length]
-        dropped_until = int(entries.kept.shape[1])
-        kept = where[entries.kept.cpu()]
-        later = where[len(self.positions) - (entries.length - dropped_until) :]
-        return torch.cat([kept, later.expand(kept.shape[0], -1)], 1)[:, :length]
+            return None
+        later = torch.arange(total - (entries.length - entries.kept.shape[1]), total)
+        return torch.cat([entries.kept, later.expand(len(entries.kept), -1)], 1)
 
 
 @dataclass(frozen=True)
@@ -141,6 +156,8 @@ class Mark:
     lengths: tuple[int, ...]
     positions: int
     next: int
+    kept: tuple[int, ...]
+    """How many entries each layer had kept when it was last cut; -1 where it never was."""
 
 
 class Row:
@@ -187,15 +204,17 @@ class Row:
     def mark(self) -> Mark:
         """This point, to come back to."""
         tail = self.tail
-        return Mark(self.views, tail, tail.lengths(), len(tail.positions), self.next)
+        positions = len(tail.positions)
+        return Mark(self.views, tail, tail.lengths(), positions, self.next, tail.drops())
 
     def rewind(self, mark: Mark) -> None:
-        """Forget everything since `mark`. Entries dropped since then cannot come back."""
+        """Forget everything since `mark`, since when nothing may have been dropped."""
+        assert mark.kept == mark.tail.drops(), "dropped entries cannot come back"
         self.views, self.next = mark.views, mark.next
         if self.tail is mark.tail:
             del self.tail.positions[mark.positions :]
             for entries, length in zip(self.tail.layers, mark.lengths, strict=True):
-                entries.truncate(min(length, entries.length))
+                entries.truncate(length)
             return
         if any(mark.lengths):
             self.views = (*self.views, View(mark.tail, mark.lengths))
@@ -206,7 +225,8 @@ class Row:
         lengths = tuple(length - count for length in self.tail.lengths())
         assert min(lengths, default=0) >= 0, "only private tokens can be forgotten"
         positions = len(self.tail.positions) - count
-        self.rewind(Mark(self.views, self.tail, lengths, positions, self.next - count))
+        tail, drops = self.tail, self.tail.drops()
+        self.rewind(Mark(self.views, tail, lengths, positions, self.next - count, drops))
 
     def settle(self, position: int) -> None:
         """Forget what lies at or after a position, in layers that did not choose what to keep.
@@ -223,7 +243,7 @@ class Row:
 
     def keep(self, layer: int, indices: Tensor) -> None:
         """Keep entries indices [K, M] of a layer of the tail, ascending; free the others."""
-        self.tail.layers[layer].keep(indices)
+        self.tail.keep(layer, indices)
 
     def pieces(self, layer: int) -> list[tuple[Tensor, Tensor]]:
         """(keys, values) [K, E, D] of every non-empty piece of a layer, oldest first."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from forethought.engine.batch import Batch
@@ -25,6 +24,8 @@ class Stream:
     ends: frozenset[int] = frozenset()
     """Tokens that end the answer; they are not part of it."""
     written: list[int] = field(default_factory=list)
+    steps: int = 0
+    """Tokens that were read back to continue."""
     finish: str = ""
     """Empty while alive; then stop or length, or what `end` was told."""
 
@@ -57,13 +58,14 @@ def write(batch: Batch, streams: Sequence[Stream], logits: Tensor) -> Iterator[E
     The caller may `end` a stream between tokens, or close the iterator to cancel.
     """
     alive = list(streams)
-    with torch.inference_mode():
-        while alive:
-            for stream, scores in zip(alive, logits, strict=True):
-                choice = choose(scores, stream.sampling, stream.candidate, len(stream.written))
-                if stream.take(choice):
-                    batch.meter.count("output", 1)
-                    yield Emitted(stream, choice)
-            alive = [stream for stream in alive if not stream.finish]
-            if alive:
-                logits = batch.step([s.row for s in alive], [s.written[-1] for s in alive])
+    while alive:
+        for stream, scores in zip(alive, logits, strict=True):
+            choice = choose(scores, stream.sampling, stream.candidate, len(stream.written))
+            if stream.take(choice):
+                batch.meter.count("output", 1)
+                yield Emitted(stream, choice)
+        alive = [stream for stream in alive if not stream.finish]
+        if alive:
+            logits = batch.step([s.row for s in alive], [s.written[-1] for s in alive])
+            for stream in alive:
+                stream.steps += 1

@@ -66,7 +66,9 @@ def _draw(logits: Tensor, sampling: Sampling, uniform: float) -> int:
     if sampling.top_p < 1:
         # A token stays while what comes before it has not reached top_p yet.
         before = ranked.cumsum(0) - ranked
-        ranked = torch.where(before < sampling.top_p, ranked, 0.0)
+        stays = before < sampling.top_p
+        stays[0] = True  # whatever top_p, something can be drawn
+        ranked = torch.where(stays, ranked, 0.0)
     if sampling.min_p > 0:
         ranked = torch.where(ranked >= sampling.min_p * ranked[0], ranked, 0.0)
     return int(tokens[_invert(ranked, uniform)])

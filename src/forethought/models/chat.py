@@ -83,7 +83,7 @@ def _laid_out(tokenizer: Tokenizer, template: str, content: str, system: str | N
     if not template:
         text = f"{system}{_JOINT}{content}" if system else content
         return _Layout(text, (), (len(text) - len(content), len(text)))
-    names = {"bos": tokenizer.text_of(tokenizer.bos), "eos": _end_text(tokenizer)}
+    names = {"bos": tokenizer.text_of(tokenizer.bos), "eos": tokenizer.text_of(tokenizer.end)}
     wanted = _render(template, content, system, names)
     skeleton = _render(template, _USER, None if system is None else _SYSTEM, names)
     if skeleton.count(_USER) != 1:
@@ -98,10 +98,6 @@ def _laid_out(tokenizer: Tokenizer, template: str, content: str, system: str | N
         skipped = len(content) - len(content.lstrip())
         return _Layout(trimmed.text, trimmed.trusted, trimmed.content, skipped)
     return plain
-
-
-def _end_text(tokenizer: Tokenizer) -> str:
-    return tokenizer.text_of(min(tokenizer.ends, default=None))
 
 
 def _filled(skeleton: str, content: str, system: str) -> _Layout:
@@ -130,6 +126,8 @@ def _render(template: str, content: str, system: str | None, names: dict[str, st
             add_generation_prompt=True,
             bos_token=names["bos"],
             eos_token=names["eos"],
+            tools=None,
+            documents=None,
         )
     except TemplateError as error:
         raise UnsupportedModelError(

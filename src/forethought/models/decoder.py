@@ -119,14 +119,15 @@ class Decoder(Network):
         self._layers = [build.layer(i) for i in range(config.layers)]
         self._norm = build.norm("norm")
         self._head = linear("head")
-        self._bytes: dict[tuple[str, int | None], int] = {}  # asked for at every step
+        self._bytes: dict[tuple[str, int | None, int], int] = {}  # asked for at every step
 
-    def weight_bytes(self, phase: str, layers: int | None = None) -> int:
-        """Bytes of weights that one pass of this phase reads."""
-        if (phase, layers) not in self._bytes:
-            used = sum(layer.weight_bytes(phase) for layer in self._layers[:layers])
-            self._bytes[phase, layers] = used + (self._head.bytes(phase) if layers is None else 0)
-        return self._bytes[phase, layers]
+    def weight_bytes(self, phase: str, layers: int | None = None, tokens: int = 1) -> int:
+        """Bytes of weights that one pass of this phase reads for so many tokens."""
+        case = (phase, layers, tokens)
+        if case not in self._bytes:
+            used = sum(layer.weight_bytes(phase, tokens) for layer in self._layers[:layers])
+            self._bytes[case] = used + (self._head.bytes(phase) if layers is None else 0)
+        return self._bytes[case]
 
     def forward(
         self,

@@ -30,9 +30,9 @@ class Experts:
         self.normalise = normalise
         self.activation = activation
 
-    def weight_bytes(self) -> int:
-        """Bytes one token reads: the router, and its share of the experts."""
-        share = self.chosen / self.router.shape[0]
+    def weight_bytes(self, tokens: int) -> int:
+        """Bytes that so many tokens read: the router, and each its own experts, up to all."""
+        share = min(1.0, tokens * self.chosen / self.router.shape[0])
         return self.router.nbytes + int(share * (self.gate_up.nbytes + self.down.nbytes))
 
     def __call__(self, x: Tensor) -> Tensor:

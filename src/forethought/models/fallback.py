@@ -20,6 +20,7 @@ from torch import Tensor
 from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
 from forethought.contracts.records import LayerShape, ModelShape
 from forethought.contracts.roles import Attend, Network
+from forethought.models.fallback_shape import shape_of
 from forethought.models.self_check import CHECK_ROWS, RowAttention, row_positions
 
 SEAM = "forethought"
@@ -49,8 +50,8 @@ class Fallback(Network):
         self.device = torch.device(model.device)
         self.dtype: torch.dtype = model.dtype
 
-    def weight_bytes(self, phase: str, layers: int | None = None) -> int:
-        """Bytes of weights that one pass reads, whatever its phase."""
+    def weight_bytes(self, phase: str, layers: int | None = None, tokens: int = 1) -> int:
+        """Bytes of weights that one pass reads for one token, whatever its phase."""
         used = len(self.shape.layers[:layers]) * self.shape.layer_parameters
         head = self.shape.head_parameters if layers is None else 0
         return (used + head) * int(self.model.dtype.itemsize)
@@ -243,7 +244,7 @@ def behind_seam(model: Any) -> Fallback:
     off = float((seen - own).abs().max() / own.abs().max())
     if not off <= _TOLERANCE.get(model.dtype, 0.06):
         raise _unsupported(name, f"its logits come out {off:.1%} off")
-    return Fallback(model, _shape(model, shapes))
+    return Fallback(model, shape_of(model, shapes))
 
 
 def _own_logits(model: Any, row: list[int]) -> Tensor:
@@ -281,17 +282,3 @@ def _refuse_hidden_windows(model: Any, shapes: list[LayerShape]) -> None:
         ]
     if lost:
         raise _unsupported(config.model_type, "its layers do not state their sliding windows")
-
-
-def _shape(model: Any, shapes: list[LayerShape]) -> ModelShape:
-    config = model.config.get_text_config()
-    embedding = model.get_input_embeddings().weight
-    inside = sum(p.numel() for p in model.base_model.parameters()) - embedding.numel()
-    return ModelShape(
-        layers=tuple(shapes),
-        hidden=embedding.shape[1],
-        vocabulary=embedding.shape[0],
-        context=int(config.max_position_embeddings),
-        layer_parameters=inside // len(shapes),
-        head_parameters=embedding.numel(),
-    )

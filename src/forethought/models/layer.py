@@ -28,8 +28,8 @@ class Mlp(Protocol):
         """[N, hidden] to a new tensor [N, hidden]."""
         ...
 
-    def weight_bytes(self, phase: str) -> int:
-        """Bytes of weights that one pass reads."""
+    def weight_bytes(self, phase: str, tokens: int) -> int:
+        """Bytes of weights that one pass reads for so many tokens."""
         ...
 
 
@@ -53,9 +53,10 @@ class Layer:
     query_norm: Norm | None
     key_norm: Norm | None
 
-    def weight_bytes(self, phase: str) -> int:
-        """Bytes of weights that one pass reads."""
-        return self.qkv.bytes(phase) + self.out.bytes(phase) + self.mlp.weight_bytes(phase)
+    def weight_bytes(self, phase: str, tokens: int) -> int:
+        """Bytes of weights that one pass reads for so many tokens."""
+        mlp = self.mlp.weight_bytes(phase, tokens)
+        return self.qkv.bytes(phase) + self.out.bytes(phase) + mlp
 
     def attention_inputs(
         self, x: Tensor, turn: Turn | None, phase: str
@@ -114,8 +115,8 @@ class Dense:
     down: Linear
     activation: Callable[[Tensor], Tensor]
 
-    def weight_bytes(self, phase: str) -> int:
-        """Bytes of weights that one pass reads."""
+    def weight_bytes(self, phase: str, tokens: int) -> int:
+        """Bytes of weights that one pass reads for so many tokens."""
         return self.gate_up.bytes(phase) + self.down.bytes(phase)
 
     def __call__(self, x: Tensor, phase: str) -> Tensor:
@@ -130,9 +131,9 @@ class Sparse:
 
     experts: Experts
 
-    def weight_bytes(self, phase: str) -> int:
-        """Bytes of weights that one pass reads."""
-        return self.experts.weight_bytes()
+    def weight_bytes(self, phase: str, tokens: int) -> int:
+        """Bytes of weights that one pass reads for so many tokens."""
+        return self.experts.weight_bytes(tokens)
 
     def __call__(self, x: Tensor, phase: str) -> Tensor:
         """[N, hidden] to a new tensor [N, hidden]."""

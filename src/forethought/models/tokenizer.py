@@ -41,8 +41,11 @@ class Tokenizer:
     ) -> None:
         self.bos = bos
         """The token that starts a text, if the model knows one."""
-        self.ends = frozenset(ends)
+        listed = list(ends)
+        self.ends = frozenset(listed)
         """Tokens that end an answer."""
+        self.end = listed[0] if listed else None
+        """The one of them that the model states first."""
         self.add_bos = add_bos
         """Whether a text without a chat template starts with `bos`."""
         self._inner = inner

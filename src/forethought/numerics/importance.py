@@ -27,7 +27,8 @@ class AttentionRows:
     """
 
     window: int
-    first_layer: int
+    layers: range
+    """Those whose attention counts."""
     weighted: bool
     reduction: str
     scores: list[Tensor] = field(default_factory=list)
@@ -35,7 +36,7 @@ class AttentionRows:
 
     def look(self, view: LayerView) -> None:
         """Take in one layer: the window's rows of the prompt, or the row of a written token."""
-        if view.layer < self.first_layer:
+        if view.layer not in self.layers:
             return
         length = view.prompt_length
         if view.keys.shape[1] > length:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from forethought.contracts.errors import BudgetTooSmallError
+from forethought.contracts.errors import BadParameterError, BudgetTooSmallError
 from forethought.numerics.importance import AttentionRows, pooled, tokens_to_keep
 
 if TYPE_CHECKING:
@@ -42,8 +42,15 @@ class DraftChoice:
         """Run the draft once: its attention rows, and the tokens it wrote."""
         first, last = draft.layer_span
         first = first if self.first_layer is None else self.first_layer
-        last = last if self.last_layer is None else self.last_layer
-        rows = AttentionRows(self.window, min(first, last - 1), self.weighted, self.reduction)
+        last = min(draft.layers, last if self.last_layer is None else self.last_layer)
+        if first >= last:
+            raise BadParameterError(
+                f"no layer of the draft {draft.name} is counted: first_layer {first}, and it "
+                f"stops after {last} of {draft.layers}",
+                f"use a first_layer below {last}, or a greater last_layer",
+            )
+        layers = range(first, last)
+        rows = AttentionRows(self.window, layers, self.weighted, self.reduction)
         return rows, draft.read(prompt, rows.look, layers=last, lookahead=lookahead)
 
     def chosen(self, prompt: Prompt, draft: Draft, rows: AttentionRows) -> Prompt:

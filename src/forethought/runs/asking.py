@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-import torch
-
 from forethought.contracts.records import Event, Exact, Kept, Prompt, Run, Timing
 from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
 from forethought.engine.batch import Batch
@@ -50,13 +48,12 @@ class Asking:
     def events(self) -> Iterator[Event]:
         """Everything that happens; the run itself comes last, also after an interruption."""
         try:
-            with torch.inference_mode():
-                yield from self._steps()
+            yield from self._steps()
         except KeyboardInterrupt:
             self.finish = "interrupted"
-        rest = [voice.rest() for voice in self.voices]
-        if rest and rest[0]:
-            yield Event("token", {"text": rest[0], "candidate": 0})
+        for candidate, voice in enumerate(self.voices):
+            if rest := voice.rest():
+                yield Event("token", {"text": rest, "candidate": candidate})
         yield Event("done", {"run": self._run().document()})
 
     def _steps(self) -> Iterator[Event]:
@@ -65,7 +62,8 @@ class Asking:
         yield from (Event("note", {"text": note}) for note in chosen.notes)
         drafting = any(method.uses_draft() for method in chosen.applied)
         with self.meter.stage("draft") if drafting else nullcontext():
-            short = shortened(chosen, self.prompt, self.draft, self.recipe.max_tokens)
+            most = min([self.recipe.max_tokens, *self._token_share()])
+            short = shortened(chosen, self.prompt, self.draft, most)
         check_context(short, self.target, self.draft)
         if drafting:
             yield self._stage("draft")
@@ -102,7 +100,7 @@ class Asking:
         """Each candidate's share of a token budget, if there is one."""
         if self.limit.tokens is None:
             return []
-        return [max(1, self.limit.tokens // self.recipe.samples)]
+        return [self.limit.tokens // self.recipe.samples]
 
     def _speak(self, written: Iterable[Emitted]) -> Iterator[Event]:
         voices = {id(voice.stream): voice for voice in self.voices}
@@ -134,7 +132,6 @@ class Asking:
         output = self.meter.tokens.get("output", 0)
         decode = self.meter.stages.get("decode", 0.0)
         length = len(self.prompt)
-        written = sum(len(voice.stream.written) for voice in self.voices)
         return Run(
             answer=self.voices[0].text if self.voices else "",
             recipe=self.recipe.spelling,
@@ -147,17 +144,17 @@ class Asking:
                 per_token=decode / output if output else 0.0,
                 stages=dict(self.meter.stages),
             ),
-            exact=self._exact(length, written),
+            exact=self._exact(length),
             kept=self.kept or Kept(0, length, ()),
             run=self.identifier,
             candidates=tuple(v.record() for v in self.voices) if self.recipe.samples > 1 else (),
             notes=tuple(self.notes),
         )
 
-    def _exact(self, length: int, written: int) -> Exact:
+    def _exact(self, length: int) -> Exact:
+        """What these answers would have cost behind the whole prompt."""
         shape = self.target.shape
-        flops = prefill_flops(shape, length)
-        if written > 1:
-            flops += answer_flops(shape, length, written - 1)
+        steps = [voice.stream.steps for voice in self.voices]
+        flops = prefill_flops(shape, length) + sum(answer_flops(shape, length, n) for n in steps)
         entries = length + ROOM  # as an exact run reserves
         return Exact(flops, entries * entry_bytes(shape, self.target.network.dtype.itemsize))

@@ -39,6 +39,11 @@ class ModelDraft:
         return self.model is self.target
 
     @property
+    def layers(self) -> int:
+        """How many it has."""
+        return len(self.model.shape.layers)
+
+    @property
     def layer_span(self) -> tuple[int, int]:
         """First layer worth looking at, and the layer to stop before.
 
@@ -46,7 +51,7 @@ class ModelDraft:
         found no more needles (docs/lab-log.md) and cost as much each. The target itself: a
         few early layers, or nothing is saved.
         """
-        layers = len(self.model.shape.layers)
+        layers = self.layers
         if self.is_self:
             return layers // 7, max(layers // 7 + 1, round(0.27 * layers))
         stop = max(1, round(0.42 * layers))
@@ -69,8 +74,9 @@ class ModelDraft:
     ) -> list[int]:
         """Run the draft over the prompt; see contracts.roles.Draft.read."""
         own = self.own_prompt(prompt)
-        self._check_fits(len(own) + lookahead)
-        count = len(self.model.shape.layers)
+        self._check_fits(len(own) + min(lookahead, 1))
+        lookahead = min(lookahead, self.model.shape.context - len(own))
+        count = self.layers
         row, batch = Row(count, len(own) + lookahead), Batch(self.model.network, self.meter)
         self.meter.count("draft", len(own))
         if not lookahead:
@@ -79,7 +85,8 @@ class ModelDraft:
             return []
         look = Look(tap, len(own))
         logits = batch.read(row, own.tokens, look)
-        return self._in_target(self._write(batch, row, logits, look, lookahead))
+        written = self._in_target(self._write(batch, row, logits, look, lookahead))
+        return written[: max(0, self.target.shape.context - len(prompt))]
 
     def _write(
         self, batch: Batch, row: Row, logits: Tensor, look: Look, lookahead: int
@@ -96,8 +103,9 @@ class ModelDraft:
             return list(written)
         ended = written[-1] in self.model.tokenizer.ends
         text = self.model.tokenizer.decode(written[:-1] if ended else written)
-        end = [min(self.target.tokenizer.ends)] if ended and self.target.tokenizer.ends else []
-        return [*self.target.tokenizer.encode(text), *end]
+        end = self.target.tokenizer.end
+        closing = [end] if ended and end is not None else []
+        return [*self.target.tokenizer.encode(text), *closing]
 
     def carry(self, importance: Tensor, prompt: Prompt) -> Tensor:
         """Scores over the draft's tokens as scores over the target's, by their characters.

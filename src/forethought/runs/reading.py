@@ -54,11 +54,23 @@ def plan(methods: Methods, prompt: Prompt, draft: ModelDraft) -> Plan:
         else:
             applied.append(method)
             length = method.reads(length)
-    if sum(method.evicts() for method in applied) > 1:
+    _check_order(methods)
+    return Plan(tuple(applied), tuple(notes))
+
+
+def _check_order(methods: Methods) -> None:
+    """Raise UsageError unless a method that drops cache entries is the only one, and last."""
+    evicting = [name for name, method in methods if method.evicts()]
+    if len(evicting) > 1:
         raise UsageError(
             "two methods of one recipe drop cache entries", "keep one of them, or run both apart"
         )
-    return Plan(tuple(applied), tuple(notes))
+    if evicting and methods[-1][0] != evicting[0]:
+        raise UsageError(
+            f"{evicting[0]} drops cache entries, but stands before {methods[-1][0]}, which "
+            "shortens the prompt",
+            f"put {evicting[0]} last",
+        )
 
 
 def _draft_pays(method: Approximation, length: int, draft: ModelDraft) -> bool:
@@ -87,7 +99,7 @@ def read(batch: Batch, prompt: Prompt, plan: Plan, of: int) -> Reading:
     `of` is the length of the prompt before anything was dropped.
     """
     layers = len(batch.network.shape.layers)
-    row = Row(layers, len(prompt) + len(prompt.lookahead) + ROOM)
+    row = Row(layers, len(prompt) + len(prompt.lookahead or ()) + ROOM)
     batch.meter.count("prompt", len(prompt))
     evicting = next((method for method in plan.applied if method.evicts()), None)
     if evicting is None:
@@ -100,8 +112,8 @@ def read(batch: Batch, prompt: Prompt, plan: Plan, of: int) -> Reading:
 
 def _read_evicting(batch: Batch, row: Row, prompt: Prompt, method: Approximation) -> Tensor:
     look = Look(method.on_layer, len(prompt), prompt.protected)
-    logits = batch.read(row, [*prompt.tokens, *prompt.lookahead], look)
-    if not prompt.lookahead:
+    logits = batch.read(row, [*prompt.tokens, *(prompt.lookahead or ())], look)
+    if prompt.lookahead is None:
         return logits[-1]
     # The look-ahead was only there to score: back to before the last prompt token, whose
     # logits the answer starts from.

@@ -84,7 +84,12 @@ class Recipe:
             raise BadParameterError("a model has no name", "see: forethought list models")
         if "" in self.stop:
             raise BadParameterError("--stop '' would end every answer", "give it some text")
-        spend_limit(self.budget)
+        tokens = spend_limit(self.budget).tokens
+        if tokens is not None and tokens < self.samples:
+            raise BadParameterError(
+                f"a budget of {tokens} tokens gives {self.samples} samples none each",
+                f"allow {self.samples}tok or more, or draw fewer samples",
+            )
         self._settle()
 
     @property

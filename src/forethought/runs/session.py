@@ -60,13 +60,16 @@ class Session:
             target=self.target,
             draft_model=self.draft,
             prompt=chat_prompt(tokenizer, template, question, document, system),
-            identifier=run_identifier(self.recipe, question, document),
+            identifier=run_identifier(self.recipe, question, document, system),
             load_seconds=self.load_seconds,
             clock=self.clock,
         ).events()
 
 
-def run_identifier(recipe: Recipe, question: str, document: str) -> str:
+def run_identifier(
+    recipe: Recipe, question: str, document: str = "", system: str | None = None
+) -> str:
     """Names a run by what went into it: the same recipe and question give the same one."""
-    parts = "\0".join((recipe.to_json(), question, document))
+    said = () if system is None else (system,)
+    parts = "\0".join((recipe.to_json(), question, document, *said))
     return hashlib.sha256(parts.encode()).hexdigest()[:16]

@@ -16,12 +16,15 @@ class StopMatcher:
 
     def feed(self, text: str) -> str:
         """The text that may be shown now; sets `stopped` once a stop string is complete."""
+        if self.stopped:
+            return ""
         self._held += text
-        found = [(at, stop) for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        found = [(at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0]
         if found:
-            at, stop = min(found)
+            # The one that is complete first: how the text came in pieces changes nothing.
+            end, start = min(found)
             self.stopped = True
-            return self._release(at + len(stop) if self._keep else at)
+            return self._release(end if self._keep else start)
         return self._release(len(self._held) - self._pending())
 
     def finish(self) -> str:

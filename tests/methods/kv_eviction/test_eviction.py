@@ -73,7 +73,7 @@ def test_one_entry_more_than_the_budget_is_left_alone(decoder):
     tokens, draft = tokens_of(LENGTH), TinyDraft(decoder)
     method = SpecKV(keep=LENGTH - 1, window=WINDOW)
 
-    assert method.on_prompt(prompt_of(tokens), draft, 16).lookahead == ()
+    assert method.on_prompt(prompt_of(tokens), draft, 16).lookahead is None
     assert draft.runs == 0
 
 

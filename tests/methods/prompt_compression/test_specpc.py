@@ -85,6 +85,19 @@ def test_a_draft_that_stops_early_gives_the_same_scores(decoder):
     assert list(early.origins) == expected
 
 
+def test_a_written_look_ahead_counts_the_same_layers(decoder):
+    tokens = tokens_of(LENGTH, 2)
+    draft = TinyDraft(decoder)
+
+    kept = method(last_layer=2, lookahead=4).on_prompt(prompt_of(tokens), draft, 16)
+
+    written = TinyDraft(decoder).read(prompt_of(tokens), lambda view: None, lookahead=4)
+    matrices = attention_matrices(decoder, [*tokens, *written])[:2]
+    expected = specpc_keep(matrices, LENGTH, written, budget=40, window=8, kernel=6, neighbours=6,
+                           first_layer=1)  # fmt: skip
+    assert list(kept.origins) == expected
+
+
 @pytest.mark.parametrize("keep", [LENGTH, LENGTH + 1, 1.0])
 def test_a_budget_of_the_whole_prompt_runs_no_draft_and_drops_nothing(decoder, keep):
     draft, prompt = TinyDraft(decoder), prompt_of(tokens_of(LENGTH))
