@@ -75,12 +75,9 @@ def canonical(config: DecoderConfig, published: dict[str, Tensor]) -> dict[str, 
     return {name: join(source) for name, source in sources(config, published).items()}
 
 
-def decoder_like(
-    model: Any, dtype: torch.dtype = torch.float32, *, long_texts: bool = False
-) -> Decoder:
+def decoder_like(model: Any, dtype: torch.dtype = torch.float32) -> Decoder:
     """Our decoder over the weights of a transformers model."""
     config = DecoderConfig.from_transformers(model.config.to_dict())
-    config = config.for_long_texts() if long_texts else config
     tensors = canonical(config, {k: v.to(dtype) for k, v in model.state_dict().items()})
     return Decoder(config, tensors, plain_linears(tensors))
 

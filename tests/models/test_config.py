@@ -108,6 +108,13 @@ def test_families_keep_their_own_default_window(kind: str, window: int | None) -
     assert config.windows == (window,) * 3
 
 
+def test_yarn_stretches_a_context_that_was_stated_unstretched() -> None:
+    scaling = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 512}
+
+    assert read("qwen2", rope_scaling=scaling, max_position_embeddings=512).context == 2048
+    assert read("qwen2", rope_scaling=scaling, max_position_embeddings=4096).context == 4096
+
+
 def test_a_window_that_is_switched_off_is_not_used() -> None:
     assert read("qwen2", sliding_window=8, use_sliding_window=False).windows == (None,) * 3
 

@@ -190,7 +190,7 @@ def test_longrope_matches_transformers_below_and_beyond_the_first_context(length
     prompt = [(7 * i) % 97 for i in range(length)]
     decoder = decoder_like(model)
     if length > decoder.shape.context:
-        decoder = decoder_like(model, long_texts=True)
+        decoder = decoder.for_long_texts()
 
     logits = packed(decoder, [prompt])
 

@@ -263,3 +263,30 @@ def test_the_callers_thread_keeps_its_gradients_between_events():
 
     for _ in stream:
         assert not torch.is_inference_mode_enabled()
+
+
+def test_a_model_that_rotates_long_texts_otherwise_reads_them_as_it_should():
+    scaling = {
+        "rope_type": "longrope",
+        "rope_theta": 1e4,
+        "short_factor": [1.0, 1.1, 1.2, 1.3],
+        "long_factor": [1.5, 2.0, 4.0, 8.0],
+        "original_max_position_embeddings": 200,
+    }
+    changes = {"rope_parameters": scaling, "original_max_position_embeddings": 200}
+    stretched = tiny_model("stretched", seed=1, model_type="phi3", **changes)
+    assert stretched.shape.context == 200
+
+    def asked(*methods):
+        recipe = Recipe(model="stretched", max_tokens=12, approximate=methods)
+        built = tuple((name, catalogue.build(name)) for name in recipe.approximate)
+        *_, done = Session(recipe, built, stretched, stretched).stream(QUESTION, DOCUMENT)
+        return done.data["run"]
+
+    whole, part = asked(), asked("specpc(keep=120)")
+
+    longer = replace(stretched, network=stretched.network.for_long_texts())
+    *_, done = Session(Recipe(max_tokens=12), (), longer, longer).stream(QUESTION, DOCUMENT)
+    assert whole["kept"]["of"] > 200
+    assert whole["answer"] == done.data["run"]["answer"]
+    assert part["kept"]["prompt_tokens"] == 120

@@ -64,3 +64,16 @@ def test_an_evicted_cache_is_as_small_as_it_says(smollm2: Model) -> None:
 
     assert found["kept"]["cache_bytes"] < found["exact"]["cache_bytes"] / 6
     assert max(found["kept"]["positions"]) == found["kept"]["of"] - 1
+
+
+@pytest.mark.slow  # equal to the last bit, which kernels of other processors need not be
+@pytest.mark.parametrize("seed", [1, 2])
+def test_samples_do_not_depend_on_how_many_are_drawn(smollm2: Model, seed: int) -> None:
+    few, more, many = (
+        run(smollm2, text="Rivers.", samples=n, temperature=1.0, seed=seed, max_tokens=48)
+        for n in (2, 3, 6)
+    )
+
+    texts = [[c["text"] for c in found["candidates"]] for found in (few, more, many)]
+    assert texts[0] == texts[1][:2] == texts[2][:2]
+    assert texts[1] == texts[2][:3]

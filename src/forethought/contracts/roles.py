@@ -26,6 +26,10 @@ class Network(Protocol):
     device: torch.device
     dtype: torch.dtype
 
+    def for_long_texts(self) -> Network:
+        """The network for texts beyond its context, if it reads those otherwise; else itself."""
+        return self
+
     def weight_bytes(self, phase: str, layers: int | None = None, tokens: int = 1) -> int:
         """Bytes of weights that one pass of this phase reads for so many tokens."""
         ...

@@ -29,11 +29,20 @@ class Partial:
     weight: Tensor
     """[K, M] float32 log-sum-exp of the scores."""
 
+    def doubled(self) -> Partial:
+        """The same for twice the queries."""
+        return Partial(torch.cat([self.mixed] * 2, 1), torch.cat([self.weight] * 2, 1))
+
     def merged(self, other: Partial) -> Partial:
-        """Attention over the entries of both."""
-        weight = torch.logaddexp(self.weight, other.weight)
+        """Attention over the entries of both.
+
+        In float64, since in float32 both functions round otherwise at the end of a tensor than
+        inside it: a row's result would depend on how many rows are merged with it.
+        """
+        own, theirs = self.weight.double(), other.weight.double()
         # sigmoid(a - b) = exp(a) / (exp(a) + exp(b)): the share of self in the whole.
-        share = torch.sigmoid(self.weight - other.weight)[..., None].to(self.mixed.dtype)
+        share = torch.sigmoid(own - theirs)[..., None].to(self.mixed.dtype)
+        weight = torch.logaddexp(own, theirs).to(self.weight.dtype)
         return Partial(torch.lerp(other.mixed, self.mixed, share), weight)
 
 
@@ -145,6 +154,11 @@ def _attend_group(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerS
     count, kv_heads, per, _ = packed.shape
     total = _attend_tails(packed, rows, layer, shape)
     stacked = packed.transpose(0, 1).reshape(kv_heads, count * per, -1)
+    if count == 1:
+        # The kernel multiplies one row's queries otherwise than those of several: a row that is
+        # left alone goes on as it did in company.
+        stacked = torch.cat([stacked, stacked], 1)
+        total = total.doubled()
     for view in rows[0].views:
         held = view.lengths[layer]
         if not held:
@@ -152,9 +166,11 @@ def _attend_group(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerS
         entries = view.segment.layers[layer]
         keys, values = entries.keys[:, :held], entries.values[:, :held]
         where = view.segment.positions_at(layer, held) if shape.window else None
-        hidden = _window_hides(where, [row.next - 1 for row in rows], per, shape)
+        newest = [row.next - 1 for row in rows] * (stacked.shape[1] // (count * per))
+        hidden = _window_hides(where, newest, per, shape)
         total = total.merged(attend_piece(stacked, keys, values, shape, hidden))
-    return total.mixed.view(kv_heads, count, -1).transpose(0, 1).reshape(count, -1)
+    mixed = total.mixed[:, : count * per].reshape(kv_heads, count, -1)
+    return mixed.transpose(0, 1).reshape(count, -1)
 
 
 def _attend_tails(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerShape) -> Partial:

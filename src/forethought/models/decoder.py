@@ -7,6 +7,7 @@ here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 
@@ -120,6 +121,16 @@ class Decoder(Network):
         self._norm = build.norm("norm")
         self._head = linear("head")
         self._bytes: dict[tuple[str, int | None, int], int] = {}  # asked for at every step
+
+    def for_long_texts(self) -> Network:
+        """The same weights, rotated as for texts beyond the context; itself if nothing changes."""
+        if not self.config.long_context:
+            return self
+        longer = copy(self)
+        longer.config = self.config.for_long_texts()
+        longer.shape = longer.config.shape
+        longer._ropes = [Rope(settings, self.device) for settings in longer.config.ropes]
+        return longer
 
     def weight_bytes(self, phase: str, layers: int | None = None, tokens: int = 1) -> int:
         """Bytes of weights that one pass of this phase reads for so many tokens."""

@@ -41,6 +41,10 @@ def _common(
     head_dim = int(raw.get("head_dim") or raw["hidden_size"] // heads)
     scaling = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
     base = float(raw.get("rope_theta") or theta)
+    rope = read_rope(raw, scaling, theta=base, head_dim=head_dim)
+    context = int(raw["max_position_embeddings"])
+    if rope.kind == "yarn":  # often switched on without raising the stated context
+        context = max(context, int(rope.original_context * rope.factor))
     return {
         "family": str(raw["model_type"]),
         "vocabulary": int(raw["vocab_size"]),
@@ -50,9 +54,9 @@ def _common(
         "heads": heads,
         "kv_heads": int(raw.get("num_key_value_heads") or heads),
         "head_dim": head_dim,
-        "context": int(raw["max_position_embeddings"]),
+        "context": context,
         "epsilon": float(raw.get("rms_norm_eps") or epsilon),
-        "ropes": (read_rope(raw, scaling, theta=base, head_dim=head_dim),),
+        "ropes": (rope,),
         "layer_ropes": (0,) * layers,
         "windows": (None,) * layers,
         "scale": head_dim**-0.5,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from forethought.contracts.records import ModelShape
@@ -22,6 +22,13 @@ class Model:
     tokenizer: Tokenizer
     template: str
     """Its chat template; empty for a base model."""
+
+    def for_length(self, tokens: int) -> Model:
+        """This model as it reads texts of so many tokens: some rotate long ones otherwise."""
+        if tokens <= self.shape.context:
+            return self
+        longer = self.network.for_long_texts()
+        return self if longer is self.network else replace(self, network=longer)
 
     @property
     def shape(self) -> ModelShape:

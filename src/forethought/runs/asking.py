@@ -40,7 +40,6 @@ class Asking:
 
     def __post_init__(self) -> None:
         self.meter = Meter(self.clock)
-        self.batch = Batch(self.target.network, self.meter)
         self.draft = ModelDraft(self.draft_model, self.target, self.meter)
         self.limit: Limit = spend_limit(self.recipe.budget)
         self.start = self.clock()
@@ -64,17 +63,19 @@ class Asking:
         with self.meter.stage("draft") if drafting else nullcontext():
             most = min([self.recipe.max_tokens, *self._token_share()])
             short = shortened(chosen, self.prompt, self.draft, most)
+        self.target = self.target.for_length(len(short) + len(short.lookahead or ()) + most)
         check_context(short, self.target, self.draft)
         if drafting:
             yield self._stage("draft")
         with self.meter.stage("prefill"):
-            reading = read(self.batch, short, chosen, len(self.prompt))
+            batch = Batch(self.target.network, self.meter)
+            reading = read(batch, short, chosen, len(self.prompt))
         self.kept = reading.kept
         yield self._stage("prefill")
         self._open_voices(reading.row, len(short))
         logits = reading.logits.expand(len(self.voices), -1)
         with self.meter.stage("decode"):
-            yield from self._speak(write(self.batch, [v.stream for v in self.voices], logits))
+            yield from self._speak(write(batch, [v.stream for v in self.voices], logits))
         yield self._stage("decode")
 
     def _stage(self, name: str) -> Event:

@@ -74,10 +74,11 @@ class ModelDraft:
     ) -> list[int]:
         """Run the draft over the prompt; see contracts.roles.Draft.read."""
         own = self.own_prompt(prompt)
-        self._check_fits(len(own) + min(lookahead, 1))
-        lookahead = min(lookahead, self.model.shape.context - len(own))
+        model = self.model.for_length(len(own) + lookahead)
+        self._check_fits(len(own) + min(lookahead, 1), model)
+        lookahead = min(lookahead, model.shape.context - len(own))
         count = self.layers
-        row, batch = Row(count, len(own) + lookahead), Batch(self.model.network, self.meter)
+        row, batch = Row(count, len(own) + lookahead), Batch(model.network, self.meter)
         self.meter.count("draft", len(own))
         if not lookahead:
             stop = None if layers is None or layers >= count else layers
@@ -86,7 +87,8 @@ class ModelDraft:
         look = Look(tap, len(own))
         logits = batch.read(row, own.tokens, look)
         written = self._in_target(self._write(batch, row, logits, look, lookahead))
-        return written[: max(0, self.target.shape.context - len(prompt))]
+        target = self.target.for_length(len(prompt) + len(written))
+        return written[: max(0, target.shape.context - len(prompt))]
 
     def _write(
         self, batch: Batch, row: Row, logits: Tensor, look: Look, lookahead: int
@@ -127,10 +129,10 @@ class ModelDraft:
         best = [by_character[a : max(b, a + 1)].max() for a, b in prompt.spans]
         return torch.from_numpy(np.array(best, dtype=np.float32))
 
-    def _check_fits(self, tokens: int) -> None:
-        if tokens > self.model.shape.context:
+    def _check_fits(self, tokens: int, model: Model) -> None:
+        if tokens > model.shape.context:
             raise PromptTooLongError(
-                f"the draft {self.model.name} holds {self.model.shape.context:,} tokens, but would "
+                f"the draft {model.name} holds {model.shape.context:,} tokens, but would "
                 f"read {tokens:,}",
                 "use a draft with a longer context (-d), or -x truncate before it",
             )

@@ -141,7 +141,7 @@ def check_context(prompt: Prompt, target: Model, draft: ModelDraft) -> None:
         return
     fit = max(1, context * 3 // 4)
     methods = [f"-x 'truncate(keep={fit})'"]
-    if draft.model.shape.context > len(prompt):
+    if draft.model.for_length(len(prompt)).shape.context > len(prompt):
         methods.insert(0, f"-x 'specpc(keep={fit})'")
     raise PromptTooLongError(
         f"the prompt has {len(prompt):,} tokens, but {target.name} holds {context:,}",
