@@ -70,7 +70,7 @@ def exit_code(arguments: list[str]) -> int:
     except ForethoughtError as error:
         return _failed(error.message, error.hint, error.exit_code, verbose)
     except _ParseError as error:
-        return _failed(_message(error), _hint(arguments), 2, False)
+        return _failed(_message(error), _hint(arguments, _message(error)), 2, False)
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except Exception as error:
@@ -84,8 +84,8 @@ def _message(error: BaseException) -> str:
     return (message[:1].lower() + message[1:]).removesuffix(".")
 
 
-def _hint(arguments: list[str]) -> str:
-    if arguments[0] == "ask":
+def _hint(arguments: list[str], message: str) -> str:
+    if arguments[0] == "ask" and message.startswith(("got unexpected", "no such option")):
         return "quote the question; one that begins with - comes after --; see: forethought ask -h"
     return f"see: forethought {arguments[0]} --help"
 

@@ -42,7 +42,9 @@ Seed = Annotated[int, Option("--seed", help="The same seed gives the same answer
 Budget = Annotated[
     str, Option("--budget", help="Most to spend: 500tok, 2s or 1TFLOP, joined by commas.")
 ]
-Threads = Annotated[int | None, Option("--threads", min=1, help="Processor threads to use.")]
+Threads = Annotated[
+    int | None, Option("--threads", min=1, max=512, help="Processor threads to use.")
+]
 
 Json = Annotated[bool, Option("--json", help="Print one JSON document.")]
 JsonLines = Annotated[bool, Option("--jsonl", help="Print each event as a line of JSON.")]

@@ -19,7 +19,7 @@ class Range:
         """What is wrong with `value`, or nothing."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return "must be a number"
-        return "" if self.low <= value <= self.high else f"must be {self.low:g} to {self.high:g}"
+        return "" if self.low <= value <= self.high else f"must be {self.low:,} to {self.high:,}"
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,14 @@ batch nor a rewind changes what is drawn.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from forethought.contracts.errors import DamagedFileError
 
 _SHORTLIST = 256
 
@@ -51,7 +54,14 @@ def choose(logits: Tensor, sampling: Sampling, candidate: int, position: int) ->
     if sampling.top_logprobs:
         values, tokens = (logits - norm).topk(sampling.top_logprobs)
         top = tuple(zip(tokens.tolist(), values.tolist(), strict=True))
-    return Choice(token, float(logits[token] - norm), top)
+    log_probability = float(logits[token] - norm)
+    if not math.isfinite(log_probability):
+        raise DamagedFileError(
+            "the model computes values that are no numbers",
+            "its weights are damaged, or too large for their format: try --weights bf16, or make "
+            "it anew with: forethought pull MODEL --again",
+        )
+    return Choice(token, log_probability, top)
 
 
 def _uniform(seed: int, candidate: int, position: int) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -43,9 +44,10 @@ def decode_format(
         return known[here]
     seconds = _seconds({name: build(name) for name in formats}, layers)
     best = min(seconds, key=seconds.__getitem__)
-    fresh = folder / f".{NAME}"
-    fresh.write_text(json.dumps({**known, here: best}, indent=1), "utf-8")
-    fresh.replace(file)
+    with suppress(OSError):  # where the folder cannot be written, the next run measures again
+        fresh = folder / f".{NAME}"
+        fresh.write_text(json.dumps({**known, here: best}, indent=1), "utf-8")
+        fresh.replace(file)
     return best
 
 

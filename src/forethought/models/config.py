@@ -92,12 +92,33 @@ class DecoderConfig:
                 f"supported: {', '.join(sorted(FAMILIES))}",
             )
         try:
-            return cls(**FAMILIES[kind](config))
+            read = cls(**FAMILIES[kind](config))
+        except (TypeError, ValueError, ZeroDivisionError) as error:
+            raise DamagedFileError(
+                f"the model's config.json makes no sense: {error}", "fetch the model again"
+            ) from error
         except KeyError as missing:
             raise DamagedFileError(
                 f"the model's config.json states no {missing.args[0]!r}",
                 "fetch the model again, or check that it is complete",
             ) from missing
+        read.check()
+        return read
+
+    def check(self) -> None:
+        """Raise DamagedFileError for sizes that no model can have."""
+        sizes = ("vocabulary", "hidden", "intermediate", "layers", "heads", "kv_heads", "head_dim")
+        for name in (*sizes, "context"):
+            if getattr(self, name) < 1:
+                raise DamagedFileError(
+                    f"the model's configuration states {getattr(self, name)} for {name}",
+                    "fetch the model again",
+                )
+        if self.heads % self.kv_heads:
+            raise DamagedFileError(
+                f"{self.heads} heads cannot share {self.kv_heads} key heads",
+                "fetch the model again",
+            )
 
     @classmethod
     def from_json(cls, text: str) -> DecoderConfig:
@@ -105,11 +126,14 @@ class DecoderConfig:
         try:
             values = json.loads(text)
             ropes = tuple(RopeSettings(**_tuples(rope)) for rope in values.pop("ropes"))
-            return cls(ropes=ropes, **_tuples(values))
+            read = cls(ropes=ropes, **_tuples(values))
+            read.check()
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DamagedFileError(
-                f"a stored decoder configuration cannot be read: {error}", "convert the model again"
+                f"a stored decoder configuration cannot be read: {error}",
+                "make it anew with: forethought pull MODEL --again",
             ) from error
+        return read
 
     def to_json(self) -> str:
         """The configuration as one JSON object."""

@@ -32,6 +32,7 @@ from forethought.models.quantise import (
     quantise4,
     stacked,
 )
+from forethought.models.shapes import check_shape
 from forethought.models.shelf import Progress, Source
 from forethought.models.tensor_file import TensorWriter
 from forethought.models.tokenizer import Tokenizer, fingerprint_of
@@ -61,7 +62,9 @@ def convert(
     config = DecoderConfig.from_transformers(checkpoint.config)
     parts = sources(config, checkpoint.names)
     with shelf.room_for(folder):
-        _write_tensors(checkpoint, parts, folder, _reporter(f"converting {origin}", progress))
+        tensors = _tensors(checkpoint, config, parts, origin)
+        report = _reporter(f"converting {origin}", progress)
+        _write_tensors(tensors, len(parts), folder, report)
         (folder / shelf.CONFIG).write_text(config.to_json(), "utf-8")
         _write_words(checkpoint, folder, Source(origin, stamp, gguf=gguf))
         if gguf and _packable(folder):
@@ -85,6 +88,7 @@ def _write_words(checkpoint: Checkpoint, folder: Path, source: Source) -> None:
         bos=checkpoint.ends.bos,
         eos=checkpoint.ends.eos,
         add_bos=checkpoint.ends.add_bos,
+        template=bool(checkpoint.template),
         tokenizer=fingerprint_of(inner),
     ).write(folder)
 
@@ -93,14 +97,24 @@ def _reporter(what: str, progress: Progress | None) -> Report:
     return lambda done, total: None if progress is None else progress(what, done, total)
 
 
+def _tensors(
+    checkpoint: Checkpoint, config: DecoderConfig, parts: dict[str, Parts], origin: str
+) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor under its canonical name, of the shape the configuration says."""
+    for name, source in parts.items():
+        tensor = _fused(checkpoint, source)
+        check_shape(config, name, tuple(tensor.shape), origin)
+        yield name, tensor
+
+
 def _write_tensors(
-    checkpoint: Checkpoint, parts: dict[str, Parts], folder: Path, report: Report
+    tensors: Iterator[tuple[str, Tensor]], count: int, folder: Path, report: Report
 ) -> None:
-    with TensorWriter(folder / shelf.WEIGHTS, len(parts)) as file:
-        for done, (name, source) in enumerate(parts.items()):
-            report(done, len(parts))
-            file.add(name, _fused(checkpoint, source))
-    report(len(parts), len(parts))
+    with TensorWriter(folder / shelf.WEIGHTS, count) as file:
+        for done, (name, tensor) in enumerate(tensors):
+            report(done, count)
+            file.add(name, tensor)
+    report(count, count)
 
 
 def _fused(checkpoint: Checkpoint, source: Parts) -> Tensor:

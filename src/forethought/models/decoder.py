@@ -27,6 +27,7 @@ from forethought.models.linear import Linear, build_linears
 from forethought.models.norm import Norm
 from forethought.models.quantise import pack_head, pack_levels, quantise4
 from forethought.models.rope import Rope
+from forethought.models.shapes import check_shape
 
 DENSE_FILE = "model.safetensors"
 """Every tensor under its canonical name."""
@@ -47,6 +48,8 @@ def open_decoder(folder: Path, config: DecoderConfig, *, weights: str, device: s
     Raises DamagedFileError where a file is truncated or a tensor is missing.
     """
     tensors = _mapped(folder / DENSE_FILE, device)
+    for name, tensor in tensors.items():
+        check_shape(config, name, tuple(tensor.shape), str(folder / DENSE_FILE))
     wants_packed = weights == "int4" or (weights == "auto" and (folder / PACKED_FILE).exists())
     try:
         packed = _packed(folder, config, tensors, device) if wants_packed else {}
@@ -57,7 +60,8 @@ def open_decoder(folder: Path, config: DecoderConfig, *, weights: str, device: s
         return Decoder(config, tensors, build_linears(tensors, packed, weights))
     except KeyError as missing:
         raise DamagedFileError(
-            f"{folder / DENSE_FILE} has no tensor {missing.args[0]!r}", "convert the model again"
+            f"{folder / DENSE_FILE} has no tensor {missing.args[0]!r}",
+            "make it anew with: forethought pull MODEL --again",
         ) from missing
 
 
@@ -81,7 +85,7 @@ def _mapped(file: Path, device: str) -> dict[str, Tensor]:
         return load_file(file, device=device)
     except (OSError, SafetensorError) as error:
         raise DamagedFileError(
-            f"{file} cannot be read: {error}", "convert the model again"
+            f"{file} cannot be read: {error}", "make it anew with: forethought pull MODEL --again"
         ) from error
 
 

@@ -160,19 +160,23 @@ def _seam(
 def _load(folder: Path) -> Any:
     try:
         from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
     except ImportError as missing:
         raise UnsupportedModelError(
             f"the model in {folder.name} is of a type only transformers knows",
             "install it: pip install 'forethought[hub]'",
         ) from missing
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
-        return AutoModelForCausalLM.from_pretrained(
+        model, found = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype="auto",
             attn_implementation="eager",
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
+            output_loading_info=True,
         )
     except OSError as error:
         raise DamagedFileError(
@@ -180,6 +184,15 @@ def _load(folder: Path) -> Any:
         ) from error
     except (ValueError, KeyError, ImportError) as error:
         raise _unsupported(folder.name, str(error)) from error
+    lacking = sorted(
+        str(key) for kind in ("missing_keys", "mismatched_keys") for key in found[kind]
+    )
+    if lacking:  # it would answer with random numbers in their place
+        raise DamagedFileError(
+            f"{folder} lacks tensors that the model needs: {', '.join(lacking[:3])}",
+            "fetch the model again",
+        )
+    return model
 
 
 def _unsupported(name: str, why: str) -> UnsupportedModelError:

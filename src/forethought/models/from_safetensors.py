@@ -106,11 +106,14 @@ def template_of(folder: Path, settings: dict[str, Any]) -> str:
     """The chat template, from its own file or from the tokenizer's settings."""
     alone = folder / "chat_template.jinja"
     if alone.is_file():
-        return alone.read_text("utf-8")
+        try:
+            return alone.read_text("utf-8")
+        except (OSError, ValueError) as error:
+            raise DamagedFileError(f"{alone} cannot be read: {error}", "fetch it again") from error
     stated = settings.get("chat_template") or ""
     if isinstance(stated, list):
-        named = {entry["name"]: entry["template"] for entry in stated}
-        stated = named.get("default", "")
+        named = {entry.get("name"): entry.get("template") for entry in stated}
+        stated = named.get("default") or ""
     return str(stated)
 
 
@@ -125,7 +128,7 @@ def ends_of(folder: Path, config: dict[str, Any], settings: dict[str, Any]) -> E
     stated = settings.get("add_bos_token")
     return Ends(
         bos=config.get("bos_token_id") if bos is None else bos,
-        eos=tuple(dict.fromkeys(token for token in [*listed, named] if token is not None)),
+        eos=tuple(dict.fromkeys(token for token in [*listed, named] if isinstance(token, int))),
         add_bos=_adds_bos(inner, bos) if stated is None else bool(stated),
     )
 

@@ -75,9 +75,8 @@ def load(
         add_bos=source.add_bos,
         fingerprint=source.tokenizer,
     )
-    template = folder / shelf.TEMPLATE
-    text = template.read_text("utf-8") if template.is_file() else ""
-    return Model(name, folder, network, tokenizer, text)
+    template = shelf.read_text(folder / shelf.TEMPLATE) if source.template else ""
+    return Model(name, folder, network, tokenizer, template)
 
 
 def _own(
@@ -90,7 +89,7 @@ def _own(
         raise UsageError(f"{weights} weights run on the CPU alone", "ask for bf16 weights")
     if weights in ("auto", "int4"):
         _packed_here(folder, source, progress)
-    config = DecoderConfig.from_json((folder / shelf.CONFIG).read_text("utf-8"))
+    config = DecoderConfig.from_json(shelf.read_text(folder / shelf.CONFIG))
     return open_decoder(folder, config, weights=weights, device=device)
 
 

@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from forethought.contracts.errors import DamagedFileError, ModelError
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever a converted folder of before cannot be read any more."""
 
 Progress = Callable[[str, int, int], None]
@@ -58,6 +58,8 @@ class Source:
     """What `decode.safetensors` was packed for; empty where there is none."""
     reference: str = ""
     """The transformers folder to run instead, where the decoder does not know the model."""
+    template: bool = False
+    """Whether there is a chat template."""
     format: int = FORMAT
 
     @classmethod
@@ -65,10 +67,11 @@ class Source:
         """The record in a converted folder."""
         try:
             values = json.loads((folder / SOURCE).read_text("utf-8"))
-            return cls(**{**values, "eos": tuple(values["eos"])})
+            return cls(**{**values, "eos": tuple(map(int, values["eos"]))})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise DamagedFileError(
-                f"{folder / SOURCE} cannot be read: {error}", "pull the model again"
+                f"{folder / SOURCE} cannot be read: {error}",
+                "make it anew with: forethought pull MODEL --again",
             ) from error
 
     def write(self, folder: Path) -> None:
@@ -93,6 +96,16 @@ def cache_root() -> Path:
     return Path.home() / ".cache/forethought"
 
 
+def read_text(file: Path) -> str:
+    """The text of a converted model's file; DamagedFileError where there is none."""
+    try:
+        return file.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise DamagedFileError(
+            f"{file} cannot be read: {error}", "make it anew with: forethought pull MODEL --again"
+        ) from error
+
+
 def place_of(key: str) -> Path:
     """Where the converted model `key` is, once it is there."""
     return cache_root() / "models" / key
@@ -115,8 +128,13 @@ def locked(place: Path) -> Iterator[None]:
     """Keeps other processes from changing `place` meanwhile; waits for them first."""
     with room_for(place.parent):
         place.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(place.parent / f".{place.name}.lock"):
+    lock = FileLock(place.parent / f".{place.name}.lock")
+    with room_for(place.parent):
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextmanager

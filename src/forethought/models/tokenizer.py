@@ -184,7 +184,8 @@ def read_inner(path: Path) -> Inner:
         return Inner.from_file(str(path))
     except Exception as error:  # the library raises nothing narrower
         raise DamagedFileError(
-            f"{path} is no tokenizer that can be read: {error}", "fetch the model again"
+            f"{path} is no tokenizer that can be read: {error}",
+            "fetch the model again, or make it anew with: forethought pull MODEL --again",
         ) from error
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
+from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Event
 from forethought.runs.recipe import Recipe
 from forethought.runs.session import Progress, Session
 
 
 def stream(
-    recipe: Recipe,
+    recipe: Recipe | str,
     question: str,
     document: str = "",
     *,
@@ -23,7 +24,13 @@ def stream(
     The last event is `done` and holds the run's document. A KeyboardInterrupt, raised inside
     or thrown in, ends the run with what there is.
     """
-    yield from Session.open(recipe, progress).stream(question, document, system=system)
+    for name, text in (("question", question), ("document", document)):
+        if not isinstance(text, str):
+            raise UsageError(f"the {name} is of type {type(text).__name__}", "it must be a text")
+    if not isinstance(recipe, Recipe | str):
+        raise UsageError(f"{recipe!r} is no recipe", "give a Recipe, or a spelling of one")
+    chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
+    yield from Session.open(chosen, progress).stream(question, document, system=system)
 
 
 def ask(
@@ -34,7 +41,6 @@ def ask(
     system: str | None = None,
 ) -> dict[str, Any]:
     """The document of one run; `recipe` may be a spelling such as "smollm2+specpc(keep=512)"."""
-    chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
-    *_, done = stream(chosen, question, document, system=system)
+    *_, done = stream(recipe, question, document, system=system)
     document_of_run: dict[str, Any] = done.data["run"]
     return document_of_run

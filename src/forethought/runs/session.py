@@ -72,4 +72,4 @@ def run_identifier(
     """Names a run by what went into it: the same recipe and question give the same one."""
     said = () if system is None else (system,)
     parts = "\0".join((recipe.to_json(), question, document, *said))
-    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+    return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()[:16]
