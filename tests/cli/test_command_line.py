@@ -188,3 +188,22 @@ def test_a_terminal_without_the_letters_still_gets_the_text() -> None:
 
     assert done.returncode == 0
     assert done.stdout.startswith("specpc ? prompt-compression\n")
+
+
+def test_streams_that_the_shell_closed_do_no_harm() -> None:
+    line = f"{sys.executable} -m forethought"
+
+    read = subprocess.run(f"{line} hi -f - <&-", shell=True, capture_output=True, text=True)
+    unseen = subprocess.run(f"{line} list >&-", shell=True, capture_output=True, text=True)
+
+    assert (read.returncode, "standard input is empty" in read.stderr) == (2, True)
+    assert (unseen.returncode, unseen.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("flag", [["--seed", "1.5"], ["--threads", "100000"]])
+def test_a_wrong_value_is_not_taken_for_an_unquoted_question(flag: list[str]) -> None:
+    done = forethought("hi", *flag)
+
+    assert done.returncode == 2
+    assert "quote the question" not in done.stderr
+    assert "quote the question" in forethought("hi", "there").stderr

@@ -136,3 +136,8 @@ def test_standard_input_is_not_read_twice() -> None:
         asked("Why?", ["-", "-"])
     with pytest.raises(UsageError, match="read once"):
         asked(None, ["-"])
+
+
+def test_a_source_without_end_is_refused() -> None:
+    with pytest.raises(UsageError, match="/dev/zero has more than 16 MiB"):
+        asked("Why?", ["/dev/zero"])

@@ -3,6 +3,7 @@ from collections import Counter
 import pytest
 import torch
 
+from forethought.contracts.errors import DamagedFileError
 from forethought.engine.sampling import Sampling, choose
 
 CHANCES = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05])
@@ -96,3 +97,11 @@ def test_a_top_p_of_nothing_still_draws_the_likeliest(top_k):
     sampling = Sampling(temperature=1.0, top_p=0.0, top_k=top_k)
 
     assert set(drawn(sampling, count=50)) == {0}
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_values_that_are_no_numbers_are_an_error_and_no_answer(temperature):
+    logits = torch.full((5,), torch.nan)
+
+    with pytest.raises(DamagedFileError, match="no numbers"):
+        choose(logits, Sampling(temperature=temperature), 0, 0)

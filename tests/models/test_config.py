@@ -119,6 +119,21 @@ def test_a_window_that_is_switched_off_is_not_used() -> None:
     assert read("qwen2", sliding_window=8, use_sliding_window=False).windows == (None,) * 3
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"num_attention_heads": 0},
+        {"num_hidden_layers": -1},
+        {"max_position_embeddings": -5},
+        {"hidden_size": "wide"},
+        {"num_key_value_heads": 3},
+    ],
+)
+def test_sizes_that_no_model_has_are_called_damaged(wrong: dict[str, object]) -> None:
+    with pytest.raises(DamagedFileError):
+        read("llama", **wrong)
+
+
 def test_layer_parameters_count_active_experts_only() -> None:
     moe = {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 5}
     config = read("qwen3_moe", num_key_value_heads=2, head_dim=4, **moe)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,13 @@ def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
     config = stored(random_model("llama"), tmp_path, without="layers.2.mlp_norm.weight")
 
     with pytest.raises(DamagedFileError, match="mlp_norm"):
+        open_decoder(tmp_path, config, weights="bf16", device="cpu")
+
+
+def test_a_tensor_that_contradicts_the_configuration_is_named(tmp_path: Path) -> None:
+    config = replace(stored(random_model("llama"), tmp_path), vocabulary=96)
+
+    with pytest.raises(DamagedFileError, match=r"embed.weight has the shape \[97, 48\]"):
         open_decoder(tmp_path, config, weights="bf16", device="cpu")
 
 

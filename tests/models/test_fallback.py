@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
@@ -151,3 +152,26 @@ def test_a_folder_without_weights_is_called_damaged(tmp_path: Path) -> None:
 
     with pytest.raises(DamagedFileError, match="cannot read"):
         open_fallback(tmp_path)
+
+
+def test_a_folder_that_lacks_a_tensor_is_not_filled_up_with_random_numbers(tmp_path: Path) -> None:
+    saved(tmp_path, "gpt_neox")
+    file = tmp_path / "model.safetensors"
+    tensors = load_file(file)
+    lost = next(name for name in tensors if "mlp" in name)
+    save_file({n: t for n, t in tensors.items() if n != lost}, file, {"format": "pt"})
+
+    with pytest.raises(DamagedFileError, match="lacks tensors"):
+        open_fallback(tmp_path)
+
+
+def test_idle_experts_are_not_counted(tmp_path: Path) -> None:
+    sizes = {"num_experts": 8, "num_experts_per_tok": 2}
+
+    saved(tmp_path / "few", "olmoe", **sizes)
+    saved(tmp_path / "all", "olmoe", **{**sizes, "num_experts": 2})
+
+    few, all_used = (open_fallback(tmp_path / name).shape for name in ("few", "all"))
+
+    router = 6 * 48  # six experts more are six rows more of the router, and nothing else
+    assert few.layer_parameters == all_used.layer_parameters + router

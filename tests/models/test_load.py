@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import multiprocessing
 import shutil
 from collections.abc import Callable
@@ -324,3 +325,42 @@ def test_a_model_may_be_given_up_and_fetched_again(file: Path) -> None:
 
     assert pull(str(file), progress=note) == place
     assert called
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "chat_template.jinja"])
+@pytest.mark.parametrize("damage", ["gone", "binary"])
+def test_a_damaged_converted_folder_names_the_command_that_mends_it(
+    file: Path, name: str, damage: str
+) -> None:
+    place = pull(str(file)) / name
+    if damage == "gone":
+        place.unlink()
+    else:
+        place.write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(DamagedFileError) as raised:
+        load(str(file), device="cpu")
+
+    assert "pull MODEL --again" in raised.value.hint
+    pull(str(file), again=True)
+    load(str(file), device="cpu")
+
+
+def test_a_folder_whose_tensors_are_not_as_configured_is_refused_and_not_kept(
+    folder: Path, own_cache: Path
+) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 7}))
+
+    with pytest.raises(DamagedFileError, match="the configuration says"):
+        load(str(folder), device="cpu")
+
+    assert [path for path in (own_cache / "models").iterdir() if path.suffix != ".lock"] == []
+
+
+def test_a_calibration_that_cannot_be_kept_is_no_error(file: Path) -> None:
+    place = pull(str(file))
+    (place / "calibration.json").unlink(missing_ok=True)
+    (place / ".calibration.json").mkdir()  # what is written there fails
+
+    assert load(str(file), device="cpu", weights="int4").network

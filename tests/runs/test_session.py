@@ -11,6 +11,7 @@ import torch
 from forethought import catalogue
 from forethought.contracts.errors import BadParameterError, PromptTooLongError, UsageError
 from forethought.cost.flops import entry_bytes
+from forethought.runs.ask import ask
 from forethought.runs.recipe import Recipe
 from forethought.runs.session import Session
 from tests.tiny_model import tiny_model, tiny_tokenizer
@@ -290,3 +291,97 @@ def test_a_model_that_rotates_long_texts_otherwise_reads_them_as_it_should():
     assert whole["kept"]["of"] > 200
     assert whole["answer"] == done.data["run"]["answer"]
     assert part["kept"]["prompt_tokens"] == 120
+
+
+def test_a_budget_that_reading_would_break_ends_the_run_before_it():
+    found = run(budget="1kFLOP")
+
+    assert (found["finish"], found["answer"], found["cost"]["flops"]) == ("budget", "", 0.0)
+    assert "more than the budget" in found["notes"][0]
+
+
+def test_a_time_budget_that_the_draft_spent_ends_the_run_before_the_target_reads():
+    found = run("same-tokens", approximate=("specpc(keep=120)",), budget="1s")
+
+    assert (found["finish"], found["answer"]) == ("budget", "")
+    assert found["cost"]["draft_tokens"] > 0
+    assert found["cost"]["prompt_tokens"] == 0
+
+
+def test_all_answers_of_a_shared_budget_end_by_it():
+    found = run(samples=3, temperature=1.0, budget="9tok")
+
+    assert {candidate["finish"] for candidate in found["candidates"]} == {"budget"}
+
+
+def test_a_draft_that_nothing_uses_is_mentioned():
+    assert run("same-tokens")["notes"] == ("the draft small is not used",)
+
+
+@pytest.mark.parametrize("settings", ["last_layer=3", "lookahead=4"])
+def test_a_draft_is_weighed_with_the_layers_it_runs(settings):
+    # All three layers of the target's own network over the prompt cost what they would save.
+    found = run(approximate=(f"specpc(keep=200, {settings})",))
+
+    assert any("cost more than it saves" in note for note in found["notes"])
+
+
+def test_a_draft_is_not_skipped_where_there_would_be_no_answer_without_it():
+    narrow = tiny_model("narrow", seed=1, max_position_embeddings=300)
+    deep = tiny_model("deep", seed=2, num_hidden_layers=9)
+    recipe = Recipe(model="narrow", draft="deep", max_tokens=4, approximate=("specpc(keep=250)",))
+    built = tuple((name, catalogue.build(name)) for name in recipe.approximate)
+
+    *_, done = Session(recipe, built, narrow, deep).stream(QUESTION, DOCUMENT)
+
+    assert done.data["run"]["kept"]["prompt_tokens"] == 250
+
+
+def test_an_interrupted_reading_counts_no_tokens_it_did_not_read(monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("forethought.engine.batch.Batch.forward", interrupted)
+
+    found = run("same-tokens", approximate=("specpc(keep=120)",))
+
+    assert found["finish"] == "interrupted"
+    assert found["cost"]["draft_tokens"] == found["cost"]["prompt_tokens"] == 0
+
+
+def test_the_time_of_a_token_is_that_of_a_step():
+    found = run(max_tokens=5)
+
+    assert found["timing"]["per_token"] == pytest.approx(found["timing"]["stages"]["decode"] / 4)
+    assert run(max_tokens=1)["timing"]["per_token"] == 0
+
+
+def test_a_context_that_cuts_the_answer_short_is_mentioned():
+    length = run()["kept"]["of"]
+    narrow = tiny_model("narrow", seed=1, max_position_embeddings=length + 3)
+
+    *_, done = Session(Recipe(max_tokens=12), (), narrow, narrow).stream(QUESTION, DOCUMENT)
+
+    found = done.data["run"]
+    assert found["cost"]["output_tokens"] == 3
+    assert found["notes"] == ("the model's context has room for 3 tokens of the answer",)
+
+
+def test_settings_are_part_of_the_document():
+    assert run(samples=2, temperature=0.5)["settings"] == {
+        "max_tokens": 12,
+        "temperature": 0.5,
+        "samples": 2,
+    }
+
+
+@pytest.mark.parametrize("arguments", [(None,), ("hi", 5), ("hi", {"model": "smollm2"})])
+def test_what_is_no_text_or_recipe_is_refused(arguments):
+    with pytest.raises(UsageError):
+        ask(*arguments)
+
+
+def test_text_that_is_not_unicode_can_be_asked():
+    *_, done = session().stream("caf\udce9?", DOCUMENT)
+
+    assert done.data["run"]["answer"]

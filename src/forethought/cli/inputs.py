@@ -7,8 +7,11 @@ import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from forethought.contracts.errors import UsageError
+
+_MOST_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ def asked(question: str | None, files: list[str]) -> Asked:
     if files.count("-") + (question is None) > 1:
         raise UsageError("standard input can be read once", "give the question as an argument")
     if question is None:
-        question = _text("standard input", sys.stdin.buffer.read()) if piped() else ""
+        question = _text("standard input", _read(sys.stdin.buffer)) if piped() else ""
         if not question.strip():
             raise UsageError("no question was asked", 'for example: forethought "Why?" -f notes.md')
         return Asked(question.strip(), documents(files))
@@ -35,7 +38,7 @@ def asked(question: str | None, files: list[str]) -> Asked:
         raise UsageError("the question is empty", 'for example: forethought "Why?" -f notes.md')
     if files or not piped():
         return Asked(question, documents(files))
-    return Asked(question, _text("standard input", sys.stdin.buffer.read()))
+    return Asked(question, _text("standard input", _read(sys.stdin.buffer)))
 
 
 def piped() -> bool:
@@ -54,7 +57,7 @@ def documents(files: list[str]) -> str:
 def _document(name: str) -> str:
     where = "standard input" if name == "-" else name
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        data = _read(sys.stdin.buffer) if name == "-" else _read_file(Path(name))
     except OSError as error:
         raise UsageError(
             f"cannot read {where}: {error.strerror}",
@@ -66,7 +69,22 @@ def _document(name: str) -> str:
     return text
 
 
+def _read_file(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return _read(file)
+
+
+def _read(file: BinaryIO) -> bytes:
+    """All of it, and no more than a byte beyond what `_text` takes."""
+    return file.read(_MOST_BYTES + 1)
+
+
 def _text(where: str, data: bytes) -> str:
+    if len(data) > _MOST_BYTES:
+        raise UsageError(
+            f"{where} has more than {_MOST_BYTES >> 20} MiB, far beyond any model's context",
+            "cut out the part that matters",
+        )
     if b"\0" in data:
         raise UsageError(f"{where} is not a text file", "convert it to UTF-8 text first")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -47,11 +48,19 @@ for _name, _verb in VERBS.items():
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Do what the arguments say, then leave with its exit code."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a letter should not end an answer half way.
             stream.reconfigure(errors="replace")
     sys.exit(exit_code(with_verb(list(sys.argv[1:] if arguments is None else arguments))))
+
+
+def _open_closed_streams() -> None:
+    """A stream that the shell closed reads as empty and takes what is written to it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  (open to the end)
 
 
 def with_verb(arguments: list[str]) -> list[str]:

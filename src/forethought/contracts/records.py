@@ -180,6 +180,8 @@ class Run:
     """Identifier of this run."""
     confidence: dict[str, Any] | None = None
     candidates: tuple[dict[str, Any], ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Options that were not left at their defaults, by name, beside what `recipe` spells."""
     notes: tuple[str, ...] = ()
     """What the reader should know, such as a draft that was skipped and why."""
 

@@ -148,6 +148,10 @@ class Approximation(Protocol):
         """Whether a draft is run."""
         return False
 
+    def draft_layers(self, draft: Draft) -> int:
+        """How many layers of the draft read the prompt, where one is run."""
+        return draft.layers
+
     def evicts(self) -> bool:
         """Whether `on_layer` drops cache entries, so the prompt must be read in one pass."""
         return False

@@ -26,8 +26,10 @@ class Stream:
     written: list[int] = field(default_factory=list)
     steps: int = 0
     """Tokens that were read back to continue."""
+    full: str = "length"
+    """How an answer of `limit` tokens is said to have ended."""
     finish: str = ""
-    """Empty while alive; then stop or length, or what `end` was told."""
+    """Empty while alive; then stop, `full`, or what `end` was told."""
 
     def end(self, why: str) -> None:
         """Write no more."""
@@ -40,7 +42,7 @@ class Stream:
             return False
         self.written.append(choice.token)
         if len(self.written) >= self.limit:
-            self.end("length")
+            self.end(self.full)
         return True
 
 

@@ -129,7 +129,7 @@ def _render(template: str, content: str, system: str | None, names: dict[str, st
             tools=None,
             documents=None,
         )
-    except TemplateError as error:
+    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise UnsupportedModelError(
             f"the model's chat template refuses this conversation: {error}",
             "leave out the system prompt" if system else "use another model",

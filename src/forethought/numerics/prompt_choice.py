@@ -33,8 +33,8 @@ class DraftChoice:
         needed = len(self._protected(prompt))
         if needed > self.budget:
             raise BudgetTooSmallError(
-                f"{method} keeps {self.budget} tokens, but template and question alone "
-                f"are {needed}",
+                f"{method} keeps {self.budget} tokens, but {needed} must stay: the chat template, "
+                "and a question behind its document",
                 f"keep {needed + self.window} or more, or use protect=False",
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from typing import Any
 
@@ -27,7 +28,7 @@ def panel(run: dict[str, Any], *, width: int, colour: bool) -> str:
         ("cache", _cache(run)),
         ("kept", _kept(run, width)),
         *(("note", note) for note in run["notes"]),
-        ("recipe", f"{run['recipe']} · seed {run['seed']} · run {run['run']}"),
+        ("recipe", _recipe(run)),
     ]
     lines = [line for label, text in rows if text for line in _lines(label, text, width)]
     return "\n".join(f"{_DIM}{line}{_RESET}" if colour else line for line in lines)
@@ -70,7 +71,9 @@ def _cost(run: dict[str, Any]) -> str:
 
 def _speed(run: dict[str, Any]) -> str:
     timing = run["timing"]
-    parts = [f"first token {units.seconds(timing['first_token'])}"]
+    parts = []
+    if timing["first_token"]:
+        parts.append(f"first token {units.seconds(timing['first_token'])}")
     if timing["per_token"]:
         parts.append(f"then {1 / timing['per_token']:.3g} tokens/s")
     if timing["load"]:
@@ -84,6 +87,21 @@ def _cache(run: dict[str, Any]) -> str:
         return ""
     peak = units.memory(run["cost"]["peak_cache_bytes"])
     return f"{units.memory(held)} behind the prompt, exact {units.memory(exact)} · peak {peak}"
+
+
+def _recipe(run: dict[str, Any]) -> str:
+    options = [_option(name, value) for name, value in run["settings"].items()]
+    return " · ".join(
+        [" ".join([run["recipe"], *options]), f"seed {run['seed']}", f"run {run['run']}"]
+    )
+
+
+def _option(name: str, value: Any) -> str:
+    flag = "--" + name.replace("_", "-")
+    if value is True:
+        return flag
+    values = value if isinstance(value, tuple | list) else [value]
+    return " ".join(f"{flag} {shlex.quote(str(one))}" for one in values)
 
 
 def _kept(run: dict[str, Any], width: int) -> str:

@@ -15,7 +15,16 @@ from forethought.engine.meter import Clock, Meter
 from forethought.engine.sampling import Sampling
 from forethought.models.model import Model
 from forethought.runs.draft import ModelDraft
-from forethought.runs.reading import ROOM, Methods, check_context, plan, read, shortened
+from forethought.runs.reading import (
+    ROOM,
+    Methods,
+    Plan,
+    check_context,
+    plan,
+    read,
+    reading_flops,
+    shortened,
+)
 from forethought.runs.recipe import Limit, Recipe, spend_limit
 from forethought.runs.voice import Voice
 
@@ -57,9 +66,12 @@ class Asking:
 
     def _steps(self) -> Iterator[Event]:
         chosen = plan(self.methods, self.prompt, self.draft)
-        self.notes.extend(chosen.notes)
-        yield from (Event("note", {"text": note}) for note in chosen.notes)
         drafting = any(method.uses_draft() for method in chosen.applied)
+        yield from map(self._note, chosen.notes)
+        if self.draft_model is not self.target and not drafting:
+            yield self._note(f"the draft {self.draft_model.name} is not used")
+        if self._too_dear(chosen):
+            return
         with self.meter.stage("draft") if drafting else nullcontext():
             most = min([self.recipe.max_tokens, *self._token_share()])
             short = shortened(chosen, self.prompt, self.draft, most)
@@ -67,23 +79,43 @@ class Asking:
         check_context(short, self.target, self.draft)
         if drafting:
             yield self._stage("draft")
+        if self._spent():
+            self.finish = "budget"
+            return
         with self.meter.stage("prefill"):
             batch = Batch(self.target.network, self.meter)
             reading = read(batch, short, chosen, len(self.prompt))
         self.kept = reading.kept
         yield self._stage("prefill")
-        self._open_voices(reading.row, len(short))
+        room = self.target.shape.context - len(short)
+        if room < most:
+            yield self._note(f"the model's context has room for {room:,} tokens of the answer")
+        self._open_voices(reading.row, room)
         logits = reading.logits.expand(len(self.voices), -1)
         with self.meter.stage("decode"):
             yield from self._speak(write(batch, [v.stream for v in self.voices], logits))
         yield self._stage("decode")
 
+    def _note(self, text: str) -> Event:
+        self.notes.append(text)
+        return Event("note", {"text": text})
+
     def _stage(self, name: str) -> Event:
         return Event("stage", {"name": name, "seconds": self.meter.stages.get(name, 0.0)})
 
-    def _open_voices(self, row: Row, prompt_length: int) -> None:
-        recipe, room = self.recipe, self.target.shape.context - prompt_length
-        limit = min(recipe.max_tokens, room, *self._token_share())
+    def _too_dear(self, chosen: Plan) -> bool:
+        """Whether reading alone takes more FLOPs than the budget has; then the run is over."""
+        needed = reading_flops(chosen.applied, len(self.prompt), self.draft)
+        if self.limit.flops is None or needed <= self.limit.flops:
+            return False
+        self.finish = "budget"
+        self.notes.append(f"reading the prompt takes {needed:.3g} FLOP, more than the budget")
+        return True
+
+    def _open_voices(self, row: Row, room: int) -> None:
+        recipe, share = self.recipe, self._token_share()
+        limit = min([recipe.max_tokens, room, *share])
+        full = "budget" if share and share[0] <= min(recipe.max_tokens, room) else "length"
         for candidate in range(recipe.samples):
             sampling = Sampling(
                 temperature=recipe.temperature,
@@ -94,7 +126,8 @@ class Asking:
                 top_logprobs=recipe.logprobs,
             )
             own = row if candidate == 0 else row.fork()
-            stream = Stream(own, sampling, candidate, limit, self.target.tokenizer.ends)
+            ends = self.target.tokenizer.ends
+            stream = Stream(own, sampling, candidate, limit, ends, full=full)
             self.voices.append(Voice(stream, self.target.tokenizer, recipe))
 
     def _token_share(self) -> list[int]:
@@ -120,29 +153,27 @@ class Asking:
         )
 
     def _finish(self) -> str:
-        first = self.voices[0].stream if self.voices else None
-        if self.finish or first is None:
+        if self.finish or not self.voices:
             return self.finish or "interrupted"
-        clipped = self._token_share()
-        if first.finish == "length" and clipped and clipped[0] <= self.recipe.max_tokens:
-            return "budget"
-        return first.finish
+        ends = [voice.stream.finish for voice in self.voices]
+        return "budget" if "budget" in ends else ends[0]
 
     def _run(self) -> Run:
         seconds = self.clock() - self.start
-        output = self.meter.tokens.get("output", 0)
+        steps = sum(voice.stream.steps for voice in self.voices)  # the first token takes none
         decode = self.meter.stages.get("decode", 0.0)
         length = len(self.prompt)
         return Run(
             answer=self.voices[0].text if self.voices else "",
             recipe=self.recipe.spelling,
             seed=self.recipe.seed,
+            settings=self.recipe.settings,
             finish=self._finish(),
             cost=self.meter.cost(seconds),
             timing=Timing(
                 load=self.load_seconds,
                 first_token=self.first_token,
-                per_token=decode / output if output else 0.0,
+                per_token=decode / steps if steps else 0.0,
                 stages=dict(self.meter.stages),
             ),
             exact=self._exact(length),

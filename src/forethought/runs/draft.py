@@ -79,13 +79,14 @@ class ModelDraft:
         lookahead = min(lookahead, model.shape.context - len(own))
         count = self.layers
         row, batch = Row(count, len(own) + lookahead), Batch(model.network, self.meter)
-        self.meter.count("draft", len(own))
         if not lookahead:
             stop = None if layers is None or layers >= count else layers
             batch.read(row, own.tokens, Look(_freeing(tap), len(own)), stop)
+            self.meter.count("draft", len(own))
             return []
         look = Look(tap, len(own))
         logits = batch.read(row, own.tokens, look)
+        self.meter.count("draft", len(own))
         written = self._in_target(self._write(batch, row, logits, look, lookahead))
         target = self.target.for_length(len(prompt) + len(written))
         return written[: max(0, target.shape.context - len(prompt))]

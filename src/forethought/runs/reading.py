@@ -81,9 +81,21 @@ def _draft_pays(method: Approximation, length: int, draft: ModelDraft) -> bool:
     reads = method.reads(length)
     if not method.uses_draft() or method.evicts() or reads == length:
         return True
-    target, own = draft.target.shape, draft.model.shape
-    spent = prefill_flops(own, length, draft.layer_span[1]) + prefill_flops(target, reads)
-    return spent < prefill_flops(target, length)
+    if draft.target.for_length(length).shape.context <= length:
+        return True  # without it there would be no answer at all
+    return reading_flops([method], length, draft) < reading_flops([], length, draft)
+
+
+def reading_flops(methods: Sequence[Approximation], length: int, draft: ModelDraft) -> float:
+    """FLOPs of the drafts over a prompt, and of the target over what they leave of it."""
+    spent = 0.0
+    for method in methods:
+        if method.uses_draft():
+            layers = method.draft_layers(draft)
+            stop = layers if layers < draft.layers else None
+            spent += prefill_flops(draft.model.shape, length, stop)
+        length = method.reads(length)
+    return spent + prefill_flops(draft.target.shape, length)
 
 
 def shortened(plan: Plan, prompt: Prompt, draft: ModelDraft, answer_tokens: int) -> Prompt:
@@ -100,12 +112,12 @@ def read(batch: Batch, prompt: Prompt, plan: Plan, of: int) -> Reading:
     """
     layers = len(batch.network.shape.layers)
     row = Row(layers, len(prompt) + len(prompt.lookahead or ()) + ROOM)
-    batch.meter.count("prompt", len(prompt))
     evicting = next((method for method in plan.applied if method.evicts()), None)
     if evicting is None:
         logits = batch.prefill(row, prompt.tokens)
     else:
         logits = _read_evicting(batch, row, prompt, evicting)
+    batch.meter.count("prompt", len(prompt))
     batch.meter.watch([row])
     return Reading(row, logits, _kept(row, prompt, of))
 
@@ -144,6 +156,7 @@ def check_context(prompt: Prompt, target: Model, draft: ModelDraft) -> None:
     if draft.model.for_length(len(prompt)).shape.context > len(prompt):
         methods.insert(0, f"-x 'specpc(keep={fit})'")
     raise PromptTooLongError(
-        f"the prompt has {len(prompt):,} tokens, but {target.name} holds {context:,}",
+        f"the prompt has {len(prompt):,} tokens, but {target.name} holds {context:,}, "
+        "the answer included",
         f"shorten it with {' or '.join(methods)}",
     )

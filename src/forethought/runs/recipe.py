@@ -99,6 +99,16 @@ class Recipe:
         return "+".join([spelling.quoted(self.model), *draft, *self.approximate])
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The fields beside `spelling` and the seed that are not at their defaults."""
+        spelled = {"model", "draft", "approximate", "seed"}
+        return {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if item.name not in spelled and getattr(self, item.name) != item.default
+        }
+
+    @property
     def limit(self) -> Limit:
         """The budget, read."""
         return spend_limit(self.budget)

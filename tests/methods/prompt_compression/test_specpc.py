@@ -130,7 +130,7 @@ def test_protected_tokens_stay_and_need_room(decoder):
 
     assert protected <= set(kept.origins)
     assert {kept.origins[i] for i in kept.protected} == protected
-    with pytest.raises(BudgetTooSmallError, match="alone are 5"):
+    with pytest.raises(BudgetTooSmallError, match="but 5 must stay"):
         method(keep=4).on_prompt(prompt, TinyDraft(decoder), 16)
 
 

@@ -25,5 +25,5 @@ def test_a_budget_of_the_whole_prompt_changes_nothing():
 
 
 def test_a_budget_below_what_must_stay_is_refused():
-    with pytest.raises(BudgetTooSmallError, match="alone are 3"):
+    with pytest.raises(BudgetTooSmallError, match="but 3 must stay"):
         kept(Truncate(keep=2), protected={1, 2, 3})

@@ -46,13 +46,26 @@ def with_window(chosen: Tensor, window: range) -> Tensor:
 
 
 def check_budget(
-    method: str, budget: int, window: int, prompt: Prompt, protect: bool, until: int
+    method: str,
+    budget: int,
+    always: dict[str, int],
+    prompt: Prompt,
+    protect: bool,
+    until: int,
 ) -> None:
-    """Raise BudgetTooSmallError unless window and protected entries before it fit."""
+    """Raise BudgetTooSmallError unless more fits than is always kept.
+
+    `always` are the parameters that say how many entries stay whatever their scores, and
+    these entries do not lie before `until`, as protected ones may.
+    """
     outside = sum(i < until for i in prompt.protected) if protect else 0
-    if window >= budget or window + outside > budget:
-        raise BudgetTooSmallError(
-            f"{method} keeps {budget} entries, but its window is {window} and template and "
-            f"question need {outside} more",
-            f"keep {window + outside + 1} or more, use a smaller window, or protect=False",
-        )
+    fixed = sum(always.values())
+    if fixed < budget and fixed + outside <= budget:
+        return
+    stated = " and ".join(f"{name}={count}" for name, count in always.items())
+    more = f", and what must stay needs {outside} more" if outside else ""
+    ways = [f"keep {fixed + outside + 1} or more", f"use a smaller {' or '.join(always)}"]
+    raise BudgetTooSmallError(
+        f"{method} keeps {budget} entries, of which {stated} takes {fixed}{more}",
+        ", ".join(ways) + (", or protect=False" if protect else ""),
+    )

@@ -53,7 +53,7 @@ class SnapKV(Approximation):
         """The prompt as it is, once window and protected entries are seen to fit."""
         if self.pays(len(prompt)):
             budget, until = entries_kept(self.keep, len(prompt)), len(prompt) - self.window
-            check_budget("snapkv", budget, self.window, prompt, self.protect, until)
+            check_budget("snapkv", budget, {"window": self.window}, prompt, self.protect, until)
         return prompt
 
     def on_layer(self, view: LayerView) -> Tensor | None:

@@ -63,7 +63,7 @@ class SpecKV(Approximation):
         if not self.pays(len(prompt)):
             return prompt
         budget, until = entries_kept(self.keep, len(prompt)), len(prompt) - self.window - 1
-        check_budget("speckv", budget, self.window, prompt, self.protect, until)
+        check_budget("speckv", budget, {"window": self.window}, prompt, self.protect, until)
         guess = draft.read(prompt, _look_only, lookahead=self.lookahead or answer_tokens)
         return prompt.with_lookahead(guess)
 

@@ -79,7 +79,7 @@ class SpecKVPC(Approximation):
         if not self._eviction().pays(length):
             return prompt
         budget, until = entries_kept(self.keep, length), length - self.window - 1
-        check_budget("speckv-pc", budget, self.window, prompt, self.protect, until)
+        check_budget("speckv-pc", budget, {"window": self.window}, prompt, self.protect, until)
         return prompt.with_lookahead(guess)
 
     def on_layer(self, view: LayerView) -> Tensor | None:

@@ -42,7 +42,9 @@ class StreamingLLM(Approximation):
         """The prompt as it is, once sinks and protected entries are seen to fit."""
         if self.pays(len(prompt)):
             budget, length = entries_kept(self.keep, len(prompt)), len(prompt)
-            check_budget("streaming-llm", budget, self.sinks, prompt, self.protect, length)
+            check_budget(
+                "streaming-llm", budget, {"sinks": self.sinks}, prompt, self.protect, length
+            )
         return prompt
 
     def on_layer(self, view: LayerView) -> Tensor | None:

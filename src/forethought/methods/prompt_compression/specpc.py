@@ -55,6 +55,11 @@ class SpecPC(Approximation):
         """Whether a draft is run."""
         return True
 
+    def draft_layers(self, draft: Draft) -> int:
+        """Those up to the last one that counts; all of them where it has to write."""
+        last = draft.layer_span[1] if self.last_layer is None else self.last_layer
+        return draft.layers if self.lookahead > 1 else min(draft.layers, last)
+
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the chosen tokens."""
         if not self.pays(len(prompt)):

@@ -42,9 +42,9 @@ class Truncate(Approximation):
         budget = entries_kept(self.keep, len(prompt)) - len(protected)
         if budget < 0:
             raise BudgetTooSmallError(
-                f"truncate keeps {budget + len(protected)} tokens, but template and question "
-                f"alone are {len(protected)}",
-                "keep more, or use protect=False",
+                f"truncate keeps {budget + len(protected)} tokens, but {len(protected)} must stay: "
+                "the chat template, and a question behind its document",
+                f"keep {len(protected)} or more, or use protect=False",
             )
         free = [i for i in range(len(prompt)) if i not in protected]
         head = round(budget * self.head)
