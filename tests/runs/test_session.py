@@ -214,7 +214,9 @@ def test_a_model_that_rotates_long_texts_otherwise_reads_them_as_it_should():
 
 
 def test_a_draft_that_nothing_uses_is_mentioned():
-    assert run("same-tokens")["notes"] == ("the draft small is not used",)
+    assert run("same-tokens")["notes"] == (
+        "the draft same-tokens is not used: no method asks for one",
+    )
 
 
 def test_a_context_that_cuts_the_answer_short_is_mentioned():

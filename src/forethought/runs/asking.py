@@ -18,7 +18,6 @@ from forethought.runs.draft import ModelDraft
 from forethought.runs.reading import (
     ROOM,
     Methods,
-    Plan,
     check_context,
     plan,
     read,
@@ -68,9 +67,12 @@ class Asking:
         chosen = plan(self.methods, self.prompt, self.draft)
         drafting = any(method.uses_draft() for method in chosen.applied)
         yield from map(self._note, chosen.notes)
-        if self.draft_model is not self.target and not drafting:
-            yield self._note(f"the draft {self.draft_model.name} is not used")
-        if self._too_dear(chosen):
+        if self.recipe.draft != "self" and not any(m.uses_draft() for _, m in self.methods):
+            yield self._note(f"the draft {self.recipe.draft} is not used: no method asks for one")
+        needed = reading_flops(chosen.applied, len(self.prompt), self.draft)
+        if self.limit.flops is not None and needed > self.limit.flops:
+            self.finish = "budget"
+            yield self._note(f"reading the prompt takes {needed:.3g} FLOP, more than the budget")
             return
         with self.meter.stage("draft") if drafting else nullcontext():
             most = min([self.recipe.max_tokens, *self._token_share()])
@@ -102,15 +104,6 @@ class Asking:
 
     def _stage(self, name: str) -> Event:
         return Event("stage", {"name": name, "seconds": self.meter.stages.get(name, 0.0)})
-
-    def _too_dear(self, chosen: Plan) -> bool:
-        """Whether reading alone takes more FLOPs than the budget has; then the run is over."""
-        needed = reading_flops(chosen.applied, len(self.prompt), self.draft)
-        if self.limit.flops is None or needed <= self.limit.flops:
-            return False
-        self.finish = "budget"
-        self.notes.append(f"reading the prompt takes {needed:.3g} FLOP, more than the budget")
-        return True
 
     def _open_voices(self, row: Row, room: int) -> None:
         recipe, share = self.recipe, self._token_share()
