@@ -136,3 +136,12 @@ def test_a_prompt_beyond_the_drafts_context_is_refused_by_name():
 
     with pytest.raises(PromptTooLongError, match="the draft small holds 64 tokens"):
         draft.read(prompt, lambda view: None, layers=1)
+
+
+def test_a_draft_goes_the_deeper_the_smaller_it_is_beside_its_target():
+    small = tiny_model("small", seed=2, num_hidden_layers=20)
+    targets = [tiny_model("large", seed=2, num_hidden_layers=n) for n in (20, 100, 400)]
+
+    spans = [ModelDraft(small, target, Meter(lambda: 0.0)).layer_span for target in targets]
+
+    assert spans == [(7, 8), (8, 10), (8, 12)]

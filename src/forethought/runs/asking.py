@@ -72,7 +72,8 @@ class Asking:
         needed = reading_flops(chosen.applied, len(self.prompt), self.draft)
         if self.limit.flops is not None and needed > self.limit.flops:
             self.finish = "budget"
-            yield self._note(f"reading the prompt takes {needed / 1e9:,.3g} GFLOP, more than the budget")
+            size = f"{needed / 1e9:,.3g} GFLOP"
+            yield self._note(f"reading the prompt takes {size}, more than the budget")
             return
         with self.meter.stage("draft") if drafting else nullcontext():
             most = min([self.recipe.max_tokens, *self._token_share()])

@@ -47,14 +47,18 @@ class ModelDraft:
     def layer_span(self) -> tuple[int, int]:
         """First layer worth looking at, and the layer to stop before.
 
-        Another model: the published first layer, and a stop before the middle; later layers
-        found no more needles (docs/lab-log.md) and cost as much each. The target itself: a
-        few early layers, or nothing is saved.
+        Another model: the published first layer, and a stop between 0.42 and 0.6 of the way,
+        the later the smaller it is beside the target: some drafts look for what was asked only
+        after the middle (docs/lab-log.md). The target itself: a few early layers, or nothing
+        is saved.
         """
         layers = self.layers
         if self.is_self:
             return layers // 7, max(layers // 7 + 1, round(0.27 * layers))
-        stop = max(1, round(0.42 * layers))
+        own, target = self.model.shape, self.target.shape
+        cheap = 0.1 * target.layer_parameters * len(target.layers) / own.layer_parameters
+        least, most = (max(1, round(share * layers)) for share in (0.42, 0.6))
+        stop = min(max(int(cheap), least), most)
         return min(8, stop - 1), stop
 
     @cached_property
