@@ -18,6 +18,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MAKE_ANEW = "make it anew with: forethought pull MODEL --again"
+"""The hint where a model's converted files are damaged."""
+
 
 class ForethoughtError(Exception):
     """What was wrong, with the value; `hint` says what to do next."""

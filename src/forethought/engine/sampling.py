@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from forethought.contracts.errors import DamagedFileError
+from forethought.contracts.errors import MAKE_ANEW, DamagedFileError
 
 _SHORTLIST = 256
 
@@ -58,8 +58,8 @@ def choose(logits: Tensor, sampling: Sampling, candidate: int, position: int) ->
     if not math.isfinite(log_probability):
         raise DamagedFileError(
             "the model computes values that are no numbers",
-            "its weights are damaged, or too large for their format: try --weights bf16, or make "
-            "it anew with: forethought pull MODEL --again",
+            "its weights are damaged, or too large for their format: try --weights bf16, or "
+            f"{MAKE_ANEW}",
         )
     return Choice(token, log_probability, top)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
+from forethought.contracts.errors import MAKE_ANEW, DamagedFileError, UnsupportedModelError
 from forethought.contracts.records import LayerShape, ModelShape
 from forethought.models.families import FAMILIES
 from forethought.models.rope_settings import RopeSettings
@@ -131,7 +131,7 @@ class DecoderConfig:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DamagedFileError(
                 f"a stored decoder configuration cannot be read: {error}",
-                "make it anew with: forethought pull MODEL --again",
+                MAKE_ANEW,
             ) from error
         return read
 

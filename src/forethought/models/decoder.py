@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from forethought.contracts.errors import DamagedFileError
+from forethought.contracts.errors import MAKE_ANEW, DamagedFileError
 from forethought.contracts.roles import Attend, Network
 from forethought.models.calibrate import PARTS, decode_format
 from forethought.models.config import DecoderConfig
@@ -61,7 +61,7 @@ def open_decoder(folder: Path, config: DecoderConfig, *, weights: str, device: s
     except KeyError as missing:
         raise DamagedFileError(
             f"{folder / DENSE_FILE} has no tensor {missing.args[0]!r}",
-            "make it anew with: forethought pull MODEL --again",
+            MAKE_ANEW,
         ) from missing
 
 
@@ -84,9 +84,7 @@ def _mapped(file: Path, device: str) -> dict[str, Tensor]:
     try:
         return load_file(file, device=device)
     except (OSError, SafetensorError) as error:
-        raise DamagedFileError(
-            f"{file} cannot be read: {error}", "make it anew with: forethought pull MODEL --again"
-        ) from error
+        raise DamagedFileError(f"{file} cannot be read: {error}", MAKE_ANEW) from error
 
 
 def _packed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forethought.contracts.errors import DamagedFileError
+from forethought.contracts.errors import MAKE_ANEW, DamagedFileError
 from forethought.models.config import DecoderConfig
 
 Shape = tuple[int, ...]
@@ -15,7 +15,7 @@ def check_shape(config: DecoderConfig, name: str, found: Shape, where: str) -> N
         raise DamagedFileError(
             f"{where}: {name} has the shape {list(found)}, but the configuration says "
             f"{list(promised)}",
-            "fetch the model again, or make it anew with: forethought pull MODEL --again",
+            f"fetch the model again, or {MAKE_ANEW}",
         )
 
 

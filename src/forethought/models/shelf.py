@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from forethought.contracts.errors import DamagedFileError, ModelError
+from forethought.contracts.errors import MAKE_ANEW, DamagedFileError, ModelError
 
 FORMAT = 2
 """Raised whenever a converted folder of before cannot be read any more."""
@@ -71,7 +71,7 @@ class Source:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise DamagedFileError(
                 f"{folder / SOURCE} cannot be read: {error}",
-                "make it anew with: forethought pull MODEL --again",
+                MAKE_ANEW,
             ) from error
 
     def write(self, folder: Path) -> None:
@@ -101,9 +101,7 @@ def read_text(file: Path) -> str:
     try:
         return file.read_text("utf-8")
     except (OSError, ValueError) as error:
-        raise DamagedFileError(
-            f"{file} cannot be read: {error}", "make it anew with: forethought pull MODEL --again"
-        ) from error
+        raise DamagedFileError(f"{file} cannot be read: {error}", MAKE_ANEW) from error
 
 
 def place_of(key: str) -> Path:

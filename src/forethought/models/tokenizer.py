@@ -16,7 +16,7 @@ from threading import Lock
 
 from tokenizers import Tokenizer as Inner
 
-from forethought.contracts.errors import DamagedFileError
+from forethought.contracts.errors import MAKE_ANEW, DamagedFileError
 
 Span = tuple[int, int]
 """Characters from the first up to, not including, the second."""
@@ -185,7 +185,7 @@ def read_inner(path: Path) -> Inner:
     except Exception as error:  # the library raises nothing narrower
         raise DamagedFileError(
             f"{path} is no tokenizer that can be read: {error}",
-            "fetch the model again, or make it anew with: forethought pull MODEL --again",
+            f"fetch the model again, or {MAKE_ANEW}",
         ) from error
 
 
