@@ -1,0 +1,70 @@
+"""Recipes beside each other on the same questions: what `compare` finds and reports show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and the 95 % interval around it."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One recipe's score minus another's over the questions both answered."""
+
+    recipe: str
+    against: str
+    interval: Interval
+    """Paired over questions; clusters of questions are drawn whole."""
+    p_value: float
+    """Two-sided, that there is no difference; 1 where every pair is equal."""
+    questions: int
+    wins: int
+    losses: int
+    detectable: float
+    """The smallest true difference that this many questions show in four runs of five."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one recipe did."""
+
+    recipe: str
+    """Its spelling."""
+    questions: int
+    score: Interval
+    """Mean over tasks of the mean over their questions."""
+    tasks: Mapping[str, Interval]
+    """By task."""
+    cache_bytes: float
+    """Mean bytes of keys and values behind the prompt."""
+    first_token: float
+    """Median seconds to the first token, as if asked alone."""
+    flops: float
+    """Mean FLOPs of a whole run, drafts and scoring included."""
+    read: float
+    """Mean prompt tokens that the target read."""
+    frontier: frozenset[str] = frozenset()
+    """Of cache_bytes, first_token and flops: where no other recipe is as good and cheaper."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Recipes on the same tasks."""
+
+    standings: tuple[Standing, ...]
+    """In the order the recipes were given."""
+    differences: tuple[Difference, ...]
+    """Every recipe against every other, once each way."""
+    tasks: tuple[str, ...]
+    questions: int
+    """Answered by every recipe."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """Versions, hardware, when and by which command."""

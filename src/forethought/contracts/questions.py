@@ -1,0 +1,72 @@
+"""Questions with a checker: what a task hands out, and what is kept of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Measure = Callable[[str], int]
+"""How many tokens a text has for the model that will be asked."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing to ask, and how its answer is judged."""
+
+    identifier: str
+    """Unique within its task; the same whenever the task is made with the same settings."""
+    text: str
+    """What is asked."""
+    document: str = ""
+    """What it is asked about; empty where the question stands alone."""
+    answers: tuple[str, ...] = ()
+    """Reference answers; what they mean is the checker's business."""
+    cluster: str = ""
+    """Questions made from one source share it; empty where each stands for itself."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """What else the checker needs; plain JSON values."""
+
+
+class Task(Protocol):
+    """Questions with a checker. Implementations are frozen dataclasses of their settings."""
+
+    @property
+    def answer_tokens(self) -> int:
+        """Most tokens an answer needs."""
+        ...
+
+    def questions(self, measure: Measure) -> Iterator[Question]:
+        """The questions in order; the same settings and measure give the same ones."""
+        ...
+
+    def check(self, question: Question, answer: str) -> float:
+        """How right an answer is, from 0 to 1.
+
+        A wrong answer scores 0; what keeps an answer from being judged is an error, never a 0.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One answer to one question of a task, judged and ready to be kept."""
+
+    key: str
+    """Names it by all that decides it: recipe, task, question, data and number."""
+    recipe: str
+    """Spelling of the recipe, options and seed included where they differ from defaults."""
+    task: str
+    """Spelling of the task."""
+    question: str
+    """Identifier of the question within the task."""
+    cluster: str
+    """Questions made from one source share it; the question's identifier where it has none."""
+    number: int
+    """Which answer of several to the same question, from 0."""
+    score: float
+    """From 0 to 1."""
+    run: Mapping[str, Any]
+    """The document of the run, as `Run.document` makes it."""
+    provenance: Mapping[str, str]
+    """Versions of the libraries, the hardware, and the hash of the question's data."""
