@@ -5,7 +5,9 @@ ForethoughtError
 │   ├── UnknownNameError       no method or model is called that
 │   ├── BadParameterError      a value outside its limits
 │   ├── PromptTooLongError     more tokens than the model's context holds
-│   └── BudgetTooSmallError    what must stay does not fit in the budget
+│   ├── BudgetTooSmallError    what must stay does not fit in the budget
+│   └── BadDataError           a file of questions cannot be read
+├── StoreError                 the file of results cannot be used (exit code 1)
 └── ModelError                 a model could not be used (exit code 1)
     ├── DamagedFileError       truncated, malformed or of the wrong content
     ├── DownloadError          a file could not be fetched whole
@@ -61,6 +63,14 @@ class PromptTooLongError(UsageError):
 
 class BudgetTooSmallError(UsageError):
     """What must stay does not fit in the budget."""
+
+
+class BadDataError(UsageError):
+    """A file of questions cannot be read."""
+
+
+class StoreError(ForethoughtError):
+    """The file of results cannot be used."""
 
 
 class ModelError(ForethoughtError):
