@@ -1,6 +1,7 @@
 import importlib
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,35 +159,114 @@ def test_one_entry_and_a_share_of_one_are_spelled_apart() -> None:
     assert catalogue.spelled(KeepOne(1.0)) == "test-catalogue(keep=1.0)"
 
 
-def test_an_installed_package_joins_by_its_entry_point(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    methods = tmp_path / "acme" / "methods"
-    methods.mkdir(parents=True)
-    (tmp_path / "acme" / "__init__.py").write_text("raise RuntimeError('imported')")
-    (place.folder / "cache_care").rename(methods / "cache_care")
-    record = tmp_path / "acme-1.0.dist-info"
-    record.mkdir()
-    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
-    (record / "entry_points.txt").write_text(f"[{catalogue.GROUP}]\nacme = acme.methods\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.invalidate_caches()
-    catalogue.entries.cache_clear()
+@pytest.fixture
+def installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str, dict[str, str]], None]]:
+    """Installs a package for the length of a test: its kind, and its files under that folder."""
 
-    try:
-        entry = catalogue.find("shine-on")
-    finally:
+    def install(kind: str, sources: dict[str, str]) -> None:
+        name = f"acme_{tmp_path.name}"
+        for path, source in sources.items():
+            file = tmp_path / name / kind / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(source)
+        record = tmp_path / f"{name}-1.0.dist-info"
+        record.mkdir()
+        (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (record / "entry_points.txt").write_text(f"[forethought.{kind}]\nacme = {name}.{kind}\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        importlib.invalidate_caches()
         catalogue.entries.cache_clear()
 
-    assert entry.module == "acme.methods.cache_care.shine_on"
-    assert catalogue.GROUP == "forethought.methods"
+    yield install
+    catalogue.entries.cache_clear()
+
+
+def test_an_installed_package_joins_by_its_entry_point(
+    installed: Callable[[str, dict[str, str]], None],
+) -> None:
+    raising = "raise RuntimeError('imported')"
+    installed("methods", {"cache_care/shine_on.py": METHOD, "../__init__.py": raising})
+
+    entry = catalogue.find("shine-on")
+
+    assert entry.module.endswith(".methods.cache_care.shine_on")
+
+
+QUIZ = '''"""Ask."""
+
+from dataclasses import dataclass
+
+from forethought.contracts.parameters import Count
+
+
+@dataclass(frozen=True)
+class Quiz:
+    """Asks."""
+
+    {required}
+    tokens: Count = 2000
+    """How long."""
+'''
+
+
+def test_the_name_of_a_family_stands_for_all_its_tasks(
+    installed: Callable[[str, dict[str, str]], None],
+) -> None:
+    source = QUIZ.format(required="")
+    installed("tasks", {"pub_quiz/easy_one.py": source, "pub_quiz/hard_one.py": source})
+
+    expanded = catalogue.expand("Pub_Quiz(tokens=300)")
+
+    assert list(expanded) == ["easy-one(tokens=300)", "hard-one(tokens=300)"]
+    assert [task.tokens for task in expanded.values()] == [300, 300]
+    assert list(catalogue.expand("hard_one(tokens=2000)")) == ["hard-one"]
+    assert "pub-quiz" in catalogue.families("tasks")
+
+
+def test_a_task_is_no_method_and_a_method_is_no_task(
+    installed: Callable[[str, dict[str, str]], None],
+) -> None:
+    installed("tasks", {"pub_quiz/easy_one.py": QUIZ.format(required="")})
+
+    assert catalogue.build("easy-one", "tasks").tokens == 2000
+    with pytest.raises(UnknownNameError, match="no method is called 'easy-one'"):
+        catalogue.build("easy-one")
+    with pytest.raises(UnknownNameError, match="no task is called 'snapkv'"):
+        catalogue.find("snapkv", "tasks")
+
+
+def test_an_unknown_task_is_told_of_families_too(
+    installed: Callable[[str, dict[str, str]], None],
+) -> None:
+    installed("tasks", {"pub_quiz/easy_one.py": QUIZ.format(required="")})
+
+    with pytest.raises(UnknownNameError, match="no task is called 'pubquiz'") as caught:
+        catalogue.expand("pubquiz")
+
+    assert "pub-quiz" in caught.value.hint
+
+
+def test_a_parameter_without_a_default_is_asked_for(
+    installed: Callable[[str, dict[str, str]], None],
+) -> None:
+    required = 'path: str\n    """A file of questions."""'
+    installed("tasks", {"pub_quiz/easy_one.py": QUIZ.format(required=required)})
+
+    with pytest.raises(BadParameterError, match="easy-one needs path: A file of questions"):
+        catalogue.build("easy-one", "tasks")
+
+    assert list(catalogue.expand("easy-one(path='a b.jsonl')")) == ["easy-one(path='a b.jsonl')"]
 
 
 def test_listing_imports_neither_methods_nor_heavy_libraries() -> None:
     code = (
         "import sys; from forethought import catalogue; assert catalogue.entries();"
+        "assert isinstance(catalogue.entries('tasks'), dict);"
         "heavy = {'torch', 'numpy', 'transformers'} & set(sys.modules);"
-        "print(sorted(heavy), [m for m in sys.modules if m.startswith('forethought.methods')])"
+        "ours = ('forethought.methods', 'forethought.tasks');"
+        "print(sorted(heavy), [m for m in sys.modules if m.startswith(ours)])"
     )
 
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,10 +1,11 @@
-"""Finds methods by name: the folders under methods/ are the registry.
+"""Finds methods and tasks by name: the folders under methods/ and tasks/ are the registry.
 
-File name = method name, folder = family, the file's one public class = the method, and the
-file's docstring is its record: a summary, then `Paper:`, `Exact:` and `Cost:`. Listing reads
+File name = name of the method, folder = family, the file's one public class = the method, and
+the file's docstring is its record: a summary, then notes such as `Paper:`. Listing reads
 source text and imports no method; building imports exactly the one module that was named.
-Other packages join by an entry point of the group `forethought.methods`, whose value names
-a package with the same folders. A file whose name starts with _ is not a method.
+Other packages join by an entry point of the group `forethought.methods` or
+`forethought.tasks`, whose value names a package with the same folders. A file whose name
+starts with _ is not listed.
 """
 
 from __future__ import annotations
@@ -17,17 +18,23 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from forethought.contracts import parameters, spelling
-from forethought.contracts.errors import DamagedFileError, UnknownNameError, UsageError
+from forethought.contracts.errors import (
+    BadParameterError,
+    DamagedFileError,
+    UnknownNameError,
+    UsageError,
+)
 
-GROUP = "forethought.methods"
+Kind = Literal["methods", "tasks"]
+"""What is looked for; the folder's name, and the end of the entry points' group."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One setting of a method, as its source declares it."""
+    """One setting of a method or task, as its source declares it."""
 
     name: str
     limits: str
@@ -39,13 +46,13 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a method without importing it."""
+    """What is known of a method or task without importing it."""
 
     name: str
     family: str
     summary: str
     notes: dict[str, str]
-    """Paper, Exact, Cost: what follows each in the docstring."""
+    """Paper, Exact, Cost and the like: what follows each in the docstring."""
     parameters: tuple[Parameter, ...]
     module: str
     class_name: str
@@ -61,62 +68,76 @@ class Entry:
 
 @dataclass(frozen=True)
 class Place:
-    """A package whose folders are families of methods."""
+    """A package whose folders are families of methods or tasks."""
 
     package: str
     folder: Path
 
     def entries(self) -> Iterator[Entry]:
-        """Every method of its folders, in order of family and name."""
+        """Everything in its folders, in order of family and name."""
         for path in sorted(self.folder.glob("[!_]*/[!_]*.py")):
             yield _entry(path, f"{self.package}.{path.parent.name}.{path.stem}")
 
 
 @cache
-def entries() -> dict[str, Entry]:
-    """Every method by name, those of this package first."""
-    own = Place("forethought.methods", Path(__file__).parent / "methods")
-    return catalogued([own, *_other_places()])
+def entries(kind: Kind = "methods") -> dict[str, Entry]:
+    """Every method, or task, by name, those of this package first."""
+    own = Place(f"forethought.{kind}", Path(__file__).parent / kind)
+    return catalogued([own, *_other_places(kind)], kind)
 
 
-def catalogued(places: list[Place]) -> dict[str, Entry]:
+def catalogued(places: list[Place], kind: Kind = "methods") -> dict[str, Entry]:
     """The methods of these places by name; two of one name are an error."""
     found: dict[str, Entry] = {}
     for entry in (entry for place in places for entry in place.entries()):
         if entry.name in found:
             raise UsageError(
-                f"two methods are called {entry.name!r}: {found[entry.name].path} and {entry.path}",
+                f"two {kind} are called {entry.name!r}: {found[entry.name].path} and {entry.path}",
                 "rename one, or uninstall the package it comes from",
             )
         found[entry.name] = entry
     return found
 
 
-def families() -> dict[str, list[Entry]]:
+def families(kind: Kind = "methods") -> dict[str, list[Entry]]:
     """The methods of each family, both in order of name."""
     grouped: dict[str, list[Entry]] = {}
-    for entry in sorted(entries().values(), key=lambda entry: (entry.family, entry.name)):
+    for entry in sorted(entries(kind).values(), key=lambda entry: (entry.family, entry.name)):
         grouped.setdefault(entry.family, []).append(entry)
     return grouped
 
 
-def find(name: str) -> Entry:
+def find(name: str, kind: Kind = "methods") -> Entry:
     """The entry called `name`, or an error that suggests its neighbours."""
-    known = entries()
-    plain = name.strip().lower().replace("_", "-")
-    if plain not in known:
-        raise UnknownNameError.among("method", name, known)
-    return known[plain]
+    known = entries(kind)
+    if _plain(name) not in known:
+        raise UnknownNameError.among(kind.removesuffix("s"), name, known)
+    return known[_plain(name)]
 
 
-def build(text: str) -> Any:
+def build(text: str, kind: Kind = "methods") -> Any:
     """A method from its spelling, such as `specpc(keep=512, reduction=mean)`."""
     call = spelling.parse(text)
-    return parameters.checked(find(call.name).load(), call.settings)
+    return _built(find(call.name, kind), call.settings)
+
+
+def expand(text: str, kind: Kind = "tasks") -> dict[str, Any]:
+    """What `text` spells, by shortest spelling; a family's name stands for all of its members.
+
+    `ruler(tokens=4000)` gives every task of that family with that setting.
+    """
+    call = spelling.parse(text)
+    known, grouped = entries(kind), families(kind)
+    if _plain(call.name) not in known.keys() | grouped.keys():
+        raise UnknownNameError.among(kind.removesuffix("s"), call.name, [*grouped, *known])
+    single = known.get(_plain(call.name))
+    members = [single] if single else grouped[_plain(call.name)]
+    built = [_built(entry, call.settings) for entry in members]
+    return {spelled(item): item for item in built}
 
 
 def spelled(method: Any) -> str:
-    """The shortest spelling of a method: only what differs from its defaults."""
+    """The shortest spelling of a method or task: only what differs from its defaults."""
     values = {item.name: getattr(method, item.name) for item in fields(method)}
     # By repr, since keep=1 (one entry) and keep=1.0 (all of them) are equal as numbers.
     changed = {
@@ -127,8 +148,18 @@ def spelled(method: Any) -> str:
     return str(spelling.Call(_name(type(method).__module__.rpartition(".")[2]), changed))
 
 
-def _other_places() -> Iterator[Place]:
-    for point in metadata.entry_points(group=GROUP):
+def _built(entry: Entry, settings: dict[str, Any]) -> Any:
+    for parameter in entry.parameters:
+        if not parameter.default and parameter.name not in settings:
+            raise BadParameterError(
+                f"{entry.name} needs {parameter.name}: {parameter.help}",
+                f"give it: {entry.name}({parameter.name}=...)",
+            )
+    return parameters.checked(entry.load(), settings)
+
+
+def _other_places(kind: Kind) -> Iterator[Place]:
+    for point in metadata.entry_points(group=f"forethought.{kind}"):
         # Only the topmost package is looked up: finding a deeper one would import its parents.
         top, *below = point.value.split(".")
         spec = util.find_spec(top)
@@ -138,6 +169,10 @@ def _other_places() -> Iterator[Place]:
 
 def _name(file_name: str) -> str:
     return file_name.replace("_", "-")
+
+
+def _plain(name: str) -> str:
+    return _name(name.strip().lower())
 
 
 def _entry(path: Path, module: str) -> Entry:
@@ -170,7 +205,7 @@ def _method_class(tree: ast.Module, path: Path) -> ast.ClassDef:
     public = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_"]
     if len(public) != 1:
         raise DamagedFileError(
-            f"{path} has {len(public)} public classes; a method's file has one",
+            f"{path} has {len(public)} public classes; the file of a method or task has one",
             "start the names of the others, or of the file, with _",
         )
     return public[0]

@@ -1,0 +1,1 @@
+"""Answers of a task, judged and compared."""

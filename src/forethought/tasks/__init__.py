@@ -1,0 +1,1 @@
+"""Questions with a checker: one folder per family, one file per task."""
