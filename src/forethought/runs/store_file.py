@@ -1,0 +1,141 @@
+"""The file behind a store of samples: opened, checked, and its failures put into words."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from forethought.contracts.errors import StoreError
+
+VERSION = 1
+"""Raised whenever older programs could not read the file."""
+APPLICATION = 0x46545354
+"""Marks the file as ours among SQLite files: "FTST" in ASCII."""
+
+_TABLES = (
+    """
+    CREATE TABLE samples (
+        key TEXT NOT NULL PRIMARY KEY,
+        recipe TEXT NOT NULL,
+        task TEXT NOT NULL,
+        question TEXT NOT NULL,
+        cluster TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        score REAL NOT NULL,
+        run TEXT NOT NULL,
+        provenance TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX by_recipe ON samples (recipe, task, question, number, key)",
+)
+_REASONS = {
+    sqlite3.SQLITE_BUSY: ("is in use by another process", "wait for it, or end it, and run again"),
+    sqlite3.SQLITE_READONLY: (
+        "cannot be written",
+        "change its permissions and its folder's, or choose another file",
+    ),
+    sqlite3.SQLITE_FULL: (
+        "cannot grow: the disk is full",
+        "free some space and run again; what was kept before is still there",
+    ),
+    sqlite3.SQLITE_IOERR: (
+        "cannot be read or written",
+        "look at the disk and its free space; what was kept before is still there",
+    ),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "see that its folder exists and is yours"),
+    sqlite3.SQLITE_NOTADB: ("is not a file of results", "choose another file"),
+    sqlite3.SQLITE_CORRUPT: (
+        "is damaged",
+        "move it away and run again; keep it if others are to look at it",
+    ),
+}
+
+
+def open_file(path: Path, patience: float) -> sqlite3.Connection:
+    """A connection to the file at `path`, made if there is none and checked if there is one."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the folder of {path} cannot be made: {error}", "choose another file"
+        ) from error
+    with reporting(path):
+        connection = sqlite3.connect(
+            path, timeout=patience, isolation_level=None, check_same_thread=False
+        )
+    try:
+        with reporting(path):
+            _prepare(connection, path, patience)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def reporting(path: Path) -> Iterator[None]:
+    """Failures of SQLite become errors that say what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # extended codes refine the last byte
+        said, hint = _REASONS.get(code, ("cannot be used", "open the store again"))
+        raise StoreError(f"the results file {path} {said} ({error})", hint) from error
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, patience: float) -> None:
+    connection.execute("PRAGMA synchronous = FULL")
+    if not _is_ready(connection, path):
+        _use_log(connection, time.monotonic() + patience)
+        _make(connection, path)
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise StoreError(
+            f"the results file {path} is damaged ({verdict})",
+            "move it away and run again; keep it if others are to look at it",
+        )
+
+
+def _is_ready(connection: sqlite3.Connection, path: Path) -> bool:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    if application == 0 and version == 0 and tables == 0:
+        return False
+    if application != APPLICATION:
+        raise StoreError(f"{path} is another program's database", "choose another file")
+    if version > VERSION:
+        raise StoreError(
+            f"{path} has version {version} of the format and this program knows {VERSION}",
+            "update forethought, or choose another file",
+        )
+    return True
+
+
+def _use_log(connection: sqlite3.Connection, deadline: float) -> None:
+    """Write ahead into a log. SQLite does not wait for others here, so this does."""
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
+
+
+def _make(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not _is_ready(connection, path):  # another process may have been first
+            for statement in _TABLES:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
