@@ -85,8 +85,14 @@ class Prompt:
     """Where each token stood in the first prompt; empty while nothing was dropped."""
     content: tuple[int, int] = (0, 0)
     """Character range in `text` of what the user gave: document and question."""
+    positions: tuple[int, ...] = ()
+    """Where the tokens stand for the model, ascending; one after the other when empty."""
+    following: int = 0
+    """With `positions`, the place of the first token after the prompt."""
     lookahead: tuple[int, ...] | None = None
     """A guess of the answer, read after the prompt only to score it; it may be empty."""
+    positions: tuple[int, ...] = ()
+    """Logical position of each token, ascending; empty for 0, 1, 2 and so on."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -107,6 +113,13 @@ class Prompt:
             protected=frozenset(n for n, i in enumerate(indices) if i in self.protected),
             origins=tuple(before[i] for i in indices),
         )
+
+    def places(self, count: int) -> Sequence[int]:
+        """Where the first `count` tokens of the prompt, and of what follows it, stand."""
+        if not self.positions:
+            return range(count)
+        later = range(self.following, self.following + count - len(self.positions))
+        return [*self.positions[:count], *later]
 
     def with_lookahead(self, tokens: Sequence[int]) -> Prompt:
         """This prompt with a guessed answer to score it by."""
