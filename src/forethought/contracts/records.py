@@ -91,8 +91,6 @@ class Prompt:
     """With `positions`, the place of the first token after the prompt."""
     lookahead: tuple[int, ...] | None = None
     """A guess of the answer, read after the prompt only to score it; it may be empty."""
-    positions: tuple[int, ...] = ()
-    """Logical position of each token, ascending; empty for 0, 1, 2 and so on."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -112,7 +110,23 @@ class Prompt:
             content=(place[self.content[0]], place[self.content[1]]),
             protected=frozenset(n for n, i in enumerate(indices) if i in self.protected),
             origins=tuple(before[i] for i in indices),
+            positions=(),
+            following=0,
         )
+
+    def keep_in_place(self, indices: Sequence[int]) -> Prompt:
+        """As `keep`, but all stays where it stood for the model, the answer too."""
+        before = self.positions or range(len(self.tokens))
+        return replace(
+            self.keep(indices),
+            positions=tuple(before[i] for i in indices),
+            following=self.following if self.positions else len(self.tokens),
+        )
+
+    @property
+    def content_text(self) -> str:
+        """What is left of the document and the question, as text without a template."""
+        return self.text[slice(*self.content)]
 
     def places(self, count: int) -> Sequence[int]:
         """Where the first `count` tokens of the prompt, and of what follows it, stand."""

@@ -12,20 +12,19 @@ def prompt():
     return Prompt((7, 1, 2, 3, 8), spans, "".join(words), frozenset({0, 4}), content=(3, 16))
 
 
-def test_tokens_that_stay_in_place_keep_their_positions_and_the_answer_follows_the_last():
-    kept = prompt().keep_in_place([0, 2, 4])
+def test_tokens_that_stay_in_place_keep_their_positions_and_the_answer_starts_where_it_would():
+    kept = prompt().keep_in_place([0, 2, 3])
 
-    assert kept.tokens == (7, 2, 8)
-    assert kept.positions == (0, 2, 4)
-    assert kept.next_position == 5
-    assert kept.keep_in_place([0, 2]).positions == (0, 4)
+    assert kept.tokens == (7, 2, 3)
+    assert list(kept.places(5)) == [0, 2, 3, 5, 6]
+    assert list(kept.keep_in_place([0, 2]).places(3)) == [0, 3, 5]
 
 
 def test_tokens_that_are_kept_as_a_fresh_prompt_are_numbered_anew():
     kept = prompt().keep_in_place([0, 2, 4]).keep([1, 2])
 
     assert kept.positions == ()
-    assert kept.next_position == 2
+    assert list(kept.places(3)) == [0, 1, 2]
     assert kept.origins == (2, 4)
 
 
