@@ -1,0 +1,37 @@
+"""A question that two paragraphs answer together, among paragraphs of the same form.
+
+Paper: RULER, qa_2 (there HotpotQA; here a made-up world), arXiv:2404.06654
+Score: 1 if the reference stands in the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from forethought.contracts.parameters import Count, CountOrZero
+from forethought.contracts.questions import Measure, Question
+from forethought.tasks.ruler._documents import Documents
+from forethought.tasks.ruler._scores import any_found
+
+
+@dataclass(frozen=True)
+class TwoDocuments:
+    """A question that two paragraphs answer together, among paragraphs of the same form."""
+
+    tokens: Count = 2000
+    """Most tokens of document and question together; as many as fit are used."""
+    count: Count = 10
+    """How many questions; asking for more keeps the first ones."""
+    seed: CountOrZero = 0
+    """Other seeds give other questions."""
+
+    answer_tokens = 32
+
+    def questions(self, measure: Measure) -> Iterator[Question]:
+        """The questions in order."""
+        return Documents("qa-2", hops=2).questions(self.tokens, self.count, self.seed, measure)
+
+    def check(self, question: Question, answer: str) -> float:
+        """1 if the reference stands in the answer."""
+        return any_found(question, answer)

@@ -1,0 +1,94 @@
+"""Variables given to one another along a chain: which of them have the value the chain starts with.
+
+Paper: RULER, variable tracking, arXiv:2404.06654
+Score: the share of the chain's variables that stand in the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from string import ascii_uppercase
+
+from forethought.contracts.parameters import Count, CountOrZero
+from forethought.contracts.questions import Measure, Question
+from forethought.tasks.ruler._haystack import units
+from forethought.tasks.ruler._length import depths, dice, fitted, placed
+from forethought.tasks.ruler._scores import share_found
+
+
+@dataclass(frozen=True)
+class VariableTracking:
+    """Chains of assignments strewn over a text, in order; one chain is asked for."""
+
+    tokens: Count = 2000
+    """Most tokens of document and question together; as many as fit are used."""
+    count: Count = 10
+    """How many questions; asking for more keeps the first ones."""
+    seed: CountOrZero = 0
+    """Other seeds give other questions."""
+    hops: Count = 4
+    """How often the value is handed on: a chain has one variable more."""
+    chains: Count = 1
+    """Chains in the text; those not asked for have other values."""
+    haystack: str = "noise"
+    """What surrounds them: noise, prose, or the path of a text file."""
+
+    @property
+    def answer_tokens(self) -> int:
+        """Most tokens an answer needs: eight for every name."""
+        return 8 * (self.hops + 1)
+
+    def questions(self, measure: Measure) -> Iterator[Question]:
+        """The questions in order."""
+        for number in range(self.count):
+            yield self._question(number, measure)
+
+    def check(self, question: Question, answer: str) -> float:
+        """The share of the chain's variables that stand in the answer."""
+        return share_found(question, answer)
+
+    def _question(self, number: int, measure: Measure) -> Question:
+        random = dice("vt", self.seed, number)
+        names = _names(random, self.chains * (self.hops + 1))
+        chains = [names[start :: self.chains] for start in range(self.chains)]
+        values = random.sample(range(10_000, 100_000), self.chains)
+        lines = [
+            _line(chain, hop, value)
+            for hop in range(self.hops + 1)
+            for chain, value in zip(chains, values, strict=True)
+        ]
+        at = sorted(depths("vt", self.seed, number, len(lines)))
+        hay = units(self.haystack, random)
+
+        def made(length: int) -> Question:
+            return Question(
+                identifier=f"vt-{number}",
+                text=_text(values[0], self.hops + 1),
+                document="".join(placed(hay(length), lines, at)).rstrip(),
+                answers=tuple(chains[0]),
+                data={"depths": at[:: self.chains]},
+            )
+
+        return fitted(made, self.tokens, measure, least=1)
+
+
+def _names(random: Random, count: int) -> list[str]:
+    seen: dict[str, None] = {}
+    while len(seen) < count:
+        seen["".join(random.choices(ascii_uppercase, k=5))] = None
+    return list(seen)
+
+
+def _line(chain: list[str], hop: int, value: int) -> str:
+    return f"VAR {chain[hop]} = {f'VAR {chain[hop - 1]}' if hop else value}. "
+
+
+def _text(value: int, names: int) -> str:
+    return (
+        "Variables are assigned in the text above, some of them from other variables. "
+        f"Find all variables that have the value {value}: the one that is given it, the one that "
+        f"is given that variable, and so on, {names} in all. "
+        "Answer with their names only, separated by commas."
+    )
