@@ -3,9 +3,7 @@
 import pytest
 import torch
 
-from forethought.engine.attention import Visibility
-from forethought.engine.view import View
-from tests.engine.written_out import future, inputs, plain, shape_of
+from tests.engine.written_out import future, inputs, plain, shape_of, view_over
 
 LENGTH, ENTRIES = 12, 30
 
@@ -19,9 +17,8 @@ def test_window_rows_are_those_of_the_attention(count, changes):
     hidden = future(LENGTH, ENTRIES)
     if shape.window:
         hidden = hidden | (where[-LENGTH:, None] - where >= shape.window)
-    sight = Visibility(shape.window, where[-LENGTH:], where)
 
-    view = View(0, shape, queries, keys, ENTRIES, frozenset(), sight)
+    view = view_over(queries, keys, values, shape)
     rows = torch.cat(list(view.window_rows(count)), 2)
 
     assert rows.shape == (2, 3, min(count, LENGTH), ENTRIES)

@@ -3,6 +3,8 @@
 import torch
 
 from forethought.contracts.records import LayerShape
+from forethought.engine.view import View
+from tests.tiny import tiny_decoder
 
 
 def plain(queries, keys, values, shape, hidden):
@@ -32,3 +34,18 @@ def future(length, entries, kv_heads=2):
 
 def shape_of(**changes):
     return LayerShape(heads=6, kv_heads=2, head_dim=16, scale=0.4, **changes)
+
+
+def view_over(queries, keys, values, shape, **changes):
+    """A view of these tensors as the whole of a prompt's first layer."""
+    kv_heads, entries, _ = keys.shape
+    settings = {
+        "positions": torch.arange(entries).expand(kv_heads, -1),
+        "prompt_length": entries,
+        "protected": frozenset(),
+        "network": tiny_decoder(),
+        **changes,
+    }
+    return View(
+        layer=0, layers=3, shape=shape, queries=queries, keys=keys, values=values, **settings
+    )

@@ -9,7 +9,8 @@ from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation
 from forethought.engine.cache import Row
 from forethought.runs.reading import Plan, read
-from tests.tiny import batch_of, tiny_decoder, tokens_of
+from tests.tiny import batch_of, tokens_of
+from tests.tiny_model import tiny_model
 
 LENGTH = 20
 
@@ -35,7 +36,8 @@ class KeepsThePrompt(Approximation):
 @pytest.mark.parametrize("layers", [(), (0, 2), (0, 1, 2)])
 @pytest.mark.parametrize("guessed", [0, 1, 5])
 def test_a_look_ahead_leaves_no_trace(layers, guessed):
-    decoder, tokens = tiny_decoder(), tokens_of(LENGTH)
+    model, tokens = tiny_model(), tokens_of(LENGTH)
+    decoder = model.network
     exact = Row(3)
     with torch.inference_mode():
         expected = batch_of(decoder).prefill(exact, tokens)
@@ -43,7 +45,7 @@ def test_a_look_ahead_leaves_no_trace(layers, guessed):
             tokens_of(guessed, seed=1)
         )
 
-        found = read(batch_of(decoder), prompt, Plan((KeepsThePrompt(layers),), ()), LENGTH)
+        found = read(batch_of(decoder), model, prompt, Plan((KeepsThePrompt(layers),)), LENGTH)
         after = batch_of(decoder).step([found.row], [7])
         expected_after = batch_of(decoder).step([exact], [7])
 
@@ -51,4 +53,4 @@ def test_a_look_ahead_leaves_no_trace(layers, guessed):
     torch.testing.assert_close(after, expected_after)
     assert found.row.next == LENGTH + 1
     assert found.row.lengths() == (LENGTH + 1,) * 3
-    assert found.row.positions_at(0).reshape(-1, LENGTH + 1)[0].tolist() == [*range(LENGTH + 1)]
+    assert found.row.head_positions(0, 2)[0].tolist() == [*range(LENGTH + 1)]

@@ -6,9 +6,11 @@ introduces the two to each other. Nothing here imports torch at run time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+
+from forethought.contracts.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
     import torch
@@ -34,10 +36,12 @@ class Network(Protocol):
     def turned(self, layer: int, vectors: Tensor, positions: Tensor) -> Tensor:
         """Vectors [N, any, D] of a layer's queries or keys, turned on by `positions` [N].
 
-        Positions may be negative or fractions; magnitudes stay. Raises UnsupportedModelError
-        where how the model turns them is not known.
+        Positions may be negative or fractions; magnitudes stay.
         """
-        ...
+        raise UnsupportedModelError(
+            "a method needs to turn queries to other positions, and this model does not show how",
+            "use another method, or a model of a family that runs without transformers",
+        )
 
     def weight_bytes(self, phase: str, layers: int | None = None, tokens: int = 1) -> int:
         """Bytes of weights that one pass of this phase reads for so many tokens."""
@@ -62,7 +66,7 @@ class Network(Protocol):
         ...
 
 
-Entries = Sequence["Tensor"]
+Entries: TypeAlias = "Sequence[Tensor] | Tensor"
 """Entries of a layer to keep: for each of K key heads [M] ascending indices; M may differ."""
 
 
@@ -148,6 +152,8 @@ class LayerView(Protocol):
         ...
 
 
+Found = TypeVar("Found")
+
 Tap = Callable[[LayerView], "Entries | None"]
 """Looks at a layer; may return the entries to keep."""
 
@@ -170,7 +176,7 @@ class WholeCache(Protocol):
         ...
 
     def asked(self, text: str) -> list[int]:
-        """The tokens that ask `text` as the user's next message, up to where an answer begins."""
+        """The tokens that ask `text` behind a document, up to where an answer begins."""
         ...
 
     def write(self, kept: Sequence[Entries], count: int) -> Sequence[LayerView]:
@@ -237,6 +243,18 @@ class Draft(Protocol):
         """Scores over the draft's own prompt tokens as scores over the target's tokens."""
         ...
 
+    def recall(self, what: Hashable, prompt: Prompt, find: Callable[[], Found]) -> Found:
+        """What `find` gives, found once for all methods that ask the same of one prompt.
+
+        `what` names it by all that decides it besides prompt and draft. Whoever recalls is
+        charged as if it had been found anew.
+        """
+        return find()
+
+    def charge(self, tokens: int, flops: float) -> None:
+        """Charge what another model did to choose: tokens it read, and FLOPs."""
+        ...
+
 
 class Approximation(Protocol):
     """A method that makes one pass cheaper. Each hook's default changes nothing."""
@@ -253,12 +271,20 @@ class Approximation(Protocol):
         """Whether a draft is run."""
         return False
 
+    def drafts_with_itself(self) -> bool:
+        """Whether the target's own first layers are the draft, whichever draft was named."""
+        return False
+
     def draft_layers(self, draft: Draft) -> int:
         """How many layers of the draft read the prompt, where one is run."""
         return draft.layers
 
     def evicts(self) -> bool:
         """Whether cache entries are dropped: by `on_layer`, or by `on_cache`."""
+        return False
+
+    def needs_all_queries(self) -> bool:
+        """Whether `on_layer` looks at more queries than the newest few hundred."""
         return False
 
     def sees_whole_cache(self) -> bool:

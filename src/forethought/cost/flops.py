@@ -6,7 +6,7 @@ from forethought.contracts.records import LayerShape, ModelShape
 
 
 def forward_flops(
-    shape: ModelShape, tokens: int, keys: list[int], logits: int, layers: int | None = None
+    shape: ModelShape, tokens: int, keys: list[float], logits: int, layers: int | None = None
 ) -> float:
     """FLOPs of reading `tokens`, where layer i visits keys[i] query-key pairs in all.
 
@@ -18,16 +18,16 @@ def forward_flops(
     return products + attention + 2.0 * shape.head_parameters * logits
 
 
-def attention_flops(layer: LayerShape, pairs: int) -> float:
+def attention_flops(layer: LayerShape, pairs: float) -> float:
     """FLOPs of the scores and the mixing of query-key pairs in one layer."""
     return 4.0 * layer.heads * layer.head_dim * pairs
 
 
-def causal_pairs(past: int, tokens: int, window: int | None = None) -> int:
+def causal_pairs(past: float, tokens: int, window: int | None = None) -> float:
     """Query-key pairs of `tokens` new tokens behind `past` entries, each seeing itself."""
     if window is None or past + tokens <= window:
         return tokens * past + tokens * (tokens + 1) // 2
-    full = max(0, min(tokens, past + tokens - window))  # queries whose whole window is filled
+    full = max(0.0, min(tokens, past + tokens - window))  # queries whose whole window is filled
     growing = tokens - full
     return growing * past + growing * (growing + 1) // 2 + full * window
 

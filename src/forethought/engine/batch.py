@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from forethought.contracts.records import LayerShape
-from forethought.contracts.roles import Network, Tap
+from forethought.contracts.roles import LayerView, Network, Pattern, Tap
 from forethought.engine.attention import Visibility, attend_causal
-from forethought.engine.cache import Row
+from forethought.engine.cache import Piece, Row
 from forethought.engine.meter import Meter
+from forethought.engine.sparse_attention import attend_sparse
 from forethought.engine.step_attention import attend_step
-from forethought.engine.view import View
+from forethought.engine.view import View, by_heads, view_of
 
 CHUNK = 2048  # prompt tokens a pass, where no method needs to see the whole prompt at once
 
@@ -25,6 +26,27 @@ class Part:
 
     row: Row
     tokens: Sequence[int]
+    positions: Sequence[int] = ()
+    """Where they stand; one after the other when empty."""
+    meter: Meter | None = None
+    """Whom to charge; whoever runs the batch when None."""
+
+    def place(self) -> Sequence[int]:
+        """Give the tokens their places in the row: their positions."""
+        if not self.positions:
+            return self.row.advance(len(self.tokens))
+        self.row.place(self.positions)
+        return self.positions
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one meter is charged for in a pass."""
+
+    meter: Meter
+    parts: Sequence[Part]
+    pasts: Sequence[tuple[float, ...]]
+    bytes_read: int
 
 
 @dataclass(frozen=True)
@@ -34,6 +56,8 @@ class Look:
     tap: Tap
     length: int
     protected: frozenset[int] = frozenset()
+    thin: Callable[[LayerView], Pattern | None] | None = None
+    """Asked before a layer's attention which keys its queries may see."""
 
 
 class Batch:
@@ -43,11 +67,12 @@ class Batch:
         self.network = network
         self.meter = meter
 
-    def prefill(self, row: Row, tokens: Sequence[int]) -> Tensor:
+    def prefill(self, row: Row, tokens: Sequence[int], positions: Sequence[int] = ()) -> Tensor:
         """Read tokens into a row, chunk by chunk; logits [V] after the last of them."""
         logits = torch.empty(0)
         for start in range(0, len(tokens), CHUNK):
-            part = Part(row, tokens[start : start + CHUNK])
+            chunk = slice(start, start + CHUNK)
+            part = Part(row, tokens[chunk], positions[chunk])
             last = start + CHUNK >= len(tokens)
             logits = self.forward([part], phase="prefill", logits=last)
         return logits[-1]
@@ -58,12 +83,13 @@ class Batch:
         tokens: Sequence[int],
         look: Look,
         layers: int | None = None,
+        positions: Sequence[int] = (),
     ) -> Tensor:
         """Read tokens in one pass, showing each layer; entries the tap drops are freed.
 
         Returns logits [1, V] after the last token, or an empty tensor when stopped early.
         """
-        part = Part(row, tokens)
+        part = Part(row, tokens, positions)
         return self.forward([part], phase="prefill", look=look, layers=layers)
 
     def step(self, rows: Sequence[Row], tokens: Sequence[int], look: Look | None = None) -> Tensor:
@@ -82,9 +108,8 @@ class Batch:
         logits: bool = True,
     ) -> Tensor:
         """Logits [R, V] after the last token of each part (empty when not asked for)."""
-        pasts = [part.row.lengths() for part in parts]
-        read = self._bytes_read(parts, layers)
-        positions = [p for part in parts for p in part.row.advance(len(part.tokens))]
+        shares = self._shares(parts, layers)
+        positions = [p for part in parts for p in part.place()]
         device = self.network.device
         attend = Attention(self, parts, positions, look)
         ends = torch.tensor([len(part.tokens) for part in parts]).cumsum(0) - 1
@@ -96,32 +121,40 @@ class Batch:
             logits_at=ends if logits else ends[:0],
             layers=layers,
         )
-        self.meter.read_cache(read)
-        self._charge(parts, pasts, phase, layers, int(logits))
+        for share in shares:
+            self._charge(share, phase, layers, int(logits))
         return out
 
-    def _charge(
-        self,
-        parts: Sequence[Part],
-        pasts: list[tuple[int, ...]],
-        phase: str,
-        layers: int | None,
-        logits: int,
-    ) -> None:
-        spans = [(past, len(part.tokens)) for past, part in zip(pasts, parts, strict=True)]
+    def _charge(self, share: Share, phase: str, layers: int | None, logits: int) -> None:
+        spans = [(past, len(part.tokens)) for past, part in zip(share.pasts, share.parts)]
         weights = self.network.weight_bytes(phase, layers, sum(tokens for _, tokens in spans))
-        self.meter.forward(self.network.shape, weights, spans, len(parts) * logits, layers)
-        self.meter.watch([part.row for part in parts])
+        rows = len(share.parts) * logits
+        share.meter.forward(self.network.shape, weights, spans, rows, layers)
+        share.meter.read_cache(share.bytes_read)
+        share.meter.watch([part.row for part in share.parts])
+
+    def _shares(self, parts: Sequence[Part], layers: int | None) -> list[Share]:
+        """The parts of each meter: everyone is charged as if its rows were alone."""
+        meters = [part.meter or self.meter for part in parts]
+        whose = {id(meter): meter for meter in meters}
+        groups = [
+            (meter, [part for part, its in zip(parts, meters, strict=True) if its is meter])
+            for meter in whose.values()
+        ]
+        return [
+            Share(meter, mine, [p.row.lengths() for p in mine], self._bytes_read(mine, layers))
+            for meter, mine in groups
+        ]
 
     def _bytes_read(self, parts: Sequence[Part], layers: int | None) -> int:
         """Bytes of keys and values that a pass will read; pieces that rows share once."""
-        segments = {id(v.segment): v.lengths for part in parts for v in part.row.views}
+        segments = {id(v.segment): v.lengths() for part in parts for v in part.row.views}
         new = sum(len(part.tokens) for part in parts)
         held = [*segments.values(), *(part.row.tail.lengths() for part in parts)]
         used = self.network.shape.layers[:layers]
         sizes = [2 * self.network.dtype.itemsize * one.kv_heads * one.head_dim for one in used]
         totals = [new + sum(lengths) for lengths in zip(*held, strict=True)]
-        return sum(total * size for total, size in zip(totals, sizes, strict=False))
+        return int(sum(total * size for total, size in zip(totals, sizes, strict=False)))
 
 
 class Attention:
@@ -145,49 +178,88 @@ class Attention:
         """q [N, H, D], k [N, K, D], v [N, K, V] of this step's tokens to [N, H * V]."""
         shape = self._batch.network.shape.layers[layer]
         self._append(layer, keys, values)
+        self._keep_in_sight(layer, queries)
         if self._single and self._look is None:
             return attend_step(queries, self._rows, layer, shape)
-        start, out = 0, []
-        for part in self._parts:
-            stop = start + len(part.tokens)
-            out.append(
-                self._attend(part.row, layer, shape, queries[start:stop], slice(start, stop))
-            )
-            start = stop
+        out = [
+            self._attend(part.row, layer, shape, queries[span], span)
+            for part, span in zip(self._parts, self._spans(), strict=True)
+        ]
         return out[0] if len(out) == 1 else torch.cat(out)
+
+    def _spans(self) -> Iterator[slice]:
+        """Where the tokens of each part stand."""
+        start = 0
+        for part in self._parts:
+            yield slice(start, start + len(part.tokens))
+            start += len(part.tokens)
 
     def _append(self, layer: int, keys: Tensor, values: Tensor) -> None:
         if len(self._parts) == 1:
             return self._rows[0].append(layer, keys, values)
-        start = 0
-        for part in self._parts:
-            stop = start + len(part.tokens)
-            part.row.append(layer, keys[start:stop], values[start:stop])
-            start = stop
+        for part, span in zip(self._parts, self._spans(), strict=True):
+            part.row.append(layer, keys[span], values[span])
         return None
+
+    def _keep_in_sight(self, layer: int, queries: Tensor) -> None:
+        for row, span in zip(self._rows, self._spans(), strict=True):
+            if row.recent is not None:
+                row.recent.push(layer, queries[span])
 
     def _attend(
         self, row: Row, layer: int, shape: LayerShape, queries: Tensor, span: slice
     ) -> Tensor:
-        pieces = row.pieces(layer)
-        keys, values = pieces[0]
-        if len(pieces) > 1:
-            keys = torch.cat([piece[0] for piece in pieces], 1)
-            values = torch.cat([piece[1] for piece in pieces], 1)
-        sight = self._sight(row, layer, shape, span)
-        out = attend_causal(queries, keys, values, shape, sight)
-        if self._look is not None:
-            prompt = self._look
-            view = View(layer, shape, queries, keys, prompt.length, prompt.protected, sight)
-            kept = prompt.tap(view)
-            if kept is not None:
-                self._batch.meter.watch(self._rows)
-                row.keep(layer, kept)
+        look = self._look
+        if look is None:
+            return self._mixed(row, layer, shape, queries, span)
+        view = view_of(
+            row,
+            layer,
+            self._batch.network,
+            queries,
+            prompt_length=look.length,
+            protected=look.protected,
+            meter=self._batch.meter,
+        )
+        pattern = look.thin(view) if look.thin else None
+        if pattern is None:
+            out = self._mixed(row, layer, shape, queries, span)
+        else:
+            out = self._thinned(row, layer, view, pattern, span)
+        kept = look.tap(view)
+        if kept is not None:
+            self._batch.meter.watch(self._rows)
+            row.keep(layer, kept)
         return out
 
-    def _sight(self, row: Row, layer: int, shape: LayerShape, span: slice) -> Visibility:
+    def _mixed(
+        self, row: Row, layer: int, shape: LayerShape, queries: Tensor, span: slice
+    ) -> Tensor:
+        per = shape.heads // shape.kv_heads
+        out = []
+        for piece in by_heads(row, layer, shape.kv_heads):
+            first, stop, _ = piece.heads.indices(shape.kv_heads)
+            mine = queries[:, first * per : stop * per]
+            sight = self._sight(row, layer, shape, span, piece)
+            out.append(attend_causal(mine, piece.keys, piece.values, shape, sight))
+        return out[0] if len(out) == 1 else torch.cat(out, 1)
+
+    def _thinned(self, row: Row, layer: int, view: View, pattern: Pattern, span: slice) -> Tensor:
+        (whole,) = by_heads(row, layer, view.shape.kv_heads)
+        sight = self._sight(row, layer, view.shape, span, whole)
+        visited = pattern_pairs(pattern, len(view.queries), view.shape.kv_heads)
+        dense = causal_pairs(view.keys.shape[1] - len(view.queries), len(view.queries))
+        self._batch.meter.spare(view.shape, dense - visited)
+        return attend_sparse(view.queries, view.keys, view.values, view.shape, sight, pattern)
+
+    def _sight(
+        self, row: Row, layer: int, shape: LayerShape, span: slice, piece: Piece
+    ) -> Visibility:
         if shape.window is None:
             return Visibility()
         device = self._batch.network.device
-        where = torch.tensor(self._positions[span], device=device)
-        return Visibility(shape.window, where, row.positions_at(layer).to(device))
+        queries = torch.tensor(self._positions[span], device=device)
+        where = row.head_positions(layer, shape.kv_heads)[piece.heads]
+        same = all(torch.equal(where[0], other) for other in where[1:])
+        keys = where[0] if same else torch.stack(where)
+        return Visibility(shape.window, queries, keys.to(device))

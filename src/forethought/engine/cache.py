@@ -8,143 +8,94 @@ of the tail with what is kept: memory falls, positions stay. The number of entri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-_ROOM = 32  # least entries by which a full layer grows; beyond, by a sixteenth
-
-
-class Entries:
-    """Keys and values of one layer: [K, length, D] inside tensors with room to grow."""
-
-    def __init__(self) -> None:
-        self.length = 0
-        self._keys: Tensor | None = None
-        self._values: Tensor | None = None
-        self._kept: Tensor | None = None
-        self.bytes = 0
-        """Bytes of the tensors held, room to grow included."""
-
-    @property
-    def keys(self) -> Tensor:
-        """[K, length, D]."""
-        assert self._keys is not None, "an empty layer has no keys"
-        return self._keys[:, : self.length]
-
-    @property
-    def values(self) -> Tensor:
-        """[K, length, D]."""
-        assert self._values is not None, "an empty layer has no values"
-        return self._values[:, : self.length]
-
-    def append(self, keys: Tensor, values: Tensor, reserve: int) -> None:
-        """Add keys and values [N, K, D]; a first allocation has room for `reserve` entries."""
-        count = keys.shape[0]
-        self._make_room(keys, values, count, reserve)
-        assert self._keys is not None
-        assert self._values is not None
-        end = self.length + count
-        self._keys[:, self.length : end] = keys.transpose(0, 1)
-        self._values[:, self.length : end] = values.transpose(0, 1)
-        self.length = end
-
-    def _make_room(self, keys: Tensor, values: Tensor, count: int, reserve: int) -> None:
-        have = 0 if self._keys is None else self._keys.shape[1]
-        need = self.length + count
-        if need <= have:
-            return
-        room = max(need, reserve) if have == 0 else need + max(_ROOM, need // 16)
-        self._keys = self._grown(self._keys, keys, room)
-        self._values = self._grown(self._values, values, room)
-        self._count_bytes()
-
-    def _grown(self, old: Tensor | None, like: Tensor, room: int) -> Tensor:
-        new = like.new_empty((like.shape[1], room, like.shape[2]))
-        if old is not None:
-            new[:, : self.length] = old[:, : self.length]
-        return new
-
-    def keep(self, indices: Tensor, places: Tensor) -> None:
-        """Keep entries indices [K, M] only, ascending; what was held is freed.
-
-        `places` [K, M] are their places in the segment.
-        """
-        self._keys = _gathered(self.keys, indices)
-        self._values = _gathered(self.values, indices)
-        self._kept = places
-        self.length = indices.shape[1]
-        self._count_bytes()
-
-    def truncate(self, length: int) -> None:
-        """Forget the newest entries."""
-        assert length <= self.length, "truncation cannot add entries"
-        self.length = length
-
-    @property
-    def kept(self) -> Tensor | None:
-        """[K, M] places in the segment of the first M entries; None when nothing was dropped."""
-        return self._kept
-
-    def _count_bytes(self) -> None:
-        assert self._keys is not None
-        assert self._values is not None
-        held = (self._keys.untyped_storage(), self._values.untyped_storage())
-        self.bytes = sum(storage.nbytes() for storage in held)
-
-
-def _gathered(entries: Tensor, indices: Tensor) -> Tensor:
-    return entries.gather(1, indices[..., None].expand(-1, -1, entries.shape[-1]))
+from forethought.contracts.roles import Entries
+from forethought.engine.blocks import LayerEntries
+from forethought.engine.recent import Recent
 
 
 class Segment:
     """A run of tokens: their positions, and their keys and values in every layer."""
 
-    def __init__(self, layers: int) -> None:
-        self.layers = [Entries() for _ in range(layers)]
+    def __init__(self, layers: Iterable[LayerEntries]) -> None:
+        self.layers = list(layers)
         self.positions: list[int] = []
 
-    def lengths(self) -> tuple[int, ...]:
-        """Entries held by each layer."""
+    @classmethod
+    def empty(cls, layers: int) -> Segment:
+        """No tokens yet."""
+        return cls(LayerEntries() for _ in range(layers))
+
+    def lengths(self) -> tuple[float, ...]:
+        """Entries that a head of each layer holds, on average."""
         return tuple(entries.length for entries in self.layers)
 
     def drops(self) -> tuple[int, ...]:
         """How many entries each layer kept when it was last cut; -1 where it never was."""
         kept = [entries.kept for entries in self.layers]
-        return tuple(-1 if places is None else places.shape[1] for places in kept)
+        return tuple(-1 if places is None else sum(map(len, places)) for places in kept)
 
     def bytes(self) -> int:
         """Bytes of all tensors held."""
         return sum(entries.bytes for entries in self.layers)
 
-    def keep(self, layer: int, indices: Tensor) -> None:
-        """Keep entries indices [K, M] of a layer, ascending; free the others."""
-        places = self._places(layer)
-        kept = indices.cpu()
-        self.layers[layer].keep(indices, kept if places is None else places.gather(1, kept))
+    def keep(self, layer: int, indices: Entries) -> None:
+        """Keep of each head entries [M], ascending; free the others."""
+        self.layers[layer] = self.part(layer, indices)
 
-    def positions_at(self, layer: int, length: int) -> Tensor:
-        """Logical positions of a layer's first `length` entries: [E], or [K, E] after a drop."""
-        where, places = torch.tensor(self.positions), self._places(layer)
-        return where[:length] if places is None else where[places[:, :length]]
+    def part(self, layer: int, indices: Entries) -> LayerEntries:
+        """Copies of a layer's entries: of each head those at `indices`, ascending."""
+        places = self.places(layer, len(indices))
+        where = [own[kept.cpu()] for own, kept in zip(places, indices, strict=True)]
+        return self.layers[layer].kept_part(indices, where)
 
-    def _places(self, layer: int) -> Tensor | None:
-        """[K, E]: which of the segment's tokens each entry is; None where none was dropped."""
+    def head_positions(self, layer: int, heads: int, unseen: int = 0) -> list[Tensor]:
+        """Logical positions of the entries of each head but the `unseen` newest."""
+        where = torch.tensor(self.positions)
+        places = self.places(layer, heads)
+        return [where[own[: len(own) - unseen]] for own in places]
+
+    def places(self, layer: int, heads: int) -> list[Tensor]:
+        """For each head, which of the segment's tokens each of its entries is."""
         entries, total = self.layers[layer], len(self.positions)
         if entries.kept is None:
-            return None
-        later = torch.arange(total - (entries.length - entries.kept.shape[1]), total)
-        return torch.cat([entries.kept, later.expand(len(entries.kept), -1)], 1)
+            return [torch.arange(total)] * heads
+        return [
+            torch.cat([kept, torch.arange(total - (held - len(kept)), total)])
+            for kept, held in zip(entries.kept, _held(entries, heads), strict=True)
+        ]
+
+
+def _held(entries: LayerEntries, heads: int) -> list[int]:
+    """Entries that each of a layer's heads holds."""
+    lengths = [part.block.length for part in entries.parts()]
+    return lengths if len(lengths) > 1 else lengths * heads
 
 
 @dataclass(frozen=True)
 class View:
-    """A frozen segment as one row sees it: the first `lengths[layer]` entries of each layer."""
+    """A frozen segment as one row sees it: all but its newest tokens."""
 
     segment: Segment
-    lengths: tuple[int, ...]
+    unseen: int = 0
+
+    def lengths(self) -> tuple[float, ...]:
+        """Entries that a head of each layer shows, on average."""
+        return tuple(max(0, length - self.unseen) for length in self.segment.lengths())
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one run of tokens holds for some heads of a layer: keys and values [K, E, D]."""
+
+    heads: slice
+    keys: Tensor
+    values: Tensor
 
 
 @dataclass(frozen=True)
@@ -153,7 +104,6 @@ class Mark:
 
     views: tuple[View, ...]
     tail: Segment
-    lengths: tuple[int, ...]
     positions: int
     next: int
     kept: tuple[int, ...]
@@ -165,9 +115,13 @@ class Row:
 
     def __init__(self, layers: int, reserve: int = 0) -> None:
         self.views: tuple[View, ...] = ()
-        self.tail = Segment(layers)
+        self.tail = Segment.empty(layers)
         self.next = 0
         self.reserve = reserve
+        self.recent: Recent | None = None
+        """The newest queries, where somebody wants to see them later."""
+        self.memory: dict[int, Tensor] = {}
+        """By layer, scores [K, E] that a method keeps beside the entries of the tail."""
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> None:
         """Add a layer's keys and values [N, K, D] of the tokens of this step."""
@@ -175,24 +129,34 @@ class Row:
 
     def advance(self, count: int) -> range:
         """The positions of the next `count` tokens, taken from now on."""
-        taken = range(self.next, self.next + count)
-        self.tail.positions.extend(taken)
-        self.next += count
-        return taken
+        return self.place(range(self.next, self.next + count))
 
-    def lengths(self) -> tuple[int, ...]:
-        """Entries this row attends to, in every layer."""
+    def place(self, positions: Sequence[int]) -> range:
+        """Take these positions for the next tokens, ascending; gaps stay gaps."""
+        self.tail.positions.extend(positions)
+        self.next = positions[-1] + 1 if positions else self.next
+        return range(self.next - len(positions), self.next)
+
+    def lengths(self) -> tuple[float, ...]:
+        """Entries this row attends to, in every layer, as a head's average."""
         total = self.tail.lengths()
         for view in self.views:
-            total = tuple(map(sum, zip(total, view.lengths, strict=True)))
+            total = tuple(map(sum, zip(total, view.lengths(), strict=True)))
         return total
 
     def freeze(self) -> None:
         """Make the tail a shared segment; what follows goes to a new tail."""
         if any(self.tail.lengths()):
-            self.views = (*self.views, View(self.tail, self.tail.lengths()))
-            self.tail = Segment(len(self.tail.layers))
+            self.views = (*self.views, View(self.tail))
+            self.tail = Segment.empty(len(self.tail.layers))
             self.reserve = 0
+
+    def pack(self, bits: int) -> None:
+        """Freeze what is held and store it in `bits` bits a value; what follows stays whole."""
+        assert not self.views, "only a private row can be packed"
+        for entries in self.tail.layers:
+            entries.pack(bits)
+        self.freeze()
 
     def fork(self) -> Row:
         """A second row that continues from here; both share what is cached so far."""
@@ -201,32 +165,63 @@ class Row:
         other.views, other.next = self.views, self.next
         return other
 
+    def before(self, position: int) -> Row:
+        """A second row over the tokens before a position, all of them in one frozen segment."""
+        self.freeze()
+        (view,) = self.views
+        other = Row(len(self.tail.layers))
+        other.views = (View(view.segment, sum(p >= position for p in view.segment.positions)),)
+        other.next = position
+        return other
+
+    def copied(self) -> Row:
+        """A second row of its own copies; nothing may be shared yet."""
+        return self.part([None] * len(self.tail.layers))
+
+    def part(self, kept: Sequence[Entries | None]) -> Row:
+        """A row of copies: of each layer's heads the entries kept, all where it says None.
+
+        Everything must lie in one segment, frozen or not.
+        """
+        assert len(self.views) + any(self.tail.lengths()) <= 1, "a part is taken of one segment"
+        source = self.views[0].segment if self.views else self.tail
+        other = Row(len(source.layers))
+        other.tail = Segment(
+            source.layers[layer].copied() if wanted is None else source.part(layer, wanted)
+            for layer, wanted in enumerate(kept)
+        )
+        other.tail.positions = list(source.positions)
+        other.next = self.next
+        other.memory = {layer: _kept_memory(m, kept[layer]) for layer, m in self.memory.items()}
+        return other
+
     def mark(self) -> Mark:
         """This point, to come back to."""
-        tail = self.tail
-        positions = len(tail.positions)
-        return Mark(self.views, tail, tail.lengths(), positions, self.next, tail.drops())
+        return Mark(self.views, self.tail, len(self.tail.positions), self.next, self.tail.drops())
 
     def rewind(self, mark: Mark) -> None:
         """Forget everything since `mark`, since when nothing may have been dropped."""
         assert mark.kept == mark.tail.drops(), "dropped entries cannot come back"
+        extra = len(mark.tail.positions) - mark.positions
         self.views, self.next = mark.views, mark.next
         if self.tail is mark.tail:
-            del self.tail.positions[mark.positions :]
-            for entries, length in zip(self.tail.layers, mark.lengths, strict=True):
-                entries.truncate(length)
+            self._shorten(extra)
             return
-        if any(mark.lengths):
-            self.views = (*self.views, View(mark.tail, mark.lengths))
-        self.tail = Segment(len(self.tail.layers))
+        if mark.positions:
+            self.views = (*self.views, View(mark.tail, extra))
+        self.tail = Segment.empty(len(self.tail.layers))
 
     def forget(self, count: int) -> None:
         """Forget the newest `count` tokens; they must all lie in the private tail."""
-        lengths = tuple(length - count for length in self.tail.lengths())
-        assert min(lengths, default=0) >= 0, "only private tokens can be forgotten"
-        positions = len(self.tail.positions) - count
-        tail, drops = self.tail, self.tail.drops()
-        self.rewind(Mark(self.views, tail, lengths, positions, self.next - count, drops))
+        assert count <= len(self.tail.positions), "only private tokens can be forgotten"
+        self._shorten(count)
+        self.next -= count
+
+    def _shorten(self, count: int) -> None:
+        del self.tail.positions[len(self.tail.positions) - count :]
+        for entries in self.tail.layers:
+            if entries.length:
+                entries.drop_newest(count)
 
     def settle(self, position: int) -> None:
         """Forget what lies at or after a position, in layers that did not choose what to keep.
@@ -234,36 +229,50 @@ class Row:
         Layers cut by `keep` must hold nothing from there on already.
         """
         assert not self.views, "only a private row can be settled"
-        extra = self.next - position
+        extra = sum(p >= position for p in self.tail.positions)
         for entries in self.tail.layers:
             if entries.kept is None:
-                entries.truncate(entries.length - extra)
+                entries.drop_newest(extra)
         del self.tail.positions[len(self.tail.positions) - extra :]
         self.next = position
 
-    def keep(self, layer: int, indices: Tensor) -> None:
-        """Keep entries indices [K, M] of a layer of the tail, ascending; free the others."""
+    def keep(self, layer: int, indices: Entries) -> None:
+        """Keep of each head of a layer of the tail entries [M], ascending; free the others."""
         self.tail.keep(layer, indices)
+        if layer in self.memory:
+            self.memory[layer] = _kept_memory(self.memory[layer], indices)
 
-    def pieces(self, layer: int) -> list[tuple[Tensor, Tensor]]:
-        """(keys, values) [K, E, D] of every non-empty piece of a layer, oldest first."""
-        found = [
-            (v.segment.layers[layer].keys[:, :n], v.segment.layers[layer].values[:, :n])
-            for v in self.views
-            if (n := v.lengths[layer])
+    def ragged(self, layer: int) -> bool:
+        """Whether heads of a layer may hold different numbers of entries."""
+        held = [*(view.segment for view in self.views), self.tail]
+        return any(segment.layers[layer].ragged for segment in held)
+
+    def pieces(self, layer: int) -> Iterator[Piece]:
+        """Every non-empty piece of a layer, oldest first."""
+        for view in (*self.views, View(self.tail)):
+            for part in view.segment.layers[layer].parts():
+                if (seen := part.block.length - view.unseen) > 0:
+                    block = part.block
+                    yield Piece(part.heads, block.keys[:, :seen], block.values[:, :seen])
+
+    def head_positions(self, layer: int, heads: int) -> list[Tensor]:
+        """Logical positions of the entries of each head, oldest first."""
+        runs = [
+            view.segment.head_positions(layer, heads, view.unseen)
+            for view in (*self.views, View(self.tail))
+            if view.segment.layers[layer].length
         ]
-        own = self.tail.layers[layer]
-        return [*found, (own.keys, own.values)] if own.length else found
+        if not runs:
+            return [torch.empty(0, dtype=torch.long)] * heads
+        return [torch.cat([run[head] for run in runs]) for head in range(heads)]
 
-    def positions_at(self, layer: int) -> Tensor:
-        """Logical positions of a layer's entries: [E], or [K, E] when heads differ."""
-        parts = [v.segment.positions_at(layer, v.lengths[layer]) for v in self.views]
-        own = self.tail.layers[layer].length
-        parts = [*parts, self.tail.positions_at(layer, own)] if own else parts
-        heads = max((part.shape[0] for part in parts if part.dim() == 2), default=0)
-        if heads:
-            parts = [part.expand(heads, -1) if part.dim() == 1 else part for part in parts]
-        return torch.cat(parts, -1)
+
+def _kept_memory(memory: Tensor, indices: Entries | None) -> Tensor:
+    """What was remembered [K, E] of the entries kept; filling where heads keep fewer."""
+    if indices is None:
+        return memory
+    kept = [own[i[i < len(own)]] for own, i in zip(memory, indices, strict=True)]
+    return torch.nn.utils.rnn.pad_sequence(kept, batch_first=True)
 
 
 def cache_bytes(rows: Iterable[Row]) -> int:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from forethought.engine.batch import Batch
+from forethought.engine.batch import Batch, Part
 from forethought.engine.cache import Row
+from forethought.engine.meter import Meter
+from forethought.engine.review import Review
 from forethought.engine.sampling import Choice, Sampling, choose
 
 
@@ -28,12 +30,22 @@ class Stream:
     """Tokens that were read back to continue."""
     full: str = "length"
     """How an answer of `limit` tokens is said to have ended."""
+    meter: Meter | None = None
+    """Whom to charge; whoever runs the batch when None."""
+    review: Review | None = None
+    """What decides, as the answer grows, which entries stay."""
     finish: str = ""
     """Empty while alive; then stop, `full`, or what `end` was told."""
 
     def end(self, why: str) -> None:
         """Write no more."""
         self.finish = self.finish or why
+
+    def stepped(self, meter: Meter) -> None:
+        """Note that the last token was read back; `meter` is charged where no other is."""
+        self.steps += 1
+        if self.review is not None:
+            self.review.after_step(self.row, self.meter or meter)
 
     def take(self, choice: Choice) -> bool:
         """Accept a chosen token; False when it ends the answer."""
@@ -64,10 +76,11 @@ def write(batch: Batch, streams: Sequence[Stream], logits: Tensor) -> Iterator[E
         for stream, scores in zip(alive, logits, strict=True):
             choice = choose(scores, stream.sampling, stream.candidate, len(stream.written))
             if stream.take(choice):
-                batch.meter.count("output", 1)
+                (stream.meter or batch.meter).count("output", 1)
                 yield Emitted(stream, choice)
         alive = [stream for stream in alive if not stream.finish]
         if alive:
-            logits = batch.step([s.row for s in alive], [s.written[-1] for s in alive])
+            parts = [Part(s.row, [s.written[-1]], meter=s.meter) for s in alive]
+            logits = batch.forward(parts, phase="decode")
             for stream in alive:
-                stream.steps += 1
+                stream.stepped(batch.meter)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from forethought.contracts.records import Cost, ModelShape
+from forethought.contracts.records import Cost, LayerShape, ModelShape
 from forethought.cost.flops import attention_flops, causal_pairs
 from forethought.engine.cache import Row, cache_bytes
 
@@ -36,6 +36,31 @@ class Meter:
         finally:
             self.stages[name] = self.stages.get(name, 0.0) + self.clock() - start
 
+    def copied(self) -> Meter:
+        """The same counts, apart from here on."""
+        return replace(self, stages=dict(self.stages), tokens=dict(self.tokens))
+
+    def since(self, before: Meter) -> Meter:
+        """What was spent since `before` was copied; stages are left out."""
+        tokens = {k: n - before.tokens.get(k, 0) for k, n in self.tokens.items()}
+        return Meter(
+            self.clock,
+            tokens={kind: count for kind, count in tokens.items() if count},
+            flops=self.flops - before.flops,
+            bytes_moved=self.bytes_moved - before.bytes_moved,
+            peak_cache_bytes=self.peak_cache_bytes,
+        )
+
+    def add(self, other: Meter) -> None:
+        """Charge what another meter counted."""
+        self.flops += other.flops
+        self.bytes_moved += other.bytes_moved
+        self.peak_cache_bytes = max(self.peak_cache_bytes, other.peak_cache_bytes)
+        for kind, tokens in other.tokens.items():
+            self.count(kind, tokens)
+        for name, seconds in other.stages.items():
+            self.stages[name] = self.stages.get(name, 0.0) + seconds
+
     def count(self, kind: str, tokens: int) -> None:
         """Add tokens of a kind."""
         self.tokens[kind] = self.tokens.get(kind, 0) + tokens
@@ -44,7 +69,7 @@ class Meter:
         self,
         shape: ModelShape,
         weight_bytes: int,
-        spans: Iterable[tuple[tuple[int, ...], int]],
+        spans: Iterable[tuple[tuple[float, ...], int]],
         logits: int,
         layers: int | None,
     ) -> None:
@@ -59,6 +84,10 @@ class Meter:
                 for held, layer in zip(past, used, strict=False)
             )
             self.flops += rows * (products + attention)
+
+    def spare(self, layer: LayerShape, pairs: float) -> None:
+        """Take back the attention over query-key pairs of one layer that were not visited."""
+        self.flops -= attention_flops(layer, pairs)
 
     def read_cache(self, size: int) -> None:
         """Charge the reading of cached keys and values."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.records import LayerShape
-from forethought.engine.cache import Row
+from forethought.engine.cache import Row, View
 
 _LEAST_SPAN = 256  # entries that a thread takes at once, where there are fewer heads than threads
 
@@ -122,10 +122,9 @@ def attend_step(queries: Tensor, rows: Sequence[Row], layer: int, shape: LayerSh
 
     Rows that see the same frozen pieces are served by one product over each of them.
     """
-    kv_heads = rows[0].tail.layers[layer].keys.shape[0]
-    packed = queries.view(len(rows), kv_heads, -1, queries.shape[-1])  # [R, K, G, D]
-    if len(rows) == 1 and not rows[0].views and _fusible(packed, shape):
-        own = rows[0].tail.layers[layer]
+    packed = queries.view(len(rows), shape.kv_heads, -1, queries.shape[-1])  # [R, K, G, D]
+    own = rows[0].tail.layers[layer]
+    if len(rows) == 1 and not rows[0].views and not own.ragged and _fusible(packed, shape):
         return _joined(*_fused(packed[0], own.keys, own.values, shape.scale)).reshape(1, -1)
     groups = _same_views(rows)
     if len(groups) == 1:
@@ -154,23 +153,38 @@ def _attend_group(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerS
     count, kv_heads, per, _ = packed.shape
     total = _attend_tails(packed, rows, layer, shape)
     stacked = packed.transpose(0, 1).reshape(kv_heads, count * per, -1)
-    if count == 1:
+    if count == 1 and rows[0].views:
         # The kernel multiplies one row's queries otherwise than those of several: a row that is
         # left alone goes on as it did in company.
         stacked = torch.cat([stacked, stacked], 1)
         total = total.doubled()
     for view in rows[0].views:
-        held = view.lengths[layer]
-        if not held:
-            continue
-        entries = view.segment.layers[layer]
-        keys, values = entries.keys[:, :held], entries.values[:, :held]
-        where = view.segment.positions_at(layer, held) if shape.window else None
-        newest = [row.next - 1 for row in rows] * (stacked.shape[1] // (count * per))
-        hidden = _window_hides(where, newest, per, shape)
-        total = total.merged(attend_piece(stacked, keys, values, shape, hidden))
+        if view.lengths()[layer] > 0:
+            newest = [row.next - 1 for row in rows] * (stacked.shape[1] // (count * per))
+            total = total.merged(_attend_view(stacked, view, layer, shape, newest))
     mixed = total.mixed[:, : count * per].reshape(kv_heads, count, -1)
     return mixed.transpose(0, 1).reshape(count, -1)
+
+
+def _attend_view(
+    queries: Tensor, view: View, layer: int, shape: LayerShape, newest: list[int]
+) -> Partial:
+    """Queries [K, M, D], at these positions, over what a view shows of a layer."""
+    where = view.segment.head_positions(layer, shape.kv_heads, view.unseen) if shape.window else []
+    done = []
+    for part in view.segment.layers[layer].parts():
+        seen = part.block.length - view.unseen
+        keys, values = part.block.keys[:, :seen], part.block.values[:, :seen]
+        hidden = _window_hides(where[part.heads], newest, queries.shape[1], shape)
+        done.append(attend_piece(queries[part.heads], keys, values, shape, hidden))
+    return _by_head(done)
+
+
+def _by_head(parts: list[Partial]) -> Partial:
+    """Heads one after the other, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Partial(torch.cat([p.mixed for p in parts]), torch.cat([p.weight for p in parts]))
 
 
 def _attend_tails(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerShape) -> Partial:
@@ -181,12 +195,8 @@ def _attend_tails(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerS
     """
     tails = [row.tail.layers[layer] for row in rows]
     short = tails[0].length < 2 * _LEAST_SPAN  # one span, as each row alone would have
-    if (
-        len(rows) > 1
-        and _fusible(packed, shape)
-        and short
-        and len({tail.length for tail in tails}) == 1
-    ):
+    alike = len({tail.length for tail in tails}) == 1 and not any(tail.ragged for tail in tails)
+    if len(rows) > 1 and _fusible(packed, shape) and short and alike:
         mixed, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             packed,
             torch.stack([tail.keys for tail in tails]),
@@ -197,23 +207,19 @@ def _attend_tails(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerS
         )
         both = mixed.transpose(0, 1).flatten(1, 2), weight.transpose(0, 1).flatten(1, 2)
         return Partial(*both)
-    own = [_attend_tail(packed[i], row, layer, shape) for i, row in enumerate(rows)]
+    own = [
+        _attend_view(packed[i], View(row.tail), layer, shape, [row.next - 1])
+        for i, row in enumerate(rows)
+    ]
     return Partial(torch.cat([p.mixed for p in own], 1), torch.cat([p.weight for p in own], 1))
 
 
-def _attend_tail(queries: Tensor, row: Row, layer: int, shape: LayerShape) -> Partial:
-    own = row.tail.layers[layer]
-    where = row.tail.positions_at(layer, own.length) if shape.window else None
-    hidden = _window_hides(where, [row.next - 1], queries.shape[1], shape)
-    return attend_piece(queries, own.keys, own.values, shape, hidden)
-
-
 def _window_hides(
-    where: Tensor | None, queries: list[int], per: int, shape: LayerShape
+    where: list[Tensor], newest: list[int], queries: int, shape: LayerShape
 ) -> Tensor | None:
-    """[1 or K, queries * per, E] True where an entry lies outside a query's window."""
-    if where is None or shape.window is None:
+    """[K, queries, E] True where an entry lies outside a query's window."""
+    if shape.window is None:
         return None
-    at = torch.tensor(queries).repeat_interleave(per)[None, :, None]
-    hidden = at - where.reshape(-1, 1, where.shape[-1]) >= shape.window
+    at = torch.tensor(newest).repeat_interleave(queries // len(newest))[None, :, None]
+    hidden = at - torch.stack(where)[:, None] >= shape.window
     return hidden if bool(hidden.any()) else None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from forethought.contracts.records import LayerShape
-from forethought.engine.attention import Visibility
+from forethought.contracts.roles import Network
+from forethought.cost.flops import attention_flops
+from forethought.engine.cache import Piece, Row
+from forethought.engine.meter import Meter
 
 _CHUNK_BYTES = 64 << 20  # probabilities materialised at once
 
@@ -19,12 +23,35 @@ class View:
     """One layer of one row, right after its attention (see contracts.roles.LayerView)."""
 
     layer: int
+    layers: int
     shape: LayerShape
     queries: Tensor
     keys: Tensor
+    values: Tensor
+    positions: Tensor
     prompt_length: int
     protected: frozenset[int]
-    sight: Visibility
+    network: Network
+    held: Tensor | None = None
+    beyond: int = 0
+    """Queries that come after every entry: those of tokens whose entries are not shown."""
+    notes: dict[int, Tensor] = field(default_factory=dict)
+    """By layer, what methods remember beside a row's entries."""
+    meter: Meter | None = None
+    """Charged for the rows that are asked for."""
+
+    @property
+    def memory(self) -> Tensor | None:
+        """[K, E'] what was remembered of the entries that were held before."""
+        return self.notes.get(self.layer)
+
+    def remember(self, scores: Tensor) -> None:
+        """Keep scores [K, E] beside the entries."""
+        self.notes[self.layer] = scores
+
+    def turned(self, vectors: Tensor, positions: Tensor) -> Tensor:
+        """Vectors [N, any, D] turned on by `positions` [N]."""
+        return self.network.turned(self.layer, vectors, positions)
 
     def window_rows(self, count: int) -> Iterator[Tensor]:
         """[K, G, rows, E] float32 probabilities of the last `count` queries, oldest first."""
@@ -35,18 +62,100 @@ class View:
             yield self._rows(slice(start, min(start + size, length)))
 
     def _rows(self, block: slice) -> Tensor:
-        entries, length = self.keys.shape[1], self.queries.shape[0]
         kv_heads, rows = self.keys.shape[0], block.stop - block.start
+        if self.meter is not None:
+            pairs = rows * self.keys.shape[1]
+            self.meter.flops += attention_flops(self.shape, pairs) / 2  # no values are mixed
         packed = self.queries[block].reshape(rows, kv_heads, -1, self.keys.shape[-1])
         packed = packed.permute(1, 2, 0, 3)
         scores = torch.matmul(packed.flatten(1, 2), self.keys.transpose(1, 2)).float()
-        scores = scores.mul_(self.shape.scale).view(kv_heads, -1, rows, entries)
+        scores = scores.mul_(self.shape.scale).view(kv_heads, -1, rows, self.keys.shape[1])
         if self.shape.softcap is not None:
             scores.div_(self.shape.softcap).tanh_().mul_(self.shape.softcap)
-        newest = torch.arange(entries - length + block.start, entries - length + block.stop)
-        future = torch.arange(entries) > newest[:, None]
-        scores.masked_fill_(future.to(scores.device), -torch.inf)
-        hidden = self.sight.hidden(block, slice(0, entries))
-        if hidden is not None:
-            scores.masked_fill_(hidden.transpose(1, 2), -torch.inf)
+        scores.masked_fill_(self._hidden(block).to(scores.device), -torch.inf)
         return torch.softmax(scores, -1)
+
+    def _hidden(self, block: slice) -> Tensor:
+        """[1 or K, 1, rows, E] True where a query does not see an entry."""
+        kv_heads, entries, _ = self.keys.shape
+        held = torch.tensor([entries]) if self.held is None else self.held.cpu()
+        length = len(self.queries)
+        rows = torch.arange(block.start, block.stop)
+        newest = held[:, None] - length + self.beyond + rows  # [1 or K, rows]: its own entry
+        place = torch.arange(entries)
+        hidden = place > newest[..., None]
+        hidden |= place >= held[:, None, None]
+        if self.shape.window is not None:
+            where = self.positions.cpu().expand(kv_heads, entries)
+            last = where.gather(1, held.expand(kv_heads)[:, None] - 1) + self.beyond
+            at = last - length + 1 + rows
+            hidden = hidden | (at[..., None] - where[:, None] >= self.shape.window)
+        return hidden[:, None]
+
+
+def by_heads(row: Row, layer: int, kv_heads: int) -> Iterator[Piece]:
+    """All entries of a layer in one piece; where heads differ, in one for each head."""
+    pieces = list(row.pieces(layer))
+    if not row.ragged(layer):
+        yield _joined(slice(None), pieces)
+        return
+    for head in range(kv_heads):
+        own = slice(head, head + 1)
+        yield _joined(own, [_of_head(piece, head) for piece in pieces if _has(piece, head)])
+
+
+def _has(piece: Piece, head: int) -> bool:
+    return piece.heads in (slice(None), slice(head, head + 1))
+
+
+def _of_head(piece: Piece, head: int) -> Piece:
+    if piece.heads != slice(None):
+        return piece
+    own = slice(head, head + 1)
+    return Piece(own, piece.keys[own], piece.values[own])
+
+
+def _joined(heads: slice, pieces: list[Piece]) -> Piece:
+    if len(pieces) == 1:
+        return pieces[0]
+    keys, values = ([getattr(p, name) for p in pieces] for name in ("keys", "values"))
+    return Piece(heads, torch.cat(keys, 1), torch.cat(values, 1))
+
+
+def view_of(
+    row: Row,
+    layer: int,
+    network: Network,
+    queries: Tensor,
+    *,
+    prompt_length: int,
+    protected: frozenset[int],
+    meter: Meter,
+) -> View:
+    """A layer of a row as methods see it: its queries, and every entry."""
+    shape = network.shape.layers[layer]
+    pieces = list(by_heads(row, layer, shape.kv_heads))
+    where = row.head_positions(layer, shape.kv_heads)
+    if len(pieces) == 1:
+        keys, values, held = pieces[0].keys, pieces[0].values, None
+    else:
+        held = torch.tensor([piece.keys.shape[1] for piece in pieces])
+        keys, values = (
+            pad_sequence([getattr(p, name)[0] for p in pieces], batch_first=True)
+            for name in ("keys", "values")
+        )
+    return View(
+        layer=layer,
+        layers=len(network.shape.layers),
+        shape=shape,
+        queries=queries,
+        keys=keys,
+        values=values,
+        positions=pad_sequence(where, batch_first=True, padding_value=-1),
+        prompt_length=prompt_length,
+        protected=protected,
+        network=network,
+        held=held,
+        notes=row.memory,
+        meter=meter,
+    )

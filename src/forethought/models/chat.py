@@ -53,6 +53,14 @@ def chat_prompt(
     )
 
 
+def question_tokens(tokenizer: Tokenizer, template: str, text: str) -> list[int]:
+    """The tokens that ask `text` behind a document, up to where an answer begins."""
+    layout = _laid_out(tokenizer, template, _JOINT + text, None)
+    start = layout.content[0]
+    shift = [(max(0, a - start), b - start) for a, b in layout.trusted if b > start]
+    return tokenizer.encode_with_spans(layout.text[start:], shift)[0]
+
+
 def _outside(spans: Sequence[Span], free: Span) -> frozenset[int]:
     first, last = free
     return frozenset(

@@ -134,6 +134,11 @@ class Decoder(Network):
         longer._ropes = [Rope(settings, self.device) for settings in longer.config.ropes]
         return longer
 
+    def turned(self, layer: int, vectors: Tensor, positions: Tensor) -> Tensor:
+        """Vectors [N, any, D] turned on by `positions` [N]; as they are where nothing turns."""
+        rope = self._layers[layer].rope
+        return vectors if rope is None else self._ropes[rope].turned(vectors, positions)
+
     def weight_bytes(self, phase: str, layers: int | None = None, tokens: int = 1) -> int:
         """Bytes of weights that one pass of this phase reads for so many tokens."""
         case = (phase, layers, tokens)

@@ -37,6 +37,13 @@ class Rope:
         cosine, sine = cosine.to(dtype), sine.to(dtype)
         return Turn(torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1))
 
+    def turned(self, vectors: Tensor, positions: Tensor) -> Tensor:
+        """Vectors [N, any, D] turned on by positions [N], fractions too; magnitudes stay."""
+        angles = positions[:, None, None].float() * self.frequencies
+        cosine, sine = (part.to(vectors.dtype) for part in (angles.cos(), angles.sin()))
+        turn = Turn(torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1))
+        return rotate_(vectors.clone(), turn)
+
 
 def rotate_(heads: Tensor, turn: Turn) -> Tensor:
     """Rotate heads [N, any, D] in place: dimension i with i + R / 2, beyond R nothing."""

@@ -18,6 +18,7 @@ from forethought.runs.draft import ModelDraft
 from forethought.runs.reading import (
     ROOM,
     Methods,
+    Plan,
     check_context,
     plan,
     read,
@@ -87,13 +88,13 @@ class Asking:
             return
         with self.meter.stage("prefill"):
             batch = Batch(self.target.network, self.meter)
-            reading = read(batch, short, chosen, len(self.prompt))
+            reading = read(batch, self.target, short, chosen, len(self.prompt))
         self.kept = reading.kept
         yield self._stage("prefill")
         room = self.target.shape.context - len(short)
         if room < most:
             yield self._note(f"the model's context has room for {room:,} tokens of the answer")
-        self._open_voices(reading.row, room)
+        self._open_voices(reading.row, room, chosen, short)
         logits = reading.logits.expand(len(self.voices), -1)
         with self.meter.stage("decode"):
             yield from self._speak(write(batch, [v.stream for v in self.voices], logits))
@@ -106,7 +107,7 @@ class Asking:
     def _stage(self, name: str) -> Event:
         return Event("stage", {"name": name, "seconds": self.meter.stages.get(name, 0.0)})
 
-    def _open_voices(self, row: Row, room: int) -> None:
+    def _open_voices(self, row: Row, room: int, plan: Plan, prompt: Prompt) -> None:
         recipe, share = self.recipe, self._token_share()
         limit = min([recipe.max_tokens, room, *share])
         full = "budget" if share and share[0] <= min(recipe.max_tokens, room) else "length"
@@ -119,9 +120,13 @@ class Asking:
                 seed=recipe.seed,
                 top_logprobs=recipe.logprobs,
             )
-            own = row if candidate == 0 else row.fork()
+            review = plan.review(self.target.network, prompt)
+            if candidate == 0:
+                own = row
+            else:  # what is decided anew for one answer must not touch the others
+                own = row.copied() if review else row.fork()
             ends = self.target.tokenizer.ends
-            stream = Stream(own, sampling, candidate, limit, ends, full=full)
+            stream = Stream(own, sampling, candidate, limit, ends, full=full, review=review)
             self.voices.append(Voice(stream, self.target.tokenizer, recipe))
 
     def _token_share(self) -> list[int]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,12 +13,14 @@ from torch import Tensor
 
 from forethought.contracts.errors import PromptTooLongError
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import LayerView, Tap
+from forethought.contracts.roles import Approximation, Entries, Found, LayerView, Tap
 from forethought.engine.batch import Batch, Look
 from forethought.engine.cache import Row
 from forethought.engine.meter import Meter
 from forethought.models.chat import chat_prompt
 from forethought.models.model import Model
+
+Memory = dict[Hashable, tuple[Any, Meter]]
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,12 @@ class ModelDraft:
     model: Model
     target: Model
     meter: Meter
+    memory: Memory = field(default_factory=dict)
+    """What was found before, by what was asked; shared by those who ask of the same prompts."""
+
+    def serving(self, method: Approximation) -> ModelDraft:
+        """The draft that a method is given: this one, or the target itself."""
+        return replace(self, model=self.target) if method.drafts_with_itself() else self
 
     @property
     def name(self) -> str:
@@ -134,6 +143,25 @@ class ModelDraft:
         best = [by_character[a : max(b, a + 1)].max() for a, b in prompt.spans]
         return torch.from_numpy(np.array(best, dtype=np.float32))
 
+    def recall(self, what: Hashable, prompt: Prompt, find: Callable[[], Found]) -> Found:
+        """What `find` gives, found once; see contracts.roles.Draft.recall."""
+        key = (what, self.name, self.target.name, prompt.tokens, prompt.text)
+        if key in self.memory:
+            found, spent = self.memory[key]
+            self.meter.add(spent)
+            return cast(Found, found)
+        before, start = self.meter.copied(), self.meter.clock()
+        found = find()
+        spent = self.meter.since(before)
+        spent.stages["draft"] = self.meter.clock() - start
+        self.memory[key] = (found, spent)
+        return found
+
+    def charge(self, tokens: int, flops: float) -> None:
+        """Charge what another model did to choose."""
+        self.meter.count("draft", tokens)
+        self.meter.flops += flops
+
     def _check_fits(self, tokens: int, model: Model) -> None:
         if tokens > model.shape.context:
             raise PromptTooLongError(
@@ -146,7 +174,7 @@ class ModelDraft:
 def _freeing(tap: Tap) -> Tap:
     """The tap, after which the layer's entries are dropped: no later token needs them."""
 
-    def look(view: LayerView) -> Tensor:
+    def look(view: LayerView) -> Entries:
         tap(view)
         return torch.empty((view.keys.shape[0], 0), dtype=torch.long, device=view.keys.device)
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from forethought.contracts.errors import PromptTooLongError, UsageError
 from forethought.contracts.records import Kept, Prompt
-from forethought.contracts.roles import Approximation
+from forethought.contracts.roles import Approximation, LayerView, Network
 from forethought.cost.flops import prefill_flops
 from forethought.engine.batch import Batch, Look
 from forethought.engine.cache import Row, cache_bytes
+from forethought.engine.meter import Meter
+from forethought.engine.recent import Recent
+from forethought.engine.review import Review
 from forethought.models.model import Model
 from forethought.runs.draft import ModelDraft
+from forethought.runs.whole import Whole
 
 Methods = Sequence[tuple[str, Approximation]]
 """Methods with their spellings."""
 
+SIGHT = 256  # newest queries kept in sight for methods that choose later
 ROOM = 64  # entries reserved behind a prompt for the answer
 
 
@@ -28,7 +33,36 @@ class Plan:
     """The approximations that apply to a prompt, and why others do not."""
 
     applied: tuple[Approximation, ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def evicting(self) -> Approximation | None:
+        """The one that drops cache entries, if any."""
+        return next((method for method in self.applied if method.evicts()), None)
+
+    @property
+    def thinning(self) -> Approximation | None:
+        """The one that chooses what the prompt's queries see, if any."""
+        return next((method for method in self.applied if method.thins_attention()), None)
+
+    @property
+    def bits(self) -> int:
+        """Bits of a stored key or value."""
+        return min([16, *(method.cache_bits() for method in self.applied)])
+
+    def sight(self, length: int) -> Recent | None:
+        """What keeps the newest queries of a row in sight, where they are asked for later."""
+        if self.evicting is None or not self.evicting.evicts_every():
+            return None
+        return Recent(max(SIGHT, self.evicting.evicts_every()))
+
+    def review(self, network: Network, prompt: Prompt) -> Review | None:
+        """What decides anew which entries stay while an answer grows, if anything does."""
+        method = self.evicting
+        if method is None or not method.evicts_every():
+            return None
+        every, length = method.evicts_every(), len(prompt)
+        return Review(method.on_layer, network, every, length, prompt.protected)
 
 
 @dataclass(frozen=True)
@@ -49,7 +83,7 @@ def plan(methods: Methods, prompt: Prompt, draft: ModelDraft) -> Plan:
     for name, method in methods:
         if not method.pays(length):
             notes.append(f"{name} skipped: nothing to drop from a prompt of {length:,} tokens")
-        elif not _draft_pays(method, length, draft):
+        elif not _draft_pays(method, length, draft.serving(method)):
             notes.append(f"{name} skipped: its draft would cost more than it saves")
         else:
             applied.append(method)
@@ -59,18 +93,28 @@ def plan(methods: Methods, prompt: Prompt, draft: ModelDraft) -> Plan:
 
 
 def _check_order(methods: Methods) -> None:
-    """Raise UsageError unless a method that drops cache entries is the only one, and last."""
+    """Raise UsageError unless methods of one kind stand alone, and shortening comes first."""
     evicting = [name for name, method in methods if method.evicts()]
     if len(evicting) > 1:
         raise UsageError(
             "two methods of one recipe drop cache entries", "keep one of them, or run both apart"
         )
-    if evicting and methods[-1][0] != evicting[0]:
-        raise UsageError(
-            f"{evicting[0]} drops cache entries, but stands before {methods[-1][0]}, which "
-            "shortens the prompt",
-            f"put {evicting[0]} last",
-        )
+    thinning = [name for name, method in methods if method.thins_attention()]
+    if len(thinning) > 1:
+        raise UsageError("two methods of one recipe thin attention", "keep one of them")
+    packing = [name for name, method in methods if method.cache_bits() < 16]
+    if len(packing) > 1:
+        raise UsageError("two methods of one recipe pack the cache", "keep one of them")
+    inside = {*evicting, *thinning, *packing}
+    later = [name for name, _ in methods]
+    for place, name in enumerate(later):
+        shortening = [other for other in later[place:] if other not in inside]
+        if name in inside and shortening:
+            what = "drops cache entries" if name in evicting else "works on the cache"
+            raise UsageError(
+                f"{name} {what}, but stands before {shortening[0]}, which shortens the prompt",
+                f"put {name} last",
+            )
 
 
 def _draft_pays(method: Approximation, length: int, draft: ModelDraft) -> bool:
@@ -91,9 +135,10 @@ def reading_flops(methods: Sequence[Approximation], length: int, draft: ModelDra
     spent = 0.0
     for method in methods:
         if method.uses_draft():
-            layers = method.draft_layers(draft)
-            stop = layers if layers < draft.layers else None
-            spent += prefill_flops(draft.model.shape, length, stop)
+            own = draft.serving(method)
+            layers = method.draft_layers(own)
+            stop = layers if layers < own.layers else None
+            spent += prefill_flops(own.model.shape, length, stop)
         length = method.reads(length)
     return spent + prefill_flops(draft.target.shape, length)
 
@@ -101,49 +146,96 @@ def reading_flops(methods: Sequence[Approximation], length: int, draft: ModelDra
 def shortened(plan: Plan, prompt: Prompt, draft: ModelDraft, answer_tokens: int) -> Prompt:
     """The prompt the target will read."""
     for method in plan.applied:
-        prompt = method.on_prompt(prompt, draft, answer_tokens)
+        prompt = method.on_prompt(prompt, draft.serving(method), answer_tokens)
     return prompt
 
 
-def read(batch: Batch, prompt: Prompt, plan: Plan, of: int) -> Reading:
+def read(batch: Batch, target: Model, prompt: Prompt, plan: Plan, of: int) -> Reading:
     """Read a prompt into a new row, dropping entries as the plan says.
 
     `of` is the length of the prompt before anything was dropped.
     """
     layers = len(batch.network.shape.layers)
     row = Row(layers, len(prompt) + len(prompt.lookahead or ()) + ROOM)
-    evicting = next((method for method in plan.applied if method.evicts()), None)
-    if evicting is None:
-        logits = batch.prefill(row, prompt.tokens)
+    evicting = plan.evicting
+    if evicting is not None and evicting.sees_whole_cache():
+        row, logits = _read_whole(batch, row, target, prompt, plan)
+    elif evicting is not None or plan.thinning is not None:
+        logits = _read_shown(batch, row, prompt, plan)
     else:
-        logits = _read_evicting(batch, row, prompt, evicting)
+        logits = batch.prefill(row, prompt.tokens, prompt.positions)
     batch.meter.count("prompt", len(prompt))
-    batch.meter.watch([row])
-    return Reading(row, logits, _kept(row, prompt, of))
+    return settled(batch.meter, row, logits, prompt, plan, of)
 
 
-def _read_evicting(batch: Batch, row: Row, prompt: Prompt, method: Approximation) -> Tensor:
-    look = Look(method.on_layer, len(prompt), prompt.protected)
-    logits = batch.read(row, [*prompt.tokens, *(prompt.lookahead or ())], look)
+def settled(meter: Meter, row: Row, logits: Tensor, prompt: Prompt, plan: Plan, of: int) -> Reading:
+    """What was read, packed as the plan says and counted."""
+    kept = _kept(row, prompt, of)
+    if plan.bits < 16:
+        row.pack(plan.bits)
+    meter.watch([row])
+    return Reading(row, logits, replace(kept, cache_bytes=cache_bytes([row])))
+
+
+def _read_shown(batch: Batch, row: Row, prompt: Prompt, plan: Plan) -> Tensor:
+    """Read the prompt and its look-ahead in one pass, showing every layer as it comes."""
+    evicting, thinning = plan.evicting, plan.thinning
+    look = Look(
+        evicting.on_layer if evicting else _keep_all,
+        len(prompt),
+        prompt.protected,
+        thinning.on_attention if thinning else None,
+    )
+    row.recent = plan.sight(len(prompt)) if evicting else None
+    tokens = [*prompt.tokens, *(prompt.lookahead or ())]
+    logits = batch.read(row, tokens, look, positions=prompt.places(len(tokens)))
     if prompt.lookahead is None:
         return logits[-1]
     # The look-ahead was only there to score: back to before the last prompt token, whose
     # logits the answer starts from.
     batch.meter.count("scoring", len(prompt.lookahead) + 1)
-    row.settle(len(prompt) - 1)
-    return batch.prefill(row, prompt.tokens[-1:])
+    return reread(batch, row, prompt)
+
+
+def reread(batch: Batch, row: Row, prompt: Prompt) -> Tensor:
+    """Logits [V] after the last prompt token, read again over what is left before it."""
+    last = prompt.places(len(prompt))[-1:]
+    row.settle(last[0])
+    return batch.prefill(row, prompt.tokens[-1:], last)
+
+
+def _keep_all(view: LayerView) -> None:
+    """Drop nothing."""
+
+
+def _read_whole(
+    batch: Batch, row: Row, target: Model, prompt: Prompt, plan: Plan
+) -> tuple[Row, Tensor]:
+    """Read the prompt whole, then take the part of it that the plan's method keeps."""
+    assert plan.evicting is not None
+    row.recent = Recent(SIGHT)
+    logits = batch.prefill(row, prompt.tokens, prompt.positions)
+    kept = plan.evicting.on_cache(Whole(batch, row, prompt, target, logits))
+    return (row if kept is None else row.part(kept)), logits
 
 
 def _kept(row: Row, prompt: Prompt, of: int) -> Kept:
     origins = prompt.origins or tuple(range(len(prompt)))
-    held = [row.positions_at(layer) for layer in range(len(row.tail.layers))]
-    if all(places.dim() == 1 for places in held):
-        return Kept(len(prompt), of, origins, cache_bytes=cache_bytes([row]))
-    heads = [head for places in held for head in places.reshape(-1, places.shape[-1])]
+    whole = all(layer.kept is None for layer in row.tail.layers)
+    if whole:
+        return Kept(len(prompt), of, origins)
+    shapes = row.tail.layers
+    heads = [h for layer in range(len(shapes)) for h in row.tail.places(layer, _heads(row, layer))]
     votes = torch.bincount(torch.cat(heads), minlength=len(prompt))[: len(prompt)] / len(heads)
     seen = votes.nonzero().flatten().tolist()
     shares = tuple(round(float(votes[i]), 4) for i in seen)
-    return Kept(len(prompt), of, tuple(origins[i] for i in seen), shares, cache_bytes([row]))
+    return Kept(len(prompt), of, tuple(origins[i] for i in seen), shares)
+
+
+def _heads(row: Row, layer: int) -> int:
+    """How many key heads a layer that was cut has."""
+    kept = row.tail.layers[layer].kept
+    return 1 if kept is None else len(kept)
 
 
 def check_context(prompt: Prompt, target: Model, draft: ModelDraft) -> None:

@@ -66,7 +66,7 @@ def test_after_speckv_the_last_prompt_token_is_read_again_at_its_true_place(deco
     assert row.next == LENGTH - 1
     batch.prefill(row, tokens[-1:])
     batch.step([row], [1])
-    assert row.positions_at(0)[0, -2:].tolist() == [LENGTH - 1, LENGTH]
+    assert row.head_positions(0, 2)[0][-2:].tolist() == [LENGTH - 1, LENGTH]
 
 
 def test_one_entry_more_than_the_budget_is_left_alone(decoder):
