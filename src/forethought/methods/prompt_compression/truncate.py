@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forethought.contracts.errors import BudgetTooSmallError
 from forethought.contracts.parameters import Keep, Share, entries_kept
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Draft
+from forethought.methods.prompt_compression._room import room_in
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,7 @@ class Truncate(Approximation):
         """The prompt without its middle."""
         if not self.pays(len(prompt)):
             return prompt
-        protected = prompt.protected if self.protect else frozenset()
-        budget = entries_kept(self.keep, len(prompt)) - len(protected)
-        if budget < 0:
-            raise BudgetTooSmallError(
-                f"truncate keeps {budget + len(protected)} tokens, but {len(protected)} must stay: "
-                "the chat template, and a question behind its document",
-                f"keep {len(protected)} or more, or use protect=False",
-            )
-        free = [i for i in range(len(prompt)) if i not in protected]
-        head = round(budget * self.head)
-        return prompt.keep(sorted([*protected, *free[:head], *free[len(free) - budget + head :]]))
+        room = room_in(prompt, self.keep, "truncate", protect=self.protect)
+        head = round(room.count * self.head)
+        tail = len(room.free) - room.count + head
+        return prompt.keep(room.kept([*room.free[:head], *room.free[tail:]]))

@@ -1,0 +1,88 @@
+"""Choosing whole sentences of a prompt by a score against its question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from forethought.contracts.errors import UsageError
+from forethought.contracts.parameters import Keep
+from forethought.contracts.records import Prompt
+from forethought.methods.prompt_compression._room import Room, room_in
+from forethought.numerics.sentences import sentences
+
+Score = Callable[[str, Sequence[str]], np.ndarray]
+"""(question, sentences) to how well each matches."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence and the droppable tokens whose first character is in it."""
+
+    text: str
+    tokens: list[int]
+
+
+def retrieved(prompt: Prompt, keep: Keep, method: str, score: Score, *, protect: bool) -> Prompt:
+    """The prompt of what must stay and of the best sentences that fit, in their order.
+
+    A sentence too long for what is left of the budget is passed over for the next one.
+    """
+    room = room_in(prompt, keep, method, protect=protect)
+    question = question_of(prompt, method)
+    found = sentences_of(prompt, room)
+    ranks = np.argsort(-score(question, [sentence.text for sentence in found]), kind="stable")
+    chosen: list[int] = []
+    for sentence in (found[rank] for rank in ranks):
+        if len(chosen) + len(sentence.tokens) <= room.count:
+            chosen += sentence.tokens
+    return prompt.keep(room.kept(chosen))
+
+
+def question_of(prompt: Prompt, method: str) -> str:
+    """What the user wrote behind the document; UsageError where that is nothing."""
+    free = [stop for i, (_, stop) in enumerate(prompt.spans) if i not in prompt.protected]
+    start, stop = prompt.content
+    question = prompt.text[max([start, *free]) : stop].strip()
+    if not question:
+        raise UsageError(
+            f"{method} ranks the sentences of a document by a question, but this prompt has no "
+            "question behind a document",
+            "give the document apart from the question",
+        )
+    return question
+
+
+def sentences_of(prompt: Prompt, room: Room) -> list[Sentence]:
+    """The sentences that hold droppable tokens; every such token is in exactly one."""
+    found: list[Sentence] = []
+    for first, last in runs_of(room.free):
+        start, stop = prompt.spans[first][0], prompt.spans[last][1]
+        ranges = sentences(prompt.text[start:stop]) or [(0, 0)]
+        begins = np.array([start + a for a, _ in ranges])
+        tokens: list[list[int]] = [[] for _ in ranges]
+        for token in range(first, last + 1):
+            place = np.searchsorted(begins, _first_character(prompt, token), side="right")
+            tokens[max(0, int(place) - 1)].append(token)
+        found += [
+            Sentence(prompt.text[start + a : start + b], held)
+            for (a, b), held in zip(ranges, tokens, strict=True)
+            if held
+        ]
+    return found
+
+
+def _first_character(prompt: Prompt, token: int) -> int:
+    """Where a token's text begins; many tokens take in the space before a word."""
+    start, stop = prompt.spans[token]
+    part = prompt.text[start:stop]
+    return start + (len(part) - len(part.lstrip()) if part.strip() else 0)
+
+
+def runs_of(indices: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last of every run of consecutive numbers in an ascending sequence."""
+    breaks = [n for n in range(1, len(indices)) if indices[n] != indices[n - 1] + 1]
+    starts, stops = [0, *breaks], [*breaks, len(indices)]
+    return [(indices[a], indices[b - 1]) for a, b in zip(starts, stops, strict=True) if b > a]

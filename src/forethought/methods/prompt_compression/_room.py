@@ -1,0 +1,38 @@
+"""How many droppable tokens a budget leaves room for, once what must stay is in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forethought.contracts.errors import BudgetTooSmallError
+from forethought.contracts.parameters import Keep, entries_kept
+from forethought.contracts.records import Prompt
+
+
+@dataclass(frozen=True)
+class Room:
+    """What of a prompt stays in any case, what may go, and how much of that may stay."""
+
+    protected: frozenset[int]
+    free: tuple[int, ...]
+    """The tokens that may go, ascending."""
+    count: int
+    """How many of `free` may stay."""
+
+    def kept(self, chosen: list[int]) -> list[int]:
+        """The indices to keep when `chosen` are those of `free` that stay."""
+        return sorted([*self.protected, *chosen])
+
+
+def room_in(prompt: Prompt, keep: Keep, method: str, *, protect: bool) -> Room:
+    """The room that `keep` leaves; BudgetTooSmallError when what must stay exceeds it."""
+    protected = prompt.protected if protect else frozenset()
+    budget = entries_kept(keep, len(prompt))
+    if len(protected) > budget:
+        raise BudgetTooSmallError(
+            f"{method} keeps {budget} tokens, but {len(protected)} must stay: "
+            "the chat template, and a question behind its document",
+            f"keep {len(protected)} or more, or use protect=False",
+        )
+    free = tuple(i for i in range(len(prompt)) if i not in protected)
+    return Room(protected, free, budget - len(protected))

@@ -1,0 +1,51 @@
+"""Keep the document's sentences that share the question's words, by Okapi BM25.
+
+Paper: Okapi at TREC-3, Robertson et al., 1994; a usual baseline of prompt compression
+Exact: when keep reaches the prompt's length; sentences in other words than the question's go.
+Cost: the target reads at most keep tokens; no model is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from forethought.contracts.parameters import Keep, Range, Share, entries_kept
+from forethought.contracts.records import Prompt
+from forethought.contracts.roles import Approximation, Draft
+from forethought.methods.prompt_compression._retrieval import retrieved
+from forethought.numerics.bm25 import bm25
+
+
+@dataclass(frozen=True)
+class BM25(Approximation):
+    """Keeps whole sentences, the best match first, until the budget is full."""
+
+    keep: Keep = 1024
+    """Most prompt tokens the target reads: a count, or a share of the prompt."""
+    k1: Annotated[float, Range(0, 100)] = 1.2
+    """How much a word's repetition in a sentence adds; at 0 nothing."""
+    b: Share = 0.75
+    """How much long sentences are held back; at 0 not at all."""
+    protect: bool = True
+    """Keep the chat template and the question whatever the budget."""
+
+    def pays(self, prompt_length: int) -> bool:
+        """Whether anything would be dropped."""
+        return entries_kept(self.keep, prompt_length) < prompt_length
+
+    def reads(self, prompt_length: int) -> int:
+        """How many of the prompt's tokens the target will read at most."""
+        return entries_kept(self.keep, prompt_length)
+
+    def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
+        """The prompt of the sentences that match best."""
+        if not self.pays(len(prompt)):
+            return prompt
+        return retrieved(prompt, self.keep, "bm25", self._scores, protect=self.protect)
+
+    def _scores(self, question: str, texts: Sequence[str]) -> np.ndarray:
+        return bm25(question, texts, self.k1, self.b)

@@ -1,0 +1,45 @@
+"""Keep prompt tokens drawn at random; what any other choice has to beat.
+
+Paper: none; the control that a choice by importance is compared with
+Exact: when keep reaches the prompt's length; below it, chance decides what is lost.
+Cost: the target reads keep tokens; nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from forethought.contracts.parameters import CountOrZero, Keep, entries_kept
+from forethought.contracts.records import Prompt
+from forethought.contracts.roles import Approximation, Draft
+from forethought.methods.prompt_compression._room import room_in
+
+
+@dataclass(frozen=True)
+class Random(Approximation):
+    """Keeps tokens by lot; with one seed, a smaller budget keeps a part of a larger one's."""
+
+    keep: Keep = 1024
+    """Prompt tokens the target reads: a count, or a share of the prompt."""
+    seed: CountOrZero = 0
+    """Decides the draw; the same seed and prompt length give the same choice."""
+    protect: bool = True
+    """Keep the chat template and the question, and draw among the rest."""
+
+    def pays(self, prompt_length: int) -> bool:
+        """Whether anything would be dropped."""
+        return entries_kept(self.keep, prompt_length) < prompt_length
+
+    def reads(self, prompt_length: int) -> int:
+        """How many of the prompt's tokens the target will read."""
+        return entries_kept(self.keep, prompt_length)
+
+    def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
+        """The prompt of what must stay and of the tokens that were drawn."""
+        if not self.pays(len(prompt)):
+            return prompt
+        room = room_in(prompt, self.keep, "random", protect=self.protect)
+        drawn = np.random.default_rng(self.seed).permutation(room.free)[: room.count]
+        return prompt.keep(room.kept(drawn.tolist()))

@@ -1,0 +1,47 @@
+"""Cuts a text into sentences, by punctuation and line breaks alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+LONGEST = 1000
+"""Characters after which even a text without sentence ends is cut, at a space if it has one."""
+
+# A full stop ends no sentence behind an initial or a title, and neither a full stop nor a
+# line break does before a small letter.
+_END = re.compile(
+    r"""(?:\n\s*\n\s*
+    | \n\s*(?![a-z\s])
+    | (?<!\b[A-Z]\.)(?<!\bMr\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bMrs\.)(?<!\bvs\.)
+      (?<=[.!?])["'”’)\]]*\s+(?![a-z\s])
+    | (?<=[。！？])["”’」』）]*\s*
+    )""",  # noqa: RUF001  (full-width marks end sentences)
+    re.VERBOSE,
+)
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Character ranges of the sentences of `text`, which they cover without gaps.
+
+    White space behind a sentence belongs to it.
+    """
+    found: list[tuple[int, int]] = []
+    start = 0
+    for stop in [*(end.end() for end in _END.finditer(text)), len(text)]:
+        if text[start:stop].strip():
+            found += _cut(text, start, stop)
+            start = stop
+        elif found:
+            found[-1] = (found[-1][0], stop)
+            start = stop
+    return found or ([(0, len(text))] if text else [])
+
+
+def _cut(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    while stop - start > LONGEST:
+        space = text.rfind(" ", start + 1, start + LONGEST)
+        cut = space + 1 if space > 0 else start + LONGEST
+        yield start, cut
+        start = cut
+    yield start, stop
