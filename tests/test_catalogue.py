@@ -119,6 +119,19 @@ def test_every_method_of_ours_has_its_record_and_builds_with_its_defaults() -> N
         assert catalogue.spelled(catalogue.build(name)) == name
 
 
+def test_every_task_of_ours_has_its_record() -> None:
+    for name, entry in catalogue.entries("tasks").items():
+        assert set(entry.notes) == {"Paper", "Score"}, name
+        assert entry.summary.endswith("."), name
+        assert all(parameter.help for parameter in entry.parameters), name
+
+
+def test_every_task_that_needs_nothing_builds_with_its_defaults() -> None:
+    for name, task in catalogue.expand("ruler").items():
+        assert "(" not in name
+        assert catalogue.spelled(task) == name
+
+
 def test_a_spelling_builds_the_method() -> None:
     method = catalogue.build("specpc(keep=0.5, reduction=mean)")
 
