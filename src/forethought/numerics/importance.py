@@ -89,12 +89,6 @@ def pooled(scores: Tensor, kernel: int, kind: str) -> Tensor:
     return windows.amax(-1) if kind == "max" else windows.mean(-1)
 
 
-def best_entries(scores: Tensor, count: int) -> Tensor:
-    """Indices [..., count] of the highest scores [..., n], ascending; ties to the lower index."""
-    ranked = scores.sort(dim=-1, descending=True, stable=True).indices
-    return ranked[..., :count].sort(-1).values
-
-
 def tokens_to_keep(
     scores: np.ndarray,
     budget: int,

@@ -11,23 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor
-
-from forethought.contracts.parameters import Count, Keep, OddCount, entries_kept
-from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Draft, LayerView
-from forethought.methods.kv_eviction._choice import (
-    check_budget,
-    chosen_entries,
-    must_stay,
-    window_scores,
-    with_window,
-)
-from forethought.numerics.importance import pooled
+from forethought.contracts.parameters import Count, CountOrZero, Keep, OddCount
+from forethought.methods.kv_eviction._eviction import Evicting, Eviction
+from forethought.methods.kv_eviction.importance.window import WindowAttention
 
 
 @dataclass(frozen=True)
-class SnapKV(Approximation):
+class SnapKV(Evicting):
     """Scores entries by the attention of an observation window at the prompt's end."""
 
     keep: Keep = 1024
@@ -38,33 +28,18 @@ class SnapKV(Approximation):
     """Scores are pooled over this many entries."""
     pool: Literal["mean", "max"] = "mean"
     """How they are pooled."""
+    every: CountOrZero = 0
+    """Tokens written between two cuts, for which room is left; 0 cuts once, after the prompt."""
     protect: bool = True
     """Keep the chat template and the question whatever their scores."""
 
-    def pays(self, prompt_length: int) -> bool:
-        """Whether anything would be dropped."""
-        return entries_kept(self.keep, prompt_length) < prompt_length
-
-    def evicts(self) -> bool:
-        """Whether cache entries are dropped."""
-        return True
-
-    def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
-        """The prompt as it is, once window and protected entries are seen to fit."""
-        if self.pays(len(prompt)):
-            budget, until = entries_kept(self.keep, len(prompt)), len(prompt) - self.window
-            check_budget("snapkv", budget, {"window": self.window}, prompt, self.protect, until)
-        return prompt
-
-    def on_layer(self, view: LayerView) -> Tensor | None:
-        """The best entries before the window, then the window."""
-        length = view.prompt_length
-        if not self.pays(length):
-            return None
-        until = length - self.window
-        # Sums over the query group commute with mean pooling; for max pooling the group is
-        # averaged first, as one key head serves it.
-        scores = pooled(window_scores(view, self.window, "mean")[:, :until], self.kernel, self.pool)
-        budget = entries_kept(self.keep, length) - self.window
-        best = chosen_entries(scores, budget, must_stay(view, self.protect, until))
-        return with_window(best, range(until, length))
+    def eviction(self) -> Eviction:
+        """What it is made of."""
+        return Eviction(
+            method="snapkv",
+            keep=self.keep,
+            importance=WindowAttention(self.window, self.kernel, self.pool),
+            newest=self.window,
+            every=self.every,
+            protect=self.protect,
+        )

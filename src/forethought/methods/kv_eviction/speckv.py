@@ -2,7 +2,7 @@
 
 Paper: SpecKV, arXiv:2506.08373 (ICLR 2026)
 Exact: when keep reaches the prompt's length; below it, dropped entries are out of the
-answer's sight, layer by layer and head by head.
+answer's sight, layer by layer and head by head. One entry more than keep is left alone.
 Cost: the draft reads the prompt and writes lookahead tokens; the target reads both once.
 Each layer is cut as soon as it is read, so the whole cache never stands at once.
 """
@@ -12,23 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor
-
-from forethought.contracts.parameters import Count, Keep, OddCount, entries_kept
-from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Draft, LayerView
-from forethought.methods.kv_eviction._choice import (
-    check_budget,
-    chosen_entries,
-    must_stay,
-    window_scores,
-    with_window,
-)
-from forethought.numerics.importance import pooled
+from forethought.contracts.parameters import Count, Keep, OddCount
+from forethought.methods.kv_eviction._eviction import Evicting, Eviction
+from forethought.methods.kv_eviction.importance.draft_lookahead import DraftLookahead
 
 
 @dataclass(frozen=True)
-class SpecKV(Approximation):
+class SpecKV(Evicting):
     """Scores entries by the queries of the last prompt tokens and of a drafted answer."""
 
     keep: Keep = 1024
@@ -46,43 +36,13 @@ class SpecKV(Approximation):
     protect: bool = True
     """Keep the chat template and the question whatever their scores."""
 
-    def pays(self, prompt_length: int) -> bool:
-        """Whether anything would be dropped: one entry more than the budget is left alone."""
-        return entries_kept(self.keep, prompt_length) + 1 < prompt_length
-
-    def uses_draft(self) -> bool:
-        """Whether a draft is run."""
-        return True
-
-    def evicts(self) -> bool:
-        """Whether cache entries are dropped."""
-        return True
-
-    def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
-        """The prompt with the draft's guess of the answer behind it."""
-        if not self.pays(len(prompt)):
-            return prompt
-        budget, until = entries_kept(self.keep, len(prompt)), len(prompt) - self.window - 1
-        check_budget("speckv", budget, {"window": self.window}, prompt, self.protect, until)
-        guess = draft.read(prompt, _look_only, lookahead=self.lookahead or answer_tokens)
-        return prompt.with_lookahead(guess)
-
-    def on_layer(self, view: LayerView) -> Tensor | None:
-        """The best entries before the window, then the window, without the last token.
-
-        The last prompt token is read again afterwards, so its entry goes too.
-        """
-        length = view.prompt_length
-        if not self.pays(length):
-            return None
-        guessed = view.keys.shape[1] - length
-        until = length - self.window - 1
-        rows = window_scores(view, self.window + guessed + 1, self.reduction)
-        scores = pooled(rows[:, :until], self.kernel, self.pool)
-        budget = entries_kept(self.keep, length) - self.window
-        best = chosen_entries(scores, budget, must_stay(view, self.protect, until))
-        return with_window(best, range(until, length - 1))
-
-
-def _look_only(view: LayerView) -> None:
-    """Drop nothing."""
+    def eviction(self) -> Eviction:
+        """What it is made of."""
+        return Eviction(
+            method="speckv",
+            keep=self.keep,
+            importance=DraftLookahead(self.window, self.kernel, self.pool, self.reduction),
+            newest=self.window,
+            protect=self.protect,
+            lookahead=self.lookahead,
+        )

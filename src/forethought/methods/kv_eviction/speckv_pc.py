@@ -11,18 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor
-
 from forethought.contracts.parameters import Count, CountOrZero, Keep, OddCount, entries_kept
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Draft, LayerView
-from forethought.methods.kv_eviction._choice import check_budget
-from forethought.methods.kv_eviction.speckv import SpecKV
+from forethought.contracts.roles import Draft
+from forethought.methods.kv_eviction._eviction import Evicting, Eviction
+from forethought.methods.kv_eviction.importance.draft_lookahead import DraftLookahead
 from forethought.numerics.prompt_choice import DraftChoice
 
 
 @dataclass(frozen=True)
-class SpecKVPC(Approximation):
+class SpecKVPC(Evicting):
     """SpecPC on the prompt, then SpecKV on the cache, from one run of the draft."""
 
     prompt_keep: Keep = 2048
@@ -51,20 +49,12 @@ class SpecKVPC(Approximation):
     def pays(self, prompt_length: int) -> bool:
         """Whether either stage would drop anything."""
         return entries_kept(self.prompt_keep, prompt_length) < prompt_length or (
-            self._eviction().pays(prompt_length)
+            self.eviction().pays(prompt_length)
         )
 
     def reads(self, prompt_length: int) -> int:
         """How many of the prompt's tokens the target will read."""
         return entries_kept(self.prompt_keep, prompt_length)
-
-    def uses_draft(self) -> bool:
-        """Whether a draft is run."""
-        return True
-
-    def evicts(self) -> bool:
-        """Whether cache entries are dropped."""
-        return True
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The compressed prompt with the draft's guess of the answer behind it."""
@@ -75,24 +65,20 @@ class SpecKVPC(Approximation):
         rows, guess = choice.read(prompt, draft, self.lookahead or answer_tokens)
         if choice.budget < len(prompt):
             prompt = choice.chosen(prompt, draft, rows)
-        length = len(prompt)
-        if not self._eviction().pays(length):
+        if not self.eviction().pays(len(prompt)):
             return prompt
-        budget, until = entries_kept(self.keep, length), length - self.window - 1
-        check_budget("speckv-pc", budget, {"window": self.window}, prompt, self.protect, until)
+        self.eviction().check(prompt)
         return prompt.with_lookahead(guess)
 
-    def on_layer(self, view: LayerView) -> Tensor | None:
-        """As SpecKV, over the compressed prompt."""
-        return self._eviction().on_layer(view)
-
-    def _eviction(self) -> SpecKV:
-        return SpecKV(
+    def eviction(self) -> Eviction:
+        """What its second stage is made of: SpecKV, over the compressed prompt."""
+        return Eviction(
+            method="speckv-pc",
             keep=self.keep,
-            window=self.window,
-            kernel=self.kernel,
-            reduction=self.reduction,
+            importance=DraftLookahead(self.window, self.kernel, "max", self.reduction),
+            newest=self.window,
             protect=self.protect,
+            lookahead=self.lookahead,
         )
 
     def _choice(self, prompt_length: int) -> DraftChoice:

@@ -1,0 +1,35 @@
+"""Which token each cache entry is of, also where heads hold different entries."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from forethought.contracts.roles import LayerView
+
+
+def entry_places(view: LayerView) -> Tensor:
+    """[K, E]: the place in the text of the token of each entry; -1 where there is none.
+
+    While a prompt is read in one pass these count its tokens; later they are positions,
+    which are the same unless the prompt was cut and its tokens kept their positions.
+    """
+    entries = view.keys.shape[1]
+    if view.held is None and len(view.queries) == entries:
+        return whole_places(view)
+    positions = view.positions.to(view.keys.device).expand(view.keys.shape[0], entries)
+    if view.held is None:
+        return positions
+    place = torch.arange(entries, device=view.keys.device)
+    return positions.masked_fill(place >= view.held.to(view.keys.device)[:, None], -1)
+
+
+def whole_places(view: LayerView) -> Tensor:
+    """[K, E]: the same while nothing was dropped."""
+    kv_heads, entries, _ = view.keys.shape
+    return torch.arange(entries, device=view.keys.device).expand(kv_heads, entries)
+
+
+def after_newest(places: Tensor) -> int:
+    """The place of the next token."""
+    return int(places.max()) + 1

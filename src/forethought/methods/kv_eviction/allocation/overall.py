@@ -1,0 +1,21 @@
+"""All heads of all layers compete (KVzip, arXiv:2505.23416)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from forethought.methods.kv_eviction.allocation import Allocation, Room
+from forethought.methods.kv_eviction.allocation.adaptive import winners
+
+
+@dataclass(frozen=True)
+class Overall(Allocation):
+    """The best entries of the whole cache, wherever they are."""
+
+    spans_layers: ClassVar[bool] = True
+
+    def counts(self, rooms: Sequence[Room]) -> list[list[int]]:
+        """How many of the best entries each head holds."""
+        return winners(rooms, sum(room.each * len(room.scores) for room in rooms))

@@ -1,0 +1,20 @@
+"""More for the first layers, less for the last (PyramidKV, arXiv:2406.02069)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forethought.methods.kv_eviction.allocation import Room
+from forethought.methods.kv_eviction.allocation.uniform import Uniform
+from forethought.numerics.apportionment import falling_budgets
+
+
+@dataclass(frozen=True)
+class Pyramid(Uniform):
+    """A falling line over the layers, whose sum is exact."""
+
+    beta: int
+
+    def of_layer(self, room: Room) -> int:
+        """What each head of a layer keeps."""
+        return falling_budgets(room.layers, room.each, self.beta, room.capacity)[room.layer]

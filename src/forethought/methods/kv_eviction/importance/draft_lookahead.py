@@ -1,0 +1,32 @@
+"""Attention of a drafted answer and of the last prompt tokens (SpecKV, arXiv:2506.08373)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from forethought.contracts.roles import LayerView
+from forethought.methods.kv_eviction._entries import after_newest
+from forethought.methods.kv_eviction.importance import LayerImportance
+from forethought.methods.kv_eviction.importance.window import pooled_until, window_scores
+
+
+@dataclass(frozen=True)
+class DraftLookahead(LayerImportance):
+    """What a guess of the answer attends to, read behind the prompt."""
+
+    window: int
+    kernel: int
+    pool: str
+    reduction: str
+    looks_ahead: ClassVar[bool] = True
+
+    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
+        """[K, E]."""
+        guessed = after_newest(places) - view.prompt_length
+        scores = window_scores(view, self.window + guessed + 1, self.reduction)
+        # The last prompt token is read again afterwards; the window lies before it.
+        until = view.prompt_length - self.window - 1
+        return pooled_until(scores, places, until, self.kernel, self.pool)

@@ -1,0 +1,79 @@
+"""Attention expected of queries to come (Expected Attention, arXiv:2510.00636)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from forethought.contracts.roles import LayerView
+from forethought.methods.kv_eviction.importance import LayerImportance
+
+_AT_ONCE = 64  # future positions whose rotations are held together
+
+
+@dataclass(frozen=True)
+class ExpectedAttention(LayerImportance):
+    """Future queries as a Gaussian with the mean and covariance of those in sight."""
+
+    future: int
+    sinks: int
+    covariance: bool
+    value_norms: bool
+    epsilon: float
+    needs_all_queries: ClassVar[bool] = True
+
+    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
+        """[K, E]: the mean over the query group, times the length of each value."""
+        apart = (places < self.sinks).unsqueeze(1)
+        logits = self.logits(view).masked_fill_(apart, -torch.inf)
+        scores = torch.softmax(logits, -1).mean(1)
+        if not self.value_norms:
+            return scores
+        norms: Tensor = torch.linalg.vector_norm(view.values.float(), dim=-1)
+        return (scores + self.epsilon) * norms
+
+    def logits(self, view: LayerView) -> Tensor:
+        """[K, G, E]: logarithms of the expected exponential of query times key."""
+        keys = view.keys.float() * view.shape.scale
+        kv_heads, _, size = keys.shape
+        mean, spread = self._moments(view)
+        mean, spread = mean.view(kv_heads, -1, size), spread.view(kv_heads, -1, size, size)
+        logits = torch.einsum("kgd,ked->kge", mean, keys)
+        if self.covariance:
+            for group, own in enumerate(spread.unbind(1)):
+                logits[:, group] += ((keys @ own) * keys).sum(-1) / 2
+        return logits
+
+    def _moments(self, view: LayerView) -> tuple[Tensor, Tensor]:
+        """[H, D] and [H, D, D] of queries averaged over the next `future` positions."""
+        where = _query_positions(view)
+        counted = where >= self.sinks
+        end = int(where[-1]) + 1
+        where = where[counted]
+        plain = view.turned(view.queries[counted].float(), -where).transpose(0, 1)
+        mean = plain.mean(1)
+        apart = plain - mean[:, None]
+        spread = apart.transpose(1, 2) @ apart / max(1, len(where))
+        turn = average_turn(view, range(end, end + self.future))
+        return mean @ turn, turn.T @ spread @ turn
+
+
+def _query_positions(view: LayerView) -> Tensor:
+    """[N]: positions of the queries in sight, which are those of the newest entries."""
+    held = view.keys.shape[1] if view.held is None else int(view.held[0])
+    positions = view.positions if view.positions.dim() == 1 else view.positions[0]
+    return positions[held - len(view.queries) : held].to(view.keys.device)
+
+
+def average_turn(view: LayerView, positions: range) -> Tensor:
+    """[D, D]: a row vector times this is the vector, turned and averaged over positions."""
+    size, device = view.queries.shape[-1], view.keys.device
+    total = torch.zeros(size, size, device=device)
+    axes = torch.eye(size, device=device)
+    for start in range(0, len(positions), _AT_ONCE):
+        where = torch.tensor(positions[start : start + _AT_ONCE], device=device)
+        total += view.turned(axes.expand(len(where), -1, -1), where).sum(0)
+    return total / len(positions)

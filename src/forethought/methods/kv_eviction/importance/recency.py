@@ -1,0 +1,19 @@
+"""The newer, the more important (StreamingLLM, arXiv:2309.17453)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from forethought.contracts.roles import LayerView
+from forethought.methods.kv_eviction.importance import LayerImportance
+
+
+@dataclass(frozen=True)
+class Recency(LayerImportance):
+    """The place of an entry."""
+
+    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
+        """[K, E]."""
+        return places.float()

@@ -1,0 +1,95 @@
+"""What a model needs to repeat its text (KVzip, arXiv:2505.23416)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from forethought.contracts.records import Prompt
+from forethought.contracts.roles import LayerView, WholeCache
+from forethought.methods.kv_eviction.importance import Importance
+
+_WHOLE = "Repeat the text above word for word."
+_PART = "Repeat the text above word for word, from where it says: "
+_ROWS = 256  # queries whose attention is held together
+
+
+@dataclass(frozen=True)
+class Reconstruction(Importance):
+    """The most attention an entry gets while the text is repeated, chunk by chunk.
+
+    The text is what no template and no question protects; a question behind it is not seen.
+    """
+
+    chunk: int
+    overlap: int
+    sinks: int
+
+    def of_cache(self, cache: WholeCache) -> list[Tensor]:
+        """[K, E] of every layer; 0 outside the text."""
+        scores = [
+            torch.zeros(view.keys.shape[:2], dtype=torch.float32, device=view.keys.device)
+            for view in cache.layers
+        ]
+        first, last = text_span(cache.prompt)
+        for start in range(first, last, self.chunk):
+            part = range(start, min(start + self.chunk, last))
+            self._repeat(cache, scores, part, (first, last))
+        return scores
+
+    def _repeat(
+        self, cache: WholeCache, scores: list[Tensor], part: range, text: tuple[int, int]
+    ) -> None:
+        """Have the model read a chunk again as its answer, and score the chunk's entries."""
+        tokens = [*cache.asked(self._request(cache.prompt, part.start, text[0]))]
+        tokens += cache.prompt.tokens[part.start : part.stop]
+
+        def look(view: LayerView) -> None:
+            own = scores[view.layer][:, part.start : part.stop]
+            own.copy_(self._most_attention(view, part))
+
+        cache.read(tokens, look, after=text[1])
+
+    def _request(self, prompt: Prompt, start: int, first: int) -> str:
+        if start == first or not self.overlap:
+            return _WHOLE
+        before = prompt.spans[max(first, start - self.overlap) : start]
+        return _PART + prompt.text[before[0][0] : before[-1][1]]
+
+    def _most_attention(self, view: LayerView, part: range) -> Tensor:
+        """[K, chunk]: over sinks, chunk and the repeating tokens alone, the most of any query."""
+        repeating = len(view.queries)
+        entries = view.keys.shape[1]
+        sinks = range(min(self.sinks, part.start))
+        seen = torch.tensor(
+            [*sinks, *part, *range(entries - repeating, entries)], device=view.keys.device
+        )
+        most = [rows.amax((1, 2)) for rows in _rows_over(view, seen)]
+        return torch.stack(most).amax(0)[:, len(sinks) : len(sinks) + len(part)]
+
+
+def text_span(prompt: Prompt) -> tuple[int, int]:
+    """The first token that nothing protects, and the one after the last; (0, 0) if none."""
+    free = [place for place in range(len(prompt)) if place not in prompt.protected]
+    return (free[0], free[-1] + 1) if free else (0, 0)
+
+
+def _rows_over(view: LayerView, seen: Tensor) -> Iterator[Tensor]:
+    """[K, G, rows, S]: attention over the entries `seen` alone, block by block of queries."""
+    entries, total = view.keys.shape[1], len(view.queries)
+    keys = view.keys[:, seen].float()
+    for start in range(0, total, _ROWS):
+        queries = view.queries[start : start + _ROWS].float()
+        grouped = queries.view(len(queries), len(keys), -1, keys.shape[-1]).permute(1, 2, 0, 3)
+        logits = torch.einsum("kgrd,ksd->kgrs", grouped, keys) * view.shape.scale
+        if view.shape.softcap is not None:
+            logits = torch.tanh(logits / view.shape.softcap) * view.shape.softcap
+        own = torch.arange(len(queries), device=seen.device) + entries - total + start
+        distance = own[:, None] - seen
+        hidden = distance < 0
+        if view.shape.window is not None:
+            hidden |= distance >= view.shape.window
+        yield torch.softmax(logits.masked_fill(hidden, -torch.inf), -1)

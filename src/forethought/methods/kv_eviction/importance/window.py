@@ -1,0 +1,51 @@
+"""Attention of the last tokens (SnapKV, arXiv:2404.14469)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from forethought.contracts.roles import LayerView
+from forethought.methods.kv_eviction._entries import after_newest
+from forethought.methods.kv_eviction.importance import LayerImportance
+from forethought.numerics.importance import pooled
+
+
+@dataclass(frozen=True)
+class WindowAttention(LayerImportance):
+    """What the newest `window` tokens attend to, smoothed over neighbours."""
+
+    window: int
+    kernel: int
+    pool: str
+
+    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
+        """[K, E]."""
+        # Sums over the query group commute with mean pooling; for max pooling the group is
+        # averaged first, as one key head serves it.
+        scores = window_scores(view, self.window, "mean")
+        until = after_newest(places) - self.window
+        return pooled_until(scores, places, until, self.kernel, self.pool)
+
+
+def window_scores(view: LayerView, count: int, reduction: str) -> Tensor:
+    """[K, E]: the last `count` queries' attention, reduced over them and the query group."""
+    total: Tensor | None = None
+    groups = queries = 0
+    for rows in view.window_rows(count):
+        groups, queries = rows.shape[1], queries + rows.shape[2]
+        part = rows.amax((1, 2)) if reduction == "max" else rows.sum((1, 2))
+        if total is None:
+            total = part
+        else:
+            total = torch.maximum(total, part) if reduction == "max" else total + part
+    assert total is not None, "a window has at least one query"
+    return total if reduction == "max" else total / (groups * queries)
+
+
+def pooled_until(scores: Tensor, places: Tensor, until: int, kernel: int, pool: str) -> Tensor:
+    """Scores [K, E] pooled over neighbours; entries from the place `until` on count as 0."""
+    outside = (places < 0) | (places >= until)
+    return pooled(scores.masked_fill(outside, 0.0), kernel, pool)
