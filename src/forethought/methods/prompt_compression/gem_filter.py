@@ -1,0 +1,94 @@
+"""Keep the prompt tokens that an early layer of the target itself picks out, then start over.
+
+Paper: GemFilter, arXiv:2409.17422
+Exact: when keep reaches the prompt's length; below it, dropped tokens are lost to the answer.
+Cost: the target's first layers read the prompt; the whole target reads keep tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forethought.contracts.errors import BadParameterError
+from forethought.contracts.parameters import Count, Keep, OddCount, entries_kept
+from forethought.contracts.records import Prompt
+from forethought.contracts.roles import Approximation, Draft, LayerView
+from forethought.methods.prompt_compression._room import room_in
+from forethought.numerics.importance import pooled
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_DEPTH = 13 / 32  # the published layer of a model of 32
+
+
+@dataclass(frozen=True)
+class GemFilter(Approximation):
+    """Keeps the tokens whose keys the last token's queries of one layer point at."""
+
+    keep: Keep = 1024
+    """Prompt tokens the target reads: a count, or a share of the prompt."""
+    layers: Count | None = None
+    """The first layers that are run; the last of them decides. Two fifths when not given."""
+    kernel: OddCount = 5
+    """Scores are averaged over this many tokens; 1 for none."""
+    protect: bool = True
+    """Keep the chat template and the question whatever their scores."""
+
+    def pays(self, prompt_length: int) -> bool:
+        """Whether anything would be dropped."""
+        return entries_kept(self.keep, prompt_length) < prompt_length
+
+    def reads(self, prompt_length: int) -> int:
+        """How many of the prompt's tokens the target will read."""
+        return entries_kept(self.keep, prompt_length)
+
+    def uses_draft(self) -> bool:
+        """Whether a draft is run."""
+        return True
+
+    def drafts_with_itself(self) -> bool:
+        """Always: the layer that chooses is the target's own."""
+        return True
+
+    def draft_layers(self, draft: Draft) -> int:
+        """Those up to the one that decides."""
+        return self.layers or max(1, round(_DEPTH * draft.layers))
+
+    def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
+        """The prompt of the chosen tokens."""
+        if not self.pays(len(prompt)):
+            return prompt
+        room = room_in(prompt, self.keep, "gem-filter", protect=self.protect)
+        scores = pooled(draft.carry(self._products(prompt, draft), prompt), self.kernel, "mean")
+        free = np.array(room.free)
+        best = free[np.argsort(-scores.cpu().numpy()[free], kind="stable")[: room.count]]
+        return prompt.keep(room.kept(best.tolist()))
+
+    def _products(self, prompt: Prompt, draft: Draft) -> Tensor:
+        layers = self.draft_layers(draft)
+        if layers > draft.layers:
+            raise BadParameterError(
+                f"gem-filter runs the first {layers} layers, but {draft.name} has {draft.layers}",
+                f"use layers={draft.layers} or fewer",
+            )
+        products = _Products(layers - 1)
+        draft.read(prompt, products.look, layers=layers)
+        return products.found[0]
+
+
+@dataclass
+class _Products:
+    """Inner products of the last query with every key of one layer, summed over heads."""
+
+    layer: int
+    found: list[Tensor] = field(default_factory=list)
+
+    def look(self, view: LayerView) -> None:
+        if view.layer == self.layer:
+            kv_heads, _, width = view.keys.shape
+            queries = view.queries[-1].float().view(kv_heads, -1, width).sum(1)
+            self.found.append((view.keys.float() * queries[:, None]).sum((0, 2)))

@@ -1,0 +1,99 @@
+"""Keep chunks of the prompt that a draft's look-ahead attends to, at their own positions.
+
+Paper: SpecPrefill, arXiv:2502.02789 (ICML 2025)
+Exact: when keep reaches the prompt's length; below it, dropped tokens are lost to the answer.
+Cost: the draft reads the prompt and writes the look-ahead; the target reads keep tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forethought.contracts.parameters import Count, Keep, entries_kept
+from forethought.contracts.records import Prompt
+from forethought.contracts.roles import Approximation, Draft, LayerView
+from forethought.methods.prompt_compression._room import Room, room_in
+from forethought.numerics.importance import pooled
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SpecPrefill(Approximation):
+    """Keeps whole chunks of tokens by the mean of their scores."""
+
+    keep: Keep = 1024
+    """Prompt tokens the target reads: a count, or a share of the prompt."""
+    lookahead: Count = 8
+    """Queries that count: of the last prompt token, and of all written tokens but the last."""
+    kernel: Count = 13
+    """Attention is averaged over this many tokens."""
+    chunk: Count = 32
+    """Tokens that are kept or dropped together; the last chunk chosen is cut to fit."""
+    in_place: bool = True
+    """Kept tokens stay at their positions, with gaps, and the answer starts where it would."""
+    protect: bool = True
+    """Keep the chat template and the question whatever their scores."""
+
+    def pays(self, prompt_length: int) -> bool:
+        """Whether anything would be dropped."""
+        return entries_kept(self.keep, prompt_length) < prompt_length
+
+    def reads(self, prompt_length: int) -> int:
+        """How many of the prompt's tokens the target will read."""
+        return entries_kept(self.keep, prompt_length)
+
+    def uses_draft(self) -> bool:
+        """Whether a draft is run."""
+        return True
+
+    def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
+        """The prompt of the chosen chunks."""
+        if not self.pays(len(prompt)):
+            return prompt
+        room = room_in(prompt, self.keep, "spec-prefill", protect=self.protect)
+        steps = _Steps(self.kernel)
+        # The first query needs no written token, and the last token written makes none.
+        draft.read(prompt, steps.look, lookahead=self.lookahead if self.lookahead > 1 else 0)
+        scores = draft.carry(steps.mean(), prompt).cpu().numpy()
+        kept = room.kept(self._chosen(scores, room))
+        return prompt.keep_in_place(kept) if self.in_place else prompt.keep(kept)
+
+    def _chosen(self, scores: np.ndarray, room: Room) -> list[int]:
+        """The newest chunk, then the best, each from its start, until the room is filled."""
+        starts = np.arange(0, len(scores), self.chunk)
+        sizes = np.diff([*starts, len(scores)])
+        best = np.argsort(-np.add.reduceat(scores, starts) / sizes, kind="stable")
+        newest = range(len(scores) - 1, int(starts[-1]) - 1, -1)
+        ranked = [*newest, *(i for n in best for i in range(starts[n], starts[n] + sizes[n]))]
+        return [i for i in dict.fromkeys(ranked) if i not in room.protected][: room.count]
+
+
+@dataclass
+class _Steps:
+    """Scores of the prompt's tokens: the best layer and head of a query, averaged over queries."""
+
+    kernel: int
+    best: dict[int, Tensor] = field(default_factory=dict)
+    """By tokens written before the query: [L], the maximum so far."""
+
+    def look(self, view: LayerView) -> None:
+        length = view.prompt_length
+        step = view.keys.shape[1] - length
+        for rows in view.window_rows(1):
+            seen = rows[:, :, 0, :length]
+            # As if the written tokens' keys had not been there.
+            seen = seen / seen.sum(-1, keepdim=True).clamp_min(1e-30)
+            found = pooled(seen, self.kernel, "mean").amax((0, 1))
+            self.best[step] = self.best[step].maximum(found) if step in self.best else found
+
+    def mean(self) -> Tensor:
+        """[L], over all queries."""
+        total = next(iter(self.best.values())).new_zeros(())
+        for scores in self.best.values():
+            total = total + scores
+        return total / len(self.best)
