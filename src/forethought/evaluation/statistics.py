@@ -1,0 +1,128 @@
+"""From samples to a comparison: scores with intervals, paired differences, frontiers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from forethought.contracts.comparison import Comparison, Difference, Interval
+from forethought.contracts.errors import UsageError
+from forethought.contracts.questions import Sample
+from forethought.evaluation.answered import Answered, Answers, answers_by_task
+from forethought.evaluation.standing import standing, with_frontiers
+from forethought.numerics.intervals import Clustered
+from forethought.numerics.pairs import (
+    detectable_difference,
+    paired_interval,
+    sign_flip_probability,
+)
+
+_EQUAL = 1e-12  # means of several scores that differ by less differ by rounding
+
+
+def compared(
+    samples: Sequence[Sample],
+    recipes: Sequence[str],
+    tasks: Sequence[str],
+    seed: int = 0,
+    provenance: Mapping[str, str] | None = None,
+) -> Comparison:
+    """These recipes on these tasks, in this order; other samples are left out.
+
+    Several answers to a question count as one score, their mean. The order of `samples` does
+    not matter, and a difference does not depend on which other recipes are compared.
+    """
+    _check_names(recipes, tasks)
+    by_recipe: dict[str, list[Sample]] = {recipe: [] for recipe in recipes}
+    for sample in sorted(samples, key=lambda one: (one.task, one.question, one.number, one.key)):
+        if sample.recipe in by_recipe:
+            by_recipe[sample.recipe].append(sample)
+    answers = {name: answers_by_task(name, found, tasks) for name, found in by_recipe.items()}
+    return Comparison(
+        standings=with_frontiers(
+            [standing(name, answers[name], by_recipe[name]) for name in recipes]
+        ),
+        differences=_differences(recipes, answers, seed),
+        tasks=tuple(tasks),
+        questions=sum(len(_shared([answers[name][task] for name in recipes])) for task in tasks),
+        provenance=dict(provenance or {}),
+    )
+
+
+def _check_names(recipes: Sequence[str], tasks: Sequence[str]) -> None:
+    for kind, names in (("recipe", recipes), ("task", tasks)):
+        if not names:
+            raise UsageError(f"there is no {kind} to compare", f"name a {kind}")
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UsageError(f"the {kind} {twice} is named twice", "name it once")
+
+
+def _shared(answered: Sequence[Answered]) -> list[str]:
+    """The questions that all of them hold, in order."""
+    first, *others = (one.scores for one in answered)
+    return sorted(name for name in first if all(name in other for other in others))
+
+
+def _differences(
+    recipes: Sequence[str], answers: Mapping[str, Answers], seed: int
+) -> tuple[Difference, ...]:
+    found = {}
+    for recipe, against in combinations(recipes, 2):
+        # Of each pair, one order is drawn and the other mirrors it, so that they agree.
+        first, second = sorted((recipe, against))
+        drawn = _difference(first, second, answers, seed)
+        found[first, second], found[second, first] = drawn, _mirrored(drawn)
+    return tuple(found[a, b] for a in recipes for b in recipes if a != b)
+
+
+def _difference(recipe: str, against: str, answers: Mapping[str, Answers], seed: int) -> Difference:
+    mine, theirs = answers[recipe], answers[against]
+    shared = {task: _shared([mine[task], theirs[task]]) for task in mine}
+    pairs = {
+        task: [mine[task].scores[name] - theirs[task].scores[name] for name in names]
+        for task, names in shared.items()
+        if names
+    }
+    if not pairs:
+        raise UsageError(
+            f"{recipe} and {against} answered no question in common",
+            "run both on the same questions",
+        )
+    tasks = [
+        Clustered.of(pairs[task], [mine[task].clusters[name] for name in shared[task]])
+        for task in pairs
+    ]
+    every = [value for values in pairs.values() for value in values]
+    rng = np.random.default_rng(_seed(seed, recipe, against))
+    return Difference(
+        recipe=recipe,
+        against=against,
+        interval=paired_interval(tasks, rng),
+        p_value=sign_flip_probability(tasks, rng),
+        questions=len(every),
+        wins=sum(value > _EQUAL for value in every),
+        losses=sum(value < -_EQUAL for value in every),
+        detectable=detectable_difference(tasks),
+    )
+
+
+def _seed(seed: int, recipe: str, against: str) -> list[int]:
+    named = hashlib.sha256(repr((recipe, against)).encode("ascii", "backslashreplace"))
+    return [seed, int.from_bytes(named.digest()[:8], "big")]
+
+
+def _mirrored(one: Difference) -> Difference:
+    turned = Interval(0.0 - one.interval.value, 0.0 - one.interval.high, 0.0 - one.interval.low)
+    return Difference(
+        recipe=one.against,
+        against=one.recipe,
+        interval=turned,
+        p_value=one.p_value,
+        questions=one.questions,
+        wins=one.losses,
+        losses=one.wins,
+        detectable=one.detectable,
+    )
