@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -51,6 +52,8 @@ class Eviction:
 
     def budget(self, length: int) -> int:
         """Entries a head has on average after a cut: never more than `keep` before the next."""
+        if self.every and isinstance(self.keep, int):
+            return self.keep - self.every  # the answer may outgrow a prompt that is shorter
         return entries_kept(self.keep, length) - self.every
 
     def sees_whole_cache(self) -> bool:
@@ -70,27 +73,35 @@ class Eviction:
     def check(self, prompt: Prompt) -> None:
         """Raise BadParameterError or BudgetTooSmallError where this cannot be done."""
         self._check_parts()
+        self.importance.check(prompt)
         budget = self.budget(len(prompt))
         newest = self._newest(budget)
         # Once the answer is written, what is protected no longer lies in the window.
         until = len(prompt) - (0 if self.every else newest + self._read_again())
-        always = {self.newest_name: newest, "sinks": self.sinks}
-        always = {name: count for name, count in always.items() if count}
         outside = sum(self.sinks <= place < until for place in self._protected(prompt.protected))
-        fixed = sum(always.values())
+        fixed = newest + self.sinks
         if budget > fixed and budget >= fixed + outside:
             return
-        stated = " and ".join(f"{name}={count}" for name, count in always.items())
-        takes = f", of which {stated} takes {fixed}" if always else ""
+        always = {self.newest_name: self.newest, "sinks": self.sinks, "every": self.every}
+        always = {name: value for name, value in always.items() if value}
+        stated = " and ".join(f"{name}={value}" for name, value in always.items())
+        takes = f", of which {stated} takes {fixed + self.every}" if always else ""
         more = f", and what must stay needs {outside} more" if outside else ""
-        between = f" behind which {self.every} are written" if self.every else ""
-        ways = [f"keep {fixed + outside + self.every + 1} or more"]
-        ways += [f"use a smaller {' or '.join(always)}"] if always else []
-        ways += ["a smaller every"] if self.every else []
         raise BudgetTooSmallError(
-            f"{self.method} keeps {max(0, budget)} entries{between}{takes}{more}",
-            ", ".join(ways) + (", or protect=False" if outside else ""),
+            f"{self.method} keeps {budget + self.every} entries{takes}{more}",
+            ", ".join(self._ways_out(outside, list(always))),
         )
+
+    def _ways_out(self, outside: int, always: list[str]) -> list[str]:
+        """What would make it fit."""
+        ways = []
+        if isinstance(self.newest, int):
+            ways = [f"keep {self.newest + self.sinks + outside + self.every + 1} or more"]
+        elif self.newest < 1:  # a share grows with what is kept
+            least = ceil((self.sinks + outside + 1.5) / (1 - self.newest))
+            ways = [f"keep {least + self.every} or more"]
+        ways += [f"use a smaller {' or '.join(always)}"] if always else []
+        return [*ways, "or protect=False"] if outside else ways
 
     def on_layer(self, view: LayerView) -> Entries | None:
         """The entries of a layer to keep; None where it has no more than that."""

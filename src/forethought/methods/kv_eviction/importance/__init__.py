@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from forethought.contracts.records import Prompt
 from forethought.contracts.roles import LayerView, WholeCache
 from forethought.methods.kv_eviction._entries import whole_places
 
@@ -18,6 +19,10 @@ class Importance(ABC):
     """Whether a drafted answer is read behind the prompt to score it by."""
     needs_all_queries: ClassVar[bool] = False
     """Whether the last few hundred queries of a prompt are not enough."""
+
+    def check(self, prompt: Prompt) -> None:
+        """Raise BudgetTooSmallError where the prompt leaves no room to find the scores."""
+        return
 
     @abstractmethod
     def of_cache(self, cache: WholeCache) -> list[Tensor]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from forethought.contracts.records import Prompt
 from forethought.contracts.roles import LayerView, WholeCache
 from forethought.methods.kv_eviction._entries import after_newest, whole_places
 from forethought.methods.kv_eviction._eviction import Eviction
@@ -24,6 +25,11 @@ class OwnLookahead(Importance):
     window: int
     kernel: int
     pool: str
+
+    def check(self, prompt: Prompt) -> None:
+        """Raise BudgetTooSmallError where the first cut cannot be made."""
+        if self.lookahead:
+            self.first.check(prompt)
 
     def of_cache(self, cache: WholeCache) -> list[Tensor]:
         """[K, E] of every layer."""
