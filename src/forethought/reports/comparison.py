@@ -1,0 +1,9 @@
+"""A comparison in every form it is shown: terminal, Markdown, CSV and one HTML page."""
+
+from __future__ import annotations
+
+from forethought.reports.comparison_csv import comparison_csv
+from forethought.reports.comparison_markdown import comparison_markdown
+from forethought.reports.comparison_text import comparison_text
+
+__all__ = ["comparison_csv", "comparison_markdown", "comparison_text"]

@@ -1,0 +1,96 @@
+"""A comparison as CSV: every recipe on every task, and in total."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+from forethought.contracts.comparison import Comparison, Difference, Interval, Standing
+from forethought.reports import figures
+
+_COLUMNS = (
+    "recipe",
+    "task",
+    "questions",
+    "score",
+    "score_low",
+    "score_high",
+    "baseline",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p_value",
+    "paired_questions",
+    "wins",
+    "losses",
+    "detectable",
+    "read_tokens",
+)
+
+
+def comparison_csv(comparison: Comparison, *, timing: bool = True) -> str:
+    """One row for each recipe and task, then the recipe's total with an empty task.
+
+    Scores and differences are from 0 to 1, costs in bytes, seconds and FLOPs. A column
+    `frontier_…` is 1 where no other recipe is as good and cheaper.
+    """
+    axes = figures.axes(timing)
+    columns = [*_COLUMNS, *(one.name for one in axes), *(f"frontier_{one.name}" for one in axes)]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, restval="")
+    writer.writeheader()
+    for standing, difference in zip(
+        comparison.standings, figures.from_baseline(comparison), strict=True
+    ):
+        writer.writerows(_task(standing, task) for task in comparison.tasks)
+        writer.writerow(_total(standing, timing) | _difference(difference))
+    return out.getvalue()
+
+
+def _task(standing: Standing, task: str) -> dict[str, str]:
+    found = standing.tasks.get(task)
+    named = {"recipe": standing.recipe, "task": task}
+    return named | (_interval("score", found) if found else {})
+
+
+def _total(standing: Standing, timing: bool) -> dict[str, str]:
+    costs = {one.name: _number(one.cost(standing)) for one in figures.axes(timing)}
+    on = {
+        f"frontier_{one.name}": str(int(one.name in standing.frontier))
+        for one in figures.axes(timing)
+    }
+    return {
+        "recipe": standing.recipe,
+        "questions": str(standing.questions),
+        **_interval("score", standing.score),
+        "read_tokens": _number(standing.read),
+        **costs,
+        **on,
+    }
+
+
+def _difference(found: Difference | None) -> dict[str, str]:
+    if found is None:
+        return {}
+    return {
+        "baseline": found.against,
+        **_interval("difference", found.interval),
+        "p_value": _number(found.p_value),
+        "paired_questions": str(found.questions),
+        "wins": str(found.wins),
+        "losses": str(found.losses),
+        "detectable": _number(found.detectable),
+    }
+
+
+def _interval(name: str, interval: Interval) -> dict[str, str]:
+    return {
+        name: _number(interval.value),
+        f"{name}_low": _number(interval.low),
+        f"{name}_high": _number(interval.high),
+    }
+
+
+def _number(value: float) -> str:
+    return repr(float(value)) if math.isfinite(value) else ""

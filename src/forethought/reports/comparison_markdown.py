@@ -1,0 +1,87 @@
+"""A comparison as Markdown, for a README or an issue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from forethought.contracts.comparison import Comparison, Difference, Standing
+from forethought.reports import figures
+from forethought.reports.figures import Axis
+from forethought.reports.finding import finding
+from forethought.reports.names import recipe_names, task_names
+
+
+def comparison_markdown(comparison: Comparison, *, timing: bool = True) -> str:
+    """The finding, a table of recipes, a table of recipes by task, and what the intervals say."""
+    axes = figures.axes(timing)
+    recipes = recipe_names([one.recipe for one in comparison.standings])
+    tasks = task_names(comparison.tasks)
+    shared = [f"{_code(part)} · " for part in recipes.shared]
+    settings = f" · each with {_code(', '.join(tasks.shared))}" if tasks.shared else ""
+    blocks = [
+        _plain(finding(comparison, timing=timing)),
+        "".join(shared) + figures.scope(comparison) + settings,
+        _table(_standings(comparison, recipes.short, axes)),
+        "★ no recipe is as good and cheaper by that cost · ▼ ▲ the interval of the difference "
+        "excludes 0",
+        _table(_by_task(comparison, recipes.short, tasks.short)) if comparison.tasks else "",
+        " ".join(figures.caveats(comparison)),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _standings(
+    comparison: Comparison, names: Sequence[str], axes: Sequence[Axis]
+) -> Iterable[list[str]]:
+    first = comparison.standings[0]
+    yield ["recipe", "score (95 %)", f"− {_plain(names[0])} (95 %)", *(one.title for one in axes)]
+    for name, standing, change in zip(
+        names, comparison.standings, figures.from_baseline(comparison), strict=True
+    ):
+        score = f"{figures.points(standing.score.value)} ({figures.span(standing.score)})"
+        costs = [_cost(standing, first, axis) for axis in axes]
+        yield [_code(name), score, _change(change), *costs]
+
+
+def _change(change: Difference | None) -> str:
+    if change is None:
+        return ""
+    found = change.interval
+    shown = f"{figures.signed(found.value)} ({figures.signed_span(found)})"
+    return f"{shown} {figures.mark(found)}".rstrip()
+
+
+def _cost(standing: Standing, first: Standing, axis: Axis) -> str:
+    amount = figures.amount(axis, axis.cost(standing))
+    factor = figures.factor(axis.cost(standing), axis.cost(first))
+    star = " ★" if axis.name in standing.frontier else ""
+    return f"{amount}, {factor} ×{star}"
+
+
+def _by_task(
+    comparison: Comparison, names: Sequence[str], tasks: Sequence[str]
+) -> Iterable[list[str]]:
+    yield ["recipe", *map(_plain, tasks)]
+    for name, standing in zip(names, comparison.standings, strict=True):
+        found = [standing.tasks.get(task) for task in comparison.tasks]
+        yield [_code(name), *(figures.points(one.value) if one else "–" for one in found)]
+
+
+def _table(rows: Iterable[list[str]]) -> str:
+    heading, *rest = rows
+    rule = ["---", *["---:"] * (len(heading) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [heading, rule, *rest])
+
+
+def _code(text: str) -> str:
+    """Text as code; a bar would end the cell, and a backtick the code."""
+    fence = "``" if "`" in text else "`"
+    space = " " if "`" in text else ""
+    line = " ".join(text.split()).replace("|", "\\|")
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def _plain(text: str) -> str:
+    """Text in which no sign is Markdown or HTML."""
+    line = " ".join(text.split())
+    return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#&" else sign for sign in line)

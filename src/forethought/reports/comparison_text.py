@@ -1,0 +1,185 @@
+"""A comparison as text for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from forethought.contracts.comparison import Comparison, Difference, Standing
+from forethought.reports import figures
+from forethought.reports.figures import Axis
+from forethought.reports.finding import finding
+from forethought.reports.names import Names, fitted, recipe_names, task_names
+
+_BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+_STAR = "★"
+_NAME = 16  # what is left of a name in a narrow terminal
+Rows = Sequence[Sequence[str]]
+"""Cells, line by line; the first lines are the heading and the first column the name."""
+Column = tuple[list[str], list[str]]
+"""The words of a task's name, and its scores."""
+
+
+def comparison_text(
+    comparison: Comparison, *, width: int, colour: bool, timing: bool = True
+) -> str:
+    """Two tables, recipes and recipes by task, in at most `width` columns; then what holds.
+
+    Without `timing` nothing that a clock measured is in it.
+    """
+    axes = figures.axes(timing)
+    recipes = recipe_names([one.recipe for one in comparison.standings])
+    tasks = task_names(comparison.tasks)
+    blocks = [
+        _wrapped(_context(comparison, recipes, tasks), width),
+        _standings(comparison, recipes.short, axes, width, colour),
+        *_by_task(comparison, recipes.short, tasks.short, width, colour),
+        _wrapped(finding(comparison, timing=timing), width),
+        _dim("\n".join(_wrapped(line, width) for line in figures.caveats(comparison)), colour),
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _context(comparison: Comparison, recipes: Names, tasks: Names) -> str:
+    settings = [f"each with {', '.join(tasks.shared)}"] if tasks.shared else []
+    return " · ".join([*recipes.shared, figures.scope(comparison), *settings])
+
+
+def _standings(
+    comparison: Comparison,
+    names: Sequence[str],
+    axes: Sequence[Axis],
+    width: int,
+    colour: bool,
+) -> str:
+    rows = _rows(comparison, names, axes, amounts=True)
+    if max(map(len, _lines(rows, False))) > width:
+        rows = _narrow(_rows(comparison, names, axes, amounts=False), names, width)
+    lines = _lines(rows, colour)
+    keys = [
+        f"{row[0]} is {name}" for row, name in zip(rows[1:], names, strict=True) if row[0] != name
+    ]
+    legend = _legend(comparison, names[0], axes)
+    return "\n".join(
+        [*lines, "", *(_dim(_wrapped(line, width), colour) for line in [*legend, *keys])]
+    )
+
+
+def _legend(comparison: Comparison, baseline: str, axes: Sequence[Axis]) -> list[str]:
+    first = comparison.standings[0]
+    costs = ", ".join(f"{one.title} {figures.amount(one, one.cost(first))}" for one in axes)
+    marks = [f"{_STAR} no recipe is as good and cheaper by that cost"]
+    if len(comparison.standings) > 1:
+        marks.append("▼ ▲ the interval of the difference excludes 0")
+    return [f"× of {baseline}: {costs}", " · ".join(marks)]
+
+
+def _rows(
+    comparison: Comparison, names: Sequence[str], axes: Sequence[Axis], *, amounts: bool
+) -> list[list[str]]:
+    first = comparison.standings[0]
+    heading = ["", "score", "95 %", "difference", "95 %  "]
+    for axis in axes:
+        heading += [axis.title, "× "] if amounts else [f"{_brief(axis)} "]
+    rows = [heading]
+    for name, standing, change in zip(
+        names, comparison.standings, figures.from_baseline(comparison), strict=True
+    ):
+        cells = [name, figures.points(standing.score.value), figures.span(standing.score)]
+        rows.append([*cells, *_change(change), *_costs(standing, first, axes, amounts)])
+    return rows
+
+
+def _brief(axis: Axis) -> str:
+    return axis.title.split()[0]
+
+
+def _change(change: Difference | None) -> list[str]:
+    if change is None:
+        return ["", ""]
+    found = change.interval
+    bounds = f"{figures.signed(found.low)}…{figures.signed(found.high)}"
+    return [figures.signed(found.value), f"{bounds} {figures.mark(found):1}"]
+
+
+def _costs(
+    standing: Standing, first: Standing, axes: Sequence[Axis], amounts: bool
+) -> Iterator[str]:
+    for axis in axes:
+        star = _STAR if axis.name in standing.frontier else " "
+        if amounts:
+            yield figures.amount(axis, axis.cost(standing))
+        yield figures.factor(axis.cost(standing), axis.cost(first)) + star
+
+
+def _narrow(rows: list[list[str]], names: Sequence[str], width: int) -> list[list[str]]:
+    longest = max(map(len, names))
+    rest = max(map(len, _lines(rows, False))) - longest
+    short = fitted(names, max(width - rest, _NAME))
+    return [rows[0], *([name, *row[1:]] for name, row in zip(short, rows[1:], strict=True))]
+
+
+def _by_task(
+    comparison: Comparison,
+    names: Sequence[str],
+    tasks: Sequence[str],
+    width: int,
+    colour: bool,
+) -> list[str]:
+    short = fitted(names, max(width // 4, _NAME))
+    columns = [
+        (_words(name), [_task_score(one, task) for one in comparison.standings])
+        for name, task in zip(tasks, comparison.tasks, strict=True)
+    ]
+    blocks = _blocks(columns, width - max(map(len, short)))
+    return ["\n".join(_block(block, short, colour)) for block in blocks]
+
+
+def _block(columns: Sequence[Column], names: Sequence[str], colour: bool) -> list[str]:
+    depth = max(len(words) for words, _ in columns)
+    cells = [[*[""] * (depth - len(words)), *words, *scores] for words, scores in columns]
+    rows = list(zip([*[""] * depth, *names], *cells, strict=True))
+    return _lines(rows, colour, depth)
+
+
+def _task_score(standing: Standing, task: str) -> str:
+    found = standing.tasks.get(task)
+    return figures.points(found.value) if found else figures.MISSING
+
+
+def _words(task: str) -> list[str]:
+    """A name for a narrow column: a line for each of its words."""
+    return [task] if "(" in task else task.split("-")
+
+
+def _blocks(columns: Sequence[Column], room: int) -> list[list[Column]]:
+    """Columns side by side as long as there is room for them."""
+    blocks: list[list[Column]] = []
+    left = 0
+    for words, scores in columns:
+        needed = max(map(len, [*words, *scores])) + 2
+        if not blocks or needed > left:
+            blocks.append([])
+            left = room
+        blocks[-1].append((words, scores))
+        left -= needed
+    return blocks
+
+
+def _lines(rows: Rows, colour: bool, headings: int = 1) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for at, row in enumerate(rows):
+        cells = [f"{row[0]:<{widths[0]}}"]
+        cells += [f"{cell:>{size}}" for cell, size in zip(row[1:], widths[1:], strict=True)]
+        line = "  ".join(cells).rstrip()
+        lines.append(f"{_BOLD}{line}{_RESET}" if colour and at < headings else line)
+    return lines
+
+
+def _wrapped(text: str, width: int) -> str:
+    return textwrap.fill(text, max(width, 20), break_on_hyphens=False, break_long_words=False)
+
+
+def _dim(text: str, colour: bool) -> str:
+    return f"{_DIM}{text}{_RESET}" if colour else text

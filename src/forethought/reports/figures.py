@@ -1,0 +1,148 @@
+"""The figures of a comparison as people read them, and the axes of cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from forethought.contracts.comparison import Comparison, Difference, Interval, Standing
+from forethought.reports import units
+
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A kind of cost that recipes are ranked by."""
+
+    name: str
+    """Of the field of Standing, and in its `frontier`."""
+    title: str
+    """In a heading."""
+    meaning: str
+    """With what is averaged, for the title of an axis."""
+    noun: str
+    """In a sentence."""
+    shown: Callable[[float], str]
+    """A value with its unit."""
+    binary: bool = False
+    """Whether marks on the axis are powers of two."""
+
+    def cost(self, standing: Standing) -> float:
+        """What the recipe costs on this axis."""
+        return {
+            "cache_bytes": standing.cache_bytes,
+            "first_token": standing.first_token,
+            "flops": standing.flops,
+        }[self.name]
+
+
+CACHE = Axis(
+    "cache_bytes",
+    "cache",
+    "cache behind the prompt, mean bytes",
+    "cache bytes",
+    units.memory,
+    binary=True,
+)
+FIRST_TOKEN = Axis(
+    "first_token",
+    "first token",
+    "time to first token, median seconds",
+    "time to the first token",
+    units.seconds,
+)
+FLOPS = Axis("flops", "FLOPs", "FLOPs of a whole run, mean", "FLOPs", units.flops)
+
+
+def axes(timing: bool) -> tuple[Axis, ...]:
+    """The axes of cost; with `timing` also the one that a clock measured."""
+    return (CACHE, FIRST_TOKEN, FLOPS) if timing else (CACHE, FLOPS)
+
+
+def points(value: float) -> str:
+    """A score from 0 to 1 in points of 100, such as `71.4`."""
+    return f"{_rounded(value):.1f}" if math.isfinite(value) else MISSING
+
+
+def signed(value: float) -> str:
+    """A difference in points, such as `−12.3`."""
+    if not math.isfinite(value):
+        return MISSING
+    text = f"{_rounded(value):+.1f}".replace("-", "−")
+    return "0.0" if text[1:] == "0.0" else text
+
+
+def span(interval: Interval) -> str:
+    """The bounds of a score, such as `66.2–76.3`."""
+    return f"{points(interval.low)}–{points(interval.high)}"
+
+
+def signed_span(interval: Interval) -> str:
+    """The bounds of a difference, such as `−18.0 to −6.9`."""
+    return f"{signed(interval.low)} to {signed(interval.high)}"
+
+
+def mark(interval: Interval) -> str:
+    """`▲` or `▼` where a difference's interval excludes zero."""
+    if interval.low > 0:
+        return "▲"
+    return "▼" if interval.high < 0 else ""
+
+
+def amount(axis: Axis, value: float) -> str:
+    """A cost with its unit."""
+    return axis.shown(value) if math.isfinite(value) else MISSING
+
+
+def factor(value: float, of: float) -> str:
+    """A cost beside another, such as `0.13`; without a sign, which the heading has."""
+    if not (math.isfinite(value) and math.isfinite(of)) or of <= 0:
+        return MISSING
+    return units.ratio(value / of).removesuffix(" ×")
+
+
+def difference(comparison: Comparison, recipe: str, against: str) -> Difference | None:
+    """How `recipe` differs from `against`, if they were compared."""
+    found = (
+        one for one in comparison.differences if (one.recipe, one.against) == (recipe, against)
+    )
+    return next(found, None)
+
+
+def from_baseline(comparison: Comparison) -> list[Difference | None]:
+    """For each recipe in order, how it differs from the first; None for the first itself."""
+    first = comparison.standings[0].recipe
+    return [
+        None if one.recipe == first else difference(comparison, one.recipe, first)
+        for one in comparison.standings
+    ]
+
+
+def scope(comparison: Comparison) -> str:
+    """What was asked, such as `13 tasks, 130 questions answered by every recipe`."""
+    tasks = len(comparison.tasks)
+    return (
+        f"{tasks} {'task' if tasks == 1 else 'tasks'}, {comparison.questions:,} "
+        f"{'question' if comparison.questions == 1 else 'questions'} answered by every recipe"
+    )
+
+
+def caveats(comparison: Comparison) -> list[str]:
+    """What the intervals cover, what they do not, and how small a difference would show."""
+    found = [
+        "Intervals are 95 %, over questions: another draw of questions, not another model or "
+        "seed. They are not widened for the number of recipes."
+    ]
+    sizes = [one.detectable for one in from_baseline(comparison) if one]
+    sizes = sorted(size for size in sizes if math.isfinite(size))
+    if sizes:
+        low, high = points(sizes[0]), points(sizes[-1])
+        smallest = f"{low} points" if low == high else f"{low} to {high} points, by recipe"
+        found.append(f"The smallest true difference that shows in four runs of five: {smallest}.")
+    return found
+
+
+def _rounded(value: float) -> float:
+    return round(100 * value, 1)

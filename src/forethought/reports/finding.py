@@ -1,0 +1,82 @@
+"""What a comparison found, in a sentence that says no more than its intervals do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forethought.contracts.comparison import Comparison, Difference, Standing
+from forethought.reports import figures
+from forethought.reports.figures import Axis
+from forethought.reports.names import recipe_names
+
+
+@dataclass(frozen=True)
+class _Rival:
+    """A recipe beside the first one."""
+
+    name: str
+    standing: Standing
+    difference: Difference
+
+    @property
+    def may_be_as_good(self) -> bool:
+        return self.difference.interval.high >= 0
+
+
+def finding(comparison: Comparison, *, timing: bool = True) -> str:
+    """The cheapest recipe that cannot be told from the first one, or that there is none."""
+    names = recipe_names([one.recipe for one in comparison.standings]).short
+    first = comparison.standings[0]
+    differences = figures.from_baseline(comparison)
+    rivals = [
+        _Rival(name, standing, difference)
+        for name, standing, difference in zip(names, comparison.standings, differences, strict=True)
+        if difference
+    ]
+    if not rivals:
+        score = f"{figures.points(first.score.value)} ({figures.span(first.score)})"
+        return f"{names[0]} scores {score} points; no other recipe stands beside it."
+    for axis in figures.axes(timing):
+        cheaper = [one for one in rivals if axis.cost(one.standing) < axis.cost(first)]
+        equal = [one for one in cheaper if one.may_be_as_good]
+        if equal:
+            best = min(equal, key=lambda one: axis.cost(one.standing))
+            return _found(best, names[0], axis, first)
+    return _none_found(rivals, names[0], first, figures.axes(timing))
+
+
+def _found(best: _Rival, baseline: str, axis: Axis, first: Standing) -> str:
+    change = best.difference.interval
+    shown = f"{figures.signed(change.value)} points, 95 % interval {figures.signed_span(change)}"
+    share = figures.factor(axis.cost(best.standing), axis.cost(first))
+    if change.low > 0:
+        return (
+            f"{best.name} scores above {baseline} ({shown}) with {share} × its {axis.noun}, "
+            "the least of all that do not score below it."
+        )
+    doubt = (
+        f"; a loss of up to {figures.points(-change.low)} points is not ruled out"
+        if change.low < 0
+        else ""
+    )
+    return (
+        f"{best.name} cannot be told from {baseline} on these questions ({shown}) with "
+        f"{share} × its {axis.noun}, the least of all recipes of which that holds{doubt}."
+    )
+
+
+def _none_found(
+    rivals: list[_Rival], baseline: str, first: Standing, axes: tuple[Axis, ...]
+) -> str:
+    for axis in axes:
+        cheaper = [one for one in rivals if axis.cost(one.standing) < axis.cost(first)]
+        if cheaper:
+            best = max(cheaper, key=lambda one: one.difference.interval.value)
+            change = best.difference.interval
+            share = figures.factor(axis.cost(best.standing), axis.cost(first))
+            return (
+                f"Every recipe cheaper than {baseline} scores below it beyond the noise; the "
+                f"closest is {best.name} ({figures.signed(change.value)} points, 95 % interval "
+                f"{figures.signed_span(change)}) with {share} × its {axis.noun}."
+            )
+    return f"No recipe is cheaper than {baseline}."
