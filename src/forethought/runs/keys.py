@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from forethought.contracts.questions import Question
@@ -19,7 +19,8 @@ _LAYOUT = 1
 
 def question_hash(question: Question) -> str:
     """Names a question by all that it holds; changed data change it."""
-    return _digest(["question", asdict(question)]).hex()
+    parts = {field.name: getattr(question, field.name) for field in fields(question)}
+    return _digest(["question", {**parts, "data": dict(question.data)}]).hex()
 
 
 def sample_key(recipe_json: str, task: str, question: Question, number: int) -> str:

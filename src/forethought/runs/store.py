@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,7 +26,8 @@ __all__ = ["Store", "question_hash", "sample_key", "sample_seed"]
 PATIENCE = 30.0
 """Seconds to wait for another process that is writing."""
 
-_COLUMNS = "key, recipe, task, question, cluster, number, score, run, provenance"
+_NAMES = tuple(field.name for field in fields(Sample))  # the columns too
+_COLUMNS = ", ".join(_NAMES)
 _ORDER = "ORDER BY recipe, task, question, number, key"
 
 
@@ -115,18 +116,18 @@ class Store:
                 f"the score {sample.score} of {_named(sample)} is not between 0 and 1",
                 "have the task's checker return a share",
             )
-        row = asdict(sample)
+        row = {name: getattr(sample, name) for name in _NAMES}
         row["score"] = float(sample.score)
         for name in ("run", "provenance"):
             with _writing(sample, name):
-                row[name] = json.dumps(row[name])
+                row[name] = json.dumps(dict(row[name]))
         for name in ("key", "recipe", "task", "question", "cluster"):
             with _writing(sample, name):
                 row[name].encode("utf-8")
-        return tuple(row[name] for name in _COLUMNS.split(", "))
+        return tuple(row.values())
 
     def _sample(self, row: tuple[Any, ...]) -> Sample:
-        values = dict(zip(_COLUMNS.split(", "), row, strict=True))
+        values = dict(zip(_NAMES, row, strict=True))
         try:
             values |= {name: json.loads(values[name]) for name in ("run", "provenance")}
         except json.JSONDecodeError as error:
@@ -148,7 +149,7 @@ class Store:
 
 def _said(sample: Sample) -> str:
     """A sample without what is only measured, which no second run repeats."""
-    said = asdict(sample)
+    said = {name: getattr(sample, name) for name in _NAMES}
     run = {name: value for name, value in sample.run.items() if name != "timing"}
     if isinstance(run.get("cost"), dict):
         run["cost"] = {name: value for name, value in run["cost"].items() if name != "seconds"}
