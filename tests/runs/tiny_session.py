@@ -38,6 +38,34 @@ def events(**settings):
     return list(session(**settings).stream(QUESTION, DOCUMENT))
 
 
+OWN_MODELS = {"embedding", "llmlingua2"}
+"""Methods that load a model of their own."""
+
+
+def runnable():
+    """The methods that run on tiny models alone."""
+    return [name for name in APPROXIMATIONS if name not in OWN_MODELS]
+
+
+_FULL = {
+    "speckv-pc": "prompt_keep=1.0, keep=1.0",
+    "vertical-slash": "columns=100000",
+    "minference": "columns=100000",
+    "packed-kv": "bits=16",
+}
+_PART = {
+    "speckv-pc": "prompt_keep=260, keep=120",
+    "vertical-slash": "columns=40, window=64",
+    "minference": "columns=40, slashes=64",
+    "packed-kv": "bits=4",
+}
+
+
 def at_full_budget(name):
-    settings = "prompt_keep=1.0, keep=1.0" if name == "speckv-pc" else "keep=1.0"
-    return f"{name}({settings})"
+    """The method at its off value."""
+    return f"{name}({_FULL.get(name, 'keep=1.0')})"
+
+
+def below_full_budget(name):
+    """The method where it drops something of the document."""
+    return f"{name}({_PART.get(name, 'keep=120')})"

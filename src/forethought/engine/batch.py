@@ -10,10 +10,11 @@ from torch import Tensor
 
 from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import LayerView, Network, Pattern, Tap
+from forethought.cost.flops import causal_pairs
 from forethought.engine.attention import Visibility, attend_causal
 from forethought.engine.cache import Piece, Row
 from forethought.engine.meter import Meter
-from forethought.engine.sparse_attention import attend_sparse
+from forethought.engine.sparse_attention import attend_sparse, pattern_pairs
 from forethought.engine.step_attention import attend_step
 from forethought.engine.view import View, by_heads, view_of
 
@@ -126,7 +127,9 @@ class Batch:
         return out
 
     def _charge(self, share: Share, phase: str, layers: int | None, logits: int) -> None:
-        spans = [(past, len(part.tokens)) for past, part in zip(share.pasts, share.parts)]
+        spans = [
+            (past, len(part.tokens)) for past, part in zip(share.pasts, share.parts, strict=True)
+        ]
         weights = self.network.weight_bytes(phase, layers, sum(tokens for _, tokens in spans))
         rows = len(share.parts) * logits
         share.meter.forward(self.network.shape, weights, spans, rows, layers)

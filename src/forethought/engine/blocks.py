@@ -82,14 +82,19 @@ class Block:
         self._kept = places
         self.length = keys.shape[1]
 
-    def part(self, heads: slice, entries: Tensor | slice, places: Tensor | None) -> Block:
-        """A new block of copies: some heads, and of them the entries [K, M] or a slice."""
+    def part(self, heads: slice, entries: Tensor, places: Tensor) -> Block:
+        """A new block of copies: some heads, and of them the entries [K, M]."""
         made = Block()
         keys, values = self.keys[heads], self.values[heads]
-        if isinstance(entries, slice):
-            made._take(keys[:, entries].clone(), values[:, entries].clone(), places)
-        else:
-            made._take(_gathered(keys, entries), _gathered(values, entries), places)
+        made._take(_gathered(keys, entries), _gathered(values, entries), places)
+        return made
+
+    def copied(self, room: int) -> Block:
+        """A new block of copies of everything held, with room for more."""
+        made = Block()
+        made._kept = self._kept
+        keys, values = (held.transpose(0, 1) for held in (self.keys, self.values))
+        made.append(keys, values, self.length + room)
         return made
 
     def drop_newest(self, count: int) -> None:
@@ -201,11 +206,10 @@ class LayerEntries:
             made.append(block.part(own, entries[None], where[None]))
         return LayerEntries(made)
 
-    def copied(self) -> LayerEntries:
-        """A new layer of copies of everything held."""
+    def copied(self, room: int = 0) -> LayerEntries:
+        """A new layer of copies of everything held, with room for more."""
         return LayerEntries(
-            block.part(slice(None), slice(None), block.kept) if block.length else Block()
-            for block in self._blocks
+            block.copied(room) if block.length else Block() for block in self._blocks
         )
 
     def drop_newest(self, count: int) -> None:

@@ -50,8 +50,13 @@ class DraftChoice:
                 f"use a first_layer below {last}, or a greater last_layer",
             )
         layers = range(first, last)
-        rows = AttentionRows(self.window, layers, self.weighted, self.reduction)
-        return rows, draft.read(prompt, rows.look, layers=last, lookahead=lookahead)
+
+        def find() -> tuple[AttentionRows, list[int]]:
+            rows = AttentionRows(self.window, layers, self.weighted, self.reduction)
+            return rows, draft.read(prompt, rows.look, layers=last, lookahead=lookahead)
+
+        what = ("attention", self.window, layers, self.weighted, self.reduction, lookahead)
+        return draft.recall(what, prompt, find)
 
     def chosen(self, prompt: Prompt, draft: Draft, rows: AttentionRows) -> Prompt:
         """The prompt cut to the budget."""

@@ -6,17 +6,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from forethought.contracts.records import Event, Exact, Kept, Prompt, Run, Timing
-from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
+from forethought.contracts.records import Event, Kept, Prompt, Run
 from forethought.engine.batch import Batch
 from forethought.engine.cache import Row
 from forethought.engine.decode import Emitted, Stream, write
 from forethought.engine.meter import Clock, Meter
-from forethought.engine.sampling import Sampling
 from forethought.models.model import Model
 from forethought.runs.draft import ModelDraft
 from forethought.runs.reading import (
-    ROOM,
     Methods,
     Plan,
     check_context,
@@ -26,7 +23,8 @@ from forethought.runs.reading import (
     shortened,
 )
 from forethought.runs.recipe import Limit, Recipe, spend_limit
-from forethought.runs.voice import Voice
+from forethought.runs.record import Spoken
+from forethought.runs.voice import Voice, sampling_of
 
 
 @dataclass
@@ -112,21 +110,12 @@ class Asking:
         limit = min([recipe.max_tokens, room, *share])
         full = "budget" if share and share[0] <= min(recipe.max_tokens, room) else "length"
         for candidate in range(recipe.samples):
-            sampling = Sampling(
-                temperature=recipe.temperature,
-                top_k=recipe.top_k,
-                top_p=recipe.top_p,
-                min_p=recipe.min_p,
-                seed=recipe.seed,
-                top_logprobs=recipe.logprobs,
-            )
             review = plan.review(self.target.network, prompt)
-            if candidate == 0:
-                own = row
-            else:  # what is decided anew for one answer must not touch the others
-                own = row.copied() if review else row.fork()
+            own = row if candidate == 0 else _another(row, private=review is not None)
             ends = self.target.tokenizer.ends
-            stream = Stream(own, sampling, candidate, limit, ends, full=full, review=review)
+            stream = Stream(
+                own, sampling_of(recipe), candidate, limit, ends, full=full, review=review
+            )
             self.voices.append(Voice(stream, self.target.tokenizer, recipe))
 
     def _token_share(self) -> list[int]:
@@ -158,34 +147,22 @@ class Asking:
         return "budget" if "budget" in ends else ends[0]
 
     def _run(self) -> Run:
-        seconds = self.clock() - self.start
-        steps = sum(voice.stream.steps for voice in self.voices)  # the first token takes none
-        decode = self.meter.stages.get("decode", 0.0)
-        length = len(self.prompt)
-        return Run(
-            answer=self.voices[0].text if self.voices else "",
-            recipe=self.recipe.spelling,
-            seed=self.recipe.seed,
-            settings=self.recipe.settings,
+        return Spoken(
+            recipe=self.recipe,
+            identifier=self.identifier,
+            target=self.target,
+            length=len(self.prompt),
+            meter=self.meter,
+            seconds=self.clock() - self.start,
+            load_seconds=self.load_seconds,
+            first_token=self.first_token,
+            voices=self.voices,
+            kept=self.kept,
             finish=self._finish(),
-            cost=self.meter.cost(seconds),
-            timing=Timing(
-                load=self.load_seconds,
-                first_token=self.first_token,
-                per_token=decode / steps if steps else 0.0,
-                stages=dict(self.meter.stages),
-            ),
-            exact=self._exact(length),
-            kept=self.kept or Kept(0, length, ()),
-            run=self.identifier,
-            candidates=tuple(v.record() for v in self.voices) if self.recipe.samples > 1 else (),
-            notes=tuple(self.notes),
-        )
+            notes=self.notes,
+        ).run()
 
-    def _exact(self, length: int) -> Exact:
-        """What these answers would have cost behind the whole prompt."""
-        shape = self.target.shape
-        steps = [voice.stream.steps for voice in self.voices]
-        flops = prefill_flops(shape, length) + sum(answer_flops(shape, length, n) for n in steps)
-        entries = length + ROOM  # as an exact run reserves
-        return Exact(flops, entries * entry_bytes(shape, self.target.network.dtype.itemsize))
+
+def _another(row: Row, *, private: bool) -> Row:
+    """A second row behind the same prompt, with a cache of its own where that is asked for."""
+    return row.copied() if private else row.fork()

@@ -7,10 +7,22 @@ from typing import Any
 
 from forethought.contracts.records import Event
 from forethought.engine.decode import Stream
-from forethought.engine.sampling import Choice
+from forethought.engine.sampling import Choice, Sampling
 from forethought.models.tokenizer import Tokenizer
 from forethought.runs.recipe import Recipe
 from forethought.runs.stops import StopMatcher
+
+
+def sampling_of(recipe: Recipe) -> Sampling:
+    """How a recipe chooses its tokens."""
+    return Sampling(
+        temperature=recipe.temperature,
+        top_k=recipe.top_k,
+        top_p=recipe.top_p,
+        min_p=recipe.min_p,
+        seed=recipe.seed,
+        top_logprobs=recipe.logprobs,
+    )
 
 
 class Voice:

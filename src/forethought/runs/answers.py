@@ -1,0 +1,206 @@
+"""Many recipes and questions at once: prompts read once for all who share them, answers together.
+
+An answer does not depend on what it shares a prompt or a step with: each recipe gets the
+tokens, and is charged the cost, that it has alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+
+from forethought import catalogue
+from forethought.contracts.errors import UsageError
+from forethought.contracts.records import Prompt, Run
+from forethought.engine.batch import Batch
+from forethought.engine.decode import Stream, write
+from forethought.engine.meter import Clock, Meter
+from forethought.models.chat import chat_prompt
+from forethought.models.load import load
+from forethought.models.model import Model
+from forethought.runs.branches import Branch, read_together, shared_key
+from forethought.runs.draft import Memory, ModelDraft
+from forethought.runs.reading import Plan, Reading, check_context, plan, shortened
+from forethought.runs.recipe import Recipe
+from forethought.runs.record import Spoken
+from forethought.runs.session import run_identifier
+from forethought.runs.voice import Voice, sampling_of
+
+Loader = Callable[[str, str], Model]
+"""(name, weights) to a model."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question for one recipe."""
+
+    recipe: Recipe
+    question: str
+    document: str = ""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer, and the place of what asked for it."""
+
+    place: int
+    run: Run
+
+
+class Answers:
+    """Models, each loaded once when first needed, and what is asked of them."""
+
+    def __init__(self, loader: Loader | None = None, clock: Clock = time.perf_counter) -> None:
+        self._loader = loader or (lambda name, weights: load(name, weights=weights))
+        self._models: dict[tuple[str, str], Model] = {}
+        self._clock = clock
+
+    def model(self, name: str, weights: str) -> Model:
+        """A model by its name."""
+        if (name, weights) not in self._models:
+            self._models[name, weights] = self._loader(name, weights)
+        return self._models[name, weights]
+
+    def answer(self, asks: Sequence[Ask]) -> Iterator[Answered]:
+        """Answer everything, each as soon as it is whole."""
+        memory: Memory = {}
+        pending = [self._pending(place, ask, memory) for place, ask in enumerate(asks)]
+        for group in _grouped(pending, lambda one: (id(one.target), *one.shared_key)):
+            branches = [one.branch for one in group]
+            readings = read_together(group[0].target, branches, self._clock)
+            for one, reading in zip(group, readings, strict=True):
+                one.open(reading)
+        for group in _grouped(pending, lambda one: (id(one.target.network),)):
+            yield from _written(group, self._clock)
+
+    def _pending(self, place: int, ask: Ask, memory: Memory) -> _Pending:
+        recipe = ask.recipe
+        if recipe.samples > 1 or recipe.limit.seconds or recipe.limit.flops or recipe.limit.usd:
+            raise UsageError(
+                f"{recipe.spelling}: answers that are asked for together have one sample each, and "
+                "no budget but one of tokens",
+                "state a budget as tokens, such as 500tok, or ask alone",
+            )
+        target = self.model(recipe.model, recipe.weights)
+        own = recipe.draft == "self"
+        draft = target if own else self.model(recipe.draft, recipe.weights)
+        template = target.template
+        prompt = chat_prompt(target.tokenizer, template, ask.question, ask.document)
+        waiting = _Pending(place, ask, target, prompt, Meter(self._clock))
+        waiting.prepare(ModelDraft(draft, target, waiting.meter, memory))
+        return waiting
+
+
+@dataclass
+class _Pending:
+    """An answer on its way."""
+
+    place: int
+    ask: Ask
+    target: Model
+    prompt: Prompt
+    meter: Meter
+    plan: Plan = field(default_factory=lambda: Plan(()))
+    short: Prompt | None = None
+    reading: Reading | None = None
+    voice: Voice | None = None
+    first_token: float = 0.0
+
+    @property
+    def most(self) -> int:
+        """Most tokens of the answer."""
+        recipe = self.ask.recipe
+        allowed = recipe.limit.tokens
+        return recipe.max_tokens if allowed is None else min(recipe.max_tokens, allowed)
+
+    def prepare(self, draft: ModelDraft) -> None:
+        """Plan, and let drafts read ahead."""
+        methods = [(name, catalogue.build(name)) for name in self.ask.recipe.approximate]
+        self.plan = plan(methods, self.prompt, draft)
+        with self.meter.stage("draft"):
+            self.short = shortened(self.plan, self.prompt, draft, self.most)
+        self.target = self.target.for_length(len(self.short) + self.most)
+        check_context(self.short, self.target, draft)
+
+    @cached_property
+    def branch(self) -> Branch:
+        """Its share of a prompt that others may read too."""
+        assert self.short is not None, "prepared first"
+        return Branch(self.plan, self.short, len(self.prompt), self.meter)
+
+    @property
+    def shared_key(self) -> tuple[object, ...]:
+        """Equal for those whose prompts can be read together."""
+        return shared_key(self.plan, self.branch.prompt)
+
+    def open(self, reading: Reading) -> None:
+        """Make ready to write."""
+        recipe, tokenizer, short = self.ask.recipe, self.target.tokenizer, self.branch.prompt
+        self.reading = reading
+        self.first_token = sum(self.meter.stages.values())
+        room = self.target.shape.context - len(short)
+        stream = Stream(
+            reading.row,
+            sampling_of(recipe),
+            limit=min(self.most, room),
+            ends=tokenizer.ends,
+            full="budget" if recipe.limit.tokens == self.most else "length",
+            meter=self.meter,
+            review=self.plan.review(self.target.network, short),
+        )
+        self.voice = Voice(stream, tokenizer, recipe)
+
+    def run(self, seconds: float) -> Run:
+        """The record, once written; `seconds` the writing took."""
+        assert self.voice is not None
+        assert self.reading is not None
+        self.voice.rest()
+        self.meter.stages["decode"] = seconds
+        recipe, ask = self.ask.recipe, self.ask
+        return Spoken(
+            recipe=recipe,
+            identifier=run_identifier(recipe, ask.question, ask.document),
+            target=self.target,
+            length=len(self.prompt),
+            meter=self.meter,
+            seconds=sum(self.meter.stages.values()),
+            load_seconds=0.0,
+            first_token=self.first_token,
+            voices=[self.voice],
+            kept=self.reading.kept,
+            finish=self.voice.stream.finish,
+            notes=self.plan.notes,
+        ).run()
+
+
+def _grouped(
+    pending: Sequence[_Pending], key: Callable[[_Pending], tuple[object, ...]]
+) -> list[list[_Pending]]:
+    groups: dict[tuple[object, ...], list[_Pending]] = {}
+    for one in pending:
+        groups.setdefault(key(one), []).append(one)
+    return list(groups.values())
+
+
+def _written(group: Sequence[_Pending], clock: Clock) -> Iterator[Answered]:
+    """Write all answers of one network together, each given out as soon as it is whole."""
+    start = clock()
+    voices = {id(one.voice.stream): one for one in group if one.voice}
+    streams = [one.voice.stream for one in group if one.voice]
+    logits = torch.stack([one.reading.logits for one in group if one.reading])
+    waiting = list(group)
+    batch = Batch(group[0].target.network, Meter(clock))
+    for emitted in write(batch, streams, logits):
+        one = voices[id(emitted.stream)]
+        assert one.voice is not None
+        one.voice.say(emitted.choice)
+        done = [w for w in waiting if w.voice and w.voice.stream.finish]
+        for one in done:
+            waiting.remove(one)
+            yield Answered(one.place, one.run(clock() - start))
+    for one in waiting:
+        yield Answered(one.place, one.run(clock() - start))

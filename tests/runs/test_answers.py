@@ -1,0 +1,130 @@
+"""Many recipes and questions at once give what each gives alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from forethought import catalogue
+from forethought.contracts.errors import UsageError
+from forethought.runs.answers import Answers, Ask
+from forethought.runs.recipe import Recipe
+from tests.runs.tiny_session import (
+    DOCUMENT,
+    DRAFTS,
+    QUESTION,
+    TARGET,
+    below_full_budget,
+    runnable,
+    session,
+)
+
+MODELS = {"target": TARGET, **DRAFTS}
+EXACT = Recipe(model="target", max_tokens=12)
+RECIPES = [
+    EXACT,
+    *(
+        replace(EXACT, draft=draft, approximate=(below_full_budget(name),))
+        for name in runnable()
+        for draft in (DRAFTS if catalogue.build(name).uses_draft() else ["self"])
+    ),
+]
+
+
+def answers():
+    return Answers(lambda name, weights: MODELS[name], clock=iter(range(10**9)).__next__)
+
+
+def runs_of(asks):
+    found = {answered.place: answered.run for answered in answers().answer(asks)}
+    return [found[place] for place in range(len(asks))]
+
+
+@pytest.fixture(scope="module")
+def together():
+    found = runs_of([Ask(recipe, QUESTION, DOCUMENT) for recipe in RECIPES])
+    return dict(zip(RECIPES, found, strict=True))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.spelling)
+def test_a_shared_reading_gives_what_the_recipe_gives_alone(recipe, together):
+    alone = session(recipe.draft, approximate=recipe.approximate)
+    *_, done = alone.stream(QUESTION, DOCUMENT)
+
+    expected, found = done.data["run"], together[recipe].document()
+
+    for name in ("answer", "recipe", "finish", "kept", "notes", "run"):
+        assert found[name] == expected[name], name
+    for name in ("prompt_tokens", "output_tokens", "draft_tokens", "scoring_tokens"):
+        assert found["cost"][name] == expected["cost"][name], name
+    assert found["cost"]["flops"] == pytest.approx(expected["cost"]["flops"], rel=1e-3)
+    assert found["exact"] == expected["exact"]
+
+
+@pytest.mark.parametrize("name", ["", *runnable()])
+def test_eight_prompts_together_give_what_each_gives_alone(name):
+    recipe = replace(EXACT, approximate=(below_full_budget(name),) if name else ())
+    asks = [
+        Ask(recipe, f"What is the code of locker {n}?", DOCUMENT[: 400 + 30 * n]) for n in range(8)
+    ]
+
+    together = runs_of(asks)
+
+    for ask, found in zip(asks, together, strict=True):
+        (alone,) = runs_of([ask])
+        assert found.answer == alone.answer
+        assert found.kept == alone.kept
+
+
+def test_an_answer_comes_as_soon_as_it_is_whole():
+    asks = [Ask(replace(EXACT, max_tokens=n), QUESTION, DOCUMENT) for n in (9, 3, 6)]
+
+    assert [answered.place for answered in answers().answer(asks)] == [1, 2, 0]
+
+
+def test_a_prompt_is_read_once_for_all_that_only_drop_entries():
+    model, read = answers(), []
+    names = ["snapkv(keep=100)", "snapkv(keep=120)", "streaming-llm(keep=100)", "h2o(keep=100)"]
+    network, forward = TARGET.network, TARGET.network.forward
+
+    def counting(tokens, *args, **settings):
+        read.append(len(tokens))
+        return forward(tokens, *args, **settings)
+
+    network.forward = counting
+    try:
+        list(model.answer([Ask(replace(EXACT, approximate=(n,)), QUESTION, DOCUMENT) for n in names]))
+    finally:
+        del network.forward
+
+    assert sum(tokens > len(names) for tokens in read) == 1
+
+
+def test_a_draft_reads_once_for_all_budgets():
+    asks = [
+        Ask(replace(EXACT, draft="same-tokens", approximate=(f"speckv(keep={keep})",)), QUESTION, DOCUMENT)
+        for keep in (100, 120, 140)
+    ]
+    read, network = [], DRAFTS["same-tokens"].network
+    forward = network.forward
+
+    def counting(tokens, *args, **settings):
+        read.append(len(tokens))
+        return forward(tokens, *args, **settings)
+
+    network.forward = counting
+    try:
+        found = runs_of(asks)
+    finally:
+        del network.forward
+
+    assert sum(tokens > 1 for tokens in read) == 1
+    assert len({run.cost.draft_tokens for run in found}) == 1
+    assert found[0].cost.draft_tokens > len(found[0].kept.positions)
+
+
+@pytest.mark.parametrize("settings", [{"samples": 2}, {"budget": "2s"}, {"budget": "1GFLOP"}])
+def test_what_cannot_be_kept_together_is_refused(settings):
+    with pytest.raises(UsageError, match="one sample each"):
+        runs_of([Ask(replace(EXACT, **settings), QUESTION, DOCUMENT)])
