@@ -34,7 +34,12 @@ def _standings(
     comparison: Comparison, names: Sequence[str], axes: Sequence[Axis]
 ) -> Iterable[list[str]]:
     first = comparison.standings[0]
-    yield ["recipe", "score (95 %)", f"− {_plain(names[0])} (95 %)", *(one.title for one in axes)]
+    yield [
+        "recipe",
+        "score (95 %)",
+        f"difference to {_plain(names[0])} (95 %)",
+        *(one.title for one in axes),
+    ]
     for name, standing, change in zip(
         names, comparison.standings, figures.from_baseline(comparison), strict=True
     ):
@@ -64,7 +69,10 @@ def _by_task(
     yield ["recipe", *map(_plain, tasks)]
     for name, standing in zip(names, comparison.standings, strict=True):
         found = [standing.tasks.get(task) for task in comparison.tasks]
-        yield [_code(name), *(figures.points(one.value) if one else "–" for one in found)]
+        yield [
+            _code(name),
+            *(figures.points(one.value) if one else figures.MISSING for one in found),
+        ]
 
 
 def _table(rows: Iterable[list[str]]) -> str:

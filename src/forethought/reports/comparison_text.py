@@ -9,10 +9,11 @@ from forethought.contracts.comparison import Comparison, Difference, Standing
 from forethought.reports import figures
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
-from forethought.reports.names import Names, fitted, recipe_names, task_names
+from forethought.reports.names import Names, fitted, labels, recipe_names, task_names
 
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _STAR = "★"
+_BOUNDS = "95 %"
 _NAME = 16  # what is left of a name in a narrow terminal
 Rows = Sequence[Sequence[str]]
 """Cells, line by line; the first lines are the heading and the first column the name."""
@@ -56,9 +57,7 @@ def _standings(
     if max(map(len, _lines(rows, False))) > width:
         rows = _narrow(_rows(comparison, names, axes, amounts=False), names, width)
     lines = _lines(rows, colour)
-    keys = [
-        f"{row[0]} is {name}" for row, name in zip(rows[1:], names, strict=True) if row[0] != name
-    ]
+    keys = _keys([row[0] for row in rows[1:]], names)
     legend = _legend(comparison, names[0], axes)
     return "\n".join(
         [*lines, "", *(_dim(_wrapped(line, width), colour) for line in [*legend, *keys])]
@@ -78,7 +77,7 @@ def _rows(
     comparison: Comparison, names: Sequence[str], axes: Sequence[Axis], *, amounts: bool
 ) -> list[list[str]]:
     first = comparison.standings[0]
-    heading = ["", "score", "95 %", "difference", "95 %  "]
+    heading = ["", "score", _BOUNDS, "change", _BOUNDS + " "]
     for axis in axes:
         heading += [axis.title, "× "] if amounts else [f"{_brief(axis)} "]
     rows = [heading]
@@ -99,7 +98,7 @@ def _change(change: Difference | None) -> list[str]:
         return ["", ""]
     found = change.interval
     bounds = f"{figures.signed(found.low)}…{figures.signed(found.high)}"
-    return [figures.signed(found.value), f"{bounds} {figures.mark(found):1}"]
+    return [figures.signed(found.value), f"{bounds}{figures.mark(found):1}"]
 
 
 def _costs(
@@ -113,10 +112,29 @@ def _costs(
 
 
 def _narrow(rows: list[list[str]], names: Sequence[str], width: int) -> list[list[str]]:
-    longest = max(map(len, names))
-    rest = max(map(len, _lines(rows, False))) - longest
-    short = fitted(names, max(width - rest, _NAME))
+    rest = max(map(len, _lines(rows, False))) - max(map(len, names))
+    short = _shorter(names, max(width - rest, _NAME))
     return [rows[0], *([name, *row[1:]] for name, row in zip(short, rows[1:], strict=True))]
+
+
+def _shorter(names: Sequence[str], room: int) -> Sequence[str]:
+    return names if max(map(len, names)) <= room else fitted(labels(names), room)
+
+
+def _keys(short: Sequence[str], names: Sequence[str]) -> list[str]:
+    """What shortened names stand for; one example where all are shortened alike."""
+    labelled = labels(names)
+    changed = [
+        (one, name)
+        for one, name, label in zip(short, names, labelled, strict=True)
+        if one not in (name, label)
+    ]
+    alike = [
+        (one, name)
+        for one, name, label in zip(short, names, labelled, strict=True)
+        if one == label != name
+    ]
+    return [f"{one} is short for {name}" for one, name in [*alike[:1], *changed]]
 
 
 def _by_task(
@@ -126,7 +144,7 @@ def _by_task(
     width: int,
     colour: bool,
 ) -> list[str]:
-    short = fitted(names, max(width // 4, _NAME))
+    short = _shorter(names, max(width // 4, _NAME))
     columns = [
         (_words(name), [_task_score(one, task) for one in comparison.standings])
         for name, task in zip(tasks, comparison.tasks, strict=True)
@@ -168,11 +186,15 @@ def _blocks(columns: Sequence[Column], room: int) -> list[list[Column]]:
 
 def _lines(rows: Rows, colour: bool, headings: int = 1) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    # Bounds stand close to what they are bounds of.
+    gaps = [1 if heading.startswith(_BOUNDS) else 2 for heading in rows[0]]
     lines = []
     for at, row in enumerate(rows):
-        cells = [f"{row[0]:<{widths[0]}}"]
-        cells += [f"{cell:>{size}}" for cell, size in zip(row[1:], widths[1:], strict=True)]
-        line = "  ".join(cells).rstrip()
+        cells = [
+            " " * gap + f"{cell:>{size}}"
+            for cell, size, gap in zip(row[1:], widths[1:], gaps[1:], strict=True)
+        ]
+        line = f"{row[0]:<{widths[0]}}{''.join(cells)}".rstrip()
         lines.append(f"{_BOLD}{line}{_RESET}" if colour and at < headings else line)
     return lines
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from forethought.contracts.comparison import Comparison, Difference, Interval, Standing
 from forethought.reports import units
 
-MISSING = "–"
+MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EN DASH}"
+MISSING = DASH
 
 
 @dataclass(frozen=True)
@@ -67,20 +69,20 @@ def points(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """A difference in points, such as `−12.3`."""
+    """A difference in points, such as `-12.3` with a true minus sign."""
     if not math.isfinite(value):
         return MISSING
-    text = f"{_rounded(value):+.1f}".replace("-", "−")
+    text = f"{_rounded(value):+.1f}".replace("-", MINUS)
     return "0.0" if text[1:] == "0.0" else text
 
 
 def span(interval: Interval) -> str:
-    """The bounds of a score, such as `66.2–76.3`."""
-    return f"{points(interval.low)}–{points(interval.high)}"
+    """The bounds of a score, such as 66.2 to 76.3 with a dash between."""
+    return f"{points(interval.low)}{DASH}{points(interval.high)}"
 
 
 def signed_span(interval: Interval) -> str:
-    """The bounds of a difference, such as `−18.0 to −6.9`."""
+    """The bounds of a difference, such as `+1.0 to +6.9`."""
     return f"{signed(interval.low)} to {signed(interval.high)}"
 
 

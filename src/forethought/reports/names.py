@@ -53,9 +53,13 @@ def task_names(tasks: Sequence[str]) -> Names:
 
 
 def labels(names: Sequence[str]) -> tuple[str, ...]:
-    """Names for a chart: `snapkv 512` for `snapkv(keep=512)`, where all stay different."""
+    """Names for small places: `snapkv 512` for `snapkv(keep=512)`.
+
+    They stay as they are where two would be the same or not all numbers are of one parameter.
+    """
+    parameters = {parameter for name in names for parameter, _ in [_only_number(name)] if parameter}
     found = tuple(_label(name) for name in names)
-    return found if _all_differ(found) else tuple(names)
+    return found if _all_differ(found) and len(parameters) == 1 else tuple(names)
 
 
 def method(name: str) -> str:
@@ -100,11 +104,18 @@ def _call(part: str) -> spelling.Call | None:
 
 
 def _label(name: str) -> str:
+    parameter, label = _only_number(name)
+    return label if parameter else name
+
+
+def _only_number(name: str) -> tuple[str, str]:
+    """The parameter of a method with one number for its settings, and its short label."""
     call = _call(name)
     if call is None or len(call.settings) != 1:
-        return name
-    (value,) = call.settings.values()
-    return f"{call.name} {spelling.written(value)}" if _is_number(value) else name
+        return "", ""
+    ((parameter, value),) = call.settings.items()
+    label = f"{call.name} {spelling.written(value)}"
+    return (parameter, label) if _is_number(value) else ("", "")
 
 
 def _without_numbers(part: str) -> str:
