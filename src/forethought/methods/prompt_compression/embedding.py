@@ -1,0 +1,56 @@
+"""Keep the document's sentences that mean most nearly what the question does.
+
+Paper: Sentence-BERT, arXiv:1908.10084; a usual baseline of prompt compression
+Exact: when keep reaches the prompt's length; sentences whose part in the answer does not show
+    in their own words go.
+Cost: a small encoder reads every sentence; the target reads at most keep tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from forethought.contracts.parameters import Keep, entries_kept
+from forethought.contracts.records import Prompt
+from forethought.contracts.roles import Approximation, Draft
+from forethought.methods.prompt_compression._retrieval import retrieved
+
+
+@dataclass(frozen=True)
+class Embedding(Approximation):
+    """Keeps whole sentences, those nearest to the question first, until the budget is full."""
+
+    keep: Keep = 1024
+    """Most prompt tokens the target reads: a count, or a share of the prompt."""
+    encoder: str = "all-minilm-l6-v2"
+    """The sentence encoder: all-minilm-l6-v2, a folder of safetensors, or a hub's owner/name."""
+    protect: bool = True
+    """Keep the chat template and the question whatever the budget."""
+
+    def pays(self, prompt_length: int) -> bool:
+        """Whether anything would be dropped."""
+        return entries_kept(self.keep, prompt_length) < prompt_length
+
+    def reads(self, prompt_length: int) -> int:
+        """How many of the prompt's tokens the target will read at most."""
+        return entries_kept(self.keep, prompt_length)
+
+    def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
+        """The prompt of the sentences nearest to the question."""
+        if not self.pays(len(prompt)):
+            return prompt
+        nearness = partial(self._nearness, draft)
+        return retrieved(prompt, self.keep, "embedding", nearness, protect=self.protect)
+
+    def _nearness(self, draft: Draft, question: str, texts: Sequence[str]) -> np.ndarray:
+        # Here, since it loads torch, which no one needs who asks for less.
+        from forethought.models.sentence_encoder import open_sentence_encoder
+
+        found = open_sentence_encoder(self.encoder).embed([question, *texts])
+        draft.charge(tokens=found.tokens, flops=found.flops)
+        scores: np.ndarray = found.vectors[1:] @ found.vectors[0]
+        return scores
