@@ -92,6 +92,14 @@ def test_two_clusters_that_happen_to_agree_are_not_taken_for_certain() -> None:
     assert found.high - found.low > 0.5
 
 
+def test_clusters_that_nearly_agree_say_no_more_than_independent_questions() -> None:
+    scores = [float(right < hits) for hits in (5, 5, 5, 6) for right in range(10)]
+
+    found = mean_interval(scores, [str(place // 10) for place in range(40)])
+
+    assert found.high - found.low > wilson(21 / 40, 40).high - wilson(21 / 40, 40).low
+
+
 def test_scores_that_vary_less_than_zero_and_one_have_narrower_intervals() -> None:
     scores = [0.5, 0.6] * 20
 

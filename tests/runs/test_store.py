@@ -233,15 +233,16 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
         Store.open(tmp_path / "file" / "results.db")
 
 
-@pytest.mark.parametrize("damage", ["cut", "noise"])
+@pytest.mark.parametrize("damage", ["cut", "noise", "blank page"])
 def test_a_damaged_file_is_refused(file: Path, damage: str) -> None:
     with Store.open(file) as store:
         for number in range(50):
             store.put(sample(number, run={"answer": "x" * 1000}))
-    whole = file.read_bytes()
-    half = len(whole) // 2
+    whole, page = file.read_bytes(), 4096
+    half = len(whole) // page // 2 * page
+    rest = {"cut": b"", "noise": b"\xa5" * half, "blank page": bytes(page) + whole[half + page :]}
 
-    file.write_bytes(whole[:half] if damage == "cut" else whole[:4096] + b"\xa5" * half)
+    file.write_bytes(whole[:half] + rest[damage])
 
     with pytest.raises(StoreError, match="damaged"):
         Store.open(file)
@@ -268,6 +269,18 @@ def test_a_file_that_another_process_holds_is_waited_for_and_then_refused(file: 
 
         assert waited > 0.15
         assert store.samples() == [sample()]
+
+
+def test_a_failure_of_a_finer_kind_is_put_into_the_same_words(file: Path) -> None:
+    with Store.open(file) as store, Store.open(file) as other:
+        store.connection.execute("BEGIN")
+        store.samples()
+        other.put(sample(1))
+
+        with pytest.raises(StoreError, match="in use by another process") as caught:
+            store.put(sample(2))
+
+    assert caught.value.__cause__.sqlite_errorname == "SQLITE_BUSY_SNAPSHOT"
 
 
 def test_a_store_that_was_closed_says_so(file: Path) -> None:
