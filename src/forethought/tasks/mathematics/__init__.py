@@ -1,0 +1,1 @@
+"""Problems in words and symbols whose answers are numbers or expressions, from files."""

@@ -1,0 +1,59 @@
+"""Competition problems with answers in LaTeX, from a file.
+
+Paper: arXiv:2103.03874, in the selection of arXiv:2305.20050
+Score: 1 if the boxed answer is worth, or says, what the reference does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from forethought.contracts.parameters import Count, CountOrZero
+from forethought.contracts.questions import Measure, Question
+from forethought.tasks.mathematics._extract import final
+from forethought.tasks.mathematics._judge import equal
+from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows
+
+_FIELDS = {"problem": TEXT, "answer": TEXT}
+_INSTRUCTION = "Reason step by step, and put the final answer within \\boxed{}."
+
+
+@dataclass(frozen=True)
+class Math500:
+    """Competition problems with answers in LaTeX, from a file."""
+
+    path: str
+    """A JSONL file with the fields problem and answer, and unique_id if they have names."""
+    count: CountOrZero = 0
+    """How many questions; 0 is all of them."""
+    seed: CountOrZero = 0
+    """0 keeps the file's order; other seeds draw in another order."""
+    skip_bad: bool = False
+    """Leave out lines that cannot be used, instead of stopping at the first one."""
+    answer_tokens: Count = 1024
+    """Most tokens of an answer."""
+
+    def questions(self, measure: Measure) -> Iterator[Question]:
+        """The questions in order."""
+        return (_question(row) for row in drawn(self._rows(), self.count, self.seed))
+
+    def check(self, question: Question, answer: str) -> float:
+        """1 if the answer ends in what the reference says."""
+        return float(equal(question.answers[0], final(answer)))
+
+    def notes(self) -> tuple[str, ...]:
+        """What was wrong with each line that is left out."""
+        return self._rows().notes
+
+    def _rows(self) -> Rows:
+        return rows(self.path, _FIELDS, self.skip_bad, identifier="unique_id")
+
+
+def _question(row: Row) -> Question:
+    values = row.values
+    return Question(
+        identifier=str(values.get("unique_id", f"math500-{row.line}")),
+        text=f"{values['problem'].strip()}\n\n{_INSTRUCTION}",
+        answers=(values["answer"],),
+    )

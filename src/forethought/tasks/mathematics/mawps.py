@@ -1,0 +1,57 @@
+"""Word problems of one operation, from a file.
+
+Paper: MAWPS, Koncel-Kedziorski et al., NAACL 2016
+Score: 1 if the number that the answer ends in equals the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from forethought.contracts.parameters import Count, CountOrZero
+from forethought.contracts.questions import Measure, Question
+from forethought.tasks.mathematics._word_problem import judged, put
+from forethought.tasks.rows import NUMBER, TEXT, Row, Rows, drawn, rows
+
+_FIELDS = {"input": TEXT, "target": NUMBER}
+
+
+@dataclass(frozen=True)
+class Mawps:
+    """Word problems of one operation, from a file."""
+
+    path: str
+    """A JSONL file with the fields input and target, and id if they have names."""
+    count: CountOrZero = 0
+    """How many questions; 0 is all of them."""
+    seed: CountOrZero = 0
+    """0 keeps the file's order; other seeds draw in another order."""
+    skip_bad: bool = False
+    """Leave out lines that cannot be used, instead of stopping at the first one."""
+    answer_tokens: Count = 256
+    """Most tokens of an answer."""
+
+    def questions(self, measure: Measure) -> Iterator[Question]:
+        """The questions in order."""
+        return (_question(row) for row in drawn(self._rows(), self.count, self.seed))
+
+    def check(self, question: Question, answer: str) -> float:
+        """1 if the number that the answer ends in is the reference's."""
+        return judged(question, answer)
+
+    def notes(self) -> tuple[str, ...]:
+        """What was wrong with each line that is left out."""
+        return self._rows().notes
+
+    def _rows(self) -> Rows:
+        return rows(self.path, _FIELDS, self.skip_bad, identifier="id")
+
+
+def _question(row: Row) -> Question:
+    values = row.values
+    return Question(
+        identifier=str(values.get("id", f"mawps-{row.line}")),
+        text=put(values["input"]),
+        answers=(str(values["target"]),),
+    )

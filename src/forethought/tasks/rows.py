@@ -1,0 +1,119 @@
+"""Files of questions with one JSON object a line: read, checked, drawn in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, NoReturn
+
+from forethought.contracts.errors import BadDataError
+
+Fields = Mapping[str, tuple[type, ...]]
+"""The fields that a line must have, and the types each may be of."""
+
+TEXT: tuple[type, ...] = (str,)
+NUMBER: tuple[type, ...] = (int, float)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a file."""
+
+    line: int
+    """Its number in the file, from 1."""
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The good lines of a file, and what was wrong with the others."""
+
+    good: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+
+def rows(path: str, fields: Fields, skip_bad: bool, identifier: str = "") -> Rows:
+    """The lines of the file at `path`; one that is bad is an error, unless it may be skipped.
+
+    No two lines may have the same value of the field `identifier`.
+    """
+    good: list[Row] = []
+    notes: list[str] = []
+    seen: dict[object, int] = {}
+    for number, content in _lines(path):
+        try:
+            values = _parsed(content, fields)
+            _once(values, identifier, seen, number)
+        except _BadLineError as problem:
+            if not skip_bad:
+                raise _bad_line(path, number, str(problem)) from problem
+            notes.append(f"{path}, line {number}: {problem}; skipped")
+        else:
+            good.append(Row(number, values))
+    if not good:
+        raise BadDataError(
+            f"{path} has no {'good ' if notes else ''}line", "give a file with one question a line"
+        )
+    return Rows(tuple(good), tuple(notes))
+
+
+def drawn(of: Rows, count: int, seed: int) -> tuple[Row, ...]:
+    """The first `count` rows (0: all) in the file's order, or in the order of another seed."""
+    order = list(of.good)
+    if seed:
+        Random(seed).shuffle(order)
+    return tuple(order[: count or None])
+
+
+class _BadLineError(Exception):
+    """A line that cannot be used, with the reason."""
+
+
+def _lines(path: str) -> Iterator[tuple[int, bytes]]:
+    try:
+        content = Path(path).expanduser().read_bytes()
+    except OSError as error:
+        raise BadDataError(
+            f"{path} cannot be read: {error.strerror or error}", "give the path of a JSONL file"
+        ) from error
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if line.strip():
+            yield number, line
+
+
+def _parsed(content: bytes, fields: Fields) -> dict[str, Any]:
+    try:
+        values = json.loads(content, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise _BadLineError(f"not JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise _BadLineError("not a JSON object")
+    for name, types in fields.items():
+        if name not in values:
+            raise _BadLineError(f"has no field {name!r}; it has {', '.join(map(repr, values))}")
+        if not isinstance(values[name], types) or isinstance(values[name], bool):
+            wanted = " or ".join(one.__name__ for one in types)
+            raise _BadLineError(f"{name} is {values[name]!r}, not of type {wanted}")
+    return values
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _once(values: dict[str, Any], identifier: str, seen: dict[object, int], number: int) -> None:
+    if identifier not in values:
+        return
+    name = str(values[identifier])
+    if name in seen:
+        raise _BadLineError(f"{identifier} {name!r} stands in line {seen[name]} already")
+    seen[name] = number
+
+
+def _bad_line(path: str, number: int, problem: str) -> BadDataError:
+    return BadDataError(
+        f"{path}, line {number}: {problem}", "mend the line, or leave such lines out: skip_bad=true"
+    )
