@@ -9,9 +9,19 @@ from dataclasses import dataclass
 
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Sample
+from forethought.runs.keys import QUESTION_HASH
 
 Answers = Mapping[str, "Answered"]
 """A recipe's answered questions, by task."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What makes a question the same one for every answer to it."""
+
+    cluster: str
+    data: str
+    """Its hash; empty where the sample does not tell."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +29,13 @@ class Answered:
     """The questions of one task that one recipe answered."""
 
     scores: Mapping[str, float]
-    """By question: the mean over its answers."""
-    clusters: Mapping[str, str]
+    """By question, in order: the mean over its answers."""
+    origins: Mapping[str, Origin]
     """By question."""
+
+    def clusters(self, questions: Sequence[str]) -> list[str]:
+        """The cluster of each of these questions."""
+        return [self.origins[name].cluster for name in questions]
 
 
 def answers_by_task(recipe: str, samples: Sequence[Sample], tasks: Sequence[str]) -> Answers:
@@ -39,26 +53,35 @@ def answers_by_task(recipe: str, samples: Sequence[Sample], tasks: Sequence[str]
     return {task: _answered(answers) for task, answers in found.items()}
 
 
+def check_alike(answers: Mapping[str, Answers]) -> None:
+    """An error where recipes answered questions of one name that are not the same."""
+    known: dict[tuple[str, str], Origin] = {}
+    for recipe, tasks in answers.items():
+        for task, answered in tasks.items():
+            for name, origin in answered.origins.items():
+                if known.setdefault((task, name), origin) != origin:
+                    raise UsageError(
+                        f"question {name} of {task} was another one for {recipe}: "
+                        "its data have changed",
+                        "run the recipes anew on the same questions",
+                    )
+
+
 def _answered(samples: Sequence[Sample]) -> Answered:
     numbered: dict[str, dict[int, float]] = defaultdict(dict)
-    clusters: dict[str, str] = {}
+    origins: dict[str, Origin] = {}
     for sample in samples:
-        _check_new(sample, numbered[sample.question], clusters)
+        origin = Origin(sample.cluster, sample.provenance.get(QUESTION_HASH, ""))
+        same = origins.setdefault(sample.question, origin) == origin
+        if sample.number in numbered[sample.question] or not same:
+            raise UsageError(
+                f"question {sample.question} of {sample.task} by {sample.recipe} is there twice, "
+                f"or with other data (answer {sample.number})",
+                "leave out the samples made before the data changed",
+            )
         numbered[sample.question][sample.number] = sample.score
-        clusters[sample.question] = sample.cluster
     scores = {
         question: math.fsum(scores.values()) / len(scores)
         for question, scores in sorted(numbered.items())
     }
-    return Answered(scores, clusters)
-
-
-def _check_new(sample: Sample, known: Mapping[int, float], clusters: Mapping[str, str]) -> None:
-    where = f"question {sample.question} of {sample.task} by {sample.recipe}"
-    if sample.number in known:
-        raise UsageError(
-            f"answer {sample.number} to {where} is there twice",
-            "leave out samples of other data under the same names",
-        )
-    if clusters.get(sample.question, sample.cluster) != sample.cluster:
-        raise UsageError(f"answers to {where} name two clusters", "leave out samples of other data")
+    return Answered(scores, origins)

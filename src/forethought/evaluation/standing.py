@@ -53,9 +53,8 @@ def _beats(other: Standing, one: Standing, cost: str) -> bool:
 
 
 def _interval(answered: Answered) -> Interval:
-    return mean_interval(
-        list(answered.scores.values()), [answered.clusters[name] for name in answered.scores]
-    )
+    scores = answered.scores
+    return mean_interval(list(scores.values()), answered.clusters(list(scores)))
 
 
 def _spent(samples: Sequence[Sample], part: str, name: str) -> list[float]:

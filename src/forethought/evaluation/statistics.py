@@ -11,7 +11,7 @@ import numpy as np
 from forethought.contracts.comparison import Comparison, Difference, Interval
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Sample
-from forethought.evaluation.answered import Answered, Answers, answers_by_task
+from forethought.evaluation.answered import Answered, Answers, answers_by_task, check_alike
 from forethought.evaluation.standing import standing, with_frontiers
 from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import (
@@ -41,6 +41,7 @@ def compared(
         if sample.recipe in by_recipe:
             by_recipe[sample.recipe].append(sample)
     answers = {name: answers_by_task(name, found, tasks) for name, found in by_recipe.items()}
+    check_alike(answers)
     return Comparison(
         standings=with_frontiers(
             [standing(name, answers[name], by_recipe[name]) for name in recipes]
@@ -91,10 +92,7 @@ def _difference(recipe: str, against: str, answers: Mapping[str, Answers], seed:
             f"{recipe} and {against} answered no question in common",
             "run both on the same questions",
         )
-    tasks = [
-        Clustered.of(pairs[task], [mine[task].clusters[name] for name in shared[task]])
-        for task in pairs
-    ]
+    tasks = [Clustered.of(pairs[task], mine[task].clusters(shared[task])) for task in pairs]
     every = [value for values in pairs.values() for value in values]
     rng = np.random.default_rng(_seed(seed, recipe, against))
     return Difference(

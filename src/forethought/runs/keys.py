@@ -16,6 +16,9 @@ from forethought.contracts.questions import Question
 _LAYOUT = 1
 """Raised when keys are made otherwise, so that old samples are not taken for new ones."""
 
+QUESTION_HASH = "data"
+"""Where a sample's provenance holds the hash of the question it answers."""
+
 
 def question_hash(question: Question) -> str:
     """Names a question by all that it holds; changed data change it."""

@@ -18,10 +18,10 @@ from typing import Any
 
 from forethought.contracts.errors import StoreError
 from forethought.contracts.questions import Sample
-from forethought.runs.keys import question_hash, sample_key, sample_seed
+from forethought.runs.keys import QUESTION_HASH, question_hash, sample_key, sample_seed
 from forethought.runs.store_file import open_file, reporting
 
-__all__ = ["Store", "question_hash", "sample_key", "sample_seed"]
+__all__ = ["QUESTION_HASH", "Store", "question_hash", "sample_key", "sample_seed"]
 
 PATIENCE = 30.0
 """Seconds to wait for another process that is writing."""
