@@ -136,8 +136,10 @@ def test_a_recipe_against_its_equal_has_no_difference() -> None:
     assert found.detectable > 0
 
 
-def test_rounding_of_means_is_no_win() -> None:
-    scores = {"a": [0.0, 0.0, 0.3], "b": [0.0, 0.2]}  # means of 0.1 that differ in the last bit
+@pytest.mark.parametrize("recipes", ["ab", "ba"])
+def test_rounding_of_means_is_no_win(recipes: str) -> None:
+    # Both means are 0.1, and differ in the last bit.
+    scores = dict(zip(recipes, ([0.0, 0.0, 0.3], [0.0, 0.2]), strict=True))
     samples = [
         sample(recipe, "q", score, number=number)
         for recipe, found in scores.items()

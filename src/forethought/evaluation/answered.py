@@ -29,7 +29,7 @@ class Answered:
     """The questions of one task that one recipe answered."""
 
     scores: Mapping[str, float]
-    """By question, in order: the mean over its answers."""
+    """By question: the mean over its answers."""
     origins: Mapping[str, Origin]
     """By question."""
 
@@ -81,7 +81,6 @@ def _answered(samples: Sequence[Sample]) -> Answered:
             )
         numbered[sample.question][sample.number] = sample.score
     scores = {
-        question: math.fsum(scores.values()) / len(scores)
-        for question, scores in sorted(numbered.items())
+        question: math.fsum(scores.values()) / len(scores) for question, scores in numbered.items()
     }
     return Answered(scores, origins)
