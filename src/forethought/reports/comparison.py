@@ -1,4 +1,4 @@
-"""A comparison in every form it is shown: terminal, Markdown, CSV and one HTML page."""
+"""A comparison as terminal text, Markdown and CSV; `comparison_html` makes the page."""
 
 from __future__ import annotations
 

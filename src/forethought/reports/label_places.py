@@ -1,0 +1,115 @@
+"""Where labels of points go, so that they cover little and stand close to their points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Anchor = Literal["start", "middle", "end"]
+_CHARACTER, _LINE = 6.5, 14.0  # of 12 px letters, a little generous
+_GAPS = (12.0, 18.0, 27.0, 38.0, 52.0, 68.0)
+_ROUNDS = 4
+_SIDES: tuple[tuple[float, float], ...] = (
+    (1, 0),
+    (-1, 0),
+    (0, -1),
+    (0, 1),
+    (0.7, -0.7),
+    (-0.7, -0.7),
+    (0.7, 0.7),
+    (-0.7, 0.7),
+)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def shared(self, other: Box) -> float:
+        """The area that both cover."""
+        wide = min(self.right, other.right) - max(self.left, other.left)
+        high = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return wide * high if wide > 0 and high > 0 else 0.0
+
+    def inside(self, other: Box) -> bool:
+        """Whether no part of it is outside the other."""
+        return (
+            self.left >= other.left
+            and self.right <= other.right
+            and self.top >= other.top
+            and self.bottom <= other.bottom
+        )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a label stands."""
+
+    x: float
+    """Of its anchor."""
+    y: float
+    """Of its baseline."""
+    anchor: Anchor
+    box: Box
+    gap: float
+    """From the point, in pixels."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What labels stand on."""
+
+    area: Box
+    points: Sequence[Box]
+    """Of markers, in the order of the labels."""
+    lines: Sequence[Box]
+    """Thin things: bars and pieces of lines."""
+
+
+def places(labels: Sequence[str], ground: Ground) -> list[Place]:
+    """The best place found for each label, all of them tried again when the others stand."""
+    options = [_options(label, point) for label, point in zip(labels, ground.points, strict=True)]
+    own = [[(place, _cost(place, at, ground)) for place in one] for at, one in enumerate(options)]
+    chosen = [min(one, key=lambda pair: pair[1])[0] for one in own]
+    for _ in range(_ROUNDS):
+        before = list(chosen)
+        for at, pairs in enumerate(own):
+            others = [place.box for number, place in enumerate(chosen) if number != at]
+            chosen[at] = min(pairs, key=lambda pair: pair[1] + _crowding(pair[0].box, others))[0]
+        if chosen == before:
+            break
+    return chosen
+
+
+def _options(label: str, point: Box) -> list[Place]:
+    x, y = (point.left + point.right) / 2, (point.top + point.bottom) / 2
+    return [_place(label, x, y, side, gap) for gap in _GAPS for side in _SIDES]
+
+
+def _place(label: str, x: float, y: float, side: tuple[float, float], gap: float) -> Place:
+    wide = _CHARACTER * len(label)
+    x, y = x + side[0] * gap, y + side[1] * (gap + (2 if side[0] == 0 else 0))
+    anchor: Anchor = "middle" if side[0] == 0 else "start" if side[0] > 0 else "end"
+    left = {"start": x, "middle": x - wide / 2, "end": x - wide}[anchor]
+    return Place(x, y + 4, anchor, Box(left, y - _LINE / 2, left + wide, y + _LINE / 2), gap)
+
+
+def _cost(place: Place, at: int, ground: Ground) -> float:
+    """What a place costs whatever the other labels do."""
+    if not place.box.inside(ground.area):
+        return 1e6
+    points = sum(
+        place.box.shared(point) for number, point in enumerate(ground.points) if number != at
+    )
+    lines = sum(place.box.shared(line) for line in ground.lines)
+    return 8 * points + 2 * lines + 1.5 * place.gap
+
+
+def _crowding(box: Box, others: Sequence[Box]) -> float:
+    return 12 * sum(box.shared(other) for other in others)
