@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+
 import torch
 
-from forethought.contracts.records import Prompt
+from forethought.contracts.records import LayerShape, Prompt
 from forethought.engine.batch import Look
 from forethought.engine.cache import Row
 from tests.tiny import batch_of
@@ -38,6 +40,9 @@ class TinyDraft:
 
     def carry(self, importance, prompt):
         return importance
+
+    def recall(self, what, prompt, find):
+        return find()
 
 
 def prompt_of(tokens, protected=()):
@@ -139,3 +144,151 @@ def evicted_row(decoder, method, prompt):
     look = Look(method.on_layer, len(prompt), prompt.protected)
     batch.read(row, [*prompt.tokens, *(prompt.lookahead or ())], look)
     return batch, row
+
+
+@dataclass
+class SeenLayer:
+    """A layer as methods see it (contracts.roles.LayerView), by loops over heads and queries."""
+
+    queries: torch.Tensor
+    keys: torch.Tensor
+    values: torch.Tensor
+    shape: LayerShape
+    prompt_length: int
+    layer: int = 0
+    layers: int = 1
+    protected: frozenset = frozenset()
+    held: torch.Tensor | None = None
+    positions: torch.Tensor | None = None
+    memory: torch.Tensor | None = None
+    beyond: int = 0
+    turn: object = None
+
+    def __post_init__(self):
+        if self.positions is None:
+            self.positions = torch.arange(self.keys.shape[1])
+
+    def remember(self, scores):
+        self.memory = scores
+
+    def turned(self, vectors, positions):
+        return self.turn(vectors, positions)
+
+    def window_rows(self, count):
+        kv_heads, entries, _ = self.keys.shape
+        total, heads, _ = self.queries.shape
+        count, groups = min(count, total), heads // kv_heads
+        rows = torch.zeros(kv_heads, groups, count, entries)
+        for k in range(kv_heads):
+            held = entries if self.held is None else int(self.held[k])
+            for g in range(groups):
+                for row, n in enumerate(range(total - count, total)):
+                    seen = min(held, held - total + n + 1 + self.beyond)
+                    logits = self.keys[k, :seen].double() @ self.queries[n, k * groups + g].double()
+                    rows[k, g, row, :seen] = torch.softmax(logits * self.shape.scale, -1).float()
+        yield rows
+
+
+def seen_layer(seed, entries, *, heads=4, kv_heads=2, size=8, queries=None, **more):
+    """A layer of random tensors."""
+    draw = torch.Generator().manual_seed(seed)
+    shape = LayerShape(heads, kv_heads, size, size**-0.5)
+    asked = torch.randn(queries or entries, heads, size, generator=draw)
+    keys = 1.5 * torch.randn(kv_heads, entries, size, generator=draw)
+    values = torch.randn(kv_heads, entries, size, generator=draw)
+    return SeenLayer(asked, keys, values, shape, **{"prompt_length": entries, **more})
+
+
+def layers_after(decoder, tokens, past=None, start=0):
+    """Read tokens from position `start` on, behind past layers cut head by head, by loops.
+
+    `past` is for each layer (keys, values), each a list of [M, D] over key heads. Returns the
+    logits after the last token and for each layer (queries, keys, values) of these tokens.
+    """
+    found = []
+
+    def attend(layer, queries, keys, values):
+        shape = decoder.shape.layers[layer]
+        groups = shape.heads // shape.kv_heads
+        mixed = torch.zeros(len(queries), shape.heads, values.shape[-1], dtype=queries.dtype)
+        for head in range(shape.heads):
+            k = head // groups
+            old = past[layer] if past else ([keys[:0, k]] * (k + 1), [values[:0, k]] * (k + 1))
+            own_keys = torch.cat([old[0][k], keys[:, k]])
+            own_values = torch.cat([old[1][k], values[:, k]])
+            for n in range(len(queries)):
+                seen = len(old[0][k]) + n + 1
+                weights = torch.softmax(own_keys[:seen] @ queries[n, head] * shape.scale, -1)
+                mixed[n, head] = weights @ own_values[:seen]
+        found.append((queries, keys, values))
+        return mixed.flatten(1)
+
+    places = torch.arange(start, start + len(tokens))
+    ends = torch.tensor([len(tokens) - 1])
+    logits = decoder.forward(torch.tensor(tokens), places, attend, phase="prefill", logits_at=ends)
+    return logits[0], found
+
+
+@dataclass
+class SlowCache:
+    """A prompt read whole (contracts.roles.WholeCache), everything computed anew by loops."""
+
+    decoder: object
+    prompt: Prompt
+    ends: frozenset = frozenset()
+    requests: list = field(default_factory=list)
+    """What was asked for by `asked`."""
+    written: list = field(default_factory=list)
+    """Tokens that were written by `write`."""
+
+    def __post_init__(self):
+        self.logits, self._read = layers_after(self.decoder, list(self.prompt.tokens))
+        self.layers = [self._view(n, *read) for n, read in enumerate(self._read)]
+
+    def _view(self, layer, queries, keys, values, **more):
+        return SeenLayer(
+            queries,
+            keys.transpose(0, 1),
+            values.transpose(0, 1),
+            self.decoder.shape.layers[layer],
+            len(self.prompt),
+            layer,
+            len(self.decoder.shape.layers),
+            self.prompt.protected,
+            **more,
+        )
+
+    def encode(self, text):
+        return [ord(letter) % 97 for letter in text]
+
+    def asked(self, text):
+        self.requests.append(text)
+        return self.encode(text)[:6]
+
+    def write(self, kept, count):
+        past = [
+            tuple([part[own, k] for k, own in enumerate(entries)] for part in (keys, values))
+            for entries, (_, keys, values) in zip(kept, self._read, strict=True)
+        ]
+        logits, queries = self.logits, [[] for _ in past]
+        for step in range(count):
+            token = int(logits.argmax())
+            self.written.append(token)
+            logits, read = layers_after(self.decoder, [token], past, len(self.prompt) + step)
+            for layer, (asked, keys, values) in enumerate(read):
+                queries[layer].append(asked)
+                for part, new in zip(past[layer], (keys, values), strict=True):
+                    part[:] = [torch.cat([old, new[:, k]]) for k, old in enumerate(part)]
+            if token in self.ends:
+                break
+        return [
+            replace(view, queries=torch.cat([view.queries, *own]), beyond=len(own))
+            for view, own in zip(self.layers, queries, strict=True)
+        ]
+
+    def read(self, tokens, tap, *, after=None):
+        after = len(self.prompt) if after is None else after
+        before = list(self.prompt.tokens[:after])
+        _, read = layers_after(self.decoder, [*before, *tokens])
+        for layer, (queries, keys, values) in enumerate(read):
+            tap(self._view(layer, queries[after:], keys, values))

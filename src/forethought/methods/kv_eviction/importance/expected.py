@@ -62,10 +62,12 @@ class ExpectedAttention(LayerImportance):
 
 
 def _query_positions(view: LayerView) -> Tensor:
-    """[N]: positions of the queries in sight, which are those of the newest entries."""
-    held = view.keys.shape[1] if view.held is None else int(view.held[0])
-    positions = view.positions if view.positions.dim() == 1 else view.positions[0]
-    return positions[held - len(view.queries) : held].to(view.keys.device)
+    """[N]: positions of the queries in sight, whether or not their entries are still held."""
+    device, count = view.keys.device, len(view.queries)
+    if view.held is None and count == view.keys.shape[1]:
+        return view.positions.expand(view.keys.shape[0], count)[0].to(device)
+    end = int(view.positions.max()) + 1
+    return torch.arange(end - count, end, device=device)
 
 
 def average_turn(view: LayerView, positions: range) -> Tensor:

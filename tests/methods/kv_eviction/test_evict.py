@@ -1,0 +1,325 @@
+"""Any importance under any allocation, again and again: budgets, off values, refusals."""
+
+from itertools import product
+from typing import get_args, get_type_hints
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forethought.contracts.errors import BadParameterError, BudgetTooSmallError, ModelError
+from forethought.engine.cache import Row
+from forethought.engine.recent import Recent
+from forethought.engine.review import Review
+from forethought.methods.kv_eviction.ada_snapkv import AdaSnapKV
+from forethought.methods.kv_eviction.evict import Evict
+from forethought.methods.kv_eviction.expected_attention import ExpectedAttention
+from forethought.methods.kv_eviction.h2o import H2O
+from forethought.methods.kv_eviction.knorm import KNorm
+from forethought.methods.kv_eviction.pyramidkv import PyramidKV
+from forethought.methods.kv_eviction.snapkv import SnapKV
+from forethought.methods.kv_eviction.streaming_llm import StreamingLLM
+from tests.methods.reference import (
+    SlowCache,
+    TinyDraft,
+    evicted_row,
+    layers_after,
+    prompt_of,
+    seen_layer,
+)
+from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
+
+LENGTH, KEEP = 40, 18
+CHOICES = get_type_hints(Evict)
+SETTINGS = {"keep": KEEP, "window": 4, "sinks": 2, "lookahead": 3, "future": 4, "beta": 3}
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    return tiny_decoder(seed=3)
+
+
+@pytest.fixture(autouse=True)
+def _without_gradients():
+    with torch.inference_mode():
+        yield
+
+
+def kept_by(decoder, method, prompt):
+    """What is kept of every layer, by whichever hook chooses; None where nothing is cut."""
+    prompt = method.on_prompt(prompt, TinyDraft(decoder), 4)
+    if method.sees_whole_cache():
+        kept = method.on_cache(SlowCache(decoder, prompt))
+    else:
+        _, row = evicted_row(decoder, method, prompt)
+        kept = [layer.kept for layer in row.tail.layers]
+    return None if kept is None else [[head.tolist() for head in layer] for layer in kept]
+
+
+def allowed(importance, allocation):
+    apart = {"draft", "accumulated", "expected"}
+    return allocation != "global" or importance not in apart
+
+
+@pytest.mark.parametrize(
+    ("importance", "allocation"),
+    list(product(get_args(CHOICES["importance"]), get_args(CHOICES["allocation"]))),
+)
+def test_every_combination_keeps_exactly_its_budget_or_is_refused(decoder, importance, allocation):
+    prompt = prompt_of(tokens_of(LENGTH), protected={0, 7, 8, 39})
+    method = Evict(importance=importance, allocation=allocation, **SETTINGS)
+    if not allowed(importance, allocation):
+        with pytest.raises(BadParameterError, match="only known while a layer is read"):
+            method.on_prompt(prompt, TinyDraft(decoder), 4)
+        return
+
+    kept = kept_by(decoder, method, prompt)
+
+    assert sum(len(head) for layer in kept for head in layer) == KEEP * 3 * 2
+    end = LENGTH - (importance == "draft")
+    for layer in kept:
+        if "global" not in allocation and "pyramid" not in allocation:
+            assert sum(map(len, layer)) == 2 * KEEP
+        for head in layer:
+            assert {0, 1, 7, 8, *range(end - 4, end)} <= set(head)
+            assert head == sorted(set(head))
+            assert head[-1] < end
+
+
+@pytest.mark.parametrize("importance", get_args(CHOICES["importance"]))
+@pytest.mark.parametrize("keep", [LENGTH, 1.0])
+def test_a_budget_of_the_whole_prompt_is_exact(decoder, importance, keep):
+    tokens, draft = tokens_of(LENGTH), TinyDraft(decoder)
+    method = Evict(**{**SETTINGS, "keep": keep, "importance": importance})
+
+    prompt = method.on_prompt(prompt_of(tokens), draft, 4)
+
+    assert not method.pays(LENGTH)
+    assert draft.runs == 0
+    if method.sees_whole_cache():
+        assert method.on_cache(SlowCache(decoder, prompt)) is None
+        return
+    batch, row = evicted_row(decoder, method, prompt)
+    logits = batch.step([row], [1])[0]
+    torch.testing.assert_close(logits, fresh_logits(decoder, [*tokens, 1]), rtol=1e-5, atol=1e-6)
+
+
+LAYERWISE = [
+    SnapKV(keep=KEEP, window=4, every=5),
+    StreamingLLM(keep=KEEP, sinks=2, every=5),
+    PyramidKV(keep=KEEP, window=4, every=5, beta=3),
+    AdaSnapKV(keep=KEEP, window=4, every=5),
+    H2O(keep=KEEP, every=5),
+    KNorm(keep=KEEP, every=5),
+    ExpectedAttention(keep=KEEP, future=4, every=5, alpha=0.2),
+    Evict(**SETTINGS, allocation="adaptive-pyramid", every=5),
+    Evict(**SETTINGS, importance="random", every=5),
+]
+
+
+NO_WINDOW = (KNorm, ExpectedAttention)
+
+
+@pytest.mark.parametrize("method", LAYERWISE, ids=repr)
+@pytest.mark.parametrize("length", [8, LENGTH])
+def test_the_budget_is_never_exceeded_while_an_answer_grows(decoder, method, length):
+    prompt = prompt_of(tokens_of(length), protected={0, 5})
+    assert method.pays(length)
+    assert method.evicts_every() == 5
+    method.on_prompt(prompt, TinyDraft(decoder), 4)
+    batch, row = evicted_row(decoder, method, prompt)
+    row.recent = Recent(256)
+    review = Review(method.on_layer, decoder, 5, length, prompt.protected)
+
+    for step in range(31):
+        batch.step([row], [step])
+        review.after_step(row, batch.meter)
+
+        assert sum(row.lengths()) <= KEEP * 3 + 1e-9
+        for layer in range(3):
+            for head in row.head_positions(layer, 2):
+                assert {0, 5} <= set(head.tolist())
+                assert isinstance(method, NO_WINDOW) or length + step in head
+    assert sum(row.lengths()) == (KEEP - 5 + 1) * 3
+
+
+@pytest.mark.parametrize("method", LAYERWISE, ids=repr)
+def test_an_answer_within_the_budget_loses_nothing(decoder, method):
+    roomy = type(method)(**{**vars(method), "keep": 100})
+    tokens = tokens_of(LENGTH)
+    batch, row = evicted_row(decoder, roomy, prompt_of(tokens))
+    row.recent = Recent(256)
+    review = Review(roomy.on_layer, decoder, 5, LENGTH, frozenset())
+
+    for token in range(20):
+        logits = batch.step([row], [token])[0]
+        review.after_step(row, batch.meter)
+
+    exact = fresh_logits(decoder, [*tokens, *range(20)])
+    torch.testing.assert_close(logits, exact, rtol=1e-5, atol=1e-6)
+
+
+def test_a_budget_leaves_room_for_what_is_written_between_two_cuts(decoder):
+    prompt = prompt_of(tokens_of(LENGTH), protected={35, 39})
+
+    with pytest.raises(BudgetTooSmallError, match=r"18 entries.*every=15 takes 21"):
+        SnapKV(keep=18, window=6, every=15).on_prompt(prompt, TinyDraft(decoder), 4)
+    # Both lie in the window now, but not once the answer has moved it on.
+    with pytest.raises(BudgetTooSmallError, match="what must stay needs 2 more"):
+        SnapKV(keep=18, window=6, every=11).on_prompt(prompt, TinyDraft(decoder), 4)
+    with pytest.raises(BudgetTooSmallError) as caught:
+        H2O(keep=10, every=1, recent=0.9).on_prompt(prompt, TinyDraft(decoder), 4)
+    least = int(caught.value.hint.split()[1])
+    H2O(keep=least, every=1, recent=0.9).on_prompt(prompt, TinyDraft(decoder), 4)
+    with pytest.raises(BudgetTooSmallError, match="keeps 5 entries"):
+        KNorm(keep=5, every=5, protect=False).on_prompt(prompt, TinyDraft(decoder), 4)
+
+
+@pytest.mark.parametrize("importance", ["draft", "own-lookahead", "reconstruction"])
+def test_what_scores_a_whole_prompt_cannot_cut_again(decoder, importance):
+    method = Evict(**SETTINGS, importance=importance, every=4)
+
+    with pytest.raises(BadParameterError, match="cuts every 4 tokens"):
+        method.on_prompt(prompt_of(tokens_of(LENGTH)), TinyDraft(decoder), 4)
+
+
+def test_scores_that_are_no_numbers_are_never_chosen():
+    view = seen_layer(0, LENGTH)
+    view.keys[1, 20] = torch.nan
+
+    with pytest.raises(ModelError, match="scores of layer 0 are not all numbers"):
+        KNorm(keep=KEEP).on_layer(view)
+
+
+def test_equal_scores_go_to_the_lower_index():
+    view = seen_layer(0, LENGTH)
+    view.keys[:] = 1.0
+
+    kept = KNorm(keep=5).on_layer(view)
+
+    assert [head.tolist() for head in kept] == [[0, 1, 2, 3, 4]] * 2
+
+
+def test_short_keys_are_kept():
+    view = seen_layer(0, LENGTH)
+    view.keys[0, [3, 30]] *= 0.001
+    view.keys[1, [9, 11]] *= 0.001
+
+    assert [head.tolist() for head in KNorm(keep=2).on_layer(view)] == [[3, 30], [9, 11]]
+
+
+def test_chance_is_the_same_for_a_seed_and_differs_by_seed_layer_and_head(decoder):
+    prompt = prompt_of(tokens_of(LENGTH))
+    first, again, other = (
+        kept_by(decoder, Evict(**SETTINGS, importance="random", seed=seed), prompt)
+        for seed in (1, 1, 2)
+    )
+
+    assert first == again
+    assert first != other
+    assert len({tuple(head) for layer in first for head in layer}) == 6
+
+
+def test_an_entrys_chance_stays_the_same_as_the_text_grows():
+    method = Evict(keep=6, window=1, sinks=0, importance="random")
+    long, short = seen_layer(0, 50), seen_layer(0, 50)
+    short.queries, short.keys, short.prompt_length = short.queries[:30], short.keys[:, :30], 30
+
+    whole, part = (set(method.on_layer(view)[0].tolist()) for view in (long, short))
+
+    assert {place for place in whole if place < 29} <= part
+
+
+def test_an_importance_known_layer_by_layer_can_share_over_all_layers(decoder):
+    prompt = prompt_of(tokens_of(LENGTH))
+    method = Evict(**SETTINGS, importance="window", allocation="global", pool="mean", kernel=1)
+    assert method.sees_whole_cache()
+
+    kept = kept_by(decoder, method, prompt)
+
+    scores = torch.zeros(3, 2, LENGTH)
+    for layer, (queries, keys, _) in enumerate(layers_after(decoder, list(prompt.tokens))[1]):
+        for n in range(LENGTH - 4, LENGTH):
+            for head in range(4):
+                logits = keys[: n + 1, head // 2] @ queries[n, head] * 8**-0.5
+                scores[layer, head // 2, : n + 1] += torch.softmax(logits, -1).float() / 8
+    free = scores[:, :, 2:36]
+    limit = free.flatten().sort(descending=True).values[6 * (KEEP - 6) - 1]
+    for layer, head in product(range(3), range(2)):
+        best = (free[layer, head] >= limit).nonzero().flatten() + 2
+        assert kept[layer][head] == [0, 1, *best.tolist(), *range(36, LENGTH)]
+
+
+def test_only_the_newest_queries_in_sight_give_the_same_choice(decoder):
+    whole = seen_layer(3, LENGTH)
+    part = seen_layer(3, LENGTH)
+    part.queries = part.queries[-10:]
+    method = SnapKV(keep=KEEP, window=8)
+
+    for a, b in zip(method.on_layer(whole), method.on_layer(part), strict=True):
+        assert a.tolist() == b.tolist()
+
+
+def test_heads_that_hold_different_entries_are_cut_by_their_own(decoder):
+    positions = torch.tensor([[*range(0, 20, 2), 30, 31], [0, 5, 6, 7, 9, 30, 31, *[0] * 5]])
+    view = seen_layer(
+        3, 12, held=torch.tensor([12, 7]), positions=positions, queries=2, prompt_length=32
+    )
+    view.protected = frozenset({6})
+
+    kept = StreamingLLM(keep=5, sinks=1).on_layer(view)
+
+    assert [positions[h, own].tolist() for h, own in enumerate(kept)] == [
+        [0, 6, 18, 30, 31],
+        [0, 6, 9, 30, 31],
+    ]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.sampled_from(["uniform", "pyramid", "adaptive", "adaptive-pyramid"]),
+    st.integers(7, 39),
+    st.floats(0, 1),
+    st.integers(1, 9),
+    st.integers(0, 50),
+)
+def test_whatever_the_settings_all_layers_hold_exactly_the_budget(
+    allocation, keep, alpha, beta, seed
+):
+    method = Evict(keep=keep, window=3, sinks=1, allocation=allocation, alpha=alpha, beta=beta)
+    views = [
+        seen_layer(seed + n, LENGTH, layer=n, layers=3, protected=frozenset({4, 5}))
+        for n in range(3)
+    ]
+    for view in views:
+        view.queries = view.queries[-3:]
+        view.positions = torch.arange(LENGTH)
+
+    kept = [method.on_layer(view) for view in views]
+    lengths = [LENGTH * 2 if own is None else sum(map(len, own)) for own in kept]
+
+    assert sum(lengths) == keep * 3 * 2
+
+
+def test_needs_are_told_to_whoever_reads():
+    assert H2O().needs_all_queries()
+    assert ExpectedAttention().needs_all_queries()
+    assert not SnapKV().needs_all_queries()
+    assert Evict(importance="draft").uses_draft()
+    assert not Evict().uses_draft()
+    assert SnapKV().evicts_every() == 0
+
+
+def test_a_row_cut_head_by_head_can_be_copied_and_continued(decoder):
+    prompt = prompt_of(tokens_of(LENGTH))
+    kept = Evict(**SETTINGS, importance="key-norm", allocation="global").on_cache(
+        SlowCache(decoder, prompt)
+    )
+    batch, row = batch_of(decoder), Row(3)
+    batch.prefill(row, prompt.tokens)
+
+    cut = row.part(kept)
+    batch.step([cut], [3])
+
+    assert sum(cut.lengths()) == pytest.approx((KEEP + 1) * 3)

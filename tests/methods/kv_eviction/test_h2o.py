@@ -1,0 +1,112 @@
+"""H2O: attention summed over all queries, carried on while an answer is written."""
+
+import pytest
+import torch
+
+from forethought.engine.batch import Look
+from forethought.engine.cache import Row
+from forethought.engine.recent import Recent
+from forethought.engine.review import Review
+from forethought.methods.kv_eviction._entries import entry_places
+from forethought.methods.kv_eviction.h2o import H2O
+from forethought.methods.kv_eviction.importance.accumulated import AccumulatedAttention
+from tests.methods.reference import attention_matrices, evicted_row, prompt_of, seen_layer
+from tests.tiny import batch_of, tiny_decoder, tokens_of
+
+LENGTH = 40
+
+
+@pytest.fixture(autouse=True)
+def _without_gradients():
+    with torch.inference_mode():
+        yield
+
+
+def sums_of(view):
+    return AccumulatedAttention().of_layer(view, entry_places(view))
+
+
+def column_sums(attention, kv_heads=2):
+    heads, _, length = attention.shape
+    return attention.view(kv_heads, heads // kv_heads, -1, length).mean(1).sum(1).float()
+
+
+def test_scores_are_the_column_sums_of_the_whole_attention(monkeypatch):
+    decoder, tokens, found = tiny_decoder(seed=3), tokens_of(LENGTH), []
+    monkeypatch.setattr("forethought.engine.view._CHUNK_BYTES", 4 * 4 * LENGTH * 7)
+    look = Look(lambda view: found.append(sums_of(view)), LENGTH)
+
+    batch_of(decoder).read(Row(3), tokens, look)
+
+    for own, (attention, _, _) in zip(found, attention_matrices(decoder, tokens), strict=True):
+        torch.testing.assert_close(own, column_sums(attention), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(own.sum(1), torch.full((2,), float(LENGTH)))
+
+
+def test_even_attention_adds_up_to_the_closed_form():
+    view = seen_layer(0, 20)
+    view.keys.zero_()
+
+    expected = [sum(1 / (i + 1) for i in range(j, 20)) for j in range(20)]
+
+    torch.testing.assert_close(sums_of(view)[0], torch.tensor(expected))
+
+
+def test_sums_go_on_with_the_queries_since():
+    view = seen_layer(1, 30)
+    whole = sums_of(view)
+    first = seen_layer(1, 30)
+    first.queries, first.keys = first.queries[:22], first.keys[:, :22]
+    before = sums_of(first)
+
+    later = seen_layer(1, 30, memory=before)
+    later.queries = later.queries[-12:]  # more than are new
+
+    torch.testing.assert_close(sums_of(later), whole)
+    torch.testing.assert_close(later.memory, whole)
+
+
+def test_heads_of_different_lengths_go_on_with_their_own_sums():
+    held = torch.tensor([9, 6])
+    before = torch.tensor([[1.0, 2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 99, 99, 99]])
+    view = seen_layer(2, 9, held=held, memory=before, queries=2)
+    rows = next(view.window_rows(2)).mean(1).sum(1)
+
+    found = sums_of(view)
+
+    torch.testing.assert_close(found[0], rows[0] + torch.tensor([1.0, 2, 3, 4, 5, 6, 7, 0, 0]))
+    torch.testing.assert_close(found[1, :6], rows[1, :6] + torch.tensor([1.0, 2, 3, 4, 0, 0]))
+
+
+def test_heavy_hitters_and_the_newest_are_kept():
+    decoder, tokens = tiny_decoder(seed=3), tokens_of(LENGTH)
+
+    _, row = evicted_row(decoder, H2O(keep=12, recent=0.25), prompt_of(tokens))
+
+    for layer, (attention, _, _) in enumerate(attention_matrices(decoder, tokens)):
+        sums = column_sums(attention)[:, : LENGTH - 3]
+        heavy = sums.sort(descending=True, stable=True).indices[:, :9].sort().values
+        for head in range(2):
+            expected = [*heavy[head].tolist(), *range(LENGTH - 3, LENGTH)]
+            assert row.tail.layers[layer].kept[head].tolist() == expected
+
+
+@pytest.mark.parametrize("every", [1, 4])
+def test_an_answer_never_holds_more_than_the_budget_and_lost_entries_stay_lost(every):
+    decoder, tokens, method = tiny_decoder(seed=3), tokens_of(LENGTH), H2O(keep=16, every=every)
+    batch, row = evicted_row(decoder, method, prompt_of(tokens))
+    row.recent = Recent(256)
+    review = Review(method.on_layer, decoder, every, LENGTH, frozenset())
+    held = [set(row.head_positions(0, 2)[0].tolist())]
+
+    for step in range(12):
+        batch.step([row], [step])
+        review.after_step(row, batch.meter)
+
+        assert max(row.lengths()) <= 16
+        now = set(row.head_positions(0, 2)[0].tolist())
+        assert now - {LENGTH + step} <= held[-1]
+        newest = range(LENGTH + step + 1 - (16 - every) // 2, LENGTH + step + 1)
+        assert set(newest) <= now
+        held.append(now)
+    assert len(held[-1]) == 16 - every
