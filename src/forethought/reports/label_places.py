@@ -33,9 +33,16 @@ class Box:
 
     def shared(self, other: Box) -> float:
         """The area that both cover."""
+        # Most boxes are apart, and this is asked very often.
+        if (
+            self.left >= other.right
+            or other.left >= self.right
+            or self.top >= other.bottom
+            or other.top >= self.bottom
+        ):
+            return 0.0
         wide = min(self.right, other.right) - max(self.left, other.left)
-        high = min(self.bottom, other.bottom) - max(self.top, other.top)
-        return wide * high if wide > 0 and high > 0 else 0.0
+        return wide * (min(self.bottom, other.bottom) - max(self.top, other.top))
 
     def inside(self, other: Box) -> bool:
         """Whether no part of it is outside the other."""
