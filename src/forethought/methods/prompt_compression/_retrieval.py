@@ -58,7 +58,7 @@ def question_of(prompt: Prompt, method: str) -> str:
 def sentences_of(prompt: Prompt, room: Room) -> list[Sentence]:
     """The sentences that hold droppable tokens; every such token is in exactly one."""
     found: list[Sentence] = []
-    for first, last in runs_of(room.free):
+    for first, last in room.runs():
         start, stop = prompt.spans[first][0], prompt.spans[last][1]
         ranges = sentences(prompt.text[start:stop]) or [(0, 0)]
         begins = np.array([start + a for a, _ in ranges])
@@ -79,10 +79,3 @@ def _first_character(prompt: Prompt, token: int) -> int:
     start, stop = prompt.spans[token]
     part = prompt.text[start:stop]
     return start + (len(part) - len(part.lstrip()) if part.strip() else 0)
-
-
-def runs_of(indices: Sequence[int]) -> list[tuple[int, int]]:
-    """First and last of every run of consecutive numbers in an ascending sequence."""
-    breaks = [n for n in range(1, len(indices)) if indices[n] != indices[n - 1] + 1]
-    starts, stops = [0, *breaks], [*breaks, len(indices)]
-    return [(indices[a], indices[b - 1]) for a, b in zip(starts, stops, strict=True) if b > a]

@@ -23,6 +23,13 @@ class Room:
         """The indices to keep when `chosen` are those of `free` that stay."""
         return sorted([*self.protected, *chosen])
 
+    def runs(self) -> list[tuple[int, int]]:
+        """First and last of every run of consecutive tokens that may go."""
+        free = self.free
+        breaks = [n for n in range(1, len(free)) if free[n] != free[n - 1] + 1]
+        starts, stops = [0, *breaks], [*breaks, len(free)]
+        return [(free[a], free[b - 1]) for a, b in zip(starts, stops, strict=True) if b > a]
+
 
 def room_in(prompt: Prompt, keep: Keep, method: str, *, protect: bool) -> Room:
     """The room that `keep` leaves; BudgetTooSmallError when what must stay exceeds it."""

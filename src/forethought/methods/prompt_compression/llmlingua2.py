@@ -1,0 +1,102 @@
+"""Drop the words that a token classifier finds needless, whatever the question.
+
+Paper: LLMLingua-2, arXiv:2403.12968 (ACL 2024 Findings)
+Exact: when keep reaches the prompt's length; below it, every part of the document loses alike.
+Cost: an encoder reads the document in pieces; the target reads at most keep tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from forethought.contracts.errors import BudgetTooSmallError
+from forethought.contracts.parameters import Count, Keep, entries_kept
+from forethought.contracts.records import Prompt
+from forethought.contracts.roles import Approximation, Draft
+from forethought.methods.prompt_compression._room import Room, room_in
+from forethought.methods.prompt_compression._words import Chunk, chunks_of, tokens_by_word
+from forethought.numerics.word_choice import Part, words_that_fit
+
+if TYPE_CHECKING:
+    from forethought.models.token_classifier import TokenClassifier
+
+
+@dataclass(frozen=True)
+class LLMLingua2(Approximation):
+    """Keeps the likeliest words of every chunk, at the highest rate that fits the budget."""
+
+    keep: Keep = 1024
+    """Most prompt tokens the target reads: a count, or a share of the prompt."""
+    classifier: str = "microsoft/llmlingua-2-bert-base-multilingual-cased-meetingbank"
+    """The token classifier: a hub's owner/name, or a folder of safetensors."""
+    chunk: Count = 510
+    """Most classifier tokens that are read together; fewer where it holds fewer."""
+    force: str = ""
+    """Signs whose words always stay, such as '.?!'."""
+    digits: bool = False
+    """Whether words with digits always stay."""
+    protect: bool = True
+    """Keep the chat template and the question whatever the budget."""
+
+    def pays(self, prompt_length: int) -> bool:
+        """Whether anything would be dropped."""
+        return entries_kept(self.keep, prompt_length) < prompt_length
+
+    def reads(self, prompt_length: int) -> int:
+        """How many of the prompt's tokens the target will read at most."""
+        return entries_kept(self.keep, prompt_length)
+
+    def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
+        """The prompt of the words that stay."""
+        if not self.pays(len(prompt)):
+            return prompt
+        room = room_in(prompt, self.keep, "llmlingua2", protect=self.protect)
+        # Here, since it loads torch, which no one needs who asks for less.
+        from forethought.models.token_classifier import open_token_classifier
+
+        classifier = open_token_classifier(self.classifier)
+        chunks = chunks_of(prompt, room, classifier, min(self.chunk, classifier.longest))
+        texts = [chunk.tokens for chunk in chunks]
+        draft.charge(tokens=sum(map(len, texts)), flops=classifier.flops(texts))
+        return prompt.keep(room.kept(self._chosen(prompt, room, chunks, classifier)))
+
+    def _chosen(
+        self, prompt: Prompt, room: Room, chunks: Sequence[Chunk], classifier: TokenClassifier
+    ) -> list[int]:
+        chances = classifier.chances([chunk.tokens for chunk in chunks])
+        held = tokens_by_word(prompt, room, chunks)
+        parts = [
+            self._part(chunk, found, tokens)
+            for chunk, found, tokens in zip(chunks, chances, held, strict=True)
+        ]
+        forced = sum(int(part.counts[part.forced].sum()) for part in parts)
+        if forced > room.count:
+            raise BudgetTooSmallError(
+                f"llmlingua2 has room for {room.count} tokens of the document, but words of "
+                f"{forced} tokens are forced to stay",
+                f"keep {forced - room.count} more, or force fewer words",
+            )
+        kept = words_that_fit(parts, room.count)
+        return [
+            token
+            for tokens, stays in zip(held, kept, strict=True)
+            for word in np.flatnonzero(stays)
+            for token in tokens[word]
+        ]
+
+    def _part(self, chunk: Chunk, chances: np.ndarray, held: Sequence[Sequence[int]]) -> Part:
+        """The chunk's words: a word's chance is the mean of its tokens', or 1 if it is forced."""
+        sizes = np.bincount(chunk.words)
+        forced = np.array([self._is_forced(word) for word in chunk.texts])
+        means = np.bincount(chunk.words, weights=chances) / sizes
+        return Part(np.where(forced, 1.0, means), np.array([len(word) for word in held]), forced)
+
+    def _is_forced(self, word: str) -> bool:
+        if self.digits and re.search(r"\d", word):
+            return True
+        return any(sign in word for sign in self.force)
