@@ -15,7 +15,7 @@ from forethought.reports.scale import Scale, linear_scale, log_scale, ticks
 
 COLOURS = 7
 _RADIUS = 5.5
-_LEADER = 16.0  # labels that stand further away are joined to their points
+_LEADER = 13.0  # labels that stand further away are joined to their points
 _MARGIN = {"left": 46.0, "right": 14.0, "top": 12.0, "bottom": 46.0}
 _SHAPES = (
     "M5.5 0A5.5 5.5 0 1 1-5.5 0A5.5 5.5 0 1 1 5.5 0Z",

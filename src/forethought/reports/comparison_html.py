@@ -19,7 +19,7 @@ from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
 from forethought.reports.page_tables import Reading
 
-_SIZES = {"wide": (1050.0, 520.0), "narrow": (350.0, 440.0)}
+_SIZES = {"wide": (1050.0, 520.0), "narrow": (350.0, 500.0)}
 _VIEWS = (
     '<div class="choices views" role="group" aria-label="View">'
     '<button type="button" data-show="chart" aria-pressed="true">Chart</button>'
@@ -39,7 +39,7 @@ def comparison_html(comparison: Comparison, *, title: str, timing: bool = True) 
         "title": escape(title),
         "style": (folder / "page.css").read_text("utf-8"),
         "script": (folder / "page.js").read_text("utf-8"),
-        "finding": escape(finding(comparison, timing=timing)),
+        "finding": _prose(finding(comparison, timing=timing)),
         "context": _context(reading),
         "axis_buttons": "".join(_axis_buttons(reading.axes)),
         "view_buttons": _VIEWS,
@@ -52,12 +52,17 @@ def comparison_html(comparison: Comparison, *, title: str, timing: bool = True) 
         "differences": "".join(
             page_tables.differences(reading, number) for number in range(len(reading.names))
         ),
-        "caveats": "".join(f"<p>{escape(line)}</p>" for line in figures.caveats(comparison)),
+        "caveats": "".join(f"<p>{_prose(line)}</p>" for line in figures.caveats(comparison)),
         "provenance": _provenance(comparison.provenance if timing else {}),
         "tips": "".join(_tips(reading)),
         "data": _embedded(comparison, timing),
     }
     return Template((folder / "page.html").read_text("utf-8")).substitute(parts)
+
+
+def _prose(text: str) -> str:
+    """Text in which no number is parted from its sign at the end of a line."""
+    return escape(text).replace(" %", "&nbsp;%").replace(" ×", "&nbsp;×")
 
 
 def _context(reading: Reading) -> str:

@@ -14,7 +14,7 @@ from forethought.reports.figures import Axis
 from forethought.reports.names import Names, labels, method, recipe_names, task_names
 from forethought.reports.scale import Scale, linear_scale, ticks
 
-_DARK_FROM, _BRIGHT_FROM = 0.68, 0.45  # shares from which the other ink reads better
+_DARK_FROM, _BRIGHT_FROM = 0.68, 0.56  # shares from which the other ink reads better
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def _plot(
     drawn = chart.interval_row(found, scale, marks, kind) if _finite(found) else ""
     shown = f"{figures.signed(found.value)} {figures.mark(found)}".strip()
     return (
-        f'<tr>{_name(reading, number, "name")}<td class="plot">{drawn}</td>'
+        f'<tr>{_label(reading, number, "name")}<td class="plot">{drawn}</td>'
         f'<td class="value">{shown}</td>{_bounds(figures.signed_span(found))}</tr>'
     )
 
@@ -253,8 +253,8 @@ def _p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _label(reading: Reading, number: int) -> str:
-    return _name(reading, number, "", reading.labels[number])
+def _label(reading: Reading, number: int, kind: str = "") -> str:
+    return _name(reading, number, kind, reading.labels[number])
 
 
 def _name(reading: Reading, number: int, kind: str = "", shown: str = "") -> str:

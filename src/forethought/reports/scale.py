@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+_FACTORS = ((1, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))
+
+
 @dataclass(frozen=True)
 class Scale:
     """Values from `low` to `high` on pixels from `start` to `end`."""
@@ -50,7 +53,7 @@ def linear_scale(
 def ticks(scale: Scale, most: int, *, binary: bool = False) -> list[float]:
     """At most `most` round values on a scale; powers of two where `binary`."""
     found = _powers(scale, most, binary) if scale.log else []
-    return found if len(found) > 1 else _steps(scale, most)
+    return found if len(found) > 2 else _steps(scale, most)
 
 
 def _steps(scale: Scale, most: int) -> list[float]:
@@ -65,7 +68,7 @@ def _powers(scale: Scale, most: int, binary: bool) -> list[float]:
     first = math.floor(math.log(scale.low, radix))
     last = math.ceil(math.log(scale.high, radix))
     for every in range(1, last - first + 2):
-        for factors in ((1,),) if binary else ((1, 2, 5), (1, 3), (1,)):
+        for factors in ((1,),) if binary else _FACTORS:
             found = [
                 factor * float(radix) ** power
                 for power in range(first, last + 1)
