@@ -68,9 +68,9 @@ def standings(reading: Reading) -> str:
     rows = [_standing(reading, number) for number in range(len(reading.names))]
     note = (
         f"Differences and × are to {reading.names[0]}. "
-        "★ no recipe is as good and cheaper by that cost."
+        "★ no recipe is as good and cheaper by that cost; n: questions."
     )
-    table = _table([*heading, "tokens read", "questions"], rows)
+    table = _table([*heading, "tokens read", "n"], rows)
     return f'{table}<p class="note">{escape(note)}</p>'
 
 
@@ -143,19 +143,14 @@ def _standing(reading: Reading, number: int) -> list[str]:
     change = figures.difference(reading.comparison, one.recipe, first.recipe)
     cells = [_cell(figures.points(one.score.value)), _bounds(figures.span(one.score))]
     if change:
-        cells += [
-            _cell(
-                f"{figures.signed(change.interval.value)} {figures.mark(change.interval)}".strip()
-            ),
-            _bounds(figures.signed_span(change.interval)),
-            _cell(_p_value(change.p_value)),
-        ]
+        cells += [_change(change.interval), _bounds(figures.signed_span(change.interval))]
+        cells.append(_cell(_p_value(change.p_value)))
     else:
         cells += [_cell("")] * 3
     for axis in reading.axes:
-        star = " ★" if axis.name in one.frontier else ""
         cells.append(_cell(figures.amount(axis, axis.cost(one))))
-        cells.append(_cell(figures.factor(axis.cost(one), axis.cost(first)) + star))
+        share = figures.factor(axis.cost(one), axis.cost(first))
+        cells.append(_signed_cell(share, "★" if axis.name in one.frontier else ""))
     return [_name(reading, number), *cells, _cell(f"{one.read:,.0f}"), _cell(f"{one.questions:,}")]
 
 
@@ -163,7 +158,7 @@ def _difference(reading: Reading, number: int, change: Difference) -> list[str]:
     found = change.interval
     return [
         _name(reading, number),
-        _cell(f"{figures.signed(found.value)} {figures.mark(found)}".strip()),
+        _change(found),
         _bounds(figures.signed_span(found)),
         _cell(_p_value(change.p_value)),
         _cell(f"{change.wins:,}"),
@@ -194,10 +189,9 @@ def _plot(
     found = change.interval
     kind = "above" if found.low > 0 else "below" if found.high < 0 else "even"
     drawn = chart.interval_row(found, scale, marks, kind) if _finite(found) else ""
-    shown = f"{figures.signed(found.value)} {figures.mark(found)}".strip()
     return (
         f'<tr>{_label(reading, number, "name")}<td class="plot">{drawn}</td>'
-        f'<td class="value">{shown}</td>{_bounds(figures.signed_span(found))}</tr>'
+        f"{_change(found, 'value')}{_bounds(figures.signed_span(found))}</tr>"
     )
 
 
@@ -272,6 +266,16 @@ def _breakable(name: str) -> str:
 
 def _cell(text: str) -> str:
     return f"<td>{escape(text)}</td>"
+
+
+def _change(interval: Interval, kind: str = "") -> str:
+    return _signed_cell(figures.signed(interval.value), figures.mark(interval), kind)
+
+
+def _signed_cell(text: str, sign: str, kind: str = "") -> str:
+    """A number, and room for a sign after it so that numbers stay below each other."""
+    given = f' class="{kind}"' if kind else ""
+    return f'<td{given}>{escape(text)}<span class="sign">{sign}</span></td>'
 
 
 def _bounds(text: str) -> str:
