@@ -10,6 +10,9 @@ _NUMBER = re.compile(
 )
 
 
+_BOX = re.compile(r"\\(?:f?boxed|fbox)\s*\{")
+
+
 def final(answer: str) -> str:
     """The last boxed text, else what follows ####, else what is announced, else the last number.
 
@@ -31,7 +34,7 @@ def boxed(answer: str) -> list[str]:
     """What stands in each closed \\boxed{...}, outermost boxes only."""
     found: list[str] = []
     position = 0
-    while opening := re.compile(r"\\f?boxed\s*\{").search(answer, position):
+    while opening := _BOX.search(answer, position):
         end = _closing(answer, opening.end())
         position = opening.end() if end is None else end + 1
         if end is not None:

@@ -1,0 +1,101 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from forethought import catalogue
+from forethought.contracts.errors import BadDataError
+from forethought.contracts.questions import Question
+from forethought.tasks.programming.humaneval import HumanEval, code_of
+from forethought.tasks.sandbox import SandboxError
+
+ROW = {
+    "task_id": "Mine/0",
+    "prompt": "import math\n\n\ndef half(x):\n    return x / 2\n\n\ndef root(x: float) -> float:\n"
+    '    """ The square root of the half of x.\n    >>> root(8)\n    2.0\n    """\n',
+    "entry_point": "root",
+    "test": "def check(candidate):\n    assert candidate(8) == 2\n    assert candidate(18) == 3\n",
+}
+BODY = "    return math.sqrt(half(x))\n"
+WHOLE = f"def root(x: float) -> float:\n{BODY}"
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> tuple[HumanEval, Question]:
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps(ROW) + "\n")
+    task: HumanEval = catalogue.build(f"humaneval(path='{file}', seconds=5)", "tasks")
+    (question,) = task.questions(len)
+    return task, question
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"Here it is:\n\n```python\n{WHOLE}```\nIt uses `math`.",
+        f"```\nx = 1\n```\nthen\n```py\n{WHOLE}\n\nprint(root(2))\n```",
+        f"```python\n{WHOLE}",
+        WHOLE,
+        BODY,
+        f"```python\n{BODY}```",
+        BODY.strip(),
+        f"```python\n{ROW['prompt']}{BODY}```",
+    ],
+)
+def test_a_right_function_passes_however_it_is_given(
+    answer: str, asked: tuple[HumanEval, Question]
+) -> None:
+    task, question = asked
+
+    assert task.check(question, answer) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "    return 2\n",
+        "I cannot do that.",
+        "",
+        "    import sys\n    sys.exit(0)\n",
+        f"```python\n{WHOLE}\nimport os\nos._exit(0)\n```",
+        f"```python\n{WHOLE.replace('half', 'whole')}```",
+    ],
+)
+def test_a_wrong_function_fails(answer: str, asked: tuple[HumanEval, Question]) -> None:
+    task, question = asked
+
+    assert task.check(question, answer) == 0
+
+
+def test_the_question_shows_the_prompt_and_keeps_what_the_check_needs(
+    asked: tuple[HumanEval, Question],
+) -> None:
+    _, question = asked
+
+    assert question.identifier == "Mine/0"
+    assert str(ROW["prompt"]).rstrip() in question.text
+    assert str(ROW["test"]) not in question.text
+    assert json.loads(json.dumps(dict(question.data))) == question.data
+
+
+def test_tests_that_cannot_be_run_are_an_error_and_no_failure(
+    asked: tuple[HumanEval, Question], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, question = asked
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+
+    with pytest.raises(SandboxError):
+        task.check(question, WHOLE)
+
+
+def test_a_line_without_tests_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text(json.dumps({**ROW, "test": None}) + "\n")
+    task = catalogue.build(f"humaneval(path='{file}')", "tasks")
+
+    with pytest.raises(BadDataError, match="line 1: test is None, not of type str"):
+        list(task.questions(len))
+
+
+def test_the_longest_block_is_the_code() -> None:
+    assert code_of("a\n```\nx\n```\n```python\nlonger\n```\n") == "longer\n"
