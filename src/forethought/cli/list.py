@@ -16,14 +16,17 @@ from forethought.contracts.errors import UnknownNameError
 from forethought.reports import table
 from forethought.reports.units import memory
 
+_KINDS = ("methods", "tasks")
+
 
 def list_names(
     family: Annotated[
-        str | None, Argument(help="A family of methods, or `models`.", show_default=False)
+        str | None,
+        Argument(help="A family of methods or tasks, `tasks`, or `models`.", show_default=False),
     ] = None,
     json: options.Json = False,
 ) -> int:
-    """List the methods, those of one family, or the models."""
+    """List the methods, those of one family, the tasks, or the models."""
     groups = _groups(family)
     if json:
         report(json_format.dumps(groups, ensure_ascii=False, indent=2))
@@ -38,16 +41,20 @@ def list_names(
 def _groups(family: str | None) -> dict[str, list[dict[str, Any]]]:
     if family == "models":
         return {"models": _models()}
-    known = {
-        name: [method_record(entry) for entry in group]
-        for name, group in catalogue.families().items()
-    }
-    if family is None:
-        return known
+    methods, tasks = _families("methods"), _families("tasks")
+    if family is None or family in _KINDS:
+        return tasks if family == "tasks" else methods
     name = family.lower().replace("_", "-")
-    if name not in known:
-        raise UnknownNameError.among("family", family, [*known, "models"])
-    return {name: known[name]}
+    if name not in methods | tasks:
+        raise UnknownNameError.among("family", family, [*methods, *tasks, *_KINDS, "models"])
+    return {name: (methods | tasks)[name]}
+
+
+def _families(kind: catalogue.Kind) -> dict[str, list[dict[str, Any]]]:
+    return {
+        name: [method_record(entry) for entry in group]
+        for name, group in catalogue.families(kind).items()
+    }
 
 
 def method_record(entry: catalogue.Entry) -> dict[str, Any]:

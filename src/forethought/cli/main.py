@@ -13,6 +13,8 @@ from typing import Annotated
 import typer
 
 from forethought.cli.ask import ask
+from forethought.cli.compare import compare
+from forethought.cli.evaluate import evaluate
 from forethought.cli.inputs import piped
 from forethought.cli.list import list_names
 from forethought.cli.progress import CLEAR_LINE
@@ -21,7 +23,14 @@ from forethought.cli.screen import report
 from forethought.cli.show import show
 from forethought.contracts.errors import ForethoughtError
 
-VERBS: dict[str, Callable[..., int]] = {"ask": ask, "list": list_names, "show": show, "pull": pull}
+VERBS: dict[str, Callable[..., int]] = {
+    "ask": ask,
+    "compare": compare,
+    "evaluate": evaluate,
+    "list": list_names,
+    "show": show,
+    "pull": pull,
+}
 _OWN_FLAGS = {"--help", "-h", "--version", "--install-completion", "--show-completion"}
 # The parser's own errors; its module has another name from version to version.
 _ParseError: type[Exception] = typer.BadParameter.__bases__[0]

@@ -46,6 +46,24 @@ Threads = Annotated[
     int | None, Option("--threads", min=1, max=512, help="Processor threads to use.")
 ]
 
+Keeps = Annotated[
+    list[str] | None,
+    Option("--keep", help="A budget for methods that leave theirs open; repeatable."),
+]
+Tasks = Annotated[
+    list[str] | None,
+    Option("--task", "-t", help="A task or family of `forethought list tasks`; repeatable."),
+]
+Answers = Annotated[int, Option("--samples", min=1, max=1024, help="Answers to each question.")]
+SkipBad = Annotated[
+    bool, Option("--skip-bad", help="Leave out lines of a file that cannot be read.")
+]
+Results = Annotated[
+    str | None, Option("--results", help="The file that samples are kept in.", show_default=False)
+]
+Csv = Annotated[bool, Option("--csv", help="Print the table as CSV.")]
+Markdown = Annotated[bool, Option("--markdown", help="Print the table as Markdown.")]
+
 Json = Annotated[bool, Option("--json", help="Print one JSON document.")]
 JsonLines = Annotated[bool, Option("--jsonl", help="Print each event as a line of JSON.")]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Print nothing but the answer.")]

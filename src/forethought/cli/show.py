@@ -16,11 +16,12 @@ from forethought.reports import table
 
 
 def show(
-    name: Annotated[str, Argument(help="A method of `forethought list`.")],
+    name: Annotated[str, Argument(help="A method or task of `forethought list`.")],
     json: options.Json = False,
 ) -> int:
-    """Show a method: its paper, what it loses, its parameters."""
-    entry = catalogue.find(name)
+    """Show a method or a task: its paper, what it loses, its parameters."""
+    tasks = catalogue.entries("tasks")
+    entry = tasks.get(name.lower().replace("_", "-")) or catalogue.find(name)
     if json:
         report(json_format.dumps(method_record(entry), ensure_ascii=False, indent=2))
     else:

@@ -109,6 +109,12 @@ class Recipe:
         }
 
     @property
+    def label(self) -> str:
+        """The spelling, and every other setting that is not at its default."""
+        told = {**self.settings, **({"seed": self.seed} if self.seed else {})}
+        return " ".join([self.spelling, *(f"{_flag(k)}={v}" for k, v in told.items())])
+
+    @property
     def limit(self) -> Limit:
         """The budget, read."""
         return spend_limit(self.budget)

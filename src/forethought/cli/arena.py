@@ -1,0 +1,143 @@
+"""What `evaluate` and `compare` share: contenders, tasks, the results file and its progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from forethought import catalogue
+from forethought.cli.progress import CLEAR_LINE
+from forethought.contracts.comparison import Comparison
+from forethought.contracts.errors import UsageError
+from forethought.contracts.questions import Task
+from forethought.runs.contenders import contenders
+from forethought.runs.recipe import Recipe
+from forethought.runs.results import results_file
+
+
+@dataclass(frozen=True)
+class Arena:
+    """What is compared on what, and where it is kept."""
+
+    recipes: Sequence[Recipe]
+    tasks: Mapping[str, Task]
+    results: Path
+    samples: int
+    threads: int | None
+    quiet: bool
+
+    def run(self) -> Comparison:
+        """Ask what is missing, and compare."""
+        # Imported this late since they bring torch, which other verbs must not wait for.
+        import torch
+
+        from forethought.evaluation.evaluate import Evaluation
+        from forethought.runs.answers import Answers
+        from forethought.runs.provenance import provenance
+        from forethought.runs.store import Store
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        bar = Bar(quiet=self.quiet)
+        with Store.open(self.results) as store:
+            evaluation = Evaluation(
+                tuple(self.recipes), self.tasks, store, Answers(), provenance(), self.samples
+            )
+            try:
+                found = evaluation.run(lambda at: bar.show(at.done, at.asked, at.total))
+            finally:
+                bar.close()
+        for name, task in self.tasks.items():
+            for note in getattr(task, "notes", list)():
+                sys.stderr.write(f"note: {name}: {note}\n")
+        return found
+
+
+def arena(
+    names: Sequence[str],
+    base: Recipe,
+    *,
+    keeps: Sequence[str],
+    tasks: Sequence[str],
+    skip_bad: bool,
+    results: str | None,
+    samples: int,
+    threads: int | None,
+    quiet: bool,
+) -> Arena:
+    """The arena that a command line describes."""
+    if not tasks:
+        raise UsageError("there is no task", "name one with -t; see: forethought list tasks")
+    built: dict[str, Task] = {}
+    for text in tasks:
+        built |= catalogue.expand(text)
+    if skip_bad:
+        built = {catalogue.spelled(task): task for task in map(_skipping, built.values())}
+    return Arena(
+        recipes=contenders(names, base, [_budget(text) for text in keeps]),
+        tasks=built,
+        results=Path(results).expanduser() if results else results_file(),
+        samples=samples,
+        threads=threads,
+        quiet=quiet,
+    )
+
+
+def _skipping(task: Any) -> Any:
+    """The task with lines that cannot be read left out, where it reads lines at all."""
+    has = any(item.name == "skip_bad" for item in fields(task))
+    return replace(task, skip_bad=True) if has else task
+
+
+def _budget(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+class Bar:
+    """One line on a terminal: how much is done, how fast it goes, and the time left."""
+
+    def __init__(self, *, quiet: bool, clock: Any = time.monotonic) -> None:
+        self._silent = quiet or not sys.stderr.isatty()
+        self._clock = clock
+        self._start = clock()
+
+    def show(self, done: int, asked: int, total: int) -> None:
+        """Redraw the line."""
+        if not self._silent:
+            sys.stderr.write(CLEAR_LINE + bar_line(done, asked, total, self._clock() - self._start))
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if not self._silent:
+            sys.stderr.write(CLEAR_LINE)
+            sys.stderr.flush()
+
+
+def bar_line(done: int, asked: int, total: int, seconds: float) -> str:
+    """What the bar says."""
+    cells = 24 * done // max(total, 1)
+    line = f"{'█' * cells}{'░' * (24 - cells)} {done:,} of {total:,}"
+    if not asked or seconds <= 0:
+        return line
+    left = (total - done) * seconds / asked
+    return f"{line} · {asked / seconds:.2g}/s · {duration(left)} left"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the two units that say enough."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

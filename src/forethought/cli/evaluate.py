@@ -1,0 +1,74 @@
+"""`forethought evaluate`: recipes on tasks, resumable."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from typer import Argument
+
+from forethought.cli import options
+from forethought.cli.arena import arena
+from forethought.cli.ask import named
+from forethought.cli.screen import columns, has_colour, report
+from forethought.reports.comparison import comparison_csv, comparison_markdown, comparison_text
+from forethought.runs.recipe import Recipe
+
+
+def evaluate(
+    recipes: Annotated[
+        list[str] | None,
+        Argument(help="Methods, `exact`, or whole recipes; exact if none.", show_default=False),
+    ] = None,
+    model: options.Model = Recipe.model,
+    draft: options.Draft = None,
+    keep: options.Keeps = None,
+    task: options.Tasks = None,
+    samples: options.Answers = 1,
+    temperature: options.Temperature = Recipe.temperature,
+    top_p: options.TopP = Recipe.top_p,
+    max_tokens: options.MaxTokens = Recipe.max_tokens,
+    weights: options.Weights = Recipe.weights,
+    seed: options.Seed = Recipe.seed,
+    skip_bad: options.SkipBad = False,
+    results: options.Results = None,
+    threads: options.Threads = None,
+    csv: options.Csv = False,
+    markdown: options.Markdown = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Score recipes on tasks; run the same line again to go on after a stop.
+
+    The table holds nothing that is measured by a clock, so it is the same however often the
+    evaluation was stopped.
+    """
+    base = named(model)
+    found = arena(
+        recipes or ["exact"],
+        Recipe(
+            model=base.model,
+            draft=draft or base.draft,
+            approximate=base.approximate,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            weights=weights,
+            seed=seed,
+        ),
+        keeps=keep or [],
+        tasks=task or [],
+        skip_bad=skip_bad,
+        results=results,
+        samples=samples,
+        threads=threads,
+        quiet=quiet,
+    ).run()
+    if csv:
+        sys.stdout.write(comparison_csv(found, timing=False))
+    elif markdown:
+        report(comparison_markdown(found, timing=False))
+    else:
+        width, colour = columns(sys.stdout), has_colour(sys.stdout)
+        report(comparison_text(found, width=width, colour=colour, timing=False))
+    return 0

@@ -1,0 +1,144 @@
+"""Recipes meet tasks: every sample is kept before the next is asked for, so a run can go on.
+
+What was kept is not asked again, and nothing that is shown depends on how often a run was
+stopped or on which recipes were asked together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from forethought.contracts.comparison import Comparison
+from forethought.contracts.errors import BadDataError, ForethoughtError
+from forethought.contracts.questions import Question, Sample, Task
+from forethought.evaluation.statistics import compared
+from forethought.runs.answers import Answers, Ask
+from forethought.runs.keys import question_hash, sample_key, sample_seed
+from forethought.runs.recipe import Recipe
+from forethought.runs.store import Store
+
+TOGETHER = 8
+"""Answers written at once: more gain little on two cores."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an evaluation is."""
+
+    done: int
+    """Samples that are kept, those of earlier runs included."""
+    asked: int
+    """Samples asked for in this run so far."""
+    total: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A sample that an evaluation needs."""
+
+    key: str
+    recipe: Recipe
+    """As it is asked: with the task's answer length and a seed of its own."""
+    name: str
+    """The recipe's name in tables."""
+    task: str
+    question: Question
+    number: int
+
+    @property
+    def ask(self) -> Ask:
+        """The question for its recipe."""
+        return Ask(self.recipe, self.question.text, self.question.document)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Recipes on tasks, and the file their samples are kept in."""
+
+    recipes: tuple[Recipe, ...]
+    tasks: Mapping[str, Task]
+    """By spelling."""
+    store: Store
+    answers: Answers
+    provenance: Mapping[str, str]
+    samples: int = 1
+    """Answers to each question."""
+
+    def run(self, progress: Callable[[Progress], None] | None = None) -> Comparison:
+        """Ask what is not kept yet, and compare all of it."""
+        wanted = list(self.wanted())
+        missing = [one for one in wanted if not self.store.has(one.key)]
+        asked, total = 0, len(wanted)
+        report = progress or _silent
+        report(Progress(total - len(missing), 0, total))
+        for group in self._together(missing):
+            for sample in self._asked(group):
+                self.store.put(sample)
+                asked += 1
+                report(Progress(total - len(missing) + asked, asked, total))
+        return self.compared(wanted)
+
+    def compared(self, wanted: Sequence[Wanted]) -> Comparison:
+        """What is kept of these, compared."""
+        kept = [sample for one in wanted if (sample := self.store.get(one.key)) is not None]
+        names = list(dict.fromkeys(one.name for one in wanted))
+        return compared(kept, names, list(self.tasks), provenance=self.provenance)
+
+    def wanted(self) -> Iterator[Wanted]:
+        """Every sample that is needed, question by question."""
+        first = self.recipes[0]
+        encode = self.answers.model(first.model, first.weights).tokenizer.encode
+        for name, task in self.tasks.items():
+            questions = list(task.questions(lambda text: len(encode(text))))
+            if not questions:
+                raise BadDataError(f"the task {name} has no questions", "name another file")
+            for question in questions:
+                for number in range(self.samples):
+                    for recipe in self.recipes:
+                        yield _wanted(recipe, name, task, question, number)
+
+    def _together(self, missing: Sequence[Wanted]) -> Iterator[tuple[Wanted, ...]]:
+        """What to ask at once: all recipes of a question, or as many questions as pay."""
+        by_question: dict[tuple[str, str], list[Wanted]] = {}
+        for one in missing:
+            by_question.setdefault((one.task, one.question.identifier), []).append(one)
+        most = max(1, TOGETHER // (len(self.recipes) * self.samples))
+        groups = list(by_question.values())
+        for start in range(0, len(groups), most):
+            yield tuple(one for group in groups[start : start + most] for one in group)
+
+    def _asked(self, group: Sequence[Wanted]) -> Iterator[Sample]:
+        for answered in self.answers.answer([one.ask for one in group]):
+            one, run = group[answered.place], answered.run.document()
+            yield Sample(
+                key=one.key,
+                recipe=one.name,
+                task=one.task,
+                question=one.question.identifier,
+                cluster=one.question.cluster or one.question.identifier,
+                number=one.number,
+                score=self._score(one, run["answer"]),
+                run=run,
+                provenance={**self.provenance, "data": question_hash(one.question)},
+            )
+
+    def _score(self, one: Wanted, answer: str) -> float:
+        try:
+            return self.tasks[one.task].check(one.question, answer)
+        except ForethoughtError as error:
+            error.message = f"{one.task}, {one.question.identifier}: {error.message}"
+            raise
+
+
+def _wanted(recipe: Recipe, name: str, task: Task, question: Question, number: int) -> Wanted:
+    # Only where the recipe leaves it open does the task say how long an answer may be.
+    given = recipe.max_tokens != Recipe.max_tokens
+    settled = recipe if given else replace(recipe, max_tokens=task.answer_tokens)
+    seed = sample_seed(settled.to_json(), name, question.identifier, number)
+    key = sample_key(settled.to_json(), name, question, number)
+    return Wanted(key, replace(settled, seed=seed), recipe.label, name, question, number)
+
+
+def _silent(progress: Progress) -> None:
+    """Tell nobody."""

@@ -1,0 +1,64 @@
+"""Recipes as a comparison names them: methods on one model, at several budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+from forethought import catalogue
+from forethought.contracts import spelling
+from forethought.contracts.errors import UsageError
+from forethought.runs.recipe import Recipe
+
+EXACT = "exact"
+
+
+def contenders(
+    names: Sequence[str], base: Recipe, keeps: Sequence[int | float | str] = ()
+) -> list[Recipe]:
+    """The recipes that `names` stand for, in order, each once.
+
+    A name is `exact`, or a method or several joined by + with or without a draft of their own,
+    which go on top of `base`, or a whole recipe that begins with another model. Where a
+    method's `keep` is left open, there is one recipe for each of `keeps`.
+    """
+    found = [recipe for name in names for recipe in _recipes(name, base, keeps)]
+    return list(dict.fromkeys(found))
+
+
+def _recipes(name: str, base: Recipe, keeps: Sequence[int | float | str]) -> list[Recipe]:
+    if name.strip() == EXACT:
+        return [replace(base, approximate=(), draft="self")]
+    parts = spelling.split(name, "+")
+    if not parts:
+        raise UsageError("a contender has no name", "name a method, or `exact`")
+    if not _is_method(parts[0]):
+        whole = Recipe.parse(name)
+        recipe = replace(base, model=whole.model, draft=whole.draft)
+        methods = list(whole.approximate)
+    else:
+        added = Recipe.parse("+".join([spelling.quoted(base.model), *parts]))
+        recipe = replace(base, draft=added.draft if added.draft != "self" else base.draft)
+        methods = [part for part in parts if not part.startswith("draft(")]
+    return [
+        replace(recipe, approximate=(*base.approximate, *kept)) for kept in _kept(methods, keeps)
+    ]
+
+
+def _is_method(part: str) -> bool:
+    name = part.partition("(")[0].strip().lower().replace("_", "-")
+    return name == "draft" or name in catalogue.entries()
+
+
+def _kept(methods: list[str], keeps: Sequence[int | float | str]) -> list[list[str]]:
+    """The methods at each budget, where the last of them that has one leaves it open."""
+    for place, text in reversed(list(enumerate(methods))):
+        call = spelling.parse(text)
+        method = catalogue.find(call.name).load()
+        if not any(item.name == "keep" for item in fields(method)):
+            continue
+        if "keep" in call.settings or not keeps:
+            break
+        calls = [spelling.Call(call.name, {**call.settings, "keep": keep}) for keep in keeps]
+        return [[*methods[:place], str(one), *methods[place + 1 :]] for one in calls]
+    return [methods]
