@@ -31,10 +31,14 @@ def comparison_text(
     axes = figures.axes(timing)
     recipes = recipe_names([one.recipe for one in comparison.standings])
     tasks = task_names(comparison.tasks)
+    rows = _fitting(comparison, recipes.short, axes, width)
+    short = [row[0] for row in rows[1:]]
+    notes = [*_legend(comparison, recipes.short[0], axes), *_keys(short, recipes.short)]
     blocks = [
         _wrapped(_context(comparison, recipes, tasks), width),
-        _standings(comparison, recipes.short, axes, width, colour),
-        *_by_task(comparison, recipes.short, tasks.short, width, colour),
+        "\n".join(_lines(rows, colour)),
+        _dim("\n".join(_wrapped(note, width) for note in notes), colour),
+        *_by_task(comparison, short, tasks.short, width, colour),
         _wrapped(finding(comparison, timing=timing), width),
         _dim("\n".join(_wrapped(line, width) for line in figures.caveats(comparison)), colour),
     ]
@@ -46,22 +50,17 @@ def _context(comparison: Comparison, recipes: Names, tasks: Names) -> str:
     return " · ".join([*recipes.shared, figures.scope(comparison), *settings])
 
 
-def _standings(
-    comparison: Comparison,
-    names: Sequence[str],
-    axes: Sequence[Axis],
-    width: int,
-    colour: bool,
-) -> str:
+def _fitting(
+    comparison: Comparison, names: Sequence[str], axes: Sequence[Axis], width: int
+) -> list[list[str]]:
+    """The rows of recipes with amounts, or where that is too wide without and with short names."""
     rows = _rows(comparison, names, axes, amounts=True)
-    if max(map(len, _lines(rows, False))) > width:
-        rows = _narrow(_rows(comparison, names, axes, amounts=False), names, width)
-    lines = _lines(rows, colour)
-    keys = _keys([row[0] for row in rows[1:]], names)
-    legend = _legend(comparison, names[0], axes)
-    return "\n".join(
-        [*lines, "", *(_dim(_wrapped(line, width), colour) for line in [*legend, *keys])]
-    )
+    if max(map(len, _lines(rows, False))) <= width:
+        return rows
+    rows = _rows(comparison, names, axes, amounts=False)
+    rest = max(map(len, _lines(rows, False))) - max(map(len, names))
+    short = _shorter(names, max(width - rest, _NAME))
+    return [rows[0], *([name, *row[1:]] for name, row in zip(short, rows[1:], strict=True))]
 
 
 def _legend(comparison: Comparison, baseline: str, axes: Sequence[Axis]) -> list[str]:
@@ -77,7 +76,10 @@ def _rows(
     comparison: Comparison, names: Sequence[str], axes: Sequence[Axis], *, amounts: bool
 ) -> list[list[str]]:
     first = comparison.standings[0]
-    heading = ["", "score", _BOUNDS, "change", _BOUNDS + " "]
+    heading = ["", "score", _BOUNDS]
+    several = len(names) > 1
+    if several:
+        heading += ["change", _BOUNDS + " "]
     for axis in axes:
         heading += [axis.title, "× "] if amounts else [f"{_brief(axis)} "]
     rows = [heading]
@@ -85,7 +87,8 @@ def _rows(
         names, comparison.standings, figures.from_baseline(comparison), strict=True
     ):
         cells = [name, figures.points(standing.score.value), figures.span(standing.score)]
-        rows.append([*cells, *_change(change), *_costs(standing, first, axes, amounts)])
+        changes = _change(change) if several else []
+        rows.append([*cells, *changes, *_costs(standing, first, axes, amounts)])
     return rows
 
 
@@ -109,12 +112,6 @@ def _costs(
         if amounts:
             yield figures.amount(axis, axis.cost(standing))
         yield figures.factor(axis.cost(standing), axis.cost(first)) + star
-
-
-def _narrow(rows: list[list[str]], names: Sequence[str], width: int) -> list[list[str]]:
-    rest = max(map(len, _lines(rows, False))) - max(map(len, names))
-    short = _shorter(names, max(width - rest, _NAME))
-    return [rows[0], *([name, *row[1:]] for name, row in zip(short, rows[1:], strict=True))]
 
 
 def _shorter(names: Sequence[str], room: int) -> Sequence[str]:
@@ -144,13 +141,12 @@ def _by_task(
     width: int,
     colour: bool,
 ) -> list[str]:
-    short = _shorter(names, max(width // 4, _NAME))
     columns = [
         (_words(name), [_task_score(one, task) for one in comparison.standings])
         for name, task in zip(tasks, comparison.tasks, strict=True)
     ]
-    blocks = _blocks(columns, width - max(map(len, short)))
-    return ["\n".join(_block(block, short, colour)) for block in blocks]
+    blocks = _blocks(columns, width - max(map(len, names)))
+    return ["\n".join(_block(block, names, colour)) for block in blocks]
 
 
 def _block(columns: Sequence[Column], names: Sequence[str], colour: bool) -> list[str]:
