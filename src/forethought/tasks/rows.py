@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -35,10 +35,21 @@ class Rows:
     notes: tuple[str, ...]
 
 
-def rows(path: str, fields: Fields, skip_bad: bool, identifier: str = "") -> Rows:
+def _no_problem(values: Mapping[str, Any]) -> str:
+    return ""
+
+
+def rows(
+    path: str,
+    fields: Fields,
+    skip_bad: bool,
+    identifier: str,
+    problem: Callable[[Mapping[str, Any]], str] = _no_problem,
+) -> Rows:
     """The lines of the file at `path`; one that is bad is an error, unless it may be skipped.
 
-    No two lines may have the same value of the field `identifier`.
+    No two lines may have the same value of the field `identifier`, and `problem` may find
+    more that is wrong with a line.
     """
     good: list[Row] = []
     notes: list[str] = []
@@ -46,11 +57,13 @@ def rows(path: str, fields: Fields, skip_bad: bool, identifier: str = "") -> Row
     for number, content in _lines(path):
         try:
             values = _parsed(content, fields)
+            if found := problem(values):
+                raise _BadLineError(found)
             _once(values, identifier, seen, number)
-        except _BadLineError as problem:
+        except _BadLineError as error:
             if not skip_bad:
-                raise _bad_line(path, number, str(problem)) from problem
-            notes.append(f"{path}, line {number}: {problem}; skipped")
+                raise _bad_line(path, number, str(error)) from error
+            notes.append(f"{path}, line {number}: {error}; skipped")
         else:
             good.append(Row(number, values))
     if not good:

@@ -1,0 +1,93 @@
+"""LongBench's measures of an answer against one reference, each from 0 to 1."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+Metric = Literal["f1", "rouge-l", "code", "classification", "retrieval", "count"]
+
+_PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]|[\u3000-\u303f\uff00-\uffef]")
+
+
+def score(
+    metric: Metric, answer: str, reference: str, chinese: bool, classes: Sequence[str]
+) -> float:
+    """How well the answer agrees with the reference."""
+    if metric == "classification":
+        return _classification(answer, reference, classes)
+    if metric in _OF_WORDS:
+        return _OF_WORDS[metric](answer, reference, chinese)
+    return _OF_TEXT[metric](answer, reference)
+
+
+def normalised(text: str, chinese: bool) -> list[str]:
+    """Words in lower case without articles and punctuation; of Chinese, the signs."""
+    plain = _PUNCTUATION.sub("", text.lower())
+    if chinese:
+        return list(re.sub(r"\s+", "", plain))
+    return [word for word in plain.split() if word not in ("a", "an", "the")]
+
+
+def common_length(one: Sequence[str], other: Sequence[str]) -> int:
+    """Length of the longest common subsequence."""
+    lengths = [0] * (len(other) + 1)
+    for item in one:
+        diagonal = 0
+        for place, against in enumerate(other, start=1):
+            above = lengths[place]
+            lengths[place] = diagonal + 1 if item == against else max(above, lengths[place - 1])
+            diagonal = above
+    return lengths[-1]
+
+
+def _f1(answer: str, reference: str, chinese: bool) -> float:
+    given, wanted = normalised(answer, chinese), normalised(reference, chinese)
+    return _harmonic(sum((Counter(given) & Counter(wanted)).values()), len(given), len(wanted))
+
+
+def _rouge_l(answer: str, reference: str, chinese: bool) -> float:
+    """Over the whole text; the package that LongBench uses joins the matches of sentences."""
+    given, wanted = (
+        list("".join(text.split())) if chinese else text.split() for text in (answer, reference)
+    )
+    return _harmonic(common_length(given, wanted), len(given), len(wanted))
+
+
+def _harmonic(shared: int, given: int, wanted: int) -> float:
+    return 2 * shared / (given + wanted) if shared else 0.0
+
+
+def _code(answer: str, reference: str) -> float:
+    """Twice the common subsequence over both lengths, of the first line that is code."""
+    lines = answer.lstrip("\n").split("\n")
+    code = next((line for line in lines if not any(sign in line for sign in ("`", "#", "//"))), "")
+    return _harmonic(common_length(code, reference), len(code), len(reference))
+
+
+def _classification(answer: str, reference: str, classes: Sequence[str]) -> float:
+    """1 for the right class alone, shared among all the classes that are named."""
+    named = [one for one in classes if one in answer]
+    named = [one for one in named if one == reference or one not in reference]
+    return 1 / len(named) if reference in named else 0.0
+
+
+def _retrieval(answer: str, reference: str) -> float:
+    return _count(answer, "".join(re.findall(r"\d+", reference)[:1]))
+
+
+def _count(answer: str, reference: str) -> float:
+    """The share of the answer's numbers that are the reference."""
+    numbers = re.findall(r"\d+", answer)
+    return numbers.count(reference.strip()) / len(numbers) if numbers else 0.0
+
+
+_OF_WORDS: Mapping[str, Callable[[str, str, bool], float]] = {"f1": _f1, "rouge-l": _rouge_l}
+_OF_TEXT: Mapping[str, Callable[[str, str], float]] = {
+    "code": _code,
+    "retrieval": _retrieval,
+    "count": _count,
+}

@@ -1,0 +1,105 @@
+"""Long documents with questions of many kinds, from a file in LongBench's format.
+
+Paper: LongBench, arXiv:2308.14508
+Score: by data set: F1 of words, ROUGE-L, likeness of code, the class, or the number; the best
+    over all references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Literal
+
+from forethought.contracts.parameters import CountOrZero
+from forethought.contracts.questions import Measure, Question
+from forethought.tasks.longbench._datasets import RESPOND, DataSet, data_set
+from forethought.tasks.longbench._metrics import Metric, score
+from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows
+
+_FIELDS = {"_id": TEXT, "input": TEXT, "context": TEXT, "answers": (list,), "dataset": TEXT}
+
+
+@dataclass(frozen=True)
+class LongBench:
+    """Questions about long documents, each judged as its data set is."""
+
+    path: str
+    """A JSONL file with the fields _id, input, context, answers and dataset."""
+    metric: Literal["auto", "f1", "rouge-l", "code", "classification", "retrieval", "count"] = (
+        "auto"
+    )
+    """How answers are judged; auto: as LongBench judges the data set."""
+    count: CountOrZero = 0
+    """How many questions; 0 is all of them."""
+    seed: CountOrZero = 0
+    """0 keeps the file's order; other seeds draw in another order."""
+    skip_bad: bool = False
+    """Leave out lines that cannot be used, instead of stopping at the first one."""
+    longest: CountOrZero = 0
+    """Most tokens of an answer; 0: as many as LongBench grants the data sets of the file."""
+
+    @property
+    def answer_tokens(self) -> int:
+        """Most tokens an answer needs."""
+        return self.longest or max(
+            _known(row.values["dataset"], self.metric).tokens for row in self._rows().good
+        )
+
+    def questions(self, measure: Measure) -> Iterator[Question]:
+        """The questions in order."""
+        for row in drawn(self._rows(), self.count, self.seed):
+            yield self._question(row)
+
+    def check(self, question: Question, answer: str) -> float:
+        """The answer's best agreement with a reference."""
+        data = question.data
+        if _known(data["dataset"], self.metric).first_line:
+            answer = answer.lstrip("\n").partition("\n")[0]
+        return max(
+            score(data["metric"], answer, reference, data["chinese"], data["classes"])
+            for reference in question.answers
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """What was wrong with each line that is left out."""
+        return self._rows().notes
+
+    def _rows(self) -> Rows:
+        return rows(self.path, _FIELDS, self.skip_bad, identifier="_id", problem=self._problem)
+
+    def _problem(self, values: Mapping[str, Any]) -> str:
+        answers, name = values["answers"], values["dataset"]
+        if not answers or not all(isinstance(one, str) for one in answers):
+            return f"answers is {answers!r}, not one text or more"
+        if self.metric == "auto" and data_set(name) is None:
+            return f"dataset {name!r} is not one of LongBench's; set metric"
+        classes = values.get("all_classes")
+        if _known(name, self.metric).metric == "classification" and not isinstance(classes, list):
+            return f"all_classes is {classes!r}, not a list"
+        return ""
+
+    def _question(self, row: Row) -> Question:
+        values = row.values
+        known = _known(values["dataset"], self.metric)
+        return Question(
+            identifier=values["_id"],
+            text=known.instruction.format(values["input"]).strip(),
+            document=values["context"],
+            answers=tuple(values["answers"]),
+            cluster=sha256(values["context"].encode()).hexdigest()[:16],
+            data={
+                "dataset": values["dataset"],
+                "metric": known.metric,
+                "chinese": values.get("language") == "zh",
+                "classes": values.get("all_classes") or [],
+            },
+        )
+
+
+def _known(name: str, metric: Literal["auto"] | Metric) -> DataSet:
+    """How the data set is asked and judged; with a metric of its own, another one may come."""
+    known = data_set(name) or DataSet("f1", 128, RESPOND)
+    chosen: Metric = known.metric if metric == "auto" else metric
+    return DataSet(chosen, known.tokens, known.instruction, known.first_line)
