@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _FACTORS = ((1, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))
+_WIDE = 5.0  # the factor below which steps mark a scale of factors better
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,13 @@ def linear_scale(
 
 def ticks(scale: Scale, most: int, *, binary: bool = False) -> list[float]:
     """At most `most` round values on a scale; powers of two where `binary`."""
-    found = _powers(scale, most, binary) if scale.log else []
-    return found if len(found) > 2 else _steps(scale, most)
+    wide = scale.log and scale.high >= _WIDE * scale.low
+    return _powers(scale, most, binary) if wide else _steps(scale, most, binary)
 
 
-def _steps(scale: Scale, most: int) -> list[float]:
-    step = _round_step((scale.high - scale.low) / max(most, 1))
+def _steps(scale: Scale, most: int, binary: bool) -> list[float]:
+    least = (scale.high - scale.low) / most
+    step = 2.0 ** math.ceil(math.log2(least)) if binary else _round_step(least)
     first = math.ceil(scale.low / step - 1e-9)
     last = math.floor(scale.high / step + 1e-9)
     return [number * step for number in range(first, last + 1)]
