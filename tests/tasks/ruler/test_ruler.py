@@ -132,6 +132,14 @@ def test_needle_haystacks_are_needles_throughout(name: str) -> None:
     assert len({value for of in needles(question.document).values() for value in of}) == len(lines)
 
 
+def test_no_key_of_a_long_needle_haystack_comes_twice() -> None:
+    _, (question,) = asked("niah-multikey-2(tokens=20000, count=1)")
+
+    lines = question.document.splitlines()
+
+    assert len(needles(question.document)) == len(lines) > 2000
+
+
 def test_needles_lie_at_the_depth_they_state_and_depths_cover_the_text() -> None:
     _, questions = asked("niah-single-1(tokens=1000, count=30)")
 
@@ -154,6 +162,15 @@ def test_the_tracked_variables_are_those_that_running_the_assignments_gives(sett
         assert value
         assert {name for name in values if values[name] == value[1]} == set(question.answers)
         assert all(text.isdigit() for text in values.values())
+
+
+def test_every_variable_of_a_chain_is_given_the_one_before_it() -> None:
+    _, (question,) = asked("vt(tokens=900, count=1)")
+
+    lines = re.findall(r"VAR (\w+) = (?:VAR )?(\w+)\.", question.document)
+
+    assert [given for _, given in lines[1:]] == [name for name, _ in lines[:-1]]
+    assert len(lines) == 5
 
 
 @pytest.mark.parametrize(("tokens", "often", "seldom"), [(2000, 6, 1), (5000, 30, 3)])
