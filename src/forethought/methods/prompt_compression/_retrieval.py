@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,10 +17,16 @@ from forethought.numerics.sentences import sentences
 Score = Callable[[str, Sequence[str]], np.ndarray]
 """(question, sentences) to how well each matches."""
 
+_VISIBLE = re.compile(r"\S")
+
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence and the droppable tokens whose first character is in it."""
+    """A sentence and its droppable tokens.
+
+    A token's first character decides; white space goes with what follows it, so that
+    sentences stay apart where those between them are dropped.
+    """
 
     text: str
     tokens: list[int]
@@ -64,8 +71,9 @@ def sentences_of(prompt: Prompt, room: Room) -> list[Sentence]:
         begins = np.array([start + a for a, _ in ranges])
         tokens: list[list[int]] = [[] for _ in ranges]
         for token in range(first, last + 1):
-            place = np.searchsorted(begins, _first_character(prompt, token), side="right")
-            tokens[max(0, int(place) - 1)].append(token)
+            place = _first_character(prompt.text, prompt.spans[token][0])
+            number = int(np.searchsorted(begins, place, side="right")) - 1
+            tokens[max(0, number)].append(token)
         found += [
             Sentence(prompt.text[start + a : start + b], held)
             for (a, b), held in zip(ranges, tokens, strict=True)
@@ -74,8 +82,7 @@ def sentences_of(prompt: Prompt, room: Room) -> list[Sentence]:
     return found
 
 
-def _first_character(prompt: Prompt, token: int) -> int:
-    """Where a token's text begins; many tokens take in the space before a word."""
-    start, stop = prompt.spans[token]
-    part = prompt.text[start:stop]
-    return start + (len(part) - len(part.lstrip()) if part.strip() else 0)
+def _first_character(text: str, start: int) -> int:
+    """The first place from `start` on that is no white space."""
+    found = _VISIBLE.search(text, start)
+    return found.start() if found else len(text)

@@ -75,9 +75,14 @@ class GemFilter(Approximation):
                 f"gem-filter runs the first {layers} layers, but {draft.name} has {draft.layers}",
                 f"use layers={draft.layers} or fewer",
             )
-        products = _Products(layers - 1)
-        draft.read(prompt, products.look, layers=layers)
-        return products.found[0]
+        what = ("gem-filter", layers)
+        return draft.recall(what, prompt, lambda: _products(prompt, draft, layers))
+
+
+def _products(prompt: Prompt, draft: Draft, layers: int) -> Tensor:
+    products = _Products(layers - 1)
+    draft.read(prompt, products.look, layers=layers)
+    return products.found[0]
 
 
 @dataclass

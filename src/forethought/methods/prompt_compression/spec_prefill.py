@@ -56,12 +56,17 @@ class SpecPrefill(Approximation):
         if not self.pays(len(prompt)):
             return prompt
         room = room_in(prompt, self.keep, "spec-prefill", protect=self.protect)
+        what = ("spec-prefill", self.kernel, self.lookahead)
+        found = draft.recall(what, prompt, lambda: self._found(prompt, draft))
+        scores = draft.carry(found, prompt).cpu().numpy()
+        kept = room.kept(self._chosen(scores, room))
+        return prompt.keep_in_place(kept) if self.in_place else prompt.keep(kept)
+
+    def _found(self, prompt: Prompt, draft: Draft) -> Tensor:
         steps = _Steps(self.kernel)
         # The first query needs no written token, and the last token written makes none.
         draft.read(prompt, steps.look, lookahead=self.lookahead if self.lookahead > 1 else 0)
-        scores = draft.carry(steps.mean(), prompt).cpu().numpy()
-        kept = room.kept(self._chosen(scores, room))
-        return prompt.keep_in_place(kept) if self.in_place else prompt.keep(kept)
+        return steps.mean()
 
     def _chosen(self, scores: np.ndarray, room: Room) -> list[int]:
         """The newest chunk, then the best, each from its start, until the room is filled."""
