@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from forethought.contracts.records import LayerShape
+from forethought.models.processor import widened
 
 _BLOCK_BYTES = 6 << 20  # scores of one block of queries: stays in the last-level cache
 _LEAST_BLOCK, _MOST_BLOCK = 64, 256
@@ -67,6 +68,8 @@ def attend_causal(
     """
     if queries.is_cuda and sight.window is None and shape.softcap is None:
         return attend_fused(queries, keys, values, shape)
+    given = queries.dtype
+    queries, keys, values = widened(queries), widened(keys), widened(values)
     length, heads, size = queries.shape
     groups = heads // keys.shape[0]
     # Scaled here, in float32, so that products need no scaling of their own.
@@ -88,7 +91,7 @@ def attend_causal(
                 scratch,
                 out[head],
             )
-    return out.transpose(0, 1).reshape(length, -1)
+    return out.transpose(0, 1).reshape(length, -1).to(given)
 
 
 def attend_fused(queries: Tensor, keys: Tensor, values: Tensor, shape: LayerShape) -> Tensor:

@@ -14,6 +14,7 @@ from forethought.contracts.roles import Network
 from forethought.cost.flops import attention_flops
 from forethought.engine.cache import Piece, Row
 from forethought.engine.meter import Meter
+from forethought.models.processor import widened
 
 _CHUNK_BYTES = 64 << 20  # probabilities materialised at once
 
@@ -68,7 +69,8 @@ class View:
             self.meter.flops += attention_flops(self.shape, pairs) / 2  # no values are mixed
         packed = self.queries[block].reshape(rows, kv_heads, -1, self.keys.shape[-1])
         packed = packed.permute(1, 2, 0, 3)
-        scores = torch.matmul(packed.flatten(1, 2), self.keys.transpose(1, 2)).float()
+        keys = widened(self.keys).transpose(1, 2)
+        scores = torch.matmul(widened(packed.flatten(1, 2)), keys).float()
         scores = scores.mul_(self.shape.scale).view(kv_heads, -1, rows, self.keys.shape[1])
         if self.shape.softcap is not None:
             scores.div_(self.shape.softcap).tanh_().mul_(self.shape.softcap)

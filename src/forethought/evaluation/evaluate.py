@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.errors import BadDataError, ForethoughtError
@@ -87,16 +88,22 @@ class Evaluation:
 
     def wanted(self) -> Iterator[Wanted]:
         """Every sample that is needed, question by question."""
-        first = self.recipes[0]
-        encode = self.answers.model(first.model, first.weights).tokenizer.encode
-        for name, task in self.tasks.items():
-            questions = list(task.questions(lambda text: len(encode(text))))
-            if not questions:
-                raise BadDataError(f"the task {name} has no questions", "name another file")
-            for question in questions:
-                for number in range(self.samples):
+        found = {name: self._questions(name) for name in self.tasks}
+        # The first question of every task, then the second: what is there early is balanced.
+        for questions in zip_longest(*found.values()):
+            for (name, task), question in zip(self.tasks.items(), questions, strict=True):
+                for number in range(self.samples if question else 0):
                     for recipe in self.recipes:
                         yield _wanted(recipe, name, task, question, number)
+
+    def _questions(self, name: str) -> list[Question]:
+        """A task's questions; lengths are those of the first recipe's model."""
+        first = self.recipes[0]
+        encode = self.answers.model(first.model, first.weights).tokenizer.encode
+        questions = list(self.tasks[name].questions(lambda text: len(encode(text))))
+        if not questions:
+            raise BadDataError(f"the task {name} has no questions", "name another file")
+        return questions
 
     def _together(self, missing: Sequence[Wanted]) -> Iterator[tuple[Wanted, ...]]:
         """What to ask at once: all recipes of a question, or as many questions as pay."""

@@ -23,9 +23,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from forethought.models.processor import widened
 from forethought.models.quantise import GROUP, quantise8
 
 FORMATS = ("auto", "bf16", "int4", "int8", "w8a8")
+_WIDE_ROWS = 16  # from so many on, widening a weight costs less than it saves
 _ROWS = 512  # rows of an 8-bit product at once: bounds the int32 intermediate
 
 
@@ -64,7 +66,10 @@ class Dense:
 
     def __call__(self, x: Tensor, phase: str) -> Tensor:
         """x [N, in] to [N, out]."""
-        return F.linear(x, self.weight, self.bias)
+        if phase == "decode" or len(x) < _WIDE_ROWS:
+            return F.linear(x, self.weight, self.bias)
+        bias = None if self.bias is None else widened(self.bias)
+        return F.linear(widened(x), widened(self.weight), bias).to(x.dtype)
 
 
 @dataclass(frozen=True)

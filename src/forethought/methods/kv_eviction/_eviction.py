@@ -67,7 +67,9 @@ class Eviction:
         self.check(prompt)
         if not self.importance.looks_ahead:
             return prompt
-        guess = draft.read(prompt, _look_only, lookahead=self.lookahead or answer_tokens)
+        most = self.lookahead or answer_tokens
+        what = ("look-ahead", most)
+        guess = draft.recall(what, prompt, lambda: draft.read(prompt, _look_only, lookahead=most))
         return prompt.with_lookahead(guess)
 
     def check(self, prompt: Prompt) -> None:

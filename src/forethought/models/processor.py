@@ -1,0 +1,24 @@
+"""What this machine's processor is good at."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+
+@cache
+def multiplies_bf16() -> bool:
+    """Whether the CPU has matrix products of bf16: without AVX-512 they are emulated, slowly."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """The tensor as products are fastest with: in float32 where the CPU only emulates bf16.
+
+    Products of bf16 are summed in float32 either way, so that rounding the result gives the
+    same number.
+    """
+    slow = tensor.dtype == torch.bfloat16 and tensor.device.type == "cpu"
+    return tensor.float() if slow and not multiplies_bf16() else tensor
