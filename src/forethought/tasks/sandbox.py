@@ -5,6 +5,9 @@ whole) and a read-only view of all files but a small new folder. Elsewhere an au
 sockets, commands and changes of files, and the process group is killed; that stops code that is
 merely wrong, not code that is out to break it. Limits on processor time, memory, files and
 processes hold everywhere. No packages can be imported, only Python's own library.
+
+That a program passed is told with a secret that it is never given; one that searches the
+interpreter's frames for it could still cheat.
 """
 
 from __future__ import annotations

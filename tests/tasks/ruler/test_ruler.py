@@ -186,6 +186,17 @@ def test_common_words_stand_out_as_rulers_do(tokens: int, often: int, seldom: in
         assert [word for word in counted if reference in word] == [reference]
 
 
+def test_no_other_word_of_the_list_holds_or_is_part_of_a_reference() -> None:
+    _, questions = asked("cwe(tokens=1200, count=24)")
+
+    for question in questions:
+        listed = set(re.findall(r"\d+\. (\w+)", question.document))
+        for reference in question.answers:
+            assert [word for word in listed if reference in word or word in reference] == [
+                reference
+            ]
+
+
 def test_common_and_uncommon_words_may_be_set() -> None:
     _, (question,) = asked("cwe(tokens=500, count=1, common=4, uncommon=2, wanted=3)")
 
