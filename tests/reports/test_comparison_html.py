@@ -96,6 +96,8 @@ def test_names_and_titles_cannot_become_elements() -> None:
     assert not {"img", "b", "i", "u"} & set(tags)
     assert page.within["h1"] == ["<b>&\"'"]
     assert HOSTILE in page.within["dd"]
+    assert HOSTILE in {attributes.get("title") for _, attributes in page.elements}
+    assert not set("<>&") & set(page.within["script"][0])
     assert embedded(page)["comparison"]["standings"][1]["recipe"] == HOSTILE  # type: ignore[index]
 
 

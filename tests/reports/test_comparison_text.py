@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from forethought.contracts.comparison import Comparison, Interval
+from forethought.reports import figures, names
 from forethought.reports.comparison import comparison_markdown, comparison_text
 from tests.reports.comparisons import SMALL, large
 
@@ -12,12 +13,12 @@ SHOWN = Path(__file__).parent / "shown"
 
 def renamed(*recipes: str) -> Comparison:
     """SMALL with other recipes, of which nothing else changes."""
-    names = {one.recipe: new for one, new in zip(SMALL.standings, recipes, strict=True)}
+    new_names = {one.recipe: new for one, new in zip(SMALL.standings, recipes, strict=True)}
     return replace(
         SMALL,
-        standings=tuple(replace(one, recipe=names[one.recipe]) for one in SMALL.standings),
+        standings=tuple(replace(one, recipe=new_names[one.recipe]) for one in SMALL.standings),
         differences=tuple(
-            replace(one, recipe=names[one.recipe], against=names[one.against])
+            replace(one, recipe=new_names[one.recipe], against=new_names[one.against])
             for one in SMALL.differences
         ),
     )
@@ -100,6 +101,36 @@ def test_the_finding_says_where_everything_cheaper_is_worse() -> None:
     shown = comparison_markdown(replace(SMALL, differences=worse))
 
     assert shown.startswith("Every recipe cheaper than exact scores below it beyond the noise")
+
+
+def test_of_several_recipes_that_may_be_as_good_the_cheapest_is_found() -> None:
+    equal = tuple(replace(one, interval=Interval(0.0, -0.05, 0.05)) for one in SMALL.differences)
+    snapkv, specpc = (
+        replace(one, cache_bytes=size)
+        for one, size in ((SMALL.standings[1], 3e6), (SMALL.standings[2], 1e6))
+    )
+    found = replace(SMALL, standings=(SMALL.standings[0], snapkv, specpc), differences=equal)
+
+    assert comparison_markdown(found).startswith("specpc(keep=512) cannot be told from exact")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "mark"), [(0.01, 0.1, "▲"), (-0.02, 0.1, ""), (-0.1, -0.01, "▼"), (0, 0.1, "")]
+)
+def test_a_mark_means_that_the_interval_excludes_zero(low: float, high: float, mark: str) -> None:
+    assert figures.mark(Interval((low + high) / 2, low, high)) == mark
+
+
+def test_a_draft_is_left_out_only_where_every_method_has_it() -> None:
+    both = names.recipe_names(["m", "m+draft(d)+a", "m+draft(d)+b(keep=2)"])
+    one = names.recipe_names(["m", "m+draft(d)+a", "m+b(keep=2)"])
+
+    assert both == names.Names(("exact", "a", "b(keep=2)"), ("m", "draft(d)"))
+    assert one == names.Names(("exact", "draft(d)+a", "b(keep=2)"), ("m",))
+
+
+def test_recipes_of_several_models_keep_their_whole_spelling() -> None:
+    assert names.recipe_names(["m", "n+a"]) == names.Names(("m", "n+a"))
 
 
 def test_a_recipe_alone_is_compared_with_nothing() -> None:
