@@ -64,6 +64,24 @@ def test_the_choice_equals_the_published_steps(decoder, seed, lookahead):
     assert list(kept.origins) == expected(scores, 8, 40)
 
 
+def test_scores_are_of_attention_among_the_prompts_tokens_alone(decoder):
+    tokens = tokens_of(LENGTH, 4)
+    seen = []
+
+    class Watched(TinyDraft):
+        def carry(self, importance, prompt):
+            seen.append(importance)
+            return importance
+
+    draft = Watched(decoder)
+    method().on_prompt(prompt_of(tokens), draft, 16)
+
+    written = draft.read(prompt_of(tokens), lambda view: None, lookahead=4)
+    matrices = attention_matrices(decoder, [*tokens, *written[:-1]])
+    expected = token_scores(matrices, range(LENGTH - 1, LENGTH + 3), 5)
+    assert seen[0].tolist() == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_look_ahead_that_ends_early_counts_the_queries_there_are(decoder):
     tokens = tokens_of(LENGTH, 1)
     second = TinyDraft(decoder).read(prompt_of(tokens), lambda view: None, lookahead=2)[1]

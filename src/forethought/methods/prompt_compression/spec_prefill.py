@@ -71,10 +71,11 @@ class SpecPrefill(Approximation):
     def _chosen(self, scores: np.ndarray, room: Room) -> list[int]:
         """The newest chunk, then the best, each from its start, until the room is filled."""
         starts = np.arange(0, len(scores), self.chunk)
-        sizes = np.diff([*starts, len(scores)])
-        best = np.argsort(-np.add.reduceat(scores, starts) / sizes, kind="stable")
+        # Only the newest chunk may be shorter, and it stays anyway: sums rank as means do.
+        best = starts[np.argsort(-np.add.reduceat(scores, starts), kind="stable")].tolist()
         newest = range(len(scores) - 1, int(starts[-1]) - 1, -1)
-        ranked = [*newest, *(i for n in best for i in range(starts[n], starts[n] + sizes[n]))]
+        others = (i for start in best for i in range(start, min(start + self.chunk, len(scores))))
+        ranked = [*newest, *others]
         return [i for i in dict.fromkeys(ranked) if i not in room.protected][: room.count]
 
 
