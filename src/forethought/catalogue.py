@@ -282,7 +282,7 @@ def _words(limit: object) -> str:
             return f"a whole number, {_range(limit)}"
         case parameters.Range():
             return f"a number, {_range(limit)}"
-    return "a whole number, or a share such as 0.25"
+    return "a whole number, a share such as 0.25, or bytes such as 8MiB"
 
 
 def _range(limit: parameters.Range) -> str:

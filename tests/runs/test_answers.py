@@ -94,7 +94,9 @@ def test_a_prompt_is_read_once_for_all_that_only_drop_entries():
 
     network.forward = counting
     try:
-        list(model.answer([Ask(replace(EXACT, approximate=(n,)), QUESTION, DOCUMENT) for n in names]))
+        list(
+            model.answer([Ask(replace(EXACT, approximate=(n,)), QUESTION, DOCUMENT) for n in names])
+        )
     finally:
         del network.forward
 
@@ -103,7 +105,11 @@ def test_a_prompt_is_read_once_for_all_that_only_drop_entries():
 
 def test_a_draft_reads_once_for_all_budgets():
     asks = [
-        Ask(replace(EXACT, draft="same-tokens", approximate=(f"speckv(keep={keep})",)), QUESTION, DOCUMENT)
+        Ask(
+            replace(EXACT, draft="same-tokens", approximate=(f"speckv(keep={keep})",)),
+            QUESTION,
+            DOCUMENT,
+        )
         for keep in (100, 120, 140)
     ]
     read, network = [], DRAFTS["same-tokens"].network

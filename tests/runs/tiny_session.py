@@ -51,13 +51,13 @@ _FULL = {
     "speckv-pc": "prompt_keep=1.0, keep=1.0",
     "vertical-slash": "columns=100000",
     "minference": "columns=100000",
-    "packed-kv": "bits=16",
+    "quantised-kv": "bits=16",
 }
 _PART = {
     "speckv-pc": "prompt_keep=260, keep=120",
     "vertical-slash": "columns=40, window=64",
     "minference": "columns=40, slashes=64",
-    "packed-kv": "bits=4",
+    "quantised-kv": "bits=4",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from forethought import catalogue
 from forethought.cli.progress import CLEAR_LINE
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.errors import UsageError
+from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
 from forethought.runs.contenders import contenders
 from forethought.runs.recipe import Recipe
@@ -99,12 +101,11 @@ def _skipping(task: Any) -> Any:
     return replace(task, skip_bad=True) if has else task
 
 
-def _budget(text: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
+def _budget(text: str) -> Amount:
+    with suppress(ValueError):
+        return int(text)
+    with suppress(ValueError):
+        return float(text)
     return text
 
 

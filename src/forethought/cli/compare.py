@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -125,7 +126,7 @@ def _document(found: Comparison) -> str:
     return json_format.dumps(asdict(found), ensure_ascii=False, indent=2, default=sorted) + "\n"
 
 
-_FORMS = {
+_FORMS: dict[str, Callable[[Comparison], str]] = {
     ".html": _page,
     ".md": comparison_markdown,
     ".csv": comparison_csv,

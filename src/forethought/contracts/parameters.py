@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -43,12 +44,18 @@ class Odd(Whole):
         return found or ("" if int(str(value)) % 2 else "must be odd")
 
 
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([kMG]i?)?B")
+_FACTORS = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+
+
 @dataclass(frozen=True)
 class Budget:
-    """A whole number counts entries; a fraction up to 1.0 is a share of the prompt."""
+    """A whole number counts entries, a fraction up to 1.0 is a share, a text counts bytes."""
 
     def problem(self, value: object) -> str:
         """What is wrong with `value`, or nothing."""
+        if isinstance(value, str):
+            return "" if _SIZE.fullmatch(value) and bytes_of(value) else "must be like 8MiB"
         if isinstance(value, bool) or not isinstance(value, int | float):
             return "must be a number"
         if isinstance(value, int):
@@ -60,11 +67,25 @@ Count = Annotated[int, Whole(1, 1 << 20)]
 CountOrZero = Annotated[int, Whole(0, 1 << 20)]
 OddCount = Annotated[int, Odd(1, 1 << 20)]
 Share = Annotated[float, Range(0, 1)]
-Keep = Annotated[int | float, Budget()]
+Amount = int | float | str
+"""Entries, a share, or bytes such as `8MiB`."""
+Keep = Annotated[Amount, Budget()]
 
 
-def entries_kept(keep: int | float, of: int) -> int:
-    """How many of `of` entries a Keep stands for: never more than `of`, at least one."""
+def bytes_of(size: str) -> int:
+    """The bytes that a text such as `8MiB` or `500kB` stands for."""
+    found = _SIZE.fullmatch(size)
+    assert found, "checked before"
+    return int(float(found[1]) * _FACTORS[found[2]])
+
+
+def entries_kept(keep: Amount, of: int) -> int:
+    """How many of `of` entries a Keep stands for: never more than `of`, at least one.
+
+    Bytes stand for all of them: only beside a model's shape do they become a number.
+    """
+    if isinstance(keep, str):
+        return of
     wanted = keep if isinstance(keep, int) else round(keep * of)
     return max(1, min(int(wanted), of))
 

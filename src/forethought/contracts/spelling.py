@@ -15,7 +15,7 @@ from forethought.contracts.errors import UsageError
 
 _PIECE = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|.""", re.DOTALL)
 _CALL = re.compile(r"([A-Za-z][\w-]*)\s*(?:\((.*)\))?", re.DOTALL)
-_WORD = re.compile(r"[A-Za-z_][\w./:-]*")
+_WORD = re.compile(r"[A-Za-z_][\w./:-]*|\d+(\.\d+)?([kMG]i?)?B")
 _CONSTANTS = {"true": True, "false": False, "none": None}
 
 

@@ -28,6 +28,7 @@ from forethought.runs.reading import Plan, Reading, check_context, plan, shorten
 from forethought.runs.recipe import Recipe
 from forethought.runs.record import Spoken
 from forethought.runs.session import run_identifier
+from forethought.runs.sizing import sized
 from forethought.runs.voice import Voice, sampling_of
 
 Loader = Callable[[str, str], Model]
@@ -120,7 +121,7 @@ class _Pending:
     def prepare(self, draft: ModelDraft) -> None:
         """Plan, and let drafts read ahead."""
         methods = [(name, catalogue.build(name)) for name in self.ask.recipe.approximate]
-        self.plan = plan(methods, self.prompt, draft)
+        self.plan = plan(sized(methods, self.target), self.prompt, draft)
         with self.meter.stage("draft"):
             self.short = shortened(self.plan, self.prompt, draft, self.most)
         self.target = self.target.for_length(len(self.short) + self.most)

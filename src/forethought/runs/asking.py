@@ -24,6 +24,7 @@ from forethought.runs.reading import (
 )
 from forethought.runs.recipe import Limit, Recipe, spend_limit
 from forethought.runs.record import Spoken
+from forethought.runs.sizing import sized
 from forethought.runs.voice import Voice, sampling_of
 
 
@@ -63,7 +64,7 @@ class Asking:
         yield Event("done", {"run": self._run().document()})
 
     def _steps(self) -> Iterator[Event]:
-        chosen = plan(self.methods, self.prompt, self.draft)
+        chosen = plan(sized(self.methods, self.target), self.prompt, self.draft)
         drafting = any(method.uses_draft() for method in chosen.applied)
         yield from map(self._note, chosen.notes)
         if self.recipe.draft != "self" and not any(m.uses_draft() for _, m in self.methods):

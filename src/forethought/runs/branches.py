@@ -20,7 +20,7 @@ from forethought.engine.meter import Clock, Meter
 from forethought.engine.recent import Recent
 from forethought.engine.view import View
 from forethought.models.model import Model
-from forethought.runs.reading import ROOM, SIGHT, Plan, Reading, reread, settled
+from forethought.runs.reading import ROOM, SIGHT, Plan, Reading, read, reread, settled
 from forethought.runs.whole import Whole
 
 
@@ -54,8 +54,12 @@ class Branch:
 
 
 def shared_key(plan: Plan, prompt: Prompt) -> tuple[object, ...]:
-    """Equal for branches whose prompts can be read together."""
-    return prompt.tokens, prompt.positions, prompt.protected, plan.thinning
+    """Equal for branches whose prompts can be read together.
+
+    A thinned reading depends on what its method sees, a look-ahead too: it is read alone.
+    """
+    alone = id(plan) if plan.thinning else None
+    return prompt.tokens, prompt.positions, prompt.protected, alone
 
 
 def read_together(target: Model, branches: Sequence[Branch], clock: Clock) -> list[Reading]:
@@ -63,11 +67,19 @@ def read_together(target: Model, branches: Sequence[Branch], clock: Clock) -> li
 
     Results do not depend on which branches come together.
     """
+    if branches[0].plan.thinning:
+        return [_alone(target, branch) for branch in branches]
     shared = _Shared(target, branches, clock)
     shared.read()
     for guess in dict.fromkeys(b.prompt.lookahead for b in branches if b.prompt.lookahead):
         shared.read_guess(guess)
     return [shared.reading(branch) for branch in branches]
+
+
+def _alone(target: Model, branch: Branch) -> Reading:
+    with branch.meter.stage("prefill"):
+        batch = Batch(target.network, branch.meter)
+        return read(batch, target, branch.prompt, branch.plan, branch.of)
 
 
 class _Shared:
@@ -85,13 +97,7 @@ class _Shared:
     def read(self) -> None:
         """Read the prompt whole, letting those choose that need no look-ahead."""
         choosing = [b for b in self.branches if b.chooser and not b.prompt.lookahead]
-        thinning = self.branches[0].plan.thinning
-        look = Look(
-            _Tap(choosing),
-            len(self.prompt),
-            self.prompt.protected,
-            thinning.on_attention if thinning else None,
-        )
+        look = Look(_Tap(choosing), len(self.prompt), self.prompt.protected)
         batch = Batch(self.target.network, self.meter)
         start = self.clock()
         places = self.prompt.positions

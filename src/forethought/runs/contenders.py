@@ -8,14 +8,13 @@ from dataclasses import fields, replace
 from forethought import catalogue
 from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
+from forethought.contracts.parameters import Amount
 from forethought.runs.recipe import Recipe
 
 EXACT = "exact"
 
 
-def contenders(
-    names: Sequence[str], base: Recipe, keeps: Sequence[int | float | str] = ()
-) -> list[Recipe]:
+def contenders(names: Sequence[str], base: Recipe, keeps: Sequence[Amount] = ()) -> list[Recipe]:
     """The recipes that `names` stand for, in order, each once.
 
     A name is `exact`, or a method or several joined by + with or without a draft of their own,
@@ -26,7 +25,7 @@ def contenders(
     return list(dict.fromkeys(found))
 
 
-def _recipes(name: str, base: Recipe, keeps: Sequence[int | float | str]) -> list[Recipe]:
+def _recipes(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
     if name.strip() == EXACT:
         return [replace(base, approximate=(), draft="self")]
     parts = spelling.split(name, "+")
@@ -50,7 +49,7 @@ def _is_method(part: str) -> bool:
     return name == "draft" or name in catalogue.entries()
 
 
-def _kept(methods: list[str], keeps: Sequence[int | float | str]) -> list[list[str]]:
+def _kept(methods: list[str], keeps: Sequence[Amount]) -> list[list[str]]:
     """The methods at each budget, where the last of them that has one leaves it open."""
     for place, text in reversed(list(enumerate(methods))):
         call = spelling.parse(text)

@@ -105,6 +105,12 @@ def _check_order(methods: Methods) -> None:
     packing = [name for name, method in methods if method.cache_bits() < 16]
     if len(packing) > 1:
         raise UsageError("two methods of one recipe pack the cache", "keep one of them")
+    again = [name for name, method in methods if method.evicts_every()]
+    if again and packing:
+        raise UsageError(
+            f"{again[0]} goes on dropping entries, which {packing[0]} has packed away",
+            "use every=0, or leave one of them out",
+        )
     inside = {*evicting, *thinning, *packing}
     later = [name for name, _ in methods]
     for place, name in enumerate(later):

@@ -16,7 +16,7 @@ from forethought.contracts.errors import (
     BudgetTooSmallError,
     ModelError,
 )
-from forethought.contracts.parameters import entries_kept
+from forethought.contracts.parameters import Amount, entries_kept
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Draft, Entries, LayerView, WholeCache
 from forethought.methods.kv_eviction._entries import after_newest, entry_places, whole_places
@@ -31,7 +31,7 @@ class Eviction:
 
     method: str
     """Its name, for errors."""
-    keep: int | float
+    keep: Amount
     importance: Importance
     allocation: Allocation = field(default_factory=Uniform)
     newest: int | float = 0

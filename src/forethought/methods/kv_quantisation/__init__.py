@@ -1,0 +1,1 @@
+"""Methods that store the cache in fewer bits."""

@@ -1,0 +1,39 @@
+"""Budgets in bytes become entries, once the model that fills them is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from forethought.contracts.errors import BudgetTooSmallError
+from forethought.contracts.parameters import bytes_of
+from forethought.contracts.roles import Approximation
+from forethought.cost.flops import entry_bytes
+from forethought.models.model import Model
+
+_STORED_BITS = {16: 16.0, 8: 8.5, 4: 5.0}  # of a number, its share of scale and zero included
+
+
+def sized(
+    methods: Sequence[tuple[str, Approximation]], target: Model
+) -> tuple[tuple[str, Approximation], ...]:
+    """The methods, with every `keep` that counts bytes as the entries that fill them.
+
+    Raises BudgetTooSmallError where not one entry fits.
+    """
+    bits = _STORED_BITS[min([16, *(method.cache_bits() for _, method in methods)])]
+    each = entry_bytes(target.shape, target.network.dtype.itemsize) * bits / 16
+    return tuple((name, _sized(name, method, each)) for name, method in methods)
+
+
+def _sized(name: str, method: Approximation, each: float) -> Approximation:
+    keep = getattr(method, "keep", None)
+    if not isinstance(keep, str):
+        return method
+    entries = int(bytes_of(keep) // each)
+    if not entries:
+        raise BudgetTooSmallError(
+            f"{name}: one entry of this model takes {each:,.0f} bytes in all its layers",
+            "allow more, or count entries: keep=256",
+        )
+    return replace(method, keep=entries)  # type: ignore[type-var]
