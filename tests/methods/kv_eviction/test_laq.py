@@ -39,9 +39,9 @@ def lists(kept):
     return [[head.tolist() for head in layer] for layer in kept]
 
 
-@pytest.mark.parametrize("window", [0, 4])
-def test_the_choice_follows_the_published_steps(decoder, window):
-    tokens = tokens_of(LENGTH)
+@pytest.mark.parametrize(("window", "seed"), [(0, 0), (4, 0), (4, 1), (4, 2), (4, 3)])
+def test_the_choice_follows_the_published_steps(decoder, window, seed):
+    tokens = tokens_of(LENGTH, seed)
     cache = SlowCache(decoder, prompt_of(tokens))
 
     kept = method_of(window=window).on_cache(cache)
