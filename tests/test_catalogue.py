@@ -79,7 +79,10 @@ def test_a_file_is_a_method_with_its_record_and_parameters(place: Place) -> None
     assert METHOD.splitlines()[entry.line - 1] == "class Shine:"
     assert entry.parameters == (
         Parameter(
-            "keep", "a whole number, a share such as 0.25, or bytes such as 8MiB", "512", "Entries kept, at most."
+            "keep",
+            "a whole number, a share such as 0.25, or bytes such as 8MiB",
+            "512",
+            "Entries kept, at most.",
         ),
         Parameter("window", "a whole number, 1 or more, or none", "none", ""),
         Parameter("pool", "max or mean", "max", "How."),
