@@ -11,6 +11,7 @@ from forethought import catalogue
 from forethought.models.model import Model
 from forethought.runs.recipe import Recipe
 from forethought.runs.session import Session
+from tests.runs.tiny_session import at_full_budget, runnable
 
 PROSE = (Path(__file__).parents[2] / "LICENSE").read_text()
 NEEDLE = "The secret number of the lighthouse is 70421."
@@ -49,14 +50,18 @@ def test_truncation_loses_the_needle_that_the_draft_keeps(smollm2: Model) -> Non
     assert "70421" not in run(smollm2, "truncate(keep=0.33)")["answer"]
 
 
-@pytest.mark.parametrize("name", [*catalogue.entries()])
-def test_off_values_are_exact_on_the_real_model(smollm2: Model, name: str) -> None:
-    off = "prompt_keep=1.0, keep=1.0" if name == "speckv-pc" else "keep=1.0"
-    text = document(1200)
+@pytest.fixture(scope="module")
+def exact_answer(smollm2: Model) -> str:
+    return str(run(smollm2, text=document(600), max_tokens=8)["answer"])
 
-    exact = run(smollm2, text=text, max_tokens=8)
 
-    assert run(smollm2, f"{name}({off})", text=text, max_tokens=8)["answer"] == exact["answer"]
+@pytest.mark.parametrize("name", runnable())
+def test_off_values_are_exact_on_the_real_model(
+    smollm2: Model, name: str, exact_answer: str
+) -> None:
+    found = run(smollm2, at_full_budget(name), text=document(600), max_tokens=8)
+
+    assert found["answer"] == exact_answer
 
 
 def test_an_evicted_cache_is_as_small_as_it_says(smollm2: Model) -> None:

@@ -128,6 +128,11 @@ class Prompt:
         """What is left of the document and the question, as text without a template."""
         return self.text[slice(*self.content)]
 
+    @property
+    def end(self) -> int:
+        """The place of the first token after the prompt."""
+        return self.following if self.positions else len(self.tokens)
+
     def places(self, count: int) -> Sequence[int]:
         """Where the first `count` tokens of the prompt, and of what follows it, stand."""
         if not self.positions:

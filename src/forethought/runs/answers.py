@@ -80,6 +80,10 @@ class Answers:
 
     def _pending(self, place: int, ask: Ask, memory: Memory) -> _Pending:
         recipe = ask.recipe
+        if recipe.automatic:
+            raise UsageError(
+                "auto chooses for one prompt, by what was compared", "compare methods by name"
+            )
         if recipe.samples > 1 or recipe.limit.seconds or recipe.limit.flops or recipe.limit.usd:
             raise UsageError(
                 f"{recipe.spelling}: answers that are asked for together have one sample each, and "
@@ -124,7 +128,9 @@ class _Pending:
         self.plan = plan(sized(methods, self.target), self.prompt, draft)
         with self.meter.stage("draft"):
             self.short = shortened(self.plan, self.prompt, draft, self.most)
-        self.target = self.target.for_length(len(self.short) + self.most)
+        self.target = self.target.for_length(
+            self.short.end + len(self.short.lookahead or ()) + self.most
+        )
         check_context(self.short, self.target, draft)
 
     @cached_property
@@ -143,7 +149,7 @@ class _Pending:
         recipe, tokenizer, short = self.ask.recipe, self.target.tokenizer, self.branch.prompt
         self.reading = reading
         self.first_token = sum(self.meter.stages.values())
-        room = self.target.shape.context - len(short)
+        room = self.target.shape.context - short.end
         stream = Stream(
             reading.row,
             sampling_of(recipe),

@@ -40,6 +40,8 @@ class Asking:
     identifier: str
     load_seconds: float
     clock: Clock
+    remarks: tuple[str, ...] = ()
+    """What is to be said before anything else."""
     finish: str = ""
     notes: list[str] = field(default_factory=list)
     voices: list[Voice] = field(default_factory=list)
@@ -66,7 +68,7 @@ class Asking:
     def _steps(self) -> Iterator[Event]:
         chosen = plan(sized(self.methods, self.target), self.prompt, self.draft)
         drafting = any(method.uses_draft() for method in chosen.applied)
-        yield from map(self._note, chosen.notes)
+        yield from map(self._note, (*self.remarks, *chosen.notes))
         if self.recipe.draft != "self" and not any(m.uses_draft() for _, m in self.methods):
             yield self._note(f"the draft {self.recipe.draft} is not used: no method asks for one")
         needed = reading_flops(chosen.applied, len(self.prompt), self.draft)
@@ -78,7 +80,7 @@ class Asking:
         with self.meter.stage("draft") if drafting else nullcontext():
             most = min([self.recipe.max_tokens, *self._token_share()])
             short = shortened(chosen, self.prompt, self.draft, most)
-        self.target = self.target.for_length(len(short) + len(short.lookahead or ()) + most)
+        self.target = self.target.for_length(short.end + len(short.lookahead or ()) + most)
         check_context(short, self.target, self.draft)
         if drafting:
             yield self._stage("draft")
@@ -90,7 +92,7 @@ class Asking:
             reading = read(batch, self.target, short, chosen, len(self.prompt))
         self.kept = reading.kept
         yield self._stage("prefill")
-        room = self.target.shape.context - len(short)
+        room = self.target.shape.context - short.end
         if room < most:
             yield self._note(f"the model's context has room for {room:,} tokens of the answer")
         self._open_voices(reading.row, room, chosen, short)

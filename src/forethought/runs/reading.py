@@ -247,14 +247,14 @@ def _heads(row: Row, layer: int) -> int:
 def check_context(prompt: Prompt, target: Model, draft: ModelDraft) -> None:
     """Raise PromptTooLongError, naming what would make the prompt fit."""
     context = target.shape.context
-    if len(prompt) < context:
+    if prompt.end < context:
         return
     fit = max(1, context * 3 // 4)
     methods = [f"-x 'truncate(keep={fit})'"]
     if draft.model.for_length(len(prompt)).shape.context > len(prompt):
         methods.insert(0, f"-x 'specpc(keep={fit})'")
     raise PromptTooLongError(
-        f"the prompt has {len(prompt):,} tokens, but {target.name} holds {context:,}, "
+        f"the prompt has {prompt.end:,} tokens, but {target.name} holds {context:,}, "
         "the answer included",
         f"shorten it with {' or '.join(methods)}",
     )

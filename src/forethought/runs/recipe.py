@@ -23,6 +23,8 @@ from forethought.runs.limit import Limit, spend_limit
 __all__ = ["Limit", "Recipe", "spend_limit"]
 
 WEIGHTS = ("auto", "bf16", "int4", "int8", "w8a8")
+AUTO = "auto"
+"""In the place of methods: chosen when the prompt is known."""
 _LIMITS = {
     "max_tokens": Whole(1, 1 << 20),
     "temperature": Range(0, 2),
@@ -109,6 +111,11 @@ class Recipe:
         }
 
     @property
+    def automatic(self) -> bool:
+        """Whether its methods are chosen when the prompt is known."""
+        return self.approximate == (AUTO,)
+
+    @property
     def label(self) -> str:
         """The spelling, and every other setting that is not at its default."""
         told = {**self.settings, **({"seed": self.seed} if self.seed else {})}
@@ -171,7 +178,12 @@ class Recipe:
 
     def _settle(self) -> None:
         """One form for recipes that mean the same, so that they are equal and hash alike."""
-        methods = tuple(catalogue.spelled(catalogue.build(text)) for text in self.approximate)
+        names = [text.strip().lower() for text in self.approximate]
+        if AUTO in names and len(names) > 1:
+            raise UsageError(
+                "auto chooses all methods of a recipe", "leave out the others, or auto"
+            )
+        methods = (AUTO,) if AUTO in names else tuple(map(_spelled, self.approximate))
         settled = {
             "approximate": methods,
             "temperature": float(self.temperature),
@@ -181,6 +193,10 @@ class Recipe:
         }
         for name, value in settled.items():
             object.__setattr__(self, name, value)
+
+
+def _spelled(text: str) -> str:
+    return catalogue.spelled(catalogue.build(text))
 
 
 def _tupled(value: Any) -> Any:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forethought import catalogue
 from forethought.contracts.errors import UsageError
-from forethought.contracts.records import Event
-from forethought.engine.meter import Clock
+from forethought.contracts.questions import Sample
+from forethought.contracts.records import Event, Prompt
+from forethought.engine.meter import Clock, Meter
 from forethought.models.chat import chat_prompt
 from forethought.models.load import load
 from forethought.models.model import Model
 from forethought.runs.asking import Asking
+from forethought.runs.auto import choose
+from forethought.runs.draft import ModelDraft
 from forethought.runs.reading import Methods
 from forethought.runs.recipe import Recipe
+from forethought.runs.results import results_file
+from forethought.runs.store import Store
 
 Progress = Callable[[str, int, int], None]
 
@@ -43,9 +48,10 @@ class Session:
                 "a model that runs here has no price",
                 "state the budget as tokens, seconds or FLOPs, such as 500tok, 2s or 1TFLOP",
             )
-        methods = tuple((name, catalogue.build(name)) for name in recipe.approximate)
+        methods = built(recipe)
         target = load(recipe.model, weights=recipe.weights, progress=progress)
-        other = recipe.draft != "self" and any(method.uses_draft() for _, method in methods)
+        drafting = recipe.automatic or any(method.uses_draft() for _, method in methods)
+        other = recipe.draft != "self" and drafting
         draft = load(recipe.draft, weights=recipe.weights, progress=progress) if other else target
         return cls(recipe, methods, target, draft, clock() - start, clock)
 
@@ -54,16 +60,42 @@ class Session:
     ) -> Iterator[Event]:
         """Answer one question, event by event; the last event holds the run."""
         tokenizer, template = self.target.tokenizer, self.target.template
+        prompt = chat_prompt(tokenizer, template, question, document, system)
+        recipe, remarks = self._settled(prompt)
         yield from Asking(
-            recipe=self.recipe,
-            methods=self.methods,
+            recipe=recipe,
+            methods=built(recipe) if self.recipe.automatic else self.methods,
             target=self.target,
             draft_model=self.draft,
-            prompt=chat_prompt(tokenizer, template, question, document, system),
-            identifier=run_identifier(self.recipe, question, document, system),
+            prompt=prompt,
+            identifier=run_identifier(recipe, question, document, system),
             load_seconds=self.load_seconds,
             clock=self.clock,
+            remarks=remarks,
         ).events()
+
+    def _settled(self, prompt: Prompt) -> tuple[Recipe, tuple[str, ...]]:
+        """The recipe for this prompt, and what to say of it."""
+        if not self.recipe.automatic:
+            return self.recipe, ()
+        draft = ModelDraft(self.draft, self.target, Meter(self.clock))
+        choice = choose(self.recipe, prompt, draft, kept_samples())
+        return replace(self.recipe, approximate=choice.methods), (f"auto: {choice.reason}",)
+
+
+def built(recipe: Recipe) -> Methods:
+    """The methods of a recipe with their spellings; none yet where they are chosen later."""
+    names = () if recipe.automatic else recipe.approximate
+    return tuple((name, catalogue.build(name)) for name in names)
+
+
+def kept_samples() -> list[Sample]:
+    """What is in the results file; nothing where there is none."""
+    file = results_file()
+    if not file.is_file():
+        return []
+    with Store.open(file) as store:
+        return store.samples()
 
 
 def run_identifier(
