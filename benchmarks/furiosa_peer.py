@@ -107,12 +107,15 @@ def settings(package: Any, method: str, keep: int) -> Any:
 
 def opened(gguf: Path, dtype: str) -> Any:
     """A model from its GGUF file."""
-    return AutoModelForCausalLM.from_pretrained(
+    model = AutoModelForCausalLM.from_pretrained(
         gguf.parent,
         gguf_file=gguf.name,
         torch_dtype=getattr(torch, dtype),
         attn_implementation="sdpa",
-    ).eval()
+    )
+    # A GGUF file names no window; transformers 4.51 then hides all but the last 4,096 tokens.
+    model.config.sliding_window = None
+    return model.eval()
 
 
 def held(cache: Any) -> int:

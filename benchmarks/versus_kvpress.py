@@ -235,7 +235,7 @@ def measured(
         {
             "task": spelling,
             "system": system.name,
-            "setting": system.setting,
+            "setting": system.setting.format(keep=asked[0].keep),
             "keep": asked[0].keep,
             "score": statistics.mean(found["score"] for found in own),
             "of": len(own),
