@@ -18,7 +18,8 @@ ForethoughtError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 MAKE_ANEW = "make it anew with: forethought pull MODEL --again"
 """The hint where a model's converted files are damaged."""
@@ -33,6 +34,19 @@ class ForethoughtError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+    @contextmanager
+    @staticmethod
+    def named(where: str) -> Iterator[None]:
+        """Say of errors that are raised inside where they arose."""
+        try:
+            yield
+        except ForethoughtError as error:
+            error.message = f"{where}: {error.message}"
+            raise
 
 
 class UsageError(ForethoughtError):

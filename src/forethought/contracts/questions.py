@@ -67,6 +67,6 @@ class Sample:
     score: float
     """From 0 to 1."""
     run: Mapping[str, Any]
-    """The document of the run, as `Run.document` makes it."""
+    """The document of the run, as `Run.document` makes it, without the places it kept."""
     provenance: Mapping[str, str]
     """Versions of the libraries, the hardware, and the hash of the question's data."""

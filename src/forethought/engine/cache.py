@@ -198,6 +198,7 @@ class Row:
         )
         other.tail.positions = list(source.positions)
         other.next = self.next
+        other.recent = self.recent.copied() if self.recent else None
         remembered = self.memory if memory is None else memory
         other.memory = {layer: _kept_memory(m, kept[layer]) for layer, m in remembered.items()}
         return other

@@ -13,6 +13,12 @@ class Recent:
         self.count = count
         self._layers: dict[int, list[Tensor]] = {}
 
+    def copied(self) -> Recent:
+        """The same queries, apart from here on."""
+        other = Recent(self.count)
+        other._layers = {layer: list(held) for layer, held in self._layers.items()}
+        return other
+
     def push(self, layer: int, queries: Tensor) -> None:
         """Add the queries of a step [N, H, D]; the oldest beyond `count` go."""
         # Copies: what is handed in is a part of a larger tensor that would stay alive with it.

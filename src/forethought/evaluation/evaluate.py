@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from typing import Any
 
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.errors import BadDataError, ForethoughtError
@@ -19,6 +20,7 @@ from forethought.runs.keys import question_hash, sample_key, sample_seed
 from forethought.runs.recipe import Recipe
 from forethought.runs.store import Store
 
+_PLACES = ("positions", "shares")
 TOGETHER = 8
 """Answers written at once: more gain little on two cores."""
 
@@ -126,16 +128,13 @@ class Evaluation:
                 cluster=one.question.cluster or one.question.identifier,
                 number=one.number,
                 score=self._score(one, run["answer"]),
-                run=run,
+                run=_lean(run),
                 provenance={**self.provenance, "data": question_hash(one.question)},
             )
 
     def _score(self, one: Wanted, answer: str) -> float:
-        try:
+        with ForethoughtError.named(f"{one.task}, {one.question.identifier}"):
             return self.tasks[one.task].check(one.question, answer)
-        except ForethoughtError as error:
-            error.message = f"{one.task}, {one.question.identifier}: {error.message}"
-            raise
 
 
 def _wanted(recipe: Recipe, name: str, task: Task, question: Question, number: int) -> Wanted:
@@ -145,6 +144,12 @@ def _wanted(recipe: Recipe, name: str, task: Task, question: Question, number: i
     seed = sample_seed(settled.to_json(), name, question.identifier, number)
     key = sample_key(settled.to_json(), name, question, number)
     return Wanted(key, replace(settled, seed=seed), recipe.label, name, question, number)
+
+
+def _lean(run: dict[str, Any]) -> dict[str, Any]:
+    """A run without the places it kept: they are most of its bytes, and found again by asking."""
+    kept = {name: value for name, value in run["kept"].items() if name not in _PLACES}
+    return {**run, "kept": kept}
 
 
 def _silent(progress: Progress) -> None:

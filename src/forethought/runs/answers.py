@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 
 from forethought import catalogue
-from forethought.contracts.errors import UsageError
+from forethought.contracts.errors import ForethoughtError, UsageError
 from forethought.contracts.records import Prompt, Run
 from forethought.engine.batch import Batch
 from forethought.engine.decode import Stream, write
@@ -96,7 +96,8 @@ class Answers:
         template = target.template
         prompt = chat_prompt(target.tokenizer, template, ask.question, ask.document)
         waiting = _Pending(place, ask, target, prompt, Meter(self._clock))
-        waiting.prepare(ModelDraft(draft, target, waiting.meter, memory))
+        with ForethoughtError.named(recipe.spelling):
+            waiting.prepare(ModelDraft(draft, target, waiting.meter, memory))
         return waiting
 
 

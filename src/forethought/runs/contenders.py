@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 
 from forethought import catalogue
 from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
 from forethought.contracts.parameters import Amount
-from forethought.runs.recipe import Recipe
+from forethought.models.from_wheel import WHEEL_MODELS
+from forethought.runs.recipe import AUTO, Recipe
 
 EXACT = "exact"
 
@@ -31,7 +33,9 @@ def _recipes(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
     parts = spelling.split(name, "+")
     if not parts:
         raise UsageError("a contender has no name", "name a method, or `exact`")
-    if not _is_method(parts[0]):
+    if parts == [AUTO]:
+        raise UsageError("auto chooses for one prompt, by what was compared", "name the methods")
+    if _is_model(parts[0]):
         whole = Recipe.parse(name)
         recipe = replace(base, model=whole.model, draft=whole.draft)
         methods = list(whole.approximate)
@@ -44,9 +48,9 @@ def _recipes(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
     ]
 
 
-def _is_method(part: str) -> bool:
-    name = part.partition("(")[0].strip().lower().replace("_", "-")
-    return name == "draft" or name in catalogue.entries()
+def _is_model(part: str) -> bool:
+    name = spelling.unquoted(part)
+    return name in WHEEL_MODELS or "/" in name or name.endswith(".gguf") or Path(name).exists()
 
 
 def _kept(methods: list[str], keeps: Sequence[Amount]) -> list[list[str]]:

@@ -61,8 +61,9 @@ class Plan:
         method = self.evicting
         if method is None or not method.evicts_every():
             return None
-        every, length = method.evicts_every(), len(prompt)
-        return Review(method.on_layer, network, every, length, prompt.protected)
+        places = prompt.places(len(prompt))
+        protected = frozenset(places[i] for i in prompt.protected)
+        return Review(method.on_layer, network, method.evicts_every(), prompt.end, protected)
 
 
 @dataclass(frozen=True)

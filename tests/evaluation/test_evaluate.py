@@ -1,0 +1,169 @@
+"""Evaluations on tiny models: nothing is lost or asked twice, and order changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from forethought.contracts.errors import BadDataError, ForethoughtError
+from forethought.contracts.questions import Question
+from forethought.evaluation.evaluate import Evaluation
+from forethought.reports.comparison import comparison_csv, comparison_text
+from forethought.runs.answers import Answers
+from forethought.runs.recipe import Recipe
+from forethought.runs.store import Store
+from tests.runs.tiny_session import DOCUMENT, DRAFTS, TARGET
+
+MODELS = {"target": TARGET, **DRAFTS}
+EXACT = Recipe(model="target")
+RECIPES = (
+    EXACT,
+    replace(EXACT, approximate=("snapkv(keep=120)",)),
+    replace(EXACT, draft="same-tokens", approximate=("specpc(keep=150)",)),
+    replace(EXACT, temperature=1.0, seed=5),
+)
+PROVENANCE = {"machine": "here"}
+
+
+@dataclass(frozen=True)
+class Letters:
+    """How many of the answer's letters are lower case: random models get some score."""
+
+    count: int = 3
+    broken: str = ""
+    answer_tokens = 8
+
+    def questions(self, measure) -> Iterator[Question]:
+        for n in range(self.count):
+            yield Question(f"q{n}", f"What is the code of locker {n}?", DOCUMENT[: 300 + 20 * n])
+
+    def check(self, question, answer) -> float:
+        if question.identifier == self.broken:
+            raise BadDataError("there is no reference")
+        return sum(letter.islower() for letter in answer) / max(1, len(answer))
+
+
+def evaluation(store, recipes=RECIPES, task=Letters(), samples=1, models=MODELS):
+    answers = Answers(lambda name, weights: models[name], clock=iter(range(10**9)).__next__)
+    return Evaluation(recipes, {"letters": task}, store, answers, PROVENANCE, samples)
+
+
+def table(comparison):
+    return comparison_csv(comparison, timing=False)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "results.sqlite") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    with Store.open(tmp_path_factory.mktemp("whole") / "results.sqlite") as opened:
+        found = evaluation(opened).run()
+        return table(found), {sample.key: sample for sample in opened.samples()}
+
+
+def test_every_recipe_answers_every_question(store):
+    found = evaluation(store).run()
+
+    assert [one.recipe for one in found.standings] == [recipe.label for recipe in RECIPES]
+    assert found.questions == 3
+    assert len(store.samples()) == 12
+    assert "letters" in comparison_text(found, width=100, colour=False)
+
+
+def test_a_second_run_asks_nothing(store):
+    first = evaluation(store).run()
+
+    again = evaluation(store, models={"target": TARGET})  # no draft to be had
+    reports = []
+    second = again.run(reports.append)
+
+    assert [(one.done, one.asked, one.total) for one in reports] == [(12, 0, 12)]
+    assert table(second) == table(first)
+
+
+@pytest.mark.parametrize("stop", [1, 5, 11])
+def test_a_stopped_run_goes_on_where_it_was(store, whole, stop):
+    def until(progress):
+        if progress.asked == stop:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluation(store).run(until)
+    assert len(store.samples()) == stop
+
+    reports = []
+    found = evaluation(store).run(reports.append)
+
+    assert reports[-1].asked == 12 - stop
+    assert table(found) == whole[0]
+
+
+def test_answers_do_not_depend_on_who_is_asked_with_them(store, whole):
+    for recipe in reversed(RECIPES):
+        evaluation(store, (EXACT, recipe) if recipe != EXACT else (EXACT,)).run()
+
+    assert len(store.samples()) == 12
+    for sample in store.samples():
+        expected = whole[1][sample.key]
+        assert sample.run["answer"] == expected.run["answer"]
+        assert sample.run["cost"]["flops"] == pytest.approx(expected.run["cost"]["flops"])
+        assert sample.score == expected.score
+
+
+def test_more_questions_keep_the_first_ones(store):
+    evaluation(store, task=Letters(2)).run()
+
+    reports = []
+    evaluation(store, task=Letters(3)).run(reports.append)
+
+    assert (reports[0].done, reports[-1].asked) == (8, 4)
+
+
+def test_several_samples_differ_and_are_one_score(store):
+    drawn = replace(EXACT, temperature=1.5)
+
+    found = evaluation(store, (drawn,), samples=4).run()
+
+    kept = store.samples()
+    assert len(kept) == 12
+    assert len({sample.run["answer"] for sample in kept}) > 6
+    assert len({sample.run["seed"] for sample in kept}) == 12
+    assert found.questions == 3
+
+
+def test_the_task_says_how_long_an_answer_may_be_unless_the_recipe_does(store):
+    evaluation(store, (EXACT, replace(EXACT, max_tokens=3))).run()
+
+    assert {s.recipe: s.run["cost"]["output_tokens"] for s in store.samples()} == {
+        "target": 8,
+        "target --max-tokens=3": 3,
+    }
+
+
+def test_what_cannot_be_judged_stops_the_run_and_keeps_the_rest(store):
+    with pytest.raises(ForethoughtError, match="letters, q1: there is no reference"):
+        evaluation(store, (EXACT,), Letters(broken="q1")).run()
+
+    assert {sample.question for sample in store.samples()} <= {"q0", "q2"}
+    assert all(sample.score > 0 for sample in store.samples())
+
+
+def test_a_task_without_questions_is_an_error(store):
+    with pytest.raises(BadDataError, match="has no questions"):
+        evaluation(store, task=Letters(0)).run()
+
+
+def test_a_sample_says_what_made_it(store):
+    evaluation(store, RECIPES[:2]).run()
+
+    sample = store.samples()[0]
+    assert sample.provenance["machine"] == "here"
+    assert len(sample.provenance["data"]) == 64
+    assert sample.run["recipe"] == "target"
+    assert sample.run["cost"]["prompt_tokens"] > 0
