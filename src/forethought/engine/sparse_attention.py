@@ -19,6 +19,7 @@ from forethought.contracts.errors import BadParameterError, UnsupportedModelErro
 from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import Pattern
 from forethought.engine.attention import Visibility
+from forethought.models.processor import widened
 
 BLOCK = 64
 _STEP_BYTES = 6 << 20  # scores of one step: stays in the last-level cache
@@ -57,6 +58,8 @@ def attend_sparse(
     length, heads, size = queries.shape
     assert keys.shape[1] == length, "only a prompt that is read in one pass is thinned"
     patterns = len(pattern.columns)
+    given = queries.dtype
+    queries, keys, values = widened(queries), widened(keys), widened(values)
     # Scaled and rounded as in attend_causal.
     wide = torch.promote_types(queries.dtype, torch.float32)
     packed = (queries.to(wide) * shape.scale).to(queries.dtype)
@@ -68,7 +71,7 @@ def attend_sparse(
         blocks = _blocks_at_once(pattern.columns[head], starts[head], own)
         for step in _steps(pattern.columns[head], starts[head], length, blocks):
             _attend_step(own, keys[source], values[source], shape, step, out[head])
-    return out.transpose(0, 1).reshape(length, heads * values.shape[-1])
+    return out.transpose(0, 1).reshape(length, -1).to(given)
 
 
 def pattern_pairs(pattern: Pattern, tokens: int, kv_heads: int) -> float:

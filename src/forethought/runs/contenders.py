@@ -44,8 +44,15 @@ def _recipes(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
         recipe = replace(base, draft=added.draft if added.draft != "self" else base.draft)
         methods = [part for part in parts if not part.startswith("draft(")]
     return [
-        replace(recipe, approximate=(*base.approximate, *kept)) for kept in _kept(methods, keeps)
+        _named_for_what_it_does(replace(recipe, approximate=(*base.approximate, *kept)))
+        for kept in _kept(methods, keeps)
     ]
+
+
+def _named_for_what_it_does(recipe: Recipe) -> Recipe:
+    """The recipe without a draft that none of its methods runs."""
+    drafting = any(catalogue.build(text).uses_draft() for text in recipe.approximate)
+    return recipe if drafting else replace(recipe, draft=Recipe.draft)
 
 
 def _is_model(part: str) -> bool:
