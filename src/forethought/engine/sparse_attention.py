@@ -9,9 +9,6 @@ later key.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -22,19 +19,6 @@ from forethought.engine.attention import Visibility
 from forethought.models.processor import widened
 
 BLOCK = 64
-_STEP_BYTES = 6 << 20  # scores of one step: stays in the last-level cache
-_MOST_BLOCKS = 4  # a step; more rows use what was gathered more often
-
-
-@dataclass(frozen=True)
-class Step:
-    """Queries that attend together, and the keys that any of them sees."""
-
-    rows: slice
-    entries: Tensor
-    """[W] indices of keys: first those that every query sees."""
-    hidden: Tensor
-    """[rows, last few of W]: True where a query does not see a key."""
 
 
 def attend_sparse(
@@ -55,7 +39,7 @@ def attend_sparse(
             "leave layers with a sliding window as they are: return None for them",
         )
     _check(pattern, len(keys))
-    length, heads, size = queries.shape
+    length, _, size = queries.shape
     assert keys.shape[1] == length, "only a prompt that is read in one pass is thinned"
     patterns = len(pattern.columns)
     given = queries.dtype
@@ -68,9 +52,10 @@ def attend_sparse(
     starts = band_starts(pattern.slashes, length)
     for head, own in enumerate(packed):
         source = head * len(keys) // patterns
-        blocks = _blocks_at_once(pattern.columns[head], starts[head], own)
-        for step in _steps(pattern.columns[head], starts[head], length, blocks):
-            _attend_step(own, keys[source], values[source], shape, step, out[head])
+        for block, bands in enumerate(starts[head]):
+            rows = slice(block * BLOCK, min((block + 1) * BLOCK, length))
+            entries = _entries(pattern.columns[head], bands, rows)
+            _attend_block(own, keys[source], values[source], shape, entries, rows, out[head])
     return out.transpose(0, 1).reshape(length, -1).to(given)
 
 
@@ -133,56 +118,31 @@ def _lone_columns(columns: Tensor, starts: Tensor, first: Tensor) -> Tensor:
     return ((wanted < first[:, None]) & ~covered).sum(-1)
 
 
-def _blocks_at_once(columns: Tensor, starts: Tensor, queries: Tensor) -> int:
-    """How many blocks a step takes: fewer where that would show them far more keys."""
-    length, groups, _ = queries.shape
-    last = starts[-1][starts[-1] < length]
-    runs = 1 + int((last.diff() > BLOCK).sum())
-    width = len(columns) + BLOCK * len(last)
-    for blocks in range(_MOST_BLOCKS, 1, -1):
-        more = runs * (blocks - 1) * BLOCK
-        size = blocks * BLOCK * groups * min(width + more, length) * queries.element_size()
-        if more <= width // 4 and size <= _STEP_BYTES:
-            return blocks
-    return 1
-
-
-def _steps(columns: Tensor, starts: Tensor, length: int, blocks: int) -> Iterator[Step]:
-    """One head: columns [C], starts [all blocks, bands]."""
-    for block in range(0, len(starts), blocks):
-        first = block * BLOCK
-        rows = slice(first, min(first + blocks * BLOCK, length))
-        seen = _seen(columns, starts[block : block + blocks], rows.stop)
-        whole = seen.all(0)
-        whole[first + 1 :] = False
-        partly = (seen.any(0) & ~whole).nonzero().flatten()
-        place = torch.arange(rows.start, rows.stop, device=seen.device)
-        hidden = ~seen[:, partly].repeat_interleave(BLOCK, 0)[: len(place)]
-        hidden |= partly > place[:, None]
-        yield Step(rows, torch.cat([whole.nonzero().flatten(), partly]), hidden)
-
-
-def _seen(columns: Tensor, starts: Tensor, stop: int) -> Tensor:
-    """[blocks, stop]: which keys the blocks see, later ones among them."""
-    seen = torch.zeros((len(starts), stop + BLOCK), dtype=torch.bool, device=starts.device)
-    seen[:, columns[columns < stop]] = True
+def _entries(columns: Tensor, starts: Tensor, rows: slice) -> Tensor:
+    """The keys that a block of queries sees, ascending: all of its own come last."""
+    seen = torch.zeros(rows.stop + BLOCK, dtype=torch.bool, device=starts.device)
+    seen[columns[columns < rows.start]] = True
     band = torch.arange(BLOCK, device=starts.device)
-    seen.scatter_(1, (starts.clamp(max=stop)[..., None] + band).flatten(1), True)
-    return seen[:, :stop]
+    seen[(starts.clamp(max=rows.stop)[:, None] + band).flatten()] = True
+    return seen[: rows.stop].nonzero().flatten()
 
 
-def _attend_step(
-    queries: Tensor, keys: Tensor, values: Tensor, shape: LayerShape, step: Step, out: Tensor
+def _attend_block(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    shape: LayerShape,
+    entries: Tensor,
+    rows: slice,
+    out: Tensor,
 ) -> None:
     """One head: queries [T, G, D], keys [T, D], values [T, V], out [T, G, V]."""
-    mine = queries[step.rows]
-    rows, groups, _ = mine.shape
-    scores = torch.mm(mine.flatten(0, 1), keys.index_select(0, step.entries).t())
+    mine = queries[rows]
+    count, groups, _ = mine.shape
+    scores = torch.mm(mine.flatten(0, 1), keys.index_select(0, entries).t())
     if shape.softcap is not None:
         scores.div_(shape.softcap).tanh_().mul_(shape.softcap)
-    partly = step.hidden.shape[1]
-    by_query = scores.view(rows, groups, -1)
-    by_query[..., by_query.shape[-1] - partly :].masked_fill_(step.hidden[:, None], -torch.inf)
+    future = scores.new_full((count, count), -torch.inf).triu_(1)
+    scores.view(count, groups, -1)[..., -count:].add_(future[:, None])
     weights = torch.softmax(scores, -1, out=scores)
-    mixed = out[step.rows].view(rows * groups, -1)
-    torch.mm(weights, values.index_select(0, step.entries), out=mixed)
+    torch.mm(weights, values.index_select(0, entries), out=out[rows].view(count * groups, -1))

@@ -59,7 +59,9 @@ class VerticalSlash(Approximation):
         """The prompt with a draft's guess of the answer behind it, unless it has one."""
         if prompt.lookahead is not None or not self.pays(len(prompt)):
             return prompt
-        guess = draft.read(prompt, _look_only, lookahead=self.lookahead or answer_tokens)
+        most = self.lookahead or answer_tokens
+        what = ("look-ahead", most)
+        guess = draft.recall(what, prompt, lambda: draft.read(prompt, _look_only, lookahead=most))
         return prompt.with_lookahead(guess)
 
     def on_attention(self, view: LayerView) -> Pattern | None:
