@@ -20,8 +20,8 @@ from forethought.cli.main import exit_code
 from forethought.runs.store import Store
 from tests.cli.tiny_folder import write_tiny_model
 
-ARGUMENTS = ["exact", "snapkv", "streaming-llm", "--keep", "330",
-             "-t", "niah-single-1(tokens=700, count=3)", "-t", "vt(tokens=700, count=2)"]  # fmt: skip
+TASKS = ["-t", "niah-single-1(tokens=700, count=3)", "-t", "vt(tokens=700, count=2)"]
+ARGUMENTS = ["exact", "snapkv", "streaming-llm", "--keep", "330", *TASKS]
 TOTAL = 15
 
 

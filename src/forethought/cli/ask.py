@@ -21,6 +21,7 @@ def ask(
     draft: options.Draft = None,
     approximate: options.Approximate = None,
     file: options.File = None,
+    then: options.Then = None,
     system: options.System = None,
     max_tokens: options.MaxTokens = Recipe.max_tokens,
     temperature: options.Temperature = Recipe.temperature,
@@ -60,7 +61,9 @@ def ask(
         budget=budget,
     )
     screen = Screen(sys.stdout, sys.stderr, form(json, jsonl), samples == 1, quiet, verbose)
-    return _answer(recipe, question, file or [], system, threads, screen)
+    if then and json:
+        raise UsageError("--json holds one run, but --then asks again", "use --jsonl")
+    return _answer(recipe, [question, *(then or [])], file or [], system, threads, screen)
 
 
 def named(model: str) -> Recipe:
@@ -82,22 +85,26 @@ def form(json: bool, jsonl: bool) -> Form:
 
 def _answer(
     recipe: Recipe,
-    question: str | None,
+    questions: Sequence[str | None],
     files: list[str],
     system: str | None,
     threads: int | None,
     screen: Screen,
 ) -> int:
-    ask_for = asked(question, files)
+    ask_for = asked(questions[0], files)
     # Imported this late since they bring torch, which other verbs must not wait for.
     import torch
 
-    from forethought.runs.ask import stream
+    from forethought.runs.ask import conversation, stream
 
     if threads:
         torch.set_num_threads(threads)
-    progress = Progress(screen.err, screen.quiet)
-    events = stream(
-        recipe, ask_for.question, ask_for.document, system=system, progress=progress.show
-    )
-    return screen.show(events)
+    progress = Progress(screen.err, screen.quiet).show
+    document, later = ask_for.document, [text for text in questions[1:] if text]
+    if not later:
+        return screen.show(
+            stream(recipe, ask_for.question, document, system=system, progress=progress)
+        )
+    talk = conversation(recipe, document, system=system, progress=progress)
+    codes = (screen.show(talk.stream(text)) for text in (ask_for.question, *later))
+    return next(filter(None, codes), 0)  # what ends one turn early ends the conversation

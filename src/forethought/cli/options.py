@@ -24,6 +24,10 @@ File = Annotated[
     list[str] | None,
     Option("--file", "-f", help="A text to ask about; repeatable; - is standard input."),
 ]
+Then = Annotated[
+    list[str] | None,
+    Option("--then", help="Ask this next, in the same conversation; repeatable."),
+]
 System = Annotated[str | None, Option("--system", help="The system message.")]
 
 MaxTokens = Annotated[int, Option("--max-tokens", help="Most tokens of an answer.")]

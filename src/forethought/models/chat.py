@@ -61,11 +61,45 @@ def question_tokens(tokenizer: Tokenizer, template: str, text: str) -> list[int]
     return tokenizer.encode_with_spans(layout.text[start:], shift)[0]
 
 
+def next_turn(tokenizer: Tokenizer, template: str, text: str) -> Turn:
+    """What follows an answer: its end, the user's next message, and the start of an answer.
+
+    Raises UnsupportedModelError where the template does not show an answer as it was given.
+    """
+    if not template:
+        plain = f"{_JOINT}{text}{_JOINT}"
+        tokens, spans = tokenizer.encode_with_spans(plain)
+        return Turn(plain, tuple(tokens), tuple(spans), (0, 0))
+    names = {"bos": tokenizer.text_of(tokenizer.bos), "eos": tokenizer.text_of(tokenizer.end)}
+    messages = [("user", "?"), ("assistant", _SYSTEM), ("user", _USER)]
+    _, found, rest = _written(template, messages, names).partition(_SYSTEM)
+    if not found or rest.count(_USER) != 1:
+        raise UnsupportedModelError(
+            "the model's chat template does not show an answer and the next message once each",
+            "ask one question at a time",
+        )
+    layout = _filled(rest, text, "")
+    tokens, spans = tokenizer.encode_with_spans(layout.text, layout.trusted)
+    return Turn(layout.text, tuple(tokens), tuple(spans), layout.content)
+
+
 def _outside(spans: Sequence[Span], free: Span) -> frozenset[int]:
     first, last = free
     return frozenset(
         i for i, (start, stop) in enumerate(spans) if start == stop or start < first or stop > last
     )
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A further message of a conversation, as tokens behind the answer before it."""
+
+    text: str
+    tokens: tuple[int, ...]
+    spans: tuple[Span, ...]
+    """Character range of each token in `text`."""
+    content: Span
+    """Where the user's message is."""
 
 
 @dataclass(frozen=True)
@@ -125,12 +159,16 @@ def _filled(skeleton: str, content: str, system: str) -> _Layout:
 
 
 def _render(template: str, content: str, system: str | None, names: dict[str, str]) -> str:
-    messages = [{"role": "user", "content": content}]
+    messages = [("user", content)]
     if system is not None:
-        messages.insert(0, {"role": "system", "content": system})
+        messages.insert(0, ("system", system))
+    return _written(template, messages, names)
+
+
+def _written(template: str, messages: Sequence[tuple[str, str]], names: dict[str, str]) -> str:
     try:
         return _compiled(template).render(
-            messages=messages,
+            messages=[{"role": role, "content": content} for role, content in messages],
             add_generation_prompt=True,
             bos_token=names["bos"],
             eos_token=names["eos"],
@@ -140,7 +178,7 @@ def _render(template: str, content: str, system: str | None, names: dict[str, st
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise UnsupportedModelError(
             f"the model's chat template refuses this conversation: {error}",
-            "leave out the system prompt" if system else "use another model",
+            "leave out the system prompt, or use another model",
         ) from error
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Event
+from forethought.runs.conversation import Conversation
 from forethought.runs.recipe import Recipe
 from forethought.runs.session import Progress, Session
 
@@ -31,6 +32,18 @@ def stream(
         raise UsageError(f"{recipe!r} is no recipe", "give a Recipe, or a spelling of one")
     chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
     yield from Session.open(chosen, progress).stream(question, document, system=system)
+
+
+def conversation(
+    recipe: Recipe | str = "smollm2",
+    document: str = "",
+    *,
+    system: str | None = None,
+    progress: Progress | None = None,
+) -> Conversation:
+    """Load the recipe's models for several questions, each over what was said before it."""
+    chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
+    return Conversation(Session.open(chosen, progress), document, system)
 
 
 def ask(

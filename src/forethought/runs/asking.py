@@ -42,6 +42,10 @@ class Asking:
     clock: Clock
     remarks: tuple[str, ...] = ()
     """What is to be said before anything else."""
+    past: Row | None = None
+    """What was read before of the prompt, if anything."""
+    read_prompt: Prompt | None = None
+    """What was left of the prompt, once it was read."""
     finish: str = ""
     notes: list[str] = field(default_factory=list)
     voices: list[Voice] = field(default_factory=list)
@@ -89,8 +93,9 @@ class Asking:
             return
         with self.meter.stage("prefill"):
             batch = Batch(self.target.network, self.meter)
-            reading = read(batch, self.target, short, chosen, len(self.prompt))
-        self.kept = reading.kept
+            of = len(self.prompt)
+            reading = read(batch, self.target, short, chosen, of, self.past)
+        self.kept, self.read_prompt = reading.kept, short
         yield self._stage("prefill")
         room = self.target.shape.context - short.end
         if room < most:

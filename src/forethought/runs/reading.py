@@ -106,6 +106,12 @@ def _check_order(methods: Methods) -> None:
     packing = [name for name, method in methods if method.cache_bits() < 16]
     if len(packing) > 1:
         raise UsageError("two methods of one recipe pack the cache", "keep one of them")
+    whole = [name for name, method in methods if method.sees_whole_cache()]
+    if whole and thinning:
+        raise UsageError(
+            f"{whole[0]} scores a prompt that was read whole, which {thinning[0]} does not do",
+            "keep one of them",
+        )
     again = [name for name, method in methods if method.evicts_every()]
     if again and packing:
         raise UsageError(
@@ -157,21 +163,26 @@ def shortened(plan: Plan, prompt: Prompt, draft: ModelDraft, answer_tokens: int)
     return prompt
 
 
-def read(batch: Batch, target: Model, prompt: Prompt, plan: Plan, of: int) -> Reading:
-    """Read a prompt into a new row, dropping entries as the plan says.
+def read(
+    batch: Batch, target: Model, prompt: Prompt, plan: Plan, of: int, past: Row | None = None
+) -> Reading:
+    """Read a prompt into a row, dropping entries as the plan says.
 
-    `of` is the length of the prompt before anything was dropped.
+    `of` is the length of the prompt before anything was dropped. With `past`, a row that was
+    read up to somewhere in the prompt, the rest is read behind it.
     """
     layers = len(batch.network.shape.layers)
-    row = Row(layers, len(prompt) + len(prompt.lookahead or ()) + ROOM)
+    row = past or Row(layers, len(prompt) + len(prompt.lookahead or ()) + ROOM)
+    start = row.next
     evicting = plan.evicting
     if evicting is not None and evicting.sees_whole_cache():
         row, logits = _read_whole(batch, row, target, prompt, plan)
     elif evicting is not None or plan.thinning is not None:
         logits = _read_shown(batch, row, prompt, plan)
     else:
-        logits = batch.prefill(row, prompt.tokens, prompt.positions)
-    batch.meter.count("prompt", len(prompt))
+        logits = batch.prefill(row, prompt.tokens[start:], prompt.positions[start:])
+    batch.meter.count("prompt", len(prompt) - start)
+    batch.meter.count("cached", start)
     return settled(batch.meter, row, logits, prompt, plan, of)
 
 
@@ -195,7 +206,8 @@ def _read_shown(batch: Batch, row: Row, prompt: Prompt, plan: Plan) -> Tensor:
     )
     row.recent = plan.sight(len(prompt)) if evicting else None
     tokens = [*prompt.tokens, *(prompt.lookahead or ())]
-    logits = batch.read(row, tokens, look, positions=prompt.places(len(tokens)))
+    places, start = prompt.places(len(tokens)), row.next
+    logits = batch.read(row, tokens[start:], look, positions=places[start:])
     if prompt.lookahead is None:
         return logits[-1]
     # The look-ahead was only there to score: back to before the last prompt token, whose

@@ -4,8 +4,8 @@ Paper: SpecKV's sparse prefill, arXiv:2506.08373 (ICLR 2026), over the attention
 MInference, arXiv:2407.02490. It forces no first tokens: sinks=0 is as published.
 Exact: when columns and window together reach the prompt's length; beyond, far tokens that are
 not chosen are out of the prompt's own sight, and errors pass on from layer to layer.
-Cost: a draft reads the prompt and writes lookahead tokens, one run for this and speckv where
-speckv stands first; attention rows of the last tokens in every layer; then columns + window
+Cost: a draft reads the prompt and writes lookahead tokens, one run for this and speckv of the
+same look-ahead; attention rows of the last tokens in every layer; then columns + window
 keys for each token. Layers with a sliding window are left as they are.
 """
 
