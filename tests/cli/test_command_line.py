@@ -108,12 +108,13 @@ def test_the_example_of_a_method_is_a_spelling_that_builds() -> None:
     [
         (
             ["show", "snap-kv"],
-            "error: no method is called 'snap-kv'\n\nhint: did you mean snapkv or speckv?\n",
+            "error: no method is called 'snap-kv'\n\n"
+            "hint: did you mean snapkv or ada-snapkv or speckv?\n",
         ),
         (
             ["list", "prompt"],
             "error: no family is called 'prompt'\n\n"
-            "hint: known: kv-eviction, prompt-compression, models\n",
+            "hint: known: kv-eviction, kv-quantisation, prompt-compression, sparse-prefill, ",
         ),
         (
             ["Why?", "--seeed", "1"],

@@ -16,14 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from forethought.models.processor import widened
+from forethought.models.processor import has_memory_for, widened
 from forethought.models.quantise import GROUP, quantise8
 
 FORMATS = ("auto", "bf16", "int4", "int8", "w8a8")
@@ -54,6 +54,8 @@ class Dense:
 
     weight: Tensor
     bias: Tensor | None = None
+    keeps_wide: bool = False
+    """Whether a widened weight is kept, once it was needed."""
 
     @property
     def inputs(self) -> int:
@@ -64,12 +66,17 @@ class Dense:
         """Bytes of weights that one product reads."""
         return self.weight.nbytes
 
+    @cached_property
+    def _kept(self) -> Tensor:
+        return widened(self.weight)
+
     def __call__(self, x: Tensor, phase: str) -> Tensor:
         """x [N, in] to [N, out]."""
         if phase == "decode" or len(x) < _WIDE_ROWS:
             return F.linear(x, self.weight, self.bias)
         bias = None if self.bias is None else widened(self.bias)
-        return F.linear(widened(x), widened(self.weight), bias).to(x.dtype)
+        weight = self._kept if self.keeps_wide else widened(self.weight)
+        return F.linear(widened(x), weight, bias).to(x.dtype)
 
 
 @dataclass(frozen=True)
@@ -220,11 +227,12 @@ def build_linears(
     head uses the embedding.
     """
     weights, _, head = weights.partition("+")
+    wide = has_memory_for(2 * sum(tensor.nbytes for tensor in tensors.values()))
 
     def dense(name: str) -> Dense:
         weight = tensors.get(f"{name}.weight")
         weight = tensors["embed.weight"] if weight is None else weight
-        return Dense(weight, tensors.get(f"{name}.bias"))
+        return Dense(weight, tensors.get(f"{name}.bias"), wide)
 
     def build(name: str) -> Linear:
         plain = dense(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 
 import torch
@@ -12,6 +13,15 @@ from torch import Tensor
 def multiplies_bf16() -> bool:
     """Whether the CPU has matrix products of bf16: without AVX-512 they are emulated, slowly."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def has_memory_for(size: int) -> bool:
+    """Whether so many bytes may be held for speed alone: a third of what is free now."""
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # not known on every system
+        return False
+    return size < free / 3
 
 
 def widened(tensor: Tensor) -> Tensor:

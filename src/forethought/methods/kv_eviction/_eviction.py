@@ -65,8 +65,8 @@ class Eviction:
         if not self.pays(len(prompt)):
             return prompt
         self.check(prompt)
-        if not self.importance.looks_ahead:
-            return prompt
+        if not self.importance.looks_ahead or prompt.lookahead is not None:
+            return prompt  # another method of the recipe may have had it written
         most = self.lookahead or answer_tokens
         what = ("look-ahead", most)
         guess = draft.recall(what, prompt, lambda: draft.read(prompt, _look_only, lookahead=most))
