@@ -29,7 +29,7 @@ SUBJECTS = (
     "lighthouses", "railways", "tides", "maps", "violins", "deserts", "comets", "tea",
     "bridges", "moss", "prime numbers", "sailing",
 )  # fmt: skip
-NEAR = 0.25
+NEAR = 0.5  # four steps of bf16 at the size of these logits
 """Logits between 16 and 32 are 0.125 apart in bf16: two steps are a tie."""
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from forethought.contracts.roles import Entries
 from forethought.engine.packing import Packed, packed
 
-_ROOM = 32  # least entries by which a full block grows; beyond, by a sixteenth
+SLACK = 32  # least entries by which a full block grows; beyond, by a sixteenth
 
 
 class Block:
@@ -44,21 +44,28 @@ class Block:
         """[K, M] places in the segment of the first M entries; None when nothing was dropped."""
         return self._kept
 
-    def append(self, keys: Tensor, values: Tensor, reserve: int) -> None:
-        """Add keys and values [N, K, D]; a first allocation has room for `reserve` entries."""
+    def append(self, keys: Tensor, values: Tensor, reserve: int, slack: int = SLACK) -> None:
+        """Add keys and values [N, K, D]; a first allocation has room for `reserve` entries.
+
+        A full block grows by `slack` beyond what is added, or a sixteenth; without slack it
+        grows by what is added alone.
+        """
         end = self.length + keys.shape[0]
-        own_keys, own_values = self._room(keys, values, end, reserve)
+        more = max(slack, end // 16) if slack else 0
+        own_keys, own_values = self._room(
+            keys, values, end, reserve if not self.length else end + more
+        )
         own_keys[:, self.length : end] = keys.transpose(0, 1)
         own_values[:, self.length : end] = values.transpose(0, 1)
         self.length = end
 
-    def _room(self, keys: Tensor, values: Tensor, need: int, reserve: int) -> tuple[Tensor, Tensor]:
-        """The tensors held, grown where `need` entries do not fit."""
+    def _room(self, keys: Tensor, values: Tensor, need: int, wanted: int) -> tuple[Tensor, Tensor]:
+        """The tensors held, grown to what is wanted where `need` entries do not fit."""
         held = self._keys
         assert not isinstance(held, Packed), "a packed block takes no more entries"
         have = 0 if held is None else held.shape[1]
         if need > have:
-            room = max(need, reserve) if have == 0 else need + max(_ROOM, need // 16)
+            room = max(need, wanted)
             self._hold(self._grown(self._keys, keys, room), self._grown(self._values, values, room))
         assert isinstance(self._keys, Tensor)
         assert isinstance(self._values, Tensor)
@@ -190,10 +197,10 @@ class LayerEntries:
         for head, block in enumerate(self._blocks):
             yield HeadBlock(slice(head, head + 1), block)
 
-    def append(self, keys: Tensor, values: Tensor, reserve: int) -> None:
+    def append(self, keys: Tensor, values: Tensor, reserve: int, slack: int = SLACK) -> None:
         """Add keys and values [N, K, D] of new tokens."""
         for part in self.parts():
-            part.block.append(keys[:, part.heads], values[:, part.heads], reserve)
+            part.block.append(keys[:, part.heads], values[:, part.heads], reserve, slack)
 
     def kept_part(self, indices: Entries, places: Sequence[Tensor]) -> LayerEntries:
         """A new layer of copies: for each head the entries `indices`, whose places are these."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.roles import Entries
-from forethought.engine.blocks import LayerEntries
+from forethought.engine.blocks import SLACK, LayerEntries
 from forethought.engine.recent import Recent
 
 
@@ -118,6 +118,8 @@ class Row:
         self.tail = Segment.empty(layers)
         self.next = 0
         self.reserve = reserve
+        self.slack = SLACK
+        """Least entries by which a full layer grows; beyond, by a sixteenth."""
         self.recent: Recent | None = None
         """The newest queries, where somebody wants to see them later."""
         self.memory: dict[int, Tensor] = {}
@@ -125,7 +127,7 @@ class Row:
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> None:
         """Add a layer's keys and values [N, K, D] of the tokens of this step."""
-        self.tail.layers[layer].append(keys, values, self.reserve)
+        self.tail.layers[layer].append(keys, values, self.reserve, self.slack)
 
     def advance(self, count: int) -> range:
         """The positions of the next `count` tokens, taken from now on."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -16,7 +17,7 @@ from forethought.engine.cache import Piece, Row
 from forethought.engine.meter import Meter
 from forethought.models.processor import widened
 
-_CHUNK_BYTES = 64 << 20  # probabilities materialised at once
+_CHUNK_BYTES = 2 << 20  # probabilities materialised at once: stay in the last-level cache
 
 
 @dataclass(frozen=True)
@@ -58,24 +59,32 @@ class View:
         """[K, G, rows, E] float32 probabilities of the last `count` queries, oldest first."""
         length, heads, _ = self.queries.shape
         count = min(count, length)
-        size = max(1, _CHUNK_BYTES // (4 * heads * self.keys.shape[1]))
+        size = max(16, _CHUNK_BYTES // (4 * heads * self.keys.shape[1]))
         for start in range(length - count, length, size):
             yield self._rows(slice(start, min(start + size, length)))
 
     def _rows(self, block: slice) -> Tensor:
         kv_heads, rows = self.keys.shape[0], block.stop - block.start
         if self.meter is not None:
-            pairs = rows * self.keys.shape[1]
+            pairs = rows * self._seen(block)
             self.meter.flops += attention_flops(self.shape, pairs) / 2  # no values are mixed
         packed = self.queries[block].reshape(rows, kv_heads, -1, self.keys.shape[-1])
         packed = packed.permute(1, 2, 0, 3)
-        keys = widened(self.keys).transpose(1, 2)
+        hidden = self._hidden(block).to(self.keys.device)
+        # Keys that are later than all of these queries need no product.
+        seen = self._seen(block)
+        keys = widened(self.keys[:, :seen]).transpose(1, 2)
         scores = torch.matmul(widened(packed.flatten(1, 2)), keys).float()
-        scores = scores.mul_(self.shape.scale).view(kv_heads, -1, rows, self.keys.shape[1])
+        scores = scores.mul_(self.shape.scale).view(kv_heads, -1, rows, seen)
         if self.shape.softcap is not None:
             scores.div_(self.shape.softcap).tanh_().mul_(self.shape.softcap)
-        scores.masked_fill_(self._hidden(block).to(scores.device), -torch.inf)
-        return torch.softmax(scores, -1)
+        scores.masked_fill_(hidden[..., :seen], -torch.inf)
+        return F.pad(torch.softmax(scores, -1), (0, self.keys.shape[1] - seen))
+
+    def _seen(self, block: slice) -> int:
+        """Entries that the last query of a block may see, in the head that holds most."""
+        later = len(self.queries) - block.stop - self.beyond
+        return min(self.keys.shape[1], max(1, self.keys.shape[1] - later))
 
     def _hidden(self, block: slice) -> Tensor:
         """[1 or K, 1, rows, E] True where a query does not see an entry."""

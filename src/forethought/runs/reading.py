@@ -13,6 +13,7 @@ from forethought.contracts.records import Kept, Prompt
 from forethought.contracts.roles import Approximation, LayerView, Network
 from forethought.cost.flops import prefill_flops
 from forethought.engine.batch import Batch, Look
+from forethought.engine.blocks import SLACK
 from forethought.engine.cache import Row, cache_bytes
 from forethought.engine.meter import Meter
 from forethought.engine.recent import Recent
@@ -220,7 +221,10 @@ def reread(batch: Batch, row: Row, prompt: Prompt) -> Tensor:
     """Logits [V] after the last prompt token, read again over what is left before it."""
     last = prompt.places(len(prompt))[-1:]
     row.settle(last[0])
-    return batch.prefill(row, prompt.tokens[-1:], last)
+    row.slack = 0  # what is held behind the prompt is the budget, and no room for the answer yet
+    logits = batch.prefill(row, prompt.tokens[-1:], last)
+    row.slack = SLACK
+    return logits
 
 
 def _keep_all(view: LayerView) -> None:

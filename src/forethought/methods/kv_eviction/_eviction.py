@@ -48,13 +48,16 @@ class Eviction:
 
     def pays(self, length: int) -> bool:
         """Whether anything would be dropped from a prompt, or from the answer behind it."""
-        return self.every > 0 or self.budget(length) < length - self._read_again()
+        return self.every > 0 or entries_kept(self.keep, length) < length
 
     def budget(self, length: int) -> int:
-        """Entries a head has on average after a cut: never more than `keep` before the next."""
+        """Entries a head has on average after a cut: never more than `keep` until the next.
+
+        Nor once the prompt's last token was read again, where it is.
+        """
         if self.every and isinstance(self.keep, int):
             return self.keep - self.every  # the answer may outgrow a prompt that is shorter
-        return entries_kept(self.keep, length) - self.every
+        return entries_kept(self.keep, length) - self._later()
 
     def sees_whole_cache(self) -> bool:
         """Whether the prompt must have been read whole."""
@@ -90,7 +93,7 @@ class Eviction:
         takes = f", of which {stated} takes {fixed + self.every}" if always else ""
         more = f", and what must stay needs {outside} more" if outside else ""
         raise BudgetTooSmallError(
-            f"{self.method} keeps {budget + self.every} entries{takes}{more}",
+            f"{self.method} keeps {budget + self._later()} entries{takes}{more}",
             ", ".join(self._ways_out(outside, list(always))),
         )
 
@@ -98,10 +101,10 @@ class Eviction:
         """What would make it fit."""
         ways = []
         if isinstance(self.newest, int):
-            ways = [f"keep {self.newest + self.sinks + outside + self.every + 1} or more"]
+            ways = [f"keep {self.newest + self.sinks + outside + self._later() + 1} or more"]
         elif self.newest < 1:  # a share grows with what is kept
             least = ceil((self.sinks + outside + 1.5) / (1 - self.newest))
-            ways = [f"keep {least + self.every} or more"]
+            ways = [f"keep {least + self._later()} or more"]
         ways += [f"use a smaller {' or '.join(always)}"] if always else []
         return [*ways, "or protect=False"] if outside else ways
 
@@ -145,7 +148,7 @@ class Eviction:
         if fixed > budget:
             raise BudgetTooSmallError(
                 f"{self.method} keeps {budget} entries, but {fixed} must stay",
-                f"keep {fixed + self.every + 1} or more, or use protect=False",
+                f"keep {fixed + self._later() + 1} or more, or use protect=False",
             )
         ranked = scores.masked_fill(~free, -torch.inf)
         return _Layer(stays, Room(view.layer, view.layers, budget - fixed, end - fixed, ranked))
@@ -159,6 +162,10 @@ class Eviction:
 
     def _protected(self, places: frozenset[int]) -> frozenset[int]:
         return places if self.protect else frozenset()
+
+    def _later(self) -> int:
+        """Entries that are added before the next cut, or before the answer begins."""
+        return self.every + self._read_again()
 
     def _read_again(self) -> int:
         """Tokens at the prompt's end that are read again after it."""
