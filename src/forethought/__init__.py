@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from forethought.contracts.errors import ForethoughtError, ModelError, UsageError
     from forethought.contracts.records import Cost, Event, Run
+    from forethought.evaluation.compare import compare, evaluate
     from forethought.models.load import load
     from forethought.models.model import Model
-    from forethought.runs.ask import ask, stream
+    from forethought.runs.ask import ask, conversation, stream
+    from forethought.runs.compress import compress
     from forethought.runs.recipe import Recipe
     from forethought.runs.session import Session
 
@@ -31,6 +33,10 @@ _HOMES = {
     "Session": "runs.session",
     "UsageError": "contracts.errors",
     "ask": "runs.ask",
+    "compare": "evaluation.compare",
+    "compress": "runs.compress",
+    "conversation": "runs.ask",
+    "evaluate": "evaluation.compare",
     "load": "models.load",
     "stream": "runs.ask",
 }
@@ -46,6 +52,10 @@ __all__ = [
     "Session",
     "UsageError",
     "ask",
+    "compare",
+    "compress",
+    "conversation",
+    "evaluate",
     "load",
     "stream",
 ]

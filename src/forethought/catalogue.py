@@ -14,7 +14,7 @@ import ast
 import importlib
 import re
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
@@ -146,6 +146,15 @@ def spelled(method: Any) -> str:
         if item.default is MISSING or repr(item.default) != repr(values[item.name])
     }
     return str(spelling.Call(_name(type(method).__module__.rpartition(".")[2]), changed))
+
+
+def spelled_open(task: Any) -> str:
+    """A task's spelling without how many of its questions are asked, or what is left out.
+
+    More questions keep the first ones, so that they go by the same name.
+    """
+    left = {f.name: f.default for f in fields(task) if f.name in ("count", "skip_bad")}
+    return spelled(replace(task, **left))
 
 
 def _built(entry: Entry, settings: dict[str, Any]) -> Any:

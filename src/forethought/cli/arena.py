@@ -81,18 +81,12 @@ def arena(
         built = {name: _skipping(task) for name, task in built.items()}
     return Arena(
         recipes=contenders(names, base, [_budget(text) for text in keeps]),
-        tasks={task_name(task): task for task in built.values()},
+        tasks={catalogue.spelled_open(task): task for task in built.values()},
         results=Path(results).expanduser() if results else results_file(),
         samples=samples,
         threads=threads,
         quiet=quiet,
     )
-
-
-def task_name(task: Any) -> str:
-    """The spelling without how many questions are asked: more of them keep the first ones."""
-    open_ = {f.name: f.default for f in fields(task) if f.name in ("count", "skip_bad")}
-    return catalogue.spelled(replace(task, **open_))
 
 
 def _skipping(task: Any) -> Any:

@@ -14,6 +14,7 @@ import typer
 
 from forethought.cli.ask import ask
 from forethought.cli.compare import compare
+from forethought.cli.compress import compress
 from forethought.cli.evaluate import evaluate
 from forethought.cli.inputs import piped
 from forethought.cli.list import list_names
@@ -26,6 +27,7 @@ from forethought.contracts.errors import ForethoughtError
 VERBS: dict[str, Callable[..., int]] = {
     "ask": ask,
     "compare": compare,
+    "compress": compress,
     "evaluate": evaluate,
     "list": list_names,
     "show": show,

@@ -33,6 +33,10 @@ class Cost:
     usd: float | None = None
     """Money, where a price is known."""
 
+    def document(self) -> dict[str, Any]:
+        """The cost as plain JSON values."""
+        return asdict(self)
+
     def plus(self, other: Cost) -> Cost:
         """Both spent one after the other: sums, and the larger peak."""
         sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)[:8]}

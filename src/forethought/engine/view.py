@@ -83,8 +83,9 @@ class View:
 
     def _seen(self, block: slice) -> int:
         """Entries that the last query of a block may see, in the head that holds most."""
-        later = len(self.queries) - block.stop - self.beyond
-        return min(self.keys.shape[1], max(1, self.keys.shape[1] - later))
+        entries = len(self.keys[0])
+        later: int = len(self.queries) - block.stop - self.beyond
+        return min(entries, max(1, entries - later))
 
     def _hidden(self, block: slice) -> Tensor:
         """[1 or K, 1, rows, E] True where a query does not see an entry."""

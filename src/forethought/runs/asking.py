@@ -81,7 +81,8 @@ class Asking:
             size = f"{needed / 1e9:,.3g} GFLOP"
             yield self._note(f"reading the prompt takes {size}, more than the budget")
             return
-        with self.meter.stage("draft") if drafting else nullcontext():
+        shortening = any(m.reads(len(self.prompt)) < len(self.prompt) for m in chosen.applied)
+        with self.meter.stage("draft") if drafting or shortening else nullcontext():
             most = min([self.recipe.max_tokens, *self._token_share()])
             short = shortened(chosen, self.prompt, self.draft, most)
         self.target = self.target.for_length(short.end + len(short.lookahead or ()) + most)
