@@ -274,6 +274,14 @@ def _limits(node: ast.expr, aliases: dict[str, ast.expr]) -> str:
             return "none"
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return f"{_limits(left, aliases)}, or {_limits(right, aliases)}"
+        case ast.Subscript(
+            value=ast.Name(id="Annotated"),
+            slice=ast.Tuple(
+                elts=[_, ast.Call(func=ast.Name(id="Range"), args=[ast.Constant(), ast.Constant()])]
+            ),
+        ):
+            low, high = (end.value for end in node.slice.elts[1].args)  # type: ignore[attr-defined]
+            return _words(parameters.Range(low, high))
         case ast.Subscript(value=ast.Name(id="Literal"), slice=options):
             values = options.elts if isinstance(options, ast.Tuple) else [options]
             return " or ".join(str(ast.literal_eval(value)) for value in values)

@@ -142,6 +142,10 @@ def test_a_draft_goes_the_deeper_the_smaller_it_is_beside_its_target():
     small = tiny_model("small", seed=2, num_hidden_layers=20)
     targets = [tiny_model("large", seed=2, num_hidden_layers=n) for n in (20, 100, 400)]
 
-    spans = [ModelDraft(small, target, Meter(lambda: 0.0)).layer_span for target in targets]
+    def spans(size):
+        for model in (small, *targets):
+            model.network.shape = replace(model.network.shape, layer_parameters=size)
+        return [ModelDraft(small, target, Meter(lambda: 0.0)).layer_span for target in targets]
 
-    assert spans == [(7, 8), (8, 10), (8, 12)]
+    assert spans(10**8) == [(7, 8), (8, 10), (8, 12)]
+    assert spans(10**6) == [(8, 12)] * 3  # very small ones look for what was asked late

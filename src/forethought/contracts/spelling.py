@@ -1,7 +1,7 @@
 """How recipes are spelled: words and calls, `specpc(keep=512, reduction=mean)`, joined by +.
 
 Values are numbers, true, false, none, quoted text, or bare words that stand for text. What
-holds a sign of this syntax, such as a path with a +, is quoted.
+holds a sign of this syntax, such as a path with a +, is quoted; plain paths are words.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from forethought.contracts.errors import UsageError
 
 _PIECE = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|.""", re.DOTALL)
 _CALL = re.compile(r"([A-Za-z][\w-]*)\s*(?:\((.*)\))?", re.DOTALL)
-_WORD = re.compile(r"[A-Za-z_][\w./:-]*|\d+(\.\d+)?([kMG]i?)?B")
+_WORD = re.compile(r"(?:[A-Za-z_]|\.{0,2}/)[\w./:-]*|\d+(?:\.\d+)?(?:[kMG]i?)?B")
 _CONSTANTS = {"true": True, "false": False, "none": None}
 
 

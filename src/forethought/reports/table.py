@@ -8,14 +8,23 @@ from collections.abc import Mapping, Sequence
 from forethought.catalogue import Entry, Parameter
 
 _BOLD, _RESET = "\x1b[1m", "\x1b[0m"
+_COLUMN = 28
 Row = tuple[str, str]
 """A name and what is said of it."""
 
 
 def table(rows: Sequence[Row], *, width: int, indent: int = 2) -> str:
     """Two columns, the second wrapped beside the first."""
-    column = max((len(name) for name, _ in rows), default=0) + 2
-    return "\n".join(_row(" " * indent + f"{name:<{column}}", text, width) for name, text in rows)
+    # A long name, such as a parameter with a long default, leaves the others their room.
+    column = min(max((len(name) for name, _ in rows), default=0), _COLUMN) + 2
+    return "\n".join(_named(" " * indent, name, column, text, width) for name, text in rows)
+
+
+def _named(indent: str, name: str, column: int, text: str, width: int) -> str:
+    """A name and what is said of it; on the next line where the name is too long."""
+    if len(name) + 2 <= column:
+        return _row(indent + f"{name:<{column}}", text, width)
+    return f"{indent}{name}\n{_row(indent + ' ' * column, text, width)}"
 
 
 def groups(groups: Mapping[str, Sequence[Row]], *, width: int, colour: bool) -> str:
@@ -30,7 +39,7 @@ def method(entry: Entry, *, width: int, colour: bool) -> str:
     about = [
         *entry.notes.items(),
         ("Source", f"{entry.path}:{entry.line}"),
-        ("Example", f'forethought "Who signed it?" -f contract.txt -x {_example(entry)}'),
+        ("Example", _example(entry)),
     ]
     parts = [
         f"{_heading(entry.name, colour)} · {entry.family}\n{_row('', entry.summary, width)}",
@@ -48,8 +57,13 @@ def _parameter(parameter: Parameter) -> Row:
 
 
 def _example(entry: Entry) -> str:
-    given = next((one for one in entry.parameters if one.default), None)
-    return f"'{entry.name}({given.name}={given.default})'" if given else entry.name
+    needed = [f"{one.name}=..." for one in entry.parameters if not one.default]
+    given = [f"{one.name}={one.default}" for one in entry.parameters if one.default][:1]
+    settings = ", ".join(needed or given)
+    spelled = f"'{entry.name}({settings})'" if settings else entry.name
+    if ".tasks." in entry.module:
+        return f"forethought evaluate -t {spelled}"
+    return f'forethought "Who signed it?" -f contract.txt -x {spelled}'
 
 
 def _heading(text: str, colour: bool) -> str:

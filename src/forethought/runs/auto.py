@@ -28,6 +28,7 @@ DEFAULT = "specpc(keep=0.25)"
 LOSS = 0.1
 """The most that may be lost of a score from 0 to 1, by the lower end of its interval."""
 LEAST_SAVED = 1.5
+"""Times less to compute for a prompt, below which the exact run is as good."""
 LEAST_TOKENS = 1024
 _SPREAD = 2.0  # a comparison counts for prompts up to so many times longer or shorter
 
@@ -61,7 +62,7 @@ def choose(recipe: Recipe, prompt: Prompt, draft: ModelDraft, samples: Sequence[
     good = [one for one in known if one.difference.low >= -LOSS]
     saved = {one.methods: exact / _flops(one.methods, length, draft) for one in good}
     best = max(good, key=lambda one: saved[one.methods], default=None)
-    if best is None or saved[best.methods] < 1:
+    if best is None or saved[best.methods] < LEAST_SAVED:
         count = len(known)
         return Choice((), f"exact: of {count} stored comparisons none is as good and cheaper")
     points, low, high = (100 * getattr(best.difference, n) for n in ("value", "low", "high"))

@@ -20,6 +20,7 @@ from forethought.engine.meter import Meter
 from forethought.models.chat import chat_prompt
 from forethought.models.model import Model
 
+_VERY_SMALL = 2e8  # parameters in the layers of a draft
 Memory = dict[Hashable, tuple[Any, Meter]]
 
 
@@ -57,9 +58,9 @@ class ModelDraft:
         """First layer worth looking at, and the layer to stop before.
 
         Another model: the published first layer, and a stop between 0.42 and 0.6 of the way,
-        the later the smaller it is beside the target: some drafts look for what was asked only
-        after the middle (docs/lab-log.md). The target itself: a few early layers, or nothing
-        is saved.
+        the later the smaller it is beside the target; very small ones look for what was asked
+        only after the middle (docs/lab-log.md). The target itself: a few early layers, or
+        nothing is saved.
         """
         layers = self.layers
         if self.is_self:
@@ -67,6 +68,7 @@ class ModelDraft:
         own, target = self.model.shape, self.target.shape
         cheap = 0.1 * target.layer_parameters * len(target.layers) / own.layer_parameters
         least, most = (max(1, round(share * layers)) for share in (0.42, 0.6))
+        least = most if own.layer_parameters * layers < _VERY_SMALL else least
         stop = min(max(int(cheap), least), most)
         return min(8, stop - 1), stop
 

@@ -185,6 +185,7 @@ class Recipe:
             )
         methods = (AUTO,) if AUTO in names else tuple(map(_spelled, self.approximate))
         settled = {
+            "draft": "self" if self.draft == self.model else self.draft,
             "approximate": methods,
             "temperature": float(self.temperature),
             "top_p": float(self.top_p),

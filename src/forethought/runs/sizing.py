@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeGuard
 
 from forethought.contracts.errors import BudgetTooSmallError
 from forethought.contracts.parameters import bytes_of
@@ -17,7 +18,7 @@ _STORED_BITS = {16: 16.0, 8: 8.5, 4: 5.0}  # of a number, its share of scale and
 def sized(
     methods: Sequence[tuple[str, Approximation]], target: Model
 ) -> tuple[tuple[str, Approximation], ...]:
-    """The methods, with every `keep` that counts bytes as the entries that fill them.
+    """The methods, with every budget that counts bytes as the entries that fill them.
 
     Raises BudgetTooSmallError where not one entry fits.
     """
@@ -27,13 +28,15 @@ def sized(
 
 
 def _sized(name: str, method: Approximation, each: float) -> Approximation:
-    keep = getattr(method, "keep", None)
-    if not isinstance(keep, str):
-        return method
-    entries = int(bytes_of(keep) // each)
-    if not entries:
+    sizes = {field: getattr(method, field, None) for field in ("keep", "prompt_keep")}
+    entries = {f: int(bytes_of(size) // each) for f, size in sizes.items() if _is_size(size)}
+    if 0 in entries.values():
         raise BudgetTooSmallError(
             f"{name}: one entry of this model takes {each:,.0f} bytes in all its layers",
             "allow more, or count entries: keep=256",
         )
-    return replace(method, keep=entries)  # type: ignore[type-var]
+    return replace(method, **entries) if entries else method  # type: ignore[type-var]
+
+
+def _is_size(value: object) -> TypeGuard[str]:
+    return isinstance(value, str)

@@ -14,6 +14,7 @@ from forethought.methods.kv_eviction.importance import Importance
 
 _WHOLE = "Repeat the text above word for word."
 _PART = "Repeat the text above word for word, from where it says: "
+_NOT_JUDGED = 2.0
 _ROWS = 256  # queries whose attention is held together
 
 
@@ -21,7 +22,7 @@ _ROWS = 256  # queries whose attention is held together
 class Reconstruction(Importance):
     """The most attention an entry gets while the text is repeated, chunk by chunk.
 
-    The text is what no template and no question protects; a question behind it is not seen.
+    The text is what no template and no question protects; what stands behind it is not judged.
     """
 
     chunk: int
@@ -29,12 +30,14 @@ class Reconstruction(Importance):
     sinks: int
 
     def of_cache(self, cache: WholeCache) -> list[Tensor]:
-        """[K, E] of every layer; 0 outside the text."""
+        """[K, E] of every layer; 0 before the text, more than any score behind it."""
         scores = [
             torch.zeros(view.keys.shape[:2], dtype=torch.float32, device=view.keys.device)
             for view in cache.layers
         ]
         first, last = text_span(cache.prompt)
+        for layer in scores if last else []:
+            layer[:, last:] = _NOT_JUDGED
         for start in range(first, last, self.chunk):
             part = range(start, min(start + self.chunk, last))
             self._repeat(cache, scores, part, (first, last))
