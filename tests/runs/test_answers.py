@@ -8,6 +8,9 @@ import pytest
 
 from forethought import catalogue
 from forethought.contracts.errors import UsageError
+from forethought.engine.cache import segments_of
+from forethought.engine.packing import Packed
+from forethought.runs import answers as module
 from forethought.runs.answers import Answers, Ask
 from forethought.runs.recipe import Recipe
 from tests.runs.tiny_session import (
@@ -134,3 +137,34 @@ def test_a_draft_reads_once_for_all_budgets():
 def test_what_cannot_be_kept_together_is_refused(settings):
     with pytest.raises(UsageError, match="one sample each"):
         runs_of([Ask(replace(EXACT, **settings), QUESTION, DOCUMENT)])
+
+
+@pytest.mark.parametrize("name", ["", *runnable()])
+def test_the_bytes_reported_are_those_of_the_storages_held(name, monkeypatch):
+    readings, read = [], module.read_together
+
+    def keeping(*given):
+        readings.extend(read(*given))
+        return readings[-1:]
+
+    monkeypatch.setattr(module, "read_together", keeping)
+    recipe = replace(EXACT, max_tokens=1, approximate=(below_full_budget(name),) if name else ())
+
+    (found,) = runs_of([Ask(recipe, QUESTION, DOCUMENT)])
+
+    (reading,) = readings
+    assert found.kept.cache_bytes == held_bytes(reading.row)
+
+
+def held_bytes(row):
+    """Every storage behind a row's keys and values, each once."""
+    held = [
+        part.untyped_storage()
+        for segment in segments_of(row)
+        for layer in segment.layers
+        for block in (found.block for found in layer.parts())
+        for kept in (block._keys, block._values)
+        for part in (kept.tensors() if isinstance(kept, Packed) else [kept])
+        if kept is not None
+    ]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in held}.values())
