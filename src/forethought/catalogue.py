@@ -269,7 +269,7 @@ def _limits(node: ast.expr, aliases: dict[str, ast.expr]) -> str:
             return _limits(aliases[name], {})
         case ast.Name(id=name):
             notes = getattr(getattr(parameters, name, None), "__metadata__", None)
-            return _words(notes[0]) if notes else _PLAIN.get(name, name)
+            return parameters.in_words(notes[0]) if notes else _PLAIN.get(name, name)
         case ast.Constant(value=None):
             return "none"
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
@@ -281,7 +281,7 @@ def _limits(node: ast.expr, aliases: dict[str, ast.expr]) -> str:
             ),
         ):
             low, high = (end.value for end in node.slice.elts[1].args)  # type: ignore[attr-defined]
-            return _words(parameters.Range(low, high))
+            return parameters.in_words(parameters.Range(low, high))
         case ast.Subscript(value=ast.Name(id="Literal"), slice=options):
             values = options.elts if isinstance(options, ast.Tuple) else [options]
             return " or ".join(str(ast.literal_eval(value)) for value in values)
@@ -289,19 +289,3 @@ def _limits(node: ast.expr, aliases: dict[str, ast.expr]) -> str:
 
 
 _PLAIN = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
-
-
-def _words(limit: object) -> str:
-    match limit:
-        case parameters.Odd():
-            return f"an odd number, {_range(limit)}"
-        case parameters.Whole():
-            return f"a whole number, {_range(limit)}"
-        case parameters.Range():
-            return f"a number, {_range(limit)}"
-    return "a whole number, a share such as 0.25, or bytes such as 8MiB"
-
-
-def _range(limit: parameters.Range) -> str:
-    # The highest count there is says nothing to a reader.
-    return f"{limit.low:,} or more" if limit.high >= 1 << 20 else f"{limit.low:,} to {limit.high:,}"

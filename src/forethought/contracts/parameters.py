@@ -90,6 +90,23 @@ def entries_kept(keep: Amount, of: int) -> int:
     return max(1, min(int(wanted), of))
 
 
+def in_words(limit: object) -> str:
+    """What a limit allows, as people say it."""
+    match limit:
+        case Odd():
+            return f"an odd number, {_range(limit)}"
+        case Whole():
+            return f"a whole number, {_range(limit)}"
+        case Range():
+            return f"a number, {_range(limit)}"
+    return "a whole number, a share such as 0.25, or bytes such as 8MiB"
+
+
+def _range(limit: Range) -> str:
+    # The highest count there is says nothing to a reader.
+    return f"{limit.low:,} or more" if limit.high >= 1 << 20 else f"{limit.low:,} to {limit.high:,}"
+
+
 def checked(method: type[Any], settings: dict[str, Any]) -> Any:
     """A `method` built from `settings`, or a BadParameterError that names the wrong one."""
     known = [field.name for field in fields(method)]
