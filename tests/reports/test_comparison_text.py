@@ -103,6 +103,14 @@ def test_the_finding_says_where_everything_cheaper_is_worse() -> None:
     assert shown.startswith("Every recipe cheaper than exact scores below it beyond the noise")
 
 
+def test_a_poor_recipe_with_a_wide_interval_is_no_finding() -> None:
+    wide = tuple(replace(one, interval=Interval(-0.3, -0.7, 0.1)) for one in SMALL.differences)
+
+    shown = comparison_markdown(replace(SMALL, differences=wide))
+
+    assert shown.startswith("No recipe cheaper than exact was seen to come within 5 points of it")
+
+
 def test_of_several_recipes_that_may_be_as_good_the_cheapest_is_found() -> None:
     equal = tuple(replace(one, interval=Interval(0.0, -0.05, 0.05)) for one in SMALL.differences)
     snapkv, specpc = (

@@ -9,6 +9,8 @@ from forethought.reports import figures
 from forethought.reports.figures import Axis
 from forethought.reports.names import recipe_names
 
+_NEAR = 0.05  # few questions leave intervals that hold 0 whatever was seen
+
 
 @dataclass(frozen=True)
 class _Rival:
@@ -20,11 +22,13 @@ class _Rival:
 
     @property
     def may_be_as_good(self) -> bool:
-        return self.difference.interval.high >= 0
+        """Whether it was seen to come near, and 0 lies in its interval."""
+        change = self.difference.interval
+        return change.high >= 0 and change.value >= -_NEAR
 
 
 def finding(comparison: Comparison, *, timing: bool = True) -> str:
-    """The cheapest recipe that cannot be told from the first one, or that there is none."""
+    """The cheapest recipe that comes near the first one, or that none was seen to."""
     names = recipe_names([one.recipe for one in comparison.standings]).short
     first = comparison.standings[0]
     differences = figures.from_baseline(comparison)
@@ -74,9 +78,13 @@ def _none_found(
             best = max(cheaper, key=lambda one: one.difference.interval.value)
             change = best.difference.interval
             share = figures.factor(axis.cost(best.standing), axis.cost(first))
-            return (
-                f"Every recipe cheaper than {baseline} scores below it beyond the noise; the "
-                f"closest is {best.name} ({figures.signed(change.value)} points, 95 % interval "
-                f"{figures.signed_span(change)}) with {share} × its {axis.noun}."
+            worse = all(one.difference.interval.high < 0 for one in cheaper)
+            start = (
+                f"Every recipe cheaper than {baseline} scores below it beyond the noise"
+                if worse
+                else f"No recipe cheaper than {baseline} was seen to come within 5 points of it"
             )
+            shown = f"{figures.signed(change.value)} points, 95 % interval "
+            shown += figures.signed_span(change)
+            return f"{start}; the closest is {best.name} ({shown}) with {share} × its {axis.noun}."
     return f"No recipe is cheaper than {baseline}."
