@@ -52,6 +52,8 @@ def test_only_what_is_new_is_read():
         assert cost["cached_tokens"] > earlier["cost"]["cached_tokens"]
         assert cost["prompt_tokens"] < 80
         assert cost["cached_tokens"] + cost["prompt_tokens"] == later["kept"]["of"]
+        # What a conversation saves is saved by the exact run too.
+        assert cost["flops"] == pytest.approx(later["exact"]["flops"], rel=0.01)
 
 
 @pytest.mark.parametrize(

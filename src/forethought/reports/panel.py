@@ -56,11 +56,11 @@ def _confidence(run: dict[str, Any]) -> str:
 
 def _cost(run: dict[str, Any]) -> str:
     cost, exact = run["cost"], run["exact"]["flops"]
-    read = cost["prompt_tokens"] + cost["cached_tokens"]
+    cached = f", {cost['cached_tokens']:,} cached" if cost["cached_tokens"] else ""
     draft = f", {cost['draft_tokens']:,} draft" if cost["draft_tokens"] else ""
     beside = f", {units.ratio(cost['flops'] / exact)} exact" if exact else ""
     parts = [
-        f"{read:,} + {cost['output_tokens']:,} tokens{draft}",
+        f"{cost['prompt_tokens']:,} + {cost['output_tokens']:,} tokens{cached}{draft}",
         units.seconds(cost["seconds"]),
         units.flops(cost["flops"]) + beside,
     ]

@@ -57,6 +57,7 @@ class Asking:
         self.draft = ModelDraft(self.draft_model, self.target, self.meter)
         self.limit: Limit = spend_limit(self.recipe.budget)
         self.start = self.clock()
+        self.cached = self.past.next if self.past else 0
 
     def events(self) -> Iterator[Event]:
         """Everything that happens; the run itself comes last, also after an interruption."""
@@ -169,6 +170,7 @@ class Asking:
             kept=self.kept,
             finish=self._finish(),
             notes=self.notes,
+            cached=self.cached,
         ).run()
 
 

@@ -31,6 +31,8 @@ class Spoken:
     kept: Kept | None
     finish: str
     notes: Sequence[str]
+    cached: int = 0
+    """Tokens of the prompt that an exact run too would find in its cache."""
 
     def run(self) -> Run:
         """The record."""
@@ -61,6 +63,7 @@ class Spoken:
         shape = self.target.shape
         steps = [voice.stream.steps for voice in self.voices]
         flops = prefill_flops(shape, self.length)
+        flops -= prefill_flops(shape, self.cached) if self.cached else 0.0
         flops += sum(answer_flops(shape, self.length, count) for count in steps)
         entries = self.length + ROOM  # as an exact run reserves
         return Exact(flops, entries * entry_bytes(shape, self.target.network.dtype.itemsize))
