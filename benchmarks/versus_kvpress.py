@@ -31,7 +31,7 @@ from peers import THREADS, Peer
 from prose import hidden, needle, passage, prose
 from report import publish
 
-COLUMNS = ["task", "system", "setting", "keep", "score", "of", "like exact", "first token s",
+COLUMNS = ["task", "system", "setting", "keep", "mean score", "questions", "like exact", "first token s",
            "decode s/token", "cache MiB"]  # fmt: skip
 HERE = Path(__file__).parent
 
@@ -237,8 +237,8 @@ def measured(
             "system": system.name,
             "setting": system.setting.format(keep=asked[0].keep),
             "keep": asked[0].keep,
-            "score": statistics.mean(found["score"] for found in own),
-            "of": len(own),
+            "mean score": statistics.mean(found["score"] for found in own),
+            "questions": len(own),
             "like exact": sum(map(str.__eq__, exact, (found["text"] for found in own))),
             "first token s": typical(found["first_token"] for found in own),
             "decode s/token": typical(found["per_token"] for found in own),
