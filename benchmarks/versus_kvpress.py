@@ -31,8 +31,8 @@ from peers import THREADS, Peer
 from prose import hidden, needle, passage, prose
 from report import publish
 
-COLUMNS = ["task", "system", "setting", "keep", "mean score", "questions", "like exact", "first token s",
-           "decode s/token", "cache MiB"]  # fmt: skip
+COLUMNS = ["task", "system", "setting", "keep", "mean score", "questions", "like exact",
+           "first token s", "decode s/token", "cache MiB"]  # fmt: skip
 HERE = Path(__file__).parent
 
 
