@@ -65,3 +65,8 @@ def test_a_name_of_nothing_is_an_error(name):
 def test_auto_is_no_contender():
     with pytest.raises(UsageError, match="auto chooses for one prompt"):
         spelled("auto")
+
+
+def test_a_budget_that_nothing_takes_is_an_error():
+    with pytest.raises(UsageError, match="no method takes the budget"):
+        spelled("exact", "snapkv(keep=64)", keeps=[128])

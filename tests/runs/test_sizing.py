@@ -38,3 +38,15 @@ def test_a_size_that_is_none_is_refused(size):
 def test_bytes_for_less_than_an_entry_are_refused():
     with pytest.raises(BudgetTooSmallError, match="one entry of this model takes"):
         run(approximate=("snapkv(keep=10B)",))
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("method", ["snapkv", "ada-snapkv", "truncate"])
+def test_packed_caches_stay_within_their_bytes(method, bits):
+    allowed = 100 * EACH
+
+    found = run(
+        approximate=(f"{method}(keep={allowed}B, protect=false)", f"quantised-kv(bits={bits})")
+    )
+
+    assert found["kept"]["cache_bytes"] <= allowed

@@ -51,6 +51,11 @@ class Arena:
             )
             try:
                 found = evaluation.run(lambda at: bar.show(at.done, at.asked, at.total))
+            except KeyboardInterrupt:
+                bar.close()
+                sys.stderr.write(f"stopped: what was answered is in {self.results}\n")
+                sys.stderr.write("\nhint: the same line again goes on from there\n")
+                raise
             finally:
                 bar.close()
         for name, task in self.tasks.items():

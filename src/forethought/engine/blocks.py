@@ -96,12 +96,12 @@ class Block:
         made._take(_gathered(keys, entries), _gathered(values, entries), places)
         return made
 
-    def copied(self, room: int) -> Block:
-        """A new block of copies of everything held, with room for more."""
+    def copied(self) -> Block:
+        """A new block of copies of everything held."""
         made = Block()
         made._kept = self._kept
         keys, values = (held.transpose(0, 1) for held in (self.keys, self.values))
-        made.append(keys, values, self.length + room)
+        made.append(keys, values, self.length)
         return made
 
     def drop_newest(self, count: int) -> None:
@@ -213,11 +213,9 @@ class LayerEntries:
             made.append(block.part(own, entries[None], where[None]))
         return LayerEntries(made)
 
-    def copied(self, room: int = 0) -> LayerEntries:
-        """A new layer of copies of everything held, with room for more."""
-        return LayerEntries(
-            block.copied(room) if block.length else Block() for block in self._blocks
-        )
+    def copied(self) -> LayerEntries:
+        """A new layer of copies of everything held."""
+        return LayerEntries(block.copied() if block.length else Block() for block in self._blocks)
 
     def drop_newest(self, count: int) -> None:
         """Forget the newest entries of every head."""

@@ -184,18 +184,17 @@ class Row:
         self,
         kept: Sequence[Entries | None],
         memory: dict[int, Tensor] | None = None,
-        room: int = 0,
     ) -> Row:
         """A row of copies: of each layer's heads the entries kept, all where it says None.
 
         Everything must lie in one segment, frozen or not. `memory` is what was remembered of
-        all entries; the row's own when None. Layers kept whole have `room` for more entries.
+        all entries; the row's own when None.
         """
         assert len(self.views) + any(self.tail.lengths()) <= 1, "a part is taken of one segment"
         source = self.views[0].segment if self.views else self.tail
         other = Row(len(source.layers))
         other.tail = Segment(
-            source.layers[layer].copied(room) if wanted is None else source.part(layer, wanted)
+            source.layers[layer].copied() if wanted is None else source.part(layer, wanted)
             for layer, wanted in enumerate(kept)
         )
         other.tail.positions = list(source.positions)

@@ -18,6 +18,7 @@ from forethought.numerics.student import normal_quantile, normal_share, student_
 
 RESAMPLES = 10_000
 _POWER = 0.8
+_FEW = 10.0  # questions, of which nothing is known of those that were not drawn
 _ENUMERATED = 16  # clusters; beyond, sign flips are drawn
 _AT_ONCE = 1 << 20  # numbers held while resampling
 
@@ -32,8 +33,8 @@ def paired_interval(tasks: Sequence[Clustered], rng: np.random.Generator) -> Int
 
     The percentiles are moved out by as much as Student's t is wider than the normal
     (Hesterberg's expanded percentiles). Two made-up questions, one won and one lost by the
-    largest difference seen, join the draw (as in Bonett and Price's interval of paired
-    shares): questions that all agree leave a doubt too.
+    largest difference to be thought of, join the draw (as in Bonett and Price's interval of
+    paired shares): questions that all agree leave a doubt too.
     """
     value, count = mean_difference(tasks), _count(tasks)
     draws = np.mean([_resampled(task, rng) for task in tasks], axis=0)
@@ -86,9 +87,13 @@ def _count(tasks: Sequence[Clustered]) -> float:
 
 
 def _largest(tasks: Sequence[Clustered]) -> float:
-    """The largest difference of a cluster; 1 where there is none."""
+    """The largest difference that a made-up question may show.
+
+    As large as any that was seen; while questions are few, larger ones may just not have been
+    drawn yet, so that one small difference must not narrow the interval.
+    """
     found = max(float(np.max(np.abs(task.sums / task.sizes))) for task in tasks)
-    return found if found > 1e-12 else 1.0
+    return max(found, min(1.0, _FEW / _count(tasks)))
 
 
 def _expanded_tail(tasks: Sequence[Clustered]) -> float:

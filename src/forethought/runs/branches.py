@@ -20,7 +20,7 @@ from forethought.engine.meter import Clock, Meter
 from forethought.engine.recent import Recent
 from forethought.engine.view import View
 from forethought.models.model import Model
-from forethought.runs.reading import ROOM, SIGHT, Plan, Reading, read, reread, settled
+from forethought.runs.reading import SIGHT, Plan, Reading, read, reread, settled
 from forethought.runs.whole import Whole
 
 
@@ -90,7 +90,7 @@ class _Shared:
         self.meter = Meter(clock)
         self.prompt = branches[0].prompt
         layers = len(target.network.shape.layers)
-        self.row = Row(layers, len(self.prompt) + ROOM)
+        self.row = Row(layers, len(self.prompt))
         self.row.recent = Recent(SIGHT)
         self.logits = torch.empty(0)
 
@@ -148,7 +148,7 @@ class _Shared:
     def _part(self, branch: Branch) -> Row:
         layers = len(self.row.tail.layers)
         with branch.meter.stage("choose"):
-            row = self.row.part(branch.kept or [None] * layers, branch.memory, ROOM)
+            row = self.row.part(branch.kept or [None] * layers, branch.memory)
         # Alone, a layer is cut before the next is read; who sees the whole cache holds it all.
         whole = cache_bytes([self.row])
         held = whole if branch.chooser is None else whole // layers

@@ -24,7 +24,17 @@ def contenders(names: Sequence[str], base: Recipe, keeps: Sequence[Amount] = ())
     method's `keep` is left open, there is one recipe for each of `keeps`.
     """
     found = [recipe for name in names for recipe in _recipes(name, base, keeps)]
+    if keeps and not any(_has(recipe, keeps) for recipe in found):
+        raise UsageError(
+            "no method takes the budget of --keep", "name one that leaves its keep open"
+        )
     return list(dict.fromkeys(found))
+
+
+def _has(recipe: Recipe, keeps: Sequence[Amount]) -> bool:
+    """Whether a method of the recipe has one of these budgets."""
+    built = [catalogue.build(text) for text in recipe.approximate]
+    return any(getattr(method, "keep", None) in keeps for method in built)
 
 
 def _recipes(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:

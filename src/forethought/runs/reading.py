@@ -26,7 +26,6 @@ Methods = Sequence[tuple[str, Approximation]]
 """Methods with their spellings."""
 
 SIGHT = 256  # newest queries kept in sight for methods that choose later
-ROOM = 64  # entries reserved behind a prompt for the answer
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ def read(
     read up to somewhere in the prompt, the rest is read behind it.
     """
     layers = len(batch.network.shape.layers)
-    row = past or Row(layers, len(prompt) + len(prompt.lookahead or ()) + ROOM)
+    row = past or Row(layers, len(prompt) + len(prompt.lookahead or ()))
     start = row.next
     evicting = plan.evicting
     if evicting is not None and evicting.sees_whole_cache():

@@ -9,7 +9,6 @@ from forethought.contracts.records import Exact, Kept, Run, Timing
 from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
 from forethought.engine.meter import Meter
 from forethought.models.model import Model
-from forethought.runs.reading import ROOM
 from forethought.runs.recipe import Recipe
 from forethought.runs.voice import Voice
 
@@ -65,5 +64,4 @@ class Spoken:
         flops = prefill_flops(shape, self.length)
         flops -= prefill_flops(shape, self.cached) if self.cached else 0.0
         flops += sum(answer_flops(shape, self.length, count) for count in steps)
-        entries = self.length + ROOM  # as an exact run reserves
-        return Exact(flops, entries * entry_bytes(shape, self.target.network.dtype.itemsize))
+        return Exact(flops, self.length * entry_bytes(shape, self.target.network.dtype.itemsize))

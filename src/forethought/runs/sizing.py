@@ -24,13 +24,17 @@ def sized(
     """
     bits = _STORED_BITS[min([16, *(method.cache_bits() for _, method in methods)])]
     each = entry_bytes(target.shape, target.network.dtype.itemsize) * bits / 16
-    return tuple((name, _sized(name, method, each)) for name, method in methods)
+    # The last group of entries has a scale and a zero of its own, however few it holds.
+    started = entry_bytes(target.shape, target.network.dtype.itemsize) if bits < 16 else 0
+    return tuple((name, _sized(name, method, each, started)) for name, method in methods)
 
 
-def _sized(name: str, method: Approximation, each: float) -> Approximation:
+def _sized(name: str, method: Approximation, each: float, started: int) -> Approximation:
     sizes = {field: getattr(method, field, None) for field in ("keep", "prompt_keep")}
-    entries = {f: int(bytes_of(size) // each) for f, size in sizes.items() if _is_size(size)}
-    if 0 in entries.values():
+    entries = {
+        f: int((bytes_of(size) - started) // each) for f, size in sizes.items() if _is_size(size)
+    }
+    if any(count < 1 for count in entries.values()):
         raise BudgetTooSmallError(
             f"{name}: one entry of this model takes {each:,.0f} bytes in all its layers",
             "allow more, or count entries: keep=256",

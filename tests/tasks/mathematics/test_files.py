@@ -40,7 +40,7 @@ def test_a_line_becomes_a_question_that_its_answer_solves(name: str, tmp_path: P
     assert task.check(question, r"It is \boxed{7}.") == 1
     assert task.check(question, r"It is \boxed{8}.") == 0
     assert task.check(question, "no idea") == 0
-    assert catalogue.spelled(task) == f"{name}(path='{file}')"
+    assert catalogue.spelled(task) == f"{name}(path={file})"
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ Score: 1 if the number that the answer ends in equals the reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.contracts.questions import Measure, Question
+from forethought.tasks.mathematics._extract import numbers_in
 from forethought.tasks.mathematics._word_problem import judged, put
 from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows
 
@@ -45,7 +47,18 @@ class Gsm8k:
         return self._rows().notes
 
     def _rows(self) -> Rows:
-        return rows(self.path, _FIELDS, self.skip_bad, identifier="id")
+        return rows(self.path, _FIELDS, self.skip_bad, identifier="id", problem=_problem)
+
+
+def _problem(values: Mapping[str, Any]) -> str:
+    """What is wrong with a line that has its fields."""
+    if not values["question"].strip():
+        return "the question is empty"
+    return "" if numbers_in(_reference(values)) else "the answer ends in no number"
+
+
+def _reference(values: Mapping[str, Any]) -> str:
+    return str(values["answer"].rpartition("####")[2].strip())
 
 
 def _question(row: Row) -> Question:
@@ -53,5 +66,5 @@ def _question(row: Row) -> Question:
     return Question(
         identifier=str(values.get("id", f"gsm8k-{row.line}")),
         text=put(values["question"]),
-        answers=(values["answer"].rpartition("####")[2].strip(),),
+        answers=(_reference(values),),
     )
