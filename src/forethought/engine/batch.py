@@ -176,12 +176,15 @@ class Attention:
         self._look = look
         self._rows = [part.row for part in parts]
         self._single = all(len(part.tokens) == 1 for part in parts)
+        spans = zip(self._rows, self._spans(), strict=True)
+        self._watched = [(row.recent, span) for row, span in spans if row.recent is not None]
 
     def __call__(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """q [N, H, D], k [N, K, D], v [N, K, V] of this step's tokens to [N, H * V]."""
         shape = self._batch.network.shape.layers[layer]
         self._append(layer, keys, values)
-        self._keep_in_sight(layer, queries)
+        for recent, span in self._watched:
+            recent.push(layer, queries[span])
         if self._single and self._look is None:
             return attend_step(queries, self._rows, layer, shape)
         out = [
@@ -203,11 +206,6 @@ class Attention:
         for part, span in zip(self._parts, self._spans(), strict=True):
             part.row.append(layer, keys[span], values[span])
         return None
-
-    def _keep_in_sight(self, layer: int, queries: Tensor) -> None:
-        for row, span in zip(self._rows, self._spans(), strict=True):
-            if row.recent is not None:
-                row.recent.push(layer, queries[span])
 
     def _attend(
         self, row: Row, layer: int, shape: LayerShape, queries: Tensor, span: slice

@@ -199,8 +199,11 @@ class LayerEntries:
 
     def append(self, keys: Tensor, values: Tensor, reserve: int, slack: int = SLACK) -> None:
         """Add keys and values [N, K, D] of new tokens."""
+        if len(self._blocks) == 1:  # at every layer of every token: no detour
+            return self._blocks[0].append(keys, values, reserve, slack)
         for part in self.parts():
             part.block.append(keys[:, part.heads], values[:, part.heads], reserve, slack)
+        return None
 
     def kept_part(self, indices: Entries, places: Sequence[Tensor]) -> LayerEntries:
         """A new layer of copies: for each head the entries `indices`, whose places are these."""
