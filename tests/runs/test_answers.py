@@ -80,6 +80,16 @@ def test_eight_prompts_together_give_what_each_gives_alone(name):
         assert found.kept == alone.kept
 
 
+def test_a_wide_window_of_a_look_ahead_is_seen_whole():
+    method = "speckv(keep=360, window=320, protect=false)"
+
+    (found,) = runs_of([Ask(replace(EXACT, approximate=(method,)), QUESTION, DOCUMENT)])
+
+    *_, done = session(approximate=(method,)).stream(QUESTION, DOCUMENT)
+    assert found.kept.positions == done.data["run"]["kept"]["positions"]
+    assert found.kept.shares == done.data["run"]["kept"]["shares"]
+
+
 def test_an_answer_comes_as_soon_as_it_is_whole():
     asks = [Ask(replace(EXACT, max_tokens=n), QUESTION, DOCUMENT) for n in (9, 3, 6)]
 

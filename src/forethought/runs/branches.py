@@ -20,7 +20,7 @@ from forethought.engine.meter import Clock, Meter
 from forethought.engine.recent import Recent
 from forethought.engine.view import View
 from forethought.models.model import Model
-from forethought.runs.reading import SIGHT, Plan, Reading, read, reread, settled
+from forethought.runs.reading import Plan, Reading, read, reread, settled
 from forethought.runs.whole import Whole
 
 
@@ -91,7 +91,8 @@ class _Shared:
         self.prompt = branches[0].prompt
         layers = len(target.network.shape.layers)
         self.row = Row(layers, len(self.prompt))
-        self.row.recent = Recent(SIGHT)
+        # Those who choose after the prompt was read may have a window as wide as that.
+        self.row.recent = Recent(len(self.prompt))
         self.logits = torch.empty(0)
 
     def read(self) -> None:

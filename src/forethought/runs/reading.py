@@ -235,7 +235,7 @@ def _read_whole(
 ) -> tuple[Row, Tensor]:
     """Read the prompt whole, then take the part of it that the plan's method keeps."""
     assert plan.evicting is not None
-    row.recent = Recent(SIGHT)
+    row.recent = Recent(len(prompt))  # a window may be as wide as the prompt
     logits = batch.prefill(row, prompt.tokens, prompt.positions)
     kept = plan.evicting.on_cache(Whole(batch, row, prompt, target, logits))
     return (row if kept is None else row.part(kept)), logits
