@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from forethought.contracts.errors import BadDataError, ForethoughtError
+from forethought.contracts.errors import BadDataError, BudgetTooSmallError, ForethoughtError
 from forethought.contracts.questions import Question
 from forethought.evaluation.evaluate import Evaluation
 from forethought.reports.comparison import comparison_csv, comparison_text
@@ -24,7 +24,7 @@ RECIPES = (
     replace(EXACT, draft="same-tokens", approximate=("specpc(keep=150)",)),
     replace(EXACT, temperature=1.0, seed=5),
 )
-PROVENANCE = {"machine": "here"}
+PROVENANCE = {"machine": "here", "processor": "one", "torch": "2"}
 
 
 @dataclass(frozen=True)
@@ -167,3 +167,35 @@ def test_a_sample_says_what_made_it(store):
     assert len(sample.provenance["data"]) == 64
     assert sample.run["recipe"] == "target"
     assert sample.run["cost"]["prompt_tokens"] > 0
+
+
+def test_a_recipe_that_a_question_does_not_fit_is_left_out_and_the_others_go_on(store):
+    small = replace(EXACT, approximate=("bm25(keep=3)",))
+    found = evaluation(store, (EXACT, small)).run()
+
+    assert [one.recipe for one in found.standings] == ["target"]
+    assert found.standings[0].questions == 3
+    refusal = found.refusals[0]
+    assert (refusal.recipe, refusal.task) == (small.label, "letters")
+    assert "must stay" in refusal.reason
+    assert "Left out at q" in comparison_text(found, width=200, colour=False)
+
+
+def test_where_the_first_recipe_does_not_fit_there_is_nothing_to_compare_with(store):
+    small = replace(EXACT, approximate=("bm25(keep=3)",))
+    with pytest.raises(BudgetTooSmallError, match="must stay"):
+        evaluation(store, (small, EXACT)).run()
+
+
+def test_samples_of_two_machines_are_told_apart(store):
+    evaluation(store, (EXACT,), Letters(1)).run()
+    other = replace(evaluation(store, (EXACT,)), provenance={"processor": "another", "torch": "9"})
+    found = other.run()
+
+    assert found.mixed == ("processor", "torch")
+    text = comparison_text(found, width=200, colour=False)
+    assert "more than one version of torch" in text
+    assert "differ in processor: their times" in text
+    assert "differ in processor" not in comparison_text(
+        found, width=200, colour=False, timing=False
+    )

@@ -94,6 +94,16 @@ def arena(
     )
 
 
+def check_whole(found: Comparison) -> None:
+    """An error where recipes were left out: the report has been shown, but not of all."""
+    if found.refusals:
+        told = "\n".join(f"{one.question}: {one.reason}" for one in found.refusals)
+        raise UsageError(
+            f"left out, since a question does not fit:\n{told}",
+            f"{found.refusals[0].hint}; what the others answered is kept",
+        )
+
+
 def _skipping(task: Any) -> Any:
     """The task with lines that cannot be read left out, where it reads lines at all."""
     has = any(item.name == "skip_bad" for item in fields(task))

@@ -13,7 +13,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from forethought.cli import options
-from forethought.cli.arena import arena
+from forethought.cli.arena import arena, check_whole
 from forethought.cli.ask import named
 from forethought.cli.screen import columns, has_colour, report
 from forethought.contracts.comparison import Comparison
@@ -94,6 +94,7 @@ def compare(
     else:
         width, colour = columns(sys.stdout), has_colour(sys.stdout)
         report(comparison_text(found, width=width, colour=colour))
+    check_whole(found)
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument
 
 from forethought.cli import options
-from forethought.cli.arena import arena
+from forethought.cli.arena import arena, check_whole
 from forethought.cli.ask import named
 from forethought.cli.screen import columns, has_colour, report
 from forethought.reports.comparison import comparison_csv, comparison_markdown, comparison_text
@@ -71,4 +71,5 @@ def evaluate(
     else:
         width, colour = columns(sys.stdout), has_colour(sys.stdout)
         report(comparison_text(found, width=width, colour=colour, timing=False))
+    check_whole(found)
     return 0

@@ -56,6 +56,19 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """A recipe that is left out, since it cannot answer one of the questions."""
+
+    recipe: str
+    task: str
+    question: str
+    """The first one that it cannot answer."""
+    reason: str
+    """With the recipe's spelling."""
+    hint: str
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Recipes on the same tasks."""
 
@@ -68,3 +81,7 @@ class Comparison:
     """Answered by every recipe."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Versions, hardware, when and by which command."""
+    mixed: tuple[str, ...] = ()
+    """What of the provenance is not the same for all samples."""
+    refusals: tuple[Refusal, ...] = ()
+    """The recipes that were asked for but are not in `standings`."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
-from forethought.contracts.comparison import Comparison
-from forethought.contracts.errors import BadDataError, ForethoughtError
+from forethought.contracts.comparison import Comparison, Refusal
+from forethought.contracts.errors import BadDataError, ForethoughtError, UsageError
 from forethought.contracts.questions import Question, Sample, Task
 from forethought.evaluation.statistics import compared
 from forethought.runs.answers import Answers, Ask
@@ -69,18 +69,25 @@ class Evaluation:
     """Answers to each question."""
 
     def run(self, progress: Callable[[Progress], None] | None = None) -> Comparison:
-        """Ask what is not kept yet, and compare all of it."""
+        """Ask what is not kept yet, and compare all of it.
+
+        A recipe that a question does not fit is left out, and the others go on. The first
+        recipe is what they are compared with: where it does not fit, the error is raised.
+        """
         wanted = list(self.wanted())
         missing = [one for one in wanted if not self.store.has(one.key)]
         asked, total = 0, len(wanted)
         report = progress or _silent
         report(Progress(total - len(missing), 0, total))
+        refused: dict[str, Refusal] = {}
         for group in self._together(missing):
-            for sample in self._asked(group):
+            going = [one for one in group if one.name not in refused]
+            for sample in self._asked(going, refused):
                 self.store.put(sample)
                 asked += 1
                 report(Progress(total - len(missing) + asked, asked, total))
-        return self.compared(wanted)
+        found = self.compared([one for one in wanted if one.name not in refused])
+        return replace(found, refusals=tuple(refused.values()))
 
     def compared(self, wanted: Sequence[Wanted]) -> Comparison:
         """What is kept of these, compared."""
@@ -117,8 +124,15 @@ class Evaluation:
         for start in range(0, len(groups), most):
             yield tuple(one for group in groups[start : start + most] for one in group)
 
-    def _asked(self, group: Sequence[Wanted]) -> Iterator[Sample]:
-        for answered in self.answers.answer([one.ask for one in group]):
+    def _asked(self, group: Sequence[Wanted], refused: dict[str, Refusal]) -> Iterator[Sample]:
+        def refuse(place: int, error: UsageError) -> None:
+            one = group[place]
+            if one.name == self.recipes[0].label:
+                raise error
+            found = Refusal(one.name, one.task, one.question.identifier, error.message, error.hint)
+            refused.setdefault(one.name, found)
+
+        for answered in self.answers.answer([one.ask for one in group], refuse):
             one, run = group[answered.place], answered.run.document()
             yield Sample(
                 key=one.key,

@@ -19,6 +19,7 @@ from forethought.numerics.pairs import (
     paired_interval,
     sign_flip_probability,
 )
+from forethought.runs.keys import QUESTION_HASH
 
 _EQUAL = 1e-12  # means of several scores that differ by less differ by rounding
 
@@ -50,7 +51,19 @@ def compared(
         tasks=tuple(tasks),
         questions=sum(len(_shared([answers[name][task] for name in recipes])) for task in tasks),
         provenance=dict(provenance or {}),
+        mixed=_mixed([one for found in by_recipe.values() for one in found]),
     )
+
+
+def _mixed(samples: Sequence[Sample]) -> tuple[str, ...]:
+    """What of their provenance differs between samples; which question it was does not count."""
+    seen: dict[str, str] = {}
+    found: dict[str, None] = {}
+    for sample in samples:
+        for name, value in sample.provenance.items():
+            if name != QUESTION_HASH and seen.setdefault(name, value) != value:
+                found[name] = None
+    return tuple(sorted(found))
 
 
 def _check_names(recipes: Sequence[str], tasks: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ def comparison_markdown(comparison: Comparison, *, timing: bool = True) -> str:
         "★ no recipe is as good and cheaper by that cost · ▼ ▲ the interval of the difference "
         "excludes 0",
         _table(_by_task(comparison, recipes.short, tasks.short)) if comparison.tasks else "",
-        " ".join(figures.caveats(comparison)),
+        " ".join(figures.caveats(comparison, timing=timing)),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 

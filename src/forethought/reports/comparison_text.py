@@ -40,7 +40,10 @@ def comparison_text(
         _dim("\n".join(_wrapped(note, width) for note in notes), colour),
         *_by_task(comparison, short, tasks.short, width, colour),
         _wrapped(finding(comparison, timing=timing), width),
-        _dim("\n".join(_wrapped(line, width) for line in figures.caveats(comparison)), colour),
+        _dim(
+            "\n".join(_wrapped(line, width) for line in figures.caveats(comparison, timing=timing)),
+            colour,
+        ),
     ]
     return "\n\n".join(block for block in blocks if block)
 

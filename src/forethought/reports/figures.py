@@ -6,12 +6,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from forethought.contracts.comparison import Comparison, Difference, Interval, Standing
+from forethought.contracts.comparison import (
+    Comparison,
+    Difference,
+    Interval,
+    Refusal,
+    Standing,
+)
 from forethought.reports import units
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 MISSING = DASH
+_MACHINE = ("processor", "cores", "threads", "device", "system", "python")
+"""What of a sample's provenance decides how fast it was."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +139,8 @@ def scope(comparison: Comparison) -> str:
     )
 
 
-def caveats(comparison: Comparison) -> list[str]:
-    """What the intervals cover, what they do not, and how small a difference would show."""
+def caveats(comparison: Comparison, *, timing: bool = True) -> list[str]:
+    """What the intervals cover and do not, how small a difference would show, who is left out."""
     found = [
         "Intervals are 95 %, over questions: another draw of questions, not another model or "
         "seed. They are not widened for the number of recipes."
@@ -143,7 +151,25 @@ def caveats(comparison: Comparison) -> list[str]:
         low, high = points(sizes[0]), points(sizes[-1])
         smallest = f"{low} points" if low == high else f"{low} to {high} points, by recipe"
         found.append(f"The smallest true difference that shows in four runs of five: {smallest}.")
+    return [*found, *_mixture(comparison, timing), *map(_left_out, comparison.refusals)]
+
+
+def _mixture(comparison: Comparison, timing: bool) -> list[str]:
+    """What to say where samples were not all made by the same software on the same machine."""
+    made = [name for name in comparison.mixed if name not in _MACHINE]
+    on = [name for name in comparison.mixed if name in _MACHINE]
+    found = []
+    if made:
+        found.append(f"The samples were made with more than one version of {', '.join(made)}.")
+    if on and timing:
+        found.append(
+            f"The samples differ in {', '.join(on)}: their times to the first token do not compare."
+        )
     return found
+
+
+def _left_out(refusal: Refusal) -> str:
+    return f"Left out at {refusal.question} of {refusal.task}: {refusal.reason}."
 
 
 def _rounded(value: float) -> float:

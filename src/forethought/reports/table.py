@@ -57,7 +57,7 @@ def _parameter(parameter: Parameter) -> Row:
 
 
 def _example(entry: Entry) -> str:
-    needed = [f"{one.name}=..." for one in entry.parameters if not one.default]
+    needed = [f'{one.name}="FILE.jsonl"' for one in entry.parameters if not one.default]
     given = [f"{one.name}={one.default}" for one in entry.parameters if one.default][:1]
     settings = ", ".join(needed or given)
     spelled = f"'{entry.name}({settings})'" if settings else entry.name

@@ -14,7 +14,12 @@ from functools import cached_property
 import torch
 
 from forethought import catalogue
-from forethought.contracts.errors import ForethoughtError, UsageError
+from forethought.contracts.errors import (
+    BudgetTooSmallError,
+    ForethoughtError,
+    PromptTooLongError,
+    UsageError,
+)
 from forethought.contracts.records import Prompt, Run
 from forethought.engine.batch import Batch
 from forethought.engine.decode import Stream, write
@@ -33,6 +38,8 @@ from forethought.runs.voice import Voice, sampling_of
 
 Loader = Callable[[str, str], Model]
 """(name, weights) to a model."""
+Refuse = Callable[[int, UsageError], None]
+"""Told the place of what cannot be answered, and why."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +73,21 @@ class Answers:
             self._models[name, weights] = self._loader(name, weights)
         return self._models[name, weights]
 
-    def answer(self, asks: Sequence[Ask]) -> Iterator[Answered]:
-        """Answer everything, each as soon as it is whole."""
+    def answer(self, asks: Sequence[Ask], refuse: Refuse | None = None) -> Iterator[Answered]:
+        """Answer everything, each as soon as it is whole.
+
+        Where a prompt does not fit a recipe's budget or context, `refuse` is told, and the
+        others are answered; without it the first such error is raised before any answer.
+        """
         memory: Memory = {}
-        pending = [self._pending(place, ask, memory) for place, ask in enumerate(asks)]
+        pending = []
+        for place, ask in enumerate(asks):
+            try:
+                pending.append(self._pending(place, ask, memory))
+            except (BudgetTooSmallError, PromptTooLongError) as error:
+                if refuse is None:
+                    raise
+                refuse(place, error)
         for group in _grouped(pending, lambda one: (id(one.target), *one.shared_key)):
             branches = [one.branch for one in group]
             readings = read_together(group[0].target, branches, self._clock)

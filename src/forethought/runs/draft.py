@@ -169,7 +169,7 @@ class ModelDraft:
             raise PromptTooLongError(
                 f"the draft {model.name} holds {model.shape.context:,} tokens, but would "
                 f"read {tokens:,}",
-                "use a draft with a longer context (-d), or -x truncate before it",
+                "use a draft with a longer context, or the method truncate before this one",
             )
 
 

@@ -266,11 +266,11 @@ def check_context(prompt: Prompt, target: Model, draft: ModelDraft) -> None:
     if prompt.end < context:
         return
     fit = max(1, context * 3 // 4)
-    methods = [f"-x 'truncate(keep={fit})'"]
+    methods = [f"truncate(keep={fit})"]
     if draft.model.for_length(len(prompt)).shape.context > len(prompt):
-        methods.insert(0, f"-x 'specpc(keep={fit})'")
+        methods.insert(0, f"specpc(keep={fit})")
     raise PromptTooLongError(
         f"the prompt has {prompt.end:,} tokens, but {target.name} holds {context:,}, "
         "the answer included",
-        f"shorten it with {' or '.join(methods)}",
+        f"shorten it by a method such as {' or '.join(methods)}",
     )

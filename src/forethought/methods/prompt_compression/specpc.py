@@ -24,8 +24,8 @@ class SpecPC(Approximation):
     """Prompt tokens the target reads: a count, or a share of the prompt."""
     window: Count = 64
     """The last prompt tokens, whose attention counts and which always stay."""
-    kernel: Count = 32
-    """Scores are pooled over this many tokens."""
+    kernel: Count | None = None
+    """Scores are pooled over this many tokens; 16 to 64, the more are kept, when not given."""
     pool: Literal["max", "mean"] = "max"
     """How they are pooled."""
     neighbours: Count | None = None
@@ -71,15 +71,22 @@ class SpecPC(Approximation):
         return choice.chosen(prompt, draft, rows)
 
     def _choice(self, prompt_length: int) -> DraftChoice:
+        budget = entries_kept(self.keep, prompt_length)
+        kernel = self.kernel or _kernel(budget - self.window)
         return DraftChoice(
-            budget=entries_kept(self.keep, prompt_length),
+            budget=budget,
             window=self.window,
-            kernel=self.kernel,
+            kernel=kernel,
             pool=self.pool,
-            neighbours=self.neighbours or self.kernel,
+            neighbours=self.neighbours or kernel,
             reduction=self.reduction,
             weighted=self.weighted,
             protect=self.protect,
             first_layer=self.first_layer,
             last_layer=self.last_layer,
         )
+
+
+def _kernel(room: int) -> int:
+    """The widest kernel up to the published 64 with which four peaks fit: each keeps twice it."""
+    return min(64, max(16, room // 8))
