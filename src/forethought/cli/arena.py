@@ -37,27 +37,26 @@ class Arena:
         # Imported this late since they bring torch, which other verbs must not wait for.
         import torch
 
-        from forethought.evaluation.evaluate import Evaluation
-        from forethought.runs.answers import Answers
-        from forethought.runs.provenance import provenance
-        from forethought.runs.store import Store
+        from forethought.evaluation.compare import measured
 
         if self.threads:
             torch.set_num_threads(self.threads)
         bar = Bar(quiet=self.quiet)
-        with Store.open(self.results) as store:
-            evaluation = Evaluation(
-                tuple(self.recipes), self.tasks, store, Answers(), provenance(), self.samples
+        try:
+            found = measured(
+                self.recipes,
+                self.tasks,
+                self.results,
+                self.samples,
+                lambda at: bar.show(at.done, at.asked, at.total),
             )
-            try:
-                found = evaluation.run(lambda at: bar.show(at.done, at.asked, at.total))
-            except KeyboardInterrupt:
-                bar.close()
-                sys.stderr.write(f"stopped: what was answered is in {self.results}\n")
-                sys.stderr.write("\nhint: the same line again goes on from there\n")
-                raise
-            finally:
-                bar.close()
+        except KeyboardInterrupt:
+            bar.close()
+            sys.stderr.write(f"stopped: what was answered is in {self.results}\n")
+            sys.stderr.write("\nhint: the same line again goes on from there\n")
+            raise
+        finally:
+            bar.close()
         for name, task in self.tasks.items():
             for note in getattr(task, "notes", list)():
                 sys.stderr.write(f"note: {name}: {note}\n")

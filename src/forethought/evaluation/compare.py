@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from forethought import catalogue
@@ -38,10 +38,21 @@ def evaluate(
     found: dict[str, Task] = {}
     for text in tasks:
         found |= {catalogue.spelled_open(task): task for task in catalogue.expand(text).values()}
-    with Store.open(results or results_file()) as store:
-        chosen = tuple(contenders(recipes, on, keeps))
-        evaluation = Evaluation(chosen, found, store, Answers(), provenance(), samples)
-        return evaluation.run(progress)
+    chosen = contenders(recipes, on, keeps)
+    return measured(chosen, found, Path(results or results_file()), samples, progress)
+
+
+def measured(
+    recipes: Sequence[Recipe],
+    tasks: Mapping[str, Task],
+    results: Path,
+    samples: int = 1,
+    progress: Callable[[Progress], None] | None = None,
+) -> Comparison:
+    """Recipes on tasks, by spelling: ask what the results file lacks, and compare all of it."""
+    with Store.open(results) as store:
+        every = tuple(recipes)
+        return Evaluation(every, tasks, store, Answers(), provenance(), samples).run(progress)
 
 
 def compare(
