@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from forethought import catalogue
+from forethought.contracts.errors import BudgetTooSmallError
 from forethought.runs.recipe import Recipe
 from forethought.runs.session import Session
 from tests.runs.tiny_session import DOCUMENT, QUESTION, TARGET, run
@@ -127,3 +129,19 @@ def test_the_time_of_a_token_is_that_of_a_step():
 
     assert found["timing"]["per_token"] == pytest.approx(found["timing"]["stages"]["decode"] / 4)
     assert run(max_tokens=1)["timing"]["per_token"] == 0
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["specpc", "bm25", "gem-filter", "snapkv", "ada-snapkv", "pyramidkv", "speckv", "laq"],
+)
+def test_a_budget_that_is_too_small_is_told_the_least_that_works(method):
+    with pytest.raises(BudgetTooSmallError) as caught:
+        run("same-tokens", approximate=(f"{method}(keep=9)",))
+    found = re.search(r"keep (\d+) or more", caught.value.hint)
+    assert found
+    least = int(found[1])
+
+    run("same-tokens", approximate=(f"{method}(keep={least})",))
+    with pytest.raises(BudgetTooSmallError):
+        run("same-tokens", approximate=(f"{method}(keep={least - 1})",))

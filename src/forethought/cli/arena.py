@@ -86,7 +86,7 @@ def arena(
     return Arena(
         recipes=contenders(names, base, [_budget(text) for text in keeps]),
         tasks={catalogue.spelled_open(task): task for task in built.values()},
-        results=Path(results).expanduser() if results else results_file(),
+        results=results_file() if results is None else Path(results).expanduser(),
         samples=samples,
         threads=threads,
         quiet=quiet,

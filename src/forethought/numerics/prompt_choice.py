@@ -35,7 +35,7 @@ class DraftChoice:
             raise BudgetTooSmallError(
                 f"{method} keeps {self.budget} tokens, but {needed} must stay: the chat template, "
                 "and a question behind its document",
-                f"keep {needed + self.window} or more, or use protect=False",
+                f"keep {needed} or more, or use protect=False",
             )
 
     def read(self, prompt: Prompt, draft: Draft, lookahead: int) -> tuple[AttentionRows, list[int]]:

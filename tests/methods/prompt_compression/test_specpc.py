@@ -173,8 +173,9 @@ def test_a_lone_peak_brings_its_pooled_and_neighbouring_span():
 
 @pytest.mark.parametrize(("keep", "kernel"), [(30, 16), (264, 32), (520, 64), (2048, 64)])
 def test_four_peaks_fit_unless_the_kernel_is_given(keep, kernel):
-    open_kernel = SpecPC(keep=keep, window=8)._choice(4096)
+    prompt = prompt_of(tokens_of(4096, 0))
+    open_kernel = SpecPC(keep=keep, window=8)._choice(prompt)
     assert (open_kernel.kernel, open_kernel.neighbours) == (kernel, kernel)
 
-    given_kernel = SpecPC(keep=keep, window=8, kernel=5)._choice(4096)
+    given_kernel = SpecPC(keep=keep, window=8, kernel=5)._choice(prompt)
     assert (given_kernel.kernel, given_kernel.neighbours) == (5, 5)

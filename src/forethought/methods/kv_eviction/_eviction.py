@@ -101,7 +101,8 @@ class Eviction:
         """What would make it fit."""
         ways = []
         if isinstance(self.newest, int):
-            ways = [f"keep {self.newest + self.sinks + outside + self._later() + 1} or more"]
+            least = self.newest + self.sinks + max(outside, 1)
+            ways = [f"keep {least + self._later()} or more"]
         elif self.newest < 1:  # a share grows with what is kept
             least = ceil((self.sinks + outside + 1.5) / (1 - self.newest))
             ways = [f"keep {least + self._later()} or more"]

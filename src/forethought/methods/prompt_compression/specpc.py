@@ -64,15 +64,17 @@ class SpecPC(Approximation):
         """The prompt of the chosen tokens."""
         if not self.pays(len(prompt)):
             return prompt
-        choice = self._choice(len(prompt))
+        choice = self._choice(prompt)
         choice.check(prompt, "specpc")
         # One written token needs no decode step, so no row of its own: nothing to write.
         rows, _ = choice.read(prompt, draft, self.lookahead if self.lookahead > 1 else 0)
         return choice.chosen(prompt, draft, rows)
 
-    def _choice(self, prompt_length: int) -> DraftChoice:
-        budget = entries_kept(self.keep, prompt_length)
-        kernel = self.kernel or _kernel(budget - self.window)
+    def _choice(self, prompt: Prompt) -> DraftChoice:
+        budget = entries_kept(self.keep, len(prompt))
+        stays = {*range(len(prompt) - self.window, len(prompt))}
+        stays |= prompt.protected if self.protect else frozenset()
+        kernel = self.kernel or _kernel(budget - len(stays))
         return DraftChoice(
             budget=budget,
             window=self.window,
