@@ -193,10 +193,10 @@ def installed(
         (record / "entry_points.txt").write_text(f"[forethought.{kind}]\nacme = {name}.{kind}\n")
         monkeypatch.syspath_prepend(str(tmp_path))
         importlib.invalidate_caches()
-        catalogue.entries.cache_clear()
+        catalogue.in_folder.cache_clear()
 
     yield install
-    catalogue.entries.cache_clear()
+    catalogue.in_folder.cache_clear()
 
 
 def test_an_installed_package_joins_by_its_entry_point(

@@ -16,17 +16,20 @@ from forethought.contracts.errors import UnknownNameError
 from forethought.reports import table
 from forethought.reports.units import memory
 
-_KINDS = ("methods", "tasks")
+_KINDS: tuple[catalogue.Kind, ...] = ("methods", "strategies", "scorers", "tasks")
 
 
 def list_names(
     family: Annotated[
         str | None,
-        Argument(help="A family of methods or tasks, `tasks`, or `models`.", show_default=False),
+        Argument(
+            help="A family, `methods`, `strategies`, `scorers`, `tasks`, or `models`.",
+            show_default=False,
+        ),
     ] = None,
     json: options.Json = False,
 ) -> int:
-    """List the methods, those of one family, the tasks, or the models."""
+    """List methods, strategies and scorers, one family of them, tasks, or models."""
     groups = _groups(family)
     if json:
         report(json_format.dumps(groups, ensure_ascii=False, indent=2))
@@ -41,13 +44,16 @@ def list_names(
 def _groups(family: str | None) -> dict[str, list[dict[str, Any]]]:
     if family == "models":
         return {"models": _models()}
-    methods, tasks = _families("methods"), _families("tasks")
-    if family is None or family in _KINDS:
-        return tasks if family == "tasks" else methods
+    kinds = {str(kind): _families(kind) for kind in _KINDS}
+    if family is None:
+        return kinds["methods"] | kinds["strategies"] | kinds["scorers"]
+    if family in kinds:
+        return kinds[family]
     name = family.lower().replace("_", "-")
-    if name not in methods | tasks:
-        raise UnknownNameError.among("family", family, [*methods, *tasks, *_KINDS, "models"])
-    return {name: (methods | tasks)[name]}
+    known = {name: group for groups in kinds.values() for name, group in groups.items()}
+    if name not in known:
+        raise UnknownNameError.among("family", family, [*known, *_KINDS, "models"])
+    return {name: known[name]}
 
 
 def _families(kind: catalogue.Kind) -> dict[str, list[dict[str, Any]]]:

@@ -7,6 +7,7 @@ ForethoughtError
 │   ├── PromptTooLongError     more tokens than the model's context holds
 │   ├── BudgetTooSmallError    what must stay does not fit in the budget
 │   └── BadDataError           a file of questions cannot be read
+├── BudgetSpentError           the budget does not cover what is needed next (exit code 3)
 ├── StoreError                 the file of results cannot be used (exit code 1)
 └── ModelError                 a model could not be used (exit code 1)
     ├── DamagedFileError       truncated, malformed or of the wrong content
@@ -81,6 +82,12 @@ class BudgetTooSmallError(UsageError):
 
 class BadDataError(UsageError):
     """A file of questions cannot be read."""
+
+
+class BudgetSpentError(ForethoughtError):
+    """What is left of a run's budget does not cover what is needed next."""
+
+    exit_code = 3
 
 
 class StoreError(ForethoughtError):

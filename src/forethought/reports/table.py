@@ -63,7 +63,9 @@ def _example(entry: Entry) -> str:
     spelled = f"'{entry.name}({settings})'" if settings else entry.name
     if ".tasks." in entry.module:
         return f"forethought evaluate -t {spelled}"
-    return f'forethought "Who signed it?" -f contract.txt -x {spelled}'
+    option = {"search": "-s", "scoring": "-s best-of-n --scorer"}.get(entry.family, "-x")
+    document = "-f contract.txt " if option == "-x" else ""
+    return f'forethought "Who signed it?" {document}{option} {spelled}'
 
 
 def _heading(text: str, colour: bool) -> str:

@@ -1,0 +1,163 @@
+"""What a method's or task's source says of it, read without importing it."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from forethought.contracts import parameters, spelling
+from forethought.contracts.errors import DamagedFileError
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One setting of a method or task, as its source declares it."""
+
+    name: str
+    limits: str
+    """The values it may take, in words."""
+    default: str
+    """As it would be spelled; empty where there is none."""
+    help: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a method or task without importing it."""
+
+    name: str
+    family: str
+    summary: str
+    notes: dict[str, str]
+    """Paper, Exact, Cost and the like: what follows each in the docstring."""
+    parameters: tuple[Parameter, ...]
+    module: str
+    class_name: str
+    path: Path
+    line: int
+    """Where the class begins in the file at `path`."""
+
+    def load(self) -> type[Any]:
+        """The class itself, imported now."""
+        method: type[Any] = getattr(importlib.import_module(self.module), self.class_name)
+        return method
+
+
+def plain_name(file_name: str) -> str:
+    """A file's name as the name of what is in it."""
+    return file_name.replace("_", "-")
+
+
+def read_entry(path: Path, module: str) -> Entry:
+    """What the file at `path`, the module of that name, says of its method or task."""
+    tree = _parsed(path)
+    summary, notes = _record(ast.get_docstring(tree) or "")
+    method = _method_class(tree, path)
+    return Entry(
+        name=plain_name(path.stem),
+        family=plain_name(path.parent.name),
+        summary=summary,
+        notes=notes,
+        parameters=tuple(_parameters(method, _aliases(tree))),
+        module=module,
+        class_name=method.name,
+        path=path,
+        line=method.lineno,
+    )
+
+
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        raise DamagedFileError(
+            f"{path} is not readable as Python: {error}", "mend it, or rename it to start with _"
+        ) from error
+
+
+def _method_class(tree: ast.Module, path: Path) -> ast.ClassDef:
+    public = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_"]
+    if len(public) != 1:
+        raise DamagedFileError(
+            f"{path} has {len(public)} public classes; the file of a method or task has one",
+            "start the names of the others, or of the file, with _",
+        )
+    return public[0]
+
+
+def _record(docstring: str) -> tuple[str, dict[str, str]]:
+    """The summary and the notes after it; a note runs on until the next one or a blank line."""
+    notes: dict[str, str] = {}
+    key = "summary"
+    for line in (line.strip() for line in docstring.splitlines()):
+        started = re.match(r"([A-Z][a-z]+): (.*)", line) if notes else None
+        if started:
+            key, line = started[1], started[2]
+        elif not line:
+            key = ""
+        if key:
+            notes[key] = f"{notes[key]} {line}" if key in notes else line
+    return notes.pop("summary", ""), notes
+
+
+def _aliases(tree: ast.Module) -> dict[str, ast.expr]:
+    """What names assigned in the module stand for, such as a Literal of its own."""
+    return {
+        node.targets[0].id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+
+
+def _parameters(method: ast.ClassDef, aliases: dict[str, ast.expr]) -> Iterator[Parameter]:
+    for node, after in zip(method.body, [*method.body[1:], ast.Pass()], strict=True):
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+            continue
+        if ast.unparse(node.annotation).startswith("ClassVar"):
+            continue
+        default = _default(node.value) if node.value else ""
+        described = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+        text = str(after.value.value) if described else ""  # type: ignore[attr-defined]
+        limits = _limits(node.annotation, aliases)
+        yield Parameter(node.target.id, limits, default, " ".join(text.split()))
+
+
+def _default(node: ast.expr) -> str:
+    try:
+        return spelling.written(ast.literal_eval(node))
+    except ValueError:  # an expression, such as 1 << 10
+        return ast.unparse(node)
+
+
+def _limits(node: ast.expr, aliases: dict[str, ast.expr]) -> str:
+    """The values of a type in words; its source text where that says it best."""
+    match node:
+        case ast.Name(id=name) if name in aliases:
+            return _limits(aliases[name], {})
+        case ast.Name(id=name):
+            notes = getattr(getattr(parameters, name, None), "__metadata__", None)
+            return parameters.in_words(notes[0]) if notes else _PLAIN.get(name, name)
+        case ast.Constant(value=None):
+            return "none"
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return f"{_limits(left, aliases)}, or {_limits(right, aliases)}"
+        case ast.Subscript(
+            value=ast.Name(id="Annotated"),
+            slice=ast.Tuple(
+                elts=[_, ast.Call(func=ast.Name(id="Range"), args=[ast.Constant(), ast.Constant()])]
+            ),
+        ):
+            low, high = (end.value for end in node.slice.elts[1].args)  # type: ignore[attr-defined]
+            return parameters.in_words(parameters.Range(low, high))
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=options):
+            values = options.elts if isinstance(options, ast.Tuple) else [options]
+            return " or ".join(str(ast.literal_eval(value)) for value in values)
+    return ast.unparse(node)
+
+
+_PLAIN = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}

@@ -1,0 +1,301 @@
+"""Searching for an answer: what a strategy asks for, what it is given, and what it finds.
+
+A strategy is a generator: it yields asks and is sent what they gave. It never touches a model,
+a clock or a network, so that one driver can serve many searches at once, hold each within its
+budget, and repeat any of them token for token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+
+from forethought.contracts.questions import Question
+from forethought.contracts.records import Cost
+
+Path = tuple[int, ...]
+"""Which child of which child: () is where a search starts."""
+Ability = Literal["steps", "log-probabilities", "verdicts"]
+"""What a back end may lack: to go on from a prefix, the chance of each token written, and the
+chances of one-word answers."""
+Until = Literal["end", "step"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An answer in the making; a new one each time something is added."""
+
+    path: Path = ()
+    question: str = ""
+    """What is asked, where that is not the run's own question."""
+    steps: tuple[str, ...] = ()
+    """What is written, in the pieces that were asked for."""
+    token_ids: tuple[int, ...] = ()
+    """The same as tokens; empty where the back end does not tell."""
+    tokens: int = 0
+    """How many."""
+    log_probability: float = 0.0
+    """Of all tokens and of the end, by the model itself, whatever the temperature."""
+    finish: str = ""
+    """Empty while more can be written; then stop, length or budget."""
+
+    @property
+    def text(self) -> str:
+        """What is written."""
+        return "".join(self.steps)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing can be added."""
+        return bool(self.finish)
+
+    @property
+    def mean_log_probability(self) -> float:
+        """A token's, on average; 0 where nothing is written."""
+        return self.log_probability / max(1, self.tokens)
+
+    @property
+    def identity(self) -> tuple[str, Path]:
+        """Equal for two candidates of one run only if they are the same."""
+        return self.question, self.path
+
+    def grown(self, child: int, piece: Piece) -> Candidate:
+        """The candidate's child of that number."""
+        return replace(
+            self,
+            path=(*self.path, child),
+            steps=(*self.steps, piece.text),
+            token_ids=(*self.token_ids, *piece.token_ids),
+            tokens=self.tokens + piece.tokens,
+            log_probability=self.log_probability + piece.log_probability,
+            finish="" if piece.finish == "step" else piece.finish,
+        )
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What a back end wrote behind a candidate."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    tokens: int
+    log_probability: float
+    finish: str
+    """step, stop, length where the request's tokens were used up, or cancelled."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """One child of each of these candidates: sent back as candidates, in order.
+
+    A candidate may stand here several times. Those that are done come back as they are.
+    """
+
+    parents: tuple[Candidate, ...]
+    until: Until = "end"
+    delimiter: str = "\n\n"
+    """What ends a step; it belongs to the step."""
+    temperature: float | None = None
+    """The recipe's where None."""
+    most: int | None = None
+    """Most tokens to add; as many as the recipe allows where None."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What the run's scorer thinks of each candidate: sent back as numbers, in order."""
+
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Which candidates say the same: sent back as a number each, None for no answer.
+
+    Equal numbers are equal answers; they count up from 0 as answers first appear.
+    """
+
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The model's chances of each of `choices` as its answer to each question.
+
+    Sent back as a list of chances for each question, which sum to 1.
+    """
+
+    questions: tuple[str, ...]
+    choices: tuple[str, ...]
+
+
+Ask = Write | Score | Group | Verdict
+Search = Generator[Ask, Any, "Found"]
+Scores = Generator[Ask, Any, "list[float]"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to."""
+
+    best: Candidate
+    considered: tuple[Candidate, ...] = ()
+    """All answers that were chosen among, in the order they were written."""
+    weights: tuple[float, ...] = ()
+    """What each of them counted for."""
+    confidence: float | None = None
+    """Share of the weight that agrees with the best."""
+    pruned: tuple[Candidate, ...] = ()
+    """What was given up on the way."""
+    notes: tuple[str, ...] = ()
+
+
+class Strategy(Protocol):
+    """A way to spend more than one pass on a question. Its defaults change nothing."""
+
+    needs: ClassVar[frozenset[Ability]] = frozenset()
+    """What the back end must be able to do."""
+    scores: ClassVar[bool] = False
+    """Whether a scorer must be named."""
+
+    def search(self, start: Candidate, rng: np.random.Generator) -> Search:
+        """Search from an empty candidate; all chance is in what is sent, and in `rng`."""
+        ...
+
+
+class Scorer(Protocol):
+    """Tells how good candidates are; higher is better."""
+
+    needs: ClassVar[frozenset[Ability]] = frozenset()
+    """What the back end must be able to do."""
+
+    def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
+        """A number for each candidate, in order."""
+        ...
+
+
+class Reader(Protocol):
+    """Tells which answers are the same."""
+
+    def group(self, texts: Sequence[str]) -> list[int | None]:
+        """A number for each text; None where it holds no answer."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """A piece to be written, as a back end is asked for it."""
+
+    key: str
+    """The same in every run that asks for it, and no other's."""
+    run: str
+    """Whose it is; what one run was charged for, it may use again."""
+    question: Question
+    parent: Candidate
+    seed: int
+    stream: int
+    """With the seed and the place of a token, all that its draw depends on."""
+    until: Until
+    delimiter: str
+    temperature: float | None
+    most: int
+    """Tokens leased to it."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Verdicts to be given, as a back end is asked for them."""
+
+    key: str
+    run: str
+    questions: tuple[str, ...]
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request."""
+
+    key: str
+    cost: Cost
+    """What it took beyond what its run had been charged for."""
+    piece: Piece | None = None
+    chances: tuple[tuple[float, ...], ...] = ()
+    error: Exception | None = None
+    """Why there is nothing, in the end."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The most that a request can take: something once, and something for each token."""
+
+    once: Cost = field(default_factory=Cost)
+    token: Cost = field(default_factory=lambda: Cost(output_tokens=1))
+
+
+class Backend(Protocol):
+    """Where tokens come from; any number of requests may be on their way."""
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What it can do."""
+        ...
+
+    def submit(self, request: Request | Judgement) -> None:
+        """Begin a request; its outcome comes from `poll`."""
+        ...
+
+    def bound(self, request: Request | Judgement) -> Bound:
+        """The most it can take."""
+        ...
+
+    def poll(self, until: float | None = None) -> list[Outcome]:
+        """Wait until one or more of those submitted have their outcomes, and give them.
+
+        Not beyond `until`, by the back end's clock: then there may be none.
+        """
+        ...
+
+    def now(self) -> float:
+        """What the back end's clock shows, in seconds."""
+        ...
+
+    def cancel(self, key: str) -> None:
+        """End a request now; its outcome, with what was written so far, comes from `poll`."""
+        ...
+
+    def release(self, run: str) -> None:
+        """Forget what was kept for a run."""
+        ...
+
+
+def write(
+    parents: Iterable[Candidate],
+    *,
+    until: Until = "end",
+    delimiter: str = "\n\n",
+    temperature: float | None = None,
+    most: int | None = None,
+) -> Generator[Ask, Any, list[Candidate]]:
+    """Ask for one child of each of these."""
+    return list((yield Write(tuple(parents), until, delimiter, temperature, most)))
+
+
+def score(candidates: Iterable[Candidate]) -> Generator[Ask, Any, list[float]]:
+    """Ask what the scorer thinks."""
+    return list((yield Score(tuple(candidates))))
+
+
+def group(candidates: Iterable[Candidate]) -> Generator[Ask, Any, list[int | None]]:
+    """Ask which say the same."""
+    return list((yield Group(tuple(candidates))))
+
+
+def verdicts(
+    questions: Iterable[str], choices: Sequence[str]
+) -> Generator[Ask, Any, list[tuple[float, ...]]]:
+    """Ask for the chances of each choice."""
+    return list((yield Verdict(tuple(questions), tuple(choices))))

@@ -1,0 +1,1 @@
+"""Strategies that spend several passes on a question."""

@@ -1,0 +1,53 @@
+"""Draw several answers, and take what most of them say.
+
+Paper: Self-Consistency, arXiv:2203.11171; Adaptive-Consistency, arXiv:2305.11860
+Exact: with n=1 it is the plain answer; with confident=1 no vote is cut short.
+Cost: n answers behind one prompt, fewer where the vote is decided early.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from forethought.contracts.parameters import Count, Share
+from forethought.contracts.search import Candidate, Found, Search, Strategy, group, write
+from forethought.numerics.votes import Tally, leader_chance
+
+
+@dataclass(frozen=True)
+class MajorityVote(Strategy):
+    """The most frequent answer of n; of those that say it, the likeliest."""
+
+    n: Count = 8
+    """Answers drawn, at most."""
+    weight: Literal["equal", "probability"] = "equal"
+    """What an answer counts for: 1, or its tokens' mean probability."""
+    window: Count = 4
+    """Answers drawn at once where the vote may be cut short."""
+    confident: Share = 1.0
+    """Stop once the leading answer stays ahead with this probability (0.95 is usual)."""
+
+    def search(self, start: Candidate, rng: np.random.Generator) -> Search:
+        """Draw, group and count."""
+        answers: list[Candidate] = []
+        while len(answers) < self.n:
+            few = self.window if self.confident < 1 else self.n
+            answers += yield from write([start] * min(few, self.n - len(answers)))
+            groups = yield from group(answers)
+            tally = Tally.of(groups, [self._weight(one) for one in answers])
+            if self._decided(groups):
+                break
+        best = tally.best([one.mean_log_probability for one in answers])
+        return Found(answers[best], tuple(answers), tuple(tally.weights), tally.share)
+
+    def _weight(self, answer: Candidate) -> float:
+        return 1.0 if self.weight == "equal" else math.exp(answer.mean_log_probability)
+
+    def _decided(self, groups: Sequence[int | None]) -> bool:
+        """Whether further answers are unlikely to change the winner."""
+        return self.confident < 1 and leader_chance(groups) >= self.confident

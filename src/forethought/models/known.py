@@ -1,0 +1,158 @@
+"""A toy back end whose every probability is known: searches can be checked against their laws.
+
+Tokens are texts; what may follow a text, and how likely, is a function of it. Time is
+simulated: a token takes its seconds, and requests end in the order that follows from them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from forethought.contracts.records import Cost
+from forethought.contracts.search import (
+    Ability,
+    Bound,
+    Judgement,
+    Outcome,
+    Piece,
+    Request,
+)
+
+END = ""
+"""The token that ends an answer."""
+Law = Callable[[str, str], Mapping[str, float]]
+"""(question, text so far) to the chance of each next token."""
+Opinion = Callable[[str, tuple[str, ...]], tuple[float, ...]]
+"""(question, choices) to the chance of each choice."""
+Delay = Callable[[str], float]
+"""A request's key to the seconds that each of its tokens takes."""
+
+
+def sequences(law: Law, question: str = "") -> dict[str, float]:
+    """The chance of every whole answer; the law must end."""
+    return dict(_ends(law, question, "", 1.0))
+
+
+def _ends(law: Law, question: str, text: str, chance: float) -> Iterator[tuple[str, float]]:
+    for token, share in law(question, text).items():
+        if token == END:
+            yield text, chance * share
+        else:
+            yield from _ends(law, question, text + token, chance * share)
+
+
+@dataclass
+class Known:
+    """Writes by a law, as a `Backend`."""
+
+    law: Law
+    opinion: Opinion = lambda question, choices: (1 / len(choices),) * len(choices)
+    delay: Delay = lambda key: 1.0
+    abilities: frozenset[Ability] = frozenset({"steps", "log-probabilities", "verdicts"})
+    verdict_flops: float = 0.0
+    """What a question takes that is judged."""
+    failures: Mapping[str, Exception] = field(default_factory=dict)
+    """By key: requests that come to nothing."""
+    asked: list[str] = field(default_factory=list)
+    """Keys of everything submitted, in order."""
+    clock: float = 0.0
+    _waiting: list[tuple[float, int, Outcome, Request | Judgement]] = field(default_factory=list)
+
+    def submit(self, request: Request | Judgement) -> None:
+        """Begin a request."""
+        self.asked.append(request.key)
+        outcome = self._outcome(request)
+        seconds = self.delay(request.key) * max(1, outcome.cost.output_tokens)
+        ended = (self.clock + seconds, len(self.asked), outcome, request)
+        heapq.heappush(self._waiting, ended)
+
+    def poll(self, until: float | None = None) -> list[Outcome]:
+        """Go on to when the next request ends, or to `until`."""
+        if until is not None and (not self._waiting or self._waiting[0][0] > until):
+            self.clock = max(self.clock, until)
+            return []
+        found: list[Outcome] = []
+        self.clock = max(self.clock, self._waiting[0][0])
+        while self._waiting and self._waiting[0][0] <= self.clock:
+            found.append(heapq.heappop(self._waiting)[2])
+        return found
+
+    def now(self) -> float:
+        """The simulated time."""
+        return self.clock
+
+    def bound(self, request: Request | Judgement) -> Bound:
+        """A token costs one FLOP and a millionth of a dollar."""
+        match request:
+            case Judgement():
+                return Bound(Cost(flops=self.verdict_flops * len(request.questions)))
+        return Bound(token=Cost(output_tokens=1, flops=1.0, usd=1e-6))
+
+    def cancel(self, key: str) -> None:
+        """Keep of a request what was written until now."""
+        for at, (end, number, outcome, request) in enumerate(self._waiting):
+            if request.key == key and end > self.clock:
+                self._waiting[at] = (self.clock, number, self._cut(outcome, end), request)
+                heapq.heapify(self._waiting)
+                return
+
+    def release(self, run: str) -> None:
+        """Nothing is kept for a run."""
+
+    def _cut(self, outcome: Outcome, end: float) -> Outcome:
+        piece = outcome.piece
+        if piece is None:
+            return outcome
+        left = math.ceil((end - self.clock) / self.delay(outcome.key))
+        tokens = max(0, piece.tokens - left)
+        cost = Cost(output_tokens=tokens, flops=float(tokens), usd=tokens * 1e-6)
+        # A token of this toy is one character or more, so that its text cannot be cut: what
+        # was paid for stays, and what was written is given up.
+        return replace(outcome, piece=Piece("", (), tokens, 0.0, "cancelled"), cost=cost)
+
+    def _outcome(self, request: Request | Judgement) -> Outcome:
+        if error := self.failures.get(request.key):
+            return Outcome(request.key, Cost(), error=error)
+        match request:
+            case Judgement():
+                found = tuple(self.opinion(text, request.choices) for text in request.questions)
+                flops = self.verdict_flops * len(found)
+                cost = Cost(scoring_tokens=len(found), flops=flops)
+                return Outcome(request.key, cost, chances=found)
+        piece = self._written(request)
+        cost = Cost(output_tokens=piece.tokens, flops=float(piece.tokens), usd=piece.tokens * 1e-6)
+        return Outcome(request.key, cost, piece=piece)
+
+    def _written(self, request: Request) -> Piece:
+        parent, text, tokens, chance = request.parent, request.parent.text, 0, 0.0
+        question = parent.question or request.question.text
+        finish = "length"
+        while tokens < request.most:
+            law = self.law(question, text)
+            place = [request.seed, request.stream, parent.tokens + tokens]
+            token = drawn(law, request.temperature, place)
+            chance += math.log(law[token])
+            if token == END:
+                finish = "stop"
+                break
+            text, tokens = text + token, tokens + 1
+            if request.until == "step" and request.delimiter in text[len(parent.text) :]:
+                finish = "step"
+                break
+        return Piece(text[len(parent.text) :], (), tokens, chance, finish)
+
+
+def drawn(law: Mapping[str, float], temperature: float | None, place: list[int]) -> str:
+    """A token by its chance at a temperature; what is drawn depends on `place` alone."""
+    tokens, chances = list(law), np.array(list(law.values()), dtype=float)
+    if temperature == 0:
+        return tokens[int(chances.argmax())]
+    sharp = chances ** (1 / (1.0 if temperature is None else temperature))
+    total = (sharp / sharp.sum()).cumsum()
+    uniform = float(np.random.default_rng(place).random())
+    return tokens[min(int(np.searchsorted(total, uniform, side="right")), len(tokens) - 1)]

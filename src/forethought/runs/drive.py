@@ -1,0 +1,94 @@
+"""Serves the asks of many searches at once, whatever back end writes for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from forethought.contracts.errors import UsageError
+from forethought.contracts.search import Backend, Judgement, Outcome, Request
+from forethought.runs.job import Done, Job
+from forethought.runs.journal import Journal, NoJournal
+from forethought.runs.searching import Searching
+
+Told = Callable[[str, str, dict[str, Any]], None]
+"""(run, kind, data) of what happens, as it happens."""
+
+
+def _silent(run: str, kind: str, data: dict[str, Any]) -> None:
+    """Tell nobody."""
+
+
+@dataclass
+class Drive:
+    """A back end, and everything that is asked of it."""
+
+    backend: Backend
+    journal: Journal = field(default_factory=NoJournal)
+    tell: Told = _silent
+    _ready: list[Outcome] = field(default_factory=list)
+    """What the journal had."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Done]:
+        """Run all jobs, each given out as soon as it is done.
+
+        A job that fails is given out with its error, and the others go on. Nothing that is
+        found depends on which jobs are run together, or on how long anything took, unless a
+        job has a limit in seconds.
+        """
+        for job in jobs:
+            check_needs(job, self.backend)
+        alive = [Searching(job, self.backend, self.submit, self.tell) for job in jobs]
+        whose: dict[str, Searching] = {}
+        for one in alive:
+            whose |= dict.fromkeys(one.proceed(), one)
+        while alive:
+            for one in [one for one in alive if one.done is not None]:
+                alive.remove(one)
+                self.backend.release(one.job.run)
+                assert one.done is not None
+                yield one.done
+            if alive or whose:
+                for outcome in self._awaited(alive):
+                    one = whose.pop(outcome.key)
+                    whose |= dict.fromkeys(one.receive(outcome), one)
+
+    def submit(self, request: Request | Judgement) -> None:
+        """Begin a request, unless what comes of it is known already."""
+        known = self.journal.get(request.key)
+        if known is None:
+            self.backend.submit(request)
+        else:
+            self._ready.append(known)
+
+    def _awaited(self, alive: Collection[Searching]) -> list[Outcome]:
+        """The next outcomes; requests of a run whose time is over are ended."""
+        if self._ready:
+            found, self._ready = self._ready, []
+            return found
+        now = self.backend.now()
+        limits = [one.deadline for one in alive if one.deadline is not None]
+        found = self.backend.poll(min((limit for limit in limits if limit > now), default=None))
+        for outcome in found:
+            cut = outcome.piece is not None and outcome.piece.finish == "cancelled"
+            if outcome.error is None and not cut:
+                self.journal.put(outcome)
+        for one in alive:
+            one.check_time()
+        return found
+
+
+def check_needs(job: Job, backend: Backend) -> None:
+    """Raise UsageError for what cannot work, before anything is spent."""
+    needs = job.strategy.needs | (job.scorer.needs if job.scorer else frozenset())
+    if missing := needs - backend.abilities:
+        raise UsageError(
+            f"the search needs {', '.join(sorted(missing))}, which this model's server lacks",
+            "use a model that runs here, or another strategy",
+        )
+    if job.strategy.scores and job.scorer is None:
+        raise UsageError(
+            "the search ranks candidates by a scorer, and none is named",
+            "name one with --scorer; see: forethought list scorers",
+        )

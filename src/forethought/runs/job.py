@@ -1,0 +1,44 @@
+"""What is given to be searched, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from forethought.contracts.questions import Question
+from forethought.contracts.records import Cost
+from forethought.contracts.search import Found, Path, Reader, Scorer, Strategy
+from forethought.runs.limit import Limit
+
+
+@dataclass(frozen=True)
+class Job:
+    """One question for one strategy."""
+
+    run: str
+    """Names it: equal for the same recipe, question and seed, and for no others."""
+    question: Question
+    strategy: Strategy
+    reader: Reader
+    scorer: Scorer | None = None
+    limit: Limit = field(default_factory=Limit)
+    seed: int = 0
+    max_tokens: int = 256
+    """Most tokens of an answer."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a job."""
+
+    job: Job
+    cost: Cost
+    found: Found | None = None
+    error: Exception | None = None
+    """Why there is nothing; what was spent until then is in `cost`."""
+    written: int = 0
+    """How many children were begun."""
+    budget_spent: bool = False
+    """Whether the budget left something undone."""
+    scores: Mapping[tuple[str, Path], float] = field(default_factory=dict)
+    """What the scorer gave, by identity of the candidate."""

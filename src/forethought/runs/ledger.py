@@ -1,0 +1,98 @@
+"""What a run may spend, and what it has: nothing begins without a lease that covers it whole.
+
+A lease holds the most that a request can take. What it did not take comes back when it is
+settled, so that what is settled and what is leased never exceed the limit together, however
+many requests are on their way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from forethought.contracts.records import Cost
+from forethought.contracts.search import Bound
+from forethought.runs.limit import Limit
+
+Amounts = dict[str, float]
+"""By field of Limit but seconds, which a clock watches."""
+KINDS = {"tokens": "output_tokens", "flops": "flops", "usd": "usd"}
+"""Fields of Limit, and the fields of Cost that they limit."""
+
+
+@dataclass
+class Ledger:
+    """Spent and leased, against one limit."""
+
+    limit: Limit
+    spent: Cost = field(default_factory=Cost)
+    leases: dict[str, Amounts] = field(default_factory=dict)
+    """By the key of the request that holds it."""
+
+    def left(self) -> Amounts:
+        """What may still be leased, of the kinds that are limited."""
+        return {
+            kind: most - _paid(self.spent, kind) - sum(one[kind] for one in self.leases.values())
+            for kind in KINDS
+            if (most := getattr(self.limit, kind)) is not None
+        }
+
+    def shares(self, bounds: Sequence[Bound], wanted: Sequence[int]) -> list[int]:
+        """Tokens for each of several requests that begin at once; 0 for those left out.
+
+        Each gets what it wants where all can have it. Else they get as nearly the same as
+        whole tokens allow, the earlier ones more, and what some do not want goes to others.
+        """
+        granted = list(wanted)
+        for kind, amount in self.left().items():
+            once = [_paid(bound.once, kind) for bound in bounds]
+            each = [_paid(bound.token, kind) for bound in bounds]
+            granted = _fair(granted, once, each, amount)
+        return granted
+
+    def covers(self, bound: Bound) -> bool:
+        """Whether a request that writes nothing can be paid."""
+        return all(_paid(bound.once, kind) <= amount for kind, amount in self.left().items())
+
+    def lease(self, key: str, bound: Bound, tokens: int) -> None:
+        """Set aside what a request may take at most."""
+        amounts = {kind: _most(bound, kind, tokens) for kind in KINDS}
+        for kind, amount in self.left().items():
+            assert amounts[kind] <= amount * (1 + 1e-9), f"{key}: {kind} beyond the limit"
+        self.leases[key] = amounts
+
+    def settle(self, key: str, cost: Cost) -> None:
+        """Give back the lease of a request, and charge what it took."""
+        self.leases.pop(key, None)
+        self.spent = self.spent.plus(cost)
+
+
+def _paid(cost: Cost, kind: str) -> float:
+    return float(getattr(cost, KINDS[kind]) or 0.0)
+
+
+def _most(bound: Bound, kind: str, tokens: int) -> float:
+    return _paid(bound.once, kind) + tokens * _paid(bound.token, kind)
+
+
+def _fair(
+    wanted: Sequence[int], once: Sequence[float], each: Sequence[float], amount: float
+) -> list[int]:
+    """Token counts whose cost stays within `amount`; later requests are left out first."""
+    alive = [place for place, tokens in enumerate(wanted) if tokens]
+    while alive and sum(once[p] + each[p] for p in alive) > amount:
+        alive.pop()
+    granted = [0] * len(wanted)
+    left = amount - sum(once[p] for p in alive)
+    for rank, place in enumerate(sorted(alive, key=lambda p: wanted[p])):
+        # Those who want least are served first: what they leave is shared by the others.
+        share = left / (len(alive) - rank)
+        most = int(share / each[place] * (1 + 1e-12)) if each[place] else wanted[place]
+        granted[place] = min(wanted[place], most)
+        left -= granted[place] * each[place]
+    for place in alive:  # what rounding left over
+        more = int(left / each[place]) if each[place] else 0
+        extra = min(wanted[place] - granted[place], min(more, 1))
+        granted[place] += extra
+        left -= extra * each[place]
+    return granted

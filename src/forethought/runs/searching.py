@@ -1,0 +1,320 @@
+"""One search on its way: its asks become requests within its budget, their outcomes answers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from forethought.contracts.errors import BudgetSpentError, ForethoughtError
+from forethought.contracts.search import (
+    Ask,
+    Backend,
+    Candidate,
+    Found,
+    Group,
+    Judgement,
+    Outcome,
+    Path,
+    Piece,
+    Request,
+    Score,
+    Scores,
+    Verdict,
+    Write,
+)
+from forethought.runs.job import Done, Job
+from forethought.runs.ledger import Ledger
+
+_SEARCH = 1  # tells a strategy's own chance from that of the tokens
+
+
+@dataclass
+class Slot:
+    """A candidate on its way: what it grows from, and the pieces it has so far."""
+
+    parent: Candidate
+    child: int
+    ask: Write
+    wanted: int
+    """Most tokens to write."""
+    over: str
+    """How it ended; empty while it is on its way."""
+    pieces: list[Piece] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """Tokens that may still be written."""
+        return self.wanted - sum(piece.tokens for piece in self.pieces)
+
+    @property
+    def so_far(self) -> Candidate:
+        """What the next piece is written behind."""
+        return self.parent.grown(self.child, self._joined("step")) if self.pieces else self.parent
+
+    def result(self) -> Candidate:
+        """The child, or the parent where nothing could be added."""
+        return self.parent if self.parent.done else self.parent.grown(self.child, self._joined())
+
+    def _joined(self, finish: str = "") -> Piece:
+        return Piece(
+            text="".join(piece.text for piece in self.pieces),
+            token_ids=tuple(token for piece in self.pieces for token in piece.token_ids),
+            tokens=sum(piece.tokens for piece in self.pieces),
+            log_probability=sum(piece.log_probability for piece in self.pieces),
+            finish=finish or self.over,
+        )
+
+
+class Searching:
+    """A job on its way."""
+
+    def __init__(
+        self,
+        job: Job,
+        backend: Backend,
+        submit: Callable[[Request | Judgement], None],
+        tell: Callable[[str, str, dict[str, Any]], None],
+    ) -> None:
+        self.job = job
+        self.done: Done | None = None
+        self.ledger = Ledger(job.limit)
+        seconds = job.limit.seconds
+        self.deadline = None if seconds is None else backend.now() + seconds
+        self._backend, self._submit, self._tell = backend, submit, tell
+        self._open: dict[str, Slot | None] = {}
+        self._search = job.strategy.search(Candidate(), np.random.default_rng([job.seed, _SEARCH]))
+        self._scoring: Scores | None = None
+        self._to_score: Sequence[Candidate] = ()
+        self._wanted_scores: Sequence[Candidate] = ()
+        self._asked: Ask | None = None
+        self._slots: list[Slot] = []
+        self._chances: tuple[tuple[float, ...], ...] = ()
+        self._children: Counter[tuple[str, Path]] = Counter()
+        self._scores: dict[tuple[str, Path], float] = {}
+        self._seen: list[Candidate] = []
+        self._unfinished = False
+        self._error: Exception | None = None
+
+    def proceed(self, value: Any = None) -> list[str]:
+        """Go on with what was asked for; the keys of the requests that this begins."""
+        try:
+            while self.done is None:
+                try:
+                    ask = (self._scoring or self._search).send(value)
+                    value, begun = self._serve(ask)
+                except StopIteration as stopped:
+                    value, begun = self._returned(stopped.value), []
+                if begun:
+                    return begun
+        except BudgetSpentError as error:
+            self._make_do(error)
+        except ForethoughtError as error:
+            self._fail(error)
+        return []
+
+    def receive(self, outcome: Outcome) -> list[str]:
+        """Take in an outcome; the keys of the requests that this begins."""
+        slot = self._open.pop(outcome.key)
+        self.ledger.settle(outcome.key, outcome.cost)
+        if outcome.error is not None:
+            self._fail(outcome.error)
+        if self._error is not None:
+            self._end_failed()
+            return []
+        self._chances = outcome.chances
+        if slot is not None and outcome.piece is not None:
+            slot.pieces.append(outcome.piece)
+            slot.over = self._over(slot, outcome.piece)
+        if self._open:
+            return []
+        return self._begin() or self.proceed(self._sent_back())
+
+    def check_time(self) -> None:
+        """End all requests where the time of the search is over."""
+        if self._late():
+            for key in self._open:
+                self._backend.cancel(key)
+
+    def _returned(self, value: Any) -> Any:
+        """A generator has returned: the strategy's ends the job, a scorer's goes on with it."""
+        if self._scoring is None:
+            self._finish(value)
+            return None
+        self._scoring = None
+        for candidate, number in zip(self._to_score, value, strict=True):
+            self._scores[candidate.identity] = float(number)
+        return [self._scores[one.identity] for one in self._wanted_scores]
+
+    def _serve(self, ask: Ask) -> tuple[Any, list[str]]:
+        """What an ask gives at once, or the keys of the requests it begins."""
+        match ask:
+            case Write():
+                self._asked, self._slots = ask, [self._slot(one, ask) for one in ask.parents]
+                begun = self._begin()
+                return (None, begun) if begun else (self._sent_back(), [])
+            case Verdict():
+                self._asked, self._slots = ask, []
+                return None, [self._judged(ask)]
+            case Score():
+                self._begin_scoring(ask.candidates)
+                return None, []
+            case Group():
+                return self.job.reader.group([one.text for one in ask.candidates]), []
+
+    def _begin_scoring(self, candidates: Sequence[Candidate]) -> None:
+        """Hand the scorer what it has not seen."""
+        assert self.job.scorer is not None, "checked before anything was asked"
+        self._wanted_scores = candidates
+        fresh = {one.identity: one for one in candidates if one.identity not in self._scores}
+        self._to_score = list(fresh.values())
+        self._scoring = self.job.scorer.score(self.job.question, self._to_score)
+
+    def _slot(self, parent: Candidate, ask: Write) -> Slot:
+        if parent.done:
+            return Slot(parent, 0, ask, 0, parent.finish)
+        child = self._children[parent.identity]
+        self._children[parent.identity] += 1
+        room = self.job.max_tokens - parent.tokens
+        wanted = room if ask.most is None else min(room, ask.most)
+        return Slot(parent, child, ask, wanted, "")
+
+    def _begin(self) -> list[str]:
+        """Begin a piece of every candidate that wants one and can be paid; their keys."""
+        waiting = [slot for slot in self._slots if not slot.over]
+        requests = [self._request(slot) for slot in waiting]
+        bounds = [self._backend.bound(request) for request in requests]
+        wanted = [0 if self._late() else slot.left for slot in waiting]
+        granted = self.ledger.shares(bounds, wanted)
+        begun = []
+        for slot, request, bound, tokens in zip(waiting, requests, bounds, granted, strict=True):
+            if not tokens:
+                slot.over = "budget"
+                continue
+            leased = replace(request, most=tokens, key=_key(request, tokens))
+            self.ledger.lease(leased.key, bound, tokens)
+            self._open[leased.key] = slot
+            begun.append(leased)
+        for request in begun:
+            self._submit(request)
+        return [request.key for request in begun]
+
+    def _request(self, slot: Slot) -> Request:
+        job, ask = self.job, slot.ask
+        return Request(
+            key="",
+            run=job.run,
+            question=job.question,
+            parent=slot.so_far,
+            seed=job.seed,
+            stream=stream_of(slot.parent, slot.child),
+            until=ask.until,
+            delimiter=ask.delimiter,
+            temperature=ask.temperature,
+            most=slot.left,
+        )
+
+    def _judged(self, ask: Verdict) -> str:
+        named = repr((self.job.run, "verdict", ask.questions, ask.choices))
+        judgement = Judgement(_hashed(named), self.job.run, ask.questions, ask.choices)
+        bound = self._backend.bound(judgement)
+        if self._late() or not self.ledger.covers(bound):
+            raise BudgetSpentError(
+                "the budget was spent before the candidates were judged",
+                "allow more, draw fewer, or use a strategy without a scorer",
+            )
+        self.ledger.lease(judgement.key, bound, 0)
+        self._open[judgement.key] = None
+        self._submit(judgement)
+        return judgement.key
+
+    def _over(self, slot: Slot, piece: Piece) -> str:
+        """How a candidate ended with its newest piece; empty where it goes on."""
+        if piece.finish == "cancelled":
+            return "budget"
+        if piece.finish != "length":
+            return piece.finish
+        if slot.left:
+            return ""  # its lease was short: there may be more
+        whole = slot.so_far.tokens >= self.job.max_tokens
+        return "length" if whole else "step"
+
+    def _late(self) -> bool:
+        return self.deadline is not None and self._backend.now() >= self.deadline
+
+    def _sent_back(self) -> Any:
+        """What the last ask gave."""
+        match self._asked:
+            case Verdict():
+                return list(self._chances)
+        found = [slot.result() for slot in self._slots]
+        self._unfinished |= any(slot.over == "budget" for slot in self._slots)
+        self._seen += found
+        self._tell(self.job.run, "written", {"candidates": found})
+        return found
+
+    def _make_do(self, error: BudgetSpentError) -> None:
+        """The budget ended a search between two asks: the best of what is written so far."""
+        whole = [one for one in self._seen if one.finish in ("stop", "length")]
+        if not whole:
+            return self._fail(error)
+        best = max(whole, key=lambda one: (self._scores.get(one.identity, -inf), _likely(one)))
+        self._unfinished = True
+        return self._finish(Found(best, tuple(whole), (), None, (), (error.message,)))
+
+    def _finish(self, found: Found) -> None:
+        self.done = Done(
+            self.job,
+            self.ledger.spent,
+            found,
+            written=sum(self._children.values()),
+            budget_spent=self._unfinished,
+            scores=self._scores,
+        )
+
+    def _fail(self, error: Exception) -> None:
+        self._error = self._error or error
+        for key in self._open:
+            self._backend.cancel(key)
+        self._end_failed()
+
+    def _end_failed(self) -> None:
+        """Once all requests have come back, and are paid."""
+        if not self._open:
+            self.done = Done(self.job, self.ledger.spent, error=self._error)
+
+
+def _likely(candidate: Candidate) -> float:
+    return candidate.mean_log_probability
+
+
+def stream_of(parent: Candidate, child: int) -> int:
+    """What tells a child's draws from all others of its run.
+
+    A first child goes on with its parent's stream, so that a search which always takes first
+    children draws what plain sampling draws.
+    """
+    path = (*parent.path, child)
+    while len(path) > 1 and path[-1] == 0:
+        path = path[:-1]
+    if len(path) == 1 and not parent.question:
+        return path[0]
+    named = repr((parent.question, path))
+    return int.from_bytes(hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()[:7])
+
+
+def _key(request: Request, tokens: int) -> str:
+    """Names a request by its run and by what of it may differ within one."""
+    parent = request.parent
+    place = (parent.question, parent.path, parent.tokens, request.stream)
+    how = (request.until, request.delimiter, request.temperature, tokens)
+    return _hashed(repr((request.run, place, how)))
+
+
+def _hashed(named: str) -> str:
+    return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:32]
