@@ -40,8 +40,9 @@ def coin(chance=0.7, length=3):
 class Whole:
     """A reader to whom a text is its own answer; the empty text is none."""
 
-    def group(self, texts):
+    def group(self, candidates):
         known = {}
+        texts = [one.text if one.finish == "stop" else "" for one in candidates]
         return [known.setdefault(text, len(known)) if text else None for text in texts]
 
 

@@ -85,6 +85,8 @@ class Piece:
     log_probability: float
     finish: str
     """step, stop, length where the request's tokens were used up, or cancelled."""
+    rest: str = ""
+    """What part of a letter the last token left, should nothing follow."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +182,8 @@ class Scorer(Protocol):
 class Reader(Protocol):
     """Tells which answers are the same."""
 
-    def group(self, texts: Sequence[str]) -> list[int | None]:
-        """A number for each text; None where it holds no answer."""
+    def group(self, candidates: Sequence[Candidate]) -> list[int | None]:
+        """A number for each candidate; None where it holds no answer."""
         ...
 
 
@@ -195,6 +197,8 @@ class Request:
     """Whose it is; what one run was charged for, it may use again."""
     question: Question
     parent: Candidate
+    path: Path
+    """Of the candidate that the piece belongs to: the parent's, where it goes on with that."""
     seed: int
     stream: int
     """With the seed and the place of a token, all that its draw depends on."""
@@ -248,8 +252,8 @@ class Backend(Protocol):
         """Begin a request; its outcome comes from `poll`."""
         ...
 
-    def bound(self, request: Request | Judgement) -> Bound:
-        """The most it can take."""
+    def bounds(self, requests: Sequence[Request | Judgement]) -> list[Bound]:
+        """The most that each can take if they begin together, in this order."""
         ...
 
     def poll(self, until: float | None = None) -> list[Outcome]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -86,8 +86,11 @@ class Known:
         """The simulated time."""
         return self.clock
 
-    def bound(self, request: Request | Judgement) -> Bound:
+    def bounds(self, requests: Sequence[Request | Judgement]) -> list[Bound]:
         """A token costs one FLOP and a millionth of a dollar."""
+        return [self._bound(request) for request in requests]
+
+    def _bound(self, request: Request | Judgement) -> Bound:
         match request:
             case Judgement():
                 return Bound(Cost(flops=self.verdict_flops * len(request.questions)))

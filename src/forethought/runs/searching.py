@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -30,45 +29,9 @@ from forethought.contracts.search import (
 )
 from forethought.runs.job import Done, Job
 from forethought.runs.ledger import Ledger
+from forethought.runs.slots import Slot, hashed, request_key, stream_of
 
 _SEARCH = 1  # tells a strategy's own chance from that of the tokens
-
-
-@dataclass
-class Slot:
-    """A candidate on its way: what it grows from, and the pieces it has so far."""
-
-    parent: Candidate
-    child: int
-    ask: Write
-    wanted: int
-    """Most tokens to write."""
-    over: str
-    """How it ended; empty while it is on its way."""
-    pieces: list[Piece] = field(default_factory=list)
-
-    @property
-    def left(self) -> int:
-        """Tokens that may still be written."""
-        return self.wanted - sum(piece.tokens for piece in self.pieces)
-
-    @property
-    def so_far(self) -> Candidate:
-        """What the next piece is written behind."""
-        return self.parent.grown(self.child, self._joined("step")) if self.pieces else self.parent
-
-    def result(self) -> Candidate:
-        """The child, or the parent where nothing could be added."""
-        return self.parent if self.parent.done else self.parent.grown(self.child, self._joined())
-
-    def _joined(self, finish: str = "") -> Piece:
-        return Piece(
-            text="".join(piece.text for piece in self.pieces),
-            token_ids=tuple(token for piece in self.pieces for token in piece.token_ids),
-            tokens=sum(piece.tokens for piece in self.pieces),
-            log_probability=sum(piece.log_probability for piece in self.pieces),
-            finish=finish or self.over,
-        )
 
 
 class Searching:
@@ -165,7 +128,7 @@ class Searching:
                 self._begin_scoring(ask.candidates)
                 return None, []
             case Group():
-                return self.job.reader.group([one.text for one in ask.candidates]), []
+                return self.job.reader.group(ask.candidates), []
 
     def _begin_scoring(self, candidates: Sequence[Candidate]) -> None:
         """Hand the scorer what it has not seen."""
@@ -188,7 +151,7 @@ class Searching:
         """Begin a piece of every candidate that wants one and can be paid; their keys."""
         waiting = [slot for slot in self._slots if not slot.over]
         requests = [self._request(slot) for slot in waiting]
-        bounds = [self._backend.bound(request) for request in requests]
+        bounds = self._backend.bounds(requests)
         wanted = [0 if self._late() else slot.left for slot in waiting]
         granted = self.ledger.shares(bounds, wanted)
         begun = []
@@ -196,7 +159,8 @@ class Searching:
             if not tokens:
                 slot.over = "budget"
                 continue
-            leased = replace(request, most=tokens, key=_key(request, tokens))
+            slot.leased = tokens
+            leased = replace(request, most=tokens, key=request_key(request, tokens))
             self.ledger.lease(leased.key, bound, tokens)
             self._open[leased.key] = slot
             begun.append(leased)
@@ -211,6 +175,7 @@ class Searching:
             run=job.run,
             question=job.question,
             parent=slot.so_far,
+            path=(*slot.parent.path, slot.child),
             seed=job.seed,
             stream=stream_of(slot.parent, slot.child),
             until=ask.until,
@@ -221,8 +186,8 @@ class Searching:
 
     def _judged(self, ask: Verdict) -> str:
         named = repr((self.job.run, "verdict", ask.questions, ask.choices))
-        judgement = Judgement(_hashed(named), self.job.run, ask.questions, ask.choices)
-        bound = self._backend.bound(judgement)
+        judgement = Judgement(hashed(named), self.job.run, ask.questions, ask.choices)
+        (bound,) = self._backend.bounds([judgement])
         if self._late() or not self.ledger.covers(bound):
             raise BudgetSpentError(
                 "the budget was spent before the candidates were judged",
@@ -239,6 +204,8 @@ class Searching:
             return "budget"
         if piece.finish != "length":
             return piece.finish
+        if piece.tokens < slot.leased:
+            return "length"  # the model's context is full
         if slot.left:
             return ""  # its lease was short: there may be more
         whole = slot.so_far.tokens >= self.job.max_tokens
@@ -291,30 +258,3 @@ class Searching:
 
 def _likely(candidate: Candidate) -> float:
     return candidate.mean_log_probability
-
-
-def stream_of(parent: Candidate, child: int) -> int:
-    """What tells a child's draws from all others of its run.
-
-    A first child goes on with its parent's stream, so that a search which always takes first
-    children draws what plain sampling draws.
-    """
-    path = (*parent.path, child)
-    while len(path) > 1 and path[-1] == 0:
-        path = path[:-1]
-    if len(path) == 1 and not parent.question:
-        return path[0]
-    named = repr((parent.question, path))
-    return int.from_bytes(hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()[:7])
-
-
-def _key(request: Request, tokens: int) -> str:
-    """Names a request by its run and by what of it may differ within one."""
-    parent = request.parent
-    place = (parent.question, parent.path, parent.tokens, request.stream)
-    how = (request.until, request.delimiter, request.temperature, tokens)
-    return _hashed(repr((request.run, place, how)))
-
-
-def _hashed(named: str) -> str:
-    return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:32]

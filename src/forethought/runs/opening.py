@@ -1,0 +1,91 @@
+"""A prompt that several answers start from: shortened, read and cut once, as its recipe says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forethought import catalogue
+from forethought.contracts.errors import UsageError
+from forethought.contracts.records import Prompt
+from forethought.cost.flops import answer_flops
+from forethought.engine.batch import Batch
+from forethought.engine.meter import Meter
+from forethought.models.chat import chat_prompt
+from forethought.models.model import Model
+from forethought.runs.draft import ModelDraft
+from forethought.runs.reading import (
+    Plan,
+    Reading,
+    check_context,
+    plan,
+    read,
+    reading_flops,
+    shortened,
+)
+from forethought.runs.recipe import Recipe
+from forethought.runs.sizing import sized
+
+
+@dataclass
+class Opening:
+    """A prompt, and what is read of it once somebody asks."""
+
+    recipe: Recipe
+    target: Model
+    """As it reads texts of this length."""
+    prompt: Prompt
+    plan: Plan
+    draft: ModelDraft
+    meter: Meter
+    reading: Reading | None = None
+    end: int = 0
+    """The place of the first token of an answer."""
+
+    @classmethod
+    def of(
+        cls,
+        recipe: Recipe,
+        target: Model,
+        draft: Model,
+        question: str,
+        document: str,
+        meter: Meter,
+    ) -> Opening:
+        """The prompt of a question, laid out and not read."""
+        prompt = chat_prompt(target.tokenizer, target.template, question, document)
+        drafting = ModelDraft(draft, target, meter)
+        methods = [(name, catalogue.build(name)) for name in recipe.approximate]
+        chosen = plan(sized(methods, target), prompt, drafting)
+        if any(method.evicts_every() for method in chosen.applied):
+            raise UsageError(
+                "a search goes on from the caches of its candidates, which a method that drops "
+                "entries while it answers would change",
+                "use every=0",
+            )
+        return cls(recipe, target, prompt, chosen, drafting, meter)
+
+    def flops_at_most(self) -> float:
+        """FLOPs of reading it, its drafts included."""
+        length, most = len(self.prompt), self.recipe.max_tokens
+        flops = reading_flops(self.plan.applied, length, self.draft)
+        for method in self.plan.applied:
+            if method.uses_draft() or method.sees_whole_cache():
+                # A guess of the answer may be written by the draft, and read by the target.
+                serving = self.draft.serving(method)
+                flops += answer_flops(serving.model.shape, length, most)
+                flops += 2 * answer_flops(self.target.shape, length, most + 1)
+        return flops
+
+    def read(self) -> Reading:
+        """Read it, the first time it is asked for."""
+        if self.reading is None:
+            most = self.recipe.max_tokens
+            with self.meter.stage("draft"):
+                short = shortened(self.plan, self.prompt, self.draft, most)
+            self.target = self.target.for_length(short.end + len(short.lookahead or ()) + most)
+            check_context(short, self.target, self.draft)
+            with self.meter.stage("prefill"):
+                batch = Batch(self.target.network, self.meter)
+                self.reading = read(batch, self.target, short, self.plan, len(self.prompt))
+            self.end = short.end
+        return self.reading

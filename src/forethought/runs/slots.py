@@ -1,0 +1,77 @@
+"""Candidates on their way, and what their requests are called."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from forethought.contracts.search import Candidate, Piece, Request, Write
+
+
+@dataclass
+class Slot:
+    """A candidate on its way: what it grows from, and the pieces it has so far."""
+
+    parent: Candidate
+    child: int
+    ask: Write
+    wanted: int
+    """Most tokens to write."""
+    over: str
+    """How it ended; empty while it is on its way."""
+    leased: int = 0
+    """Tokens that its newest request may write."""
+    pieces: list[Piece] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """Tokens that may still be written."""
+        return self.wanted - sum(piece.tokens for piece in self.pieces)
+
+    @property
+    def so_far(self) -> Candidate:
+        """What the next piece is written behind."""
+        return self.parent.grown(self.child, self._joined("step")) if self.pieces else self.parent
+
+    def result(self) -> Candidate:
+        """The child, or the parent where nothing could be added."""
+        return self.parent if self.parent.done else self.parent.grown(self.child, self._joined())
+
+    def _joined(self, finish: str = "") -> Piece:
+        ended = finish or self.over
+        rest = self.pieces[-1].rest if self.pieces and ended != "step" else ""
+        return Piece(
+            text="".join(piece.text for piece in self.pieces) + rest,
+            token_ids=tuple(token for piece in self.pieces for token in piece.token_ids),
+            tokens=sum(piece.tokens for piece in self.pieces),
+            log_probability=sum(piece.log_probability for piece in self.pieces),
+            finish=ended,
+        )
+
+
+def stream_of(parent: Candidate, child: int) -> int:
+    """What tells a child's draws from all others of its run.
+
+    A first child goes on with its parent's stream, so that a search which always takes first
+    children draws what plain sampling draws.
+    """
+    path = (*parent.path, child)
+    while len(path) > 1 and path[-1] == 0:
+        path = path[:-1]
+    if len(path) == 1 and not parent.question:
+        return path[0]
+    named = repr((parent.question, path))
+    return int.from_bytes(hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()[:7])
+
+
+def request_key(request: Request, tokens: int) -> str:
+    """Names a request by its run and by what of it may differ within one."""
+    parent = request.parent
+    place = (parent.question, parent.path, parent.tokens, request.stream)
+    how = (request.until, request.delimiter, request.temperature, tokens)
+    return hashed(repr((request.run, place, how)))
+
+
+def hashed(named: str) -> str:
+    """A name of fixed length for what was named."""
+    return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,40 @@
+"""Which answers say the same, whatever words and reasoning stand around what they come to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from forethought.contracts.search import Candidate, Reader
+from forethought.tasks.mathematics._extract import boxed, final
+from forethought.tasks.mathematics._judge import equal
+
+_MARKS = re.compile(r"[^\w\s]|_")
+
+
+@dataclass(frozen=True)
+class SameAnswers(Reader):
+    """By the value of what an answer comes to; where it comes to none, by all its words.
+
+    An answer that was cut off says something only if it boxed its result before.
+    """
+
+    def group(self, candidates: Sequence[Candidate]) -> list[int | None]:
+        """A number for each candidate; None where it says nothing."""
+        known: list[str] = []
+        found: list[int | None] = []
+        for result in map(_result, candidates):
+            place = next((n for n, one in enumerate(known) if equal(one, result)), None)
+            if place is None and result:
+                known.append(result)
+                place = len(known) - 1
+            found.append(place)
+        return found
+
+
+def _result(candidate: Candidate) -> str:
+    if candidate.finish != "stop" and not boxed(candidate.text):
+        return ""
+    found = final(candidate.text)
+    return found or " ".join(_MARKS.sub(" ", candidate.text).casefold().split())

@@ -1,0 +1,196 @@
+"""The engine of this machine as a back end of searches, on tiny models."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from forethought.contracts.errors import UsageError
+from forethought.contracts.questions import Question
+from forethought.contracts.search import Found, Strategy, verdicts, write
+from forethought.methods.search.greedy import Greedy
+from forethought.methods.search.majority_vote import MajorityVote
+from forethought.runs.drive import Drive
+from forethought.runs.job import Job
+from forethought.runs.limit import spend_limit
+from forethought.runs.local import Local
+from forethought.runs.recipe import Recipe
+from forethought.tasks.same_answers import SameAnswers
+from tests.runs.tiny_session import DOCUMENT, DRAFTS, QUESTION, TARGET, run
+
+ASKED = Question("q", QUESTION, DOCUMENT)
+WARM = {"temperature": 1.0, "max_tokens": 16}
+METHODS = [(), ("snapkv(keep=120)",), ("specpc(keep=150)",), ("speckv(keep=120)",)]
+
+
+class Letters(Strategy):
+    """A step ends at a letter; all steps are first children."""
+
+    def search(self, start, rng):
+        one = start
+        while not one.done:
+            (one,) = yield from write([one], until="step", delimiter="e")
+        return Found(one, (one,))
+
+
+class Bushy(Strategy):
+    """Steps of five tokens: three children of the start, two of each of them, then to the end."""
+
+    def search(self, start, rng):
+        first = yield from write([start] * 3, most=5)
+        second = yield from write([one for one in first for _ in range(2)], most=5)
+        ends = yield from write(second)
+        return Found(ends[0], tuple(ends), pruned=tuple(first))
+
+
+@dataclass
+class Kept:
+    """A journal in memory."""
+
+    outcomes: dict = field(default_factory=dict)
+    asked: list = field(default_factory=list)
+
+    def get(self, key):
+        self.asked.append(key)
+        return self.outcomes.get(key)
+
+    def put(self, outcome):
+        assert outcome.key not in self.outcomes, "asked twice"
+        self.outcomes[outcome.key] = outcome
+
+
+def local(methods=(), draft="same-tokens", **settings):
+    recipe = Recipe(model="target", draft=draft, approximate=methods, **{**WARM, **settings})
+    return Local(recipe, TARGET, DRAFTS[draft], itertools.count().__next__)
+
+
+def job(strategy, name="run", seed=0, budget="", question=ASKED, max_tokens=16):
+    return Job(name, question, strategy, SameAnswers(), None, spend_limit(budget), seed, max_tokens)
+
+
+def searched(strategy, backend=None, journal=None, **settings):
+    drive = Drive(backend or local(), *([journal] if journal else []))
+    (done,) = drive.run([job(strategy, **settings)])
+    if done.error:
+        raise done.error
+    return done
+
+
+def texts(done):
+    return [one.text for one in done.found.considered]
+
+
+@pytest.mark.parametrize("methods", METHODS)
+def test_answers_of_a_search_are_those_of_as_many_samples(methods):
+    plain = run("same-tokens", approximate=methods, samples=3, **WARM)
+    done = searched(MajorityVote(n=3), local(methods))
+
+    assert texts(done) == [one["text"] for one in plain["candidates"]]
+    assert [one.tokens for one in done.found.considered] == [
+        one["tokens"] for one in plain["candidates"]
+    ]
+    for name in ("prompt_tokens", "output_tokens", "scoring_tokens", "draft_tokens"):
+        assert getattr(done.cost, name) == plain["cost"][name], name
+    assert done.cost.flops == pytest.approx(plain["cost"]["flops"], rel=1e-9)
+    assert done.cost.bytes_moved == pytest.approx(plain["cost"]["bytes_moved"], rel=1e-9)
+
+
+@pytest.mark.parametrize("methods", METHODS)
+@pytest.mark.parametrize("seed", [0, 3])
+def test_steps_of_first_children_are_the_plain_answer(methods, seed):
+    plain = run("same-tokens", approximate=methods, seed=seed, **WARM)
+    done = searched(Letters(), local(methods), seed=seed)
+
+    assert texts(done) == [plain["answer"]]
+    assert done.cost.output_tokens == plain["cost"]["output_tokens"]
+
+
+def test_greedy_is_the_plain_answer_at_temperature_0():
+    assert texts(searched(Greedy())) == [run("same-tokens", max_tokens=16)["answer"]]
+
+
+def test_a_tree_is_the_same_alone_and_in_company():
+    jobs = [job(Bushy(), f"run {seed}", seed) for seed in range(3)]
+    jobs.append(job(MajorityVote(n=2), "other", question=replace(ASKED, text="And locker 7?")))
+    alone = {one.run: next(iter(Drive(local()).run([one]))) for one in jobs}
+
+    for done in Drive(local()).run(jobs):
+        assert texts(done) == texts(alone[done.job.run])
+        assert done.cost == alone[done.job.run].cost
+
+
+def test_what_is_pruned_is_paid_and_prefixes_are_shared():
+    done = searched(Bushy())
+    ends = done.found.considered
+
+    assert len(ends) == 6
+    assert ends[0].text.startswith(done.found.pruned[0].text)
+    assert done.cost.output_tokens == 3 * 5 + 6 * (16 - 5)
+    assert done.cost.prompt_tokens == run("same-tokens", **WARM)["cost"]["prompt_tokens"]
+
+
+def test_a_stopped_search_goes_on_without_asking_twice():
+    whole = Kept()
+    done = searched(Bushy(), journal=whole)
+    for kept in range(0, len(whole.outcomes), 2):
+        some = Kept(dict(list(whole.outcomes.items())[:kept]))
+        again = searched(Bushy(), journal=some)
+        assert texts(again) == texts(done)
+        assert again.cost.output_tokens == done.cost.output_tokens
+        assert some.outcomes.keys() == whole.outcomes.keys()
+
+
+@pytest.mark.parametrize("methods", METHODS)
+@pytest.mark.parametrize("share", [0.4, 0.9, 0.99, 1.0, 1.05])
+def test_a_budget_of_flops_is_never_overshot(methods, share):
+    free = searched(Bushy(), local(methods)).cost.flops
+    backend = local(methods)
+    budget = f"{int(share * free)}FLOP"
+    (done,) = Drive(backend).run([job(Bushy(), budget=budget)])
+
+    assert done.cost.flops <= share * free
+    assert done.found is None or done.budget_spent or share >= 1
+
+
+def test_a_budget_of_time_ends_with_the_step_that_is_under_way():
+    done = searched(MajorityVote(n=4), budget="40s", max_tokens=400)
+    assert done.budget_spent
+    assert {one.finish for one in done.found.considered} == {"budget"}
+
+
+def test_a_stop_text_ends_an_answer_and_is_not_part_of_it():
+    letter = run("same-tokens", **WARM)["answer"][2]
+    plain = run("same-tokens", stop=(letter,), **WARM)
+    done = searched(MajorityVote(n=1), local(stop=(letter,)))
+    assert texts(done) == [plain["answer"]]
+    assert done.found.best.finish == "stop"
+
+
+def test_verdicts_are_chances_among_the_choices():
+    class Judge(Strategy):
+        def search(self, start, rng):
+            (one,) = yield from write([start])
+            found = yield from verdicts(["Is it so?", "Is it not?"], ("Yes", "No"))
+            return Found(one, weights=tuple(share for pair in found for share in pair))
+
+    done = searched(Judge())
+    yes, no, again, other = done.found.weights
+    assert yes + no == pytest.approx(1)
+    assert again + other == pytest.approx(1)
+    assert yes != again
+    assert done.cost.scoring_tokens > 0
+    assert done.cost.flops > searched(MajorityVote(n=1)).cost.flops
+
+
+def test_the_context_ends_an_answer():
+    long = Question("q", QUESTION, DOCUMENT * 4)
+    room = TARGET.shape.context
+    done = searched(MajorityVote(n=1), local(max_tokens=room), question=long, max_tokens=room)
+    assert done.found.best.finish in ("stop", "length")
+
+
+def test_methods_that_go_on_dropping_are_refused():
+    with pytest.raises(UsageError, match="drops entries while it answers"):
+        searched(MajorityVote(n=2), local(("evict(keep=120, every=4)",)))
