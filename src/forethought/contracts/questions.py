@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from forethought.contracts.errors import UsageError
+
 Measure = Callable[[str], int]
 """How many tokens a text has for the model that will be asked."""
 
@@ -46,6 +48,16 @@ class Task(Protocol):
         A wrong answer scores 0; what keeps an answer from being judged is an error, never a 0.
         """
         ...
+
+    def promise(self, question: Question, text: str) -> float:
+        """1 where the beginning of an answer can still become right, 0 where it went wrong.
+
+        UsageError for tasks whose steps cannot be checked.
+        """
+        raise UsageError(
+            "this task tells only whole answers right from wrong",
+            "name a task whose steps are checked; see: forethought list steps",
+        )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from forethought.contracts.questions import Question
+from forethought.contracts.questions import Question, Task
 from forethought.contracts.records import Cost
 
 Path = tuple[int, ...]
@@ -108,7 +108,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Score:
-    """What the run's scorer thinks of each candidate: sent back as numbers, in order."""
+    """What the run's scorer thinks of each candidate: sent back as numbers from 0 to 1."""
 
     candidates: tuple[Candidate, ...]
 
@@ -169,13 +169,20 @@ class Strategy(Protocol):
 
 
 class Scorer(Protocol):
-    """Tells how good candidates are; higher is better."""
+    """Tells how good candidates are, whole answers or beginnings of them."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset()
     """What the back end must be able to do."""
 
+    def on_task(self, task: Task | None) -> Scorer:
+        """The scorer for questions of a task, or for one that belongs to none.
+
+        UsageError where it cannot score without one.
+        """
+        return self
+
     def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
-        """A number for each candidate, in order."""
+        """A number from 0 to 1 for each candidate, in order; higher is better."""
         ...
 
 
