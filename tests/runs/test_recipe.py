@@ -67,10 +67,48 @@ def test_methods_are_kept_in_their_shortest_spelling() -> None:
 
 
 def test_json_holds_every_field() -> None:
-    changed = [f.name for f in dataclasses.fields(Recipe) if getattr(FULL, f.name) != f.default]
+    changed = {f.name for f in dataclasses.fields(Recipe) if getattr(FULL, f.name) != f.default}
 
-    assert len(changed) == len(dataclasses.fields(Recipe))
+    assert changed == {f.name for f in dataclasses.fields(Recipe)} - {"search", "scorer"}
     assert Recipe.from_json(FULL.to_json()) == FULL
+
+
+def test_a_search_is_part_of_a_recipe_and_plain_ones_are_named_as_before() -> None:
+    searching = Recipe.parse("smollm2 + snapkv @ majority-vote( n=8 )")
+
+    assert searching.spelling == "smollm2+snapkv@majority-vote"
+    assert Recipe.parse(searching.spelling) == searching
+    assert Recipe.from_json(searching.to_json()) == searching
+    assert "search" not in Recipe().to_json()
+    assert "search" not in searching.settings
+
+
+def test_a_search_draws_warm_unless_told_otherwise() -> None:
+    assert Recipe().warmth == 0.0
+    assert Recipe(search="majority-vote").warmth == 0.7
+    assert Recipe(search="majority-vote", temperature=0).warmth == 0.0
+    assert dataclasses.replace(Recipe(), search="majority-vote").warmth == 0.7
+    assert Recipe(search="majority-vote", temperature=0.7) == Recipe(search="majority-vote")
+    assert Recipe(search="majority-vote", temperature=0.2).settings == {"temperature": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"search": "majority-vote", "samples": 2}, "draws its own samples"),
+        ({"scorer": "likelihood"}, "there is no search"),
+        ({"search": "snapkv"}, "no strategy is called"),
+        ({"search": "majority-vote(n=0)"}, "n=0"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Recipe(**settings)  # type: ignore[arg-type]
+
+
+def test_two_strategies_are_refused() -> None:
+    with pytest.raises(UsageError, match="2 strategies"):
+        Recipe.parse("smollm2@greedy@majority-vote")
 
 
 def test_equal_recipes_have_one_identifier_and_others_another() -> None:

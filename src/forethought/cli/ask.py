@@ -20,11 +20,13 @@ def ask(
     model: options.Model = Recipe.model,
     draft: options.Draft = None,
     approximate: options.Approximate = None,
+    search: options.Search = Recipe.search,
+    scorer: options.Scorer = Recipe.scorer,
     file: options.File = None,
     then: options.Then = None,
     system: options.System = None,
     max_tokens: options.MaxTokens = Recipe.max_tokens,
-    temperature: options.Temperature = Recipe.temperature,
+    temperature: options.Temperature = None,
     top_k: options.TopK = Recipe.top_k,
     top_p: options.TopP = Recipe.top_p,
     min_p: options.MinP = Recipe.min_p,
@@ -59,8 +61,11 @@ def ask(
         weights=weights,
         seed=seed,
         budget=budget,
+        search=search or base.search,
+        scorer=scorer,
     )
-    screen = Screen(sys.stdout, sys.stderr, form(json, jsonl), samples == 1, quiet, verbose)
+    streams = samples == 1 and not recipe.search
+    screen = Screen(sys.stdout, sys.stderr, form(json, jsonl), streams, quiet, verbose)
     if then and json:
         raise UsageError("--json holds one run, but --then asks again", "use --jsonl")
     return _answer(recipe, [question, *(then or [])], file or [], system, threads, screen)

@@ -25,7 +25,7 @@ def evaluate(
     keep: options.Keeps = None,
     task: options.Tasks = None,
     samples: options.Answers = 1,
-    temperature: options.Temperature = Recipe.temperature,
+    temperature: options.Temperature = None,
     top_p: options.TopP = Recipe.top_p,
     max_tokens: options.MaxTokens = Recipe.max_tokens,
     weights: options.Weights = Recipe.weights,

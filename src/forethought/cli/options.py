@@ -31,7 +31,14 @@ Then = Annotated[
 System = Annotated[str | None, Option("--system", help="The system message.")]
 
 MaxTokens = Annotated[int, Option("--max-tokens", help="Most tokens of an answer.")]
-Temperature = Annotated[float, Option("--temperature", help="0 takes the likeliest token.")]
+Temperature = Annotated[
+    float | None,
+    Option(
+        "--temperature",
+        help="0 takes the likeliest token; unless stated 0, or 0.7 with a search.",
+        show_default=False,
+    ),
+]
 TopK = Annotated[int, Option("--top-k", help="Draw from the k likeliest tokens; 0: from all.")]
 TopP = Annotated[float, Option("--top-p", help="Draw from the likeliest with this total.")]
 MinP = Annotated[float, Option("--min-p", help="Draw from those this likely beside the likeliest.")]
@@ -43,6 +50,12 @@ KeepStop = Annotated[bool, Option("--keep-stop", help="Leave that text in the an
 LogProbs = Annotated[int, Option("--logprobs", help="Likeliest tokens to report in --jsonl.")]
 Weights = Annotated[str, Option("--weights", help="auto, bf16, int4, int8 or w8a8.")]
 Seed = Annotated[int, Option("--seed", help="The same seed gives the same answer.")]
+Search = Annotated[
+    str, Option("--search", "-s", help="A strategy of `forethought list strategies`.")
+]
+Scorer = Annotated[
+    str, Option("--scorer", help="What ranks its candidates: see `forethought list scorers`.")
+]
 Budget = Annotated[
     str, Option("--budget", help="Most to spend: 500tok, 2s or 1TFLOP, joined by commas.")
 ]

@@ -67,7 +67,7 @@ class Screen:
         if self.streams:
             self._write("" if run["answer"].endswith("\n") else "\n")
         else:
-            self._write("\n".join(_numbered(run)) + "\n")
+            self._write("\n".join(_numbered(run) or [run["answer"]]) + "\n")
         if not self.quiet:
             lines = panel(run, width=columns(self.err), colour=has_colour(self.err))
             self.err.write("\n" + lines + "\n")
@@ -96,7 +96,9 @@ def report(text: str) -> None:
 
 
 def _numbered(run: dict[str, Any]) -> list[str]:
-    return [f"[{n}] {one['text']}" for n, one in enumerate(run["candidates"], 1)]
+    """The answers of several samples; nothing where a search chose one."""
+    drawn = [one for one in run["candidates"] if "candidate" in one]
+    return [f"[{n}] {one['text']}" for n, one in enumerate(drawn, 1)]
 
 
 def _progress(event: Event) -> str:

@@ -1,4 +1,4 @@
-"""How recipes are spelled: words and calls, `specpc(keep=512, reduction=mean)`, joined by +.
+"""How recipes are spelled: words and calls, `specpc(keep=512, reduction=mean)`, joined by + and @.
 
 Values are numbers, true, false, none, quoted text, or bare words that stand for text. What
 holds a sign of this syntax, such as a path with a +, is quoted; plain paths are words.
@@ -71,7 +71,7 @@ def split(text: str, separator: str) -> list[str]:
 
 def quoted(name: str) -> str:
     """`name` as it may stand in a spelling: in quotes where it holds a sign of the syntax."""
-    return repr(name) if name != name.strip() or set(name) & set("+()[]'\"") else name
+    return repr(name) if name != name.strip() or set(name) & set("+@()[]'\"") else name
 
 
 def unquoted(text: str) -> str:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from forethought.contracts.errors import UsageError
 from forethought.contracts.search import Backend, Judgement, Outcome, Request
-from forethought.runs.job import Done, Job
+from forethought.runs.job import Done, Job, Written
 from forethought.runs.journal import Journal, NoJournal
 from forethought.runs.searching import Searching
-
-Told = Callable[[str, str, dict[str, Any]], None]
-"""(run, kind, data) of what happens, as it happens."""
-
-
-def _silent(run: str, kind: str, data: dict[str, Any]) -> None:
-    """Tell nobody."""
 
 
 @dataclass
@@ -26,33 +18,42 @@ class Drive:
 
     backend: Backend
     journal: Journal = field(default_factory=NoJournal)
-    tell: Told = _silent
     _ready: list[Outcome] = field(default_factory=list)
     """What the journal had."""
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Done]:
-        """Run all jobs, each given out as soon as it is done.
+        """Run all jobs, each given out as soon as it is done; see `events`."""
+        return (event for event in self.events(jobs) if isinstance(event, Done))
 
-        A job that fails is given out with its error, and the others go on. Nothing that is
-        found depends on which jobs are run together, or on how long anything took, unless a
-        job has a limit in seconds.
+    def events(self, jobs: Sequence[Job]) -> Iterator[Written | Done]:
+        """Run all jobs: what is written, and each job as soon as it is done.
+
+        An interruption ends all of them with what they have. A job that fails is given out
+        with its error, and the others go on. Nothing that is found depends on which jobs are
+        run together, or on how long anything took, unless a job has a limit in seconds.
         """
         for job in jobs:
             check_needs(job, self.backend)
-        alive = [Searching(job, self.backend, self.submit, self.tell) for job in jobs]
+        news: list[Written] = []
+        alive = [Searching(job, self.backend, self.submit, news.append) for job in jobs]
         whose: dict[str, Searching] = {}
         for one in alive:
             whose |= dict.fromkeys(one.proceed(), one)
         while alive:
+            yield from news
+            news.clear()
             for one in [one for one in alive if one.done is not None]:
                 alive.remove(one)
                 self.backend.release(one.job.run)
                 assert one.done is not None
                 yield one.done
-            if alive or whose:
-                for outcome in self._awaited(alive):
+            try:
+                for outcome in self._awaited(alive) if alive else ():
                     one = whose.pop(outcome.key)
                     whose |= dict.fromkeys(one.receive(outcome), one)
+            except KeyboardInterrupt:
+                for one in alive:
+                    one.interrupt()
 
     def submit(self, request: Request | Judgement) -> None:
         """Begin a request, unless what comes of it is known already."""

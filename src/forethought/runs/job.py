@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Cost
-from forethought.contracts.search import Found, Path, Reader, Scorer, Strategy
+from forethought.contracts.search import Candidate, Found, Path, Reader, Scorer, Strategy
 from forethought.runs.limit import Limit
 
 
@@ -28,6 +28,14 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Written:
+    """Candidates that grew."""
+
+    run: str
+    candidates: Sequence[Candidate]
+
+
+@dataclass(frozen=True)
 class Done:
     """What became of a job."""
 
@@ -38,7 +46,12 @@ class Done:
     """Why there is nothing; what was spent until then is in `cost`."""
     written: int = 0
     """How many children were begun."""
-    budget_spent: bool = False
-    """Whether the budget left something undone."""
+    cut: str = ""
+    """What left something undone: budget, or interrupted."""
     scores: Mapping[tuple[str, Path], float] = field(default_factory=dict)
     """What the scorer gave, by identity of the candidate."""
+
+    @property
+    def budget_spent(self) -> bool:
+        """Whether the budget left something undone."""
+        return self.cut == "budget"

@@ -73,6 +73,8 @@ class Local:
     target: Model
     draft: Model
     clock: Clock = time.perf_counter
+    system: str | None = None
+    """The system message of every prompt."""
     abilities: ClassVar[frozenset[Ability]] = frozenset({"steps", "log-probabilities", "verdicts"})
     _openings: dict[tuple[str, str], Opening] = field(default_factory=dict)
     _meters: dict[str, Meter] = field(default_factory=dict)
@@ -145,7 +147,7 @@ class Local:
             asked = request.parent.question or request.question.text
             document = "" if request.parent.question else request.question.document
             self._openings[where] = Opening.of(
-                self.recipe, self.target, self.draft, asked, document, meter
+                self.recipe, self.target, self.draft, asked, document, meter, self.system
             )
         return self._openings[where]
 
@@ -201,7 +203,7 @@ class Local:
 
     def _sampling(self, request: Request) -> Sampling:
         given = request.temperature
-        temperature = self.recipe.temperature if given is None else given
+        temperature = self.recipe.warmth if given is None else given
         return replace(sampling_of(self.recipe), seed=request.seed, temperature=temperature)
 
     def _step(self) -> list[Outcome]:

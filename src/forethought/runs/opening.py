@@ -50,9 +50,10 @@ class Opening:
         question: str,
         document: str,
         meter: Meter,
+        system: str | None = None,
     ) -> Opening:
         """The prompt of a question, laid out and not read."""
-        prompt = chat_prompt(target.tokenizer, target.template, question, document)
+        prompt = chat_prompt(target.tokenizer, target.template, question, document, system)
         drafting = ModelDraft(draft, target, meter)
         methods = [(name, catalogue.build(name)) for name in recipe.approximate]
         chosen = plan(sized(methods, target), prompt, drafting)

@@ -1,9 +1,9 @@
 """Recipes: a model, what is applied to it, how it answers, a budget and a seed.
 
-A recipe is spelled `MODEL+draft(MODEL)+METHOD(parameter=value)`: the draft is left out where
-the model drafts for itself, and of a method only what differs from its defaults is shown. A
-model's name with a + or a bracket in it is quoted. The spelling says which computation is
-done; the JSON form holds every field.
+A recipe is spelled `MODEL+draft(MODEL)+METHOD(parameter=value)@STRATEGY(parameter=value)`: the
+draft is left out where the model drafts for itself, and of a method only what differs from its
+defaults is shown. A model's name with a +, an @ or a bracket in it is quoted. The spelling
+says which computation is done; the JSON form holds every field that decides an answer.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ _LIMITS = {
     "logprobs": Whole(0, 20),
     "seed": Whole(0, (1 << 63) - 1),
 }
+WARM = 0.7
+"""The temperature of a search, unless another is stated: at 0 all its draws would be equal."""
+_SEARCHING = ("search", "scorer")
 _DRAFT = re.compile(r"draft\s*\((.*)\)", re.DOTALL)
 
 
@@ -50,8 +53,8 @@ class Recipe:
     """Methods in the order they are applied, in their shortest spelling."""
     max_tokens: int = 256
     """Most tokens of an answer."""
-    temperature: float = 0.0
-    """0 always takes the likeliest token."""
+    temperature: float | None = None
+    """0 always takes the likeliest token; None is 0, or 0.7 where there is a search."""
     top_k: int = 0
     """Only the k likeliest tokens; 0 for all."""
     top_p: float = 1.0
@@ -71,13 +74,18 @@ class Recipe:
     seed: int = 0
     budget: str = ""
     """Most that may be spent, such as `500tok,2s`; empty for no limit."""
+    search: str = ""
+    """The strategy that spends several passes on a question; empty for one plain answer."""
+    scorer: str = ""
+    """What the search ranks candidates by, where it ranks any."""
 
     def __post_init__(self) -> None:
         self._check_kinds()
         for name, limit in _LIMITS.items():
-            if problem := limit.problem(getattr(self, name)):
+            value = self.warmth if name == "temperature" else getattr(self, name)
+            if problem := limit.problem(value):
                 raise BadParameterError(
-                    f"{_flag(name)} {getattr(self, name)!r} {problem}",
+                    f"{_flag(name)} {value!r} {problem}",
                     "see: forethought ask --help",
                 )
         if self.weights not in WEIGHTS:
@@ -98,17 +106,25 @@ class Recipe:
     def spelling(self) -> str:
         """Model, draft and methods, as `parse` reads them."""
         draft = [] if self.draft == "self" else [f"draft({spelling.quoted(self.draft)})"]
-        return "+".join([spelling.quoted(self.model), *draft, *self.approximate])
+        plain = "+".join([spelling.quoted(self.model), *draft, *self.approximate])
+        return f"{plain}@{self.search}" if self.search else plain
 
     @property
     def settings(self) -> dict[str, Any]:
         """The fields beside `spelling` and the seed that are not at their defaults."""
-        spelled = {"model", "draft", "approximate", "seed"}
+        spelled = {"model", "draft", "approximate", "search", "seed"}
+        usual = {item.name: item.default for item in fields(self) if item.name not in spelled}
         return {
-            item.name: getattr(self, item.name)
-            for item in fields(self)
-            if item.name not in spelled and getattr(self, item.name) != item.default
+            name: getattr(self, name)
+            for name, value in usual.items()
+            if getattr(self, name) != value
         }
+
+    @property
+    def warmth(self) -> float:
+        """The temperature, stated or not."""
+        stated = self.temperature
+        return _usual(self.search) if stated is None else stated
 
     @property
     def automatic(self) -> bool:
@@ -134,7 +150,10 @@ class Recipe:
     @classmethod
     def parse(cls, text: str) -> Recipe:
         """The recipe that `text` spells, all other fields at their defaults."""
-        model, *parts = spelling.split(text, "+") or [""]
+        plain, *searches = spelling.split(text, "@") or [""]
+        if len(searches) > 1:
+            raise UsageError(f"{text!r} has {len(searches)} strategies", "keep one @STRATEGY")
+        model, *parts = spelling.split(plain, "+") or [""]
         drafts = [found[1] for part in parts if (found := _DRAFT.fullmatch(part))]
         if len(drafts) > 1:
             raise UsageError(f"{text!r} has {len(drafts)} drafts", "keep one draft(MODEL)")
@@ -142,11 +161,14 @@ class Recipe:
             model=spelling.unquoted(model),
             draft=spelling.unquoted(drafts[0]) if drafts else "self",
             approximate=tuple(part for part in parts if not _DRAFT.fullmatch(part)),
+            search="".join(searches),
         )
 
     def to_json(self) -> str:
-        """Every field, as one line of JSON with its keys in order."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """Every field, as one line of JSON with its keys in order; without a search none of its."""
+        held = {k: v for k, v in asdict(self).items() if self.search or k not in _SEARCHING}
+        held["temperature"] = self.warmth
+        return json.dumps(held, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -167,7 +189,8 @@ class Recipe:
 
     def _check_kinds(self) -> None:
         for item in fields(self):
-            value, kind = getattr(self, item.name), type(item.default)
+            kind = float if item.default is None else type(item.default)
+            value = self.warmth if item.default is None else getattr(self, item.name)
             if kind is tuple:
                 right = isinstance(value, tuple) and all(isinstance(one, str) for one in value)
             else:  # numbers are left to their limits
@@ -183,21 +206,31 @@ class Recipe:
             raise UsageError(
                 "auto chooses all methods of a recipe", "leave out the others, or auto"
             )
+        if self.scorer.strip() and not self.search.strip():
+            raise UsageError("a scorer ranks candidates, and there is no search", "name one: -s")
+        if self.search.strip() and self.samples > 1:
+            raise UsageError("a search draws its own samples", "give its n, and no --samples")
         methods = (AUTO,) if AUTO in names else tuple(map(_spelled, self.approximate))
         settled = {
             "draft": "self" if self.draft == self.model else self.draft,
             "approximate": methods,
-            "temperature": float(self.temperature),
+            "temperature": None if self.warmth == _usual(self.search) else float(self.warmth),
             "top_p": float(self.top_p),
             "min_p": float(self.min_p),
             "budget": "".join(self.budget.split()),
+            "search": _spelled(self.search, "strategies") if self.search.strip() else "",
+            "scorer": _spelled(self.scorer, "scorers") if self.scorer.strip() else "",
         }
         for name, value in settled.items():
             object.__setattr__(self, name, value)
 
 
-def _spelled(text: str) -> str:
-    return catalogue.spelled(catalogue.build(text))
+def _spelled(text: str, kind: catalogue.Kind = "methods") -> str:
+    return catalogue.spelled(catalogue.build(text, kind))
+
+
+def _usual(search: str) -> float:
+    return WARM if search.strip() else 0.0
 
 
 def _tupled(value: Any) -> Any:

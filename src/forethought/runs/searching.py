@@ -27,7 +27,7 @@ from forethought.contracts.search import (
     Verdict,
     Write,
 )
-from forethought.runs.job import Done, Job
+from forethought.runs.job import Done, Job, Written
 from forethought.runs.ledger import Ledger
 from forethought.runs.slots import Slot, hashed, request_key, stream_of
 
@@ -42,7 +42,7 @@ class Searching:
         job: Job,
         backend: Backend,
         submit: Callable[[Request | Judgement], None],
-        tell: Callable[[str, str, dict[str, Any]], None],
+        tell: Callable[[Written], None],
     ) -> None:
         self.job = job
         self.done: Done | None = None
@@ -61,7 +61,7 @@ class Searching:
         self._children: Counter[tuple[str, Path]] = Counter()
         self._scores: dict[tuple[str, Path], float] = {}
         self._seen: list[Candidate] = []
-        self._unfinished = False
+        self._cut = ""
         self._error: Exception | None = None
 
     def proceed(self, value: Any = None) -> list[str]:
@@ -76,7 +76,7 @@ class Searching:
                 if begun:
                     return begun
         except BudgetSpentError as error:
-            self._make_do(error)
+            self._make_do("budget", error)
         except ForethoughtError as error:
             self._fail(error)
         return []
@@ -220,19 +220,28 @@ class Searching:
             case Verdict():
                 return list(self._chances)
         found = [slot.result() for slot in self._slots]
-        self._unfinished |= any(slot.over == "budget" for slot in self._slots)
+        if any(slot.over == "budget" for slot in self._slots):
+            self._cut = "budget"
         self._seen += found
-        self._tell(self.job.run, "written", {"candidates": found})
+        self._tell(Written(self.job.run, found))
         return found
 
-    def _make_do(self, error: BudgetSpentError) -> None:
-        """The budget ended a search between two asks: the best of what is written so far."""
+    def interrupt(self) -> None:
+        """End the search now with what there is."""
+        for key in self._open:
+            self._backend.cancel(key)
+        nothing = ForethoughtError("interrupted before there was an answer", "allow it more time")
+        self._make_do("interrupted", nothing)
+
+    def _make_do(self, why: str, error: ForethoughtError) -> None:
+        """Something ended the search between two asks: the best of what is written so far."""
         whole = [one for one in self._seen if one.finish in ("stop", "length")]
         if not whole:
             return self._fail(error)
         best = max(whole, key=lambda one: (self._scores.get(one.identity, -inf), _likely(one)))
-        self._unfinished = True
-        return self._finish(Found(best, tuple(whole), (), None, (), (error.message,)))
+        self._cut = why
+        notes = (error.message,) if why == "budget" else ()
+        return self._finish(Found(best, tuple(whole), (), None, (), notes))
 
     def _finish(self, found: Found) -> None:
         self.done = Done(
@@ -240,7 +249,7 @@ class Searching:
             self.ledger.spent,
             found,
             written=sum(self._children.values()),
-            budget_spent=self._unfinished,
+            cut=self._cut,
             scores=self._scores,
         )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from forethought import catalogue
 from forethought.contracts.errors import UsageError
-from forethought.contracts.questions import Sample
+from forethought.contracts.questions import Question, Sample
 from forethought.contracts.records import Event, Prompt
 from forethought.engine.meter import Clock, Meter
 from forethought.models.chat import chat_prompt
@@ -21,6 +21,7 @@ from forethought.runs.draft import ModelDraft
 from forethought.runs.reading import Methods
 from forethought.runs.recipe import Recipe
 from forethought.runs.results import results_file
+from forethought.runs.search_run import SearchRun
 from forethought.runs.store import Store
 
 Progress = Callable[[str, int, int], None]
@@ -59,6 +60,9 @@ class Session:
         self, question: str, document: str = "", *, system: str | None = None
     ) -> Iterator[Event]:
         """Answer one question, event by event; the last event holds the run."""
+        if self.recipe.search:
+            yield from self._searched(question, document, system)
+            return
         tokenizer, template = self.target.tokenizer, self.target.template
         prompt = chat_prompt(tokenizer, template, question, document, system)
         recipe, remarks = self._settled(prompt)
@@ -73,6 +77,15 @@ class Session:
             clock=self.clock,
             remarks=remarks,
         ).events()
+
+    def _searched(self, question: str, document: str, system: str | None) -> Iterator[Event]:
+        if self.recipe.automatic:
+            raise UsageError("auto chooses for plain answers", "name a method, or leave out -s")
+        identifier = run_identifier(self.recipe, question, document, system)
+        searching = SearchRun(
+            self.recipe, self.target, self.draft, self.clock, self.load_seconds, system=system
+        )
+        yield from searching.events(identifier, Question(identifier, question, document))
 
     def _settled(self, prompt: Prompt) -> tuple[Recipe, tuple[str, ...]]:
         """The recipe for this prompt, and what to say of it."""

@@ -16,7 +16,7 @@ from forethought.runs.stops import StopMatcher
 def sampling_of(recipe: Recipe) -> Sampling:
     """How a recipe chooses its tokens."""
     return Sampling(
-        temperature=recipe.temperature,
+        temperature=recipe.warmth,
         top_k=recipe.top_k,
         top_p=recipe.top_p,
         min_p=recipe.min_p,

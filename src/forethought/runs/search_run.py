@@ -1,0 +1,152 @@
+"""A recipe with a strategy meets a question: the search as events, and its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from forethought import catalogue
+from forethought.contracts.questions import Question, Task
+from forethought.contracts.records import Event, Exact, Kept, Run, Timing
+from forethought.contracts.search import Candidate, Found
+from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
+from forethought.engine.meter import Clock
+from forethought.models.model import Model
+from forethought.runs.drive import Drive
+from forethought.runs.job import Done, Job
+from forethought.runs.journal import Journal, NoJournal
+from forethought.runs.local import Local
+from forethought.runs.opening import Opening
+from forethought.runs.recipe import Recipe
+from forethought.tasks.same_answers import SameAnswers
+
+
+@dataclass(frozen=True)
+class SearchRun:
+    """What decides a search besides its question, and where it runs."""
+
+    recipe: Recipe
+    target: Model
+    draft: Model
+    clock: Clock
+    load_seconds: float = 0.0
+    journal: Journal | None = None
+    system: str | None = None
+    """The system message of every prompt."""
+
+    def events(self, identifier: str, question: Question) -> Iterator[Event]:
+        """Search, event by event; the last holds the run."""
+        backend = _Remembering(self.recipe, self.target, self.draft, self.clock, self.system)
+        drive = Drive(backend, self.journal or NoJournal())
+        start = self.clock()
+        for event in drive.events([job_of(self.recipe, identifier, question)]):
+            match event:
+                case Done(error=Exception() as error):
+                    raise error
+                case Done():
+                    seconds = self.clock() - start
+                    run = self.record(event, backend.last, seconds)
+                    yield Event("done", {"run": run.document()})
+                case _:
+                    for one in event.candidates:
+                        yield Event("candidate", _grown(one))
+
+    def record(self, done: Done, opening: Opening | None, seconds: float) -> Run:
+        """The run's record, from what a drive found."""
+        assert done.found is not None
+        found, recipe = done.found, self.recipe
+        reading = opening.reading if opening else None
+        length = len(opening.prompt) if opening else 0
+        stages = dict(opening.meter.stages) if opening else {}
+        return Run(
+            answer=found.best.text,
+            recipe=recipe.spelling,
+            seed=done.job.seed,
+            finish="interrupted" if done.cut == "interrupted" else found.best.finish or "length",
+            cost=replace(done.cost, seconds=seconds),
+            timing=Timing(load=self.load_seconds, stages=stages),
+            exact=self._exact(length, found.best),
+            kept=reading.kept if reading else Kept(0, length, ()),
+            run=done.job.run,
+            confidence=_confidence(found),
+            candidates=tuple(_candidates(done)),
+            settings=recipe.settings,
+            notes=(*(opening.plan.notes if opening else ()), *found.notes),
+        )
+
+    def _exact(self, length: int, best: Candidate) -> Exact:
+        """What one plain answer of that length would have cost behind the whole prompt."""
+        shape = self.target.shape
+        if not length:
+            return Exact(0.0, 0)
+        flops = prefill_flops(shape, length) + answer_flops(shape, length, best.tokens)
+        return Exact(flops, length * entry_bytes(shape, self.target.network.dtype.itemsize))
+
+
+class _Remembering(Local):
+    """A back end that still knows the prompt of the run it let go of last."""
+
+    last: Opening | None = None
+
+    def release(self, run: str) -> None:
+        """Let go of a run, but for its own prompt."""
+        self.last = self.opened(run)
+        super().release(run)
+
+
+def job_of(recipe: Recipe, identifier: str, question: Question, task: Task | None = None) -> Job:
+    """The job that a recipe with a search makes of a question."""
+    scorer = catalogue.build(recipe.scorer, "scorers").on_task(task) if recipe.scorer else None
+    return Job(
+        run=identifier,
+        question=question,
+        strategy=catalogue.build(recipe.search, "strategies"),
+        reader=SameAnswers(),
+        scorer=scorer,
+        limit=recipe.limit,
+        seed=recipe.seed,
+        max_tokens=recipe.max_tokens,
+    )
+
+
+def _confidence(found: Found) -> dict[str, Any] | None:
+    if found.confidence is None:
+        return None
+    return {"value": found.confidence, "method": "agreement", "calibrated": False}
+
+
+def _candidates(done: Done) -> Iterator[dict[str, Any]]:
+    """Everything that was chosen among or given up, as plain JSON values."""
+    assert done.found is not None
+    found = done.found
+    weights = found.weights or (None,) * len(found.considered)
+    for candidate, weight in zip(found.considered, weights, strict=True):
+        yield _listed(done, candidate, weight, pruned=False)
+    for candidate in found.pruned:
+        yield _listed(done, candidate, None, pruned=True)
+
+
+def _listed(done: Done, one: Candidate, weight: float | None, *, pruned: bool) -> dict[str, Any]:
+    return {
+        "path": list(one.path),
+        **({"question": one.question} if one.question else {}),
+        "text": one.text,
+        "tokens": one.tokens,
+        "log_probability": one.log_probability,
+        "finish": one.finish,
+        "score": done.scores.get(one.identity),
+        "weight": weight,
+        "pruned": pruned,
+        "chosen": one.identity == done.found.best.identity if done.found else False,
+    }
+
+
+def _grown(one: Candidate) -> dict[str, Any]:
+    return {
+        "path": list(one.path),
+        **({"question": one.question} if one.question else {}),
+        "text": one.steps[-1] if one.steps else "",
+        "tokens": one.tokens,
+        "finish": one.finish,
+    }
