@@ -199,3 +199,37 @@ def test_samples_of_two_machines_are_told_apart(store):
     assert "differ in processor" not in comparison_text(
         found, width=200, colour=False, timing=False
     )
+
+
+def test_searches_are_compared_with_plain_answers_and_go_on_where_they_were(store, tmp_path):
+    recipes = (EXACT, replace(EXACT, search="majority-vote(n=3)"), replace(EXACT, search="greedy"))
+    found = evaluation(store, recipes).run()
+    samples = {(s.recipe, s.question): s for s in store.samples()}
+
+    exact, vote, greedy = found.standings
+    assert greedy.score.value == exact.score.value
+    assert vote.flops > exact.flops
+    for number in range(3):
+        plain, voted = (samples[name, f"q{number}"].run for name in ("target", vote.recipe))
+        assert len(voted["candidates"]) == 3
+        assert samples[greedy.recipe, f"q{number}"].run["answer"] == plain["answer"]
+
+    with Store.open(tmp_path / "other.sqlite") as other:
+        alone = evaluation(other, recipes[1:2], Letters(1)).run()
+        assert alone.standings[0].questions == 1
+        (sample,) = other.samples()
+        assert sample.run["answer"] == samples[vote.recipe, "q0"].run["answer"]
+
+
+def test_a_search_that_was_stopped_asks_nothing_twice(store):
+    recipes = (replace(EXACT, search="majority-vote(n=3)"),)
+    first = evaluation(store, recipes).run()
+    store.connection.execute("DELETE FROM samples WHERE question = 'q1'")
+
+    class Silent:
+        def __getattr__(self, name):
+            assert name != "forward", "the model was asked"
+            return getattr(TARGET.network, name)
+
+    again = evaluation(store, recipes, models={"target": replace(TARGET, network=Silent())}).run()
+    assert table(again) == table(first)

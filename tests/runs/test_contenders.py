@@ -70,3 +70,18 @@ def test_auto_is_no_contender():
 def test_a_budget_that_nothing_takes_is_an_error():
     with pytest.raises(UsageError, match="no method takes the budget"):
         spelled("exact", "snapkv(keep=64)", keeps=[128])
+
+
+def test_a_strategy_stands_behind_an_at_or_alone():
+    assert spelled("majority-vote(n=4)", "snapkv@greedy", "exact", keeps=[64]) == [
+        "qwen-coder-1.5b@majority-vote(n=4)",
+        "qwen-coder-1.5b+snapkv(keep=64)@greedy",
+        "qwen-coder-1.5b",
+    ]
+    with pytest.raises(UsageError, match="too many @"):
+        spelled("snapkv@greedy@a@b")
+
+
+def test_a_search_draws_at_its_usual_temperature_where_none_is_stated():
+    found = contenders(["exact", "majority-vote"], Recipe(model="smollm2"))
+    assert [recipe.warmth for recipe in found] == [0.0, 0.7]

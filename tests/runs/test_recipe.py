@@ -106,8 +106,10 @@ def test_a_search_that_cannot_be_is_refused(settings: dict[str, object], said: s
         Recipe(**settings)  # type: ignore[arg-type]
 
 
-def test_two_strategies_are_refused() -> None:
-    with pytest.raises(UsageError, match="2 strategies"):
+def test_more_than_a_strategy_and_a_scorer_is_refused() -> None:
+    with pytest.raises(UsageError, match="too many @"):
+        Recipe.parse("smollm2@greedy@majority-vote@x")
+    with pytest.raises(UnknownNameError, match="no scorer is called"):
         Recipe.parse("smollm2@greedy@majority-vote")
 
 

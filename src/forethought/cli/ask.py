@@ -62,7 +62,7 @@ def ask(
         seed=seed,
         budget=budget,
         search=search or base.search,
-        scorer=scorer,
+        scorer=scorer or base.scorer,
     )
     streams = samples == 1 and not recipe.search
     screen = Screen(sys.stdout, sys.stderr, form(json, jsonl), streams, quiet, verbose)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 
 from forethought.contracts.questions import Question, Task
-from forethought.contracts.records import Cost
+from forethought.contracts.records import Cost, Kept
 
 Path = tuple[int, ...]
 """Which child of which child: () is where a search starts."""
@@ -227,6 +227,16 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """What was found in reading a run's own prompt."""
+
+    length: int
+    """Its tokens, before anything was dropped."""
+    kept: Kept
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of a request."""
 
@@ -235,6 +245,8 @@ class Outcome:
     """What it took beyond what its run had been charged for."""
     piece: Piece | None = None
     chances: tuple[tuple[float, ...], ...] = ()
+    opened: Opened | None = None
+    """Told by the request that the prompt was read for."""
     error: Exception | None = None
     """Why there is nothing, in the end."""
 

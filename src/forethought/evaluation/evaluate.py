@@ -46,13 +46,16 @@ class Wanted:
     name: str
     """The recipe's name in tables."""
     task: str
+    """Its spelling."""
+    origin: Task
     question: Question
     number: int
 
     @property
     def ask(self) -> Ask:
         """The question for its recipe."""
-        return Ask(self.recipe, self.question.text, self.question.document)
+        question = self.question
+        return Ask(self.recipe, question.text, question.document, self.origin, question)
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,8 @@ class Evaluation:
             found = Refusal(one.name, one.task, one.question.identifier, error.message, error.hint)
             refused.setdefault(one.name, found)
 
-        for answered in self.answers.answer([one.ask for one in group], refuse):
+        asks = [one.ask for one in group]
+        for answered in self.answers.answer(asks, refuse, self.store.journal()):
             one, run = group[answered.place], answered.run.document()
             yield Sample(
                 key=one.key,
@@ -157,7 +161,8 @@ def _wanted(recipe: Recipe, name: str, task: Task, question: Question, number: i
     settled = recipe if given else replace(recipe, max_tokens=task.answer_tokens)
     seed = sample_seed(settled.to_json(), name, question.identifier, number)
     key = sample_key(settled.to_json(), name, question, number)
-    return Wanted(key, replace(settled, seed=seed), recipe.label, name, question, number)
+    asked = replace(settled, seed=seed)
+    return Wanted(key, asked, recipe.label, name, task, question, number)
 
 
 def _lean(run: dict[str, Any]) -> dict[str, Any]:

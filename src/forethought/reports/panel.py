@@ -6,10 +6,11 @@ import shlex
 import textwrap
 from typing import Any
 
-from forethought.reports import units
+from forethought.reports import candidates, units
 from forethought.reports.strip import strip
 
 _LABEL = 9
+_DRAWN = "drawn"
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"
 _ENDS = {
     "length": "at the most tokens allowed; more with --max-tokens",
@@ -22,6 +23,7 @@ def panel(run: dict[str, Any], *, width: int, colour: bool) -> str:
     """A run's document as lines of at most `width` columns, dimmed on a terminal."""
     rows = [
         ("ended", _ENDS.get(run["finish"], "")),
+        (_DRAWN, candidates.summary(run)),
         ("sure", _confidence(run)),
         ("cost", _cost(run)),
         ("speed", _speed(run)),
@@ -30,8 +32,15 @@ def panel(run: dict[str, Any], *, width: int, colour: bool) -> str:
         *(("note", note) for note in run["notes"]),
         ("recipe", _recipe(run)),
     ]
-    lines = [line for label, text in rows if text for line in _lines(label, text, width)]
+    lines = [line for label, text in rows if text for line in _shown(run, label, text, width)]
     return "\n".join(f"{_DIM}{line}{_RESET}" if colour else line for line in lines)
+
+
+def _shown(run: dict[str, Any], label: str, text: str, width: int) -> list[str]:
+    """The lines of a row; below the row of candidates stand the candidates."""
+    indent = " " * (_LABEL + 1)
+    below = candidates.lines(run, width - len(indent)) if label == _DRAWN else []
+    return [*_lines(label, text, width), *(indent + line for line in below)]
 
 
 def _lines(label: str, text: str, width: int) -> list[str]:
@@ -72,7 +81,7 @@ def _cost(run: dict[str, Any]) -> str:
 def _speed(run: dict[str, Any]) -> str:
     timing = run["timing"]
     parts = []
-    if timing["first_token"]:
+    if timing["first_token"] and not candidates.summary(run):
         parts.append(f"first token {units.seconds(timing['first_token'])}")
     if timing["per_token"]:
         parts.append(f"then {1 / timing['per_token']:.3g} tokens/s")

@@ -7,7 +7,7 @@ tokens, and is charged the cost, that it has alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -27,36 +27,24 @@ from forethought.engine.meter import Clock, Meter
 from forethought.models.chat import chat_prompt
 from forethought.models.load import load
 from forethought.models.model import Model
+from forethought.runs.asks import Answered, Ask
 from forethought.runs.branches import Branch, read_together, shared_key
 from forethought.runs.draft import Memory, ModelDraft
+from forethought.runs.journal import Journal, NoJournal
 from forethought.runs.reading import Plan, Reading, check_context, plan, shortened
 from forethought.runs.recipe import Recipe
 from forethought.runs.record import Spoken
+from forethought.runs.search_answers import alike, searched
 from forethought.runs.session import run_identifier
 from forethought.runs.sizing import sized
 from forethought.runs.voice import Voice, sampling_of
+
+__all__ = ["Answered", "Answers", "Ask"]
 
 Loader = Callable[[str, str], Model]
 """(name, weights) to a model."""
 Refuse = Callable[[int, UsageError], None]
 """Told the place of what cannot be answered, and why."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One question for one recipe."""
-
-    recipe: Recipe
-    question: str
-    document: str = ""
-
-
-@dataclass(frozen=True)
-class Answered:
-    """An answer, and the place of what asked for it."""
-
-    place: int
-    run: Run
 
 
 class Answers:
@@ -73,15 +61,37 @@ class Answers:
             self._models[name, weights] = self._loader(name, weights)
         return self._models[name, weights]
 
-    def answer(self, asks: Sequence[Ask], refuse: Refuse | None = None) -> Iterator[Answered]:
+    def answer(
+        self,
+        asks: Sequence[Ask],
+        refuse: Refuse | None = None,
+        journal: Journal | None = None,
+    ) -> Iterator[Answered]:
         """Answer everything, each as soon as it is whole.
 
         Where a prompt does not fit a recipe's budget or context, `refuse` is told, and the
-        others are answered; without it the first such error is raised before any answer.
+        others are answered; without it the first such error is raised before any answer. What
+        searches ask for is kept in `journal`.
         """
+        plain = {place: ask for place, ask in enumerate(asks) if not ask.recipe.search}
+        yield from self._plain(plain, refuse)
+        searching = [place for place, ask in enumerate(asks) if ask.recipe.search]
+        for recipe in dict.fromkeys(alike(asks[place].recipe) for place in searching):
+            some = {
+                place: asks[place] for place in searching if alike(asks[place].recipe) == recipe
+            }
+            target, draft = self._models_of(recipe)
+            yield from searched(some, target, draft, self._clock, journal or NoJournal())
+
+    def _models_of(self, recipe: Recipe) -> tuple[Model, Model]:
+        target = self.model(recipe.model, recipe.weights)
+        own = recipe.draft == "self"
+        return target, target if own else self.model(recipe.draft, recipe.weights)
+
+    def _plain(self, asks: Mapping[int, Ask], refuse: Refuse | None) -> Iterator[Answered]:
         memory: Memory = {}
         pending = []
-        for place, ask in enumerate(asks):
+        for place, ask in asks.items():
             try:
                 pending.append(self._pending(place, ask, memory))
             except (BudgetTooSmallError, PromptTooLongError) as error:
@@ -108,9 +118,7 @@ class Answers:
                 "no budget but one of tokens",
                 "state a budget as tokens, such as 500tok, or ask alone",
             )
-        target = self.model(recipe.model, recipe.weights)
-        own = recipe.draft == "self"
-        draft = target if own else self.model(recipe.draft, recipe.weights)
+        target, draft = self._models_of(recipe)
         template = target.template
         prompt = chat_prompt(target.tokenizer, template, ask.question, ask.document)
         waiting = _Pending(place, ask, target, prompt, Meter(self._clock))

@@ -113,7 +113,7 @@ def _same_models(name: str, recipe: Recipe) -> Recipe | None:
     parsed = Recipe.parse(name)
     drafting = any(catalogue.build(text).uses_draft() for text in parsed.approximate)
     same = parsed.model == recipe.model and (not drafting or parsed.draft == recipe.draft)
-    return parsed if same and parsed.approximate else None
+    return parsed if same and parsed.approximate and not parsed.search else None
 
 
 def _evidence(

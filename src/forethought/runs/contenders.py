@@ -20,8 +20,9 @@ def contenders(names: Sequence[str], base: Recipe, keeps: Sequence[Amount] = ())
     """The recipes that `names` stand for, in order, each once.
 
     A name is `exact`, or a method or several joined by + with or without a draft of their own,
-    which go on top of `base`, or a whole recipe that begins with another model. Where a
-    method's `keep` is left open, there is one recipe for each of `keeps`.
+    which go on top of `base`, or a whole recipe that begins with another model; then, behind
+    an @, a strategy, and its scorer behind another. A strategy alone is one on top of `base`.
+    Where a method's `keep` is left open, there is one recipe for each of `keeps`.
     """
     found = [recipe for name in names for recipe in _recipes(name, base, keeps)]
     if keeps and not any(_has(recipe, keeps) for recipe in found):
@@ -38,8 +39,27 @@ def _has(recipe: Recipe, keeps: Sequence[Amount]) -> bool:
 
 
 def _recipes(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
+    plain, *searching = spelling.split(name, "@") or [""]
+    if _is_strategy(plain):
+        plain, searching = "", [plain, *searching]
+    if not searching:
+        return _plain(plain, base, keeps)
+    if len(searching) > 2:
+        raise UsageError(f"{name!r} has too many @", "write it METHODS@STRATEGY@SCORER")
+    search, scorer = (*searching, "")[:2]
+    under = replace(base, search="", scorer="")
+    found = _plain(plain, under, keeps) if plain else [_named_for_what_it_does(under)]
+    return [replace(recipe, search=search, scorer=scorer) for recipe in found]
+
+
+def _is_strategy(part: str) -> bool:
+    name = part.partition("(")[0].strip().lower().replace("_", "-")
+    return name in catalogue.entries("strategies")
+
+
+def _plain(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
     if name.strip() == EXACT:
-        return [replace(base, approximate=(), draft="self")]
+        return [replace(base, approximate=(), draft="self", search="", scorer="")]
     parts = spelling.split(name, "+")
     if not parts:
         raise UsageError("a contender has no name", "name a method, or `exact`")

@@ -33,10 +33,10 @@ class Conversation:
     def __post_init__(self) -> None:
         recipe = self.session.recipe
         packing = any(method.cache_bits() < 16 for _, method in self.session.methods)
-        if recipe.samples > 1 or packing or recipe.automatic:
+        if recipe.samples > 1 or packing or recipe.automatic or recipe.search:
             raise UsageError(
                 "a conversation has one answer a turn, and a cache that can be cut again",
-                "leave out --samples, quantised-kv and auto",
+                "leave out --samples, --search, quantised-kv and auto",
             )
 
     def stream(self, question: str) -> Generator[Event, None, None]:

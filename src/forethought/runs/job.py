@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Cost
-from forethought.contracts.search import Candidate, Found, Path, Reader, Scorer, Strategy
+from forethought.contracts.search import Candidate, Found, Opened, Path, Reader, Scorer, Strategy
 from forethought.runs.limit import Limit
 
 
@@ -46,6 +46,8 @@ class Done:
     """Why there is nothing; what was spent until then is in `cost`."""
     written: int = 0
     """How many children were begun."""
+    opened: Opened | None = None
+    """What was found in reading the prompt; None where the back end does not tell."""
     cut: str = ""
     """What left something undone: budget, or interrupted."""
     scores: Mapping[tuple[str, Path], float] = field(default_factory=dict)

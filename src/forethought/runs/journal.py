@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from forethought.contracts.records import Cost
-from forethought.contracts.search import Outcome, Piece
+from forethought.contracts.records import Cost, Kept
+from forethought.contracts.search import Opened, Outcome, Piece
 from forethought.runs.store_file import reporting
 
 
@@ -56,6 +56,7 @@ class Pieces:
             "cost": asdict(outcome.cost),
             "piece": None if outcome.piece is None else asdict(outcome.piece),
             "chances": outcome.chances,
+            "opened": None if outcome.opened is None else asdict(outcome.opened),
         }
         self._asked(
             "INSERT INTO pieces (key, outcome) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
@@ -78,4 +79,12 @@ def _read(key: str, document: dict[str, Any]) -> Outcome:
     if piece is not None:
         piece = Piece(**{**piece, "token_ids": tuple(piece["token_ids"])})
     chances = tuple(tuple(one) for one in document["chances"])
-    return Outcome(key, Cost(**document["cost"]), piece, chances)
+    return Outcome(key, Cost(**document["cost"]), piece, chances, _opened(document["opened"]))
+
+
+def _opened(document: dict[str, Any] | None) -> Opened | None:
+    if document is None:
+        return None
+    held: dict[str, Any] = document["kept"]
+    kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in held.items()}
+    return Opened(document["length"], Kept(**kept), tuple(document["notes"]))

@@ -15,6 +15,7 @@ from forethought.contracts.search import (
     Ability,
     Bound,
     Judgement,
+    Opened,
     Outcome,
     Path,
     Piece,
@@ -56,6 +57,8 @@ class Writing:
     """For its next token; None while the newest was not read."""
     spent: Cost
     """Before its first token."""
+    opened: Opened | None
+    """What was found in reading the prompt for it."""
     past: tuple[float, ...]
     """Entries per layer that its first token was written behind."""
     start: int
@@ -127,10 +130,6 @@ class Local:
         self._meters.pop(run, None)
         self._told.pop(run, None)
 
-    def opened(self, run: str) -> Opening | None:
-        """The prompt of a run's own question, while the run is not released."""
-        return self._openings.get((run, ""))
-
     def _bound(self, request: Request, opened: bool) -> Bound:
         opening = self._opening(request)
         longest = len(opening.prompt) + request.parent.tokens + request.most
@@ -174,6 +173,7 @@ class Local:
     def _seated(self, request: Request) -> Writing:
         """A piece that is ready for its first token."""
         opening = self._opening(request)
+        first = opening.reading is None
         meter, before = opening.meter, opening.meter.copied()
         seat = self._seats.get(_place(request)) or self._found(request, opening)
         self._seats[_place(request)] = seat
@@ -190,7 +190,8 @@ class Local:
         )
         spent = meter.since(before).cost(0.0)
         row = stream.row
-        return Writing(request, stream, seat.logits, spent, row.lengths(), row.next)
+        told = opening.told() if first and not request.parent.question else None
+        return Writing(request, stream, seat.logits, spent, told, row.lengths(), row.next)
 
     def _found(self, request: Request, opening: Opening) -> Seat:
         """The seat of a candidate that nobody wrote here: at the prompt, or read behind it."""
@@ -264,7 +265,7 @@ class Local:
             where = (request.run, request.parent.question, request.path, len(stream.written))
             self._seats[where] = Seat(stream.row, None, stream.written[-1])
         piece = Piece(text, fresh, len(fresh), one.log_probability, one.finish, rest)
-        return Outcome(request.key, self._cost(one, len(fresh)), piece)
+        return Outcome(request.key, self._cost(one, len(fresh)), piece, opened=one.opened)
 
     def _cost(self, one: Writing, tokens: int) -> Cost:
         """What a piece took: its own FLOPs, and of its run's traffic what is not told yet."""

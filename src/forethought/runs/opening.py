@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from forethought import catalogue
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Prompt
+from forethought.contracts.search import Opened
 from forethought.cost.flops import answer_flops
 from forethought.engine.batch import Batch
 from forethought.engine.meter import Meter
@@ -76,6 +77,10 @@ class Opening:
                 flops += answer_flops(serving.model.shape, length, most)
                 flops += 2 * answer_flops(self.target.shape, length, most + 1)
         return flops
+
+    def told(self) -> Opened:
+        """What was found in reading it."""
+        return Opened(len(self.prompt), self.read().kept, self.plan.notes)
 
     def read(self) -> Reading:
         """Read it, the first time it is asked for."""

@@ -1,8 +1,8 @@
 """Recipes: a model, what is applied to it, how it answers, a budget and a seed.
 
-A recipe is spelled `MODEL+draft(MODEL)+METHOD(parameter=value)@STRATEGY(parameter=value)`: the
-draft is left out where the model drafts for itself, and of a method only what differs from its
-defaults is shown. A model's name with a +, an @ or a bracket in it is quoted. The spelling
+A recipe is spelled `MODEL+draft(MODEL)+METHOD(parameter=value)@STRATEGY(parameter=value)@SCORER`:
+the draft is left out where the model drafts for itself, and of a method only what differs from
+its defaults is shown. A model's name with a +, an @ or a bracket in it is quoted. The spelling
 says which computation is done; the JSON form holds every field that decides an answer.
 """
 
@@ -107,12 +107,12 @@ class Recipe:
         """Model, draft and methods, as `parse` reads them."""
         draft = [] if self.draft == "self" else [f"draft({spelling.quoted(self.draft)})"]
         plain = "+".join([spelling.quoted(self.model), *draft, *self.approximate])
-        return f"{plain}@{self.search}" if self.search else plain
+        return "@".join(part for part in (plain, self.search, self.scorer) if part)
 
     @property
     def settings(self) -> dict[str, Any]:
         """The fields beside `spelling` and the seed that are not at their defaults."""
-        spelled = {"model", "draft", "approximate", "search", "seed"}
+        spelled = {"model", "draft", "approximate", *_SEARCHING, "seed"}
         usual = {item.name: item.default for item in fields(self) if item.name not in spelled}
         return {
             name: getattr(self, name)
@@ -151,8 +151,8 @@ class Recipe:
     def parse(cls, text: str) -> Recipe:
         """The recipe that `text` spells, all other fields at their defaults."""
         plain, *searches = spelling.split(text, "@") or [""]
-        if len(searches) > 1:
-            raise UsageError(f"{text!r} has {len(searches)} strategies", "keep one @STRATEGY")
+        if len(searches) > 2:
+            raise UsageError(f"{text!r} has too many @", "write it MODEL@STRATEGY@SCORER")
         model, *parts = spelling.split(plain, "+") or [""]
         drafts = [found[1] for part in parts if (found := _DRAFT.fullmatch(part))]
         if len(drafts) > 1:
@@ -161,7 +161,8 @@ class Recipe:
             model=spelling.unquoted(model),
             draft=spelling.unquoted(drafts[0]) if drafts else "self",
             approximate=tuple(part for part in parts if not _DRAFT.fullmatch(part)),
-            search="".join(searches),
+            search="".join(searches[:1]),
+            scorer="".join(searches[1:]),
         )
 
     def to_json(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from forethought import catalogue
 from forethought.contracts.questions import Question, Task
 from forethought.contracts.records import Event, Exact, Kept, Run, Timing
-from forethought.contracts.search import Candidate, Found
+from forethought.contracts.search import Candidate, Found, Opened
 from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
 from forethought.engine.meter import Clock
 from forethought.models.model import Model
@@ -17,7 +17,6 @@ from forethought.runs.drive import Drive
 from forethought.runs.job import Done, Job
 from forethought.runs.journal import Journal, NoJournal
 from forethought.runs.local import Local
-from forethought.runs.opening import Opening
 from forethought.runs.recipe import Recipe
 from forethought.tasks.same_answers import SameAnswers
 
@@ -37,7 +36,7 @@ class SearchRun:
 
     def events(self, identifier: str, question: Question) -> Iterator[Event]:
         """Search, event by event; the last holds the run."""
-        backend = _Remembering(self.recipe, self.target, self.draft, self.clock, self.system)
+        backend = Local(self.recipe, self.target, self.draft, self.clock, self.system)
         drive = Drive(backend, self.journal or NoJournal())
         start = self.clock()
         for event in drive.events([job_of(self.recipe, identifier, question)]):
@@ -46,33 +45,32 @@ class SearchRun:
                     raise error
                 case Done():
                     seconds = self.clock() - start
-                    run = self.record(event, backend.last, seconds)
+                    run = self.record(event, seconds)
                     yield Event("done", {"run": run.document()})
                 case _:
                     for one in event.candidates:
                         yield Event("candidate", _grown(one))
 
-    def record(self, done: Done, opening: Opening | None, seconds: float) -> Run:
+    def record(self, done: Done, seconds: float) -> Run:
         """The run's record, from what a drive found."""
         assert done.found is not None
         found, recipe = done.found, self.recipe
-        reading = opening.reading if opening else None
-        length = len(opening.prompt) if opening else 0
-        stages = dict(opening.meter.stages) if opening else {}
+        opened = done.opened or Opened(0, Kept(0, 0, ()))
         return Run(
             answer=found.best.text,
             recipe=recipe.spelling,
             seed=done.job.seed,
             finish="interrupted" if done.cut == "interrupted" else found.best.finish or "length",
             cost=replace(done.cost, seconds=seconds),
-            timing=Timing(load=self.load_seconds, stages=stages),
-            exact=self._exact(length, found.best),
-            kept=reading.kept if reading else Kept(0, length, ()),
+            # Nothing can be shown before the search has chosen.
+            timing=Timing(load=self.load_seconds, first_token=seconds),
+            exact=self._exact(opened.length, found.best),
+            kept=opened.kept,
             run=done.job.run,
             confidence=_confidence(found),
             candidates=tuple(_candidates(done)),
             settings=recipe.settings,
-            notes=(*(opening.plan.notes if opening else ()), *found.notes),
+            notes=(*opened.notes, *found.notes),
         )
 
     def _exact(self, length: int, best: Candidate) -> Exact:
@@ -82,17 +80,6 @@ class SearchRun:
             return Exact(0.0, 0)
         flops = prefill_flops(shape, length) + answer_flops(shape, length, best.tokens)
         return Exact(flops, length * entry_bytes(shape, self.target.network.dtype.itemsize))
-
-
-class _Remembering(Local):
-    """A back end that still knows the prompt of the run it let go of last."""
-
-    last: Opening | None = None
-
-    def release(self, run: str) -> None:
-        """Let go of a run, but for its own prompt."""
-        self.last = self.opened(run)
-        super().release(run)
 
 
 def job_of(recipe: Recipe, identifier: str, question: Question, task: Task | None = None) -> Job:

@@ -18,6 +18,7 @@ from forethought.contracts.search import (
     Found,
     Group,
     Judgement,
+    Opened,
     Outcome,
     Path,
     Piece,
@@ -61,6 +62,7 @@ class Searching:
         self._children: Counter[tuple[str, Path]] = Counter()
         self._scores: dict[tuple[str, Path], float] = {}
         self._seen: list[Candidate] = []
+        self._opened: Opened | None = None
         self._cut = ""
         self._error: Exception | None = None
 
@@ -91,6 +93,7 @@ class Searching:
             self._end_failed()
             return []
         self._chances = outcome.chances
+        self._opened = self._opened or outcome.opened
         if slot is not None and outcome.piece is not None:
             slot.pieces.append(outcome.piece)
             slot.over = self._over(slot, outcome.piece)
@@ -249,6 +252,7 @@ class Searching:
             self.ledger.spent,
             found,
             written=sum(self._children.values()),
+            opened=self._opened,
             cut=self._cut,
             scores=self._scores,
         )

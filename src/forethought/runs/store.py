@@ -18,6 +18,7 @@ from typing import Any
 
 from forethought.contracts.errors import StoreError
 from forethought.contracts.questions import Sample
+from forethought.runs.journal import Pieces
 from forethought.runs.keys import QUESTION_HASH, question_hash, sample_key, sample_seed
 from forethought.runs.store_file import open_file, reporting
 
@@ -61,6 +62,10 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def journal(self) -> Pieces:
+        """Where searches keep what they asked for, in the same file."""
+        return Pieces(self.path, self.connection)
 
     def has(self, key: str) -> bool:
         """Whether the sample of that name is kept."""

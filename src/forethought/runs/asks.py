@@ -1,0 +1,35 @@
+"""Questions for recipes, and their answers, when many are asked at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forethought.contracts.questions import Question, Task
+from forethought.contracts.records import Run
+from forethought.runs.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question for one recipe."""
+
+    recipe: Recipe
+    question: str
+    document: str = ""
+    task: Task | None = None
+    """Where it comes from, for scorers that must know."""
+    source: Question | None = None
+    """The question as its task has it, references included."""
+
+    @property
+    def posed(self) -> Question:
+        """The question, whole."""
+        return self.source or Question("", self.question, self.document)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer, and the place of what asked for it."""
+
+    place: int
+    run: Run
