@@ -1,0 +1,93 @@
+"""What a back end gave is kept: a killed run of searches loses nothing and asks nothing twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from forethought.contracts.records import Cost, Kept
+from forethought.contracts.search import Opened, Outcome, Piece
+from forethought.runs.store import Store
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(file, questions, n):
+    return subprocess.Popen(
+        [sys.executable, "tests/runs/killed_search.py", str(file), str(questions), str(n)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def pieces(file):
+    if not file.exists():
+        return 0
+    with Store.open(file) as store:
+        journal = store.journal()
+        journal.get("")  # makes the table, if it is not there yet
+        return store.connection.execute("SELECT COUNT(*) FROM pieces").fetchone()[0]
+
+
+def whole(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out, int(err.split()[-1])
+
+
+def killed_and_run_again(folder, questions, n, kills):
+    expected, all_pieces = whole(start(folder / "whole.sqlite", questions, n))
+    assert all_pieces == questions * n == pieces(folder / "whole.sqlite")
+
+    file, rng = folder / "killed.sqlite", random.Random(5)
+    for kill in range(kills):
+        process = start(file, questions, n)
+        target = (kill + rng.random()) * all_pieces / (kills + 1)
+        while process.poll() is None and pieces(file) < target:
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    kept = pieces(file)
+    found, asked = whole(start(file, questions, n))
+
+    assert 0 < kept < all_pieces
+    assert found == expected
+    assert asked == all_pieces - kept
+    assert pieces(file) == all_pieces
+
+
+def test_killed_at_any_moment_and_run_again_it_finds_the_same(tmp_path):
+    killed_and_run_again(tmp_path, 30, 6, kills=2)
+
+
+@pytest.mark.slow
+def test_two_hundred_questions_killed_ten_times(tmp_path):
+    killed_and_run_again(tmp_path, 200, 16, kills=10)
+
+
+def test_an_outcome_reads_back_as_it_was_put(tmp_path):
+    kept = Kept(3, 9, (0, 4, 8), (0.5, 1.0, 0.25), cache_bytes=77)
+    outcome = Outcome(
+        "k",
+        Cost(output_tokens=2, flops=3.5, usd=0.01),
+        Piece("a\n", (4, 5), 2, -1.5, "step", "\N{REPLACEMENT CHARACTER}"),
+        ((0.25, 0.75),),
+        Opened(9, kept, ("a note",)),
+    )
+    with Store.open(tmp_path / "r.sqlite") as store:
+        journal = store.journal()
+        assert journal.get("k") is None
+        journal.put(outcome)
+        journal.put(Outcome("k", Cost()))  # what is there stays
+        assert journal.get("k") == outcome
+    with Store.open(tmp_path / "r.sqlite") as store:
+        assert store.journal().get("k") == outcome
