@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from forethought.cli import options
+from forethought.cli import files, options
 from forethought.cli.inputs import asked
 from forethought.cli.progress import Progress
 from forethought.cli.screen import Form, Screen
 from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
+from forethought.contracts.records import Event
+from forethought.reports.search_tree import search_tree, tree_page
 from forethought.runs.recipe import Recipe
 
 
@@ -22,6 +24,7 @@ def ask(
     approximate: options.Approximate = None,
     search: options.Search = Recipe.search,
     scorer: options.Scorer = Recipe.scorer,
+    tree: options.Tree = None,
     file: options.File = None,
     then: options.Then = None,
     system: options.System = None,
@@ -66,9 +69,13 @@ def ask(
     )
     streams = samples == 1 and not recipe.search
     screen = Screen(sys.stdout, sys.stderr, form(json, jsonl), streams, quiet, verbose)
+    if tree:
+        files.check(Path(tree), _TREES)
+        if not recipe.search:
+            raise UsageError("there is no search to draw", "name a strategy: -s majority-vote")
     if then and json:
         raise UsageError("--json holds one run, but --then asks again", "use --jsonl")
-    return _answer(recipe, [question, *(then or [])], file or [], system, threads, screen)
+    return _answer(recipe, [question, *(then or [])], file or [], system, threads, screen, tree)
 
 
 def named(model: str) -> Recipe:
@@ -95,6 +102,7 @@ def _answer(
     system: str | None,
     threads: int | None,
     screen: Screen,
+    tree: str | None,
 ) -> int:
     ask_for = asked(questions[0], files)
     # Imported this late since they bring torch, which other verbs must not wait for.
@@ -107,9 +115,19 @@ def _answer(
     progress = Progress(screen.err, screen.quiet).show
     document, later = ask_for.document, [text for text in questions[1:] if text]
     if not later:
-        return screen.show(
-            stream(recipe, ask_for.question, document, system=system, progress=progress)
-        )
+        events = stream(recipe, ask_for.question, document, system=system, progress=progress)
+        return screen.show(_drawn(events, Path(tree)) if tree else events)
     talk = conversation(recipe, document, system=system, progress=progress)
     codes = (screen.show(talk.stream(text)) for text in (ask_for.question, *later))
     return next(filter(None, codes), 0)  # what ends one turn early ends the conversation
+
+
+def _drawn(events: Generator[Event, None, None], file: Path) -> Generator[Event, None, None]:
+    """The same events; once the run is there its search is drawn."""
+    for event in events:
+        if event.kind == "done":
+            files.write(file, _TREES[file.suffix](event.data["run"]))
+        yield event
+
+
+_TREES = {".svg": search_tree, ".html": tree_page}

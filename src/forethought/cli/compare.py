@@ -12,12 +12,11 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from forethought.cli import options
+from forethought.cli import files, options
 from forethought.cli.arena import arena, check_whole
 from forethought.cli.ask import named
 from forethought.cli.screen import columns, has_colour, report
 from forethought.contracts.comparison import Comparison
-from forethought.contracts.errors import UsageError
 from forethought.reports.comparison import (
     comparison_csv,
     comparison_markdown,
@@ -63,7 +62,7 @@ def compare(
     is missing is asked.
     """
     for file in output or []:
-        _check(Path(file))
+        files.check(Path(file), _FORMS)
     base = named(model)
     found = arena(
         ["exact", *(recipes or [])],
@@ -88,7 +87,7 @@ def compare(
     command = shlex.join(["forethought", *sys.argv[1:]])
     found = replace(found, provenance={**found.provenance, "command": command})
     for file in output or []:
-        _write(Path(file), found)
+        files.write(Path(file), _FORMS[Path(file).suffix](found))
     if json:
         report(json_format.dumps(asdict(found), ensure_ascii=False, indent=2, default=sorted))
     else:
@@ -96,24 +95,6 @@ def compare(
         report(comparison_text(found, width=width, colour=colour))
     check_whole(found)
     return 0
-
-
-def _check(file: Path) -> None:
-    """Refuse a report that could not be written before anything is asked."""
-    if file.suffix not in _FORMS:
-        raise UsageError(f"{file} is no report we know", f"end it in {', '.join(_FORMS)}")
-    if not file.absolute().parent.is_dir():
-        raise UsageError(f"there is no folder {file.absolute().parent}", "make it, or name another")
-
-
-def _write(file: Path, found: Comparison) -> None:
-    fresh = file.with_name(f".{file.name}.part")
-    try:
-        fresh.write_text(_FORMS[file.suffix](found), encoding="utf-8", newline="")
-        fresh.replace(file)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {file}: {error.strerror}", "name another file") from error
 
 
 def _page(found: Comparison) -> str:

@@ -56,6 +56,10 @@ Search = Annotated[
 Scorer = Annotated[
     str, Option("--scorer", help="What ranks its candidates: see `forethought list scorers`.")
 ]
+Tree = Annotated[
+    str | None,
+    Option("--tree", help="Draw the search: FILE.svg or FILE.html.", show_default=False),
+]
 Budget = Annotated[
     str, Option("--budget", help="Most to spend: 500tok, 2s or 1TFLOP, joined by commas.")
 ]

@@ -115,7 +115,7 @@ def _candidates(done: Done) -> Iterator[dict[str, Any]]:
 
 
 def _listed(done: Done, one: Candidate, weight: float | None, *, pruned: bool) -> dict[str, Any]:
-    return {
+    document = {
         "path": list(one.path),
         **({"question": one.question} if one.question else {}),
         "text": one.text,
@@ -125,8 +125,17 @@ def _listed(done: Done, one: Candidate, weight: float | None, *, pruned: bool) -
         "score": done.scores.get(one.identity),
         "weight": weight,
         "pruned": pruned,
-        "chosen": one.identity == done.found.best.identity if done.found else False,
+        "chosen": done.found is not None and one.identity == done.found.best.identity,
     }
+    return document if len(one.steps) < 2 else {**document, "steps": _steps(done, one)}
+
+
+def _steps(done: Done, one: Candidate) -> list[dict[str, Any]]:
+    """The pieces of a candidate, each with what the beginning up to there scored."""
+    return [
+        {"text": text, "score": done.scores.get((one.question, one.path[: place + 1]))}
+        for place, text in enumerate(one.steps)
+    ]
 
 
 def _grown(one: Candidate) -> dict[str, Any]:

@@ -1,0 +1,192 @@
+"""A search as a tree: how many samples went each way, what they scored, and what was given up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+Path = tuple[int, ...]
+
+_ROW = 26.0
+_TOP = 20.0
+_LEFT = 16.0
+_LABEL = 330.0
+_WIDEST, _NARROWEST = 150.0, 28.0
+_WIDTH = 960.0
+_STYLE = """
+:root { color-scheme: light dark; }
+svg.tree { font: 13px/1.3 system-ui, sans-serif; background: light-dark(#ffffff, #14171b);
+  --ink: light-dark(#1d2329, #e8eaed); --soft: light-dark(#5b6570, #a3adb8);
+  --gone: light-dark(#c9ced4, #444c56); --plain: light-dark(#7d8994, #8b96a3);
+  --low: light-dark(#d3e3f3, #23405c); --high: light-dark(#0b4f96, #8ec9ff); }
+.tree text { fill: var(--ink); } .tree .aside { fill: var(--soft); }
+.tree path { fill: none; stroke: var(--shade); stroke-linecap: round; }
+.tree circle { fill: var(--shade); } .tree .chosen text { font-weight: 650; }
+.tree .gone { --shade: var(--gone) !important; } .tree .gone text { fill: var(--soft); }
+.tree .chosen circle { stroke: var(--ink); stroke-width: 2; }
+"""
+
+
+@dataclass
+class _Node:
+    """A piece of text that one or more candidates share."""
+
+    text: str = ""
+    score: float | None = None
+    children: dict[tuple[str, int], _Node] = field(default_factory=dict)
+    leaf: Mapping[str, Any] | None = None
+    """The candidate that ends here."""
+    depth: int = 0
+    row: float = 0.0
+
+    @property
+    def samples(self) -> int:
+        """Candidates that end here or further on."""
+        return (self.leaf is not None) + sum(one.samples for one in self.children.values())
+
+    @property
+    def gone(self) -> bool:
+        """Whether all that grew from it was given up."""
+        own = self.leaf is None or bool(self.leaf["pruned"])
+        return own and all(one.gone for one in self.children.values())
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the answer grew from it."""
+        own = self.leaf is not None and bool(self.leaf["chosen"])
+        return own or any(one.chosen for one in self.children.values())
+
+    def below(self) -> Iterator[_Node]:
+        """This node and all that grew from it."""
+        yield self
+        for child in self.children.values():
+            yield from child.below()
+
+
+def search_tree(run: Mapping[str, Any]) -> str:
+    """The tree of a run's document as one SVG, light or dark as its reader likes.
+
+    Branches are as wide as samples went their way, the darker the better they scored, and grey
+    where they were given up. Empty for a run that is no search.
+    """
+    found = [one for one in run["candidates"] if "path" in one]
+    if not found:
+        return ""
+    root = _planted(found)
+    rows = _laid_out(root, 0.0)
+    deepest = max(node.depth for node in root.below())
+    step = min(_WIDEST, max(_NARROWEST, (_WIDTH - _LABEL - _LEFT) / max(deepest, 1)))
+    width = _LEFT + deepest * step + _LABEL
+    height = 2 * _TOP + _ROW * max(rows - 1, 0)
+    body = "".join(_drawn(root, step, root.samples))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="tree" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '
+        f'role="img" aria-label="The search as a tree: {len(found)} candidates">'
+        f"<style>{_STYLE}</style>{body}</svg>\n"
+    )
+
+
+def tree_page(run: Mapping[str, Any]) -> str:
+    """The tree in a page of its own, below the answer."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(run['recipe'])}</title><style>body {{ margin: 2rem auto; max-width: 72rem;"
+        " padding: 0 1rem; font: 15px/1.5 system-ui, sans-serif; color-scheme: light dark;"
+        " background: light-dark(#fff, #14171b); color: light-dark(#1d2329, #e8eaed); }"
+        " pre { white-space: pre-wrap; } div { overflow-x: auto; }</style></head><body>"
+        f"<h1>{escape(run['recipe'])}</h1><pre>{escape(run['answer'])}</pre>"
+        f"<div>{search_tree(run)}</div></body></html>\n"
+    )
+
+
+def _planted(found: Iterable[Mapping[str, Any]]) -> _Node:
+    root = _Node("start")
+    for one in found:
+        node = root
+        steps = one.get("steps") or [{"text": one["text"], "score": one["score"]}]
+        path, topic = list(one["path"]), str(one.get("question", ""))
+        # A candidate may have been written in fewer pieces than its path has places.
+        for place, number in enumerate(path):
+            child = node.children.setdefault((topic, number), _Node(depth=node.depth + 1))
+            if place < len(steps):
+                child.text, child.score = steps[place]["text"], steps[place]["score"]
+            node = child
+        node.leaf = one
+    return root
+
+
+def _laid_out(node: _Node, row: float) -> float:
+    """Give every node its row: leaves one after the other, others amid what grew from them."""
+    if not node.children:
+        node.row = row
+        return row + 1
+    for key in sorted(node.children):
+        row = _laid_out(node.children[key], row)
+    rows = [child.row for child in node.children.values()]
+    node.row = (min(rows) + max(rows)) / 2
+    if node.leaf is not None:  # an answer that others were written on from
+        node.row, row = row, row + 1
+    return row
+
+
+def _drawn(node: _Node, step: float, total: int) -> Iterator[str]:
+    x, y = _place(node, step)
+    for child in node.children.values():
+        yield _branch(child, x, y, step, total)
+        yield from _drawn(child, step, total)
+    said = f"{node.samples} of {total} samples" + _scored(node.score)
+    kind = _kind(node)
+    title = f"<title>{escape(said)}\n\n{escape(node.text.strip())}</title>"
+    dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{4 if node.leaf else 3}"/>'
+    yield f'<g class="{kind}" style="{_shade(node)}">{title}{dot}{_label(node, x, y)}</g>'
+
+
+def _branch(child: _Node, x: float, y: float, step: float, total: int) -> str:
+    end_x, end_y = _place(child, step)
+    half = (x + end_x) / 2
+    width = 1 + 9 * math.sqrt(child.samples / total)
+    return (
+        f'<path class="{_kind(child)}" style="{_shade(child)}" stroke-width="{width:.1f}" '
+        f'd="M{x:.1f} {y:.1f}C{half:.1f} {y:.1f} {half:.1f} {end_y:.1f} {end_x:.1f} {end_y:.1f}"/>'
+    )
+
+
+def _place(node: _Node, step: float) -> tuple[float, float]:
+    return _LEFT + node.depth * step, _TOP + node.row * _ROW
+
+
+def _kind(node: _Node) -> str:
+    return "gone" if node.gone else "chosen" if node.chosen else "kept"
+
+
+def _shade(node: _Node) -> str:
+    if node.score is None:
+        return "--shade: var(--plain)"
+    share = round(100 * min(max(node.score, 0.0), 1.0))
+    return f"--shade: color-mix(in oklab, var(--high) {share}%, var(--low))"
+
+
+def _label(node: _Node, x: float, y: float) -> str:
+    """How a candidate ends, and what it counted for."""
+    if node.leaf is None:
+        return ""
+    numbers = [one for one in (node.leaf["weight"], node.leaf["score"]) if one is not None]
+    told = " · ".join(f"{one:.2f}" for one in numbers[:1])
+    ending = _ending(str(node.leaf["text"]))
+    aside = f'<tspan class="aside">{told}  </tspan>' if told else ""
+    return f'<text x="{x + 10:.1f}" y="{y + 4:.1f}">{aside}{escape(ending)}</text>'
+
+
+def _ending(text: str) -> str:
+    lines: Sequence[str] = [line.strip() for line in text.splitlines() if line.strip()]
+    last = lines[-1] if lines else "(nothing)"
+    return last if len(last) <= 40 else f"{last[:39]}…"
+
+
+def _scored(score: float | None) -> str:
+    return "" if score is None else f" · score {score:.2f}"
