@@ -1,0 +1,94 @@
+"""Tree search on laws whose every probability is known."""
+
+import pytest
+
+from forethought.contracts.search import Candidate
+from forethought.methods.search.majority_vote import MajorityVote
+from forethought.methods.search.mcts import MCTS, _Node
+from forethought.models.known import Known
+from tests.runs.searches import Rule, searched, three_steps
+
+STEPS = {"delimiter": "\n"}
+
+
+def good(text):
+    """All a: right; the more a's so far, the better."""
+    lines = text.split()
+    return sum(line == "a" for line in lines) / 3 if lines else 0.0
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("iterations", [1, 2, 16])
+def test_with_one_child_it_is_the_plain_answer(seed, iterations):
+    found = searched(MCTS(n=1, iterations=iterations, **STEPS), scorer=Rule(good), seed=seed).found
+    plain = searched(MajorityVote(n=1), seed=seed).found.best
+
+    assert found.best.text == plain.text
+    assert found.best.log_probability == pytest.approx(plain.log_probability)
+
+
+def test_it_finds_what_the_scorer_wants_where_plain_answers_seldom_do():
+    right = [
+        searched(MCTS(n=4, iterations=24, **STEPS), scorer=Rule(good), seed=seed).found.best.text
+        == "a\na\na\n"
+        for seed in range(30)
+    ]
+    assert sum(right) >= 28
+    plain = [searched(MajorityVote(n=1), seed=seed).found.best.text for seed in range(100)]
+    assert plain.count("a\na\na\n") < 60
+
+
+def test_it_ends_where_every_branch_has():
+    def two(question, text):
+        return {"a": 0.5, "b": 0.5} if not text else {"": 1.0} if "\n" in text else {"\n": 1.0}
+
+    done = searched(MCTS(n=30, iterations=500, **STEPS), two, scorer=Rule(lambda text: 0.5))
+    # The start, then each of the two beginnings: a closed branch is never visited again.
+    assert done.written == 3 * 30
+    assert {one.text for one in done.found.considered} == {"a\n", "b\n"}
+
+
+def test_a_found_answer_is_never_dropped():
+    for budget in (5, 9, 14, 30):
+        done = searched(
+            MCTS(n=3, iterations=50, **STEPS), scorer=Rule(good), budget=f"{budget}tok", seed=2
+        )
+        assert done.cost.output_tokens <= budget
+        whole = [one for one in done.found.considered if one.finish == "stop"]
+        assert not whole or done.found.best in whole
+
+
+def test_the_best_mean_value_is_walked_down_to():
+    # b leads to the best single answer, but only after a first step that scores low.
+    def rule(text):
+        lines = text.split()
+        return {"a": 0.9, "b": 0.1, "c": 0.0}[lines[0]] if lines else 0.0
+
+    best = searched(MCTS(n=6, iterations=30, **STEPS), scorer=Rule(rule), seed=3).found.best
+    assert best.text.startswith("a")
+
+
+def test_worth_is_the_mean_and_what_few_visits_promise():
+    parent, child = _Node(Candidate(), visits=9), _Node(Candidate(), 0.5, total=1.0, visits=2)
+    assert MCTS(explore=1.5)._worth(parent, child) == pytest.approx(0.5 + 1.5 * 0.5 * 3 / 3)
+    assert MCTS(explore=0.0)._worth(parent, child) == 0.5
+
+
+def test_equal_steps_count_once():
+    done = searched(MCTS(n=12, iterations=1, **STEPS), scorer=Rule(good))
+    beginnings = {one.text for one in done.found.pruned if one.finish == ""}
+    assert len(beginnings) <= 3
+    assert done.written == 12 + 1  # and one written to its end
+
+
+def test_candidates_are_scored_and_weighed():
+    found = searched(MCTS(n=4, iterations=12, **STEPS), scorer=Rule(good)).found
+    assert found.weights == tuple(pytest.approx(good(one.text)) for one in found.considered)
+    assert 0 < found.confidence <= 1
+
+
+def test_only_wanted_depth_is_written_step_by_step():
+    backend = Known(three_steps)
+    done = searched(MCTS(n=2, iterations=1, depth=1, **STEPS), scorer=Rule(good), backend=backend)
+    assert done.found.best.text.count("\n") == 3
+    assert len(backend.asked) == 2
