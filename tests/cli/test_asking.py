@@ -126,10 +126,14 @@ def test_pulling_what_does_not_exist_fails_with_a_hint(
     )
 
 
-def test_control_c_keeps_what_there_is(model: Path, cache: Path) -> None:
+ONE_BY_ONE = ["-s", "majority-vote(n=900, window=1, confident=0.9999)", "--temperature", "1"]
+
+
+@pytest.mark.parametrize("search", [["--max-tokens", "4000"], [*ONE_BY_ONE, "--max-tokens", "9"]])
+def test_control_c_keeps_what_there_is(model: Path, cache: Path, search: list[str]) -> None:
     command = [sys.executable, "-m", "forethought", "Why?", "-m", str(model), "--jsonl"]
     with subprocess.Popen(
-        [*command, "--max-tokens", "4000"],
+        [*command, *search],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -147,3 +151,41 @@ def test_control_c_keeps_what_there_is(model: Path, cache: Path) -> None:
     assert done["kind"] == "done"
     assert done["data"]["run"]["finish"] == "interrupted"
     assert done["data"]["run"]["answer"] != ""
+
+
+def test_a_search_gives_one_answer_and_shows_its_candidates(ask: Ask, tmp_path: Path) -> None:
+    tree = tmp_path / "tree.svg"
+    out, panel, code = ask("-s", "majority-vote(n=3)", "--temperature", "1", "--tree", str(tree))
+    run = json.loads(ask("-s", "majority-vote(n=3)", "--temperature", "1", "--json")[0])
+
+    assert code == 0
+    assert out == run["answer"] + "\n"
+    assert len(run["candidates"]) == 3
+    assert run["answer"] in [one["text"] for one in run["candidates"] if one["chosen"]]
+    assert run["recipe"].endswith("@majority-vote(n=3)")
+    assert " drawn    3 answers\n" in panel
+    assert tree.read_text("utf-8").startswith("<svg")
+
+
+def test_a_search_keeps_to_its_budget(ask: Ask) -> None:
+    run = json.loads(ask("-s", "majority-vote(n=3)", "--budget", "7tok", "--json")[0])
+
+    assert run["cost"]["output_tokens"] == 7
+    assert [one["finish"] for one in run["candidates"]] == ["budget"] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-s", "vote"], "no strategy is called 'vote'"),
+        (["-s", "step-beam"], "none is named"),
+        (["--tree", "t.svg"], "no search to draw"),
+        (["-s", "greedy", "--tree", "t.png"], "no report we know"),
+        (["-s", "greedy", "--then", "And?"], "conversation"),
+        (["-s", "greedy", "--samples", "2"], "draws its own samples"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused(ask: Ask, arguments: list[str], said: str) -> None:
+    out, err, code = ask(*arguments)
+    assert (out, code) == ("", 2)
+    assert said in err

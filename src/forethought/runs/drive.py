@@ -18,6 +18,7 @@ class Drive:
 
     backend: Backend
     journal: Journal = field(default_factory=NoJournal)
+    _stopping: bool = False
     _ready: list[Outcome] = field(default_factory=list)
     """What the journal had."""
 
@@ -48,12 +49,17 @@ class Drive:
                 assert one.done is not None
                 yield one.done
             try:
-                for outcome in self._awaited(alive) if alive else ():
+                for outcome in self._awaited(alive) if alive and not self._stopping else ():
                     one = whose.pop(outcome.key)
                     whose |= dict.fromkeys(one.receive(outcome), one)
             except KeyboardInterrupt:
-                for one in alive:
-                    one.interrupt()
+                self._stopping = True
+            for one in alive if self._stopping else ():
+                one.interrupt()
+
+    def stop(self) -> None:
+        """End all searches with what they have, as an interruption does."""
+        self._stopping = True
 
     def submit(self, request: Request | Judgement) -> None:
         """Begin a request, unless what comes of it is known already."""

@@ -42,7 +42,7 @@ class Done:
     job: Job
     cost: Cost
     found: Found | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
     """Why there is nothing; what was spent until then is in `cost`."""
     written: int = 0
     """How many children were begun."""

@@ -127,6 +127,8 @@ class Local:
         """Let go of a run's prompts and of all that was written behind them."""
         self._openings = {w: opening for w, opening in self._openings.items() if w[0] != run}
         self._seats = {where: seat for where, seat in self._seats.items() if where[0] != run}
+        self._begun = [one for one in self._begun if one.run != run]
+        self._writing = [one for one in self._writing if one.request.run != run]
         self._meters.pop(run, None)
         self._told.pop(run, None)
 

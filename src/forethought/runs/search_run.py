@@ -14,7 +14,7 @@ from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
 from forethought.engine.meter import Clock
 from forethought.models.model import Model
 from forethought.runs.drive import Drive
-from forethought.runs.job import Done, Job
+from forethought.runs.job import Done, Job, Written
 from forethought.runs.journal import Journal, NoJournal
 from forethought.runs.local import Local
 from forethought.runs.recipe import Recipe
@@ -39,17 +39,24 @@ class SearchRun:
         backend = Local(self.recipe, self.target, self.draft, self.clock, self.system)
         drive = Drive(backend, self.journal or NoJournal())
         start = self.clock()
-        for event in drive.events([job_of(self.recipe, identifier, question)]):
-            match event:
-                case Done(error=Exception() as error):
-                    raise error
-                case Done():
-                    seconds = self.clock() - start
-                    run = self.record(event, seconds)
-                    yield Event("done", {"run": run.document()})
-                case _:
-                    for one in event.candidates:
-                        yield Event("candidate", _grown(one))
+        happened = drive.events([job_of(self.recipe, identifier, question)])
+        while True:
+            try:
+                for event in happened:
+                    yield from self._told(event, self.clock() - start)
+                return
+            except KeyboardInterrupt:  # thrown in where an event was being shown
+                drive.stop()
+
+    def _told(self, event: Written | Done, seconds: float) -> Iterator[Event]:
+        match event:
+            case Written():
+                for one in event.candidates:
+                    yield Event("candidate", _grown(one))
+            case Done(error=None):
+                yield Event("done", {"run": self.record(event, seconds).document()})
+            case Done(error=error) if error is not None:
+                raise error
 
     def record(self, done: Done, seconds: float) -> Run:
         """The run's record, from what a drive found."""

@@ -14,7 +14,9 @@ from forethought.contracts.errors import BudgetSpentError, ForethoughtError
 from forethought.contracts.search import (
     Ask,
     Backend,
+    Bound,
     Candidate,
+    Charge,
     Found,
     Group,
     Judgement,
@@ -64,7 +66,7 @@ class Searching:
         self._seen: list[Candidate] = []
         self._opened: Opened | None = None
         self._cut = ""
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     def proceed(self, value: Any = None) -> list[str]:
         """Go on with what was asked for; the keys of the requests that this begins."""
@@ -78,7 +80,7 @@ class Searching:
                 if begun:
                     return begun
         except BudgetSpentError as error:
-            self._make_do("budget", error)
+            self._make_do(error)
         except ForethoughtError as error:
             self._fail(error)
         return []
@@ -132,6 +134,10 @@ class Searching:
                 return None, []
             case Group():
                 return self.job.reader.group(ask.candidates), []
+            case Charge():
+                self._check_covered(Bound(ask.cost))
+                self.ledger.settle("", ask.cost)
+                return None, []
 
     def _begin_scoring(self, candidates: Sequence[Candidate]) -> None:
         """Hand the scorer what it has not seen."""
@@ -191,15 +197,18 @@ class Searching:
         named = repr((self.job.run, "verdict", ask.questions, ask.choices))
         judgement = Judgement(hashed(named), self.job.run, ask.questions, ask.choices)
         (bound,) = self._backend.bounds([judgement])
+        self._check_covered(bound)
+        self.ledger.lease(judgement.key, bound, 0)
+        self._open[judgement.key] = None
+        self._submit(judgement)
+        return judgement.key
+
+    def _check_covered(self, bound: Bound) -> None:
         if self._late() or not self.ledger.covers(bound):
             raise BudgetSpentError(
                 "the budget was spent before the candidates were judged",
                 "allow more, draw fewer, or use a strategy without a scorer",
             )
-        self.ledger.lease(judgement.key, bound, 0)
-        self._open[judgement.key] = None
-        self._submit(judgement)
-        return judgement.key
 
     def _over(self, slot: Slot, piece: Piece) -> str:
         """How a candidate ended with its newest piece; empty where it goes on."""
@@ -230,21 +239,37 @@ class Searching:
         return found
 
     def interrupt(self) -> None:
-        """End the search now with what there is."""
-        for key in self._open:
-            self._backend.cancel(key)
-        nothing = ForethoughtError("interrupted before there was an answer", "allow it more time")
-        self._make_do("interrupted", nothing)
+        """End the search now with what has come back: the best that is whole, else the longest.
 
-    def _make_do(self, why: str, error: ForethoughtError) -> None:
-        """Something ended the search between two asks: the best of what is written so far."""
-        whole = [one for one in self._seen if one.finish in ("stop", "length")]
+        Nothing more is waited for, since an interruption may come at any point.
+        """
+        self._open.clear()
+        written = [*self._seen, *(slot.result() for slot in self._slots if slot.pieces)]
+        written = [one for one in written if one.text]
+        if not written:
+            return self._fail(KeyboardInterrupt())
+        self._cut = "interrupted"
+        found = [one for one in written if one.finish in ("stop", "length")] or written
+        best = max(found, key=lambda one: (*self._rank(one), one.tokens))
+        return self._finish(Found(best, tuple(found)))
+
+    def _make_do(self, error: BudgetSpentError) -> None:
+        """The budget ended the search between two asks: the best of what is whole so far."""
+        whole = self._whole()
         if not whole:
             return self._fail(error)
-        best = max(whole, key=lambda one: (self._scores.get(one.identity, -inf), _likely(one)))
-        self._cut = why
-        notes = (error.message,) if why == "budget" else ()
-        return self._finish(Found(best, tuple(whole), (), None, (), notes))
+        self._cut = "budget"
+        best = max(whole, key=self._rank)
+        return self._finish(Found(best, tuple(whole), notes=(error.message,)))
+
+    def _whole(self) -> list[Candidate]:
+        return [one for one in self._seen if one.finish in ("stop", "length")]
+
+    def _rank(self, one: Candidate) -> tuple[float, float]:
+        """By score, where there is one; then by likelihood, where it is whole."""
+        whole = one.finish in ("stop", "length")
+        likely = one.mean_log_probability if whole else -inf
+        return self._scores.get(one.identity, -inf), likely
 
     def _finish(self, found: Found) -> None:
         self.done = Done(
@@ -257,7 +282,7 @@ class Searching:
             scores=self._scores,
         )
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         self._error = self._error or error
         for key in self._open:
             self._backend.cancel(key)
@@ -267,7 +292,3 @@ class Searching:
         """Once all requests have come back, and are paid."""
         if not self._open:
             self.done = Done(self.job, self.ledger.spent, error=self._error)
-
-
-def _likely(candidate: Candidate) -> float:
-    return candidate.mean_log_probability
