@@ -134,7 +134,17 @@ class Verdict:
     choices: tuple[str, ...]
 
 
-Ask = Write | Score | Group | Verdict
+@dataclass(frozen=True)
+class Charge:
+    """What a scorer is about to spend on a model of its own: nothing is sent back.
+
+    Where the budget does not cover it the search ends here, before anything is spent.
+    """
+
+    cost: Cost
+
+
+Ask = Write | Score | Group | Verdict | Charge
 Search = Generator[Ask, Any, "Found"]
 Scores = Generator[Ask, Any, "list[float]"]
 
@@ -322,3 +332,8 @@ def verdicts(
 ) -> Generator[Ask, Any, list[tuple[float, ...]]]:
     """Ask for the chances of each choice."""
     return list((yield Verdict(tuple(questions), tuple(choices))))
+
+
+def charge(cost: Cost) -> Generator[Ask, Any, None]:
+    """Ask for what is spent next to be charged."""
+    yield Charge(cost)
