@@ -12,6 +12,7 @@ ForethoughtError
 └── ModelError                 a model could not be used (exit code 1)
     ├── DamagedFileError       truncated, malformed or of the wrong content
     ├── DownloadError          a file could not be fetched whole
+    ├── RemoteError            a model's server cannot be reached, or does not answer as asked
     ├── UnsupportedModelError  an architecture or feature we do not run correctly
     └── TokenizerMismatchError two models whose tokens cannot be matched
 """
@@ -104,6 +105,10 @@ class DamagedFileError(ModelError):
 
 class DownloadError(ModelError):
     """A file could not be fetched whole."""
+
+
+class RemoteError(ModelError):
+    """A model's server cannot be reached, or does not answer as asked."""
 
 
 class UnsupportedModelError(ModelError):

@@ -1,0 +1,141 @@
+"""Finds out what a server of the OpenAI kind does, by a few requests of a token or so each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from forethought.contracts.errors import RemoteError
+from forethought.contracts.records import Cost
+from forethought.runs.remote_api import Api, RefusedError
+from forethought.runs.remote_wire import Able, Body, Heard, Manner, Price, Raw, cost_of
+from forethought.runs.remote_work import Line
+
+GREETING = "Hi"
+COUNTING = "Count from one to ten in English words, each in a paragraph of its own."
+BEGUN, THEN = "one\n\ntwo\n\nthr", "ee"
+"""Broken within a word: who goes on must end the word, and who starts anew never begins so."""
+WHOLE = "one\n\ntwo\n\nthree\n\n"
+_DELIMITER = "\n\n"
+_TOPS = (20, 5)
+_UNKNOWN = 256
+"""Tokens of a template, where no prompt is counted."""
+
+
+async def first_model(api: Api) -> str:
+    """The name that the endpoint gives, or the first model that the server has."""
+    if api.endpoint.model:
+        return api.endpoint.model
+    found = await api.patiently(lambda: api.get("/models"))
+    models = found.get("data") if isinstance(found, dict) else None
+    names = [one.get("id") for one in models or () if isinstance(one, dict)]
+    if not names or not isinstance(names[0], str):
+        raise RemoteError(
+            f"{api.endpoint.base} names no model", "put its name behind the address: #model"
+        )
+    return names[0]
+
+
+@dataclass
+class Probe:
+    """What is found out, and what that took."""
+
+    api: Api
+    raw: Raw | None
+    """Lays out raw prompts; where given, the server is asked by these alone."""
+    price: Callable[[str], Price | None]
+    spent: Cost = field(default_factory=Cost)
+
+    async def run(self) -> Able:
+        """Ask; RemoteError where the server answers nothing at all."""
+        able = await self._basics(Able(model=await first_model(self.api)))
+        able = await self._chances(able)
+        return await self._beginnings(able)
+
+    async def _basics(self, able: Able) -> Able:
+        """How it wants to be asked."""
+        error: RefusedError | None = None
+        for plain in [replace(able, chat=chat) for chat in self._ways()]:
+            for known in (
+                plain,
+                replace(plain, limit="max_completion_tokens"),
+                replace(plain, usage=False),
+            ):
+                try:
+                    heard = await self._heard(known, self._greeting(known))
+                except RefusedError as refused:
+                    error = error or refused
+                else:
+                    return replace(known, overhead=sum(heard.prompt(0)) or _UNKNOWN)
+        assert error is not None
+        raise error
+
+    def _ways(self) -> tuple[bool, ...]:
+        """By messages, by raw prompts, or as it turns out."""
+        return (False,) if self.raw else (True, False)
+
+    def _greeting(self, able: Able) -> Body:
+        return able.body(GREETING, "", 1, Manner(), self._lay)
+
+    async def _chances(self, able: Able) -> Able:
+        """Whether it tells of log-probabilities, and of how many tokens at one place."""
+        for top in _TOPS:
+            asked = replace(able, logprobs=True, top=top)
+            body = asked.with_top(self._greeting(asked))
+            heard = await self._answered(able, body)
+            if heard is not None and heard.entries:
+                seen = max((len(one) for one in heard.tops), default=0)
+                return replace(asked, top=top if seen > 1 else 0)
+        # Some tell of the tokens they wrote, and of no others.
+        asked = replace(able, logprobs=True)
+        heard = await self._answered(able, self._greeting(asked))
+        return asked if heard is not None and heard.entries else able
+
+    async def _beginnings(self, able: Able) -> Able:
+        """Whether it goes on from a beginning, and how it tells of a step's end."""
+        if not able.chat:
+            able = replace(able, continues=True)
+        asked = replace(able, stops="kept")
+        body = asked.body(COUNTING, BEGUN, 8, Manner(), self._lay)
+        stopping = asked.stopping(_DELIMITER, Manner())
+        heard = await self._answered(able, {**body, **stopping, "temperature": 0.0})
+        if heard is None:
+            return able
+        if able.chat and not heard.text.startswith(THEN):
+            return able
+        if heard.text.endswith(_DELIMITER) and heard.finish == "stop":
+            able = replace(able, stops="kept")
+        elif heard.matched == _DELIMITER:
+            able = replace(able, stops="told")
+        able = replace(able, continues=True)
+        return replace(able, trims=await self._trims(able)) if able.chat else able
+
+    async def _trims(self, able: Able) -> bool:
+        body = able.body(COUNTING, WHOLE, 1, Manner(), self._lay)
+        heard = await self._answered(able, {**body, "temperature": 0.0})
+        return heard is not None and heard.text[:1].isspace()
+
+    async def _answered(self, able: Able, body: Body) -> Heard | None:
+        """What is heard; None where the server refuses a request of this kind."""
+        try:
+            return await self._heard(able, body)
+        except RefusedError:
+            return None
+
+    async def _heard(self, able: Able, body: Body) -> Heard:
+        line = Line(self.api, able, Manner(), self.price(able.model), self._lay)
+        found: list[Heard] = []
+
+        async def attempt() -> None:
+            found.append(Heard())
+            await line.listen(body, found[-1], lambda: False)
+
+        await self.api.patiently(attempt)
+        heard = found[-1]
+        prompt, cached = heard.prompt(0)
+        tokens = heard.tokens(int(body[able.limit]))
+        self.spent = self.spent.plus(cost_of(line.price, prompt, cached, tokens))
+        return heard
+
+    def _lay(self, question: str) -> str:
+        return self.raw(question) if self.raw else question

@@ -1,0 +1,235 @@
+"""What is said to a server of the OpenAI kind, and what is understood of its answers."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from forethought.contracts.records import Cost
+from forethought.contracts.search import Request
+
+Body = dict[str, Any]
+Raw = Callable[[str], str]
+"""Lays a question out as the raw prompt that an answer follows."""
+Stops = Literal["kept", "told", "heard"]
+"""How the end of a step is known: the server keeps the delimiter in the text, tells which
+delimiter it stopped at, or neither: then the connection is closed once it was heard."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars for a million tokens."""
+
+    prompt: float
+    output: float
+    cached: float | None = None
+    """Of prompt tokens that the server had cached; as all others where None."""
+
+    def usd(self, prompt: int, cached: int, output: int) -> float:
+        """What so many tokens cost; `prompt` without those that were cached."""
+        seen = self.prompt if self.cached is None else self.cached
+        return (prompt * self.prompt + cached * seen + output * self.output) / 1e6
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How answers are drawn, besides what a request says."""
+
+    temperature: float = 0.7
+    """Where a request states none."""
+    top_k: int = 0
+    """Only the k likeliest tokens; 0 for all."""
+    top_p: float = 1.0
+    min_p: float = 0.0
+    stop: tuple[str, ...] = ()
+    """Texts that end an answer; they are no part of it."""
+    system: str | None = None
+    """The system message of every prompt."""
+
+    def settings(self, temperature: float | None) -> Body:
+        """The fields of a request; those that not all servers know only where they matter."""
+        chosen = self.temperature if temperature is None else temperature
+        plain = {"top_p": (self.top_p, 1.0), "top_k": (self.top_k, 0), "min_p": (self.min_p, 0.0)}
+        used = {name: value for name, (value, off) in plain.items() if value != off}
+        return {"temperature": chosen, **used}
+
+
+@dataclass(frozen=True)
+class Able:
+    """What a server was found to do."""
+
+    model: str
+    chat: bool = True
+    """Whether it is asked by messages; else by raw prompts."""
+    limit: str = "max_tokens"
+    """Its name for the most tokens to write."""
+    usage: bool = True
+    """Whether a streamed answer may be asked to end with its token counts."""
+    logprobs: bool = False
+    top: int = 0
+    """Likeliest tokens it tells of one place."""
+    continues: bool = False
+    """Whether it goes on from the beginning of an answer."""
+    trims: bool = False
+    """Whether it drops the spaces that such a beginning ends with."""
+    stops: Stops = "heard"
+    overhead: int = 256
+    """Tokens that a prompt has besides those of the question, at most."""
+
+    @property
+    def path(self) -> str:
+        """Where answers are asked for."""
+        return "/chat/completions" if self.chat else "/completions"
+
+    def body(self, question: str, beginning: str, most: int, manner: Manner, raw: Raw) -> Body:
+        """A request for an answer, or for what follows its beginning."""
+        common: Body = {"model": self.model, "stream": True, self.limit: most}
+        if self.usage:
+            common["stream_options"] = {"include_usage": True}
+        if self.logprobs:
+            common["logprobs"] = True if self.chat else 1
+        if not self.chat:
+            return {**common, "prompt": raw(question) + beginning}
+        messages = [{"role": "user", "content": question}]
+        if manner.system is not None:
+            messages.insert(0, {"role": "system", "content": manner.system})
+        if not beginning:
+            return {**common, "messages": messages}
+        messages.append({"role": "assistant", "content": beginning})
+        going_on = {"continue_final_message": True, "add_generation_prompt": False}
+        return {**common, "messages": messages, **going_on}
+
+    def with_top(self, body: Body) -> Body:
+        """The request, for the likeliest tokens too."""
+        return {
+            **body,
+            **(
+                {"logprobs": True, "top_logprobs": self.top}
+                if self.chat
+                else {"logprobs": self.top}
+            ),
+        }
+
+    def stopping(self, delimiter: str | None, manner: Manner) -> Body:
+        """The fields that say where an answer or a step ends."""
+        stops = list(manner.stop)
+        extra: Body = {}
+        if delimiter is not None and self.stops != "heard" and not self.trims:
+            stops.insert(0, delimiter)
+            if self.stops == "kept":
+                extra["include_stop_str_in_output"] = True
+        return {**({"stop": stops} if stops else {}), **extra}
+
+
+@dataclass
+class Heard:
+    """What came of one attempt so far."""
+
+    text: str = ""
+    hidden: str = ""
+    """What the server keeps out of the text, such as reasoning."""
+    entries: int = 0
+    """Tokens whose log-probability came."""
+    log_probability: float = 0.0
+    tops: list[dict[str, float]] = field(default_factory=list)
+    """By place, the log-probabilities of the likeliest tokens."""
+    finish: str = ""
+    matched: object = None
+    """The text that the server says it stopped at."""
+    usage: Mapping[str, Any] | None = None
+
+    def take(self, document: Mapping[str, Any]) -> None:
+        """Take in a part of an answer, or the whole of it."""
+        self.usage = document.get("usage") or self.usage
+        for choice in (document.get("choices") or ())[:1]:
+            said = choice.get("delta") or choice.get("message") or {}
+            self.text += said.get("content") or choice.get("text") or ""
+            self.hidden += said.get("reasoning_content") or said.get("reasoning") or ""
+            self._take_chances(choice.get("logprobs") or {})
+            self.finish = choice.get("finish_reason") or self.finish
+            for name in ("stop_reason", "matched_stop"):
+                self.matched = choice.get(name) or self.matched
+
+    def _take_chances(self, found: Mapping[str, Any]) -> None:
+        if found.get("content"):
+            entries = found["content"]
+            chances = [entry.get("logprob") for entry in entries]
+            tops = [
+                {one["token"]: one["logprob"] for one in entry.get("top_logprobs") or ()}
+                for entry in entries
+            ]
+        else:
+            chances = found.get("token_logprobs") or []
+            tops = [dict(one or {}) for one in found.get("top_logprobs") or ()]
+        self.entries += len(chances)
+        self.log_probability += sum(chance or 0.0 for chance in chances)
+        self.tops += tops
+
+    @property
+    def begun(self) -> bool:
+        """Whether the server is known to have worked."""
+        return bool(self.text or self.hidden or self.entries or self.finish or self.usage)
+
+    def tokens(self, most: int) -> int:
+        """Tokens written: as the server counts them, else as they came, else never too few."""
+        if self.usage and isinstance(self.usage.get("completion_tokens"), int):
+            return int(self.usage["completion_tokens"])
+        if self.entries:
+            return self.entries
+        if self.finish == "length":
+            return most
+        # A token is a byte of text at least; one more may have ended it.
+        size = len((self.text + self.hidden).encode("utf-8", "surrogatepass"))
+        return min(most, size + bool(self.finish))
+
+    def prompt(self, otherwise: int) -> tuple[int, int]:
+        """Prompt tokens that were read, and those that were cached instead."""
+        usage = self.usage or {}
+        whole = usage.get("prompt_tokens")
+        if not isinstance(whole, int):
+            return otherwise, 0
+        details = usage.get("prompt_tokens_details") or {}
+        cached = min(whole, int(details.get("cached_tokens") or 0))
+        return whole - cached, cached
+
+
+def request_seed(request: Request) -> int:
+    """31 bits for the server to draw with: by seed, stream and place, as all draws are.
+
+    The place is part of it because a server starts its draws anew with every request: the
+    steps of one candidate would else all be drawn with the same numbers.
+    """
+    named = repr((request.seed, request.stream, request.parent.tokens))
+    return int.from_bytes(hashlib.sha256(named.encode()).digest()[:4]) >> 1
+
+
+def question_text(request: Request) -> str:
+    """What is asked, its document before it."""
+    asked = request.question
+    if request.parent.question or not asked.document:
+        return request.parent.question or asked.text
+    return f"{asked.document}\n\n{asked.text}"
+
+
+def choice_chances(top: Mapping[str, float], choices: Sequence[str]) -> tuple[float, ...] | None:
+    """The chance of each choice among them all, by the likeliest tokens; None if none is there.
+
+    A choice is known by its first token, however an answer may begin: "Yes", " Yes", "yes".
+    """
+    masses = [0.0] * len(choices)
+    for token, chance in top.items():
+        word = token.strip().lower()
+        for place, choice in enumerate(choices):
+            if word and choice.strip().lower().startswith(word):
+                masses[place] += math.exp(chance)
+    whole = sum(masses)
+    return tuple(mass / whole for mass in masses) if whole else None
+
+
+def cost_of(price: Price | None, prompt: int, cached: int, output: int) -> Cost:
+    """The cost of so many tokens."""
+    usd = None if price is None else price.usd(prompt, cached, output)
+    return Cost(prompt_tokens=prompt, cached_tokens=cached, output_tokens=output, usd=usd)

@@ -1,0 +1,278 @@
+"""Pieces and verdicts on their way from a server, and what they are charged.
+
+A request is charged once, however often it has to be sent: its prompt once, and every token of
+its piece once. Attempts that were refused, or that broke off before a token came, cost nothing.
+What came before a connection was lost stays where the server goes on from a beginning and tells
+of every token, so that the next attempt asks for the rest alone; else the piece is asked for
+anew. Where nothing comes of a request in the end, or it is cancelled, what is known to have been
+written is charged. What a server is known to have done in vain besides is counted as `lost`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from forethought.contracts.errors import RemoteError
+from forethought.contracts.records import Cost
+from forethought.contracts.search import Judgement, Outcome, Piece, Request
+from forethought.runs.remote_api import Api, PassingError
+from forethought.runs.remote_wire import (
+    Able,
+    Body,
+    Heard,
+    Manner,
+    Price,
+    Raw,
+    choice_chances,
+    cost_of,
+    question_text,
+    request_seed,
+)
+
+_BROKEN = ("abort", "error")
+"""Ends that a server names where it gave up on an answer."""
+_HALF = "\N{REPLACEMENT CHARACTER}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A server, what it does, and how it is asked."""
+
+    api: Api
+    able: Able
+    manner: Manner
+    price: Price | None
+    raw: Raw
+
+    def prompt_at_most(self, question: str, beginning: str = "") -> int:
+        """Tokens of a prompt: no tokenizer makes more of a text than it has bytes."""
+        texts = (question, beginning, self.manner.system or "")
+        return self.able.overhead + sum(len(one.encode("utf-8", "surrogatepass")) for one in texts)
+
+    async def listen(self, body: Body, heard: Heard, enough: Callable[[], bool]) -> None:
+        """Hear an answer until it ends, or it is enough; PassingError where it breaks off."""
+        try:
+            async with aclosing(self.api.events(self.able.path, body)) as documents:
+                async for document in documents:
+                    heard.take(document)
+                    if enough():
+                        return
+        except PassingError:
+            if not heard.finish or heard.finish in _BROKEN:
+                raise
+            return  # it was whole: only its counts may be missing
+        if not heard.finish or heard.finish in _BROKEN:
+            base = self.api.endpoint.base
+            raise PassingError(f"{base} broke off an answer", "see the server's log")
+
+
+@dataclass
+class Writing:
+    """A piece on its way."""
+
+    request: Request
+    line: Line
+    prompt_at_most: int
+    """Tokens of its prompt, where the server does not tell."""
+    text: str = ""
+    """What earlier attempts left."""
+    tokens: int = 0
+    log_probability: float = 0.0
+    heard: Heard = field(default_factory=Heard)
+    """What the newest attempt has."""
+    prompts: int = 0
+    """Earlier attempts for which the prompt is known to have been read."""
+    wasted: int = 0
+    """Most tokens that an attempt wrote of which nothing stayed."""
+    lost_tokens: int = 0
+    """What all such attempts wrote."""
+
+    @property
+    def prompt(self) -> tuple[str, str]:
+        """What its prompt asks and what it goes on from."""
+        return question_text(self.request), self.request.parent.text
+
+    async def run(self) -> None:
+        """Write the piece; RemoteError where that cannot be."""
+        await self.line.api.patiently(self._attempt)
+
+    def done(self) -> Outcome:
+        """What it came to."""
+        text, finish = self._cut()
+        kept = text.rstrip(_HALF) if finish == "length" else text
+        tokens = self._written()
+        piece = Piece(kept, (), tokens, self._chance(), finish, rest=text[len(kept) :])
+        return Outcome(self.request.key, self._cost(tokens), piece)
+
+    def cancelled(self) -> Outcome:
+        """What it has so far, as its outcome."""
+        piece = Piece(self._shown(), (), self._written(), self._chance(), "cancelled")
+        return Outcome(self.request.key, self._cost(piece.tokens), piece)
+
+    def failed(self, error: BaseException) -> Outcome:
+        """What it took, though nothing came of it."""
+        written = min(self.request.most, max(self._written(), self.tokens + self.wasted))
+        failure = error if isinstance(error, Exception) else RemoteError(repr(error))
+        return Outcome(self.request.key, self._cost(written), error=failure)
+
+    @property
+    def lost(self) -> Cost:
+        """What the server is known to have done in vain, and nobody is charged for."""
+        prompt, cached = self._prompt_tokens()
+        again = self.prompts if self.heard.begun else max(0, self.prompts - 1)
+        return cost_of(self.line.price, again * (prompt + cached), 0, self.lost_tokens)
+
+    async def _attempt(self) -> None:
+        self.heard = Heard()
+        if self.tokens >= self.request.most:
+            return
+        try:
+            await self.line.listen(self._body(), self.heard, self._enough)
+        except PassingError:
+            self._keep()
+            raise
+
+    def _keep(self) -> None:
+        """Keep what came before a connection was lost, where the rest can be asked for."""
+        heard, able = self.heard, self.line.able
+        self.prompts += heard.begun
+        if able.continues and able.logprobs and heard.entries and not heard.hidden:
+            self.log_probability += heard.log_probability
+            self.text, self.tokens = self._shown(), self._written()
+        else:
+            written = heard.tokens(self.request.most - self.tokens)
+            self.wasted = max(self.wasted, written)
+            self.lost_tokens += written
+        self.heard = Heard()
+
+    def _body(self) -> Body:
+        request, line = self.request, self.line
+        question, beginning = self.prompt
+        most = request.most - self.tokens
+        body = line.able.body(question, beginning + self.text, most, line.manner, line.raw)
+        place = replace(request.parent, tokens=request.parent.tokens + self.tokens)
+        seed = request_seed(replace(request, parent=place))
+        settings = line.manner.settings(request.temperature)
+        return {
+            **body,
+            **settings,
+            "seed": seed,
+            **line.able.stopping(self._delimiter, line.manner),
+        }
+
+    @property
+    def _delimiter(self) -> str | None:
+        return self.request.delimiter if self.request.until == "step" else None
+
+    def _enough(self) -> bool:
+        """Whether what is heard ends the piece, though the server would go on."""
+        able = self.line.able
+        unsaid = self._delimiter is not None and (able.stops == "heard" or able.trims)
+        # A server that goes on from a beginning sees no text that started there.
+        watched = unsaid or bool(self.text)
+        return watched and not self.heard.finish and self._cut()[1] in ("step", "stop")
+
+    def _cut(self) -> tuple[str, str]:
+        """The piece's text, and how it ends."""
+        text, before = self._shown(), self.request.parent.text
+        whole = before + text
+        ends: list[tuple[int, int, str]] = []
+        for stop in self.line.manner.stop:
+            at = whole.find(stop, max(0, len(before) - len(stop) + 1)) - len(before)
+            if at + len(stop) > 0:
+                ends.append((at + len(stop), max(0, at), "stop"))
+        delimiter = self._delimiter
+        if delimiter is not None:
+            if self.heard.finish == "stop" and self.heard.matched == delimiter:
+                text += "" if text.endswith(delimiter) else delimiter
+            if (at := text.find(delimiter)) >= 0:
+                ends.append((at + len(delimiter), at + len(delimiter), "step"))
+        if ends:
+            _, end, finish = min(ends, key=lambda one: (one[0], one[2] != "stop"))
+            return text[:end], finish
+        return text, "stop" if self.heard.finish not in ("", "length") else "length"
+
+    def _shown(self) -> str:
+        before, fresh = self.request.parent.text + self.text, self.heard.text
+        again = self.line.able.trims and before[-1:].isspace()
+        return self.text + (fresh.lstrip() if again else fresh)
+
+    def _written(self) -> int:
+        left = self.request.most - self.tokens
+        return self.tokens + min(left, self.heard.tokens(left))
+
+    def _chance(self) -> float:
+        return self.log_probability + self.heard.log_probability
+
+    def _prompt_tokens(self) -> tuple[int, int]:
+        """Those of the prompt alone, without what earlier attempts had written."""
+        prompt, cached = self.heard.prompt(self.prompt_at_most + self.tokens)
+        fresh = max(0, prompt - self.tokens)
+        return fresh, max(0, cached - (self.tokens - (prompt - fresh)))
+
+    def _cost(self, tokens: int) -> Cost:
+        if not self.heard.begun and not self.prompts:
+            return cost_of(self.line.price, 0, 0, 0)
+        return cost_of(self.line.price, *self._prompt_tokens(), tokens)
+
+
+@dataclass
+class Judging:
+    """Verdicts on their way, all at once."""
+
+    request: Judgement
+    line: Line
+    lost: ClassVar[Cost] = Cost()
+    chances: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    spent: Cost = field(default_factory=Cost)
+
+    async def run(self) -> None:
+        """Ask for all verdicts; RemoteError where one cannot be had."""
+        patiently = self.line.api.patiently
+        asked = [
+            patiently(lambda place=place: self._attempt(place))  # type: ignore[misc]
+            for place in range(len(self.request.questions))
+        ]
+        # All are waited for, so that whatever they cost is known.
+        for found in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(found, BaseException):
+                raise found
+
+    def done(self) -> Outcome:
+        """What it came to."""
+        chances = tuple(self.chances[place] for place in range(len(self.request.questions)))
+        return Outcome(self.request.key, self.spent, chances=chances)
+
+    def cancelled(self) -> Outcome:
+        """Nothing can be made of some of the verdicts."""
+        return self.failed(RemoteError("cancelled before all was judged", "allow it more time"))
+
+    def failed(self, error: BaseException) -> Outcome:
+        """What it took, though nothing came of it."""
+        failure = error if isinstance(error, Exception) else RemoteError(repr(error))
+        return Outcome(self.request.key, self.spent, error=failure)
+
+    async def _attempt(self, place: int) -> None:
+        line, heard = self.line, Heard()
+        question = self.request.questions[place]
+        body = line.able.with_top(line.able.body(question, "", 1, Manner(), line.raw))
+        await line.listen({**body, "temperature": 1.0, "seed": 0}, heard, lambda: False)
+        self.spent = self.spent.plus(self._cost(question, heard))
+        found = choice_chances(heard.tops[0] if heard.tops else {}, self.request.choices)
+        if found is None:
+            raise RemoteError(
+                f"none of {', '.join(self.request.choices)} is among the tokens that "
+                f"{line.able.model} is likely to answer with",
+                "use a scorer that asks for no verdicts, or a model that answers in one word",
+            )
+        self.chances[place] = found
+
+    def _cost(self, question: str, heard: Heard) -> Cost:
+        at_most = self.line.prompt_at_most(question)
+        prompt, cached = heard.prompt(at_most)
+        priced = cost_of(self.line.price, prompt, cached, 1)
+        return Cost(scoring_tokens=prompt + cached, usd=priced.usd)

@@ -1,0 +1,82 @@
+"""What is found out of servers that differ in what they do."""
+
+from __future__ import annotations
+
+import pytest
+
+from forethought.contracts.errors import RemoteError
+from forethought.runs.remote_wire import Able
+from tests.runs.openai_server import PROMPT_TOKENS
+
+ALL = {"steps", "log-probabilities", "verdicts"}
+
+
+def found(toy, **settings):
+    toy.set(**settings)
+    with toy.remote() as remote:
+        return remote.able, remote.abilities
+
+
+def test_a_server_that_does_all_is_found_to(toy):
+    able, abilities = found(toy)
+    assert abilities == ALL
+    assert able == Able("toy", logprobs=True, top=20, continues=True, stops="kept", overhead=7)
+    assert able.overhead == PROMPT_TOKENS
+
+
+@pytest.mark.parametrize(
+    ("settings", "lacking"),
+    [
+        ({"logprobs": False}, {"log-probabilities", "verdicts"}),
+        ({"logprobs": "ignored"}, {"log-probabilities", "verdicts"}),
+        ({"continues": False}, {"steps"}),
+        ({"continues": "refused"}, {"steps"}),
+    ],
+)
+def test_what_a_server_refuses_or_ignores_it_is_not_asked_for(toy, settings, lacking):
+    assert found(toy, **settings)[1] == ALL - lacking
+
+
+def test_details_are_found_out(toy):
+    assert found(toy, top=5)[0].top == 5
+    assert found(toy, stops="told")[0].stops == "told"
+    assert found(toy, stops="neither")[0].stops == "heard"
+    assert found(toy, trims=True)[0].trims
+    assert found(toy, usage=False)[0].overhead == 256
+    assert found(toy, limit="max_completion_tokens")[0].limit == "max_completion_tokens"
+    assert found(toy, models=["b", "a"])[0].model == "b"
+
+
+def test_a_server_without_messages_is_asked_by_raw_prompts(toy):
+    able, abilities = found(toy, chat=False)
+    assert (able.chat, able.path) == (False, "/completions")
+    assert abilities == ALL
+
+
+def test_it_is_found_out_once_and_told_what_it_took(toy):
+    with toy.remote() as remote:
+        assert remote.abilities == remote.abilities
+        asked = toy.told()["asked"]
+        assert 3 <= len(asked) <= 5
+        assert remote.probing.output_tokens == toy.told()["written"]
+        able = remote.able
+    assert sum(body["max_tokens"] for body in asked) <= 12
+    toy.set()
+    with toy.remote("toy", found=able) as remote:
+        assert remote.abilities == ALL
+    assert toy.told()["asked"] == []
+
+
+def test_a_passing_fault_is_not_taken_for_a_lack(toy):
+    with toy.remote() as remote:
+        toy.set({"status": 503}, {"drop": "before"}, {"status": 429}, {"drop": 0}, {"status": 500})
+        assert remote.abilities == ALL
+
+
+def test_where_nothing_is_answered_the_first_complaint_is_told(toy):
+    toy.set(limit="none")
+    with toy.remote() as remote, pytest.raises(RemoteError, match="answered 400: I do not do that"):
+        _ = remote.abilities
+    toy.set(models=[])
+    with toy.remote() as remote, pytest.raises(RemoteError, match="names no model"):
+        _ = remote.abilities
