@@ -1,0 +1,1 @@
+"""Scorers: they tell strategies how good answers and beginnings of answers are."""

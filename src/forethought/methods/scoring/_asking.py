@@ -1,0 +1,31 @@
+"""What several scorers need to know of a candidate."""
+
+from __future__ import annotations
+
+from forethought.contracts.errors import UsageError
+from forethought.contracts.questions import Question, Task
+from forethought.contracts.search import Candidate
+
+
+def asked(question: Question, candidate: Candidate) -> str:
+    """What a candidate answers: its own question, or the run's with its document in front."""
+    if candidate.question:
+        return candidate.question
+    return f"{question.document}\n\n{question.text}" if question.document else question.text
+
+
+def rightness(task: Task, question: Question, candidate: Candidate) -> float:
+    """How right the task finds an answer, or a beginning while more can be written.
+
+    UsageError for a beginning where the task's steps cannot be checked.
+    """
+    judge = task.check if candidate.done else task.promise
+    return judge(question, candidate.text)
+
+
+def without_task(scorer: str) -> UsageError:
+    """The error for a question that belongs to no task."""
+    return UsageError(
+        f"{scorer} asks a task whether an answer is right, and this question belongs to none",
+        "ask a task's questions, or name a scorer that needs none; see: forethought list scorers",
+    )
