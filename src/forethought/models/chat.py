@@ -72,7 +72,7 @@ def next_turn(tokenizer: Tokenizer, template: str, text: str) -> Turn:
         return Turn(plain, tuple(tokens), tuple(spans), (0, 0))
     names = {"bos": tokenizer.text_of(tokenizer.bos), "eos": tokenizer.text_of(tokenizer.end)}
     messages = [("user", "?"), ("assistant", _SYSTEM), ("user", _USER)]
-    _, found, rest = _written(template, messages, names).partition(_SYSTEM)
+    _, found, rest = written(template, messages, names).partition(_SYSTEM)
     if not found or rest.count(_USER) != 1:
         raise UnsupportedModelError(
             "the model's chat template does not show an answer and the next message once each",
@@ -162,14 +162,24 @@ def _render(template: str, content: str, system: str | None, names: dict[str, st
     messages = [("user", content)]
     if system is not None:
         messages.insert(0, ("system", system))
-    return _written(template, messages, names)
+    return written(template, messages, names)
 
 
-def _written(template: str, messages: Sequence[tuple[str, str]], names: dict[str, str]) -> str:
+def written(
+    template: str,
+    messages: Sequence[tuple[str, str]],
+    names: dict[str, str],
+    *,
+    asks: bool = True,
+) -> str:
+    """What the template makes of messages (role, content); an answer's start follows if it asks.
+
+    `names` are the tokens bos and eos. Raises UnsupportedModelError where it refuses them.
+    """
     try:
         return _compiled(template).render(
             messages=[{"role": role, "content": content} for role, content in messages],
-            add_generation_prompt=True,
+            add_generation_prompt=asks,
             bos_token=names["bos"],
             eos_token=names["eos"],
             tools=None,

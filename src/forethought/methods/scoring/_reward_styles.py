@@ -1,0 +1,53 @@
+"""How reward models were taught to see an answer, and where they say what they think of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from forethought.contracts.errors import UnsupportedModelError
+from forethought.models.transcript import Mark, Message, Reading, Transcript, transcript
+
+if TYPE_CHECKING:
+    from forethought.models.reward_head import RewardHead
+
+_ADVICE = r"Please reason step by step, and put your final answer within \boxed{}."
+"""The system message that Qwen's models were trained with."""
+
+
+def tagged(
+    head: RewardHead, question: str, steps: Sequence[str], tag: str, system: str | None
+) -> Reading:
+    """Steps with a tag after each, read at the tags (Qwen2.5-Math-PRM)."""
+    content = [part for step in steps for part in (step, Mark(tag))]
+    messages: list[Message] = [("user", [question]), ("assistant", content)]
+    found = _shown(head, _ADVICE if system is None else system, messages)
+    return Reading(found.tokens, tuple(last for _, last in found.marks))
+
+
+def turned(head: RewardHead, question: str, steps: Sequence[str], system: str | None) -> Reading:
+    """Each step a turn that was answered +, read where that was still to be said (RLHFlow)."""
+    turns = [f"{question} {steps[0]}", *steps[1:]]
+    messages: list[Message] = [
+        message for turn in turns for message in (("user", [turn]), ("assistant", [Mark("+")]))
+    ]
+    found = _shown(head, system or "", messages)
+    _, plus = head.words
+    if any(found.tokens[first] != plus for first, _ in found.marks):
+        raise UnsupportedModelError(
+            "the reward model's chat template joins its + with what stands around it",
+            "use another reward model, or another style",
+        )
+    return Reading(found.tokens, tuple(first - 1 for first, _ in found.marks))
+
+
+def answered(head: RewardHead, question: str, answer: str, system: str | None) -> Reading:
+    """The whole conversation, read at its last token."""
+    messages: list[Message] = [("user", [question]), ("assistant", [answer])]
+    found = _shown(head, system or "", messages)
+    return Reading(found.tokens, (len(found.tokens) - 1,))
+
+
+def _shown(head: RewardHead, system: str, messages: Sequence[Message]) -> Transcript:
+    first: list[Message] = [("system", [system])] if system else []
+    return transcript(head.tokenizer, head.template, [*first, *messages])

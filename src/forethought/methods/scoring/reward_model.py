@@ -1,0 +1,111 @@
+"""A reward model reads each candidate: step by step, or the answer as a whole.
+
+Paper: The Lessons of Developing Process Reward Models, arXiv:2501.07301 (tags);
+    RLHF Workflow, arXiv:2405.07863 (turns)
+Exact: no limit makes it right; a search that trusts it further finds what it overrates.
+Cost: each candidate is read whole by the reward model, beginnings again at every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from forethought.contracts.questions import Question, Task
+from forethought.contracts.records import Cost
+from forethought.contracts.search import Candidate, Scorer, Scores, charge
+from forethought.cost.flops import causal_pairs, forward_flops
+from forethought.methods.scoring._asking import asked
+from forethought.methods.scoring._reward_styles import answered, tagged, turned
+
+if TYPE_CHECKING:
+    from forethought.models.reward_head import RewardHead
+    from forethought.models.transcript import Reading
+
+
+@dataclass(frozen=True)
+class RewardModel(Scorer):
+    """The chance of good that a model trained to judge gives the steps of an answer."""
+
+    model: str = "Qwen/Qwen2.5-Math-PRM-7B"
+    """The reward model: a hub's owner/name, or a folder of safetensors."""
+    style: Literal["tags", "turns", "answer"] = "tags"
+    """Steps with a tag after each (Qwen), as turns that are answered + or - (RLHFlow), or none."""
+    tag: str = "<extra_0>"
+    """What stands after each step where the style is tags."""
+    delimiter: str = "\n\n"
+    """Where pieces that were written at once fall into steps."""
+    combine: Literal["last", "least", "product", "mean"] = "last"
+    """What an answer's score is of its steps'."""
+    system: str | None = None
+    """The system message; what the style's models were trained with where none."""
+
+    def on_task(self, task: Task | None) -> Scorer:
+        """The same scorer, its model loaded: what cannot be is said before anything is spent."""
+        self._head()
+        return self
+
+    def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
+        """A chance for each candidate; without a step, 1 for a beginning and 0 for an answer."""
+        head = self._head()
+        steps = [self._steps(one) for one in candidates]
+        readings = [
+            self._reading(head, asked(question, one).strip(), one, parts)
+            for one, parts in zip(candidates, steps, strict=True)
+            if parts
+        ]
+        tokens = sum(len(one.tokens) for one in readings)
+        yield from charge(Cost(scoring_tokens=tokens, flops=_flops(head, readings)))
+        found = iter(head.chances(readings))
+        return [
+            _COMBINED[self.combine](next(found)) if parts else float(not one.done)
+            for one, parts in zip(candidates, steps, strict=True)
+        ]
+
+    def _head(self) -> RewardHead:
+        # Here, since it loads torch, which no one needs who asks for less.
+        from forethought.models.reward_head import open_reward_head
+
+        return open_reward_head(self.model, ("-", "+") if self.style == "turns" else ())
+
+    def _steps(self, candidate: Candidate) -> list[str]:
+        """Without white space around them. Pieces stay apart: what was a step remains one."""
+        parts = [part for piece in candidate.steps for part in self._parted(piece)]
+        return [part.strip() for part in parts if part.strip()]
+
+    def _parted(self, piece: str) -> list[str]:
+        return piece.split(self.delimiter) if self.delimiter else [piece]
+
+    def _reading(
+        self, head: RewardHead, question: str, candidate: Candidate, steps: Sequence[str]
+    ) -> Reading:
+        match self.style:
+            case "tags":
+                return tagged(head, question, steps, self.tag, self.system)
+            case "turns":
+                return turned(head, question, steps, self.system)
+            case "answer":
+                return answered(head, question, candidate.text.strip(), self.system)
+
+
+def _flops(head: RewardHead, readings: Sequence[Reading]) -> float:
+    return sum(
+        forward_flops(
+            head.shape,
+            len(one.tokens),
+            [causal_pairs(0, len(one.tokens), layer.window) for layer in head.shape.layers],
+            logits=len(one.places),
+        )
+        for one in readings
+    )
+
+
+_COMBINED: dict[str, Callable[[np.ndarray], float]] = {
+    "last": lambda steps: float(steps[-1]),
+    "least": lambda steps: float(steps.min()),
+    "product": lambda steps: float(steps.prod()),
+    "mean": lambda steps: float(steps.mean()),
+}
