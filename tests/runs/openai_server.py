@@ -72,10 +72,10 @@ class Server(ThreadingHTTPServer):
             self.settings = {**DEFAULTS, **document.get("settings", {})}
             self.faults = list(document.get("faults", []))
             self.asked, self.written, self.most_open = [], 0, 0
-            self.closed, self.keys = 0, []
+            self.closed, self.keys, self.peers = 0, [], []
 
     def told(self):
-        names = ("asked", "written", "most_open", "closed", "keys", "open")
+        names = ("asked", "written", "most_open", "closed", "keys", "open", "peers")
         with self.lock:
             return {name: getattr(self, name) for name in names}
 
@@ -105,6 +105,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.give(200, {})
         with self.server.lock:
             self.server.asked.append({"path": self.path, **body})
+            self.server.peers.append(self.client_address[1])
             self.server.keys.append(self.headers.get("Authorization"))
             fault = (self.server.faults.pop(0) if self.server.faults else None) or {}
             self.server.open += 1

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
 from forethought.contracts.errors import BadParameterError, RemoteError, UsageError
+from forethought.contracts.search import Candidate, Request
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.runs.remote import Remote
 from forethought.runs.remote_api import Endpoint, Patience, key_of
 from tests.runs.openai_server import KEY
-from tests.runs.searches import searched
+from tests.runs.searches import QUESTION, searched
+
+
+def request(key="k", **changes):
+    base = Request(key, "run", QUESTION, Candidate(), (0,), 0, 0, "end", "\n", None, 30)
+    return replace(base, **changes)
 
 
 def ask(remote, n=1):
@@ -157,6 +166,28 @@ def test_no_more_are_on_their_way_at_once_than_allowed(toy):
         toy.set(delay=0.005)
         ask(remote, n=12)
     assert toy.told()["most_open"] == 3
+
+
+def test_a_connection_serves_one_request_after_another(toy):
+    with toy.remote("toy") as remote:
+        for _ in range(3):
+            ask(remote)
+        assert len(set(toy.told()["peers"])) == 1
+
+
+def test_closing_leaves_nothing_behind(toy, caplog):
+    toy.set(stops="neither", law="long", delay=0.01)
+    for _ in range(2):
+        with toy.remote("toy") as remote:
+            able = remote.able
+            remote.submit(request(until="step", delimiter="x", most=200))
+            remote.poll()
+            remote.submit(request(key="open", most=200))
+        remote.close()
+    gc.collect()
+    assert able.stops == "heard"
+    assert not [one for one in caplog.records if one.levelname == "ERROR"]
+    assert not [one for one in threading.enumerate() if one is remote._thread]
 
 
 def test_requests_are_spaced_where_a_rate_is_given(toy):

@@ -152,8 +152,12 @@ class Remote:
         return found
 
     def cancel(self, key: str) -> None:
-        """Close a request's connection; what it has so far is its outcome."""
-        if work := self._pending.get(key):
+        """Close a piece's connection; what it has so far is its outcome.
+
+        Verdicts are a token each, and a search can go on from all or none: they are let come.
+        """
+        work = self._pending.get(key)
+        if work is not None and work.divides:
             self._loop.call_soon_threadsafe(self._end, work)
 
     def release(self, run: str) -> None:
@@ -226,12 +230,15 @@ class Remote:
         return [outcome]
 
     async def _shut(self) -> None:
-        tasks = list(self._tasks.values())
-        for task in tasks:
+        for task in self._tasks.values():
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         if "_api" in self.__dict__:
             await self._api.close()
+        # Connections that were closed early leave their readers to be ended by the loop.
+        await self._loop.shutdown_asyncgens()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
 
     def _bound(self, request: Request | Judgement) -> Bound:
         price = self._line.price

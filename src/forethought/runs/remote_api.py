@@ -152,7 +152,8 @@ class Api:
                 if number >= most or error.wait > self.patience.longest_asked:
                     times = f" ({number} attempts)" if number > 1 else ""
                     raise RemoteError(f"{error.message}{times}", error.hint) from None
-                await self.sleep(max(error.wait, self._back_off(number)))
+                # What the server asks for is waited for before its next request, whoever sends it.
+                await self.sleep(self._back_off(number))
 
     async def get(self, path: str) -> Any:
         """The document at a path; one attempt."""
@@ -182,9 +183,8 @@ class Api:
                     return
                 async for line in response.aiter_lines():
                     data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
-                    if data == "[DONE]":
-                        return
-                    if data:
+                    # Heard to its very end, a connection can be used again.
+                    if data and data != "[DONE]":
                         yield self._sound(json.loads(data))
 
     async def close(self) -> None:

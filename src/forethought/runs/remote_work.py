@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar
 
 from forethought.contracts.errors import RemoteError
@@ -74,6 +75,8 @@ class Line:
 class Writing:
     """A piece on its way."""
 
+    divides: ClassVar[bool] = True
+    """Whether something can be made of a part of it."""
     request: Request
     line: Line
     prompt_at_most: int
@@ -224,6 +227,8 @@ class Writing:
 class Judging:
     """Verdicts on their way, all at once."""
 
+    divides: ClassVar[bool] = False
+    """Whether something can be made of a part of it."""
     request: Judgement
     line: Line
     lost: ClassVar[Cost] = Cost()
@@ -234,8 +239,7 @@ class Judging:
         """Ask for all verdicts; RemoteError where one cannot be had."""
         patiently = self.line.api.patiently
         asked = [
-            patiently(lambda place=place: self._attempt(place))  # type: ignore[misc]
-            for place in range(len(self.request.questions))
+            patiently(partial(self._attempt, place)) for place in range(len(self.request.questions))
         ]
         # All are waited for, so that whatever they cost is known.
         for found in await asyncio.gather(*asked, return_exceptions=True):
