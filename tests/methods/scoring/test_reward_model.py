@@ -87,7 +87,7 @@ def test_scores_are_what_the_models_makers_compute(folders, style, system) -> No
     if style != "answer":
         assert np.std(whole) > 0.005
         for combine, expected in {
-            "least": min(whole),
+            "min": min(whole),
             "product": math.prod(whole),
             "mean": sum(whole) / 3,
         }.items():
@@ -215,7 +215,7 @@ def test_templates_that_join_the_plus_with_its_surroundings_are_refused(tmp_path
 
 
 def test_its_parameters_are_spelled_and_checked(folders) -> None:
-    built = catalogue.build("reward-model(model=some/where, style=turns, combine=least)", "scorers")
-    assert built == RewardModel("some/where", "turns", combine="least")
+    built = catalogue.build("reward-model(model=some/where, style=turns, combine=min)", "scorers")
+    assert built == RewardModel("some/where", "turns", combine="min")
     with pytest.raises(Exception, match="must be one of"):
         catalogue.build("reward-model(combine=best)", "scorers")

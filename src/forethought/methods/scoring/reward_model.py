@@ -38,7 +38,7 @@ class RewardModel(Scorer):
     """What stands after each step where the style is tags."""
     delimiter: str = "\n\n"
     """Where pieces that were written at once fall into steps."""
-    combine: Literal["last", "least", "product", "mean"] = "last"
+    combine: Literal["last", "min", "product", "mean"] = "last"
     """What an answer's score is of its steps'."""
     system: str | None = None
     """The system message; what the style's models were trained with where none."""
@@ -105,7 +105,7 @@ def _flops(head: RewardHead, readings: Sequence[Reading]) -> float:
 
 _COMBINED: dict[str, Callable[[np.ndarray], float]] = {
     "last": lambda steps: float(steps[-1]),
-    "least": lambda steps: float(steps.min()),
+    "min": lambda steps: float(steps.min()),
     "product": lambda steps: float(steps.prod()),
     "mean": lambda steps: float(steps.mean()),
 }
