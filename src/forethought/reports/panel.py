@@ -71,8 +71,9 @@ def _cost(run: dict[str, Any]) -> str:
     parts = [
         f"{cost['prompt_tokens']:,} + {cost['output_tokens']:,} tokens{cached}{draft}",
         units.seconds(cost["seconds"]),
-        units.flops(cost["flops"]) + beside,
     ]
+    if cost["flops"]:  # a server does not tell
+        parts.append(units.flops(cost["flops"]) + beside)
     if cost["usd"] is not None:
         parts.append(f"${cost['usd']:.2g}")
     return " · ".join(parts)

@@ -8,7 +8,7 @@ from typing import Any
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Event
 from forethought.runs.conversation import Conversation
-from forethought.runs.recipe import Recipe
+from forethought.runs.recipe import Recipe, is_remote
 from forethought.runs.session import Progress, Session
 
 
@@ -31,7 +31,13 @@ def stream(
     if not isinstance(recipe, Recipe | str):
         raise UsageError(f"{recipe!r} is no recipe", "give a Recipe, or a spelling of one")
     chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
-    yield from Session.open(chosen, progress).stream(question, document, system=system)
+    if is_remote(chosen.model):
+        # Imported here since few need it, and what speaks to servers is slow to import.
+        from forethought.runs.remote_session import RemoteSession
+
+        yield from RemoteSession(chosen).stream(question, document, system=system)
+    else:
+        yield from Session.open(chosen, progress).stream(question, document, system=system)
 
 
 def conversation(
@@ -43,6 +49,8 @@ def conversation(
 ) -> Conversation:
     """Load the recipe's models for several questions, each over what was said before it."""
     chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
+    if is_remote(chosen.model):
+        raise UsageError("a conversation keeps its cache on this machine", "ask one question")
     return Conversation(Session.open(chosen, progress), document, system)
 
 

@@ -226,6 +226,11 @@ class Recipe:
             object.__setattr__(self, name, value)
 
 
+def is_remote(model: str) -> bool:
+    """Whether a model is named by its server's address."""
+    return model.startswith(("http://", "https://"))
+
+
 def _spelled(text: str, kind: catalogue.Kind = "methods") -> str:
     return catalogue.spelled(catalogue.build(text, kind))
 

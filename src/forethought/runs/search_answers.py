@@ -39,7 +39,7 @@ def searched(
         if done.error is not None:
             raise done.error
         place = named[done.job.run]
-        searching = SearchRun(asks[place].recipe, target, draft, clock)
+        searching = SearchRun(asks[place].recipe, clock, target)
         yield Answered(place, searching.record(done, clock() - start))
 
 

@@ -9,14 +9,12 @@ from typing import Any
 from forethought import catalogue
 from forethought.contracts.questions import Question, Task
 from forethought.contracts.records import Event, Exact, Kept, Run, Timing
-from forethought.contracts.search import Candidate, Found, Opened
+from forethought.contracts.search import Backend, Candidate, Found, Opened
 from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
 from forethought.engine.meter import Clock
 from forethought.models.model import Model
 from forethought.runs.drive import Drive
 from forethought.runs.job import Done, Job, Written
-from forethought.runs.journal import Journal, NoJournal
-from forethought.runs.local import Local
 from forethought.runs.recipe import Recipe
 from forethought.tasks.same_answers import SameAnswers
 
@@ -26,18 +24,14 @@ class SearchRun:
     """What decides a search besides its question, and where it runs."""
 
     recipe: Recipe
-    target: Model
-    draft: Model
     clock: Clock
+    target: Model | None = None
+    """What the cost of a plain answer is counted by, where it is known."""
     load_seconds: float = 0.0
-    journal: Journal | None = None
-    system: str | None = None
-    """The system message of every prompt."""
 
-    def events(self, identifier: str, question: Question) -> Iterator[Event]:
+    def events(self, backend: Backend, identifier: str, question: Question) -> Iterator[Event]:
         """Search, event by event; the last holds the run."""
-        backend = Local(self.recipe, self.target, self.draft, self.clock, self.system)
-        drive = Drive(backend, self.journal or NoJournal())
+        drive = Drive(backend)
         start = self.clock()
         happened = drive.events([job_of(self.recipe, identifier, question)])
         while True:
@@ -82,26 +76,30 @@ class SearchRun:
 
     def _exact(self, length: int, best: Candidate) -> Exact:
         """What one plain answer of that length would have cost behind the whole prompt."""
-        shape = self.target.shape
-        if not length:
+        if not length or self.target is None:
             return Exact(0.0, 0)
+        shape = self.target.shape
         flops = prefill_flops(shape, length) + answer_flops(shape, length, best.tokens)
         return Exact(flops, length * entry_bytes(shape, self.target.network.dtype.itemsize))
 
 
 def job_of(recipe: Recipe, identifier: str, question: Question, task: Task | None = None) -> Job:
-    """The job that a recipe with a search makes of a question."""
+    """The job that a recipe makes of a question; without a search, one of plain answers."""
     scorer = catalogue.build(recipe.scorer, "scorers").on_task(task) if recipe.scorer else None
     return Job(
         run=identifier,
         question=question,
-        strategy=catalogue.build(recipe.search, "strategies"),
+        strategy=catalogue.build(recipe.search or _plain(recipe), "strategies"),
         reader=SameAnswers(),
         scorer=scorer,
         limit=recipe.limit,
         seed=recipe.seed,
         max_tokens=recipe.max_tokens,
     )
+
+
+def _plain(recipe: Recipe) -> str:
+    return "greedy" if recipe.warmth == 0 else f"majority-vote(n={recipe.samples})"
 
 
 def _confidence(found: Found) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from forethought.models.model import Model
 from forethought.runs.asking import Asking
 from forethought.runs.auto import choose
 from forethought.runs.draft import ModelDraft
+from forethought.runs.local import Local
 from forethought.runs.reading import Methods
 from forethought.runs.recipe import Recipe
 from forethought.runs.results import results_file
@@ -82,10 +83,9 @@ class Session:
         if self.recipe.automatic:
             raise UsageError("auto chooses for plain answers", "name a method, or leave out -s")
         identifier = run_identifier(self.recipe, question, document, system)
-        searching = SearchRun(
-            self.recipe, self.target, self.draft, self.clock, self.load_seconds, system=system
-        )
-        yield from searching.events(identifier, Question(identifier, question, document))
+        backend = Local(self.recipe, self.target, self.draft, self.clock, system)
+        searching = SearchRun(self.recipe, self.clock, self.target, self.load_seconds)
+        yield from searching.events(backend, identifier, Question(identifier, question, document))
 
     def _settled(self, prompt: Prompt) -> tuple[Recipe, tuple[str, ...]]:
         """The recipe for this prompt, and what to say of it."""
