@@ -66,11 +66,19 @@ def outcome_of(remote, asked):
     return outcome
 
 
+@pytest.fixture(scope="module")
+def able(_toy):
+    """What the server does at its defaults, found out once."""
+    _toy.set()
+    with _toy.remote("toy") as remote:
+        assert remote.able.continues
+        return remote.able
+
+
 @pytest.fixture
-def remote(toy):
+def remote(able, toy):
     """A back end that knows what its server does."""
-    with toy.remote("toy", prices=PRICES) as found:
-        assert found.able.continues
+    with toy.remote("toy", prices=PRICES, found=able) as found:
         yield found
 
 
