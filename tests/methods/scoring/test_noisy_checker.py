@@ -36,6 +36,12 @@ def test_at_rates_of_one_every_verdict_is_turned_round():
     assert found.tolist() == [0.0, 1.0, 0.75]
 
 
+def test_what_is_less_than_half_right_counts_as_wrong():
+    partly = [candidate("ab")]
+    assert heard(partly, false_positive=0.0, false_negative=1.0).tolist() == [0.25]
+    assert heard(partly, false_positive=1.0, false_negative=0.0).tolist() == [0.75]
+
+
 def test_each_rate_is_kept_for_its_own_kind_of_error():
     found = heard(false_positive=0.3, false_negative=0.1)
     # Four standard errors of 2,000.
