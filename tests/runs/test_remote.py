@@ -294,12 +294,13 @@ def test_cancelling_closes_the_connection_and_keeps_what_came(toy):
         assert remote.abilities
         toy.set(law="long", delay=0.02)
         remote.submit(request(key="slow", most=400))
-        assert remote.poll(remote.now() + 0.3) == []
+        while toy.told()["written"] < 4:
+            assert remote.poll(remote.now() + 0.1) == []
         remote.cancel("slow")
         (found,) = remote.poll()
         assert found.piece.finish == "cancelled"
         assert found.piece.text == "x" * found.piece.tokens
-        assert 3 < found.piece.tokens == found.cost.output_tokens < 40
+        assert 0 < found.piece.tokens == found.cost.output_tokens < 300
         assert closed(toy)
         remote.submit(request(key="never", most=400))
         remote.cancel("never")
@@ -312,20 +313,20 @@ def test_time_ends_a_search_with_what_there_is(toy):
     with toy.remote("toy") as remote:
         assert remote.abilities
         start = time.monotonic()
-        done = searched(MajorityVote(n=3), backend=remote, budget="0.4s", max_tokens=300)
-        assert time.monotonic() - start < 2
+        done = searched(MajorityVote(n=3), backend=remote, budget="1s", max_tokens=400)
+        assert time.monotonic() - start < 6  # all tokens would take 8
     assert {one.finish for one in done.found.considered} == {"budget"}
-    assert done.cost.output_tokens == sum(one.tokens for one in done.found.considered) > 3
+    assert done.cost.output_tokens == sum(one.tokens for one in done.found.considered) > 0
 
 
 def test_slow_tokens_are_waited_for_and_silence_is_not(toy):
-    toy.set(law="coin", delay=0.15)
-    with toy.remote("toy", patience=Patience(silence_seconds=0.3)) as remote:
+    toy.set(law="coin", delay=0.2)
+    with toy.remote("toy", patience=Patience(silence_seconds=1.0)) as remote:
         assert remote.abilities
         assert outcome_of(remote, request()).piece.finish == "stop"
         able = remote.able
-    toy.set(law="coin", delay=0.4)
-    patience = Patience(silence_seconds=0.2, attempts=2)
+    toy.set(law="coin", delay=0.8)
+    patience = Patience(silence_seconds=0.5, attempts=2)
     with toy.remote("toy", patience=patience, found=able) as remote:
         whole = outcome_of(remote, request(key="whole", most=1))
         broken = outcome_of(remote, request(key="broken", most=9))
@@ -348,7 +349,8 @@ def test_a_released_run_is_ended_and_never_told_of(toy):
         assert remote.abilities
         toy.set(law="long", delay=0.02)
         remote.submit(request(key="old", most=400))
-        remote.poll(remote.now() + 0.2)
+        while toy.told()["written"] < 4:
+            assert remote.poll(remote.now() + 0.1) == []
         remote.release("run")
         remote.submit(request(key="old", run="other", most=3))
         (found,) = remote.poll()
@@ -357,7 +359,7 @@ def test_a_released_run_is_ended_and_never_told_of(toy):
 
 
 def closed(toy):
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 4  # all of it would take 8
     while time.monotonic() < deadline:
         if toy.told()["open"] == 0:
             return True

@@ -71,6 +71,10 @@ def test_a_passing_fault_is_not_taken_for_a_lack(toy):
     with toy.remote() as remote:
         toy.set({"status": 503}, {"drop": "before"}, {"status": 429}, {"drop": 0}, {"status": 500})
         assert remote.abilities == ALL
+    with toy.remote() as remote:
+        toy.set(None, *[{"status": 503}] * 6)
+        with pytest.raises(RemoteError, match="503"):
+            _ = remote.abilities
 
 
 def test_where_nothing_is_answered_the_first_complaint_is_told(toy):
