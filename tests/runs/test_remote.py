@@ -9,6 +9,7 @@ import pytest
 
 from forethought.contracts.errors import RemoteError, UsageError
 from forethought.contracts.questions import Question
+from forethought.contracts.records import Cost
 from forethought.contracts.search import Candidate, Found, Judgement, Request, Strategy, write
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.models.known import Known, sequences
@@ -237,6 +238,7 @@ def test_a_step_whose_end_came_in_two_halves_is_seen(toy):
         found = outcome_of(remote, request(until="step", delimiter=f"{first_letter()}\n"))
     assert found.piece.finish == "step"
     assert found.piece.text == f"{first_letter()}\n"
+    assert found.cost.output_tokens == 2  # and not written beyond
 
 
 def first_letter():
@@ -251,8 +253,12 @@ def test_what_never_goes_well_is_an_error_that_costs_what_was_written(toy, remot
     assert "6 attempts" in str(found.error)
     assert found.cost.output_tokens == 2
     toy.set(*[{"drop": "before"}] * 6)
-    assert outcome_of(remote, request()).cost.output_tokens == 0
+    assert outcome_of(remote, request()).cost == Cost(usd=0.0)
     assert len(toy.told()["asked"]) == 6
+
+    toy.set({"drop": 3}, {"drop": 2}, *[{"status": 502}] * 4, continues=False)
+    with toy.remote("toy", found=replace(remote.able, continues=False)) as other:
+        assert outcome_of(other, request()).cost.output_tokens == 3
 
 
 def test_counts_that_the_server_does_not_tell_are_made_from_what_came(toy):
