@@ -1,0 +1,111 @@
+"""Brackets of four kinds, some still open: which ones close them, and in which order.
+
+Paper: Dyck languages of BIG-Bench, arXiv:2206.04615
+Score: 1 if the brackets that are given as the answer close all open ones in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Annotated
+
+from forethought.contracts.parameters import Count, CountOrZero, Whole
+from forethought.contracts.questions import Measure, Question
+from forethought.tasks.steps._drawing import distinct
+from forethought.tasks.steps._lines import STEPS_ONLY, OneAnswer, Words, promise, rightness, words
+
+_CLOSES = {"(": ")", "[": "]", "{": "}", "<": ">"}
+_PROMPT = f"""\
+Read brackets from left to right. For each bracket write: read the bracket, open all brackets \
+that are open then, the last opened last, or none. The answer is the brackets that close those \
+still open, the last opened first, or none.
+{STEPS_ONLY}
+
+Example: ( [ ] {{
+read ( open (
+read [ open ( [
+read ] open (
+read {{ open ( {{
+Answer: }} )
+
+Now read: """
+
+
+@dataclass(frozen=True)
+class Brackets:
+    """Nested brackets; a step is one bracket and all that are open behind it."""
+
+    length: Annotated[int, Whole(1, 1000)] = 12
+    """Brackets to read, and so steps of a right answer."""
+    depth: Annotated[int, Whole(1, 100)] = 4
+    """Most brackets that are open at once."""
+    count: Count = 10
+    """How many questions; asking for more keeps the first ones."""
+    seed: CountOrZero = 0
+    """Other seeds give other questions."""
+
+    @property
+    def answer_tokens(self) -> int:
+        """Most tokens an answer needs: one for every bracket, and a few for each step."""
+        return (self.length + 1) * (2 * min(self.depth, self.length) + 8)
+
+    def questions(self, measure: Measure) -> Iterator[Question]:
+        """The questions in order."""
+        for identifier, row in distinct("brackets", self.seed, self.count, self._row):
+            yield Question(
+                identifier=identifier,
+                text=_PROMPT + " ".join(row),
+                answers=(_answer(row),),
+                data={"brackets": row},
+            )
+
+    def check(self, question: Question, answer: str) -> float:
+        """1 if the brackets that are given as the answer close all open ones in order."""
+        return rightness(_start(question), answer)
+
+    def promise(self, question: Question, text: str) -> float:
+        """1 if all steps so far are right, else 0."""
+        return promise(_start(question), text)
+
+    def _row(self, random: Random) -> str:
+        row, still_open = "", ""
+        for _ in range(self.length):
+            full = len(still_open) == self.depth
+            opens = not still_open or (not full and random.random() < 0.5)
+            row += random.choice("([{<") if opens else _CLOSES[still_open[-1]]
+            still_open = _read(still_open, row[-1])
+        return row
+
+
+@dataclass(frozen=True)
+class _Reading(OneAnswer):
+    """Brackets that are left to read, and those that are open."""
+
+    left: str
+    answer: str
+    still_open: str = ""
+
+    def steps(self) -> Mapping[Words, _Reading]:
+        if not self.left:
+            return {}
+        now = _read(self.still_open, self.left[0])
+        line = f"read {self.left[0]} open {' '.join(now) or 'none'}"
+        return {words(line): replace(self, left=self.left[1:], still_open=now)}
+
+
+def _read(still_open: str, bracket: str) -> str:
+    return still_open + bracket if bracket in _CLOSES else still_open[:-1]
+
+
+def _answer(row: str) -> str:
+    still_open = ""
+    for bracket in row:
+        still_open = _read(still_open, bracket)
+    return " ".join(_CLOSES[bracket] for bracket in reversed(still_open)) or "none"
+
+
+def _start(question: Question) -> _Reading:
+    row = question.data["brackets"]
+    return _Reading(row, _answer(row))
