@@ -1,0 +1,254 @@
+"""Populations of answers in the making, weighed and copied as they grow."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+
+from forethought.contracts.search import Ask, Candidate, Search, Until, score, write
+from forethought.methods.search._choice import Option, chosen
+from forethought.numerics.resampling import (
+    effective_count,
+    log_mean_exp,
+    log_odds,
+    multinomial,
+    normalised,
+    swap_chance,
+    systematic,
+)
+
+
+@dataclass(frozen=True)
+class Particle:
+    """An answer in the making, with all it grew from."""
+
+    states: tuple[Candidate, ...]
+    """From where the search started, one more for each step."""
+    scores: tuple[float, ...] = ()
+    """Of each state but the first."""
+
+    @property
+    def here(self) -> Candidate:
+        """What is written."""
+        return self.states[-1]
+
+    @property
+    def score(self) -> float:
+        """The newest."""
+        return self.scores[-1] if self.scores else 0.0
+
+    def grown(self, state: Candidate, value: float) -> Particle:
+        """With one more step."""
+        return Particle((*self.states, state), (*self.scores, value))
+
+    def at(self, step: int) -> Particle:
+        """As it was after that many steps; all of it where it has fewer."""
+        return Particle(self.states[: step + 1], self.scores[:step])
+
+    def gain(self, step: int, target: str) -> float:
+        """What that step multiplied the weight by, as a logarithm; 0 beyond the end.
+
+        For the target "answer" only a change of the odds is new, so that the product over
+        all steps is the odds of the whole. For "steps" each step brings its own odds.
+        """
+        if step > len(self.scores):
+            return 0.0
+        before = log_odds(self.scores[step - 2]) if target == "answer" and step > 1 else 0.0
+        return log_odds(self.scores[step - 1]) - before
+
+    def log_weight(self, target: str) -> float:
+        """The sum of all gains."""
+        return sum(self.gain(step, target) for step in range(1, len(self.states)))
+
+
+@dataclass
+class Swarm:
+    """Particles of one law, and what they weigh since they were last copied."""
+
+    particles: list[Particle]
+    temperature: float = 1.0
+    """What log weights are divided by."""
+    reference: Particle | None = None
+    """Stands first among the particles, and is never replaced."""
+    log_weights: np.ndarray = field(init=False)
+    settled: float = 0.0
+    """Logarithm of the product of mean weights, one for every time that was copied."""
+    dropped: list[Particle] = field(default_factory=list)
+    """What was not copied."""
+
+    def __post_init__(self) -> None:
+        self.log_weights = np.zeros(len(self.particles))
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing can be added to any particle."""
+        return all(one.here.done for one in self.particles)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the budget ended a particle."""
+        return any(one.here.finish == "budget" for one in self.particles)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """[N] parts of the weight, which sum to 1."""
+        return normalised(self.log_weights)
+
+    @property
+    def log_evidence(self) -> float:
+        """log of an estimate, without bias, of the mean weight of plain answers."""
+        return self.settled + log_mean_exp(self.log_weights)
+
+    @property
+    def growing(self) -> list[int]:
+        """Places of the particles that want a step."""
+        free = range(1 if self.reference else 0, len(self.particles))
+        return [place for place in free if not self.particles[place].here.done]
+
+    def weigh(self, step: int, target: str) -> None:
+        """Take in the newest scores."""
+        if self.reference is not None:
+            self.particles[0] = self.reference.at(step)
+        gains = [one.gain(step, target) for one in self.particles]
+        self.log_weights = self.log_weights + np.array(gains) / self.temperature
+
+    def resample(self, below: float, rng: np.random.Generator) -> None:
+        """Copy by weight, where the effective count is less than that share of all."""
+        shares, count = self.shares, len(self.particles)
+        if effective_count(shares) >= below * count - 1e-9:
+            return
+        if self.reference is None:
+            copied = systematic(shares, count, rng)
+        else:
+            # Beside a particle that must stay, only independent draws leave the law as it is.
+            copied = [0, *multinomial(shares, count - 1, rng)]
+        gone = set(range(count)) - set(copied)
+        self.dropped += [self.particles[place] for place in sorted(gone)]
+        self.particles = [self.particles[place] for place in copied]
+        self.settled += log_mean_exp(self.log_weights)
+        self.log_weights = np.zeros(count)
+
+    def draw(self, rng: np.random.Generator) -> Particle:
+        """One particle by its weight."""
+        return self.particles[int(rng.choice(len(self.particles), p=self.shares))]
+
+    def options(self, weight: float) -> Iterator[Option]:
+        """What may be the answer; the particles weigh `weight` together, the dropped nothing."""
+        for one, share in zip(self.particles, self.shares, strict=True):
+            yield Option(one.here, weight * float(share), one.score)
+        for one in self.dropped:
+            if one.here.done:
+                yield Option(one.here, 0.0, one.score)
+
+
+class Stepwise(Protocol):
+    """What the particle methods have in common."""
+
+    @property
+    def depth(self) -> int:
+        """Steps of an answer, at most."""
+        ...
+
+    @property
+    def delimiter(self) -> str:
+        """What ends a step."""
+        ...
+
+    @property
+    def target(self) -> str:
+        """What a particle's weight is made of."""
+        ...
+
+
+def grow(
+    method: Stepwise, swarms: Sequence[Swarm], below: float, rng: np.random.Generator
+) -> Generator[Ask, Any, None]:
+    """Grow swarms side by side until all is written, or the budget is spent.
+
+    Nothing is copied once all is written: that would only make the answers fewer.
+    """
+    for step in range(1, method.depth + 1):
+        yield from _step(swarms, "end" if step == method.depth else "step", method.delimiter)
+        for swarm in swarms:
+            swarm.weigh(step, method.target)
+        if any(swarm.cut for swarm in swarms) or all(swarm.done for swarm in swarms):
+            return
+        for swarm in swarms:
+            if not swarm.done:
+                swarm.resample(below, rng)
+
+
+def _step(swarms: Sequence[Swarm], until: Until, delimiter: str) -> Generator[Ask, Any, None]:
+    """One step of every particle that wants one."""
+    places = [(swarm, place) for swarm in swarms for place in swarm.growing]
+    parents = [swarm.particles[place] for swarm, place in places]
+    if not places:
+        return
+    states = yield from write([one.here for one in parents], until=until, delimiter=delimiter)
+    # What the budget cut short is not worth a score.
+    judged = [one for one in states if one.finish != "budget"]
+    values = (yield from score(judged)) if judged else []
+    known = dict(zip([one.identity for one in judged], values, strict=True))
+    for (swarm, place), parent, state in zip(places, parents, states, strict=True):
+        grown = parent.grown(state, known.get(state.identity, parent.score))
+        swarm.particles[place] = grown
+
+
+def sweeps(
+    method: Stepwise,
+    start: Candidate,
+    rng: np.random.Generator,
+    *,
+    n: int,
+    temperatures: Sequence[float],
+    iterations: int,
+    pick: str,
+) -> Search:
+    """Grow a swarm per temperature, keep one of its particles, and grow it again beside that.
+
+    After each iteration, neighbours may trade what they keep. Answers are those of the first.
+    """
+    kept: list[Particle | None] = [None] * len(temperatures)
+    options: list[Option] = []
+    dropped: list[Candidate] = []
+    for iteration in range(iterations):
+        swarms = [
+            Swarm(_beside(reference, start, n), temperature, reference)
+            for temperature, reference in zip(temperatures, kept, strict=True)
+        ]
+        yield from grow(method, swarms, 1.0, rng)
+        cut = any(swarm.cut for swarm in swarms)
+        # A swarm that was cut short is of no law: it counts only where there is no other.
+        weight = 0.0 if cut and iteration else 1 / iterations
+        for place, swarm in enumerate(swarms):
+            options += swarm.options(0.0 if place else weight)
+            dropped += [one.here for one in swarm.dropped if not one.here.done]
+        if cut:
+            break
+        references = [swarm.draw(rng) for swarm in swarms]
+        kept = list(traded(references, temperatures, method.target, rng))
+    last = kept[0].here if kept[0] else None
+    return (yield from chosen(options, pick, rng, pruned=dropped, drawn=last))
+
+
+def _beside(reference: Particle | None, start: Candidate, n: int) -> list[Particle]:
+    return [reference.at(0) if reference else Particle((start,))] + [Particle((start,))] * (n - 1)
+
+
+def traded(
+    references: Sequence[Particle],
+    temperatures: Sequence[float],
+    target: str,
+    rng: np.random.Generator,
+) -> list[Particle]:
+    """The references after neighbours of different temperatures had their chance to swap."""
+    placed = list(references)
+    for a, b in pairwise(range(len(placed))):
+        log_a, log_b = placed[a].log_weight(target), placed[b].log_weight(target)
+        if rng.random() < swap_chance(log_a, log_b, temperatures[a], temperatures[b]):
+            placed[a], placed[b] = placed[b], placed[a]
+    return placed

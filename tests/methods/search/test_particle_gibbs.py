@@ -1,0 +1,195 @@
+"""Particle Gibbs on laws whose every probability is known."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from forethought.contracts.search import Candidate, Piece, Score, Write
+from forethought.methods.search._particles import Particle, Swarm, grow
+from forethought.methods.search.majority_vote import MajorityVote
+from forethought.methods.search.particle_filter import ParticleFilter
+from forethought.methods.search.particle_gibbs import ParticleGibbs
+from tests.methods.search.by_hand import (
+    Hand,
+    distance,
+    driven,
+    liking,
+    ranked,
+    tokens_of,
+    uneven,
+    weighted,
+    written_out,
+)
+from tests.runs.searches import searched
+
+
+def method(**settings):
+    return ParticleGibbs(**{"delimiter": "\n", **settings})
+
+
+def reference_of(steps, child=90):
+    """A particle that wrote these steps."""
+    state = Candidate()
+    states, scores = [state], []
+    for at, text in enumerate(steps):
+        finish = "stop" if at == len(steps) - 1 else "step"
+        state = state.grown(child, Piece(text, (), len(text), 0.0, finish))
+        states.append(state)
+        scores.append(liking(state.text))
+    return Particle(tuple(states), tuple(scores))
+
+
+def exactly(law, target, seed, temperature=1.0):
+    """A reference drawn from the exact posterior."""
+    answers = {"".join(steps): steps for steps in written_out(law)}
+    exact, _ = weighted(law, liking, target, temperature)
+    text = random.Random(seed).choices(list(exact), exact.values())[0]
+    return reference_of(answers[text])
+
+
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_one_particle_is_the_plain_answer(iterations):
+    for seed in range(5):
+        best = driven(method(n=1, iterations=iterations), uneven, seed=seed).found.best
+        plain = searched(MajorityVote(n=1), uneven, seed=seed).found.best
+        assert (best.text, best.log_probability) == (
+            plain.text,
+            pytest.approx(plain.log_probability),
+        )
+
+
+def test_one_iteration_is_a_particle_filter_that_copies_at_every_step():
+    for seed in range(6):
+        once = driven(method(n=5, iterations=1), uneven, seed=seed).found
+        filtered = ParticleFilter(n=5, resample_below=1.0, delimiter="\n")
+        assert once == driven(filtered, uneven, seed=seed).found
+
+
+@pytest.mark.parametrize(("law", "target"), [(ranked, "answer"), (uneven, "steps")])
+@pytest.mark.parametrize("n", [2, 4])
+def test_a_filter_beside_an_exact_draw_ends_in_one(law, target, n):
+    exact, _ = weighted(law, liking, target)
+    drawn = []
+    for seed in range(1000):
+        rng, reference = np.random.default_rng(seed), exactly(law, target, seed)
+        for again in range(2):
+            swarm = Swarm([reference] * n, reference=reference)
+            swarm.particles = [reference.at(0)] * n
+            hand = Hand(law, seed=seed * 2 + again)
+            hand.run(grow(method(target=target), [swarm], 1.0, rng))
+            reference = swarm.draw(rng)
+        drawn.append(reference.here.text)
+    # 1,000 exact draws are at a mean distance of 0.016 (4 answers) and 0.02 (14).
+    assert distance(drawn, exact) < 0.04
+
+
+def test_what_is_kept_stands_unchanged_in_every_swarm():
+    for seed in range(30):
+        reference = reference_of(("a\n", "b\n", ""))
+        swarm = Swarm([reference.at(0)] * 3, reference=reference)
+        hand = Hand(uneven, seed=seed)
+        search = grow(method(), [swarm], 1.0, np.random.default_rng(seed))
+        hand.run(search)
+
+        assert swarm.particles[0] == reference
+        assert all(one.here.done for one in swarm.particles)
+        writes = [ask for ask in hand.asks if isinstance(ask, Write)]
+        assert len(writes[0].parents) == 2
+        # Copies of what is kept grow on by themselves, from where it stood then.
+        assert not any(one.done for ask in writes for one in ask.parents)
+
+
+def test_what_is_kept_weighs_what_its_own_step_weighs():
+    steps = ("a\n", "b\n", "a\n", "")
+    reference = reference_of(steps)
+    swarm = Swarm([reference.at(0)], reference=reference)
+    for step in range(1, 5):
+        swarm.weigh(step, "steps")
+        assert swarm.particles[0] == reference.at(step)
+        assert swarm.log_weights[0] == pytest.approx(
+            sum(reference.gain(at, "steps") for at in range(1, step + 1))
+        )
+    swarm.weigh(5, "steps")
+    assert swarm.log_weights[0] == pytest.approx(reference.log_weight("steps"))
+
+
+def test_what_is_kept_goes_into_the_next_iteration():
+    for seed in range(8):
+        hand = Hand(uneven, seed=seed)
+        found = hand.search(method(n=3, iterations=4, pick="draw"))
+        writes = [len(a.parents) for a in hand.asks if isinstance(a, Write) and () in paths(a)]
+        scored = [one.path for a in hand.asks if isinstance(a, Score) for one in a.candidates]
+
+        assert writes == [3, 2, 2, 2]
+        assert len(set(scored)) == len(scored)
+        assert sum(found.weights) == pytest.approx(1)
+        assert len({one.path for one in found.considered}) == len(found.considered)
+        assert found.best in found.considered
+
+
+def paths(ask):
+    return [one.path for one in ask.parents]
+
+
+def test_few_particles_come_closer_with_every_iteration():
+    exact, _ = weighted(ranked, liking, "answer")
+    drawn = [
+        Hand(ranked, seed=seed).search(method(n=3, iterations=7, pick="draw")).best.text
+        for seed in range(300)
+    ]
+    once = [
+        Hand(ranked, seed=seed).search(method(n=3, iterations=1, pick="draw")).best.text
+        for seed in range(300)
+    ]
+    assert distance(drawn, exact) < 0.08 < distance(once, exact)
+
+
+def test_all_that_was_written_is_considered_or_given_up():
+    for seed in range(6):
+        done = driven(method(n=3, iterations=3), uneven, seed=seed)
+        assert tokens_of(done.found) == done.cost.output_tokens
+
+
+def test_the_answer_is_picked_as_asked():
+    for seed in range(6):
+        best = Hand(uneven, seed=seed).search(method(pick="best", iterations=3))
+        assert liking(best.best.text) == max(liking(one.text) for one in best.considered)
+        vote = Hand(uneven, seed=seed).search(method(pick="vote", iterations=3))
+        assert vote.considered == best.considered
+        totals = {}
+        for one, weight in zip(vote.considered, vote.weights, strict=True):
+            totals[one.text] = totals.get(one.text, 0) + weight
+        assert totals[vote.best.text] == pytest.approx(vote.confidence)
+        assert vote.confidence == pytest.approx(max(totals.values()))
+
+
+@pytest.mark.parametrize("budget", [2, 9, 16, 22, 30, 38])
+def test_a_budget_ends_it_and_whole_answers_come_first(budget):
+    for seed in range(4):
+        settings = method(n=3, iterations=3)
+        done = driven(settings, uneven, seed=seed, budget=f"{budget}tok")
+        assert done.cost.output_tokens <= budget
+        assert tokens_of(done.found) == done.cost.output_tokens
+        every = (*done.found.considered, *done.found.pruned)
+        whole = any(one.finish == "stop" for one in every)
+        assert done.found.best.finish == ("stop" if whole else "budget")
+
+
+def test_an_iteration_that_was_cut_short_counts_for_nothing():
+    class Cutting(Hand):
+        def child(self, parent, ask):
+            grown = super().child(parent, ask)
+            return grown.__class__(**{**vars(grown), "finish": "budget"}) if self.late else grown
+
+        @property
+        def late(self):
+            return sum(isinstance(ask, Write) and () in paths(ask) for ask in self.asks) == 2
+
+    found = Cutting(uneven, seed=1).search(method(n=4, iterations=3))
+    first = [one for one in found.considered if one.path[0] < 4]
+    assert sum(found.weights[: len(first)]) == pytest.approx(1 / 3)
+    assert not any(found.weights[len(first) :])
+    assert [one.finish for one in found.pruned if one.path[0] >= 4] == ["budget"] * 3
