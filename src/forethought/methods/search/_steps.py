@@ -1,0 +1,48 @@
+"""What a step gives: candidates with the scores they were worth."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from forethought.contracts.search import Ask, Candidate, Until, score, write
+from forethought.methods.search._choice import Option
+
+
+def stepped(
+    parents: Sequence[Option], *, until: Until, delimiter: str
+) -> Generator[Ask, Any, list[Option]]:
+    """One more step of each, scored; a score is the weight too.
+
+    What the budget cut short is not worth a score: it keeps its parent's.
+    """
+    states = yield from write([one.candidate for one in parents], until=until, delimiter=delimiter)
+    judged = [one for one in states if one.finish != "budget"]
+    values = (yield from score(judged)) if judged else []
+    known = dict(zip([one.identity for one in judged], values, strict=True))
+    found = []
+    for parent, state in zip(parents, states, strict=True):
+        value = known.get(state.identity, parent.score)
+        found.append(Option(state, value, value))
+    return found
+
+
+def beginning(start: Candidate) -> Option:
+    """Where a search starts: worth nothing yet."""
+    return Option(start, 0.0, 0.0)
+
+
+def cut(options: Sequence[Option]) -> bool:
+    """Whether the budget ended one of them."""
+    return any(one.candidate.finish == "budget" for one in options)
+
+
+def twins(options: Sequence[Option]) -> list[bool]:
+    """Of each, whether one before it has the same text and has ended as it has."""
+    seen: set[tuple[str, bool]] = set()
+    found = []
+    for one in options:
+        said = (one.candidate.text, one.candidate.done)
+        found.append(said in seen)
+        seen.add(said)
+    return found

@@ -1,0 +1,152 @@
+"""Beam search by steps, on laws whose every probability is known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from forethought.contracts.search import Score, Write
+from forethought.methods.search.beam import Beam
+from forethought.methods.search.majority_vote import MajorityVote
+from tests.methods.search.by_hand import (
+    Hand,
+    driven,
+    liking,
+    lines,
+    promising,
+    ranked,
+    tokens_of,
+    uneven,
+)
+from tests.runs.searches import searched
+
+
+def method(**settings):
+    return Beam(**{"delimiter": "\n", **settings})
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_one_answer_is_the_plain_answer(width):
+    for seed in range(5):
+        best = driven(method(n=1, width=width), uneven, seed=seed).found.best
+        plain = searched(MajorityVote(n=1), uneven, seed=seed).found.best
+        assert (best.text, best.log_probability) == (
+            plain.text,
+            pytest.approx(plain.log_probability),
+        )
+
+
+def test_with_width_one_the_answers_are_plain_ones_in_order():
+    for seed in range(5):
+        done = driven(method(n=7, width=1), uneven, seed=seed)
+        plain = searched(MajorityVote(n=7), uneven, seed=seed)
+        texts = [one.text for one in done.found.considered]
+        assert texts == [one.text for one in plain.found.considered]
+        assert done.cost.output_tokens == plain.cost.output_tokens
+        assert liking(done.found.best.text) == max(map(liking, texts))
+
+
+def test_a_constant_score_gives_the_plain_answer():
+    for seed in range(8):
+        best = driven(method(n=6, width=3), uneven, lambda text: 0.5, seed=seed).found.best
+        assert best.text == searched(MajorityVote(n=1), uneven, seed=seed).found.best.text
+
+
+@pytest.mark.parametrize(("n", "chance", "count"), [(2, 0.4, 2), (4, 0.25, 3)])
+def test_an_oracle_that_keeps_one_finds_what_any_of_n_finds_at_each_step(n, chance, count):
+    runs = 600
+    texts = [
+        Hand(lines(chance, count), promising, seed).search(method(n=n, width=n)).best.text
+        for seed in range(runs)
+    ]
+    expected = (1 - (1 - chance) ** n) ** count
+    found = sum(map(promising, texts)) / runs
+    assert found == pytest.approx(expected, abs=3.5 * math.sqrt(expected * (1 - expected) / runs))
+
+
+@pytest.mark.parametrize(("n", "width"), [(4, 4), (5, 2), (8, 4), (7, 3), (3, 9)])
+def test_n_answers_end_and_nothing_that_was_written_is_lost(n, width):
+    for seed in range(4):
+        done = driven(method(n=n, width=width), uneven, seed=seed)
+        assert len(done.found.considered) == n
+        assert {one.finish for one in done.found.considered} == {"stop"}
+        assert tokens_of(done.found) == done.cost.output_tokens
+
+
+def test_the_best_beginnings_are_kept_and_grow_in_turns():
+    hand = Hand(ranked, lambda text: {"a": 0.3, "b": 0.8}[text[0]], 0)
+    hand.search(method(n=7, width=3))
+    first, second = [ask for ask in hand.asks if isinstance(ask, Write)][:2]
+    (scored,) = [ask for ask in hand.asks if isinstance(ask, Score)][:1]
+    starts = [one.text for one in scored.candidates]
+    assert {"a\n", "b\n"} <= set(starts)
+
+    # Two of seven are kept; equal texts come after others, so one of each, in their order.
+    kept = sorted([starts.index("a\n"), starts.index("b\n")])
+    assert [one.path for one in second.parents] == [(kept[at % 2],) for at in range(7)]
+    assert len(first.parents) == 7
+
+
+def test_of_different_texts_the_worst_are_given_up():
+    def law(question, text):
+        return {"\n": 1.0} if text else dict.fromkeys("abcdef", 1 / 6)
+
+    worth = dict(zip("abcdef", (0.1, 0.5, 0.3, 0.9, 0.2, 0.7), strict=True))
+    hand = Hand(law, lambda text: worth[text[0]], 3)
+    hand.law = lambda question, text: {"": 1.0} if "\n" in text else law(question, text)
+    hand.search(method(n=12, width=4))
+    _, second = [ask for ask in hand.asks if isinstance(ask, Write)][:2]
+    firsts = {one.text[0] for one in next(a for a in hand.asks if isinstance(a, Score)).candidates}
+    kept = {one.text[0] for one in second.parents}
+    assert len(second.parents) == 12
+    assert kept == set(sorted(firsts, key=worth.get)[-3:])
+
+
+@pytest.mark.parametrize("change", [lambda s: s**3, lambda s: math.tanh(5 * s - 2) / 2 + 0.5])
+def test_only_the_order_of_scores_matters(change):
+    for seed in range(5):
+        plain = driven(method(n=6, width=2), uneven, seed=seed).found
+        changed = driven(
+            method(n=6, width=2), uneven, lambda text: change(liking(text)), seed=seed
+        ).found
+        assert changed.considered == plain.considered
+        assert changed.best == plain.best
+
+
+def test_a_short_answer_wins_only_by_its_score():
+    # All score alike: the answer is the first branch's, however soon others ended.
+    for seed in range(20):
+        found = Hand(uneven, lambda text: 0.5, seed).search(method(n=8, width=2))
+        assert found.best.path == min(one.path for one in found.considered)
+
+
+def test_the_vote_counts_scores():
+    for seed in range(6):
+        found = Hand(uneven, seed=seed).search(method(n=8, width=2, pick="vote"))
+        totals = {}
+        for one, weight in zip(found.considered, found.weights, strict=True):
+            assert weight == liking(one.text)
+            totals[one.text] = totals.get(one.text, 0) + weight
+        best = totals[found.best.text]
+        assert best == max(totals.values())
+        assert found.confidence == pytest.approx(best / sum(totals.values()))
+
+
+def test_the_last_step_runs_to_the_end_and_all_are_asked_alike():
+    hand = Hand(uneven, seed=1)
+    hand.search(method(n=4, width=2, depth=2))
+    writes = [ask for ask in hand.asks if isinstance(ask, Write)]
+    assert [(ask.until, ask.temperature) for ask in writes] == [("step", None), ("end", None)]
+
+
+@pytest.mark.parametrize("budget", [1, 3, 6, 9, 14, 25, 60])
+def test_a_budget_ends_it_and_whole_answers_come_first(budget):
+    for seed in range(4):
+        done = driven(method(n=5, width=2), uneven, seed=seed, budget=f"{budget}tok")
+        found = done.found
+        assert done.cost.output_tokens <= budget
+        assert tokens_of(found) == done.cost.output_tokens
+        whole = any(one.finish == "stop" for one in (*found.considered, *found.pruned))
+        assert found.best.finish == ("stop" if whole else "budget")
+        assert found.best in found.considered

@@ -1,0 +1,184 @@
+"""Diverse verifier tree search on laws whose every probability is known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pytest
+
+from forethought.contracts.search import Scorer, Write
+from forethought.methods.search.beam import Beam
+from forethought.methods.search.dvts import DVTS
+from forethought.methods.search.majority_vote import MajorityVote
+from tests.methods.search.by_hand import (
+    Hand,
+    driven,
+    liking,
+    lines,
+    promising,
+    tokens_of,
+    uneven,
+)
+from tests.runs.searches import searched
+
+
+def method(**settings):
+    return DVTS(**{"delimiter": "\n", **settings})
+
+
+def leaves(found, width):
+    """The leaves of each tree, ended or not: the longest paths of each."""
+    trees = {}
+    for one in (*found.considered, *found.pruned):
+        trees.setdefault(one.path[0] // width, []).append(one)
+    deepest = {tree: max(len(one.path) for one in every) for tree, every in trees.items()}
+    return {
+        tree: [one for one in every if len(one.path) == deepest[tree]]
+        for tree, every in sorted(trees.items())
+    }
+
+
+def test_one_tree_of_width_one_is_the_plain_answer():
+    for seed in range(5):
+        best = driven(method(trees=1, width=1), uneven, seed=seed).found.best
+        plain = searched(MajorityVote(n=1), uneven, seed=seed).found.best
+        assert (best.text, best.log_probability) == (
+            plain.text,
+            pytest.approx(plain.log_probability),
+        )
+
+
+def test_with_width_one_the_answers_are_plain_ones_in_order():
+    for seed in range(5):
+        found = driven(method(trees=6, width=1), uneven, seed=seed).found
+        plain = searched(MajorityVote(n=6), uneven, seed=seed).found
+        assert [one.text for one in found.considered] == [one.text for one in plain.considered]
+
+
+def test_one_tree_is_the_best_of_its_width_at_every_step():
+    for seed in range(8):
+        tree = driven(method(trees=1, width=4), lines(0.3, 3), promising, seed=seed).found
+        beam = Beam(n=4, width=4, delimiter="\n")
+        assert tree.best == driven(beam, lines(0.3, 3), promising, seed=seed).found.best
+
+
+def test_a_constant_score_gives_the_plain_answer():
+    for seed in range(8):
+        best = driven(method(trees=2, width=3), uneven, lambda text: 0.5, seed=seed).found.best
+        assert best.text == searched(MajorityVote(n=1), uneven, seed=seed).found.best.text
+
+
+def test_an_oracle_finds_what_any_tree_finds():
+    runs, trees, width, chance, count = 500, 2, 2, 0.4, 2
+    texts = [
+        Hand(lines(chance, count), promising, seed)
+        .search(method(trees=trees, width=width))
+        .best.text
+        for seed in range(runs)
+    ]
+    one = (1 - (1 - chance) ** width) ** count
+    expected = 1 - (1 - one) ** trees
+    found = sum(map(promising, texts)) / runs
+    assert found == pytest.approx(expected, abs=3.5 * math.sqrt(expected * (1 - expected) / runs))
+
+
+def test_the_first_trees_of_a_run_are_a_run_of_fewer_trees():
+    for seed in range(5):
+        many = driven(method(trees=5, width=3), uneven, seed=seed).found
+        for trees in (1, 2, 4):
+            few = driven(method(trees=trees, width=3), uneven, seed=seed).found
+            first = [one for one in many.considered if one.path[0] < trees * 3]
+            assert list(few.considered) == first
+            given_up = {one for one in many.pruned if one.path[0] < trees * 3}
+            assert set(few.pruned) == given_up
+
+
+@dataclass(frozen=True)
+class ByTree(Scorer):
+    """Likes another letter in one tree than in the others."""
+
+    odd: int
+
+    def score(self, question, candidates):
+        return [
+            1 - liking(one.text) if one.path[0] // 3 == self.odd else liking(one.text)
+            for one in candidates
+        ]
+        yield
+
+
+def test_what_happens_in_one_tree_leaves_the_others_as_they_are():
+    changed = 0
+    for seed in range(4):
+        every = [
+            driven(method(trees=3, width=3), uneven, scorer=ByTree(odd), seed=seed).found
+            for odd in (7, 1)
+        ]
+        plain, other = (leaves(found, 3) for found in every)
+        assert plain[0] == other[0]
+        assert plain[2] == other[2]
+        changed += plain[1] != other[1]
+    assert changed
+
+
+def test_a_tree_ends_in_width_leaves_that_share_all_but_the_last_step():
+    for seed in range(6):
+        found = driven(method(trees=4, width=3), uneven, seed=seed).found
+        for every in leaves(found, 3).values():
+            assert len(every) == 3
+            assert len({one.path[:-1] for one in every}) == 1
+            # The kept leaf is the best of them, and has ended.
+            top = max(liking(one.text) for one in every)
+            kept = next(one for one in every if liking(one.text) == top)
+            assert kept in found.considered
+        for one, weight in zip(found.considered, found.weights, strict=True):
+            assert weight == liking(one.text)
+
+
+def test_all_that_was_written_is_considered_or_given_up():
+    for seed in range(5):
+        done = driven(method(trees=3, width=2), uneven, seed=seed)
+        assert tokens_of(done.found) == done.cost.output_tokens
+        assert {one.finish for one in done.found.considered} == {"stop"}
+
+
+def test_only_the_order_of_scores_matters():
+    for seed in range(5):
+        plain = driven(method(trees=2, width=3), uneven, seed=seed).found
+        cubed = driven(method(trees=2, width=3), uneven, lambda t: liking(t) ** 3, seed=seed).found
+        assert (cubed.considered, cubed.best) == (plain.considered, plain.best)
+
+
+def test_the_vote_counts_scores():
+    for seed in range(5):
+        found = Hand(uneven, seed=seed).search(method(trees=4, width=2, pick="vote"))
+        totals = {}
+        for one, weight in zip(found.considered, found.weights, strict=True):
+            totals[one.text] = totals.get(one.text, 0) + weight
+        assert totals[found.best.text] == max(totals.values())
+
+
+def test_steps_are_asked_alike_for_open_trees_alone():
+    shrunk = 0
+    for seed in range(6):
+        hand = Hand(uneven, seed=seed)
+        hand.search(method(trees=4, width=2, depth=3))
+        writes = [ask for ask in hand.asks if isinstance(ask, Write)]
+        assert [ask.until for ask in writes] == ["step", "step", "end"]
+        assert {ask.temperature for ask in writes} == {None}
+        assert not any(one.done for ask in writes for one in ask.parents)
+        shrunk += len(writes[-1].parents) < 8
+    assert shrunk
+
+
+@pytest.mark.parametrize("budget", [1, 3, 6, 9, 14, 25, 60])
+def test_a_budget_ends_it_and_whole_answers_come_first(budget):
+    for seed in range(5):
+        done = driven(method(trees=2, width=3), uneven, seed=seed, budget=f"{budget}tok")
+        found = done.found
+        assert done.cost.output_tokens <= budget
+        assert tokens_of(found) == done.cost.output_tokens
+        whole = any(one.finish == "stop" for one in (*found.considered, *found.pruned))
+        assert found.best.finish == ("stop" if whole else "budget")
+        assert found.best in found.considered
