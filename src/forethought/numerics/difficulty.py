@@ -1,0 +1,73 @@
+"""Questions by difficulty, and the choice of a strategy for each bin of them (arXiv:2408.03314)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forethought.contracts.errors import UsageError
+
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
+
+def difficulty_bins(
+    success: Sequence[float],
+    rng: np.random.Generator,
+    *,
+    bins: int = 5,
+    then: Sequence[float] = (),
+) -> Whole:
+    """The bin of each question, from 1 for the easiest: as many in each, up to one.
+
+    `success` is what the questions are sorted by, the greatest first, such as the share of right
+    samples; only its order counts. Many questions may share 0 or 1: those are sorted by `then`,
+    and what is still equal by chance. UsageError for more bins than questions.
+    """
+    count = len(success)
+    if not 1 <= bins <= count:
+        raise UsageError(f"{count} questions make no {bins} bins", f"give bins from 1 to {count}")
+    second = -np.asarray(then if len(then) else np.zeros(count), dtype=np.float64)
+    order = np.lexsort((rng.random(count), second, -np.asarray(success, dtype=np.float64)))
+    found = np.empty(count, dtype=np.int64)
+    found[order] = np.arange(count) * bins // count + 1
+    return found
+
+
+def best_by_bin(scores: Floats, bins: Whole) -> dict[int, int]:
+    """By bin, the strategy of the greatest mean score, of equal ones the first.
+
+    `scores` is [strategies, questions], all at one budget.
+    """
+    return {int(one): int(scores[:, bins == one].mean(1).argmax()) for one in np.unique(bins)}
+
+
+def score_by_bin(scores: Floats, bins: Whole, choice: dict[int, int]) -> float:
+    """The mean score where every bin has the strategy that was chosen for it."""
+    return float(np.mean([scores[choice[int(one)], place] for place, one in enumerate(bins)]))
+
+
+def cross_fitted(scores: Floats, bins: Whole, rng: np.random.Generator, folds: int = 2) -> float:
+    """The mean score of bins' strategies that were chosen on other questions of the bin.
+
+    Questions of every bin are dealt out at random into folds; each fold is scored with the
+    choice of all others. UsageError for a bin of fewer questions than folds, or one fold.
+    """
+    sizes = np.unique(bins, return_counts=True)[1]
+    if folds < 2 or sizes.min() < folds:
+        raise UsageError(
+            f"a bin of {sizes.min()} questions cannot be dealt out into {folds} folds",
+            "give 2 folds or more, and fewer bins or more questions",
+        )
+    dealt = np.empty(len(bins), dtype=np.int64)
+    for one in np.unique(bins):
+        places = rng.permutation(np.flatnonzero(bins == one))
+        dealt[places] = np.arange(len(places)) % folds
+    found = []
+    for fold in range(folds):
+        held = dealt == fold
+        choice = best_by_bin(scores[:, ~held], bins[~held])
+        found.append(score_by_bin(scores[:, held], bins[held], choice) * held.sum())
+    return float(sum(found) / len(bins))
