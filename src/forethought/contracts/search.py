@@ -31,6 +31,9 @@ class Candidate:
     path: Path = ()
     question: str = ""
     """What is asked, where that is not the run's own question."""
+    asked: str = ""
+    """The run's own question, its document in front, where this is to answer it; empty for what
+    is written on the way to an answer, such as a critique of one."""
     steps: tuple[str, ...] = ()
     """What is written, in the pieces that were asked for."""
     token_ids: tuple[int, ...] = ()

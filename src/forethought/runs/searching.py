@@ -54,7 +54,8 @@ class Searching:
         self.deadline = None if seconds is None else backend.now() + seconds
         self._backend, self._submit, self._tell = backend, submit, tell
         self._open: dict[str, Slot | None] = {}
-        self._search = job.strategy.search(Candidate(), np.random.default_rng([job.seed, _SEARCH]))
+        rng = np.random.default_rng([job.seed, _SEARCH])
+        self._search = job.strategy.search(Candidate(asked=job.asked), rng)
         self._scoring: Scores | None = None
         self._to_score: Sequence[Candidate] = ()
         self._wanted_scores: Sequence[Candidate] = ()
@@ -245,7 +246,7 @@ class Searching:
         """
         self._open.clear()
         written = [*self._seen, *(slot.result() for slot in self._slots if slot.pieces)]
-        written = [one for one in written if one.text]
+        written = _answers([one for one in written if one.text])
         if not written:
             return self._fail(KeyboardInterrupt())
         self._cut = "interrupted"
@@ -263,7 +264,7 @@ class Searching:
         return self._finish(Found(best, tuple(whole), notes=(error.message,)))
 
     def _whole(self) -> list[Candidate]:
-        return [one for one in self._seen if one.finish in ("stop", "length")]
+        return [one for one in _answers(self._seen) if one.finish in ("stop", "length")]
 
     def _rank(self, one: Candidate) -> tuple[float, float]:
         """By score, where there is one; then by likelihood, where it is whole."""
@@ -292,3 +293,8 @@ class Searching:
         """Once all requests have come back, and are paid."""
         if not self._open:
             self.done = Done(self.job, self.ledger.spent, error=self._error)
+
+
+def _answers(written: list[Candidate]) -> list[Candidate]:
+    """Those that answer the run's question, not what was written on the way to an answer."""
+    return [one for one in written if one.asked or not one.question]
