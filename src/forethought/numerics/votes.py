@@ -21,7 +21,8 @@ class Tally:
 
     @classmethod
     def of(cls, groups: Sequence[int | None], weights: Sequence[float]) -> Tally:
-        """Count these answers; weights are at least 0."""
+        """Count these answers; weights are at least 0, so no logarithms of chances."""
+        assert all(weight >= 0 for weight in weights), "a vote counts for nothing or more"
         totals: dict[int, float] = {}
         counted = []
         for group, weight in zip(groups, weights, strict=True):
@@ -42,6 +43,11 @@ class Tally:
         if self.winner is None or whole <= 0:
             return None
         return self.totals[self.winner] / whole
+
+    def part(self, place: int) -> float | None:
+        """The part of all weight that says what this answer says; None where it says nothing."""
+        group, whole = self.groups[place], math.fsum(self.totals.values())
+        return None if group is None or whole <= 0 else self.totals[group] / whole
 
     def best(self, quality: Sequence[float]) -> int:
         """The place of the winner's best member by `quality`, of equal ones the first.

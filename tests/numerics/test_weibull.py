@@ -1,0 +1,122 @@
+"""The fit against a straight transcription of its formulas."""
+
+import math
+
+import numpy as np
+import pytest
+
+from forethought.numerics.weibull import HIGH, LOW, START, fitted, surprise, unlikely
+
+
+def density(x, shape, scale):
+    return (shape / scale) * (x / scale) ** (shape - 1) * np.exp(-((x / scale) ** shape))
+
+
+def loss(place, values):
+    """The negative log-likelihood, as it is written down."""
+    w, k1, l1, k2, l2 = place
+    mixed = w * density(values, k1, l1) + (1 - w) * density(values, k2, l2)
+    return -np.log(mixed + 1e-300).sum()
+
+
+def pruned(mixture, values):
+    """The rule as it is written down: the lower law is likelier, and below the average."""
+    (k1, k2), (l1, l2), w = mixture.shapes, mixture.scales, mixture.share
+    assert l1 * math.gamma(1 + 1 / k1) >= l2 * math.gamma(1 + 1 / k2)
+    mean = sum(values) / len(values)
+    lower = [w * density(x, k1, l1) < (1 - w) * density(x, k2, l2) for x in values]
+    return [low and x < mean for low, x in zip(lower, values, strict=True)]
+
+
+def sample_sets(count):
+    """Chances of texts as models give them: one kind, or two near or far apart."""
+    rng = np.random.default_rng(7)
+    for number in range(count):
+        size = int(rng.integers(16, 65))
+        match number % 3:
+            case 0:
+                yield rng.beta(rng.uniform(2, 20), rng.uniform(2, 8), size)
+            case 1:
+                high = rng.random(size) < rng.uniform(0.3, 0.7)
+                two = np.where(high, rng.normal(0.85, 0.03, size), rng.normal(0.55, 0.05, size))
+                yield two.clip(0.01, 0.999)
+            case _:
+                yield np.exp(-rng.gamma(2, 0.1, size))
+
+
+def wandered(values, rounds=400):
+    """A minimum found without slopes: Nelder and Mead's simplex, from the same start."""
+
+    def worth(place):
+        return loss(np.clip(place, LOW, np.minimum(HIGH, 200)), values)
+
+    corners = [START, *(START + 0.1 * row for row in np.eye(5))]
+    ranked = sorted((worth(place), tuple(place)) for place in corners)
+    for _ in range(rounds):
+        worst, middle = np.array(ranked[-1][1]), np.mean([one[1] for one in ranked[:-1]], axis=0)
+        tries = {share: middle + share * (middle - worst) for share in (1.0, 2.0, 0.5, -0.5)}
+        found = min((worth(place), tuple(place)) for place in tries.values())
+        if found[0] < ranked[-1][0]:
+            ranked = sorted([*ranked[:-1], found])
+        else:
+            best = np.array(ranked[0][1])
+            nearer = [(best + np.array(one[1])) / 2 for one in ranked]
+            ranked = sorted((worth(place), tuple(place)) for place in nearer)
+    return ranked[0][0]
+
+
+def flat(mixture):
+    return np.array(
+        [mixture.share, mixture.shapes[0], mixture.scales[0], mixture.shapes[1], mixture.scales[1]]
+    )
+
+
+def test_loss_and_slope_are_those_of_the_formula():
+    rng = np.random.default_rng(1)
+    for values in sample_sets(100):
+        place = np.array([rng.uniform(0.2, 0.8), *rng.uniform(0.3, 6, 4)])
+        found, slope = surprise(place, np.log(values))
+        assert found == pytest.approx(loss(place, values), rel=1e-9)
+        for axis in np.eye(5) * 1e-6:
+            numeric = (loss(place + axis, values) - loss(place - axis, values)) / 2e-6
+            assert slope @ axis / 1e-6 == pytest.approx(numeric, rel=1e-4, abs=1e-3)
+
+
+def test_what_is_pruned_is_what_the_rule_says_of_the_fit_and_never_the_greatest():
+    for values in sample_sets(18):
+        found = unlikely(values)
+        assert found.tolist() == pruned(fitted(values), values)
+        assert not found[values.argmax()]
+
+
+def test_the_fit_is_within_bounds_and_seldom_worse_than_one_found_without_slopes():
+    good = 0
+    for values in sample_sets(9):
+        mixture = fitted(values)
+        assert 0.2 <= mixture.share <= 0.8
+        assert min(*mixture.shapes, *mixture.scales) >= 0.01
+        mine = surprise(flat(mixture), np.log(values))[0]
+        assert mine < loss(START, values)
+        good += mine <= wandered(values) + 0.5
+    # There are several valleys, and no two ways down end in the same one always.
+    assert good >= 7
+
+
+def test_two_groups_far_apart_are_told_apart():
+    rng = np.random.default_rng(3)
+    for high, low in ((24, 16), (30, 20), (16, 16)):
+        values = np.concatenate([rng.uniform(0.8, 0.95, high), rng.uniform(0.2, 0.4, low)])
+        order = rng.permutation(len(values))
+        assert unlikely(values[order]).tolist() == (values[order] < 0.5).tolist()
+
+
+@pytest.mark.parametrize("value", [0.1, 1.0, 0.7, 1e-300, 0.0])
+def test_equal_values_are_never_pruned(value):
+    for size in range(1, 40):
+        assert not unlikely(np.full(size, value)).any()
+
+
+def test_values_of_0_and_1_do_no_harm():
+    values = np.array([0.0, 1.0, 1.0, 0.9, 0.95, 1e-200, 0.99, 0.0])
+    assert unlikely(values).dtype == bool
+    assert not unlikely(values)[1]
