@@ -1,0 +1,147 @@
+"""Perplexity consistency on finite laws of paths."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from forethought.methods.search.majority_vote import MajorityVote
+from forethought.methods.search.rpc import RPC
+from forethought.models.known import END
+from tests.runs.searches import searched, three_steps
+
+
+@dataclass(frozen=True)
+class LastLetter:
+    """What a path comes to; ? is no answer."""
+
+    def group(self, candidates):
+        known = {}
+        said = [one.text[-1:] if one.finish == "stop" else "" for one in candidates]
+        return [
+            None if letter in ("", "?") else known.setdefault(letter, len(known)) for letter in said
+        ]
+
+
+def paths(chances):
+    """A law of whole texts, a token each, so that a token's chance is the text's."""
+
+    def law(question, text):
+        return {END: 1.0} if text else chances
+
+    return law
+
+
+def random_paths(seed, size=60, answers="abcdefgh"):
+    rng = np.random.default_rng(seed)
+    chances = rng.dirichlet(np.full(size, 0.5))
+    said = rng.choice(list(answers), size)
+    return {f"{n} {letter}": float(p) for n, (p, letter) in enumerate(zip(chances, said))}  # noqa: B905
+
+
+def mode(chances):
+    totals = Counter()
+    for text, chance in chances.items():
+        totals[text[-1]] += chance
+    return totals.most_common(1)[0][0]
+
+
+def found(strategy, chances, **settings):
+    return searched(strategy, paths(chances), reader=LastLetter(), **settings).found
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_n_1_it_is_the_plain_answer(seed):
+    assert (
+        searched(RPC(n=1), seed=seed).found.best
+        == searched(MajorityVote(n=1), seed=seed).found.best
+    )
+
+
+def test_half_the_answers_of_a_vote_find_the_mode_as_often():
+    laws = [random_paths(seed) for seed in range(80)]
+
+    def hits(strategy):
+        return sum(
+            found(strategy, law, seed=seed).best.text[-1] == mode(law)
+            for seed, law in enumerate(laws)
+        )
+
+    vote, half, same = hits(MajorityVote(n=16)), hits(RPC(n=8)), hits(RPC(n=16))
+    assert half >= vote
+    assert same > vote + 8
+
+
+def test_a_text_that_was_drawn_twice_counts_once():
+    chances = {"1 a": 0.5, "2 b": 0.3, "3 b": 0.2}
+    for seed in range(6):
+        told = found(RPC(n=60), chances, seed=seed)
+        weights = dict.fromkeys(chances, 0.0)
+        for one, weight in zip(told.considered, told.weights, strict=True):
+            weights[one.text] += weight
+        assert weights == pytest.approx(chances)
+        assert told.confidence == pytest.approx(0.5)
+
+
+def test_texts_that_are_equally_likely_are_a_vote_of_the_different_ones():
+    chances = {f"{n} {letter}": 1 / 30 for n, letter in enumerate("a" * 14 + "b" * 16)}
+    for seed in range(6):
+        told = found(RPC(n=20, prune_from=2), chances, seed=seed)
+        different = {one.text for one in told.considered}
+        counts = Counter(text[-1] for text in different)
+        assert not told.pruned
+        assert counts[told.best.text[-1]] == max(counts.values())
+        assert told.confidence == pytest.approx(max(counts.values()) / len(different))
+
+
+def two_kinds():
+    """Nine likely texts that say a, and very many unlikely ones that say b."""
+    likely = {f"{n} a": 0.1 - n / 1000 for n in range(9)}
+    left = (1 - sum(likely.values())) / 300
+    return likely | {f"u{n} b": left for n in range(300)}
+
+
+def test_unlikely_texts_are_dropped_and_listed():
+    for seed in range(4):
+        told = found(RPC(n=60, prune_from=12), two_kinds(), seed=seed)
+        assert {one.text[-1] for one in told.pruned} == {"b"}
+        assert {one.text[-1] for one in told.considered} == {"a"}
+        assert told.confidence == 1.0
+        assert len(told.pruned) + len(told.considered) == 60
+
+
+def test_few_texts_are_not_pruned():
+    told = found(RPC(n=60, prune_from=61), two_kinds())
+    assert not told.pruned
+    assert {one.text[-1] for one in told.considered} == {"a", "b"}
+
+
+def test_what_says_nothing_never_wins():
+    chances = {"1 ?": 0.8, "2 a": 0.1, "3 b": 0.1}
+    for seed in range(6):
+        told = found(RPC(n=12), chances, seed=seed)
+        if any(one.text[-1] != "?" for one in told.considered):
+            assert told.best.text[-1] != "?"
+            assert told.confidence >= 0.5
+
+
+def test_likelier_answers_win():
+    # By tokens' mean: a path of twenty likely tokens is not less likely than one of two.
+    def law(question, text):
+        if not text:
+            return {"x": 0.5, "y": 0.5}
+        if len(text) == (20 if text[0] == "x" else 2):
+            return {END: 1.0}
+        return {text[0]: 0.9, "z": 0.1} if text[-1] != "z" else {END: 1.0}
+
+    told = searched(RPC(n=40), law).found
+    assert told.best.text == "x" * 20
+
+
+def test_the_budget_ends_it_with_a_whole_answer():
+    for budget in range(1, 30):
+        done = searched(RPC(n=5), three_steps, budget=f"{budget}tok", seed=budget)
+        assert done.cost.output_tokens <= budget
+        if any(one.finish == "stop" for one in done.found.considered):
+            assert done.found.best.finish == "stop"
