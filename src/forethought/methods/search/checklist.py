@@ -1,0 +1,106 @@
+"""The model writes what a good answer needs, then sees all answers at once and names the best.
+
+Paper: When Life Gives You Samples, arXiv:2506.20544 (CHOPS, checklisted one-pass selection)
+Exact: with n=1 it is the greedy answer.
+Cost: n answers and a checklist; the answers are read once for every order they are shown in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Annotated, ClassVar
+
+import numpy as np
+
+from forethought.contracts.parameters import Count, Range, Whole
+from forethought.contracts.search import (
+    Ability,
+    Candidate,
+    Found,
+    Search,
+    Strategy,
+    verdicts,
+    write,
+)
+from forethought.methods.search._answers import aside, cut, leading, whole
+from forethought.methods.search._hedge import hedged
+
+_NEEDED = """Here is a task:
+
+{asked}
+
+Write a short checklist of what a good answer to this task needs. Do not solve the task."""
+_CHOICE = """Here is a task:
+
+{asked}
+
+What a good answer needs:
+{checklist}
+
+Here are {count} answers:
+
+{answers}
+
+Which answer is the best by the checklist? Reply with its letter alone."""
+
+
+@dataclass(frozen=True)
+class Checklist(Strategy):
+    """For answers in free form; answers are only compared beside each other."""
+
+    n: Annotated[int, Whole(1, 26)] = 5
+    """Answers, the greedy one among them."""
+    temperature: Annotated[float, Range(0, 10)] = 0.7
+    """Of all answers but the greedy one."""
+    orders: Count = 2
+    """In how many random orders the answers are shown: what stands first is often preferred."""
+
+    needs: ClassVar[frozenset[Ability]] = frozenset({"verdicts"})
+
+    def search(self, start: Candidate, rng: np.random.Generator) -> Search:
+        """Write the answers and the checklist, show them, take what is named most surely."""
+        answers = yield from hedged(start, self.n, self.temperature)
+        shown = _different(answers)
+        if len(shown) < 2:
+            return _found(answers, [0.0] * len(answers))
+        (needed,) = yield from write([aside(_NEEDED.format(asked=start.asked))], temperature=0.0)
+        if cut([needed]):
+            return _found(answers, [0.0] * len(answers))
+        orders = [rng.permutation(len(shown)) for _ in range(self.orders)]
+        pages = [
+            _page(start.asked, needed.text, [answers[shown[place]] for place in order])
+            for order in orders
+        ]
+        chances = yield from verdicts(pages, ascii_uppercase[: len(shown)])
+        weights = [0.0] * len(answers)
+        for order, row in zip(orders, chances, strict=True):
+            for place, chance in zip(order, row, strict=True):
+                weights[shown[place]] += chance / self.orders
+        return _found(answers, weights)
+
+
+def _different(answers: Sequence[Candidate]) -> list[int]:
+    """The places where whole answers of different texts stand first."""
+    found: dict[str, int] = {}
+    for place, one in enumerate(answers):
+        if whole(one):
+            found.setdefault(one.text.strip(), place)
+    return list(found.values())
+
+
+def _page(asked: str, checklist: str, answers: Sequence[Candidate]) -> str:
+    lettered = zip(ascii_uppercase, answers, strict=False)
+    listed = [f"Answer {letter}:\n{one.text.strip()}" for letter, one in lettered]
+    return _CHOICE.format(
+        asked=asked,
+        checklist=checklist.strip(),
+        count=len(answers),
+        answers="\n\n".join(listed),
+    )
+
+
+def _found(answers: Sequence[Candidate], weights: Sequence[float]) -> Found:
+    """The answer of most weight; the greedy one, which stands first, of equal ones."""
+    return Found(answers[leading(answers, weights)], tuple(answers), tuple(weights))

@@ -1,0 +1,101 @@
+"""Compare answers with each other, and with answers that were written in another language.
+
+Paper: When Life Gives You Samples, arXiv:2506.20544 (X-MBR)
+Exact: with n=1 it is the greedy answer; with evidence=0 the comparison is of the answers alone.
+Cost: n answers and the evidence; every answer is read once beside each other one and each
+    piece of evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+
+from forethought.contracts.parameters import Count, CountOrZero, Range
+from forethought.contracts.search import (
+    Ability,
+    Candidate,
+    Found,
+    Search,
+    Strategy,
+    verdicts,
+    write,
+)
+from forethought.methods.search._answers import aside, cut, leading, whole
+from forethought.methods.search._hedge import hedged
+
+_ELSEWHERE = """{asked}
+
+Answer in {language}."""
+_SAME = """Here is a task:
+
+{asked}
+
+One answer to it:
+{first}
+
+Another answer, perhaps in another language:
+{second}
+
+Do the two answers say the same? Reply with Yes or No."""
+
+
+@dataclass(frozen=True)
+class CrossLingual(Strategy):
+    """The answer that the others, and those in another language, agree with most."""
+
+    n: Count = 5
+    """Answers, the greedy one among them."""
+    temperature: Annotated[float, Range(0, 10)] = 0.7
+    """Of all answers but the greedy one."""
+    evidence: CountOrZero = 3
+    """Answers in the other language, none of which is taken."""
+    language: str = "English"
+    """The other language: one that the model knows well."""
+
+    needs: ClassVar[frozenset[Ability]] = frozenset({"verdicts"})
+
+    def search(self, start: Candidate, rng: np.random.Generator) -> Search:
+        """Write in both languages, and let the model compare."""
+        answers = yield from hedged(start, self.n, self.temperature)
+        elsewhere: list[Candidate] = []
+        if self.evidence and not cut(answers):
+            asked = _ELSEWHERE.format(asked=start.asked, language=self.language)
+            elsewhere = yield from write(
+                [aside(asked)] * self.evidence, temperature=self.temperature
+            )
+        own = [place for place, one in enumerate(answers) if whole(one)]
+        texts = [answers[place].text.strip() for place in own]
+        beside = [one.text.strip() for one in elsewhere if whole(one)]
+        weights = [0.0] * len(answers)
+        if pairs := _pairs(texts, beside):
+            pages = [
+                _SAME.format(asked=start.asked, first=one, second=other) for one, other in pairs
+            ]
+            chances = yield from verdicts(pages, ("Yes", "No"))
+            same = {pair: yes for pair, (yes, _) in zip(pairs, chances, strict=True)}
+            for number, place in enumerate(own):
+                others = [*texts[:number], *texts[number + 1 :], *beside]
+                agreed = [_agreement(texts[number], other, same) for other in others]
+                weights[place] = sum(agreed) / len(agreed)
+        return Found(answers[leading(answers, weights)], tuple(answers), tuple(weights))
+
+
+def _pairs(texts: Sequence[str], beside: Sequence[str]) -> list[tuple[str, str]]:
+    """Different texts to be compared, each two once."""
+    found = {(one, other): None for one in texts for other in beside if one != other}
+    for number, one in enumerate(texts):
+        for other in texts[:number]:
+            if one != other and (one, other) not in found:
+                found.setdefault((other, one), None)
+    return list(found)
+
+
+def _agreement(one: str, other: str, same: dict[tuple[str, str], float]) -> float:
+    """The chance that two texts say the same, whichever was shown first; 1 for equal ones."""
+    if one == other:
+        return 1.0
+    return same[(one, other)] if (one, other) in same else same[(other, one)]
