@@ -1,0 +1,81 @@
+"""Answer, let the model criticise the answer, and revise it until it finds nothing wrong.
+
+Paper: Self-Refine, arXiv:2303.17651; Bag of Tricks, arXiv:2502.07191 (its defaults)
+Exact: with rounds=0 it is the plain answer; no limit makes it right.
+Cost: a critique, a verdict and a revision a round, one after another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from forethought.contracts.parameters import CountOrZero, Share
+from forethought.contracts.search import (
+    Ability,
+    Candidate,
+    Found,
+    Search,
+    Strategy,
+    verdicts,
+    write,
+)
+from forethought.methods.search._answers import afresh, aside, cut, whole
+
+_CRITIQUE = """Here is a task:
+
+{asked}
+
+An answer to it:
+{answer}
+
+Point out every mistake in this answer, step by step. If there is none, say so."""
+_WRONG = """Here is what a reader wrote about an answer:
+
+{critique}
+
+Does the reader find a mistake in the answer? Reply with Yes or No."""
+_REVISE = """{asked}
+
+This answer was given before:
+{answer}
+
+A reader said of it:
+{critique}
+
+Write the answer anew, without the mistakes. Give the answer alone."""
+
+
+@dataclass(frozen=True)
+class SelfRefine(Strategy):
+    """The newest revision that was finished."""
+
+    rounds: CountOrZero = 3
+    """Revisions, at most."""
+    doubt: Share = 0.5
+    """Revise where the critique finds a mistake with at least this chance."""
+
+    needs: ClassVar[frozenset[Ability]] = frozenset({"verdicts"})
+
+    def search(self, start: Candidate, rng: np.random.Generator) -> Search:
+        """Write, criticise, revise."""
+        answers = yield from write([start])
+        for _ in range(self.rounds):
+            said = {"asked": start.asked, "answer": answers[-1].text.strip()}
+            if cut(answers) or not answers[-1].text.strip():
+                break
+            (critique,) = yield from write([aside(_CRITIQUE.format(**said))])
+            if cut([critique]):
+                break
+            said["critique"] = critique.text.strip()
+            page = _WRONG.format(critique=said["critique"])
+            ((wrong, _),) = yield from verdicts([page], ("Yes", "No"))
+            if wrong < self.doubt:
+                break
+            answers += yield from write([afresh(start, _REVISE.format(**said))])
+        ended = [one for one in answers if whole(one) and one.text.strip()]
+        best = ended[-1] if ended else answers[0]
+        weights = tuple(float(one is best) for one in answers)
+        return Found(best, tuple(answers), weights)

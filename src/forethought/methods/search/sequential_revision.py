@@ -1,0 +1,85 @@
+"""Answer, and where the scorer is not content, try again with a hint at what went wrong.
+
+Paper: Inference-Time Scaling for Complex Tasks, arXiv:2504.00294 (sequential scaling with
+    feedback); by a checker its results are a bound, and no method for questions without answers
+Exact: with n=1 it is the plain answer; by a scorer that knows, more attempts are never worse.
+Cost: attempts and hints one after another; each reads all attempts before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from forethought.contracts.parameters import Count, Share
+from forethought.contracts.search import Ask, Candidate, Found, Search, Strategy, group, write
+from forethought.methods.search._answers import afresh, aside, cut, leading, scored
+from forethought.numerics.votes import Tally
+
+_HINT = """Here is a task:
+
+{asked}
+
+A student gave these answers, and none of them is right:
+
+{attempts}
+
+Think about what mistake the student is likely to have made. Then give a hint that helps to find \
+it. Do not give the solution."""
+_AGAIN = """{asked}
+
+These answers were given before, and none of them is right:
+
+{attempts}
+{hint}
+Try again."""
+
+
+@dataclass(frozen=True)
+class SequentialRevision(Strategy):
+    """The attempt that scores best, of equal ones the first."""
+
+    n: Count = 3
+    """Attempts, at most."""
+    enough: Share = 1.0
+    """Stop once an attempt scores this much."""
+    hints: bool = True
+    """Whether the model is asked for a hint before it tries again."""
+
+    scores: ClassVar[bool] = True
+
+    def search(self, start: Candidate, rng: np.random.Generator) -> Search:
+        """Try, score, hint; until an attempt is good enough."""
+        attempts = yield from write([start])
+        scores = yield from scored(attempts)
+        while len(attempts) < self.n and scores[-1] < self.enough and not cut(attempts):
+            hint = yield from self._hint(start, attempts)
+            if hint is None:
+                break
+            again = _AGAIN.format(asked=start.asked, attempts=_listed(attempts), hint=hint)
+            fresh = yield from write([afresh(start, again)])
+            scores += yield from scored(fresh)
+            attempts += fresh
+        groups = yield from group(attempts)
+        tally = Tally.of(groups, scores)
+        best = leading(attempts, scores)
+        return Found(attempts[best], tuple(attempts), tuple(scores), tally.part(best))
+
+    def _hint(
+        self, start: Candidate, attempts: Sequence[Candidate]
+    ) -> Generator[Ask, Any, str | None]:
+        """What is said of the attempts before the next; None where the budget ended."""
+        if not self.hints:
+            return ""
+        prompt = _HINT.format(asked=start.asked, attempts=_listed(attempts))
+        (hint,) = yield from write([aside(prompt)])
+        return None if cut([hint]) else f"\nA hint: {hint.text.strip()}\n"
+
+
+def _listed(attempts: Sequence[Candidate]) -> str:
+    return "\n\n".join(
+        f"Attempt {number}:\n{one.text.strip()}" for number, one in enumerate(attempts, 1)
+    )

@@ -1,0 +1,184 @@
+"""Revise an answer several ways, keep the revisions that critics like, and revise those again.
+
+Paper: SPaR, arXiv:2412.11605 (tree-search refinement, breadth first)
+Exact: with depth=0 it is the plain answer; critics that know and a reviser that succeeds with
+    chance q are right after one depth with chance 1 - (1 - q)^branch.
+Cost: judges critiques and verdicts for the first answer and every revision that differs; with
+    the defaults up to 15 revisions and 80 critiques, depth after depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+
+from forethought.contracts.parameters import Count, CountOrZero, OddCount, Range, Share
+from forethought.contracts.search import (
+    Ability,
+    Ask,
+    Candidate,
+    Found,
+    Search,
+    Strategy,
+    verdicts,
+    write,
+)
+from forethought.methods.search._answers import afresh, aside, cut, leading, whole
+
+_CRITIQUE = """Here is a task:
+
+{asked}
+
+An answer to it:
+{answer}
+
+Check step by step whether the answer does everything that the task asks for. Name what is \
+wrong with it, if anything is."""
+_ACCEPTED = """Here is what a critic wrote about an answer:
+
+{critique}
+
+Does the critic find that the answer does everything that was asked for? Reply with Yes or No."""
+_REVISE = """{asked}
+
+This answer was given before:
+{answer}
+
+A critic said of it:
+{critique}
+
+Write the answer anew. Change only what the critic found wrong. Give the answer alone."""
+
+
+@dataclass(frozen=True)
+class TreeRefine(Strategy):
+    """The first answer that critics accept, or the one that most of them accept."""
+
+    branch: Count = 3
+    """Revisions of an answer."""
+    width: Count = 2
+    """Answers of a depth that are revised again."""
+    depth: CountOrZero = 3
+    """How often a revision is revised, at most."""
+    judges: OddCount = 5
+    """Critiques of an answer."""
+    enough: Share = 0.5
+    """Stop where a greater share of the critics accepts an answer."""
+    select: Literal["best", "drawn"] = "best"
+    """Whether the most accepted answers are revised, or those drawn by their share."""
+    temperature: Annotated[float, Range(0, 10)] = 0.7
+    """Of critiques and revisions."""
+
+    needs: ClassVar[frozenset[Ability]] = frozenset({"verdicts"})
+
+    def search(self, start: Candidate, rng: np.random.Generator) -> Search:
+        """Write, judge, revise the best; depth after depth."""
+        tree = _Tree(start, self.judges, self.temperature)
+        answers = yield from write([start])
+        if not self.depth or cut(answers):
+            return Found(answers[0], tuple(answers), (1.0,))
+        level = yield from tree.judged(answers)
+        for _ in range(self.depth):
+            if not level or max(one.value for one in level) > self.enough:
+                break
+            revised = yield from self._revised(start, self._kept(level, rng))
+            level = yield from tree.judged(revised)
+            if cut(revised) or tree.cut:
+                break
+        return tree.found(answers[0])
+
+    def _kept(self, level: Sequence[_Node], rng: np.random.Generator) -> list[_Node]:
+        """The nodes to be revised, no more than `width` and none twice."""
+        if self.select == "best" or len(level) <= self.width:
+            return sorted(level, key=lambda one: -one.value)[: self.width]
+        # Where all shares are 0 a draw is as likely to take any.
+        chances = np.array([one.value for one in level]) + 1e-9
+        drawn = rng.choice(len(level), self.width, replace=False, p=chances / chances.sum())
+        return [level[place] for place in drawn]
+
+    def _revised(
+        self, start: Candidate, kept: Sequence[_Node]
+    ) -> Generator[Ask, Any, list[Candidate]]:
+        prompts = [
+            afresh(
+                start,
+                _REVISE.format(
+                    asked=start.asked, answer=one.answer.text.strip(), critique=one.critique
+                ),
+            )
+            for one in kept
+            for _ in range(self.branch)
+        ]
+        return (yield from write(prompts, temperature=self.temperature))
+
+
+@dataclass(frozen=True)
+class _Node:
+    """An answer and what critics said of it."""
+
+    answer: Candidate
+    value: float
+    """Share of the critics that accept it."""
+    critique: str
+    """One that says what most say."""
+
+
+class _Tree:
+    """All answers that were judged, each text once."""
+
+    def __init__(self, start: Candidate, judges: int, temperature: float) -> None:
+        self.start, self.judges, self.temperature = start, judges, temperature
+        self.nodes: dict[str, _Node] = {}
+        self.twins: list[Candidate] = []
+        self.cut = False
+
+    def judged(self, answers: Sequence[Candidate]) -> Generator[Ask, Any, list[_Node]]:
+        """Nodes of the answers that are new, and say something."""
+        fresh: dict[str, Candidate] = {}
+        for one in answers:
+            text = one.text.strip()
+            if text and whole(one) and text not in self.nodes and text not in fresh:
+                fresh[text] = one
+            else:
+                self.twins.append(one)
+        if not fresh:
+            return []
+        said = yield from write(
+            [
+                aside(_CRITIQUE.format(asked=self.start.asked, answer=text))
+                for text in fresh
+                for _ in range(self.judges)
+            ],
+            temperature=self.temperature,
+        )
+        self.cut = cut(said)
+        heard = [one for one in said if whole(one)]
+        pages = [_ACCEPTED.format(critique=one.text.strip()) for one in heard]
+        chances = (yield from verdicts(pages, ("Yes", "No"))) if pages else []
+        accepts = {one.identity: yes for one, (yes, _) in zip(heard, chances, strict=True)}
+        for place, (text, one) in enumerate(fresh.items()):
+            critiques = said[place * self.judges : (place + 1) * self.judges]
+            self.nodes[text] = _node(one, [c for c in critiques if c in heard], accepts)
+        return [self.nodes[text] for text in fresh]
+
+    def found(self, first: Candidate) -> Found:
+        """The most accepted answer, of equal ones the latest."""
+        nodes = list(self.nodes.values()) or [_Node(first, 0.0, "")]
+        answers = [one.answer for one in nodes]
+        values = [one.value for one in nodes]
+        best = len(nodes) - 1 - leading(answers[::-1], values[::-1])
+        twins = tuple(one for one in self.twins if one.identity != first.identity)
+        return Found(answers[best], tuple(answers), tuple(values), None, twins)
+
+
+def _node(answer: Candidate, critiques: Sequence[Candidate], accepts: dict[Any, float]) -> _Node:
+    """What the critics come to; a verdict that is exactly even is ignored."""
+    told = [(accepts[one.identity] > 0.5, one) for one in critiques if accepts[one.identity] != 0.5]
+    if not told:
+        return _Node(answer, 0.0, "")
+    share = sum(yes for yes, _ in told) / len(told)
+    agreeing = [one for yes, one in told if yes == (share > 0.5)]
+    return _Node(answer, share, (agreeing or [told[0][1]])[0].text.strip())
