@@ -100,3 +100,8 @@ def test_a_draw_next_to_one_stays_within_the_shares(kind):
 
     # (count - 1 + draw) / count is 1 as a float; what follows the last share has none.
     assert kind(np.array([0.5, 0.5, 0.0]), 2**10, Fixed(almost))[-1] == 1
+
+
+@pytest.mark.parametrize("kind", [systematic, multinomial])
+def test_a_draw_of_zero_does_not_copy_what_has_no_share(kind):
+    assert kind(np.array([0.0, 0.5, 0.5]), 1, Fixed(0.0)) == [1]

@@ -134,6 +134,30 @@ def paths(ask):
     return [one.path for one in ask.parents]
 
 
+def test_a_constant_score_copies_nothing():
+    for seed in range(4):
+        done = driven(method(n=4, iterations=3), uneven, lambda text: 0.5, seed=seed)
+        plain = searched(MajorityVote(n=4 + 3 + 3), uneven, seed=seed).found.considered
+        assert {one.text for one in done.found.considered} == {one.text for one in plain}
+        assert done.cost.output_tokens == sum(one.tokens for one in plain)
+        assert not done.found.pruned
+
+
+def test_copies_beside_what_is_kept_are_drawn_independently():
+    rng, shares = np.random.default_rng(0), np.array([0.4, 0.3, 0.2, 0.1])
+    particles = [Particle((Candidate(), Candidate((at,)))) for at in range(4)]
+    counts = []
+    for _ in range(3000):
+        swarm = Swarm(list(particles), reference=particles[0])
+        swarm.log_weights = np.log(shares)
+        swarm.resample(1.0, rng)
+        assert swarm.particles[0] == particles[0]
+        counts.append([swarm.particles[1:].count(one) for one in particles])
+    # Three binomial draws each; four standard errors of their means are 0.062.
+    assert np.mean(counts, axis=0) == pytest.approx(3 * shares, abs=0.062)
+    assert np.var(counts, axis=0) == pytest.approx(3 * shares * (1 - shares), rel=0.1)
+
+
 def test_few_particles_come_closer_with_every_iteration():
     exact, _ = weighted(ranked, liking, "answer")
     drawn = [
