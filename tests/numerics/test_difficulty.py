@@ -88,6 +88,22 @@ def test_strategies_that_suit_some_questions_are_chosen_for_those():
     assert cross_fitted(scores, bins, dice(), folds=7) == 1
 
 
+def test_every_question_counts_once_in_folds_of_any_size():
+    scores = np.arange(11.0)[None]
+    bins = difficulty_bins(scores[0], dice(), bins=3)
+
+    for folds in (2, 3):
+        assert cross_fitted(scores, bins, dice(), folds) == pytest.approx(5)
+
+
+def test_folds_are_dealt_by_chance():
+    scores = np.random.default_rng(3).random((3, 20))
+    bins = difficulty_bins(scores.mean(0), dice(), bins=2)
+
+    assert len({cross_fitted(scores, bins, dice(seed)) for seed in range(10)}) > 1
+    assert cross_fitted(scores, bins, dice(1)) == cross_fitted(scores, bins, dice(1))
+
+
 def test_a_choice_on_other_questions_gains_nothing_from_noise():
     gains, honest = [], []
     for seed in range(200):
