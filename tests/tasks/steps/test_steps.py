@@ -215,6 +215,7 @@ def test_a_wrong_step_is_seen_before_its_line_ends(name):
 
     assert task.promise(question, "Sure") == 0
     assert task.promise(question, f"{lines[0]} and") == 0
+    assert task.promise(question, f"then {lines[0].partition(' ')[2]}") == 0
     assert task.promise(question, f"{lines[0]}\nfirst") == 0
     assert task.promise(question, f"{lines[0]}\nAnswer: 9 9 9 9 9 9 9") == 0
 
@@ -276,6 +277,7 @@ def test_looks_do_not_matter(name):
     assert task.promise(question, spaced) == task.promise(question, f"{signs}\n") == 1
     assert task.check(question, spaced) == task.check(question, signs) == 1
     assert task.check(question, f"Answer: nothing\n**{lines[-1]}**") == 1
+    assert task.check(question, f"Answer: ${lines[-1].removeprefix('Answer: ')}$.") == 1
     assert task.check(question, f"{lines[-1]}\nAnswer: nothing") == 0
     assert task.check(question, lines[-1].removeprefix("Answer: ")) == 0
 

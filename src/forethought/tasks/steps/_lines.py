@@ -95,4 +95,4 @@ def promise(start: Place, text: str) -> float:
 
 def _answers(text: str) -> list[str]:
     """What each line that gives an answer gives."""
-    return [found.strip().rstrip("*_$` .") for found in _ANSWER.findall(text)]
+    return [found.rstrip("*_$`. \t\r").lstrip("$`") for found in _ANSWER.findall(text)]
