@@ -415,6 +415,7 @@ def test_ways_that_break_off_or_jump_are_no_answers():
     for wrong in (way[:-1], way[1:], [start, goal], [start], way[::-1], [*way, goal]):
         assert task.check(question, f"Answer: {' -> '.join(map(str, wrong))}") == 0
     assert task.check(question, f"Answer: go {' -> '.join(map(str, way))}") == 0
+    assert task.check(question, f"Answer: {' → '.join(map(str, way))}") == 1
 
 
 def test_a_step_of_24_is_promising_exactly_if_24_can_still_be_made():
@@ -467,6 +468,7 @@ def test_24_is_made_through_fractions_exactly():
     assert "8/3" in "".join(lines)
     assert task.promise(known, "\n".join(lines)) == task.check(known, lines[-1]) == 1
     assert task.check(known, "Answer: 8 / (8 - 3 / 3)") == 0
+    assert task.check(known, "Answer: 8 ÷ (3 \u2212 8 ÷ 3)") == 1
 
 
 @pytest.mark.parametrize(
