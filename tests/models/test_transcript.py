@@ -80,6 +80,8 @@ def test_without_a_template_messages_stand_one_below_the_other() -> None:
     begun = transcript(tokenizer(add_bos=True), "", MESSAGES)
     assert begun.tokens == (256, *bare.tokens)
     assert begun.marks == tuple((first + 1, last + 1) for first, last in bare.marks)
+    # A template says itself how a text begins.
+    assert transcript(tokenizer(add_bos=True), TEMPLATE, MESSAGES).tokens.count(256) == 1
 
 
 @pytest.mark.parametrize(
@@ -101,3 +103,8 @@ def test_contents_may_hold_what_stands_for_contents() -> None:
     found = transcript(tokenizer(), TEMPLATE, [("user", [odd]), ("assistant", ["a", TAG])])
     assert odd in tokenizer().decode(found.tokens)
     assert len(found.marks) == 1
+
+
+def test_a_mark_without_a_token_is_refused() -> None:
+    with pytest.raises(UnsupportedModelError, match="has no token for"):
+        transcript(tokenizer(), TEMPLATE, [("user", ["?"]), ("assistant", ["a", Mark("")])])

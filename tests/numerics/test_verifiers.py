@@ -93,7 +93,13 @@ def test_no_number_of_attempts_is_better_than_the_best(found):
     assert found.reward(best) >= max(tried) - 1e-12
     if math.isfinite(best):
         assert best == int(best)
-        assert all(found.reward(k) < found.reward(best) + 1e-15 for k in range(int(best)))
+        fewer = range(min(int(best), 200))
+        assert all(found.reward(k) < found.reward(best) + 1e-15 for k in fewer)
+
+
+def test_a_verifier_that_is_hardly_worse_than_chance_has_an_optimum_far_out() -> None:
+    found = resampling(0.9, verifier=Verifier(0.5, 0.5 + 1e-13), kinds=KINDS)
+    assert 1e9 < found.best() < math.inf
 
 
 @given(any_resampling())

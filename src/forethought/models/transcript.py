@@ -104,7 +104,7 @@ def _covering(places: Sequence[Span], span: Span) -> tuple[int, int]:
     inside = [n for n, (start, stop) in enumerate(places) if start < span[1] and stop > span[0]]
     if not inside:
         raise UnsupportedModelError(
-            "the reward model's tokenizer drops the text that its judgement is read at",
+            "the reward model's tokenizer has no token for the text that its judgement is read at",
             "name another tag, or use another reward model",
         )
     return inside[0], inside[-1]

@@ -94,8 +94,6 @@ class Resampling:
 
     def best(self) -> float:
         """Attempts of the greatest reward, of equal ones the fewest: whole, or infinite."""
-        if self._gain(1) > 0 >= self._gain(2):
-            return 1.0
         # Kinds that are rejected more often are all worth more or all worth less, so the gain of
         # one more attempt changes its sign once at most.
         if self._gain(math.inf) > 0:
@@ -119,7 +117,7 @@ class Resampling:
         most = float(self._rejected[worth != 0].max(initial=0.0))
         if not most:  # the first attempt is always accepted
             return float(worth.sum()) if attempt == 1 else 0.0
-        return float(worth @ np.minimum(1.0, self._rejected / most) ** (attempt - 1))
+        return float(worth @ np.minimum(1.0, self._rejected / most) ** (float(attempt) - 1))
 
     def _total(self, each: np.ndarray, attempts: float) -> float:
         """Over all kinds, what each attempt gives times how many are made on average."""

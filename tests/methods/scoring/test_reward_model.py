@@ -111,6 +111,13 @@ def test_an_answer_written_at_once_falls_into_the_same_steps(folders, style) -> 
     assert once == pytest.approx(stepwise, abs=1e-6)
 
 
+@pytest.mark.parametrize("style", ["tags", "turns", "answer"])
+def test_white_space_around_answer_and_question_does_not_count(folders, style) -> None:
+    spaced = Question("q", f"\n{ASKED.text} ")
+    (bare,) = given(folders, style, candidate("So 5."))
+    assert given(folders, style, candidate(" So 5.\n\n"), question=spaced) == [bare]
+
+
 def test_pieces_that_were_steps_stay_steps_whatever_they_end_with(folders) -> None:
     pieces = ("One\n", "\n", "two\n", "three")
     expected = published(folders, "tags", ["One", "two", "three"], ADVICE)
