@@ -13,7 +13,7 @@ Path = tuple[int, ...]
 _ROW = 26.0
 _TOP = 20.0
 _LEFT = 16.0
-_LABEL = 330.0
+_LABEL = 350.0
 _WIDEST, _NARROWEST = 150.0, 28.0
 _WIDTH = 960.0
 _STYLE = """
@@ -185,7 +185,7 @@ def _label(node: _Node, x: float, y: float) -> str:
 def _ending(text: str) -> str:
     lines: Sequence[str] = [line.strip() for line in text.splitlines() if line.strip()]
     last = lines[-1] if lines else "(nothing)"
-    return last if len(last) <= 40 else f"{last[:39]}…"
+    return last if len(last) <= 38 else f"{last[:37]}…"
 
 
 def _scored(score: float | None) -> str:
