@@ -1,162 +1,32 @@
-"""Generated questions are solved here anew, from their text and by other means than the task's."""
+"""What holds of every step task: generated questions are solved anew, and judged."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from fractions import Fraction
-from itertools import pairwise, permutations, product
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forethought import catalogue
 from forethought.contracts.errors import BadParameterError
-from forethought.contracts.questions import Question
 from forethought.contracts.search import Candidate
 from forethought.tasks.same_answers import SameAnswers
+from tests.tasks.steps.solved import (
+    NAMES,
+    SOLVE,
+    asked,
+    example,
+    formula_of,
+    graph_of,
+    numbers,
+    put,
+    still_open,
+)
 
-NAMES = [entry.name for entry in catalogue.families("tasks")["steps"]]
-
-
-def asked(spelling: str) -> tuple[Any, list[Question]]:
-    task = catalogue.build(spelling, "tasks")
-    return task, list(task.questions(len))
-
-
-def put(question: Question) -> str:
-    """What is asked, without what is told of the form."""
-    return question.text.rpartition("\n\nNow ")[2]
-
-
-def example(question: Question) -> tuple[str, str]:
-    """The question of the worked example, and its answer."""
-    told = question.text.partition("\n\nExample: ")[2].partition("\n\nNow ")[0]
-    problem, _, answer = told.partition("\n")
-    return problem, answer
-
-
-def numbers(text: str) -> list[int]:
-    return [int(found) for found in re.findall(r"\d+", text)]
-
-
-def sum_of(text: str) -> list[str]:
-    first, second = numbers(text)
-    lines, carry = [], 0
-    for place in range(len(str(first))):
-        one, other = first // 10**place % 10, second // 10**place % 10
-        below = 10**place
-        assert carry == (first % below + second % below) // below
-        whole = one + other + carry
-        out = (first + second) // 10**place % 10
-        lines.append(f"{one} + {other} + {carry} = {whole}, write {out}, carry {whole > 9:d}")
-        carry = int(whole > 9)
-    return [*lines, f"Answer: {first + second}"]
-
-
-def product_of(text: str) -> list[str]:
-    first, second = numbers(text)
-    lines = []
-    for place, digit in enumerate(reversed(str(second))):
-        part = int(digit + "0" * place)
-        so_far = first * (second % 10 ** (place + 1))
-        lines.append(f"{first} * {part} = {first * part}, total {so_far}")
-    return [*lines, f"Answer: {first * second}"]
-
-
-def still_open(row: str) -> str:
-    """What is left of brackets when all that match are crossed out."""
-    while (shorter := re.sub(r"\(\)|\[\]|\{\}|<>", "", row)) != row:
-        row = shorter
-    return row
-
-
-def reading_of(text: str) -> list[str]:
-    row = re.sub(r"[^][(){}<>]", "", text)
-    lines = [
-        f"read {bracket} open {' '.join(still_open(row[: place + 1])) or 'none'}"
-        for place, bracket in enumerate(row)
-    ]
-    closing = still_open(row)[::-1].translate(str.maketrans("([{<", ")]}>"))
-    return [*lines, f"Answer: {' '.join(closing) or 'none'}"]
-
-
-def graph_of(text: str) -> tuple[list[list[int]], int, int]:
-    arrows = [numbers(found) for found in re.findall(r"\d+ -> \d+", text)]
-    start, goal = numbers(text.partition("The start")[2])
-    return arrows, start, goal
-
-
-def ways(arrows: list[list[int]], start: int, goal: int) -> list[list[int]]:
-    if start == goal:
-        return [[goal]]
-    onward = [other for one, other in arrows if one == start]
-    return [[start, *rest] for point in onward for rest in ways(arrows, point, goal)]
-
-
-def way_of(text: str) -> list[str]:
-    (way,) = ways(*graph_of(text))
-    steps = [f"{one} -> {other}" for one, other in pairwise(way)]
-    return [*steps, f"Answer: {' -> '.join(map(str, way))}"]
-
-
-def makings(left: list[tuple[Fraction, str]], steps: tuple[str, ...] = ()) -> Iterator[list[str]]:
-    """Steps and answers of all ways to 24, each number with the expression that made it."""
-    if len(left) == 1:
-        if left[0][0] == 24:
-            yield [*steps, f"Answer: {left[0][1]}"]
-        return
-    for (a, said_a), (b, said_b), *rest in permutations(left):
-        for sign in "+-*/" if b else "+-*":
-            made = {"+": a + b, "-": a - b, "*": a * b}.get(sign) if sign != "/" else a / b
-            after = [*rest, (made, f"({said_a} {sign} {said_b})")]
-            step = f"{a} {sign} {b} = {made} (left: {' '.join(str(one) for one, _ in after)})"
-            yield from makings(after, (*steps, step))
-
-
-def game_of(text: str) -> list[str]:
-    return next(makings(named(numbers(text)[-4:])))
-
-
-def named(left: Iterable[int | Fraction]) -> list[tuple[Fraction, str]]:
-    return [(Fraction(one), str(one)) for one in left]
-
-
-def formula_of(text: str) -> tuple[int, list[list[tuple[int, bool]]]]:
-    told = [re.findall(r"(not )?x(\d+)", clause) for clause in re.findall(r"\((.*?)\)", text)]
-    clauses = [[(int(number), not negated) for negated, number in clause] for clause in told]
-    return max(numbers(text.partition("The clauses")[0])), clauses
-
-
-def models(text: str) -> list[dict[int, bool]]:
-    count, clauses = formula_of(text)
-    every = [dict(enumerate(values, 1)) for values in product([True, False], repeat=count)]
-    return [
-        model
-        for model in every
-        if all(any(model[one] == value for one, value in clause) for clause in clauses)
-    ]
-
-
-def values_of(text: str) -> list[str]:
-    model = models(text)[-1]
-    steps = [f"x{one} = {str(value).lower()}" for one, value in reversed(model.items())]
-    return [*steps, f"Answer: {', '.join(reversed(steps))}"]
-
-
-SOLVE = {
-    "addition": sum_of,
-    "multiplication": product_of,
-    "brackets": reading_of,
-    "graph-path": way_of,
-    "game-24": game_of,
-    "small-sat": values_of,
-}
 HARDER = {
     "addition": "digits=20",
     "multiplication": "digits=6",
@@ -378,144 +248,3 @@ def test_brackets_are_no_deeper_than_asked_and_as_deep_somewhere():
 
     assert max(deepest) == 3
     assert len(set("".join(question.data["brackets"] for question in questions))) == 8
-
-
-def test_a_graph_has_its_points_and_its_depth():
-    task, questions = asked("graph-path(nodes=30, depth=6, count=20)")
-    for question in questions:
-        arrows, start, goal = graph_of(put(question))
-        assert sorted({point for arrow in arrows for point in arrow}) == list(range(1, 31))
-        assert [len(way) for way in ways(arrows, start, goal)] == [7]
-        assert task.check(question, f"Answer: {', '.join(map(str, ways(arrows, start, goal)[0]))}")
-
-
-def test_an_arrow_is_promising_exactly_if_the_goal_can_be_reached_behind_it():
-    task, questions = asked("graph-path(nodes=20, depth=4, count=10)")
-    seen = set()
-    for question in questions:
-        arrows, at, goal = graph_of(put(question))
-        said = ""
-        for point in ways(arrows, at, goal)[0][1:]:
-            for one, other in arrows:
-                hopeful = one == at and bool(ways(arrows, other, goal))
-                assert task.promise(question, f"{said}{one} -> {other}\n") == hopeful
-                seen.add((one == at, hopeful))
-            said += f"{at} -> {point}\n"
-            at = point
-        assert task.promise(question, f"{said}{goal} -> {goal}\n") == 0
-
-    assert seen == {(True, True), (True, False), (False, False)}
-
-
-def test_ways_that_break_off_or_jump_are_no_answers():
-    task, (question, *_) = asked("graph-path")
-    arrows, start, goal = graph_of(put(question))
-    way = ways(arrows, start, goal)[0]
-
-    for wrong in (way[:-1], way[1:], [start, goal], [start], way[::-1], [*way, goal]):
-        assert task.check(question, f"Answer: {' -> '.join(map(str, wrong))}") == 0
-    assert task.check(question, f"Answer: go {' -> '.join(map(str, way))}") == 0
-    assert task.check(question, f"Answer: {' → '.join(map(str, way))}") == 1
-
-
-def test_a_step_of_24_is_promising_exactly_if_24_can_still_be_made():
-    task, questions = asked("game-24(count=4)")
-    seen = set()
-    for question in questions:
-        left = numbers(put(question))[-4:]
-        for a, b, *rest in permutations(left):
-            for sign, made in (("+", a + b), ("-", a - b), ("*", a * b), ("/", Fraction(a, b))):
-                after = [made, *rest]
-                step = f"{a} {sign} {b} = {made} (left: {' '.join(map(str, after))})"
-                hopeful = any(makings(named(after)))
-                assert task.promise(question, f"{step}\n") == hopeful
-                seen.add(hopeful)
-
-    assert seen == {True, False}
-
-
-@pytest.mark.parametrize(
-    ("answer", "right"),
-    [
-        ("(10 - 4) * (13 - 9)", 1),
-        ("(13-9)*(10-4) = 24", 1),
-        ("((10 \u2212 4)) × (13 \u2212 9).", 1),
-        ("(10 - 4) * (13 - 9) = 25", 0),
-        ("(10 - 4) * 4", 0),
-        ("24", 0),
-        ("(10 - 4) * (13 - 9", 0),
-        ("(10 - 4) * (13 - 9) * 1", 0),
-        ("(10 - 4) (13 - 9)", 0),
-        ("10 - 4 * 13 - 9", 0),
-        ("(10 - 4) ** (13 - 9)", 0),
-        ("13 + 10 + 9 / (4 - 4)", 0),
-        ("x", 0),
-    ],
-)
-def test_expressions_are_judged_by_their_numbers_and_their_value(answer, right):
-    task, (question, *_) = asked("game-24")
-    known = replace(question, data={"numbers": [4, 9, 10, 13]})
-
-    assert task.check(known, f"Answer: {answer}") == right
-    assert task.promise(known, f"Answer: {answer}\n") == right
-
-
-def test_24_is_made_through_fractions_exactly():
-    task, (question, *_) = asked("game-24")
-    known = replace(question, data={"numbers": [3, 3, 8, 8]})
-    lines = next(makings(named((3, 3, 8, 8))))
-
-    assert "8/3" in "".join(lines)
-    assert task.promise(known, "\n".join(lines)) == task.check(known, lines[-1]) == 1
-    assert task.check(known, "Answer: 8 / (8 - 3 / 3)") == 0
-    assert task.check(known, "Answer: 8 ÷ (3 \u2212 8 ÷ 3)") == 1
-
-
-@pytest.mark.parametrize(
-    ("begun", "hopeful"),
-    [("(10 - 4) * (1", 1), ("1", 1), ("(10 - 4) * (10", 0), ("5", 0), ("4 + 9 + 10 + 13", 0)],
-)
-def test_an_unfinished_expression_is_judged_by_its_numbers(begun, hopeful):
-    task, (question, *_) = asked("game-24")
-    known = replace(question, data={"numbers": [4, 9, 10, 13]})
-
-    assert task.promise(known, f"Answer: {begun}") == hopeful
-
-
-def test_values_are_promising_exactly_if_others_satisfy_the_formula_with_them():
-    task, questions = asked("small-sat(variables=4, clauses=16, count=6)")
-    seen = set()
-    for question in questions:
-        right = models(put(question))
-        for order in ([1, 2, 3, 4], [3, 1, 4, 2]):
-            for values in product([True, False], repeat=4):
-                said = ""
-                for end, (one, value) in enumerate(zip(order, values, strict=True), 1):
-                    said += f"x{one} = {str(value).lower()}\n"
-                    some = dict(zip(order[:end], values, strict=False))
-                    hopeful = any(some.items() <= model.items() for model in right)
-                    assert task.promise(question, said) == hopeful
-                    seen.add(hopeful)
-                assert task.check(question, f"Answer: {said.replace(chr(10), ', ')}") == hopeful
-
-    assert seen == {True, False}
-
-
-def test_a_variable_has_one_value_and_every_variable_has_one():
-    task, (question, *_) = asked("small-sat")
-    *steps, answer = values_of(put(question))
-
-    assert task.promise(question, f"{steps[0]}\n{steps[0]}\n") == 0
-    assert task.check(question, f"{answer}, {steps[0]}") == 0
-    assert task.check(question, f"Answer: {', '.join(steps[1:])}") == 0
-    assert task.check(question, answer.replace("x1", "x99")) == 0
-
-
-def test_a_formula_has_as_many_different_clauses_as_asked():
-    _, questions = asked("small-sat(variables=6, clauses=40, count=10)")
-    for question in questions:
-        count, clauses = formula_of(put(question))
-        assert count == 6
-        assert len({frozenset(clause) for clause in clauses}) == 40
-        assert all(len({one for one, _ in clause}) == 3 for clause in clauses)
-        assert models(put(question))
