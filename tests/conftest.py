@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+# Before torch is imported: tests run beside each other, and so do the processes they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
