@@ -137,6 +137,7 @@ def test_one_by_one_it_ends_with_the_budget():
     backend = Known(three_steps)
     done = searched(BestOfN(n=1000, enough=1.0), backend=backend, scorer=Rule(some), budget="20tok")
     assert len(backend.asked) <= 8
+    assert len(done.found.considered) <= 8
     assert done.found.best.finish == "stop"
 
 
@@ -150,3 +151,10 @@ def test_answers_that_the_budget_cut_are_not_shown_to_the_scorer():
     searched(BestOfN(n=4, enough=1.0), scorer=Rule(rule), budget="17tok")
     assert all(text.count("\n") == 3 for text in seen)
     assert len(seen) == 2
+
+
+def test_a_strategy_that_is_used_again_does_the_same_again():
+    strategy = BestOfN(n=9, enough=0.9)
+    first = searched(strategy, scorer=Rule(some), seed=5).found
+    searched(strategy, scorer=Rule(some), seed=6)
+    assert searched(strategy, scorer=Rule(some), seed=5).found == first

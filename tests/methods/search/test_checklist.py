@@ -94,6 +94,9 @@ def test_a_preference_for_what_stands_first_is_averaged_out():
 
 def test_a_checklist_is_never_the_answer():
     for budget in [f"{n}tok" for n in range(1, 16)] + [f"{n}FLOP" for n in range(1, 20)]:
-        done = ran(Judge("fine"), budget=budget)
+        judge = Judge("poor")
+        done = ran(judge, budget=budget)
+        assert all("1. Be kind." in page for page in judge.pages)
+        assert judge.pages or done.found.best.text != "poor"
         assert done.found.best.text != "1. Be kind."
         assert all(one.text != "1. Be kind." for one in done.found.considered)

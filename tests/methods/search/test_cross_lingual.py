@@ -90,3 +90,5 @@ def test_the_budget_ends_it_and_evidence_is_not_the_answer():
     for budget in [f"{n}tok" for n in range(1, 20)] + [f"{n}FLOP" for n in range(1, 24)]:
         done = ran(Judge(), budget=budget)
         assert done.found.best.text in ("oui", "ouais", "non")
+        if any(one.finish == "budget" for one in done.found.considered):
+            assert done.written == len(done.found.considered)

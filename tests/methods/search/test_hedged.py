@@ -71,6 +71,7 @@ def test_the_budget_ends_it():
     for budget in range(1, 30):
         done = searched(Hedged(n=4), budget=f"{budget}tok")
         assert done.cost.output_tokens <= budget
+        assert len(done.found.considered) == (4 if budget >= 7 else 1)
         assert (done.found.best.finish == "stop") == (budget >= 7)
         weighed = zip(done.found.considered, done.found.weights, strict=True)
         assert all(not weight for one, weight in weighed if one.finish == "budget")

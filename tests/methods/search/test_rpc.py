@@ -117,6 +117,13 @@ def test_few_texts_are_not_pruned():
     assert {one.text[-1] for one in told.considered} == {"a", "b"}
 
 
+def test_texts_that_say_nothing_tell_nothing_of_those_that_do():
+    silent = {text.replace("b", "?"): chance for text, chance in two_kinds().items()}
+    told = found(RPC(n=60, prune_from=12), silent)
+    assert not told.pruned
+    assert len({one.text for one in told.considered if "?" in one.text}) > 3
+
+
 def test_what_says_nothing_never_wins():
     chances = {"1 ?": 0.8, "2 a": 0.1, "3 b": 0.1}
     for seed in range(6):

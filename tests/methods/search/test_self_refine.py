@@ -46,7 +46,7 @@ class Recorded(Known):
 
 
 def ran(strategy, reader=None, law=writer, **settings):
-    backend = Recorded(law, opinion=reader or Reader(), verdict_flops=1.0)
+    backend = Recorded(law, opinion=reader or Reader(), verdict_flops=5.0)
     return searched(strategy, backend=backend, **settings), backend
 
 
@@ -89,10 +89,16 @@ def test_prompts_hold_the_question_the_newest_answer_and_its_critique():
 
 
 def test_a_critique_is_never_the_answer_whatever_the_budget():
-    for budget in [f"{n}tok" for n in range(1, 9)] + [f"{n}FLOP" for n in range(1, 12)]:
+    for budget in [f"{n}tok" for n in range(1, 9)] + [f"{n}FLOP" for n in range(1, 40)]:
         done, _ = ran(SelfRefine(), Reader(9), budget=budget)
         assert done.found.best.text.startswith("level")
         assert all(one.text.startswith("level") or not one.text for one in done.found.considered)
+
+
+def test_a_critique_that_was_cut_is_not_judged():
+    reader = Reader(9)
+    assert ran(SelfRefine(), reader, budget="2tok")[0].found.best.text == "level 0"
+    assert not reader.pages
 
 
 def test_a_revision_that_says_nothing_is_not_taken():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from forethought.contracts.search import Scorer, verdicts
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.sequential_revision import SequentialRevision
 from forethought.models.known import END, Known
@@ -102,7 +103,35 @@ def test_a_hint_is_never_the_answer():
         done, _ = ran(SequentialRevision(n=6), lambda text: 0.1, budget=f"{budget}tok")
         assert done.cost.output_tokens <= budget
         assert done.found.best.text in ("lead", "zinc", "gold")
+        # A token that may be the last is always written here, so that only what follows an
+        # unfinished hint would be blank.
+        assert all(one.text and "look" not in one.text for one in done.found.considered)
+
+
+class Asked(Scorer):
+    """A scorer that asks the model."""
+
+    def score(self, question, candidates):
+        chances = yield from verdicts([one.text for one in candidates], ("Yes", "No"))
+        return [0.1 * yes for yes, _ in chances]
+
+
+def test_a_hint_is_not_chosen_among_where_the_budget_ends_at_the_scorer():
+    cut = 0
+    for budget in range(8, 40):
+        backend = Known(lambda q, t: {k: p for k, p in pupil(q, t).items() if p})
+        backend.verdict_flops = 5.0
+        strategy = SequentialRevision(n=9)
+        done = searched(strategy, backend=backend, scorer=Asked(), budget=f"{budget}FLOP")
         assert all("look" not in one.text for one in done.found.considered)
+        cut += bool(done.found.notes)
+    assert cut
+
+
+def test_without_hints_the_budget_ends_it_too():
+    done, _ = ran(SequentialRevision(n=50, hints=False), lambda text: 0.1, budget="4tok")
+    assert len(done.found.considered) <= 5
+    assert done.found.best.text in ("lead", "zinc", "gold")
 
 
 def test_the_document_is_asked_about_again():

@@ -76,6 +76,18 @@ def test_it_goes_on_where_some_temperatures_say_something_else():
     assert done.found.best.text == "a"
 
 
+def test_every_temperature_must_be_sure_even_where_not_all_must_agree():
+    # Seven texts are as likely: only the coldest answers agree, and two of three arms would do.
+    def law(question, text):
+        return {END: 1.0} if text else {"a": 0.16} | {letter: 0.14 for letter in "bcdefg"}
+
+    strategy = TemperatureVote(
+        n=41, temperatures=2, low=0.01, high=1.0, window=5, across=0.6, within=0.9
+    )
+    for seed in range(4):
+        assert len(searched(strategy, law, seed=seed).found.considered) == 41
+
+
 def test_it_goes_on_where_a_temperature_is_not_sure():
     # Of five answers that a temperature gives, one in three is not the leader's.
     sizes = set()
@@ -114,6 +126,8 @@ def test_the_budget_ends_it():
         backend = Known(three_steps)
         done = searched(TemperatureVote(n=30), backend=backend, budget=f"{budget}tok")
         assert done.cost.output_tokens <= budget
+        ends = [one for one in done.found.considered if one.finish == "budget"]
+        assert len(ends) <= 4  # of one window: others are not begun
         assert done.budget_spent == any(one.finish == "budget" for one in done.found.considered)
         if any(one.finish == "stop" for one in done.found.considered):
             assert done.found.best.finish == "stop"

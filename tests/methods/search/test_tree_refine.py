@@ -44,7 +44,7 @@ class Recorded(Known):
 
 
 def ran(law, opinion=opinion, seed=0, budget="", **settings):
-    backend = Recorded(law, opinion=opinion, verdict_flops=1.0)
+    backend = Recorded(law, opinion=opinion, verdict_flops=2.0)
     done = searched(TreeRefine(**settings), backend=backend, seed=seed, budget=budget)
     return done, [one for one in backend.asked_of if "given before" in one[0]], backend
 
@@ -102,6 +102,13 @@ def test_enough_1_never_ends_early_and_nodes_are_bounded():
     assert len({one.text for one in done.found.considered}) == len(done.found.considered)
     everything = len(done.found.considered) + len(done.found.pruned)
     assert everything == 1 + len(revisions)
+
+
+def test_equal_revisions_count_once_the_first_of_them():
+    done, revisions, _ = ran(law_of(0.0, some, "b"), enough=1.0)
+    assert [one.text for one in done.found.considered] == ["a", "b"]
+    assert done.found.considered[1].path == (0,)
+    assert len(done.found.pruned) == len(revisions) - 1
 
 
 def test_values_are_shares_of_the_critics():
@@ -167,11 +174,13 @@ def test_those_drawn_are_different_and_by_their_share_even_where_all_are_0():
 
 def test_a_critique_is_never_the_answer_whatever_the_budget():
     budgets = [f"{n}tok" for n in (1, 2, 3, 5, 6, 7, 8, 9, 12, 20)]
-    budgets += [f"{n}FLOP" for n in (1, 2, 5, 6, 8, 11, 12, 14, 15, 20, 30)]
+    budgets += [f"{n}FLOP" for n in (1, 2, 5, 6, 8, 11, 12, 14, 15, 17, 20, 25, 30, 60)]
     for budget in budgets:
         done = ran(law_of(0.0, some), budget=budget)[0]
         texts = {one.text for one in (done.found.best, *done.found.considered)}
         assert texts <= set("abcdefg") | {"right"}
+        considered = done.found.considered
+        assert len(considered) == 1 or all(one.finish == "stop" for one in considered)
 
 
 def test_blank_revisions_count_for_nothing():
