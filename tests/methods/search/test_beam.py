@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -75,17 +76,41 @@ def test_n_answers_end_and_nothing_that_was_written_is_lost(n, width):
 
 
 def test_the_best_beginnings_are_kept_and_grow_in_turns():
-    hand = Hand(ranked, lambda text: {"a": 0.3, "b": 0.8}[text[0]], 0)
-    hand.search(method(n=7, width=3))
-    first, second = [ask for ask in hand.asks if isinstance(ask, Write)][:2]
-    (scored,) = [ask for ask in hand.asks if isinstance(ask, Score)][:1]
-    starts = [one.text for one in scored.candidates]
-    assert {"a\n", "b\n"} <= set(starts)
+    orders = set()
+    for seed in range(12):
+        hand = Hand(ranked, lambda text: {"a": 0.3, "b": 0.8}[text[0]], seed)
+        hand.search(method(n=7, width=3))
+        first, second = [ask for ask in hand.asks if isinstance(ask, Write)][:2]
+        starts = [one.text for one in next(a for a in hand.asks if isinstance(a, Score)).candidates]
+        if set(starts) != {"a\n", "b\n"}:
+            continue
+        # Two of seven are kept; equal texts come after others, so one of each, in their order.
+        kept = sorted([starts.index("a\n"), starts.index("b\n")])
+        assert [one.path for one in second.parents] == [(kept[at % 2],) for at in range(7)]
+        assert len(first.parents) == 7
+        orders.add(starts[0])
+    assert len(orders) == 2
 
-    # Two of seven are kept; equal texts come after others, so one of each, in their order.
-    kept = sorted([starts.index("a\n"), starts.index("b\n")])
-    assert [one.path for one in second.parents] == [(kept[at % 2],) for at in range(7)]
-    assert len(first.parents) == 7
+
+def test_fewer_are_kept_as_answers_end():
+    def law(question, text):
+        if text.endswith("\n") and text.count("\n") == 2:
+            return {"": 1.0}
+        return {"\n": 1.0} if text and text[-1] != "\n" else dict.fromkeys("abcdefgh", 1 / 8)
+
+    class Ending(Hand):
+        """Of eight first steps, the last four end."""
+
+        def child(self, parent, ask):
+            grown = super().child(parent, ask)
+            ends = grown.path in [(4,), (5,), (6,), (7,)]
+            return replace(grown, finish="stop") if ends else grown
+
+    hand = Ending(law, lambda text: 0.5, 0)
+    hand.search(method(n=8, width=2))
+    writes = [ask for ask in hand.asks if isinstance(ask, Write)]
+    assert [len({one.path for one in ask.parents}) for ask in writes[:2]] == [1, 2]
+    assert [len(ask.parents) for ask in writes[:2]] == [8, 4]
 
 
 def test_of_different_texts_the_worst_are_given_up():

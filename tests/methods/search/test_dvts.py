@@ -132,6 +132,9 @@ def test_a_tree_ends_in_width_leaves_that_share_all_but_the_last_step():
             top = max(liking(one.text) for one in every)
             kept = next(one for one in every if liking(one.text) == top)
             assert kept in found.considered
+        # An answer that was worth less than a beginning beside it was given up.
+        deepest = {one for every in leaves(found, 3).values() for one in every}
+        assert set(found.considered) == {one for one in deepest if one.done}
         for one, weight in zip(found.considered, found.weights, strict=True):
             assert weight == liking(one.text)
 
