@@ -19,6 +19,13 @@ def test_it_is_the_mean_over_lengths_of_twice_the_shared_by_all():
     assert overlap("aa", "a") == pytest.approx((2 / 3 + 0) / 2)
 
 
+def test_the_longest_that_count_have_six_letters():
+    expected = (5 / 6 + 4 / 5 + 3 / 4 + 2 / 3 + 1 / 2 + 0) / 6
+    assert overlap("abcdef", "abcdeg") == pytest.approx(expected)
+    longer = (7 / 8 + 6 / 7 + 5 / 6 + 4 / 5 + 3 / 4 + 2 / 3) / 6
+    assert overlap("abcdefgh", "abcdefgx") == pytest.approx(longer)
+
+
 def test_it_is_the_same_both_ways_round():
     assert overlap("une réponse", "eine Antwort") == overlap("eine Antwort", "une réponse")
 

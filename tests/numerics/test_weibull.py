@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from forethought.numerics.weibull import HIGH, LOW, START, fitted, surprise, unlikely
+from forethought.numerics.weibull import HIGH, LOW, START, Mixture, fitted, surprise, unlikely
 
 
 def density(x, shape, scale):
@@ -100,6 +100,36 @@ def test_the_fit_is_within_bounds_and_seldom_worse_than_one_found_without_slopes
         good += mine <= wandered(values) + 0.5
     # There are several valleys, and no two ways down end in the same one always.
     assert good >= 7
+
+
+def test_known_laws_are_found_in_few_steps():
+    rng = np.random.default_rng(11)
+    for _ in range(3):
+        values = np.concatenate([4 * rng.weibull(6, 300), rng.weibull(3, 200)])
+        mixture = fitted(values, steps=40)
+        assert np.abs(surprise(flat(mixture), np.log(values))[1]).max() < 0.1
+        # Three standard errors of 500 draws and of the shapes from 200 and more.
+        assert mixture.share == pytest.approx(0.6, abs=0.07)
+        assert mixture.scales == pytest.approx((4.0, 1.0), abs=0.15)
+        assert mixture.shapes == pytest.approx((6.0, 3.0), abs=0.9)
+
+
+def test_neither_law_is_given_less_than_a_fifth():
+    rng = np.random.default_rng(12)
+    values = np.concatenate([rng.normal(0.85, 0.02, 60), rng.normal(0.3, 0.02, 4)])
+    assert fitted(values).share == 0.8
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_law_of_the_higher_mean_is_first_with_its_share(swapped):
+    place = [0.7, 2.0, 1.0, 3.0, 4.0] if swapped else [0.3, 3.0, 4.0, 2.0, 1.0]
+    mixture = Mixture.of(np.array(place))
+    assert (mixture.shapes, mixture.scales) == ((3.0, 2.0), (4.0, 1.0))
+    assert mixture.share == pytest.approx(0.3)
+
+    values = np.array([0.5, 1.5, 3.0])
+    high, low = 0.3 * density(values, 3.0, 4.0), 0.7 * density(values, 2.0, 1.0)
+    assert mixture.first(values) == pytest.approx(high / (high + low))
 
 
 def test_two_groups_far_apart_are_told_apart():

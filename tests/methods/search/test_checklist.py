@@ -13,9 +13,11 @@ ANSWERS = {"dull": 0.4, "fine": 0.3, "best {0}": 0.2, "poor": 0.1}
 
 
 def law(question, text):
+    if text == "1.":
+        return {" Be kind.": 1.0}
     if text:
         return {END: 1.0}
-    return {"1. Be kind.": 1.0} if "checklist" in question else ANSWERS
+    return {"1.": 1.0} if "Write a short checklist" in question else ANSWERS
 
 
 def shown(page):
@@ -98,5 +100,5 @@ def test_a_checklist_is_never_the_answer():
         done = ran(judge, budget=budget)
         assert all("1. Be kind." in page for page in judge.pages)
         assert judge.pages or done.found.best.text != "poor"
-        assert done.found.best.text != "1. Be kind."
-        assert all(one.text != "1. Be kind." for one in done.found.considered)
+        assert done.found.best.text in ANSWERS
+        assert all(one.text in (*ANSWERS, "") for one in done.found.considered)
