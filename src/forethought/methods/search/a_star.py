@@ -7,7 +7,7 @@ Cost: n steps and n scores an expansion; at least as many in a row as the answer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
@@ -61,7 +61,7 @@ class AStar(Strategy):
             drawn = yield from stepped(
                 [node.option for node in parents], until="step", delimiter=self.delimiter
             )
-            for node, one, again in zip(parents, drawn, self._twins(drawn), strict=True):
+            for node, one, again in zip(parents, drawn, twins(drawn), strict=True):
                 if again:
                     pruned.append(one.candidate)
                 else:
@@ -77,11 +77,6 @@ class AStar(Strategy):
             goals = [Option(whole, best.weight, best.score)]
         pruned += [one.candidate for one in left]
         return (yield from chosen(goals, self.pick, rng, pruned=pruned))
-
-    def _twins(self, drawn: Sequence[Option]) -> Iterator[bool]:
-        """Of each, whether another step behind the same beginning was equal."""
-        for first in range(0, len(drawn), self.n):
-            yield from twins(drawn[first : first + self.n])
 
     def _child(self, parent: _Node, option: Option) -> _Node:
         lacks = 1.0 - option.score
