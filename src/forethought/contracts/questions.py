@@ -29,6 +29,11 @@ class Question:
     data: Mapping[str, Any] = field(default_factory=dict)
     """What else the checker needs; plain JSON values."""
 
+    @property
+    def asked(self) -> str:
+        """The question, its document in front."""
+        return f"{self.document}\n\n{self.text}" if self.document else self.text
+
 
 class Task(Protocol):
     """Questions with a checker. Implementations are frozen dataclasses of their settings."""

@@ -7,6 +7,7 @@ budget, and repeat any of them token for token.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Protocol
@@ -56,9 +57,20 @@ class Candidate:
         return bool(self.finish)
 
     @property
+    def whole(self) -> bool:
+        """Whether it ended by itself, or at its greatest length."""
+        return self.finish in ("stop", "length")
+
+    @property
     def mean_log_probability(self) -> float:
         """A token's, on average; 0 where nothing is written."""
         return self.log_probability / max(1, self.tokens)
+
+    @property
+    def likelihood(self) -> float:
+        """The mean probability of its tokens: from 0 to 1, unlike its logarithm."""
+        # Rounding may leave a sum of log-probabilities just above 0.
+        return math.exp(min(0.0, self.mean_log_probability))
 
     @property
     def identity(self) -> tuple[str, Path]:

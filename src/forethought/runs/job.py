@@ -26,12 +26,6 @@ class Job:
     max_tokens: int = 256
     """Most tokens of an answer."""
 
-    @property
-    def asked(self) -> str:
-        """The question, its document in front."""
-        question = self.question
-        return f"{question.document}\n\n{question.text}" if question.document else question.text
-
 
 @dataclass(frozen=True)
 class Written:

@@ -208,10 +208,7 @@ def request_seed(request: Request) -> int:
 
 def question_text(request: Request) -> str:
     """What is asked, its document before it."""
-    asked = request.question
-    if request.parent.question or not asked.document:
-        return request.parent.question or asked.text
-    return f"{asked.document}\n\n{asked.text}"
+    return request.parent.question or request.question.asked
 
 
 def choice_chances(top: Mapping[str, float], choices: Sequence[str]) -> tuple[float, ...] | None:

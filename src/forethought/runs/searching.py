@@ -55,7 +55,7 @@ class Searching:
         self._backend, self._submit, self._tell = backend, submit, tell
         self._open: dict[str, Slot | None] = {}
         rng = np.random.default_rng([job.seed, _SEARCH])
-        self._search = job.strategy.search(Candidate(asked=job.asked), rng)
+        self._search = job.strategy.search(Candidate(asked=job.question.asked), rng)
         self._scoring: Scores | None = None
         self._to_score: Sequence[Candidate] = ()
         self._wanted_scores: Sequence[Candidate] = ()
@@ -250,7 +250,7 @@ class Searching:
         if not written:
             return self._fail(KeyboardInterrupt())
         self._cut = "interrupted"
-        found = [one for one in written if one.finish in ("stop", "length")] or written
+        found = [one for one in written if one.whole] or written
         best = max(found, key=lambda one: (*self._rank(one), one.tokens))
         return self._finish(Found(best, tuple(found)))
 
@@ -264,12 +264,11 @@ class Searching:
         return self._finish(Found(best, tuple(whole), notes=(error.message,)))
 
     def _whole(self) -> list[Candidate]:
-        return [one for one in _answers(self._seen) if one.finish in ("stop", "length")]
+        return [one for one in _answers(self._seen) if one.whole]
 
     def _rank(self, one: Candidate) -> tuple[float, float]:
         """By score, where there is one; then by likelihood, where it is whole."""
-        whole = one.finish in ("stop", "length")
-        likely = one.mean_log_probability if whole else -inf
+        likely = one.mean_log_probability if one.whole else -inf
         return self._scores.get(one.identity, -inf), likely
 
     def _finish(self, found: Found) -> None:

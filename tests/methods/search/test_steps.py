@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from forethought.contracts.search import Candidate, Score, Write
+from forethought.methods.search._answers import cut
 from forethought.methods.search._choice import Option
-from forethought.methods.search._steps import beginning, cut, stepped, twins
+from forethought.methods.search._steps import beginning, stepped, twins
 from forethought.methods.search.a_star import AStar
 from forethought.methods.search.beam import Beam
 from forethought.methods.search.dvts import DVTS
@@ -42,14 +43,14 @@ def test_a_step_is_worth_its_score_and_a_cut_one_its_parents():
     ]
     assert [one.weight for one in drawn] == [one.score for one in drawn]
     assert scored(hand) == [drawn[0].candidate, drawn[2].candidate]
-    assert cut(drawn)
-    assert not cut(drawn[::2])
+    assert cut(one.candidate for one in drawn)
+    assert not cut(one.candidate for one in drawn[::2])
 
 
 def test_twins_are_equal_texts_that_both_go_on_or_both_ended():
     said = [("a", ""), ("b", ""), ("a", "stop"), ("a", ""), ("a", "stop"), ("b", "length")]
-    options = [Option(Candidate(steps=(text,), finish=end), 0.0, 0.0) for text, end in said]
-    assert twins(options) == [False, False, False, True, True, False]
+    drawn = [Candidate(steps=(text,), finish=end) for text, end in said]
+    assert twins(drawn) == [False, False, False, True, True, False]
     assert beginning(Candidate()).score == 0
 
 

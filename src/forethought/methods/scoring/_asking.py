@@ -9,9 +9,7 @@ from forethought.contracts.search import Candidate
 
 def asked(question: Question, candidate: Candidate) -> str:
     """What a candidate answers: its own question, or the run's with its document in front."""
-    if candidate.question:
-        return candidate.question
-    return f"{question.document}\n\n{question.text}" if question.document else question.text
+    return candidate.question or question.asked
 
 
 def rightness(task: Task, question: Question, candidate: Candidate) -> float:

@@ -7,7 +7,6 @@ Cost: none; what the model gave while it wrote.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -25,5 +24,4 @@ class Likelihood(Scorer):
     def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
         """A number for each candidate; 1 where nothing is written yet."""
         yield from ()  # a scorer is a generator, even where it asks nothing
-        # Rounding may leave a sum of log-probabilities just above 0.
-        return [min(1.0, math.exp(one.mean_log_probability)) for one in candidates]
+        return [one.likelihood for one in candidates]

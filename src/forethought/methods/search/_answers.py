@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,20 +10,9 @@ from forethought.contracts.search import Ask, Candidate, score
 from forethought.numerics.votes import Tally
 
 
-def whole(one: Candidate) -> bool:
-    """Whether it ended by itself, or at its greatest length."""
-    return one.finish in ("stop", "length")
-
-
 def cut(written: Iterable[Candidate]) -> bool:
     """Whether the budget ended one of these: then it has nothing for others."""
     return any(one.finish == "budget" for one in written)
-
-
-def likelihood(one: Candidate) -> float:
-    """The mean probability of its tokens: from 0 to 1, unlike its logarithm."""
-    # Rounding may leave a sum of log-probabilities just above 0.
-    return math.exp(min(0.0, one.mean_log_probability))
 
 
 def leading(answers: Sequence[Candidate], worth: Sequence[float]) -> int:
@@ -33,7 +21,7 @@ def leading(answers: Sequence[Candidate], worth: Sequence[float]) -> int:
     Where none is whole, of the longest beginning.
     """
     places = range(len(answers))
-    ended = [place for place in places if whole(answers[place])]
+    ended = [place for place in places if answers[place].whole]
     if ended:
         return max(ended, key=lambda place: worth[place])
     return max(places, key=lambda place: answers[place].tokens)
@@ -47,9 +35,9 @@ def elected(answers: Sequence[Candidate], tally: Tally, worth: Sequence[float]) 
 
 def scored(answers: Sequence[Candidate]) -> Generator[Ask, Any, list[float]]:
     """The scorer's number for each that is whole; 0 for the others, which it is not shown."""
-    ended = [one for one in answers if whole(one)]
+    ended = [one for one in answers if one.whole]
     numbers = iter((yield from score(ended)) if ended else ())
-    return [next(numbers) if whole(one) else 0.0 for one in answers]
+    return [next(numbers) if one.whole else 0.0 for one in answers]
 
 
 def afresh(start: Candidate, prompt: str) -> Candidate:

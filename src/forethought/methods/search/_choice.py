@@ -25,7 +25,7 @@ class Option:
     @property
     def whole(self) -> bool:
         """Whether it ended by itself, or at its greatest length."""
-        return self.candidate.finish in ("stop", "length")
+        return self.candidate.whole
 
 
 def chosen(
@@ -63,7 +63,7 @@ def chosen(
         answers[place],
         tuple(answers),
         tuple(weights),
-        _agreement(tally, groups[place]) if len(whole) > 1 else None,
+        tally.part(place) if len(whole) > 1 else None,
         given_up(left, answers),
     )
 
@@ -108,9 +108,3 @@ def _drawn(
     if drawn is not None:
         return [one.identity for one in answers].index(drawn.identity)
     return int(rng.choice(len(answers), p=np.array(weights) / math.fsum(weights)))
-
-
-def _agreement(tally: Tally, chosen: int | None) -> float | None:
-    """The share of all weight that says the same as the chosen; None where it says nothing."""
-    whole = math.fsum(tally.totals.values())
-    return tally.totals[chosen] / whole if chosen is not None and whole > 0 else None

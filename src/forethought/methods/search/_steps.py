@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 from forethought.contracts.search import Ask, Candidate, Until, score, write
@@ -32,17 +32,12 @@ def beginning(start: Candidate) -> Option:
     return Option(start, 0.0, 0.0)
 
 
-def cut(options: Sequence[Option]) -> bool:
-    """Whether the budget ended one of them."""
-    return any(one.candidate.finish == "budget" for one in options)
-
-
-def twins(options: Sequence[Option]) -> list[bool]:
+def twins(drawn: Iterable[Candidate]) -> list[bool]:
     """Of each, whether one before it has the same text and has ended as it has."""
     seen: set[tuple[str, bool]] = set()
     found = []
-    for one in options:
-        said = (one.candidate.text, one.candidate.done)
+    for one in drawn:
+        said = (one.text, one.done)
         found.append(said in seen)
         seen.add(said)
     return found

@@ -17,8 +17,9 @@ import numpy as np
 
 from forethought.contracts.parameters import Count
 from forethought.contracts.search import Ability, Candidate, Search, Strategy, write
+from forethought.methods.search._answers import cut
 from forethought.methods.search._choice import Option, chosen
-from forethought.methods.search._steps import beginning, cut, stepped, twins
+from forethought.methods.search._steps import beginning, stepped, twins
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,14 @@ class AStar(Strategy):
             drawn = yield from stepped(
                 [node.option for node in parents], until="step", delimiter=self.delimiter
             )
-            for node, one, again in zip(parents, drawn, twins(drawn), strict=True):
+            for node, one, again in zip(
+                parents, drawn, twins(one.candidate for one in drawn), strict=True
+            ):
                 if again:
                     pruned.append(one.candidate)
                 else:
                     frontier.add(self._child(node, one))
-            if cut(drawn):
+            if cut(one.candidate for one in drawn):
                 break
         left = frontier.emptied()
         if len(goals) < self.goals:

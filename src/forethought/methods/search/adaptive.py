@@ -30,7 +30,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import cut, leading, whole
+from forethought.methods.search._answers import cut, leading
 from forethought.numerics.votes import Tally
 
 _WHOLE = "Would you do better if you started over? Reply with Yes or No."
@@ -70,7 +70,7 @@ class Adaptive(Strategy):
             pruned += [one for one in begun if one not in stay]
             answers += fresh
             drawn, windows = drawn + few, windows + 1
-            yield from known.hear([one for one in answers if whole(one)])
+            yield from known.hear([one for one in answers if one.whole])
             worth = [known.of(one) for one in answers]
             if cut([*begun, *fresh]) or (self.enough is not None and max(worth) >= self.enough):
                 break

@@ -16,8 +16,9 @@ import numpy as np
 
 from forethought.contracts.parameters import Count
 from forethought.contracts.search import Ability, Candidate, Search, Strategy, Until
+from forethought.methods.search._answers import cut
 from forethought.methods.search._choice import Option, chosen
-from forethought.methods.search._steps import beginning, cut, stepped, twins
+from forethought.methods.search._steps import beginning, stepped, twins
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Beam(Strategy):
             drawn = yield from stepped(beam, until=until, delimiter=self.delimiter)
             ended += [one for one in drawn if one.candidate.done]
             growing = [one for one in drawn if not one.candidate.done]
-            if cut(drawn) or not growing:
+            if cut(one.candidate for one in drawn) or not growing:
                 ended += growing
                 break
             places = self._best(growing)
@@ -62,6 +63,6 @@ class Beam(Strategy):
 
     def _best(self, growing: Sequence[Option]) -> list[int]:
         """Places of those that are kept, ascending."""
-        again = twins(growing)
+        again = twins(one.candidate for one in growing)
         ranked = sorted(range(len(growing)), key=lambda at: (again[at], -growing[at].score))
         return sorted(ranked[: max(1, len(growing) // self.width)])

@@ -15,7 +15,7 @@ import numpy as np
 
 from forethought.contracts.parameters import Count, Share
 from forethought.contracts.search import Candidate, Found, Search, Strategy, group, write
-from forethought.methods.search._answers import cut, elected, leading, scored, whole
+from forethought.methods.search._answers import cut, elected, leading, scored
 from forethought.numerics.votes import Tally
 
 
@@ -54,4 +54,4 @@ class BestOfN(Strategy):
 
 def _weights(answers: list[Candidate], scores: list[float]) -> list[float]:
     """The scores; where all are 0, whole answers count the same, as in any vote."""
-    return scores if any(scores) else [float(whole(one)) for one in answers]
+    return scores if any(scores) else [float(one.whole) for one in answers]

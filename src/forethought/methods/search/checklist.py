@@ -24,7 +24,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import aside, cut, leading, whole
+from forethought.methods.search._answers import aside, cut, leading
 from forethought.methods.search._hedge import hedged
 
 _NEEDED = """Here is a task:
@@ -85,7 +85,7 @@ def _different(answers: Sequence[Candidate]) -> list[int]:
     """The places where whole answers of different texts stand first."""
     found: dict[str, int] = {}
     for place, one in enumerate(answers):
-        if whole(one):
+        if one.whole:
             found.setdefault(one.text.strip(), place)
     return list(found.values())
 

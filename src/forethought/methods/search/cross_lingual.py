@@ -24,7 +24,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import aside, cut, leading, whole
+from forethought.methods.search._answers import aside, cut, leading
 from forethought.methods.search._hedge import hedged
 
 _ELSEWHERE = """{asked}
@@ -67,9 +67,9 @@ class CrossLingual(Strategy):
             elsewhere = yield from write(
                 [aside(asked)] * self.evidence, temperature=self.temperature
             )
-        own = [place for place, one in enumerate(answers) if whole(one)]
+        own = [place for place, one in enumerate(answers) if one.whole]
         texts = [answers[place].text.strip() for place in own]
-        beside = [one.text.strip() for one in elsewhere if whole(one)]
+        beside = [one.text.strip() for one in elsewhere if one.whole]
         weights = [0.0] * len(answers)
         if pairs := _pairs(texts, beside):
             pages = [

@@ -15,8 +15,9 @@ import numpy as np
 
 from forethought.contracts.parameters import Count
 from forethought.contracts.search import Ability, Candidate, Search, Strategy, Until
+from forethought.methods.search._answers import cut
 from forethought.methods.search._choice import Option, chosen
-from forethought.methods.search._steps import beginning, cut, stepped
+from forethought.methods.search._steps import beginning, stepped
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class DVTS(Strategy):
                 leaves[tree] = drawn[place * self.width : (place + 1) * self.width]
             best = {tree: max(leaves[tree], key=lambda one: one.score) for tree in growing}
             growing = {tree: one for tree, one in best.items() if not one.candidate.done}
-            spent = cut(drawn)
+            spent = cut(one.candidate for one in drawn)
             if spent or not growing:
                 break
         options = [one for tree in sorted(leaves) for one in leaves[tree]]

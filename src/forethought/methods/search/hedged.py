@@ -15,7 +15,7 @@ import numpy as np
 
 from forethought.contracts.parameters import Count, Range
 from forethought.contracts.search import Candidate, Found, Search, Strategy
-from forethought.methods.search._answers import leading, whole
+from forethought.methods.search._answers import leading
 from forethought.methods.search._hedge import hedged
 from forethought.numerics.overlap import mean_overlaps
 
@@ -32,7 +32,7 @@ class Hedged(Strategy):
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Write, compare every two, and take the one that is likest to the others."""
         answers = yield from hedged(start, self.n, self.temperature)
-        ended = [place for place, one in enumerate(answers) if whole(one)]
+        ended = [place for place, one in enumerate(answers) if one.whole]
         common = mean_overlaps([answers[place].text for place in ended])
         weights = [0.0] * len(answers)
         for place, shared in zip(ended, common, strict=True):

@@ -7,7 +7,6 @@ Cost: n answers behind one prompt, fewer where the vote is decided early.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -46,7 +45,7 @@ class MajorityVote(Strategy):
         return Found(answers[best], tuple(answers), tuple(tally.weights), tally.share)
 
     def _weight(self, answer: Candidate) -> float:
-        return 1.0 if self.weight == "equal" else math.exp(answer.mean_log_probability)
+        return 1.0 if self.weight == "equal" else answer.likelihood
 
     def _decided(self, groups: Sequence[int | None]) -> bool:
         """Whether further answers are unlikely to change the winner."""

@@ -26,6 +26,7 @@ from forethought.contracts.search import (
     score,
     write,
 )
+from forethought.methods.search._steps import twins
 from forethought.numerics.votes import Tally
 
 
@@ -59,8 +60,9 @@ class MCTS(Strategy):
             drawn = yield from write(
                 [leaf.state] * self.n, until="end" if last else "step", delimiter=self.delimiter
             )
-            leaf.children, twins = _distinct(leaf.state, drawn)
-            root.twins += twins
+            pairs = list(zip(drawn, twins(drawn), strict=True))
+            leaf.children = [_node(leaf.state, one) for one, twin in pairs if not twin]
+            root.twins += [one for one, twin in pairs if twin]
             values = yield from score([child.state for child in leaf.children])
             for child, value in zip(leaf.children, values, strict=True):
                 child.value = 2 * value - 1
@@ -108,10 +110,7 @@ class MCTS(Strategy):
         states = [one.state for one in answers]
         groups = yield from group(states)
         weights = [(one.value + 1) / 2 for one in answers]
-        agreeing = groups[states.index(node.state)]
-        tally = Tally.of(groups, weights)
-        whole = math.fsum(tally.totals.values())
-        share = tally.totals[agreeing] / whole if agreeing is not None and whole > 0 else None
+        share = Tally.of(groups, weights).part(states.index(node.state))
         given_up = [one.state for one in root.below() if not one.children and not one.answers]
         return Found(node.state, tuple(states), tuple(weights), share, (*given_up, *root.twins))
 
@@ -141,7 +140,7 @@ class _Node:
     @property
     def answers(self) -> bool:
         """Whether it is an answer that ended by itself or at its greatest length."""
-        return self.state.finish in ("stop", "length")
+        return self.state.whole
 
     def below(self) -> Iterator[_Node]:
         """This node and all behind it."""
@@ -150,19 +149,10 @@ class _Node:
             yield from child.below()
 
 
-def _distinct(parent: Candidate, drawn: list[Candidate]) -> tuple[list[_Node], list[Candidate]]:
-    """Nodes of different texts, the first of each; and the others."""
-    seen: set[tuple[str, bool]] = set()
-    nodes, twins = [], []
-    for one in drawn:
-        said = (one.text, one.done)
-        if said in seen:
-            twins.append(one)
-            continue
-        seen.add(said)
-        tokens = max(1, one.tokens - parent.tokens)
-        nodes.append(_Node(one, math.exp((one.log_probability - parent.log_probability) / tokens)))
-    return nodes, twins
+def _node(parent: Candidate, one: Candidate) -> _Node:
+    """The node of a step, as likely as its tokens are on average."""
+    tokens = max(1, one.tokens - parent.tokens)
+    return _Node(one, math.exp((one.log_probability - parent.log_probability) / tokens))
 
 
 def _back_up(path: list[_Node], value: float) -> None:

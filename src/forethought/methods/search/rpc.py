@@ -16,7 +16,7 @@ import numpy as np
 
 from forethought.contracts.parameters import Count
 from forethought.contracts.search import Ability, Candidate, Found, Search, Strategy, group, write
-from forethought.methods.search._answers import elected, likelihood
+from forethought.methods.search._answers import elected
 from forethought.numerics.votes import Tally
 from forethought.numerics.weibull import unlikely
 
@@ -36,7 +36,7 @@ class RPC(Strategy):
         """Draw, drop and count."""
         answers = yield from write([start] * self.n)
         groups = yield from group(answers)
-        likely = [likelihood(one) for one in answers]
+        likely = [one.likelihood for one in answers]
         counted = _first_of_each(answers, groups)
         dropped = self._dropped(counted, likely)
         weights = [

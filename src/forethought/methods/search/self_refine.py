@@ -22,7 +22,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import afresh, aside, cut, whole
+from forethought.methods.search._answers import afresh, aside, cut
 
 _CRITIQUE = """Here is a task:
 
@@ -75,7 +75,7 @@ class SelfRefine(Strategy):
             if wrong < self.doubt:
                 break
             answers += yield from write([afresh(start, _REVISE.format(**said))])
-        ended = [one for one in answers if whole(one) and one.text.strip()]
+        ended = [one for one in answers if one.whole and one.text.strip()]
         best = ended[-1] if ended else answers[0]
         weights = tuple(float(one is best) for one in answers)
         return Found(best, tuple(answers), weights)

@@ -23,6 +23,7 @@ from forethought.contracts.search import (
     score,
     write,
 )
+from forethought.methods.search._steps import twins
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,9 @@ class StepBeam(Strategy):
             drawn = yield from write(
                 [one for one in beam for _ in range(self.n)], until=until, delimiter=self.delimiter
             )
-            fresh: dict[tuple[str, bool], Candidate] = {}
-            for one in drawn:
-                fresh.setdefault((one.text, one.done), one)
-            values = yield from score(fresh.values())
-            ranked = sorted(zip(values, fresh.values(), strict=True), key=lambda pair: -pair[0])
+            fresh = [one for one, again in zip(drawn, twins(drawn), strict=True) if not again]
+            values = yield from score(fresh)
+            ranked = sorted(zip(values, fresh, strict=True), key=lambda pair: -pair[0])
             kept, others = ranked[:width], ranked[width:]
             ended += [pair for pair in kept if pair[1].done]
             pruned += [one for _, one in others]

@@ -17,7 +17,7 @@ import numpy as np
 
 from forethought.contracts.parameters import Count, Range, Share
 from forethought.contracts.search import Candidate, Found, Search, Strategy, group, write
-from forethought.methods.search._answers import cut, elected, likelihood
+from forethought.methods.search._answers import cut, elected
 from forethought.numerics.votes import Tally
 
 Temperature = Annotated[float, Range(0, 10)]
@@ -60,7 +60,7 @@ class TemperatureVote(Strategy):
             if self._agree([arm.said(groups) for arm in arms]):
                 break
         tally = Tally.of(groups, [1.0] * len(answers))
-        best = elected(answers, tally, [likelihood(one) for one in answers])
+        best = elected(answers, tally, [one.likelihood for one in answers])
         return Found(answers[best], tuple(answers), tally.weights, tally.part(best))
 
     def _arms(self) -> list[_Arm]:

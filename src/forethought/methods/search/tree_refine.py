@@ -26,7 +26,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import afresh, aside, cut, leading, whole
+from forethought.methods.search._answers import afresh, aside, cut, leading
 
 _CRITIQUE = """Here is a task:
 
@@ -140,7 +140,7 @@ class _Tree:
         fresh: dict[str, Candidate] = {}
         for one in answers:
             text = one.text.strip()
-            if text and whole(one) and text not in self.nodes and text not in fresh:
+            if text and one.whole and text not in self.nodes and text not in fresh:
                 fresh[text] = one
             else:
                 self.twins.append(one)
@@ -155,7 +155,7 @@ class _Tree:
             temperature=self.temperature,
         )
         self.cut = cut(said)
-        heard = [one for one in said if whole(one)]
+        heard = [one for one in said if one.whole]
         pages = [_ACCEPTED.format(critique=one.text.strip()) for one in heard]
         chances = (yield from verdicts(pages, ("Yes", "No"))) if pages else []
         accepts = {one.identity: yes for one, (yes, _) in zip(heard, chances, strict=True)}
