@@ -16,6 +16,7 @@ import pytest
 from forethought.runs.remote import Remote
 from forethought.runs.remote_api import Endpoint
 from forethought.runs.remote_wire import Manner
+from tests.runs.remote_asks import PRICES
 
 
 @dataclass
@@ -67,3 +68,19 @@ def toy(_toy: Toy) -> Toy:
     """The server, at its defaults."""
     _toy.set()
     return _toy
+
+
+@pytest.fixture(scope="module")
+def able(_toy):
+    """What the server does at its defaults, found out once."""
+    _toy.set()
+    with _toy.remote("toy") as remote:
+        assert remote.able.continues
+        return remote.able
+
+
+@pytest.fixture
+def remote(able, toy):
+    """A back end that knows what its server does."""
+    with toy.remote("toy", prices=PRICES, found=able) as found:
+        yield found

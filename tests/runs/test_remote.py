@@ -1,33 +1,22 @@
-"""Searches on a server of the OpenAI kind: the same as on the law it writes by, whatever breaks."""
+"""Searches on a server of the OpenAI kind: the same as on the law it writes by."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import pytest
 
-from forethought.contracts.errors import RemoteError, UsageError
+from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Question
-from forethought.contracts.records import Cost
-from forethought.contracts.search import Candidate, Found, Judgement, Request, Strategy, write
+from forethought.contracts.search import Candidate, Found, Judgement, Strategy, write
 from forethought.methods.search.majority_vote import MajorityVote
-from forethought.models.known import Known, sequences
+from forethought.models.known import sequences
 from forethought.runs.drive import Drive
 from forethought.runs.limit import spend_limit
-from forethought.runs.remote_api import Patience
 from forethought.runs.remote_wire import Manner, Price, request_seed
 from tests.runs.openai_server import LAWS, NUMBERS, PROMPT_TOKENS
-from tests.runs.searches import QUESTION, job, searched, three_steps
-
-PRICES = {"toy": Price(prompt=1.0, output=10.0)}
-
-
-class Derived(Known):
-    """The law, drawn with the seeds that a server is given."""
-
-    def _written(self, request):
-        return super()._written(replace(request, seed=request_seed(request), stream=0))
+from tests.runs.remote_asks import PRICES, first_letter, known, outcome_of, request, told
+from tests.runs.searches import job, searched, three_steps
 
 
 class Steps(Strategy):
@@ -40,47 +29,6 @@ class Steps(Strategy):
         while not all(one.done for one in answers):
             answers = yield from write(answers, until="step", delimiter="\n")
         return Found(answers[0], tuple(answers))
-
-
-def told(done):
-    """All of the candidates, their chances beside them."""
-    found = done.found.considered
-    return [replace(one, log_probability=0.0) for one in found], [
-        one.log_probability for one in found
-    ]
-
-
-def known(strategy, **settings):
-    """What the law gives; chances that are sums may round otherwise."""
-    found, chances = told(searched(strategy, backend=Derived(three_steps), **settings))
-    return found, pytest.approx(chances)
-
-
-def request(key="k", *, parent=None, path=(0,), **changes):
-    base = Request(key, "run", QUESTION, parent or Candidate(), path, 0, 0, "end", "\n", None, 30)
-    return replace(base, **changes)
-
-
-def outcome_of(remote, asked):
-    remote.submit(asked)
-    (outcome,) = remote.poll()
-    return outcome
-
-
-@pytest.fixture(scope="module")
-def able(_toy):
-    """What the server does at its defaults, found out once."""
-    _toy.set()
-    with _toy.remote("toy") as remote:
-        assert remote.able.continues
-        return remote.able
-
-
-@pytest.fixture
-def remote(able, toy):
-    """A back end that knows what its server does."""
-    with toy.remote("toy", prices=PRICES, found=able) as found:
-        yield found
 
 
 @pytest.mark.parametrize("seed", [0, 7])
@@ -173,94 +121,6 @@ def test_a_budget_that_cannot_be_held_is_refused_before_anything_is_spent(toy):
         remote.check_limit(spend_limit("$1"))
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"status": 429, "headers": {"Retry-After": "3"}},
-        {"status": 500},
-        {"status": 503},
-        {"drop": "before"},
-        {"drop": "after"},
-        {"drop": 0},
-        {"error": 0},
-    ],
-)
-def test_what_goes_wrong_once_changes_nothing_and_is_charged_once(toy, remote, fault):
-    toy.set(fault, None, fault)
-    done = searched(MajorityVote(n=5), backend=remote)
-
-    assert told(done) == known(MajorityVote(n=5))
-    counted = (done.cost.output_tokens, remote.lost.output_tokens)
-    assert counted == (sum(one.tokens for one in done.found.considered), 0)
-    assert len(toy.told()["asked"]) == (5 if fault == {"drop": "after"} else 7)
-
-
-@pytest.mark.parametrize(
-    "broken", [{"drop": 4}, {"drop": 4, "clean": True}, {"error": 4}, {"abort": 4}]
-)
-def test_a_broken_answer_is_gone_on_from_and_no_token_is_paid_twice(toy, remote, broken):
-    toy.set(broken)
-    found = outcome_of(remote, request())
-
-    assert found.piece.text in sequences(three_steps)
-    assert found.piece.finish == "stop"
-    assert found.cost.output_tokens == found.piece.tokens == 6
-    assert found.cost.prompt_tokens == PROMPT_TOKENS
-    assert toy.told()["written"] == 6
-    first, second = toy.told()["asked"]
-    assert second["messages"][-1] == {"role": "assistant", "content": found.piece.text[:4]}
-    assert second["max_tokens"] == first["max_tokens"] - 4
-    assert first["seed"] != second["seed"]
-    assert remote.lost.prompt_tokens == PROMPT_TOKENS
-
-
-@pytest.mark.parametrize("lacking", [{"continues": False}, {"logprobs": False}])
-def test_a_broken_answer_that_cannot_be_gone_on_from_is_asked_for_anew(toy, lacking):
-    toy.set(**lacking)
-    with toy.remote("toy") as remote:
-        assert remote.able.usage
-        toy.set({"drop": 4}, {"drop": 3}, **lacking)
-        found = outcome_of(remote, request())
-        lost = remote.lost.output_tokens
-
-    expected = outcome_of(Derived(three_steps), request())
-    assert (found.piece.text, found.piece.tokens) == (expected.piece.text, 6)
-    assert found.cost.output_tokens == 6
-    if lacking == {"continues": False}:
-        assert lost == 7
-
-
-def test_a_step_whose_end_came_in_two_halves_is_seen(toy):
-    toy.set(law="three_steps")
-    with toy.remote("toy") as remote:
-        assert remote.able.stops == "kept"
-        toy.set({"drop": 1})
-        found = outcome_of(remote, request(until="step", delimiter=f"{first_letter()}\n"))
-    assert found.piece.finish == "step"
-    assert found.piece.text == f"{first_letter()}\n"
-    assert found.cost.output_tokens == 2  # and not written beyond
-
-
-def first_letter():
-    return outcome_of(Derived(three_steps), request()).piece.text[0]
-
-
-def test_what_never_goes_well_is_an_error_that_costs_what_was_written(toy, remote):
-    toy.set({"drop": 2}, *[{"status": 502}] * 5)
-    found = outcome_of(remote, request())
-
-    assert isinstance(found.error, RemoteError)
-    assert "6 attempts" in str(found.error)
-    assert found.cost.output_tokens == 2
-    toy.set(*[{"drop": "before"}] * 6)
-    assert outcome_of(remote, request()).cost == Cost(usd=0.0)
-    assert len(toy.told()["asked"]) == 6
-
-    toy.set({"drop": 3}, {"drop": 2}, *[{"status": 502}] * 4, continues=False)
-    with toy.remote("toy", found=replace(remote.able, continues=False)) as other:
-        assert outcome_of(other, request()).cost.output_tokens == 3
-
-
 def test_counts_that_the_server_does_not_tell_are_made_from_what_came(toy):
     toy.set(usage=False)
     with toy.remote("toy", prices=PRICES) as remote:
@@ -292,85 +152,6 @@ def test_cached_prompt_tokens_are_told_and_have_their_price(toy):
         found = outcome_of(remote, request())
     assert (found.cost.prompt_tokens, found.cost.cached_tokens) == (PROMPT_TOKENS - 5, 5)
     assert found.cost.usd == pytest.approx((2 * 10 + 5 * 1) / 1e6)
-
-
-def test_cancelling_closes_the_connection_and_keeps_what_came(toy):
-    toy.set(law="long")
-    with toy.remote("toy") as remote:
-        assert remote.abilities
-        toy.set(law="long", delay=0.02)
-        remote.submit(request(key="slow", most=400))
-        while toy.told()["written"] < 4:
-            assert remote.poll(remote.now() + 0.1) == []
-        remote.cancel("slow")
-        (found,) = remote.poll()
-        assert found.piece.finish == "cancelled"
-        assert found.piece.text == "x" * found.piece.tokens
-        assert 0 < found.piece.tokens == found.cost.output_tokens < 300
-        assert closed(toy)
-        remote.submit(request(key="never", most=400))
-        remote.cancel("never")
-        (found,) = remote.poll()
-        assert (found.key, found.piece.text) == ("never", "")
-
-
-def test_time_ends_a_search_with_what_there_is(toy):
-    toy.set(law="long", delay=0.02)
-    with toy.remote("toy") as remote:
-        assert remote.abilities
-        start = time.monotonic()
-        done = searched(MajorityVote(n=3), backend=remote, budget="1s", max_tokens=400)
-        assert time.monotonic() - start < 6  # all tokens would take 8
-    assert {one.finish for one in done.found.considered} == {"budget"}
-    assert done.cost.output_tokens == sum(one.tokens for one in done.found.considered) > 0
-
-
-def test_slow_tokens_are_waited_for_and_silence_is_not(toy):
-    toy.set(law="coin", delay=0.2)
-    with toy.remote("toy", patience=Patience(silence_seconds=1.0)) as remote:
-        assert remote.abilities
-        assert outcome_of(remote, request()).piece.finish == "stop"
-        able = remote.able
-    toy.set(law="coin", delay=0.8)
-    patience = Patience(silence_seconds=0.5, attempts=2)
-    with toy.remote("toy", patience=patience, found=able) as remote:
-        whole = outcome_of(remote, request(key="whole", most=1))
-        broken = outcome_of(remote, request(key="broken", most=9))
-    # Its one token came before the silence: nothing was missing but the end.
-    assert (whole.piece.tokens, whole.piece.finish) == (1, "length")
-    assert "silent for too long (ReadTimeout) (2 attempts)" in str(broken.error)
-    assert broken.cost.output_tokens == 2
-
-
-def test_verdicts_that_are_cancelled_come_nonetheless(toy, remote):
-    remote.submit(Judgement("j", "run", ("judge a",), ("yes", "no")))
-    remote.cancel("j")
-    (found,) = remote.poll()
-    assert sum(found.chances[0]) == pytest.approx(1)
-
-
-def test_a_released_run_is_ended_and_never_told_of(toy):
-    toy.set(law="long")
-    with toy.remote("toy") as remote:
-        assert remote.abilities
-        toy.set(law="long", delay=0.02)
-        remote.submit(request(key="old", most=400))
-        while toy.told()["written"] < 4:
-            assert remote.poll(remote.now() + 0.1) == []
-        remote.release("run")
-        remote.submit(request(key="old", run="other", most=3))
-        (found,) = remote.poll()
-        assert (found.key, found.piece.text) == ("old", "xxx")
-        assert closed(toy)
-
-
-def closed(toy):
-    deadline = time.monotonic() + 4  # all of it would take 8
-    while time.monotonic() < deadline:
-        if toy.told()["open"] == 0:
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_verdicts_are_the_chances_of_the_choices_among_themselves(toy, remote):
