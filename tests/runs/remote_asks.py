@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from forethought.contracts.search import Candidate, Request
+from forethought.contracts.backend import Request
+from forethought.contracts.search import Candidate
 from forethought.models.known import Known
 from forethought.runs.remote_wire import Price, request_seed
 from tests.runs.searches import QUESTION, searched, three_steps

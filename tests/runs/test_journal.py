@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from forethought.contracts.backend import Opened, Outcome
 from forethought.contracts.records import Cost, Kept
-from forethought.contracts.search import Opened, Outcome, Piece
+from forethought.contracts.search import Piece
 from forethought.runs.store import Store
 
 ROOT = Path(__file__).parents[2]

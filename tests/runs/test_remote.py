@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from forethought.contracts.backend import Judgement
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Question
-from forethought.contracts.search import Candidate, Found, Judgement, Strategy, write
+from forethought.contracts.search import Candidate, Found, Strategy, write
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.models.known import sequences
 from forethought.runs.drive import Drive

@@ -10,8 +10,9 @@ from email.utils import format_datetime
 
 import pytest
 
+from forethought.contracts.backend import Request
 from forethought.contracts.errors import BadParameterError, RemoteError, UsageError
-from forethought.contracts.search import Candidate, Request
+from forethought.contracts.search import Candidate
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.runs.remote import Remote
 from forethought.runs.remote_api import Endpoint, Patience, key_of

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from forethought.contracts.backend import Judgement
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
-from forethought.contracts.search import Judgement
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.models.known import sequences
 from forethought.runs.remote_api import Patience

@@ -13,15 +13,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from forethought.contracts.backend import Bound, Judgement, Outcome, Request
 from forethought.contracts.records import Cost
-from forethought.contracts.search import (
-    Ability,
-    Bound,
-    Judgement,
-    Outcome,
-    Piece,
-    Request,
-)
+from forethought.contracts.search import Ability, Piece
 
 END = ""
 """The token that ends an answer."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from forethought.contracts.backend import Backend, Judgement, Outcome, Request
 from forethought.contracts.errors import UsageError
-from forethought.contracts.search import Backend, Judgement, Outcome, Request
 from forethought.runs.job import Done, Job, Written
 from forethought.runs.journal import Journal, NoJournal
 from forethought.runs.searching import Searching

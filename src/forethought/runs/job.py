@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from forethought.contracts.backend import Opened
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Cost
-from forethought.contracts.search import Candidate, Found, Opened, Path, Reader, Scorer, Strategy
+from forethought.contracts.search import Candidate, Found, Path, Reader, Scorer, Strategy
 from forethought.runs.limit import Limit
 
 

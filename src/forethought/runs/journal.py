@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from forethought.contracts.backend import Opened, Outcome
 from forethought.contracts.records import Cost, Kept
-from forethought.contracts.search import Opened, Outcome, Piece
+from forethought.contracts.search import Piece
 from forethought.runs.store_file import reporting
 
 

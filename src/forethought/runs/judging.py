@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from forethought.contracts.backend import Judgement
 from forethought.contracts.records import Prompt
-from forethought.contracts.search import Judgement
 from forethought.cost.flops import prefill_flops
 from forethought.engine.batch import Batch
 from forethought.engine.cache import Row

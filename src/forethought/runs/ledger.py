@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from forethought.contracts.backend import Bound
 from forethought.contracts.records import Cost
-from forethought.contracts.search import Bound
 from forethought.runs.limit import Limit
 
 Amounts = dict[str, float]

@@ -9,18 +9,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from forethought.contracts.backend import Bound, Judgement, Opened, Outcome, Request
 from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.records import Cost
-from forethought.contracts.search import (
-    Ability,
-    Bound,
-    Judgement,
-    Opened,
-    Outcome,
-    Path,
-    Piece,
-    Request,
-)
+from forethought.contracts.search import Ability, Path, Piece
 from forethought.cost.flops import answer_flops
 from forethought.engine.batch import Batch, Part
 from forethought.engine.cache import Row

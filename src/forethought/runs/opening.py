@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forethought import catalogue
+from forethought.contracts.backend import Opened
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Prompt
-from forethought.contracts.search import Opened
 from forethought.cost.flops import answer_flops
 from forethought.engine.batch import Batch
 from forethought.engine.meter import Meter

@@ -17,16 +17,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Self, TypeVar
 
+from forethought.contracts.backend import Bound, Judgement, Outcome, Request
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Cost
-from forethought.contracts.search import (
-    Ability,
-    Bound,
-    Judgement,
-    Outcome,
-    Piece,
-    Request,
-)
+from forethought.contracts.search import Ability, Piece
 from forethought.runs.limit import Limit
 from forethought.runs.remote_api import Api, Endpoint, Patience, Sleep, key_of
 from forethought.runs.remote_probe import Probe, first_model

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from forethought.contracts.backend import Request
 from forethought.contracts.records import Cost
-from forethought.contracts.search import Request
 
 Body = dict[str, Any]
 Raw = Callable[[str], str]

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar
 
+from forethought.contracts.backend import Judgement, Outcome, Request
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
-from forethought.contracts.search import Judgement, Outcome, Piece, Request
+from forethought.contracts.search import Piece
 from forethought.runs.remote_api import Api, PassingError
 from forethought.runs.remote_wire import (
     Able,

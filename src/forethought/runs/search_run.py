@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from forethought import catalogue
+from forethought.contracts.backend import Backend, Opened
 from forethought.contracts.questions import Question, Task
 from forethought.contracts.records import Event, Exact, Kept, Run, Timing
-from forethought.contracts.search import Backend, Candidate, Found, Opened
+from forethought.contracts.search import Candidate, Found
 from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
 from forethought.engine.meter import Clock
 from forethought.models.model import Model

@@ -10,21 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from forethought.contracts.backend import Backend, Bound, Judgement, Opened, Outcome, Request
 from forethought.contracts.errors import BudgetSpentError, ForethoughtError
 from forethought.contracts.search import (
     Ask,
-    Backend,
-    Bound,
     Candidate,
     Charge,
     Found,
     Group,
-    Judgement,
-    Opened,
-    Outcome,
     Path,
     Piece,
-    Request,
     Score,
     Scores,
     Verdict,

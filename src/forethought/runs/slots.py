@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from forethought.contracts.search import Candidate, Piece, Request, Write
+from forethought.contracts.backend import Request
+from forethought.contracts.search import Candidate, Piece, Write
 
 
 @dataclass

@@ -1,0 +1,112 @@
+"""Where a search's pieces come from: what a back end is asked for, and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from forethought.contracts.questions import Question
+from forethought.contracts.records import Cost, Kept
+from forethought.contracts.search import Ability, Candidate, Path, Piece, Until
+
+
+@dataclass(frozen=True)
+class Request:
+    """A piece to be written, as a back end is asked for it."""
+
+    key: str
+    """The same in every run that asks for it, and no other's."""
+    run: str
+    """Whose it is; what one run was charged for, it may use again."""
+    question: Question
+    parent: Candidate
+    path: Path
+    """Of the candidate that the piece belongs to: the parent's, where it goes on with that."""
+    seed: int
+    stream: int
+    """With the seed and the place of a token, all that its draw depends on."""
+    until: Until
+    delimiter: str
+    temperature: float | None
+    most: int
+    """Tokens leased to it."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Verdicts to be given, as a back end is asked for them."""
+
+    key: str
+    run: str
+    questions: tuple[str, ...]
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What was found in reading a run's own prompt."""
+
+    length: int
+    """Its tokens, before anything was dropped."""
+    kept: Kept
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request."""
+
+    key: str
+    cost: Cost
+    """What it took beyond what its run had been charged for."""
+    piece: Piece | None = None
+    chances: tuple[tuple[float, ...], ...] = ()
+    opened: Opened | None = None
+    """Told by the request that the prompt was read for."""
+    error: Exception | None = None
+    """Why there is nothing, in the end."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The most that a request can take: something once, and something for each token."""
+
+    once: Cost = field(default_factory=Cost)
+    token: Cost = field(default_factory=lambda: Cost(output_tokens=1))
+
+
+class Backend(Protocol):
+    """Where tokens come from; any number of requests may be on their way."""
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What it can do."""
+        ...
+
+    def submit(self, request: Request | Judgement) -> None:
+        """Begin a request; its outcome comes from `poll`."""
+        ...
+
+    def bounds(self, requests: Sequence[Request | Judgement]) -> list[Bound]:
+        """The most that each can take if they begin together, in this order."""
+        ...
+
+    def poll(self, until: float | None = None) -> list[Outcome]:
+        """Wait until one or more of those submitted have their outcomes, and give them.
+
+        Not beyond `until`, by the back end's clock: then there may be none.
+        """
+        ...
+
+    def now(self) -> float:
+        """What the back end's clock shows, in seconds."""
+        ...
+
+    def cancel(self, key: str) -> None:
+        """End a request now; its outcome, with what was written so far, comes from `poll`."""
+        ...
+
+    def release(self, run: str) -> None:
+        """Forget what was kept for a run."""
+        ...
