@@ -139,6 +139,23 @@ def test_where_the_budget_ends_before_a_verdict_the_best_answer_so_far_is_given(
     assert "before the candidates were judged" in done.found.notes[0]
 
 
+def test_a_strategy_hears_where_the_budget_does_not_cover_what_it_asks():
+    class Asking(Strategy):
+        def search(self, start, rng):
+            drawn = yield from write([start] * 3)
+            try:
+                yield from verdicts([one.text for one in drawn], ("yes", "no"))
+            except BudgetSpentError:
+                (more,) = yield from write([start])
+                return Found(more, (*drawn, more), notes=("by a rule of its own",))
+
+    done = searched(Asking(), backend=Known(three_steps, verdict_flops=9.0), budget="40FLOP")
+    assert done.found.notes == ("by a rule of its own",)
+    assert len(done.found.considered) == 4
+    assert done.budget_spent
+    assert done.cost.flops <= 40
+
+
 def test_where_the_budget_is_spent_before_any_answer_it_is_an_error():
     class Blocked(Strategy):
         def search(self, start, rng):

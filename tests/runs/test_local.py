@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pytest
 
 from forethought.contracts.errors import UsageError
@@ -12,6 +13,7 @@ from forethought.contracts.questions import Question
 from forethought.contracts.search import Found, Strategy, verdicts, write
 from forethought.methods.search.greedy import Greedy
 from forethought.methods.search.majority_vote import MajorityVote
+from forethought.methods.search.rpc import RPC
 from forethought.runs.drive import Drive
 from forethought.runs.job import Job
 from forethought.runs.limit import spend_limit
@@ -66,8 +68,9 @@ def local(methods=(), draft="same-tokens", **settings):
     return Local(recipe, TARGET, DRAFTS[draft], itertools.count().__next__)
 
 
-def job(strategy, name="run", seed=0, budget="", question=ASKED, max_tokens=16):
-    return Job(name, question, strategy, SameAnswers(), None, spend_limit(budget), seed, max_tokens)
+def job(strategy, name="run", seed=0, budget="", question=ASKED, max_tokens=16, named=""):
+    limit = spend_limit(budget)
+    return Job(name, question, strategy, SameAnswers(), None, limit, seed, max_tokens, named)
 
 
 def searched(strategy, backend=None, journal=None, **settings):
@@ -131,15 +134,38 @@ def test_what_is_pruned_is_paid_and_prefixes_are_shared():
     assert done.cost.prompt_tokens == run("same-tokens", **WARM)["cost"]["prompt_tokens"]
 
 
-def test_a_stopped_search_goes_on_without_asking_twice():
+def accounted(done):
+    """What was found and what it took; the bytes moved are of the machine that did it."""
+    return texts(done), replace(done.cost, bytes_moved=0.0, peak_cache_bytes=0), done.opened
+
+
+@pytest.mark.parametrize("budget", ["", "2MFLOP"])
+@pytest.mark.parametrize("methods", METHODS)
+def test_a_search_stopped_anywhere_goes_on_to_the_same_end(methods, budget):
     whole = Kept()
-    done = searched(Bushy(), journal=whole)
-    for kept in range(0, len(whole.outcomes), 2):
-        some = Kept(dict(list(whole.outcomes.items())[:kept]))
-        again = searched(Bushy(), journal=some)
-        assert texts(again) == texts(done)
-        assert again.cost.output_tokens == done.cost.output_tokens
+    done = searched(Bushy(), local(methods), whole, budget=budget)
+    assert done.budget_spent == bool(budget)
+    rng = np.random.default_rng(0)
+    for share in (0.1, 0.3, 0.5, 0.7, 0.9):
+        # Outcomes of many searches come in any order, so that any of them may be missing.
+        some = Kept({key: o for key, o in whole.outcomes.items() if rng.random() < share})
+        again = searched(Bushy(), local(methods), some, budget=budget)
+        assert accounted(again) == accounted(done)
         assert some.outcomes.keys() == whole.outcomes.keys()
+
+
+def test_searches_that_ask_alike_are_given_the_same_answers_once():
+    few, many = MajorityVote(n=2), RPC(n=4)
+    shared = Kept()
+    one = searched(few, journal=shared, named="asks", name="one")
+    asked = len(shared.outcomes)
+    two = searched(many, journal=shared, named="asks", name="two")
+
+    assert (asked, len(shared.outcomes)) == (2, 4)
+    assert texts(two)[:2] == texts(one)
+    assert accounted(two) == accounted(searched(many))
+    searched(many, journal=shared, named="asks otherwise", name="three")
+    assert len(shared.outcomes) == 8
 
 
 @pytest.mark.parametrize("methods", METHODS)

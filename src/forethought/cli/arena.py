@@ -18,6 +18,8 @@ from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
 from forethought.runs.contenders import contenders
 from forethought.runs.recipe import Recipe
+from forethought.runs.remote_recipe import prices_of
+from forethought.runs.remote_wire import Price
 from forethought.runs.results import results_file
 
 
@@ -27,6 +29,7 @@ class Arena:
 
     recipes: Sequence[Recipe]
     tasks: Mapping[str, Task]
+    prices: Mapping[str, Price]
     results: Path
     samples: int
     threads: int | None
@@ -49,6 +52,7 @@ class Arena:
                 self.results,
                 self.samples,
                 lambda at: bar.show(at.done, at.asked, at.total),
+                self.prices,
             )
         except KeyboardInterrupt:
             bar.close()
@@ -70,6 +74,7 @@ def arena(
     keeps: Sequence[str],
     tasks: Sequence[str],
     skip_bad: bool,
+    prices: Sequence[str],
     results: str | None,
     samples: int,
     threads: int | None,
@@ -86,6 +91,7 @@ def arena(
     return Arena(
         recipes=contenders(names, base, [_budget(text) for text in keeps]),
         tasks={catalogue.spelled_open(task): task for task in built.values()},
+        prices=prices_of(prices),
         results=results_file() if results is None else Path(results).expanduser(),
         samples=samples,
         threads=threads,

@@ -40,6 +40,7 @@ def ask(
     weights: options.Weights = Recipe.weights,
     seed: options.Seed = Recipe.seed,
     budget: options.Budget = Recipe.budget,
+    price: options.Prices = None,
     threads: options.Threads = None,
     json: options.Json = False,
     jsonl: options.JsonLines = False,
@@ -75,7 +76,8 @@ def ask(
             raise UsageError("there is no search to draw", "name a strategy: -s majority-vote")
     if then and json:
         raise UsageError("--json holds one run, but --then asks again", "use --jsonl")
-    return _answer(recipe, [question, *(then or [])], file or [], system, threads, screen, tree)
+    questions, paid = [question, *(then or [])], price or []
+    return _answer(recipe, questions, file or [], system, paid, threads, screen, tree)
 
 
 def named(model: str) -> Recipe:
@@ -100,6 +102,7 @@ def _answer(
     questions: Sequence[str | None],
     files: list[str],
     system: str | None,
+    prices: Sequence[str],
     threads: int | None,
     screen: Screen,
     tree: str | None,
@@ -115,7 +118,14 @@ def _answer(
     progress = Progress(screen.err, screen.quiet).show
     document, later = ask_for.document, [text for text in questions[1:] if text]
     if not later:
-        events = stream(recipe, ask_for.question, document, system=system, progress=progress)
+        events = stream(
+            recipe,
+            ask_for.question,
+            document,
+            system=system,
+            prices=prices,
+            progress=progress,
+        )
         return screen.show(_drawn(events, Path(tree)) if tree else events)
     talk = conversation(recipe, document, system=system, progress=progress)
     codes = (screen.show(talk.stream(text)) for text in (ask_for.question, *later))

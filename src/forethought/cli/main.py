@@ -16,6 +16,7 @@ from forethought.cli.ask import ask
 from forethought.cli.compare import compare
 from forethought.cli.compress import compress
 from forethought.cli.evaluate import evaluate
+from forethought.cli.forecast import forecast
 from forethought.cli.inputs import piped
 from forethought.cli.list import list_names
 from forethought.cli.progress import CLEAR_LINE
@@ -29,6 +30,7 @@ VERBS: dict[str, Callable[..., int]] = {
     "compare": compare,
     "compress": compress,
     "evaluate": evaluate,
+    "forecast": forecast,
     "list": list_names,
     "show": show,
     "pull": pull,

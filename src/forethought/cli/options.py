@@ -10,7 +10,7 @@ Question = Annotated[
     str | None, Argument(help="What to ask; piped in when left out.", show_default=False)
 ]
 Model = Annotated[
-    str, Option("--model", "-m", help="A name, hub id, folder or GGUF file; or a whole recipe.")
+    str, Option("--model", "-m", help="A name, hub id, folder, GGUF file or server; or a recipe.")
 ]
 Draft = Annotated[
     str | None,
@@ -63,6 +63,13 @@ Tree = Annotated[
 Budget = Annotated[
     str, Option("--budget", help="Most to spend: 500tok, 2s or 1TFLOP, joined by commas.")
 ]
+Prices = Annotated[
+    list[str] | None,
+    Option(
+        "--price",
+        help="A server's: MODEL=READ/WRITTEN, dollars a million tokens; MODEL= may be left out.",
+    ),
+]
 Threads = Annotated[
     int | None, Option("--threads", min=1, max=512, help="Processor threads to use.")
 ]
@@ -84,6 +91,11 @@ Results = Annotated[
 ]
 Csv = Annotated[bool, Option("--csv", help="Print the table as CSV.")]
 Markdown = Annotated[bool, Option("--markdown", help="Print the table as Markdown.")]
+
+Reports = Annotated[
+    list[str] | None,
+    Option("--report", "-o", help="Write a report too: FILE.html, .md, .csv or .json; repeatable."),
+]
 
 Json = Annotated[bool, Option("--json", help="Print one JSON document.")]
 JsonLines = Annotated[bool, Option("--jsonl", help="Print each event as a line of JSON.")]

@@ -31,6 +31,9 @@ class Request:
     temperature: float | None
     most: int
     """Tokens leased to it."""
+    first: bool = True
+    """Whether its run never asked for a piece behind this text before: it pays for reading the
+    prompt, or the parent's newest token. For the others that was paid, whoever reads it."""
 
 
 @dataclass(frozen=True)

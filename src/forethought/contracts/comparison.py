@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -48,11 +49,14 @@ class Standing:
     first_token: float
     """Median seconds to the first token, as if asked alone."""
     flops: float
-    """Mean FLOPs of a whole run, drafts and scoring included."""
+    """Mean FLOPs of a whole run, drafts and scoring included; not a number, as are the bytes
+    and the time, where a server answered, which does not tell."""
     read: float
     """Mean prompt tokens that the target read."""
     frontier: frozenset[str] = frozenset()
     """Of cache_bytes, first_token and flops: where no other recipe is as good and cheaper."""
+    usd: float = math.nan
+    """Mean US dollars of a whole run; not a number where no price is known."""
 
 
 @dataclass(frozen=True)
@@ -85,3 +89,5 @@ class Comparison:
     """What of the provenance is not the same for all samples."""
     refusals: tuple[Refusal, ...] = ()
     """The recipes that were asked for but are not in `standings`."""
+    notes: tuple[str, ...] = ()
+    """What else a reader should know, in whole sentences."""

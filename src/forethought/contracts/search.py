@@ -188,6 +188,14 @@ class Strategy(Protocol):
     scores: ClassVar[bool] = False
     """Whether a scorer must be named."""
 
+    @property
+    def draws_alike(self) -> bool:
+        """Whether all that it writes are independent answers of one law, as many whatever they say.
+
+        What fewer of them would have come to can then be told from them.
+        """
+        return False
+
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Search from an empty candidate; all chance is in what is sent, and in `rng`."""
         ...

@@ -14,6 +14,8 @@ from forethought.runs.answers import Answers
 from forethought.runs.contenders import EXACT, contenders
 from forethought.runs.provenance import provenance
 from forethought.runs.recipe import Recipe
+from forethought.runs.remote_recipe import check_priced, prices_of
+from forethought.runs.remote_wire import Price
 from forethought.runs.results import results_file
 from forethought.runs.store import Store
 
@@ -25,6 +27,7 @@ def evaluate(
     *,
     keeps: Sequence[Amount] = (),
     samples: int = 1,
+    prices: Sequence[str] = (),
     results: Path | str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Comparison:
@@ -32,14 +35,15 @@ def evaluate(
 
     Recipes are named as on the command line: methods on top of `base`, `exact`, or whole
     recipes; `keeps` are budgets for methods that leave theirs open. Tasks are spellings of
-    tasks or families.
+    tasks or families, and prices what --price takes.
     """
     on = Recipe.parse(base) if isinstance(base, str) else base
     found: dict[str, Task] = {}
     for text in tasks:
         found |= {catalogue.spelled_open(task): task for task in catalogue.expand(text).values()}
     chosen = contenders(recipes, on, keeps)
-    return measured(chosen, found, Path(results or results_file()), samples, progress)
+    file, paid = Path(results or results_file()), prices_of(prices)
+    return measured(chosen, found, file, samples, progress, paid)
 
 
 def measured(
@@ -48,11 +52,14 @@ def measured(
     results: Path,
     samples: int = 1,
     progress: Callable[[Progress], None] | None = None,
+    prices: Mapping[str, Price] | None = None,
 ) -> Comparison:
     """Recipes on tasks, by spelling: ask what the results file lacks, and compare all of it."""
-    with Store.open(results) as store:
-        every = tuple(recipes)
-        return Evaluation(every, tasks, store, Answers(), provenance(), samples).run(progress)
+    check_priced(recipes, prices or {})
+    with Answers(prices=prices) as answers:
+        every = tuple(dict.fromkeys(map(answers.settled, recipes)))
+        with Store.open(results) as store:
+            return Evaluation(every, tasks, store, answers, provenance(), samples).run(progress)
 
 
 def compare(
@@ -62,6 +69,7 @@ def compare(
     *,
     keeps: Sequence[Amount] = (),
     samples: int = 1,
+    prices: Sequence[str] = (),
     results: Path | str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Comparison:
@@ -72,6 +80,7 @@ def compare(
         base,
         keeps=keeps,
         samples=samples,
+        prices=prices,
         results=results,
         progress=progress,
     )

@@ -16,13 +16,16 @@ from forethought.contracts.errors import BadDataError, ForethoughtError, UsageEr
 from forethought.contracts.questions import Question, Sample, Task
 from forethought.evaluation.statistics import compared
 from forethought.runs.answers import Answers, Ask
-from forethought.runs.keys import question_hash, sample_key, sample_seed
-from forethought.runs.recipe import Recipe
+from forethought.runs.keys import QUESTION_HASH, question_hash, sample_key, sample_seed
+from forethought.runs.lengths import APPROXIMATE
+from forethought.runs.recipe import Recipe, is_remote
 from forethought.runs.store import Store
 
 _PLACES = ("positions", "shares")
 TOGETHER = 8
 """Answers written at once: more gain little on two cores."""
+TOGETHER_AFAR = 64
+"""Answers asked for at once where servers write all of them."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,9 @@ class Evaluation:
         """What is kept of these, compared."""
         kept = [sample for one in wanted if (sample := self.store.get(one.key)) is not None]
         names = list(dict.fromkeys(one.name for one in wanted))
-        return compared(kept, names, list(self.tasks), provenance=self.provenance)
+        found = compared(kept, names, list(self.tasks), provenance=self.provenance)
+        notes = (APPROXIMATE,) if is_remote(self.recipes[0].model) else ()
+        return replace(found, notes=notes)
 
     def wanted(self) -> Iterator[Wanted]:
         """Every sample that is needed, question by question."""
@@ -110,9 +115,7 @@ class Evaluation:
 
     def _questions(self, name: str) -> list[Question]:
         """A task's questions; lengths are those of the first recipe's model."""
-        first = self.recipes[0]
-        encode = self.answers.model(first.model, first.weights).tokenizer.encode
-        questions = list(self.tasks[name].questions(lambda text: len(encode(text))))
+        questions = list(self.tasks[name].questions(self.answers.measure(self.recipes[0])))
         if not questions:
             raise BadDataError(f"the task {name} has no questions", "name another file")
         return questions
@@ -122,7 +125,8 @@ class Evaluation:
         by_question: dict[tuple[str, str], list[Wanted]] = {}
         for one in missing:
             by_question.setdefault((one.task, one.question.identifier), []).append(one)
-        most = max(1, TOGETHER // (len(self.recipes) * self.samples))
+        afar = all(is_remote(recipe.model) for recipe in self.recipes)
+        most = max(1, (TOGETHER_AFAR if afar else TOGETHER) // (len(self.recipes) * self.samples))
         groups = list(by_question.values())
         for start in range(0, len(groups), most):
             yield tuple(one for group in groups[start : start + most] for one in group)
@@ -138,6 +142,7 @@ class Evaluation:
         asks = [one.ask for one in group]
         for answered in self.answers.answer(asks, refuse, self.store.journal()):
             one, run = group[answered.place], answered.run.document()
+            made = {**self.provenance, **answered.made}
             yield Sample(
                 key=one.key,
                 recipe=one.name,
@@ -147,7 +152,7 @@ class Evaluation:
                 number=one.number,
                 score=self._score(one, run["answer"]),
                 run=_lean(run),
-                provenance={**self.provenance, "data": question_hash(one.question)},
+                provenance={**made, QUESTION_HASH: question_hash(one.question)},
             )
 
     def _score(self, one: Wanted, answer: str) -> float:
@@ -159,7 +164,9 @@ def _wanted(recipe: Recipe, name: str, task: Task, question: Question, number: i
     # Only where the recipe leaves it open does the task say how long an answer may be.
     given = recipe.max_tokens != Recipe.max_tokens
     settled = recipe if given else replace(recipe, max_tokens=task.answer_tokens)
-    seed = sample_seed(settled.to_json(), name, question.identifier, number)
+    # Searches that ask in the same way are given the same answers to choose among.
+    drawn_by = settled.asking if settled.search else settled
+    seed = sample_seed(drawn_by.to_json(), name, question.identifier, number)
     key = sample_key(settled.to_json(), name, question, number)
     asked = replace(settled, seed=seed)
     return Wanted(key, asked, recipe.label, name, task, question, number)

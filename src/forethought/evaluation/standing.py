@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from forethought.contracts.errors import StoreError
 from forethought.contracts.questions import Sample
 from forethought.evaluation.answered import Answered, Answers
 from forethought.numerics.intervals import mean_interval, mean_of_intervals
+from forethought.runs.keys import SERVER
 
 COSTS = ("cache_bytes", "first_token", "flops")
 """Fields of a Standing that a frontier is drawn over."""
@@ -25,10 +27,11 @@ def standing(recipe: str, answers: Answers, samples: Sequence[Sample]) -> Standi
         questions=sum(len(answered.scores) for answered in answers.values()),
         score=mean_of_intervals(list(tasks.values())),
         tasks=tasks,
-        cache_bytes=statistics.fmean(_spent(runs, "kept", "cache_bytes")),
-        first_token=statistics.median(_spent(runs, "timing", "first_token")),
-        flops=statistics.fmean(_spent(runs, "cost", "flops")),
+        cache_bytes=statistics.fmean(_seen(runs, "kept", "cache_bytes")),
+        first_token=statistics.median(_seen(runs, "timing", "first_token")),
+        flops=statistics.fmean(_seen(runs, "cost", "flops")),
         read=statistics.fmean(_spent(runs, "cost", "prompt_tokens")),
+        usd=statistics.fmean(_paid(runs)),
     )
 
 
@@ -49,12 +52,27 @@ def _beats(other: Standing, one: Standing, cost: str) -> bool:
     """Whether `other` is as good and as cheap, and one of them strictly."""
     better = (other.score.value, -getattr(other, cost))
     mine = (one.score.value, -getattr(one, cost))
+    if math.isnan(mine[1]):  # what is not known stands on no frontier
+        return True
     return better != mine and all(a >= b for a, b in zip(better, mine, strict=True))
 
 
 def _interval(answered: Answered) -> Interval:
     scores = answered.scores
     return mean_interval(list(scores.values()), answered.clusters(list(scores)))
+
+
+def _seen(samples: Sequence[Sample], part: str, name: str) -> list[float]:
+    """What only a model that runs here shows; not a number where a server answered."""
+    return [
+        math.nan if SERVER in sample.provenance else _number(sample, part, name)
+        for sample in samples
+    ]
+
+
+def _paid(samples: Sequence[Sample]) -> list[float]:
+    priced = [sample.run["cost"].get("usd") for sample in samples]
+    return [math.nan if usd is None else usd for usd in priced]
 
 
 def _spent(samples: Sequence[Sample], part: str, name: str) -> list[float]:

@@ -19,7 +19,7 @@ from forethought.numerics.pairs import (
     paired_interval,
     sign_flip_probability,
 )
-from forethought.runs.keys import QUESTION_HASH
+from forethought.runs.keys import OF_SERVERS, QUESTION_HASH
 
 _EQUAL = 1e-12  # means of several scores that differ by less differ by rounding
 
@@ -56,12 +56,16 @@ def compared(
 
 
 def _mixed(samples: Sequence[Sample]) -> tuple[str, ...]:
-    """What of their provenance differs between samples; which question it was does not count."""
-    seen: dict[str, str] = {}
+    """What of their provenance differs between samples; which question it was does not count.
+
+    Servers may differ between recipes, but what answers for one recipe should stay the same.
+    """
+    seen: dict[tuple[str, str], str] = {}
     found: dict[str, None] = {}
     for sample in samples:
         for name, value in sample.provenance.items():
-            if name != QUESTION_HASH and seen.setdefault(name, value) != value:
+            whose = sample.recipe if name in OF_SERVERS else ""
+            if name != QUESTION_HASH and seen.setdefault((whose, name), value) != value:
                 found[name] = None
     return tuple(sorted(found))
 

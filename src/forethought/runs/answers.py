@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 import torch
 
@@ -20,6 +21,7 @@ from forethought.contracts.errors import (
     PromptTooLongError,
     UsageError,
 )
+from forethought.contracts.questions import Measure
 from forethought.contracts.records import Prompt, Run
 from forethought.engine.batch import Batch
 from forethought.engine.decode import Stream, write
@@ -31,13 +33,18 @@ from forethought.runs.asks import Answered, Ask
 from forethought.runs.branches import Branch, read_together, shared_key
 from forethought.runs.draft import Memory, ModelDraft
 from forethought.runs.journal import Journal, NoJournal
+from forethought.runs.keys import run_identifier
+from forethought.runs.lengths import by_rule
 from forethought.runs.reading import Plan, Reading, check_context, plan, shortened
-from forethought.runs.recipe import Recipe
+from forethought.runs.recipe import Recipe, is_remote
 from forethought.runs.record import Spoken
+from forethought.runs.remote_wire import Price
 from forethought.runs.search_answers import alike, searched
-from forethought.runs.session import run_identifier
 from forethought.runs.sizing import sized
 from forethought.runs.voice import Voice, sampling_of
+
+if TYPE_CHECKING:
+    from forethought.runs.remote_answers import Servers
 
 __all__ = ["Answered", "Answers", "Ask"]
 
@@ -50,16 +57,54 @@ Refuse = Callable[[int, UsageError], None]
 class Answers:
     """Models, each loaded once when first needed, and what is asked of them."""
 
-    def __init__(self, loader: Loader | None = None, clock: Clock = time.perf_counter) -> None:
+    def __init__(
+        self,
+        loader: Loader | None = None,
+        clock: Clock = time.perf_counter,
+        prices: Mapping[str, Price] | None = None,
+    ) -> None:
         self._loader = loader or (lambda name, weights: load(name, weights=weights))
         self._models: dict[tuple[str, str], Model] = {}
         self._clock = clock
+        self._prices = prices or {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all connections to servers."""
+        if "_servers" in self.__dict__:
+            self._servers.close()
+
+    @cached_property
+    def _servers(self) -> Servers:
+        # Imported here since few need it, and what speaks to servers is slow to import.
+        from forethought.runs.remote_answers import Servers
+
+        return Servers(self._clock, self._prices)
+
+    def settled(self, recipe: Recipe) -> Recipe:
+        """The recipe under the name that its answers are kept by, if it can be asked at all.
+
+        Raises UsageError for what a server cannot do, before anything is asked.
+        """
+        return self._servers.settled(recipe) if is_remote(recipe.model) else recipe
 
     def model(self, name: str, weights: str) -> Model:
         """A model by its name."""
         if (name, weights) not in self._models:
             self._models[name, weights] = self._loader(name, weights)
         return self._models[name, weights]
+
+    def measure(self, recipe: Recipe) -> Measure:
+        """How many tokens texts have for a recipe's model; by rule where it is on a server."""
+        if is_remote(recipe.model):
+            return by_rule
+        encode = self.model(recipe.model, recipe.weights).tokenizer.encode
+        return lambda text: len(encode(text))
 
     def answer(
         self,
@@ -73,15 +118,19 @@ class Answers:
         others are answered; without it the first such error is raised before any answer. What
         searches ask for is kept in `journal`.
         """
-        plain = {place: ask for place, ask in enumerate(asks) if not ask.recipe.search}
+        here = {place: ask for place, ask in enumerate(asks) if not is_remote(ask.recipe.model)}
+        there = {place: ask for place, ask in enumerate(asks) if place not in here}
+        plain = {place: ask for place, ask in here.items() if not ask.recipe.search}
         yield from self._plain(plain, refuse)
-        searching = [place for place, ask in enumerate(asks) if ask.recipe.search]
+        searching = [place for place, ask in here.items() if ask.recipe.search]
         for recipe in dict.fromkeys(alike(asks[place].recipe) for place in searching):
             some = {
                 place: asks[place] for place in searching if alike(asks[place].recipe) == recipe
             }
             target, draft = self._models_of(recipe)
             yield from searched(some, target, draft, self._clock, journal or NoJournal())
+        if there:
+            yield from self._servers.answered(there, journal or NoJournal())
 
     def _models_of(self, recipe: Recipe) -> tuple[Model, Model]:
         target = self.model(recipe.model, recipe.weights)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Event
 from forethought.runs.conversation import Conversation
 from forethought.runs.recipe import Recipe, is_remote
+from forethought.runs.remote_recipe import check_priced, prices_of
 from forethought.runs.session import Progress, Session
 
 
@@ -18,12 +19,13 @@ def stream(
     document: str = "",
     *,
     system: str | None = None,
+    prices: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Generator[Event, None, None]:
     """Load the recipe's models and answer one question, event by event.
 
     The last event is `done` and holds the run's document. A KeyboardInterrupt, raised inside
-    or thrown in, ends the run with what there is.
+    or thrown in, ends the run with what there is. `prices` are what --price takes.
     """
     for name, text in (("question", question), ("document", document)):
         if not isinstance(text, str):
@@ -35,8 +37,10 @@ def stream(
         # Imported here since few need it, and what speaks to servers is slow to import.
         from forethought.runs.remote_session import RemoteSession
 
-        yield from RemoteSession(chosen).stream(question, document, system=system)
+        remote = RemoteSession(chosen, prices=prices_of(prices))
+        yield from remote.stream(question, document, system=system)
     else:
+        check_priced([chosen], prices)
         yield from Session.open(chosen, progress).stream(question, document, system=system)
 
 
@@ -60,8 +64,9 @@ def ask(
     *,
     document: str = "",
     system: str | None = None,
+    prices: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The document of one run; `recipe` may be a spelling such as "smollm2+specpc(keep=512)"."""
-    *_, done = stream(recipe, question, document, system=system)
+    *_, done = stream(recipe, question, document, system=system, prices=prices)
     document_of_run: dict[str, Any] = done.data["run"]
     return document_of_run

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from forethought.contracts.questions import Question, Task
 from forethought.contracts.records import Run
@@ -33,3 +34,5 @@ class Answered:
 
     place: int
     run: Run
+    made: Mapping[str, str] = field(default_factory=dict)
+    """What its provenance should tell of where it was made."""

@@ -10,8 +10,9 @@ from forethought.contracts.records import Event, Prompt
 from forethought.engine.cache import Row
 from forethought.models.chat import chat_prompt, next_turn
 from forethought.runs.asking import Asking
+from forethought.runs.keys import run_identifier
 from forethought.runs.reading import Methods
-from forethought.runs.session import Session, run_identifier
+from forethought.runs.session import Session
 
 
 @dataclass

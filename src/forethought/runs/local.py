@@ -84,8 +84,7 @@ class Local:
         return self.clock()
 
     def bounds(self, requests: Sequence[Request | Judgement]) -> list[Bound]:
-        """The first to need a prompt pays for reading it."""
-        opened = {where for where, opening in self._openings.items() if opening.reading}
+        """The first to go on from somewhere pays for reading up to there."""
         found = []
         for request in requests:
             match request:
@@ -93,9 +92,7 @@ class Local:
                     flops = judging_flops(self.target, request)
                     found.append(Bound(Cost(flops=flops)))
                 case Request():
-                    where = (request.run, request.parent.question)
-                    found.append(self._bound(request, where in opened))
-                    opened.add(where)
+                    found.append(self._bound(request))
         return found
 
     def submit(self, request: Request | Judgement) -> None:
@@ -124,13 +121,13 @@ class Local:
         self._meters.pop(run, None)
         self._told.pop(run, None)
 
-    def _bound(self, request: Request, opened: bool) -> Bound:
+    def _bound(self, request: Request) -> Bound:
         opening = self._opening(request)
         longest = len(opening.prompt) + request.parent.tokens + request.most
         token = answer_flops(self.target.shape, longest, 1)
-        # Of the parent its newest token may still have to be read; or all, where it is not known.
-        again = 1 if _place(request) in self._seats else request.parent.tokens
-        once = again * token + (0.0 if opened else opening.flops_at_most())
+        once = 0.0
+        if request.first:  # what its parent's newest token takes, or the prompt
+            once = token if request.parent.tokens else opening.flops_at_most()
         return Bound(Cost(flops=once), Cost(output_tokens=1, flops=token))
 
     def _opening(self, request: Request) -> Opening:
@@ -167,7 +164,6 @@ class Local:
     def _seated(self, request: Request) -> Writing:
         """A piece that is ready for its first token."""
         opening = self._opening(request)
-        first = opening.reading is None
         meter, before = opening.meter, opening.meter.copied()
         seat = self._seats.get(_place(request)) or self._found(request, opening)
         self._seats[_place(request)] = seat
@@ -182,10 +178,13 @@ class Local:
             written=list(request.parent.token_ids),
             meter=meter,
         )
-        spent = meter.since(before).cost(0.0)
-        row = stream.row
-        told = opening.told() if first and not request.parent.question else None
-        return Writing(request, stream, seat.logits, spent, told, row.lengths(), row.next)
+        opens = request.first and not request.parent.tokens
+        spent = meter.since(before).cost(0.0) if opens else Cost()
+        told = opening.told() if opens and not request.parent.question else None
+        # The newest token of its parent, where it is the first to go on from there.
+        newest = int(request.first and not opens)
+        past = tuple(entries - newest for entries in stream.row.lengths())
+        return Writing(request, stream, seat.logits, spent, told, past, stream.row.next - newest)
 
     def _found(self, request: Request, opening: Opening) -> Seat:
         """The seat of a candidate that nobody wrote here: at the prompt, or read behind it."""
@@ -193,7 +192,6 @@ class Local:
         row = reading.row.fork()
         if not ids:
             return Seat(row, reading.logits)
-        opening.meter.count("prompt", len(ids))
         return Seat(row, Batch(opening.target.network, opening.meter).prefill(row, ids))
 
     def _sampling(self, request: Request) -> Sampling:

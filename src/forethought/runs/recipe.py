@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from forethought import catalogue
@@ -125,6 +125,11 @@ class Recipe:
         """The temperature, stated or not."""
         stated = self.temperature
         return _usual(self.search) if stated is None else stated
+
+    @property
+    def asking(self) -> Recipe:
+        """How a search with this recipe asks for answers, without how it chooses among them."""
+        return replace(self, search="", scorer="", samples=1, budget="", temperature=self.warmth)
 
     @property
     def automatic(self) -> bool:

@@ -24,7 +24,7 @@ from forethought.contracts.search import Ability, Piece
 from forethought.runs.limit import Limit
 from forethought.runs.remote_api import Api, Endpoint, Patience, Sleep, key_of
 from forethought.runs.remote_probe import Probe, first_model
-from forethought.runs.remote_wire import Able, Manner, Price, Raw, cost_of, question_text
+from forethought.runs.remote_wire import Able, Manner, Price, Raw, cost_of, price_of, question_text
 from forethought.runs.remote_work import Judging, Line, Writing
 
 Found = TypeVar("Found")
@@ -38,7 +38,7 @@ class Remote:
     endpoint: Endpoint
     manner: Manner = field(default_factory=Manner)
     prices: Mapping[str, Price] = field(default_factory=dict)
-    """By name of the model."""
+    """By name of the model; under "" that of all others."""
     raw: Raw | None = None
     """Lays out a question as a raw prompt: where given, the server is asked by raw prompts.
     It must show the question and the manner's system message as the model expects them."""
@@ -87,12 +87,19 @@ class Remote:
     def able(self) -> Able:
         """What the server does, in detail; asked the first time."""
         if self.found is None:
-            probe = Probe(self._api, self.raw, self.prices.get)
+            probe = Probe(self._api, self.raw, partial(price_of, self.prices))
             try:
                 self.found = self._await(probe.run())
             finally:
                 self.probing = self.probing.plus(probe.spent)
         return self.found
+
+    @property
+    def model(self) -> str:
+        """The model's name; asked where the address does not tell."""
+        if self.found is not None:
+            return self.found.model
+        return self.endpoint.model or self._await(first_model(self._api))
 
     def check_limit(self, limit: Limit) -> None:
         """Raise UsageError for budgets that cannot be held; nothing is spent."""
@@ -103,11 +110,10 @@ class Remote:
             )
         if limit.usd is None:
             return
-        model = self.found.model if self.found else self._await(first_model(self._api))
-        if model not in self.prices:
+        if price_of(self.prices, self.model) is None:
             raise UsageError(
-                f"a budget in dollars cannot be held: the price of {model} is not known",
-                "give its price, or a budget in tokens",
+                f"a budget in dollars cannot be held: the price of {self.model} is not known",
+                "give its price with --price, or a budget in tokens",
             )
 
     def now(self) -> float:
@@ -186,9 +192,8 @@ class Remote:
     @cached_property
     def _line(self) -> Line:
         able = self.able
-        return Line(
-            self._api, able, self.manner, self.prices.get(able.model), self.raw or _as_it_is
-        )
+        price = price_of(self.prices, able.model)
+        return Line(self._api, able, self.manner, price, self.raw or _as_it_is)
 
     def _await(self, work: Coroutine[Any, Any, Found]) -> Found:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -66,7 +66,8 @@ class Probe:
                 except RefusedError as refused:
                     error = error or refused
                 else:
-                    return replace(known, overhead=sum(heard.prompt(0)) or _UNKNOWN)
+                    overhead = sum(heard.prompt(0)) or _UNKNOWN
+                    return replace(known, overhead=overhead, served=heard.served)
         assert error is not None
         raise error
 

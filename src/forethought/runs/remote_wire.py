@@ -28,10 +28,19 @@ class Price:
     cached: float | None = None
     """Of prompt tokens that the server had cached; as all others where None."""
 
+    def __str__(self) -> str:
+        cached = "" if self.cached is None else f"/{self.cached:g}"
+        return f"${self.prompt:g}/{self.output:g}{cached} a million tokens"
+
     def usd(self, prompt: int, cached: int, output: int) -> float:
         """What so many tokens cost; `prompt` without those that were cached."""
         seen = self.prompt if self.cached is None else self.cached
         return (prompt * self.prompt + cached * seen + output * self.output) / 1e6
+
+
+def price_of(prices: Mapping[str, Price], model: str) -> Price | None:
+    """A model's own price, or under "" that of all that have none; None where it is not known."""
+    return prices.get(model, prices.get(""))
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,8 @@ class Able:
     """What a server was found to do."""
 
     model: str
+    served: str = ""
+    """What the server itself calls the model that answers, and its version, where it tells."""
     chat: bool = True
     """Whether it is asked by messages; else by raw prompts."""
     limit: str = "max_tokens"
@@ -140,10 +151,14 @@ class Heard:
     matched: object = None
     """The text that the server says it stopped at."""
     usage: Mapping[str, Any] | None = None
+    served: str = ""
+    """What the server calls the model that answers, and its version."""
 
     def take(self, document: Mapping[str, Any]) -> None:
         """Take in a part of an answer, or the whole of it."""
         self.usage = document.get("usage") or self.usage
+        told = (document.get("model"), document.get("system_fingerprint"))
+        self.served = " ".join(one for one in told if isinstance(one, str)) or self.served
         for choice in (document.get("choices") or ())[:1]:
             said = choice.get("delta") or choice.get("message") or {}
             self.text += said.get("content") or choice.get("text") or ""

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from forethought.contracts.backend import Backend
 from forethought.contracts.errors import UsageError
 from forethought.engine.meter import Clock
 from forethought.models.model import Model
 from forethought.runs.asks import Answered, Ask
 from forethought.runs.drive import Drive
 from forethought.runs.journal import Journal
+from forethought.runs.keys import run_identifier
 from forethought.runs.local import Local
 from forethought.runs.recipe import Recipe
 from forethought.runs.search_run import SearchRun, job_of
-from forethought.runs.session import run_identifier
 
 
 def searched(
@@ -22,25 +23,45 @@ def searched(
 ) -> Iterator[Answered]:
     """The answers of asks whose recipes differ in nothing but their seeds, by place."""
     recipe = next(iter(asks.values())).recipe
-    if recipe.limit.seconds is not None:
-        raise UsageError(
-            f"{recipe.spelling}: a limit of time is no limit where many are asked at once",
-            "state the budget as tokens or FLOPs, or ask alone",
-        )
+    backend = Local(recipe, target, draft, clock)
+    yield from driven(asks, backend, journal, clock, target)
+
+
+def driven(
+    asks: Mapping[int, Ask],
+    backend: Backend,
+    journal: Journal,
+    clock: Clock,
+    target: Model | None = None,
+) -> Iterator[Answered]:
+    """What a back end answers to asks that all suit it, each as soon as its search is done.
+
+    One that fails lets the others end, as what they took is paid; then its error is raised.
+    """
+    for ask in asks.values():
+        if ask.recipe.limit.seconds is not None:
+            raise UsageError(
+                f"{ask.recipe.spelling}: a limit of time is no limit where many are asked at once",
+                "state the budget as tokens or FLOPs, or ask alone",
+            )
     named = {run_identifier(ask.recipe, ask.question, ask.document): place
              for place, ask in asks.items()}  # fmt: skip
     jobs = [
         job_of(asks[place].recipe, name, asks[place].posed, asks[place].task)
         for name, place in named.items()
     ]
-    backend = Local(recipe, target, draft, clock)
-    start = clock()
+    start, failed = clock(), None
     for done in Drive(backend, journal).run(jobs):
+        if done.cut == "interrupted" or isinstance(done.error, KeyboardInterrupt):
+            raise KeyboardInterrupt
         if done.error is not None:
-            raise done.error
+            failed = failed or done.error
+            continue
         place = named[done.job.run]
         searching = SearchRun(asks[place].recipe, clock, target)
         yield Answered(place, searching.record(done, clock() - start))
+    if failed is not None:
+        raise failed
 
 
 def alike(recipe: Recipe) -> Recipe:

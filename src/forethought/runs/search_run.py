@@ -16,6 +16,7 @@ from forethought.engine.meter import Clock
 from forethought.models.model import Model
 from forethought.runs.drive import Drive
 from forethought.runs.job import Done, Job, Written
+from forethought.runs.keys import run_identifier
 from forethought.runs.recipe import Recipe
 from forethought.tasks.same_answers import SameAnswers
 
@@ -96,6 +97,7 @@ def job_of(recipe: Recipe, identifier: str, question: Question, task: Task | Non
         limit=recipe.limit,
         seed=recipe.seed,
         max_tokens=recipe.max_tokens,
+        named=run_identifier(recipe.asking, question.text, question.document),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -19,15 +18,15 @@ from forethought.contracts.search import (
     Found,
     Group,
     Path,
-    Piece,
     Score,
     Scores,
     Verdict,
     Write,
 )
+from forethought.runs.endings import best_so_far, best_whole
 from forethought.runs.job import Done, Job, Written
 from forethought.runs.ledger import Ledger
-from forethought.runs.slots import Slot, hashed, request_key, stream_of
+from forethought.runs.slots import Slot, hashed, place_of, request_key, stream_of
 
 _SEARCH = 1  # tells a strategy's own chance from that of the tokens
 
@@ -58,6 +57,8 @@ class Searching:
         self._slots: list[Slot] = []
         self._chances: tuple[tuple[float, ...], ...] = ()
         self._children: Counter[tuple[str, Path]] = Counter()
+        self._behind: set[tuple[str, Path, int]] = set()
+        """Texts that pieces were asked for behind: by question, path and tokens."""
         self._scores: dict[tuple[str, Path], float] = {}
         self._seen: list[Candidate] = []
         self._opened: Opened | None = None
@@ -66,20 +67,15 @@ class Searching:
 
     def proceed(self, value: Any = None) -> list[str]:
         """Go on with what was asked for; the keys of the requests that this begins."""
+        begun: list[str] = []
         try:
-            while self.done is None:
-                try:
-                    ask = (self._scoring or self._search).send(value)
-                    value, begun = self._serve(ask)
-                except StopIteration as stopped:
-                    value, begun = self._returned(stopped.value), []
-                if begun:
-                    return begun
+            while self.done is None and not begun:
+                value, begun = self._advance(value)
         except BudgetSpentError as error:
             self._make_do(error)
         except ForethoughtError as error:
             self._fail(error)
-        return []
+        return begun
 
     def receive(self, outcome: Outcome) -> list[str]:
         """Take in an outcome; the keys of the requests that this begins."""
@@ -94,7 +90,7 @@ class Searching:
         self._opened = self._opened or outcome.opened
         if slot is not None and outcome.piece is not None:
             slot.pieces.append(outcome.piece)
-            slot.over = self._over(slot, outcome.piece)
+            slot.over = slot.ended(outcome.piece, self.job.max_tokens)
         if self._open:
             return []
         return self._begin() or self.proceed(self._sent_back())
@@ -104,6 +100,23 @@ class Searching:
         if self._late():
             for key in self._open:
                 self._backend.cancel(key)
+
+    def _advance(self, value: Any) -> tuple[Any, list[str]]:
+        """Serve the next ask: of the scorer, while it scores.
+
+        A strategy hears where the budget does not cover what it asks for, and may yet answer
+        by what it has.
+        """
+        try:
+            ask = (self._scoring or self._search).send(value)
+            while True:
+                try:
+                    return self._serve(ask)
+                except BudgetSpentError as error:
+                    self._scoring, self._cut = None, "budget"
+                    ask = self._search.throw(error)
+        except StopIteration as stopped:
+            return self._returned(stopped.value), []
 
     def _returned(self, value: Any) -> Any:
         """A generator has returned: the strategy's ends the job, a scorer's goes on with it."""
@@ -155,23 +168,35 @@ class Searching:
     def _begin(self) -> list[str]:
         """Begin a piece of every candidate that wants one and can be paid; their keys."""
         waiting = [slot for slot in self._slots if not slot.over]
-        requests = [self._request(slot) for slot in waiting]
+        requests = self._requests(waiting)
         bounds = self._backend.bounds(requests)
         wanted = [0 if self._late() else slot.left for slot in waiting]
         granted = self.ledger.shares(bounds, wanted)
         begun = []
         for slot, request, bound, tokens in zip(waiting, requests, bounds, granted, strict=True):
-            if not tokens:
+            if request.first and tokens:
+                self._behind.add(place_of(request))
+            # Nobody goes on from what nobody could pay to read.
+            if not tokens or place_of(request) not in self._behind:
                 slot.over = "budget"
                 continue
             slot.leased = tokens
-            leased = replace(request, most=tokens, key=request_key(request, tokens))
+            named = self.job.named or self.job.run
+            leased = replace(request, most=tokens, key=request_key(named, request, tokens))
             self.ledger.lease(leased.key, bound, tokens)
             self._open[leased.key] = slot
             begun.append(leased)
         for request in begun:
             self._submit(request)
         return [request.key for request in begun]
+
+    def _requests(self, waiting: Sequence[Slot]) -> list[Request]:
+        found: list[Request] = []
+        known = set(self._behind)
+        for request in map(self._request, waiting):
+            found.append(replace(request, first=place_of(request) not in known))
+            known.add(place_of(request))
+        return found
 
     def _request(self, slot: Slot) -> Request:
         job, ask = self.job, slot.ask
@@ -206,19 +231,6 @@ class Searching:
                 "allow more, draw fewer, or use a strategy without a scorer",
             )
 
-    def _over(self, slot: Slot, piece: Piece) -> str:
-        """How a candidate ended with its newest piece; empty where it goes on."""
-        if piece.finish == "cancelled":
-            return "budget"
-        if piece.finish != "length":
-            return piece.finish
-        if piece.tokens < slot.leased:
-            return "length"  # the model's context is full
-        if slot.left:
-            return ""  # its lease was short: there may be more
-        whole = slot.so_far.tokens >= self.job.max_tokens
-        return "length" if whole else "step"
-
     def _late(self) -> bool:
         return self.deadline is not None and self._backend.now() >= self.deadline
 
@@ -235,36 +247,23 @@ class Searching:
         return found
 
     def interrupt(self) -> None:
-        """End the search now with what has come back: the best that is whole, else the longest.
+        """End the search now with what has come back.
 
         Nothing more is waited for, since an interruption may come at any point.
         """
         self._open.clear()
         written = [*self._seen, *(slot.result() for slot in self._slots if slot.pieces)]
-        written = _answers([one for one in written if one.text])
-        if not written:
-            return self._fail(KeyboardInterrupt())
-        self._cut = "interrupted"
-        found = [one for one in written if one.whole] or written
-        best = max(found, key=lambda one: (*self._rank(one), one.tokens))
-        return self._finish(Found(best, tuple(found)))
+        self._end_with(best_so_far(written, self._scores), "interrupted", KeyboardInterrupt())
 
     def _make_do(self, error: BudgetSpentError) -> None:
         """The budget ended the search between two asks: the best of what is whole so far."""
-        whole = self._whole()
-        if not whole:
-            return self._fail(error)
-        self._cut = "budget"
-        best = max(whole, key=self._rank)
-        return self._finish(Found(best, tuple(whole), notes=(error.message,)))
+        self._end_with(best_whole(self._seen, self._scores, error.message), "budget", error)
 
-    def _whole(self) -> list[Candidate]:
-        return [one for one in _answers(self._seen) if one.whole]
-
-    def _rank(self, one: Candidate) -> tuple[float, float]:
-        """By score, where there is one; then by likelihood, where it is whole."""
-        likely = one.mean_log_probability if one.whole else -inf
-        return self._scores.get(one.identity, -inf), likely
+    def _end_with(self, found: Found | None, cut: str, otherwise: BaseException) -> None:
+        if found is None:
+            return self._fail(otherwise)
+        self._cut = cut
+        return self._finish(found)
 
     def _finish(self, found: Found) -> None:
         self.done = Done(
@@ -287,8 +286,3 @@ class Searching:
         """Once all requests have come back, and are paid."""
         if not self._open:
             self.done = Done(self.job, self.ledger.spent, error=self._error)
-
-
-def _answers(written: list[Candidate]) -> list[Candidate]:
-    """Those that answer the run's question, not what was written on the way to an answer."""
-    return [one for one in written if one.asked or not one.question]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from forethought.models.model import Model
 from forethought.runs.asking import Asking
 from forethought.runs.auto import choose
 from forethought.runs.draft import ModelDraft
+from forethought.runs.keys import run_identifier
 from forethought.runs.local import Local
 from forethought.runs.reading import Methods
 from forethought.runs.recipe import Recipe
@@ -109,12 +109,3 @@ def kept_samples() -> list[Sample]:
         return []
     with Store.open(file) as store:
         return store.samples()
-
-
-def run_identifier(
-    recipe: Recipe, question: str, document: str = "", system: str | None = None
-) -> str:
-    """Names a run by what went into it: the same recipe and question give the same one."""
-    said = () if system is None else (system,)
-    parts = "\0".join((recipe.to_json(), question, document, *said))
-    return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from forethought.contracts.backend import Request
-from forethought.contracts.search import Candidate, Piece, Write
+from forethought.contracts.search import Candidate, Path, Piece, Write
 
 
 @dataclass
@@ -38,6 +38,18 @@ class Slot:
         """The child, or the parent where nothing could be added."""
         return self.parent if self.parent.done else self.parent.grown(self.child, self._joined())
 
+    def ended(self, piece: Piece, longest: int) -> str:
+        """How it ended with its newest piece; empty where it goes on."""
+        if piece.finish == "cancelled":
+            return "budget"
+        if piece.finish != "length":
+            return piece.finish
+        if piece.tokens < self.leased:
+            return "length"  # the model's context is full
+        if self.left:
+            return ""  # its lease was short: there may be more
+        return "length" if self.so_far.tokens >= longest else "step"
+
     def _joined(self, finish: str = "") -> Piece:
         ended = finish or self.over
         rest = self.pieces[-1].rest if self.pieces and ended != "step" else ""
@@ -65,12 +77,21 @@ def stream_of(parent: Candidate, child: int) -> int:
     return int.from_bytes(hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()[:7])
 
 
-def request_key(request: Request, tokens: int) -> str:
-    """Names a request by its run and by what of it may differ within one."""
+def place_of(request: Request) -> tuple[str, Path, int]:
+    """The text that a piece is asked for behind."""
     parent = request.parent
-    place = (parent.question, parent.path, parent.tokens, request.stream)
-    how = (request.until, request.delimiter, request.temperature, tokens)
-    return hashed(repr((request.run, place, how)))
+    return parent.question, parent.path, parent.tokens
+
+
+def request_key(named: str, request: Request, tokens: int) -> str:
+    """Names a request by who may ask it, and by what of it may differ among those.
+
+    Its parent's text is part of it: two searches may come to another text on the same path.
+    """
+    parent = request.parent
+    place = (parent.question, parent.text, parent.token_ids, request.path, request.stream)
+    how = (request.until, request.delimiter, request.temperature, tokens, request.first)
+    return hashed(repr((named, place, how)))
 
 
 def hashed(named: str) -> str:

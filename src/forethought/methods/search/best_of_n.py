@@ -34,6 +34,11 @@ class BestOfN(Strategy):
 
     scores: ClassVar[bool] = True
 
+    @property
+    def draws_alike(self) -> bool:
+        """Unless one that is good enough ends it."""
+        return self.enough is None
+
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Draw, score and choose."""
         few = self.n if self.enough is None else self.window

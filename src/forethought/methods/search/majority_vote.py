@@ -31,6 +31,11 @@ class MajorityVote(Strategy):
     confident: Share = 1.0
     """Stop once the leading answer stays ahead with this probability (0.95 is usual)."""
 
+    @property
+    def draws_alike(self) -> bool:
+        """Unless the vote may be cut short."""
+        return self.confident == 1
+
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Draw, group and count."""
         answers: list[Candidate] = []

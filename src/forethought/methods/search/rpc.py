@@ -32,6 +32,11 @@ class RPC(Strategy):
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"log-probabilities"})
 
+    @property
+    def draws_alike(self) -> bool:
+        """Always: those that are dropped are reported too."""
+        return True
+
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Draw, drop and count."""
         answers = yield from write([start] * self.n)

@@ -1,0 +1,208 @@
+"""Curves over the number of answers, from those that were drawn: nothing is asked for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from forethought.contracts.comparison import Interval
+from forethought.contracts.errors import UsageError
+from forethought.contracts.forecast import Ahead, Attempts, Curve, Law, Reached
+from forethought.evaluation.draws import Draws
+from forethought.numerics.coverage import PowerLaw, coverage, foreseen, spread
+from forethought.numerics.equal_cost import Price
+from forethought.numerics.intervals import mean_interval
+from forethought.numerics.selection import best_of_k, vote_of_k
+from forethought.numerics.verifiers import Kind, Resampling, Verifier
+
+FEWEST_ANSWERS = 4
+"""With fewer for each question no law is fitted."""
+FEWEST_QUESTIONS = 8
+"""With fewer neither."""
+FURTHER = (2, 4, 10)
+"""How many times the answers that were drawn are looked ahead to."""
+
+Each = Callable[[Draws, int], float]
+"""What so many of the answers to a question come to."""
+
+
+def powers(most: int) -> list[int]:
+    """1, 2, 4, and so on up to `most`, which is the last."""
+    return sorted({1 << place for place in range(most.bit_length())} | {most})
+
+
+def oracle(one: Draws, k: int) -> float:
+    """How right the best of k answers is; where all are right or wrong, pass@k."""
+    return best_of_k(one.right, one.right, k)
+
+
+def vote(one: Draws, k: int) -> float:
+    """How right the answer is that most of k give; equal counts share the credit."""
+    return vote_of_k(one.groups, one.right, k)
+
+
+def likely(one: Draws, k: int) -> float:
+    """How right the likeliest of k answers is."""
+    return best_of_k(one.likelihood or (), one.right, k)
+
+
+def scored(one: Draws, k: int) -> float:
+    """How right that of k answers is which the scorer likes most."""
+    return best_of_k(one.ranks or (), one.right, k)
+
+
+def chance(one: Draws) -> float:
+    """How right an answer is that is taken blindly."""
+    return math.fsum(one.right) / one.count
+
+
+def mean_at(drawn: Sequence[Draws], each: Each, k: int) -> Interval:
+    """The mean over questions, with its interval; clusters count together."""
+    # Sums of chances end a little beside 0 and 1.
+    values = [min(1.0, max(0.0, round(each(one, k), 12))) for one in drawn]
+    return mean_interval(values, [one.cluster for one in drawn])
+
+
+def curve(
+    recipe: str,
+    task: str,
+    drawn: Sequence[Draws],
+    *,
+    scorer: str = "",
+    false_positives: float | None = None,
+    penalty: float = 1.0,
+    seed: int = 0,
+) -> Curve:
+    """What fewer, and more, of one recipe's answers come to."""
+    most = min(one.count for one in drawn)
+    law, no_law = _law(drawn, seed)
+    attempts, no_attempts = _attempts(drawn, false_positives, penalty)
+    return Curve(
+        recipe=recipe,
+        task=task,
+        questions=len(drawn),
+        answers=most,
+        random=mean_at(drawn, lambda one, _: chance(one), 1),
+        reached=tuple(_reached(drawn, k) for k in powers(most)),
+        scorer=scorer,
+        law=law,
+        no_law=no_law,
+        attempts=attempts,
+        no_attempts=no_attempts,
+    )
+
+
+def token_price(drawn: Sequence[Draws]) -> Price:
+    """Mean tokens of k answers to a question, without scoring."""
+    return _mean_price([Price(one.tokens.once, _each(one, one.tokens.answers)) for one in drawn])
+
+
+def flop_price(drawn: Sequence[Draws]) -> Price:
+    """Mean FLOPs of k answers to a question, without scoring."""
+    return _mean_price([Price(one.flops.once, _each(one, one.flops.answers)) for one in drawn])
+
+
+def scoring_each(drawn: Sequence[Draws]) -> tuple[float, float]:
+    """Mean tokens, and FLOPs, that the scorer takes for each answer."""
+    tokens = [_each(one, one.tokens.scoring) for one in drawn]
+    flops = [_each(one, one.flops.scoring) for one in drawn]
+    return math.fsum(tokens) / len(drawn), math.fsum(flops) / len(drawn)
+
+
+def has_likelihood(drawn: Sequence[Draws]) -> bool:
+    """Whether all answers have their chances."""
+    return all(one.likelihood is not None for one in drawn)
+
+
+def has_scores(drawn: Sequence[Draws]) -> bool:
+    """Whether a scorer has ranked the answers to every question."""
+    return all(one.ranks is not None for one in drawn)
+
+
+def _reached(drawn: Sequence[Draws], k: int) -> Reached:
+    tokens, flops = scoring_each(drawn)
+    return Reached(
+        answers=k,
+        oracle=mean_at(drawn, oracle, k),
+        vote=mean_at(drawn, vote, k),
+        likely=mean_at(drawn, likely, k) if has_likelihood(drawn) else None,
+        scored=mean_at(drawn, scored, k) if has_scores(drawn) else None,
+        tokens=token_price(drawn).of(k),
+        flops=flop_price(drawn).of(k),
+        scoring_tokens=tokens * k,
+        scoring_flops=flops * k,
+    )
+
+
+def _each(one: Draws, whole: float) -> float:
+    """A run's cost of all answers, for one of them."""
+    return whole * one.runs / one.count
+
+
+def _mean_price(prices: Sequence[Price]) -> Price:
+    count = len(prices)
+    return Price(
+        math.fsum(one.once for one in prices) / count,
+        math.fsum(one.each for one in prices) / count,
+    )
+
+
+def _right_or_wrong(drawn: Sequence[Draws]) -> bool:
+    return all(value in (0.0, 1.0) for one in drawn for value in one.right)
+
+
+def _law(drawn: Sequence[Draws], seed: int) -> tuple[Law | None, str]:
+    """The fitted law and what it foresees; or None, and why."""
+    samples = [one.count for one in drawn]
+    right = [round(math.fsum(one.right)) for one in drawn]
+    most = min(samples)
+    if most < FEWEST_ANSWERS or len(drawn) < FEWEST_QUESTIONS:
+        return None, (
+            f"{most} answers to {len(drawn)} questions are too few to look ahead: "
+            f"{FEWEST_ANSWERS} answers to {FEWEST_QUESTIONS} questions are the least"
+        )
+    if not _right_or_wrong(drawn):
+        return None, "the law is one of answers that are right or wrong, and some are in part"
+    k = spread(most)
+    seen = coverage(samples, right, k)
+    further = [times * most for times in FURTHER]
+    try:
+        law = PowerLaw.fitted(k, seen.tolist())
+        clusters = [one.cluster for one in drawn]
+        found = foreseen(samples, right, further, np.random.default_rng(seed), clusters)
+    except UsageError as error:
+        return None, error.message
+    tokens, flops = token_price(drawn), flop_price(drawn)
+    return Law(
+        a=law.a,
+        b=law.b,
+        misfit=max(abs(law.at(one) - value) for one, value in zip(k, seen, strict=True)),
+        ahead=tuple(
+            Ahead(count, interval, tokens.of(count), flops.of(count))
+            for count, interval in zip(further, found, strict=True)
+        ),
+    ), ""
+
+
+def _attempts(
+    drawn: Sequence[Draws], false_positives: float | None, penalty: float
+) -> tuple[Attempts | None, str]:
+    if false_positives is None:
+        return None, ""
+    if not _right_or_wrong(drawn):
+        return None, "a verifier accepts or rejects, and some answers are right in part"
+    kinds = tuple(Kind(1 / len(drawn), chance(one)) for one in drawn)
+    trials = Resampling(kinds, Verifier(1.0, 1.0 - false_positives), penalty)
+    best = trials.best()
+    return Attempts(
+        false_positives=false_positives,
+        penalty=penalty,
+        best=None if math.isinf(best) else round(best),
+        reward=trials.reward(best),
+        right=trials.right(best),
+        wrong=trials.wrong(best),
+        tries=trials.tries(best),
+        first=trials.reward(1),
+    ), ""

@@ -1,0 +1,191 @@
+"""A forecast as tables of figures and the sentences under them, in whatever form is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from forethought.contracts.forecast import (
+    Ahead,
+    Attempts,
+    Curve,
+    Difficulty,
+    Forecast,
+    Law,
+    Reached,
+)
+from forethought.reports import figures, units
+
+FORESEEN = "…"
+"""Behind a number of answers that were not drawn."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table, what it is about, and what is to be said of it."""
+
+    title: str
+    context: str
+    heading: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+
+def finding(found: Forecast) -> str:
+    """What choosing among the answers of the first curve is worth, in a sentence."""
+    one = found.curves[0]
+    last = one.reached[-1]
+    ways = {"a vote": last.vote, "the likeliest": last.likely, "the scorer's best": last.scored}
+    known = {name: interval for name, interval in ways.items() if interval is not None}
+    best = max(known, key=lambda name: known[name].value)
+    return (
+        f"Of {last.answers} answers, {best} scores {figures.points(known[best].value)} points "
+        f"where one alone scores {figures.points(one.random.value)}; the best of them, were it "
+        f"known, {figures.points(last.oracle.value)} ({figures.span(last.oracle)})."
+    )
+
+
+def tables(found: Forecast) -> list[Shown]:
+    """One for each curve, and one for each task's questions by difficulty."""
+    return [*map(curve_table, found.curves), *map(difficulty_table, found.difficulties)]
+
+
+def caveats(found: Forecast) -> list[str]:
+    """What the intervals cover and do not, and what was left out."""
+    return [
+        "Intervals are 95 %, over questions: another draw of questions, not another model. "
+        "All choices are means over every way to draw so many of the answers that are kept; no "
+        "model was asked for them.",
+        "What the best of k would be needs one who knows: no choice reaches more, and where right "
+        "answers can be guessed, lucky guesses count.",
+        *found.notes,
+    ]
+
+
+def curve_table(one: Curve) -> Shown:
+    """What so many answers come to, drawn and foreseen."""
+    likely, scored = (
+        any(getattr(row, name) for row in one.reached) for name in ("likely", "scored")
+    )
+    ways = [*["likeliest"] * likely, *[f"by {_scorer(one)}"] * scored]
+    rows = [_reached(one, row, likely, scored) for row in one.reached]
+    ahead = one.law.ahead if one.law else ()
+    rows += [_ahead(row, len(ways)) for row in ahead]
+    return Shown(
+        title=f"{one.recipe} on {one.task}",
+        context=f"{one.questions:,} questions, {one.answers:,} answers to each",
+        heading=("answers", "random", "vote", "95 %", *ways, "best", "95 %", "tokens", "FLOPs"),
+        rows=tuple(rows),
+        notes=tuple(_curve_notes(one)),
+    )
+
+
+def difficulty_table(one: Difficulty) -> Shown:
+    """Questions by difficulty, and the recipe that does best on each kind."""
+    return Shown(
+        title=f"{one.task} by difficulty",
+        context=f"sorted by how often {one.sorted_by} answers rightly, ties by chance",
+        heading=("bin", "questions", "right answers", "best recipe", "its score"),
+        rows=tuple(
+            (
+                f"{bin.number}" + (" easiest" if bin is one.bins[0] else "")
+                + (" hardest" if bin is one.bins[-1] else ""),
+                f"{bin.questions:,}",
+                f"{figures.points(bin.success)} %",
+                bin.best if len(one.recipes) > 1 else figures.MISSING,
+                figures.points(bin.score) if len(one.recipes) > 1 else figures.MISSING,
+            )
+            for bin in one.bins
+        ),
+        notes=(_adapted(one),),
+    )  # fmt: skip
+
+
+def _scorer(one: Curve) -> str:
+    return one.scorer.partition("(")[0] or "score"
+
+
+def _reached(one: Curve, row: Reached, likely: bool, scored: bool) -> tuple[str, ...]:
+    ways = [row.likely] * likely + [row.scored] * scored
+    return (
+        f"{row.answers:,}",
+        figures.points(one.random.value),
+        figures.points(row.vote.value),
+        figures.span(row.vote),
+        *(figures.points(way.value) if way else figures.MISSING for way in ways),
+        figures.points(row.oracle.value),
+        figures.span(row.oracle),
+        f"{row.tokens:,.0f}",
+        units.flops(row.flops),
+    )
+
+
+def _ahead(row: Ahead, ways: int) -> tuple[str, ...]:
+    return (
+        f"{row.answers:,}{FORESEEN}",
+        *[""] * (3 + ways),
+        figures.points(row.oracle.value),
+        figures.span(row.oracle),
+        f"{row.tokens:,.0f}",
+        units.flops(row.flops),
+    )
+
+
+def _curve_notes(one: Curve) -> Iterator[str]:
+    last = one.reached[-1]
+    if last.scored and last.scoring_tokens:
+        each, flops = last.scoring_tokens / last.answers, last.scoring_flops / last.answers
+        yield f"Scoring adds {each:,.0f} tokens and {units.flops(flops)} for each answer."
+    yield _law(one.law, one) if one.law else f"Nothing is foreseen: {one.no_law}."
+    if one.attempts:
+        yield from _attempts(one.attempts)
+    elif one.no_attempts:
+        yield f"Nothing is said of a verifier: {one.no_attempts}."
+
+
+def _law(law: Law, one: Curve) -> str:
+    few = " So few questions tell little." if one.questions < 30 else ""
+    return (
+        f"{FORESEEN} is foreseen by coverage = exp({law.a:.3g} k^{law.b:.3g}), which is off by "
+        f"{figures.points(law.misfit)} points at most where answers were drawn. The intervals "
+        "assume that the law goes on; beyond four times the answers drawn little else speaks for "
+        f"it.{few}"
+    ).replace("-", figures.MINUS)
+
+
+def _attempts(found: Attempts) -> Iterator[str]:
+    many = "any number of attempts pays" if found.best is None else (
+        "no attempt pays" if found.best == 0 else
+        f"{found.best:,} {'attempt is' if found.best == 1 else 'attempts at most are'} worth most"
+    )  # fmt: skip
+    yield (
+        f"Behind a verifier that passes {figures.points(found.false_positives)} % of wrong "
+        f"answers, each of which costs {found.penalty:g} where a right one is worth 1, {many}: "
+        f"{found.reward:.3f} a question, {figures.points(found.right)} % right and "
+        f"{figures.points(found.wrong)} % wrong accepted, in {_tries(found)}. A single attempt is "
+        f"worth {found.first:.3f}. A question never answered rightly here counts as one that "
+        "never will be."
+    ).replace("-", figures.MINUS)
+
+
+def _tries(found: Attempts) -> str:
+    if found.tries == float("inf"):
+        return "attempts without end on those that none solves"
+    return f"{found.tries:.1f} attempts on average"
+
+
+def _adapted(one: Difficulty) -> str:
+    if one.adapted is None:
+        return "Only one recipe answered these questions, so there is nothing to choose by bin."
+    gain = figures.signed(one.adapted - one.fixed_score)
+    return (
+        f"With a recipe for each bin, chosen on half of its questions and scored on the others: "
+        f"{figures.points(one.adapted)} points, {gain} beside {one.fixed} for all. Scores in the "
+        "table are flattered: each recipe was chosen there for what it scores. Recipes differ in "
+        f"what they cost. Compared: {', '.join(one.recipes)}."
+    )
+
+
+def widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    """How many columns each cell of a row needs."""
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -1,0 +1,44 @@
+"""What a search that is ended from outside came to: the best of what it had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf
+
+from forethought.contracts.search import Candidate, Found, Path
+
+Scores = dict[tuple[str, Path], float]
+"""By identity of a candidate."""
+
+
+def best_whole(written: Sequence[Candidate], scores: Scores, note: str) -> Found | None:
+    """The best of the answers that are whole; None where there is none."""
+    whole = [one for one in _answers(written) if one.whole]
+    if not whole:
+        return None
+    return Found(max(whole, key=_ranked(scores)), tuple(whole), notes=(note,))
+
+
+def best_so_far(written: Sequence[Candidate], scores: Scores) -> Found | None:
+    """The best answer that is whole, else the longest beginning; None where there is neither."""
+    begun = [one for one in _answers(written) if one.text]
+    if not begun:
+        return None
+    found = [one for one in begun if one.whole] or begun
+    rank = _ranked(scores)
+    return Found(max(found, key=lambda one: (*rank(one), one.tokens)), tuple(found))
+
+
+def _ranked(scores: Scores) -> Callable[[Candidate], tuple[float, float]]:
+    """By score, where there is one; then by likelihood, where it is whole."""
+
+    def rank(one: Candidate) -> tuple[float, float]:
+        likely = one.mean_log_probability if one.whole else -inf
+        return scores.get(one.identity, -inf), likely
+
+    return rank
+
+
+def _answers(written: Sequence[Candidate]) -> list[Candidate]:
+    """Those that answer the run's question, not what was written on the way to an answer."""
+    return [one for one in written if one.asked or not one.question]

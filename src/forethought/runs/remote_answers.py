@@ -1,0 +1,90 @@
+"""Recipes whose models answer on servers, among many that are asked at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from forethought.engine.meter import Clock
+from forethought.runs.asks import Answered, Ask
+from forethought.runs.journal import Journal
+from forethought.runs.keys import PRICE, SERVED, SERVER
+from forethought.runs.recipe import Recipe
+from forethought.runs.remote import Remote
+from forethought.runs.remote_api import Endpoint
+from forethought.runs.remote_recipe import check_remote, manner_of
+from forethought.runs.remote_wire import Able, Manner, Price, price_of
+from forethought.runs.search_answers import driven
+
+
+@dataclass
+class Servers:
+    """Servers, each found out about once and kept until closed."""
+
+    clock: Clock
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """By name of the model; under "" that of all others."""
+    _open: dict[tuple[str, Manner], Remote] = field(default_factory=dict)
+    """By address, and the way in which answers are drawn."""
+    _found: dict[Endpoint, Able] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def settled(self, recipe: Recipe) -> Recipe:
+        """The recipe with one spelling of its server, and its model by name.
+
+        Raises UsageError for what a server cannot do, and RemoteError where it has to be asked
+        which model it has and cannot be reached.
+        """
+        check_remote(recipe)
+        place = Endpoint.parse(recipe.model)
+        named = self._server(recipe).model
+        return replace(recipe, model=f"{place.base}#{named}")
+
+    def answered(self, asks: Mapping[int, Ask], journal: Journal) -> Iterator[Answered]:
+        """The answers, by place; all that one server is asked in one way together."""
+        together: dict[int, dict[int, Ask]] = {}
+        servers: dict[int, Remote] = {}
+        for place, ask in asks.items():
+            server = self._server(ask.recipe)
+            servers[id(server)] = server
+            together.setdefault(id(server), {})[place] = ask
+        for key, some in together.items():
+            server = servers[key]
+            for limit in dict.fromkeys(ask.recipe.limit for ask in some.values()):
+                server.check_limit(limit)
+            made = self._made(server)
+            for one in driven(some, server, journal, self.clock):
+                yield replace(one, made=made)
+
+    def close(self) -> None:
+        """End all connections."""
+        for server in self._open.values():
+            server.close()
+        self._open.clear()
+
+    def _server(self, recipe: Recipe) -> Remote:
+        check_remote(recipe)
+        key = (recipe.model, manner_of(recipe))
+        if key not in self._open:
+            place, clock = Endpoint.parse(recipe.model), self.clock
+            self._open[key] = Remote(place, key[1], prices=self.prices, clock=clock)
+        return self._open[key]
+
+    def _made(self, server: Remote) -> dict[str, str]:
+        """What is told of the server in the provenance of samples; found out once."""
+        place = server.endpoint
+        server.found = self._found.get(place) or server.able
+        self._found[place] = server.found
+        price = price_of(self.prices, server.model)
+        told = {
+            SERVER: place.base,
+            SERVED: server.able.served,
+            PRICE: "" if price is None else str(price),
+        }
+        return {name: text for name, text in told.items() if text}
