@@ -30,7 +30,7 @@ More on this: elsewhere.
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from forethought.contracts.parameters import Count, Keep, Whole
+from forethought.contracts.parameters import Count, Keep, Odd, Range, Whole
 
 Pool = Literal["max", "mean"]
 
@@ -51,6 +51,8 @@ class Shine:
     pool: Pool = "max"
     """How."""
     size: Annotated[int, Whole(1, 2 << 3)] = 1 << 2
+    warmth: Annotated[float, Range(-1, 2.5)] = 0.5
+    sides: Annotated[int, Odd(3, 9)] | None = None
 '''
 
 
@@ -86,7 +88,9 @@ def test_a_file_is_a_method_with_its_record_and_parameters(place: Place) -> None
         ),
         Parameter("window", "a whole number, 1 or more, or none", "none", ""),
         Parameter("pool", "max or mean", "max", "How."),
-        Parameter("size", "Annotated[int, Whole(1, 2 << 3)]", "1 << 2", ""),
+        Parameter("size", "a whole number", "1 << 2", ""),
+        Parameter("warmth", "a number, -1 to 2.5", "0.5", ""),
+        Parameter("sides", "an odd number, 3 to 9, or none", "none", ""),
     )
 
 
@@ -120,6 +124,13 @@ def test_every_method_of_ours_has_its_record_and_builds_with_its_defaults() -> N
         assert entry.summary.endswith("."), name
         assert all(parameter.help for parameter in entry.parameters), name
         assert catalogue.spelled(catalogue.build(name)) == name
+
+
+@pytest.mark.parametrize("kind", ["methods", "strategies", "scorers", "tasks"])
+def test_what_a_parameter_may_be_is_said_in_words(kind: catalogue.Kind) -> None:
+    for name, entry in catalogue.entries(kind).items():
+        for parameter in entry.parameters:
+            assert not set("[]()") & set(parameter.limits), (name, parameter)
 
 
 def test_every_task_of_ours_has_its_record() -> None:

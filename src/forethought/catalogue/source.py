@@ -147,17 +147,24 @@ def _limits(node: ast.expr, aliases: dict[str, ast.expr]) -> str:
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return f"{_limits(left, aliases)}, or {_limits(right, aliases)}"
         case ast.Subscript(
-            value=ast.Name(id="Annotated"),
-            slice=ast.Tuple(
-                elts=[_, ast.Call(func=ast.Name(id="Range"), args=[ast.Constant(), ast.Constant()])]
-            ),
+            value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[kind, ast.Call() as limit])
         ):
-            low, high = (end.value for end in node.slice.elts[1].args)  # type: ignore[attr-defined]
-            return parameters.in_words(parameters.Range(low, high))
+            return _range(limit) or _limits(kind, aliases)
         case ast.Subscript(value=ast.Name(id="Literal"), slice=options):
             values = options.elts if isinstance(options, ast.Tuple) else [options]
             return " or ".join(str(ast.literal_eval(value)) for value in values)
     return ast.unparse(node)
 
 
+def _range(limit: ast.Call) -> str:
+    """A range in words; empty where its ends are not written out."""
+    kind = _RANGES.get(ast.unparse(limit.func))
+    try:
+        ends = [ast.literal_eval(end) for end in limit.args]
+    except ValueError:
+        return ""
+    return parameters.in_words(kind(*ends)) if kind and len(ends) == 2 else ""
+
+
+_RANGES = {"Range": parameters.Range, "Whole": parameters.Whole, "Odd": parameters.Odd}
 _PLAIN = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
