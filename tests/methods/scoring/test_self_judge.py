@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from forethought.contracts.errors import UsageError
@@ -43,6 +45,11 @@ def test_a_candidate_with_a_question_of_its_own_is_judged_by_that():
     (prompt,) = prompts(candidate("a", question="Which vowel?"))
     assert prompt.startswith("Question: Which vowel?\n")
     assert "listed" not in prompt
+
+
+def test_a_revision_is_judged_by_what_the_run_asks_not_by_how_it_was_asked_for():
+    revised = replace(candidate("a", question="Write it anew."), asked=ASKED.asked)
+    assert prompts(revised) == prompts(candidate("a"))
 
 
 def test_the_score_is_the_chance_of_yes_for_each_in_order():

@@ -8,8 +8,11 @@ from forethought.contracts.search import Candidate
 
 
 def asked(question: Question, candidate: Candidate) -> str:
-    """What a candidate answers: its own question, or the run's with its document in front."""
-    return candidate.question or question.asked
+    """What a candidate answers: the run's question with its document in front, or its own.
+
+    What an answer was asked for by in other words, such as to revise another, is not shown.
+    """
+    return candidate.asked or candidate.question or question.asked
 
 
 def rightness(task: Task, question: Question, candidate: Candidate) -> float:
