@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from typer import Argument, Option
 
@@ -16,6 +16,7 @@ from forethought.cli import files, options
 from forethought.cli.ask import named
 from forethought.cli.screen import columns, has_colour, report
 from forethought.contracts.forecast import Forecast
+from forethought.reports.forecast_html import forecast_html, plain
 from forethought.reports.forecast_text import forecast_csv, forecast_markdown, forecast_text
 from forethought.runs.recipe import Recipe
 
@@ -76,23 +77,11 @@ def forecast(
 
 
 def _page(found: Forecast) -> str:
-    # Imported when a page is wanted, since its template need not be read for every help.
-    from forethought.reports.forecast_html import forecast_html
-
     return forecast_html(found, title="Forethought forecast")
 
 
 def _document(found: Forecast) -> str:
-    return json_format.dumps(finite(asdict(found)), ensure_ascii=False, indent=2) + "\n"
-
-
-def finite(value: Any) -> Any:
-    """The same value, with null for what has no end and so no number in JSON."""
-    if isinstance(value, dict):
-        return {name: finite(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(one) for one in value]
-    return None if isinstance(value, float) and abs(value) == float("inf") else value
+    return json_format.dumps(plain(asdict(found)), ensure_ascii=False, indent=2) + "\n"
 
 
 _FORMS: dict[str, Callable[[Forecast], str]] = {

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from forethought.contracts.comparison import Interval
-from forethought.contracts.errors import UsageError
 from forethought.contracts.forecast import Ahead, Attempts, Curve, Law, Reached
 from forethought.evaluation.draws import Draws
 from forethought.numerics.coverage import PowerLaw, coverage, foreseen, spread
@@ -85,7 +84,7 @@ def curve(
         questions=len(drawn),
         answers=most,
         random=mean_at(drawn, lambda one, _: chance(one), 1),
-        reached=tuple(_reached(drawn, k) for k in powers(most)),
+        reached=tuple(_reached(drawn, k, _ways(drawn, scorer)) for k in powers(most)),
         scorer=scorer,
         law=law,
         no_law=no_law,
@@ -121,14 +120,21 @@ def has_scores(drawn: Sequence[Draws]) -> bool:
     return all(one.ranks is not None for one in drawn)
 
 
-def _reached(drawn: Sequence[Draws], k: int) -> Reached:
+def _ways(drawn: Sequence[Draws], scorer: str) -> dict[str, Each]:
+    """How one of the answers can be chosen besides by a vote; a scorer that is another way."""
+    found: dict[str, Each] = {"likely": likely} if has_likelihood(drawn) else {}
+    other = has_scores(drawn) and not (found and scorer == "likelihood")
+    return found | ({"scored": scored} if other else {})
+
+
+def _reached(drawn: Sequence[Draws], k: int, ways: Mapping[str, Each]) -> Reached:
     tokens, flops = scoring_each(drawn)
     return Reached(
         answers=k,
         oracle=mean_at(drawn, oracle, k),
         vote=mean_at(drawn, vote, k),
-        likely=mean_at(drawn, likely, k) if has_likelihood(drawn) else None,
-        scored=mean_at(drawn, scored, k) if has_scores(drawn) else None,
+        likely=mean_at(drawn, ways["likely"], k) if "likely" in ways else None,
+        scored=mean_at(drawn, ways["scored"], k) if "scored" in ways else None,
         tokens=token_price(drawn).of(k),
         flops=flop_price(drawn).of(k),
         scoring_tokens=tokens * k,
@@ -165,15 +171,14 @@ def _law(drawn: Sequence[Draws], seed: int) -> tuple[Law | None, str]:
         )
     if not _right_or_wrong(drawn):
         return None, "the law is one of answers that are right or wrong, and some are in part"
+    if not any(right) or right == samples:
+        return None, f"{'no' if not any(right) else 'every'} answer was right, which shows no law"
     k = spread(most)
     seen = coverage(samples, right, k)
     further = [times * most for times in FURTHER]
-    try:
-        law = PowerLaw.fitted(k, seen.tolist())
-        clusters = [one.cluster for one in drawn]
-        found = foreseen(samples, right, further, np.random.default_rng(seed), clusters)
-    except UsageError as error:
-        return None, error.message
+    law = PowerLaw.fitted(k, seen.tolist())
+    clusters = [one.cluster for one in drawn]
+    found = foreseen(samples, right, further, np.random.default_rng(seed), clusters)
     tokens, flops = token_price(drawn), flop_price(drawn)
     return Law(
         a=law.a,

@@ -186,6 +186,7 @@ def _provenance(provenance: Mapping[str, str]) -> str:
 def _embedded(comparison: Comparison, timing: bool) -> str:
     """All numbers as JSON that no HTML parser takes for the end of its element."""
     document = {
+        "name": "comparison",
         "comparison": _plain(asdict(comparison), timing),
         "csv": comparison_csv(comparison, timing=timing),
     }

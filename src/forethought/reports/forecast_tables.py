@@ -39,7 +39,7 @@ def finding(found: Forecast) -> str:
     known = {name: interval for name, interval in ways.items() if interval is not None}
     best = max(known, key=lambda name: known[name].value)
     return (
-        f"Of {last.answers} answers, {best} scores {figures.points(known[best].value)} points "
+        f"Of {last.answers} answers by {one.recipe}, {best} scores {figures.points(known[best].value)} points "
         f"where one alone scores {figures.points(one.random.value)}; the best of them, were it "
         f"known, {figures.points(last.oracle.value)} ({figures.span(last.oracle)})."
     )

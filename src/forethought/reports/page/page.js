@@ -39,19 +39,19 @@
       part.hidden = part.dataset.against !== reference.value;
     }
   };
-  reference.addEventListener("change", choose);
+  reference?.addEventListener("change", choose);
   choose();
 
   const kinds = {
     csv: ["text/csv", () => data.csv],
-    json: ["application/json", () => JSON.stringify(data.comparison, null, 2)],
+    json: ["application/json", () => JSON.stringify(data[data.name], null, 2)],
   };
   for (const button of all("[data-download]")) {
     button.addEventListener("click", () => {
       const [type, text] = kinds[button.dataset.download];
       const link = document.createElement("a");
       link.href = `data:${type};charset=utf-8,${encodeURIComponent(text())}`;
-      link.download = `comparison.${button.dataset.download}`;
+      link.download = `${data.name}.${button.dataset.download}`;
       link.click();
     });
   }
