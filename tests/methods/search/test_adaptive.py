@@ -156,3 +156,37 @@ def test_the_budget_ends_it():
         assert done.budget_spent
         assert len(done.found.considered) < 10
         assert (done.found.best.finish == "stop") == (budget > 6)
+
+
+def dear(strategy, budget, law=levels, opinion=calibrated, seed=0):
+    """A token costs one FLOP, and so does an answer of `levels`; a verdict ten."""
+    backend = Known(law, opinion=opinion, verdict_flops=10.0)
+    return searched(strategy, backend=backend, budget=f"{budget}FLOP", seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_without_a_budget_for_any_verdict_most_of_the_answers_decide(seed):
+    done = dear(Adaptive(n=5, window=5), 30, coin(0.4), likes_a, seed)
+    plain = searched(MajorityVote(n=5), coin(0.4), seed=seed).found
+    assert done.found.best.text == plain.best.text
+    assert done.found.confidence == plain.confidence
+    assert done.budget_spent
+    assert "before the candidates were judged" in done.found.notes[0]
+
+
+def test_where_the_budget_covers_some_verdicts_they_decide():
+    for seed in range(8):
+        done = dear(Adaptive(n=6, window=2, enough=None), 62, seed=seed)
+        drawn = [int(one.text) for one in done.found.considered]
+        assert len(drawn) == 6
+        assert int(done.found.best.text) == max(drawn[:4])
+        assert done.found.weights[4:] == (0.0, 0.0)
+        assert done.found.notes
+
+
+def test_beginnings_that_nobody_can_pay_to_judge_are_all_written_on():
+    strategy = Adaptive(n=4, window=4, begin=1, keep=0.5, enough=None)
+    done = dear(strategy, 30, coin(0.4), likes_a)
+    assert [one.finish for one in done.found.considered] == ["stop"] * 4
+    assert not done.found.pruned
+    assert done.cost.flops == 12

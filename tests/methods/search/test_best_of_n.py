@@ -1,7 +1,11 @@
 """Best of n on laws whose every probability is known."""
 
+from dataclasses import dataclass
+
 import pytest
 
+from forethought.contracts.records import Cost
+from forethought.contracts.search import Scorer, charge
 from forethought.methods.search.best_of_n import BestOfN
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.models.known import Known
@@ -158,3 +162,41 @@ def test_a_strategy_that_is_used_again_does_the_same_again():
     first = searched(strategy, scorer=Rule(some), seed=5).found
     searched(strategy, scorer=Rule(some), seed=6)
     assert searched(strategy, scorer=Rule(some), seed=5).found == first
+
+
+@dataclass(frozen=True)
+class Dear(Scorer):
+    """A scorer that pays ten FLOPs for every answer, a token of which costs one."""
+
+    rule: object
+
+    def score(self, question, candidates):
+        yield from charge(Cost(flops=10.0 * len(candidates)))
+        return [self.rule(one.text) for one in candidates]
+
+
+@pytest.mark.parametrize("pick", ["best", "vote"])
+@pytest.mark.parametrize("seed", range(8))
+def test_without_a_budget_for_any_score_most_of_the_answers_decide(seed, pick):
+    law = coin(0.4)
+    done = searched(BestOfN(n=5, pick=pick), law, scorer=Dear(right), budget="40FLOP", seed=seed)
+    plain = searched(MajorityVote(n=5), law, seed=seed)
+    assert done.found.best.text == plain.found.best.text
+    assert done.found.confidence == plain.found.confidence
+    assert done.budget_spent
+    assert "before the candidates were judged" in done.found.notes[0]
+    assert done.cost.flops == plain.cost.flops
+
+
+def test_where_the_budget_covers_some_scores_they_decide():
+    scorer = Dear(lambda text: 0.9 if text[0] == "b" else 0.5)
+    for seed in range(8):
+        done = searched(
+            BestOfN(n=4, enough=1.0), coin(0.6), scorer=scorer, budget="33FLOP", seed=seed
+        )
+        letters = [one.text[0] for one in done.found.considered]
+        assert len(letters) == 3
+        liked = letters.index("b") if "b" in letters[:2] else 0
+        assert done.found.best == done.found.considered[liked]
+        assert done.found.weights[2] == 0.0
+        assert done.found.notes

@@ -102,3 +102,29 @@ def test_a_checklist_is_never_the_answer():
         assert judge.pages or done.found.best.text != "poor"
         assert done.found.best.text in ANSWERS
         assert all(one.text in (*ANSWERS, "") for one in done.found.considered)
+
+
+def dear(judge, budget, orders=2, seed=0):
+    backend = Known(law, opinion=judge, verdict_flops=10.0)
+    strategy = Checklist(n=6, temperature=1.0, orders=orders)
+    return searched(strategy, backend=backend, seed=seed, budget=f"{budget}FLOP")
+
+
+def test_as_many_orders_are_shown_as_the_budget_covers():
+    free = [ran(Judge("best {0}"), seed, orders=3).found for seed in range(8)]
+    for seed, whole in enumerate(free):
+        judge = Judge("best {0}")
+        done = dear(judge, 30, orders=3, seed=seed)
+        assert len(judge.pages) == 2
+        assert done.budget_spent
+        assert done.found.notes == ("the budget covered 2 of 3 looks at the answers",)
+        assert sum(done.found.weights) == pytest.approx(1.0)
+        assert done.found.considered == whole.considered
+        assert done.found.best.text == whole.best.text
+
+
+def test_where_no_page_can_be_paid_it_is_the_greedy_answer():
+    for seed in range(8):
+        done = dear(Judge("poor"), 17, seed=seed)
+        assert done.found.best == done.found.considered[0]
+        assert done.found.notes == ("the budget covered 0 of 2 looks at the answers",)

@@ -4,6 +4,7 @@ import pytest
 
 from forethought.methods.search.cross_lingual import CrossLingual
 from forethought.methods.search.greedy import Greedy
+from forethought.methods.search.hedged import Hedged
 from forethought.models.known import END, Known
 from tests.runs.searches import QUESTION, searched
 
@@ -92,3 +93,17 @@ def test_the_budget_ends_it_and_evidence_is_not_the_answer():
         assert done.found.best.text in ("oui", "ouais", "non")
         if any(one.finish == "budget" for one in done.found.considered):
             assert done.written == len(done.found.considered)
+
+
+def test_where_no_comparison_can_be_paid_letters_in_common_decide():
+    hits = set()
+    for seed in range(12):
+        backend = Known(law, opinion=Judge(), verdict_flops=10.0)
+        strategy = CrossLingual(n=5, temperature=1.0, evidence=1)
+        done = searched(strategy, backend=backend, seed=seed, budget="10FLOP")
+        found, alike = done.found, searched(Hedged(n=5, temperature=1.0), law, seed=seed).found
+        assert found.considered == alike.considered
+        assert (found.best, found.weights) == (alike.best, alike.weights)
+        assert "before the candidates were judged" in found.notes[0]
+        hits.add(found.best.text)
+    assert len(hits) > 1

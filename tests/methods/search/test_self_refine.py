@@ -110,3 +110,17 @@ def test_a_revision_that_says_nothing_is_not_taken():
     done, backend = ran(SelfRefine(), Reader(9), silent)
     assert done.found.best.text == "level 0"
     assert len(backend.questions) == 3
+
+
+def test_without_a_budget_for_a_verdict_the_newest_revision_is_taken_though_less_likely():
+    def unsure(question, text):
+        if text or "given before" not in question:
+            return writer(question, text)
+        level = level_in(question) + 1
+        return {f"level {level}": 0.6, f"level 0{level}": 0.4}
+
+    done, _ = ran(SelfRefine(), Reader(9), unsure, budget="12FLOP")
+    assert [int(one.text.split()[1]) for one in done.found.considered] == [0, 1]
+    assert done.found.best == done.found.considered[1]
+    assert done.budget_spent
+    assert "before the candidates were judged" in done.found.notes[0]

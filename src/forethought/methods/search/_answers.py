@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from forethought.contracts.search import Ask, Candidate, score
+from forethought.contracts.search import Ask, Candidate, Found, Search, group, score
 from forethought.numerics.votes import Tally
 
 
@@ -31,6 +31,15 @@ def elected(answers: Sequence[Candidate], tally: Tally, worth: Sequence[float]) 
     """The place of the answer worth most, at least 0, of those that say what won the vote."""
     said = zip(tally.groups, worth, strict=True)
     return leading(answers, [one if group == tally.winner else -1.0 for group, one in said])
+
+
+def unjudged(answers: Sequence[Candidate], note: str, pruned: Iterable[Candidate] = ()) -> Search:
+    """What most answers say, where the budget covered the judging of none; the likeliest of it."""
+    groups = yield from group(answers)
+    tally = Tally.of(groups, [float(one.whole) for one in answers])
+    best = elected(answers, tally, [one.likelihood for one in answers])
+    part = tally.part(best)
+    return Found(answers[best], tuple(answers), tally.weights, part, tuple(pruned), (note,))
 
 
 def scored(answers: Sequence[Candidate]) -> Generator[Ask, Any, list[float]]:

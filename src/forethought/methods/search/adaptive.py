@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from forethought.contracts.errors import BudgetSpentError
 from forethought.contracts.parameters import Count, CountOrZero, Share
 from forethought.contracts.search import (
     Ability,
@@ -30,7 +31,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import cut, leading
+from forethought.methods.search._answers import cut, leading, unjudged
 from forethought.numerics.votes import Tally
 
 _WHOLE = "Would you do better if you started over? Reply with Yes or No."
@@ -71,13 +72,17 @@ class Adaptive(Strategy):
             answers += fresh
             drawn, windows = drawn + few, windows + 1
             yield from known.hear([one for one in answers if one.whole])
-            worth = [known.of(one) for one in answers]
-            if cut([*begun, *fresh]) or (self.enough is not None and max(worth) >= self.enough):
+            if known.spent or cut([*begun, *fresh]) or known.one_stays(answers, self.enough):
                 break
+        if not any(one.path in known.chances for one in answers) and known.spent:
+            return (yield from unjudged(answers, known.spent, pruned))
+        worth = [known.of(one) for one in answers]
         groups = yield from group(answers)
         tally = Tally.of(groups, worth)
         best = leading(answers, worth)
-        return Found(answers[best], tuple(answers), tally.weights, tally.part(best), tuple(pruned))
+        notes = (known.spent,) if known.spent else ()
+        part = tally.part(best)
+        return Found(answers[best], tuple(answers), tally.weights, part, tuple(pruned), notes)
 
     def _next(self, drawn: int, windows: int) -> tuple[int, float | None]:
         """How many to begin, and at what temperature; None is the recipe's."""
@@ -97,11 +102,16 @@ class Adaptive(Strategy):
     def _promising(
         self, begun: Sequence[Candidate], known: _Opinions
     ) -> Generator[Ask, Any, list[Candidate]]:
-        """The better share of beginnings, in their order; those that ended are among them."""
+        """The better share of beginnings, in their order; those that ended are among them.
+
+        All of them where the budget does not cover judging them.
+        """
         most = max(1, math.ceil(self.keep * len(begun) - 1e-9))
         if not self.begin or most == len(begun) or cut(begun):
             return list(begun)
         yield from known.hear(begun)
+        if known.spent:
+            return list(begun)
         ranked = sorted(begun, key=known.of, reverse=True)[:most]
         return [one for one in begun if one in ranked]
 
@@ -112,15 +122,25 @@ class _Opinions:
 
     start: Candidate
     chances: dict[Path, float] = field(default_factory=dict)
+    spent: str = ""
+    """Why nobody is asked any more."""
 
     def hear(self, candidates: Sequence[Candidate]) -> Generator[Ask, Any, None]:
-        """Ask about those that are new, all at once."""
+        """Ask about those that are new, all at once, while the budget covers it."""
         fresh = [one for one in candidates if one.path not in self.chances]
-        if not fresh:
+        if not fresh or self.spent:
             return
         asked = [_prompt(self.start.asked, one) for one in fresh]
-        heard = yield from verdicts(asked, ("Yes", "No"))
+        try:
+            heard = yield from verdicts(asked, ("Yes", "No"))
+        except BudgetSpentError as error:
+            self.spent = error.message
+            return
         self.chances |= {one.path: no for one, (_, no) in zip(fresh, heard, strict=True)}
+
+    def one_stays(self, answers: Sequence[Candidate], enough: float | None) -> bool:
+        """Whether an answer would be kept with that chance."""
+        return enough is not None and max(map(self.of, answers)) >= enough
 
     def of(self, one: Candidate) -> float:
         """The chance that it would be kept; 0 where nobody asked."""

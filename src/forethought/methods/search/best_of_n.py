@@ -13,9 +13,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from forethought.contracts.errors import BudgetSpentError
 from forethought.contracts.parameters import Count, Share
 from forethought.contracts.search import Candidate, Found, Search, Strategy, group, write
-from forethought.methods.search._answers import cut, elected, leading, scored
+from forethought.methods.search._answers import cut, elected, leading, scored, unjudged
 from forethought.numerics.votes import Tally
 
 
@@ -39,22 +40,35 @@ class BestOfN(Strategy):
         """Unless one that is good enough ends it."""
         return self.enough is None
 
+    @property
+    def chooses(self) -> Literal["vote", "score", ""]:
+        """By the score, where there is no vote."""
+        return "score" if self.pick == "best" else ""
+
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Draw, score and choose."""
+        """Draw, score and choose; without a budget for scores, a majority vote."""
         few = self.n if self.enough is None else self.window
         answers: list[Candidate] = []
         scores: list[float] = []
+        notes: tuple[str, ...] = ()
         while len(answers) < self.n:
             drawn = yield from write([start] * min(few, self.n - len(answers)))
-            scores += yield from scored(drawn)
             answers += drawn
+            try:
+                scores += yield from scored(drawn)
+            except BudgetSpentError as error:
+                if not scores:
+                    return (yield from unjudged(answers, error.message))
+                notes = (error.message,)
+                scores += [0.0] * len(drawn)
+                break
             if cut(drawn) or (self.enough is not None and max(scores) >= self.enough):
                 break
         groups = yield from group(answers)
         tally = Tally.of(groups, _weights(answers, scores))
         vote = self.pick == "vote"
         best = elected(answers, tally, scores) if vote else leading(answers, scores)
-        return Found(answers[best], tuple(answers), tuple(tally.weights), tally.part(best))
+        return Found(answers[best], tuple(answers), tally.weights, tally.part(best), notes=notes)
 
 
 def _weights(answers: list[Candidate], scores: list[float]) -> list[float]:

@@ -7,16 +7,18 @@ Cost: n answers and a checklist; the answers are read once for every order they 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from forethought.contracts.errors import BudgetSpentError
 from forethought.contracts.parameters import Count, Range, Whole
 from forethought.contracts.search import (
     Ability,
+    Ask,
     Candidate,
     Found,
     Search,
@@ -73,12 +75,29 @@ class Checklist(Strategy):
             _page(start.asked, needed.text, [answers[shown[place]] for place in order])
             for order in orders
         ]
-        chances = yield from verdicts(pages, ascii_uppercase[: len(shown)])
+        chances = yield from _named(pages, ascii_uppercase[: len(shown)])
         weights = [0.0] * len(answers)
-        for order, row in zip(orders, chances, strict=True):
+        for order, row in zip(orders, chances, strict=False):
             for place, chance in zip(order, row, strict=True):
-                weights[shown[place]] += chance / self.orders
-        return _found(answers, weights)
+                weights[shown[place]] += chance / len(chances)
+        return _found(answers, weights, _told(len(chances), self.orders))
+
+
+def _named(
+    pages: Sequence[str], letters: Sequence[str]
+) -> Generator[Ask, Any, list[tuple[float, ...]]]:
+    """The chances of each letter on as many pages, from the first, as the budget covers."""
+    for most in range(len(pages), 0, -1):
+        try:
+            return (yield from verdicts(pages[:most], letters))
+        except BudgetSpentError:
+            continue
+    return []
+
+
+def _told(read: int, of: int) -> tuple[str, ...]:
+    """What is to be said where fewer pages were read than asked for."""
+    return () if read == of else (f"the budget covered {read} of {of} looks at the answers",)
 
 
 def _different(answers: Sequence[Candidate]) -> list[int]:
@@ -101,6 +120,9 @@ def _page(asked: str, checklist: str, answers: Sequence[Candidate]) -> str:
     )
 
 
-def _found(answers: Sequence[Candidate], weights: Sequence[float]) -> Found:
+def _found(
+    answers: Sequence[Candidate], weights: Sequence[float], notes: tuple[str, ...] = ()
+) -> Found:
     """The answer of most weight; the greedy one, which stands first, of equal ones."""
-    return Found(answers[leading(answers, weights)], tuple(answers), tuple(weights))
+    best = answers[leading(answers, weights)]
+    return Found(best, tuple(answers), tuple(weights), notes=notes)

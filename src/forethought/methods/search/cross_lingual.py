@@ -8,15 +8,17 @@ Cost: n answers and the evidence; every answer is read once beside each other on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from forethought.contracts.errors import BudgetSpentError
 from forethought.contracts.parameters import Count, CountOrZero, Range
 from forethought.contracts.search import (
     Ability,
+    Ask,
     Candidate,
     Found,
     Search,
@@ -26,6 +28,7 @@ from forethought.contracts.search import (
 )
 from forethought.methods.search._answers import aside, cut, leading
 from forethought.methods.search._hedge import hedged
+from forethought.numerics.overlap import mean_overlaps
 
 _ELSEWHERE = """{asked}
 
@@ -59,7 +62,7 @@ class CrossLingual(Strategy):
     needs: ClassVar[frozenset[Ability]] = frozenset({"verdicts"})
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Write in both languages, and let the model compare."""
+        """Write in both languages, and let the model compare; without it, letters in common."""
         answers = yield from hedged(start, self.n, self.temperature)
         elsewhere: list[Candidate] = []
         if self.evidence and not cut(answers):
@@ -70,18 +73,33 @@ class CrossLingual(Strategy):
         own = [place for place, one in enumerate(answers) if one.whole]
         texts = [answers[place].text.strip() for place in own]
         beside = [one.text.strip() for one in elsewhere if one.whole]
+        notes: tuple[str, ...] = ()
+        try:
+            agreed = yield from _agreed(start.asked, texts, beside)
+        except BudgetSpentError as error:
+            agreed, notes = mean_overlaps(texts), (error.message,)
         weights = [0.0] * len(answers)
-        if pairs := _pairs(texts, beside):
-            pages = [
-                _SAME.format(asked=start.asked, first=one, second=other) for one, other in pairs
-            ]
-            chances = yield from verdicts(pages, ("Yes", "No"))
-            same = {pair: yes for pair, (yes, _) in zip(pairs, chances, strict=True)}
-            for number, place in enumerate(own):
-                others = [*texts[:number], *texts[number + 1 :], *beside]
-                agreed = [_agreement(texts[number], other, same) for other in others]
-                weights[place] = sum(agreed) / len(agreed)
-        return Found(answers[leading(answers, weights)], tuple(answers), tuple(weights))
+        for place, share in zip(own, agreed, strict=True):
+            weights[place] = share
+        best = answers[leading(answers, weights)]
+        return Found(best, tuple(answers), tuple(weights), notes=notes)
+
+
+def _agreed(
+    asked: str, texts: Sequence[str], beside: Sequence[str]
+) -> Generator[Ask, Any, list[float]]:
+    """How much the others, and what stands beside them, agree with each text."""
+    pairs = _pairs(texts, beside)
+    if not pairs:
+        return [0.0] * len(texts)
+    pages = [_SAME.format(asked=asked, first=one, second=other) for one, other in pairs]
+    chances = yield from verdicts(pages, ("Yes", "No"))
+    same = {pair: yes for pair, (yes, _) in zip(pairs, chances, strict=True)}
+    shares = []
+    for number, text in enumerate(texts):
+        others = [*texts[:number], *texts[number + 1 :], *beside]
+        shares.append(sum(_agreement(text, other, same) for other in others) / len(others))
+    return shares
 
 
 def _pairs(texts: Sequence[str], beside: Sequence[str]) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from forethought.contracts.errors import BudgetSpentError
 from forethought.contracts.parameters import CountOrZero, Share
 from forethought.contracts.search import (
     Ability,
@@ -62,6 +63,7 @@ class SelfRefine(Strategy):
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Write, criticise, revise."""
         answers = yield from write([start])
+        notes: tuple[str, ...] = ()
         for _ in range(self.rounds):
             said = {"asked": start.asked, "answer": answers[-1].text.strip()}
             if cut(answers) or not answers[-1].text.strip():
@@ -71,11 +73,15 @@ class SelfRefine(Strategy):
                 break
             said["critique"] = critique.text.strip()
             page = _WRONG.format(critique=said["critique"])
-            ((wrong, _),) = yield from verdicts([page], ("Yes", "No"))
+            try:
+                ((wrong, _),) = yield from verdicts([page], ("Yes", "No"))
+            except BudgetSpentError as error:
+                notes = (error.message,)
+                break
             if wrong < self.doubt:
                 break
             answers += yield from write([afresh(start, _REVISE.format(**said))])
         ended = [one for one in answers if one.whole and one.text.strip()]
         best = ended[-1] if ended else answers[0]
         weights = tuple(float(one is best) for one in answers)
-        return Found(best, tuple(answers), weights)
+        return Found(best, tuple(answers), weights, notes=notes)
