@@ -166,7 +166,7 @@ def frontiers(**recipes: tuple[str, float]) -> dict[str, bool]:
     ]
     found = compared(samples, list(recipes), ["sums"]).standings
     for one in found:  # here all costs rise together
-        assert one.frontier in (frozenset(), {"cache_bytes", "first_token", "flops"})
+        assert one.frontier in (frozenset(), {"cache_bytes", "first_token", "flops", "tokens"})
     return {one.recipe: bool(one.frontier) for one in found}
 
 
@@ -196,7 +196,7 @@ def test_frontiers_are_drawn_for_each_cost_alone() -> None:
         [quick, sample("small", "q0", 1.0)], ["quick", "small"], ["sums"]
     ).standings
 
-    assert quick_one.frontier == {"first_token", "flops"}
+    assert quick_one.frontier == {"first_token", "flops", "tokens"}
     assert small.frontier == {"cache_bytes", "flops"}
 
 

@@ -35,8 +35,8 @@ def test_the_price_of_k_samples_buys_k(once, each, k):
 
 
 def test_arms_are_compared_where_they_cost_as_much():
-    small = Arm((0.2, 0.3, 0.4, 0.5), Price.tokens(10, 10).flops(1))
-    large = Arm((0.35, 0.6), Price.tokens(10, 10).flops(2))
+    small = Arm.of((0.2, 0.3, 0.4, 0.5), Price.tokens(10, 10).flops(1))
+    large = Arm.of((0.35, 0.6), Price.tokens(10, 10).flops(2))
 
     first, second = at_equal_cost([small, large], [100, 1000])
 
@@ -47,7 +47,7 @@ def test_arms_are_compared_where_they_cost_as_much():
 
 
 def test_a_budget_for_no_sample_reaches_nothing():
-    (spent,) = at_equal_cost([Arm((0.2,), Price(10, 10))], [19])[0]
+    (spent,) = at_equal_cost([Arm.of((0.2,), Price(10, 10))], [19])[0]
 
     assert (spent.samples, spent.reached, spent.cost) == (0, None, 0.0)
 

@@ -35,8 +35,8 @@ class Arena:
     threads: int | None
     quiet: bool
 
-    def run(self) -> Comparison:
-        """Ask what is missing, and compare."""
+    def run(self, *, searches: bool = False) -> Comparison:
+        """Ask what is missing, and compare; `searches` also what those chose among."""
         # Imported this late since they bring torch, which other verbs must not wait for.
         import torch
 
@@ -53,6 +53,7 @@ class Arena:
                 self.samples,
                 lambda at: bar.show(at.done, at.asked, at.total),
                 self.prices,
+                searches,
             )
         except KeyboardInterrupt:
             bar.close()

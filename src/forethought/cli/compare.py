@@ -85,7 +85,7 @@ def compare(
         samples=samples,
         threads=threads,
         quiet=quiet,
-    ).run()
+    ).run(searches=True)
     command = shlex.join(["forethought", *sys.argv[1:]])
     found = replace(found, provenance={**found.provenance, "command": command})
     for file in output or []:

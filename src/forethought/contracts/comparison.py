@@ -34,6 +34,26 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Chances:
+    """What a search's answers would have come to, had others chosen among them."""
+
+    random: float
+    """One taken blindly."""
+    oracle: float
+    """The best of them, taken by one who knows."""
+
+
+@dataclass(frozen=True)
+class Fewer:
+    """What a recipe reaches with fewer answers than it drew, on average over which."""
+
+    answers: int
+    score: float
+    tokens: float
+    flops: float
+
+
+@dataclass(frozen=True)
 class Standing:
     """How one recipe did."""
 
@@ -54,9 +74,38 @@ class Standing:
     read: float
     """Mean prompt tokens that the target read."""
     frontier: frozenset[str] = frozenset()
-    """Of cache_bytes, first_token and flops: where no other recipe is as good and cheaper."""
+    """Of cache_bytes, first_token, flops and tokens: where no other is as good and cheaper."""
     usd: float = math.nan
     """Mean US dollars of a whole run; not a number where no price is known."""
+    tokens: float = math.nan
+    """Mean tokens of a whole run: the prompt, all that is written, drafts and scoring."""
+    counted_from: str = ""
+    """The recipe whose kept answers it was counted from, where nothing was asked for it."""
+    chances: Chances | None = None
+    """Of a search that chose among several answers."""
+    fewer: tuple[Fewer, ...] = ()
+    """Ascending, of a search whose draws tell."""
+
+
+@dataclass(frozen=True)
+class Afforded:
+    """What a recipe makes of a budget."""
+
+    recipe: str
+    answers: int
+    """0 where the budget does not cover one."""
+    score: float | None
+    """None then."""
+    tokens: float
+    """What it spends of the budget: less where more answers were not drawn."""
+
+
+@dataclass(frozen=True)
+class EqualCost:
+    """What recipes reach for as many tokens."""
+
+    tokens: float
+    afforded: tuple[Afforded, ...]
 
 
 @dataclass(frozen=True)
@@ -91,3 +140,5 @@ class Comparison:
     """The recipes that were asked for but are not in `standings`."""
     notes: tuple[str, ...] = ()
     """What else a reader should know, in whole sentences."""
+    equal: tuple[EqualCost, ...] = ()
+    """By budget, ascending; only where a search's draws tell."""

@@ -30,12 +30,14 @@ def evaluate(
     prices: Sequence[str] = (),
     results: Path | str | None = None,
     progress: Callable[[Progress], None] | None = None,
+    searches: bool = False,
 ) -> Comparison:
     """Score recipes on tasks; what the results file holds already is not asked again.
 
     Recipes are named as on the command line: methods on top of `base`, `exact`, or whole
     recipes; `keeps` are budgets for methods that leave theirs open. Tasks are spellings of
-    tasks or families, and prices what --price takes.
+    tasks or families, and prices what --price takes. With `searches` it is told too what those
+    chose among, and what votes would have come to.
     """
     on = Recipe.parse(base) if isinstance(base, str) else base
     found: dict[str, Task] = {}
@@ -43,7 +45,7 @@ def evaluate(
         found |= {catalogue.spelled_open(task): task for task in catalogue.expand(text).values()}
     chosen = contenders(recipes, on, keeps)
     file, paid = Path(results or results_file()), prices_of(prices)
-    return measured(chosen, found, file, samples, progress, paid)
+    return measured(chosen, found, file, samples, progress, paid, searches)
 
 
 def measured(
@@ -53,13 +55,15 @@ def measured(
     samples: int = 1,
     progress: Callable[[Progress], None] | None = None,
     prices: Mapping[str, Price] | None = None,
+    searches: bool = False,
 ) -> Comparison:
     """Recipes on tasks, by spelling: ask what the results file lacks, and compare all of it."""
     check_priced(recipes, prices or {})
     with Answers(prices=prices) as answers:
         every = tuple(dict.fromkeys(map(answers.settled, recipes)))
         with Store.open(results) as store:
-            return Evaluation(every, tasks, store, answers, provenance(), samples).run(progress)
+            asking = Evaluation(every, tasks, store, answers, provenance(), samples, searches)
+            return asking.run(progress)
 
 
 def compare(
@@ -83,4 +87,5 @@ def compare(
         prices=prices,
         results=results,
         progress=progress,
+        searches=True,
     )

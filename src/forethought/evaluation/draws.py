@@ -100,7 +100,7 @@ def draws(samples: Sequence[Sample], check: Check, rates: Rates) -> list[Draws]:
 
 def choices(sample: Sample, check: Check) -> Choices | None:
     """What was to be had among a search's answers; None where there was no choice."""
-    found = [one for one in _written(sample.run) if not one["pruned"]]
+    found = [one for one in written(sample.run) if not one["pruned"]]
     if len(found) < 2:
         return None
     right = [how_right(one, sample.question, check) for one in found]
@@ -135,7 +135,7 @@ def _answers(sample: Sample, check: Check) -> Iterator[tuple[float, Candidate, f
         yield sample.score, Candidate((sample.number,), steps=(run["answer"],), tokens=written,
                                       finish=run["finish"]), None  # fmt: skip
         return
-    for one in _written(run):
+    for one in written(run):
         answer = Candidate(
             path=(sample.number, *one["path"]),
             steps=(one["text"],),
@@ -146,7 +146,7 @@ def _answers(sample: Sample, check: Check) -> Iterator[tuple[float, Candidate, f
         yield how_right(one, sample.question, check), answer, one["score"]
 
 
-def _written(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+def written(run: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What a search wrote in answer to the run's own question."""
     return [one for one in run["candidates"] if "path" in one and "question" not in one]
 

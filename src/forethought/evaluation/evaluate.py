@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
 from forethought.contracts.comparison import Comparison, Refusal
 from forethought.contracts.errors import BadDataError, ForethoughtError, UsageError
 from forethought.contracts.questions import Question, Sample, Task
+from forethought.evaluation.draws import RIGHT, written
+from forethought.evaluation.searches import Checks, Searches
 from forethought.evaluation.statistics import compared
 from forethought.runs.answers import Answers, Ask
 from forethought.runs.keys import QUESTION_HASH, question_hash, sample_key, sample_seed
@@ -73,6 +76,8 @@ class Evaluation:
     provenance: Mapping[str, str]
     samples: int = 1
     """Answers to each question."""
+    searches: bool = False
+    """Whether to tell too what searches chose among, and what votes would have come to."""
 
     def run(self, progress: Callable[[Progress], None] | None = None) -> Comparison:
         """Ask what is not kept yet, and compare all of it.
@@ -99,7 +104,12 @@ class Evaluation:
         """What is kept of these, compared."""
         kept = [sample for one in wanted if (sample := self.store.get(one.key)) is not None]
         names = list(dict.fromkeys(one.name for one in wanted))
-        found = compared(kept, names, list(self.tasks), provenance=self.provenance)
+        recipes = {one.label: one for one in self.recipes if one.label in names}
+        looked = Searches.of(recipes if self.searches else {}, kept, self._checks(wanted))
+        samples = looked.all_samples if self.searches else kept
+        names = list(looked.recipes) if self.searches else names
+        found = compared(samples, names, list(self.tasks), provenance=self.provenance)
+        found = looked.told(found) if self.searches else found
         notes = (APPROXIMATE,) if is_remote(self.recipes[0].model) else ()
         return replace(found, notes=notes)
 
@@ -151,9 +161,29 @@ class Evaluation:
                 cluster=one.question.cluster or one.question.identifier,
                 number=one.number,
                 score=self._score(one, run["answer"]),
-                run=_lean(run),
+                run=self._judged(one, _lean(run)),
                 provenance={**made, QUESTION_HASH: question_hash(one.question)},
             )
+
+    def _judged(self, one: Wanted, run: dict[str, Any]) -> dict[str, Any]:
+        """A run with how right each whole answer is that a search wrote."""
+        known = dict[str, float]()
+        for candidate in written(run):
+            if candidate["finish"] in ("stop", "length"):
+                text = candidate["text"]
+                if text not in known:
+                    known[text] = self._score(one, text)
+                candidate[RIGHT] = known[text]
+        return run
+
+    def _checks(self, wanted: Sequence[Wanted]) -> Checks:
+        """How answers to these are judged, by task."""
+        asked = {(one.task, one.question.identifier): one for one in wanted}
+
+        def check(task: str, question: str, answer: str) -> float:
+            return self._score(asked[task, question], answer)
+
+        return {task: partial(check, task) for task in self.tasks}
 
     def _score(self, one: Wanted, answer: str) -> float:
         with ForethoughtError.named(f"{one.task}, {one.question.identifier}"):

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from forethought.contracts.questions import Question, Sample, Task
-from forethought.evaluation.draws import RIGHT
+from forethought.evaluation.draws import RIGHT, written
 from forethought.runs.keys import QUESTION_HASH, question_hash
 from forethought.runs.recipe import Recipe
 
@@ -32,7 +32,7 @@ class Judge:
 
     def knows(self, sample: Sample) -> bool:
         """Whether candidates of a sample need no judge, or the task still has its question."""
-        if all(RIGHT in one for one in sample.run["candidates"] if "path" in one):
+        if all(RIGHT in one for one in written(sample.run)):
             return True
         question = self._questions.get(sample.question)
         return question is not None and question_hash(question) == sample.provenance.get(

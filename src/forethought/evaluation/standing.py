@@ -11,10 +11,11 @@ from forethought.contracts.comparison import Interval, Standing
 from forethought.contracts.errors import StoreError
 from forethought.contracts.questions import Sample
 from forethought.evaluation.answered import Answered, Answers
+from forethought.evaluation.prices import all_tokens
 from forethought.numerics.intervals import mean_interval, mean_of_intervals
 from forethought.runs.keys import SERVER
 
-COSTS = ("cache_bytes", "first_token", "flops")
+COSTS = ("cache_bytes", "first_token", "flops", "tokens")
 """Fields of a Standing that a frontier is drawn over."""
 
 
@@ -31,7 +32,8 @@ def standing(recipe: str, answers: Answers, samples: Sequence[Sample]) -> Standi
         first_token=statistics.median(_seen(runs, "timing", "first_token")),
         flops=statistics.fmean(_seen(runs, "cost", "flops")),
         read=statistics.fmean(_spent(runs, "cost", "prompt_tokens")),
-        usd=statistics.fmean(_paid(runs)),
+        usd=_paid(runs),
+        tokens=statistics.fmean(all_tokens(sample.run["cost"]) for sample in runs),
     )
 
 
@@ -70,9 +72,9 @@ def _seen(samples: Sequence[Sample], part: str, name: str) -> list[float]:
     ]
 
 
-def _paid(samples: Sequence[Sample]) -> list[float]:
+def _paid(samples: Sequence[Sample]) -> float:
     priced = [sample.run["cost"].get("usd") for sample in samples]
-    return [math.nan if usd is None else usd for usd in priced]
+    return math.nan if None in priced else statistics.fmean(priced)
 
 
 def _spent(samples: Sequence[Sample], part: str, name: str) -> list[float]:

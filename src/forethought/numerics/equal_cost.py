@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from forethought.contracts.errors import UsageError
@@ -39,15 +39,23 @@ class Price:
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to spend a budget: what k = 1, 2, ... samples reach, and what they cost."""
+    """One way to spend a budget: what k samples reach, and what they cost."""
 
-    reached: tuple[float, ...]
+    reached: Callable[[int], float]
+    """Asked only for what some budget affords."""
+    most: int
+    """Samples there are."""
     price: Price
+
+    @classmethod
+    def of(cls, reached: Sequence[float], price: Price) -> Arm:
+        """The arm that reaches so much with 1, 2, ... samples."""
+        return cls(lambda k: reached[k - 1], len(reached), price)
 
     def at(self, budget: float) -> Spent:
         """What a budget reaches; it spends no more than there are samples for."""
-        k = min(len(self.reached), self.price.within(budget))
-        return Spent(k, self.reached[k - 1] if k else None, self.price.of(k) if k else 0.0)
+        k = min(self.most, self.price.within(budget))
+        return Spent(k, self.reached(k) if k else None, self.price.of(k) if k else 0.0)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ class MajorityVote(Strategy):
         """Unless the vote may be cut short."""
         return self.confident == 1
 
+    @property
+    def chooses(self) -> Literal["vote", "score", ""]:
+        """By votes, where they count the same."""
+        return "vote" if self.weight == "equal" else ""
+
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Draw, group and count."""
         answers: list[Candidate] = []
