@@ -19,10 +19,11 @@ from forethought.contracts.records import Cost
 
 Path = tuple[int, ...]
 """Which child of which child: () is where a search starts."""
-Ability = Literal["steps", "log-probabilities", "verdicts"]
-"""What a back end may lack: to go on from a prefix, the chance of each token written, and the
+Ability = Literal["draft", "steps", "log-probabilities", "verdicts"]
+"""What a back end may lack: a second model that writes too, to go on from a prefix, the chance of each token written, and the
 chances of one-word answers."""
 Until = Literal["end", "step"]
+Writer = Literal["target", "draft"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class Candidate:
     """Of all tokens and of the end, by the model itself, whatever the temperature."""
     finish: str = ""
     """Empty while more can be written; then stop, length or budget."""
+    writer: Writer = "target"
+    """The model that writes it, and all that grows from it. Children of the empty candidate are
+    counted together, whoever writes them, so that no two of them draw alike."""
 
     @property
     def text(self) -> str:
@@ -183,10 +187,15 @@ class Found:
 class Strategy(Protocol):
     """A way to spend more than one pass on a question. Its defaults change nothing."""
 
-    needs: ClassVar[frozenset[Ability]] = frozenset()
-    """What the back end must be able to do."""
-    scores: ClassVar[bool] = False
-    """Whether a scorer must be named."""
+    @property
+    def needs(self) -> frozenset[Ability]:
+        """What the back end must be able to do."""
+        return frozenset()
+
+    @property
+    def scores(self) -> bool:
+        """Whether a scorer must be named."""
+        return False
 
     @property
     def draws_alike(self) -> bool:
@@ -195,6 +204,11 @@ class Strategy(Protocol):
         What fewer of them would have come to can then be told from them.
         """
         return False
+
+    @property
+    def chooses(self) -> Literal["vote", "score", ""]:
+        """By what alone: equal votes, or the greatest score; empty for any other rule."""
+        return ""
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Search from an empty candidate; all chance is in what is sent, and in `rng`."""

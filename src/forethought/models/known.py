@@ -52,16 +52,23 @@ class Known:
     """What a question takes that is judged."""
     failures: Mapping[str, Exception] = field(default_factory=dict)
     """By key: requests that come to nothing."""
+    drafted: Law | None = None
+    """A second model's law; one of its tokens costs a tenth."""
     asked: list[str] = field(default_factory=list)
     """Keys of everything submitted, in order."""
     clock: float = 0.0
     _waiting: list[tuple[float, int, Outcome, Request | Judgement]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        if self.drafted:
+            self.abilities |= {"draft"}
+
     def submit(self, request: Request | Judgement) -> None:
         """Begin a request."""
         self.asked.append(request.key)
         outcome = self._outcome(request)
-        seconds = self.delay(request.key) * max(1, outcome.cost.output_tokens)
+        written = outcome.cost.output_tokens + outcome.cost.draft_tokens
+        seconds = self.delay(request.key) * max(1, written)
         ended = (self.clock + seconds, len(self.asked), outcome, request)
         heapq.heappush(self._waiting, ended)
 
@@ -88,26 +95,26 @@ class Known:
         match request:
             case Judgement():
                 return Bound(Cost(flops=self.verdict_flops * len(request.questions)))
-        return Bound(token=Cost(output_tokens=1, flops=1.0, usd=1e-6))
+        return Bound(token=_cost(request, 1))
 
     def cancel(self, key: str) -> None:
         """Keep of a request what was written until now."""
         for at, (end, number, outcome, request) in enumerate(self._waiting):
             if request.key == key and end > self.clock:
-                self._waiting[at] = (self.clock, number, self._cut(outcome, end), request)
+                self._waiting[at] = (self.clock, number, self._cut(request, outcome, end), request)
                 heapq.heapify(self._waiting)
                 return
 
     def release(self, run: str) -> None:
         """Nothing is kept for a run."""
 
-    def _cut(self, outcome: Outcome, end: float) -> Outcome:
+    def _cut(self, request: Request | Judgement, outcome: Outcome, end: float) -> Outcome:
         piece = outcome.piece
-        if piece is None:
+        if piece is None or not isinstance(request, Request):
             return outcome
         left = math.ceil((end - self.clock) / self.delay(outcome.key))
         tokens = max(0, piece.tokens - left)
-        cost = Cost(output_tokens=tokens, flops=float(tokens), usd=tokens * 1e-6)
+        cost = _cost(request, tokens)
         # A token of this toy is one character or more, so that its text cannot be cut: what
         # was paid for stays, and what was written is given up.
         return replace(outcome, piece=Piece("", (), tokens, 0.0, "cancelled"), cost=cost)
@@ -122,15 +129,18 @@ class Known:
                 cost = Cost(scoring_tokens=len(found), flops=flops)
                 return Outcome(request.key, cost, chances=found)
         piece = self._written(request)
-        cost = Cost(output_tokens=piece.tokens, flops=float(piece.tokens), usd=piece.tokens * 1e-6)
+        cost = _cost(request, piece.tokens)
         return Outcome(request.key, cost, piece=piece)
+
+    def _law(self, request: Request) -> Law:
+        return self.drafted if self.drafted and request.parent.writer == "draft" else self.law
 
     def _written(self, request: Request) -> Piece:
         parent, text, tokens, chance = request.parent, request.parent.text, 0, 0.0
         question = parent.question or request.question.text
         finish = "length"
         while tokens < request.most:
-            law = self.law(question, text)
+            law = self._law(request)(question, text)
             place = [request.seed, request.stream, parent.tokens + tokens]
             token = drawn(law, request.temperature, place)
             chance += math.log(law[token])
@@ -142,6 +152,12 @@ class Known:
                 finish = "step"
                 break
         return Piece(text[len(parent.text) :], (), tokens, chance, finish)
+
+
+def _cost(request: Request, tokens: int) -> Cost:
+    if request.parent.writer == "draft":
+        return Cost(draft_tokens=tokens, flops=tokens * 0.1, usd=tokens * 1e-7)
+    return Cost(output_tokens=tokens, flops=float(tokens), usd=tokens * 1e-6)
 
 
 def drawn(law: Mapping[str, float], temperature: float | None, place: list[int]) -> str:

@@ -89,7 +89,10 @@ class Drive:
 def check_needs(job: Job, backend: Backend) -> None:
     """Raise UsageError for what cannot work, before anything is spent."""
     needs = job.strategy.needs | (job.scorer.needs if job.scorer else frozenset())
-    if missing := needs - backend.abilities:
+    missing = needs - backend.abilities
+    if "draft" in missing:
+        raise no_draft()
+    if missing:
         raise UsageError(
             f"the search needs {', '.join(sorted(missing))}, which this model's server lacks",
             "use a model that runs here, or another strategy",
@@ -99,3 +102,11 @@ def check_needs(job: Job, backend: Backend) -> None:
             "the search ranks candidates by a scorer, and none is named",
             "name one with --scorer; see: forethought list scorers",
         )
+
+
+def no_draft() -> UsageError:
+    """The error where a smaller model is to write too, and none is named."""
+    return UsageError(
+        "the search asks a smaller model too, and none is named",
+        "name one with -d, such as -d smollm2, beside a larger one that runs here too",
+    )

@@ -26,13 +26,15 @@ class Ledger:
 
     limit: Limit
     spent: Cost = field(default_factory=Cost)
+    drafted: int = 0
+    """Tokens of answers that a draft wrote: they count against a limit of tokens too."""
     leases: dict[str, Amounts] = field(default_factory=dict)
     """By the key of the request that holds it."""
 
     def left(self) -> Amounts:
         """What may still be leased, of the kinds that are limited."""
         return {
-            kind: most - _paid(self.spent, kind) - sum(one[kind] for one in self.leases.values())
+            kind: most - self._settled(kind) - sum(one[kind] for one in self.leases.values())
             for kind in KINDS
             if (most := getattr(self.limit, kind)) is not None
         }
@@ -46,7 +48,7 @@ class Ledger:
         granted = list(wanted)
         for kind, amount in self.left().items():
             once = [_paid(bound.once, kind) for bound in bounds]
-            each = [_paid(bound.token, kind) for bound in bounds]
+            each = [_each(bound, kind) for bound in bounds]
             granted = _fair(granted, once, each, amount)
         return granted
 
@@ -61,10 +63,14 @@ class Ledger:
             assert amounts[kind] <= amount * (1 + 1e-9), f"{key}: {kind} beyond the limit"
         self.leases[key] = amounts
 
-    def settle(self, key: str, cost: Cost) -> None:
+    def settle(self, key: str, cost: Cost, drafted: int = 0) -> None:
         """Give back the lease of a request, and charge what it took."""
         self.leases.pop(key, None)
         self.spent = self.spent.plus(cost)
+        self.drafted += drafted
+
+    def _settled(self, kind: str) -> float:
+        return _paid(self.spent, kind) + (self.drafted if kind == "tokens" else 0)
 
 
 def _paid(cost: Cost, kind: str) -> float:
@@ -72,7 +78,12 @@ def _paid(cost: Cost, kind: str) -> float:
 
 
 def _most(bound: Bound, kind: str, tokens: int) -> float:
-    return _paid(bound.once, kind) + tokens * _paid(bound.token, kind)
+    return _paid(bound.once, kind) + tokens * _each(bound, kind)
+
+
+def _each(bound: Bound, kind: str) -> float:
+    """What a token takes that is written, by whichever model."""
+    return _paid(bound.token, kind) + (bound.token.draft_tokens if kind == "tokens" else 0)
 
 
 def _fair(

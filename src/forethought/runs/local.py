@@ -5,59 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
-
-from torch import Tensor
 
 from forethought.contracts.backend import Bound, Judgement, Opened, Outcome, Request
 from forethought.contracts.errors import ForethoughtError
-from forethought.contracts.records import Cost
-from forethought.contracts.search import Ability, Path, Piece
+from forethought.contracts.records import Cost, Kept
+from forethought.contracts.search import Ability, Path, Piece, Writer
 from forethought.cost.flops import answer_flops
 from forethought.engine.batch import Batch, Part
-from forethought.engine.cache import Row
 from forethought.engine.decode import Stream
 from forethought.engine.meter import Clock, Meter
-from forethought.engine.sampling import Sampling, choose
+from forethought.engine.sampling import Sampling
 from forethought.models.model import Model
 from forethought.runs.judging import judged, judging_flops
 from forethought.runs.opening import Opening
 from forethought.runs.recipe import Recipe
+from forethought.runs.slots import place_of
 from forethought.runs.voice import sampling_of
+from forethought.runs.writing import Seat, Writing, read_by, written_by
 
-Where = tuple[str, str, Path, int]
-"""A run, a candidate's question and path, and how many of its tokens: where a seat is found."""
-
-
-@dataclass
-class Seat:
-    """What is cached of a candidate: all its tokens, or all but the last."""
-
-    row: Row
-    logits: Tensor | None
-    """[V], after its newest token; None where that was not read yet."""
-    newest: int = 0
-
-
-@dataclass
-class Writing:
-    """A piece on its way."""
-
-    request: Request
-    stream: Stream
-    logits: Tensor | None
-    """For its next token; None while the newest was not read."""
-    spent: Cost
-    """Before its first token."""
-    opened: Opened | None
-    """What was found in reading the prompt for it."""
-    past: tuple[float, ...]
-    """Entries per layer that its first token was written behind."""
-    start: int
-    """That token's place."""
-    text: str = ""
-    log_probability: float = 0.0
-    finish: str = ""
+Where = tuple[str, Writer, str, Path, int]
+"""A run, a candidate's writer, question and path, and how many of its tokens: where a seat is
+found."""
+Who = tuple[str, Writer]
+"""A run, and which of its models."""
 
 
 @dataclass
@@ -70,14 +40,20 @@ class Local:
     clock: Clock = time.perf_counter
     system: str | None = None
     """The system message of every prompt."""
-    abilities: ClassVar[frozenset[Ability]] = frozenset({"steps", "log-probabilities", "verdicts"})
-    _openings: dict[tuple[str, str], Opening] = field(default_factory=dict)
-    _meters: dict[str, Meter] = field(default_factory=dict)
+    _openings: dict[tuple[Who, str], Opening] = field(default_factory=dict)
+    """By question."""
+    _meters: dict[Who, Meter] = field(default_factory=dict)
     _seats: dict[Where, Seat] = field(default_factory=dict)
     _begun: list[Request | Judgement] = field(default_factory=list)
     _writing: list[Writing] = field(default_factory=list)
-    _told: dict[str, float] = field(default_factory=dict)
-    """By run, the bytes moved that outcomes have told of."""
+    _told: dict[Who, float] = field(default_factory=dict)
+    """The bytes moved that outcomes have told of."""
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """All there are; a draft writes only where it is another model."""
+        other: frozenset[Ability] = frozenset(() if self.draft is self.target else ("draft",))
+        return other | {"steps", "log-probabilities", "verdicts"}
 
     def now(self) -> float:
         """What the clock shows."""
@@ -114,32 +90,47 @@ class Local:
 
     def release(self, run: str) -> None:
         """Let go of a run's prompts and of all that was written behind them."""
-        self._openings = {w: opening for w, opening in self._openings.items() if w[0] != run}
+        self._openings = {w: opening for w, opening in self._openings.items() if w[0][0] != run}
         self._seats = {where: seat for where, seat in self._seats.items() if where[0] != run}
         self._begun = [one for one in self._begun if one.run != run]
         self._writing = [one for one in self._writing if one.request.run != run]
-        self._meters.pop(run, None)
-        self._told.pop(run, None)
+        self._meters = {who: meter for who, meter in self._meters.items() if who[0] != run}
+        self._told = {who: told for who, told in self._told.items() if who[0] != run}
 
     def _bound(self, request: Request) -> Bound:
         opening = self._opening(request)
         longest = len(opening.prompt) + request.parent.tokens + request.most
-        token = answer_flops(self.target.shape, longest, 1)
+        token = answer_flops(opening.target.shape, longest, 1)
         once = 0.0
         if request.first:  # what its parent's newest token takes, or the prompt
             once = token if request.parent.tokens else opening.flops_at_most()
-        return Bound(Cost(flops=once), Cost(output_tokens=1, flops=token))
+        return Bound(Cost(flops=once), replace(written_by(request, 1), flops=token))
 
     def _opening(self, request: Request) -> Opening:
-        where = (request.run, request.parent.question)
+        return self._opened(request, request.parent.writer)
+
+    def _opened(self, request: Request, writer: Writer) -> Opening:
+        """The request's prompt as one of the models reads it."""
+        where = ((request.run, writer), request.parent.question)
         if where not in self._openings:
-            meter = self._meters.setdefault(request.run, Meter(self.clock))
+            meter = self._meters.setdefault(where[0], Meter(self.clock))
             asked = request.parent.question or request.question.text
             document = "" if request.parent.question else request.question.document
+            # Methods are the target's: a draft that answers reads all of the prompt.
+            drafted = replace(self.recipe, approximate=(), draft=Recipe.draft)
+            recipe = self.recipe if writer == "target" else drafted
+            model = self.target if writer == "target" else self.draft
             self._openings[where] = Opening.of(
-                self.recipe, self.target, self.draft, asked, document, meter, self.system
+                recipe, model, self.draft, asked, document, meter, self.system
             )
         return self._openings[where]
+
+    def _told_of(self, request: Request, opening: Opening) -> Opened:
+        """What was found in reading the run's prompt: of the target's nothing, by the draft."""
+        if request.parent.writer == "target":
+            return opening.told()
+        length = len(self._opened(request, "target").prompt)
+        return Opened(length, Kept(0, length, ()))
 
     def _start(self) -> list[Outcome]:
         """Give every new piece its seat, and judge what is to be judged; outcomes there are."""
@@ -174,17 +165,18 @@ class Local:
             self._sampling(request),
             candidate=request.stream,
             limit=request.parent.tokens + request.most,
-            ends=self.target.tokenizer.ends,
+            ends=opening.target.tokenizer.ends,
             written=list(request.parent.token_ids),
             meter=meter,
         )
         opens = request.first and not request.parent.tokens
-        spent = meter.since(before).cost(0.0) if opens else Cost()
-        told = opening.told() if opens and not request.parent.question else None
+        spent = read_by(request, meter.since(before).cost(0.0)) if opens else Cost()
+        told = self._told_of(request, opening) if opens and not request.parent.question else None
         # The newest token of its parent, where it is the first to go on from there.
         newest = int(request.first and not opens)
         past = tuple(entries - newest for entries in stream.row.lengths())
-        return Writing(request, stream, seat.logits, spent, told, past, stream.row.next - newest)
+        start = stream.row.next - newest
+        return Writing(request, stream, seat.logits, spent, told, opening.target, past, start)
 
     def _found(self, request: Request, opening: Opening) -> Seat:
         """The seat of a candidate that nobody wrote here: at the prompt, or read behind it."""
@@ -204,7 +196,7 @@ class Local:
         self._read()
         for one in self._writing:
             if not one.finish:
-                self._choose(one)
+                one.choose(self.recipe.stop)
         ended = [one for one in self._writing if one.finish]
         self._writing = [one for one in self._writing if not one.finish]
         return [self._outcome(one) for one in ended]
@@ -224,28 +216,6 @@ class Local:
             for one, row in zip(group, logits, strict=True):
                 one.logits = row
 
-    def _choose(self, one: Writing) -> None:
-        stream = one.stream
-        assert one.logits is not None
-        choice = choose(one.logits, stream.sampling, stream.candidate, len(stream.written))
-        one.logits = None
-        one.log_probability += choice.log_probability
-        if stream.take(choice):
-            self._hear(one)
-        one.finish = one.finish or stream.finish
-
-    def _hear(self, one: Writing) -> None:
-        """Whether the newest token ends the answer or the step."""
-        request, before = one.request, one.request.parent.text
-        seen = self.target.tokenizer.decode(one.stream.written)
-        one.text = seen[len(before) :]
-        stops = [seen.find(stop, max(0, len(before) - len(stop) + 1)) for stop in self.recipe.stop]
-        found = [place for place in stops if place >= 0]
-        if found:
-            one.text, one.finish = seen[len(before) : min(found)], "stop"
-        elif request.until == "step" and request.delimiter in one.text:
-            one.finish = "step"
-
     def _outcome(self, one: Writing) -> Outcome:
         request, stream = one.request, one.stream
         fresh = tuple(stream.written[request.parent.tokens :])
@@ -254,28 +224,22 @@ class Local:
         text = one.text.rstrip("\N{REPLACEMENT CHARACTER}") if goes_on else one.text
         rest = one.text[len(text) :]
         if goes_on:
-            where = (request.run, request.parent.question, request.path, len(stream.written))
+            writer, question, *_ = place_of(request)
+            where = (request.run, writer, question, request.path, len(stream.written))
             self._seats[where] = Seat(stream.row, None, stream.written[-1])
         piece = Piece(text, fresh, len(fresh), one.log_probability, one.finish, rest)
-        return Outcome(request.key, self._cost(one, len(fresh)), piece, opened=one.opened)
+        return Outcome(request.key, self._cost(one), piece, opened=one.opened)
 
-    def _cost(self, one: Writing, tokens: int) -> Cost:
-        """What a piece took: its own FLOPs, and of its run's traffic what is not told yet."""
-        read = one.stream.row.next - one.start
-        own = Meter(self.clock)
-        own.forward(self.target.shape, 0, [(one.past, read)] if read else [], read, None)
-        meter = self._meters[one.request.run]
-        told = self._told.get(one.request.run, 0.0)
-        self._told[one.request.run] = meter.bytes_moved
-        return replace(
-            one.spent,
-            output_tokens=tokens,
-            flops=one.spent.flops + own.flops,
-            bytes_moved=meter.bytes_moved - told,
-            peak_cache_bytes=meter.peak_cache_bytes,
-        )
+    def _cost(self, one: Writing) -> Cost:
+        """What a piece took, and of its run's traffic what is not told yet."""
+        who = one.request.run, one.request.parent.writer
+        moved = self._meters[who].bytes_moved
+        told, self._told[who] = self._told.get(who, 0.0), moved
+        # Both models' caches stay until the run is over.
+        peaks = [meter.peak_cache_bytes for by, meter in self._meters.items() if by[0] == who[0]]
+        cost = one.cost(self.clock)
+        return replace(cost, bytes_moved=moved - told, peak_cache_bytes=sum(peaks))
 
 
 def _place(request: Request) -> Where:
-    parent = request.parent
-    return request.run, parent.question, parent.path, parent.tokens
+    return request.run, *place_of(request)

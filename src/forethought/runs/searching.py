@@ -26,7 +26,7 @@ from forethought.contracts.search import (
 from forethought.runs.endings import best_so_far, best_whole
 from forethought.runs.job import Done, Job, Written
 from forethought.runs.ledger import Ledger
-from forethought.runs.slots import Slot, hashed, place_of, request_key, stream_of
+from forethought.runs.slots import Place, Slot, hashed, place_of, request_key, stream_of
 
 _SEARCH = 1  # tells a strategy's own chance from that of the tokens
 
@@ -57,8 +57,8 @@ class Searching:
         self._slots: list[Slot] = []
         self._chances: tuple[tuple[float, ...], ...] = ()
         self._children: Counter[tuple[str, Path]] = Counter()
-        self._behind: set[tuple[str, Path, int]] = set()
-        """Texts that pieces were asked for behind: by question, path and tokens."""
+        self._behind: set[Place] = set()
+        """Texts that pieces were asked for behind."""
         self._scores: dict[tuple[str, Path], float] = {}
         self._seen: list[Candidate] = []
         self._opened: Opened | None = None
@@ -80,17 +80,19 @@ class Searching:
     def receive(self, outcome: Outcome) -> list[str]:
         """Take in an outcome; the keys of the requests that this begins."""
         slot = self._open.pop(outcome.key)
-        self.ledger.settle(outcome.key, outcome.cost)
+        piece = outcome.piece
+        drafted = piece.tokens if slot and piece and slot.parent.writer == "draft" else 0
+        self.ledger.settle(outcome.key, outcome.cost, drafted)
         if outcome.error is not None:
             self._fail(outcome.error)
         if self._error is not None:
             self._end_failed()
             return []
         self._chances = outcome.chances
-        self._opened = self._opened or outcome.opened
-        if slot is not None and outcome.piece is not None:
-            slot.pieces.append(outcome.piece)
-            slot.over = slot.ended(outcome.piece, self.job.max_tokens)
+        self._opened = _fuller(self._opened, outcome.opened)
+        if slot is not None and piece is not None:
+            slot.pieces.append(piece)
+            slot.over = slot.ended(piece, self.job.max_tokens)
         if self._open:
             return []
         return self._begin() or self.proceed(self._sent_back())
@@ -286,3 +288,8 @@ class Searching:
         """Once all requests have come back, and are paid."""
         if not self._open:
             self.done = Done(self.job, self.ledger.spent, error=self._error)
+
+
+def _fuller(known: Opened | None, told: Opened | None) -> Opened | None:
+    """What is known of the target's prompt: more, once the target has read it."""
+    return told if told and not (known and known.kept.prompt_tokens) else known

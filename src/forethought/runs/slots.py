@@ -6,7 +6,10 @@ import hashlib
 from dataclasses import dataclass, field
 
 from forethought.contracts.backend import Request
-from forethought.contracts.search import Candidate, Path, Piece, Write
+from forethought.contracts.search import Candidate, Path, Piece, Write, Writer
+
+Place = tuple[Writer, str, Path, int]
+"""A text that pieces are asked for behind: its writer, question, path and tokens."""
 
 
 @dataclass
@@ -77,10 +80,10 @@ def stream_of(parent: Candidate, child: int) -> int:
     return int.from_bytes(hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()[:7])
 
 
-def place_of(request: Request) -> tuple[str, Path, int]:
-    """The text that a piece is asked for behind."""
+def place_of(request: Request) -> Place:
+    """The text that a piece is asked for behind, as the model that goes on from it read it."""
     parent = request.parent
-    return parent.question, parent.path, parent.tokens
+    return parent.writer, parent.question, parent.path, parent.tokens
 
 
 def request_key(named: str, request: Request, tokens: int) -> str:
@@ -91,7 +94,9 @@ def request_key(named: str, request: Request, tokens: int) -> str:
     parent = request.parent
     place = (parent.question, parent.text, parent.token_ids, request.path, request.stream)
     how = (request.until, request.delimiter, request.temperature, tokens, request.first)
-    return hashed(repr((named, place, how)))
+    # The target is not named, so that its pieces go by the names they had without a draft.
+    whose = () if parent.writer == "target" else (parent.writer,)
+    return hashed(repr((named, place, how, *whose)))
 
 
 def hashed(named: str) -> str:

@@ -1,0 +1,95 @@
+"""Pieces on their way on the engine of this machine, and what their tokens are counted as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from forethought.contracts.backend import Opened, Request
+from forethought.contracts.records import Cost
+from forethought.engine.cache import Row
+from forethought.engine.decode import Stream
+from forethought.engine.meter import Clock, Meter
+from forethought.engine.sampling import choose
+from forethought.models.model import Model
+
+
+@dataclass
+class Seat:
+    """What is cached of a candidate: all its tokens, or all but the last."""
+
+    row: Row
+    logits: Tensor | None
+    """[V], after its newest token; None where that was not read yet."""
+    newest: int = 0
+
+
+@dataclass
+class Writing:
+    """A piece on its way."""
+
+    request: Request
+    stream: Stream
+    logits: Tensor | None
+    """For its next token; None while the newest was not read."""
+    spent: Cost
+    """Before its first token."""
+    opened: Opened | None
+    """What was found in reading the prompt for it."""
+    model: Model
+    """What writes it."""
+    past: tuple[float, ...]
+    """Entries per layer that its first token was written behind."""
+    start: int
+    """That token's place."""
+    text: str = ""
+    log_probability: float = 0.0
+    finish: str = ""
+
+    def choose(self, stops: tuple[str, ...]) -> None:
+        """Take one more token, and end where it ends the piece."""
+        stream = self.stream
+        assert self.logits is not None
+        choice = choose(self.logits, stream.sampling, stream.candidate, len(stream.written))
+        self.logits = None
+        self.log_probability += choice.log_probability
+        if stream.take(choice):
+            self._hear(stops)
+        self.finish = self.finish or stream.finish
+
+    def _hear(self, stops: tuple[str, ...]) -> None:
+        """Whether the newest token ends the answer or the step."""
+        request, before = self.request, self.request.parent.text
+        seen = self.model.tokenizer.decode(self.stream.written)
+        self.text = seen[len(before) :]
+        places = [seen.find(stop, max(0, len(before) - len(stop) + 1)) for stop in stops]
+        found = [place for place in places if place >= 0]
+        if found:
+            self.text, self.finish = seen[len(before) : min(found)], "stop"
+        elif request.until == "step" and request.delimiter in self.text:
+            self.finish = "step"
+
+    def cost(self, clock: Clock) -> Cost:
+        """Its own tokens and FLOPs, and those of what was read for it."""
+        read, tokens = self.stream.row.next - self.start, self._fresh
+        own = Meter(clock)
+        own.forward(self.model.shape, 0, [(self.past, read)] if read else [], read, None)
+        return self.spent.plus(replace(written_by(self.request, tokens), flops=own.flops))
+
+    @property
+    def _fresh(self) -> int:
+        return len(self.stream.written) - self.request.parent.tokens
+
+
+def written_by(request: Request, tokens: int) -> Cost:
+    """So many tokens of an answer, as what they are counted."""
+    drafted = request.parent.writer == "draft"
+    return Cost(draft_tokens=tokens) if drafted else Cost(output_tokens=tokens)
+
+
+def read_by(request: Request, reading: Cost) -> Cost:
+    """What reading a prompt took, its tokens as what they are counted."""
+    if request.parent.writer == "target":
+        return reading
+    return replace(reading, prompt_tokens=0, draft_tokens=reading.prompt_tokens)
