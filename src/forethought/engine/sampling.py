@@ -49,11 +49,12 @@ def choose(logits: Tensor, sampling: Sampling, candidate: int, position: int) ->
         token = int(logits.argmax())
     else:
         token = _draw(logits, sampling, _uniform(sampling.seed, candidate, position))
+    return stated(logits, token, sampling.top_logprobs)
+
+
+def stated(logits: Tensor, token: int, top: int = 0) -> Choice:
+    """A token that is chosen already, beside the `top` likeliest ones."""
     norm = torch.logsumexp(logits, 0)
-    top: tuple[tuple[int, float], ...] = ()
-    if sampling.top_logprobs:
-        values, tokens = (logits - norm).topk(sampling.top_logprobs)
-        top = tuple(zip(tokens.tolist(), values.tolist(), strict=True))
     log_probability = float(logits[token] - norm)
     if not math.isfinite(log_probability):
         raise DamagedFileError(
@@ -61,7 +62,14 @@ def choose(logits: Tensor, sampling: Sampling, candidate: int, position: int) ->
             "its weights are damaged, or too large for their format: try --weights bf16, or "
             f"{MAKE_ANEW}",
         )
-    return Choice(token, log_probability, top)
+    return Choice(token, log_probability, likeliest(logits - norm, top) if top else ())
+
+
+def likeliest(scores: Tensor, count: int) -> tuple[tuple[int, float], ...]:
+    """The tokens of the highest scores [V], best first; of equal ones the lower number first."""
+    values, tokens = scores.topk(min(count, scores.shape[0]))
+    found = zip(tokens.tolist(), values.tolist(), strict=True)
+    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0])))
 
 
 def _uniform(seed: int, candidate: int, position: int) -> float:
