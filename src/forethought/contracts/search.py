@@ -7,105 +7,24 @@ budget, and repeat any of them token for token.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
+from forethought.contracts.candidates import Candidate as Candidate
+from forethought.contracts.candidates import NextToken as NextToken
+from forethought.contracts.candidates import Path as Path
+from forethought.contracts.candidates import Piece as Piece
+from forethought.contracts.candidates import Writer as Writer
 from forethought.contracts.questions import Question, Task
 from forethought.contracts.records import Cost
 
-Path = tuple[int, ...]
-"""Which child of which child: () is where a search starts."""
-Ability = Literal["draft", "steps", "log-probabilities", "verdicts"]
-"""What a back end may lack: a second model that writes too, to go on from a prefix, the chance of each token written, and the
-chances of one-word answers."""
+Ability = Literal["draft", "steps", "log-probabilities", "verdicts", "next-tokens"]
+"""What a back end may lack: a second model that writes too, to go on from a prefix, the chance of
+each token written, the chances of one-word answers, and those of the tokens that may follow."""
 Until = Literal["end", "step"]
-Writer = Literal["target", "draft"]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An answer in the making; a new one each time something is added."""
-
-    path: Path = ()
-    question: str = ""
-    """What is asked, where that is not the run's own question."""
-    asked: str = ""
-    """The run's own question, its document in front, where this is to answer it; empty for what
-    is written on the way to an answer, such as a critique of one."""
-    steps: tuple[str, ...] = ()
-    """What is written, in the pieces that were asked for."""
-    token_ids: tuple[int, ...] = ()
-    """The same as tokens; empty where the back end does not tell."""
-    tokens: int = 0
-    """How many."""
-    log_probability: float = 0.0
-    """Of all tokens and of the end, by the model itself, whatever the temperature."""
-    finish: str = ""
-    """Empty while more can be written; then stop, length or budget."""
-    writer: Writer = "target"
-    """The model that writes it, and all that grows from it. Children of the empty candidate are
-    counted together, whoever writes them, so that no two of them draw alike."""
-
-    @property
-    def text(self) -> str:
-        """What is written."""
-        return "".join(self.steps)
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing can be added."""
-        return bool(self.finish)
-
-    @property
-    def whole(self) -> bool:
-        """Whether it ended by itself, or at its greatest length."""
-        return self.finish in ("stop", "length")
-
-    @property
-    def mean_log_probability(self) -> float:
-        """A token's, on average; 0 where nothing is written."""
-        return self.log_probability / max(1, self.tokens)
-
-    @property
-    def likelihood(self) -> float:
-        """The mean probability of its tokens: from 0 to 1, unlike its logarithm."""
-        # Rounding may leave a sum of log-probabilities just above 0.
-        return math.exp(min(0.0, self.mean_log_probability))
-
-    @property
-    def identity(self) -> tuple[str, Path]:
-        """Equal for two candidates of one run only if they are the same."""
-        return self.question, self.path
-
-    def grown(self, child: int, piece: Piece) -> Candidate:
-        """The candidate's child of that number."""
-        return replace(
-            self,
-            path=(*self.path, child),
-            steps=(*self.steps, piece.text),
-            token_ids=(*self.token_ids, *piece.token_ids),
-            tokens=self.tokens + piece.tokens,
-            log_probability=self.log_probability + piece.log_probability,
-            finish="" if piece.finish == "step" else piece.finish,
-        )
-
-
-@dataclass(frozen=True)
-class Piece:
-    """What a back end wrote behind a candidate."""
-
-    text: str
-    token_ids: tuple[int, ...]
-    tokens: int
-    log_probability: float
-    finish: str
-    """step, stop, length where the request's tokens were used up, or cancelled."""
-    rest: str = ""
-    """What part of a letter the last token left, should nothing follow."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +42,20 @@ class Write:
     """The recipe's where None."""
     most: int | None = None
     """Most tokens to add; as many as the recipe allows where None."""
+    tokens: tuple[int, ...] = ()
+    """The first token of each child, where they are given and not drawn."""
+
+
+@dataclass(frozen=True)
+class Next:
+    """What may follow each of these candidates: sent back as a list of NextToken each.
+
+    The likeliest first; nothing behind a candidate that is done.
+    """
+
+    candidates: tuple[Candidate, ...]
+    top: int
+    """Tokens that go on, the likeliest; the likeliest that ends the answer stands among them."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +96,7 @@ class Charge:
     cost: Cost
 
 
-Ask = Write | Score | Group | Verdict | Charge
+Ask = Write | Next | Score | Group | Verdict | Charge
 Search = Generator[Ask, Any, "Found"]
 Scores = Generator[Ask, Any, "list[float]"]
 
@@ -251,6 +184,20 @@ def write(
 ) -> Generator[Ask, Any, list[Candidate]]:
     """Ask for one child of each of these."""
     return list((yield Write(tuple(parents), until, delimiter, temperature, most)))
+
+
+def following(
+    candidates: Iterable[Candidate], top: int
+) -> Generator[Ask, Any, list[tuple[NextToken, ...]]]:
+    """Ask what may follow each of these."""
+    return list((yield Next(tuple(candidates), top)))
+
+
+def take(
+    parents: Iterable[Candidate], tokens: Iterable[int]
+) -> Generator[Ask, Any, list[Candidate]]:
+    """Ask for the child of each of these that the token beside it makes."""
+    return list((yield Write(tuple(parents), most=1, tokens=tuple(tokens))))
 
 
 def score(candidates: Iterable[Candidate]) -> Generator[Ask, Any, list[float]]:
