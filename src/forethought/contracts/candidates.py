@@ -1,0 +1,105 @@
+"""What a search works on: answers in the making, what is added to them, and what may follow."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Path = tuple[int, ...]
+"""Which child of which child: () is where a search starts."""
+Writer = Literal["target", "draft"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An answer in the making; a new one each time something is added."""
+
+    path: Path = ()
+    question: str = ""
+    """What is asked, where that is not the run's own question."""
+    asked: str = ""
+    """The run's own question, its document in front, where this is to answer it; empty for what
+    is written on the way to an answer, such as a critique of one."""
+    steps: tuple[str, ...] = ()
+    """What is written, in the pieces that were asked for."""
+    token_ids: tuple[int, ...] = ()
+    """The same as tokens; empty where the back end does not tell."""
+    tokens: int = 0
+    """How many."""
+    log_probability: float = 0.0
+    """Of all tokens and of the end, by the model itself, whatever the temperature."""
+    finish: str = ""
+    """Empty while more can be written; then stop, length or budget."""
+    writer: Writer = "target"
+    """The model that writes it, and all that grows from it. Children of the empty candidate are
+    counted together, whoever writes them, so that no two of them draw alike."""
+
+    @property
+    def text(self) -> str:
+        """What is written."""
+        return "".join(self.steps)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing can be added."""
+        return bool(self.finish)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it ended by itself, or at its greatest length."""
+        return self.finish in ("stop", "length")
+
+    @property
+    def mean_log_probability(self) -> float:
+        """A token's, on average; 0 where nothing is written."""
+        return self.log_probability / max(1, self.tokens)
+
+    @property
+    def likelihood(self) -> float:
+        """The mean probability of its tokens: from 0 to 1, unlike its logarithm."""
+        # Rounding may leave a sum of log-probabilities just above 0.
+        return math.exp(min(0.0, self.mean_log_probability))
+
+    @property
+    def identity(self) -> tuple[str, Path]:
+        """Equal for two candidates of one run only if they are the same."""
+        return self.question, self.path
+
+    def grown(self, child: int, piece: Piece) -> Candidate:
+        """The candidate's child of that number."""
+        return replace(
+            self,
+            path=(*self.path, child),
+            steps=(*self.steps, piece.text),
+            token_ids=(*self.token_ids, *piece.token_ids),
+            tokens=self.tokens + piece.tokens,
+            log_probability=self.log_probability + piece.log_probability,
+            finish="" if piece.finish == "step" else piece.finish,
+        )
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What a back end wrote behind a candidate."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    tokens: int
+    log_probability: float
+    finish: str
+    """step, stop, length where the request's tokens were used up, or cancelled."""
+    rest: str = ""
+    """What part of a letter the last token left, should nothing follow."""
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """A token that may follow a candidate."""
+
+    token: int
+    """Its number: equal behind all candidates for the same token."""
+    log_probability: float
+    """By the model itself, whatever the temperature."""
+    ends: bool = False
+    """Whether the answer ends with it."""
