@@ -131,9 +131,11 @@ def _draws(samples: Sequence[Sample], check: Check, rates: Rates) -> Draws:
 def _answers(sample: Sample, check: Check) -> Iterator[tuple[float, Candidate, float | None]]:
     run = sample.run
     if not Recipe.parse(run["recipe"]).search:
-        written = run["cost"]["output_tokens"]
-        yield sample.score, Candidate((sample.number,), steps=(run["answer"],), tokens=written,
-                                      finish=run["finish"]), None  # fmt: skip
+        tokens = run["cost"]["output_tokens"]
+        answer = Candidate(
+            path=(sample.number,), steps=(run["answer"],), tokens=tokens, finish=run["finish"]
+        )
+        yield sample.score, answer, None
         return
     for one in written(run):
         answer = Candidate(
