@@ -8,9 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forethought.contracts.errors import UsageError
+from forethought.numerics.votes import Tally
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
+
+
+def signs(groups: Sequence[int | None], likelihoods: Sequence[float]) -> tuple[float, float]:
+    """How sure a few answers to a question look: how many of all agree, and their likelihood.
+
+    Answers of equal groups agree, None gives no answer. Both from 0, the hardest, to 1.
+    """
+    tally = Tally.of(groups, [1.0] * len(groups))
+    agreeing = max(tally.totals.values(), default=0.0)
+    return agreeing / max(1, len(groups)), sum(likelihoods) / max(1, len(likelihoods))
 
 
 def difficulty_bins(

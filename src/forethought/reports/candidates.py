@@ -21,7 +21,10 @@ def summary(run: dict[str, Any]) -> str:
 
 
 def lines(run: dict[str, Any], room: int) -> list[str]:
-    """One line of at most `room` columns for each: what it counts for, and how it ends."""
+    """One line of at most `room` columns for each: what it counts for, and how it ends.
+
+    Where two models wrote, each line says which.
+    """
     found = [one for one in run["candidates"] if "path" in one and not one["pruned"]]
     if len(found) < 2:
         return []
@@ -32,6 +35,7 @@ def lines(run: dict[str, Any], room: int) -> list[str]:
             _number(one["weight"]),
             _number(one["score"]),
             f"{one['tokens']:,} tok",
+            one.get("writer", ""),
             _ending(one["text"]),
         )
         for one in found

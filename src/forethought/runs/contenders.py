@@ -11,7 +11,7 @@ from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
 from forethought.contracts.parameters import Amount
 from forethought.models.from_wheel import WHEEL_MODELS
-from forethought.runs.recipe import AUTO, Recipe
+from forethought.runs.recipe import AUTO, Recipe, check_draft
 
 EXACT = "exact"
 
@@ -43,13 +43,16 @@ def _recipes(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
     if _is_strategy(plain):
         plain, searching = "", [plain, *searching]
     if not searching:
-        return _plain(plain, base, keeps)
+        return [_named_for_what_it_does(recipe) for recipe in _plain(plain, base, keeps)]
     if len(searching) > 2:
         raise UsageError(f"{name!r} has too many @", "write it METHODS@STRATEGY@SCORER")
     search, scorer = (*searching, "")[:2]
     under = replace(base, search="", scorer="")
-    found = _plain(plain, under, keeps) if plain else [_named_for_what_it_does(under)]
-    return [replace(recipe, search=search, scorer=scorer) for recipe in found]
+    found = _plain(plain, under, keeps) if plain else [under]
+    sought = [replace(recipe, search=search, scorer=scorer) for recipe in found]
+    for recipe in sought:
+        check_draft(recipe)
+    return [_named_for_what_it_does(recipe) for recipe in sought]
 
 
 def _is_strategy(part: str) -> bool:
@@ -59,7 +62,7 @@ def _is_strategy(part: str) -> bool:
 
 def _plain(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
     if name.strip() == EXACT:
-        return [replace(base, approximate=(), draft="self", search="", scorer="")]
+        return [replace(base, approximate=(), search="", scorer="")]
     parts = spelling.split(name, "+")
     if not parts:
         raise UsageError("a contender has no name", "name a method, or `exact`")
@@ -74,14 +77,15 @@ def _plain(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
         recipe = replace(base, draft=added.draft if added.draft != "self" else base.draft)
         methods = [part for part in parts if not part.startswith("draft(")]
     return [
-        _named_for_what_it_does(replace(recipe, approximate=(*base.approximate, *kept)))
-        for kept in _kept(methods, keeps)
+        replace(recipe, approximate=(*base.approximate, *kept)) for kept in _kept(methods, keeps)
     ]
 
 
 def _named_for_what_it_does(recipe: Recipe) -> Recipe:
-    """The recipe without a draft that none of its methods runs."""
-    drafting = any(catalogue.build(text).uses_draft() for text in recipe.approximate)
+    """The recipe without a draft that neither a method nor its strategy runs."""
+    drafting = recipe.drafts_answers or any(
+        catalogue.build(text).uses_draft() for text in recipe.approximate
+    )
     return recipe if drafting else replace(recipe, draft=Recipe.draft)
 
 

@@ -9,6 +9,7 @@ from forethought.contracts.backend import Backend, Judgement, Outcome, Request
 from forethought.contracts.errors import UsageError
 from forethought.runs.job import Done, Job, Written
 from forethought.runs.journal import Journal, NoJournal
+from forethought.runs.recipe import no_draft
 from forethought.runs.searching import Searching
 
 
@@ -102,11 +103,3 @@ def check_needs(job: Job, backend: Backend) -> None:
             "the search ranks candidates by a scorer, and none is named",
             "name one with --scorer; see: forethought list scorers",
         )
-
-
-def no_draft() -> UsageError:
-    """The error where a smaller model is to write too, and none is named."""
-    return UsageError(
-        "the search asks a smaller model too, and none is named",
-        "name one with -d, such as -d smollm2, beside a larger one that runs here too",
-    )

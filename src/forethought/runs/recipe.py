@@ -132,6 +132,12 @@ class Recipe:
         return replace(self, search="", scorer="", samples=1, budget="", temperature=self.warmth)
 
     @property
+    def drafts_answers(self) -> bool:
+        """Whether its strategy has the draft write too."""
+        search = self.search
+        return bool(search) and "draft" in catalogue.build(search, "strategies").needs
+
+    @property
     def automatic(self) -> bool:
         """Whether its methods are chosen when the prompt is known."""
         return self.approximate == (AUTO,)
@@ -229,6 +235,20 @@ class Recipe:
         }
         for name, value in settled.items():
             object.__setattr__(self, name, value)
+
+
+def check_draft(recipe: Recipe) -> None:
+    """Raise UsageError where a smaller model is to write too, and none is named."""
+    if recipe.drafts_answers and recipe.draft == Recipe.draft:
+        raise no_draft()
+
+
+def no_draft() -> UsageError:
+    """The error of a search that lacks the smaller model it asks first."""
+    return UsageError(
+        "the search asks a smaller model first, and none is named",
+        "name one with -d, such as -d smollm2, and with -m a larger one that runs here too",
+    )
 
 
 def is_remote(model: str) -> bool:

@@ -126,6 +126,7 @@ def _listed(done: Done, one: Candidate, weight: float | None, *, pruned: bool) -
     document = {
         "path": list(one.path),
         **({"question": one.question} if one.question else {}),
+        **({"writer": one.writer} if "draft" in done.job.strategy.needs else {}),
         "text": one.text,
         "tokens": one.tokens,
         "log_probability": one.log_probability,
@@ -150,6 +151,7 @@ def _grown(one: Candidate) -> dict[str, Any]:
     return {
         "path": list(one.path),
         **({"question": one.question} if one.question else {}),
+        **({"writer": one.writer} if one.writer != "target" else {}),
         "text": one.steps[-1] if one.steps else "",
         "tokens": one.tokens,
         "finish": one.finish,

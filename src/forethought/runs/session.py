@@ -20,7 +20,7 @@ from forethought.runs.draft import ModelDraft
 from forethought.runs.keys import run_identifier
 from forethought.runs.local import Local
 from forethought.runs.reading import Methods
-from forethought.runs.recipe import Recipe
+from forethought.runs.recipe import Recipe, check_draft
 from forethought.runs.results import results_file
 from forethought.runs.search_run import SearchRun
 from forethought.runs.store import Store
@@ -51,8 +51,10 @@ class Session:
                 "state the budget as tokens, seconds or FLOPs, such as 500tok, 2s or 1TFLOP",
             )
         methods = built(recipe)
+        check_draft(recipe)
         target = load(recipe.model, weights=recipe.weights, progress=progress)
-        drafting = recipe.automatic or any(method.uses_draft() for _, method in methods)
+        drafting = recipe.automatic or recipe.drafts_answers
+        drafting = drafting or any(method.uses_draft() for _, method in methods)
         other = recipe.draft != "self" and drafting
         draft = load(recipe.draft, weights=recipe.weights, progress=progress) if other else target
         return cls(recipe, methods, target, draft, clock() - start, clock)

@@ -1,0 +1,104 @@
+"""Let a small model answer, and ask the large one only where the small one is unsure.
+
+Paper: FrugalGPT, arXiv:2305.05176; agreement of the small model's answers as the sign,
+    arXiv:2310.03094
+Exact: with sure=0 it is the small model's vote; with sure above 1 it is the large model's answer.
+Cost: n answers of the small model, named by -d; where it is unsure, the large one's besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import numpy as np
+
+from forethought import catalogue
+from forethought.contracts.errors import BadParameterError, BudgetSpentError
+from forethought.contracts.parameters import Count, Range
+from forethought.contracts.search import (
+    Ability,
+    Candidate,
+    Found,
+    Search,
+    Strategy,
+    group,
+    write,
+)
+from forethought.methods.search._answers import cut
+from forethought.numerics.difficulty import signs
+from forethought.numerics.votes import Tally
+
+
+@dataclass(frozen=True)
+class Cascade(Strategy):
+    """What most of the small model's answers say, or what the large model says."""
+
+    n: Count = 4
+    """Answers of the small model."""
+    sure: Annotated[float, Range(0, 2)] = 0.75
+    """The large model is asked below this: never at 0, always above 1."""
+    by: Literal["agreement", "likelihood"] = "agreement"
+    """How sure the small one is: the share that agrees, or the answer's mean token probability."""
+    then: str = "greedy"
+    """How the large model answers: a strategy, such as 'majority-vote(n=4)'."""
+
+    def __post_init__(self) -> None:
+        if self.n == 1 and self.by == "agreement" and self.sure <= 1:
+            raise BadParameterError(
+                "cascade: one answer always agrees with itself, so the large model is never asked",
+                "draw several, such as n=4, or use by=likelihood",
+            )
+        self._large()
+
+    @property
+    def needs(self) -> frozenset[Ability]:
+        """A second model, and what the large one's strategy needs."""
+        signs: frozenset[Ability] = frozenset(
+            {"log-probabilities"} if self.by == "likelihood" else ()
+        )
+        return self._large().needs | signs | {"draft"}
+
+    @property
+    def scores(self) -> bool:
+        """Whether the large model's strategy does."""
+        return self._large().scores
+
+    def search(self, start: Candidate, rng: np.random.Generator) -> Search:
+        """Let the small model vote, and the large one answer where that is not sure enough."""
+        small = yield from write([replace(start, writer="draft")] * self.n)
+        groups = yield from group(small)
+        tally = Tally.of(groups, [1.0] * self.n)
+        best = tally.best([one.mean_log_probability for one in small])
+        agreement, _ = signs(groups, ())
+        sure = agreement if self.by == "agreement" else small[best].likelihood
+        told = f"{self.by} of the draft's answers: {sure:.2f}"
+        settled = Found(small[best], tuple(small), tally.weights, tally.share)
+        if cut(small):
+            return settled
+        if sure >= self.sure:
+            return replace(settled, notes=(f"{told}, so the target was not asked",))
+        spent = replace(settled, notes=(f"{told}, but the budget did not cover the target",))
+        try:
+            large: Found = yield from self._large().search(start, rng)
+        except BudgetSpentError:
+            return spent
+        if small[best].whole and not large.best.whole:
+            return spent
+        return _both(small, large, f"{told}, so the target was asked")
+
+    def _large(self) -> Strategy:
+        strategy: Strategy = catalogue.build(self.then, "strategies")
+        return strategy
+
+
+def _both(small: Sequence[Candidate], large: Found, note: str) -> Found:
+    """The large model's answer, with what the small one wrote counting for nothing."""
+    weights = large.weights and (*(0.0 for _ in small), *large.weights)
+    return replace(
+        large,
+        considered=(*small, *large.considered),
+        weights=weights,
+        notes=(note, *large.notes),
+    )

@@ -1,0 +1,114 @@
+"""Look how hard a question is, and go on with the strategy that suits such questions.
+
+Paper: Scaling LLM Test-Time Compute Optimally, arXiv:2408.03314 (compute-optimal scaling)
+Exact: with a plan of one bin it is that bin's strategy, and nothing is probed.
+Cost: the plan's probe, a few answers, which are the first ones of a vote that follows; then the
+    strategy. `forethought tune` makes plans from answers that are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from forethought import catalogue
+from forethought.contracts.errors import BadDataError
+from forethought.contracts.plan import Plan, read_plan
+from forethought.contracts.search import (
+    Ability,
+    Candidate,
+    Found,
+    Search,
+    Strategy,
+    group,
+    write,
+)
+from forethought.methods.search._answers import cut
+from forethought.methods.search._reusing import reusing
+from forethought.numerics.difficulty import signs
+from forethought.numerics.votes import Tally
+
+_LONGEST = 1 << 20  # bytes of a plan
+
+
+@dataclass(frozen=True)
+class DifficultyRouter(Strategy):
+    """The strategy that a fitted plan has for questions of this difficulty."""
+
+    plan: str
+    """The file that `forethought tune` wrote."""
+    digest: str = ""
+    """What the plan must be named by, as `tune` tells; empty for whatever the file holds."""
+
+    @property
+    def needs(self) -> frozenset[Ability]:
+        """What the plan's sign and any of its strategies need."""
+        held = self._plan()
+        signs: frozenset[Ability] = frozenset(
+            {"log-probabilities"} if held.probe and held.by == "likelihood" else ()
+        )
+        return signs.union(*(_built(one.strategy).needs for one in held.bins))
+
+    @property
+    def scores(self) -> bool:
+        """Whether any of its strategies does."""
+        return any(_built(one.strategy).scores for one in self._plan().bins)
+
+    def search(self, start: Candidate, rng: np.random.Generator) -> Search:
+        """Probe, choose, and go on."""
+        held = self._plan()
+        if len(held.bins) == 1:
+            return (yield from _built(held.bins[0].strategy).search(start, rng))
+        probe = yield from write([start] * held.probe)
+        groups = yield from group(probe)
+        if cut(probe):
+            tally = Tally.of(groups, [1.0] * len(probe))
+            best = tally.best([one.mean_log_probability for one in probe])
+            return Found(probe[best], tuple(probe), tally.weights, tally.share)
+        agreement, likelihood = signs(groups, [one.likelihood for one in probe])
+        place = held.bin_of(agreement, likelihood)
+        strategy = held.bins[place].strategy
+        found: Found = yield from reusing(_built(strategy).search(start, rng), start, probe)
+        note = (
+            f"difficulty {place + 1} of {len(held.bins)} by {held.probe} answers (agreement "
+            f"{agreement:.2f}, likelihood {likelihood:.2f}): {strategy}; the plan is that of "
+            f"{held.model or 'no stated model'}"
+        )
+        return _with_probe(replace(found, notes=(note, *found.notes)), probe)
+
+    def _plan(self) -> Plan:
+        path = Path(self.plan).expanduser()
+        try:
+            with path.open("rb") as file:
+                text = file.read(_LONGEST).decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadDataError(
+                f"the plan {self.plan} cannot be read: {error}", "make one: forethought tune"
+            ) from error
+        found = read_plan(text, self.plan)
+        if self.digest and self.digest != found.digest:
+            raise BadDataError(
+                f"the plan {self.plan} is another one: its digest is {found.digest}, "
+                f"not {self.digest}",
+                f"ask with digest={found.digest}, or make the plan anew under another name",
+            )
+        return found
+
+
+def _built(spelled: str) -> Strategy:
+    strategy: Strategy = catalogue.build(spelled, "strategies")
+    if isinstance(strategy, DifficultyRouter):
+        raise BadDataError(
+            f"the plan sends questions on to {spelled}", "name strategies that answer: tune"
+        )
+    return strategy
+
+
+def _with_probe(found: Found, probe: Sequence[Candidate]) -> Found:
+    """What was found, and of the probe what it did not go on with."""
+    known = {one.identity for one in (*found.considered, *found.pruned)}
+    left = tuple(one for one in probe if one.identity not in known)
+    return replace(found, pruned=(*found.pruned, *left))
