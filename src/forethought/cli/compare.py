@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 import shlex
 import sys
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from forethought.reports.comparison import (
     comparison_markdown,
     comparison_text,
 )
+from forethought.reports.document import document
 from forethought.runs.recipe import Recipe
 
 Report = Annotated[
@@ -91,7 +91,7 @@ def compare(
     for file in output or []:
         files.write(Path(file), _FORMS[Path(file).suffix](found))
     if json:
-        report(json_format.dumps(asdict(found), ensure_ascii=False, indent=2, default=sorted))
+        report(document(asdict(found)))
     else:
         width, colour = columns(sys.stdout), has_colour(sys.stdout)
         report(comparison_text(found, width=width, colour=colour))
@@ -107,7 +107,7 @@ def _page(found: Comparison) -> str:
 
 
 def _document(found: Comparison) -> str:
-    return json_format.dumps(asdict(found), ensure_ascii=False, indent=2, default=sorted) + "\n"
+    return document(asdict(found)) + "\n"
 
 
 _FORMS: dict[str, Callable[[Comparison], str]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 import shlex
 import sys
 from collections.abc import Callable
@@ -16,7 +15,8 @@ from forethought.cli import files, options
 from forethought.cli.ask import named
 from forethought.cli.screen import columns, has_colour, report
 from forethought.contracts.forecast import Forecast
-from forethought.reports.forecast_html import forecast_html, plain
+from forethought.reports.document import document
+from forethought.reports.forecast_html import forecast_html
 from forethought.reports.forecast_text import forecast_csv, forecast_markdown, forecast_text
 from forethought.runs.recipe import Recipe
 
@@ -70,7 +70,7 @@ def forecast(
     for file in output or []:
         files.write(Path(file), _FORMS[Path(file).suffix](found))
     if json:
-        report(_document(found).rstrip())
+        report(document(asdict(found)))
     else:
         report(forecast_text(found, width=columns(sys.stdout), colour=has_colour(sys.stdout)))
     return 0
@@ -81,7 +81,7 @@ def _page(found: Forecast) -> str:
 
 
 def _document(found: Forecast) -> str:
-    return json_format.dumps(plain(asdict(found)), ensure_ascii=False, indent=2) + "\n"
+    return document(asdict(found)) + "\n"
 
 
 _FORMS: dict[str, Callable[[Forecast], str]] = {

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from forethought import catalogue
 from forethought.contracts.comparison import Afforded, Chances, Comparison, EqualCost, Fewer
@@ -41,6 +42,8 @@ class Searches:
     checks: Checks
     counted: Mapping[str, str]
     """Of each vote that nobody asked for, the name of the search whose answers it counts."""
+    rates: Mapping[str, Rates]
+    """What tokens cost, by what stands below a search."""
 
     @classmethod
     def of(
@@ -50,16 +53,16 @@ class Searches:
         known: dict[str, list[Sample]] = defaultdict(list)
         for sample in samples:
             known[sample.recipe].append(sample)
+        rates = _rates(recipes, known)
         every, kept, counted = {}, dict[str, Sequence[Sample]](known), dict[str, str]()
         for name, recipe in recipes.items():
             every[name] = recipe
             voting = _voting(recipe, known[name])
             if voting is not None and voting.label not in {*recipes, *every}:
                 every[voting.label], counted[voting.label] = voting, name
-                kept[voting.label] = [
-                    _vote(one, voting, known[name], checks) for one in known[name]
-                ]
-        return cls(every, kept, checks, counted)
+                paid = rates[_below(recipe)]
+                kept[voting.label] = [_vote(one, voting, paid, checks) for one in known[name]]
+        return cls(every, kept, checks, counted, rates)
 
     @property
     def all_samples(self) -> list[Sample]:
@@ -104,7 +107,7 @@ class Searches:
         every = [sample for samples in by_task.values() for sample in samples]
         if not every or not all(draws_alike(sample.run) for sample in every):
             return []
-        rates = Rates.of([sample.run for sample in every])
+        rates = self.rates[_below(self.recipes[name])]
         found = [draws(samples, self.checks[task], rates) for task, samples in by_task.items()]
         return [] if any(one.cut for drawn in found for one in drawn) else found
 
@@ -185,6 +188,21 @@ class _Drawn:
         return Price(drawing.once, drawing.each + added)
 
 
+def _below(recipe: Recipe) -> str:
+    """Model, draft and methods, whatever searches on top of them."""
+    return replace(recipe, search="", scorer="").spelling
+
+
+def _rates(
+    recipes: Mapping[str, Recipe], samples: Mapping[str, Sequence[Sample]]
+) -> dict[str, Rates]:
+    """What tokens cost, from all runs whose model does the same to them."""
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for name, recipe in recipes.items():
+        found[_below(recipe)] += [sample.run for sample in samples[name]]
+    return {below: Rates.of(runs) for below, runs in found.items() if runs}
+
+
 def _voting(recipe: Recipe, samples: Sequence[Sample]) -> Recipe | None:
     """The vote of as many answers as a search drew, where it drew them all alike."""
     if not recipe.search or not samples or not all(draws_alike(one.run) for one in samples):
@@ -203,9 +221,9 @@ def _voting(recipe: Recipe, samples: Sequence[Sample]) -> Recipe | None:
         return None
 
 
-def _vote(sample: Sample, voting: Recipe, every: Sequence[Sample], checks: Checks) -> Sample:
+def _vote(sample: Sample, voting: Recipe, rates: Rates, checks: Checks) -> Sample:
     """A search's answers as a vote would have chosen among them; equal counts share the credit."""
-    (one,) = draws([sample], checks[sample.task], Rates.of([same.run for same in every]))
+    (one,) = draws([sample], checks[sample.task], rates)
     cost = {
         **sample.run["cost"],
         "scoring_tokens": 0,

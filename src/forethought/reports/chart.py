@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from itertools import pairwise
 
-from forethought.contracts.comparison import Interval
+from forethought.contracts.comparison import Chances, Interval
 from forethought.reports.figures import points
 from forethought.reports.label_places import Box, Ground, Place, places
 from forethought.reports.scale import Scale, linear_scale, log_scale, ticks
@@ -16,6 +16,7 @@ from forethought.reports.scale import Scale, linear_scale, log_scale, ticks
 COLOURS = 7
 _RADIUS = 5.5
 _LEADER = 13.0  # labels that stand further away are joined to their points
+_ASIDE = 6.0  # of an 11 px letter
 _MARGIN = {"left": 46.0, "right": 14.0, "top": 12.0, "bottom": 46.0}
 _SHAPES = (
     "M5.5 0A5.5 5.5 0 1 1-5.5 0A5.5 5.5 0 1 1 5.5 0Z",
@@ -41,6 +42,10 @@ class Point:
     cost: float
     score: Interval
     frontier: bool = False
+    chances: Chances | None = None
+    """Of a search: the room between a blind choice and the best one."""
+    fewer: tuple[tuple[float, float], ...] = ()
+    """Cost and score with fewer answers, on the way here."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,9 @@ def scatter(shown: Sequence[Point], plane: Plane) -> str:
     x, y = scales(shown, plane)
     parts = [
         *_grid(x, y, plane),
-        *_reference(y, plane),
+        *_reference(shown, x, y, plane),
+        *(_room(one, x, y) for one in shown),
+        *(_way(one, x, y) for one in shown),
         *_families(shown, x, y),
         *_frontier(shown, x, y),
         *(_bar(one, x, y) for one in shown),
@@ -85,7 +92,10 @@ def scales(shown: Sequence[Point], plane: Plane) -> tuple[Scale, Scale]:
     """The scales of cost and of score that hold all points, their bars and the reference."""
     intervals = [one.score for one in shown] + ([plane.reference] if plane.reference else [])
     bounds = [bound for one in intervals for bound in (one.low, one.value, one.high)]
-    cost = log_scale([one.cost for one in shown], _MARGIN["left"], plane.width - _MARGIN["right"])
+    bounds += [bound for one in shown if one.chances for bound in asdict(one.chances).values()]
+    bounds += [score for one in shown for _, score in one.fewer]
+    costs = [cost for one in shown for cost in (one.cost, *(cost for cost, _ in one.fewer))]
+    cost = log_scale(costs, _MARGIN["left"], plane.width - _MARGIN["right"])
     score = linear_scale(
         [bound for bound in bounds if math.isfinite(bound)] or [0.0, 1.0],
         plane.height - _MARGIN["bottom"],
@@ -140,7 +150,7 @@ def _grid(x: Scale, y: Scale, plane: Plane) -> Iterable[str]:
     )
 
 
-def _reference(y: Scale, plane: Plane) -> Iterable[str]:
+def _reference(shown: Sequence[Point], x: Scale, y: Scale, plane: Plane) -> Iterable[str]:
     if plane.reference is None or not math.isfinite(plane.reference.value):
         return
     left, right = _MARGIN["left"], plane.width - _MARGIN["right"]
@@ -152,7 +162,12 @@ def _reference(y: Scale, plane: Plane) -> Iterable[str]:
     at = y.at(plane.reference.value)
     yield _line("reference", left, at, right, at)
     said = f"{plane.reference_name} {points(plane.reference.value)}"
-    yield _text("aside", left + 6, at - 5, said, "start")
+    room = _ASIDE * len(said) + 20
+    near = [x.at(one.cost) for one in shown if abs(y.at(one.score.value) - at) < 16]
+    if any(across < left + room for across in near):
+        yield _text("aside", right - 6, at - 5, said, "end")
+    else:
+        yield _text("aside", left + 6, at - 5, said, "start")
 
 
 def _families(shown: Sequence[Point], x: Scale, y: Scale) -> Iterable[str]:
@@ -161,6 +176,27 @@ def _families(shown: Sequence[Point], x: Scale, y: Scale) -> Iterable[str]:
         if len(members) > 1:
             path = "L".join(f"{x.at(one.cost):.1f} {y.at(one.score.value):.1f}" for one in members)
             yield f'<path class="joined c{family % COLOURS}" data-family="{family}" d="M{path}"/>'
+
+
+def _room(one: Point, x: Scale, y: Scale) -> str:
+    """A broad pale bar from what a blind choice would score to what the best would."""
+    if one.chances is None:
+        return ""
+    top, bottom = y.at(one.chances.oracle), y.at(one.chances.random)
+    return (
+        f'<rect class="room c{one.family % COLOURS}" data-family="{one.family}" '
+        f'x="{x.at(one.cost) - 7:.1f}" y="{top:.1f}" width="14" '
+        f'height="{max(bottom - top, 1):.1f}" rx="3"/>'
+    )
+
+
+def _way(one: Point, x: Scale, y: Scale) -> str:
+    """From one answer on to as many as were drawn."""
+    if not one.fewer:
+        return ""
+    places = [*one.fewer, (one.cost, one.score.value)]
+    path = "L".join(f"{x.at(cost):.1f} {y.at(score):.1f}" for cost, score in places)
+    return f'<path class="way c{one.family % COLOURS}" data-family="{one.family}" d="M{path}"/>'
 
 
 def _frontier(shown: Sequence[Point], x: Scale, y: Scale) -> Iterable[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Sequence
 
 from forethought.contracts.comparison import Comparison, Difference, Interval, Standing
 from forethought.reports import figures
+from forethought.reports.figures import Axis
 
 _COLUMNS = (
     "recipe",
@@ -35,7 +37,7 @@ def comparison_csv(comparison: Comparison, *, timing: bool = True) -> str:
     Scores and differences are from 0 to 1, costs in bytes, seconds and FLOPs. A column
     `frontier_…` is 1 where no other recipe is as good and cheaper.
     """
-    axes = figures.axes(timing)
+    axes = figures.axes(comparison, timing)
     columns = [*_COLUMNS, *(one.name for one in axes), *(f"frontier_{one.name}" for one in axes)]
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="")
@@ -44,7 +46,7 @@ def comparison_csv(comparison: Comparison, *, timing: bool = True) -> str:
         comparison.standings, figures.from_baseline(comparison), strict=True
     ):
         writer.writerows(_task(standing, task) for task in comparison.tasks)
-        writer.writerow(_total(standing, timing) | _difference(difference))
+        writer.writerow(_total(standing, axes) | _difference(difference))
     return out.getvalue()
 
 
@@ -54,12 +56,9 @@ def _task(standing: Standing, task: str) -> dict[str, str]:
     return named | (_interval("score", found) if found else {})
 
 
-def _total(standing: Standing, timing: bool) -> dict[str, str]:
-    costs = {one.name: _number(one.cost(standing)) for one in figures.axes(timing)}
-    on = {
-        f"frontier_{one.name}": str(int(one.name in standing.frontier))
-        for one in figures.axes(timing)
-    }
+def _total(standing: Standing, axes: Sequence[Axis]) -> dict[str, str]:
+    costs = {one.name: _number(one.cost(standing)) for one in axes}
+    on = {f"frontier_{one.name}": str(int(one.name in standing.frontier)) for one in axes}
     return {
         "recipe": standing.recipe,
         "questions": str(standing.questions),

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from importlib.resources import files
 from string import Template
-from typing import Any
 
-from forethought.contracts.comparison import Comparison
-from forethought.reports import chart, figures, page_tables
+from forethought.contracts.comparison import Comparison, Standing
+from forethought.reports import chart, equal_cost, figures, page_tables
 from forethought.reports.chart import Plane, Point
 from forethought.reports.comparison_csv import comparison_csv
+from forethought.reports.document import embedded
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
-from forethought.reports.page_tables import Reading
+from forethought.reports.reading import Reading
 
 _SIZES = {"wide": (1050.0, 520.0), "narrow": (350.0, 500.0)}
 _VIEWS = (
@@ -46,6 +45,7 @@ def comparison_html(comparison: Comparison, *, title: str, timing: bool = True) 
         "scatters": "".join(_scatters(reading)),
         "legend": "".join(_legend(reading)),
         "standings": page_tables.standings(reading),
+        "equal": equal_cost.section(reading.comparison),
         "heat": page_tables.heat(reading),
         "by_task": page_tables.by_task(reading),
         "references": "".join(_references(reading)),
@@ -114,10 +114,19 @@ def _points(reading: Reading, axis: Axis) -> list[Point]:
             cost=axis.cost(one),
             score=one.score,
             frontier=axis.name in one.frontier,
+            chances=one.chances,
+            fewer=_fewer(one, axis),
         )
         for number, one in enumerate(reading.comparison.standings)
         if math.isfinite(one.score.value)
     ]
+
+
+def _fewer(one: Standing, axis: Axis) -> tuple[tuple[float, float], ...]:
+    """What fewer answers cost and score, where this axis is one of those it is known for."""
+    if axis.name not in ("tokens", "flops"):
+        return ()
+    return tuple((getattr(less, axis.name), less.score) for less in one.fewer)
 
 
 def _said(reading: Reading, number: int, axis: Axis) -> str:
@@ -157,6 +166,17 @@ def _legend(reading: Reading) -> Iterable[str]:
         '<path class="step" d="M-7 6H0V-5H7"/></svg>frontier</li>'
     )
     yield "<li>bars: 95 % intervals</li>"
+    if any(one.chances for one in reading.comparison.standings):
+        yield (
+            '<li><svg class="key" viewBox="-8 -8 16 16" aria-hidden="true"><rect class="room" '
+            'x="-5" y="-8" width="10" height="16" rx="3"/></svg>from a blind choice among its '
+            "answers to the best of them</li>"
+        )
+    if any(one.fewer for one in reading.comparison.standings):
+        yield (
+            '<li><svg class="key" viewBox="-8 -8 16 16" aria-hidden="true">'
+            '<path class="way" d="M-8 6L8-4"/></svg>the same with 1, 2, 4 … answers</li>'
+        )
 
 
 def _references(reading: Reading) -> Iterable[str]:
@@ -184,27 +204,6 @@ def _provenance(provenance: Mapping[str, str]) -> str:
 
 
 def _embedded(comparison: Comparison, timing: bool) -> str:
-    """All numbers as JSON that no HTML parser takes for the end of its element."""
-    document = {
-        "name": "comparison",
-        "comparison": _plain(asdict(comparison), timing),
-        "csv": comparison_csv(comparison, timing=timing),
-    }
-    text = json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
-
-
-def _plain(value: Any, timing: bool) -> Any:
-    """Values that JSON knows; what is not a number is null."""
-    if isinstance(value, dict):
-        left_out = () if timing else ("first_token", "provenance")
-        return {str(key): _plain(one, timing) for key, one in value.items() if key not in left_out}
-    if isinstance(value, frozenset):
-        return sorted(one for one in value if timing or one != "first_token")
-    if isinstance(value, list | tuple):
-        return [_plain(one, timing) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    table = comparison_csv(comparison, timing=timing)
+    without = () if timing else ("first_token", "provenance")
+    return embedded({"name": "comparison", "comparison": asdict(comparison), "csv": table}, without)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from forethought.contracts.comparison import Comparison, Difference, Standing
-from forethought.reports import figures
+from forethought.reports import equal_cost, figures
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
-from forethought.reports.names import recipe_names, task_names
+from forethought.reports.names import task_names
 
 
 def comparison_markdown(comparison: Comparison, *, timing: bool = True) -> str:
     """The finding, a table of recipes, a table of recipes by task, and what the intervals say."""
-    axes = figures.axes(timing)
-    recipes = recipe_names([one.recipe for one in comparison.standings])
+    axes = figures.axes(comparison, timing)
+    recipes = figures.named(comparison)
     tasks = task_names(comparison.tasks)
     shared = [f"{_code(part)} · " for part in recipes.shared]
     settings = f" · each with {_code(', '.join(tasks.shared))}" if tasks.shared else ""
@@ -24,6 +24,7 @@ def comparison_markdown(comparison: Comparison, *, timing: bool = True) -> str:
         _table(_standings(comparison, recipes.short, axes)),
         "★ no recipe is as good and cheaper by that cost · ▼ ▲ the interval of the difference "
         "excludes 0",
+        *_equal(comparison),
         _table(_by_task(comparison, recipes.short, tasks.short)) if comparison.tasks else "",
         " ".join(figures.caveats(comparison, timing=timing)),
     ]
@@ -73,6 +74,14 @@ def _by_task(
             _code(name),
             *(figures.points(one.value) if one else figures.MISSING for one in found),
         ]
+
+
+def _equal(comparison: Comparison) -> list[str]:
+    heading, *rest = equal_cost.rows(comparison) or [[]]
+    if not rest:
+        return []
+    coded = [[_code(row[0]), *row[1:]] for row in rest]
+    return [f"{equal_cost.TITLE}:", _table([heading, *coded]), equal_cost.NOTE]
 
 
 def _table(rows: Iterable[list[str]]) -> str:

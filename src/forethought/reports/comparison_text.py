@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from forethought.contracts.comparison import Comparison, Difference, Standing
-from forethought.reports import figures
+from forethought.reports import equal_cost, figures
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
-from forethought.reports.names import Names, fitted, labels, recipe_names, task_names
+from forethought.reports.names import Names, fitted, labels, task_names
 
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _STAR = "★"
@@ -28,8 +28,8 @@ def comparison_text(
 
     Without `timing` nothing that a clock measured is in it.
     """
-    axes = figures.axes(timing)
-    recipes = recipe_names([one.recipe for one in comparison.standings])
+    axes = figures.axes(comparison, timing)
+    recipes = figures.named(comparison)
     tasks = task_names(comparison.tasks)
     rows = _fitting(comparison, recipes.short, axes, width)
     short = [row[0] for row in rows[1:]]
@@ -38,6 +38,7 @@ def comparison_text(
         _wrapped(_context(comparison, recipes, tasks), width),
         "\n".join(_lines(rows, colour)),
         _dim("\n".join(_wrapped(note, width) for note in notes), colour),
+        *_equal(comparison, short, width, colour),
         *_by_task(comparison, short, tasks.short, width, colour),
         _wrapped(finding(comparison, timing=timing), width),
         _dim(
@@ -135,6 +136,20 @@ def _keys(short: Sequence[str], names: Sequence[str]) -> list[str]:
         if one == label != name
     ]
     return [f"{one} is short for {name}" for one, name in [*alike[:1], *changed]]
+
+
+def _equal(comparison: Comparison, names: Sequence[str], width: int, colour: bool) -> list[str]:
+    heading, *rest = equal_cost.rows(comparison) or [[]]
+    if not rest:
+        return []
+    columns: list[Column] = [
+        (title.split(), [row[place] for row in rest])
+        for place, title in enumerate(heading)
+        if place
+    ]
+    blocks = _blocks(columns, width - max(map(len, names)))
+    tables = ["\n".join(_block(block, names, colour)) for block in blocks]
+    return [f"{equal_cost.TITLE}", *tables, _dim(_wrapped(equal_cost.NOTE, width), colour)]
 
 
 def _by_task(

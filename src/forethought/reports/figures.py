@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forethought.contracts.comparison import (
     Comparison,
@@ -14,10 +14,13 @@ from forethought.contracts.comparison import (
     Standing,
 )
 from forethought.reports import units
+from forethought.reports.names import Names, is_search, recipe_names
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 MISSING = DASH
+COUNTED = "*"
+"""Behind the name of a recipe that was counted from another's answers."""
 _MACHINE = ("processor", "cores", "threads", "device", "system", "python")
 """What of a sample's provenance decides how fast it was."""
 
@@ -45,6 +48,7 @@ class Axis:
             "cache_bytes": standing.cache_bytes,
             "first_token": standing.first_token,
             "flops": standing.flops,
+            "tokens": standing.tokens,
         }[self.name]
 
 
@@ -66,9 +70,26 @@ FIRST_TOKEN = Axis(
 FLOPS = Axis("flops", "FLOPs", "FLOPs of a whole run, mean", "FLOPs", units.flops)
 
 
-def axes(timing: bool) -> tuple[Axis, ...]:
-    """The axes of cost; with `timing` also the one that a clock measured."""
-    return (CACHE, FIRST_TOKEN, FLOPS) if timing else (CACHE, FLOPS)
+TOKENS = Axis("tokens", "tokens", "tokens of a whole run, mean", "tokens", units.count)
+_SAME = 1.01  # caches that differ by a smaller factor differ by where answers ended
+
+
+def axes(comparison: Comparison, timing: bool) -> tuple[Axis, ...]:
+    """The axes of cost; with `timing` also the one that a clock measured.
+
+    Searches spend tokens and FLOPs: nothing can be shown before they have chosen, and the
+    cache behind the prompt counts only where methods make it smaller.
+    """
+    if not searching(comparison):
+        return (CACHE, FIRST_TOKEN, FLOPS) if timing else (CACHE, FLOPS)
+    caches = [one.cache_bytes for one in comparison.standings]
+    differ = all(map(math.isfinite, caches)) and max(caches) > _SAME * min(caches)
+    return (TOKENS, FLOPS, CACHE) if differ else (TOKENS, FLOPS)
+
+
+def searching(comparison: Comparison) -> bool:
+    """Whether one of the recipes is a search."""
+    return any(is_search(one.recipe) for one in comparison.standings)
 
 
 def points(value: float) -> str:
@@ -92,6 +113,13 @@ def span(interval: Interval) -> str:
 def signed_span(interval: Interval) -> str:
     """The bounds of a difference, such as `+1.0 to +6.9`."""
     return f"{signed(interval.low)} to {signed(interval.high)}"
+
+
+def named(comparison: Comparison) -> Names:
+    """Short names of recipes; those that nothing was asked for end in a star."""
+    found = recipe_names([one.recipe for one in comparison.standings])
+    pairs = zip(found.short, comparison.standings, strict=True)
+    return replace(found, short=tuple(f"{n}{COUNTED * bool(one.counted_from)}" for n, one in pairs))
 
 
 def mark(interval: Interval) -> str:
@@ -151,7 +179,22 @@ def caveats(comparison: Comparison, *, timing: bool = True) -> list[str]:
         low, high = points(sizes[0]), points(sizes[-1])
         smallest = f"{low} points" if low == high else f"{low} to {high} points, by recipe"
         found.append(f"The smallest true difference that shows in four runs of five: {smallest}.")
+    found += [_counted(name, one, comparison) for name, one in _all_counted(comparison)]
     return [*found, *_mixture(comparison, timing), *map(_left_out, comparison.refusals)]
+
+
+def _all_counted(comparison: Comparison) -> list[tuple[str, Standing]]:
+    pairs = zip(named(comparison).short, comparison.standings, strict=True)
+    return [(name, one) for name, one in pairs if one.counted_from]
+
+
+def _counted(name: str, one: Standing, comparison: Comparison) -> str:
+    places = [other.recipe for other in comparison.standings]
+    source = named(comparison).short[places.index(one.counted_from)]
+    return (
+        f"{name}: nothing was asked for it; it is counted from the answers of {source}, with equal "
+        "counts sharing the credit."
+    )
 
 
 def _mixture(comparison: Comparison, timing: bool) -> list[str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from forethought.contracts.comparison import Comparison, Difference, Standing
 from forethought.reports import figures
 from forethought.reports.figures import Axis
-from forethought.reports.names import recipe_names
 
 _NEAR = 0.05  # few questions leave intervals that hold 0 whatever was seen
 
@@ -29,7 +28,7 @@ class _Rival:
 
 def finding(comparison: Comparison, *, timing: bool = True) -> str:
     """The cheapest recipe that comes near the first one, or that none was seen to."""
-    names = recipe_names([one.recipe for one in comparison.standings]).short
+    names = figures.named(comparison).short
     first = comparison.standings[0]
     differences = figures.from_baseline(comparison)
     rivals = [
@@ -40,13 +39,15 @@ def finding(comparison: Comparison, *, timing: bool = True) -> str:
     if not rivals:
         score = f"{figures.points(first.score.value)} ({figures.span(first.score)})"
         return f"{names[0]} scores {score} points; no other recipe stands beside it."
-    for axis in figures.axes(timing):
+    for axis in figures.axes(comparison, timing):
         cheaper = [one for one in rivals if axis.cost(one.standing) < axis.cost(first)]
         equal = [one for one in cheaper if one.may_be_as_good]
         if equal:
             best = min(equal, key=lambda one: axis.cost(one.standing))
             return _found(best, names[0], axis, first)
-    return _none_found(rivals, names[0], first, figures.axes(timing))
+    if figures.searching(comparison):
+        return _spent(rivals, names[0], first)
+    return _none_found(rivals, names[0], first, figures.axes(comparison, timing))
 
 
 def _found(best: _Rival, baseline: str, axis: Axis, first: Standing) -> str:
@@ -88,3 +89,31 @@ def _none_found(
             shown += figures.signed_span(change)
             return f"{start}; the closest is {best.name} ({shown}) with {share} × its {axis.noun}."
     return f"No recipe is cheaper than {baseline}."
+
+
+def _spent(rivals: list[_Rival], baseline: str, first: Standing) -> str:
+    """What is won by spending more."""
+    above = [one for one in rivals if one.difference.interval.low > 0]
+    if above:
+        least = min(above, key=lambda one: figures.TOKENS.cost(one.standing))
+        best = max(above, key=lambda one: one.difference.interval.value)
+        told = (
+            f"{least.name} scores above {baseline} ({_won(least)}) with "
+            f"{_times(least, first)} × its tokens, the least of all that do."
+        )
+        more = f" The best is {best.name} ({_won(best)}) with {_times(best, first)} ×."
+        return told + more * (best is not least)
+    best = max(rivals, key=lambda one: one.difference.interval.value)
+    return (
+        f"No recipe was seen to score above {baseline} beyond the noise; the best is {best.name} "
+        f"({_won(best)}) with {_times(best, first)} × its tokens."
+    )
+
+
+def _won(one: _Rival) -> str:
+    change = one.difference.interval
+    return f"{figures.signed(change.value)} points, 95 % interval {figures.signed_span(change)}"
+
+
+def _times(one: _Rival, first: Standing) -> str:
+    return figures.factor(one.standing.tokens, first.tokens)

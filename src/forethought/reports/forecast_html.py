@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from html import escape
 from importlib.resources import files
 from string import Template
-from typing import Any
 
 from forethought.contracts.comparison import Interval
 from forethought.contracts.forecast import Curve, Forecast
 from forethought.reports import figures, units
 from forethought.reports.curve_chart import curve_chart, series
+from forethought.reports.document import embedded
 from forethought.reports.forecast_tables import (
     Shown,
     caveats,
@@ -46,7 +44,9 @@ def forecast_html(found: Forecast, *, title: str) -> str:
         "tips": "".join(
             tip for number, one in enumerate(found.curves) for tip in _tips(one, number)
         ),
-        "data": _embedded(found),
+        "data": embedded(
+            {"name": "forecast", "forecast": asdict(found), "csv": forecast_csv(found)}
+        ),
     }
     return Template((folder / "forecast.html").read_text("utf-8")).substitute(parts)
 
@@ -125,21 +125,3 @@ def _listed(rows: Mapping[str, str]) -> str:
 def _prose(text: str) -> str:
     """Text in which no number is parted from its sign at the end of a line."""
     return escape(text).replace(" %", "&nbsp;%")
-
-
-def _embedded(found: Forecast) -> str:
-    """All numbers as JSON that no HTML parser takes for the end of its element."""
-    document = {"name": "forecast", "forecast": plain(asdict(found)), "csv": forecast_csv(found)}
-    text = json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
-
-
-def plain(value: Any) -> Any:
-    """Values that JSON knows; what is no number, or has no end, is null."""
-    if isinstance(value, dict):
-        return {str(name): plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -38,10 +38,11 @@ def finding(found: Forecast) -> str:
     ways = {"a vote": last.vote, "the likeliest": last.likely, "the scorer's best": last.scored}
     known = {name: interval for name, interval in ways.items() if interval is not None}
     best = max(known, key=lambda name: known[name].value)
+    value, alone = figures.points(known[best].value), figures.points(one.random.value)
+    most = f"{figures.points(last.oracle.value)} ({figures.span(last.oracle)})"
     return (
-        f"Of {last.answers} answers by {one.recipe}, {best} scores {figures.points(known[best].value)} points "
-        f"where one alone scores {figures.points(one.random.value)}; the best of them, were it "
-        f"known, {figures.points(last.oracle.value)} ({figures.span(last.oracle)})."
+        f"Of {last.answers} answers by {one.recipe}, {best} scores {value} points where one alone "
+        f"scores {alone}; the best of them, were it known, {most}."
     )
 
 

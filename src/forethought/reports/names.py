@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
@@ -21,22 +21,29 @@ class Names:
 
 
 def recipe_names(recipes: Sequence[str]) -> Names:
-    """Recipes without the model and the draft they share; without methods it is `exact`."""
-    split = [_parts(recipe) for recipe in recipes]
-    models = {parts[0] for parts in split if parts}
-    if len(models) != 1 or not all(split):
+    """Recipes without the model, the draft and the settings they share; a plain one is `exact`."""
+    found = [_split(recipe) for recipe in recipes]
+    models = {one.parts[0] for one in found if one.parts}
+    if len(models) != 1 or not all(one.parts for one in found):
         return Names(tuple(recipes))
+    settings = {one.settings for one in found}
+    alike = settings.pop() if len(settings) == 1 else ""
+    if alike:
+        found = [replace(one, settings="") for one in found]
     (model,) = models
-    rest = [parts[1:] for parts in split]
-    drafts = {part for parts in rest for part in parts if _is_draft(part)}
-    drafted = [any(map(_is_draft, parts)) for parts in rest if parts]
+    shared = (model, *filter(None, [alike]))
+    rest = [replace(one, parts=one.parts[1:]) for one in found]
+    drafts = {part for one in rest for part in one.parts if _is_draft(part)}
+    drafted = [any(map(_is_draft, one.parts)) for one in rest if one.parts]
     if len(drafts) == 1 and all(drafted):
-        short = [[part for part in parts if not _is_draft(part)] for parts in rest]
-        found = _named(short, (model, *drafts))
-        if _all_differ(found.short):
-            return found
-    found = _named(rest, (model,))
-    return found if _all_differ(found.short) else Names(tuple(recipes))
+        short = [
+            replace(one, parts=tuple(p for p in one.parts if not _is_draft(p))) for one in rest
+        ]
+        named = _named(short, (*shared[:1], *drafts, *shared[1:]))
+        if _all_differ(named.short):
+            return named
+    named = _named(rest, shared)
+    return named if _all_differ(named.short) else Names(tuple(recipes))
 
 
 def task_names(tasks: Sequence[str]) -> Names:
@@ -64,7 +71,17 @@ def labels(names: Sequence[str]) -> tuple[str, ...]:
 
 def method(name: str) -> str:
     """What a short name is a setting of: its methods without their numbers."""
-    return "+".join(_without_numbers(part) for part in _parts(name)) or name
+    found = _split(name)
+    plain = "+".join(_without_numbers(part) for part in found.parts)
+    return "@".join(filter(None, [plain, *map(_without_numbers, found.search)])) or name
+
+
+def is_search(recipe: str) -> bool:
+    """Whether a recipe spends several passes on a question."""
+    try:
+        return len(spelling.split(recipe, "@")) > 1
+    except UsageError:  # not a spelling of ours
+        return False
 
 
 def fitted(names: Sequence[str], room: int) -> tuple[str, ...]:
@@ -77,8 +94,35 @@ def fitted(names: Sequence[str], room: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _named(parts: Sequence[Sequence[str]], shared: tuple[str, ...]) -> Names:
-    return Names(tuple("+".join(one) or EXACT for one in parts), shared)
+@dataclass(frozen=True)
+class _Split:
+    """A recipe's name in pieces."""
+
+    parts: tuple[str, ...]
+    """Model, draft and methods."""
+    search: tuple[str, ...] = ()
+    """Strategy and scorer."""
+    settings: str = ""
+
+    @property
+    def name(self) -> str:
+        """The pieces put together again."""
+        plain = "+".join(self.parts)
+        spelled = "@".join(filter(None, [plain, *self.search])) or EXACT
+        return " ".join(filter(None, [spelled, self.settings]))
+
+
+def _named(found: Sequence[_Split], shared: tuple[str, ...]) -> Names:
+    return Names(tuple(one.name for one in found), shared)
+
+
+def _split(recipe: str) -> _Split:
+    spelled, flag, settings = recipe.partition(" --")
+    try:
+        plain, *search = spelling.split(spelled, "@") or [""]
+        return _Split(tuple(_parts(plain)), tuple(search), (flag + settings).strip())
+    except UsageError:  # not a spelling of ours, so it stands as it is
+        return _Split((recipe,))
 
 
 def _parts(recipe: str) -> list[str]:

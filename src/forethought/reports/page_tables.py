@@ -4,60 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from html import escape
 
-from forethought.contracts.comparison import Comparison, Difference, Interval, Standing
+from forethought.contracts.comparison import Difference, Interval, Standing
 from forethought.reports import chart, figures
 from forethought.reports.figures import Axis
-from forethought.reports.names import Names, labels, method, recipe_names, task_names
+from forethought.reports.reading import Reading
 from forethought.reports.scale import Scale, linear_scale, ticks
 
 _DARK_FROM, _BRIGHT_FROM = 0.68, 0.56  # shares from which the other ink reads better
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A comparison with the names, families and axes it is shown with."""
-
-    comparison: Comparison
-    timing: bool = True
-
-    @cached_property
-    def recipes(self) -> Names:
-        """Short names of recipes, and what they share."""
-        return recipe_names([one.recipe for one in self.comparison.standings])
-
-    @cached_property
-    def tasks(self) -> Names:
-        """Short names of tasks, and what they share."""
-        return task_names(self.comparison.tasks)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Short names of recipes."""
-        return self.recipes.short
-
-    @cached_property
-    def labels(self) -> tuple[str, ...]:
-        """Names of recipes for a chart."""
-        return labels(self.names)
-
-    @cached_property
-    def family_names(self) -> list[str]:
-        """Recipes without their numbers, in order of appearance."""
-        return list(dict.fromkeys(method(name) for name in self.names))
-
-    @cached_property
-    def families(self) -> list[int]:
-        """For each recipe, the index of its family."""
-        return [self.family_names.index(method(name)) for name in self.names]
-
-    @property
-    def axes(self) -> tuple[Axis, ...]:
-        """The kinds of cost shown."""
-        return figures.axes(self.timing)
 
 
 def standings(reading: Reading) -> str:
@@ -85,8 +40,16 @@ def facts(reading: Reading, number: int) -> list[tuple[str, str]]:
         rows.append(("better, worse on", f"{change.wins:,}, {change.losses:,} questions"))
     for axis in reading.axes:
         rows.append((axis.title, _cost_text(one, first, axis)))
+    rows += _room(one)
     rows.append(("prompt tokens read", f"{one.read:,.0f}"))
     return [*rows, ("questions", f"{one.questions:,}")]
+
+
+def _room(one: Standing) -> list[tuple[str, str]]:
+    if one.chances is None:
+        return []
+    random, oracle = figures.points(one.chances.random), figures.points(one.chances.oracle)
+    return [("a blind choice", random), ("the best choice", oracle)]
 
 
 def heat(reading: Reading) -> str:

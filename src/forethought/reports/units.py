@@ -12,6 +12,11 @@ def flops(value: float) -> str:
     return f"{_digits(size, step)} {_DECIMAL[step]}FLOP"
 
 
+def count(value: float) -> str:
+    """How many, such as `1,234`."""
+    return f"{value:,.0f}"
+
+
 def memory(value: float) -> str:
     """Bytes, such as `1.53 MiB`."""
     size, step = _scaled(value, 1024, len(_BINARY))

@@ -1,0 +1,53 @@
+"""What recipes reach for as many tokens, as a table in whatever form is shown."""
+
+from __future__ import annotations
+
+from html import escape
+
+from forethought.contracts.comparison import Afforded, Comparison
+from forethought.reports import figures, units
+
+TITLE = "At equal tokens"
+NOTE = (
+    "Scores of as many answers as the tokens pay for, the prompt read once; in brackets how many. "
+    "A recipe whose answers do not tell of fewer stands where it was run; it spends what it spent "
+    "there. Means over all ways to draw so many."
+)
+
+
+def rows(comparison: Comparison) -> list[list[str]]:
+    """A heading, then a row for each recipe; nothing where no search's draws tell."""
+    if not comparison.equal:
+        return []
+    names = figures.named(comparison).short
+    drawn = {one.recipe for one in comparison.standings if one.fewer}
+    found = [["recipe", *(f"{units.count(one.tokens)} tokens" for one in comparison.equal)]]
+    for place, name in enumerate(names):
+        row = [one.afforded[place] for one in comparison.equal]
+        found.append([name, *(_shown(one, one.recipe in drawn) for one in row)])
+    return found
+
+
+def section(comparison: Comparison) -> str:
+    """The table as a part of a page."""
+    found = rows(comparison)
+    if not found:
+        return ""
+    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in found[0])
+    body = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>'
+        f"{''.join(f'<td>{escape(cell)}</td>' for cell in row[1:])}</tr>"
+        for row in found[1:]
+    )
+    return (
+        f'<section id="equal"><div class="head"><h2>{TITLE}</h2></div><div class="scroll"><table>'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<p class="note">{escape(NOTE)}</p></section>'
+    )
+
+
+def _shown(one: Afforded, drawn: bool) -> str:
+    if one.score is None:
+        return figures.MISSING
+    score = figures.points(one.score)
+    return f"{score} ({one.answers:,})" if drawn else score
