@@ -6,10 +6,11 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument
 
 from forethought.cli import files, options
 from forethought.cli.arena import arena, check_whole
@@ -21,13 +22,8 @@ from forethought.reports.comparison import (
     comparison_markdown,
     comparison_text,
 )
-from forethought.reports.document import document
+from forethought.reports.document import MEASURED, document
 from forethought.runs.recipe import Recipe
-
-Report = Annotated[
-    list[str] | None,
-    Option("--report", "-o", help="Write a report too: FILE.html, .md, .csv or .json; repeatable."),
-]
 
 
 def compare(
@@ -51,7 +47,7 @@ def compare(
     skip_bad: options.SkipBad = False,
     price: options.Prices = None,
     results: options.Results = None,
-    output: Report = None,
+    output: options.Reports = None,
     threads: options.Threads = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -62,8 +58,9 @@ def compare(
     Run the same line again to go on after a stop; add recipes, budgets or tasks, and only what
     is missing is asked.
     """
+    written = forms(timing=True)
     for file in output or []:
-        files.check(Path(file), _FORMS)
+        files.check(Path(file), written)
     base = named(model)
     found = arena(
         ["exact", *(recipes or [])],
@@ -89,9 +86,9 @@ def compare(
     command = shlex.join(["forethought", *sys.argv[1:]])
     found = replace(found, provenance={**found.provenance, "command": command})
     for file in output or []:
-        files.write(Path(file), _FORMS[Path(file).suffix](found))
+        files.write(Path(file), written[Path(file).suffix](found))
     if json:
-        report(document(asdict(found)))
+        report(comparison_document(found, timing=True))
     else:
         width, colour = columns(sys.stdout), has_colour(sys.stdout)
         report(comparison_text(found, width=width, colour=colour))
@@ -99,20 +96,23 @@ def compare(
     return 0
 
 
-def _page(found: Comparison) -> str:
-    # Imported when a page is wanted, since its template need not be read for every help.
-    from forethought.reports.comparison_html import comparison_html
+def forms(*, timing: bool) -> dict[str, Callable[[Comparison], str]]:
+    """How a comparison is written to a file, by the file's ending."""
 
-    return comparison_html(found, title="Forethought comparison")
+    def page(found: Comparison) -> str:
+        # Imported when a page is wanted, since its template need not be read for every help.
+        from forethought.reports.comparison_html import comparison_html
+
+        return comparison_html(found, title="Forethought comparison", timing=timing)
+
+    return {
+        ".html": page,
+        ".md": partial(comparison_markdown, timing=timing),
+        ".csv": partial(comparison_csv, timing=timing),
+        ".json": lambda found: comparison_document(found, timing=timing) + "\n",
+    }
 
 
-def _document(found: Comparison) -> str:
-    return document(asdict(found)) + "\n"
-
-
-_FORMS: dict[str, Callable[[Comparison], str]] = {
-    ".html": _page,
-    ".md": comparison_markdown,
-    ".csv": comparison_csv,
-    ".json": _document,
-}
+def comparison_document(found: Comparison, *, timing: bool) -> str:
+    """A comparison as JSON; without `timing` nothing that a clock measured is in it."""
+    return document(asdict(found), () if timing else MEASURED)

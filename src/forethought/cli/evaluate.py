@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 from typer import Argument
 
-from forethought.cli import options
+from forethought.cli import files, options
 from forethought.cli.arena import arena, check_whole
 from forethought.cli.ask import named
+from forethought.cli.compare import comparison_document, forms
 from forethought.cli.screen import columns, has_colour, report
 from forethought.reports.comparison import comparison_csv, comparison_markdown, comparison_text
 from forethought.runs.recipe import Recipe
@@ -33,7 +35,9 @@ def evaluate(
     skip_bad: options.SkipBad = False,
     price: options.Prices = None,
     results: options.Results = None,
+    output: options.Reports = None,
     threads: options.Threads = None,
+    json: options.Json = False,
     csv: options.Csv = False,
     markdown: options.Markdown = False,
     quiet: options.Quiet = False,
@@ -41,9 +45,12 @@ def evaluate(
 ) -> int:
     """Score recipes on tasks; run the same line again to go on after a stop.
 
-    The table holds nothing that is measured by a clock, so it is the same however often the
+    The report holds nothing that is measured by a clock, so it is the same however often the
     evaluation was stopped.
     """
+    written = forms(timing=False)
+    for file in output or []:
+        files.check(Path(file), written)
     base = named(model)
     found = arena(
         recipes or ["exact"],
@@ -66,7 +73,11 @@ def evaluate(
         threads=threads,
         quiet=quiet,
     ).run()
-    if csv:
+    for file in output or []:
+        files.write(Path(file), written[Path(file).suffix](found))
+    if json:
+        report(comparison_document(found, timing=False))
+    elif csv:
         sys.stdout.write(comparison_csv(found, timing=False))
     elif markdown:
         report(comparison_markdown(found, timing=False))

@@ -13,7 +13,7 @@ from forethought.contracts.comparison import Comparison, Standing
 from forethought.reports import chart, equal_cost, figures, page_tables
 from forethought.reports.chart import Plane, Point
 from forethought.reports.comparison_csv import comparison_csv
-from forethought.reports.document import embedded
+from forethought.reports.document import MEASURED, embedded
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
 from forethought.reports.reading import Reading
@@ -205,5 +205,5 @@ def _provenance(provenance: Mapping[str, str]) -> str:
 
 def _embedded(comparison: Comparison, timing: bool) -> str:
     table = comparison_csv(comparison, timing=timing)
-    without = () if timing else ("first_token", "provenance")
+    without = () if timing else MEASURED
     return embedded({"name": "comparison", "comparison": asdict(comparison), "csv": table}, without)

@@ -7,6 +7,9 @@ import math
 from collections.abc import Collection
 from typing import Any
 
+MEASURED = ("first_token", "provenance")
+"""What of a comparison no second run repeats."""
+
 
 def plain(value: Any, without: Collection[str] = ()) -> Any:
     """Values that JSON knows: null for what is no number, and sets in order.
@@ -24,9 +27,9 @@ def plain(value: Any, without: Collection[str] = ()) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def document(value: Any) -> str:
+def document(value: Any, without: Collection[str] = ()) -> str:
     """A record's dictionary as an indented JSON document."""
-    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=2)
+    return json.dumps(plain(value, without), ensure_ascii=False, allow_nan=False, indent=2)
 
 
 def embedded(values: dict[str, Any], without: Collection[str] = ()) -> str:
