@@ -8,7 +8,7 @@ from typing import Protocol
 
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Cost, Kept
-from forethought.contracts.search import Ability, Candidate, Path, Piece, Until
+from forethought.contracts.search import Ability, Candidate, NextToken, Path, Piece, Until
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class Request:
     first: bool = True
     """Whether its run never asked for a piece behind this text before: it pays for reading the
     prompt, or the parent's newest token. For the others that was paid, whoever reads it."""
+    token: int | None = None
+    """The first token, where it is given and not drawn."""
+    top: int = 0
+    """Above 0 nothing is written: so many of the tokens are told that may follow the parent."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Outcome:
     """Told by the request that the prompt was read for."""
     error: Exception | None = None
     """Why there is nothing, in the end."""
+    following: tuple[NextToken, ...] = ()
+    """What may come next, the likeliest first."""
 
 
 @dataclass(frozen=True)

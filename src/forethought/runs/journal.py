@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from forethought.contracts.backend import Opened, Outcome
 from forethought.contracts.records import Cost, Kept
-from forethought.contracts.search import Piece
+from forethought.contracts.search import NextToken, Piece
 from forethought.runs.store_file import reporting
 
 
@@ -57,6 +57,7 @@ class Pieces:
             "cost": asdict(outcome.cost),
             "piece": None if outcome.piece is None else asdict(outcome.piece),
             "chances": outcome.chances,
+            "following": [[one.token, one.log_probability, one.ends] for one in outcome.following],
             "opened": None if outcome.opened is None else asdict(outcome.opened),
         }
         self._asked(
@@ -80,7 +81,10 @@ def _read(key: str, document: dict[str, Any]) -> Outcome:
     if piece is not None:
         piece = Piece(**{**piece, "token_ids": tuple(piece["token_ids"])})
     chances = tuple(tuple(one) for one in document["chances"])
-    return Outcome(key, Cost(**document["cost"]), piece, chances, _opened(document["opened"]))
+    following = tuple(NextToken(*one) for one in document["following"])
+    opened = _opened(document["opened"])
+    cost = Cost(**document["cost"])
+    return Outcome(key, cost, piece, chances, opened, following=following)
 
 
 def _opened(document: dict[str, Any] | None) -> Opened | None:

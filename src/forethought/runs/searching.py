@@ -17,6 +17,7 @@ from forethought.contracts.search import (
     Charge,
     Found,
     Group,
+    Next,
     Path,
     Score,
     Scores,
@@ -26,7 +27,16 @@ from forethought.contracts.search import (
 from forethought.runs.endings import best_so_far, best_whole
 from forethought.runs.job import Done, Job, Written
 from forethought.runs.ledger import Ledger
-from forethought.runs.slots import Place, Slot, hashed, place_of, request_key, stream_of
+from forethought.runs.looks import Looks, together
+from forethought.runs.slots import (
+    Place,
+    Slot,
+    first_behind,
+    judgement_of,
+    piece_request,
+    place_of,
+    request_key,
+)
 
 _SEARCH = 1  # tells a strategy's own chance from that of the tokens
 
@@ -56,6 +66,7 @@ class Searching:
         self._asked: Ask | None = None
         self._slots: list[Slot] = []
         self._chances: tuple[tuple[float, ...], ...] = ()
+        self._looks = Looks()
         self._children: Counter[tuple[str, Path]] = Counter()
         self._behind: set[Place] = set()
         """Texts that pieces were asked for behind."""
@@ -89,6 +100,7 @@ class Searching:
             self._end_failed()
             return []
         self._chances = outcome.chances
+        self._looks.hear(outcome)
         self._opened = _fuller(self._opened, outcome.opened)
         if slot is not None and piece is not None:
             slot.pieces.append(piece)
@@ -99,9 +111,8 @@ class Searching:
 
     def check_time(self) -> None:
         """End all requests where the time of the search is over."""
-        if self._late():
-            for key in self._open:
-                self._backend.cancel(key)
+        for key in self._open if self._late() else ():
+            self._backend.cancel(key)
 
     def _advance(self, value: Any) -> tuple[Any, list[str]]:
         """Serve the next ask: of the scorer, while it scores.
@@ -134,12 +145,16 @@ class Searching:
         """What an ask gives at once, or the keys of the requests it begins."""
         match ask:
             case Write():
-                self._asked, self._slots = ask, [self._slot(one, ask) for one in ask.parents]
+                self._asked, self._slots = ask, self._placed(ask)
                 begun = self._begin()
+                return (None, begun) if begun else (self._sent_back(), [])
+            case Next():
+                self._asked, self._slots = ask, []
+                begun = self._look(ask)
                 return (None, begun) if begun else (self._sent_back(), [])
             case Verdict():
                 self._asked, self._slots = ask, []
-                return None, [self._judged(ask)]
+                return None, self._begin_whole([judgement_of(self.job, ask)], "were judged")
             case Score():
                 self._begin_scoring(ask.candidates)
                 return None, []
@@ -158,19 +173,23 @@ class Searching:
         self._to_score = list(fresh.values())
         self._scoring = self.job.scorer.score(self.job.question, self._to_score)
 
-    def _slot(self, parent: Candidate, ask: Write) -> Slot:
+    def _placed(self, ask: Write) -> list[Slot]:
+        given = ask.tokens or (None,) * len(ask.parents)
+        return [self._slot(*pair, ask) for pair in zip(ask.parents, given, strict=True)]
+
+    def _slot(self, parent: Candidate, token: int | None, ask: Write) -> Slot:
         if parent.done:
             return Slot(parent, 0, ask, 0, parent.finish)
         child = self._children[parent.identity]
         self._children[parent.identity] += 1
         room = self.job.max_tokens - parent.tokens
         wanted = room if ask.most is None else min(room, ask.most)
-        return Slot(parent, child, ask, wanted, "")
+        return Slot(parent, child, ask, wanted, "", token=token)
 
     def _begin(self) -> list[str]:
         """Begin a piece of every candidate that wants one and can be paid; their keys."""
         waiting = [slot for slot in self._slots if not slot.over]
-        requests = self._requests(waiting)
+        requests = first_behind((piece_request(self.job, one) for one in waiting), self._behind)
         bounds = self._backend.bounds(requests)
         wanted = [0 if self._late() else slot.left for slot in waiting]
         granted = self.ledger.shares(bounds, wanted)
@@ -183,8 +202,8 @@ class Searching:
                 slot.over = "budget"
                 continue
             slot.leased = tokens
-            named = self.job.named or self.job.run
-            leased = replace(request, most=tokens, key=request_key(named, request, tokens))
+            key = request_key(self.job.named or self.job.run, request, tokens)
+            leased = replace(request, most=tokens, key=key)
             self.ledger.lease(leased.key, bound, tokens)
             self._open[leased.key] = slot
             begun.append(leased)
@@ -192,45 +211,29 @@ class Searching:
             self._submit(request)
         return [request.key for request in begun]
 
-    def _requests(self, waiting: Sequence[Slot]) -> list[Request]:
-        found: list[Request] = []
-        known = set(self._behind)
-        for request in map(self._request, waiting):
-            found.append(replace(request, first=place_of(request) not in known))
-            known.add(place_of(request))
-        return found
+    def _look(self, ask: Next) -> list[str]:
+        """Begin to find out what may follow the candidates."""
+        self._looks = Looks.of(self.job, ask, self._behind)
+        begun = self._begin_whole(self._looks.requests, "could go on")
+        self._behind |= {place_of(one) for one in self._looks.requests}
+        return begun
 
-    def _request(self, slot: Slot) -> Request:
-        job, ask = self.job, slot.ask
-        return Request(
-            key="",
-            run=job.run,
-            question=job.question,
-            parent=slot.so_far,
-            path=(*slot.parent.path, slot.child),
-            seed=job.seed,
-            stream=stream_of(slot.parent, slot.child),
-            until=ask.until,
-            delimiter=ask.delimiter,
-            temperature=ask.temperature,
-            most=slot.left,
-        )
+    def _begin_whole(self, requests: Sequence[Request | Judgement], before: str) -> list[str]:
+        """Begin requests that write nothing, where the budget covers all of them; their keys."""
+        bounds = self._backend.bounds(requests)
+        self._check_covered(together(bounds), before)
+        for request, bound in zip(requests, bounds, strict=True):
+            self.ledger.lease(request.key, bound, 0)
+            self._open[request.key] = None
+        for request in requests:
+            self._submit(request)
+        return [request.key for request in requests]
 
-    def _judged(self, ask: Verdict) -> str:
-        named = repr((self.job.run, "verdict", ask.questions, ask.choices))
-        judgement = Judgement(hashed(named), self.job.run, ask.questions, ask.choices)
-        (bound,) = self._backend.bounds([judgement])
-        self._check_covered(bound)
-        self.ledger.lease(judgement.key, bound, 0)
-        self._open[judgement.key] = None
-        self._submit(judgement)
-        return judgement.key
-
-    def _check_covered(self, bound: Bound) -> None:
+    def _check_covered(self, bound: Bound, before: str = "were judged") -> None:
         if self._late() or not self.ledger.covers(bound):
             raise BudgetSpentError(
-                "the budget was spent before the candidates were judged",
-                "allow more, draw fewer, or use a strategy without a scorer",
+                f"the budget was spent before the candidates {before}",
+                "allow more, draw fewer, or use a strategy that asks for less",
             )
 
     def _late(self) -> bool:
@@ -241,6 +244,8 @@ class Searching:
         match self._asked:
             case Verdict():
                 return list(self._chances)
+            case Next():
+                return self._looks.sent_back()
         found = [slot.result() for slot in self._slots]
         if any(slot.over == "budget" for slot in self._slots):
             self._cut = "budget"
@@ -249,10 +254,7 @@ class Searching:
         return found
 
     def interrupt(self) -> None:
-        """End the search now with what has come back.
-
-        Nothing more is waited for, since an interruption may come at any point.
-        """
+        """End the search now with what has come back: nothing more is waited for."""
         self._open.clear()
         written = [*self._seen, *(slot.result() for slot in self._slots if slot.pieces)]
         self._end_with(best_so_far(written, self._scores), "interrupted", KeyboardInterrupt())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 
-from forethought.contracts.backend import Request
-from forethought.contracts.search import Candidate, Path, Piece, Write, Writer
+from forethought.contracts.backend import Judgement, Request
+from forethought.contracts.search import Candidate, Path, Piece, Verdict, Write, Writer
+from forethought.runs.job import Job
 
 Place = tuple[Writer, str, Path, int]
 """A text that pieces are asked for behind: its writer, question, path and tokens."""
@@ -26,6 +28,8 @@ class Slot:
     leased: int = 0
     """Tokens that its newest request may write."""
     pieces: list[Piece] = field(default_factory=list)
+    token: int | None = None
+    """The first one, where it is given."""
 
     @property
     def left(self) -> int:
@@ -65,6 +69,41 @@ class Slot:
         )
 
 
+def piece_request(job: Job, slot: Slot) -> Request:
+    """What is asked for next of a candidate; its key and its tokens come with its lease."""
+    ask = slot.ask
+    return Request(
+        key="",
+        run=job.run,
+        question=job.question,
+        parent=slot.so_far,
+        path=(*slot.parent.path, slot.child),
+        seed=job.seed,
+        stream=stream_of(slot.parent, slot.child),
+        until=ask.until,
+        delimiter=ask.delimiter,
+        temperature=ask.temperature,
+        most=slot.left,
+        token=None if slot.pieces else slot.token,
+    )
+
+
+def judgement_of(job: Job, ask: Verdict) -> Judgement:
+    """What is asked for where verdicts are to be given."""
+    named = repr((job.run, "verdict", ask.questions, ask.choices))
+    return Judgement(hashed(named), job.run, ask.questions, ask.choices)
+
+
+def first_behind(requests: Iterable[Request], behind: Collection[Place]) -> list[Request]:
+    """The same, those known as first that are the first behind their text."""
+    found: list[Request] = []
+    known = set(behind)
+    for request in requests:
+        found.append(replace(request, first=place_of(request) not in known))
+        known.add(place_of(request))
+    return found
+
+
 def stream_of(parent: Candidate, child: int) -> int:
     """What tells a child's draws from all others of its run.
 
@@ -93,7 +132,8 @@ def request_key(named: str, request: Request, tokens: int) -> str:
     """
     parent = request.parent
     place = (parent.question, parent.text, parent.token_ids, request.path, request.stream)
-    how = (request.until, request.delimiter, request.temperature, tokens, request.first)
+    drawn = (request.until, request.delimiter, request.temperature, tokens, request.first)
+    how = (*drawn, request.token, request.top)
     # The target is not named, so that its pieces go by the names they had without a draft.
     whose = () if parent.writer == "target" else (parent.writer,)
     return hashed(repr((named, place, how, *whose)))
