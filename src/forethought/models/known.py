@@ -15,7 +15,7 @@ import numpy as np
 
 from forethought.contracts.backend import Bound, Judgement, Outcome, Request
 from forethought.contracts.records import Cost
-from forethought.contracts.search import Ability, Piece
+from forethought.contracts.search import Ability, NextToken, Piece
 
 END = ""
 """The token that ends an answer."""
@@ -47,9 +47,13 @@ class Known:
     law: Law
     opinion: Opinion = lambda question, choices: (1 / len(choices),) * len(choices)
     delay: Delay = lambda key: 1.0
-    abilities: frozenset[Ability] = frozenset({"steps", "log-probabilities", "verdicts"})
+    abilities: frozenset[Ability] = frozenset(
+        {"steps", "log-probabilities", "verdicts", "next-tokens"}
+    )
     verdict_flops: float = 0.0
     """What a question takes that is judged."""
+    look_flops: float = 0.0
+    """What it takes to tell what may follow a text, where nobody went on from there before."""
     failures: Mapping[str, Exception] = field(default_factory=dict)
     """By key: requests that come to nothing."""
     drafted: Law | None = None
@@ -95,7 +99,10 @@ class Known:
         match request:
             case Judgement():
                 return Bound(Cost(flops=self.verdict_flops * len(request.questions)))
-        return Bound(token=_cost(request, 1))
+        return Bound(self._looking(request), _cost(request, 1))
+
+    def _looking(self, request: Request) -> Cost:
+        return Cost(flops=self.look_flops) if request.top and request.first else Cost()
 
     def cancel(self, key: str) -> None:
         """Keep of a request what was written until now."""
@@ -124,10 +131,13 @@ class Known:
             return Outcome(request.key, Cost(), error=error)
         match request:
             case Judgement():
-                found = tuple(self.opinion(text, request.choices) for text in request.questions)
-                flops = self.verdict_flops * len(found)
-                cost = Cost(scoring_tokens=len(found), flops=flops)
-                return Outcome(request.key, cost, chances=found)
+                chances = tuple(self.opinion(text, request.choices) for text in request.questions)
+                flops = self.verdict_flops * len(chances)
+                cost = Cost(scoring_tokens=len(chances), flops=flops)
+                return Outcome(request.key, cost, chances=chances)
+        if request.top:
+            found = likeliest(self._law(request)(asked(request), request.parent.text), request.top)
+            return Outcome(request.key, self._looking(request), following=found)
         piece = self._written(request)
         cost = _cost(request, piece.tokens)
         return Outcome(request.key, cost, piece=piece)
@@ -137,12 +147,12 @@ class Known:
 
     def _written(self, request: Request) -> Piece:
         parent, text, tokens, chance = request.parent, request.parent.text, 0, 0.0
-        question = parent.question or request.question.text
         finish = "length"
         while tokens < request.most:
-            law = self._law(request)(question, text)
+            law = self._law(request)(asked(request), text)
             place = [request.seed, request.stream, parent.tokens + tokens]
-            token = drawn(law, request.temperature, place)
+            given = None if tokens else request.token
+            token = drawn(law, request.temperature, place) if given is None else text_of(given)
             chance += math.log(law[token])
             if token == END:
                 finish = "stop"
@@ -158,6 +168,29 @@ def _cost(request: Request, tokens: int) -> Cost:
     if request.parent.writer == "draft":
         return Cost(draft_tokens=tokens, flops=tokens * 0.1, usd=tokens * 1e-7)
     return Cost(output_tokens=tokens, flops=float(tokens), usd=tokens * 1e-6)
+
+
+def asked(request: Request) -> str:
+    """The question that a request is about."""
+    return request.parent.question or request.question.text
+
+
+def number_of(token: str) -> int:
+    """The number of a token: its bytes, read as one."""
+    return int.from_bytes(token.encode())
+
+
+def text_of(number: int) -> str:
+    """The token of that number."""
+    return number.to_bytes((number.bit_length() + 7) // 8).decode()
+
+
+def likeliest(law: Mapping[str, float], top: int) -> tuple[NextToken, ...]:
+    """The likeliest tokens that go on, and the end among them, where it is possible at all."""
+    found = [NextToken(number_of(t), math.log(p), t == END) for t, p in law.items() if p]
+    found.sort(key=lambda one: (-one.log_probability, one.token))
+    kept = [one for one in found if not one.ends][:top]
+    return tuple(one for one in found if one.ends or one in kept)
 
 
 def drawn(law: Mapping[str, float], temperature: float | None, place: list[int]) -> str:
