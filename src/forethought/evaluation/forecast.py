@@ -180,7 +180,8 @@ class _Kept:
         found = draws(known, self.judge.check, self._rates(label)) if known else []
         whole = [one for one in found if not one.cut]
         if len(whole) < len(found):
-            self._note(f"{label}: {len(found) - len(whole)} questions left out: answers cut short")
+            cut = len(found) - len(whole)
+            self._note(f"{label}: answers cut short, so questions left out: {cut}")
         counts = [one.count for one in whole]
         if counts and min(counts) < max(counts):
             self._note(f"{label}: {min(counts)} to {max(counts)} answers by question")
