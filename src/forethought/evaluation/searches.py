@@ -29,6 +29,8 @@ from forethought.runs.recipe import Recipe
 Checks = Mapping[str, Check]
 """How answers are judged, by task."""
 _BUDGETS = 6
+_APART = 1.25
+"""Budgets that differ by a smaller factor are one."""
 
 
 @dataclass(frozen=True)
@@ -236,10 +238,10 @@ def _vote(sample: Sample, voting: Recipe, rates: Rates, checks: Checks) -> Sampl
 
 def _budgets(tokens: Sequence[float]) -> list[float]:
     """Twice as many tokens each time, from what the first recipe takes to the most of all."""
-    first, most = tokens[0], max(tokens)
-    steps = max(0, math.ceil(math.log2(most / first)))
+    most = max(tokens)
+    doubled = [tokens[0] * 2**step for step in range(_BUDGETS)]
     # What the dearest recipe takes should not miss its budget by rounding.
-    return [*(first * 2**step for step in range(min(steps, _BUDGETS))), most * (1 + 1e-9)]
+    return [*(one for one in doubled if one * _APART < most), most * (1 + 1e-9)]
 
 
 def _mean(values: Sequence[float]) -> float:

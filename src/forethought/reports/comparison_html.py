@@ -175,7 +175,7 @@ def _legend(reading: Reading) -> Iterable[str]:
     if any(one.fewer for one in reading.comparison.standings):
         yield (
             '<li><svg class="key" viewBox="-8 -8 16 16" aria-hidden="true">'
-            '<path class="way" d="M-8 6L8-4"/></svg>the same with 1, 2, 4 … answers</li>'
+            '<path class="way" d="M-8 6L8-4"/></svg>scores with 1, 2, 4 … answers</li>'
         )
 
 

@@ -155,18 +155,26 @@ def _law(law: Law, one: Curve) -> str:
 
 
 def _attempts(found: Attempts) -> Iterator[str]:
-    many = "any number of attempts pays" if found.best is None else (
-        "no attempt pays" if found.best == 0 else
-        f"{found.best:,} {'attempt is' if found.best == 1 else 'attempts at most are'} worth most"
-    )  # fmt: skip
-    yield (
+    behind = (
         f"Behind a verifier that passes {figures.points(found.false_positives)} % of wrong "
-        f"answers, each of which costs {found.penalty:g} where a right one is worth 1, {many}: "
-        f"{found.reward:.3f} a question, {figures.points(found.right)} % right and "
-        f"{figures.points(found.wrong)} % wrong accepted, in {_tries(found)}. A single attempt is "
-        f"worth {found.first:.3f}. A question never answered rightly here counts as one that "
-        "never will be."
-    ).replace("-", figures.MINUS)
+        f"answers, each of which costs {found.penalty:g} where a right one is worth 1, "
+    )
+    first = f"A single attempt is worth {found.first:.3f}."
+    never = "A question never answered rightly here counts as one that never will be."
+    if found.best == 0:
+        told = "no attempt pays."
+    else:
+        told = (
+            f"{_most(found.best)}: {found.reward:.3f} a question, {figures.points(found.right)} % "
+            f"right and {figures.points(found.wrong)} % wrong accepted, in {_tries(found)}."
+        )
+    yield f"{behind}{told} {first} {never}".replace("-", figures.MINUS)
+
+
+def _most(best: int | None) -> str:
+    if best is None:
+        return "any number of attempts pays"
+    return "1 attempt is worth most" if best == 1 else f"{best:,} attempts at most are worth most"
 
 
 def _tries(found: Attempts) -> str:
