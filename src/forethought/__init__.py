@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from forethought.contracts.errors import ForethoughtError, ModelError, UsageError
     from forethought.contracts.records import Cost, Event, Run
     from forethought.evaluation.compare import compare, evaluate
+    from forethought.evaluation.forecast import forecast
     from forethought.models.load import load
     from forethought.models.model import Model
     from forethought.runs.ask import ask, conversation, stream
@@ -37,6 +38,7 @@ _HOMES = {
     "compress": "runs.compress",
     "conversation": "runs.ask",
     "evaluate": "evaluation.compare",
+    "forecast": "evaluation.forecast",
     "load": "models.load",
     "stream": "runs.ask",
 }
@@ -56,6 +58,7 @@ __all__ = [
     "compress",
     "conversation",
     "evaluate",
+    "forecast",
     "load",
     "stream",
 ]

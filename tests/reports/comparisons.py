@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
-from forethought.contracts.comparison import Comparison, Difference, Interval, Standing
+from forethought.contracts.comparison import (
+    Afforded,
+    Chances,
+    Comparison,
+    Difference,
+    EqualCost,
+    Fewer,
+    Interval,
+    Standing,
+)
 
 SMALL = Comparison(
     standings=(
@@ -184,3 +194,33 @@ def _difference(one: str, other: str, answers: dict[str, list[float]]) -> Differ
         losses=sum(pair < 0 for pair in pairs),
         detectable=2.8 * error,
     )
+
+
+BEST = "smollm2@best-of-n(n=4)@self-judge"
+VOTE = "smollm2@majority-vote(n=4)"
+_FIRST, _SECOND, _THIRD = SMALL.standings
+SEARCHES = replace(
+    SMALL,
+    standings=(
+        replace(_FIRST, score=Interval(0.3, 0.2, 0.4), tokens=110.0, flops=1e9,
+                frontier=frozenset({"tokens", "flops"})),
+        replace(_SECOND, recipe=BEST, score=Interval(0.7, 0.6, 0.8), tokens=300.0, flops=9e9,
+                cache_bytes=_FIRST.cache_bytes, frontier=frozenset({"tokens"}),
+                chances=Chances(0.25, 0.85),
+                fewer=(Fewer(1, 0.25, 150.0, 2e9), Fewer(2, 0.5, 200.0, 5e9))),
+        replace(_THIRD, recipe=VOTE, score=Interval(0.45, 0.3, 0.6), tokens=140.0, flops=3e9,
+                cache_bytes=_FIRST.cache_bytes, frontier=frozenset({"flops"}), counted_from=BEST,
+                chances=Chances(0.25, 0.85), fewer=(Fewer(1, 0.25, 110.0, 1e9),)),
+    ),
+    differences=(
+        Difference(BEST, "smollm2", Interval(0.4, 0.2, 0.6), 0.01, 40, 20, 4, 0.1),
+        Difference(VOTE, "smollm2", Interval(0.15, 0.05, 0.25), 0.03, 40, 9, 3, 0.1),
+    ),
+    equal=(
+        EqualCost(110.0, (Afforded("smollm2", 1, 0.3, 110.0), Afforded(BEST, 0, None, 0.0),
+                          Afforded(VOTE, 1, 0.25, 110.0))),
+        EqualCost(300.0, (Afforded("smollm2", 1, 0.3, 110.0), Afforded(BEST, 4, 0.7, 300.0),
+                          Afforded(VOTE, 4, 0.45, 140.0))),
+    ),
+)  # fmt: skip
+"""Two searches beside the exact run; nothing was asked for the vote."""

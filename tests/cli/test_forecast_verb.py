@@ -1,0 +1,124 @@
+"""`forecast` as a command, on what `compare` kept, and reports of `evaluate`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from forethought.cli.main import exit_code
+from tests.cli.tiny_folder import write_tiny_model
+
+TASK = "addition(digits=1, count=3)"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_tiny_model(tmp_path_factory.mktemp("models") / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def kept(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results file that a comparison filled."""
+    folder = tmp_path_factory.mktemp("kept")
+    file = folder / "r.sqlite"
+    asked = ["compare", "best-of-n(n=4)@likelihood", "-m", model, "-t", TASK, "--max-tokens", "8"]
+    assert exit_code([*asked, "--results", str(file), "-o", str(folder / "r.json"), "-q"]) == 0
+    return file
+
+
+def test_a_comparison_counts_a_vote_and_spends_tokens(kept: Path) -> None:
+    found = json.loads((kept.parent / "r.json").read_text("utf-8"))
+    exact, best, vote = found["standings"]
+
+    assert vote["counted_from"] == best["recipe"]
+    assert "majority-vote(n=4)" in vote["recipe"]
+    assert exact["tokens"] < vote["tokens"] == best["tokens"]
+    assert [one["answers"] for one in best["fewer"]] == [1, 2]
+    assert [one["recipe"] for one in found["equal"][0]["afforded"]] == [
+        one["recipe"] for one in found["standings"]
+    ]
+
+
+def test_a_forecast_writes_its_reports_without_torch(
+    kept: Path, model: str, tmp_path: Path
+) -> None:
+    reports = [tmp_path / f"f.{kind}" for kind in ("html", "md", "csv", "json")]
+    arguments = ["forecast", "-m", model, "-t", TASK, "--results", str(kept)]
+    arguments += ["--false-positives", "0.1"]
+    arguments += [option for file in reports for option in ("-o", str(file))]
+    code = (
+        "import sys; from forethought.cli.main import exit_code; "
+        f"code = exit_code({arguments!r}); print('torch' in sys.modules); sys.exit(code)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.endswith("False\n")
+    assert "3 questions, 4 answers to each" in done.stdout
+    assert "are too few to look ahead" in done.stdout
+    assert "Behind a verifier that passes 10.0 %" in done.stdout
+    assert reports[0].read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert reports[1].read_text("utf-8").count("|") > 20
+    assert reports[2].read_text("utf-8").startswith("recipe,task,")
+    (curve,) = json.loads(reports[3].read_text("utf-8"))["curves"]
+    assert [one["answers"] for one in curve["reached"]] == [1, 2, 4]
+
+
+def test_a_forecast_in_json_is_one_document(
+    kept: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["forecast", "best-of-n(n=4)@likelihood", "-m", model, "-t", TASK, "--json"]
+
+    assert exit_code([*arguments, "--results", str(kept)]) == 0
+
+    assert len(json.loads(capsys.readouterr().out)["curves"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["-t", "brackets"], "holds no answers"),
+        (["-t", TASK, "majority-vote(n=9)"], "holds no answers"),
+        ([], "there is no task"),
+        (["-t", TASK, "--false-positives", "2"], "2 false positives"),
+        (["-t", TASK, "-o", "f.pdf"], "is no report we know"),
+    ],
+)
+def test_what_nothing_tells_is_refused_with_a_way_out(
+    kept: Path, model: str, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(["forecast", "-m", model, "--results", str(kept), *more]) == 2
+
+    err = capsys.readouterr().err
+    assert said in err
+    assert "hint: " in err
+
+
+def test_evaluate_writes_reports_that_repeat(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(results: str) -> list[str]:
+        files = [tmp_path / f"{results}.{kind}" for kind in ("html", "md", "csv", "json")]
+        arguments = ["evaluate", "-m", model, "-t", TASK, "--max-tokens", "4", "--json"]
+        arguments += ["--results", str(tmp_path / f"{results}.sqlite")]
+        arguments += [option for file in files for option in ("-o", str(file))]
+        assert exit_code(arguments) == 0
+        return [capsys.readouterr().out, *(file.read_text("utf-8") for file in files)]
+
+    first, again = run("first"), run("again")
+
+    assert first == again
+    assert json.loads(first[0]) == json.loads(first[-1])
+    assert "first_token" not in first[0]
+    assert json.loads(first[0])["standings"][0]["questions"] == 3
+
+
+def test_evaluate_refuses_a_report_that_it_cannot_write(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(["evaluate", "-m", model, "-t", TASK, "-o", "r.pdf"]) == 2
+    assert "is no report we know" in capsys.readouterr().err
