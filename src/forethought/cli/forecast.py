@@ -16,7 +16,6 @@ from forethought.cli.ask import named
 from forethought.cli.screen import columns, has_colour, report
 from forethought.contracts.forecast import Forecast
 from forethought.reports.document import document
-from forethought.reports.forecast_html import forecast_html
 from forethought.reports.forecast_text import forecast_csv, forecast_markdown, forecast_text
 from forethought.runs.recipe import Recipe
 
@@ -77,6 +76,9 @@ def forecast(
 
 
 def _page(found: Forecast) -> str:
+    # Imported when a page is wanted, since its template need not be read for every help.
+    from forethought.reports.forecast_html import forecast_html
+
     return forecast_html(found, title="Forethought forecast")
 
 
