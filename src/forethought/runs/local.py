@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from forethought.contracts.backend import Bound, Judgement, Opened, Outcome, Request
 from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.records import Cost, Kept
-from forethought.contracts.search import Ability, Path, Piece, Writer
+from forethought.contracts.search import Ability, Piece, Writer
 from forethought.cost.flops import answer_flops
 from forethought.engine.batch import Batch, Part
 from forethought.engine.decode import Stream
@@ -19,13 +20,11 @@ from forethought.models.model import Model
 from forethought.runs.judging import judged, judging_flops
 from forethought.runs.opening import Opening
 from forethought.runs.recipe import Recipe
+from forethought.runs.seats import Arrived, Seat, Seats, read_newest
 from forethought.runs.slots import place_of
 from forethought.runs.voice import sampling_of
-from forethought.runs.writing import Seat, Writing, read_by, written_by
+from forethought.runs.writing import Writing, read_by, written_by
 
-Where = tuple[str, Writer, str, Path, int]
-"""A run, a candidate's writer, question and path, and how many of its tokens: where a seat is
-found."""
 Who = tuple[str, Writer]
 """A run, and which of its models."""
 
@@ -43,7 +42,7 @@ class Local:
     _openings: dict[tuple[Who, str], Opening] = field(default_factory=dict)
     """By question."""
     _meters: dict[Who, Meter] = field(default_factory=dict)
-    _seats: dict[Where, Seat] = field(default_factory=dict)
+    _seats: Seats = field(default_factory=Seats)
     _begun: list[Request | Judgement] = field(default_factory=list)
     _writing: list[Writing] = field(default_factory=list)
     _told: dict[Who, float] = field(default_factory=dict)
@@ -53,7 +52,7 @@ class Local:
     def abilities(self) -> frozenset[Ability]:
         """All there are; a draft writes only where it is another model."""
         other: frozenset[Ability] = frozenset(() if self.draft is self.target else ("draft",))
-        return other | {"steps", "log-probabilities", "verdicts"}
+        return other | {"steps", "log-probabilities", "verdicts", "next-tokens"}
 
     def now(self) -> float:
         """What the clock shows."""
@@ -91,7 +90,7 @@ class Local:
     def release(self, run: str) -> None:
         """Let go of a run's prompts and of all that was written behind them."""
         self._openings = {w: opening for w, opening in self._openings.items() if w[0][0] != run}
-        self._seats = {where: seat for where, seat in self._seats.items() if where[0] != run}
+        self._seats.release(run)
         self._begun = [one for one in self._begun if one.run != run]
         self._writing = [one for one in self._writing if one.request.run != run]
         self._meters = {who: meter for who, meter in self._meters.items() if who[0] != run}
@@ -104,7 +103,9 @@ class Local:
         once = 0.0
         if request.first:  # what its parent's newest token takes, or the prompt
             once = token if request.parent.tokens else opening.flops_at_most()
-        return Bound(Cost(flops=once), replace(written_by(request, 1), flops=token))
+        # What is written is read for what follows it: a single token need not be.
+        each = token if request.most > 1 else 0.0
+        return Bound(Cost(flops=once), replace(written_by(request, 1), flops=each))
 
     def _opening(self, request: Request) -> Opening:
         return self._opened(request, request.parent.writer)
@@ -135,16 +136,26 @@ class Local:
     def _start(self) -> list[Outcome]:
         """Give every new piece its seat, and judge what is to be judged; outcomes there are."""
         begun, self._begun = self._begun, []
-        done = []
+        done: list[Outcome] = []
+        arrived: list[Arrived] = []
         for request in begun:
             try:
                 match request:
                     case Judgement():
                         done.append(self._judged(request))
                     case Request():
-                        self._writing.append(self._seated(request))
+                        arrived.append(self._arrived(request))
             except ForethoughtError as error:
                 done.append(Outcome(request.key, Cost(), error=error))
+        read_newest(arrived, Meter(self.clock))
+        for one in arrived:
+            if one.request.top:
+                done.append(self._told_next(one))
+            else:
+                self._writing.append(self._seated(one))
+        looked = Counter(one.request.run for one in arrived if one.request.top)
+        for run, count in looked.items():
+            self._seats.thin(run, count)
         return done
 
     def _judged(self, request: Judgement) -> Outcome:
@@ -152,39 +163,43 @@ class Local:
         chances = judged(self.target, request, meter)
         return Outcome(request.key, meter.cost(0.0), chances=chances)
 
-    def _seated(self, request: Request) -> Writing:
-        """A piece that is ready for its first token."""
+    def _arrived(self, request: Request) -> Arrived:
+        """A request with the seat of its parent, which may have to be read anew."""
         opening = self._opening(request)
         meter, before = opening.meter, opening.meter.copied()
-        seat = self._seats.get(_place(request)) or self._found(request, opening)
-        self._seats[_place(request)] = seat
-        if seat.logits is None:
-            seat.logits = Batch(opening.target.network, meter).step([seat.row], [seat.newest])[0]
-        stream = Stream(
-            seat.row.fork(),
-            self._sampling(request),
-            candidate=request.stream,
-            limit=request.parent.tokens + request.most,
-            ends=opening.target.tokenizer.ends,
-            written=list(request.parent.token_ids),
-            meter=meter,
-        )
+        where = request.run, *place_of(request)
+        seat = self._seats.get(where) or self._found(request, opening)
+        self._seats.put(where, seat)
         opens = request.first and not request.parent.tokens
         spent = read_by(request, meter.since(before).cost(0.0)) if opens else Cost()
         told = self._told_of(request, opening) if opens and not request.parent.question else None
-        # The newest token of its parent, where it is the first to go on from there.
-        newest = int(request.first and not opens)
-        past = tuple(entries - newest for entries in stream.row.lengths())
-        start = stream.row.next - newest
-        return Writing(request, stream, seat.logits, spent, told, opening.target, past, start)
+        return Arrived(request, opening.target, seat, meter, spent, told)
+
+    def _seated(self, one: Arrived) -> Writing:
+        """A piece that is ready for its first token."""
+        request, seat = one.request, one.seat
+        stream = Stream(
+            seat.behind(request.most),
+            self._sampling(request),
+            candidate=request.stream,
+            limit=request.parent.tokens + request.most,
+            ends=one.model.tokenizer.ends,
+            written=list(request.parent.token_ids),
+            meter=one.meter,
+        )
+        return Writing(one, stream, seat.logits)
+
+    def _told_next(self, one: Arrived) -> Outcome:
+        cost = self._charged(one.request, one.reading(0, self.clock))
+        return Outcome(one.request.key, cost, opened=one.opened, following=one.following())
 
     def _found(self, request: Request, opening: Opening) -> Seat:
         """The seat of a candidate that nobody wrote here: at the prompt, or read behind it."""
         reading, ids = opening.read(), request.parent.token_ids
         row = reading.row.fork()
         if not ids:
-            return Seat(row, reading.logits)
-        return Seat(row, Batch(opening.target.network, opening.meter).prefill(row, ids))
+            return Seat.read(row, reading.logits)
+        return Seat.read(row, Batch(opening.target.network, opening.meter).prefill(row, ids))
 
     def _sampling(self, request: Request) -> Sampling:
         given = request.temperature
@@ -215,6 +230,7 @@ class Local:
             logits = Batch(network, Meter(self.clock)).forward(parts, phase="decode")
             for one, row in zip(group, logits, strict=True):
                 one.logits = row
+                one.stream.steps += 1
 
     def _outcome(self, one: Writing) -> Outcome:
         request, stream = one.request, one.stream
@@ -226,20 +242,16 @@ class Local:
         if goes_on:
             writer, question, *_ = place_of(request)
             where = (request.run, writer, question, request.path, len(stream.written))
-            self._seats[where] = Seat(stream.row, None, stream.written[-1])
+            self._seats.put(where, one.seat())
         piece = Piece(text, fresh, len(fresh), one.log_probability, one.finish, rest)
-        return Outcome(request.key, self._cost(one), piece, opened=one.opened)
+        cost = self._charged(request, one.cost(self.clock))
+        return Outcome(request.key, cost, piece, opened=one.arrived.opened)
 
-    def _cost(self, one: Writing) -> Cost:
-        """What a piece took, and of its run's traffic what is not told yet."""
-        who = one.request.run, one.request.parent.writer
+    def _charged(self, request: Request, cost: Cost) -> Cost:
+        """What a request took, and of its run's traffic what is not told yet."""
+        who = request.run, request.parent.writer
         moved = self._meters[who].bytes_moved
         told, self._told[who] = self._told.get(who, 0.0), moved
         # Both models' caches stay until the run is over.
         peaks = [meter.peak_cache_bytes for by, meter in self._meters.items() if by[0] == who[0]]
-        cost = one.cost(self.clock)
         return replace(cost, bytes_moved=moved - told, peak_cache_bytes=sum(peaks))
-
-
-def _place(request: Request) -> Where:
-    return request.run, *place_of(request)

@@ -6,52 +6,40 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from forethought.contracts.backend import Opened, Request
+from forethought.contracts.backend import Request
 from forethought.contracts.records import Cost
-from forethought.engine.cache import Row
 from forethought.engine.decode import Stream
-from forethought.engine.meter import Clock, Meter
-from forethought.engine.sampling import choose
-from forethought.models.model import Model
-
-
-@dataclass
-class Seat:
-    """What is cached of a candidate: all its tokens, or all but the last."""
-
-    row: Row
-    logits: Tensor | None
-    """[V], after its newest token; None where that was not read yet."""
-    newest: int = 0
+from forethought.engine.meter import Clock
+from forethought.engine.sampling import choose, stated
+from forethought.runs.seats import Arrived, Seat
 
 
 @dataclass
 class Writing:
     """A piece on its way."""
 
-    request: Request
+    arrived: Arrived
     stream: Stream
     logits: Tensor | None
     """For its next token; None while the newest was not read."""
-    spent: Cost
-    """Before its first token."""
-    opened: Opened | None
-    """What was found in reading the prompt for it."""
-    model: Model
-    """What writes it."""
-    past: tuple[float, ...]
-    """Entries per layer that its first token was written behind."""
-    start: int
-    """That token's place."""
     text: str = ""
     log_probability: float = 0.0
     finish: str = ""
+
+    @property
+    def request(self) -> Request:
+        """What was asked for."""
+        return self.arrived.request
 
     def choose(self, stops: tuple[str, ...]) -> None:
         """Take one more token, and end where it ends the piece."""
         stream = self.stream
         assert self.logits is not None
-        choice = choose(self.logits, stream.sampling, stream.candidate, len(stream.written))
+        given = self.request.token if not self._fresh else None
+        if given is None:
+            choice = choose(self.logits, stream.sampling, stream.candidate, len(stream.written))
+        else:
+            choice = stated(self.logits, given)
         self.logits = None
         self.log_probability += choice.log_probability
         if stream.take(choice):
@@ -61,7 +49,7 @@ class Writing:
     def _hear(self, stops: tuple[str, ...]) -> None:
         """Whether the newest token ends the answer or the step."""
         request, before = self.request, self.request.parent.text
-        seen = self.model.tokenizer.decode(self.stream.written)
+        seen = self.arrived.model.tokenizer.decode(self.stream.written)
         self.text = seen[len(before) :]
         places = [seen.find(stop, max(0, len(before) - len(stop) + 1)) for stop in stops]
         found = [place for place in places if place >= 0]
@@ -72,10 +60,13 @@ class Writing:
 
     def cost(self, clock: Clock) -> Cost:
         """Its own tokens and FLOPs, and those of what was read for it."""
-        read, tokens = self.stream.row.next - self.start, self._fresh
-        own = Meter(clock)
-        own.forward(self.model.shape, 0, [(self.past, read)] if read else [], read, None)
-        return self.spent.plus(replace(written_by(self.request, tokens), flops=own.flops))
+        read = self.arrived.reading(self.stream.steps, clock)
+        return read.plus(written_by(self.request, self._fresh))
+
+    def seat(self) -> Seat:
+        """Where its last token can be gone on from."""
+        row = None if self.request.most == 1 else self.stream.row
+        return Seat(row, None, self.stream.written[-1], None if row else self.arrived.seat)
 
     @property
     def _fresh(self) -> int:
