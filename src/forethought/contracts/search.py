@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from forethought.contracts.candidates import Candidate as Candidate
 from forethought.contracts.candidates import NextToken as NextToken
@@ -20,6 +18,9 @@ from forethought.contracts.candidates import Piece as Piece
 from forethought.contracts.candidates import Writer as Writer
 from forethought.contracts.questions import Question, Task
 from forethought.contracts.records import Cost
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Ability = Literal["draft", "steps", "log-probabilities", "verdicts", "next-tokens"]
 """What a back end may lack: a second model that writes too, to go on from a prefix, the chance of
