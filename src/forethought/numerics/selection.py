@@ -91,8 +91,9 @@ def _win_chance(counts: Counter[int], group: int, silent: int, k: int) -> float:
         return 0.0 if ahead > counts[group] else 1 / (1 + equal)
     own = _binomial(counts[group], share)
     free = _binomial(silent, share)
+    rest = [_binomial(one, share) for one in others]
     total = math.fsum(
-        own[votes] * _not_ahead([_binomial(one, share) for one in others], free, votes, k - votes)
+        own[votes] * _not_ahead(rest, free, votes, k - votes)
         for votes in range(1, min(counts[group], k) + 1)
     )
     # Draws without replacement are binomial counts, given that they sum to k.
