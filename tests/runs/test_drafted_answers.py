@@ -17,6 +17,7 @@ from forethought.runs.contenders import contenders
 from forethought.runs.drive import Drive
 from forethought.runs.local import Local
 from forethought.runs.recipe import Recipe
+from forethought.runs.seats import Seats
 from forethought.runs.session import Session
 from tests.runs.test_local import WARM, Kept, accounted, job, local, searched, texts
 from tests.runs.tiny_session import DOCUMENT, DRAFTS, QUESTION, TARGET, run
@@ -90,7 +91,7 @@ def test_each_model_goes_on_with_its_own_beginnings_alone_and_in_company():
     for done in Drive(backend).run(jobs):
         assert texts(done) == texts(alone[done.job.run])
         assert done.cost == alone[done.job.run].cost
-    assert (backend._openings, backend._seats, backend._meters) == ({}, {}, {})
+    assert (backend._openings, backend._seats, backend._meters) == ({}, Seats(), {})
     for done in alone.values():
         first = {(one.writer, one.path): one.text for one in done.found.pruned}
         for one in done.found.considered if first else ():

@@ -1,0 +1,148 @@
+"""Groups of beams, token by token: each avoids what the groups before it say.
+
+Paper: Diverse Beam Search, arXiv:1610.02424
+Exact: with groups=1 and width=1 it is the plain answer at temperature 0; with diversity=0 every
+    group is beam search of its width, and the first group is so whatever the diversity.
+Cost: a token of every beam at each step, read together; equal beams of several groups count once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+
+from forethought.contracts.errors import BudgetSpentError
+from forethought.contracts.parameters import Count, Range, Share
+from forethought.contracts.search import (
+    Ability,
+    Ask,
+    Candidate,
+    Found,
+    NextToken,
+    Search,
+    Strategy,
+    following,
+)
+from forethought.methods.search._answers import cut
+from forethought.methods.search._choice import given_up
+from forethought.methods.search._token_beams import Beam, Group, Identity, Pick, Tokens, taken
+
+
+@dataclass(frozen=True)
+class DiverseBeam(Strategy):
+    """Of the answers of all groups, the likeliest."""
+
+    groups: Count = 4
+    """Searches side by side, each of which avoids what those before it say."""
+    width: Count = 1
+    """Beams of a group, and answers that it ends with, by what their tokens sum to."""
+    diversity: Annotated[float, Range(0, 1000)] = 0.5
+    """Taken from a token's log-probability for each time that earlier groups say the same."""
+    avoid: Literal["place", "phrase"] = "place"
+    """The same is: a token at the same place, or a phrase wherever it stands."""
+    phrase: Count = 2
+    """Tokens of a phrase."""
+    length: Share = 1.0
+    """The answer is chosen by log-probability over length to this power: at 1 that of a token,
+    at 0 that of the whole answer, which favours short ones."""
+
+    needs: ClassVar[frozenset[Ability]] = frozenset({"next-tokens"})
+
+    def search(self, start: Candidate, rng: np.random.Generator) -> Search:
+        """Let every group grow by a token at a time until it has its answers."""
+        groups = [Group([Beam(start)], []) for _ in range(self.groups)]
+        left: list[Beam] = []
+        written: list[Candidate] = []
+        notes: tuple[str, ...] = ()
+        while any(group.growing for group in groups) and not cut(written):
+            try:
+                options = yield from self._options(groups)
+            except BudgetSpentError as error:
+                notes = (error.message,)
+                break
+            picks = self._picks(groups, options)
+            children = yield from taken(picks)
+            written = list(children.values())
+            for group, mine in zip(groups, picks, strict=True):
+                beams = [Beam(children[one.child], one.score, one.tokens) for one in mine]
+                left += group.advance(beams, self.width)
+        return self._found(groups, left, notes)
+
+    def _options(
+        self, groups: Sequence[Group]
+    ) -> Generator[Ask, Any, dict[Identity, Sequence[NextToken]]]:
+        """What may follow each beam: so many that no penalty brings up what is not among them."""
+        beams = {one.candidate.identity: one for group in groups for one in group.growing}
+        most = self.groups * self.width + self._avoided(groups, beams.values())
+        told = yield from following([one.candidate for one in beams.values()], most)
+        return dict(zip(beams, told, strict=True))
+
+    def _avoided(self, groups: Sequence[Group], beams: Iterable[Beam]) -> int:
+        """Tokens that may be penalised behind a beam, beside those of this step."""
+        if self.avoid == "place":
+            return 0
+        phrases = {phrase for group in groups for phrase in self._said(group, group.growing)}
+        behind = Counter(phrase[:-1] for phrase in phrases)
+        return max(behind[self._last(one.tokens, self.phrase - 1)] for one in beams)
+
+    def _picks(
+        self, groups: Sequence[Group], options: dict[Identity, Sequence[NextToken]]
+    ) -> list[list[Pick]]:
+        """What each group goes on with, in their order."""
+        said: Counter[Tokens] = Counter()
+        size = self.phrase if self.avoid == "phrase" else 1
+        picks: list[list[Pick]] = []
+        for group in groups:
+            mine = group.picks(
+                options,
+                lambda tokens: self.diversity * said[self._last(tokens, size)],
+                self.width,
+            )
+            said.update(self._said(group, mine))
+            picks.append(mine)
+        return picks
+
+    def _said(self, group: Group, going_on: Iterable[Beam | Pick]) -> Iterator[Tokens]:
+        """What later groups avoid of one, beside what it goes on with."""
+        if self.avoid == "place":
+            for one in going_on:
+                yield one.tokens[-1:]
+            return
+        for said in [*going_on, *group.ended]:
+            for end in range(self.phrase, len(said.tokens) + 1):
+                yield said.tokens[end - self.phrase : end]
+
+    @staticmethod
+    def _last(tokens: Tokens, count: int) -> Tokens:
+        return tokens[max(0, len(tokens) - count) :]
+
+    def _found(
+        self, groups: Sequence[Group], left: Iterable[Beam], notes: tuple[str, ...]
+    ) -> Found:
+        """The likeliest of what is whole; where nothing is, of the beginnings."""
+        growing = [one for group in groups for one in group.growing]
+        answers = [one for group in groups for one in group.ended]
+        if not answers:
+            answers = [replace(one, candidate=_cut_off(one.candidate)) for one in growing]
+        unique: dict[Identity, Beam] = {}
+        for one in answers:
+            unique.setdefault(one.candidate.identity, one)
+        each = list(unique.values())
+        weights = [math.exp(min(0.0, self._worth(one))) for one in each]
+        best = max(range(len(each)), key=lambda place: self._worth(each[place]))
+        considered = tuple(one.candidate for one in each)
+        pruned = given_up([one.candidate for one in [*left, *growing]], considered)
+        return Found(considered[best], considered, tuple(weights), pruned=pruned, notes=notes)
+
+    def _worth(self, beam: Beam) -> float:
+        """By the model alone: what groups took from each other would favour the first."""
+        return beam.candidate.log_probability / math.pow(max(1, len(beam.tokens)), self.length)
+
+
+def _cut_off(candidate: Candidate) -> Candidate:
+    return replace(candidate, finish="budget")
