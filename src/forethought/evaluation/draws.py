@@ -54,7 +54,7 @@ class Draws:
         """A token's mean log-probability in each; None where it was not kept."""
         if all(one.log_probability == 0.0 for one in self.answers):
             return None
-        return [one.mean_log_probability if one.whole else -math.inf for one in self.answers]
+        return [one.mean_log_probability for one in self.answers]
 
     @property
     def ranks(self) -> list[float] | None:
