@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from forethought.contracts.records import Cost, Event, Run
     from forethought.evaluation.compare import compare, evaluate
     from forethought.evaluation.forecast import forecast
+    from forethought.evaluation.tune import tune
     from forethought.models.load import load
     from forethought.models.model import Model
     from forethought.runs.ask import ask, conversation, stream
@@ -41,6 +42,7 @@ _HOMES = {
     "forecast": "evaluation.forecast",
     "load": "models.load",
     "stream": "runs.ask",
+    "tune": "evaluation.tune",
 }
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "forecast",
     "load",
     "stream",
+    "tune",
 ]
 
 

@@ -23,6 +23,7 @@ from forethought.cli.progress import CLEAR_LINE
 from forethought.cli.pull import pull
 from forethought.cli.screen import report
 from forethought.cli.show import show
+from forethought.cli.tune import tune
 from forethought.contracts.errors import ForethoughtError
 
 VERBS: dict[str, Callable[..., int]] = {
@@ -31,6 +32,7 @@ VERBS: dict[str, Callable[..., int]] = {
     "compress": compress,
     "evaluate": evaluate,
     "forecast": forecast,
+    "tune": tune,
     "list": list_names,
     "show": show,
     "pull": pull,

@@ -1,0 +1,147 @@
+"""Plans fitted to scores: bins of difficulty by signs, and the strategy that is worth most in each.
+
+A plan is worth what it would do on other questions: fitting as a whole, limits of the bins
+included, is done anew without each fold of the questions that it is then tried on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forethought.contracts.plan import Bin, Plan, Sign, ordered
+from forethought.numerics.difficulty import best_by_bin, difficulty_bins
+
+Floats = NDArray[np.float64]
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Strategies on questions, the cheapest strategy first."""
+
+    strategies: tuple[str, ...]
+    signs: tuple[tuple[float, float], ...]
+    """Agreement and likelihood of the probe, by question."""
+    clusters: tuple[str, ...]
+    scores: Floats
+    """[strategies, questions]"""
+    tokens: Floats
+    """[strategies, questions], asked alone."""
+    routed: Floats
+    """The same behind a probe, whose answers are paid."""
+    worth: float = 0.0
+    """Score that a token must bring."""
+
+    @property
+    def alone(self) -> Floats:
+        """What each strategy is worth, asked alone."""
+        return self.scores - self.worth * self.tokens
+
+    @property
+    def behind(self) -> Floats:
+        """What each is worth behind a probe."""
+        return self.scores - self.worth * self.routed
+
+    def part(self, places: Sequence[int] | NDArray[np.int64]) -> Tried:
+        """The same for some questions."""
+        return Tried(
+            self.strategies,
+            tuple(self.signs[place] for place in places),
+            tuple(self.clusters[place] for place in places),
+            self.scores[:, places],
+            self.tokens[:, places],
+            self.routed[:, places],
+            self.worth,
+        )
+
+    def best(self) -> int:
+        """The single strategy that is worth most, of equal ones the cheapest."""
+        return int(self.alone.mean(axis=1).argmax())
+
+
+def fitted(tried: Tried, probe: int, by: Sign, bins: int, rng: np.random.Generator) -> Plan:
+    """The plan of at most so many bins that is worth most on these questions.
+
+    It has one bin and no probe where nothing is gained by more.
+    """
+    single = Plan((Bin((0.0, 0.0), tried.strategies[tried.best()]),), 0, by)
+    if bins == 1:
+        return single
+    ranks = [ordered(by, *signs) for signs in tried.signs]
+    limits = _limits(ranks, bins, rng)
+    places = np.array([next(n for n, at in enumerate(limits) if rank >= at) for rank in ranks])
+    choice = best_by_bin(tried.behind, places)
+    found: list[Bin] = []
+    for place, least in enumerate(limits):
+        strategy = tried.strategies[choice[place]]
+        if found and found[-1].strategy == strategy:
+            found.pop()
+        found.append(Bin(least, strategy))
+    plan = Plan(tuple(found), probe, by)
+    gain = value(plan, tried).mean() - tried.alone[tried.best()].mean()
+    return plan if len(found) > 1 and gain > 1e-12 else single
+
+
+def _limits(
+    ranks: Sequence[tuple[float, float]], bins: int, rng: np.random.Generator
+) -> list[tuple[float, float]]:
+    """The least signs of each bin, the easiest first; what no sign tells apart is one bin."""
+    first, second = zip(*ranks, strict=True)
+    places = difficulty_bins(first, rng, bins=bins, then=second)
+    least = {min(rank for rank, at in zip(ranks, places, strict=True) if at == one)
+             for one in range(1, bins + 1)}  # fmt: skip
+    return sorted(least, reverse=True)
+
+
+def routes(plan: Plan, tried: Tried) -> list[int]:
+    """The strategy that each question is sent to."""
+    return [tried.strategies.index(plan.bins[plan.bin_of(*one)].strategy) for one in tried.signs]
+
+
+def taken(table: Floats, plan: Plan, tried: Tried) -> Floats:
+    """What the plan takes of a table [strategies, questions], by question."""
+    return table[routes(plan, tried), np.arange(len(tried.signs))]
+
+
+def paid(plan: Plan, tried: Tried) -> Floats:
+    """Tokens of following the plan, by question."""
+    return taken(tried.tokens if len(plan.bins) == 1 else tried.routed, plan, tried)
+
+
+def value(plan: Plan, tried: Tried) -> Floats:
+    """What following the plan is worth, by question."""
+    return taken(tried.scores, plan, tried) - tried.worth * paid(plan, tried)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What was scored and paid, by question, by what was fitted on other questions."""
+
+    scores: Floats
+    tokens: Floats
+    fixed_scores: Floats
+    """Of the best single strategy of the other questions."""
+    fixed_tokens: Floats
+
+
+def held_out(tried: Tried, probe: int, by: Sign, bins: int, rng: np.random.Generator) -> Held:
+    """Fit without each fold, and try on it; questions of one cluster stay together."""
+    names = sorted(set(tried.clusters))
+    dealt = dict(zip(rng.permutation(names).tolist(), np.arange(len(names)) % FOLDS, strict=True))
+    folds = np.array([dealt[name] for name in tried.clusters])
+    found = np.zeros((4, len(folds)))
+    for fold in sorted(set(folds.tolist())):
+        (held,), (others,) = np.nonzero(folds == fold), np.nonzero(folds != fold)
+        learned, test = tried.part(others), tried.part(held)
+        plan, single = fitted(learned, probe, by, bins, rng), learned.best()
+        found[:, held] = (
+            taken(test.scores, plan, test),
+            paid(plan, test),
+            test.scores[single],
+            test.tokens[single],
+        )
+    return Held(*found)
