@@ -16,6 +16,7 @@ from forethought.contracts.errors import (
     UsageError,
 )
 from forethought.contracts.parameters import Keep
+from forethought.contracts.questions import Task
 
 METHOD = '''"""Keep what shines, drop the rest.
 
@@ -131,6 +132,12 @@ def test_what_a_parameter_may_be_is_said_in_words(kind: catalogue.Kind) -> None:
     for name, entry in catalogue.entries(kind).items():
         for parameter in entry.parameters:
             assert not set("[]()") & set(parameter.limits), (name, parameter)
+            assert not parameter.limits[:1].isupper(), (name, parameter)
+
+
+def test_every_task_of_ours_says_what_it_cannot_do() -> None:
+    for name, entry in catalogue.entries("tasks").items():
+        assert Task in entry.load().__mro__, name
 
 
 def test_every_task_of_ours_has_its_record() -> None:

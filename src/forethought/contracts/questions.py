@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from forethought.contracts.errors import UsageError
 
 Measure = Callable[[str], int]
 """How many tokens a text has for the model that will be asked."""
+Tests = Literal["visible", "all"]
+"""Tests of a program: those that its question shows, or all there are."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Question:
 
 
 class Task(Protocol):
-    """Questions with a checker. Implementations are frozen dataclasses of their settings."""
+    """Questions with a checker. Implementations are frozen dataclasses that derive from it."""
 
     @property
     def answer_tokens(self) -> int:
@@ -62,6 +64,22 @@ class Task(Protocol):
         raise UsageError(
             "this task tells only whole answers right from wrong",
             "name a task whose steps are checked; see: forethought list steps",
+        )
+
+    @property
+    def has_tests(self) -> bool:
+        """Whether answers are programs, which `passed` tries out."""
+        return False
+
+    def passed(self, question: Question, answer: str, tests: Tests) -> float:
+        """The share of these tests that an answer passes; 1 for all alone if `check` gives 1.
+
+        Without a single test to be seen, 1 where the program loads. What keeps tests from being
+        run is an error, never a 0. UsageError for tasks without tests.
+        """
+        raise UsageError(
+            "the answers of this task are no programs with tests",
+            "name a task that has tests, such as humaneval, or another scorer",
         )
 
 

@@ -1,4 +1,6 @@
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,83 @@ def test_a_line_without_tests_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(BadDataError, match="line 1: test is None, not of type str"):
         list(task.questions(len))
+
+
+RIGHT, HALF, BROKEN = f"```\n{WHOLE}```", "    return x / 4\n", "    return (\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "visible", "every"),
+    [(RIGHT, 1.0, 1.0), (HALF, 1.0, 0.5), ("    return 3\n", 0.0, 0.5), (BROKEN, 0.0, 0.0)],
+)
+def test_the_share_of_tests_that_an_answer_passes(
+    answer: str, visible: float, every: float, asked: tuple[HumanEval, Question]
+) -> None:
+    task, question = asked
+
+    assert task.passed(question, answer, "visible") == visible
+    assert task.passed(question, answer, "all") == every
+    assert (every == 1) == (task.check(question, answer) == 1)
+
+
+def test_a_program_cannot_pass_by_leaving_early(asked: tuple[HumanEval, Question]) -> None:
+    task, question = asked
+
+    for tests in ("visible", "all"):
+        assert task.passed(question, "    import os\n    os._exit(0)\n", tests) == 0
+
+
+def test_without_examples_a_program_that_loads_passes(
+    asked: tuple[HumanEval, Question],
+) -> None:
+    task, question = asked
+    bare = replace(question, data={**question.data, "prompt": "def root(x):\n"})
+
+    assert task.passed(bare, "    return 0\n", "visible") == 1
+    assert task.passed(bare, BROKEN, "visible") == 0
+
+
+def test_tests_that_only_pass_alone_are_not_all_passed(asked: tuple[HumanEval, Question]) -> None:
+    task, question = asked
+    once = f"calls = []\ndef root(x):\n    calls.append(x)\n    {'assert len(calls) == 1'}\n"
+    once += "    return math.sqrt(half(x))\n"
+
+    assert task.check(question, once) == 0
+    assert task.passed(question, once, "all") == 0.5
+
+
+def test_a_test_by_itself_has_its_share_of_the_time(asked: tuple[HumanEval, Question]) -> None:
+    task, question = asked
+    endless = "    while x > 10:\n        pass\n    return 2\n"
+    start = time.monotonic()
+
+    assert replace(task, seconds=4).passed(question, endless, "all") == 0.5
+    # Four seconds for both together, then two for each alone.
+    assert 6 <= time.monotonic() - start < 15
+
+
+def test_what_the_check_passes_passes_all_though_its_parts_repeat_what_prepares_them(
+    asked: tuple[HumanEval, Question],
+) -> None:
+    task, question = asked
+    test = "def check(candidate):\n    seen = candidate(8)\n    assert seen == 2\n"
+    test += "    assert candidate(18) == 3\n"
+    prepared = replace(question, data={**question.data, "test": test})
+    twice = f"calls = []\n{WHOLE.replace(BODY, '    calls.append(x)')}\n"
+    twice += f"    assert len(calls) < 3\n{BODY}"
+
+    assert task.check(prepared, twice) == 1
+    assert task.passed(prepared, twice, "all") == 1
+
+
+def test_sandboxes_that_do_not_start_are_an_error_and_no_share(
+    asked: tuple[HumanEval, Question], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, question = asked
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+
+    with pytest.raises(SandboxError):
+        task.passed(question, WHOLE, "visible")
 
 
 def test_the_longest_block_is_the_code() -> None:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from forethought.contracts.parameters import CountOrZero
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.longbench._datasets import RESPOND, DataSet, data_set
 from forethought.tasks.longbench._metrics import Metric, score
 from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows
@@ -22,7 +22,7 @@ _FIELDS = {"_id": TEXT, "input": TEXT, "context": TEXT, "answers": (list,), "dat
 
 
 @dataclass(frozen=True)
-class LongBench:
+class LongBench(Task):
     """Questions about long documents, each judged as its data set is."""
 
     path: str

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forethought.contracts.parameters import Count, CountOrZero
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.mathematics._extract import numbers_in
 from forethought.tasks.mathematics._word_problem import judged, put
 from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows
@@ -20,7 +20,7 @@ _FIELDS = {"question": TEXT, "answer": TEXT}
 
 
 @dataclass(frozen=True)
-class Gsm8k:
+class Gsm8k(Task):
     """Word problems of grade school in several steps, from a file."""
 
     path: str

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from forethought.contracts.parameters import Count, CountOrZero
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.mathematics._extract import final
 from forethought.tasks.mathematics._judge import equal
 from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows
@@ -20,7 +20,7 @@ _INSTRUCTION = "Reason step by step, and put the final answer within \\boxed{}."
 
 
 @dataclass(frozen=True)
-class Math500:
+class Math500(Task):
     """Competition problems with answers in LaTeX, from a file."""
 
     path: str

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from forethought.contracts.parameters import Count, CountOrZero
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.mathematics._word_problem import judged, put
 from forethought.tasks.rows import NUMBER, TEXT, Row, Rows, drawn, rows
 
@@ -18,7 +18,7 @@ _FIELDS = {"ID": TEXT, "Body": TEXT, "Question": TEXT, "Answer": NUMBER}
 
 
 @dataclass(frozen=True)
-class Svamp:
+class Svamp(Task):
     """One-step word problems with numbers that mislead, from a file."""
 
     path: str

@@ -12,7 +12,7 @@ from itertools import islice
 from random import Random
 
 from forethought.contracts.parameters import Count, CountOrZero
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.ruler._haystack import growing
 from forethought.tasks.ruler._length import dice, fitted
 from forethought.tasks.ruler._scores import share_found
@@ -23,7 +23,7 @@ _LONG = 4096
 
 
 @dataclass(frozen=True)
-class CommonWords:
+class CommonWords(Task):
     """Ten words many times and all others a few times, shuffled into a numbered list."""
 
     tokens: Count = 2000

@@ -13,7 +13,7 @@ from string import ascii_lowercase
 from typing import Annotated
 
 from forethought.contracts.parameters import Count, CountOrZero, Range
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.ruler._length import dice, fitted
 from forethought.tasks.ruler._scores import share_found
 
@@ -21,7 +21,7 @@ _VOCABULARY = 2000
 
 
 @dataclass(frozen=True)
-class FrequentWords:
+class FrequentWords(Task):
     """Coded words drawn by rank with frequency rank^-alpha; dots take the first rank."""
 
     tokens: Count = 2000

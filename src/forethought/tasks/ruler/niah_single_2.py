@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from forethought.contracts.parameters import Count, CountOrZero
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.ruler._needles import Needles
 from forethought.tasks.ruler._scores import share_found
 
 
 @dataclass(frozen=True)
-class NiahSingle2:
+class NiahSingle2(Task):
     """One needle in prose: the number that belongs to a name of two words."""
 
     tokens: Count = 2000

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from forethought.contracts.parameters import Count, CountOrZero
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.ruler._documents import Documents
 from forethought.tasks.ruler._scores import any_found
 
 
 @dataclass(frozen=True)
-class TwoDocuments:
+class TwoDocuments(Task):
     """A question that two paragraphs answer together, among paragraphs of the same form."""
 
     tokens: Count = 2000

@@ -12,14 +12,14 @@ from random import Random
 from string import ascii_uppercase
 
 from forethought.contracts.parameters import Count, CountOrZero
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.ruler._haystack import units
 from forethought.tasks.ruler._length import depths, dice, fitted, placed
 from forethought.tasks.ruler._scores import share_found
 
 
 @dataclass(frozen=True)
-class VariableTracking:
+class VariableTracking(Task):
     """Chains of assignments strewn over a text, in order; one chain is asked for."""
 
     tokens: Count = 2000

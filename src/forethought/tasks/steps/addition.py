@@ -12,7 +12,7 @@ from random import Random
 from typing import Annotated
 
 from forethought.contracts.parameters import Count, CountOrZero, Whole
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.steps._digits import long_number, without_thousands
 from forethought.tasks.steps._drawing import distinct
 from forethought.tasks.steps._lines import STEPS_ONLY, OneAnswer, Words, promise, rightness, words
@@ -34,7 +34,7 @@ Now add: """
 
 
 @dataclass(frozen=True)
-class Addition:
+class Addition(Task):
     """Two numbers of equal length; a step is one pair of digits and the carry."""
 
     digits: Annotated[int, Whole(1, 1000)] = 8

@@ -12,7 +12,7 @@ from random import Random
 from typing import Annotated
 
 from forethought.contracts.parameters import Count, CountOrZero, Whole
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.steps._drawing import distinct
 from forethought.tasks.steps._lines import STEPS_ONLY, OneAnswer, Words, promise, rightness, words
 
@@ -34,7 +34,7 @@ Now read: """
 
 
 @dataclass(frozen=True)
-class Brackets:
+class Brackets(Task):
     """Nested brackets; a step is one bracket and all that are open behind it."""
 
     length: Annotated[int, Whole(1, 1000)] = 12

@@ -15,7 +15,7 @@ from random import Random
 from typing import Annotated
 
 from forethought.contracts.parameters import Count, CountOrZero, Whole
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.steps._drawing import distinct
 from forethought.tasks.steps._expression import value
 from forethought.tasks.steps._lines import STEPS_ONLY, Place, Words, promise, rightness, words
@@ -39,7 +39,7 @@ Now make 24 from: """
 
 
 @dataclass(frozen=True)
-class Game24:
+class Game24(Task):
     """Four whole numbers that 24 can be made from; a step joins two of them."""
 
     largest: Annotated[int, Whole(3, 100)] = 13

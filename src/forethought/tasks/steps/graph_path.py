@@ -14,7 +14,7 @@ from typing import Annotated
 
 from forethought.contracts.errors import BadParameterError
 from forethought.contracts.parameters import Count, CountOrZero, Whole
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.steps._drawing import distinct
 from forethought.tasks.steps._lines import (
     STEPS_ONLY,
@@ -44,7 +44,7 @@ Now """
 
 
 @dataclass(frozen=True)
-class GraphPath:
+class GraphPath(Task):
     """Points and arrows, one way from start to goal among dead ends; a step is one arrow."""
 
     nodes: Annotated[int, Whole(2, 999)] = 12

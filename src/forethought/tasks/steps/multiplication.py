@@ -12,7 +12,7 @@ from random import Random
 from typing import Annotated
 
 from forethought.contracts.parameters import Count, CountOrZero, Whole
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.steps._digits import long_number, without_thousands
 from forethought.tasks.steps._drawing import distinct
 from forethought.tasks.steps._lines import STEPS_ONLY, OneAnswer, Words, promise, rightness, words
@@ -32,7 +32,7 @@ Now multiply: """
 
 
 @dataclass(frozen=True)
-class Multiplication:
+class Multiplication(Task):
     """Two numbers of equal length; a step is one digit of the second and the total so far."""
 
     digits: Annotated[int, Whole(1, 100)] = 3

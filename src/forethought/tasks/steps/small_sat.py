@@ -15,7 +15,7 @@ from typing import Annotated
 
 from forethought.contracts.errors import BadParameterError
 from forethought.contracts.parameters import Count, CountOrZero, Whole
-from forethought.contracts.questions import Measure, Question
+from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.steps._drawing import distinct
 from forethought.tasks.steps._lines import (
     STEPS_ONLY,
@@ -47,7 +47,7 @@ Now """
 
 
 @dataclass(frozen=True)
-class SmallSat:
+class SmallSat(Task):
     """A formula that some values satisfy; a step is the value of one variable."""
 
     variables: Annotated[int, Whole(3, 20)] = 5
