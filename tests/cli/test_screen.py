@@ -105,7 +105,7 @@ def test_json_lines_print_every_event_on_its_line() -> None:
 def test_several_answers_come_one_after_another() -> None:
     answers = ({"text": "The moon."}, {"text": "The sun."})
 
-    out = shown(events(candidates=answers), streams=False)[0]
+    out = shown(events(candidates=answers, settings={"samples": 2}), streams=False)[0]
 
     assert out == "[1] The moon.\n[2] The sun.\n"
 

@@ -37,6 +37,8 @@ DEFAULTS = {
     "law": "three_steps",
     "key": "",
     "sse": True,
+    "served": "",
+    "fingerprint": "",
     "opinion": {"yes": 0.6, " No": 0.2, "maybe": 0.2},
 }
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
@@ -128,7 +130,7 @@ class Handler(BaseHTTPRequestHandler):
         if settings["key"] and self.headers.get("Authorization") != f"Bearer {settings['key']}":
             said = f"no such key: {self.headers.get('Authorization')}"
             return self.give(401, {"error": {"message": said}})
-        parts = documents(settings, body, chat)
+        parts = [named(settings, part) for part in documents(settings, body, chat)]
         if not settings["sse"]:
             return self.give(200, whole(parts))
         return self.stream(parts, fault)
@@ -238,6 +240,12 @@ def documents(settings, body, chat):
     if settings["usage"] and (body.get("stream_options") or {}).get("include_usage"):
         found.append({"choices": [], "usage": usage(settings, len(before), tokens)})
     return found
+
+
+def named(settings, part):
+    """The part, with what the server calls itself."""
+    told = {"model": settings["served"], "system_fingerprint": settings["fingerprint"]}
+    return {**{name: text for name, text in told.items() if text}, **part}
 
 
 def usage(settings, begun, tokens):

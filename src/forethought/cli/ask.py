@@ -14,7 +14,7 @@ from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Event
 from forethought.reports.search_tree import search_tree, tree_page
-from forethought.runs.recipe import Recipe
+from forethought.runs.recipe import Recipe, is_remote
 
 
 def ask(
@@ -68,7 +68,7 @@ def ask(
         search=search or base.search,
         scorer=scorer or base.scorer,
     )
-    streams = samples == 1 and not recipe.search
+    streams = samples == 1 and not recipe.search and not is_remote(recipe.model)
     screen = Screen(sys.stdout, sys.stderr, form(json, jsonl), streams, quiet, verbose)
     if tree:
         files.check(Path(tree), _TREES)

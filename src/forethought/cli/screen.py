@@ -97,7 +97,7 @@ def report(text: str) -> None:
 
 def _numbered(run: dict[str, Any]) -> list[str]:
     """The answers of several samples; nothing where a search chose one."""
-    drawn = [one for one in run["candidates"] if "path" not in one]
+    drawn = run["candidates"] if "samples" in run["settings"] else []
     return [f"[{n}] {one['text']}" for n, one in enumerate(drawn, 1)]
 
 

@@ -14,6 +14,7 @@ from forethought.runs.answers import Answers
 from forethought.runs.contenders import EXACT, contenders
 from forethought.runs.provenance import provenance
 from forethought.runs.recipe import Recipe
+from forethought.runs.remote_answers import Servers
 from forethought.runs.remote_recipe import check_priced, prices_of
 from forethought.runs.remote_wire import Price
 from forethought.runs.results import results_file
@@ -59,7 +60,7 @@ def measured(
 ) -> Comparison:
     """Recipes on tasks, by spelling: ask what the results file lacks, and compare all of it."""
     check_priced(recipes, prices or {})
-    with Answers(prices=prices) as answers:
+    with Answers(servers=Servers(prices=prices or {})) as answers:
         every = tuple(dict.fromkeys(map(answers.settled, recipes)))
         with Store.open(results) as store:
             asking = Evaluation(every, tasks, store, answers, provenance(), samples, searches)

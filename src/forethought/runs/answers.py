@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import torch
 
@@ -38,13 +38,10 @@ from forethought.runs.lengths import by_rule
 from forethought.runs.reading import Plan, Reading, check_context, plan, shortened
 from forethought.runs.recipe import Recipe, is_remote
 from forethought.runs.record import Spoken
-from forethought.runs.remote_wire import Price
+from forethought.runs.remote_answers import Servers
 from forethought.runs.search_answers import alike, searched
 from forethought.runs.sizing import sized
 from forethought.runs.voice import Voice, sampling_of
-
-if TYPE_CHECKING:
-    from forethought.runs.remote_answers import Servers
 
 __all__ = ["Answered", "Answers", "Ask"]
 
@@ -61,12 +58,12 @@ class Answers:
         self,
         loader: Loader | None = None,
         clock: Clock = time.perf_counter,
-        prices: Mapping[str, Price] | None = None,
+        servers: Servers | None = None,
     ) -> None:
         self._loader = loader or (lambda name, weights: load(name, weights=weights))
         self._models: dict[tuple[str, str], Model] = {}
         self._clock = clock
-        self._prices = prices or {}
+        self._servers = servers or Servers(clock)
 
     def __enter__(self) -> Self:
         return self
@@ -76,15 +73,7 @@ class Answers:
 
     def close(self) -> None:
         """End all connections to servers."""
-        if "_servers" in self.__dict__:
-            self._servers.close()
-
-    @cached_property
-    def _servers(self) -> Servers:
-        # Imported here since few need it, and what speaks to servers is slow to import.
-        from forethought.runs.remote_answers import Servers
-
-        return Servers(self._clock, self._prices)
+        self._servers.close()
 
     def settled(self, recipe: Recipe) -> Recipe:
         """The recipe under the name that its answers are kept by, if it can be asked at all.

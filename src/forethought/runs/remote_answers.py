@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -12,19 +13,20 @@ from forethought.runs.journal import Journal
 from forethought.runs.keys import PRICE, SERVED, SERVER
 from forethought.runs.recipe import Recipe
 from forethought.runs.remote import Remote
-from forethought.runs.remote_api import Endpoint
+from forethought.runs.remote_api import Endpoint, Patience
 from forethought.runs.remote_recipe import check_remote, manner_of
 from forethought.runs.remote_wire import Able, Manner, Price, price_of
-from forethought.runs.search_answers import driven
+from forethought.runs.search_answers import alike, driven
 
 
 @dataclass
 class Servers:
     """Servers, each found out about once and kept until closed."""
 
-    clock: Clock
+    clock: Clock = time.perf_counter
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By name of the model; under "" that of all others."""
+    patience: Patience = field(default_factory=Patience)
     _open: dict[tuple[str, Manner], Remote] = field(default_factory=dict)
     """By address, and the way in which answers are drawn."""
     _found: dict[Endpoint, Able] = field(default_factory=dict)
@@ -47,18 +49,15 @@ class Servers:
         return replace(recipe, model=f"{place.base}#{named}")
 
     def answered(self, asks: Mapping[int, Ask], journal: Journal) -> Iterator[Answered]:
-        """The answers, by place; all that one server is asked in one way together."""
-        together: dict[int, dict[int, Ask]] = {}
-        servers: dict[int, Remote] = {}
-        for place, ask in asks.items():
-            server = self._server(ask.recipe)
-            servers[id(server)] = server
-            together.setdefault(id(server), {})[place] = ask
-        for key, some in together.items():
-            server = servers[key]
-            for limit in dict.fromkeys(ask.recipe.limit for ask in some.values()):
-                server.check_limit(limit)
+        """The answers, by place: of one recipe after the other, its questions together.
+
+        Not of all recipes together, as what one was given another finds in the journal.
+        """
+        for recipe in dict.fromkeys(alike(ask.recipe) for ask in asks.values()):
+            server = self._server(recipe)
+            server.check_limit(recipe.limit)
             made = self._made(server)
+            some = {place: ask for place, ask in asks.items() if alike(ask.recipe) == recipe}
             for one in driven(some, server, journal, self.clock):
                 yield replace(one, made=made)
 
@@ -72,8 +71,13 @@ class Servers:
         check_remote(recipe)
         key = (recipe.model, manner_of(recipe))
         if key not in self._open:
-            place, clock = Endpoint.parse(recipe.model), self.clock
-            self._open[key] = Remote(place, key[1], prices=self.prices, clock=clock)
+            self._open[key] = Remote(
+                Endpoint.parse(recipe.model),
+                key[1],
+                prices=self.prices,
+                patience=self.patience,
+                clock=self.clock,
+            )
         return self._open[key]
 
     def _made(self, server: Remote) -> dict[str, str]:
