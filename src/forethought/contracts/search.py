@@ -182,9 +182,11 @@ def write(
     delimiter: str = "\n\n",
     temperature: float | None = None,
     most: int | None = None,
+    tokens: Iterable[int] = (),
 ) -> Generator[Ask, Any, list[Candidate]]:
     """Ask for one child of each of these."""
-    return list((yield Write(tuple(parents), until, delimiter, temperature, most)))
+    asked = Write(tuple(parents), until, delimiter, temperature, most, tuple(tokens))
+    return list((yield asked))
 
 
 def following(

@@ -148,10 +148,10 @@ class Arrived:
         logits, ends, top = self.seat.logits, self.model.tokenizer.ends, self.request.top
         assert logits is not None, "it was read"
         best = stated(logits, int(logits.argmax()), top + len(ends))
-        last = max((stated(logits, end) for end in ends), key=lambda one: one.log_probability)
         on = [NextToken(token, chance) for token, chance in best.top if token not in ends]
-        found = [*on[:top], NextToken(last.token, last.log_probability, ends=True)]
-        return tuple(sorted(found, key=lambda one: (-one.log_probability, one.token)))
+        last = [NextToken(end, stated(logits, end).log_probability, ends=True) for end in ends]
+        last.sort(key=_likeliest_first)
+        return tuple(sorted([*on[:top], *last[:1]], key=_likeliest_first))
 
 
 def read_newest(wanted: Iterable[Arrived], meter: Meter) -> None:
@@ -164,3 +164,7 @@ def read_newest(wanted: Iterable[Arrived], meter: Meter) -> None:
         logits = Batch(network, meter).forward(parts, phase="decode")
         for one, row in zip(group, logits, strict=True):
             one.seat.hear(row)
+
+
+def _likeliest_first(one: NextToken) -> tuple[float, int]:
+    return -one.log_probability, one.token

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -10,7 +9,8 @@ import pytest
 from forethought.contracts.errors import UsageError
 from forethought.methods.search.diverse_beam import DiverseBeam
 from forethought.methods.search.greedy import Greedy
-from forethought.models.known import END, Known, number_of, sequences
+from forethought.models.known import END, Known, sequences
+from tests.methods.search.beams_by_hand import by_hand
 from tests.runs.searches import searched, three_steps
 
 LONGEST = 30
@@ -31,41 +31,6 @@ def random_law(seed, stay=0.75, longest=6):
         return {END: 1.0} if len(text) >= longest else chances[text[-3:]]
 
     return law
-
-
-def by_hand(law, groups=1, width=1, diversity=0.0, phrase=0):
-    """The published loop, over the whole vocabulary: each group's (text, score), best first.
-
-    A group stops once its answers cannot change any more.
-    """
-    growing = [[((), 0.0)] for _ in range(groups)]
-    ended = [[] for _ in range(groups)]
-    while any(growing):
-        before = Counter()
-        for g in range(groups):
-            options = []
-            for beam, (tokens, total) in enumerate(growing[g]):
-                for token, share in law("What?", "".join(tokens)).items():
-                    said = ((*tokens, token)[-phrase:] if phrase else (token,)) if share else ()
-                    taken = diversity * before[said]
-                    if share:
-                        score = total + math.log(share) - taken
-                        options.append((-score, number_of(token), beam, (*tokens, token)))
-            best = [(tokens, -negative) for negative, _, _, tokens in sorted(options)[:width]]
-            told = [tokens for tokens, _ in [*best, *(ended[g] if phrase else ())]]
-            for tokens in told:
-                if phrase:
-                    before.update(
-                        tokens[at : at + phrase] for at in range(len(tokens) - phrase + 1)
-                    )
-                else:
-                    before[tokens[-1:]] += 1
-            growing[g] = [one for one in best if one[0][-1] != END]
-            ended[g] += [one for one in best if one[0][-1] == END]
-            ended[g] = sorted(ended[g], key=lambda one: -one[1])[:width]
-            if len(ended[g]) == width and all(s <= ended[g][-1][1] for _, s in growing[g]):
-                growing[g] = []
-    return [["".join(tokens) for tokens, _ in group] for group in ended]
 
 
 def found(law=three_steps, **settings):
