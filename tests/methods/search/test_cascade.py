@@ -161,6 +161,7 @@ def test_a_budget_of_tokens_holds_for_both_models_together(budget):
     for seed in range(3):
         done = ran(Cascade(n=4, sure=1.1), budget=f"{budget}tok", seed=seed)
         assert done.cost.draft_tokens + done.cost.output_tokens <= budget
+        assert done.found.best.text
         # The end is seen where one token more might have been written.
         if budget >= 4 * 2 + 5 + 1:
             assert done.found.best.writer == "target"

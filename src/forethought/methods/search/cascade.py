@@ -26,7 +26,7 @@ from forethought.contracts.search import (
     group,
     write,
 )
-from forethought.methods.search._answers import cut
+from forethought.methods.search._answers import cut, elected
 from forethought.numerics.difficulty import signs
 from forethought.numerics.votes import Tally
 
@@ -70,7 +70,7 @@ class Cascade(Strategy):
         small = yield from write([replace(start, writer="draft")] * self.n)
         groups = yield from group(small)
         tally = Tally.of(groups, [1.0] * self.n)
-        best = tally.best([one.mean_log_probability for one in small])
+        best = elected(small, tally, [one.likelihood for one in small])
         agreement, _ = signs(groups, ())
         sure = agreement if self.by == "agreement" else small[best].likelihood
         told = f"{self.by} of the draft's answers: {sure:.2f}"

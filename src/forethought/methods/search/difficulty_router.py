@@ -26,7 +26,7 @@ from forethought.contracts.search import (
     group,
     write,
 )
-from forethought.methods.search._answers import cut
+from forethought.methods.search._answers import cut, elected
 from forethought.methods.search._reusing import reusing
 from forethought.numerics.difficulty import signs
 from forethought.numerics.votes import Tally
@@ -66,7 +66,7 @@ class DifficultyRouter(Strategy):
         groups = yield from group(probe)
         if cut(probe):
             tally = Tally.of(groups, [1.0] * len(probe))
-            best = tally.best([one.mean_log_probability for one in probe])
+            best = elected(probe, tally, [one.likelihood for one in probe])
             return Found(probe[best], tuple(probe), tally.weights, tally.share)
         agreement, likelihood = signs(groups, [one.likelihood for one in probe])
         place = held.bin_of(agreement, likelihood)
