@@ -65,7 +65,7 @@ def test_a_given_token_makes_the_child_it_names():
         (ended,) = yield take([two], [number_of(END)])
         yield following([one, ended, one, start], 1)
 
-    ((one,), (two,), (ended,), looks), done = told(asks, uneven)
+    (_, (two,), (ended,), looks), done = told(asks, uneven)
     assert (two.text, two.tokens, two.done) == ("yx", 2, False)
     assert two.log_probability == pytest.approx(math.log(0.3) + math.log(0.1))
     assert (ended.text, ended.tokens, ended.finish) == ("yx", 2, "stop")
