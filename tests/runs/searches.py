@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Scorer
@@ -34,6 +34,22 @@ def coin(chance=0.7, length=3):
         return {END: 1.0} if len(text) == length else {text[0]: 1.0}
 
     return law
+
+
+@dataclass
+class Kept:
+    """A journal in memory."""
+
+    outcomes: dict = field(default_factory=dict)
+    asked: list = field(default_factory=list)
+
+    def get(self, key):
+        self.asked.append(key)
+        return self.outcomes.get(key)
+
+    def put(self, outcome):
+        assert outcome.key not in self.outcomes, "asked twice"
+        self.outcomes[outcome.key] = outcome
 
 
 @dataclass(frozen=True)

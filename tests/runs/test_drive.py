@@ -16,7 +16,7 @@ from forethought.methods.search.majority_vote import MajorityVote
 from forethought.models.known import END, Known
 from forethought.runs.drive import Drive
 from forethought.runs.limit import spend_limit
-from tests.runs.searches import Rule, coin, job, searched, three_steps
+from tests.runs.searches import Kept, Rule, coin, job, searched, three_steps
 
 
 def delays(seed):
@@ -79,6 +79,23 @@ def test_company_and_latency_change_nothing():
     for seed in range(3):
         together = Drive(Known(three_steps, delay=delays(seed))).run(jobs)
         assert {done.job.run: told(done) for done in together} == alone
+
+
+def test_a_search_took_what_it_waited_for_now_or_before():
+    class Thrice(Strategy):
+        def search(self, start, rng):
+            found = [start] * 2
+            while not found[0].done:
+                found = yield from write(found, until="step", delimiter="\n")
+            return Found(found[0], tuple(found))
+
+    kept = Kept()
+    backend = Known(three_steps, delay=lambda key: 2.0)
+    (first,) = Drive(backend, kept).run([job(Thrice())])
+    (again,) = Drive(Known(three_steps), kept).run([job(Thrice())])
+
+    # Three lines of two tokens, then the end, which takes as long as a token; two at a time.
+    assert first.seconds == backend.clock == again.seconds == 3 * 2 * 2.0 + 2.0
 
 
 @settings(max_examples=60, deadline=None)

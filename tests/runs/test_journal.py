@@ -83,6 +83,7 @@ def test_an_outcome_reads_back_as_it_was_put(tmp_path):
         Piece("a\n", (4, 5), 2, -1.5, "step", "\N{REPLACEMENT CHARACTER}"),
         ((0.25, 0.75),),
         Opened(9, kept, ("a note",)),
+        seconds=1.25,
     )
     with Store.open(tmp_path / "r.sqlite") as store:
         journal = store.journal()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from forethought.runs.limit import spend_limit
 from forethought.runs.local import Local
 from forethought.runs.recipe import Recipe
 from forethought.tasks.same_answers import SameAnswers
+from tests.runs.searches import Kept
 from tests.runs.tiny_session import DOCUMENT, DRAFTS, QUESTION, TARGET, run
 
 ASKED = Question("q", QUESTION, DOCUMENT)
@@ -45,22 +46,6 @@ class Bushy(Strategy):
         second = yield from write([one for one in first for _ in range(2)], most=5)
         ends = yield from write(second)
         return Found(ends[0], tuple(ends), pruned=tuple(first))
-
-
-@dataclass
-class Kept:
-    """A journal in memory."""
-
-    outcomes: dict = field(default_factory=dict)
-    asked: list = field(default_factory=list)
-
-    def get(self, key):
-        self.asked.append(key)
-        return self.outcomes.get(key)
-
-    def put(self, outcome):
-        assert outcome.key not in self.outcomes, "asked twice"
-        self.outcomes[outcome.key] = outcome
 
 
 def local(methods=(), draft="same-tokens", **settings):

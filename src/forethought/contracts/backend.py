@@ -48,6 +48,9 @@ class Judgement:
     run: str
     questions: tuple[str, ...]
     choices: tuple[str, ...]
+    beside: str = ""
+    """The first question that its run had judged before, if any: what others begin with as it
+    does was paid then, whoever reads it."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class Outcome:
     """Why there is nothing, in the end."""
     following: tuple[NextToken, ...] = ()
     """What may come next, the likeliest first."""
+    seconds: float = 0.0
+    """From when it was asked for, by the back end's clock; told by who drives it."""
 
 
 @dataclass(frozen=True)

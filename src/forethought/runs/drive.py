@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from forethought.contracts.backend import Backend, Judgement, Outcome, Request
 from forethought.contracts.errors import UsageError
@@ -22,6 +22,8 @@ class Drive:
     _stopping: bool = False
     _ready: list[Outcome] = field(default_factory=list)
     """What the journal had."""
+    _begun: dict[str, float] = field(default_factory=dict)
+    """When the requests on their way were begun."""
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Done]:
         """Run all jobs, each given out as soon as it is done; see `events`."""
@@ -66,6 +68,7 @@ class Drive:
         """Begin a request, unless what comes of it is known already."""
         known = self.journal.get(request.key)
         if known is None:
+            self._begun[request.key] = self.backend.now()
             self.backend.submit(request)
         else:
             self._ready.append(known)
@@ -77,7 +80,9 @@ class Drive:
             return found
         now = self.backend.now()
         limits = [one.deadline for one in alive if one.deadline is not None]
-        found = self.backend.poll(min((limit for limit in limits if limit > now), default=None))
+        polled = self.backend.poll(min((limit for limit in limits if limit > now), default=None))
+        now = self.backend.now()
+        found = [replace(one, seconds=now - self._begun.pop(one.key)) for one in polled]
         for outcome in found:
             cut = outcome.piece is not None and outcome.piece.finish == "cancelled"
             if outcome.error is None and not cut:

@@ -56,8 +56,15 @@ class Done:
     """What left something undone: budget, or interrupted."""
     scores: Mapping[tuple[str, Path], float] = field(default_factory=dict)
     """What the scorer gave, by identity of the candidate."""
+    seconds: float = 0.0
+    """What its requests took, also those that were answered in an earlier run."""
 
     @property
     def budget_spent(self) -> bool:
         """Whether the budget left something undone."""
         return self.cut == "budget"
+
+
+def fuller(known: Opened | None, told: Opened | None) -> Opened | None:
+    """What is known of the target's prompt: more, once the target has read it."""
+    return told if told and not (known and known.kept.prompt_tokens) else known

@@ -59,6 +59,7 @@ class Pieces:
             "chances": outcome.chances,
             "following": [[one.token, one.log_probability, one.ends] for one in outcome.following],
             "opened": None if outcome.opened is None else asdict(outcome.opened),
+            "seconds": outcome.seconds,
         }
         self._asked(
             "INSERT INTO pieces (key, outcome) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
@@ -84,7 +85,8 @@ def _read(key: str, document: dict[str, Any]) -> Outcome:
     following = tuple(NextToken(*one) for one in document["following"])
     opened = _opened(document["opened"])
     cost = Cost(**document["cost"])
-    return Outcome(key, cost, piece, chances, opened, following=following)
+    told = document["seconds"]
+    return Outcome(key, cost, piece, chances, opened, following=following, seconds=told)
 
 
 def _opened(document: dict[str, Any] | None) -> Opened | None:

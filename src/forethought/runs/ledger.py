@@ -30,6 +30,9 @@ class Ledger:
     """Tokens of answers that a draft wrote: they count against a limit of tokens too."""
     leases: dict[str, Amounts] = field(default_factory=dict)
     """By the key of the request that holds it."""
+    seconds: float = 0.0
+    """What was waited for requests; those on their way together are waited for once."""
+    _longest: float = 0.0
 
     def left(self) -> Amounts:
         """What may still be leased, of the kinds that are limited."""
@@ -63,9 +66,12 @@ class Ledger:
             assert amounts[kind] <= amount * (1 + 1e-9), f"{key}: {kind} beyond the limit"
         self.leases[key] = amounts
 
-    def settle(self, key: str, cost: Cost, drafted: int = 0) -> None:
+    def settle(self, key: str, cost: Cost, drafted: int = 0, seconds: float = 0.0) -> None:
         """Give back the lease of a request, and charge what it took."""
         self.leases.pop(key, None)
+        self._longest = max(self._longest, seconds)
+        if not self.leases:
+            self.seconds, self._longest = self.seconds + self._longest, 0.0
         self.spent = self.spent.plus(cost)
         self.drafted += drafted
 

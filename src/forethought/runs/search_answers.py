@@ -50,7 +50,7 @@ def driven(
         job_of(asks[place].recipe, name, asks[place].posed, asks[place].task)
         for name, place in named.items()
     ]
-    start, failed = clock(), None
+    failed = None
     for done in Drive(backend, journal).run(jobs):
         if done.cut == "interrupted" or isinstance(done.error, KeyboardInterrupt):
             raise KeyboardInterrupt
@@ -59,7 +59,7 @@ def driven(
             continue
         place = named[done.job.run]
         searching = SearchRun(asks[place].recipe, clock, target)
-        yield Answered(place, searching.record(done, clock() - start))
+        yield Answered(place, searching.record(done, done.seconds))
     if failed is not None:
         raise failed
 

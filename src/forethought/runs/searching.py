@@ -25,7 +25,7 @@ from forethought.contracts.search import (
     Write,
 )
 from forethought.runs.endings import best_so_far, best_whole
-from forethought.runs.job import Done, Job, Written
+from forethought.runs.job import Done, Job, Written, fuller
 from forethought.runs.ledger import Ledger
 from forethought.runs.looks import Looks, together
 from forethought.runs.slots import (
@@ -66,6 +66,7 @@ class Searching:
         self._asked: Ask | None = None
         self._slots: list[Slot] = []
         self._chances: tuple[tuple[float, ...], ...] = ()
+        self._judged = ""  # the first question that verdicts were asked for
         self._looks = Looks()
         self._children: Counter[tuple[str, Path]] = Counter()
         self._behind: set[Place] = set()
@@ -93,15 +94,13 @@ class Searching:
         slot = self._open.pop(outcome.key)
         piece = outcome.piece
         drafted = piece.tokens if slot and piece and slot.parent.writer == "draft" else 0
-        self.ledger.settle(outcome.key, outcome.cost, drafted)
-        if outcome.error is not None:
-            self._fail(outcome.error)
-        if self._error is not None:
-            self._end_failed()
+        self.ledger.settle(outcome.key, outcome.cost, drafted, outcome.seconds)
+        if error := outcome.error or self._error:
+            self._fail(error)
             return []
         self._chances = outcome.chances
         self._looks.hear(outcome)
-        self._opened = _fuller(self._opened, outcome.opened)
+        self._opened = fuller(self._opened, outcome.opened)
         if slot is not None and piece is not None:
             slot.pieces.append(piece)
             slot.over = slot.ended(piece, self.job.max_tokens)
@@ -154,7 +153,7 @@ class Searching:
                 return (None, begun) if begun else (self._sent_back(), [])
             case Verdict():
                 self._asked, self._slots = ask, []
-                return None, self._begin_whole([judgement_of(self.job, ask)], "were judged")
+                return None, self._judge(ask)
             case Score():
                 self._begin_scoring(ask.candidates)
                 return None, []
@@ -218,6 +217,12 @@ class Searching:
         self._behind |= {place_of(one) for one in self._looks.requests}
         return begun
 
+    def _judge(self, ask: Verdict) -> list[str]:
+        """Begin to have verdicts given."""
+        begun = self._begin_whole([judgement_of(self.job, ask, self._judged)], "were judged")
+        self._judged = self._judged or next(iter(ask.questions), "")
+        return begun
+
     def _begin_whole(self, requests: Sequence[Request | Judgement], before: str) -> list[str]:
         """Begin requests that write nothing, where the budget covers all of them; their keys."""
         bounds = self._backend.bounds(requests)
@@ -278,20 +283,12 @@ class Searching:
             opened=self._opened,
             cut=self._cut,
             scores=self._scores,
+            seconds=self.ledger.seconds,
         )
 
     def _fail(self, error: BaseException) -> None:
         self._error = self._error or error
         for key in self._open:
             self._backend.cancel(key)
-        self._end_failed()
-
-    def _end_failed(self) -> None:
-        """Once all requests have come back, and are paid."""
-        if not self._open:
+        if not self._open:  # all requests have come back, and are paid
             self.done = Done(self.job, self.ledger.spent, error=self._error)
-
-
-def _fuller(known: Opened | None, told: Opened | None) -> Opened | None:
-    """What is known of the target's prompt: more, once the target has read it."""
-    return told if told and not (known and known.kept.prompt_tokens) else known
