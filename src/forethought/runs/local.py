@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from forethought.contracts.backend import Bound, Judgement, Opened, Outcome, Request
 from forethought.contracts.errors import ForethoughtError
@@ -17,7 +18,7 @@ from forethought.engine.decode import Stream
 from forethought.engine.meter import Clock, Meter
 from forethought.engine.sampling import Sampling
 from forethought.models.model import Model
-from forethought.runs.judging import judged, judging_flops
+from forethought.runs.judging import Judge
 from forethought.runs.opening import Opening
 from forethought.runs.recipe import Recipe
 from forethought.runs.seats import Arrived, Seat, Seats, read_newest
@@ -48,6 +49,10 @@ class Local:
     _told: dict[Who, float] = field(default_factory=dict)
     """The bytes moved that outcomes have told of."""
 
+    @cached_property
+    def _judge(self) -> Judge:
+        return Judge(self.target, self.clock)
+
     @property
     def abilities(self) -> frozenset[Ability]:
         """All there are; a draft writes only where it is another model."""
@@ -64,8 +69,7 @@ class Local:
         for request in requests:
             match request:
                 case Judgement():
-                    flops = judging_flops(self.target, request)
-                    found.append(Bound(Cost(flops=flops)))
+                    found.append(Bound(Cost(flops=self._judge.flops(request))))
                 case Request():
                     found.append(self._bound(request))
         return found
@@ -91,6 +95,7 @@ class Local:
         """Let go of a run's prompts and of all that was written behind them."""
         self._openings = {w: opening for w, opening in self._openings.items() if w[0][0] != run}
         self._seats.release(run)
+        self._judge.release(run)
         self._begun = [one for one in self._begun if one.run != run]
         self._writing = [one for one in self._writing if one.request.run != run]
         self._meters = {who: meter for who, meter in self._meters.items() if who[0] != run}
@@ -142,7 +147,7 @@ class Local:
             try:
                 match request:
                     case Judgement():
-                        done.append(self._judged(request))
+                        done.append(self._judge.outcome(request))
                     case Request():
                         arrived.append(self._arrived(request))
             except ForethoughtError as error:
@@ -157,11 +162,6 @@ class Local:
         for run, count in looked.items():
             self._seats.thin(run, count)
         return done
-
-    def _judged(self, request: Judgement) -> Outcome:
-        meter = Meter(self.clock)
-        chances = judged(self.target, request, meter)
-        return Outcome(request.key, meter.cost(0.0), chances=chances)
 
     def _arrived(self, request: Request) -> Arrived:
         """A request with the seat of its parent, which may have to be read anew."""

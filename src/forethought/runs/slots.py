@@ -88,10 +88,10 @@ def piece_request(job: Job, slot: Slot) -> Request:
     )
 
 
-def judgement_of(job: Job, ask: Verdict) -> Judgement:
-    """What is asked for where verdicts are to be given."""
-    named = repr((job.run, "verdict", ask.questions, ask.choices))
-    return Judgement(hashed(named), job.run, ask.questions, ask.choices)
+def judgement_of(job: Job, ask: Verdict, beside: str) -> Judgement:
+    """What is asked for where verdicts are to be given, `beside` the run's first question."""
+    named = repr((job.run, "verdict", ask.questions, ask.choices, beside))
+    return Judgement(hashed(named), job.run, ask.questions, ask.choices, beside)
 
 
 def first_behind(requests: Iterable[Request], behind: Collection[Place]) -> list[Request]:
