@@ -113,6 +113,17 @@ def test_the_prompt_is_paid_once_and_scoring_apart() -> None:
         assert row.scoring_flops == pytest.approx(SCORING * 10 * row.answers)
 
 
+def test_a_question_that_was_asked_twice_pays_its_answers_once() -> None:
+    twice = [
+        searched("q0", [candidate(0, "x"), candidate(1, "y")], number=number) for number in (0, 1)
+    ]
+
+    found = curve("r", "t", draws(twice, check, RATES))
+
+    assert found.answers == 4
+    assert [row.tokens for row in found.reached] == [PROMPT + k * OUTPUT for k in (1, 2, 4)]
+
+
 def population(
     questions: int, answers: int, seed: int, a: float = 0.6, b: float = 1.8
 ) -> list[Draws]:

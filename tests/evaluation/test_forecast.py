@@ -108,6 +108,21 @@ def test_other_models_and_tasks_take_no_part(file: Path) -> None:
     assert [(one.recipe, one.questions) for one in found.curves] == [(VOTE, 12)]
 
 
+def test_one_answer_to_each_question_tells_of_no_other_number(file: Path) -> None:
+    warm = [
+        replace(plain(one.identifier, "x", 1.0, task=TASK, temperature=0.8),
+                provenance={QUESTION_HASH: question_hash(one)})
+        for one in QUESTIONS
+    ]  # fmt: skip
+
+    found = foretold(file, [*votes(), *warm], "exact", "majority-vote(n=4)")
+
+    assert [one.recipe for one in found.curves] == [VOTE]
+    assert found.notes == (
+        "smollm2 --temperature=0.8: one answer to a question tells of no other number",
+    )
+
+
 def test_nothing_kept_names_the_line_that_makes_some(file: Path) -> None:
     with pytest.raises(UsageError, match="holds no answers of smollm2") as error:
         foretold(file, greedy())
