@@ -44,13 +44,16 @@ class Tuned:
     """Each alone."""
     adapted: Spent
     """Of plans on questions that they were not fitted on, the probe paid."""
-    alone: Spent
-    """Of single strategies that were chosen on the same other questions."""
     gain: Interval
-    """The difference of the two in score, by question."""
+    """How much more that is in score than the best single strategy's, by question."""
     worth: float
     """Points of score that a thousand tokens had to bring."""
     scorer: str = ""
     """The one that some of its strategies rank by."""
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def alone(self) -> Spent:
+        """Of the best single strategy, which is flattered by having been chosen by it."""
+        return self.strategies[self.fixed]

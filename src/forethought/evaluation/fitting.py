@@ -6,6 +6,7 @@ included, is done anew without each fold of the questions that it is then tried 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forethought.contracts.plan import Bin, Plan, Sign, ordered
-from forethought.numerics.difficulty import best_by_bin, difficulty_bins
+from forethought.numerics.difficulty import best_by_bin
 
 Floats = NDArray[np.float64]
 FOLDS = 5
@@ -63,7 +64,7 @@ class Tried:
         return int(self.alone.mean(axis=1).argmax())
 
 
-def fitted(tried: Tried, probe: int, by: Sign, bins: int, rng: np.random.Generator) -> Plan:
+def fitted(tried: Tried, probe: int, by: Sign, bins: int) -> Plan:
     """The plan of at most so many bins that is worth most on these questions.
 
     It has one bin and no probe where nothing is gained by more.
@@ -72,7 +73,7 @@ def fitted(tried: Tried, probe: int, by: Sign, bins: int, rng: np.random.Generat
     if bins == 1:
         return single
     ranks = [ordered(by, *signs) for signs in tried.signs]
-    limits = _limits(ranks, bins, rng)
+    limits = _limits(ranks, bins)
     places = np.array([next(n for n, at in enumerate(limits) if rank >= at) for rank in ranks])
     choice = best_by_bin(tried.behind, places)
     found: list[Bin] = []
@@ -86,15 +87,16 @@ def fitted(tried: Tried, probe: int, by: Sign, bins: int, rng: np.random.Generat
     return plan if len(found) > 1 and gain > 1e-12 else single
 
 
-def _limits(
-    ranks: Sequence[tuple[float, float]], bins: int, rng: np.random.Generator
-) -> list[tuple[float, float]]:
-    """The least signs of each bin, the easiest first; what no sign tells apart is one bin."""
-    first, second = zip(*ranks, strict=True)
-    places = difficulty_bins(first, rng, bins=bins, then=second)
-    least = {min(rank for rank, at in zip(ranks, places, strict=True) if at == one)
-             for one in range(1, bins + 1)}  # fmt: skip
-    return sorted(least, reverse=True)
+def _limits(ranks: Sequence[tuple[float, float]], bins: int) -> list[tuple[float, float]]:
+    """The least signs of each bin, the easiest first.
+
+    Bins are as nearly equal as they can be where questions of equal signs stay together.
+    """
+    counts = sorted(Counter(ranks).items(), reverse=True)
+    ends = np.cumsum([count for _, count in counts])
+    wanted = [len(ranks) * place / bins for place in range(1, bins)]
+    cuts = {int(np.abs(ends[:-1] - size).argmin()) for size in wanted if len(ends) > 1}
+    return [counts[place][0] for place in sorted({*cuts, len(counts) - 1})]
 
 
 def routes(plan: Plan, tried: Tried) -> list[int]:
@@ -119,13 +121,10 @@ def value(plan: Plan, tried: Tried) -> Floats:
 
 @dataclass(frozen=True)
 class Held:
-    """What was scored and paid, by question, by what was fitted on other questions."""
+    """What was scored and paid, by question, by plans that were fitted on other questions."""
 
     scores: Floats
     tokens: Floats
-    fixed_scores: Floats
-    """Of the best single strategy of the other questions."""
-    fixed_tokens: Floats
 
 
 def held_out(tried: Tried, probe: int, by: Sign, bins: int, rng: np.random.Generator) -> Held:
@@ -133,15 +132,9 @@ def held_out(tried: Tried, probe: int, by: Sign, bins: int, rng: np.random.Gener
     names = sorted(set(tried.clusters))
     dealt = dict(zip(rng.permutation(names).tolist(), np.arange(len(names)) % FOLDS, strict=True))
     folds = np.array([dealt[name] for name in tried.clusters])
-    found = np.zeros((4, len(folds)))
+    found = np.zeros((2, len(folds)))
     for fold in sorted(set(folds.tolist())):
         (held,), (others,) = np.nonzero(folds == fold), np.nonzero(folds != fold)
-        learned, test = tried.part(others), tried.part(held)
-        plan, single = fitted(learned, probe, by, bins, rng), learned.best()
-        found[:, held] = (
-            taken(test.scores, plan, test),
-            paid(plan, test),
-            test.scores[single],
-            test.tokens[single],
-        )
+        plan, test = fitted(tried.part(others), probe, by, bins), tried.part(held)
+        found[:, held] = taken(test.scores, plan, test), paid(plan, test)
     return Held(*found)

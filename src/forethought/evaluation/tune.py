@@ -15,7 +15,7 @@ from forethought.contracts.errors import UsageError
 from forethought.contracts.plan import Plan, Sign
 from forethought.contracts.questions import Task
 from forethought.contracts.tuning import Chosen, Spent, Tuned
-from forethought.evaluation.fitting import Held, Tried, fitted, held_out, routes
+from forethought.evaluation.fitting import Tried, fitted, held_out, routes
 from forethought.evaluation.tried import Kept, below, tried
 from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import paired_interval
@@ -136,11 +136,10 @@ def _check_enough(table: Tried, asked: Wanted) -> None:
 
 def _tuned(table: Tried, asked: Wanted) -> Tuned:
     rng = np.random.default_rng(asked.seed)
-    plan = fitted(table, asked.probe, asked.by, asked.bins, rng)
+    plan = fitted(table, asked.probe, asked.by, asked.bins)
     held = held_out(table, asked.probe, asked.by, asked.bins, rng)
-    gain = paired_interval(
-        [Clustered.of((held.scores - held.fixed_scores).tolist(), table.clusters)], rng
-    )
+    differences = held.scores - table.scores[table.best()]
+    gain = paired_interval([Clustered.of(differences.tolist(), table.clusters)], rng)
     found = Tuned(
         plan=plan,
         questions=len(table.signs),
@@ -151,14 +150,13 @@ def _tuned(table: Tried, asked: Wanted) -> Tuned:
             for place, name in enumerate(table.strategies)
         },
         adapted=_spent(held.scores, held.tokens),
-        alone=_spent(held.fixed_scores, held.fixed_tokens),
         gain=gain,
         worth=asked.worth,
     )
-    return replace(found, plan=replace(plan, told=_told(found, held)))
+    return replace(found, plan=replace(plan, told=_told(found)))
 
 
-def _told(found: Tuned, held: Held) -> dict[str, object]:
+def _told(found: Tuned) -> dict[str, object]:
     """What the plan's file tells of how it was found."""
     return {
         "questions": found.questions,
@@ -169,7 +167,6 @@ def _told(found: Tuned, held: Held) -> dict[str, object]:
         "best_single_tokens": round(found.alone.tokens, 1),
         "gain": [round(end, 6) for end in (found.gain.value, found.gain.low, found.gain.high)],
         "worth": found.worth,
-        "changed": int((held.scores != held.fixed_scores).sum()),
     }
 
 

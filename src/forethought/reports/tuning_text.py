@@ -43,7 +43,7 @@ def finding(found: Tuned) -> str:
         said = "choosing by difficulty is not shown to be better than the best single strategy"
     return (
         f"{found.questions} questions: {said}. On questions that plans were not fitted on: "
-        f"{_spent(adapted)}, a single strategy {_spent(alone)}; {shown}"
+        f"{_spent(adapted)}; {found.fixed} alone: {_spent(alone)}; {shown}"
     )
 
 
