@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -153,26 +156,23 @@ def test_a_server_that_fails_ends_the_run_and_the_next_goes_on(toy, store, tmp_p
     assert said(store) == expected
 
 
-def test_an_interruption_keeps_no_half_of_a_search(toy, store, monkeypatch):
-    from forethought.runs.remote import Remote
+@pytest.mark.parametrize("moment", [3, 6, 9, 12])
+def test_an_interruption_keeps_no_half_of_a_search(toy, store, moment):
+    looks = itertools.count()
 
-    polled, poll = [], Remote.poll
-
-    def interrupted(self, until=None):
-        polled.append(until)
-        if len(polled) == 4:
+    def clock():
+        ours = threading.current_thread() is threading.main_thread()
+        if ours and next(looks) == moment:
             raise KeyboardInterrupt
-        return poll(self, until)
+        return time.monotonic()
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Remote, "poll", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            evaluated(store, recipes(toy, VOTE))
-
-    assert {s.run["finish"] for s in store.samples()} <= {"stop", "length"}
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(store, recipes(toy, VOTE), clock=clock)
     assert len(store.samples()) < 6
     evaluated(store, recipes(toy, VOTE))
-    assert {len(s.run["candidates"]) for s in store.samples()} == {1, 4}
+
+    assert {s.run["finish"] for s in store.samples()} == {"stop"}
+    assert {len(s.run["candidates"]) for s in store.samples()} == {0, 4}
 
 
 @pytest.mark.parametrize(

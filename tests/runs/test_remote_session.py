@@ -2,10 +2,13 @@
 
 import pytest
 
-from forethought.contracts.errors import UsageError
+from forethought.cli.main import exit_code
+from forethought.contracts.errors import BadParameterError, UsageError
 from forethought.reports.panel import panel
 from forethought.runs.ask import ask, conversation
 from forethought.runs.recipe import Recipe
+from forethought.runs.remote_recipe import prices_of
+from forethought.runs.remote_wire import Price, price_of
 
 
 def recipe(toy, **settings):
@@ -49,3 +52,68 @@ def test_what_a_server_cannot_do_is_refused(toy, settings, said):
 def test_a_conversation_stays_on_this_machine(toy):
     with pytest.raises(UsageError, match="on this machine"):
         conversation(recipe(toy))
+
+
+def test_the_answer_is_on_standard_output_and_its_price_in_the_panel(toy, capsys):
+    model = f"{toy.base}/v1#toy"
+    assert (
+        exit_code(["ask", "What?", "-m", model, "--price", "toy=1/10", "--max-tokens", "20"]) == 0
+    )
+
+    out, err = capsys.readouterr()
+    assert out == "a\na\na\n\n"
+    assert "$0.000067" in err
+    assert "drawn" not in err
+    assert "first token" not in err
+
+
+def test_several_samples_are_all_shown(toy, capsys):
+    model = f"{toy.base}/v1#toy"
+    exit_code(["ask", "What?", "-m", model, "--samples", "3", "--temperature", "1", "-q"])
+
+    out = capsys.readouterr().out
+    assert [line[:3] for line in out.splitlines() if line.startswith("[")] == ["[1]", "[2]", "[3]"]
+
+
+def test_a_budget_in_dollars_is_held_where_a_price_is_stated(toy):
+    voting = recipe(toy, search="majority-vote(n=8)", budget="$0.0004")
+    run = ask("What?", voting, prices=["1/10"])
+
+    assert 0 < run["cost"]["usd"] <= 0.0004
+    assert len([one for one in run["candidates"] if one["finish"] == "budget"]) > 0
+
+
+def test_a_price_of_a_model_that_runs_here_is_refused():
+    with pytest.raises(UsageError, match="runs here has no price"):
+        ask("What?", "smollm2", prices=["1/10"])
+
+
+@pytest.mark.parametrize(
+    ("texts", "prices"),
+    [
+        (["1/10"], {"": Price(1.0, 10.0)}),
+        (["a=b=0.15/0.6/0.075", "2/3"], {"a=b": Price(0.15, 0.6, 0.075), "": Price(2.0, 3.0)}),
+        ([], {}),
+    ],
+)
+def test_prices_are_read(texts, prices):
+    assert prices_of(texts) == prices
+
+
+@pytest.mark.parametrize("text", ["1", "1/2/3/4", "a/b", "-1/2", "nan/1", "inf/1", "", "m="])
+def test_what_is_no_price_is_refused(text):
+    with pytest.raises(BadParameterError, match="is no price"):
+        prices_of([text])
+
+
+def test_a_price_is_stated_once():
+    with pytest.raises(BadParameterError, match="stated twice"):
+        prices_of(["m=1/2", " m = 1/3"])
+
+
+def test_a_model_has_its_own_price_or_that_of_all_others():
+    prices = prices_of(["m=1/2", "3/4"])
+
+    assert price_of(prices, "m") == Price(1.0, 2.0)
+    assert price_of(prices, "n") == Price(3.0, 4.0)
+    assert price_of(prices_of(["m=1/2"]), "n") is None

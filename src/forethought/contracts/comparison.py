@@ -74,7 +74,7 @@ class Standing:
     read: float
     """Mean prompt tokens that the target read."""
     frontier: frozenset[str] = frozenset()
-    """Of cache_bytes, first_token, flops and tokens: where no other is as good and cheaper."""
+    """Of cache_bytes, first_token, flops, tokens and usd: where no other is as good and cheaper."""
     usd: float = math.nan
     """Mean US dollars of a whole run; not a number where no price is known."""
     tokens: float = math.nan

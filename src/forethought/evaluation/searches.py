@@ -231,6 +231,8 @@ def _vote(sample: Sample, voting: Recipe, rates: Rates, checks: Checks) -> Sampl
         "scoring_tokens": 0,
         "flops": sample.run["cost"]["flops"] - one.flops.scoring,
     }
+    if sample.run["cost"]["scoring_tokens"]:
+        cost["usd"] = None  # what of it was for scoring is not told
     score = min(1.0, max(0.0, vote(one, one.count)))
     run = {**sample.run, "recipe": voting.spelling, "cost": cost}
     return replace(sample, key=f"{sample.key} vote", recipe=voting.label, score=score, run=run)

@@ -15,7 +15,7 @@ from forethought.evaluation.prices import all_tokens
 from forethought.numerics.intervals import mean_interval, mean_of_intervals
 from forethought.runs.keys import SERVER
 
-COSTS = ("cache_bytes", "first_token", "flops", "tokens")
+COSTS = ("cache_bytes", "first_token", "flops", "tokens", "usd")
 """Fields of a Standing that a frontier is drawn over."""
 
 

@@ -23,6 +23,8 @@ COUNTED = "*"
 """Behind the name of a recipe that was counted from another's answers."""
 _MACHINE = ("processor", "cores", "threads", "device", "system", "python")
 """What of a sample's provenance decides how fast it was."""
+_SERVED = ("served", "price")
+"""What of it a server may change between two answers."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Axis:
             "first_token": standing.first_token,
             "flops": standing.flops,
             "tokens": standing.tokens,
+            "usd": standing.usd,
         }[self.name]
 
 
@@ -71,6 +74,7 @@ FLOPS = Axis("flops", "FLOPs", "FLOPs of a whole run, mean", "FLOPs", units.flop
 
 
 TOKENS = Axis("tokens", "tokens", "tokens of a whole run, mean", "tokens", units.count)
+USD = Axis("usd", "price", "price of a whole run, mean", "price", units.dollars)
 _SAME = 1.01  # caches that differ by a smaller factor differ by where answers ended
 
 
@@ -78,8 +82,23 @@ def axes(comparison: Comparison, timing: bool) -> tuple[Axis, ...]:
     """The axes of cost; with `timing` also the one that a clock measured.
 
     Searches spend tokens and FLOPs: nothing can be shown before they have chosen, and the
-    cache behind the prompt counts only where methods make it smaller.
+    cache behind the prompt counts only where methods make it smaller. Servers tell of tokens
+    alone, and have a price where one was stated.
     """
+    known = _suited(comparison, timing)
+    afar = any(not math.isfinite(one.flops) for one in comparison.standings)
+    known = tuple(one for one in known if _told(comparison, one)) if afar else known
+    first = [TOKENS] if afar or TOKENS in known else []
+    priced = [USD] if _told(comparison, USD) else []
+    return (*first, *priced, *(one for one in known if one is not TOKENS))
+
+
+def _told(comparison: Comparison, axis: Axis) -> bool:
+    """Whether any recipe has that cost."""
+    return any(math.isfinite(axis.cost(one)) for one in comparison.standings)
+
+
+def _suited(comparison: Comparison, timing: bool) -> tuple[Axis, ...]:
     if not searching(comparison):
         return (CACHE, FIRST_TOKEN, FLOPS) if timing else (CACHE, FLOPS)
     caches = [one.cache_bytes for one in comparison.standings]
@@ -180,6 +199,7 @@ def caveats(comparison: Comparison, *, timing: bool = True) -> list[str]:
         smallest = f"{low} points" if low == high else f"{low} to {high} points, by recipe"
         found.append(f"The smallest true difference that shows in four runs of five: {smallest}.")
     found += [_counted(name, one, comparison) for name, one in _all_counted(comparison)]
+    found += comparison.notes
     return [*found, *_mixture(comparison, timing), *map(_left_out, comparison.refusals)]
 
 
@@ -199,11 +219,15 @@ def _counted(name: str, one: Standing, comparison: Comparison) -> str:
 
 def _mixture(comparison: Comparison, timing: bool) -> list[str]:
     """What to say where samples were not all made by the same software on the same machine."""
-    made = [name for name in comparison.mixed if name not in _MACHINE]
+    made = [name for name in comparison.mixed if name not in (*_MACHINE, *_SERVED)]
     on = [name for name in comparison.mixed if name in _MACHINE]
     found = []
     if made:
         found.append(f"The samples were made with more than one version of {', '.join(made)}.")
+    if any(name in comparison.mixed for name in _SERVED):
+        found.append(
+            "A server changed its model, or another price was stated, between a recipe's answers."
+        )
     if on and timing:
         found.append(
             f"The samples differ in {', '.join(on)}: their times to the first token do not compare."

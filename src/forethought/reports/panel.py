@@ -75,7 +75,7 @@ def _cost(run: dict[str, Any]) -> str:
     if cost["flops"]:  # a server does not tell
         parts.append(units.flops(cost["flops"]) + beside)
     if cost["usd"] is not None:
-        parts.append(f"${cost['usd']:.2g}")
+        parts.append(units.dollars(cost["usd"]))
     return " · ".join(parts)
 
 

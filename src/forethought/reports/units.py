@@ -23,6 +23,13 @@ def memory(value: float) -> str:
     return f"{_digits(size, step)} {_BINARY[step]}"
 
 
+def dollars(value: float) -> str:
+    """Money, such as `$1.20` or `$0.00034`."""
+    if value >= 1:
+        return f"${value:,.2f}"
+    return f"${float(f'{value:.2g}'):.10f}".rstrip("0").rstrip(".")
+
+
 def seconds(value: float) -> str:
     """A duration, such as `4.2 s` or `85 ms`."""
     if value < 0.0995:
