@@ -70,11 +70,11 @@ def test_killed_at_any_moment_and_run_again_it_prints_the_same(
 
     results, moments = tmp_path / "killed.sqlite", random.Random(0)
     seen = [0]
-    for _ in range(3):
+    for _ in range(2):
         process = start("evaluate", *ARGUMENTS, "--results", str(results))
         aim = seen[-1] + moments.randint(1, 4)
         while process.poll() is None and kept(results) < aim:
-            time.sleep(0.01)
+            time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         seen.append(kept(results))

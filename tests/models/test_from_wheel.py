@@ -113,6 +113,7 @@ def test_a_failed_fetch_leaves_no_scratch_files(index: Path, own_cache: Path) ->
     assert not [path for path in own_cache.rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_python_without_pip_uses_the_one_it_keeps_for_new_environments(
     index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,7 @@ def run(model: Model, *methods: str, text: str = "", **settings: Any) -> dict[st
     return found
 
 
-@pytest.mark.parametrize("depth", [0.2, 0.7])
+@pytest.mark.parametrize("depth", [pytest.param(0.2, marks=pytest.mark.slow), 0.7])
 def test_the_exact_run_and_a_third_of_the_prompt_find_the_needle(
     smollm2: Model, depth: float
 ) -> None:

@@ -27,7 +27,7 @@ def answers(model: Model, given: list[Ask]) -> list[str]:
     return [found[place] for place in range(len(given))]
 
 
-@pytest.mark.parametrize("method", ["", "speckv(keep=90, window=8)"])
+@pytest.mark.parametrize("method", ["speckv(keep=90, window=8)"])
 def test_prompts_asked_together_answer_as_alone(smollm2: Model, method: str) -> None:
     given = asks(method, 2)
 
