@@ -74,7 +74,7 @@ def test_killed_at_any_moment_and_run_again_it_prints_the_same(
         process = start("evaluate", *ARGUMENTS, "--results", str(results))
         aim = seen[-1] + moments.randint(1, 4)
         while process.poll() is None and kept(results) < aim:
-            time.sleep(0.05)
+            time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         seen.append(kept(results))
