@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from forethought.cli.main import exit_code
+from forethought.runs.store import Store
 from tests.cli.tiny_folder import write_tiny_model
 
 TASK = "addition(digits=1, count=3)"
@@ -66,6 +67,15 @@ def test_a_forecast_writes_its_reports_without_torch(
     assert reports[2].read_text("utf-8").startswith("recipe,task,")
     (curve,) = json.loads(reports[3].read_text("utf-8"))["curves"]
     assert [one["answers"] for one in curve["reached"]] == [1, 2, 4]
+
+
+def test_how_right_every_whole_answer_is_was_kept(kept: Path) -> None:
+    with Store.open(kept) as store:
+        runs = [sample.run for sample in store.samples() if "best-of-n" in sample.recipe]
+
+    assert len(runs) == 3
+    for run in runs:
+        assert [one["right"] for one in run["candidates"]] == [0.0] * 4
 
 
 def test_a_forecast_in_json_is_one_document(

@@ -91,9 +91,7 @@ class Searches:
         return grouped
 
     def _chances(self, name: str) -> Chances | None:
-        """Mean over tasks of the mean over their questions, as scores are."""
-        if not self.recipes[name].search:
-            return None
+        """Mean over tasks of the mean over their questions; None of what chose among nothing."""
         by_task = []
         for task, samples in self._by_task(name).items():
             seen = [choices(one, self.checks[task]) for one in samples]
