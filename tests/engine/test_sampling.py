@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from forethought.contracts.errors import DamagedFileError
-from forethought.engine.sampling import Sampling, choose
+from forethought.engine.sampling import Sampling, certainty, choose
 
 CHANCES = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05])
 
@@ -105,3 +105,21 @@ def test_values_that_are_no_numbers_are_an_error_and_no_answer(temperature):
 
     with pytest.raises(DamagedFileError, match="no numbers"):
         choose(logits, Sampling(temperature=temperature), 0, 0)
+
+
+def test_certainty_is_the_divergence_from_uniform():
+    uniform = torch.full((5,), 0.2)
+    expected = float((uniform * (uniform / CHANCES).log()).sum())
+
+    assert certainty(CHANCES.log()) == pytest.approx(expected)
+    assert certainty(CHANCES.log() + 7.0) == pytest.approx(expected, rel=1e-4)
+    assert certainty(torch.ones(9)) == pytest.approx(0.0, abs=1e-6)
+    assert certainty(torch.ones(9)) >= 0
+
+
+def test_what_is_ruled_out_is_no_token_that_could_stand_there():
+    ruled_out = torch.tensor([-torch.inf])
+
+    assert certainty(torch.cat([CHANCES.log(), ruled_out])) == pytest.approx(
+        certainty(CHANCES.log())
+    )

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from forethought.numerics.votes import Tally, leader_chance
+from forethought.numerics.votes import Tally, borda, leader_chance
 
 
 def test_who_says_nothing_never_wins():
@@ -37,3 +37,17 @@ def test_how_sure_the_leader_is():
     assert leader_chance([0] * 3) == pytest.approx(0.9375)
     assert leader_chance([0] * 4) == pytest.approx(0.96875)
     assert leader_chance([None] * 4) == pytest.approx(0.5)
+
+
+def test_weights_by_rank_are_those_of_the_published_formula():
+    scores, power = [0.2, 0.9, 0.5, 0.7], 0.5
+    published = [(4 - rank + 1) ** power for rank in (4, 1, 3, 2)]
+    assert borda(scores, power) == pytest.approx([one / 4**power for one in published])
+
+
+def test_weights_by_rank_depend_on_the_order_alone_and_equal_scores_weigh_the_same():
+    assert borda([3.0, 1.0, 2.0], 2.0) == borda([0.9, 0.1, 0.11], 2.0)
+    assert borda([0.5, 0.5, 0.1], 1.0) == pytest.approx([1.0, 1.0, 1 / 3])
+    assert borda([0.1, 0.7], 0.0) == [1.0, 1.0]
+    assert borda([0.1, 0.7], 100.0)[0] < 1e-30
+    assert borda([], 1.0) == []

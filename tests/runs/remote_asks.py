@@ -23,9 +23,9 @@ class Derived(Known):
 
 
 def told(done):
-    """All of the candidates, their chances beside them."""
+    """All of the candidates but for what servers do not tell, their chances beside them."""
     found = done.found.considered
-    return [replace(one, log_probability=0.0) for one in found], [
+    return [replace(one, log_probability=0.0, certainty=None) for one in found], [
         one.log_probability for one in found
     ]
 

@@ -80,7 +80,7 @@ def test_an_outcome_reads_back_as_it_was_put(tmp_path):
     outcome = Outcome(
         "k",
         Cost(output_tokens=2, flops=3.5, usd=0.01),
-        Piece("a\n", (4, 5), 2, -1.5, "step", "\N{REPLACEMENT CHARACTER}"),
+        Piece("a\n", (4, 5), 2, -1.5, "step", "\N{REPLACEMENT CHARACTER}", 3.5),
         ((0.25, 0.75),),
         Opened(9, kept, ("a note",)),
         seconds=1.25,

@@ -150,7 +150,9 @@ class OneByOne(Strategy):
 
     def search(self, start, rng):
         answers = yield from write([start] * 3)
+        # The later ones have more in common with each other than with the first.
         pages = [f"{LONG}{one.text} Is it right?" for one in answers]
+        pages += [f"Another question, which begins otherwise: {one.text}" for one in answers]
         chances = []
         for asked in [pages] if self.together else [[page] for page in pages]:
             chances += yield from verdicts(asked, CHOICES)

@@ -7,13 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Found, Strategy, verdicts, write
+from forethought.engine.batch import Batch
+from forethought.engine.cache import Row
+from forethought.engine.meter import Meter
 from forethought.methods.search.greedy import Greedy
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.rpc import RPC
+from forethought.models.chat import chat_prompt
 from forethought.runs.drive import Drive
 from forethought.runs.job import Job
 from forethought.runs.limit import spend_limit
@@ -205,3 +210,19 @@ def test_the_context_ends_an_answer():
 def test_methods_that_go_on_dropping_are_refused():
     with pytest.raises(UsageError, match="drops entries while it answers"):
         searched(MajorityVote(n=2), local(("evict(keep=120, every=4)",)))
+
+
+def test_how_sure_the_model_was_is_summed_over_what_it_wrote():
+    prompt = chat_prompt(TARGET.tokenizer, TARGET.template, QUESTION, DOCUMENT).tokens
+    plain = searched(MajorityVote(n=2)).found.considered
+    steps = searched(Letters()).found.best
+    for one in (*plain, steps):
+        row, total = Row(len(TARGET.shape.layers)), 0.0
+        batch = Batch(TARGET.network, Meter(itertools.count().__next__))
+        logits = batch.prefill(row, prompt).double()
+        for token in one.token_ids:
+            law = torch.softmax(logits, 0)
+            total += float((1 / len(law) * (1 / len(law) / law).log()).sum())
+            logits = batch.step([row], [token])[0].double()
+        assert one.certainty == pytest.approx(total, rel=2e-3)
+    assert steps.certainty == pytest.approx(plain[0].certainty, rel=2e-3)

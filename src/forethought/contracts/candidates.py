@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -29,6 +30,10 @@ class Candidate:
     """How many."""
     log_probability: float = 0.0
     """Of all tokens and of the end, by the model itself, whatever the temperature."""
+    certainty: float | None = 0.0
+    """Summed over the tokens: how far all that could have stood in a token's place was from being
+    equally likely (the divergence from uniform to the model's own law, in nats). None where the
+    back end does not tell."""
     finish: str = ""
     """Empty while more can be written; then stop, length or budget."""
     writer: Writer = "target"
@@ -75,6 +80,7 @@ class Candidate:
             token_ids=(*self.token_ids, *piece.token_ids),
             tokens=self.tokens + piece.tokens,
             log_probability=self.log_probability + piece.log_probability,
+            certainty=total([self.certainty, piece.certainty]),
             finish="" if piece.finish == "step" else piece.finish,
         )
 
@@ -91,6 +97,15 @@ class Piece:
     """step, stop, length where the request's tokens were used up, or cancelled."""
     rest: str = ""
     """What part of a letter the last token left, should nothing follow."""
+    certainty: float | None = None
+    """As a candidate's, of these tokens alone."""
+
+
+def total(certainties: Iterable[float | None]) -> float | None:
+    """Their sum; None where one is not known."""
+    found = list(certainties)
+    known = [one for one in found if one is not None]
+    return math.fsum(known) if len(known) == len(found) else None
 
 
 @dataclass(frozen=True)

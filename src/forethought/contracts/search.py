@@ -22,9 +22,10 @@ from forethought.contracts.records import Cost
 if TYPE_CHECKING:
     import numpy as np
 
-Ability = Literal["draft", "steps", "log-probabilities", "verdicts", "next-tokens"]
+Ability = Literal["draft", "steps", "log-probabilities", "certainty", "verdicts", "next-tokens"]
 """What a back end may lack: a second model that writes too, to go on from a prefix, the chance of
-each token written, the chances of one-word answers, and those of the tokens that may follow."""
+each token written, how sure the model was of each, the chances of one-word answers, and those of
+the tokens that may follow."""
 Until = Literal["end", "step"]
 
 

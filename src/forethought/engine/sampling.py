@@ -65,6 +65,17 @@ def stated(logits: Tensor, token: int, top: int = 0) -> Choice:
     return Choice(token, log_probability, likeliest(logits - norm, top) if top else ())
 
 
+def certainty(logits: Tensor) -> float:
+    """The divergence from uniform to the law of logits [V], in nats: 0 where all are as likely.
+
+    What the model rules out altogether is no token that could be written.
+    """
+    spread = float(torch.logsumexp(logits, 0) - logits.mean())
+    if math.isinf(spread):
+        return certainty(logits[logits.isfinite()])
+    return max(0.0, spread - math.log(logits.shape[0]))
+
+
 def likeliest(scores: Tensor, count: int) -> tuple[tuple[int, float], ...]:
     """The tokens of the highest scores [V], best first; of equal ones the lower number first."""
     values, tokens = scores.topk(min(count, scores.shape[0]))

@@ -48,7 +48,7 @@ class Known:
     opinion: Opinion = lambda question, choices: (1 / len(choices),) * len(choices)
     delay: Delay = lambda key: 1.0
     abilities: frozenset[Ability] = frozenset(
-        {"steps", "log-probabilities", "verdicts", "next-tokens"}
+        {"steps", "log-probabilities", "certainty", "verdicts", "next-tokens"}
     )
     verdict_flops: float = 0.0
     """What a question takes that is judged."""
@@ -147,7 +147,7 @@ class Known:
 
     def _written(self, request: Request) -> Piece:
         parent, text, tokens, chance = request.parent, request.parent.text, 0, 0.0
-        finish = "length"
+        sure, finish = 0.0, "length"
         while tokens < request.most:
             law = self._law(request)(asked(request), text)
             place = [request.seed, request.stream, parent.tokens + tokens]
@@ -157,11 +157,17 @@ class Known:
             if token == END:
                 finish = "stop"
                 break
-            text, tokens = text + token, tokens + 1
+            text, tokens, sure = text + token, tokens + 1, sure + certainty(law)
             if request.until == "step" and request.delimiter in text[len(parent.text) :]:
                 finish = "step"
                 break
-        return Piece(text[len(parent.text) :], (), tokens, chance, finish)
+        return Piece(text[len(parent.text) :], (), tokens, chance, finish, certainty=sure)
+
+
+def certainty(law: Mapping[str, float]) -> float:
+    """The divergence from uniform, over the tokens that are possible, to the law; in nats."""
+    chances = [chance for chance in law.values() if chance]
+    return -math.fsum(math.log(len(chances) * chance) for chance in chances) / len(chances)
 
 
 def _cost(request: Request, tokens: int) -> Cost:

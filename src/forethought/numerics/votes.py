@@ -59,6 +59,17 @@ class Tally:
         return max(members, key=lambda place: quality[place])
 
 
+def borda(scores: Sequence[float], power: float) -> list[float]:
+    """Weights by rank among n: 1 for the best, then (1 - 1/n)^power, (1 - 2/n)^power and so on.
+
+    Equal scores get the same. With power 0 all do; the greater it is, the less others count
+    beside the best.
+    """
+    size = len(scores)
+    ranks = [sum(other > one for other in scores) for one in scores]
+    return [(1.0 - float(rank) / size) ** power for rank in ranks]
+
+
 def leader_chance(groups: Sequence[int | None]) -> float:
     """The probability that the leading answer is likelier than the runner-up.
 

@@ -57,7 +57,7 @@ class Local:
     def abilities(self) -> frozenset[Ability]:
         """All there are; a draft writes only where it is another model."""
         other: frozenset[Ability] = frozenset(() if self.draft is self.target else ("draft",))
-        return other | {"steps", "log-probabilities", "verdicts", "next-tokens"}
+        return other | {"steps", "log-probabilities", "certainty", "verdicts", "next-tokens"}
 
     def now(self) -> float:
         """What the clock shows."""
@@ -243,7 +243,7 @@ class Local:
             writer, question, *_ = place_of(request)
             where = (request.run, writer, question, request.path, len(stream.written))
             self._seats.put(where, one.seat())
-        piece = Piece(text, fresh, len(fresh), one.log_probability, one.finish, rest)
+        piece = Piece(text, fresh, len(fresh), one.log_probability, one.finish, rest, one.certainty)
         cost = self._charged(request, one.cost(self.clock))
         return Outcome(request.key, cost, piece, opened=one.arrived.opened)
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from forethought.contracts.backend import Judgement, Request
+from forethought.contracts.candidates import total
 from forethought.contracts.search import Candidate, Path, Piece, Verdict, Write, Writer
 from forethought.runs.job import Job
 
@@ -66,6 +67,7 @@ class Slot:
             tokens=sum(piece.tokens for piece in self.pieces),
             log_probability=sum(piece.log_probability for piece in self.pieces),
             finish=ended,
+            certainty=total(piece.certainty for piece in self.pieces),
         )
 
 

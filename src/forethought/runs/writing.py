@@ -10,7 +10,7 @@ from forethought.contracts.backend import Request
 from forethought.contracts.records import Cost
 from forethought.engine.decode import Stream
 from forethought.engine.meter import Clock
-from forethought.engine.sampling import choose, stated
+from forethought.engine.sampling import certainty, choose, stated
 from forethought.runs.seats import Arrived, Seat
 
 
@@ -24,6 +24,7 @@ class Writing:
     """For its next token; None while the newest was not read."""
     text: str = ""
     log_probability: float = 0.0
+    certainty: float = 0.0
     finish: str = ""
 
     @property
@@ -40,9 +41,10 @@ class Writing:
             choice = choose(self.logits, stream.sampling, stream.candidate, len(stream.written))
         else:
             choice = stated(self.logits, given)
-        self.logits = None
+        logits, self.logits = self.logits, None
         self.log_probability += choice.log_probability
         if stream.take(choice):
+            self.certainty += certainty(logits)
             self._hear(stops)
         self.finish = self.finish or stream.finish
 

@@ -200,3 +200,34 @@ def test_where_the_budget_covers_some_scores_they_decide():
         assert done.found.best == done.found.considered[liked]
         assert done.found.weights[2] == 0.0
         assert done.found.notes
+
+
+def test_votes_by_rank_are_between_a_majority_and_the_best():
+    for seed in range(10):
+        scorer = Rule(lambda text: (len(text) + ord(text[0]) + 3 * ord(text[2])) / 999)
+
+        def found(seed=seed, scorer=scorer, **settings):
+            return searched(BestOfN(n=7, **settings), scorer=scorer, seed=seed).found
+
+        even = found(pick="borda", power=0.0)
+        plain = searched(MajorityVote(n=7), seed=seed).found
+        assert even.weights == (1.0,) * 7
+        assert even.best.text == plain.best.text
+        assert found(pick="borda", power=100.0).best.text == found().best.text
+
+
+def test_a_vote_by_rank_sees_no_more_than_the_order_of_scores():
+    for seed in range(10):
+        low, high = (
+            searched(BestOfN(n=7, pick="borda"), scorer=Rule(rule), seed=seed).found
+            for rule in (some, lambda text: 1.0 - 1e-9 * (1.0 - some(text)))
+        )
+        assert (low.best, low.weights) == (high.best, high.weights)
+
+
+def test_answers_that_are_cut_have_no_rank():
+    strategy = BestOfN(n=4, pick="borda", enough=1.0)
+    done = searched(strategy, scorer=Rule(some), budget="17tok")
+    whole = [one.finish == "stop" for one in done.found.considered]
+    assert sorted(whole) == [False, True, True]
+    assert [weight > 0 for weight in done.found.weights] == whole

@@ -1,23 +1,24 @@
 """Draw several answers, and take the one that the scorer likes most.
 
 Paper: Training Verifiers to Solve Math Word Problems, arXiv:2110.14168; weighted votes and their
-    comparison at equal cost, arXiv:2408.03314
+    comparison at equal cost, arXiv:2408.03314; votes by rank, arXiv:2502.18581
 Exact: with n=1 it is the plain answer; by a scorer that knows, right wherever one of n is.
 Cost: n answers behind one prompt, and n scores; fewer where one is good enough.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from forethought.contracts.errors import BudgetSpentError
-from forethought.contracts.parameters import Count, Share
+from forethought.contracts.parameters import Count, Range, Share
 from forethought.contracts.search import Candidate, Found, Search, Strategy, group, write
 from forethought.methods.search._answers import cut, elected, leading, scored, unjudged
-from forethought.numerics.votes import Tally
+from forethought.numerics.votes import Tally, borda
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,11 @@ class BestOfN(Strategy):
 
     n: Count = 8
     """Answers drawn, at most."""
-    pick: Literal["best", "vote"] = "best"
-    """The answer of the best score, or of those whose scores sum to most, their best."""
+    pick: Literal["best", "vote", "borda"] = "best"
+    """The answer of the best score, or of those whose scores sum to most, their best; or whose
+    weights by rank do, for scores that are only good for an order."""
+    power: Annotated[float, Range(0, 100)] = 0.5
+    """With borda: what is behind r others of n weighs (1 - r/n)^power; 0 is a majority vote."""
     enough: Share | None = None
     """Stop once an answer scores this much; never where none."""
     window: Count = 1
@@ -65,12 +69,18 @@ class BestOfN(Strategy):
             if cut(drawn) or (self.enough is not None and max(scores) >= self.enough):
                 break
         groups = yield from group(answers)
-        tally = Tally.of(groups, _weights(answers, scores))
-        vote = self.pick == "vote"
-        best = elected(answers, tally, scores) if vote else leading(answers, scores)
+        tally = Tally.of(groups, self._weights(answers, scores))
+        alone = self.pick == "best"
+        best = leading(answers, scores) if alone else elected(answers, tally, scores)
         return Found(answers[best], tuple(answers), tally.weights, tally.part(best), notes=notes)
 
-
-def _weights(answers: list[Candidate], scores: list[float]) -> list[float]:
-    """The scores; where all are 0, whole answers count the same, as in any vote."""
-    return scores if any(scores) else [float(one.whole) for one in answers]
+    def _weights(self, answers: Sequence[Candidate], scores: Sequence[float]) -> list[float]:
+        """What each counts for; where all scores are 0, as in any vote, whole answers the same."""
+        if self.pick != "borda":
+            return list(scores) if any(scores) else [float(one.whole) for one in answers]
+        places = [place for place, one in enumerate(answers) if one.whole]
+        weights = [0.0] * len(answers)
+        ranked = borda([scores[place] for place in places], self.power)
+        for place, weight in zip(places, ranked, strict=True):
+            weights[place] = weight
+        return weights
