@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from forethought import catalogue
 from forethought.contracts.comparison import Chances, Comparison, Standing
 from forethought.contracts.questions import Sample
 from forethought.evaluation.searches import Searches
@@ -159,3 +160,17 @@ def test_scoring_is_no_part_of_what_a_vote_costs() -> None:
     assert found[BEST].flops == pytest.approx(
         READ * PROMPT + WRITE * 4 * OUTPUT + SCORING * (800 + 80 + 80) / 3
     )
+
+
+@pytest.mark.parametrize(
+    ("strategy", "rule"),
+    [
+        ("majority-vote", "vote"),
+        ("majority-vote(weight=probability)", ""),
+        ("best-of-n", "score"),
+        ("best-of-n(pick=vote)", ""),
+        ("rpc", ""),
+    ],
+)
+def test_only_plain_rules_are_told_for_fewer_answers(strategy: str, rule: str) -> None:
+    assert catalogue.build(strategy, "strategies").chooses == rule
