@@ -80,7 +80,8 @@ def _caveats(found: Tuned) -> Iterator[str]:
             "by them."
         )
     if found.worth:
-        yield f"A thousand tokens had to bring {found.worth:g} points."
+        points = "point" if found.worth == 1 else "points"
+        yield f"A thousand tokens had to bring {found.worth:g} {points}."
     else:
         yield "Tokens cost nothing here; --worth says what a thousand must bring."
 
