@@ -24,7 +24,7 @@ from forethought.contracts.search import Ability, Piece
 from forethought.runs.limit import Limit
 from forethought.runs.remote_api import Api, Endpoint, Patience, Sleep, key_of
 from forethought.runs.remote_probe import Probe, first_model
-from forethought.runs.remote_wire import Able, Manner, Price, Raw, cost_of, price_of, question_text
+from forethought.runs.remote_wire import Able, Manner, Price, Raw, cost_of, price_of, prompt_of
 from forethought.runs.remote_work import Judging, Line, Writing
 
 Found = TypeVar("Found")
@@ -134,7 +134,7 @@ class Remote:
                     self._pending[request.key] = None
                     self._outcomes.put((None, self._unwritten(request)))
                     return
-                work = Writing(request, self._line, self._prompt_at_most(request))
+                work = Writing(request, self._line, self._prompt_about(request))
         self._pending[request.key] = work
         self._loop.call_soon_threadsafe(self._begin, work)
 
@@ -251,9 +251,14 @@ class Remote:
         return Bound(once, cost_of(price, 0, 0, 1))
 
     def _prompt_at_most(self, request: Request) -> int:
-        asked, beginning = question_text(request), request.parent.text
-        known = self._prompts.get((request.run, asked, beginning))
-        return self._line.prompt_at_most(asked, beginning) if known is None else known
+        return self._known_prompt(request) or self._line.prompt_at_most(*prompt_of(request))
+
+    def _prompt_about(self, request: Request) -> int:
+        return self._known_prompt(request) or self._line.prompt_about(*prompt_of(request))
+
+    def _known_prompt(self, request: Request) -> int:
+        """As the server counted it before; 0 where it did not."""
+        return self._prompts.get((request.run, *prompt_of(request)), 0)
 
     def _unwritten(self, request: Request) -> Outcome:
         """Where the server cannot go on from a beginning: what becomes of who would have to."""

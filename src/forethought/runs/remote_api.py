@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from forethought.contracts.errors import BadParameterError, RemoteError
+from forethought.runs.remote_places import Places
 
 Found = TypeVar("Found")
 Sleep = Callable[[float], Awaitable[object]]
@@ -43,6 +44,8 @@ class PassingError(RemoteError):
         super().__init__(message, hint)
         self.wait = wait
         """Seconds that the server asks to be left alone."""
+        self.crowded = False
+        """Whether it went wrong for the sake of other requests, of which there are fewer now."""
 
 
 class RefusedError(RemoteError):
@@ -119,7 +122,8 @@ class Api:
     sleep: Sleep = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
     _client: httpx.AsyncClient = field(init=False, repr=False)
-    _places: asyncio.Semaphore = field(init=False, repr=False)
+    places: Places = field(init=False, repr=False)
+    """For requests on their way."""
     _closed_until: float = field(default=0.0, init=False)
     """By the clock: the server asked to be left alone until then."""
     _next: float = field(default=0.0, init=False)
@@ -127,7 +131,7 @@ class Api:
 
     def __post_init__(self) -> None:
         patience = self.patience
-        self._places = asyncio.Semaphore(patience.at_once)
+        self.places = Places(patience.at_once)
         self._client = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
             timeout=httpx.Timeout(
@@ -149,17 +153,18 @@ class Api:
             try:
                 return await attempt()
             except PassingError as error:
+                number -= error.crowded
                 if number >= most or error.wait > self.patience.longest_asked:
                     times = f" ({number} attempts)" if number > 1 else ""
                     raise RemoteError(f"{error.message}{times}", error.hint) from None
                 # What the server asks for is waited for before its next request, whoever sends it.
-                await self.sleep(self._back_off(number))
+                await self.sleep(self._back_off(max(1, number)))
 
     async def get(self, path: str) -> Any:
         """The document at a path; one attempt."""
         await self._turn()
         with self._reported():
-            async with self._places:
+            async with self.places.one():
                 response = await self._client.get(self.endpoint.base + path)
                 await self._check(response)
                 return response.json()
@@ -174,7 +179,7 @@ class Api:
         await self._turn()
         with self._reported():
             async with (
-                self._places,
+                self.places.one(),
                 self._client.stream("POST", self.endpoint.base + path, json=body) as response,
             ):
                 await self._check(response)

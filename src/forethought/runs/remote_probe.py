@@ -66,10 +66,17 @@ class Probe:
                 except RefusedError as refused:
                     error = error or refused
                 else:
-                    overhead = sum(heard.prompt(0)) or _UNKNOWN
+                    overhead = sum(heard.prompt(0)) or await self._counted(known)
                     return replace(known, overhead=overhead, served=heard.served)
         assert error is not None
         raise error
+
+    async def _counted(self, able: Able) -> int:
+        """Tokens of a short prompt, from a server that counts none in answers it streams."""
+        body = {**self._greeting(able), "stream": False}
+        body.pop("stream_options", None)
+        heard = await self._answered(able, body)
+        return (sum(heard.prompt(0)) if heard else 0) or _UNKNOWN
 
     def _ways(self) -> tuple[bool, ...]:
         """By messages, by raw prompts, or as it turns out."""

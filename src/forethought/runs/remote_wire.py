@@ -102,6 +102,8 @@ class Able:
             common["stream_options"] = {"include_usage": True}
         if self.logprobs:
             common["logprobs"] = True if self.chat else 1
+            if self.chat and self.top:  # some tell of no token without
+                common["top_logprobs"] = 1
         if not self.chat:
             return {**common, "prompt": raw(question) + beginning}
         messages = [{"role": "user", "content": question}]
@@ -221,9 +223,9 @@ def request_seed(request: Request) -> int:
     return int.from_bytes(hashlib.sha256(named.encode()).digest()[:4]) >> 1
 
 
-def question_text(request: Request) -> str:
-    """What is asked, its document before it."""
-    return request.parent.question or request.question.asked
+def prompt_of(request: Request) -> tuple[str, str]:
+    """What is asked, its document before it, and what its answer goes on from."""
+    return request.parent.question or request.question.asked, request.parent.text
 
 
 def choice_chances(top: Mapping[str, float], choices: Sequence[str]) -> tuple[float, ...] | None:

@@ -21,6 +21,7 @@ from forethought.contracts.backend import Judgement, Outcome, Request
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Piece
+from forethought.runs.lengths import by_rule
 from forethought.runs.remote_api import Api, PassingError
 from forethought.runs.remote_wire import (
     Able,
@@ -31,7 +32,7 @@ from forethought.runs.remote_wire import (
     Raw,
     choice_chances,
     cost_of,
-    question_text,
+    prompt_of,
     request_seed,
 )
 
@@ -55,21 +56,28 @@ class Line:
         texts = (question, beginning, self.manner.system or "")
         return self.able.overhead + sum(len(one.encode("utf-8", "surrogatepass")) for one in texts)
 
+    def prompt_about(self, question: str, beginning: str = "") -> int:
+        """Tokens of a prompt, where the server does not count them."""
+        texts = (question, beginning, self.manner.system or "")
+        return self.able.overhead + sum(map(by_rule, texts))
+
     async def listen(self, body: Body, heard: Heard, enough: Callable[[], bool]) -> None:
         """Hear an answer until it ends, or it is enough; PassingError where it breaks off."""
+        places, under = self.api.places, 0
         try:
             async with aclosing(self.api.events(self.able.path, body)) as documents:
                 async for document in documents:
+                    under = under or places.most
                     heard.take(document)
                     if enough():
                         return
-        except PassingError:
-            if not heard.finish or heard.finish in _BROKEN:
-                raise
-            return  # it was whole: only its counts may be missing
-        if not heard.finish or heard.finish in _BROKEN:
             base = self.api.endpoint.base
             raise PassingError(f"{base} broke off an answer", "see the server's log")
+        except PassingError as error:
+            if heard.finish and heard.finish not in _BROKEN:
+                return  # it was whole: only its counts may be missing
+            error.crowded = await places.fewer(under)
+            raise
 
 
 @dataclass
@@ -80,7 +88,7 @@ class Writing:
     """Whether something can be made of a part of it."""
     request: Request
     line: Line
-    prompt_at_most: int
+    prompt_about: int
     """Tokens of its prompt, where the server does not tell."""
     text: str = ""
     """What earlier attempts left."""
@@ -98,7 +106,7 @@ class Writing:
     @property
     def prompt(self) -> tuple[str, str]:
         """What its prompt asks and what it goes on from."""
-        return question_text(self.request), self.request.parent.text
+        return prompt_of(self.request)
 
     async def run(self) -> None:
         """Write the piece; RemoteError where that cannot be."""
@@ -214,7 +222,7 @@ class Writing:
 
     def _prompt_tokens(self) -> tuple[int, int]:
         """Those of the prompt alone, without what earlier attempts had written."""
-        prompt, cached = self.heard.prompt(self.prompt_at_most + self.tokens)
+        prompt, cached = self.heard.prompt(self.prompt_about + self.tokens)
         fresh = max(0, prompt - self.tokens)
         return fresh, max(0, cached - (self.tokens - (prompt - fresh)))
 
@@ -277,7 +285,6 @@ class Judging:
         self.chances[place] = found
 
     def _cost(self, question: str, heard: Heard) -> Cost:
-        at_most = self.line.prompt_at_most(question)
-        prompt, cached = heard.prompt(at_most)
+        prompt, cached = heard.prompt(self.line.prompt_about(question))
         priced = cost_of(self.line.price, prompt, cached, 1)
         return Cost(scoring_tokens=prompt + cached, usd=priced.usd)
