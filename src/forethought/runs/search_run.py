@@ -58,6 +58,7 @@ class SearchRun:
         """The run's record, from what a drive found."""
         assert done.found is not None
         found, recipe = done.found, self.recipe
+        several = bool(recipe.search) or recipe.samples > 1
         opened = done.opened or Opened(0, Kept(0, 0, ()))
         return Run(
             answer=found.best.text,
@@ -65,13 +66,13 @@ class SearchRun:
             seed=done.job.seed,
             finish="interrupted" if done.cut == "interrupted" else found.best.finish or "length",
             cost=replace(done.cost, seconds=seconds),
-            # Nothing can be shown before the search has chosen.
-            timing=Timing(load=self.load_seconds, first_token=seconds),
+            # Nothing can be shown before the search has chosen; a server's tokens are not timed.
+            timing=Timing(load=self.load_seconds, first_token=seconds if self.target else 0.0),
             exact=self._exact(opened.length, found.best),
             kept=opened.kept,
             run=done.job.run,
-            confidence=_confidence(found),
-            candidates=tuple(_candidates(done)),
+            confidence=_confidence(found) if several else None,
+            candidates=tuple(_candidates(done)) if several else (),
             settings=recipe.settings,
             notes=(*opened.notes, *found.notes),
         )
