@@ -27,6 +27,7 @@ from forethought.runs.recipe import Recipe
 from forethought.tasks.same_answers import SameAnswers
 from tests.runs.searches import Kept
 from tests.runs.tiny_session import DOCUMENT, DRAFTS, QUESTION, TARGET, run
+from tests.tiny_model import tiny_tokenizer
 
 ASKED = Question("q", QUESTION, DOCUMENT)
 WARM = {"temperature": 1.0, "max_tokens": 16}
@@ -226,3 +227,17 @@ def test_how_sure_the_model_was_is_summed_over_what_it_wrote():
             logits = batch.step([row], [token])[0].double()
         assert one.certainty == pytest.approx(total, rel=2e-3)
     assert steps.certainty == pytest.approx(plain[0].certainty, rel=2e-3)
+
+
+def test_the_token_that_ends_an_answer_is_no_part_of_how_sure_the_model_was():
+    before = searched(MajorityVote(n=1)).found.best
+    place = next(n for n in range(3, 16) if before.token_ids[n] not in before.token_ids[:n])
+    ending = replace(TARGET, tokenizer=tiny_tokenizer())
+    ending.tokenizer.ends = frozenset([before.token_ids[place]])
+    recipe = Recipe(model="target", **WARM)
+    ended = searched(MajorityVote(n=1), Local(recipe, ending, ending)).found.best
+    cut = searched(MajorityVote(n=1), local(max_tokens=place), max_tokens=place).found.best
+
+    assert (ended.finish, ended.tokens) == ("stop", place)
+    assert ended.certainty == pytest.approx(cut.certainty, rel=1e-6)
+    assert ended.certainty < before.certainty

@@ -74,6 +74,26 @@ def test_pieces_add_up_to_what_is_written_at_once():
         assert short.certainty == pytest.approx(divergence(FIRST) + 2 * divergence(after))
 
 
+def test_what_is_gone_on_with_once_others_left_room_adds_up_too():
+    def law(question, text):
+        """One token, or eight, of which the model is ever less sure."""
+        if not text:
+            return FIRST
+        if text[0] == "s" or len(text) == 8:
+            return {END: 1.0}
+        return {"x": 1 - 0.1 * len(text), "y": 0.1 * len(text)}
+
+    for seed in range(12):
+        done = searched(Best(2), law, scorer=SelfCertainty(), budget="11tok", seed=seed)
+        free = searched(Best(2), law, scorer=SelfCertainty(), seed=seed)
+        if {one.tokens for one in free.found.considered} == {1, 8}:
+            assert [one.certainty for one in done.found.considered] == pytest.approx(
+                [one.certainty for one in free.found.considered]
+            )
+            return
+    pytest.fail("no seed drew one of each")
+
+
 def test_scores_lie_between_0_and_1_in_the_order_of_certainty():
     ones = [replace(candidate("a", "b"), certainty=sure) for sure in (0.0, 1.0, 30.0, 1e9)]
     marks, asks = scored(SelfCertainty(), ones)
