@@ -85,3 +85,12 @@ def test_a_strategy_stands_behind_an_at_or_alone():
 def test_a_search_draws_at_its_usual_temperature_where_none_is_stated():
     found = contenders(["exact", "majority-vote"], Recipe(model="smollm2"))
     assert [recipe.warmth for recipe in found] == [0.0, 0.7]
+
+
+def test_a_budget_limits_searches_and_no_plain_answer():
+    base = Recipe(model="qwen-coder-1.5b", budget="500tok")
+    found = contenders(["exact", "snapkv", "majority-vote(n=4)", "snapkv@beam@likelihood"], base)
+
+    assert [recipe.budget for recipe in found] == ["", "", "500tok", "500tok"]
+    with pytest.raises(UsageError, match="nothing searches"):
+        contenders(["exact", "snapkv"], base)

@@ -63,6 +63,9 @@ Tree = Annotated[
 Budget = Annotated[
     str, Option("--budget", help="Most to spend: 500tok, 2s or 1TFLOP, joined by commas.")
 ]
+SearchBudget = Annotated[
+    str, Option("--budget", help="Most that a search spends on a question: 1000tok or 2TFLOP.")
+]
 Prices = Annotated[
     list[str] | None,
     Option(

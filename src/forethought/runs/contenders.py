@@ -22,12 +22,18 @@ def contenders(names: Sequence[str], base: Recipe, keeps: Sequence[Amount] = ())
     A name is `exact`, or a method or several joined by + with or without a draft of their own,
     which go on top of `base`, or a whole recipe that begins with another model; then, behind
     an @, a strategy, and its scorer behind another. A strategy alone is one on top of `base`.
-    Where a method's `keep` is left open, there is one recipe for each of `keeps`.
+    Where a method's `keep` is left open, there is one recipe for each of `keeps`. The budget
+    of `base` limits searches; plain answers have none.
     """
     found = [recipe for name in names for recipe in _recipes(name, base, keeps)]
     if keeps and not any(_has(recipe, keeps) for recipe in found):
         raise UsageError(
             "no method takes the budget of --keep", "name one that leaves its keep open"
+        )
+    if base.budget and not any(recipe.search for recipe in found):
+        raise UsageError(
+            "nothing searches that --budget could limit",
+            "name a strategy, or limit answers with --max-tokens",
         )
     return list(dict.fromkeys(found))
 
@@ -43,7 +49,8 @@ def _recipes(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
     if _is_strategy(plain):
         plain, searching = "", [plain, *searching]
     if not searching:
-        return [_named_for_what_it_does(recipe) for recipe in _plain(plain, base, keeps)]
+        under = replace(base, budget="")
+        return [_named_for_what_it_does(recipe) for recipe in _plain(plain, under, keeps)]
     if len(searching) > 2:
         raise UsageError(f"{name!r} has too many @", "write it METHODS@STRATEGY@SCORER")
     search, scorer = (*searching, "")[:2]
