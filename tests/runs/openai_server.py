@@ -30,6 +30,7 @@ DEFAULTS = {
     "stops": "kept",
     "logprobs": True,
     "usage": True,
+    "interrupts": False,
     "cached": 0,
     "delay": 0.0,
     "limit": "max_tokens",
@@ -66,7 +67,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.lock, self.open = threading.Lock(), 0
+        self.lock, self.open, self.newest = threading.Lock(), 0, 0
         self.control({})
 
     def control(self, document):
@@ -109,8 +110,10 @@ class Handler(BaseHTTPRequestHandler):
             self.server.asked.append({"path": self.path, **body})
             self.server.peers.append(self.client_address[1])
             self.server.keys.append(self.headers.get("Authorization"))
-            fault = (self.server.faults.pop(0) if self.server.faults else None) or {}
+            fault = dict((self.server.faults.pop(0) if self.server.faults else None) or {})
             self.server.open += 1
+            self.server.newest += 1
+            fault["number"] = self.server.newest
             self.server.most_open = max(self.server.most_open, self.server.open)
         try:
             self.answer(body, fault)
@@ -131,7 +134,7 @@ class Handler(BaseHTTPRequestHandler):
             said = f"no such key: {self.headers.get('Authorization')}"
             return self.give(401, {"error": {"message": said}})
         parts = [named(settings, part) for part in documents(settings, body, chat)]
-        if not settings["sse"]:
+        if not settings["sse"] or not body.get("stream"):
             return self.give(200, whole(parts))
         return self.stream(parts, fault)
 
@@ -140,9 +143,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        tokens = 0
+        tokens, settings = 0, self.server.settings
         for part in parts:
             token = bool(part["choices"]) and not part["choices"][0]["finish_reason"]
+            if tokens and settings["interrupts"] and self.server.newest != fault["number"]:
+                return self.hang_up()
             if token and fault.get("drop") == tokens:
                 return self.chunk(b"") if fault.get("clean") else self.hang_up()
             if token and fault.get("error") == tokens:
@@ -157,7 +162,7 @@ class Handler(BaseHTTPRequestHandler):
             with self.server.lock:
                 self.server.written += token
             if token:
-                time.sleep(self.server.settings["delay"])
+                time.sleep(settings["delay"])
         if fault.get("drop") == "after":
             return self.hang_up()
         self.chunk(b"data: [DONE]\n\n")
@@ -237,7 +242,9 @@ def documents(settings, body, chat):
     if settings["stops"] == "told" and step:
         end["choices"][0]["stop_reason"] = step
     found.append(end)
-    if settings["usage"] and (body.get("stream_options") or {}).get("include_usage"):
+    if settings["usage"] == "whole" and not body["stream"]:
+        found.append({"choices": [], "usage": usage(settings, len(before), tokens)})
+    if settings["usage"] is True and (body.get("stream_options") or {}).get("include_usage"):
         found.append({"choices": [], "usage": usage(settings, len(before), tokens)})
     return found
 
@@ -269,7 +276,10 @@ def asked(settings, body, chat):
 def part_of(settings, body, chat, shown, token, log, top=None):
     choice = {"index": 0, "finish_reason": None}
     choice |= {"delta": {"content": shown}} if chat else {"text": shown}
-    if body.get("logprobs") and settings["logprobs"] is True and log is not None:
+    told = settings["logprobs"] is True or (
+        settings["logprobs"] == "top" and "top_logprobs" in body
+    )
+    if body.get("logprobs") and told and log is not None:
         choice["logprobs"] = chances_of(body, chat, token, log, top or {token: log})
     return {"choices": [choice], "usage": None}
 
@@ -284,7 +294,10 @@ def chances_of(body, chat, token, log, top):
 
 
 def judged(settings, body, chat):
-    top = {word: math.log(chance) for word, chance in settings["opinion"].items()}
+    question, _ = asked(settings, body, chat)
+    opinions = settings.get("opinions", {})  # by a part of what is judged
+    held = next((opinions[part] for part in opinions if part in question), settings["opinion"])
+    top = {word: math.log(chance) for word, chance in held.items()}
     word = max(top, key=top.get)
     part = part_of(settings, body, chat, word, word, top[word], top)
     part["choices"][0]["finish_reason"] = "length"

@@ -141,6 +141,21 @@ def test_counts_that_the_server_does_not_tell_are_made_from_what_came(toy):
     assert part.piece.finish == "length"
 
 
+def test_prompts_that_are_not_counted_are_counted_by_rule_and_bounded_by_bytes(toy):
+    toy.set(usage="whole")
+    with toy.remote("toy") as remote:
+        (bound,) = remote.bounds([request()])
+        found = outcome_of(remote, request())
+    assert bound.once.prompt_tokens == PROMPT_TOKENS + len("What?")
+    assert found.cost.prompt_tokens == PROMPT_TOKENS + 2
+
+
+def test_a_server_that_tells_of_tokens_only_beside_the_likeliest_is_asked_for_those(toy):
+    toy.set(logprobs="top")
+    with toy.remote("toy") as remote:
+        assert told(searched(MajorityVote(n=3), backend=remote)) == known(MajorityVote(n=3))
+
+
 def test_a_server_that_does_not_stream_is_understood(toy):
     toy.set(sse=False)
     with toy.remote("toy") as remote:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from forethought.contracts.records import Cost
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.models.known import sequences
 from forethought.runs.remote_api import Patience
+from forethought.runs.remote_places import Places
 from tests.runs.openai_server import PROMPT_TOKENS
 from tests.runs.remote_asks import Derived, first_letter, known, outcome_of, request, told
 from tests.runs.searches import searched, three_steps
@@ -179,3 +181,51 @@ def closed(toy):
             return True
         time.sleep(0.02)
     return False
+
+
+def test_a_server_that_breaks_answers_off_for_others_is_asked_for_fewer_at_once(toy):
+    patience = Patience(attempts=2, at_once=8)
+    with toy.remote("toy", patience=patience) as remote:
+        assert remote.abilities
+        toy.set(interrupts=True, continues=False, delay=0.004)
+        remote.found = replace(remote.able, continues=False)
+        done = searched(MajorityVote(n=12), backend=remote)
+
+    assert told(done) == known(MajorityVote(n=12))
+    assert done.cost.output_tokens == 12 * 6
+    assert toy.told()["most_open"] > 1
+    assert len(toy.told()["asked"]) > 12
+
+
+def test_a_server_that_breaks_off_every_answer_is_given_up(toy, remote):
+    toy.set(*[{"drop": 2}] * 100, delay=0.002)
+    remote.found = replace(remote.able, continues=False)
+    with pytest.raises(RemoteError, match=r"\(6 attempts\)"):
+        searched(MajorityVote(n=4), backend=remote)
+
+    # Beside its attempts, each is sent again at most once for every time that places were halved.
+    assert len(toy.told()["asked"]) <= 4 * (6 + 4)
+
+
+def test_places_become_fewer_once_for_all_that_break_off_together():
+    async def taken():
+        places = Places(8)
+        async with places.one(), places.one(), places.one():
+            first, second = await places.fewer(8), await places.fewer(8)
+            seen = [places.most]
+            while places.most > 1:
+                await places.fewer(places.most)
+                seen.append(places.most)
+        alone = await places.fewer(1)
+        async with places.one():
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(places.one().__aenter__(), 0.01)
+        return first, second, seen, alone
+
+    assert asyncio.run(taken()) == (True, True, [4, 2, 1], False)
+
+
+def test_a_lone_answer_that_breaks_off_has_no_others_to_blame():
+    places = Places(8)
+    assert not asyncio.run(places.fewer(8))
+    assert places.most == 8

@@ -43,6 +43,7 @@ def test_details_are_found_out(toy):
     assert found(toy, stops="neither")[0].stops == "heard"
     assert found(toy, trims=True)[0].trims
     assert found(toy, usage=False)[0].overhead == 256
+    assert found(toy, usage="whole")[0].overhead == PROMPT_TOKENS
     assert found(toy, limit="max_completion_tokens")[0].limit == "max_completion_tokens"
     assert found(toy, models=["b", "a"])[0].model == "b"
 
