@@ -85,3 +85,23 @@ def test_the_page_holds_answer_and_tree_and_escapes_both():
     Tags().feed(page)
     assert "svg" in seen
     assert "script" not in seen
+
+
+def test_tokens_between_which_nothing_parts_are_drawn_as_one_piece():
+    shared = [("a", None)] * 300
+    found = [
+        candidate([0] * 300 + [last] * 400, *shared, *[(text, None)] * 400)
+        for last, text in enumerate("bc")
+    ]
+    tree = drawn(found)
+    titles = ["".join(one.itertext()) for one in parts(tree, "title")]
+
+    assert len(parts(tree, "path")) == 3
+    assert [sum(letter * size in one for one in titles) for letter, size in
+            (("a", 300), ("b", 400), ("c", 400))] == [1, 1, 1]  # fmt: skip
+    assert float(tree.get("width")) < 1000
+
+
+def test_pieces_with_a_score_stay_apart():
+    found = [candidate([0, 0, 0], ("a", None), ("b", 0.6), ("c", 0.7), chosen=True)]
+    assert len(parts(drawn(found), "path")) == 3

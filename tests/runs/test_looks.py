@@ -88,13 +88,37 @@ def test_what_follows_a_given_token_is_drawn():
 
 
 def test_a_given_token_is_given_once_though_its_lease_is_short():
-    def asks(start):
-        yield write([start] * 2, tokens=[number_of("c")] * 2)
+    def law(question, text):
+        if not text:
+            return {"s": 0.5, "l": 0.5}
+        return {END: 1.0} if text == "s" else {"m": 1.0}
 
-    (found,), done = told(asks, budget="9tok")
-    assert [one.text[:2] for one in found] == ["c\n", "c\n"]
-    assert all(set(one.text[2:]) <= set("abc\n") for one in found)
-    assert done.cost.output_tokens <= 9
+    def asks(start):
+        yield write([start] * 2, tokens=[number_of("s"), number_of("l")])
+
+    (found,), done = told(asks, law, budget="8tok")
+    # The first leaves three of its four tokens, which are a second lease of the other.
+    assert [one.text for one in found] == ["s", "lmmmmmm"]
+    assert done.cost.output_tokens == 8
+
+
+def test_looks_come_back_in_the_order_of_the_candidates():
+    def asks(start):
+        ones = yield take([start] * 3, [number_of(letter) for letter in "abc"])
+        deep = yield take([ones[0]], [number_of("\n")])
+        order = [ones[2], deep[0], start, ones[1]]
+        yield following(order, 1)
+        for one in order:
+            yield following([one], 2)
+
+    law = {"": {"a": 1.0}, "c": {"x": 1.0}, "a\n": {"y": 1.0}, "b": {"z": 1.0}, "a": {"\n": 1.0}}
+
+    def known(question, text):
+        return {**law[text], **({"b": 0.5, "c": 0.5} if not text else {})}
+
+    (_, _, looks, *alone), _ = told(asks, known)
+    assert [look[0].token for look in looks] == [number_of(letter) for letter in "xyaz"]
+    assert [look[0] for look in looks] == [one[0][0] for one in alone]
 
 
 def test_only_the_first_to_ask_behind_a_text_pays_for_reading_it():

@@ -100,6 +100,21 @@ def test_looks_tell_the_models_own_chances_wherever_others_went_on_before():
         assert candidate.log_probability == pytest.approx(total, rel=1e-5)
 
 
+def test_all_tokens_are_told_where_more_are_asked_for_the_end_once_and_in_its_place():
+    class All(Strategy):
+        def search(self, start, rng):
+            (look,) = yield from following([start], 10_000)
+            return Found(start, notes=look)
+
+    look = searched(All()).found.notes
+    chances = fresh_chances(())
+    assert sorted(one.token for one in look) == list(range(len(chances)))
+    assert [one.token for one in look if one.ends] == [ENDS]
+    order = [one.token for one in look]
+    assert order == sorted(order, key=lambda token: -chances[token])
+    assert 0 < order.index(ENDS) < len(order) - 1
+
+
 def test_what_is_written_behind_a_look_is_what_is_written_without_one():
     class Plain(Strategy):
         def search(self, start, rng):

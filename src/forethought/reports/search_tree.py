@@ -76,6 +76,7 @@ def search_tree(run: Mapping[str, Any]) -> str:
     if not found:
         return ""
     root = _planted(found)
+    _join(root)
     rows = _laid_out(root, 0.0)
     deepest = max(node.depth for node in root.below())
     step = min(_WIDEST, max(_NARROWEST, (_WIDTH - _LABEL - _LEFT) / max(deepest, 1)))
@@ -118,6 +119,22 @@ def _planted(found: Iterable[Mapping[str, Any]]) -> _Node:
             node = child
         node.leaf = one
     return root
+
+
+def _join(root: _Node) -> None:
+    """Make one piece of pieces without a score between which nothing parts, such as tokens."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        for child in node.children.values():
+            while child.leaf is None and child.score is None and len(child.children) == 1:
+                (only,) = child.children.values()
+                if only.score is not None:
+                    break
+                child.text += only.text
+                child.children, child.leaf = only.children, only.leaf
+            child.depth = node.depth + 1
+            waiting.append(child)
 
 
 def _laid_out(node: _Node, row: float) -> float:

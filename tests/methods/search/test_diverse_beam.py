@@ -64,6 +64,36 @@ def test_answers_are_those_of_the_published_loop(seed, groups, width, diversity)
     assert texts(done.considered) == list(dict.fromkeys(itertools.chain(*every)))
 
 
+@pytest.mark.parametrize("width", [1, 2, 3, 5])
+def test_of_equal_ways_on_the_lower_token_comes_first_then_the_earlier_beam(width):
+    def law(question, text):
+        return {END: 1.0} if len(text) == 3 else dict.fromkeys("dbac", 0.25)
+
+    every = by_hand(law, 2, width, 0.5)
+    assert every[0][0] == "aaa"
+    done = found(law, groups=2, width=width, diversity=0.5)
+    assert texts(done.considered) == list(dict.fromkeys(itertools.chain(*every)))
+
+
+def test_a_token_is_found_below_many_that_were_said_before():
+    def law(question, text):
+        if len(text) == 6:
+            return {END: 1.0}
+        order = [
+            "abcdef"[len(text)],
+            *(one for one in "abcdef" if one != "abcdef"[len(text)]),
+            *"xy",
+        ]
+        chances = [0.55, 0.12, 0.1, 0.08, 0.06, 0.04, 0.03, 0.02]
+        return dict(zip(order, chances, strict=True))
+
+    settings = {"groups": 2, "width": 1, "diversity": 9.0}
+    (first,), (second,) = by_hand(law, **settings, phrase=1)
+    done = found(law, **settings, avoid="phrase", phrase=1)
+    assert (first, second[-1]) == ("abcdef", "x")
+    assert texts(done.considered) == [first, second]
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("phrase", [1, 2, 3])
 @pytest.mark.parametrize(("groups", "width"), [(3, 1), (2, 2)])
