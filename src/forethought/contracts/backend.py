@@ -51,6 +51,8 @@ class Judgement:
     beside: str = ""
     """The first question that its run had judged before, if any: what others begin with as it
     does was paid then, whoever reads it."""
+    by: str = ""
+    """The address of the model that gives them, where that is not the run's own."""
 
 
 @dataclass(frozen=True)

@@ -79,13 +79,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The model's chances of each of `choices` as its answer to each question.
+    """A model's chances of each of `choices` as its answer to each question.
 
     Sent back as a list of chances for each question, which sum to 1.
     """
 
     questions: tuple[str, ...]
     choices: tuple[str, ...]
+    by: str = ""
+    """The address of the model that gives them, where that is not the run's own."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,11 @@ class Scorer(Protocol):
     needs: ClassVar[frozenset[Ability]] = frozenset()
     """What the back end must be able to do."""
 
+    @property
+    def by(self) -> str:
+        """The address of the model on a server that it asks for verdicts; empty for none."""
+        return ""
+
     def on_task(self, task: Task | None) -> Scorer:
         """The scorer for questions of a task, or for one that belongs to none.
 
@@ -215,10 +222,10 @@ def group(candidates: Iterable[Candidate]) -> Generator[Ask, Any, list[int | Non
 
 
 def verdicts(
-    questions: Iterable[str], choices: Sequence[str]
+    questions: Iterable[str], choices: Sequence[str], *, by: str = ""
 ) -> Generator[Ask, Any, list[tuple[float, ...]]]:
     """Ask for the chances of each choice."""
-    return list((yield Verdict(tuple(questions), tuple(choices))))
+    return list((yield Verdict(tuple(questions), tuple(choices), by)))
 
 
 def charge(cost: Cost) -> Generator[Ask, Any, None]:

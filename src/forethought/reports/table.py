@@ -56,8 +56,12 @@ def _parameter(parameter: Parameter) -> Row:
     return f"{parameter.name}{default}", f"{parameter.help} ({parameter.limits})"
 
 
+_FILLED_IN = {"server": "http://127.0.0.1:8000/v1#name"}
+
+
 def _example(entry: Entry) -> str:
-    needed = [f'{one.name}="FILE.jsonl"' for one in entry.parameters if not one.default]
+    required = [one.name for one in entry.parameters if not one.default]
+    needed = [f'{name}="{_FILLED_IN.get(name, "FILE.jsonl")}"' for name in required]
     given = [f"{one.name}={one.default}" for one in entry.parameters if one.default][:1]
     settings = ", ".join(needed or given)
     spelled = f"'{entry.name}({settings})'" if settings else entry.name

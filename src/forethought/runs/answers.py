@@ -117,7 +117,8 @@ class Answers:
                 place: asks[place] for place in searching if alike(asks[place].recipe) == recipe
             }
             target, draft = self._models_of(recipe)
-            yield from searched(some, target, draft, self._clock, journal or NoJournal())
+            judges = self._servers.judges()
+            yield from searched(some, target, draft, self._clock, journal or NoJournal(), judges)
         if there:
             yield from self._servers.answered(there, journal or NoJournal())
 

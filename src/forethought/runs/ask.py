@@ -41,7 +41,8 @@ def stream(
         yield from remote.stream(question, document, system=system)
     else:
         check_priced([chosen], prices)
-        yield from Session.open(chosen, progress).stream(question, document, system=system)
+        session = Session.open(chosen, progress, prices=prices_of(prices))
+        yield from session.stream(question, document, system=system)
 
 
 def conversation(

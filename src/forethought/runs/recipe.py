@@ -138,6 +138,11 @@ class Recipe:
         return bool(search) and "draft" in catalogue.build(search, "strategies").needs
 
     @property
+    def judge(self) -> str:
+        """The address of the model on a server that its scorer asks; empty for none."""
+        return str(catalogue.build(self.scorer, "scorers").by) if self.scorer else ""
+
+    @property
     def automatic(self) -> bool:
         """Whether its methods are chosen when the prompt is known."""
         return self.approximate == (AUTO,)
@@ -241,6 +246,15 @@ def check_draft(recipe: Recipe) -> None:
     """Raise UsageError where a smaller model is to write too, and none is named."""
     if recipe.drafts_answers and recipe.draft == Recipe.draft:
         raise no_draft()
+
+
+def check_money(recipe: Recipe) -> None:
+    """Raise UsageError for a budget in money where all its models run here."""
+    if recipe.limit.usd is not None and not recipe.judge:
+        raise UsageError(
+            "a model that runs here has no price",
+            "state the budget as tokens, seconds or FLOPs, such as 500tok, 2s or 1TFLOP",
+        )
 
 
 def no_draft() -> UsageError:

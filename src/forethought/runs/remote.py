@@ -23,9 +23,10 @@ from forethought.contracts.records import Cost
 from forethought.contracts.search import Ability, Piece
 from forethought.runs.limit import Limit
 from forethought.runs.remote_api import Api, Endpoint, Patience, Sleep, key_of
+from forethought.runs.remote_judging import Judging, reply_tokens
 from forethought.runs.remote_probe import Probe, first_model
 from forethought.runs.remote_wire import Able, Manner, Price, Raw, cost_of, price_of, prompt_of
-from forethought.runs.remote_work import Judging, Line, Writing
+from forethought.runs.remote_work import Line, Writing
 
 Found = TypeVar("Found")
 Work = Writing | Judging
@@ -245,7 +246,8 @@ class Remote:
             case Judgement():
                 count = len(request.questions)
                 prompt = sum(map(self._line.prompt_at_most, request.questions))
-                once = replace(cost_of(price, prompt, 0, count), output_tokens=0)
+                replies = count * reply_tokens(self._line.able)
+                once = replace(cost_of(price, prompt, 0, replies), output_tokens=0)
             case Request():
                 once = cost_of(price, self._prompt_at_most(request), 0, 0)
         return Bound(once, cost_of(price, 0, 0, 1))

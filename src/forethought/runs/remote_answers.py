@@ -10,6 +10,7 @@ from typing import Self
 from forethought.engine.meter import Clock
 from forethought.runs.asks import Answered, Ask
 from forethought.runs.journal import Journal
+from forethought.runs.judges import Judges
 from forethought.runs.keys import PRICE, SERVED, SERVER
 from forethought.runs.recipe import Recipe
 from forethought.runs.remote import Remote
@@ -30,6 +31,8 @@ class Servers:
     _open: dict[tuple[str, Manner], Remote] = field(default_factory=dict)
     """By address, and the way in which answers are drawn."""
     _found: dict[Endpoint, Able] = field(default_factory=dict)
+    _judges: dict[str, Judges] = field(default_factory=dict)
+    """By the server whose answers they judge."""
 
     def __enter__(self) -> Self:
         return self
@@ -58,11 +61,20 @@ class Servers:
             server.check_limit(recipe.limit)
             made = self._made(server)
             some = {place: ask for place, ask in asks.items() if alike(ask.recipe) == recipe}
-            for one in driven(some, server, journal, self.clock):
+            judges = self.judges(server.endpoint.base)
+            for one in driven(some, server, journal, self.clock, judges):
                 yield replace(one, made=made)
+
+    def judges(self, own: str = "") -> Judges:
+        """Those that judge what the server `own` writes, or models that run here."""
+        if own not in self._judges:
+            self._judges[own] = Judges(self.prices, own, self.patience)
+        return self._judges[own]
 
     def close(self) -> None:
         """End all connections."""
+        for judges in self._judges.values():
+            judges.close()
         for server in self._open.values():
             server.close()
         self._open.clear()

@@ -53,8 +53,8 @@ def prices_of(texts: Iterable[str]) -> dict[str, Price]:
 
 
 def check_priced(recipes: Iterable[Recipe], prices: Collection[str]) -> None:
-    """Raise UsageError where prices are stated and all models run here."""
-    if prices and not any(is_remote(recipe.model) for recipe in recipes):
+    """Raise UsageError where prices are stated and all models run here, those that judge too."""
+    if prices and not any(is_remote(recipe.model) or recipe.judge for recipe in recipes):
         raise UsageError(
             "a model that runs here has no price", "leave out --price, or name a server with -m"
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Event
 from forethought.engine.meter import Clock
+from forethought.runs.judges import Judges
 from forethought.runs.keys import run_identifier
 from forethought.runs.recipe import Recipe
 from forethought.runs.remote import Remote
@@ -38,9 +39,10 @@ class RemoteSession:
         identifier = run_identifier(recipe, question, document, system)
         manner, clock = manner_of(recipe, system), self.clock
         place = Endpoint.parse(recipe.model)
-        with Remote(place, manner, prices=self.prices, clock=clock) as server:
+        with (
+            Remote(place, manner, prices=self.prices, clock=clock) as server,
+            Judges(self.prices, place.base) as judges,
+        ):
             server.check_limit(recipe.limit)
-            searching = SearchRun(recipe, self.clock)
-            yield from searching.events(
-                server, identifier, Question(identifier, question, document)
-            )
+            asked = Question(identifier, question, document)
+            yield from SearchRun(recipe, self.clock).events(server, judges, identifier, asked)

@@ -10,14 +10,12 @@ written is charged. What a server is known to have done in vain besides is count
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import ClassVar
 
-from forethought.contracts.backend import Judgement, Outcome, Request
+from forethought.contracts.backend import Outcome, Request
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Piece
@@ -30,7 +28,6 @@ from forethought.runs.remote_wire import (
     Manner,
     Price,
     Raw,
-    choice_chances,
     cost_of,
     prompt_of,
     request_seed,
@@ -230,61 +227,3 @@ class Writing:
         if not self.heard.begun and not self.prompts:
             return cost_of(self.line.price, 0, 0, 0)
         return cost_of(self.line.price, *self._prompt_tokens(), tokens)
-
-
-@dataclass
-class Judging:
-    """Verdicts on their way, all at once."""
-
-    divides: ClassVar[bool] = False
-    """Whether something can be made of a part of it."""
-    request: Judgement
-    line: Line
-    lost: ClassVar[Cost] = Cost()
-    chances: dict[int, tuple[float, ...]] = field(default_factory=dict)
-    spent: Cost = field(default_factory=Cost)
-
-    async def run(self) -> None:
-        """Ask for all verdicts; RemoteError where one cannot be had."""
-        patiently = self.line.api.patiently
-        asked = [
-            patiently(partial(self._attempt, place)) for place in range(len(self.request.questions))
-        ]
-        # All are waited for, so that whatever they cost is known.
-        for found in await asyncio.gather(*asked, return_exceptions=True):
-            if isinstance(found, BaseException):
-                raise found
-
-    def done(self) -> Outcome:
-        """What it came to."""
-        chances = tuple(self.chances[place] for place in range(len(self.request.questions)))
-        return Outcome(self.request.key, self.spent, chances=chances)
-
-    def cancelled(self) -> Outcome:
-        """Nothing can be made of some of the verdicts."""
-        return self.failed(RemoteError("cancelled before all was judged", "allow it more time"))
-
-    def failed(self, error: BaseException) -> Outcome:
-        """What it took, though nothing came of it."""
-        failure = error if isinstance(error, Exception) else RemoteError(repr(error))
-        return Outcome(self.request.key, self.spent, error=failure)
-
-    async def _attempt(self, place: int) -> None:
-        line, heard = self.line, Heard()
-        question = self.request.questions[place]
-        body = line.able.with_top(line.able.body(question, "", 1, Manner(), line.raw))
-        await line.listen({**body, "temperature": 1.0, "seed": 0}, heard, lambda: False)
-        self.spent = self.spent.plus(self._cost(question, heard))
-        found = choice_chances(heard.tops[0] if heard.tops else {}, self.request.choices)
-        if found is None:
-            raise RemoteError(
-                f"none of {', '.join(self.request.choices)} is among the tokens that "
-                f"{line.able.model} is likely to answer with",
-                "use a scorer that asks for no verdicts, or a model that answers in one word",
-            )
-        self.chances[place] = found
-
-    def _cost(self, question: str, heard: Heard) -> Cost:
-        prompt, cached = heard.prompt(self.line.prompt_about(question))
-        priced = cost_of(self.line.price, prompt, cached, 1)
-        return Cost(scoring_tokens=prompt + cached, usd=priced.usd)

@@ -12,19 +12,26 @@ from forethought.models.model import Model
 from forethought.runs.asks import Answered, Ask
 from forethought.runs.drive import Drive
 from forethought.runs.journal import Journal
+from forethought.runs.judges import Judges
 from forethought.runs.keys import run_identifier
 from forethought.runs.local import Local
-from forethought.runs.recipe import Recipe
+from forethought.runs.recipe import Recipe, check_money
 from forethought.runs.search_run import SearchRun, job_of
 
 
 def searched(
-    asks: Mapping[int, Ask], target: Model, draft: Model, clock: Clock, journal: Journal
+    asks: Mapping[int, Ask],
+    target: Model,
+    draft: Model,
+    clock: Clock,
+    journal: Journal,
+    judges: Judges,
 ) -> Iterator[Answered]:
     """The answers of asks whose recipes differ in nothing but their seeds, by place."""
     recipe = next(iter(asks.values())).recipe
+    check_money(recipe)
     backend = Local(recipe, target, draft, clock)
-    yield from driven(asks, backend, journal, clock, target)
+    yield from driven(asks, backend, journal, clock, judges, target)
 
 
 def driven(
@@ -32,6 +39,7 @@ def driven(
     backend: Backend,
     journal: Journal,
     clock: Clock,
+    judges: Judges,
     target: Model | None = None,
 ) -> Iterator[Answered]:
     """What a back end answers to asks that all suit it, each as soon as its search is done.
@@ -51,7 +59,7 @@ def driven(
         for name, place in named.items()
     ]
     failed = None
-    for done in Drive(backend, journal).run(jobs):
+    for done in Drive(judges.beside(backend, jobs), journal).run(jobs):
         if done.cut == "interrupted" or isinstance(done.error, KeyboardInterrupt):
             raise KeyboardInterrupt
         if done.error is not None:

@@ -16,6 +16,7 @@ from forethought.engine.meter import Clock
 from forethought.models.model import Model
 from forethought.runs.drive import Drive
 from forethought.runs.job import Done, Job, Written
+from forethought.runs.judges import Judges
 from forethought.runs.keys import run_identifier
 from forethought.runs.recipe import Recipe
 from forethought.tasks.same_answers import SameAnswers
@@ -31,11 +32,13 @@ class SearchRun:
     """What the cost of a plain answer is counted by, where it is known."""
     load_seconds: float = 0.0
 
-    def events(self, backend: Backend, identifier: str, question: Question) -> Iterator[Event]:
+    def events(
+        self, backend: Backend, judges: Judges, identifier: str, question: Question
+    ) -> Iterator[Event]:
         """Search, event by event; the last holds the run."""
-        drive = Drive(backend)
-        start = self.clock()
-        happened = drive.events([job_of(self.recipe, identifier, question)])
+        jobs = [job_of(self.recipe, identifier, question)]
+        drive = Drive(judges.beside(backend, jobs))
+        start, happened = self.clock(), drive.events(jobs)
         while True:
             try:
                 for event in happened:

@@ -220,7 +220,7 @@ class Searching:
     def _judge(self, ask: Verdict) -> list[str]:
         """Begin to have verdicts given."""
         begun = self._begin_whole([judgement_of(self.job, ask, self._judged)], "were judged")
-        self._judged = self._judged or next(iter(ask.questions), "")
+        self._judged = self._judged or ("" if ask.by else next(iter(ask.questions), ""))
         return begun
 
     def _begin_whole(self, requests: Sequence[Request | Judgement], before: str) -> list[str]:

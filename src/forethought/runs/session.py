@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from forethought import catalogue
 from forethought.contracts.errors import UsageError
@@ -17,10 +17,12 @@ from forethought.models.model import Model
 from forethought.runs.asking import Asking
 from forethought.runs.auto import choose
 from forethought.runs.draft import ModelDraft
+from forethought.runs.judges import Judges
 from forethought.runs.keys import run_identifier
 from forethought.runs.local import Local
 from forethought.runs.reading import Methods
-from forethought.runs.recipe import Recipe, check_draft
+from forethought.runs.recipe import Recipe, check_draft, check_money
+from forethought.runs.remote_wire import Price
 from forethought.runs.results import results_file
 from forethought.runs.search_run import SearchRun
 from forethought.runs.store import Store
@@ -38,18 +40,20 @@ class Session:
     draft: Model
     load_seconds: float = 0.0
     clock: Clock = time.perf_counter
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """Of models on servers that judge what is written here."""
 
     @classmethod
     def open(
-        cls, recipe: Recipe, progress: Progress | None = None, clock: Clock = time.perf_counter
+        cls,
+        recipe: Recipe,
+        progress: Progress | None = None,
+        clock: Clock = time.perf_counter,
+        prices: Mapping[str, Price] | None = None,
     ) -> Session:
         """Load what the recipe names."""
         start = clock()
-        if recipe.limit.usd is not None:
-            raise UsageError(
-                "a model that runs here has no price",
-                "state the budget as tokens, seconds or FLOPs, such as 500tok, 2s or 1TFLOP",
-            )
+        check_money(recipe)
         methods = built(recipe)
         check_draft(recipe)
         target = load(recipe.model, weights=recipe.weights, progress=progress)
@@ -57,7 +61,7 @@ class Session:
         drafting = drafting or any(method.uses_draft() for _, method in methods)
         other = recipe.draft != "self" and drafting
         draft = load(recipe.draft, weights=recipe.weights, progress=progress) if other else target
-        return cls(recipe, methods, target, draft, clock() - start, clock)
+        return cls(recipe, methods, target, draft, clock() - start, clock, prices or {})
 
     def stream(
         self, question: str, document: str = "", *, system: str | None = None
@@ -87,7 +91,9 @@ class Session:
         identifier = run_identifier(self.recipe, question, document, system)
         backend = Local(self.recipe, self.target, self.draft, self.clock, system)
         searching = SearchRun(self.recipe, self.clock, self.target, self.load_seconds)
-        yield from searching.events(backend, identifier, Question(identifier, question, document))
+        asked = Question(identifier, question, document)
+        with Judges(self.prices) as judges:
+            yield from searching.events(backend, judges, identifier, asked)
 
     def _settled(self, prompt: Prompt) -> tuple[Recipe, tuple[str, ...]]:
         """The recipe for this prompt, and what to say of it."""

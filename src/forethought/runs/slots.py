@@ -92,8 +92,9 @@ def piece_request(job: Job, slot: Slot) -> Request:
 
 def judgement_of(job: Job, ask: Verdict, beside: str) -> Judgement:
     """What is asked for where verdicts are to be given, `beside` the run's first question."""
-    named = repr((job.run, "verdict", ask.questions, ask.choices, beside))
-    return Judgement(hashed(named), job.run, ask.questions, ask.choices, beside)
+    read = "" if ask.by else beside  # by the run's own model
+    named = repr((job.run, "verdict", ask.questions, ask.choices, read, ask.by))
+    return Judgement(hashed(named), job.run, ask.questions, ask.choices, read, ask.by)
 
 
 def first_behind(requests: Iterable[Request], behind: Collection[Place]) -> list[Request]:
