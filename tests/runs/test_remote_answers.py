@@ -27,6 +27,7 @@ from forethought.runs.store import Store
 from tests.runs.tiny_session import TARGET
 
 HASTY = Patience(attempts=2, first_wait=0.01)
+ONE_BY_ONE = Patience(attempts=2, first_wait=0.01, at_once=1)
 VOTE, LIKELY = "majority-vote(n=4)", "best-of-n(n=4)@likelihood"
 PROBES = 4
 """Requests by which it is found out what the toy does."""
@@ -156,7 +157,15 @@ def test_a_server_that_fails_ends_the_run_and_the_next_goes_on(toy, store, tmp_p
     assert said(store) == expected
 
 
-@pytest.mark.parametrize("moment", [3, 6, 9, 12])
+def test_one_answer_that_cannot_be_had_costs_no_other(toy, store):
+    toy.set(*[None] * PROBES, {"status": 400})
+    with pytest.raises(RemoteError, match="answered 400"):
+        evaluated(store, recipes(toy), patience=ONE_BY_ONE)
+
+    assert len(store.samples()) == 2
+
+
+@pytest.mark.parametrize("moment", [4, 9, 22, 24, 26, 28])
 def test_an_interruption_keeps_no_half_of_a_search(toy, store, moment):
     looks = itertools.count()
 
@@ -167,7 +176,7 @@ def test_an_interruption_keeps_no_half_of_a_search(toy, store, moment):
         return time.monotonic()
 
     with pytest.raises(KeyboardInterrupt):
-        evaluated(store, recipes(toy, VOTE), clock=clock)
+        evaluated(store, recipes(toy, VOTE), clock=clock, patience=ONE_BY_ONE)
     assert len(store.samples()) < 6
     evaluated(store, recipes(toy, VOTE))
 
