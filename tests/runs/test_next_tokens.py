@@ -212,7 +212,7 @@ def test_the_prompt_is_read_once_and_each_beam_once_a_step():
     assert beams.cost.flops - reading == pytest.approx(3 * one, rel=1e-9)
 
 
-@pytest.mark.parametrize("share", [0.5, 0.9, 0.97, 0.999, 1.1])
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.97, 0.999, 1.002])
 def test_a_budget_of_flops_is_never_overshot_by_looks(share):
     free = searched(BEAMS, max_tokens=9).cost.flops
     (done,) = Drive(local()).run([job(BEAMS, budget=f"{int(share * free)}FLOP", max_tokens=9)])
