@@ -47,3 +47,9 @@ def test_what_is_no_budget_is_refused_with_a_hint(text: str) -> None:
         spend_limit(text)
 
     assert caught.value.hint
+
+
+def test_a_limit_tells_what_it_limits():
+    assert spend_limit("").kinds == frozenset()
+    assert spend_limit("5tok,$1").kinds == {"tokens", "usd"}
+    assert spend_limit("5tok,$1,2s,1FLOP").kinds == {"tokens", "usd", "seconds", "flops"}

@@ -111,15 +111,15 @@ def test_no_budget_is_overshot(remote, budget):
 def test_a_budget_that_cannot_be_held_is_refused_before_anything_is_spent(toy):
     with toy.remote() as remote:
         with pytest.raises(UsageError, match="price of toy is not known"):
-            remote.check_limit(spend_limit("$1"))
+            searched(MajorityVote(n=1), backend=remote, budget="$1")
         with pytest.raises(UsageError, match="FLOPs"):
-            remote.check_limit(spend_limit("1TFLOP"))
-        remote.check_limit(spend_limit("500tok,2s"))
+            searched(MajorityVote(n=1), backend=remote, budget="1TFLOP")
+        remote.check_limits(spend_limit("500tok,2s").kinds)
         assert toy.told()["asked"] == []
         done = searched(MajorityVote(n=1), backend=remote)
     assert done.cost.usd is None
     with toy.remote("toy", prices=PRICES) as remote:
-        remote.check_limit(spend_limit("$1"))
+        remote.check_limits(spend_limit("$1").kinds)
 
 
 def test_counts_that_the_server_does_not_tell_are_made_from_what_came(toy):

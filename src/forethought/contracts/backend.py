@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from forethought.contracts.questions import Question
-from forethought.contracts.records import Cost, Kept
+from forethought.contracts.records import Cost, Kept, LimitKind
 from forethought.contracts.search import Ability, Candidate, NextToken, Path, Piece, Until
 
 
@@ -98,6 +98,10 @@ class Backend(Protocol):
     @property
     def abilities(self) -> frozenset[Ability]:
         """What it can do."""
+        ...
+
+    def check_limits(self, kinds: Collection[LimitKind]) -> None:
+        """Raise UsageError for a kind of limit that it cannot hold; nothing is spent."""
         ...
 
     def submit(self, request: Request | Judgement) -> None:

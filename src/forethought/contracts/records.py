@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import accumulate, compress
-from typing import Any
+from typing import Any, Literal
+
+LimitKind = Literal["tokens", "seconds", "flops", "usd"]
+"""What a run may be given so much of."""
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from forethought.contracts.backend import Bound, Judgement, Outcome, Request
-from forethought.contracts.records import Cost
+from forethought.contracts.records import Cost, LimitKind
 from forethought.contracts.search import Ability, NextToken, Piece
 
 END = ""
@@ -90,6 +90,9 @@ class Known:
     def now(self) -> float:
         """The simulated time."""
         return self.clock
+
+    def check_limits(self, kinds: Collection[LimitKind]) -> None:
+        """All are held."""
 
     def bounds(self, requests: Sequence[Request | Judgement]) -> list[Bound]:
         """A token costs one FLOP and a millionth of a dollar."""

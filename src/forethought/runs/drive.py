@@ -94,6 +94,7 @@ class Drive:
 
 def check_needs(job: Job, backend: Backend) -> None:
     """Raise UsageError for what cannot work, before anything is spent."""
+    backend.check_limits(job.limit.kinds)
     needs = job.strategy.needs | (job.scorer.needs if job.scorer else frozenset())
     missing = needs - backend.abilities
     if "draft" in missing:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from forethought.contracts.backend import Backend, Bound, Judgement, Outcome, Request
 from forethought.contracts.errors import UsageError
+from forethought.contracts.records import LimitKind
 from forethought.contracts.search import Ability
 from forethought.engine.meter import Clock
 from forethought.runs.job import Job
@@ -53,7 +54,7 @@ class Judges:
         judged = [(job.scorer.by, job) for job in jobs if job.scorer and job.scorer.by]
         for address, job in judged:
             judge = self._judge(address)
-            judge.check_limit(job.limit)
+            judge.check_limits(job.limit.kinds)
             _ = judge.able  # asked the first time
         return Judged(backend, {by: self._judge(by) for by, _ in judged}) if judged else backend
 
@@ -105,6 +106,11 @@ class Judged:
     def abilities(self) -> frozenset[Ability]:
         """What the back end can do."""
         return self.backend.abilities
+
+    def check_limits(self, kinds: Collection[LimitKind]) -> None:
+        """Raise UsageError for what the back end or a judge cannot hold."""
+        for where in (self.backend, *self.judges.values()):
+            where.check_limits(kinds)
 
     def submit(self, request: Request | Judgement) -> None:
         """Begin a request where it belongs."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import get_args
 
 from forethought.contracts.errors import BadParameterError
+from forethought.contracts.records import LimitKind
 
 _AMOUNT = re.compile(r"(\$?)((?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)([A-Za-z]*)", re.IGNORECASE)
 _PREFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "p": 1e15, "e": 1e18}
@@ -32,6 +34,12 @@ class Limit:
     seconds: float | None = None
     flops: float | None = None
     usd: float | None = None
+
+    @property
+    def kinds(self) -> frozenset[LimitKind]:
+        """What is limited."""
+        kinds: tuple[LimitKind, ...] = get_args(LimitKind)
+        return frozenset(kind for kind in kinds if getattr(self, kind) is not None)
 
 
 def spend_limit(text: str) -> Limit:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from forethought.contracts.backend import Bound, Judgement, Opened, Outcome, Request
 from forethought.contracts.errors import ForethoughtError
-from forethought.contracts.records import Cost, Kept
+from forethought.contracts.records import Cost, Kept, LimitKind
 from forethought.contracts.search import Ability, Piece, Writer
 from forethought.cost.flops import answer_flops
 from forethought.engine.batch import Batch, Part
@@ -62,6 +62,9 @@ class Local:
     def now(self) -> float:
         """What the clock shows."""
         return self.clock()
+
+    def check_limits(self, kinds: Collection[LimitKind]) -> None:
+        """All are held; dollars too, as none are spent here."""
 
     def bounds(self, requests: Sequence[Request | Judgement]) -> list[Bound]:
         """The first to go on from somewhere pays for reading up to there."""

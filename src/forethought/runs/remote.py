@@ -12,16 +12,15 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Self, TypeVar
 
 from forethought.contracts.backend import Bound, Judgement, Outcome, Request
 from forethought.contracts.errors import UsageError
-from forethought.contracts.records import Cost
+from forethought.contracts.records import Cost, LimitKind
 from forethought.contracts.search import Ability, Piece
-from forethought.runs.limit import Limit
 from forethought.runs.remote_api import Api, Endpoint, Patience, Sleep, key_of
 from forethought.runs.remote_judging import Judging, reply_tokens
 from forethought.runs.remote_probe import Probe, first_model
@@ -102,16 +101,14 @@ class Remote:
             return self.found.model
         return self.endpoint.model or self._await(first_model(self._api))
 
-    def check_limit(self, limit: Limit) -> None:
-        """Raise UsageError for budgets that cannot be held; nothing is spent."""
-        if limit.flops is not None:
+    def check_limits(self, kinds: Collection[LimitKind]) -> None:
+        """Raise UsageError for FLOPs, and for dollars without a price; nothing is spent."""
+        if "flops" in kinds:
             raise UsageError(
                 "a budget in FLOPs cannot be held on a server, which does not tell of them",
                 "give it in tokens, seconds or dollars",
             )
-        if limit.usd is None:
-            return
-        if price_of(self.prices, self.model) is None:
+        if "usd" in kinds and price_of(self.prices, self.model) is None:
             raise UsageError(
                 f"a budget in dollars cannot be held: the price of {self.model} is not known",
                 "give its price with --price, or a budget in tokens",

@@ -58,7 +58,7 @@ class Servers:
         """
         for recipe in dict.fromkeys(alike(ask.recipe) for ask in asks.values()):
             server = self._server(recipe)
-            server.check_limit(recipe.limit)
+            server.check_limits(recipe.limit.kinds)
             made = self._made(server)
             some = {place: ask for place, ask in asks.items() if alike(ask.recipe) == recipe}
             judges = self.judges(server.endpoint.base)

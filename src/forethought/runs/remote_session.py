@@ -43,6 +43,5 @@ class RemoteSession:
             Remote(place, manner, prices=self.prices, clock=clock) as server,
             Judges(self.prices, place.base) as judges,
         ):
-            server.check_limit(recipe.limit)
             asked = Question(identifier, question, document)
             yield from SearchRun(recipe, self.clock).events(server, judges, identifier, asked)
