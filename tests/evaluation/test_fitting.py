@@ -85,6 +85,17 @@ def test_tokens_that_cost_are_weighed_the_probes_too():
     assert fit(waste) == Plan((Bin((0.0, 0.0), "dear"),))
 
 
+def test_a_bin_has_what_is_worth_most_behind_the_probe():
+    # On the easiest questions, which both answer rightly, the cheap one saves 30 tokens alone.
+    signs = [(1.0, 0.9)] * 8 + [(0.7, 0.9)] * 8 + HARD
+    scores = [[1.0] * 8 + [1.0] * 8 + [0.0] * 8, [1.0] * 8 + [0.0] * 8 + [1.0] * 8]
+    plans = [fit(tried(signs, scores, worth=0.001, probe=size), bins=3) for size in (29, 31)]
+    assert [[one.strategy for one in plan.bins] for plan in plans] == [
+        ["cheap", "dear"],
+        ["dear", "cheap", "dear"],
+    ]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_on_its_own_questions_a_plan_is_never_worth_less_than_a_single_strategy(seed):
     rng = np.random.default_rng(seed)

@@ -12,6 +12,7 @@ from forethought import catalogue
 from forethought.contracts.errors import PromptTooLongError, UsageError
 from forethought.contracts.search import Found, Strategy, write
 from forethought.methods.search.cascade import Cascade
+from forethought.methods.search.majority_vote import MajorityVote
 from forethought.reports.panel import panel
 from forethought.runs.contenders import contenders
 from forethought.runs.drive import Drive
@@ -112,12 +113,23 @@ def test_a_search_of_both_stopped_anywhere_goes_on_to_the_same_end(strategy, bud
         assert some.outcomes.keys() == whole.outcomes.keys()
 
 
-@pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.99, 1.0, 1.05])
+def test_neither_model_is_given_what_the_other_wrote():
+    shared = Kept()
+    by_target = searched(MajorityVote(n=2), local((), "other-tokens"), shared, named="alike")
+    by_draft = searched(
+        Cascade(n=2, sure=0.0), local((), "other-tokens"), shared, named="alike", name="other"
+    )
+    assert len(shared.outcomes) == 4
+    assert set(texts(by_draft)).isdisjoint(texts(by_target))
+
+
+@pytest.mark.parametrize("draft", OTHERS)
+@pytest.mark.parametrize("share", [0.5, 0.99, 1.05])
 @pytest.mark.parametrize("strategy", [Mixed(), Cascade(n=3, sure=2.0)])
-def test_a_budget_of_flops_is_never_overshot_by_the_two(strategy, share):
-    free = searched(strategy, local((), "other-tokens")).cost.flops
+def test_a_budget_of_flops_is_never_overshot_by_the_two(strategy, share, draft):
+    free = searched(strategy, local((), draft)).cost.flops
     budget = f"{int(share * free)}FLOP"
-    (done,) = Drive(local((), "other-tokens")).run([job(strategy, budget=budget)])
+    (done,) = Drive(local((), draft)).run([job(strategy, budget=budget)])
     assert done.cost.flops <= share * free
     assert done.found is None or done.budget_spent or share >= 1
 

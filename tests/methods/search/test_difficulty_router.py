@@ -122,6 +122,7 @@ def test_a_verdict_that_cannot_be_paid_is_told_to_the_bins_strategy(kept):
     backend = Known(three_steps, verdict_flops=1e9)
     done = searched(router, backend=backend, budget="100FLOP")
     assert done.found.best.whole
+    assert done.found.notes[0].startswith("difficulty")
     assert done.budget_spent
 
 
@@ -185,6 +186,12 @@ def test_a_plan_that_has_changed_is_refused_where_its_digest_is_stated(kept):
     kept(replace(held, probe=3))
     with pytest.raises(BadDataError, match="is another one"):
         searched(DifficultyRouter(path, held.digest))
+
+
+def test_a_question_at_the_limit_of_a_bin_is_in_it():
+    held = plan("greedy", "rpc", "beam", limits=(1.0, 0.75, 0.5))
+    signs = [(1.0, 0.0), (0.99, 1.0), (0.75, 0.0), (0.74, 1.0), (0.5, 0.0), (0.1, 0.0)]
+    assert [held.bin_of(*both) for both in signs] == [0, 1, 1, 2, 2, 2]
 
 
 def test_a_plan_is_read_as_it_was_written():
