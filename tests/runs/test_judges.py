@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 from contextlib import contextmanager
 
 import pytest
 
-from forethought.contracts.backend import Judgement
-from forethought.contracts.errors import BadParameterError, RemoteError, UsageError
+from forethought.contracts.backend import Judgement, Outcome
+from forethought.contracts.errors import RemoteError, UsageError
+from forethought.contracts.records import Cost
 from forethought.contracts.search import Found, Strategy, score, verdicts, write
 from forethought.methods.scoring.remote_judge import RemoteJudge
 from forethought.methods.search.best_of_n import BestOfN
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.models.known import Known
-from forethought.runs.answers import Answers
-from forethought.runs.asks import Ask
-from forethought.runs.contenders import contenders
 from forethought.runs.drive import Drive
-from forethought.runs.judges import JUDGE_KEY, Judged, Judges
-from forethought.runs.recipe import Recipe
-from forethought.runs.remote_answers import Servers
+from forethought.runs.judges import Judged, Judges
 from forethought.runs.remote_api import Patience
 from forethought.runs.remote_judging import written_choice
-from forethought.runs.remote_recipe import check_priced, prices_of
-from forethought.runs.remote_session import RemoteSession
-from forethought.runs.session import Session
 from tests.runs.openai_server import PROMPT_TOKENS
 from tests.runs.remote_asks import PRICES, request
 from tests.runs.searches import Kept, coin, job
-from tests.runs.tiny_session import DOCUMENT, QUESTION, TARGET
 
 FAST = Patience(attempts=3, first_wait=0.0)
 LIKES_B = {"bbb": {"Yes": 0.9, "No": 0.1}, "aaa": {"Yes": 0.3, " no": 0.6, "Maybe": 0.1}}
@@ -241,123 +232,47 @@ def test_without_a_judge_the_back_end_stands_alone():
     assert Judges().beside(backend, [job(MajorityVote()), job(BestOfN())]) is backend
 
 
-class Still:
-    """A judge that thinks for ever."""
+class Thinking:
+    """A judge that replies when it has been looked at so often."""
+
+    def __init__(self, looks):
+        self.looks, self.waits = looks, []
 
     def submit(self, request):
-        pass
+        self.key = request.key
 
     def poll(self, until=None):
-        return []
+        self.waits.append(until)
+        return [Outcome(self.key, Cost())] if len(self.waits) == self.looks else []
 
     def now(self):
         return 0.0
 
 
-def test_what_is_written_is_heard_of_while_a_judge_thinks():
-    backend = Known(coin(), delay=lambda key: 10.0)
-    both = Judged(backend, {"j": Still()})
-    both.submit(Judgement("k", "run", ("?",), ("Yes",), by="j"))
+def judged_beside_a_piece(looks):
+    judge = Thinking(looks)
+    both = Judged(Known(coin(), delay=lambda key: 10.0), {"j": judge})
+    both.submit(Judgement("verdict", "run", ("?",), ("Yes",), by="j"))
     both.submit(request("piece"))
-    assert [one.key for one in both.poll()] == ["piece"]
+    return both, judge
+
+
+def heard(both):
+    return [one.key for one in both.poll()]
+
+
+def test_what_is_written_is_heard_of_while_a_judge_thinks():
+    both, judge = judged_beside_a_piece(looks=10**6)
+    assert heard(both) == ["piece"]
+    assert set(judge.waits) == {0.0}  # nobody waited for it
+    judge.waits.clear()
     assert both.poll(until=both.now()) == []
+    assert min(judge.waits) > 0.0
 
 
-def keys(toy):
-    return set(toy.told()["keys"])
-
-
-def test_a_judge_is_shown_its_own_key(toy, monkeypatch):
-    monkeypatch.setenv(JUDGE_KEY, "for-the-judge")
-    monkeypatch.setenv("OPENAI_API_KEY", "for-the-writer")
-    found(toy)
-    assert keys(toy) == {"Bearer for-the-judge"}
-
-
-@pytest.mark.parametrize(
-    ("own", "shown"),
-    [("", "Bearer general"), ("http://elsewhere/v1", None), ("same", "Bearer general")],
-)
-def test_the_key_of_the_server_that_writes_is_shown_to_no_other(toy, monkeypatch, own, shown):
-    monkeypatch.delenv(JUDGE_KEY, raising=False)
-    monkeypatch.setenv("FORETHOUGHT_API_KEY", "general")
-    found(toy, own=f"{toy.base}/v1" if own == "same" else own)
-    assert keys(toy) == {shown}
-
-
-def recipe(toy, **settings):
-    judge = f"remote-judge(server='{toy.base}/v1#toy', prompt='{PROMPT}')"
-    return Recipe(
-        **{
-            "model": "target",
-            "search": "best-of-n(n=2)",
-            "scorer": judge,
-            "max_tokens": 4,
-            **settings,
-        }
-    )
-
-
-def test_a_question_to_a_model_here_is_judged_there(toy):
-    toy.set(opinion={"Yes": 0.8, "No": 0.2})
-    session = Session(
-        recipe(toy), (), TARGET, TARGET, clock=itertools.count().__next__, prices=PRICES
-    )
-    *_, done = session.stream(QUESTION, DOCUMENT)
-    run = done.data["run"]
-    assert [one["score"] for one in run["candidates"]] == pytest.approx([0.8, 0.8])
-    assert run["cost"]["scoring_tokens"] == 2 * PROMPT_TOKENS
-    assert run["cost"]["usd"] == pytest.approx(2 * (PROMPT_TOKENS + 10) / 1e6)
-    assert f"{DOCUMENT}\n\n{QUESTION}" in asked(toy)[0]
-
-
-def test_a_question_to_a_model_on_a_server_is_judged_by_another_model(toy):
-    toy.set(opinion={"Yes": 0.8, "No": 0.2})
-    there = recipe(toy, model=f"{toy.base}/v1#other", temperature=1.0)
-    *_, done = RemoteSession(there, prices=PRICES).stream("What?")
-    assert [one["score"] for one in done.data["run"]["candidates"]] == pytest.approx([0.8, 0.8])
-    models = {one["model"] for one in toy.told()["asked"] if "judge" in str(one["messages"])}
-    assert models == {"toy"}
-
-
-def test_many_questions_are_judged_by_one_judge_that_is_found_out_about_once(toy):
-    toy.set(opinion={"Yes": 0.8, "No": 0.2})
-    with Answers(
-        lambda name, weights: TARGET,
-        itertools.count().__next__,
-        Servers(prices=PRICES, patience=FAST),
-    ) as answers:
-        for question in ("First?", "Second?"):
-            (one,) = answers.answer([Ask(recipe(toy), question)])
-            assert [two["score"] for two in one.run.candidates] == pytest.approx([0.8, 0.8])
-        assert len(asked(toy)) == 4
-        probes = len(toy.told()["asked"]) - 4
-        list(answers.answer([Ask(recipe(toy, seed=1), "Third?")]))
-        assert len(toy.told()["asked"]) == probes + 6
-
-
-def test_money_is_a_budget_where_a_judge_is_paid_and_prices_go_with_it(toy):
-    priced = recipe(toy, budget="$1")
-    assert priced.judge == f"{toy.base}/v1#toy"
-    check_priced([priced], prices_of(["1/2"]))
-    with pytest.raises(UsageError, match="has no price"):
-        check_priced([recipe(toy, scorer="self-judge")], prices_of(["1/2"]))
-    with pytest.raises(UsageError, match="has no price"):
-        Session.open(recipe(toy, scorer="self-judge", budget="$1"))
-    asked_together = recipe(toy, scorer="self-judge", budget="$1")
-    with (
-        Answers(lambda name, weights: TARGET) as answers,
-        pytest.raises(UsageError, match="has no price"),
-    ):
-        list(answers.answer([Ask(asked_together, "What?")]))
-
-
-def test_a_contender_may_name_its_judge(toy):
-    (one,) = contenders([f"best-of-n(n=2)@{recipe(toy).scorer}"], Recipe(model="smollm2"))
-    assert one.judge == f"{toy.base}/v1#toy"
-    assert Recipe.parse(one.spelling).judge == one.judge
-
-
-def test_what_is_no_address_is_named():
-    with pytest.raises(BadParameterError, match="no address"):
-        Judges()._judge("judge")
+def test_a_verdict_is_heard_of_while_others_write():
+    both, judge = judged_beside_a_piece(looks=3)
+    assert heard(both) == ["verdict"]
+    assert both.now() < 1.0
+    assert heard(both) == ["piece"]
+    assert len(judge.waits) == 3
