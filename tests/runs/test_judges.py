@@ -91,6 +91,19 @@ def test_a_written_verdict_is_one_of_the_choices_and_nothing_else(text, place):
     assert written_choice(text, ("Yes", "No")) == place
 
 
+def test_a_word_that_may_be_either_of_two_choices_is_neither():
+    assert written_choice("yes", ("Yes", "YES")) is None
+
+
+@pytest.mark.parametrize(("logprobs", "most"), [(True, 1), (False, 8)])
+def test_a_word_is_asked_for_only_where_no_chances_are_told(toy, logprobs, most):
+    toy.set(opinion={"Yes": 0.9, "No": 0.1}, logprobs=logprobs)
+    found(toy)
+    bodies = [one for one in toy.told()["asked"] if one["messages"][0]["content"] in asked(toy)]
+    assert {one["max_tokens"] for one in bodies} == {most}
+    assert all(("top_logprobs" in one) == logprobs for one in bodies)
+
+
 @pytest.mark.parametrize("logprobs", [True, False])
 def test_a_reply_that_is_no_verdict_is_an_error_and_no_score(toy, logprobs):
     toy.set(opinions={"aaa": {"Perhaps": 1.0}, "bbb": {"Yes": 1.0}}, logprobs=logprobs)
@@ -248,6 +261,9 @@ class Thinking:
     def now(self):
         return 0.0
 
+    def release(self, run):
+        self.released = run
+
 
 def judged_beside_a_piece(looks):
     judge = Thinking(looks)
@@ -276,3 +292,9 @@ def test_a_verdict_is_heard_of_while_others_write():
     assert both.now() < 1.0
     assert heard(both) == ["piece"]
     assert len(judge.waits) == 3
+
+
+def test_a_run_is_forgotten_by_its_judge_too():
+    both, judge = judged_beside_a_piece(looks=1)
+    both.release("run")
+    assert judge.released == "run"
