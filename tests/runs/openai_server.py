@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import json
 import math
+import select
 import socket
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from forethought.models.known import END, drawn
@@ -31,6 +33,7 @@ DEFAULTS = {
     "logprobs": True,
     "usage": True,
     "interrupts": False,
+    "one_by_one": False,
     "cached": 0,
     "delay": 0.0,
     "limit": "max_tokens",
@@ -68,6 +71,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.lock, self.open, self.newest = threading.Lock(), 0, 0
+        self.serving = threading.Lock()
         self.control({})
 
     def control(self, document):
@@ -136,7 +140,14 @@ class Handler(BaseHTTPRequestHandler):
         parts = [named(settings, part) for part in documents(settings, body, chat)]
         if not settings["sse"] or not body.get("stream"):
             return self.give(200, whole(parts))
-        return self.stream(parts, fault)
+        with self.server.serving if settings["one_by_one"] else nullcontext():
+            return None if self.left() else self.stream(parts, fault)
+
+    def left(self):
+        """Whether whoever asked is gone."""
+        readable = select.select([self.connection], [], [], 0)[0]
+        self.close_connection = bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+        return self.close_connection
 
     def stream(self, parts, fault):
         self.send_response(200)

@@ -197,6 +197,17 @@ def test_a_server_that_breaks_answers_off_for_others_is_asked_for_fewer_at_once(
     assert len(toy.told()["asked"]) > 12
 
 
+def test_a_server_that_serves_one_after_the_other_is_asked_for_fewer_at_once(toy):
+    patience = Patience(attempts=2, at_once=8, silence_seconds=0.4)
+    toy.set(one_by_one=True, delay=0.02)
+    with toy.remote("toy", patience=patience) as remote:
+        assert remote.abilities
+        done = searched(MajorityVote(n=10), backend=remote)
+
+    assert told(done) == known(MajorityVote(n=10))
+    assert len(toy.told()["asked"]) > 10
+
+
 def test_a_server_that_breaks_off_every_answer_is_given_up(toy, remote):
     toy.set(*[{"drop": 2}] * 100, delay=0.002)
     remote.found = replace(remote.able, continues=False)

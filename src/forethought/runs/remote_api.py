@@ -48,6 +48,10 @@ class PassingError(RemoteError):
         """Whether it went wrong for the sake of other requests, of which there are fewer now."""
 
 
+class SilentError(PassingError):
+    """Nothing was heard for too long: perhaps others were served first."""
+
+
 class RefusedError(RemoteError):
     """The server does not do what it was asked for."""
 
@@ -246,7 +250,7 @@ class Api:
         try:
             yield
         except httpx.TimeoutException as error:
-            raise PassingError(
+            raise SilentError(
                 f"{base} was silent for too long ({type(error).__name__})",
                 "check that the server is up, or wait longer",
             ) from None

@@ -20,7 +20,7 @@ from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Piece
 from forethought.runs.lengths import by_rule
-from forethought.runs.remote_api import Api, PassingError
+from forethought.runs.remote_api import Api, PassingError, SilentError
 from forethought.runs.remote_wire import (
     Able,
     Body,
@@ -60,11 +60,12 @@ class Line:
 
     async def listen(self, body: Body, heard: Heard, enough: Callable[[], bool]) -> None:
         """Hear an answer until it ends, or it is enough; PassingError where it breaks off."""
-        places, under = self.api.places, 0
+        places = self.api.places
+        under = places.most
         try:
             async with aclosing(self.api.events(self.able.path, body)) as documents:
                 async for document in documents:
-                    under = under or places.most
+                    under = under if heard.begun else places.most
                     heard.take(document)
                     if enough():
                         return
@@ -73,7 +74,8 @@ class Line:
         except PassingError as error:
             if heard.finish and heard.finish not in _BROKEN:
                 return  # it was whole: only its counts may be missing
-            error.crowded = await places.fewer(under)
+            if heard.begun or isinstance(error, SilentError):
+                error.crowded = await places.fewer(under)
             raise
 
 
