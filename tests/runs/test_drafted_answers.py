@@ -54,6 +54,16 @@ def test_what_the_draft_writes_is_what_it_writes_alone(draft, methods):
     assert cost.peak_cache_bytes == plain["cost"]["peak_cache_bytes"]
 
 
+def test_its_own_sign_ends_what_the_draft_writes():
+    settings = {"temperature": 1.3, "max_tokens": 130}
+    plain = small("other-tokens", samples=6, **settings)
+    backend = local((), "other-tokens", **settings)
+    done = searched(Cascade(n=6, sure=0.0), backend, max_tokens=130)
+    ends = [(one.finish, one.tokens, one.text) for one in done.found.considered]
+    assert ends == [(one["finish"], one["tokens"], one["text"]) for one in plain["candidates"]]
+    assert {finish for finish, _, _ in ends} == {"stop", "length"}
+
+
 @pytest.mark.parametrize("draft", OTHERS)
 @pytest.mark.parametrize("methods", METHODS)
 def test_the_target_answers_as_if_alone_and_both_are_charged(draft, methods):
