@@ -6,7 +6,9 @@ import itertools
 
 import pytest
 
+from forethought.contracts.backend import Judgement
 from forethought.contracts.errors import BadParameterError, UsageError
+from forethought.contracts.search import Found, Strategy, Verdict, score, verdicts, write
 from forethought.methods.scoring.remote_judge import RemoteJudge
 from forethought.methods.search.best_of_n import BestOfN
 from forethought.models.known import Known
@@ -14,13 +16,15 @@ from forethought.runs.answers import Answers
 from forethought.runs.asks import Ask
 from forethought.runs.contenders import contenders
 from forethought.runs.drive import Drive
-from forethought.runs.judges import JUDGE_KEY, Judges
-from forethought.runs.recipe import Recipe
+from forethought.runs.judges import JUDGE_KEY, Judged, Judges
+from forethought.runs.recipe import Recipe, check_money
 from forethought.runs.remote_answers import Servers
 from forethought.runs.remote_api import Patience
 from forethought.runs.remote_recipe import check_priced, prices_of
 from forethought.runs.remote_session import RemoteSession
+from forethought.runs.remote_wire import Price
 from forethought.runs.session import Session
+from forethought.runs.slots import judgement_of
 from tests.runs.openai_server import PROMPT_TOKENS
 from tests.runs.remote_asks import PRICES
 from tests.runs.searches import coin, job
@@ -120,6 +124,7 @@ def test_money_is_a_budget_where_a_judge_is_paid_and_prices_go_with_it(toy):
     priced = recipe(toy, budget="$1")
     assert priced.judge == f"{toy.base}/v1#toy"
     check_priced([priced], prices_of(["1/2"]))
+    check_money(priced)
     with pytest.raises(UsageError, match="has no price"):
         check_priced([recipe(toy, scorer="self-judge")], prices_of(["1/2"]))
     with pytest.raises(UsageError, match="has no price"):
@@ -141,3 +146,45 @@ def test_a_contender_may_name_its_judge(toy):
 def test_what_is_no_address_is_named():
     with pytest.raises(BadParameterError, match="no address"):
         Judges()._judge("judge")
+
+
+def test_a_written_verdict_may_cost_as_many_tokens_as_it_is_let(toy):
+    toy.set(logprobs=False)
+    one = job(BestOfN(n=2), scorer=RemoteJudge(f"{toy.base}/v1#toy", prompt=PROMPT))
+    with Judges({"toy": Price(0.0, 10.0)}, patience=FAST) as judges:
+        backend = judges.beside(Known(coin()), [one])
+        asked = Judgement("k", "run", ("judge a", "judge b"), ("Yes", "No"), by=one.scorer.by)
+        (bound,) = backend.bounds([asked])
+    assert bound.once.usd == pytest.approx(2 * 8 * 10 / 1e6)
+
+
+class JudgeFirst(Strategy):
+    def search(self, start, rng):
+        answers = yield from write([start] * 2)
+        yield from score(answers)
+        yield from verdicts(["First of its own?"], ("Yes", "No"))
+        yield from verdicts(["Second?"], ("Yes", "No"))
+        yield from score((yield from write([start])))
+        return Found(answers[0])
+
+
+class Recorded(Known):
+    def submit(self, request):
+        self.__dict__.setdefault("requests", []).append(request)
+        super().submit(request)
+
+
+def test_what_a_judge_read_is_not_what_the_runs_own_model_has_read(toy):
+    one = job(JudgeFirst(), scorer=RemoteJudge(f"{toy.base}/v1#toy", prompt=PROMPT))
+    backend, there = Recorded(coin()), Recorded(coin())
+    (done,) = Drive(Judged(backend, {one.scorer.by: there})).run([one])
+    assert done.error is None
+    own = [one for one in backend.requests if isinstance(one, Judgement)]
+    assert [one.beside for one in own] == ["", "First of its own?"]
+    assert [one.beside for one in there.requests] == ["", ""]
+    assert {one.by for one in there.requests} == {f"{toy.base}/v1#toy"}
+
+
+def test_verdicts_of_two_judges_go_by_two_names():
+    asks = [Verdict(("?",), ("Yes", "No"), by) for by in ("", "http://a/v1#m", "http://b/v1#m")]
+    assert len({judgement_of(job(BestOfN()), ask, "").key for ask in asks}) == 3

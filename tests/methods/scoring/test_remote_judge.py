@@ -44,6 +44,9 @@ def test_a_prompt_of_ones_own_is_filled_in_and_what_an_answer_holds_is_not():
     scorer = RemoteJudge(SERVER, prompt="{answer} for {question} {x}").on_task(None)
     (asked,) = shown(scorer, candidate("{question} {answer}")).questions
     assert asked == "{question} {answer} for Letters are listed.\n\nWhich letter? {x}"
+    odd, rows = Question("q", "What is {answer}?"), [[(0.5, 0.5)]]
+    _, (ask,) = scored(scorer, [candidate("a {place}")], odd, rows)
+    assert ask.questions == ("a {place} for What is {answer}? {x}",)
 
 
 @pytest.mark.parametrize("prompt", ["Is it right?", "{question}", "{answer}!"])
