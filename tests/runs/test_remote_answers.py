@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from forethought.cli.main import exit_code
 from forethought.contracts.errors import RemoteError, UsageError
 from forethought.contracts.questions import Question
 from forethought.evaluation.compare import compare, evaluate
@@ -243,3 +244,34 @@ def test_lengths_are_about_those_of_a_tokenizer():
     assert by_rule("The moon rose over the quiet harbour at 1912.\n") == 8 + 4 + 1 + 1
     assert by_rule("") == 0
     assert by_rule("水é") == 2
+
+
+def test_the_command_says_where_it_goes_on_after_a_failure(toy, tmp_path, capsys):
+    file = tmp_path / "r.sqlite"
+    line = [
+        "evaluate",
+        "-m",
+        f"{toy.base}/v1#toy",
+        "-t",
+        "addition(count=2)",
+        "--results",
+        str(file),
+    ]
+    toy.set(*[None] * PROBES, {"status": 400})
+    assert exit_code(line) == 1
+    err = capsys.readouterr().err
+    assert "answered 400: {}" in err
+    assert f"kept in {file}: the same line goes on from there" in err
+
+    assert exit_code(line) == 0
+    assert len(toy.told()["asked"]) == PROBES + 2 + PROBES + 1
+    assert "tokens" in capsys.readouterr().out
+
+
+def test_a_method_is_refused_on_the_command_line(toy, tmp_path, capsys):
+    file = tmp_path / "r.sqlite"
+    line = ["compare", "snapkv", "-m", f"{toy.base}/v1#toy", "-t", "vt", "--results", str(file)]
+
+    assert exit_code(line) == 2
+    assert "runs here" in capsys.readouterr().err
+    assert toy.told()["asked"] == []

@@ -13,7 +13,7 @@ from typing import Any
 from forethought import catalogue
 from forethought.cli.progress import CLEAR_LINE
 from forethought.contracts.comparison import Comparison
-from forethought.contracts.errors import UsageError
+from forethought.contracts.errors import RemoteError, UsageError
 from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
 from forethought.runs.contenders import contenders
@@ -59,6 +59,10 @@ class Arena:
             bar.close()
             sys.stderr.write(f"stopped: what was answered is in {self.results}\n")
             sys.stderr.write("\nhint: the same line again goes on from there\n")
+            raise
+        except RemoteError as error:
+            kept = f"what was answered is kept in {self.results}: the same line goes on from there"
+            error.hint = "; ".join(part for part in (error.hint, kept) if part)
             raise
         finally:
             bar.close()

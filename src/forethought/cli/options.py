@@ -61,7 +61,7 @@ Tree = Annotated[
     Option("--tree", help="Draw the search: FILE.svg or FILE.html.", show_default=False),
 ]
 Budget = Annotated[
-    str, Option("--budget", help="Most to spend: 500tok, 2s or 1TFLOP, joined by commas.")
+    str, Option("--budget", help="Most to spend: 500tok, 2s, 1TFLOP or $0.01, joined by commas.")
 ]
 SearchBudget = Annotated[
     str, Option("--budget", help="Most that a search spends on a question: 1000tok or 2TFLOP.")

@@ -46,7 +46,6 @@ class Servers:
         Raises UsageError for what a server cannot do, and RemoteError where it has to be asked
         which model it has and cannot be reached.
         """
-        check_remote(recipe)
         place = Endpoint.parse(recipe.model)
         named = self._server(recipe).model
         return replace(recipe, model=f"{place.base}#{named}")
