@@ -271,6 +271,13 @@ def test_a_strategy_has_its_own_chance():
     assert len(notes) == 2
 
 
+def test_a_vote_of_beginnings_gives_the_longest_and_not_the_empty_one():
+    done = searched(MajorityVote(n=4), budget="1tok")
+
+    assert sorted(one.tokens for one in done.found.considered) == [0, 0, 0, 1]
+    assert done.found.best.tokens == 1
+
+
 def test_limits_of_two_kinds_hold_together():
     done = searched(MajorityVote(n=9), budget="30tok,17FLOP")
     assert done.cost.flops <= 17

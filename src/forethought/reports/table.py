@@ -56,7 +56,7 @@ def _parameter(parameter: Parameter) -> Row:
     return f"{parameter.name}{default}", f"{parameter.help} ({parameter.limits})"
 
 
-_FILLED_IN = {"server": "http://127.0.0.1:8000/v1#name"}
+_FILLED_IN = {"server": "http://127.0.0.1:8000/v1#name", "plan": "plan.json"}
 
 
 def _example(entry: Entry) -> str:

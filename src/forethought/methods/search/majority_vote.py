@@ -15,6 +15,7 @@ import numpy as np
 
 from forethought.contracts.parameters import Count, Share
 from forethought.contracts.search import Candidate, Found, Search, Strategy, group, write
+from forethought.methods.search._answers import elected
 from forethought.numerics.votes import Tally, leader_chance
 
 
@@ -51,7 +52,7 @@ class MajorityVote(Strategy):
             tally = Tally.of(groups, [self._weight(one) for one in answers])
             if self._decided(groups):
                 break
-        best = tally.best([one.mean_log_probability for one in answers])
+        best = elected(answers, tally, [one.likelihood for one in answers])
         return Found(answers[best], tuple(answers), tuple(tally.weights), tally.share)
 
     def _weight(self, answer: Candidate) -> float:
