@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from forethought.catalogue import Entry, Parameter
@@ -48,3 +49,20 @@ def test_a_method_is_shown_with_its_record_parameters_and_an_example() -> None:
         "  keep=512  Entries kept. (a whole number, or a share such as 0.25)\n"
         "  pool=max  How scores are pooled. (max or mean)"
     )
+
+
+def test_an_example_fills_in_what_must_be_given_by_what_it_is() -> None:
+    judge = replace(
+        SHINE,
+        name="judge",
+        family="scoring",
+        parameters=(
+            Parameter("server", "text", "", "A server."),
+            Parameter("path", "text", "", ""),
+        ),
+    )
+
+    shown = " ".join(table.method(judge, width=90, colour=False).split())
+
+    example = 'judge(server="http://127.0.0.1:8000/v1#name", path="FILE.jsonl")'
+    assert f"--scorer '{example}'" in shown
