@@ -44,6 +44,14 @@ def test_beside_a_server_a_model_here_keeps_its_own_costs():
     assert figures.MISSING in comparison_text(mixed, width=120, colour=False)
 
 
+def test_in_a_narrow_table_a_cost_that_the_first_lacks_is_told_as_it_is():
+    first, *others = afar(SMALL, usd=0.0004).standings
+    mixed = replace(SMALL, standings=(replace(first, usd=math.nan), *others))
+    lines = comparison_text(mixed, width=40, colour=False).splitlines()
+
+    assert any("$0.0004" in line for line in lines[:8])
+
+
 def test_what_is_not_known_stands_on_no_frontier():
     cheap, dear = with_frontiers([replace(SMALL.standings[0], flops=f) for f in (math.nan, 9.0)])
 

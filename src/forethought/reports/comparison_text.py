@@ -113,9 +113,13 @@ def _costs(
 ) -> Iterator[str]:
     for axis in axes:
         star = _STAR if axis.name in standing.frontier else " "
+        amount = figures.amount(axis, axis.cost(standing))
         if amounts:
-            yield figures.amount(axis, axis.cost(standing))
-        yield figures.factor(axis.cost(standing), axis.cost(first)) + star
+            yield amount
+        beside = figures.factor(axis.cost(standing), axis.cost(first))
+        # Where the first has no such cost there is nothing to be beside.
+        alone = not amounts and beside == figures.MISSING
+        yield (amount if alone else beside) + star
 
 
 def _shorter(names: Sequence[str], room: int) -> Sequence[str]:
