@@ -115,6 +115,11 @@ def test_an_example_is_a_spelling_that_builds(kind: catalogue.Kind, option: str)
     ("arguments", "error"),
     [
         (
+            ["compare", "snapkv", "-m", "smollm2@beam", "-t", "addition"],
+            "error: --model names the search beam, which would not be done\n\n"
+            "hint: name strategies as recipes, and leave --model a model and its methods\n",
+        ),
+        (
             ["show", "snap-kv"],
             "error: no method is called 'snap-kv'\n\n"
             "hint: did you mean snapkv or ada-snapkv or speckv?\n",

@@ -85,6 +85,17 @@ def named(model: str) -> Recipe:
     return Recipe(model=model) if Path(model).exists() else Recipe.parse(model)
 
 
+def named_alone(model: str) -> Recipe:
+    """The same for verbs whose --model names no search."""
+    base = named(model)
+    if base.search:
+        raise UsageError(
+            f"--model names the search {base.search}, which would not be done",
+            "name strategies as recipes, and leave --model a model and its methods",
+        )
+    return base
+
+
 def methods(given: Sequence[str] | None) -> list[str]:
     """The spellings of all methods, where each text may hold several joined by +."""
     return [one for text in given or () for one in spelling.split(text, "+")]

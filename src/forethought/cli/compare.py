@@ -14,7 +14,7 @@ from typer import Argument
 
 from forethought.cli import files, options
 from forethought.cli.arena import arena, check_whole
-from forethought.cli.ask import named
+from forethought.cli.ask import named_alone
 from forethought.cli.screen import columns, has_colour, report
 from forethought.contracts.comparison import Comparison
 from forethought.reports.comparison import (
@@ -62,7 +62,7 @@ def compare(
     written = forms(timing=True)
     for file in output or []:
         files.check(Path(file), written)
-    base = named(model)
+    base = named_alone(model)
     found = arena(
         ["exact", *(recipes or [])],
         Recipe(

@@ -6,7 +6,7 @@ import json as json_format
 import sys
 
 from forethought.cli import options
-from forethought.cli.ask import methods, named
+from forethought.cli.ask import methods, named_alone
 from forethought.cli.inputs import asked
 from forethought.cli.progress import Progress
 from forethought.cli.screen import report
@@ -25,7 +25,7 @@ def compress(
     verbose: options.Verbose = False,
 ) -> int:
     """Shorten a document for a question and print both, for any model to answer."""
-    base = named(model)
+    base = named_alone(model)
     recipe = Recipe(
         model=base.model,
         draft=draft or base.draft,

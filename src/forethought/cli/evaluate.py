@@ -10,7 +10,7 @@ from typer import Argument
 
 from forethought.cli import files, options
 from forethought.cli.arena import arena, check_whole
-from forethought.cli.ask import named
+from forethought.cli.ask import named_alone
 from forethought.cli.compare import comparison_document, forms
 from forethought.cli.screen import columns, has_colour, report
 from forethought.reports.comparison import comparison_csv, comparison_markdown, comparison_text
@@ -52,7 +52,7 @@ def evaluate(
     written = forms(timing=False)
     for file in output or []:
         files.check(Path(file), written)
-    base = named(model)
+    base = named_alone(model)
     found = arena(
         recipes or ["exact"],
         Recipe(

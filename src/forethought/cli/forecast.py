@@ -12,7 +12,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from forethought.cli import files, options
-from forethought.cli.ask import named
+from forethought.cli.ask import named_alone
 from forethought.cli.screen import columns, has_colour, report
 from forethought.contracts.forecast import Forecast
 from forethought.reports.document import document
@@ -56,7 +56,7 @@ def forecast(
     from forethought.evaluation.forecast import Wager
     from forethought.evaluation.forecast import forecast as forecasted
 
-    base = named(model)
+    base = named_alone(model)
     found = forecasted(
         recipes or [],
         task or [],

@@ -12,7 +12,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from forethought.cli import files, options
-from forethought.cli.ask import named
+from forethought.cli.ask import named_alone
 from forethought.cli.screen import columns, has_colour, report
 from forethought.contracts.errors import UnknownNameError
 from forethought.contracts.plan import SIGNS
@@ -58,7 +58,7 @@ def tune(
     from forethought.evaluation.tune import Wanted
     from forethought.evaluation.tune import tune as tuned
 
-    base = named(model)
+    base = named_alone(model)
     found = tuned(
         strategies or [],
         task or [],
