@@ -108,7 +108,8 @@ def test_an_example_is_a_spelling_that_builds(kind: catalogue.Kind, option: str)
         found = re.search(rf" {option} (?:'([^']*)'|(\S+))", shown)
         assert found, shown
         if '"FILE' not in shown:  # what needs a file of its own cannot be built from nothing
-            assert catalogue.spelled(catalogue.build(found[1] or found[2], kind)) == name
+            built = catalogue.build(found[1] or found[2], kind)
+            assert catalogue.spelled(built).partition("(")[0] == name
 
 
 @pytest.mark.parametrize(

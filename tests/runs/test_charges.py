@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from forethought.contracts.errors import BudgetSpentError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Found, Scorer, Strategy, charge, score, write
 from forethought.models.known import Known
@@ -78,7 +77,7 @@ def test_a_budget_that_is_just_enough_for_the_scorer_is_enough():
     assert "before the candidates were judged" in done.found.notes[0]
 
 
-def test_without_any_whole_answer_a_charge_beyond_the_budget_is_an_error():
+def test_without_any_whole_answer_a_charge_beyond_the_budget_leaves_the_beginning():
     @dataclass(frozen=True)
     class Beginnings(Strategy):
         def search(self, start, rng):
@@ -86,8 +85,10 @@ def test_without_any_whole_answer_a_charge_beyond_the_budget_is_an_error():
             yield from score(half)
             return Found(half[0])
 
-    with pytest.raises(BudgetSpentError, match="before the candidates"):
-        searched(Beginnings(), LAW, scorer=Reads(50.0, []), budget="20FLOP")
+    done = searched(Beginnings(), LAW, scorer=Reads(50.0, []), budget="20FLOP")
+    assert done.budget_spent
+    assert done.found.best.tokens == 1
+    assert "before the candidates" in done.found.notes[0]
 
 
 def test_a_scorer_does_not_begin_once_the_time_is_over():

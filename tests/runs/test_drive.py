@@ -173,15 +173,27 @@ def test_a_strategy_hears_where_the_budget_does_not_cover_what_it_asks():
     assert done.cost.flops <= 40
 
 
-def test_where_the_budget_is_spent_before_any_answer_it_is_an_error():
+def test_where_the_budget_is_spent_before_any_answer_its_beginning_is_given():
     class Blocked(Strategy):
         def search(self, start, rng):
             (half,) = yield from write([start], most=2)
             yield from verdicts([half.text], ("yes", "no"))
             return Found(half)
 
+    done = searched(Blocked(), backend=Known(three_steps, verdict_flops=9.0), budget="8FLOP")
+    assert done.budget_spent
+    assert done.found.best.tokens == 2
+    assert "before the candidates" in done.found.notes[0]
+
+
+def test_where_the_budget_is_spent_before_anything_it_is_an_error():
+    class Judged(Strategy):
+        def search(self, start, rng):
+            yield from verdicts(["Is it hard?"], ("yes", "no"))
+            return Found(start)
+
     with pytest.raises(BudgetSpentError, match="before the candidates"):
-        searched(Blocked(), backend=Known(three_steps, verdict_flops=9.0), budget="8FLOP")
+        searched(Judged(), backend=Known(three_steps, verdict_flops=9.0), budget="8FLOP")
 
 
 def test_a_failure_ends_its_own_search_and_no_other():

@@ -171,6 +171,54 @@ def test_a_budget_of_flops_is_never_overshot(methods, share):
     assert done.found is None or done.budget_spent or share >= 1
 
 
+@pytest.mark.parametrize("after", [0, 1, 6])
+def test_an_interruption_keeps_and_counts_what_was_begun(after):
+    class Interrupted(Local):
+        steps = 0
+
+        def _step(self):
+            self.steps += 1
+            if self.steps == after + 1:
+                raise KeyboardInterrupt
+            return super()._step()
+
+    backend = Interrupted(
+        Recipe(model="target", draft="same-tokens", **WARM),
+        TARGET,
+        DRAFTS["same-tokens"],
+        itertools.count().__next__,
+    )
+    if not after:
+        with pytest.raises(KeyboardInterrupt):
+            searched(MajorityVote(n=3), backend)
+        return
+    done = searched(MajorityVote(n=3), backend)
+    plain = run("same-tokens", samples=3, **WARM)
+
+    assert done.cut == "interrupted"
+    assert [one.tokens for one in done.found.considered] == [after] * 3
+    assert all(
+        whole["text"].startswith(one.text)
+        for one, whole in zip(done.found.considered, plain["candidates"], strict=True)
+    )
+    assert done.cost.output_tokens == 3 * after
+    assert done.cost.prompt_tokens == plain["cost"]["prompt_tokens"]
+    assert {one.finish for one in done.found.considered} == {""}
+
+
+def test_an_interrupted_reading_is_no_answer_and_nothing_is_waited_for():
+    class Interrupted(Local):
+        def _arrived(self, request):
+            raise KeyboardInterrupt
+
+    backend = Interrupted(
+        Recipe(model="target", **WARM), TARGET, TARGET, itertools.count().__next__
+    )
+    with pytest.raises(KeyboardInterrupt):
+        searched(MajorityVote(n=3), backend)
+    assert backend.clock() < 20
+
+
 def test_a_budget_of_time_ends_with_the_step_that_is_under_way():
     done = searched(MajorityVote(n=4), budget="40s", max_tokens=400)
     assert done.budget_spent

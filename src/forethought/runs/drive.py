@@ -12,6 +12,9 @@ from forethought.runs.journal import Journal, NoJournal
 from forethought.runs.recipe import no_draft
 from forethought.runs.searching import Searching
 
+_PATIENCE = 5.0
+"""Seconds that an interrupted search waits for what its requests had."""
+
 
 @dataclass
 class Drive:
@@ -57,12 +60,28 @@ class Drive:
                     whose |= dict.fromkeys(one.receive(outcome), one)
             except KeyboardInterrupt:
                 self._stopping = True
+            if self._stopping:
+                self._hear_last(whose)
             for one in alive if self._stopping else ():
                 one.interrupt()
 
     def stop(self) -> None:
         """End all searches with what they have, as an interruption does."""
         self._stopping = True
+
+    def _hear_last(self, whose: dict[str, Searching]) -> None:
+        """End the requests on their way, and take in what they have written and taken."""
+        end = self.backend.now() + _PATIENCE
+        known, self._ready = self._ready, []
+        try:
+            for key in whose:
+                self.backend.cancel(key)
+            while whose and self.backend.now() < end:
+                for outcome in known or self.backend.poll(end):
+                    whose.pop(outcome.key).hear(outcome)
+                known = []
+        except KeyboardInterrupt:
+            whose.clear()  # who interrupts again does not want to wait
 
     def submit(self, request: Request | Judgement) -> None:
         """Begin a request, unless what comes of it is known already."""

@@ -11,22 +11,17 @@ Scores = dict[tuple[str, Path], float]
 """By identity of a candidate."""
 
 
-def best_whole(written: Sequence[Candidate], scores: Scores, note: str) -> Found | None:
-    """The best of the answers that are whole; None where there is none."""
-    whole = [one for one in _answers(written) if one.whole]
-    if not whole:
-        return None
-    return Found(max(whole, key=_ranked(scores)), tuple(whole), notes=(note,))
-
-
-def best_so_far(written: Sequence[Candidate], scores: Scores) -> Found | None:
+def best_so_far(
+    written: Sequence[Candidate], scores: Scores, notes: tuple[str, ...]
+) -> Found | None:
     """The best answer that is whole, else the longest beginning; None where there is neither."""
     begun = [one for one in _answers(written) if one.text]
     if not begun:
         return None
     found = [one for one in begun if one.whole] or begun
     rank = _ranked(scores)
-    return Found(max(found, key=lambda one: (*rank(one), one.tokens)), tuple(found))
+    best = max(found, key=lambda one: (*rank(one), one.tokens))
+    return Found(best, tuple(found), notes=notes)
 
 
 def _ranked(scores: Scores) -> Callable[[Candidate], tuple[float, float]]:

@@ -45,6 +45,8 @@ class Local:
     _meters: dict[Who, Meter] = field(default_factory=dict)
     _seats: Seats = field(default_factory=Seats)
     _begun: list[Request | Judgement] = field(default_factory=list)
+    _starting: list[Request | Judgement] = field(default_factory=list)
+    _dropped: list[Outcome] = field(default_factory=list)
     _writing: list[Writing] = field(default_factory=list)
     _told: dict[Who, float] = field(default_factory=dict)
     """The bytes moved that outcomes have told of."""
@@ -83,16 +85,23 @@ class Local:
 
     def poll(self, until: float | None = None) -> list[Outcome]:
         """Read what is new, then write a token of every piece until one or more end."""
-        done = self._start()
+        done, self._dropped = self._dropped, []
+        done += self._start()
         while not done and (until is None or self.clock() < until):
             done = self._step()
         return done
 
     def cancel(self, key: str) -> None:
-        """End a piece with what it has."""
+        """End a piece with what it has; what is not begun, or was broken off then, has nothing."""
         for one in self._writing:
             if one.request.key == key:
                 one.finish = one.finish or "cancelled"
+                return
+        dropped = [one for one in (*self._begun, *self._starting) if one.key == key]
+        self._begun = [one for one in self._begun if one.key != key]
+        self._starting = [one for one in self._starting if one.key != key]
+        nothing = Piece("", (), 0, 0.0, "cancelled")
+        self._dropped += [Outcome(one.key, Cost(), nothing) for one in dropped]
 
     def release(self, run: str) -> None:
         """Let go of a run's prompts and of all that was written behind them."""
@@ -143,7 +152,9 @@ class Local:
 
     def _start(self) -> list[Outcome]:
         """Give every new piece its seat, and judge what is to be judged; outcomes there are."""
-        begun, self._begun = self._begun, []
+        # Kept until all are placed, should this be interrupted.
+        begun = self._starting = self._begun
+        self._begun = []
         done: list[Outcome] = []
         arrived: list[Arrived] = []
         for request in begun:
@@ -164,6 +175,7 @@ class Local:
         looked = Counter(one.request.run for one in arrived if one.request.top)
         for run, count in looked.items():
             self._seats.thin(run, count)
+        self._starting = []
         return done
 
     def _arrived(self, request: Request) -> Arrived:
@@ -215,9 +227,9 @@ class Local:
         for one in self._writing:
             if not one.finish:
                 one.choose(self.recipe.stop)
-        ended = [one for one in self._writing if one.finish]
+        done = [self._outcome(one) for one in self._writing if one.finish]
         self._writing = [one for one in self._writing if not one.finish]
-        return [self._outcome(one) for one in ended]
+        return done
 
     def _read(self) -> None:
         behind = [one for one in self._writing if one.logits is None and not one.finish]

@@ -24,7 +24,7 @@ from forethought.contracts.search import (
     Verdict,
     Write,
 )
-from forethought.runs.endings import best_so_far, best_whole
+from forethought.runs.endings import best_so_far
 from forethought.runs.job import Done, Job, Written, fuller
 from forethought.runs.ledger import Ledger
 from forethought.runs.looks import Looks, together
@@ -91,22 +91,26 @@ class Searching:
 
     def receive(self, outcome: Outcome) -> list[str]:
         """Take in an outcome; the keys of the requests that this begins."""
-        slot = self._open.pop(outcome.key)
-        piece = outcome.piece
-        drafted = piece.tokens if slot and piece and slot.parent.writer == "draft" else 0
-        self.ledger.settle(outcome.key, outcome.cost, drafted, outcome.seconds)
+        self.hear(outcome)
         if error := outcome.error or self._error:
             self._fail(error)
             return []
         self._chances = outcome.chances
         self._looks.hear(outcome)
+        if self._open:
+            return []
+        return self._begin() or self.proceed(self._sent_back())
+
+    def hear(self, outcome: Outcome) -> None:
+        """Take in what a request has written and taken, and begin nothing."""
+        slot = self._open.pop(outcome.key)
+        piece = outcome.piece
+        drafted = piece.tokens if slot and piece and slot.parent.writer == "draft" else 0
+        self.ledger.settle(outcome.key, outcome.cost, drafted, outcome.seconds)
         self._opened = fuller(self._opened, outcome.opened)
         if slot is not None and piece is not None:
             slot.pieces.append(piece)
             slot.over = slot.ended(piece, self.job.max_tokens)
-        if self._open:
-            return []
-        return self._begin() or self.proceed(self._sent_back())
 
     def check_time(self) -> None:
         """End all requests where the time of the search is over."""
@@ -261,12 +265,13 @@ class Searching:
     def interrupt(self) -> None:
         """End the search now with what has come back: nothing more is waited for."""
         self._open.clear()
-        written = [*self._seen, *(slot.result() for slot in self._slots if slot.pieces)]
-        self._end_with(best_so_far(written, self._scores), "interrupted", KeyboardInterrupt())
+        written = [*self._seen, *(slot.broken_off() for slot in self._slots if slot.pieces)]
+        self._end_with(best_so_far(written, self._scores, ()), "interrupted", KeyboardInterrupt())
 
     def _make_do(self, error: BudgetSpentError) -> None:
-        """The budget ended the search between two asks: the best of what is whole so far."""
-        self._end_with(best_whole(self._seen, self._scores, error.message), "budget", error)
+        """The budget ended the search between two asks: the best that there is so far."""
+        found = best_so_far(self._seen, self._scores, (error.message,))
+        self._end_with(found, "budget", error)
 
     def _end_with(self, found: Found | None, cut: str, otherwise: BaseException) -> None:
         if found is None:

@@ -46,6 +46,11 @@ class Slot:
         """The child, or the parent where nothing could be added."""
         return self.parent if self.parent.done else self.parent.grown(self.child, self._joined())
 
+    def broken_off(self) -> Candidate:
+        """The same, where an interruption and no budget ended what was not over."""
+        self.over = "" if self.over == "budget" else self.over
+        return self.result()
+
     def ended(self, piece: Piece, longest: int) -> str:
         """How it ended with its newest piece; empty where it goes on."""
         if piece.finish == "cancelled":
