@@ -174,6 +174,21 @@ def test_a_search_keeps_to_its_budget(ask: Ask) -> None:
     assert [one["finish"] for one in run["candidates"]] == ["budget"] * 3
 
 
+def test_a_scorer_may_stand_behind_its_strategy(ask: Ask) -> None:
+    joined = json.loads(ask("-s", "best-of-n(n=2)@likelihood", "--json")[0])
+    apart = json.loads(ask("-s", "best-of-n(n=2)", "--scorer", "likelihood", "--json")[0])
+
+    assert joined["recipe"] == apart["recipe"]
+    assert joined["recipe"].endswith("@best-of-n(n=2)@likelihood")
+
+
+def test_a_search_that_is_the_plain_answer_takes_what_that_takes(ask: Ask) -> None:
+    plain, search = (json.loads(ask(*flags, "--json")[0]) for flags in ([], ["-s", "greedy"]))
+
+    assert search["exact"] == plain["exact"]
+    assert search["cost"]["flops"] == pytest.approx(plain["cost"]["flops"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -49,6 +49,7 @@ def ask(
 ) -> int:
     """Answer a question, about a document if one is given."""
     base = named(model)
+    strategy, ranked = (*spelling.split(search or "", "@"), "", "")[:2]
     recipe = Recipe(
         model=base.model,
         draft=draft or base.draft,
@@ -65,8 +66,8 @@ def ask(
         weights=weights,
         seed=seed,
         budget=budget,
-        search=search or base.search,
-        scorer=scorer or base.scorer,
+        search=strategy or base.search,
+        scorer=scorer or ranked or base.scorer,
     )
     streams = samples == 1 and not recipe.search and not is_remote(recipe.model)
     screen = Screen(sys.stdout, sys.stderr, form(json, jsonl), streams, quiet, verbose)

@@ -11,7 +11,7 @@ from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
 from forethought.contracts.parameters import Amount
 from forethought.models.from_wheel import WHEEL_MODELS
-from forethought.runs.recipe import AUTO, Recipe, check_draft
+from forethought.runs.recipe import AUTO, Recipe, check_search
 
 EXACT = "exact"
 
@@ -58,7 +58,7 @@ def _recipes(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
     found = _plain(plain, under, keeps) if plain else [under]
     sought = [replace(recipe, search=search, scorer=scorer) for recipe in found]
     for recipe in sought:
-        check_draft(recipe)
+        check_search(recipe)
     return [_named_for_what_it_does(recipe) for recipe in sought]
 
 

@@ -9,7 +9,7 @@ from forethought.contracts.backend import Backend, Judgement, Outcome, Request
 from forethought.contracts.errors import UsageError
 from forethought.runs.job import Done, Job, Written
 from forethought.runs.journal import Journal, NoJournal
-from forethought.runs.recipe import no_draft
+from forethought.runs.recipe import no_draft, no_scorer
 from forethought.runs.searching import Searching
 
 _PATIENCE = 5.0
@@ -124,7 +124,4 @@ def check_needs(job: Job, backend: Backend) -> None:
             "use a model that runs here, or another strategy",
         )
     if job.strategy.scores and job.scorer is None:
-        raise UsageError(
-            "the search ranks candidates by a scorer, and none is named",
-            "name one with --scorer; see: forethought list scorers",
-        )
+        raise no_scorer()

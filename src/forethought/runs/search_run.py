@@ -85,7 +85,9 @@ class SearchRun:
         if not length or self.target is None:
             return Exact(0.0, 0)
         shape = self.target.shape
-        flops = prefill_flops(shape, length) + answer_flops(shape, length, best.tokens)
+        # The last token is read only for an end behind it.
+        steps = best.tokens - (best.finish != "stop")
+        flops = prefill_flops(shape, length) + answer_flops(shape, length, steps)
         return Exact(flops, length * entry_bytes(shape, self.target.network.dtype.itemsize))
 
 

@@ -21,7 +21,7 @@ from forethought.runs.judges import Judges
 from forethought.runs.keys import run_identifier
 from forethought.runs.local import Local
 from forethought.runs.reading import Methods
-from forethought.runs.recipe import Recipe, check_draft, check_money
+from forethought.runs.recipe import Recipe, check_money, check_search
 from forethought.runs.remote_wire import Price
 from forethought.runs.results import results_file
 from forethought.runs.search_run import SearchRun
@@ -55,7 +55,7 @@ class Session:
         start = clock()
         check_money(recipe)
         methods = built(recipe)
-        check_draft(recipe)
+        check_search(recipe)
         target = load(recipe.model, weights=recipe.weights, progress=progress)
         drafting = recipe.automatic or recipe.drafts_answers
         drafting = drafting or any(method.uses_draft() for _, method in methods)
