@@ -8,7 +8,7 @@ from forethought.contracts.records import Cost
 from forethought.contracts.search import Scorer, charge
 from forethought.methods.search.best_of_n import BestOfN
 from forethought.methods.search.majority_vote import MajorityVote
-from forethought.models.known import Known
+from forethought.models.known import END, Known
 from tests.runs.searches import Rule, coin, searched, three_steps
 
 
@@ -84,6 +84,22 @@ def test_scores_add_up_in_a_vote_and_not_without():
     best = searched(BestOfN(n=4), law, scorer=scorer, seed=seed).found
     assert best.best == best.considered[1]
     assert best.confidence == pytest.approx(0.9 / 2.1)
+
+
+def test_what_was_cut_off_before_it_said_anything_is_taken_only_for_want_of_others():
+    def law(question, text):
+        if not text:
+            return {"a": 0.5, "b": 0.5}
+        return {END: 1.0} if text == "aaa" else {text[0]: 1.0}  # b goes on for ever
+
+    scorer = Rule(lambda text: {"a": 0.1, "b": 0.9}[text[0]])
+    chosen = set()
+    for seed in range(20):
+        found = searched(BestOfN(n=3), law, scorer=scorer, seed=seed, max_tokens=6).found
+        texts = {one.text for one in found.considered}
+        chosen |= texts
+        assert found.best.text == ("aaa" if "aaa" in texts else "bbbbbb")
+    assert chosen == {"aaa", "bbbbbb"}
 
 
 def test_a_vote_is_represented_by_its_best_answer():

@@ -70,8 +70,15 @@ class BestOfN(Strategy):
                 break
         groups = yield from group(answers)
         tally = Tally.of(groups, self._weights(answers, scores))
-        alone = self.pick == "best"
-        best = leading(answers, scores) if alone else elected(answers, tally, scores)
+        if self.pick == "best":
+            # What was cut off before it said anything is no answer, however it scores.
+            said = [
+                one if group is not None else one - 2
+                for one, group in zip(scores, groups, strict=True)
+            ]
+            best = leading(answers, said)
+        else:
+            best = elected(answers, tally, scores)
         return Found(answers[best], tuple(answers), tally.weights, tally.part(best), notes=notes)
 
     def _weights(self, answers: Sequence[Candidate], scores: Sequence[float]) -> list[float]:
