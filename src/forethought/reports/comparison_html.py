@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from html import escape
-from importlib.resources import files
 from string import Template
 
 from forethought.contracts.comparison import Comparison, Standing
@@ -16,14 +15,10 @@ from forethought.reports.comparison_csv import comparison_csv
 from forethought.reports.document import MEASURED, embedded
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
+from forethought.reports.page_shell import VIEWS, listed, page, part
 from forethought.reports.reading import Reading
 
 _SIZES = {"wide": (1050.0, 520.0), "narrow": (350.0, 500.0)}
-_VIEWS = (
-    '<div class="choices views" role="group" aria-label="View">'
-    '<button type="button" data-show="chart" aria-pressed="true">Chart</button>'
-    '<button type="button" data-show="table" aria-pressed="false">Table</button></div>'
-)
 
 
 def comparison_html(comparison: Comparison, *, title: str, timing: bool = True) -> str:
@@ -33,15 +28,22 @@ def comparison_html(comparison: Comparison, *, title: str, timing: bool = True) 
     is then the same for the same scores and costs.
     """
     reading = Reading(comparison, timing)
-    folder = files("forethought.reports") / "page"
+    return page(
+        title=title,
+        finding=finding(comparison, timing=timing),
+        context=_context(reading),
+        sections=_sections(reading),
+        caveats=figures.caveats(comparison),
+        provenance=comparison.provenance if timing else {},
+        tips="".join(_tips(reading)),
+        data=_embedded(comparison, timing),
+    )
+
+
+def _sections(reading: Reading) -> str:
     parts = {
-        "title": escape(title),
-        "style": (folder / "page.css").read_text("utf-8"),
-        "script": (folder / "page.js").read_text("utf-8"),
-        "finding": _prose(finding(comparison, timing=timing)),
-        "context": _context(reading),
         "axis_buttons": "".join(_axis_buttons(reading.axes)),
-        "view_buttons": _VIEWS,
+        "view_buttons": VIEWS,
         "scatters": "".join(_scatters(reading)),
         "legend": "".join(_legend(reading)),
         "standings": page_tables.standings(reading),
@@ -52,17 +54,8 @@ def comparison_html(comparison: Comparison, *, title: str, timing: bool = True) 
         "differences": "".join(
             page_tables.differences(reading, number) for number in range(len(reading.names))
         ),
-        "caveats": "".join(f"<p>{_prose(line)}</p>" for line in figures.caveats(comparison)),
-        "provenance": _provenance(comparison.provenance if timing else {}),
-        "tips": "".join(_tips(reading)),
-        "data": _embedded(comparison, timing),
     }
-    return Template((folder / "page.html").read_text("utf-8")).substitute(parts)
-
-
-def _prose(text: str) -> str:
-    """Text in which no number is parted from its sign at the end of a line."""
-    return escape(text).replace(" %", "&nbsp;%").replace(" ×", "&nbsp;×")
+    return Template(part("comparison.html")).substitute(parts)
 
 
 def _context(reading: Reading) -> str:
@@ -186,21 +179,11 @@ def _references(reading: Reading) -> Iterable[str]:
 
 def _tips(reading: Reading) -> Iterable[str]:
     for number, one in enumerate(reading.comparison.standings):
-        rows = page_tables.facts(reading, number)
-        listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in rows)
+        facts = listed(dict(page_tables.facts(reading, number)))
         yield (
             f'<div class="tip" id="tip-{number}" role="tooltip">'
-            f"<strong>{escape(one.recipe)}</strong><dl>{listed}</dl></div>"
+            f"<strong>{escape(one.recipe)}</strong>{facts}</div>"
         )
-
-
-def _provenance(provenance: Mapping[str, str]) -> str:
-    if not provenance:
-        return ""
-    rows = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in provenance.items()
-    )
-    return f"<dl>{rows}</dl>"
 
 
 def _embedded(comparison: Comparison, timing: bool) -> str:

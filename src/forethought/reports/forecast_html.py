@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from html import escape
-from importlib.resources import files
-from string import Template
 
 from forethought.contracts.comparison import Interval
 from forethought.contracts.forecast import Curve, Forecast
@@ -21,34 +19,23 @@ from forethought.reports.forecast_tables import (
     finding,
 )
 from forethought.reports.forecast_text import forecast_csv
+from forethought.reports.page_shell import VIEWS, listed, page, prose
 
 _SIZES = {"wide": (1050.0, 470.0), "narrow": (350.0, 440.0)}
-_VIEWS = (
-    '<div class="choices views" role="group" aria-label="View">'
-    '<button type="button" data-show="chart" aria-pressed="true">Chart</button>'
-    '<button type="button" data-show="table" aria-pressed="false">Table</button></div>'
-)
 
 
 def forecast_html(found: Forecast, *, title: str) -> str:
     """The finding, a chart for each recipe and task with its table, and questions by difficulty."""
-    folder = files("forethought.reports") / "page"
-    parts = {
-        "title": escape(title),
-        "style": (folder / "page.css").read_text("utf-8"),
-        "script": (folder / "page.js").read_text("utf-8"),
-        "finding": _prose(finding(found)),
-        "sections": "".join(_sections(found)),
-        "caveats": "".join(f"<p>{_prose(line)}</p>" for line in caveats(found)),
-        "provenance": _listed(found.provenance),
-        "tips": "".join(
-            tip for number, one in enumerate(found.curves) for tip in _tips(one, number)
-        ),
-        "data": embedded(
-            {"name": "forecast", "forecast": asdict(found), "csv": forecast_csv(found)}
-        ),
-    }
-    return Template((folder / "forecast.html").read_text("utf-8")).substitute(parts)
+    return page(
+        title=title,
+        finding=finding(found),
+        context="",
+        sections="".join(_sections(found)),
+        caveats=caveats(found),
+        provenance=found.provenance,
+        tips="".join(tip for number, one in enumerate(found.curves) for tip in _tips(one, number)),
+        data=embedded({"name": "forecast", "forecast": asdict(found), "csv": forecast_csv(found)}),
+    )
 
 
 def _sections(found: Forecast) -> Iterable[str]:
@@ -59,7 +46,7 @@ def _sections(found: Forecast) -> Iterable[str]:
             for name, size in _SIZES.items()
         )
         yield (
-            f'<section data-view="chart"><div class="head">{_heading(shown)}{_VIEWS}</div>'
+            f'<section data-view="chart"><div class="head">{_heading(shown)}{VIEWS}</div>'
             f'<div class="chart">{drawn}</div><div class="table">{_table(shown)}</div>'
             f"{_notes(shown)}</section>"
         )
@@ -76,7 +63,7 @@ def _heading(shown: Shown) -> str:
 
 
 def _notes(shown: Shown) -> str:
-    return "".join(f'<p class="note">{_prose(note)}</p>' for note in shown.notes)
+    return "".join(f'<p class="note">{prose(note)}</p>' for note in shown.notes)
 
 
 def _table(shown: Shown) -> str:
@@ -111,17 +98,5 @@ def _tip(number: int, answers: int, told: Mapping[str, str], tokens: float, flop
     cost = {"tokens": f"{tokens:,.0f}", "FLOPs": units.flops(flops)}
     return (
         f'<div class="tip" id="tip-{number}-{answers}" role="tooltip">'
-        f"<strong>{answers:,} answers</strong>{_listed({**told, **cost})}</div>"
+        f"<strong>{answers:,} answers</strong>{listed({**told, **cost})}</div>"
     )
-
-
-def _listed(rows: Mapping[str, str]) -> str:
-    if not rows:
-        return ""
-    listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(one)}</dd>" for name, one in rows.items())
-    return f"<dl>{listed}</dl>"
-
-
-def _prose(text: str) -> str:
-    """Text in which no number is parted from its sign at the end of a line."""
-    return escape(text).replace(" %", "&nbsp;%")
