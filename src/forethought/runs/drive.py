@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -23,8 +24,8 @@ class Drive:
     backend: Backend
     journal: Journal = field(default_factory=NoJournal)
     _stopping: bool = False
-    _ready: list[Outcome] = field(default_factory=list)
-    """What the journal had."""
+    _ready: deque[Outcome] = field(default_factory=deque)
+    """What is to be handed on: from the journal, or from the back end."""
     _begun: dict[str, float] = field(default_factory=dict)
     """When the requests on their way were begun."""
 
@@ -55,9 +56,12 @@ class Drive:
                 assert one.done is not None
                 yield one.done
             try:
-                for outcome in self._awaited(alive) if alive and not self._stopping else ():
-                    one = whose.pop(outcome.key)
-                    whose |= dict.fromkeys(one.receive(outcome), one)
+                if alive and not self._stopping:
+                    self._await(alive)
+                    for _ in range(len(self._ready)):  # what this begins is not handed on yet
+                        outcome = self._ready.popleft()
+                        one = whose.pop(outcome.key)
+                        whose |= dict.fromkeys(one.receive(outcome), one)
             except KeyboardInterrupt:
                 self._stopping = True
             if self._stopping:
@@ -72,14 +76,15 @@ class Drive:
     def _hear_last(self, whose: dict[str, Searching]) -> None:
         """End the requests on their way, and take in what they have written and taken."""
         end = self.backend.now() + _PATIENCE
-        known, self._ready = self._ready, []
         try:
             for key in whose:
                 self.backend.cancel(key)
             while whose and self.backend.now() < end:
-                for outcome in known or self.backend.poll(end):
+                if not self._ready:
+                    self._poll(end)
+                while self._ready:
+                    outcome = self._ready.popleft()
                     whose.pop(outcome.key).hear(outcome)
-                known = []
         except KeyboardInterrupt:
             whose.clear()  # who interrupts again does not want to wait
 
@@ -92,23 +97,25 @@ class Drive:
         else:
             self._ready.append(known)
 
-    def _awaited(self, alive: Collection[Searching]) -> list[Outcome]:
-        """The next outcomes; requests of a run whose time is over are ended."""
+    def _await(self, alive: Collection[Searching]) -> None:
+        """Wait for outcomes; requests of a run whose time is over are ended."""
         if self._ready:
-            found, self._ready = self._ready, []
-            return found
+            return
         now = self.backend.now()
         limits = [one.deadline for one in alive if one.deadline is not None]
-        polled = self.backend.poll(min((limit for limit in limits if limit > now), default=None))
-        now = self.backend.now()
-        found = [replace(one, seconds=now - self._begun.pop(one.key)) for one in polled]
-        for outcome in found:
-            cut = outcome.piece is not None and outcome.piece.finish == "cancelled"
-            if outcome.error is None and not cut:
-                self.journal.put(outcome)
+        self._poll(min((limit for limit in limits if limit > now), default=None))
         for one in alive:
             one.check_time()
-        return found
+
+    def _poll(self, until: float | None) -> None:
+        """Take what the back end has, and keep what is whole."""
+        for outcome in self.backend.poll(until):
+            seconds = self.backend.now() - self._begun.pop(outcome.key)
+            timed = replace(outcome, seconds=seconds)
+            cut = timed.piece is not None and timed.piece.finish == "cancelled"
+            if timed.error is None and not cut:
+                self.journal.put(timed)
+            self._ready.append(timed)
 
 
 def check_needs(job: Job, backend: Backend) -> None:
