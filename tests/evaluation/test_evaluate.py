@@ -221,6 +221,21 @@ def test_searches_are_compared_with_plain_answers_and_go_on_where_they_were(stor
         assert sample.run["answer"] == samples[vote.recipe, "q0"].run["answer"]
 
 
+def test_searches_that_ask_alike_choose_among_the_same_answers(store):
+    searches = ("majority-vote(n=3)", "rpc(n=3)")
+    evaluation(store, tuple(replace(EXACT, search=one) for one in searches)).run()
+    drawn = {}
+    for sample in store.samples():
+        texts = tuple(one["text"] for one in sample.run["candidates"])
+        drawn.setdefault(sample.question, []).append(texts)
+
+    assert all(first == second for first, second in drawn.values())
+    assert len({first for first, _ in drawn.values()}) > 1
+    # Three answers a question, each asked for once.
+    pieces = store.connection.execute("SELECT COUNT(*) FROM pieces").fetchone()[0]
+    assert pieces == 3 * len(drawn)
+
+
 def test_a_search_that_was_stopped_asks_nothing_twice(store):
     recipes = (replace(EXACT, search="majority-vote(n=3)"),)
     first = evaluation(store, recipes).run()
