@@ -4,12 +4,15 @@ import math
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
-from forethought.numerics.weibull import HIGH, LOW, START, Mixture, fitted, surprise, unlikely
+from forethought.numerics.weibull import START, Mixture, fitted, surprise, unlikely
 
 
 def density(x, shape, scale):
-    return (shape / scale) * (x / scale) ** (shape - 1) * np.exp(-((x / scale) ** shape))
+    with np.errstate(over="ignore", invalid="ignore"):
+        dense = (shape / scale) * (x / scale) ** (shape - 1) * np.exp(-((x / scale) ** shape))
+    return np.nan_to_num(dense)
 
 
 def loss(place, values):
@@ -44,25 +47,23 @@ def sample_sets(count):
                 yield np.exp(-rng.gamma(2, 0.1, size))
 
 
-def wandered(values, rounds=400):
-    """A minimum found without slopes: Nelder and Mead's simplex, from the same start."""
+def loss_and_slope(place, values):
+    """The loss and its slope by complex steps, which are exact and know nothing of the formula."""
+    steps = np.eye(5) * 1e-20j
+    return loss(place, values), np.array(
+        [loss(place + step, values).imag for step in steps]
+    ) / 1e-20
 
-    def worth(place):
-        return loss(np.clip(place, LOW, np.minimum(HIGH, 200)), values)
 
-    corners = [START, *(START + 0.1 * row for row in np.eye(5))]
-    ranked = sorted((worth(place), tuple(place)) for place in corners)
-    for _ in range(rounds):
-        worst, middle = np.array(ranked[-1][1]), np.mean([one[1] for one in ranked[:-1]], axis=0)
-        tries = {share: middle + share * (middle - worst) for share in (1.0, 2.0, 0.5, -0.5)}
-        found = min((worth(place), tuple(place)) for place in tries.values())
-        if found[0] < ranked[-1][0]:
-            ranked = sorted([*ranked[:-1], found])
-        else:
-            best = np.array(ranked[0][1])
-            nearer = [(best + np.array(one[1])) / 2 for one in ranked]
-            ranked = sorted((worth(place), tuple(place)) for place in nearer)
-    return ranked[0][0]
+def transcribed(values):
+    """What is pruned, as the method is written down: start, bounds, fit and rule."""
+    bounds = [(0.2, 0.8)] + [(0.01, None)] * 4
+    start = [0.5, 1.0, 1.0, 1.5, 2.0]
+    fit = minimize(loss_and_slope, start, (values,), "L-BFGS-B", jac=True, bounds=bounds)
+    w, k1, l1, k2, l2 = fit.x
+    if l1 * math.gamma(1 + 1 / k1) < l2 * math.gamma(1 + 1 / k2):
+        w, k1, l1, k2, l2 = 1 - w, k2, l2, k1, l1
+    return pruned(Mixture(w, (k1, k2), (l1, l2)), values)
 
 
 def flat(mixture):
@@ -82,31 +83,36 @@ def test_loss_and_slope_are_those_of_the_formula():
             assert slope @ axis / 1e-6 == pytest.approx(numeric, rel=1e-4, abs=1e-3)
 
 
-def test_what_is_pruned_is_what_the_rule_says_of_the_fit_and_never_the_greatest():
-    for values in sample_sets(18):
+def agreed(count):
+    for values in sample_sets(count):
         found = unlikely(values)
-        assert found.tolist() == pruned(fitted(values), values)
         assert not found[values.argmax()]
+        yield found.tolist() == transcribed(values)
 
 
-def test_the_fit_is_within_bounds_and_seldom_worse_than_one_found_without_slopes():
-    good = 0
+def test_what_is_pruned_is_what_the_method_says():
+    assert all(agreed(30))
+
+
+@pytest.mark.slow
+def test_a_thousand_sets_are_pruned_as_the_method_says():
+    # There are several valleys: two ways of rounding may, seldom, end in different ones.
+    assert sum(agreed(1000)) >= 997
+
+
+def test_the_fit_is_within_bounds_and_better_than_its_start():
     for values in sample_sets(9):
         mixture = fitted(values)
-        assert 0.2 <= mixture.share <= 0.8
+        assert 0.2 - 1e-9 <= mixture.share <= 0.8 + 1e-9
         assert min(*mixture.shapes, *mixture.scales) >= 0.01
-        mine = surprise(flat(mixture), np.log(values))[0]
-        assert mine < loss(START, values)
-        good += mine <= wandered(values) + 0.5
-    # There are several valleys, and no two ways down end in the same one always.
-    assert good >= 7
+        assert surprise(flat(mixture), np.log(values))[0] < loss(START, values)
 
 
-def test_known_laws_are_found_in_few_steps():
+def test_known_laws_are_found():
     rng = np.random.default_rng(11)
     for _ in range(3):
         values = np.concatenate([4 * rng.weibull(6, 300), rng.weibull(3, 200)])
-        mixture = fitted(values, steps=40)
+        mixture = fitted(values)
         assert np.abs(surprise(flat(mixture), np.log(values))[1]).max() < 0.1
         # Three standard errors of 500 draws and of the shapes from 200 and more.
         assert mixture.share == pytest.approx(0.6, abs=0.07)
@@ -116,7 +122,7 @@ def test_known_laws_are_found_in_few_steps():
 
 def test_neither_law_is_given_less_than_a_fifth():
     rng = np.random.default_rng(12)
-    for level, other, many, few, share in ((0.85, 0.3, 60, 4, 0.8), (1.75, 0.74, 60, 4, 0.2)):
+    for level, other, many, few, share in ((0.85, 0.3, 60, 4, 0.8), (0.3, 0.85, 60, 4, 0.2)):
         values = [rng.normal(level, 0.02, many), rng.normal(other, 0.02, few)]
         assert fitted(np.concatenate(values)).share == pytest.approx(share)
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import least_squares
 
 from forethought.contracts.comparison import Interval
 from forethought.contracts.errors import UsageError
 
 Floats = NDArray[np.float64]
+_HIGHEST = 600.0  # exp of more is beyond what a float holds
 
 
 def pass_at_k(samples: int, right: int, k: int) -> float:
@@ -77,7 +79,7 @@ class PowerLaw:
                 f"coverage of {_told(values)} at k = {_told(k)} shows no law",
                 "give coverage at two k or more that is not 0 or 1 everywhere",
             )
-        (a,), (b,) = _least_squares(np.asarray(k, dtype=np.float64), values[None])
+        a, b = _least_squares(np.asarray(k, dtype=np.float64), values)
         return cls(float(a), float(b))
 
     @classmethod
@@ -116,7 +118,8 @@ def foreseen(
     each = _by_question(samples, right, k)
     law = PowerLaw.fitted(k, each.mean(axis=0).tolist())
     drawn = _resampled(each, clusters or [str(place) for place in range(len(each))], resamples, rng)
-    a, b = _least_squares(np.asarray(k, dtype=np.float64), drawn)
+    counts = np.asarray(k, dtype=np.float64)
+    a, b = np.array([_least_squares(counts, one) for one in drawn]).T
     found = []
     for further in at:
         low, high = np.quantile(np.exp(a * float(further) ** b), [0.025, 0.975])
@@ -153,53 +156,26 @@ def _resampled(
     return means
 
 
-def _least_squares(k: Floats, seen: Floats, rounds: int = 200) -> tuple[Floats, Floats]:
-    """a and b of each row of `seen`, [rows, k], by Levenberg and Marquardt's method.
-
-    It looks for the logarithms of -a and -b, so that both stay below 0. Each row is damped alone.
-    """
+def _least_squares(k: Floats, seen: Floats) -> Floats:
+    """a and b that are nearest to coverage `seen` at each k, [2]."""
     log_k = np.log(k)
-    rows = len(seen)
-    best = np.tile(np.log([1.0, 0.3]), (rows, 1))
-    damping, done = np.full(rows, 1e-2), np.zeros(rows, dtype=bool)
-    left = _errors(best, log_k, seen)
-    for _ in range(rounds):
-        trial = np.clip(best + _step(best, log_k, left, damping), -30, 12)
-        errors = _errors(trial, log_k, seen)
-        before, after = (left**2).sum(1), (errors**2).sum(1)
-        better = after < before
-        best[better], left[better] = trial[better], errors[better]
-        # A row is done where free steps gain nothing, or where not even the shortest ones do.
-        done |= (better & (before - after < 1e-12 * before) & (damping < 0.1)) | (damping > 1e8)
-        if done.all():
-            break
-        damping = np.clip(np.where(better, damping / 5, damping * 4), 1e-10, 1e12)
-    return -np.exp(best[:, 0]), -np.exp(best[:, 1])
 
+    # It looks for the logarithms of -a and -b, so that both stay below 0.
+    def powers(logs: Floats) -> Floats:
+        found: Floats = np.exp(np.minimum(logs[0] - np.exp(logs[1]) * log_k, _HIGHEST))
+        return found
 
-def _curves(logs: Floats, log_k: Floats) -> tuple[Floats, Floats]:
-    """-a k^b and exp(a k^b) of each row."""
-    powers = np.exp(logs[:, :1] - np.exp(logs[:, 1:]) * log_k)
-    return powers, np.exp(-powers)
+    def errors(logs: Floats) -> Floats:
+        found: Floats = np.exp(-powers(logs)) - seen
+        return found
 
+    def slopes(logs: Floats) -> Floats:
+        by_a = -powers(logs) * np.exp(-powers(logs))
+        return np.stack([by_a, -by_a * np.exp(logs[1]) * log_k], axis=1)
 
-def _errors(logs: Floats, log_k: Floats, seen: Floats) -> Floats:
-    return seen - _curves(logs, log_k)[1]
-
-
-def _step(logs: Floats, log_k: Floats, errors: Floats, damping: Floats) -> Floats:
-    """The damped step of Gauss and Newton of each row, [rows, 2]."""
-    powers, curves = _curves(logs, log_k)
-    by_a = -powers * curves
-    by_b = -by_a * np.exp(logs[:, 1:]) * log_k
-    slopes = np.stack([by_a, by_b], axis=-1)  # [rows, k, 2]
-    normal = slopes.transpose(0, 2, 1) @ slopes
-    diagonal = np.einsum("rii->ri", normal)
-    diagonal *= 1 + damping[:, None]
-    diagonal += 1e-300 + 1e-12 * damping[:, None]
-    towards = (slopes * errors[..., None]).sum(1)
-    found: Floats = np.linalg.solve(normal, towards[..., None])[..., 0]
-    return found
+    logs = least_squares(errors, np.log([1.0, 0.3]), slopes, method="lm").x
+    best: Floats = -np.exp(logs)
+    return best
 
 
 def _told(values: Sequence[float] | Floats) -> str:
