@@ -5,7 +5,7 @@ Works on tensors through their own methods, so that nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,10 @@ class AttentionRows:
     """Those whose attention counts."""
     weighted: bool
     reduction: str
-    scores: list[Tensor] = field(default_factory=list)
-    """At most one: [L], the reduction so far."""
+    asked: list[Tensor] = field(default_factory=list)
+    """At most one: [L], the reduction so far of the window's rows."""
+    written: list[Tensor] = field(default_factory=list)
+    """The same of written tokens' rows; none where nothing was written."""
 
     def look(self, view: LayerView) -> None:
         """Take in one layer: the window's rows of the prompt, or the row of a written token."""
@@ -43,8 +45,13 @@ class AttentionRows:
             rows: Iterator[Tensor] = (row[..., :length] for row in view.window_rows(1))
         else:
             rows = self._weighted(view, min(self.window, length))
-        found = self._reduced(rows)
-        self.scores = [self._joined(self.scores[0], found) if self.scores else found]
+        looks = self.written if view.keys.shape[1] > length else self.asked
+        looks[:] = [self._joined([*looks, self._reduced(rows)])]
+
+    @property
+    def scores(self) -> Tensor:
+        """[L], the reduction of all rows."""
+        return self._joined([*self.asked, *self.written])
 
     def _weighted(self, view: LayerView, window: int) -> Iterator[Tensor]:
         weights = np.linspace(0, 1, window) if self.weighted and window > 1 else np.ones(window)
@@ -71,8 +78,11 @@ class AttentionRows:
             return total.sum((0, 1))
         return total if self.reduction == "max" else (total / queries).amax((0, 1))
 
-    def _joined(self, old: Tensor, new: Tensor) -> Tensor:
-        return old + new if self.reduction == "mean" else old.maximum(new)
+    def _joined(self, looks: Sequence[Tensor]) -> Tensor:
+        first, *others = looks
+        for other in others:
+            first = first + other if self.reduction == "mean" else first.maximum(other)
+        return first
 
 
 def pooled(scores: Tensor, kernel: int, kind: str) -> Tensor:
@@ -87,6 +97,15 @@ def pooled(scores: Tensor, kernel: int, kind: str) -> Tensor:
     padded[..., left : left + length] = scores
     windows = padded.unfold(-1, kernel, 1)
     return windows.amax(-1) if kind == "max" else windows.mean(-1)
+
+
+def best_ranks(looks: Sequence[np.ndarray]) -> np.ndarray:
+    """Scores [L] by which tokens stand as in the best of their rankings by each of `looks` [L].
+
+    Of two rankings the best half of what is kept comes from either.
+    """
+    order = np.argsort(-np.stack(looks), axis=1, kind="stable")
+    return np.asarray(-np.argsort(order, axis=1).min(0))
 
 
 def tokens_to_keep(

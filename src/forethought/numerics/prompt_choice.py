@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forethought.contracts.errors import BadParameterError, BudgetTooSmallError
-from forethought.numerics.importance import AttentionRows, pooled, tokens_to_keep
+from forethought.numerics.importance import AttentionRows, best_ranks, pooled, tokens_to_keep
 
 if TYPE_CHECKING:
     from forethought.contracts.records import Prompt
@@ -27,6 +27,7 @@ class DraftChoice:
     protect: bool
     first_layer: int | None = None
     last_layer: int | None = None
+    fusion: str = "score"
 
     def check(self, prompt: Prompt, method: str) -> None:
         """Raise BudgetTooSmallError when what must stay exceeds the budget."""
@@ -60,9 +61,11 @@ class DraftChoice:
 
     def chosen(self, prompt: Prompt, draft: Draft, rows: AttentionRows) -> Prompt:
         """The prompt cut to the budget."""
-        scores = pooled(draft.carry(rows.scores[0], prompt), self.kernel, self.pool)
+        looks = [rows.scores] if self.fusion == "score" else [*rows.asked, *rows.written]
+        carried = [draft.carry(look, prompt) for look in looks]
+        scores = [pooled(one, self.kernel, self.pool).cpu().numpy() for one in carried]
         kept = tokens_to_keep(
-            scores.cpu().numpy(),
+            scores[0] if len(scores) == 1 else best_ranks(scores),
             self.budget,
             window=self.window,
             neighbours=self.neighbours,
