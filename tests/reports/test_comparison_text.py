@@ -24,7 +24,7 @@ def renamed(*recipes: str) -> Comparison:
     )
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [45, 80, 120])
 def test_recipes_stand_beside_the_first_with_intervals_and_costs(width: int) -> None:
     shown = comparison_text(SMALL, width=width, colour=False)
 
@@ -41,7 +41,7 @@ def test_nothing_measured_by_a_clock_is_shown_without_timing() -> None:
     assert comparison_text(slower, width=80, colour=False, timing=False) == shown
 
 
-@pytest.mark.parametrize("width", [80, 100, 130])
+@pytest.mark.parametrize("width", [50, 60, 80, 100, 130])
 def test_no_line_is_wider_than_asked(width: int) -> None:
     lines = comparison_text(large(), width=width, colour=False).splitlines()
 

@@ -36,7 +36,7 @@ def comparison_text(
     notes = [*_legend(comparison, recipes.short[0], axes), *_keys(short, recipes.short)]
     blocks = [
         _wrapped(_context(comparison, recipes, tasks), width),
-        "\n".join(_lines(rows, colour)),
+        *_stacked(rows, width, colour),
         _dim("\n".join(_wrapped(note, width) for note in notes), colour),
         *_equal(comparison, short, width, colour),
         *_by_task(comparison, short, tasks.short, width, colour),
@@ -65,6 +65,26 @@ def _fitting(
     rest = max(map(len, _lines(rows, False))) - max(map(len, names))
     short = _shorter(names, max(width - rest, _NAME))
     return [rows[0], *([name, *row[1:]] for name, row in zip(short, rows[1:], strict=True))]
+
+
+def _stacked(rows: Rows, width: int, colour: bool) -> Iterator[str]:
+    """The rows as one table, or where that is too wide as tables of some of its columns each."""
+    columns = list(zip(*rows, strict=True))
+    names, start = columns[0], 1
+    while start < len(columns):
+        stop = len(columns)
+        while stop > start + 1 and not _is_table(columns, start, stop, width):
+            stop -= 1
+        lines = _lines(list(zip(names, *columns[start:stop], strict=True)), colour)
+        yield "\n".join(lines)
+        start = stop
+
+
+def _is_table(columns: Rows, start: int, stop: int, width: int) -> bool:
+    """Whether these columns fit side by side, and no bounds are cut off from their value."""
+    whole = stop == len(columns) or not columns[stop][0].startswith(_BOUNDS)
+    rows = list(zip(columns[0], *columns[start:stop], strict=True))
+    return whole and max(map(len, _lines(rows, False))) <= width
 
 
 def _legend(comparison: Comparison, baseline: str, axes: Sequence[Axis]) -> list[str]:
