@@ -143,10 +143,28 @@ def test_a_draft_reads_once_for_all_budgets():
     assert found[0].cost.draft_tokens > len(found[0].kept.positions)
 
 
-@pytest.mark.parametrize("settings", [{"samples": 2}, {"budget": "2s"}, {"budget": "1GFLOP"}])
-def test_what_cannot_be_kept_together_is_refused(settings):
-    with pytest.raises(UsageError, match="one sample each"):
-        runs_of([Ask(replace(EXACT, **settings), QUESTION, DOCUMENT)])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"samples": 2}, "one sample each"),
+        ({"budget": "1GFLOP"}, "one sample each"),
+        ({"budget": "2s"}, "a limit of time is no limit"),
+        ({"budget": "2s", "search": "majority-vote"}, "a limit of time is no limit"),
+        ({"budget": "$1", "search": "majority-vote"}, "has no price"),
+        ({"approximate": ("auto",)}, "auto chooses for one prompt"),
+    ],
+)
+def test_what_cannot_be_asked_together_is_refused_before_a_model_is_loaded(settings, said):
+    asks = [Ask(replace(EXACT, **settings), QUESTION, DOCUMENT)]
+
+    def load(name, weights):
+        raise AssertionError("loaded")
+
+    with Answers(load) as answers:
+        with pytest.raises(UsageError, match=said):
+            answers.settled(asks[0].recipe)
+        with pytest.raises(UsageError, match=said):
+            list(answers.answer(asks))
 
 
 @pytest.mark.parametrize("name", ["", *runnable()])

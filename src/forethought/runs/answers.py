@@ -41,6 +41,7 @@ from forethought.runs.record import Spoken
 from forethought.runs.remote_answers import Servers
 from forethought.runs.search_answers import alike, searched
 from forethought.runs.sizing import sized
+from forethought.runs.together import check_together
 from forethought.runs.voice import Voice, sampling_of
 
 __all__ = ["Answered", "Answers", "Ask"]
@@ -78,8 +79,9 @@ class Answers:
     def settled(self, recipe: Recipe) -> Recipe:
         """The recipe under the name that its answers are kept by, if it can be asked at all.
 
-        Raises UsageError for what a server cannot do, before anything is asked.
+        Raises UsageError where it cannot, or a server cannot, before anything is loaded or asked.
         """
+        check_together(recipe)
         return self._servers.settled(recipe) if is_remote(recipe.model) else recipe
 
     def model(self, name: str, weights: str) -> Model:
@@ -107,6 +109,8 @@ class Answers:
         others are answered; without it the first such error is raised before any answer. What
         searches ask for is kept in `journal`.
         """
+        for ask in asks:
+            check_together(ask.recipe)
         here = {place: ask for place, ask in enumerate(asks) if not is_remote(ask.recipe.model)}
         there = {place: ask for place, ask in enumerate(asks) if place not in here}
         plain = {place: ask for place, ask in here.items() if not ask.recipe.search}
@@ -147,16 +151,6 @@ class Answers:
 
     def _pending(self, place: int, ask: Ask, memory: Memory) -> _Pending:
         recipe = ask.recipe
-        if recipe.automatic:
-            raise UsageError(
-                "auto chooses for one prompt, by what was compared", "compare methods by name"
-            )
-        if recipe.samples > 1 or recipe.limit.seconds or recipe.limit.flops or recipe.limit.usd:
-            raise UsageError(
-                f"{recipe.spelling}: answers that are asked for together have one sample each, and "
-                "no budget but one of tokens",
-                "state a budget as tokens, such as 500tok, or ask alone",
-            )
         target, draft = self._models_of(recipe)
         template = target.template
         prompt = chat_prompt(target.tokenizer, template, ask.question, ask.document)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from forethought.contracts.backend import Backend
-from forethought.contracts.errors import UsageError
 from forethought.engine.meter import Clock
 from forethought.models.model import Model
 from forethought.runs.asks import Answered, Ask
@@ -15,7 +14,7 @@ from forethought.runs.journal import Journal
 from forethought.runs.judges import Judges
 from forethought.runs.keys import run_identifier
 from forethought.runs.local import Local
-from forethought.runs.recipe import Recipe, check_money
+from forethought.runs.recipe import Recipe
 from forethought.runs.search_run import SearchRun, job_of
 
 
@@ -29,7 +28,6 @@ def searched(
 ) -> Iterator[Answered]:
     """The answers of asks whose recipes differ in nothing but their seeds, by place."""
     recipe = next(iter(asks.values())).recipe
-    check_money(recipe)
     backend = Local(recipe, target, draft, clock)
     yield from driven(asks, backend, journal, clock, judges, target)
 
@@ -46,12 +44,6 @@ def driven(
 
     One that fails lets the others end, as what they took is paid; then its error is raised.
     """
-    for ask in asks.values():
-        if ask.recipe.limit.seconds is not None:
-            raise UsageError(
-                f"{ask.recipe.spelling}: a limit of time is no limit where many are asked at once",
-                "state the budget as tokens or FLOPs, or ask alone",
-            )
     named = {run_identifier(ask.recipe, ask.question, ask.document): place
              for place, ask in asks.items()}  # fmt: skip
     jobs = [
