@@ -36,14 +36,14 @@ def groups(groups: Mapping[str, Sequence[Row]], *, width: int, colour: bool) -> 
 
 def method(entry: Entry, *, width: int, colour: bool) -> str:
     """All that is known of a method: its record, its parameters, an example."""
-    about = [
-        *entry.notes.items(),
-        ("Source", f"{entry.path}:{entry.line}"),
-        ("Example", _example(entry)),
-    ]
+    about = {
+        **{name: text for name, text in entry.notes.items() if name != "Example"},
+        "Source": f"{entry.path}:{entry.line}",
+        "Example": entry.notes.get("Example") or _example(entry),
+    }
     parts = [
         f"{_heading(entry.name, colour)} · {entry.family}\n{_row('', entry.summary, width)}",
-        table(about, width=width, indent=0),
+        table([*about.items()], width=width, indent=0),
     ]
     if entry.parameters:
         shown = table([_parameter(one) for one in entry.parameters], width=width)
@@ -69,7 +69,13 @@ def _example(entry: Entry) -> str:
         return f"forethought evaluate -t {spelled}"
     option = {"search": "-s", "scoring": "-s best-of-n --scorer"}.get(entry.family, "-x")
     document = "-f contract.txt " if option == "-x" else ""
-    return f'forethought "Who signed it?" {document}{option} {spelled}'
+    scorer = " --scorer likelihood" if option == "-s" and _ranks(entry) else ""
+    return f'forethought "Who signed it?" {document}{option} {spelled}{scorer}'
+
+
+def _ranks(entry: Entry) -> bool:
+    """Whether a strategy always needs a scorer."""
+    return getattr(entry.load(), "scores", False) is True
 
 
 def _heading(text: str, colour: bool) -> str:

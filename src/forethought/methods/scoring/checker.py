@@ -3,6 +3,7 @@
 Paper: Large Language Monkeys, arXiv:2407.21787 (coverage, the best that a scorer can reach)
 Exact: the best of n by it is right wherever one of n is.
 Cost: none; the task's check runs no model.
+Example: forethought evaluate best-of-n@checker -t addition
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 Paper: Inference Scaling fLaws, arXiv:2411.17501
 Exact: with both rates at 0 it is the checker.
 Cost: none; the task's check runs no model.
+Example: forethought evaluate 'best-of-n@noisy-checker' -t addition
 """
 
 from __future__ import annotations

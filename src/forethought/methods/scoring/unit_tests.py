@@ -4,6 +4,7 @@ Paper: Large Language Monkeys, arXiv:2407.21787 (unit tests as verifiers); the i
     are known before an answer is judged, Inference Scaling fLaws, arXiv:2411.17501
 Exact: with tests=all the best of n is right wherever one of n is: an oracle, for study.
 Cost: each program runs in the sandbox, once, and once for each test where it fails one; no model.
+Example: forethought evaluate best-of-n@unit-tests -t 'humaneval(path="FILE.jsonl")'
 """
 
 from __future__ import annotations

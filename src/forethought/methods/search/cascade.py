@@ -4,6 +4,7 @@ Paper: FrugalGPT, arXiv:2305.05176; agreement of the small model's answers as th
     arXiv:2310.03094
 Exact: with sure=0 it is the small model's vote; with sure above 1 it is the large model's answer.
 Cost: n answers of the small model, named by -d; where it is unsure, the large one's besides.
+Example: forethought "Who signed it?" -m qwen-coder-1.5b -d smollm2 -s cascade
 """
 
 from __future__ import annotations
