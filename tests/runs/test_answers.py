@@ -196,3 +196,10 @@ def held_bytes(row):
         if kept is not None
     ]
     return sum({storage.data_ptr(): storage.nbytes() for storage in held}.values())
+
+
+def test_one_search_asked_for_twice_is_done_once_and_told_twice():
+    ask = Ask(replace(EXACT, search="majority-vote(n=2)", max_tokens=4), QUESTION, DOCUMENT)
+    first, second = runs_of([ask, ask])
+
+    assert first == second

@@ -61,6 +61,13 @@ def test_one_answer_by_steps_is_the_plain_answer():
         assert steps.log_probability == pytest.approx(plain.log_probability)
 
 
+@pytest.mark.parametrize("names", [{"run": "a"}, {"named": "a"}])
+def test_one_search_twice_at_once_is_refused_and_not_waited_for(names):
+    jobs = [job(MajorityVote(n=2), **{"run": str(at), **names}) for at in range(2)]
+    with pytest.raises(UsageError, match="such as a"):
+        list(Drive(Known(coin())).run(jobs))
+
+
 def test_answers_follow_the_law():
     counts = {}
     for seed in range(400):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -42,6 +42,7 @@ class Drive:
         """
         for job in jobs:
             check_needs(job, self.backend)
+        _check_apart(jobs)
         news: list[Written] = []
         alive = [Searching(job, self.backend, self.submit, news.append) for job in jobs]
         whose: dict[str, Searching] = {}
@@ -132,3 +133,15 @@ def check_needs(job: Job, backend: Backend) -> None:
         )
     if job.strategy.scores and job.scorer is None:
         raise no_scorer()
+
+
+def _check_apart(jobs: Sequence[Job]) -> None:
+    """Raise UsageError for jobs whose requests would have the same names."""
+    named = Counter(job.named or job.run for job in jobs)
+    twice = [name for name, count in named.items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"{len(twice)} searches are asked for twice at once, such as {twice[0]}",
+            "ask for each once, with another seed, or one after the other: the second is then "
+            "answered from the journal",
+        )

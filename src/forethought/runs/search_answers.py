@@ -44,11 +44,13 @@ def driven(
 
     One that fails lets the others end, as what they took is paid; then its error is raised.
     """
-    named = {run_identifier(ask.recipe, ask.question, ask.document): place
-             for place, ask in asks.items()}  # fmt: skip
+    named: dict[str, list[int]] = {}
+    for place, ask in asks.items():
+        name = run_identifier(ask.recipe, ask.question, ask.document)
+        named.setdefault(name, []).append(place)
     jobs = [
         job_of(asks[place].recipe, name, asks[place].posed, asks[place].task)
-        for name, place in named.items()
+        for name, (place, *_) in named.items()
     ]
     failed = None
     for done in Drive(judges.beside(backend, jobs), journal).run(jobs):
@@ -57,9 +59,9 @@ def driven(
         if done.error is not None:
             failed = failed or done.error
             continue
-        place = named[done.job.run]
-        searching = SearchRun(asks[place].recipe, clock, target)
-        yield Answered(place, searching.record(done, done.seconds))
+        for place in named[done.job.run]:
+            searching = SearchRun(asks[place].recipe, clock, target)
+            yield Answered(place, searching.record(done, done.seconds))
     if failed is not None:
         raise failed
 
