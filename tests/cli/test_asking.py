@@ -198,6 +198,8 @@ def test_a_search_that_is_the_plain_answer_takes_what_that_takes(ask: Ask) -> No
         (["-s", "greedy", "--tree", "t.png"], "no report we know"),
         (["-s", "greedy", "--then", "And?"], "conversation"),
         (["-s", "greedy", "--samples", "2"], "draws its own samples"),
+        (["-s", "greedy", "--logprobs", "2"], "a search chooses later"),
+        (["-s", "greedy", "-x", "auto"], "auto chooses for plain answers"),
     ],
 )
 def test_a_search_that_cannot_be_is_refused(ask: Ask, arguments: list[str], said: str) -> None:

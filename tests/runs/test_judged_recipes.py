@@ -14,10 +14,11 @@ from forethought.methods.search.best_of_n import BestOfN
 from forethought.models.known import Known
 from forethought.runs.answers import Answers
 from forethought.runs.asks import Ask
+from forethought.runs.checks import check_money
 from forethought.runs.contenders import contenders
 from forethought.runs.drive import Drive
 from forethought.runs.judges import JUDGE_KEY, Judged, Judges
-from forethought.runs.recipe import Recipe, check_money
+from forethought.runs.recipe import Recipe
 from forethought.runs.remote_answers import Servers
 from forethought.runs.remote_api import Patience
 from forethought.runs.remote_recipe import check_priced, prices_of

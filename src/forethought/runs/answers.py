@@ -31,6 +31,7 @@ from forethought.models.load import load
 from forethought.models.model import Model
 from forethought.runs.asks import Answered, Ask
 from forethought.runs.branches import Branch, read_together, shared_key
+from forethought.runs.checks import check_together
 from forethought.runs.draft import Memory, ModelDraft
 from forethought.runs.journal import Journal, NoJournal
 from forethought.runs.keys import run_identifier
@@ -41,7 +42,6 @@ from forethought.runs.record import Spoken
 from forethought.runs.remote_answers import Servers
 from forethought.runs.search_answers import alike, searched
 from forethought.runs.sizing import sized
-from forethought.runs.together import check_together
 from forethought.runs.voice import Voice, sampling_of
 
 __all__ = ["Answered", "Answers", "Ask"]

@@ -11,7 +11,8 @@ from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
 from forethought.contracts.parameters import Amount
 from forethought.models.from_wheel import WHEEL_MODELS
-from forethought.runs.recipe import AUTO, Recipe, check_search
+from forethought.runs.checks import check_search
+from forethought.runs.recipe import AUTO, Recipe
 
 EXACT = "exact"
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from forethought.contracts.backend import Backend, Judgement, Outcome, Request
 from forethought.contracts.errors import UsageError
+from forethought.runs.checks import no_draft, no_scorer
 from forethought.runs.job import Done, Job, Written
 from forethought.runs.journal import Journal, NoJournal
-from forethought.runs.recipe import no_draft, no_scorer
 from forethought.runs.searching import Searching
 
 _PATIENCE = 5.0

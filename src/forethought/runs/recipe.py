@@ -242,41 +242,6 @@ class Recipe:
             object.__setattr__(self, name, value)
 
 
-def check_search(recipe: Recipe) -> None:
-    """Raise UsageError where a strategy needs a smaller model or a scorer, and none is named."""
-    if recipe.drafts_answers and recipe.draft == Recipe.draft:
-        raise no_draft()
-    ranks = recipe.search and catalogue.build(recipe.search, "strategies").scores
-    if ranks and not recipe.scorer:
-        raise no_scorer()
-
-
-def check_money(recipe: Recipe) -> None:
-    """Raise UsageError for a budget in money where all its models run here."""
-    if recipe.limit.usd is not None and not recipe.judge:
-        raise UsageError(
-            "a model that runs here has no price",
-            "state the budget as tokens, seconds or FLOPs, such as 500tok, 2s or 1TFLOP",
-        )
-
-
-def no_draft() -> UsageError:
-    """The error of a search that lacks the smaller model it asks first."""
-    return UsageError(
-        "the search asks a smaller model first, and none is named besides the model itself",
-        "name one with -d, such as -d smollm2, and with -m a larger one that runs here too",
-    )
-
-
-def no_scorer() -> UsageError:
-    """The error of a search that lacks what it ranks candidates by."""
-    return UsageError(
-        "the search ranks candidates by a scorer, and none is named",
-        "name one with --scorer, or in a recipe behind an @, such as best-of-n@likelihood; "
-        "see: forethought list scorers",
-    )
-
-
 def is_remote(model: str) -> bool:
     """Whether a model is named by its server's address."""
     return model.startswith(("http://", "https://"))

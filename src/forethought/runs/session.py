@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from forethought import catalogue
-from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Question, Sample
 from forethought.contracts.records import Event, Prompt
 from forethought.engine.meter import Clock, Meter
@@ -16,12 +15,13 @@ from forethought.models.load import load
 from forethought.models.model import Model
 from forethought.runs.asking import Asking
 from forethought.runs.auto import choose
+from forethought.runs.checks import check_money, check_search
 from forethought.runs.draft import ModelDraft
 from forethought.runs.judges import Judges
 from forethought.runs.keys import run_identifier
 from forethought.runs.local import Local
 from forethought.runs.reading import Methods
-from forethought.runs.recipe import Recipe, check_money, check_search
+from forethought.runs.recipe import Recipe
 from forethought.runs.remote_wire import Price
 from forethought.runs.results import results_file
 from forethought.runs.search_run import SearchRun
@@ -86,8 +86,6 @@ class Session:
         ).events()
 
     def _searched(self, question: str, document: str, system: str | None) -> Iterator[Event]:
-        if self.recipe.automatic:
-            raise UsageError("auto chooses for plain answers", "name a method, or leave out -s")
         identifier = run_identifier(self.recipe, question, document, system)
         backend = Local(self.recipe, self.target, self.draft, self.clock, system)
         searching = SearchRun(self.recipe, self.clock, self.target, self.load_seconds)
