@@ -102,6 +102,8 @@ def test_a_checklist_is_never_the_answer():
         assert judge.pages or done.found.best.text != "poor"
         assert done.found.best.text in ANSWERS
         assert all(one.text in (*ANSWERS, "") for one in done.found.considered)
+        whole = {one.text for one in done.found.considered if one.whole}
+        assert bool(done.found.notes) == (len(whole) > 1 and len(judge.pages) < 2)
 
 
 def dear(judge, budget, orders=2, seed=0):

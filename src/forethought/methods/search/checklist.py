@@ -69,7 +69,7 @@ class Checklist(Strategy):
             return _found(answers, [0.0] * len(answers))
         (needed,) = yield from write([aside(_NEEDED.format(asked=start.asked))], temperature=0.0)
         if cut([needed]):
-            return _found(answers, [0.0] * len(answers))
+            return _found(answers, [0.0] * len(answers), _told(0, self.orders))
         orders = [rng.permutation(len(shown)) for _ in range(self.orders)]
         pages = [
             _page(start.asked, needed.text, [answers[shown[place]] for place in order])
