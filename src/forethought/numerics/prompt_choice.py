@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from forethought.contracts.errors import BadParameterError, BudgetTooSmallError
 from forethought.numerics.importance import AttentionRows, best_ranks, pooled, tokens_to_keep
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DraftChoice:
-    """How a draft's attention becomes a choice of tokens; the fields are SpecPC's."""
+    """How a draft's attention becomes a choice of tokens; most fields are SpecPC's."""
 
     budget: int
     window: int
@@ -27,7 +27,8 @@ class DraftChoice:
     protect: bool
     first_layer: int | None = None
     last_layer: int | None = None
-    fusion: str = "score"
+    fusion: Literal["score", "rank"] = "score"
+    """How the look-ahead's rows join the window's: in one reduction, or by the better rank."""
 
     def check(self, prompt: Prompt, method: str) -> None:
         """Raise BudgetTooSmallError when what must stay exceeds the budget."""

@@ -74,28 +74,6 @@ def test_the_window_mean_averages_queries_then_takes_the_best_head(decoder):
     assert list(kept.origins) == sorted([*best[:32], *range(LENGTH - 8, LENGTH)])
 
 
-def test_by_rank_the_question_and_the_look_ahead_take_turns(decoder):
-    tokens = tokens_of(LENGTH, 4)
-    draft = TinyDraft(decoder)
-    written = draft.read(prompt_of(tokens), lambda view: None, lookahead=5)
-
-    def kept(**changes):
-        settings = {"weighted": False, "kernel": 1, "reduction": "window-mean", **changes}
-        return list(method(**settings).on_prompt(prompt_of(tokens), draft, 16).origins)
-
-    matrices = [a for a, _, _ in attention_matrices(decoder, [*tokens, *written[:-1]])[1:3]]
-    asked = torch.stack([a[:, LENGTH - 8 : LENGTH].mean(1).amax(0) for a in matrices]).amax(0)
-    later = torch.stack([a[:, LENGTH:].amax((0, 1)) for a in matrices]).amax(0)
-    turns = zip(*(look[:LENGTH].argsort(descending=True) for look in (asked, later)), strict=True)
-    chosen = dict.fromkeys(range(LENGTH - 8, LENGTH))
-    for a, b in turns:
-        # In one turn the earlier of two tokens comes first.
-        chosen |= dict.fromkeys(sorted({int(a), int(b)}))
-    assert kept(fusion="rank", lookahead=5) == sorted(list(chosen)[:40])
-    assert kept(fusion="rank", lookahead=5) != kept(lookahead=5)
-    assert kept(fusion="rank") == kept()
-
-
 def test_a_draft_that_stops_early_gives_the_same_scores(decoder):
     tokens = tokens_of(LENGTH, 2)
 

@@ -36,8 +36,6 @@ class SpecPC(Approximation):
     """Later queries of the window count more, from 0 for the oldest to 1 for the last."""
     lookahead: Count = 1
     """Tokens the draft writes; the rows of all but the last count too."""
-    fusion: Literal["score", "rank"] = "score"
-    """How the look-ahead's rows join the window's: in one reduction, or by the better rank."""
     first_layer: CountOrZero | None = None
     """First draft layer whose attention counts; chosen to fit the draft when not given."""
     last_layer: Count | None = None
@@ -88,7 +86,6 @@ class SpecPC(Approximation):
             protect=self.protect,
             first_layer=self.first_layer,
             last_layer=self.last_layer,
-            fusion=self.fusion,
         )
 
 
