@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import pytest
 import torch
 
 from forethought.contracts.errors import PromptTooLongError
+from forethought.engine.cache import Row
 from forethought.engine.meter import Meter
 from forethought.methods.prompt_compression.truncate import Truncate
 from forethought.models.chat import chat_prompt
@@ -149,3 +151,22 @@ def test_a_draft_goes_the_deeper_the_smaller_it_is_beside_its_target():
 
     assert spans(10**8) == [(7, 8), (8, 10), (8, 12)]
     assert spans(10**6) == [(8, 12)] * 3  # very small ones look for what was asked late
+
+
+@pytest.mark.parametrize("lookahead", [0, 4])
+def test_a_drafts_cache_is_let_go_once_it_has_written(lookahead):
+    draft = draft_with(TEMPLATE)
+    prompt = chat_prompt(TARGET.tokenizer, TEMPLATE, "What?", "word " * 10)
+    read: list[int] = []
+
+    def look(view):
+        read.append(view.layer)
+
+    def rows():
+        gc.collect()
+        return sum(type(one) is Row for one in gc.get_objects())
+
+    before = rows()
+    draft.recall("guess", prompt, lambda: draft.read(prompt, look, lookahead=lookahead))
+    assert read
+    assert rows() == before

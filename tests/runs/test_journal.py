@@ -12,9 +12,15 @@ from pathlib import Path
 import pytest
 
 from forethought.contracts.backend import Opened, Outcome
+from forethought.contracts.errors import ModelError
 from forethought.contracts.records import Cost, Kept
 from forethought.contracts.search import Piece
+from forethought.methods.search.majority_vote import MajorityVote
+from forethought.models.known import Known
+from forethought.runs.drive import Drive
 from forethought.runs.store import Store
+from tests.runs.searches import Kept as Memory
+from tests.runs.searches import job, searched, three_steps
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,3 +99,23 @@ def test_an_outcome_reads_back_as_it_was_put(tmp_path):
         assert journal.get("k") == outcome
     with Store.open(tmp_path / "r.sqlite") as store:
         assert store.journal().get("k") == outcome
+
+
+def test_half_a_piece_and_a_failure_are_never_kept():
+    kept, backend = Memory(), Known(three_steps)
+    (cut,) = Drive(backend, kept).run([job(MajorityVote(n=4), budget="2s")])
+    assert cut.budget_spent
+    assert len(backend.asked) == 4
+    assert not kept.outcomes
+
+    bad = backend.asked[1]
+    failing = Known(three_steps, failures={bad: ModelError("the line is dead")})
+    failing.delay = lambda key: 9.0 if key == bad else 1.0  # all others have come before
+    (failed,) = Drive(failing, kept).run([job(MajorityVote(n=4))])
+    assert failed.error
+    assert {*kept.outcomes} == {*failing.asked} - {bad}
+
+    again = Known(three_steps)
+    (done,) = Drive(again, kept).run([job(MajorityVote(n=4))])
+    assert done.found == searched(MajorityVote(n=4)).found
+    assert again.asked == [bad]

@@ -1,5 +1,9 @@
 """SnapKV's invariants on single layers: query groups, planted keys, pooling."""
 
+import pytest
+
+from forethought import catalogue
+from forethought.contracts.errors import BadParameterError
 from forethought.methods.kv_eviction.snapkv import SnapKV
 from tests.methods.reference import seen_layer
 
@@ -33,3 +37,9 @@ def test_a_kernel_of_one_does_not_pool():
 
     best = scores.sort(descending=True, stable=True).indices[:, :8].sort().values
     assert kept_of(view, kernel=1) == [[*head, 36, 37, 38, 39] for head in best.tolist()]
+
+
+@pytest.mark.parametrize("method", ["snapkv", "speckv", "pyramidkv", "ada-snapkv", "laq"])
+def test_an_even_kernel_is_refused_where_it_is_stated(method):
+    with pytest.raises(BadParameterError, match="kernel=64 must be odd"):
+        catalogue.build(f"{method}(kernel=64)")

@@ -11,6 +11,7 @@ from forethought.contracts.search import Scorer, Write
 from forethought.methods.search.beam import Beam
 from forethought.methods.search.dvts import DVTS
 from forethought.methods.search.majority_vote import MajorityVote
+from forethought.models.known import END
 from tests.methods.search.by_hand import (
     Hand,
     driven,
@@ -185,3 +186,14 @@ def test_a_budget_ends_it_and_whole_answers_come_first(budget):
         whole = any(one.finish == "stop" for one in (*found.considered, *found.pruned))
         assert found.best.finish == ("stop" if whole else "budget")
         assert found.best in found.considered
+
+
+def test_a_result_in_a_box_ends_no_tree():
+    later = {"": "It is \\boxed{7}.\n", "It is \\boxed{7}.\n": "To check: 3 + 4."}
+
+    def boxed(question, text):
+        return {later.get(text, END): 1.0}
+
+    found = driven(method(trees=2, width=2), boxed, lambda text: 0.5).found
+    assert found.best.text == "".join(later.values())
+    assert {one.finish for one in found.considered} == {"stop"}
