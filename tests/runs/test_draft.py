@@ -170,3 +170,13 @@ def test_a_drafts_cache_is_let_go_once_it_has_written(lookahead):
     draft.recall("guess", prompt, lambda: draft.read(prompt, look, lookahead=lookahead))
     assert read
     assert rows() == before
+
+
+def test_what_was_found_is_recalled_for_the_same_prompt_alone():
+    draft = draft_with(TEMPLATE)
+    asked = [chat_prompt(TARGET.tokenizer, TEMPLATE, f"{what}?", "A word.") for what in "AB"]
+
+    found = [draft.recall("what", prompt, lambda text=prompt.text: text) for prompt in asked * 2]
+
+    assert found == [prompt.text for prompt in asked * 2]
+    assert len(draft.memory) == 2

@@ -46,6 +46,18 @@ def test_no_request_asks_for_several_answers_or_forgets_how_they_are_drawn(toy, 
     assert set(draws.values()) == {1}
 
 
+@pytest.mark.parametrize("spelled", SEARCHES)
+def test_a_beginning_is_sent_as_one_that_goes_on_and_nothing_else_is(toy, remote, spelled):
+    searched(catalogue.build(spelled, "strategies"), backend=remote, scorer=Likelihood())
+
+    going_on = {"continue_final_message": True, "add_generation_prompt": False}
+    for body in toy.told()["asked"]:
+        begun = body["messages"][-1]["role"] == "assistant"
+        assert {name: body[name] for name in going_on if name in body} == (
+            going_on if begun else {}
+        )
+
+
 def test_a_time_is_kept_outside_of_the_main_thread(toy, remote):
     toy.set(law="long", delay=0.02)
     found = []

@@ -43,3 +43,9 @@ def test_a_kernel_of_one_does_not_pool():
 def test_an_even_kernel_is_refused_where_it_is_stated(method):
     with pytest.raises(BadParameterError, match="kernel=64 must be odd"):
         catalogue.build(f"{method}(kernel=64)")
+
+
+@pytest.mark.parametrize("spelled", ["snapkv(pool=avg)", "speckv(reduction=mode)"])
+def test_a_way_of_another_name_is_refused_where_it_is_stated(spelled):
+    with pytest.raises(BadParameterError, match="must be one of"):
+        catalogue.build(spelled)

@@ -173,8 +173,9 @@ def test_answers_that_the_budget_cut_are_not_shown_to_the_scorer():
     assert len(seen) == 2
 
 
-def test_a_strategy_that_is_used_again_does_the_same_again():
-    strategy = BestOfN(n=9, enough=0.9)
+@pytest.mark.parametrize("enough", [0.9, None])
+def test_a_strategy_that_is_used_again_does_the_same_again(enough):
+    strategy = BestOfN(n=9, enough=enough)
     first = searched(strategy, scorer=Rule(some), seed=5).found
     searched(strategy, scorer=Rule(some), seed=6)
     assert searched(strategy, scorer=Rule(some), seed=5).found == first

@@ -5,7 +5,7 @@ import pytest
 from forethought.contracts.search import Candidate
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.mcts import MCTS, _Node
-from forethought.models.known import Known
+from forethought.models.known import END, Known
 from tests.runs.searches import Rule, searched, three_steps
 
 STEPS = {"delimiter": "\n"}
@@ -56,6 +56,21 @@ def test_a_found_answer_is_never_dropped():
         assert done.cost.output_tokens <= budget
         whole = [one for one in done.found.considered if one.finish == "stop"]
         assert not whole or done.found.best in whole
+
+
+def test_an_answer_is_found_though_a_better_branch_has_none():
+    def endless(question, text):
+        if text in ("", "b"):
+            return {"b": 0.5, "a\n": 0.5} if not text else {END: 1.0}
+        return {"a\n": 1.0}
+
+    found = searched(
+        MCTS(n=6, iterations=4, **STEPS),
+        endless,
+        scorer=Rule(lambda text: 0.9 - 0.8 * (text == "b")),
+    ).found
+    assert (found.best.text, found.best.finish) == ("b", "stop")
+    assert any(one.text.startswith("a\n") for one in found.pruned)
 
 
 def test_the_best_mean_value_is_walked_down_to():

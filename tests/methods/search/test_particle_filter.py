@@ -142,9 +142,13 @@ def test_the_last_step_runs_to_the_end():
 
 
 def test_nothing_is_copied_once_all_is_written():
-    found = Hand(lines(0.5, 1), seed=0).search(method(n=8, resample_below=1.0))
+    found = Hand(lines(0.5, 2), seed=0).search(method(n=8, resample_below=0.0))
     assert len(found.considered) == 8
     assert not found.pruned
+    # Copies would all weigh the same.
+    gains = [odds(liking(one.text)) for one in found.considered]
+    assert len({*gains}) > 1
+    assert found.weights == pytest.approx([one / sum(gains) for one in gains])
 
 
 def test_all_that_was_written_is_considered_or_given_up():

@@ -54,6 +54,11 @@ def test_twins_are_equal_texts_that_both_go_on_or_both_ended():
     assert beginning(Candidate()).score == 0
 
 
+def test_twins_say_the_same_from_their_beginning_on_in_whatever_steps():
+    said = [("a\n", "c"), ("b\n", "c"), ("a\nc",), ("c",)]
+    assert twins(Candidate(steps=steps) for steps in said) == [False, False, True, False]
+
+
 @pytest.mark.parametrize(
     "method",
     [
