@@ -1,3 +1,6 @@
+import gc
+from weakref import ref
+
 import pytest
 import torch
 
@@ -186,6 +189,18 @@ def test_memory_falls_when_entries_are_dropped(decoder):
     assert cache_bytes([row]) == 4 * 3 * 2 * 2 * 8 * 8
     # Layers were cut one by one: never more than one whole layer and the cut ones.
     assert batch.meter.peak_cache_bytes <= (64 + 2 * 4) * 2 * 2 * 8 * 8
+
+
+def test_nothing_holds_on_to_what_was_dropped(decoder):
+    batch, row = batch_of(decoder), Row(3)
+    batch.prefill(row, tokens_of(40))
+    dropped = [ref(layer) for layer in row.tail.layers]
+
+    for layer in range(3):
+        row.keep(layer, torch.arange(4).expand(2, -1))
+    gc.collect()
+
+    assert [one() for one in dropped] == [None] * 3
 
 
 def test_sliding_windows_hold_across_forks_and_drops():

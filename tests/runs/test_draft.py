@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from copy import copy
 from dataclasses import replace
 
 import pytest
@@ -180,3 +181,20 @@ def test_what_was_found_is_recalled_for_the_same_prompt_alone():
 
     assert found == [prompt.text for prompt in asked * 2]
     assert len(draft.memory) == 2
+
+
+def test_a_draft_stops_at_whatever_ends_its_answers():
+    prompt = chat_prompt(TARGET.tokenizer, TEMPLATE, "What?", "word " * 10)
+    written = ModelDraft(TARGET, TARGET, Meter(lambda: 0.0)).read(prompt, _see, lookahead=8)
+    tokenizer = copy(TARGET.tokenizer)
+    tokenizer.ends = frozenset({written[3]})
+
+    model = replace(TARGET, tokenizer=tokenizer)
+    guess = ModelDraft(model, TARGET, Meter(lambda: 0.0)).read(prompt, _see, lookahead=8)
+
+    assert len(written) == 8
+    assert guess == written[: written.index(written[3]) + 1]
+
+
+def _see(view):
+    """Drop nothing."""

@@ -89,9 +89,11 @@ def test_an_end_token_counts_and_ends_the_lookahead(decoder):
     assert {entries.length for entries in row.tail.layers} == {KEEP - 1}
 
 
-def test_the_lookahead_is_as_long_as_the_answer_may_be(decoder):
-    method = SpecKV(keep=KEEP, window=WINDOW)
-
+@pytest.mark.parametrize("method", [
+    SpecKV(keep=KEEP, window=WINDOW),
+    SpecKVPC(prompt_keep=50, prompt_window=10, first_layer=1, keep=KEEP, window=WINDOW),
+], ids=repr)  # fmt: skip
+def test_the_lookahead_is_as_long_as_the_answer_may_be(decoder, method):
     prompt = method.on_prompt(prompt_of(tokens_of(LENGTH)), TinyDraft(decoder), 11)
 
     assert len(prompt.lookahead) == 11
@@ -220,3 +222,11 @@ def test_a_budget_that_cannot_hold_what_must_stay_is_refused(decoder, method):
 
     with pytest.raises(BudgetTooSmallError, match="keeps"):
         method.on_prompt(prompt, TinyDraft(decoder), 16)
+
+
+@pytest.mark.parametrize("method", [
+    SpecKV(keep=9, window=8), SnapKV(keep=8, window=8), StreamingLLM(keep=8, sinks=8),
+], ids=repr)  # fmt: skip
+def test_a_window_of_the_whole_budget_is_refused(decoder, method):
+    with pytest.raises(BudgetTooSmallError, match="keeps"):
+        method.on_prompt(prompt_of(tokens_of(LENGTH)), TinyDraft(decoder), 16)

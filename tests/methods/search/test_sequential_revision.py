@@ -78,6 +78,7 @@ def test_prompts_hold_the_question_and_all_attempts_in_order_and_no_answer_of_ou
     for place, question in enumerate(questions[1:]):
         tried = attempts[: place // 2 + 1]
         assert QUESTION.text in question
+        assert '"' not in question
         for number, text in enumerate(tried, 1):
             assert f"Attempt {number}:\n{text}\n" in question
         assert f"Attempt {len(tried) + 1}" not in question
