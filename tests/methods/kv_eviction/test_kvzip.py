@@ -150,3 +150,12 @@ def test_it_chooses_once_the_prompt_was_read_whole():
     assert KVzip().sees_whole_cache()
     assert KVzip(allocation="uniform").sees_whole_cache()
     assert KVzip(keep=LENGTH).on_cache(SlowCache(tiny_decoder(), prompt_of(tokens_of(8)))) is None
+
+
+def test_a_long_template_before_the_text_stays_though_it_scores_nothing(decoder):
+    before, behind = set(range(7)), {27, 28, 29}
+    cache = SlowCache(decoder, text_prompt(tokens_of(LENGTH), before | behind))
+
+    kept = KVzip(keep=14, chunk=9).on_cache(cache)
+
+    assert all(before | behind <= set(head.tolist()) for layer in kept for head in layer)
