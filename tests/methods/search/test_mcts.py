@@ -2,10 +2,11 @@
 
 import pytest
 
-from forethought.contracts.search import Candidate
+from forethought.contracts.search import Candidate, Write
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.mcts import MCTS, _Node
 from forethought.models.known import END, Known
+from tests.methods.search.by_hand import Hand
 from tests.runs.searches import Rule, searched, three_steps
 
 STEPS = {"delimiter": "\n"}
@@ -46,6 +47,10 @@ def test_it_ends_where_every_branch_has():
     # The start, then each of the two beginnings: a closed branch is never visited again.
     assert done.written == 3 * 30
     assert {one.text for one in done.found.considered} == {"a\n", "b\n"}
+
+    hand = Hand(two, lambda text: 0.5)
+    hand.search(MCTS(n=30, iterations=500, **STEPS))
+    assert sum(isinstance(ask, Write) for ask in hand.asks) == 3
 
 
 def test_a_found_answer_is_never_dropped():

@@ -1,0 +1,26 @@
+"""All bugs that are planted."""
+
+from tests.planted.answer_bugs import ANSWER_BUGS
+from tests.planted.bug import Bug
+from tests.planted.cache_bugs import CACHE_BUGS
+from tests.planted.estimate_bugs import ESTIMATE_BUGS
+from tests.planted.evaluation_bugs import EVALUATION_BUGS
+from tests.planted.eviction_bugs import EVICTION_BUGS
+from tests.planted.particle_bugs import PARTICLE_BUGS
+from tests.planted.prompt_bugs import PROMPT_BUGS
+from tests.planted.server_bugs import SERVER_BUGS
+from tests.planted.spending_bugs import SPENDING_BUGS
+from tests.planted.tree_bugs import TREE_BUGS
+
+BUGS: tuple[Bug, ...] = (
+    *TREE_BUGS,
+    *PARTICLE_BUGS,
+    *ANSWER_BUGS,
+    *SPENDING_BUGS,
+    *SERVER_BUGS,
+    *EVICTION_BUGS,
+    *CACHE_BUGS,
+    *PROMPT_BUGS,
+    *EVALUATION_BUGS,
+    *ESTIMATE_BUGS,
+)
