@@ -7,8 +7,8 @@ PROMPT_BUGS = (
         name="a prompt shorter than the window breaks the choice",
         seen_in="SpecPC, short prompts",
         file="numerics/importance.py",
-        old="newest = range(length - 1, max(-1, length - 1 - window), -1)",
-        new="newest = range(length - 1, length - 1 - window, -1)",
+        old="rows = self._weighted(view, min(self.window, length))",
+        new="rows = self._weighted(view, 1 + range(length)[self.window - 1])",
         test=(
             "tests/methods/prompt_compression/test_specpc.py::"
             "test_a_prompt_shorter_than_the_window_works"
