@@ -105,7 +105,7 @@ def test_list_and_show_are_machine_readable() -> None:
 def test_an_example_is_a_spelling_that_builds(kind: catalogue.Kind, option: str) -> None:
     for name, entry in catalogue.entries(kind).items():
         shown = table.method(entry, width=200, colour=False)
-        mark = "(?:-s |@)" if "Example" in entry.notes else f" {option} "
+        mark = "(?:-s |-x |@)" if "Example" in entry.notes else f" {option} "
         found = re.search(rf"{mark}(?:'([^']*)'|([^\s']+))", shown.split("Example")[1])
         assert found, shown
         if '"FILE' not in shown:  # what needs a file of its own cannot be built from nothing

@@ -5,6 +5,8 @@ Paper: SpecPC, arXiv:2506.08373 (ICLR 2026), with its look-ahead; that both look
 Exact: when keep reaches the prompt's length; below it, dropped tokens are lost to the answer.
 Cost: the draft reads the prompt through all its layers and writes lookahead tokens, which is
     more than specpc takes; the target reads keep tokens.
+Example: forethought "Who signed it?" -f contract.txt -m qwen-coder-1.5b -d qwen-coder-0.5b
+    -x specpc-fused
 """
 
 from __future__ import annotations
