@@ -102,7 +102,7 @@ def pooled(scores: Tensor, kernel: int, kind: str) -> Tensor:
 def best_ranks(looks: Sequence[np.ndarray]) -> np.ndarray:
     """Scores [L] by which tokens stand as in the best of their rankings by each of `looks` [L].
 
-    Of two rankings the best half of what is kept comes from either.
+    Tokens taken in that order come from each of the rankings in turn.
     """
     order = np.argsort(-np.stack(looks), axis=1, kind="stable")
     return np.asarray(-np.argsort(order, axis=1).min(0))

@@ -66,7 +66,7 @@ class DraftChoice:
         carried = [draft.carry(look, prompt) for look in looks]
         scores = [pooled(one, self.kernel, self.pool).cpu().numpy() for one in carried]
         kept = tokens_to_keep(
-            scores[0] if len(scores) == 1 else best_ranks(scores),
+            best_ranks(scores),
             self.budget,
             window=self.window,
             neighbours=self.neighbours,

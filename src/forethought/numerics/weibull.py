@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 Numbers = NDArray[np.float64]
 
@@ -53,6 +52,9 @@ class Mixture:
 
 def fitted(values: Numbers) -> Mixture:
     """The mixture that is fitted to values of at least 0, by bounded quasi-Newton steps."""
+    # Here, since loading it takes longer than telling what a strategy is.
+    from scipy.optimize import minimize
+
     logs = np.log(np.maximum(values, _LEAST))
     found = minimize(surprise, START, (logs,), jac=True, bounds=BOUNDS, method="L-BFGS-B")
     return Mixture.of(found.x)

@@ -13,15 +13,16 @@ from typing import Annotated
 
 import numpy as np
 
-from forethought.contracts.parameters import Keep, Range, Share, entries_kept
+from forethought.contracts.parameters import Keep, Range, Share
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Draft
+from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._retrieval import retrieved
+from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.numerics.bm25 import bm25
 
 
 @dataclass(frozen=True)
-class BM25(Approximation):
+class BM25(Shortening):
     """Keeps whole sentences, the best match first, until the budget is full."""
 
     keep: Keep = 1024
@@ -32,14 +33,6 @@ class BM25(Approximation):
     """How much long sentences are held back; at 0 not at all."""
     protect: bool = True
     """Keep the chat template and the question whatever the budget."""
-
-    def pays(self, prompt_length: int) -> bool:
-        """Whether anything would be dropped."""
-        return entries_kept(self.keep, prompt_length) < prompt_length
-
-    def reads(self, prompt_length: int) -> int:
-        """How many of the prompt's tokens the target will read at most."""
-        return entries_kept(self.keep, prompt_length)
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the sentences that match best."""

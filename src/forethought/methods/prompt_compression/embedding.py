@@ -14,14 +14,15 @@ from functools import partial
 
 import numpy as np
 
-from forethought.contracts.parameters import Keep, entries_kept
+from forethought.contracts.parameters import Keep
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Draft
+from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._retrieval import retrieved
+from forethought.methods.prompt_compression._shortening import Shortening
 
 
 @dataclass(frozen=True)
-class Embedding(Approximation):
+class Embedding(Shortening):
     """Keeps whole sentences, those nearest to the question first, until the budget is full."""
 
     keep: Keep = 1024
@@ -30,14 +31,6 @@ class Embedding(Approximation):
     """The sentence encoder: all-minilm-l6-v2, a folder of safetensors, or a hub's owner/name."""
     protect: bool = True
     """Keep the chat template and the question whatever the budget."""
-
-    def pays(self, prompt_length: int) -> bool:
-        """Whether anything would be dropped."""
-        return entries_kept(self.keep, prompt_length) < prompt_length
-
-    def reads(self, prompt_length: int) -> int:
-        """How many of the prompt's tokens the target will read at most."""
-        return entries_kept(self.keep, prompt_length)
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the sentences nearest to the question."""

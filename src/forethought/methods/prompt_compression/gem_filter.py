@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forethought.contracts.errors import BadParameterError
-from forethought.contracts.parameters import Count, Keep, OddCount, entries_kept
+from forethought.contracts.parameters import Count, Keep, OddCount
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Draft, LayerView
+from forethought.contracts.roles import Draft, LayerView
 from forethought.methods.prompt_compression._room import room_in
+from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.numerics.importance import pooled
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _DEPTH = 13 / 32  # the published layer of a model of 32
 
 
 @dataclass(frozen=True)
-class GemFilter(Approximation):
+class GemFilter(Shortening):
     """Keeps the tokens whose keys the last token's queries of one layer point at."""
 
     keep: Keep = 1024
@@ -37,14 +38,6 @@ class GemFilter(Approximation):
     """Scores are averaged over this many tokens; 1 for none."""
     protect: bool = True
     """Keep the chat template and the question whatever their scores."""
-
-    def pays(self, prompt_length: int) -> bool:
-        """Whether anything would be dropped."""
-        return entries_kept(self.keep, prompt_length) < prompt_length
-
-    def reads(self, prompt_length: int) -> int:
-        """How many of the prompt's tokens the target will read."""
-        return entries_kept(self.keep, prompt_length)
 
     def uses_draft(self) -> bool:
         """Whether a draft is run."""

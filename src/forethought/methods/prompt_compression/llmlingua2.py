@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forethought.contracts.errors import BudgetTooSmallError
-from forethought.contracts.parameters import Count, Keep, entries_kept
+from forethought.contracts.parameters import Count, Keep
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Draft
+from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._room import Room, room_in
+from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.methods.prompt_compression._words import Chunk, chunks_of, tokens_by_word
 from forethought.numerics.word_choice import Part, words_that_fit
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LLMLingua2(Approximation):
+class LLMLingua2(Shortening):
     """Keeps the likeliest words of every chunk, at the highest rate that fits the budget."""
 
     keep: Keep = 1024
@@ -42,14 +43,6 @@ class LLMLingua2(Approximation):
     """Whether words with digits always stay."""
     protect: bool = True
     """Keep the chat template and the question whatever the budget."""
-
-    def pays(self, prompt_length: int) -> bool:
-        """Whether anything would be dropped."""
-        return entries_kept(self.keep, prompt_length) < prompt_length
-
-    def reads(self, prompt_length: int) -> int:
-        """How many of the prompt's tokens the target will read at most."""
-        return entries_kept(self.keep, prompt_length)
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the words that stay."""

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forethought.contracts.parameters import CountOrZero, Keep, entries_kept
+from forethought.contracts.parameters import CountOrZero, Keep
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Draft
+from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._room import room_in
+from forethought.methods.prompt_compression._shortening import Shortening
 
 
 @dataclass(frozen=True)
-class Random(Approximation):
+class Random(Shortening):
     """Keeps tokens by lot; with one seed, a smaller budget keeps a part of a larger one's."""
 
     keep: Keep = 1024
@@ -27,14 +28,6 @@ class Random(Approximation):
     """Decides the draw; the same seed and prompt length give the same choice."""
     protect: bool = True
     """Keep the chat template and the question, and draw among the rest."""
-
-    def pays(self, prompt_length: int) -> bool:
-        """Whether anything would be dropped."""
-        return entries_kept(self.keep, prompt_length) < prompt_length
-
-    def reads(self, prompt_length: int) -> int:
-        """How many of the prompt's tokens the target will read."""
-        return entries_kept(self.keep, prompt_length)
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of what must stay and of the tokens that were drawn."""

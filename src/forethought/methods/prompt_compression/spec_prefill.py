@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forethought.contracts.parameters import Count, Keep, entries_kept
+from forethought.contracts.parameters import Count, Keep
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Draft, LayerView
+from forethought.contracts.roles import Draft, LayerView
 from forethought.methods.prompt_compression._room import Room, room_in
+from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.numerics.importance import pooled
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SpecPrefill(Approximation):
+class SpecPrefill(Shortening):
     """Keeps whole chunks of tokens by the mean of their scores."""
 
     keep: Keep = 1024
@@ -38,14 +39,6 @@ class SpecPrefill(Approximation):
     """Kept tokens stay at their positions, with gaps, and the answer starts where it would."""
     protect: bool = True
     """Keep the chat template and the question whatever their scores."""
-
-    def pays(self, prompt_length: int) -> bool:
-        """Whether anything would be dropped."""
-        return entries_kept(self.keep, prompt_length) < prompt_length
-
-    def reads(self, prompt_length: int) -> int:
-        """How many of the prompt's tokens the target will read."""
-        return entries_kept(self.keep, prompt_length)
 
     def uses_draft(self) -> bool:
         """Whether a draft is run."""

@@ -12,12 +12,13 @@ from typing import Literal
 
 from forethought.contracts.parameters import Count, CountOrZero, Keep, entries_kept
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Draft
+from forethought.contracts.roles import Draft
+from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.numerics.prompt_choice import DraftChoice
 
 
 @dataclass(frozen=True)
-class SpecPC(Approximation):
+class SpecPC(Shortening):
     """Keeps the tokens that the draft's last queries attend to, and their neighbours."""
 
     keep: Keep = 1024
@@ -42,14 +43,6 @@ class SpecPC(Approximation):
     """The draft stops after this many layers; chosen to fit the draft when not given."""
     protect: bool = True
     """Keep the chat template and the question whatever their scores."""
-
-    def pays(self, prompt_length: int) -> bool:
-        """Whether anything would be dropped."""
-        return entries_kept(self.keep, prompt_length) < prompt_length
-
-    def reads(self, prompt_length: int) -> int:
-        """How many of the prompt's tokens the target will read."""
-        return entries_kept(self.keep, prompt_length)
 
     def uses_draft(self) -> bool:
         """Whether a draft is run."""

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 from forethought.contracts.parameters import Count, CountOrZero, Keep, entries_kept
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Draft
+from forethought.contracts.roles import Draft
+from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.numerics.prompt_choice import DraftChoice
 
 
 @dataclass(frozen=True)
-class SpecPCFused(Approximation):
+class SpecPCFused(Shortening):
     """Half of what stays is chosen by the question's attention, half by the written answer's."""
 
     keep: Keep = 1024
@@ -35,14 +36,6 @@ class SpecPCFused(Approximation):
     """First draft layer whose attention counts; the middle one when not given."""
     protect: bool = True
     """Keep the chat template and the question whatever their scores."""
-
-    def pays(self, prompt_length: int) -> bool:
-        """Whether anything would be dropped."""
-        return entries_kept(self.keep, prompt_length) < prompt_length
-
-    def reads(self, prompt_length: int) -> int:
-        """How many of the prompt's tokens the target will read."""
-        return entries_kept(self.keep, prompt_length)
 
     def uses_draft(self) -> bool:
         """Whether a draft is run."""

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forethought.contracts.parameters import Keep, Share, entries_kept
+from forethought.contracts.parameters import Keep, Share
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Draft
+from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._room import room_in
+from forethought.methods.prompt_compression._shortening import Shortening
 
 
 @dataclass(frozen=True)
-class Truncate(Approximation):
+class Truncate(Shortening):
     """Keeps the head and the tail of what may be dropped."""
 
     keep: Keep = 1024
@@ -25,14 +26,6 @@ class Truncate(Approximation):
     """Share of the droppable budget spent on the beginning; the rest goes to the end."""
     protect: bool = True
     """Keep the chat template and the question wherever they stand."""
-
-    def pays(self, prompt_length: int) -> bool:
-        """Whether anything would be dropped."""
-        return entries_kept(self.keep, prompt_length) < prompt_length
-
-    def reads(self, prompt_length: int) -> int:
-        """How many of the prompt's tokens the target will read."""
-        return entries_kept(self.keep, prompt_length)
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt without its middle."""
