@@ -111,6 +111,8 @@ def test_an_example_is_a_spelling_that_builds(kind: catalogue.Kind, option: str)
         if '"FILE' not in shown:  # what needs a file of its own cannot be built from nothing
             built = catalogue.build(found[1] or found[2], kind)
             assert catalogue.spelled(built).partition("(")[0] == name
+            if kind == "strategies":
+                assert (" --scorer " in shown) == built.scores, name
 
 
 @pytest.mark.parametrize(
