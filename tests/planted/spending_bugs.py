@@ -120,8 +120,8 @@ SPENDING_BUGS = (
         name="a question that does not fit is judged without its beginning",
         seen_in="AlphaMath, context overflow as a value",
         file="runs/judging.py",
-        old="            self._check_fits(len(tokens))\n",
-        new="            del tokens\n",
+        old="            self._check_fits(len(self._prompt(question)))\n",
+        new="            del question\n",
         test="tests/runs/test_judging.py::test_a_question_that_does_not_fit_is_an_error",
     ),
     Bug(
@@ -163,8 +163,8 @@ SPENDING_BUGS = (
         name="a question for a verdict sees the rest of another that begins alike",
         seen_in="vLLM #42019 and #3251, log-probabilities of prompts beside a prefix cache",
         file="runs/judging.py",
-        old="row = self._begun(judgement).row.before(shared)",
-        new="row = self._begun(judgement).row.fork()",
+        old="row = before.row.before(shared)",
+        new="row = before.row.fork()",
         test=(
             "tests/runs/test_judging.py::test_chances_are_those_of_questions_that_are_read_alone"
         ),

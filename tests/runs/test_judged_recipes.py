@@ -18,6 +18,7 @@ from forethought.runs.checks import check_money
 from forethought.runs.contenders import contenders
 from forethought.runs.drive import Drive
 from forethought.runs.judges import JUDGE_KEY, Judged, Judges
+from forethought.runs.readings import Readings
 from forethought.runs.recipe import Recipe
 from forethought.runs.remote_answers import Servers
 from forethought.runs.remote_api import Patience
@@ -181,11 +182,11 @@ def test_what_a_judge_read_is_not_what_the_runs_own_model_has_read(toy):
     (done,) = Drive(Judged(backend, {one.scorer.by: there})).run([one])
     assert done.error is None
     own = [one for one in backend.requests if isinstance(one, Judgement)]
-    assert [one.beside for one in own] == ["", "First of its own?"]
-    assert [one.beside for one in there.requests] == ["", ""]
+    assert [one.behind for one in own] == [((),), (("First of its own?",),)]
+    assert [one.behind for one in there.requests] == [(), ()]
     assert {one.by for one in there.requests} == {f"{toy.base}/v1#toy"}
 
 
 def test_verdicts_of_two_judges_go_by_two_names():
     asks = [Verdict(("?",), ("Yes", "No"), by) for by in ("", "http://a/v1#m", "http://b/v1#m")]
-    assert len({judgement_of(job(BestOfN()), ask, "").key for ask in asks}) == 3
+    assert len({judgement_of(job(BestOfN()), ask, Readings())[0].key for ask in asks}) == 3

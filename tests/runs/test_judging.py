@@ -19,11 +19,13 @@ from forethought.engine.meter import Meter
 from forethought.methods.scoring.self_judge import SelfJudge
 from forethought.methods.search.best_of_n import BestOfN
 from forethought.models.chat import chat_prompt
+from forethought.runs import judging
 from forethought.runs.drive import Drive
 from forethought.runs.job import Job
 from forethought.runs.judging import Judge
 from forethought.runs.limit import spend_limit
 from forethought.runs.local import Local
+from forethought.runs.readings import Readings
 from forethought.runs.recipe import Recipe
 from forethought.tasks.same_answers import SameAnswers
 from tests.runs.tiny_session import DOCUMENT, QUESTION, TARGET
@@ -44,8 +46,13 @@ def judge():
     return Judge(TARGET, itertools.count().__next__)
 
 
-def asked(*questions, beside=""):
-    return Judgement("k", "run", questions, CHOICES, beside)
+def asked(*questions, after=()):
+    """A judgement of questions, of which some were judged before."""
+    read, behind = Readings(), []
+    for one in (*after, *questions):
+        behind.append(read.behind(one))
+        read = read.with_(one)
+    return Judgement("k", "run", questions, CHOICES, tuple(behind[len(after) :]))
 
 
 def tokens(question):
@@ -97,7 +104,7 @@ def test_what_questions_share_is_read_and_charged_once():
 
 
 def test_the_most_that_verdicts_take_is_what_they_take():
-    for ask in (asked(*QUESTIONS), asked(*QUESTIONS[1:3], beside=QUESTIONS[0])):
+    for ask in (asked(*QUESTIONS), asked(*QUESTIONS[1:3], after=QUESTIONS[:1])):
         assert judge().outcome(ask).cost.flops == pytest.approx(judge().flops(ask), rel=1e-12)
 
 
@@ -111,7 +118,7 @@ def test_a_single_question_costs_its_reading():
 def test_later_verdicts_of_a_run_go_on_from_its_first_question():
     one = judge()
     one.outcome(asked(QUESTIONS[0]))
-    later = one.outcome(asked(QUESTIONS[1], beside=QUESTIONS[0]))
+    later = one.outcome(asked(QUESTIONS[1], after=QUESTIONS[:1]))
     together = judge().outcome(asked(*QUESTIONS[:2]))
     assert later.chances == together.chances[1:]
     parted = shared(QUESTIONS[0], QUESTIONS[1])
@@ -121,18 +128,48 @@ def test_later_verdicts_of_a_run_go_on_from_its_first_question():
 def test_what_was_paid_before_a_stop_is_read_again_and_not_paid_again():
     one = judge()
     one.outcome(asked(QUESTIONS[0]))
-    going_on = asked(*QUESTIONS[1:], beside=QUESTIONS[0])
+    going_on = asked(*QUESTIONS[1:], after=QUESTIONS[:1])
     whole, after_a_stop = one.outcome(going_on), judge().outcome(going_on)
     assert after_a_stop.chances == whole.chances
     assert replace(after_a_stop.cost, peak_cache_bytes=0) == replace(whole.cost, peak_cache_bytes=0)
 
 
+STEPS = [f"{LONG}{'Ada counts the pens again. ' * count}Is it right so far?" for count in (1, 5, 9)]
+
+
+def test_a_beginning_is_read_from_where_it_goes_on_from_a_shorter_one():
+    one, expected = judge(), [alone(step) for step in STEPS]
+    for place, step in enumerate(STEPS):
+        told = one.outcome(asked(step, after=STEPS[:place]))
+        assert list(told.chances) == same([expected[place]])
+        parted = shared(STEPS[place - 1], step) if place else 0
+        assert told.cost.scoring_tokens == len(tokens(step)) - parted
+    assert shared(STEPS[1], STEPS[2]) > shared(STEPS[0], STEPS[2]) + 20
+
+
+def test_beginnings_that_are_not_at_hand_are_read_again_as_they_were(monkeypatch):
+    last = asked(STEPS[2], after=STEPS[:2])
+    assert last.behind == (tuple(STEPS[:2]),)
+    whole = judge()
+    whole.outcome(asked(*STEPS[:2]))
+    expected = whole.outcome(last)
+    monkeypatch.setattr(judging, "KEPT", 0)
+    for before in ([], STEPS[:1], STEPS[:2]):
+        one = judge()
+        if before:
+            one.outcome(asked(*before))
+        found = one.outcome(last)
+        assert found.chances == expected.chances
+        assert found.cost.scoring_tokens == expected.cost.scoring_tokens
+        assert list(one._readings["run"]) == STEPS[:1]  # all but the first is too much
+
+
 def test_what_a_run_asked_is_let_go_of_with_it():
     one = judge()
     one.outcome(asked(QUESTIONS[0]))
-    assert one._first
+    assert one._readings
     one.release("run")
-    assert not one._first
+    assert not one._readings
 
 
 def test_a_question_that_does_not_fit_is_an_error():

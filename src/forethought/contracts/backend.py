@@ -48,9 +48,10 @@ class Judgement:
     run: str
     questions: tuple[str, ...]
     choices: tuple[str, ...]
-    beside: str = ""
-    """The first question that its run had judged before, if any: what others begin with as it
-    does was paid then, whoever reads it."""
+    behind: tuple[tuple[str, ...], ...] = ()
+    """By question, what its run had judged before, each of which goes on from the one before it,
+    and the question from the last: what both begin with was paid then, whoever reads it. Empty
+    where a question is read from its start, or by another model than the run's own."""
     by: str = ""
     """The address of the model that gives them, where that is not the run's own."""
 

@@ -168,11 +168,13 @@ class Row:
         return other
 
     def before(self, position: int) -> Row:
-        """A second row over the tokens before a position, all of them in one frozen segment."""
+        """A second row over the tokens before a position, which share what is cached of them."""
         self.freeze()
-        (view,) = self.views
         other = Row(len(self.tail.layers))
-        other.views = (View(view.segment, sum(p >= position for p in view.segment.positions)),)
+        for view in self.views:
+            beyond = sum(place >= position for place in view.segment.positions)
+            if beyond < len(view.segment.positions):
+                other.views += (View(view.segment, max(view.unseen, beyond)),)
         other.next = position
         return other
 

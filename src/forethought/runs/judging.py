@@ -1,8 +1,8 @@
-"""The chances a model gives to one-word answers; what a run's questions share is read once."""
+"""The chances a model gives to one-word answers; what questions begin with alike is read once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -17,13 +17,19 @@ from forethought.engine.cache import Row
 from forethought.engine.meter import Clock, Meter
 from forethought.models.chat import chat_prompt
 from forethought.models.model import Model
+from forethought.runs.readings import Chain, common
+
+KEPT = 8192
+"""Tokens of a run's questions that are kept for others to go on from, beside its first one."""
 
 
 @dataclass(frozen=True)
-class _Begun:
-    """A prompt that was read whole, for others to go on from where they part from it."""
+class _Reading:
+    """A prompt that was read, for others to go on from where they part from it."""
 
     tokens: tuple[int, ...]
+    fresh: int
+    """Tokens that were read for it alone."""
     row: Row
 
 
@@ -31,19 +37,21 @@ class _Begun:
 class Judge:
     """A model that gives verdicts.
 
-    A question is read from where it parts from the first that its run asked: what both begin
-    with, such as a document, is read for the first alone.
+    A question is read from where it parts from the one it goes on from: what both begin with,
+    such as a document or the steps of an answer, was read for that.
     """
 
     target: Model
     clock: Clock
-    _first: dict[str, _Begun] = field(default_factory=dict)
-    """By run."""
+    _readings: dict[str, dict[str, _Reading]] = field(default_factory=dict)
+    """By run and question, the oldest first."""
 
     def flops(self, judgement: Judgement) -> float:
         """FLOPs of reading what is new of the questions."""
         shape, found = self.target.shape, 0.0
-        for tokens, shared in self._parted(judgement):
+        for question, chain in _paired(judgement):
+            tokens = self._prompt(question)
+            shared = self._shared(self._prompt(chain[-1]), tokens) if chain else 0
             fresh = len(tokens) - shared
             pairs = [causal_pairs(shared, fresh, layer.window) for layer in shape.layers]
             found += forward_flops(shape, fresh, pairs, logits=1)
@@ -51,63 +59,56 @@ class Judge:
 
     def outcome(self, judgement: Judgement) -> Outcome:
         """For each question the chance of each choice, among the choices alone."""
-        parted = self._parted(judgement)
-        for tokens, _ in parted:
-            self._check_fits(len(tokens))
+        for question in judgement.questions:
+            self._check_fits(len(self._prompt(question)))
         meter = Meter(self.clock)
         chances = tuple(
-            self._chances(self._read(judgement, tokens, shared, meter), judgement.choices)
-            for tokens, shared in parted
+            self._chances(self._read(judgement.run, question, chain, meter)[1], judgement.choices)
+            for question, chain in _paired(judgement)
         )
         return Outcome(judgement.key, meter.cost(0.0), chances=chances)
 
     def release(self, run: str) -> None:
         """Forget what a run asked."""
-        self._first.pop(run, None)
-
-    def _parted(self, judgement: Judgement) -> list[tuple[tuple[int, ...], int]]:
-        """The tokens of each question, and how many of them were read for an earlier one."""
-        prompts = [self._prompt(question) for question in judgement.questions]
-        if judgement.beside:
-            first = self._prompt(judgement.beside)
-            return [(tokens, self._shared(first, tokens)) for tokens in prompts]
-        later = [(tokens, self._shared(prompts[0], tokens)) for tokens in prompts[1:]]
-        return [*((tokens, 0) for tokens in prompts[:1]), *later]
+        self._readings.pop(run, None)
 
     def _shared(self, first: Sequence[int], tokens: Sequence[int]) -> int:
         """Tokens that both begin with, but the last: behind it there are chances to be told."""
         if self._network(first) is not self._network(tokens):
             return 0
-        pairs = enumerate(zip(first, tokens, strict=False))
-        parted = next((place for place, (one, other) in pairs if one != other), len(first))
-        return min(parted, len(tokens) - 1)
+        return min(common(first, tokens), len(tokens) - 1)
 
-    def _read(
-        self, judgement: Judgement, tokens: tuple[int, ...], shared: int, meter: Meter
-    ) -> Tensor:
-        """Logits [V] behind a question."""
-        row = Row(len(self.target.shape.layers), len(tokens))
-        if shared:
-            row = self._begun(judgement).row.before(shared)
+    def _read(self, run: str, question: str, chain: Chain, meter: Meter) -> tuple[_Reading, Tensor]:
+        """A question read behind the last of the chain, and the logits [V] behind it."""
+        tokens = self._prompt(question)
+        row, shared = Row(len(self.target.shape.layers), len(tokens)), 0
+        if chain:
+            before = self._before(run, chain)
+            shared = self._shared(before.tokens, tokens)
+            row = before.row.before(shared)
             row.reserve = len(tokens) - shared
-        logits = self._written(row, tokens, shared, meter)
+        logits = Batch(self._network(tokens), meter).prefill(row, tokens[shared:])
         meter.count("scoring", len(tokens) - shared)
-        if not judgement.beside:
-            self._first.setdefault(judgement.run, _Begun(tokens, row))
-        return logits
+        reading = _Reading(tokens, len(tokens) - shared, row)
+        self._keep(run, question, reading)
+        return reading, logits
 
-    def _begun(self, judgement: Judgement) -> _Begun:
-        """The first that the run asked; read anew, and paid before, where it is not at hand."""
-        found = self._first.get(judgement.run)
-        if found is None:
-            tokens = self._prompt(judgement.beside)
-            found = _Begun(tokens, Row(len(self.target.shape.layers), len(tokens)))
-            self._written(found.row, tokens, 0, Meter(self.clock))
-            self._first[judgement.run] = found
-        return found
+    def _before(self, run: str, chain: Chain) -> _Reading:
+        """The last of a chain; read anew, as it was and paid before, where it is not at hand."""
+        *earlier, question = chain
+        found = self._readings.get(run, {}).get(question)
+        return found or self._read(run, question, tuple(earlier), Meter(self.clock))[0]
 
-    def _written(self, row: Row, tokens: tuple[int, ...], start: int, meter: Meter) -> Tensor:
-        return Batch(self._network(tokens), meter).prefill(row, tokens[start:])
+    def _keep(self, run: str, question: str, reading: _Reading) -> None:
+        """Keep what was read, and let go of the oldest that is too much: all but the first."""
+        kept = self._readings.setdefault(run, {})
+        kept.setdefault(question, reading)
+        later = list(kept)[1:]
+        spare = sum(kept[one].fresh for one in later) - KEPT
+        for one in later:
+            if spare <= 0:
+                break
+            spare -= kept.pop(one).fresh
 
     def _chances(self, logits: Tensor, choices: Sequence[str]) -> tuple[float, ...]:
         whole = torch.log_softmax(logits.double(), 0)
@@ -134,3 +135,8 @@ class Judge:
                 f"{context:,}",
                 "write shorter answers, show fewer at once, or use a model with a longer context",
             )
+
+
+def _paired(judgement: Judgement) -> Iterator[tuple[str, Chain]]:
+    """The questions, each with what it goes on from."""
+    return zip(judgement.questions, judgement.behind, strict=True)

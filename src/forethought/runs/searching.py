@@ -28,6 +28,7 @@ from forethought.runs.endings import best_so_far
 from forethought.runs.job import Done, Job, Written, fuller
 from forethought.runs.ledger import Ledger
 from forethought.runs.looks import Looks, together
+from forethought.runs.readings import Readings
 from forethought.runs.slots import (
     Place,
     Slot,
@@ -66,7 +67,7 @@ class Searching:
         self._asked: Ask | None = None
         self._slots: list[Slot] = []
         self._chances: tuple[tuple[float, ...], ...] = ()
-        self._judged = ""  # the first question that verdicts were asked for
+        self._read = Readings()
         self._looks = Looks()
         self._children: Counter[tuple[str, Path]] = Counter()
         self._behind: set[Place] = set()
@@ -223,8 +224,9 @@ class Searching:
 
     def _judge(self, ask: Verdict) -> list[str]:
         """Begin to have verdicts given."""
-        begun = self._begin_whole([judgement_of(self.job, ask, self._judged)], "were judged")
-        self._judged = self._judged or ("" if ask.by else next(iter(ask.questions), ""))
+        judgement, read = judgement_of(self.job, ask, self._read)
+        begun = self._begin_whole([judgement], "were judged")
+        self._read = read
         return begun
 
     def _begin_whole(self, requests: Sequence[Request | Judgement], before: str) -> list[str]:

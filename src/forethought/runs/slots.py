@@ -10,6 +10,7 @@ from forethought.contracts.backend import Judgement, Request
 from forethought.contracts.candidates import total
 from forethought.contracts.search import Candidate, Path, Piece, Verdict, Write, Writer
 from forethought.runs.job import Job
+from forethought.runs.readings import Chain, Readings
 
 Place = tuple[Writer, str, Path, int]
 """A text that pieces are asked for behind: its writer, question, path and tokens."""
@@ -95,11 +96,15 @@ def piece_request(job: Job, slot: Slot) -> Request:
     )
 
 
-def judgement_of(job: Job, ask: Verdict, beside: str) -> Judgement:
-    """What is asked for where verdicts are to be given, `beside` the run's first question."""
-    read = "" if ask.by else beside  # by the run's own model
-    named = repr((job.run, "verdict", ask.questions, ask.choices, read, ask.by))
-    return Judgement(hashed(named), job.run, ask.questions, ask.choices, read, ask.by)
+def judgement_of(job: Job, ask: Verdict, read: Readings) -> tuple[Judgement, Readings]:
+    """What is asked for where verdicts are to be given, and what the run has `read` then."""
+    behind: list[Chain] = []
+    for question in () if ask.by else ask.questions:  # by the run's own model
+        behind.append(read.behind(question))
+        read = read.with_(question)
+    named = repr((job.run, "verdict", ask.questions, ask.choices, behind, ask.by))
+    asked = Judgement(hashed(named), job.run, ask.questions, ask.choices, tuple(behind), ask.by)
+    return asked, read
 
 
 def first_behind(requests: Iterable[Request], behind: Collection[Place]) -> list[Request]:

@@ -1,0 +1,60 @@
+"""Which of the questions that a run had judged another one goes on from."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+Chain = tuple[str, ...]
+"""Questions of which each goes on from the one before it; the first was read whole."""
+LEAST = 32
+"""Characters that must be spared for a question to go on from another one than that does."""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """The questions that were judged, each with those it went on from.
+
+    What stands here follows from the run's questions in their order alone: so a run that was
+    stopped goes on from the same ones, and reads and pays the same.
+    """
+
+    chains: Mapping[str, Chain] = field(default_factory=dict)
+    """By question."""
+    _sorted: tuple[str, ...] = ()
+
+    def with_(self, question: str) -> Self:
+        """These and one more."""
+        if question in self.chains:
+            return self
+        place = bisect.bisect(self._sorted, question)
+        ordered = (*self._sorted[:place], question, *self._sorted[place:])
+        return type(self)({**self.chains, question: self.behind(question)}, ordered)
+
+    def behind(self, question: str) -> Chain:
+        """What a question goes on from: what it has most of its beginning in common with.
+
+        Of those that share nearly as much, it is the one that was read first.
+        """
+        if not self.chains:
+            return ()
+        nearest = self._nearest(question)
+        chain = (*self.chains[nearest], nearest)
+        spared = common(nearest, question)
+        while len(chain) > 1 and (less := common(chain[-2], question)) + LEAST > spared:
+            chain, spared = chain[:-1], less
+        return chain
+
+    def _nearest(self, question: str) -> str:
+        # In order, no text has more in common with another than its neighbours have.
+        place = bisect.bisect(self._sorted, question)
+        around = self._sorted[max(0, place - 1) : place + 1]
+        return max(around, key=lambda one: common(one, question))
+
+
+def common(one: Sequence[object], other: Sequence[object]) -> int:
+    """How many characters, or tokens, both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
