@@ -48,10 +48,8 @@ def judge():
 
 def asked(*questions, after=()):
     """A judgement of questions, of which some were judged before."""
-    read, behind = Readings(), []
-    for one in (*after, *questions):
-        behind.append(read.behind(one))
-        read = read.with_(one)
+    read = Readings()
+    behind = [read.add(one) for one in (*after, *questions)]
     return Judgement("k", "run", questions, CHOICES, tuple(behind[len(after) :]))
 
 

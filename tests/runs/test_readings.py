@@ -17,7 +17,7 @@ TEXTS = st.lists(
 def read(texts):
     found = Readings()
     for text in texts:
-        found = found.with_(text)
+        found.add(text)
     return found
 
 
@@ -26,7 +26,7 @@ def read(texts):
 )
 def test_next_to_nothing_more_could_be_spared_and_every_link_spares_enough(texts, question):
     found = read(texts)
-    chain = found.behind(question)
+    chain = found.copied().add(question)
     if not texts:
         assert chain == ()
         return

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
 
 Chain = tuple[str, ...]
 """Questions of which each goes on from the one before it; the first was read whole."""
@@ -13,7 +12,7 @@ LEAST = 32
 """Characters that must be spared for a question to go on from another one than that does."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Readings:
     """The questions that were judged, each with those it went on from.
 
@@ -21,20 +20,24 @@ class Readings:
     stopped goes on from the same ones, and reads and pays the same.
     """
 
-    chains: Mapping[str, Chain] = field(default_factory=dict)
+    chains: dict[str, Chain] = field(default_factory=dict)
     """By question."""
-    _sorted: tuple[str, ...] = ()
+    _sorted: list[str] = field(default_factory=list)
 
-    def with_(self, question: str) -> Self:
-        """These and one more."""
-        if question in self.chains:
-            return self
-        place = bisect.bisect(self._sorted, question)
-        ordered = (*self._sorted[:place], question, *self._sorted[place:])
-        return type(self)({**self.chains, question: self.behind(question)}, ordered)
+    def copied(self) -> Readings:
+        """The same, for more to be added without these knowing."""
+        return Readings(dict(self.chains), list(self._sorted))
 
-    def behind(self, question: str) -> Chain:
-        """What a question goes on from: what it has most of its beginning in common with.
+    def add(self, question: str) -> Chain:
+        """Add a question; what it goes on from, itself where it was judged before."""
+        chain = self._behind(question)
+        if question not in self.chains:
+            self.chains[question] = chain
+            bisect.insort(self._sorted, question)
+        return chain
+
+    def _behind(self, question: str) -> Chain:
+        """What has most of its beginning in common with a question, and what that goes on from.
 
         Of those that share nearly as much, it is the one that was read first.
         """

@@ -10,7 +10,7 @@ from forethought.contracts.backend import Judgement, Request
 from forethought.contracts.candidates import total
 from forethought.contracts.search import Candidate, Path, Piece, Verdict, Write, Writer
 from forethought.runs.job import Job
-from forethought.runs.readings import Chain, Readings
+from forethought.runs.readings import Readings
 
 Place = tuple[Writer, str, Path, int]
 """A text that pieces are asked for behind: its writer, question, path and tokens."""
@@ -98,13 +98,12 @@ def piece_request(job: Job, slot: Slot) -> Request:
 
 def judgement_of(job: Job, ask: Verdict, read: Readings) -> tuple[Judgement, Readings]:
     """What is asked for where verdicts are to be given, and what the run has `read` then."""
-    behind: list[Chain] = []
-    for question in () if ask.by else ask.questions:  # by the run's own model
-        behind.append(read.behind(question))
-        read = read.with_(question)
+    then = read.copied()
+    # What another model judges, the run's own has not read.
+    behind = () if ask.by else tuple(then.add(one) for one in ask.questions)
     named = repr((job.run, "verdict", ask.questions, ask.choices, behind, ask.by))
-    asked = Judgement(hashed(named), job.run, ask.questions, ask.choices, tuple(behind), ask.by)
-    return asked, read
+    asked = Judgement(hashed(named), job.run, ask.questions, ask.choices, behind, ask.by)
+    return asked, then
 
 
 def first_behind(requests: Iterable[Request], behind: Collection[Place]) -> list[Request]:
