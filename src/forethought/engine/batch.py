@@ -31,6 +31,8 @@ class Part:
     """Where they stand; one after the other when empty."""
     meter: Meter | None = None
     """Whom to charge; whoever runs the batch when None."""
+    aside: int = 0
+    """Newest tokens that the logits do not stand behind."""
 
     def place(self) -> Sequence[int]:
         """Give the tokens their places in the row: their positions."""
@@ -59,6 +61,8 @@ class Look:
     protected: frozenset[int] = frozenset()
     thin: Callable[[LayerView], Pattern | None] | None = None
     """Asked before a layer's attention which keys its queries may see."""
+    aside: int = 0
+    """Newest tokens that the tap is not shown."""
 
 
 class Batch:
@@ -88,9 +92,10 @@ class Batch:
     ) -> Tensor:
         """Read tokens in one pass, showing each layer; entries the tap drops are freed.
 
-        Returns logits [1, V] after the last token, or an empty tensor when stopped early.
+        Returns logits [1, V] after the last token that is shown, or an empty tensor when stopped
+        early.
         """
-        part = Part(row, tokens, positions)
+        part = Part(row, tokens, positions, aside=look.aside)
         return self.forward([part], phase="prefill", look=look, layers=layers)
 
     def step(self, rows: Sequence[Row], tokens: Sequence[int], look: Look | None = None) -> Tensor:
@@ -108,12 +113,13 @@ class Batch:
         layers: int | None = None,
         logits: bool = True,
     ) -> Tensor:
-        """Logits [R, V] after the last token of each part (empty when not asked for)."""
+        """Logits [R, V] after each part, but what is aside (empty when not asked for)."""
         shares = self._shares(parts, layers)
         positions = [p for part in parts for p in part.place()]
         device = self.network.device
         attend = Attention(self, parts, positions, look)
         ends = torch.tensor([len(part.tokens) for part in parts]).cumsum(0) - 1
+        ends -= torch.tensor([part.aside for part in parts])
         out = self.network.forward(
             torch.tensor([t for part in parts for t in part.tokens], device=device),
             torch.tensor(positions, device=device),
@@ -227,7 +233,7 @@ class Attention:
             out = self._mixed(row, layer, shape, queries, span)
         else:
             out = self._thinned(row, layer, view, pattern, span)
-        kept = look.tap(view)
+        kept = look.tap(view.without_newest(look.aside) if look.aside else view)
         if kept is not None:
             self._batch.meter.watch(self._rows)
             row.keep(layer, kept)

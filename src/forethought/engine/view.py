@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +46,16 @@ class View:
     def memory(self) -> Tensor | None:
         """[K, E'] what was remembered of the entries that were held before."""
         return self.notes.get(self.layer)
+
+    def without_newest(self, count: int) -> View:
+        """What would be seen had the newest tokens not been read; no head lacks entries yet."""
+        return replace(
+            self,
+            queries=self.queries[:-count],
+            keys=self.keys[:, :-count],
+            values=self.values[:, :-count],
+            positions=self.positions[:, :-count],
+        )
 
     def remember(self, scores: Tensor) -> None:
         """Keep scores [K, E] beside the entries."""

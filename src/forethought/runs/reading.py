@@ -112,7 +112,16 @@ def _check_order(methods: Methods) -> None:
             f"{whole[0]} scores a prompt that was read whole, which {thinning[0]} does not do",
             "keep one of them",
         )
+    guessing = [
+        name for name, method in methods if method.thins_attention() and method.uses_draft()
+    ]
     again = [name for name, method in methods if method.evicts_every()]
+    if again and guessing:
+        raise UsageError(
+            f"{again[0]} goes on dropping entries by the newest queries, among which are those of "
+            f"the guess that {guessing[0]} has written",
+            "use every=0, or minference, which needs no guess",
+        )
     if again and packing:
         raise UsageError(
             f"{again[0]} goes on dropping entries, which {packing[0]} has packed away",
@@ -198,21 +207,29 @@ def settled(meter: Meter, row: Row, logits: Tensor, prompt: Prompt, plan: Plan, 
 def _read_shown(batch: Batch, row: Row, prompt: Prompt, plan: Plan) -> Tensor:
     """Read the prompt and its look-ahead in one pass, showing every layer as it comes."""
     evicting, thinning = plan.evicting, plan.thinning
+    guess = prompt.lookahead or ()
+    # A guess that was written for another method is nothing to score by, nor to be kept.
+    aside = len(guess) if evicting and not evicting.uses_draft() else 0
     look = Look(
         evicting.on_layer if evicting else _keep_all,
         len(prompt),
         prompt.protected,
         thinning.on_attention if thinning else None,
+        aside,
     )
     row.recent = plan.sight(len(prompt)) if evicting else None
-    tokens = [*prompt.tokens, *(prompt.lookahead or ())]
+    tokens = [*prompt.tokens, *guess]
     places, start = prompt.places(len(tokens)), row.next
     logits = batch.read(row, tokens[start:], look, positions=places[start:])
     if prompt.lookahead is None:
         return logits[-1]
+    batch.meter.count("scoring", len(guess))
+    if aside:
+        row.settle(places[len(prompt)])
+        return logits[-1]
     # The look-ahead was only there to score: back to before the last prompt token, whose
     # logits the answer starts from.
-    batch.meter.count("scoring", len(prompt.lookahead) + 1)
+    batch.meter.count("scoring", 1)
     return reread(batch, row, prompt)
 
 
