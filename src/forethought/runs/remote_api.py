@@ -240,7 +240,9 @@ class Api:
             raise RemoteError(f"{self.endpoint.base} sent no JSON object", "check the address")
         if document.get("error"):
             said = self._complaint(json.dumps(document).encode())
-            raise PassingError(f"{self.endpoint.base} gave up on an answer: {said}")
+            raise PassingError(
+                f"{self.endpoint.base} gave up on an answer: {said}", "see the server's log"
+            )
         return document
 
     @contextmanager

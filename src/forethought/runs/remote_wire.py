@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from forethought.contracts.backend import Request
 from forethought.contracts.records import Cost
+from forethought.runs.remote_shape import chance_of, count_of, list_of, object_of, text_of
 
 Body = dict[str, Any]
 Raw = Callable[[str], str]
@@ -157,32 +158,41 @@ class Heard:
     """What the server calls the model that answers, and its version."""
 
     def take(self, document: Mapping[str, Any]) -> None:
-        """Take in a part of an answer, or the whole of it."""
-        self.usage = document.get("usage") or self.usage
+        """Take in a part of an answer, or the whole of it; ShapeError where it is neither."""
+        self._take_usage(object_of(document.get("usage")))
         told = (document.get("model"), document.get("system_fingerprint"))
         self.served = " ".join(one for one in told if isinstance(one, str)) or self.served
-        for choice in (document.get("choices") or ())[:1]:
-            said = choice.get("delta") or choice.get("message") or {}
-            self.text += said.get("content") or choice.get("text") or ""
-            self.hidden += said.get("reasoning_content") or said.get("reasoning") or ""
-            self._take_chances(choice.get("logprobs") or {})
-            self.finish = choice.get("finish_reason") or self.finish
+        for choice in map(object_of, list_of(document.get("choices"))[:1]):
+            said = object_of(choice.get("delta") or choice.get("message"))
+            self.text += text_of(said.get("content") or choice.get("text"))
+            self.hidden += text_of(said.get("reasoning_content") or said.get("reasoning"))
+            self._take_chances(object_of(choice.get("logprobs")))
+            self.finish = text_of(choice.get("finish_reason")) or self.finish
             for name in ("stop_reason", "matched_stop"):
                 self.matched = choice.get(name) or self.matched
 
+    def _take_usage(self, found: Mapping[str, Any]) -> None:
+        for counts in (found, object_of(found.get("prompt_tokens_details"))):
+            for name in ("prompt_tokens", "completion_tokens", "cached_tokens"):
+                count_of(counts.get(name))
+        self.usage = found or self.usage
+
     def _take_chances(self, found: Mapping[str, Any]) -> None:
         if found.get("content"):
-            entries = found["content"]
+            entries = [object_of(entry) for entry in list_of(found["content"])]
             chances = [entry.get("logprob") for entry in entries]
             tops = [
-                {one["token"]: one["logprob"] for one in entry.get("top_logprobs") or ()}
-                for entry in entries
+                {text_of(one.get("token")): chance_of(one.get("logprob")) for one in likely}
+                for likely in ([*map(object_of, list_of(e.get("top_logprobs")))] for e in entries)
             ]
         else:
-            chances = found.get("token_logprobs") or []
-            tops = [dict(one or {}) for one in found.get("top_logprobs") or ()]
+            chances = [*list_of(found.get("token_logprobs"))]
+            tops = [
+                {token: chance_of(chance) for token, chance in object_of(one).items()}
+                for one in list_of(found.get("top_logprobs"))
+            ]
         self.entries += len(chances)
-        self.log_probability += sum(chance or 0.0 for chance in chances)
+        self.log_probability += sum(map(chance_of, chances))
         self.tops += tops
 
     @property
@@ -192,8 +202,8 @@ class Heard:
 
     def tokens(self, most: int) -> int:
         """Tokens written: as the server counts them, else as they came, else never too few."""
-        if self.usage and isinstance(self.usage.get("completion_tokens"), int):
-            return int(self.usage["completion_tokens"])
+        if self.usage and (written := count_of(self.usage.get("completion_tokens"))) is not None:
+            return written
         if self.entries:
             return self.entries
         if self.finish == "length":
@@ -205,11 +215,11 @@ class Heard:
     def prompt(self, otherwise: int) -> tuple[int, int]:
         """Prompt tokens that were read, and those that were cached instead."""
         usage = self.usage or {}
-        whole = usage.get("prompt_tokens")
-        if not isinstance(whole, int):
+        whole = count_of(usage.get("prompt_tokens"))
+        if whole is None:
             return otherwise, 0
-        details = usage.get("prompt_tokens_details") or {}
-        cached = min(whole, int(details.get("cached_tokens") or 0))
+        details = object_of(usage.get("prompt_tokens_details"))
+        cached = min(whole, count_of(details.get("cached_tokens")) or 0)
         return whole - cached, cached
 
 

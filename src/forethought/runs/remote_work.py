@@ -21,6 +21,7 @@ from forethought.contracts.records import Cost
 from forethought.contracts.search import Piece
 from forethought.runs.lengths import by_rule
 from forethought.runs.remote_api import Api, PassingError, SilentError
+from forethought.runs.remote_shape import ShapeError
 from forethought.runs.remote_wire import (
     Able,
     Body,
@@ -60,7 +61,7 @@ class Line:
 
     async def listen(self, body: Body, heard: Heard, enough: Callable[[], bool]) -> None:
         """Hear an answer until it ends, or it is enough; PassingError where it breaks off."""
-        places = self.api.places
+        places, base = self.api.places, self.api.endpoint.base
         under = places.most
         try:
             async with aclosing(self.api.events(self.able.path, body)) as documents:
@@ -69,8 +70,12 @@ class Line:
                     heard.take(document)
                     if enough():
                         return
-            base = self.api.endpoint.base
             raise PassingError(f"{base} broke off an answer", "see the server's log")
+        except ShapeError as error:
+            raise RemoteError(
+                f"{base} sent what is no answer: {error}",
+                "check that it is the address of an OpenAI-compatible server",
+            ) from None
         except PassingError as error:
             if heard.finish and heard.finish not in _BROKEN:
                 return  # it was whole: only its counts may be missing
