@@ -169,16 +169,33 @@ def test_a_sample_says_what_made_it(store):
     assert sample.run["cost"]["prompt_tokens"] > 0
 
 
-def test_a_recipe_that_a_question_does_not_fit_is_left_out_and_the_others_go_on(store):
-    small = replace(EXACT, approximate=("bm25(keep=3)",))
+@pytest.mark.parametrize("search", ["", "majority-vote(n=2)"])
+def test_a_recipe_that_a_question_does_not_fit_is_left_out_and_the_others_go_on(store, search):
+    small = replace(EXACT, approximate=("bm25(keep=3)",), search=search)
     found = evaluation(store, (EXACT, small)).run()
 
     assert [one.recipe for one in found.standings] == ["target"]
     assert found.standings[0].questions == 3
     refusal = found.refusals[0]
     assert (refusal.recipe, refusal.task) == (small.label, "letters")
-    assert "must stay" in refusal.reason
+    assert refusal.reason.startswith(f"{small.spelling}: bm25 keeps 3 tokens")
     assert "Left out at q" in comparison_text(found, width=200, colour=False)
+
+
+class Bare(Letters):
+    """The same without documents."""
+
+    def questions(self, measure):
+        for one in super().questions(measure):
+            yield replace(one, document="")
+
+
+def test_a_method_that_finds_nothing_to_choose_from_is_left_out_too(store):
+    by_question = replace(EXACT, approximate=("bm25(keep=0.5)",))
+    found = evaluation(store, (EXACT, by_question), Bare()).run()
+
+    assert [one.recipe for one in found.standings] == ["target"]
+    assert "no question behind a document" in found.refusals[0].reason
 
 
 def test_where_the_first_recipe_does_not_fit_there_is_nothing_to_compare_with(store):

@@ -4,8 +4,10 @@ ForethoughtError
 ├── UsageError                 what was asked cannot be done as asked (exit code 2)
 │   ├── UnknownNameError       no method or model is called that
 │   ├── BadParameterError      a value outside its limits
-│   ├── PromptTooLongError     more tokens than the model's context holds
-│   ├── BudgetTooSmallError    what must stay does not fit in the budget
+│   ├── UnfitError             a question does not fit what it is asked with
+│   │   ├── PromptTooLongError     more tokens than the model's context holds
+│   │   ├── BudgetTooSmallError    what must stay does not fit in the budget
+│   │   └── NoDocumentError        there is nothing that a method could choose from
 │   └── BadDataError           a file of questions cannot be read
 ├── BudgetSpentError           the budget does not cover what is needed next (exit code 3)
 ├── StoreError                 the file of results cannot be used (exit code 1)
@@ -73,12 +75,20 @@ class BadParameterError(UsageError):
     """A value outside its limits."""
 
 
-class PromptTooLongError(UsageError):
+class UnfitError(UsageError):
+    """A question does not fit what it is asked with; others may."""
+
+
+class PromptTooLongError(UnfitError):
     """More tokens than the model's context holds."""
 
 
-class BudgetTooSmallError(UsageError):
+class BudgetTooSmallError(UnfitError):
     """What must stay does not fit in the budget."""
+
+
+class NoDocumentError(UnfitError):
+    """There is nothing that a method could choose from."""
 
 
 class BadDataError(UsageError):

@@ -15,12 +15,7 @@ from typing import Self
 import torch
 
 from forethought import catalogue
-from forethought.contracts.errors import (
-    BudgetTooSmallError,
-    ForethoughtError,
-    PromptTooLongError,
-    UsageError,
-)
+from forethought.contracts.errors import ForethoughtError, UnfitError
 from forethought.contracts.questions import Measure
 from forethought.contracts.records import Prompt, Run
 from forethought.engine.batch import Batch
@@ -29,7 +24,7 @@ from forethought.engine.meter import Clock, Meter
 from forethought.models.chat import chat_prompt
 from forethought.models.load import load
 from forethought.models.model import Model
-from forethought.runs.asks import Answered, Ask
+from forethought.runs.asks import Answered, Ask, Refuse
 from forethought.runs.branches import Branch, read_together, shared_key
 from forethought.runs.checks import check_together
 from forethought.runs.draft import Memory, ModelDraft
@@ -48,8 +43,6 @@ __all__ = ["Answered", "Answers", "Ask"]
 
 Loader = Callable[[str, str], Model]
 """(name, weights) to a model."""
-Refuse = Callable[[int, UsageError], None]
-"""Told the place of what cannot be answered, and why."""
 
 
 class Answers:
@@ -122,9 +115,11 @@ class Answers:
             }
             target, draft = self._models_of(recipe)
             judges = self._servers.judges()
-            yield from searched(some, target, draft, self._clock, journal or NoJournal(), judges)
+            yield from searched(
+                some, target, draft, self._clock, journal or NoJournal(), judges, refuse
+            )
         if there:
-            yield from self._servers.answered(there, journal or NoJournal())
+            yield from self._servers.answered(there, journal or NoJournal(), refuse)
 
     def _models_of(self, recipe: Recipe) -> tuple[Model, Model]:
         target = self.model(recipe.model, recipe.weights)
@@ -137,7 +132,7 @@ class Answers:
         for place, ask in asks.items():
             try:
                 pending.append(self._pending(place, ask, memory))
-            except (BudgetTooSmallError, PromptTooLongError) as error:
+            except UnfitError as error:
                 if refuse is None:
                     raise
                 refuse(place, error)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Question, Task
 from forethought.contracts.records import Run
 from forethought.runs.recipe import Recipe
+
+Refuse = Callable[[int, UsageError], None]
+"""Told the place of what cannot be answered, and why."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from forethought.engine.meter import Clock
-from forethought.runs.asks import Answered, Ask
+from forethought.runs.asks import Answered, Ask, Refuse
 from forethought.runs.journal import Journal
 from forethought.runs.judges import Judges
 from forethought.runs.keys import PRICE, SERVED, SERVER
@@ -50,7 +50,9 @@ class Servers:
         named = self._server(recipe).model
         return replace(recipe, model=f"{place.base}#{named}")
 
-    def answered(self, asks: Mapping[int, Ask], journal: Journal) -> Iterator[Answered]:
+    def answered(
+        self, asks: Mapping[int, Ask], journal: Journal, refuse: Refuse | None = None
+    ) -> Iterator[Answered]:
         """The answers, by place: of one recipe after the other, its questions together.
 
         Not of all recipes together, as what one was given another finds in the journal.
@@ -61,7 +63,7 @@ class Servers:
             made = self._made(server)
             some = {place: ask for place, ask in asks.items() if alike(ask.recipe) == recipe}
             judges = self.judges(server.endpoint.base)
-            for one in driven(some, server, journal, self.clock, judges):
+            for one in driven(some, server, journal, self.clock, judges, refuse=refuse):
                 yield replace(one, made=made)
 
     def judges(self, own: str = "") -> Judges:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+Kind = TypeVar("Kind")
 
 _ABOVE_0 = 1e-3
 """Log-probabilities are this much above 0 at most: by rounding."""
@@ -19,7 +21,7 @@ class ShapeError(ValueError):
 
 def object_of(found: object) -> Mapping[str, Any]:
     """An object; an empty one where there is nothing."""
-    return _of(found or {}, Mapping, "an object")
+    return _of(found or {}, dict, "an object")
 
 
 def list_of(found: object) -> Sequence[Any]:
@@ -58,7 +60,7 @@ def chance_of(found: object) -> float:
     return min(0.0, float(found))
 
 
-def _of(found: object, kind: type[Any], wanted: str) -> Any:
+def _of(found: object, kind: type[Kind], wanted: str) -> Kind:
     if not isinstance(found, kind):
         raise ShapeError(found, wanted)
     return found

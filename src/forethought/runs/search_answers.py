@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from forethought.contracts.backend import Backend
+from forethought.contracts.errors import UnfitError
 from forethought.engine.meter import Clock
 from forethought.models.model import Model
-from forethought.runs.asks import Answered, Ask
+from forethought.runs.asks import Answered, Ask, Refuse
 from forethought.runs.drive import Drive
 from forethought.runs.journal import Journal
 from forethought.runs.judges import Judges
@@ -25,11 +26,12 @@ def searched(
     clock: Clock,
     journal: Journal,
     judges: Judges,
+    refuse: Refuse | None = None,
 ) -> Iterator[Answered]:
     """The answers of asks whose recipes differ in nothing but their seeds, by place."""
     recipe = next(iter(asks.values())).recipe
     backend = Local(recipe, target, draft, clock)
-    yield from driven(asks, backend, journal, clock, judges, target)
+    yield from driven(asks, backend, journal, clock, judges, target, refuse)
 
 
 def driven(
@@ -39,10 +41,12 @@ def driven(
     clock: Clock,
     judges: Judges,
     target: Model | None = None,
+    refuse: Refuse | None = None,
 ) -> Iterator[Answered]:
     """What a back end answers to asks that all suit it, each as soon as its search is done.
 
     One that fails lets the others end, as what they took is paid; then its error is raised.
+    `refuse` is told instead where its question does not fit it.
     """
     named: dict[str, list[int]] = {}
     for place, ask in asks.items():
@@ -57,13 +61,25 @@ def driven(
         if done.cut == "interrupted" or isinstance(done.error, KeyboardInterrupt):
             raise KeyboardInterrupt
         if done.error is not None:
-            failed = failed or done.error
+            failed = failed or _unless_refused(done.error, asks, named[done.job.run], refuse)
             continue
         for place in named[done.job.run]:
             searching = SearchRun(asks[place].recipe, clock, target)
             yield Answered(place, searching.record(done, done.seconds))
     if failed is not None:
         raise failed
+
+
+def _unless_refused(
+    error: BaseException, asks: Mapping[int, Ask], places: list[int], refuse: Refuse | None
+) -> BaseException | None:
+    """The error, unless it is refused: those who asked are named in it then."""
+    if refuse is None or not isinstance(error, UnfitError):
+        return error
+    error.message = f"{asks[places[0]].recipe.spelling}: {error.message}"
+    for place in places:
+        refuse(place, error)
+    return None
 
 
 def alike(recipe: Recipe) -> Recipe:

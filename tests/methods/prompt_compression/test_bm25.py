@@ -128,6 +128,12 @@ def test_equal_scores_go_to_the_earlier_sentence():
     assert kept.content_text.startswith("One cat.\n\n")
 
 
+def test_where_no_sentence_fits_and_nothing_must_stay_the_budget_is_too_small():
+    prompt = asked(DOCUMENT, QUESTION)
+    with pytest.raises(BudgetTooSmallError, match="nothing of the prompt fits into 1 tokens"):
+        BM25(keep=1, protect=False).on_prompt(prompt, None, 16)
+
+
 def test_without_protection_the_question_competes_and_wins():
     prompt = asked(QUESTION, DOCUMENT)
 

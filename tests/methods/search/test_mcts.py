@@ -112,3 +112,12 @@ def test_only_wanted_depth_is_written_step_by_step():
     done = searched(MCTS(n=2, iterations=1, depth=1, **STEPS), scorer=Rule(good), backend=backend)
     assert done.found.best.text.count("\n") == 3
     assert len(backend.asked) == 2
+
+
+@pytest.mark.parametrize("budget", [1, 2, 5, 7])
+def test_where_no_answer_has_ended_the_longest_beginning_is_told(budget):
+    done = searched(MCTS(n=2, **STEPS), scorer=Rule(good), budget=f"{budget}tok")
+    assert not any(one.whole for one in done.found.considered)
+    longest = max(one.tokens for one in done.found.considered)
+    assert (done.found.best.tokens, done.found.best.finish) == (longest, "budget")
+    assert done.found.best.text

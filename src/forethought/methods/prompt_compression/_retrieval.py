@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forethought.contracts.errors import UsageError
+from forethought.contracts.errors import NoDocumentError
 from forethought.contracts.parameters import Keep
 from forethought.contracts.records import Prompt
 from forethought.methods.prompt_compression._room import Room, room_in
@@ -49,12 +49,12 @@ def retrieved(prompt: Prompt, keep: Keep, method: str, score: Score, *, protect:
 
 
 def question_of(prompt: Prompt, method: str) -> str:
-    """What the user wrote behind the document; UsageError where that is nothing."""
+    """What the user wrote behind the document; NoDocumentError where that is nothing."""
     free = [stop for i, (_, stop) in enumerate(prompt.spans) if i not in prompt.protected]
     start, stop = prompt.content
     question = prompt.text[max([start, *free]) : stop].strip()
     if not question:
-        raise UsageError(
+        raise NoDocumentError(
             f"{method} ranks the sentences of a document by a question, but this prompt has no "
             "question behind a document",
             "give the document apart from the question",

@@ -20,7 +20,15 @@ class Room:
     """How many of `free` may stay."""
 
     def kept(self, chosen: list[int]) -> list[int]:
-        """The indices to keep when `chosen` are those of `free` that stay."""
+        """The indices to keep when `chosen` are those of `free` that stay.
+
+        BudgetTooSmallError where that is nothing at all.
+        """
+        if not (self.protected or chosen):
+            raise BudgetTooSmallError(
+                f"nothing of the prompt fits into {self.count} tokens",
+                "keep more, or what is protected",
+            )
         return sorted([*self.protected, *chosen])
 
     def runs(self) -> list[tuple[int, int]]:

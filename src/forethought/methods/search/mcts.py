@@ -26,6 +26,7 @@ from forethought.contracts.search import (
     score,
     write,
 )
+from forethought.methods.search._answers import leading
 from forethought.methods.search._steps import twins
 from forethought.numerics.votes import Tally
 
@@ -74,6 +75,8 @@ class MCTS(Strategy):
             _close(path)
         if not any(node.answers for node in root.below()):
             yield from self._ended(root)
+        if not any(node.answers for node in root.below()):
+            return _unfinished(root)
         return (yield from self._read_out(root))
 
     def _selected(self, root: _Node, rng: np.random.Generator) -> list[_Node]:
@@ -103,10 +106,8 @@ class MCTS(Strategy):
         node = root
         while not node.answers:
             ways = [one for one in node.children if any(deep.answers for deep in one.below())]
-            if not ways:
-                break
             node = max(ways, key=lambda one: one.mean if one.visits else one.value)
-        answers = [one for one in root.below() if one.answers] or [node]
+        answers = [one for one in root.below() if one.answers]
         states = [one.state for one in answers]
         groups = yield from group(states)
         weights = [(one.value + 1) / 2 for one in answers]
@@ -153,6 +154,13 @@ def _node(parent: Candidate, one: Candidate) -> _Node:
     """The node of a step, as likely as its tokens are on average."""
     tokens = max(1, one.tokens - parent.tokens)
     return _Node(one, math.exp((one.log_probability - parent.log_probability) / tokens))
+
+
+def _unfinished(root: _Node) -> Found:
+    """Where nothing has ended, the longest of the beginnings that were not gone on from."""
+    begun = [one.state for one in root.below() if not one.children]
+    best = leading(begun, [one.likelihood for one in begun])
+    return Found(begun[best], tuple(begun), pruned=tuple(root.twins))
 
 
 def _back_up(path: list[_Node], value: float) -> None:
