@@ -46,6 +46,18 @@ def test_an_answer_waits_for_no_compiler_and_no_converter() -> None:
     assert done.stdout == "set()\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_what_cannot_be_printed_is_an_error_that_says_so() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "forethought", "list", "--json"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+
+    assert "No space left on device" in done.stderr
+    assert "hint: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
+
+
 def test_a_question_needs_no_verb() -> None:
     assert with_verb(["What is an eclipse?"]) == ["ask", "What is an eclipse?"]
     assert with_verb(["-m", "smollm2", "Why?"]) == ["ask", "-m", "smollm2", "Why?"]

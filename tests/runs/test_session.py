@@ -179,6 +179,12 @@ def test_a_method_that_drops_entries_comes_last(last):
         run(approximate=("snapkv(keep=0.1)", last))
 
 
+def test_a_cache_in_all_its_bits_may_stand_behind_an_eviction():
+    behind = run(approximate=("snapkv(keep=120)", "quantised-kv(bits=16)"))
+    alone = run(approximate=("snapkv(keep=120)",))
+    assert (behind["answer"], behind["kept"]) == (alone["answer"], alone["kept"])
+
+
 @pytest.mark.parametrize("settings", ["first_layer=50", "first_layer=1, last_layer=1"])
 def test_a_span_without_layers_is_refused(settings):
     with pytest.raises(BadParameterError, match="no layer of the draft self is counted"):

@@ -15,7 +15,7 @@ from forethought.runs.recipe import Recipe
 
 def compress(
     question: options.Question = None,
-    model: options.Model = Recipe.model,
+    model: options.ModelHere = Recipe.model,
     draft: options.Draft = None,
     approximate: options.Approximate = None,
     file: options.File = None,

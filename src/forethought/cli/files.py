@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from forethought.contracts.errors import UsageError
@@ -12,8 +14,11 @@ def check(file: Path, endings: Collection[str]) -> None:
     """Refuse a report that could not be written before anything is asked."""
     if file.suffix not in endings:
         raise UsageError(f"{file} is no report we know", f"end it in {', '.join(endings)}")
-    if not file.absolute().parent.is_dir():
-        raise UsageError(f"there is no folder {file.absolute().parent}", "make it, or name another")
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}", "make it, or name another")
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"reports cannot be written to {folder}", "name another folder")
 
 
 def write(file: Path, text: str) -> None:
@@ -23,5 +28,6 @@ def write(file: Path, text: str) -> None:
         fresh.write_text(text, encoding="utf-8", newline="")
         fresh.replace(file)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written nothing can be removed
+            fresh.unlink(missing_ok=True)
         raise UsageError(f"cannot write {file}: {error.strerror}", "name another file") from error

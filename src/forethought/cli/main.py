@@ -97,6 +97,10 @@ def exit_code(arguments: list[str]) -> int:
         return _failed(_message(error), _hint(arguments, _message(error)), 2, False)
     except (KeyboardInterrupt, typer.Abort):
         return 130
+    except OSError as error:
+        where = error.filename or "what is read or printed"
+        hint = "see that it is there, may be used, and has room"
+        return _failed(f"{where}: {error.strerror or error}", hint, 1, verbose)
     except Exception as error:
         hint = "run it again with -v to see where" if not verbose else ""
         return _failed(f"{type(error).__name__}: {error}", hint, 1, verbose)

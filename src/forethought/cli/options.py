@@ -12,6 +12,9 @@ Question = Annotated[
 Model = Annotated[
     str, Option("--model", "-m", help="A name, hub id, folder, GGUF file or server; or a recipe.")
 ]
+ModelHere = Annotated[
+    str, Option("--model", "-m", help="A name, hub id, folder or GGUF file; or a recipe.")
+]
 Draft = Annotated[
     str | None,
     Option("--draft", "-d", help="The model that reads ahead; if left out, the model itself."),

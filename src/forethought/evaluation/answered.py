@@ -77,7 +77,7 @@ def _answered(samples: Sequence[Sample]) -> Answered:
             raise UsageError(
                 f"question {sample.question} of {sample.task} by {sample.recipe} is there twice, "
                 f"or with other data (answer {sample.number})",
-                "leave out the samples made before the data changed",
+                "its data have changed since: begin a new file with --results",
             )
         numbered[sample.question][sample.number] = sample.score
     scores = {

@@ -11,7 +11,7 @@ from forethought.engine.meter import Meter
 from forethought.models.chat import chat_prompt
 from forethought.runs.draft import ModelDraft
 from forethought.runs.reading import plan, shortened
-from forethought.runs.recipe import Recipe
+from forethought.runs.recipe import Recipe, is_remote
 from forethought.runs.session import Progress, Session, built
 from forethought.runs.sizing import sized
 
@@ -61,8 +61,15 @@ def compress(
 
 
 def _check(recipe: Recipe) -> None:
+    if is_remote(recipe.model):
+        raise UsageError(
+            "a model on a server tells of no tokens and of no attention",
+            "name one that runs here: the shorter text is for any model",
+        )
     methods = built(recipe)
-    if recipe.automatic or not methods:
+    if recipe.automatic:
+        raise UsageError("auto chooses for an answer, and none is written", "name a method with -x")
+    if not methods:
         raise UsageError("nothing says how to shorten the prompt", "name a method with -x")
     for name, method in methods:
         if method.evicts() or method.thins_attention() or method.cache_bits() < 16:

@@ -25,6 +25,7 @@ from forethought.runs.whole import Whole
 Methods = Sequence[tuple[str, Approximation]]
 """Methods with their spellings."""
 
+_LONG = 1 << 40  # tokens: more than any budget in tokens
 SIGHT = 256  # newest queries kept in sight for methods that choose later
 
 
@@ -128,9 +129,9 @@ def _check_order(methods: Methods) -> None:
             "use every=0, or leave one of them out",
         )
     inside = {*evicting, *thinning, *packing}
-    later = [name for name, _ in methods]
-    for place, name in enumerate(later):
-        shortening = [other for other in later[place:] if other not in inside]
+    for place, (name, _) in enumerate(methods):
+        later = [(one, m) for one, m in methods[place:] if one not in inside]
+        shortening = [one for one, method in later if method.reads(_LONG) < _LONG]
         if name in inside and shortening:
             what = "drops cache entries" if name in evicting else "works on the cache"
             raise UsageError(

@@ -45,7 +45,10 @@ _REASONS = {
         "cannot be read or written",
         "look at the disk and its free space; what was kept before is still there",
     ),
-    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "see that its folder exists and is yours"),
+    sqlite3.SQLITE_CANTOPEN: (
+        "cannot be opened",
+        "see that its folder exists, is yours and can be written to, also to read what is kept",
+    ),
     sqlite3.SQLITE_NOTADB: ("is not a file of results", "choose another file"),
     sqlite3.SQLITE_CORRUPT: (
         "is damaged",

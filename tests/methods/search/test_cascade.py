@@ -161,6 +161,9 @@ def test_a_budget_of_tokens_holds_for_both_models_together(budget):
     for seed in range(3):
         done = ran(Cascade(n=4, sure=1.1), budget=f"{budget}tok", seed=seed)
         assert done.cost.draft_tokens + done.cost.output_tokens <= budget
+        told = [*done.found.considered, *done.found.pruned]
+        written = sum(one.tokens for one in told if one.writer == "target")
+        assert written == done.cost.output_tokens  # what is paid is shown
         assert done.found.best.text
         # The end is seen where one token more might have been written.
         if budget >= 4 * 2 + 5 + 1:

@@ -80,6 +80,11 @@ def test_a_length_too_short_for_the_question_is_refused(name: str) -> None:
     assert length(asked(f"{name}(tokens={least}, count=1)")[1][0]) == least
 
 
+def test_more_common_words_than_can_ever_stand_there_are_refused_at_once() -> None:
+    with pytest.raises(BadParameterError, match="tokens=200 is too few"):
+        asked("cwe(tokens=200, wanted=100000)")
+
+
 def needles(document: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for key, value in re.findall(r"A special \w+ for (\S+) is: (\S+)\.(?:\s|$)", document):

@@ -2,7 +2,7 @@
 
 Paper: SpecKV-PC, the cascade of arXiv:2506.08373 (ICLR 2026)
 Exact: when both budgets reach the prompt's length; equals SpecKV when prompt_keep alone
-does, and SpecPC when keep reaches prompt_keep.
+does, and SpecPC when keep reaches prompt_keep, each of the same settings.
 Cost: one draft run (prompt and lookahead); the target reads prompt_keep and lookahead tokens.
 """
 

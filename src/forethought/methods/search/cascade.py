@@ -86,7 +86,7 @@ class Cascade(Strategy):
         except BudgetSpentError:
             return spent
         if small[best].whole and not large.best.whole:
-            return spent
+            return replace(spent, pruned=(*large.considered, *large.pruned))
         return _both(small, large, f"{told}, so the target was asked")
 
     def _large(self) -> Strategy:

@@ -53,7 +53,8 @@ class CommonWords(Task):
     def _question(self, number: int, measure: Measure) -> Question:
         words = _words(dice("cwe", self.seed, number))
         common: list[str] = []
-        while len(common) < self.wanted:
+        # More than could stand in the list need not be found to see that they do not fit.
+        while len(common) < min(self.wanted, self.tokens + 1):
             common += (word for word in islice(words, 1) if not _overlaps(word, common))
         others = growing(word for word in words if not _overlaps(word, common))
 
