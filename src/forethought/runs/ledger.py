@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from forethought.contracts.backend import Bound
 from forethought.contracts.records import Cost
@@ -97,8 +98,8 @@ def _fair(
 ) -> list[int]:
     """Token counts whose cost stays within `amount`; later requests are left out first."""
     alive = [place for place, tokens in enumerate(wanted) if tokens]
-    while alive and sum(once[p] + each[p] for p in alive) > amount:
-        alive.pop()
+    least = accumulate(once[p] + each[p] for p in alive)
+    alive = alive[: sum(total <= amount for total in least)]
     granted = [0] * len(wanted)
     left = amount - sum(once[p] for p in alive)
     for rank, place in enumerate(sorted(alive, key=lambda p: wanted[p])):
