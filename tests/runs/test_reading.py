@@ -16,7 +16,7 @@ LENGTH = 20
 
 
 class KeepsThePrompt(Approximation):
-    """Drops nothing of the prompt, in the layers it is asked to choose for."""
+    """Scores by a look-ahead; drops nothing of the prompt, in the layers it chooses for."""
 
     def __init__(self, layers):
         self.layers = layers
@@ -25,6 +25,9 @@ class KeepsThePrompt(Approximation):
         return True
 
     def evicts(self):
+        return True
+
+    def uses_draft(self):
         return True
 
     def on_layer(self, view):

@@ -138,7 +138,7 @@ class Approximation(Protocol):
         return prompt_length
 
     def uses_draft(self) -> bool:
-        """Whether a draft is run."""
+        """Whether a draft is run; only such a method is shown a guess behind the prompt."""
         return False
 
     def drafts_with_itself(self) -> bool:
