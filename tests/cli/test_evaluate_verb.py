@@ -133,6 +133,7 @@ def failed(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["evaluate", "snapkv", "--keep", "8 apples", "-t", "vt"], "must be like 8MiB"),
         (["evaluate", "auto", "-t", "vt"], "auto chooses for one prompt"),
         (["compare", "-t", "vt", "-o", "r.pdf"], "is no report we know"),
+        (["evaluate", "-t", "vt", "--json", "--csv"], "exclude each other"),
         (["compare", "-t", "vt", "-o", "none/r.html"], "there is no folder"),
         (["evaluate", "-t", "gsm8k(path='none.jsonl')"], "none.jsonl"),
         (["evaluate", "-t", "niah-single-2(haystack='none.txt')"], "none.txt"),

@@ -13,6 +13,7 @@ from forethought.cli.arena import arena, check_whole
 from forethought.cli.ask import named_alone
 from forethought.cli.compare import comparison_document, forms
 from forethought.cli.screen import columns, has_colour, report
+from forethought.contracts.errors import UsageError
 from forethought.reports.comparison import comparison_csv, comparison_markdown, comparison_text
 from forethought.runs.recipe import Recipe
 
@@ -49,6 +50,8 @@ def evaluate(
     The report holds nothing that is measured by a clock, so it is the same however often the
     evaluation was stopped.
     """
+    if json + csv + markdown > 1:
+        raise UsageError("--json, --csv and --markdown exclude each other", "choose one of them")
     written = forms(timing=False)
     for file in output or []:
         files.check(Path(file), written)

@@ -3,6 +3,8 @@
 Paper: SpecPrefill, arXiv:2502.02789 (ICML 2025)
 Exact: when keep reaches the prompt's length; below it, dropped tokens are lost to the answer.
 Cost: the draft reads the prompt and writes the look-ahead; the target reads keep tokens.
+Example: forethought "Who signed it?" -f contract.txt -m qwen-coder-1.5b -d qwen-coder-0.5b
+    -x spec-prefill
 """
 
 from __future__ import annotations
