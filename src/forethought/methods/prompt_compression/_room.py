@@ -27,7 +27,7 @@ class Room:
         if not (self.protected or chosen):
             raise BudgetTooSmallError(
                 f"nothing of the prompt fits into {self.count} tokens",
-                "keep more, or what is protected",
+                "keep more, or use protect=True",
             )
         return sorted([*self.protected, *chosen])
 
