@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -14,7 +15,7 @@ import pytest
 
 from forethought.contracts.errors import StoreError
 from forethought.runs.store import Store
-from forethought.runs.store_file import VERSION
+from forethought.runs.store_file import VERSION, _prepare, open_file
 from tests.runs.sample_maker import sample
 
 ROOT = Path(__file__).parents[2]
@@ -373,3 +374,23 @@ def test_the_columns_one_filters_by_can_be_queried_with_sql(file: Path) -> None:
 
     assert row[:5] == ("tiny", "sums", "q1", 0, 0.25)
     assert json.loads(row[5])["answer"] == "7"
+
+
+def test_a_file_that_another_process_makes_meanwhile_is_not_taken_for_anothers(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "r.sqlite"
+    connection = sqlite3.connect(path, isolation_level=None)
+
+    def meanwhile(statement: str) -> None:
+        if "sqlite_master" in statement:
+            connection.set_trace_callback(None)
+            with suppress(StoreError):  # it may have to wait, and would
+                open_file(path, patience=0.0).close()
+
+    connection.set_trace_callback(meanwhile)
+    try:
+        _prepare(connection, path, patience=1.0)
+    finally:
+        connection.close()
+    open_file(path, patience=0.0).close()
