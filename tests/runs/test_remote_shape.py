@@ -32,6 +32,7 @@ def chances(*found):
         (said(message={"content": "a"}, logprobs=[1]), "[1] where an object"),
         (chances("a"), "'a' where an object"),
         (chances({"token": "a", "logprob": NAN}), "nan where a log-probability"),
+        (chances({"token": "a", "logprob": -float("inf")}), "-inf where a log-probability"),
         (chances({"token": "a", "logprob": BIG}), "5.0 where a log-probability"),
         (chances({"logprob": -1, "top_logprobs": [{"token": "a", "logprob": NAN}]}), "nan where"),
         (said(text="a", logprobs={"token_logprobs": [None, NAN]}), "nan where"),
@@ -54,6 +55,12 @@ def test_texts_in_parts_are_joined_and_other_parts_left_out():
     parts = [{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]
     heard.take(said(message={"content": parts}))
     assert heard.text == "ab"
+
+
+def test_counts_may_be_written_as_whole_numbers_of_any_kind():
+    heard = Heard()
+    heard.take({**said(text="a"), "usage": {"prompt_tokens": 12.0, "completion_tokens": 3.0}})
+    assert (heard.prompt(0), heard.tokens(9)) == ((12, 0), 3)
 
 
 def test_half_characters_are_shown_as_such_and_whole_ones_kept():

@@ -44,9 +44,10 @@ def count_of(found: object) -> int | None:
     """A count; None where there is none."""
     if found is None:
         return None
-    if isinstance(found, bool) or not isinstance(found, int) or found < 0:
+    whole = int(found) if isinstance(found, float) and found.is_integer() else found
+    if isinstance(whole, bool) or not isinstance(whole, int) or whole < 0:
         raise ShapeError(found, "a count")
-    return found
+    return whole
 
 
 def chance_of(found: object) -> float:
@@ -55,7 +56,7 @@ def chance_of(found: object) -> float:
         return 0.0
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise ShapeError(found, "a log-probability")
-    if math.isnan(found) or found > _ABOVE_0:
+    if not math.isfinite(found) or found > _ABOVE_0:
         raise ShapeError(found, "a log-probability")
     return min(0.0, float(found))
 
