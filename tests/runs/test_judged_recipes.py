@@ -14,11 +14,11 @@ from forethought.methods.search.best_of_n import BestOfN
 from forethought.models.known import Known
 from forethought.runs.answers import Answers
 from forethought.runs.asks import Ask
+from forethought.runs.beginnings import Beginnings
 from forethought.runs.checks import check_money
 from forethought.runs.contenders import contenders
 from forethought.runs.drive import Drive
 from forethought.runs.judges import JUDGE_KEY, Judged, Judges
-from forethought.runs.readings import Readings
 from forethought.runs.recipe import Recipe
 from forethought.runs.remote_answers import Servers
 from forethought.runs.remote_api import Patience
@@ -189,4 +189,4 @@ def test_what_a_judge_read_is_not_what_the_runs_own_model_has_read(toy):
 
 def test_verdicts_of_two_judges_go_by_two_names():
     asks = [Verdict(("?",), ("Yes", "No"), by) for by in ("", "http://a/v1#m", "http://b/v1#m")]
-    assert len({judgement_of(job(BestOfN()), ask, Readings())[0].key for ask in asks}) == 3
+    assert len({judgement_of(job(BestOfN()), ask, Beginnings())[0].key for ask in asks}) == 3

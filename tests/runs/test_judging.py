@@ -20,12 +20,12 @@ from forethought.methods.scoring.self_judge import SelfJudge
 from forethought.methods.search.best_of_n import BestOfN
 from forethought.models.chat import chat_prompt
 from forethought.runs import judging
+from forethought.runs.beginnings import Beginnings
 from forethought.runs.drive import Drive
 from forethought.runs.job import Job
 from forethought.runs.judging import Judge
 from forethought.runs.limit import spend_limit
 from forethought.runs.local import Local
-from forethought.runs.readings import Readings
 from forethought.runs.recipe import Recipe
 from forethought.tasks.same_answers import SameAnswers
 from tests.runs.tiny_session import DOCUMENT, QUESTION, TARGET
@@ -48,7 +48,7 @@ def judge():
 
 def asked(*questions, after=()):
     """A judgement of questions, of which some were judged before."""
-    read = Readings()
+    read = Beginnings()
     behind = [read.add(one) for one in (*after, *questions)]
     return Judgement("k", "run", questions, CHOICES, tuple(behind[len(after) :]))
 

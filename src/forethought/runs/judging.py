@@ -17,7 +17,7 @@ from forethought.engine.cache import Row
 from forethought.engine.meter import Clock, Meter
 from forethought.models.chat import chat_prompt
 from forethought.models.model import Model
-from forethought.runs.readings import Chain, common
+from forethought.runs.beginnings import Chain, common
 
 KEPT = 8192
 """Tokens of a run's questions that are kept for others to go on from, beside its first one."""

@@ -24,11 +24,11 @@ from forethought.contracts.search import (
     Verdict,
     Write,
 )
+from forethought.runs.beginnings import Beginnings
 from forethought.runs.endings import best_so_far
 from forethought.runs.job import Done, Job, Written, fuller
 from forethought.runs.ledger import Ledger
 from forethought.runs.looks import Looks, together
-from forethought.runs.readings import Readings
 from forethought.runs.slots import (
     Place,
     Slot,
@@ -67,7 +67,7 @@ class Searching:
         self._asked: Ask | None = None
         self._slots: list[Slot] = []
         self._chances: tuple[tuple[float, ...], ...] = ()
-        self._read = Readings()
+        self._read = Beginnings()
         self._looks = Looks()
         self._children: Counter[tuple[str, Path]] = Counter()
         self._behind: set[Place] = set()

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from forethought.contracts.backend import Judgement, Request
 from forethought.contracts.candidates import total
 from forethought.contracts.search import Candidate, Path, Piece, Verdict, Write, Writer
+from forethought.runs.beginnings import Beginnings
 from forethought.runs.job import Job
-from forethought.runs.readings import Readings
 
 Place = tuple[Writer, str, Path, int]
 """A text that pieces are asked for behind: its writer, question, path and tokens."""
@@ -96,7 +96,7 @@ def piece_request(job: Job, slot: Slot) -> Request:
     )
 
 
-def judgement_of(job: Job, ask: Verdict, read: Readings) -> tuple[Judgement, Readings]:
+def judgement_of(job: Job, ask: Verdict, read: Beginnings) -> tuple[Judgement, Beginnings]:
     """What is asked for where verdicts are to be given, and what the run has `read` then."""
     then = read.copied()
     # What another model judges, the run's own has not read.

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forethought.runs.readings import LEAST, Readings, common
+from forethought.runs.beginnings import LEAST, Beginnings, common
 
 TEXTS = st.lists(
     st.lists(st.sampled_from("ab"), max_size=4).map(lambda s: "x".join(c * 20 for c in s))
@@ -15,7 +15,7 @@ TEXTS = st.lists(
 
 
 def read(texts):
-    found = Readings()
+    found = Beginnings()
     for text in texts:
         found.add(text)
     return found
