@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,9 @@ from forethought.models.config import DecoderConfig
 from forethought.models.decoder import Decoder
 from forethought.models.linear import build_linears
 from forethought.models.names import sources
+
+DEVICE = os.environ.get("FORETHOUGHT_TEST_DEVICE", "cpu")
+"""Where tiny decoders run: `FORETHOUGHT_TEST_DEVICE=cuda pytest` tries a GPU."""
 
 SIZES = {
     "vocab_size": 97,
@@ -32,7 +37,9 @@ def tiny_decoder(
     """A Llama-like decoder with weights large enough that attention is far from uniform."""
     config = DecoderConfig.from_transformers({"model_type": "llama", **SIZES, **changes})
     generator = torch.Generator().manual_seed(seed)
-    tensors = {name: _random(name, config, generator, scale).to(dtype) for name in sources(config)}
+    tensors = {
+        name: _random(name, config, generator, scale).to(DEVICE, dtype) for name in sources(config)
+    }
     return Decoder(config, tensors, build_linears(tensors, {}, "bf16"))
 
 

@@ -57,7 +57,7 @@ def attention_matrices(decoder, tokens):
     def attend(layer, queries, keys, values):
         shape = decoder.shape.layers[layer]
         groups, length = shape.heads // shape.kv_heads, len(queries)
-        future = torch.ones(length, length, dtype=torch.bool).triu(1)
+        future = queries.new_ones(length, length).triu(1).bool()
         heads, mixed = [], []
         for head in range(shape.heads):
             scores = queries[:, head].double() @ keys[:, head // groups].double().T * shape.scale
@@ -67,8 +67,8 @@ def attention_matrices(decoder, tokens):
         found.append((torch.stack(heads), keys.transpose(0, 1), values.transpose(0, 1)))
         return torch.stack(mixed, 1).flatten(1).to(queries.dtype)
 
-    places = torch.arange(len(tokens))
-    decoder.forward(torch.tensor(tokens), places, attend, phase="prefill")
+    places = torch.arange(len(tokens), device=decoder.device)
+    decoder.forward(torch.tensor(tokens, device=decoder.device), places, attend, phase="prefill")
     return found
 
 
@@ -210,7 +210,7 @@ def layers_after(decoder, tokens, past=None, start=0):
     def attend(layer, queries, keys, values):
         shape = decoder.shape.layers[layer]
         groups = shape.heads // shape.kv_heads
-        mixed = torch.zeros(len(queries), shape.heads, values.shape[-1], dtype=queries.dtype)
+        mixed = queries.new_zeros(len(queries), shape.heads, values.shape[-1])
         for head in range(shape.heads):
             k = head // groups
             old = past[layer] if past else ([keys[:0, k]] * (k + 1), [values[:0, k]] * (k + 1))
@@ -223,9 +223,10 @@ def layers_after(decoder, tokens, past=None, start=0):
         found.append((queries, keys, values))
         return mixed.flatten(1)
 
-    places = torch.arange(start, start + len(tokens))
+    places = torch.arange(start, start + len(tokens), device=decoder.device)
+    packed = torch.tensor(tokens, device=decoder.device)
     ends = torch.tensor([len(tokens) - 1])
-    logits = decoder.forward(torch.tensor(tokens), places, attend, phase="prefill", logits_at=ends)
+    logits = decoder.forward(packed, places, attend, phase="prefill", logits_at=ends)
     return logits[0], found
 
 

@@ -40,7 +40,7 @@ def save_encoder(
     import transformers
 
     config = getattr(transformers, f"{kind}Config")(**{**SIZES, **changes})
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         model = getattr(transformers, f"{kind}{head}")(config).eval()
         for weight in model.parameters():

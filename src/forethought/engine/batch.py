@@ -13,6 +13,7 @@ from forethought.contracts.roles import LayerView, Network, Pattern, Tap
 from forethought.cost.flops import causal_pairs
 from forethought.engine.attention import Visibility, attend_causal
 from forethought.engine.cache import Piece, Row
+from forethought.engine.joint_attention import attend_jointly, fits
 from forethought.engine.meter import Meter
 from forethought.engine.sparse_attention import attend_sparse, pattern_pairs
 from forethought.engine.step_attention import attend_step
@@ -192,7 +193,9 @@ class Attention:
         for recent, span in self._watched:
             recent.push(layer, queries[span])
         if self._single and self._look is None:
-            return attend_step(queries, self._rows, layer, shape)
+            many = queries.device.type != "cpu" and fits(self._rows, layer, shape)
+            attend = attend_jointly if many else attend_step
+            return attend(queries, self._rows, layer, shape)
         out = [
             self._attend(part.row, layer, shape, queries[span], span)
             for part, span in zip(self._parts, self._spans(), strict=True)

@@ -132,7 +132,8 @@ def _bytes(held: Tensor | Packed) -> int:
 
 
 def _gathered(entries: Tensor, indices: Tensor) -> Tensor:
-    return entries.gather(1, indices[..., None].expand(-1, -1, entries.shape[-1]))
+    where = indices.to(entries.device)
+    return entries.gather(1, where[..., None].expand(-1, -1, entries.shape[-1]))
 
 
 @dataclass(frozen=True)

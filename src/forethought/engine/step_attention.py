@@ -54,7 +54,8 @@ def attend_piece(
         mixed, weight = _fused(queries, keys, values, shape.scale)
         whole = weight[0] if len(weight) == 1 else weight.logsumexp(0)
         return Partial(_joined(mixed, weight), whole)
-    scores = torch.matmul(queries, keys.transpose(1, 2)).float().mul_(shape.scale)
+    scores = torch.matmul(queries, keys.transpose(1, 2))
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32)).mul_(shape.scale)
     if shape.softcap is not None:
         scores.div_(shape.softcap).tanh_().mul_(shape.softcap)
     if hidden is not None:

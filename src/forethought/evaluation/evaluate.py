@@ -25,10 +25,6 @@ from forethought.runs.recipe import Recipe, is_remote
 from forethought.runs.store import Store
 
 _PLACES = ("positions", "shares")
-TOGETHER = 8
-"""Answers written at once: more gain little on two cores."""
-TOGETHER_AFAR = 64
-"""Answers asked for at once where servers write all of them."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +131,8 @@ class Evaluation:
         by_question: dict[tuple[str, str], list[Wanted]] = {}
         for one in missing:
             by_question.setdefault((one.task, one.question.identifier), []).append(one)
-        afar = all(is_remote(recipe.model) for recipe in self.recipes)
-        most = max(1, (TOGETHER_AFAR if afar else TOGETHER) // (len(self.recipes) * self.samples))
+        pay = min(self.answers.at_once(recipe) for recipe in self.recipes)
+        most = max(1, pay // (len(self.recipes) * self.samples))
         groups = list(by_question.values())
         for start in range(0, len(groups), most):
             yield tuple(one for group in groups[start : start + most] for one in group)

@@ -43,6 +43,10 @@ __all__ = ["Answered", "Answers", "Ask"]
 
 Loader = Callable[[str, str], Model]
 """(name, weights) to a model."""
+AT_ONCE_ON_CPU = 8
+"""Answers: more gain little on two cores."""
+AT_ONCE_ELSEWHERE = 64
+"""Answers on a GPU or a server, which have work for all of them."""
 
 
 class Answers:
@@ -89,6 +93,13 @@ class Answers:
             return by_rule
         encode = self.model(recipe.model, recipe.weights).tokenizer.encode
         return lambda text: len(encode(text))
+
+    def at_once(self, recipe: Recipe) -> int:
+        """How many answers of a recipe it pays to ask for at once."""
+        if is_remote(recipe.model):
+            return AT_ONCE_ELSEWHERE
+        device = self.model(recipe.model, recipe.weights).network.device
+        return AT_ONCE_ON_CPU if device.type == "cpu" else AT_ONCE_ELSEWHERE
 
     def answer(
         self,

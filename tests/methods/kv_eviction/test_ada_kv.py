@@ -99,9 +99,12 @@ def test_a_ragged_cache_answers_as_one_with_the_dropped_entries_hidden(decoder):
         return torch.stack(mixed).flatten()[None]
 
     expected = decoder.forward(
-        torch.tensor([7]), torch.tensor([LENGTH]), attend, phase="decode",
+        torch.tensor([7], device=decoder.device),
+        torch.tensor([LENGTH], device=decoder.device),
+        attend,
+        phase="decode",
         logits_at=torch.tensor([0]),
-    )  # fmt: skip
+    )
     torch.testing.assert_close(found, expected[0])
     assert row.next == LENGTH + 1
     assert [len(h) for h in row.head_positions(0, 2)] == [len(h) + 1 for h in kept[0]]

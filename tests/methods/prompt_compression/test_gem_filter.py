@@ -33,13 +33,13 @@ def products(decoder, tokens, layer):
                 found.append(sum(float(query.float() @ key.float()) for query, key in pairs))
         heads = [keys[:, h // groups] for h in range(shape.heads)]
         scores = torch.stack([queries[:, h] @ heads[h].T for h in range(shape.heads)])
-        future = torch.ones(len(tokens), len(tokens), dtype=torch.bool).triu(1)
+        future = queries.new_ones(len(tokens), len(tokens)).triu(1).bool()
         weights = torch.softmax((scores * shape.scale).masked_fill(future, -torch.inf), -1)
         mixed = [weights[h] @ values[:, h // groups] for h in range(shape.heads)]
         return torch.stack(mixed, 1).flatten(1)
 
-    places = torch.arange(len(tokens))
-    decoder.forward(torch.tensor(tokens), places, attend, phase="prefill")
+    places = torch.arange(len(tokens), device=decoder.device)
+    decoder.forward(torch.tensor(tokens, device=decoder.device), places, attend, phase="prefill")
     return found
 
 

@@ -27,14 +27,15 @@ def slow_logits(decoder, tokens, chosen):
         repeated = [each.repeat_interleave(shape.heads // shape.kv_heads, 0) for each in own]
         return plain(queries, *repeated, shape, hidden)
 
-    places = torch.arange(len(tokens))
-    return decoder.forward(torch.tensor(tokens), places, attend, phase="prefill")[-1]
+    packed = torch.tensor(tokens, device=decoder.device)
+    places = torch.arange(len(tokens), device=decoder.device)
+    return decoder.forward(packed, places, attend, phase="prefill")[-1]
 
 
 def weights_of(queries, keys, shape):
     """Dense attention [H, L, L]."""
     length, heads, _ = queries.shape
-    future = torch.ones(length, length, dtype=torch.bool).triu(1)
+    future = queries.new_ones(length, length).triu(1).bool()
     scores = [
         queries[:, head] @ keys[head * shape.kv_heads // heads].T * shape.scale
         for head in range(heads)
