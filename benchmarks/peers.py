@@ -95,6 +95,7 @@ class Ours:
         start = time.perf_counter()
         with torch.inference_mode():
             logits = batch.prefill(row, tokens)
+            _wait()
             prefill = time.perf_counter() - start
             own = [row, *(row.fork() for _ in range(rows - 1))]
             sampling = Sampling(temperature=0.0 if rows == 1 else 1.0)
@@ -102,12 +103,21 @@ class Ours:
             start = time.perf_counter()
             for _ in write(batch, streams, logits.expand(rows, -1)):
                 pass
+            _wait()
         # The first token of each row comes from the prefill: new - 1 steps were taken.
         return {"prefill": prefill, "decode": (time.perf_counter() - start) / (new - 1)}
 
 
+def _wait() -> None:
+    """Until a GPU has done what it was given, where there is one."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 class Transformers:
-    """transformers: eager attention, bf16."""
+    """transformers, bf16: eager attention on a CPU, torch's fused kernels on a GPU."""
 
     def __init__(self, gguf: str) -> None:
         import torch
@@ -115,26 +125,30 @@ class Transformers:
 
         torch.set_num_threads(THREADS)
         path = Path(gguf)
-        self._model = AutoModelForCausalLM.from_pretrained(
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        model = AutoModelForCausalLM.from_pretrained(
             path.parent,
             gguf_file=path.name,
             dtype=torch.bfloat16,
-            attn_implementation="eager",
+            attn_implementation="eager" if self._device == "cpu" else "sdpa",
             quantization_config=GgufConfig(dequantize=True),
-        ).eval()
+        )
+        self._model = model.to(self._device).eval()
 
     def decode(self, tokens: list[int], new: int, rows: int) -> dict[str, Any]:
         import torch
 
         with torch.inference_mode():
             start = time.perf_counter()
-            ids = torch.tensor([tokens])
+            ids = torch.tensor([tokens], device=self._device)
             out = self._model(ids, use_cache=True, logits_to_keep=1)
+            _wait()
             prefill = time.perf_counter() - start
             start = time.perf_counter()
             for _ in range(new - 1):
                 best = out.logits[:, -1].argmax(-1, keepdim=True)
                 out = self._model(best, past_key_values=out.past_key_values, use_cache=True)
+            _wait()
         return {"prefill": prefill, "decode": (time.perf_counter() - start) / max(1, new - 1)}
 
 

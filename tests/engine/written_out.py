@@ -10,13 +10,14 @@ from tests.tiny import tiny_decoder
 def plain(queries, keys, values, shape, hidden):
     """Attention written out, head by head, in float64; hidden [K, T, E]."""
     groups = queries.shape[1] // keys.shape[0]
-    out = torch.empty(queries.shape[0], queries.shape[1], values.shape[-1], dtype=torch.float64)
+    size = (queries.shape[0], queries.shape[1], values.shape[-1])
+    out = queries.new_empty(size, dtype=torch.float64)
     for head in range(queries.shape[1]):
         k = head // groups
         scores = queries[:, head].double() @ keys[k].double().T * shape.scale
         if shape.softcap:
             scores = shape.softcap * torch.tanh(scores / shape.softcap)
-        weights = torch.softmax(scores.masked_fill(hidden[k], -torch.inf), -1)
+        weights = torch.softmax(scores.masked_fill(hidden[k].to(scores.device), -torch.inf), -1)
         out[:, head] = weights @ values[k].double()
     return out.flatten(1)
 

@@ -178,7 +178,7 @@ class SeenLayer:
         kv_heads, entries, _ = self.keys.shape
         total, heads, _ = self.queries.shape
         count, groups = min(count, total), heads // kv_heads
-        rows = torch.zeros(kv_heads, groups, count, entries)
+        rows = self.keys.new_zeros(kv_heads, groups, count, entries, dtype=torch.float32)
         for k in range(kv_heads):
             held = entries if self.held is None else int(self.held[k])
             for g in range(groups):

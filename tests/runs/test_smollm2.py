@@ -88,3 +88,43 @@ def test_the_document_of_the_first_command_fits_the_default_model(smollm2: Model
     guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
 
     assert len(smollm2.tokenizer.encode(guide)) + 512 < smollm2.shape.context
+
+
+@pytest.mark.parametrize(
+    ("search", "scorer", "settings"),
+    [
+        ("greedy", "", {}),
+        ("majority-vote(n=1)", "", {"temperature": 0.8, "seed": 3}),
+        ("majority-vote(n=3)", "", {"temperature": 0.8, "seed": 3}),
+        ("best-of-n(n=1)", "likelihood", {"temperature": 0.8, "seed": 5}),
+        ("particle-filter(n=1)", "likelihood", {"temperature": 0.8, "seed": 4}),
+        ("beam(n=1, width=1)", "likelihood", {"temperature": 0.8, "seed": 6}),
+    ],
+)
+def test_the_first_candidate_is_the_plain_answer_to_the_last_bit(
+    smollm2: Model, search: str, scorer: str, settings: dict[str, Any]
+) -> None:
+    asked = {"max_tokens": 40, **settings}
+    plain = ask(smollm2, **asked)
+    found = ask(smollm2, search=search, scorer=scorer, **asked)
+
+    first = found["candidates"][0] if found["candidates"] else {"text": found["answer"]}
+    assert first["text"] == plain["answer"]
+    assert plain["cost"]["output_tokens"] > 12
+
+
+def test_the_first_of_several_answers_is_the_one_alone(smollm2: Model) -> None:
+    asked = {"max_tokens": 40, "temperature": 0.8, "seed": 3}
+    several = ask(smollm2, samples=3, **asked)
+    assert several["candidates"][0]["text"] == ask(smollm2, **asked)["answer"]
+
+
+def ask(model: Model, **settings: Any) -> dict[str, Any]:
+    *_, done = Session(Recipe(**settings), (), model, model).stream(PUZZLE, "")
+    found: dict[str, Any] = done.data["run"]
+    return found
+
+
+PUZZLE = (
+    "A shop sells pens at 3 for 2 dollars. Ada buys 12 pens and pays with 20 dollars. Her change?"
+)

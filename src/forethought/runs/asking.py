@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from forethought.contracts.records import Event, Kept, Prompt, Run
+from forethought.engine.again import again
 from forethought.engine.batch import Batch
 from forethought.engine.cache import Row
 from forethought.engine.decode import Emitted, Stream, write
@@ -119,9 +120,10 @@ class Asking:
         recipe, share = self.recipe, self._token_share()
         limit = min([recipe.max_tokens, room, *share])
         full = "budget" if share and share[0] <= min(recipe.max_tokens, room) else "length"
-        for candidate in range(recipe.samples):
+        private = plan.evicting is not None and bool(plan.evicting.evicts_every())
+        rows = _rows(row, recipe.samples, private=private)
+        for candidate, own in enumerate(rows):
             review = plan.review(self.target.network, prompt)
-            own = row if candidate == 0 else _another(row, private=review is not None)
             ends = self.target.tokenizer.ends
             stream = Stream(
                 own, sampling_of(recipe), candidate, limit, ends, full=full, review=review
@@ -174,6 +176,15 @@ class Asking:
         ).run()
 
 
-def _another(row: Row, *, private: bool) -> Row:
-    """A second row behind the same prompt, with a cache of its own where that is asked for."""
-    return row.copied() if private else row.fork()
+def _rows(row: Row, count: int, *, private: bool) -> list[Row]:
+    """Rows behind one prompt, each with a cache of its own where that is asked for.
+
+    The first has one in any case: it is the row that one answer alone would have, so that it
+    writes the same to the last bit. The others share the prompt.
+    """
+    if count == 1:
+        return [row]
+    if private:
+        return [row, *(row.copied() for _ in range(count - 1))]
+    first = again(row.mark())
+    return [first, *(row.fork() for _ in range(count - 1))]

@@ -193,8 +193,11 @@ class Local:
     def _seated(self, one: Arrived) -> Writing:
         """A piece that is ready for its first token."""
         request, seat = one.request, one.seat
+        # The first of all candidates is the answer that one alone would be, bit for bit.
+        row = seat.behind(request.most, alone=not any(request.path))
+        one.meter.watch([row, *([] if seat.row is None else [seat.row])])
         stream = Stream(
-            seat.behind(request.most),
+            row,
             self._sampling(request),
             candidate=request.stream,
             limit=request.parent.tokens + request.most,
@@ -213,7 +216,9 @@ class Local:
         reading, ids = opening.read(), request.parent.token_ids
         row = reading.row.fork()
         if not ids:
-            return Seat.read(row, reading.logits)
+            seat = Seat.read(row, reading.logits)
+            seat.start = opening.start
+            return seat
         return Seat.read(row, Batch(opening.target.network, opening.meter).prefill(row, ids))
 
     def _sampling(self, request: Request) -> Sampling:

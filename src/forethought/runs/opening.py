@@ -10,6 +10,7 @@ from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Prompt
 from forethought.cost.flops import answer_flops
 from forethought.engine.batch import Batch
+from forethought.engine.cache import Mark
 from forethought.engine.meter import Meter
 from forethought.models.chat import chat_prompt
 from forethought.models.model import Model
@@ -39,6 +40,8 @@ class Opening:
     draft: ModelDraft
     meter: Meter
     reading: Reading | None = None
+    start: Mark | None = None
+    """Where an answer begins, once it is read and before anything is written behind it."""
     end: int = 0
     """The place of the first token of an answer."""
 
@@ -93,5 +96,6 @@ class Opening:
             with self.meter.stage("prefill"):
                 batch = Batch(self.target.network, self.meter)
                 self.reading = read(batch, self.target, short, self.plan, len(self.prompt))
+            self.start = self.reading.row.mark()
             self.end = short.end
         return self.reading

@@ -34,6 +34,8 @@ class Seat:
     newest: int = 0
     parent: Seat | None = None
     """Where its row comes from, while it has none."""
+    start: Mark | None = None
+    """Of a prompt that others write behind as well: as it was before they did."""
     _mark: Mark | None = None
     _entries: tuple[float, ...] = ()
     _lent: bool = False
@@ -62,12 +64,18 @@ class Seat:
         assert self.row is not None, "it was read"
         self.logits, self._mark, self._entries = logits, self.row.mark(), self.row.lengths()
 
-    def behind(self, tokens: int) -> Row:
-        """A row for a piece of so many tokens; this one where none of them will be read."""
+    def behind(self, tokens: int, *, alone: bool = False) -> Row:
+        """A row for a piece of so many tokens; this one where none of them will be read.
+
+        `alone` gives one that shares nothing which an answer without a search would not share:
+        where it is in one piece, no rounding differs from that answer's.
+        """
         assert self.row is not None
         assert self._mark is not None
         if tokens == 1:
             return self.row
+        if alone:
+            return again(self.start or self._mark)
         return again(self._mark) if self._lent else self.row.fork()
 
     def _lend(self) -> Row:

@@ -238,7 +238,7 @@ def test_an_importance_known_layer_by_layer_can_share_over_all_layers(decoder):
 
     kept = kept_by(decoder, method, prompt)
 
-    scores = torch.zeros(3, 2, LENGTH)
+    scores = torch.zeros(3, 2, LENGTH, device=decoder.device)
     for layer, (queries, keys, _) in enumerate(layers_after(decoder, list(prompt.tokens))[1]):
         for n in range(LENGTH - 4, LENGTH):
             for head in range(4):

@@ -94,11 +94,11 @@ def test_scores_follow_the_published_steps_on_a_real_decoder():
 
     _, layers = layers_after(decoder, tokens)
     for layer, (queries, keys, values) in enumerate(layers):
-        places = torch.arange(2, LENGTH)
+        places = torch.arange(2, LENGTH, device=decoder.device)
         plain = decoder.turned(layer, queries[2:], -places)
-        scores = torch.zeros(2, LENGTH)
-        axes = torch.eye(8, dtype=torch.float64)[None]
-        ahead = [decoder.turned(layer, axes, torch.tensor([p]))[0] for p in range(30, 35)]
+        scores = keys.new_zeros(2, LENGTH, dtype=torch.float32)
+        axes = torch.eye(8, dtype=torch.float64, device=decoder.device)[None]
+        ahead = [decoder.turned(layer, axes, places.new_tensor([p]))[0] for p in range(30, 35)]
         rotation = torch.stack(ahead).mean(0).T
         for head in range(4):
             mean = rotation @ plain[:, head].mean(0)

@@ -40,7 +40,7 @@ def test_scores_are_the_column_sums_of_the_whole_attention(monkeypatch):
 
     for own, (attention, _, _) in zip(found, attention_matrices(decoder, tokens), strict=True):
         torch.testing.assert_close(own, column_sums(attention), rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(own.sum(1), torch.full((2,), float(LENGTH)))
+        torch.testing.assert_close(own.sum(1).cpu(), torch.full((2,), float(LENGTH)))
 
 
 def test_even_attention_adds_up_to_the_closed_form():

@@ -45,7 +45,7 @@ def test_scores_are_the_most_attention_while_a_chunk_is_repeated(decoder):
         asked = [*cache.encode(request)[:6], *tokens[start : part.stop]]
         _, layers = layers_after(decoder, [*tokens[:27], *asked])
         for layer, (queries, keys, _) in enumerate(layers):
-            most = torch.zeros(2, len(part))
+            most = keys.new_zeros(2, len(part), dtype=torch.float32)
             for n in range(27, 27 + len(asked)):
                 seen = [0, 1, *part, *range(27, n + 1)]
                 for head in range(4):
@@ -64,6 +64,7 @@ def test_every_entry_of_the_text_is_scored_once_and_no_other(decoder, chunk):
 
     assert len(cache.requests) == -(-24 // chunk)
     for layer in scores:
+        layer = layer.cpu()
         judged = (layer > 0) & (layer <= 1)
         assert torch.equal(judged.nonzero()[:, 1], torch.arange(3, 27).repeat(2))
         assert not layer[:, :3].any()
