@@ -4,6 +4,15 @@ from tests.planted.bug import Bug
 
 CACHE_BUGS = (
     Bug(
+        name="sequences that are attended to in one call see each other",
+        seen_in="packed batches without a mask by sequence",
+        file="engine/joint_attention.py",
+        old="seen[row, start:stop] = True",
+        new="seen[row] = True",
+        test="tests/engine/test_joint_attention.py::"
+        "test_every_row_attends_to_its_own_entries_and_no_others",
+    ),
+    Bug(
         name="heads of keys take the room of all heads of queries",
         seen_in="SnapKV #16 and #29, KVCache-Factory #49 and #53",
         file="engine/blocks.py",
@@ -15,9 +24,9 @@ CACHE_BUGS = (
         name="a shorter view hides what was dropped",
         seen_in="kvpress #7, KVzip and AdaKV there",
         file="engine/blocks.py",
-        old="return entries.gather(1, indices[..., None].expand(-1, -1, entries.shape[-1]))",
+        old="return entries.gather(1, where[..., None].expand(-1, -1, entries.shape[-1]))",
         new=(
-            "kept = entries.gather(1, indices[..., None].expand(-1, -1, entries.shape[-1]))\n"
+            "kept = entries.gather(1, where[..., None].expand(-1, -1, entries.shape[-1]))\n"
             "    return torch.cat([kept, entries], 1)[:, : indices.shape[1]]"
         ),
         test="tests/engine/test_cache.py::test_memory_falls_when_entries_are_dropped",

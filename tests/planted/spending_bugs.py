@@ -4,6 +4,23 @@ from tests.planted.bug import Bug
 
 SPENDING_BUGS = (
     Bug(
+        name="a search of one candidate rounds otherwise than the plain answer",
+        seen_in="our own first version: shared prompts are merged, a single answer is in one piece",
+        file="runs/local.py",
+        old="alone=not any(request.path)",
+        new="alone=False",
+        test="tests/runs/test_smollm2.py::"
+        "test_the_first_candidate_is_the_plain_answer_to_the_last_bit",
+    ),
+    Bug(
+        name="the first of several answers is another than the one alone",
+        seen_in="our own first version, at near-ties",
+        file="runs/asking.py",
+        old="first = again(row.mark())",
+        new="first = row",
+        test="tests/runs/test_smollm2.py::test_the_first_of_several_answers_is_the_one_alone",
+    ),
+    Bug(
         name="a budget is looked at between launches only, so waves overshoot",
         seen_in="pi-dynamic-workflows PR #71, token budget",
         file="runs/ledger.py",
