@@ -4,6 +4,15 @@ from tests.planted.bug import Bug
 
 SPENDING_BUGS = (
     Bug(
+        name="a stopped search reads its beginnings as prompts are read, which rounds otherwise",
+        seen_in="our own first version, after a kill; HuggingFace generate, cached or not",
+        file="runs/local.py",
+        old='seat.hear(batch.forward([seat.part(opening.meter)], phase="decode")[0])',
+        new='seat.hear(batch.forward([seat.part(opening.meter)], phase="prefill")[0])',
+        test="tests/runs/test_smollm2.py::"
+        "test_what_is_read_again_goes_on_to_the_last_bit_as_if_it_had_never_been_gone",
+    ),
+    Bug(
         name="a search of one candidate rounds otherwise than the plain answer",
         seen_in="our own first version: shared prompts are merged, a single answer is in one piece",
         file="runs/local.py",

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from forethought import catalogue
+from forethought.contracts.questions import Question
+from forethought.contracts.search import Candidate, Found, Search, Strategy, write
 from forethought.models.model import Model
+from forethought.runs.drive import Drive
+from forethought.runs.job import Job
+from forethought.runs.local import Local
 from forethought.runs.recipe import Recipe
 from forethought.runs.session import Session
+from forethought.tasks.same_answers import SameAnswers
+from tests.runs.searches import Kept
 from tests.runs.tiny_session import at_full_budget, runnable
 
 PROSE = (Path(__file__).parents[2] / "LICENSE").read_text()
@@ -117,6 +126,35 @@ def test_the_first_of_several_answers_is_the_one_alone(smollm2: Model) -> None:
     asked = {"max_tokens": 40, "temperature": 0.8, "seed": 3}
     several = ask(smollm2, samples=3, **asked)
     assert several["candidates"][0]["text"] == ask(smollm2, **asked)["answer"]
+
+
+class Twice(Strategy):
+    """Steps of eight tokens: two children of the start, two of each of them, then to the end."""
+
+    def search(self, start: Candidate, rng: np.random.Generator) -> Search:
+        first = yield from write([start] * 2, most=8)
+        second = yield from write([one for one in first for _ in range(2)], most=8)
+        ends = yield from write(second)
+        return Found(ends[0], tuple(ends))
+
+
+def test_what_is_read_again_goes_on_to_the_last_bit_as_if_it_had_never_been_gone(
+    smollm2: Model,
+) -> None:
+    def texts(journal: Kept) -> list[str]:
+        recipe = Recipe(temperature=0.8, max_tokens=40)
+        backend = Local(recipe, smollm2, smollm2, itertools.count().__next__)
+        job = Job("run", Question("q", PUZZLE, ""), Twice(), SameAnswers(), None, max_tokens=40)
+        (done,) = Drive(backend, journal).run([job])
+        assert done.found is not None
+        return [one.text for one in done.found.considered]
+
+    whole = Kept()
+    found = texts(whole)
+    steps = {key: one for key, one in whole.outcomes.items() if one.piece.tokens == 8}
+    assert len(steps) == 6
+    assert len(set(found)) > 2
+    assert texts(Kept(steps)) == found
 
 
 def ask(model: Model, **settings: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Literal
 
 Path = tuple[int, ...]
@@ -24,6 +25,8 @@ class Candidate:
     is written on the way to an answer, such as a critique of one."""
     steps: tuple[str, ...] = ()
     """What is written, in the pieces that were asked for."""
+    lengths: tuple[int, ...] = ()
+    """Tokens of each of these."""
     token_ids: tuple[int, ...] = ()
     """The same as tokens; empty where the back end does not tell."""
     tokens: int = 0
@@ -71,12 +74,19 @@ class Candidate:
         """Equal for two candidates of one run only if they are the same."""
         return self.question, self.path
 
+    @property
+    def firsts(self) -> int:
+        """Tokens of its beginning that are first children of first children."""
+        steps = takewhile(lambda step: step[0] == 0, zip(self.path, self.lengths, strict=False))
+        return sum(length for _, length in steps)
+
     def grown(self, child: int, piece: Piece) -> Candidate:
         """The candidate's child of that number."""
         return replace(
             self,
             path=(*self.path, child),
             steps=(*self.steps, piece.text),
+            lengths=(*self.lengths, piece.tokens),
             token_ids=(*self.token_ids, *piece.token_ids),
             tokens=self.tokens + piece.tokens,
             log_probability=self.log_probability + piece.log_probability,

@@ -1,4 +1,4 @@
-"""A row as it was before it went on, for a second way to go on."""
+"""Rows as they were before they went on, for a second way to go on."""
 
 from __future__ import annotations
 
@@ -20,4 +20,19 @@ def again(mark: Mark) -> Row:
     for entries in row.tail.layers:
         if entries.length:
             entries.drop_newest(extra)
+    return row
+
+
+def moved(mark: Mark, start: Mark, onto: Mark) -> Row:
+    """What a row held at a mark beyond `start`, copied behind what another held at `onto`.
+
+    Of the row, nothing may have been dropped since `start`.
+    """
+    row = again(onto)
+    count = mark.positions - start.positions
+    beyond = len(mark.tail.positions) - mark.positions
+    for layer, entries in enumerate(mark.tail.layers):
+        keys, values = entries.newest(count + beyond)
+        row.append(layer, keys[:, :count].transpose(0, 1), values[:, :count].transpose(0, 1))
+    row.place(mark.tail.positions[start.positions : mark.positions])
     return row

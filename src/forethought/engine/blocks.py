@@ -221,6 +221,12 @@ class LayerEntries:
         """A new layer of copies of everything held."""
         return LayerEntries(block.copied() if block.length else Block() for block in self._blocks)
 
+    def newest(self, count: int) -> tuple[Tensor, Tensor]:
+        """Keys and values [K, count, D] of the newest entries of every head."""
+        held = [(block.keys, block.values) for block in self._blocks]
+        keys, values = (torch.cat([h[i][:, -count:] for h in held]) for i in (0, 1))
+        return keys, values
+
     def drop_newest(self, count: int) -> None:
         """Forget the newest entries of every head."""
         for block in self._blocks:

@@ -212,14 +212,30 @@ class Local:
         return Outcome(one.request.key, cost, opened=one.opened, following=one.following())
 
     def _found(self, request: Request, opening: Opening) -> Seat:
-        """The seat of a candidate that nobody wrote here: at the prompt, or read behind it."""
-        reading, ids = opening.read(), request.parent.token_ids
-        row = reading.row.fork()
-        if not ids:
-            seat = Seat.read(row, reading.logits)
-            seat.start = opening.start
-            return seat
-        return Seat.read(row, Batch(opening.target.network, opening.meter).prefill(row, ids))
+        """The seat of a candidate that nobody wrote here: at the prompt, or read behind it.
+
+        It is read token by token, as it was written: the weights that prompts are read with
+        would round otherwise.
+        """
+        seat, parent = self._root(request, opening), request.parent
+        batch = Batch(opening.target.network, opening.meter)
+        for place, token in enumerate(parent.token_ids):
+            alone = place < parent.firsts
+            if place in (0, parent.firsts):
+                seat = Seat(seat.fresh(alone=alone), None, root=seat.root or seat, alone=alone)
+            seat.newest = token
+            seat.hear(batch.forward([seat.part(opening.meter)], phase="decode")[0])
+        return seat
+
+    def _root(self, request: Request, opening: Opening) -> Seat:
+        """The seat at a prompt."""
+        where = request.run, request.parent.writer, request.parent.question, (), 0
+        seat = self._seats.get(where)
+        if seat is None:
+            reading = opening.read()
+            seat = Seat.at(reading.row.fork(), reading.logits, opening.start)
+            self._seats.put(where, seat)
+        return seat
 
     def _sampling(self, request: Request) -> Sampling:
         given = request.temperature

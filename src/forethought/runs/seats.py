@@ -10,7 +10,7 @@ from torch import Tensor
 from forethought.contracts.backend import Opened, Request
 from forethought.contracts.records import Cost
 from forethought.contracts.search import NextToken, Path, Writer
-from forethought.engine.again import again
+from forethought.engine.again import again, moved
 from forethought.engine.batch import Batch, Part
 from forethought.engine.cache import Mark, Row
 from forethought.engine.meter import Clock, Meter
@@ -34,16 +34,20 @@ class Seat:
     newest: int = 0
     parent: Seat | None = None
     """Where its row comes from, while it has none."""
+    root: Seat | None = None
+    """That of the prompt which it stands behind; None where it is that itself."""
+    alone: bool = False
+    """Whether it is in one piece with its prompt, as an answer without a search is."""
     start: Mark | None = None
-    """Of a prompt that others write behind as well: as it was before they did."""
+    """At a prompt: as it was before anything was written behind it."""
     _mark: Mark | None = None
     _entries: tuple[float, ...] = ()
     _lent: bool = False
 
     @classmethod
-    def read(cls, row: Row, logits: Tensor) -> Seat:
-        """The seat behind what a row holds."""
-        seat = cls(row, None)
+    def at(cls, row: Row, logits: Tensor, start: Mark | None) -> Seat:
+        """The seat at a prompt that a row shares."""
+        seat = cls(row, None, start=start)
         seat.hear(logits)
         return seat
 
@@ -56,7 +60,7 @@ class Seat:
         """Its newest token, to be read."""
         if self.row is None:
             assert self.parent is not None, "a seat without a row has a parent"
-            self.row, self.parent = self.parent._lend(), None
+            self.row, self.parent = self.parent._lend(self.alone), None
         return Part(self.row, [self.newest], meter=meter)
 
     def hear(self, logits: Tensor) -> None:
@@ -65,25 +69,32 @@ class Seat:
         self.logits, self._mark, self._entries = logits, self.row.mark(), self.row.lengths()
 
     def behind(self, tokens: int, *, alone: bool = False) -> Row:
-        """A row for a piece of so many tokens; this one where none of them will be read.
-
-        `alone` gives one that shares nothing which an answer without a search would not share:
-        where it is in one piece, no rounding differs from that answer's.
-        """
+        """A row for a piece of so many tokens; this one where none of them will be read."""
         assert self.row is not None
+        return self.row if tokens == 1 else self.fresh(alone=alone)
+
+    def fresh(self, *, alone: bool) -> Row:
+        """A row of its own, behind what is written here.
+
+        It shares the prompt, and holds all that was written in one tail: so sums are rounded
+        alike whatever else is written, and where the writing was broken off in between.
+        `alone` shares nothing that an answer without a search would not share.
+        """
         assert self._mark is not None
-        if tokens == 1:
-            return self.row
         if alone:
             return again(self.start or self._mark)
-        return again(self._mark) if self._lent else self.row.fork()
-
-    def _lend(self) -> Row:
-        """A row for a child of one token: its own for the first, so that it stays in one piece."""
-        assert self.row is not None
-        assert self._mark is not None
-        if self._lent:
+        if not self.alone:
             return again(self._mark)
+        assert self.root is not None
+        assert self.root.start is not None
+        assert self.root._mark is not None
+        return moved(self._mark, self.root.start, self.root._mark)
+
+    def _lend(self, alone: bool) -> Row:
+        """A row for a child of one token: its own for the first that may go on in it."""
+        assert self.row is not None
+        if self._lent or alone != self.alone:
+            return self.fresh(alone=alone)
         self._lent = True
         return self.row
 

@@ -67,8 +67,15 @@ class Writing:
 
     def seat(self) -> Seat:
         """Where its last token can be gone on from."""
-        row = None if self.request.most == 1 else self.stream.row
-        return Seat(row, None, self.stream.written[-1], None if row else self.arrived.seat)
+        row, before = None if self.request.most == 1 else self.stream.row, self.arrived.seat
+        return Seat(
+            row,
+            None,
+            self.stream.written[-1],
+            None if row else before,
+            root=before.root or before,
+            alone=not any(self.request.path),
+        )
 
     @property
     def _fresh(self) -> int:
