@@ -167,6 +167,28 @@ def test_a_search_gives_one_answer_and_shows_its_candidates(ask: Ask, tmp_path: 
     assert tree.read_text("utf-8").startswith("<svg")
 
 
+def test_an_answer_is_shown_though_its_drawing_cannot_be_written(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "tree.svg").mkdir()
+    flags = ("-s", "majority-vote(n=2)", "--temperature", "1")
+    out, err, code = ask(*flags, "--tree", str(tmp_path / "tree.svg"))
+
+    assert code == 2
+    assert out == ask(*flags)[0] != ""
+    assert "cannot write" in err
+
+
+def test_a_budget_that_ends_a_search_early_is_told(ask: Ask) -> None:
+    def notes(budget: str) -> list[str]:
+        flags = ("-s", "adaptive(n=2)", "--max-tokens", "8", "--budget", budget)
+        return list(json.loads(ask(*flags, "--json")[0])["notes"])
+
+    assert notes("12tok") == [
+        "the budget ended the search before it had done all that it would have"
+    ]
+    assert notes("1FLOP") == ["the budget does not cover reading the prompt"]
+    assert notes("500tok") == []
+
+
 def test_a_search_keeps_to_its_budget(ask: Ask) -> None:
     run = json.loads(ask("-s", "majority-vote(n=3)", "--budget", "7tok", "--json")[0])
 
@@ -193,6 +215,8 @@ def test_a_search_that_is_the_plain_answer_takes_what_that_takes(ask: Ask) -> No
     ("arguments", "said"),
     [
         (["-s", "vote"], "no strategy is called 'vote'"),
+        (["-s", " "], "no strategy is named"),
+        (["-s", "temperature-vote(low=2, high=1)"], "low=2 is above high=1"),
         (["-s", "step-beam"], "none is named"),
         (["--tree", "t.svg"], "no search to draw"),
         (["-s", "greedy", "--tree", "t.png"], "no report we know"),

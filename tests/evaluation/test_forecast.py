@@ -132,7 +132,7 @@ def test_nothing_kept_names_the_line_that_makes_some(file: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_not_made(file: Path) -> None:
-    with pytest.raises(UsageError, match="holds no answers"):
+    with pytest.raises(UsageError, match="there is no file"):
         forecast([], [TASK], results=file)
 
     assert not file.exists()

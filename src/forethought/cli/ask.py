@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from forethought.cli import files, options
@@ -12,7 +12,6 @@ from forethought.cli.progress import Progress
 from forethought.cli.screen import Form, Screen
 from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
-from forethought.contracts.records import Event
 from forethought.reports.search_tree import search_tree, tree_page
 from forethought.runs.recipe import Recipe, is_remote
 
@@ -22,7 +21,7 @@ def ask(
     model: options.Model = Recipe.model,
     draft: options.Draft = None,
     approximate: options.Approximate = None,
-    search: options.Search = Recipe.search,
+    search: options.Search = None,
     scorer: options.Scorer = Recipe.scorer,
     tree: options.Tree = None,
     file: options.File = None,
@@ -49,6 +48,8 @@ def ask(
 ) -> int:
     """Answer a question, about a document if one is given."""
     base = named(model)
+    if search is not None and not search.strip():
+        raise UsageError("no strategy is named", "name one behind -s, or leave out -s")
     strategy, ranked = (*spelling.split(search or "", "@"), "", "")[:2]
     recipe = Recipe(
         model=base.model,
@@ -112,14 +113,14 @@ def form(json: bool, jsonl: bool) -> Form:
 def _answer(
     recipe: Recipe,
     questions: Sequence[str | None],
-    files: list[str],
+    documents: list[str],
     system: str | None,
     prices: Sequence[str],
     threads: int | None,
     screen: Screen,
     tree: str | None,
 ) -> int:
-    ask_for = asked(questions[0], files)
+    ask_for = asked(questions[0], documents)
     # Imported this late since they bring torch, which other verbs must not wait for.
     import torch
 
@@ -138,18 +139,13 @@ def _answer(
             prices=prices,
             progress=progress,
         )
-        return screen.show(_drawn(events, Path(tree)) if tree else events)
+        code = screen.show(events)
+        if tree and screen.run:  # the answer stands already, should this fail
+            files.write(Path(tree), _TREES[Path(tree).suffix](screen.run))
+        return code
     talk = conversation(recipe, document, system=system, progress=progress)
     codes = (screen.show(talk.stream(text)) for text in (ask_for.question, *later))
     return next(filter(None, codes), 0)  # what ends one turn early ends the conversation
-
-
-def _drawn(events: Generator[Event, None, None], file: Path) -> Generator[Event, None, None]:
-    """The same events; once the run is there its search is drawn."""
-    for event in events:
-        if event.kind == "done":
-            files.write(file, _TREES[file.suffix](event.data["run"]))
-        yield event
 
 
 _TREES = {".svg": search_tree, ".html": tree_page}

@@ -54,7 +54,10 @@ LogProbs = Annotated[int, Option("--logprobs", help="Likeliest tokens to report 
 Weights = Annotated[str, Option("--weights", help="auto, bf16, int4, int8 or w8a8.")]
 Seed = Annotated[int, Option("--seed", help="The same seed gives the same answer.")]
 Search = Annotated[
-    str, Option("--search", "-s", help="A strategy of `forethought list strategies`.")
+    str | None,
+    Option(
+        "--search", "-s", help="A strategy of `forethought list strategies`.", show_default=False
+    ),
 ]
 Scorer = Annotated[
     str, Option("--scorer", help="What ranks its candidates: see `forethought list scorers`.")

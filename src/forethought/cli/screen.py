@@ -20,7 +20,7 @@ Form = Literal["text", "json", "jsonl"]
 _WIDTH_WHEN_PIPED = 100
 
 
-@dataclass(frozen=True)
+@dataclass
 class Screen:
     """Where a run is shown, and how."""
 
@@ -32,6 +32,8 @@ class Screen:
     """Whether the answer is written token by token; several answers come one after another."""
     quiet: bool = False
     verbose: bool = False
+    run: dict[str, Any] | None = None
+    """The run that was shown last."""
 
     def show(self, events: Generator[Event, None, None]) -> int:
         """Show all events and return the exit code; Ctrl-C keeps what there is."""
@@ -50,6 +52,7 @@ class Screen:
         return finish
 
     def _show(self, event: Event) -> None:
+        self.run = event.data["run"] if event.kind == "done" else self.run
         if self.form == "jsonl":
             self._write(json.dumps(asdict(event), ensure_ascii=False) + "\n")
         elif self.form == "json":

@@ -98,9 +98,11 @@ def _kept(
 def _nothing(file: Path, on: Recipe, tasks: Sequence[str], notes: Iterable[str]) -> UsageError:
     told = "".join(f"\n{note}" for note in notes)
     asked = " ".join(f"-t '{task}'" for task in tasks[:1])
+    held = (
+        f"{file} holds no answers" if file.exists() else f"there is no file {file}, so no answers"
+    )
     return UsageError(
-        f"{file} holds no answers of {on.model} to {', '.join(tasks)} that tell of other "
-        f"numbers of them{told}",
+        f"{held} of {on.model} to {', '.join(tasks)} that tell of other numbers of them{told}",
         f"make some: forethought compare 'majority-vote(n=16)' -m {on.model} {asked} "
         f"--results {file}",
     )

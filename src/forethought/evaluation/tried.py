@@ -171,9 +171,11 @@ def _asked(recipe: Recipe) -> str:
 
 def _missing(kept: Kept, names: Sequence[str], file: Path) -> UsageError:
     spelled = " ".join(f"'{name}'" for name in names)
+    held = (
+        f"{file} holds no answers" if file.exists() else f"there is no file {file}, so no answers"
+    )
     return UsageError(
-        f"{file} holds no answers of {', '.join(names)} to {kept.task} that a plan can be "
-        "fitted to",
+        f"{held} of {', '.join(names)} to {kept.task} that a plan can be fitted to",
         f"make some: forethought compare {spelled} -m {kept.recipe.model} -t '{kept.task}' "
         f"--results {file}",
     )

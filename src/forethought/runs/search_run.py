@@ -77,7 +77,7 @@ class SearchRun:
             confidence=_confidence(found) if several else None,
             candidates=tuple(_candidates(done)) if several else (),
             settings=recipe.settings,
-            notes=(*opened.notes, *found.notes),
+            notes=(*opened.notes, *found.notes, *_cut_short(done)),
         )
 
     def _exact(self, length: int, best: Candidate) -> Exact:
@@ -105,6 +105,18 @@ def job_of(recipe: Recipe, identifier: str, question: Question, task: Task | Non
         max_tokens=recipe.max_tokens,
         named=run_identifier(recipe.asking, question.text, question.document),
     )
+
+
+def _cut_short(done: Done) -> Iterator[str]:
+    """What a reader should know of a search whose budget left something undone."""
+    assert done.found is not None
+    if not done.budget_spent:
+        return
+    cost = done.cost
+    if not (cost.prompt_tokens or cost.output_tokens or cost.draft_tokens):
+        yield "the budget does not cover reading the prompt"
+    elif done.found.best.whole:
+        yield "the budget ended the search before it had done all that it would have"
 
 
 def _plain(recipe: Recipe) -> str:

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import numpy as np
 
+from forethought.contracts.errors import BadParameterError
 from forethought.contracts.parameters import Count, Range, Share
 from forethought.contracts.search import Candidate, Found, Search, Strategy, group, write
 from forethought.methods.search._answers import cut, elected
@@ -43,6 +44,13 @@ class TemperatureVote(Strategy):
     """Share of a temperature's answers that must say the same for it to be sure."""
     across: Share = 1.0
     """Share of the temperatures, all sure, whose answers must say the same to stop."""
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise BadParameterError(
+                f"temperature-vote: low={self.low:g} is above high={self.high:g}",
+                "give the lowest temperature as low",
+            )
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Draw a few of each, until all are drawn or agree; then count."""
