@@ -124,17 +124,23 @@ def attend_step(queries: Tensor, rows: Sequence[Row], layer: int, shape: LayerSh
     Rows that see the same frozen pieces are served by one product over each of them.
     """
     packed = queries.view(len(rows), shape.kv_heads, -1, queries.shape[-1])  # [R, K, G, D]
-    own = rows[0].tail.layers[layer]
-    if len(rows) == 1 and not rows[0].views and not own.ragged and _fusible(packed, shape):
-        return _joined(*_fused(packed[0], own.keys, own.values, shape.scale)).reshape(1, -1)
     groups = _same_views(rows)
     if len(groups) == 1:
         return _attend_group(packed, rows, layer, shape)
+    order = [i for group in groups for i in group]
+    in_order = order == list(range(len(rows)))
     done = [
-        _attend_group(packed[group], [rows[i] for i in group], layer, shape) for group in groups
+        _attend_group(
+            packed[group[0] : group[-1] + 1] if in_order else packed[group],
+            [rows[i] for i in group],
+            layer,
+            shape,
+        )
+        for group in groups
     ]
-    order = torch.tensor([i for group in groups for i in group], device=queries.device)
-    return torch.cat(done)[order.argsort()]
+    if in_order:
+        return torch.cat(done)
+    return torch.cat(done)[torch.tensor(order, device=queries.device).argsort()]
 
 
 def _fusible(queries: Tensor, shape: LayerShape) -> bool:
@@ -152,6 +158,9 @@ def _same_views(rows: Sequence[Row]) -> list[list[int]]:
 def _attend_group(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerShape) -> Tensor:
     """Rows with the same views: packed [R, K, G, D] to [R, H * V]."""
     count, kv_heads, per, _ = packed.shape
+    own = rows[0].tail.layers[layer]
+    if count == 1 and not rows[0].views and not own.ragged and _fusible(packed, shape):
+        return _joined(*_fused(packed[0], own.keys, own.values, shape.scale)).reshape(1, -1)
     total = _attend_tails(packed, rows, layer, shape)
     stacked = packed.transpose(0, 1).reshape(kv_heads, count * per, -1)
     if count == 1 and rows[0].views:
