@@ -33,17 +33,20 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("--task", required=True, help="what to call the questions")
     parser.add_argument("--against", default="majority-vote", help="a part of the recipe's name")
+    parser.add_argument("--without", nargs="*", default=[], help="parts of names to leave out")
     parser.add_argument("--csv", type=Path, help="a file to add a line a question to")
     options = parser.parse_args()
     with Store.open(options.results) as store:
-        kept = answered_by_all(renamed(store.samples(), options.task))
+        every = renamed(store.samples(), options.task)
+    left = [one for one in every if not any(part in one.recipe for part in options.without)]
+    kept = answered_by_all(left)
     recipes = list(dict.fromkeys(sample.recipe for sample in kept))
     found = compared(kept, recipes, [options.task])
     (against,) = (name for name in recipes if options.against in name)
     print(f"{found.questions} questions, minus {against}\n")
     print(table(COLUMNS, list(rows(found, against))))
     if options.csv:
-        added(options.csv, kept)
+        added(options.csv, every)
 
 
 def renamed(samples: Iterable[Sample], task: str) -> list[Sample]:
@@ -84,7 +87,7 @@ def _difference(one: Difference) -> dict[str, Any]:
 
 
 def added(file: Path, samples: list[Sample]) -> None:
-    """Add a line for each sample."""
+    """Add a line for each sample, also of questions that not all answered."""
     fresh = not file.exists()
     with file.open("a", newline="", encoding="utf-8") as out:
         writer = csv.writer(out, lineterminator="\n")
