@@ -148,6 +148,7 @@ def test_one_beam_is_greedy_token_for_token_and_costs_as_much(methods):
     assert beam.cost.flops == pytest.approx(greedy.cost.flops, rel=1e-12)
     apart = {"flops": 0, "bytes_moved": 0, "peak_cache_bytes": 0}  # greedy has a row of its own
     assert replace(beam.cost, **apart) == replace(greedy.cost, **apart)
+    assert beam.cost.bytes_moved < 1.2 * greedy.cost.bytes_moved  # nothing is read twice
     assert beam.opened == greedy.opened
 
 
