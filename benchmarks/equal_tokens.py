@@ -1,6 +1,6 @@
 """Searches at equal tokens: one table of the questions that every recipe answered.
 
-    python benchmarks/equal_tokens.py RESULTS.db --task NAME [--against majority-vote] [--csv FILE]
+    python benchmarks/equal_tokens.py RESULTS.db --task NAME [--without PART ...] [--csv FILE]
 
 Reads what `forethought compare ... --results RESULTS.db` kept, also where it was stopped, and asks
 nothing. Questions of several files count as those of one task, NAME. The CSV gets a line for each

@@ -5,7 +5,7 @@ from tests.planted.bug import Bug
 SPENDING_BUGS = (
     Bug(
         name="a stopped search reads its beginnings as prompts are read, which rounds otherwise",
-        seen_in="our own first version, after a kill; HuggingFace generate, cached or not",
+        seen_in="our own first version, after a kill",
         file="runs/local.py",
         old='seat.hear(batch.forward([seat.part(opening.meter)], phase="decode")[0])',
         new='seat.hear(batch.forward([seat.part(opening.meter)], phase="prefill")[0])',

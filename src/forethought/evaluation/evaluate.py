@@ -131,7 +131,8 @@ class Evaluation:
         by_question: dict[tuple[str, str], list[Wanted]] = {}
         for one in missing:
             by_question.setdefault((one.task, one.question.identifier), []).append(one)
-        pay = min(self.answers.at_once(recipe) for recipe in self.recipes)
+        # Of what is missing alone: no model is loaded whose answers are all kept.
+        pay = min((self.answers.at_once(one.recipe) for one in missing), default=1)
         most = max(1, pay // (len(self.recipes) * self.samples))
         groups = list(by_question.values())
         for start in range(0, len(groups), most):

@@ -195,7 +195,8 @@ class Local:
         request, seat = one.request, one.seat
         # The first of all candidates is the answer that one alone would be, bit for bit.
         row = seat.behind(request.most, alone=not any(request.path))
-        one.meter.watch([row, *([] if seat.row is None else [seat.row])])
+        assert seat.row is not None
+        one.meter.watch([row, seat.row])
         stream = Stream(
             row,
             self._sampling(request),
@@ -217,11 +218,11 @@ class Local:
         It is read token by token, as it was written: the weights that prompts are read with
         would round otherwise.
         """
-        seat, parent = self._root(request, opening), request.parent
+        seat, firsts = self._root(request, opening), request.parent.firsts
         batch = Batch(opening.target.network, opening.meter)
-        for place, token in enumerate(parent.token_ids):
-            alone = place < parent.firsts
-            if place in (0, parent.firsts):
+        for place, token in enumerate(request.parent.token_ids):
+            alone = place < firsts
+            if place in (0, firsts):
                 seat = Seat(seat.fresh(alone=alone), None, root=seat.root or seat, alone=alone)
             seat.newest = token
             seat.hear(batch.forward([seat.part(opening.meter)], phase="decode")[0])

@@ -68,7 +68,7 @@ class Seat:
         assert self.row is not None, "it was read"
         self.logits, self._mark, self._entries = logits, self.row.mark(), self.row.lengths()
 
-    def behind(self, tokens: int, *, alone: bool = False) -> Row:
+    def behind(self, tokens: int, *, alone: bool) -> Row:
         """A row for a piece of so many tokens; this one where none of them will be read."""
         assert self.row is not None
         return self.row if tokens == 1 else self.fresh(alone=alone)
