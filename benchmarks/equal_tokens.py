@@ -19,12 +19,12 @@ from typing import Any
 
 from forethought.contracts.comparison import Comparison, Difference
 from forethought.contracts.questions import Sample
+from forethought.evaluation.prices import all_tokens
 from forethought.evaluation.statistics import compared
 from forethought.runs.store import Store
 from report import table
 
 COLUMNS = ["recipe", "score (95 %)", "tokens", "TFLOP", "minus", "wins", "losses"]
-TOKENS = ("prompt_tokens", "output_tokens", "scoring_tokens", "draft_tokens")
 
 
 def main() -> None:
@@ -95,9 +95,10 @@ def added(file: Path, samples: list[Sample]) -> None:
             writer.writerow(["recipe", "task", "question", "score", "tokens", "tflop"])
         for one in samples:
             cost = one.run["cost"]
-            tokens = sum(cost[name] for name in TOKENS)
             flops = f"{cost['flops'] / 1e12:.4f}"
-            writer.writerow([one.recipe, one.task, one.question, one.score, tokens, flops])
+            writer.writerow(
+                [one.recipe, one.task, one.question, one.score, all_tokens(cost), flops]
+            )
 
 
 if __name__ == "__main__":
