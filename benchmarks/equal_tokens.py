@@ -97,7 +97,7 @@ def added(file: Path, samples: list[Sample]) -> None:
             cost = one.run["cost"]
             flops = f"{cost['flops'] / 1e12:.4f}"
             writer.writerow(
-                [one.recipe, one.task, one.question, one.score, all_tokens(cost), flops]
+                [one.recipe, one.task, one.question, one.score, round(all_tokens(cost)), flops]
             )
 
 
