@@ -22,6 +22,15 @@ SPENDING_BUGS = (
         "test_the_first_candidate_is_the_plain_answer_to_the_last_bit",
     ),
     Bug(
+        name="all that goes on from the first candidate holds a prompt of its own",
+        seen_in="our own second version: its row is in one piece with the prompt",
+        file="runs/seats.py",
+        old="        if not self.alone:\n",
+        new="        if True:\n",
+        test="tests/runs/test_local.py::"
+        "test_what_goes_on_from_the_first_candidate_shares_the_prompt",
+    ),
+    Bug(
         name="the first of several answers is another than the one alone",
         seen_in="our own first version, at near-ties",
         file="runs/asking.py",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -52,6 +52,18 @@ class Bushy(Strategy):
         second = yield from write([one for one in first for _ in range(2)], most=5)
         ends = yield from write(second)
         return Found(ends[0], tuple(ends), pruned=tuple(first))
+
+
+@dataclass(frozen=True)
+class Fan(Strategy):
+    """Five tokens, then so many ends of them."""
+
+    ends: int
+
+    def search(self, start, rng):
+        (first,) = yield from write([start], most=5)
+        ends = yield from write([first] * self.ends)
+        return Found(ends[0], tuple(ends))
 
 
 def local(methods=(), draft="same-tokens", **settings):
@@ -123,6 +135,14 @@ def test_what_is_pruned_is_paid_and_prefixes_are_shared():
     assert ends[0].text.startswith(done.found.pruned[0].text)
     assert done.cost.output_tokens == 3 * 5 + 6 * (16 - 5)
     assert done.cost.prompt_tokens == run("same-tokens", **WARM)["cost"]["prompt_tokens"]
+
+
+def test_what_goes_on_from_the_first_candidate_shares_the_prompt():
+    alone = run("same-tokens", **WARM)["cost"]["peak_cache_bytes"]
+    few, many = (searched(Fan(ends)).cost.peak_cache_bytes for ends in (2, 8))
+
+    # Six more ends hold what was written, 16 tokens each, and not six more prompts.
+    assert many - few < alone
 
 
 def accounted(done):

@@ -91,7 +91,7 @@ def test_each_chain_keeps_its_own_law():
     temperatures = (1.0, 4.0)
     laws = [weighted(ranked, liking, "answer", one)[0] for one in temperatures]
     ends = [[], []]
-    for seed in range(900):
+    for seed in range(1500):
         rng = np.random.default_rng(seed)
         kept = [
             exactly(ranked, "answer", 2 * seed + place, heat)
@@ -104,9 +104,9 @@ def test_each_chain_keeps_its_own_law():
         kept = traded([one.draw(rng) for one in swarms], temperatures, "answer", rng)
         for end, one in zip(ends, kept, strict=True):
             end.append(one.here.text)
-    # 900 exact draws of four answers are at a mean distance of 0.017.
-    assert distance(ends[0], laws[0]) < 0.045
-    assert distance(ends[1], laws[1]) < 0.045
+    # 1,500 exact draws of four answers are at a mean distance of 0.013.
+    assert distance(ends[0], laws[0]) < 0.04
+    assert distance(ends[1], laws[1]) < 0.04
     assert distance(ends[0], laws[1]) > 0.1
 
 
