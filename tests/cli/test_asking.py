@@ -88,7 +88,7 @@ def test_a_spent_budget_has_its_exit_code(ask: Ask) -> None:
 
     assert code == 3
     assert out != "\n"
-    assert " ended    when the budget was spent\n" in panel
+    assert " ended    when the budget was spent; more with --budget\n" in panel
 
 
 def test_a_stop_text_ends_the_answer(ask: Ask) -> None:
@@ -218,6 +218,7 @@ def test_a_search_that_is_the_plain_answer_takes_what_that_takes(ask: Ask) -> No
         (["-s", " "], "no strategy is named"),
         (["-s", "temperature-vote(low=2, high=1)"], "low=2 is above high=1"),
         (["-s", "step-beam"], "none is named"),
+        (["-s", "majority-vote", "--scorer", "likelihood"], "asks no scorer"),
         (["--tree", "t.svg"], "no search to draw"),
         (["-s", "greedy", "--tree", "t.png"], "no report we know"),
         (["-s", "greedy", "--then", "And?"], "conversation"),

@@ -37,7 +37,7 @@ def test_an_evicted_cache_counts_entries_of_a_head() -> None:
     ("finish", "line"),
     [
         ("length", " ended    at the most tokens allowed; more with --max-tokens"),
-        ("budget", " ended    when the budget was spent"),
+        ("budget", " ended    when the budget was spent; more with --budget"),
         ("interrupted", " ended    when it was interrupted"),
     ],
 )

@@ -21,7 +21,7 @@ from forethought.evaluation.judge import Judge
 from forethought.evaluation.prices import Rates
 from forethought.runs.contenders import contenders
 from forethought.runs.recipe import Recipe
-from forethought.runs.results import results_file
+from forethought.runs.results import held, results_file
 from forethought.runs.store import Store
 
 
@@ -98,11 +98,9 @@ def _kept(
 def _nothing(file: Path, on: Recipe, tasks: Sequence[str], notes: Iterable[str]) -> UsageError:
     told = "".join(f"\n{note}" for note in notes)
     asked = " ".join(f"-t '{task}'" for task in tasks[:1])
-    held = (
-        f"{file} holds no answers" if file.exists() else f"there is no file {file}, so no answers"
-    )
     return UsageError(
-        f"{held} of {on.model} to {', '.join(tasks)} that tell of other numbers of them{told}",
+        f"{held(file)} of {on.model} to {', '.join(tasks)} that tell of other numbers of them"
+        f"{told}",
         f"make some: forethought compare 'majority-vote(n=16)' -m {on.model} {asked} "
         f"--results {file}",
     )

@@ -23,6 +23,7 @@ from forethought.evaluation.prices import Rates, all_tokens
 from forethought.evaluation.replay import replayed
 from forethought.numerics.difficulty import signs
 from forethought.runs.recipe import Recipe
+from forethought.runs.results import held
 
 Notes = dict[str, None]
 
@@ -171,11 +172,8 @@ def _asked(recipe: Recipe) -> str:
 
 def _missing(kept: Kept, names: Sequence[str], file: Path) -> UsageError:
     spelled = " ".join(f"'{name}'" for name in names)
-    held = (
-        f"{file} holds no answers" if file.exists() else f"there is no file {file}, so no answers"
-    )
     return UsageError(
-        f"{held} of {', '.join(names)} to {kept.task} that a plan can be fitted to",
+        f"{held(file)} of {', '.join(names)} to {kept.task} that a plan can be fitted to",
         f"make some: forethought compare {spelled} -m {kept.recipe.model} -t '{kept.task}' "
         f"--results {file}",
     )

@@ -14,7 +14,7 @@ _DRAWN = "drawn"
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"
 _ENDS = {
     "length": "at the most tokens allowed; more with --max-tokens",
-    "budget": "when the budget was spent",
+    "budget": "when the budget was spent; more with --budget",
     "interrupted": "when it was interrupted",
 }
 

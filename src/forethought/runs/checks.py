@@ -18,9 +18,15 @@ def check_search(recipe: Recipe) -> None:
         )
     if recipe.drafts_answers and recipe.draft == Recipe.draft:
         raise no_draft()
-    ranks = recipe.search and catalogue.build(recipe.search, "strategies").scores
-    if ranks and not recipe.scorer:
-        raise no_scorer()
+    if recipe.search:
+        ranks = catalogue.build(recipe.search, "strategies").scores
+        if ranks and not recipe.scorer:
+            raise no_scorer()
+        if recipe.scorer and not ranks:
+            raise UsageError(
+                f"{recipe.search} asks no scorer, and {recipe.scorer} is named",
+                "leave it out; votes that scores weigh are best-of-n(pick=vote)",
+            )
 
 
 def check_money(recipe: Recipe) -> None:

@@ -57,7 +57,8 @@ def spend_limit(text: str) -> Limit:
 def _amount(part: str) -> tuple[str, float]:
     match = _AMOUNT.fullmatch("".join(part.split()))
     if not match:
-        raise BadParameterError(f"the budget {part.strip()!r} is not an amount", _HINT)
+        said = f"{part.strip()!r} is not an amount" if part.strip() else "has an empty part"
+        raise BadParameterError(f"the budget {said}", _HINT)
     dollar, number, unit = match[1], float(match[2]), match[3].lower()
     kind, factor = _UNITS.get("usd" if dollar and not unit else unit, ("", 0.0))
     amount = number * factor

@@ -15,6 +15,13 @@ def results_file() -> Path:
     return Path(named).expanduser() if named else _data() / "forethought" / "results.sqlite"
 
 
+def held(file: Path) -> str:
+    """How to begin to say that a file does not tell what was asked for."""
+    return (
+        f"{file} holds no answers" if file.exists() else f"there is no file {file}, so no answers"
+    )
+
+
 def _data() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support"
