@@ -154,7 +154,8 @@ def _rows(
 ) -> Iterator[tuple[Draws, list[Told]]]:
     probed = {name: one for name, one in kept.drawn.items() if one.count >= probe}
     if not probed:
-        raise _missing(kept, [f"majority-vote(n={max(probe, 8)})"], file)
+        why = f", whose first {probe} tell how hard a question is"
+        raise _missing(kept, [f"majority-vote(n={max(probe, 8)})"], file, why)
     told = [kept.told(recipe, probe, notes) for recipe in recipes]
     if lacking := [one for one, found in zip(recipes, told, strict=True) if not found]:
         raise _missing(kept, [_asked(one) for one in lacking], file)
@@ -170,10 +171,10 @@ def _asked(recipe: Recipe) -> str:
     return "@".join(part for part in (recipe.search, recipe.scorer) if part)
 
 
-def _missing(kept: Kept, names: Sequence[str], file: Path) -> UsageError:
+def _missing(kept: Kept, names: Sequence[str], file: Path, why: str = "") -> UsageError:
     spelled = " ".join(f"'{name}'" for name in names)
     return UsageError(
-        f"{held(file)} of {', '.join(names)} to {kept.task} that a plan can be fitted to",
+        f"{held(file)} of {', '.join(names)} to {kept.task} that a plan can be fitted to{why}",
         f"make some: forethought compare {spelled} -m {kept.recipe.model} -t '{kept.task}' "
         f"--results {file}",
     )
