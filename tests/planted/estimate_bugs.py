@@ -4,6 +4,32 @@ from tests.planted.bug import Bug
 
 ESTIMATE_BUGS = (
     Bug(
+        name="the end's chance is summed, but not counted",
+        seen_in="our own first version",
+        file="contracts/candidates.py",
+        old="max(1, self.summed or self.tokens)",
+        new="max(1, self.tokens)",
+        test="tests/methods/scoring/test_likelihood.py::"
+        "test_an_end_that_was_uncertain_counts_as_a_token_does",
+    ),
+    Bug(
+        name="a scorer may give any number, and no number",
+        seen_in="our own first version",
+        file="runs/job.py",
+        old="if not -1e-6 <= number <= 1 + 1e-6:",
+        new="if False:",
+        test="tests/runs/test_drive.py::test_what_is_no_score_ends_its_own_search_and_no_other",
+    ),
+    Bug(
+        name="votes by probability where nobody tells probabilities",
+        seen_in="our own first version",
+        file="methods/search/majority_vote.py",
+        old='return frozenset(() if self.weight == "equal" else ("log-probabilities",))',
+        new="return frozenset()",
+        test="tests/methods/search/test_majority_vote.py::"
+        "test_weights_by_probability_need_a_back_end_that_tells_it",
+    ),
+    Bug(
         name="more samples are asked about than there are",
         seen_in="inspect_evals #1576, pass@k beyond the epochs",
         file="numerics/coverage.py",

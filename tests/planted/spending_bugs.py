@@ -4,6 +4,15 @@ from tests.planted.bug import Bug
 
 SPENDING_BUGS = (
     Bug(
+        name="verdicts are given whatever the budget covers",
+        seen_in="no project: a guard for what is not an answer",
+        file="runs/ledger.py",
+        old="return all(_paid(bound.once, kind) <= amount for kind, amount in self.left().items())",
+        new="return True",
+        test="tests/runs/test_no_overshoot.py::"
+        "test_no_search_of_any_kind_spends_more_than_its_budget",
+    ),
+    Bug(
         name="a stopped search reads its beginnings as prompts are read, which rounds otherwise",
         seen_in="our own first version, after a kill",
         file="runs/local.py",

@@ -4,6 +4,49 @@ from tests.planted.bug import Bug
 
 TREE_BUGS = (
     Bug(
+        name="of equal answers of a step beam the shortest wins",
+        seen_in="our own first version; for beams see below",
+        file="methods/search/step_beam.py",
+        old="        ended.sort(key=lambda one: one.candidate.path)\n",
+        new="",
+        test="tests/methods/search/test_step_beam.py::test_a_short_answer_wins_only_by_its_score",
+    ),
+    Bug(
+        name="a step beam gives up a whole answer for a beginning that the budget ends",
+        seen_in="our own first version",
+        file="methods/search/step_beam.py",
+        old="ended += found + [one for one in worse if one.whole]",
+        new="ended += found",
+        test="tests/methods/search/test_step_beam.py::"
+        "test_a_budget_ends_it_and_no_whole_answer_is_lost",
+    ),
+    Bug(
+        name="a tree search has judged what the budget cut short",
+        seen_in="our own first version",
+        file="methods/search/mcts.py",
+        old='[child for child in leaf.children if child.state.finish != "budget"]',
+        new="leaf.children",
+        test="tests/methods/search/test_mcts.py::"
+        "test_what_the_budget_cut_short_is_not_scored_and_ends_it",
+    ),
+    Bug(
+        name="where nothing tells answers apart, a tree search prefers likely steps",
+        seen_in="our own first version",
+        file="methods/search/mcts.py",
+        old="            yield from self._ended(root)\n",
+        new="            pass\n",
+        test="tests/methods/search/test_mcts.py::test_a_constant_score_gives_the_plain_answer",
+    ),
+    Bug(
+        name="an answer that nobody judged is taken once a verdict cannot be paid",
+        seen_in="our own first version",
+        file="methods/search/tree_refine.py",
+        old="        except BudgetSpentError as error:\n",
+        new="        except BudgetSpentError as error:\n            raise error\n",
+        test="tests/methods/search/test_tree_refine.py::"
+        "test_where_a_verdict_cannot_be_paid_the_most_accepted_answer_is_given",
+    ),
+    Bug(
         name="an answer that ended is forgotten at the next step",
         seen_in="llm-reasoners #5 and #65, beam search",
         file="methods/search/beam.py",
@@ -28,8 +71,8 @@ TREE_BUGS = (
         name="the walk down the tree misses the branch that has the answer",
         seen_in="llm-reasoners #65, tree search",
         file="methods/search/mcts.py",
-        old="ways = [one for one in node.children if any(deep.answers for deep in one.below())]",
-        new="ways = node.children",
+        old="return [child for child in self.children if child.found] or self.children",
+        new="return self.children",
         test=(
             "tests/methods/search/test_mcts.py::"
             "test_an_answer_is_found_though_a_better_branch_has_none"
@@ -158,8 +201,8 @@ TREE_BUGS = (
         name="branches that have ended are selected again",
         seen_in="AlphaMath, tree search: ended nodes take up room",
         file="methods/search/mcts.py",
-        old="                    child.closed = True\n",
-        new="",
+        old="child.value, child.closed = leaf.value, child.state.done",
+        new="child.value = leaf.value",
         test="tests/methods/search/test_mcts.py::test_it_ends_where_every_branch_has",
     ),
     Bug(

@@ -25,7 +25,7 @@ class Derived(Known):
 def told(done):
     """All of the candidates but for what servers do not tell, their chances beside them."""
     found = done.found.considered
-    return [replace(one, log_probability=0.0, certainty=None) for one in found], [
+    return [replace(one, log_probability=0.0, summed=0, certainty=None) for one in found], [
         one.log_probability for one in found
     ]
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from forethought.contracts.errors import BudgetSpentError, ModelError, UsageError
 from forethought.contracts.search import Found, Strategy, score, verdicts, write
+from forethought.methods.search.beam import Beam
 from forethought.methods.search.greedy import Greedy
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.models.known import END, Known
@@ -236,7 +237,7 @@ def test_a_scorer_sees_each_candidate_once():
 
     def rule(text):
         seen.append(text)
-        return float(len(text))
+        return len(text) / 30
 
     class Scoring(Strategy):
         def search(self, start, rng):
@@ -249,6 +250,17 @@ def test_a_scorer_sees_each_candidate_once():
     done = searched(Scoring(), scorer=Rule(rule))
     assert len(seen) == 3
     assert len(done.scores) == 3
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -0.5, 2.0])
+def test_what_is_no_score_ends_its_own_search_and_no_other(number):
+    jobs = [
+        job(Beam(n=2, width=2, delimiter="\n"), scorer=Rule(lambda text: number), run="bad"),
+        job(Beam(n=2, width=2, delimiter="\n"), scorer=Rule(lambda text: 0.5), run="good"),
+    ]
+    done = {one.job.run: one for one in Drive(Known(three_steps)).run(jobs)}
+    assert "scores go from 0 to 1" in str(done["bad"].error)
+    assert done["good"].found is not None
 
 
 def test_nothing_is_asked_to_go_on_from_an_answer_that_is_done():

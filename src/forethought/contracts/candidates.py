@@ -33,6 +33,9 @@ class Candidate:
     """How many."""
     log_probability: float = 0.0
     """Of all tokens and of the end, by the model itself, whatever the temperature."""
+    summed: int = 0
+    """How many log-probabilities that is the sum of: the end has one too, where the back end tells
+    it. 0 where nobody counted: then one for each token."""
     certainty: float | None = 0.0
     """Summed over the tokens: how far all that could have stood in a token's place was from being
     equally likely (the divergence from uniform to the model's own law, in nats). None where the
@@ -60,8 +63,8 @@ class Candidate:
 
     @property
     def mean_log_probability(self) -> float:
-        """A token's, on average; 0 where nothing is written."""
-        return self.log_probability / max(1, self.tokens)
+        """A token's, on average, the end counted as one; 0 where nothing is written."""
+        return self.log_probability / max(1, self.summed or self.tokens)
 
     @property
     def likelihood(self) -> float:
@@ -90,6 +93,7 @@ class Candidate:
             token_ids=(*self.token_ids, *piece.token_ids),
             tokens=self.tokens + piece.tokens,
             log_probability=self.log_probability + piece.log_probability,
+            summed=self.summed + piece.summed,
             certainty=total([self.certainty, piece.certainty]),
             finish="" if piece.finish == "step" else piece.finish,
         )
@@ -109,6 +113,8 @@ class Piece:
     """What part of a letter the last token left, should nothing follow."""
     certainty: float | None = None
     """As a candidate's, of these tokens alone."""
+    summed: int = 0
+    """The same."""
 
 
 def total(certainties: Iterable[float | None]) -> float | None:

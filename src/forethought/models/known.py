@@ -164,7 +164,8 @@ class Known:
             if request.until == "step" and request.delimiter in text[len(parent.text) :]:
                 finish = "step"
                 break
-        return Piece(text[len(parent.text) :], (), tokens, chance, finish, certainty=sure)
+        summed = tokens + (finish == "stop")
+        return Piece(text[len(parent.text) :], (), tokens, chance, finish, "", sure, summed)
 
 
 def certainty(law: Mapping[str, float]) -> float:

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import inf
 
+from forethought.contracts.errors import BudgetSpentError
 from forethought.contracts.search import Candidate, Found, Path
 
 Scores = dict[tuple[str, Path], float]
 """By identity of a candidate."""
+
+
+def nothing_left(before: str) -> BudgetSpentError:
+    """The error of an ask that the budget does not cover, made before the candidates `before`."""
+    return BudgetSpentError(
+        f"the budget was spent before the candidates {before}",
+        "allow more, draw fewer, or use a strategy that asks for less",
+    )
 
 
 def best_so_far(

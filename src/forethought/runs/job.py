@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from forethought.contracts.backend import Opened
+from forethought.contracts.errors import ModelError
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Candidate, Found, Path, Reader, Scorer, Strategy
@@ -63,6 +64,16 @@ class Done:
     def budget_spent(self) -> bool:
         """Whether the budget left something undone."""
         return self.cut == "budget"
+
+
+def as_score(number: float) -> float:
+    """What a scorer gave, if that is one: from 0 to 1, but for rounding."""
+    if not -1e-6 <= number <= 1 + 1e-6:  # what is no number is not within either
+        raise ModelError(
+            f"the scorer gave {number}, and scores go from 0 to 1",
+            "use another scorer, or mend this one",
+        )
+    return min(max(float(number), 0.0), 1.0)
 
 
 def fuller(known: Opened | None, told: Opened | None) -> Opened | None:

@@ -280,7 +280,8 @@ class Local:
             writer, question, *_ = place_of(request)
             where = (request.run, writer, question, request.path, len(stream.written))
             self._seats.put(where, one.seat())
-        piece = Piece(text, fresh, len(fresh), one.log_probability, one.finish, rest, one.certainty)
+        said = one.log_probability, one.finish, rest, one.certainty, one.summed
+        piece = Piece(text, fresh, len(fresh), *said)
         cost = self._charged(request, one.cost(self.clock))
         return Outcome(request.key, cost, piece, opened=one.arrived.opened)
 

@@ -98,6 +98,7 @@ class Writing:
     """What earlier attempts left."""
     tokens: int = 0
     log_probability: float = 0.0
+    summed: int = 0
     heard: Heard = field(default_factory=Heard)
     """What the newest attempt has."""
     prompts: int = 0
@@ -121,12 +122,12 @@ class Writing:
         text, finish = self._cut()
         kept = text.rstrip(_HALF) if finish == "length" else text
         tokens = self._written()
-        piece = Piece(kept, (), tokens, self._chance(), finish, rest=text[len(kept) :])
+        piece = self._piece(kept, tokens, finish, text[len(kept) :])
         return Outcome(self.request.key, self._cost(tokens), piece)
 
     def cancelled(self) -> Outcome:
         """What it has so far, as its outcome."""
-        piece = Piece(self._shown(), (), self._written(), self._chance(), "cancelled")
+        piece = self._piece(self._shown(), self._written(), "cancelled")
         return Outcome(self.request.key, self._cost(piece.tokens), piece)
 
     def failed(self, error: BaseException) -> Outcome:
@@ -158,6 +159,7 @@ class Writing:
         self.prompts += heard.begun
         if able.continues and able.logprobs and heard.entries and not heard.hidden:
             self.log_probability += heard.log_probability
+            self.summed += heard.entries
             self.text, self.tokens = self._shown(), self._written()
         else:
             written = heard.tokens(self.request.most - self.tokens)
@@ -221,8 +223,10 @@ class Writing:
         left = self.request.most - self.tokens
         return self.tokens + min(left, self.heard.tokens(left))
 
-    def _chance(self) -> float:
-        return self.log_probability + self.heard.log_probability
+    def _piece(self, text: str, tokens: int, finish: str, rest: str = "") -> Piece:
+        chance = self.log_probability + self.heard.log_probability
+        summed = self.summed + self.heard.entries
+        return Piece(text, (), tokens, chance, finish, rest, summed=summed)
 
     def _prompt_tokens(self) -> tuple[int, int]:
         """Those of the prompt alone, without what earlier attempts had written."""

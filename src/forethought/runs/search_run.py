@@ -148,6 +148,7 @@ def _listed(done: Done, one: Candidate, weight: float | None, *, pruned: bool) -
         "text": one.text,
         "tokens": one.tokens,
         "log_probability": one.log_probability,
+        "summed": one.summed,
         "finish": one.finish,
         "score": done.scores.get(one.identity),
         "weight": weight,

@@ -25,8 +25,8 @@ from forethought.contracts.search import (
     Write,
 )
 from forethought.runs.beginnings import Beginnings
-from forethought.runs.endings import best_so_far
-from forethought.runs.job import Done, Job, Written, fuller
+from forethought.runs.endings import best_so_far, nothing_left
+from forethought.runs.job import Done, Job, Written, as_score, fuller
 from forethought.runs.ledger import Ledger
 from forethought.runs.looks import Looks, together
 from forethought.runs.slots import (
@@ -142,7 +142,7 @@ class Searching:
             return None
         self._scoring = None
         for candidate, number in zip(self._to_score, value, strict=True):
-            self._scores[candidate.identity] = float(number)
+            self._scores[candidate.identity] = as_score(number)
         return [self._scores[one.identity] for one in self._wanted_scores]
 
     def _serve(self, ask: Ask) -> tuple[Any, list[str]]:
@@ -242,10 +242,7 @@ class Searching:
 
     def _check_covered(self, bound: Bound, before: str = "were judged") -> None:
         if self._late() or not self.ledger.covers(bound):
-            raise BudgetSpentError(
-                f"the budget was spent before the candidates {before}",
-                "allow more, draw fewer, or use a strategy that asks for less",
-            )
+            raise nothing_left(before)
 
     def _late(self) -> bool:
         return self.deadline is not None and self._backend.now() >= self.deadline

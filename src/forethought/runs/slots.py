@@ -74,6 +74,7 @@ class Slot:
             log_probability=sum(piece.log_probability for piece in self.pieces),
             finish=ended,
             certainty=total(piece.certainty for piece in self.pieces),
+            summed=sum(piece.summed for piece in self.pieces),
         )
 
 

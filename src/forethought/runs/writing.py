@@ -24,6 +24,7 @@ class Writing:
     """For its next token; None while the newest was not read."""
     text: str = ""
     log_probability: float = 0.0
+    summed: int = 0
     certainty: float = 0.0
     finish: str = ""
 
@@ -43,6 +44,7 @@ class Writing:
             choice = stated(self.logits, given)
         logits, self.logits = self.logits, None
         self.log_probability += choice.log_probability
+        self.summed += 1
         if stream.take(choice):
             self.certainty += certainty(logits)
             self._hear(stops)

@@ -21,16 +21,28 @@ def uneven(question, text):
     return {END: 1.0} if len(text) == 9 else {"l": 1.0}
 
 
-def test_it_is_the_geometric_mean_of_the_chances_of_tokens():
+def test_it_is_the_geometric_mean_of_the_chances_of_tokens_and_of_the_end():
     found = searched(Best(16), uneven, scorer=Likelihood()).found
     for one, mark in zip(found.considered, found.weights, strict=True):
         chances = {
             "l": 0.5,
             "s": 0.5 * 0.6 ** one.text.count("t") * 0.4 ** (one.text.count("s") - 1),
         }
-        assert mark == pytest.approx(chances[one.text[0]] ** (1 / len(one.text)))
+        assert mark == pytest.approx(chances[one.text[0]] ** (1 / (len(one.text) + 1)))
         assert 0 <= mark <= 1
     assert {one.text for one in found.considered} == {"sss", "sst", "sts", "stt", "l" * 9}
+
+
+def test_an_end_that_was_uncertain_counts_as_a_token_does():
+    def law(question, text):
+        return {END: 0.5, "a": 0.5} if text else {"a": 1.0}
+
+    found = searched(Best(16), law, scorer=Likelihood()).found
+    assert len({one.text for one in found.considered}) > 2
+    for one, mark in zip(found.considered, found.weights, strict=True):
+        # The first token is certain, each that follows and the end as likely as not.
+        places = len(one.text) + 1
+        assert mark == pytest.approx(0.5 ** ((places - 1) / places))
 
 
 def test_length_is_no_disadvantage():

@@ -99,7 +99,7 @@ def test_the_likelihood_may_tell_and_decides_among_equals(kept):
     def always(chance):
         return lambda question, text: {"a": chance, "b": 1 - chance} if not text else {"": 1.0}
 
-    equal = (Bin((1.0, 0.7), "greedy"), Bin((0.0, 0.0), "majority-vote(n=6)"))
+    equal = (Bin((1.0, 0.8), "greedy"), Bin((0.0, 0.0), "majority-vote(n=6)"))
     router = DifficultyRouter(kept(Plan(equal, 2, "agreement")))
     ways = {(chance, seed): chosen(searched(router, always(chance), seed=seed))
             for chance in (0.6, 0.99) for seed in range(6)}  # fmt: skip

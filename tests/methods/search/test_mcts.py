@@ -6,7 +6,7 @@ from forethought.contracts.search import Candidate, Write
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.mcts import MCTS, _Node
 from forethought.models.known import END, Known
-from tests.methods.search.by_hand import Hand
+from tests.methods.search.by_hand import Hand, uneven
 from tests.runs.searches import Rule, searched, three_steps
 
 STEPS = {"delimiter": "\n"}
@@ -99,6 +99,32 @@ def test_equal_steps_count_once():
     beginnings = {one.text for one in done.found.pruned if one.finish == ""}
     assert len(beginnings) <= 3
     assert done.written == 12 + 1  # and one written to its end
+
+
+@pytest.mark.parametrize("iterations", [1, 4, 16])
+def test_a_constant_score_gives_the_plain_answer(iterations):
+    method = MCTS(n=3, iterations=iterations, **STEPS)
+    for seed in range(12):
+        plain = searched(MajorityVote(n=1), uneven, seed=seed).found.best
+        found = searched(method, uneven, scorer=Rule(lambda text: 0.7), seed=seed).found
+        assert found.best.text == plain.text
+
+
+def test_what_the_budget_cut_short_is_not_scored_and_ends_it():
+    for seed in range(20):
+        seen = []
+
+        def rule(text, seen=seen):
+            seen.append(text)
+            return good(text)
+
+        done = searched(MCTS(n=3, **STEPS), scorer=Rule(rule), budget="13tok", seed=seed)
+        every = (*done.found.considered, *done.found.pruned)
+        assert done.budget_spent
+        assert any(one.finish == "budget" for one in every)
+        # Whole steps end in a line: only what was cut short does not.
+        assert seen
+        assert all(text.endswith("\n") for text in seen)
 
 
 def test_candidates_are_scored_and_weighed():

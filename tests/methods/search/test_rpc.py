@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from forethought.contracts.search import Candidate
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.rpc import RPC
 from forethought.models.known import END
@@ -14,18 +15,18 @@ from tests.runs.searches import searched, three_steps
 
 @dataclass(frozen=True)
 class LastLetter:
-    """What a path comes to; ? is no answer."""
+    """What a path comes to, wherever it ends; ? is no answer."""
 
     def group(self, candidates):
         known = {}
-        said = [one.text[-1:] if one.finish == "stop" else "" for one in candidates]
+        said = [one.text[-1:] if one.whole else "" for one in candidates]
         return [
             None if letter in ("", "?") else known.setdefault(letter, len(known)) for letter in said
         ]
 
 
 def paths(chances):
-    """A law of whole texts, a token each, so that a token's chance is the text's."""
+    """A law of whole texts, a token each; the end has no chance of its own behind one token."""
 
     def law(question, text):
         return {END: 1.0} if text else chances
@@ -48,7 +49,7 @@ def mode(chances):
 
 
 def found(strategy, chances, **settings):
-    return searched(strategy, paths(chances), reader=LastLetter(), **settings).found
+    return searched(strategy, paths(chances), reader=LastLetter(), max_tokens=1, **settings).found
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -131,6 +132,18 @@ def test_what_says_nothing_never_wins():
         if any(one.text[-1] != "?" for one in told.considered):
             assert told.best.text[-1] != "?"
             assert told.confidence >= 0.5
+
+
+def test_chances_too_small_to_be_told_from_0_are_a_vote():
+    told = [Candidate((n,), steps=(text,), tokens=1, log_probability=-9999.0, finish="stop")
+            for n, text in enumerate(["1 a", "2 b", "3 b", "3 b"])]  # fmt: skip
+    search = RPC(n=4).search(Candidate(), np.random.default_rng(0))
+    next(search)
+    search.send(told)
+    with pytest.raises(StopIteration) as ended:
+        search.send([0, 1, 1, 1])
+    assert ended.value.value.best.text == "2 b"
+    assert ended.value.value.confidence == 0.75
 
 
 def test_likelier_answers_win():

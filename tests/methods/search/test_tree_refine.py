@@ -49,6 +49,22 @@ def ran(law, opinion=opinion, seed=0, budget="", **settings):
     return done, [one for one in backend.asked_of if "given before" in one[0]], backend
 
 
+def test_where_a_verdict_cannot_be_paid_the_most_accepted_answer_is_given():
+    noted = 0
+    liked = {"a": 0.4, "b": 0.2, "right": 0.3}
+    law = law_of(0.3, lambda one: liked.get(one, 0.1))
+    for budget in range(2, 120):
+        for seed in range(4):
+            done, _, _ = ran(law, seed=seed, budget=f"{budget}FLOP")
+            assert done.cost.flops <= budget
+            judged = done.found.considered
+            if any("before the candidates were judged" in note for note in done.found.notes):
+                best = max(done.found.weights)
+                assert done.found.weights[judged.index(done.found.best)] == best
+                noted += done.found.weights[0] < best or len(judged) > 1
+    assert noted > 10
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_with_no_depth_it_is_the_plain_answer(seed):
     found = searched(TreeRefine(depth=0), three_steps, seed=seed).found

@@ -1,7 +1,7 @@
 """How likely the model itself finds its words: the mean probability of a token.
 
 Paper: Self-Consistency, arXiv:2203.11171 (the normalised weights of its table of votes)
-Exact: the geometric mean of the tokens' probabilities at temperature 1.
+Exact: the geometric mean of the tokens' probabilities at temperature 1, the end counted as one.
 Cost: none; what the model gave while it wrote.
 """
 

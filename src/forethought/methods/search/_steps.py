@@ -12,11 +12,18 @@ from forethought.methods.search._choice import Option
 def stepped(
     parents: Sequence[Option], *, until: Until, delimiter: str
 ) -> Generator[Ask, Any, list[Option]]:
-    """One more step of each, scored; a score is the weight too.
+    """One more step of each, scored; a score is the weight too."""
+    states = yield from write([one.candidate for one in parents], until=until, delimiter=delimiter)
+    return (yield from valued(parents, states))
+
+
+def valued(
+    parents: Sequence[Option], states: Sequence[Candidate]
+) -> Generator[Ask, Any, list[Option]]:
+    """A child of each parent with its score.
 
     What the budget cut short is not worth a score: it keeps its parent's.
     """
-    states = yield from write([one.candidate for one in parents], until=until, delimiter=delimiter)
     judged = [one for one in states if one.finish != "budget"]
     values = (yield from score(judged)) if judged else []
     known = dict(zip([one.identity for one in judged], values, strict=True))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +55,10 @@ class Adaptive(Strategy):
     annealed: bool = False
     """Whether windows are drawn at temperatures 0, 1/2, 3/4 and so on, the first one answer."""
 
-    needs: ClassVar[frozenset[Ability]] = frozenset({"verdicts", "steps"})
+    @property
+    def needs(self) -> frozenset[Ability]:
+        """Verdicts; steps where beginnings are judged before they are written on."""
+        return frozenset({"verdicts", "steps"} if self.begin else {"verdicts"})
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Begin a few, give up the worse, finish and judge the others; until one is good."""

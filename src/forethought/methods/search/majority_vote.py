@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 
 from forethought.contracts.parameters import Count, Share
-from forethought.contracts.search import Candidate, Found, Search, Strategy, group, write
-from forethought.methods.search._answers import elected
+from forethought.contracts.search import Ability, Candidate, Found, Search, Strategy, group, write
+from forethought.methods.search._answers import cut, elected
 from forethought.numerics.votes import Tally, leader_chance
 
 
@@ -33,6 +33,11 @@ class MajorityVote(Strategy):
     """Stop once the leading answer stays ahead with this probability (0.95 is usual)."""
 
     @property
+    def needs(self) -> frozenset[Ability]:
+        """Weights are the model's own chances."""
+        return frozenset(() if self.weight == "equal" else ("log-probabilities",))
+
+    @property
     def draws_alike(self) -> bool:
         """Unless the vote may be cut short."""
         return self.confident == 1
@@ -47,10 +52,11 @@ class MajorityVote(Strategy):
         answers: list[Candidate] = []
         while len(answers) < self.n:
             few = self.window if self.confident < 1 else self.n
-            answers += yield from write([start] * min(few, self.n - len(answers)))
+            drawn = yield from write([start] * min(few, self.n - len(answers)))
+            answers += drawn
             groups = yield from group(answers)
             tally = Tally.of(groups, [self._weight(one) for one in answers])
-            if self._decided(groups):
+            if cut(drawn) or self._decided(groups):
                 break
         best = elected(answers, tally, [one.likelihood for one in answers])
         return Found(answers[best], tuple(answers), tuple(tally.weights), tally.share)
@@ -59,5 +65,6 @@ class MajorityVote(Strategy):
         return 1.0 if self.weight == "equal" else answer.likelihood
 
     def _decided(self, groups: Sequence[int | None]) -> bool:
-        """Whether further answers are unlikely to change the winner."""
-        return self.confident < 1 and leader_chance(groups) >= self.confident
+        """Whether further answers are unlikely to change the winner; one alone tells nothing."""
+        said = sum(group is not None for group in groups)
+        return self.confident < 1 and said > 1 and leader_chance(groups) >= self.confident

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -22,13 +22,17 @@ from forethought.contracts.search import (
     Found,
     Search,
     Strategy,
+    Until,
     group,
     score,
     write,
 )
-from forethought.methods.search._answers import leading
+from forethought.methods.search._answers import cut, leading
 from forethought.methods.search._steps import twins
 from forethought.numerics.votes import Tally
+
+SAME = 1e-9
+"""Mean values that differ by less are the same: they are sums in another order."""
 
 
 @dataclass(frozen=True)
@@ -51,33 +55,32 @@ class MCTS(Strategy):
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Select, expand, evaluate, back up; then read out the answer."""
-        root = _Node(start)
+        root, spent = _Node(start), False
         for _ in range(self.iterations):
-            if root.closed:
+            spent = yield from self._grown(root, self._selected(root, rng))
+            if spent or root.closed:
                 break
-            path = self._selected(root, rng)
-            leaf = path[-1]
-            last = len(path) >= self.depth
-            drawn = yield from write(
-                [leaf.state] * self.n, until="end" if last else "step", delimiter=self.delimiter
-            )
-            pairs = list(zip(drawn, twins(drawn), strict=True))
-            leaf.children = [_node(leaf.state, one) for one, twin in pairs if not twin]
-            root.twins += [one for one, twin in pairs if twin]
-            values = yield from score([child.state for child in leaf.children])
-            for child, value in zip(leaf.children, values, strict=True):
-                child.value = 2 * value - 1
-            _back_up(path, leaf.value)
-            for child in leaf.children:
-                if child.state.done:
-                    child.closed = True
-                    _back_up([*path, child], child.value)
-            _close(path)
-        if not any(node.answers for node in root.below()):
+        if not spent:
             yield from self._ended(root)
-        if not any(node.answers for node in root.below()):
+        if not root.found:
             return _unfinished(root)
         return (yield from self._read_out(root))
+
+    def _grown(self, root: _Node, path: list[_Node]) -> Generator[Ask, Any, bool]:
+        """Expand the end of a path and back up what that is worth; whether the budget is spent."""
+        leaf = path[-1]
+        until: Until = "end" if len(path) >= self.depth else "step"
+        drawn = yield from write([leaf.state] * self.n, until=until, delimiter=self.delimiter)
+        pairs = list(zip(drawn, twins(drawn), strict=True))
+        leaf.children = [_node(leaf.state, one) for one, twin in pairs if not twin]
+        root.twins += [one for one, twin in pairs if twin]
+        yield from _evaluated(leaf)
+        _back_up(path, leaf.value)
+        for child in leaf.children:
+            if child.answers:
+                _back_up([*path, child], child.value)
+        _close(path)
+        return cut(drawn)
 
     def _selected(self, root: _Node, rng: np.random.Generator) -> list[_Node]:
         """From the root to a node that was not expanded yet."""
@@ -94,19 +97,25 @@ class MCTS(Strategy):
         return child.mean + self.explore * child.prior * surprise
 
     def _ended(self, root: _Node) -> Generator[Ask, Any, None]:
-        """Where no branch has ended, write the most promising one to its end."""
-        open_ones = [one for one in root.below() if not one.children and not one.state.done]
-        if open_ones:
-            best = max(open_ones, key=lambda one: (one.value, len(one.state.steps)))
-            (whole,) = yield from write([best.state])
-            best.children = [_Node(whole, closed=True, value=best.value)]
+        """Write the first of the branches that are read out to its end, where it has none.
+
+        Where none has an answer that is the best; else one that is worth as much as the best of
+        those that have: scores that are all the same choose nothing.
+        """
+        node = root
+        while node.children:
+            best = max(one.worth for one in node.ways)
+            node = next(one for one in node.children if abs(one.worth - best) < SAME)
+        if not node.state.done:
+            (whole,) = yield from write([node.state])
+            node.children = [_Node(whole, closed=True, value=node.value)]
 
     def _read_out(self, root: _Node) -> Search:
         """Down from the root by mean value, along branches that have an answer."""
         node = root
         while not node.answers:
-            ways = [one for one in node.children if any(deep.answers for deep in one.below())]
-            node = max(ways, key=lambda one: one.mean if one.visits else one.value)
+            best = max(one.worth for one in node.ways)
+            node = next(one for one in node.ways if abs(one.worth - best) < SAME)
         answers = [one for one in root.below() if one.answers]
         states = [one.state for one in answers]
         groups = yield from group(states)
@@ -143,6 +152,21 @@ class _Node:
         """Whether it is an answer that ended by itself or at its greatest length."""
         return self.state.whole
 
+    @property
+    def worth(self) -> float:
+        """What it is read out by: its mean, or its own value where nothing was backed up."""
+        return self.mean if self.visits else self.value
+
+    @property
+    def found(self) -> bool:
+        """Whether there is an answer, here or behind it."""
+        return any(node.answers for node in self.below())
+
+    @property
+    def ways(self) -> list[_Node]:
+        """Its children that have an answer; all of them where none has."""
+        return [child for child in self.children if child.found] or self.children
+
     def below(self) -> Iterator[_Node]:
         """This node and all behind it."""
         yield self
@@ -152,13 +176,23 @@ class _Node:
 
 def _node(parent: Candidate, one: Candidate) -> _Node:
     """The node of a step, as likely as its tokens are on average."""
-    tokens = max(1, one.tokens - parent.tokens)
-    return _Node(one, math.exp((one.log_probability - parent.log_probability) / tokens))
+    tokens = one.summed - parent.summed or one.tokens - parent.tokens
+    return _Node(one, math.exp((one.log_probability - parent.log_probability) / max(1, tokens)))
+
+
+def _evaluated(leaf: _Node) -> Generator[Ask, Any, None]:
+    """Give the children their values; what the budget cut short has its parent's, and is closed."""
+    judged = [child for child in leaf.children if child.state.finish != "budget"]
+    values = (yield from score([child.state for child in judged])) if judged else []
+    for child in leaf.children:
+        child.value, child.closed = leaf.value, child.state.done
+    for child, value in zip(judged, values, strict=True):
+        child.value = 2 * value - 1
 
 
 def _unfinished(root: _Node) -> Found:
     """Where nothing has ended, the longest of the beginnings that were not gone on from."""
-    begun = [one.state for one in root.below() if not one.children]
+    begun = [replace(one.state, finish="budget") for one in root.below() if not one.children]
     best = leading(begun, [one.likelihood for one in begun])
     return Found(begun[best], tuple(begun), pruned=tuple(root.twins))
 

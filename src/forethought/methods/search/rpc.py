@@ -48,6 +48,8 @@ class RPC(Strategy):
             likely[place] if place in counted and place not in dropped else 0.0
             for place in range(len(answers))
         ]
+        if not any(weights):  # chances too small to be told from 0: a majority vote
+            weights = [float(one.whole) for one in answers]
         tally = Tally.of(groups, weights)
         best = elected(answers, tally, weights)
         stay = [place for place in range(len(answers)) if place not in dropped]

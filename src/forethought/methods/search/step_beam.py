@@ -16,14 +16,14 @@ from forethought.contracts.parameters import Count
 from forethought.contracts.search import (
     Ability,
     Candidate,
-    Found,
     Search,
     Strategy,
     Until,
-    score,
     write,
 )
-from forethought.methods.search._steps import twins
+from forethought.methods.search._answers import cut
+from forethought.methods.search._choice import Option, chosen
+from forethought.methods.search._steps import beginning, twins, valued
 
 
 @dataclass(frozen=True)
@@ -44,24 +44,33 @@ class StepBeam(Strategy):
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Draw steps, score them, keep the best; as often as it takes."""
-        beam, width = [start] * self.width, self.width
-        ended: list[tuple[float, Candidate]] = []
+        beam, width = [beginning(start)] * self.width, self.width
+        ended: list[Option] = []
+        worse: list[Option] = []
         pruned: list[Candidate] = []
         for depth in range(self.depth):
             until: Until = "end" if depth == self.depth - 1 else "step"
+            parents = [one for one in beam for _ in range(self.n)]
             drawn = yield from write(
-                [one for one in beam for _ in range(self.n)], until=until, delimiter=self.delimiter
+                [one.candidate for one in parents], until=until, delimiter=self.delimiter
             )
-            fresh = [one for one, again in zip(drawn, twins(drawn), strict=True) if not again]
-            values = yield from score(fresh)
-            ranked = sorted(zip(values, fresh, strict=True), key=lambda pair: -pair[0])
-            kept, others = ranked[:width], ranked[width:]
-            ended += [pair for pair in kept if pair[1].done]
-            pruned += [one for _, one in others]
-            beam = [one for _, one in kept if not one.done]
-            width -= sum(one.done for _, one in kept)
+            again = twins(drawn)
+            pruned += [one for one, twin in zip(drawn, again, strict=True) if twin]
+            fresh = [at for at, twin in enumerate(again) if not twin]
+            found = yield from valued([parents[at] for at in fresh], [drawn[at] for at in fresh])
+            if cut(drawn):
+                # Answers worth less than a beginning beside them may now be all there is.
+                ended += found + [one for one in worse if one.whole]
+                break
+            ranked = sorted(found, key=lambda one: -one.score)
+            kept = ranked[:width]
+            worse += ranked[width:]
+            ended += [one for one in kept if one.candidate.done]
+            beam = [one for one in kept if not one.candidate.done]
+            width = len(beam)
             if not beam:
                 break
-        best = max(ended, key=lambda pair: (pair[1].finish != "budget", pair[0]))[1]
-        weights, answers = zip(*ended, strict=True)
-        return Found(best, answers, weights, pruned=tuple(pruned))
+        # By path, so that of equal scores not simply the shortest answer wins.
+        ended.sort(key=lambda one: one.candidate.path)
+        pruned += [one.candidate for one in worse]
+        return (yield from chosen(ended, "best", rng, pruned=pruned))

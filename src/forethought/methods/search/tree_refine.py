@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
+from forethought.contracts.errors import BudgetSpentError
 from forethought.contracts.parameters import Count, CountOrZero, OddCount, Range, Share
 from forethought.contracts.search import (
     Ability,
@@ -134,6 +135,7 @@ class _Tree:
         self.nodes: dict[str, _Node] = {}
         self.twins: list[Candidate] = []
         self.cut = False
+        self.notes: tuple[str, ...] = ()
 
     def judged(self, answers: Sequence[Candidate]) -> Generator[Ask, Any, list[_Node]]:
         """Nodes of the answers that are new, and say something."""
@@ -157,7 +159,12 @@ class _Tree:
         self.cut = cut(said)
         heard = [one for one in said if one.whole]
         pages = [_ACCEPTED.format(critique=one.text.strip()) for one in heard]
-        chances = (yield from verdicts(pages, ("Yes", "No"))) if pages else []
+        try:
+            chances = (yield from verdicts(pages, ("Yes", "No"))) if pages else []
+        except BudgetSpentError as error:
+            self.cut, self.notes = True, (error.message,)
+            self.twins += fresh.values()
+            return []
         accepts = {one.identity: yes for one, (yes, _) in zip(heard, chances, strict=True)}
         for place, (text, one) in enumerate(fresh.items()):
             critiques = said[place * self.judges : (place + 1) * self.judges]
@@ -165,13 +172,13 @@ class _Tree:
         return [self.nodes[text] for text in fresh]
 
     def found(self, first: Candidate) -> Found:
-        """The most accepted answer, of equal ones the latest."""
+        """The most accepted answer, of equal ones the latest; the first where none was judged."""
         nodes = list(self.nodes.values()) or [_Node(first, 0.0, "")]
         answers = [one.answer for one in nodes]
         values = [one.value for one in nodes]
         best = len(nodes) - 1 - leading(answers[::-1], values[::-1])
         twins = tuple(one for one in self.twins if one.identity != first.identity)
-        return Found(answers[best], tuple(answers), tuple(values), None, twins)
+        return Found(answers[best], tuple(answers), tuple(values), None, twins, self.notes)
 
 
 def _node(answer: Candidate, critiques: Sequence[Candidate], accepts: dict[Any, float]) -> _Node:
