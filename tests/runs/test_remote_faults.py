@@ -15,6 +15,7 @@ from forethought.methods.search.majority_vote import MajorityVote
 from forethought.models.known import sequences
 from forethought.runs.remote_api import Patience
 from forethought.runs.remote_places import Places
+from forethought.runs.search_run import in_vain
 from tests.runs.openai_server import PROMPT_TOKENS
 from tests.runs.remote_asks import Derived, first_letter, known, outcome_of, request, told
 from tests.runs.searches import searched, three_steps
@@ -37,7 +38,7 @@ def test_what_goes_wrong_once_changes_nothing_and_is_charged_once(toy, remote, f
     done = searched(MajorityVote(n=5), backend=remote)
 
     assert told(done) == known(MajorityVote(n=5))
-    counted = (done.cost.output_tokens, remote.lost.output_tokens)
+    counted = (done.cost.output_tokens, done.lost.output_tokens)
     assert counted == (sum(one.tokens for one in done.found.considered), 0)
     assert len(toy.told()["asked"]) == (5 if fault == {"drop": "after"} else 7)
 
@@ -58,7 +59,7 @@ def test_a_broken_answer_is_gone_on_from_and_no_token_is_paid_twice(toy, remote,
     assert second["messages"][-1] == {"role": "assistant", "content": found.piece.text[:4]}
     assert second["max_tokens"] == first["max_tokens"] - 4
     assert first["seed"] != second["seed"]
-    assert remote.lost.prompt_tokens == PROMPT_TOKENS
+    assert found.lost.prompt_tokens == PROMPT_TOKENS
 
 
 @pytest.mark.parametrize("lacking", [{"continues": False}, {"logprobs": False}])
@@ -68,13 +69,26 @@ def test_a_broken_answer_that_cannot_be_gone_on_from_is_asked_for_anew(toy, lack
         assert remote.able.usage
         toy.set({"drop": 4}, {"drop": 3}, **lacking)
         found = outcome_of(remote, request())
-        lost = remote.lost.output_tokens
 
     expected = outcome_of(Derived(three_steps), request())
     assert (found.piece.text, found.piece.tokens) == (expected.piece.text, 6)
     assert found.cost.output_tokens == 6
     if lacking == {"continues": False}:
-        assert lost == 7
+        assert found.lost.output_tokens == 7
+
+
+def test_what_was_done_in_vain_is_told_beside_the_cost(toy):
+    toy.set(continues=False)
+    with toy.remote("toy") as remote:
+        assert remote.able.usage
+        toy.set({"drop": 4}, continues=False)
+        done = searched(MajorityVote(n=1), backend=remote)
+
+    assert done.cost.output_tokens == 6
+    assert [note.split(" in vain")[0] for note in in_vain(done.lost)] == [
+        f"as connections broke, the server read {PROMPT_TOKENS} tokens",
+        "as connections broke, the server wrote 4 tokens",
+    ]
 
 
 def test_a_step_whose_end_came_in_two_halves_is_seen(toy):

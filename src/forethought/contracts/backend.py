@@ -83,6 +83,8 @@ class Outcome:
     """What may come next, the likeliest first."""
     seconds: float = 0.0
     """From when it was asked for, by the back end's clock; told by who drives it."""
+    lost: Cost = field(default_factory=Cost)
+    """What a server is known to have done in vain for it, as connections broke: in no cost."""
 
 
 @dataclass(frozen=True)

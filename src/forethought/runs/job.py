@@ -59,6 +59,8 @@ class Done:
     """What the scorer gave, by identity of the candidate."""
     seconds: float = 0.0
     """What its requests took, also those that were answered in an earlier run."""
+    lost: Cost = field(default_factory=Cost)
+    """What servers did in vain besides, as connections broke."""
 
     @property
     def budget_spent(self) -> bool:

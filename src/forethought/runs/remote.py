@@ -52,8 +52,6 @@ class Remote:
     clock: Callable[[], float] = time.monotonic
     probing: Cost = field(default_factory=Cost)
     """What finding out took; in no run's cost."""
-    lost: Cost = field(default_factory=Cost)
-    """What the server is known to have done in vain, as connections broke; in no run's cost."""
     _outcomes: queue.SimpleQueue[tuple[Work | None, Outcome]] = field(
         default_factory=queue.SimpleQueue, repr=False
     )
@@ -207,14 +205,13 @@ class Remote:
 
     def _ended(self, work: Work, task: asyncio.Task[None]) -> None:
         del self._tasks[id(work)]
-        self.lost = self.lost.plus(work.lost)
         if task.cancelled():
             outcome = work.cancelled()
         elif error := task.exception():
             outcome = work.failed(error)
         else:
             outcome = work.done()
-        self._outcomes.put((work, outcome))
+        self._outcomes.put((work, replace(outcome, lost=work.lost)))
 
     def _known(self, work: Work | None, outcome: Outcome) -> list[Outcome]:
         """The outcome, unless its run was released."""

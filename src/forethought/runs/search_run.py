@@ -9,7 +9,7 @@ from typing import Any
 from forethought import catalogue
 from forethought.contracts.backend import Backend, Opened
 from forethought.contracts.questions import Question, Task
-from forethought.contracts.records import Event, Exact, Kept, Run, Timing
+from forethought.contracts.records import Cost, Event, Exact, Kept, Run, Timing
 from forethought.contracts.search import Candidate, Found
 from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
 from forethought.engine.meter import Clock
@@ -77,7 +77,7 @@ class SearchRun:
             confidence=_confidence(found) if several else None,
             candidates=tuple(_candidates(done)) if several else (),
             settings=recipe.settings,
-            notes=(*opened.notes, *found.notes, *_cut_short(done)),
+            notes=(*opened.notes, *found.notes, *_cut_short(done), *in_vain(done.lost)),
         )
 
     def _exact(self, length: int, best: Candidate) -> Exact:
@@ -117,6 +117,17 @@ def _cut_short(done: Done) -> Iterator[str]:
         yield "the budget does not cover reading the prompt"
     elif done.found.best.whole:
         yield "the budget ended the search before it had done all that it would have"
+
+
+def in_vain(lost: Cost) -> Iterator[str]:
+    """What a reader should know of a search whose connections broke."""
+    if read := lost.prompt_tokens + lost.cached_tokens:
+        yield f"as connections broke, the server read {read:,} tokens in vain, beyond any budget"
+    if lost.output_tokens:
+        yield (
+            f"as connections broke, the server wrote {lost.output_tokens:,} tokens in vain, beyond "
+            "any budget"
+        )
 
 
 def _plain(recipe: Recipe) -> str:

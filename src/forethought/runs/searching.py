@@ -108,6 +108,7 @@ class Searching:
         piece = outcome.piece
         drafted = piece.tokens if slot and piece and slot.parent.writer == "draft" else 0
         self.ledger.settle(outcome.key, outcome.cost, drafted, outcome.seconds)
+        self.ledger.lost = self.ledger.lost.plus(outcome.lost)
         self._opened = fuller(self._opened, outcome.opened)
         if slot is not None and piece is not None:
             slot.pieces.append(piece)
@@ -288,6 +289,7 @@ class Searching:
             cut=self._cut,
             scores=self._scores,
             seconds=self.ledger.seconds,
+            lost=self.ledger.lost,
         )
 
     def _fail(self, error: BaseException) -> None:

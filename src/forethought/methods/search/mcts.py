@@ -1,7 +1,7 @@
 """Grow a tree of steps where values and likelihood promise most, and walk down its best branch.
 
 Paper: AlphaMath, arXiv:2405.03553 (PUCT selection, values instead of rollouts)
-Exact: with n=1 it is the plain answer, step by step.
+Exact: with n=1, and where all steps score alike, it is the plain answer, step by step.
 Cost: n steps and n scores an iteration; steps share the cache of what stands before them.
 """
 

@@ -1,7 +1,8 @@
 """Keep the best few beginnings, and let each grow several ways; an ended answer leaves the beam.
 
 Paper: AlphaMath, arXiv:2405.03553 (step-level beam search)
-Exact: with width=1 and n=1 it is the plain answer, step by step.
+Exact: with width=1 and n=1 it is the plain answer, step by step; where all steps score alike, its
+    answers follow the law of plain ones.
 Cost: width times n steps and scores at every depth, fewer as answers end.
 """
 
