@@ -54,6 +54,19 @@ def test_what_was_given_up_is_grey_and_what_was_chosen_stands_out():
     assert "1.00" in "".join(label.itertext())
 
 
+def test_a_tree_may_be_as_deep_as_it_likes():
+    steps = [(f"{n} ", 0.5) for n in range(3000)]
+    tree = drawn([candidate([0] * 3000, *steps, score=0.5, chosen=True)])
+    assert len(parts(tree, "circle")) == 3001
+
+
+def test_letters_that_no_page_may_hold_are_replaced():
+    text = "a\x1b[31m\x00\ufffe\ud800 <b>"
+    tree = drawn([candidate([0], (text, 0.5), score=0.5, chosen=True)])
+    (label,) = parts(tree, "text")
+    assert "".join(label.itertext()).endswith("a�[31m��� <b>")
+
+
 def test_the_better_the_darker():
     shades = [re.search(r"high\) (\d+)%", one.get("style")) for one in parts(drawn(), "g")]
     assert sorted(int(shade[1]) for shade in shades if shade) == [10, 20, 90, 100]

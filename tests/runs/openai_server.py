@@ -37,6 +37,7 @@ DEFAULTS = {
     "cached": 0,
     "delay": 0.0,
     "limit": "max_tokens",
+    "heeds": True,
     "models": ["toy", "other"],
     "law": "three_steps",
     "key": "",
@@ -223,7 +224,8 @@ def documents(settings, body, chat):
     question, text = asked(settings, body, chat)
     before, stops, finish, step = text, body.get("stop", []), "length", None
     law = counting if question == COUNTING else LAWS[settings["law"]]
-    most, tokens, parts = body[settings["limit"]], 0, []
+    most = body[settings["limit"]] if settings["heeds"] else 60
+    tokens, parts = 0, []
     if question.startswith("judge"):
         return judged(settings, body, chat)
     while tokens < most:

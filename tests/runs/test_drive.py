@@ -11,12 +11,18 @@ from hypothesis import strategies as st
 
 from forethought.contracts.errors import BudgetSpentError, ModelError, UsageError
 from forethought.contracts.search import Found, Strategy, score, verdicts, write
+from forethought.methods.search.a_star import AStar
 from forethought.methods.search.beam import Beam
 from forethought.methods.search.greedy import Greedy
 from forethought.methods.search.majority_vote import MajorityVote
+from forethought.methods.search.mcts import MCTS
+from forethought.methods.search.particle_filter import ParticleFilter
+from forethought.methods.search.step_beam import StepBeam
 from forethought.models.known import END, Known
 from forethought.runs.drive import Drive
 from forethought.runs.limit import spend_limit
+from forethought.runs.recipe import Recipe
+from forethought.runs.search_run import SearchRun
 from tests.runs.searches import Kept, Rule, coin, job, searched, three_steps
 
 
@@ -151,6 +157,48 @@ def test_time_ends_a_search_at_its_moment():
     assert backend.clock <= 2.0
     assert done.budget_spent
     assert {one.finish for one in done.found.considered} <= {"stop", "budget"}
+
+
+def test_no_moment_passes_between_beginning_and_waiting():
+    class Ticking(Known):
+        """Its clock goes on whenever it is looked at."""
+
+        def now(self):
+            self.clock += 0.05
+            return self.clock
+
+    for tenths in range(1, 30):
+        backend = Ticking(three_steps, delay=lambda key: 100.0)
+        done = searched(Twice(), backend=backend, budget=f"{tenths / 10}s")
+        assert done.budget_spent
+        assert backend.clock <= tenths / 10 + 1.0
+
+
+def test_a_step_that_ends_with_the_last_token_allowed_ends_the_answer():
+    # Two lines are four tokens: nothing is left for a third, and no budget was given.
+    for strategy in (
+        Beam(n=1, delimiter="\n"),
+        StepBeam(width=1, n=1, delimiter="\n"),
+        MCTS(n=1, delimiter="\n"),
+        ParticleFilter(n=1, delimiter="\n"),
+        AStar(n=1, delimiter="\n"),
+    ):
+        done = searched(strategy, scorer=Rule(lambda text: 0.5), max_tokens=4)
+        plain = searched(MajorityVote(n=1), max_tokens=4)
+        assert (done.found.best.text, done.found.best.finish) == (plain.found.best.text, "length")
+        assert not done.budget_spent
+
+
+def test_a_beginning_that_a_budget_ended_says_so():
+    class Blocked(Strategy):
+        def search(self, start, rng):
+            (half,) = yield from write([start], most=2)
+            yield from verdicts([half.text], ("yes", "no"))
+            return Found(half)
+
+    done = searched(Blocked(), backend=Known(three_steps, verdict_flops=9.0), budget="8FLOP")
+    run = SearchRun(Recipe(model="toy", search="greedy"), lambda: 0.0).record(done, 1.0)
+    assert run.finish == "budget"
 
 
 def test_where_the_budget_ends_before_a_verdict_the_best_answer_so_far_is_given():

@@ -85,10 +85,21 @@ def test_what_was_done_in_vain_is_told_beside_the_cost(toy):
         done = searched(MajorityVote(n=1), backend=remote)
 
     assert done.cost.output_tokens == 6
-    assert [note.split(" in vain")[0] for note in in_vain(done.lost)] == [
-        f"as connections broke, the server read {PROMPT_TOKENS} tokens",
-        "as connections broke, the server wrote 4 tokens",
-    ]
+    (note,) = in_vain(done.lost)
+    assert f"the server read {PROMPT_TOKENS} and wrote 4 tokens in vain" in note
+    assert not list(in_vain(Cost()))
+
+
+def test_what_a_server_writes_unasked_is_told_and_held_against_no_budget(toy, remote):
+    assert remote.able.usage
+    toy.set(heeds=False)
+    done = searched(MajorityVote(n=2), backend=remote, budget="6tok")
+
+    assert done.cost.output_tokens == 6
+    assert done.lost.output_tokens == 2 * (6 - 3)
+    (note,) = in_vain(done.lost)
+    assert "wrote 6 tokens in vain" in note
+    assert "more than it was asked for" in note
 
 
 def test_a_step_whose_end_came_in_two_halves_is_seen(toy):

@@ -84,7 +84,7 @@ class Outcome:
     seconds: float = 0.0
     """From when it was asked for, by the back end's clock; told by who drives it."""
     lost: Cost = field(default_factory=Cost)
-    """What a server is known to have done in vain for it, as connections broke: in no cost."""
+    """What a server is known to have done for it in vain, or unasked: in no cost."""
 
 
 @dataclass(frozen=True)

@@ -117,8 +117,10 @@ def checked(method: type[Any], settings: dict[str, Any]) -> Any:
             raise BadParameterError(
                 f"{name} has no parameter {key!r}", f"it has: {', '.join(known)}"
             )
-    built = method(**settings)
     hints = get_type_hints(method, include_extras=True)
+    named = {key for key, hint in hints.items() if "none" in get_args(hint)}
+    # One of several words may be none, which elsewhere is no value.
+    built = method(**{k: "none" if v is None and k in named else v for k, v in settings.items()})
     for key in known:
         if problem := _problem(hints[key], getattr(built, key)):
             raise BadParameterError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -10,6 +11,7 @@ from typing import Any
 
 Path = tuple[int, ...]
 
+_CONTROLS = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 _ROW = 26.0
 _TOP = 20.0
 _LEFT = 16.0
@@ -42,28 +44,20 @@ class _Node:
     depth: int = 0
     row: float = 0.0
 
-    @property
-    def samples(self) -> int:
-        """Candidates that end here or further on."""
-        return (self.leaf is not None) + sum(one.samples for one in self.children.values())
+    samples: int = 0
+    """Candidates that end here or further on."""
+    gone: bool = False
+    """Whether all that grew from it was given up."""
+    chosen: bool = False
+    """Whether the answer grew from it."""
 
-    @property
-    def gone(self) -> bool:
-        """Whether all that grew from it was given up."""
-        own = self.leaf is None or bool(self.leaf["pruned"])
-        return own and all(one.gone for one in self.children.values())
-
-    @property
-    def chosen(self) -> bool:
-        """Whether the answer grew from it."""
-        own = self.leaf is not None and bool(self.leaf["chosen"])
-        return own or any(one.chosen for one in self.children.values())
-
-    def below(self) -> Iterator[_Node]:
-        """This node and all that grew from it."""
-        yield self
-        for child in self.children.values():
-            yield from child.below()
+    def sum_up(self) -> None:
+        """Tell what its children, which have told it before, come to."""
+        leaf, children = self.leaf, self.children.values()
+        self.samples = (leaf is not None) + sum(one.samples for one in children)
+        self.gone = (leaf is None or bool(leaf["pruned"])) and all(one.gone for one in children)
+        own = leaf is not None and bool(leaf["chosen"])
+        self.chosen = own or any(one.chosen for one in children)
 
 
 def search_tree(run: Mapping[str, Any]) -> str:
@@ -77,12 +71,13 @@ def search_tree(run: Mapping[str, Any]) -> str:
         return ""
     root = _planted(found)
     _join(root)
-    rows = _laid_out(root, 0.0)
-    deepest = max(node.depth for node in root.below())
+    nodes = _from_leaves(root)
+    rows = _laid_out(nodes)
+    deepest = max(node.depth for node in nodes)
     step = min(_WIDEST, max(_NARROWEST, (_WIDTH - _LABEL - _LEFT) / max(deepest, 1)))
     width = _LEFT + deepest * step + _LABEL
     height = 2 * _TOP + _ROW * max(rows - 1, 0)
-    body = "".join(_drawn(root, step, root.samples))
+    body = "".join([*_branches(nodes, step), *(_dot(node, step, root.samples) for node in nodes)])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="tree" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '
@@ -137,30 +132,43 @@ def _join(root: _Node) -> None:
             waiting.append(child)
 
 
-def _laid_out(node: _Node, row: float) -> float:
+def _from_leaves(root: _Node) -> list[_Node]:
+    """All nodes by their paths, each after what grew from it; however deep the tree is."""
+    waiting, found = [root], list[_Node]()
+    while waiting:
+        found.append(waiting.pop())
+        waiting += [found[-1].children[key] for key in sorted(found[-1].children)]
+    return found[::-1]
+
+
+def _laid_out(nodes: Sequence[_Node]) -> float:
     """Give every node its row: leaves one after the other, others amid what grew from them."""
-    if not node.children:
-        node.row = row
-        return row + 1
-    for key in sorted(node.children):
-        row = _laid_out(node.children[key], row)
-    rows = [child.row for child in node.children.values()]
-    node.row = (min(rows) + max(rows)) / 2
-    if node.leaf is not None:  # an answer that others were written on from
-        node.row, row = row, row + 1
+    row = 0.0
+    for node in nodes:
+        node.sum_up()
+        if node.children:
+            rows = [child.row for child in node.children.values()]
+            node.row = (min(rows) + max(rows)) / 2
+        if node.leaf is not None or not node.children:  # others may be written on from an answer
+            node.row, row = row, row + 1
     return row
 
 
-def _drawn(node: _Node, step: float, total: int) -> Iterator[str]:
+def _branches(nodes: Sequence[_Node], step: float) -> Iterator[str]:
+    for node in nodes:
+        x, y = _place(node, step)
+        for child in node.children.values():
+            yield _branch(child, x, y, step, nodes[-1].samples)
+
+
+def _dot(node: _Node, step: float, total: int) -> str:
+    """A node with what it says."""
     x, y = _place(node, step)
-    for child in node.children.values():
-        yield _branch(child, x, y, step, total)
-        yield from _drawn(child, step, total)
     said = f"{node.samples} of {total} samples" + _scored(node.score)
-    kind = _kind(node)
-    title = f"<title>{escape(said)}\n\n{escape(node.text.strip())}</title>"
+    title = f"<title>{escape(said)}\n\n{_text(node.text.strip())}</title>"
     dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{4 if node.leaf else 3}"/>'
-    yield f'<g class="{kind}" style="{_shade(node)}">{title}{dot}{_label(node, x, y)}</g>'
+    shown = f"{title}{dot}{_label(node, x, y)}"
+    return f'<g class="{_kind(node)}" style="{_shade(node)}">{shown}</g>'
 
 
 def _branch(child: _Node, x: float, y: float, step: float, total: int) -> str:
@@ -196,7 +204,12 @@ def _label(node: _Node, x: float, y: float) -> str:
     told = " · ".join(f"{one:.2f}" for one in numbers[:1])
     ending = _ending(str(node.leaf["text"]))
     aside = f'<tspan class="aside">{told}  </tspan>' if told else ""
-    return f'<text x="{x + 10:.1f}" y="{y + 4:.1f}">{aside}{escape(ending)}</text>'
+    return f'<text x="{x + 10:.1f}" y="{y + 4:.1f}">{aside}{_text(ending)}</text>'
+
+
+def _text(said: str) -> str:
+    """A text as XML may hold it: not even escaped it may hold a control character."""
+    return escape(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", said))
 
 
 def _ending(text: str) -> str:

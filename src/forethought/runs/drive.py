@@ -103,6 +103,8 @@ class Drive:
         if self._ready:
             return
         now = self.backend.now()
+        for one in alive:
+            one.check_time()
         limits = [one.deadline for one in alive if one.deadline is not None]
         self._poll(min((limit for limit in limits if limit > now), default=None))
         for one in alive:
@@ -129,7 +131,7 @@ def check_needs(job: Job, backend: Backend) -> None:
     if missing:
         raise UsageError(
             f"the search needs {', '.join(sorted(missing))}, which this model's server lacks",
-            "use a model that runs here, or another strategy",
+            "use a model that runs here, or another strategy or scorer",
         )
     if job.strategy.scores and job.scorer is None:
         raise no_scorer()

@@ -27,6 +27,9 @@ def best_so_far(
     begun = [one for one in _answers(written) if one.text]
     if not begun:
         return None
+    # What others grew from is a part of those, such as all tokens of a beam but the newest.
+    within = {one.path[:size] for one in begun for size in range(len(one.path))}
+    begun = [one for one in begun if one.path not in within]
     found = [one for one in begun if one.whole] or begun
     rank = _ranked(scores)
     best = max(found, key=lambda one: (*rank(one), one.tokens))

@@ -60,7 +60,7 @@ class Done:
     seconds: float = 0.0
     """What its requests took, also those that were answered in an earlier run."""
     lost: Cost = field(default_factory=Cost)
-    """What servers did in vain besides, as connections broke."""
+    """What servers did in vain besides, or unasked."""
 
     @property
     def budget_spent(self) -> bool:

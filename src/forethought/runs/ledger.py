@@ -32,7 +32,7 @@ class Ledger:
     leases: dict[str, Amounts] = field(default_factory=dict)
     """By the key of the request that holds it."""
     lost: Cost = field(default_factory=Cost)
-    """What servers did in vain as connections broke, which nobody knew before: beyond any limit."""
+    """What servers did in vain or unasked, which nobody knew before: beyond any limit."""
     seconds: float = 0.0
     """What was waited for requests; those on their way together are waited for once."""
     _longest: float = 0.0

@@ -33,7 +33,7 @@ _HINTS = {
     401: f"put the server's key into {KEY_NAMES[0]}",
     403: f"put a key that may use this model into {KEY_NAMES[0]}",
     404: "check the address and the model's name",
-    429: "allow fewer requests at once, or wait",
+    429: "wait, or draw fewer answers at once",
 }
 
 

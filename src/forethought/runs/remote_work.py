@@ -138,10 +138,12 @@ class Writing:
 
     @property
     def lost(self) -> Cost:
-        """What the server is known to have done in vain, and nobody is charged for."""
+        """What the server is known to have done in vain, or unasked; nobody is charged for it."""
         prompt, cached = self._prompt_tokens()
         again = self.prompts if self.heard.begun else max(0, self.prompts - 1)
-        return cost_of(self.line.price, again * (prompt + cached), 0, self.lost_tokens)
+        # What a server writes beyond what it was asked for cannot be held back either.
+        beyond = max(0, self.heard.tokens(self.request.most) - (self.request.most - self.tokens))
+        return cost_of(self.line.price, again * (prompt + cached), 0, self.lost_tokens + beyond)
 
     async def _attempt(self) -> None:
         self.heard = Heard()

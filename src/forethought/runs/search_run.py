@@ -67,7 +67,7 @@ class SearchRun:
             answer=found.best.text,
             recipe=recipe.spelling,
             seed=done.job.seed,
-            finish="interrupted" if done.cut == "interrupted" else found.best.finish or "length",
+            finish=_ended(done),
             cost=replace(done.cost, seconds=seconds),
             # Nothing can be shown before the search has chosen; a server's tokens are not timed.
             timing=Timing(load=self.load_seconds, first_token=seconds if self.target else 0.0),
@@ -107,26 +107,32 @@ def job_of(recipe: Recipe, identifier: str, question: Question, task: Task | Non
     )
 
 
+def _ended(done: Done) -> str:
+    """How the answer ended; where it is a beginning, what cut it short."""
+    assert done.found is not None
+    own = "" if done.cut == "interrupted" else done.found.best.finish
+    return own or done.cut or "length"
+
+
 def _cut_short(done: Done) -> Iterator[str]:
     """What a reader should know of a search whose budget left something undone."""
     assert done.found is not None
     if not done.budget_spent:
         return
-    cost = done.cost
-    if not (cost.prompt_tokens or cost.output_tokens or cost.draft_tokens):
+    cost, timed = done.cost, done.job.limit.seconds is not None
+    if not timed and not (cost.prompt_tokens or cost.output_tokens or cost.draft_tokens):
         yield "the budget does not cover reading the prompt"
     elif done.found.best.whole:
         yield "the budget ended the search before it had done all that it would have"
 
 
 def in_vain(lost: Cost) -> Iterator[str]:
-    """What a reader should know of a search whose connections broke."""
-    if read := lost.prompt_tokens + lost.cached_tokens:
-        yield f"as connections broke, the server read {read:,} tokens in vain, beyond any budget"
-    if lost.output_tokens:
+    """What a reader should know of a server that did more than is counted."""
+    read, written = lost.prompt_tokens + lost.cached_tokens, lost.output_tokens
+    if read or written:
         yield (
-            f"as connections broke, the server wrote {lost.output_tokens:,} tokens in vain, beyond "
-            "any budget"
+            f"beyond the cost and any budget, the server read {read:,} and wrote {written:,} "
+            "tokens in vain: connections broke, or it wrote more than it was asked for"
         )
 
 

@@ -56,6 +56,8 @@ class Slot:
         """How it ended with its newest piece; empty where it goes on."""
         if piece.finish == "cancelled":
             return "budget"
+        if piece.finish == "step" and self.so_far.tokens >= longest:
+            return "length"
         if piece.finish != "length":
             return piece.finish
         if piece.tokens < self.leased:

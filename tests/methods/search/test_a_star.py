@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from forethought import catalogue
 from forethought.contracts.search import Score, Write
 from forethought.methods.search.a_star import AStar
 from forethought.methods.search.majority_vote import MajorityVote
@@ -31,6 +32,11 @@ COSTS = {
 
 def method(**settings):
     return AStar(**{"delimiter": "\n", **settings})
+
+
+def test_no_cost_is_named_as_it_is_shown():
+    assert catalogue.build("a-star(cost=none)", "strategies") == AStar(cost="none")
+    assert catalogue.build("best-of-n(enough=none)", "strategies").enough is None
 
 
 def promise(candidate, cost, rule=liking):
