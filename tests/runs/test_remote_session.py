@@ -83,6 +83,12 @@ def test_a_budget_in_dollars_is_held_where_a_price_is_stated(toy):
     assert len([one for one in run["candidates"] if one["finish"] == "budget"]) > 0
 
 
+def test_a_price_of_a_model_that_is_not_asked_is_refused(toy):
+    with pytest.raises(UsageError, match="price of tay, which is not asked") as refused:
+        ask("What?", recipe(toy), prices=["tay=1/10", "2/20"])
+    assert "--price 'toy=" in refused.value.hint
+
+
 def test_a_price_of_a_model_that_runs_here_is_refused():
     with pytest.raises(UsageError, match="runs here has no price"):
         ask("What?", "smollm2", prices=["1/10"])

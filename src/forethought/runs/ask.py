@@ -33,15 +33,16 @@ def stream(
     if not isinstance(recipe, Recipe | str):
         raise UsageError(f"{recipe!r} is no recipe", "give a Recipe, or a spelling of one")
     chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
+    paid = prices_of(prices)
+    check_priced([chosen], paid)
     if is_remote(chosen.model):
         # Imported here since few need it, and what speaks to servers is slow to import.
         from forethought.runs.remote_session import RemoteSession
 
-        remote = RemoteSession(chosen, prices=prices_of(prices))
+        remote = RemoteSession(chosen, prices=paid)
         yield from remote.stream(question, document, system=system)
     else:
-        check_priced([chosen], prices)
-        session = Session.open(chosen, progress, prices=prices_of(prices))
+        session = Session.open(chosen, progress, prices=paid)
         yield from session.stream(question, document, system=system)
 
 

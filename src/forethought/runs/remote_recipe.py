@@ -53,10 +53,18 @@ def prices_of(texts: Iterable[str]) -> dict[str, Price]:
 
 
 def check_priced(recipes: Iterable[Recipe], prices: Collection[str]) -> None:
-    """Raise UsageError where prices are stated and all models run here, those that judge too."""
-    if prices and not any(is_remote(recipe.model) or recipe.judge for recipe in recipes):
+    """Raise UsageError for prices of models on no server that is asked, or to be judged by."""
+    places = [place for one in recipes for place in (one.model, one.judge) if is_remote(place)]
+    if prices and not places:
         raise UsageError(
             "a model that runs here has no price", "leave out --price, or name a server with -m"
+        )
+    asked = {place.partition("#")[2] for place in places}
+    # A server that is not told which of its models to ask may ask any.
+    if "" not in asked and (others := set(prices) - asked - {""}):
+        raise UsageError(
+            f"there is a price of {', '.join(sorted(others))}, which is not asked",
+            f"state one of {', '.join(sorted(asked))}, such as --price '{min(asked)}=0.15/0.6'",
         )
 
 

@@ -46,6 +46,12 @@ def test_the_choice_equals_the_published_steps(decoder, reduction, pool, seed):
     assert kept.tokens == tuple(tokens[i] for i in expected)
 
 
+def test_on_a_plateau_the_earlier_tokens_are_taken():
+    scores = np.repeat([0.5, 0.1], [40, 10])
+    kept = tokens_to_keep(scores, 8, window=2, neighbours=1, protected=frozenset())
+    assert kept == [0, 1, 2, 3, 4, 5, 48, 49]
+
+
 def test_rows_of_written_tokens_count_unweighted(decoder):
     tokens = tokens_of(LENGTH, 5)
     draft = TinyDraft(decoder)
