@@ -83,6 +83,14 @@ def test_a_budget_in_dollars_is_held_where_a_price_is_stated(toy):
     assert len([one for one in run["candidates"] if one["finish"] == "budget"]) > 0
 
 
+def test_finding_out_what_a_server_can_do_is_no_part_of_the_search_s_time(toy):
+    toy.set(delay=0.02)
+    run = ask("What?", recipe(toy, search="majority-vote(n=2)", budget="9s"))
+
+    assert run["timing"]["load"] > 0.02
+    assert 0 < run["cost"]["seconds"] < 9
+
+
 def test_a_price_of_a_model_that_is_not_asked_is_refused(toy):
     with pytest.raises(UsageError, match="price of tay, which is not asked") as refused:
         ask("What?", recipe(toy), prices=["tay=1/10", "2/20"])

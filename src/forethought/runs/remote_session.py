@@ -44,4 +44,8 @@ class RemoteSession:
             Judges(self.prices, place.base) as judges,
         ):
             asked = Question(identifier, question, document)
-            yield from SearchRun(recipe, self.clock).events(server, judges, identifier, asked)
+            server.check_limits(recipe.limit.kinds)
+            start = clock()
+            _ = server.able  # what it can do is asked before the search and its time begin
+            run = SearchRun(recipe, clock, load_seconds=clock() - start)
+            yield from run.events(server, judges, identifier, asked)
