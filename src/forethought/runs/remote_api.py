@@ -23,10 +23,8 @@ from forethought.runs.remote_places import Places
 
 Found = TypeVar("Found")
 Sleep = Callable[[float], Awaitable[object]]
-KEY_NAMES = ("FORETHOUGHT_API_KEY", "OPENAI_API_KEY")
-"""Environment variables that may hold the key, in the order they are looked at."""
-_PASSING = {408, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
-"""Answers that another attempt may turn into a better one."""
+KEY_NAMES = ("FORETHOUGHT_API_KEY", "OPENAI_API_KEY")  # looked at in this order
+_PASSING = {408, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}  # worth another attempt
 _REFUSALS = {400, 404, 405, 415, 422, 501}
 _SPELLED = "write it http://host:port/v1#model"
 _HINTS = {

@@ -85,7 +85,9 @@ class Searching:
             while self.done is None and not begun:
                 value, begun = self._advance(value)
         except BudgetSpentError as error:
-            self._make_do(error)
+            # Between two asks there is nothing but the best so far.
+            found = best_so_far(self._seen, self._scores, (error.message,))
+            self._end_with(found, "budget", error)
         except ForethoughtError as error:
             self._fail(error)
         return begun
@@ -267,11 +269,6 @@ class Searching:
         self._open.clear()
         written = [*self._seen, *(slot.broken_off() for slot in self._slots if slot.pieces)]
         self._end_with(best_so_far(written, self._scores, ()), "interrupted", KeyboardInterrupt())
-
-    def _make_do(self, error: BudgetSpentError) -> None:
-        """The budget ended the search between two asks: the best that there is so far."""
-        found = best_so_far(self._seen, self._scores, (error.message,))
-        self._end_with(found, "budget", error)
 
     def _end_with(self, found: Found | None, cut: str, otherwise: BaseException) -> None:
         if found is None:

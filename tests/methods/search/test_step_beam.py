@@ -4,10 +4,12 @@ import pytest
 
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.step_beam import StepBeam
+from forethought.models.known import END
 from tests.methods.search.by_hand import Hand, distance, tokens_of, uneven, written_out
 from tests.runs.searches import Rule, searched
 
 STEPS = {"delimiter": "\n"}
+ALIKE = dict.fromkeys("bcdefg", 1 / 6)
 
 
 def good(text):
@@ -48,6 +50,17 @@ def test_an_answer_that_ends_leaves_the_beam():
     assert sorted(texts) == ["a", "b\n"]
     # Both starts draw six ways; once a has ended, one beginning is left to draw behind.
     assert done.written == 2 * 6 + 6
+
+
+def test_equal_steps_leave_room_for_more_ways_later():
+    def law(question, text):
+        if not text:
+            return {"a": 1.0}
+        return {END: 1.0} if text.count("\n") == 2 else {"\n": 1.0} if text[-1] != "\n" else ALIKE
+
+    done = searched(StepBeam(width=3, n=8, **STEPS), law, scorer=Rule(lambda text: 0.5))
+    # All first steps are the same; of the second ones three are kept nevertheless.
+    assert len(done.found.considered) == 3
 
 
 def test_the_best_score_of_all_that_ended_is_the_answer():

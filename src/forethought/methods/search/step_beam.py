@@ -68,7 +68,7 @@ class StepBeam(Strategy):
             worse += ranked[width:]
             ended += [one for one in kept if one.candidate.done]
             beam = [one for one in kept if not one.candidate.done]
-            width = len(beam)
+            width -= len(kept) - len(beam)
             if not beam:
                 break
         # By path, so that of equal scores not simply the shortest answer wins.
