@@ -25,9 +25,9 @@ from tests.runs.searches import job, searched, three_steps
 ROOT = Path(__file__).parents[2]
 
 
-def start(file, questions, n):
+def start(file, questions, strategy):
     return subprocess.Popen(
-        [sys.executable, "tests/runs/killed_search.py", str(file), str(questions), str(n)],
+        [sys.executable, "tests/runs/killed_search.py", str(file), str(questions), strategy],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -51,34 +51,47 @@ def whole(process):
     return out, int(err.split()[-1])
 
 
-def killed_and_run_again(folder, questions, n, kills):
-    expected, all_pieces = whole(start(folder / "whole.sqlite", questions, n))
-    assert all_pieces == questions * n == pieces(folder / "whole.sqlite")
+def killed_and_run_again(folder, questions, strategy, kills):
+    """How many requests were asked for in all, none of them twice."""
+    expected, all_pieces = whole(start(folder / "whole.sqlite", questions, strategy))
+    assert all_pieces == pieces(folder / "whole.sqlite")
 
     file, rng = folder / "killed.sqlite", random.Random(5)
     for kill in range(kills):
-        process = start(file, questions, n)
+        process = start(file, questions, strategy)
         target = (kill + rng.random()) * all_pieces / (kills + 1)
         while process.poll() is None and pieces(file) < target:
             pass
         process.send_signal(signal.SIGKILL)
         process.communicate()
     kept = pieces(file)
-    found, asked = whole(start(file, questions, n))
+    found, asked = whole(start(file, questions, strategy))
 
     assert 0 < kept < all_pieces
     assert found == expected
     assert asked == all_pieces - kept
     assert pieces(file) == all_pieces
+    return all_pieces
 
 
 def test_killed_at_any_moment_and_run_again_it_finds_the_same(tmp_path):
-    killed_and_run_again(tmp_path, 30, 6, kills=2)
+    assert killed_and_run_again(tmp_path, 30, "majority-vote(n=6)", kills=2) == 30 * 6
+
+
+@pytest.mark.parametrize("strategy", ["particle-filter(n=3", "mcts(n=2, iterations=4"])
+def test_killed_amid_steps_and_verdicts_it_finds_the_same(tmp_path, strategy):
+    killed_and_run_again(tmp_path, 12, f"{strategy}, delimiter='\\n')", kills=2)
 
 
 @pytest.mark.slow
 def test_two_hundred_questions_killed_ten_times(tmp_path):
-    killed_and_run_again(tmp_path, 200, 16, kills=10)
+    assert killed_and_run_again(tmp_path, 200, "majority-vote(n=16)", kills=10) == 200 * 16
+
+
+@pytest.mark.slow
+def test_two_hundred_step_searches_killed_ten_times(tmp_path):
+    strategy = "particle-filter(n=16, resample_below=1.0, delimiter='\\n')"
+    killed_and_run_again(tmp_path, 200, strategy, kills=10)
 
 
 def test_an_outcome_reads_back_as_it_was_put(tmp_path):
