@@ -90,7 +90,7 @@ def test_the_evidence_is_without_bias_even_for_few_particles(target, below):
         Hand(uneven, seed=seed).run(grow(settings, [swarm], below, np.random.default_rng(seed)))
         estimates.append(math.exp(swarm.log_evidence))
     error = np.std(estimates) / math.sqrt(len(estimates))
-    assert error < 0.12 * evidence
+    assert error < 0.04 * evidence
     assert abs(np.mean(estimates) - evidence) < 3.5 * error
 
 

@@ -160,6 +160,16 @@ def test_copies_beside_what_is_kept_are_drawn_independently():
     assert np.var(counts, axis=0) == pytest.approx(3 * shares * (1 - shares), rel=0.1)
 
 
+def test_a_draw_comes_close_to_the_posterior():
+    exact, _ = weighted(ranked, liking, "answer")
+    drawn = [
+        Hand(ranked, seed=seed).search(method(n=8, iterations=4, pick="draw")).best.text
+        for seed in range(1000)
+    ]
+    # 1,000 exact draws are at a mean distance of 0.016.
+    assert distance(drawn, exact) < 0.04
+
+
 def test_few_particles_come_closer_with_every_iteration():
     exact, _ = weighted(ranked, liking, "answer")
     drawn = [
