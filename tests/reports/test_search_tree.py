@@ -63,6 +63,9 @@ def test_a_tree_may_be_as_deep_as_it_likes():
 def test_letters_that_no_page_may_hold_are_replaced():
     text = "a\x1b[31m\x00\ufffe\ud800 <b>"
     tree = drawn([candidate([0], (text, 0.5), score=0.5, chosen=True)])
+    page = tree_page(document(candidates=[], answer=text))
+    assert "\x1b" not in page
+    assert page.encode()
     (label,) = parts(tree, "text")
     assert "".join(label.itertext()).endswith("a�[31m��� <b>")
 

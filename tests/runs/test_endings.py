@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from forethought.contracts.search import Candidate
 from forethought.runs.endings import best_so_far
 
@@ -15,6 +17,19 @@ def test_what_others_grew_from_is_no_answer_of_its_own():
     found = best_so_far(written, {}, ())
     assert [one.path for one in found.considered] == [(1,), (0, 0), (0, 1, 0)]
     assert found.best.path == (0, 1, 0)
+
+
+def test_a_beginning_is_worth_what_it_scored_last():
+    # The best first step had grown by one that nobody scored; the worst was given up.
+    written = [beginning(0), beginning(1), beginning(0, 0), beginning(0, 0, 0)]
+    scores = {written[0].identity: 0.9, written[1].identity: 0.1}
+    assert best_so_far(written, scores, ()).best.path == (0, 0, 0)
+
+
+def test_answers_to_another_question_are_no_beginnings_of_these():
+    asked = replace(beginning(0, 0, finish="stop"), question="auf Deutsch?", asked="in English?")
+    found = best_so_far([beginning(0, finish="stop"), asked], {}, ())
+    assert len(found.considered) == 2
 
 
 def test_whole_answers_come_first_and_of_those_the_best_scored():

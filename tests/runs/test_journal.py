@@ -99,10 +99,11 @@ def test_an_outcome_reads_back_as_it_was_put(tmp_path):
     outcome = Outcome(
         "k",
         Cost(output_tokens=2, flops=3.5, usd=0.01),
-        Piece("a\n", (4, 5), 2, -1.5, "step", "\N{REPLACEMENT CHARACTER}", 3.5),
+        Piece("a\n", (4, 5), 2, -1.5, "step", "\N{REPLACEMENT CHARACTER}", 3.5, 2),
         ((0.25, 0.75),),
         Opened(9, kept, ("a note",)),
         seconds=1.25,
+        lost=Cost(prompt_tokens=9, output_tokens=3),
     )
     with Store.open(tmp_path / "r.sqlite") as store:
         journal = store.journal()
@@ -112,6 +113,17 @@ def test_an_outcome_reads_back_as_it_was_put(tmp_path):
         assert journal.get("k") == outcome
     with Store.open(tmp_path / "r.sqlite") as store:
         assert store.journal().get("k") == outcome
+
+
+def test_pieces_of_earlier_versions_are_read(tmp_path):
+    with Store.open(tmp_path / "r.sqlite") as store:
+        journal = store.journal()
+        for key, finish in (("a", "stop"), ("b", "step")):
+            journal.put(Outcome(key, Cost(), Piece("a\n", (4, 5), 2, -1.5, finish)))
+        gone = "json_remove(outcome, '$.piece.summed', '$.lost')"
+        store.connection.execute(f"UPDATE pieces SET outcome = {gone}")
+        assert [journal.get(key).piece.summed for key in "ab"] == [3, 2]
+        assert journal.get("a").lost == Cost()
 
 
 def test_half_a_piece_and_a_failure_are_never_kept():

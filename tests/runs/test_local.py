@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from forethought.contracts.errors import UsageError
+from forethought import catalogue
+from forethought.contracts.errors import ForethoughtError, UsageError
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Found, Strategy, verdicts, write
 from forethought.engine.batch import Batch
@@ -224,6 +225,20 @@ def test_an_interruption_keeps_and_counts_what_was_begun(after):
     assert done.cost.output_tokens == 3 * after
     assert done.cost.prompt_tokens == plain["cost"]["prompt_tokens"]
     assert {one.finish for one in done.found.considered} == {""}
+
+
+@pytest.mark.parametrize("spelled", ["best-of-n(n=2)", "tree-refine(depth=1)", "diverse-beam"])
+def test_time_that_is_over_before_a_verdict_or_a_look_ends_the_search_alone(spelled):
+    strategy = catalogue.build(spelled, "strategies")
+    judge = catalogue.build("self-judge", "scorers") if strategy.scores else None
+    ends = set()
+    for seconds in range(1, 120):
+        # The clock goes on by one whenever somebody looks at it.
+        asked = replace(job(strategy, budget=f"{seconds}s", max_tokens=4), scorer=judge)
+        (done,) = Drive(local()).run([asked])
+        assert done.error is None or isinstance(done.error, ForethoughtError)
+        ends.add(done.cut)
+    assert ends >= {"budget"}
 
 
 def test_an_interrupted_reading_is_no_answer_and_nothing_is_waited_for():

@@ -1,4 +1,4 @@
-"""No budget is overshot: every strategy, together, with random latencies and requests that fail."""
+"""No budget is overshot: all kinds of searches at once, random latencies, requests that fail."""
 
 from __future__ import annotations
 

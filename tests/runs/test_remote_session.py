@@ -1,5 +1,7 @@
 """Questions to a server by recipe: a real process answers."""
 
+from dataclasses import replace
+
 import pytest
 
 from forethought.cli.main import exit_code
@@ -85,10 +87,16 @@ def test_a_budget_in_dollars_is_held_where_a_price_is_stated(toy):
 
 def test_finding_out_what_a_server_can_do_is_no_part_of_the_search_s_time(toy):
     toy.set(delay=0.02)
-    run = ask("What?", recipe(toy, search="majority-vote(n=2)", budget="9s"))
+    run = ask("What?", replace(recipe(toy, budget="9s"), max_tokens=1))
 
-    assert run["timing"]["load"] > 0.02
-    assert 0 < run["cost"]["seconds"] < 9
+    # Finding out takes several answers, this one token of one.
+    assert run["cost"]["output_tokens"] == 1
+    assert 0 < run["cost"]["seconds"] < run["timing"]["load"]
+
+
+def test_a_scorer_that_nothing_asks_is_refused_on_servers_too(toy):
+    with pytest.raises(UsageError, match="asks no scorer"):
+        ask("What?", recipe(toy, search="majority-vote(n=2)", scorer="likelihood"))
 
 
 def test_a_price_of_a_model_that_is_not_asked_is_refused(toy):

@@ -114,7 +114,7 @@ class Piece:
     certainty: float | None = None
     """As a candidate's, of these tokens alone."""
     summed: int = 0
-    """The same."""
+    """As a candidate's: how many log-probabilities are summed."""
 
 
 def total(certainties: Iterable[float | None]) -> float | None:

@@ -91,11 +91,11 @@ def tree_page(run: Mapping[str, Any]) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(run['recipe'])}</title><style>body {{ margin: 2rem auto; max-width: 72rem;"
+        f"<title>{_text(run['recipe'])}</title><style>body {{ margin: 2rem auto; max-width: 72rem;"
         " padding: 0 1rem; font: 15px/1.5 system-ui, sans-serif; color-scheme: light dark;"
         " background: light-dark(#fff, #14171b); color: light-dark(#1d2329, #e8eaed); }"
         " pre { white-space: pre-wrap; } div { overflow-x: auto; }</style></head><body>"
-        f"<h1>{escape(run['recipe'])}</h1><pre>{escape(run['answer'])}</pre>"
+        f"<h1>{_text(run['recipe'])}</h1><pre>{_text(run['answer'])}</pre>"
         f"<div>{search_tree(run)}</div></body></html>\n"
     )
 
@@ -208,7 +208,7 @@ def _label(node: _Node, x: float, y: float) -> str:
 
 
 def _text(said: str) -> str:
-    """A text as XML may hold it: not even escaped it may hold a control character."""
+    """A text as a page may hold it: not even escaped it may hold a control character."""
     return escape(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", said))
 
 

@@ -28,8 +28,8 @@ def best_so_far(
     if not begun:
         return None
     # What others grew from is a part of those, such as all tokens of a beam but the newest.
-    within = {one.path[:size] for one in begun for size in range(len(one.path))}
-    begun = [one for one in begun if one.path not in within]
+    within = {(one.question, path) for one in begun for path in _before(one.path)}
+    begun = [one for one in begun if one.identity not in within]
     found = [one for one in begun if one.whole] or begun
     rank = _ranked(scores)
     best = max(found, key=lambda one: (*rank(one), one.tokens))
@@ -37,13 +37,19 @@ def best_so_far(
 
 
 def _ranked(scores: Scores) -> Callable[[Candidate], tuple[float, float]]:
-    """By score, where there is one; then by likelihood, where it is whole."""
+    """By its score, or that of the beginning scored last; then by likelihood, where it is whole."""
 
     def rank(one: Candidate) -> tuple[float, float]:
         likely = one.mean_log_probability if one.whole else -inf
-        return scores.get(one.identity, -inf), likely
+        known = [scores.get((one.question, path)) for path in (one.path, *_before(one.path))]
+        return next((score for score in known if score is not None), -inf), likely
 
     return rank
+
+
+def _before(path: Path) -> list[Path]:
+    """The paths of what it grew from, the nearest first."""
+    return [path[:size] for size in range(len(path) - 1, -1, -1)]
 
 
 def _answers(written: Sequence[Candidate]) -> list[Candidate]:

@@ -60,6 +60,7 @@ class Pieces:
             "following": [[one.token, one.log_probability, one.ends] for one in outcome.following],
             "opened": None if outcome.opened is None else asdict(outcome.opened),
             "seconds": outcome.seconds,
+            "lost": asdict(outcome.lost),
         }
         self._asked(
             "INSERT INTO pieces (key, outcome) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
@@ -80,13 +81,15 @@ class Pieces:
 def _read(key: str, document: dict[str, Any]) -> Outcome:
     piece = document["piece"]
     if piece is not None:
-        piece = Piece(**{**piece, "token_ids": tuple(piece["token_ids"])})
+        # Earlier versions did not count what they summed: each token, and an end.
+        summed = piece["tokens"] + (piece["finish"] == "stop")
+        piece = Piece(**{"summed": summed, **piece, "token_ids": tuple(piece["token_ids"])})
     chances = tuple(tuple(one) for one in document["chances"])
     following = tuple(NextToken(*one) for one in document["following"])
     opened = _opened(document["opened"])
     cost = Cost(**document["cost"])
-    told = document["seconds"]
-    return Outcome(key, cost, piece, chances, opened, following=following, seconds=told)
+    told, lost = document["seconds"], Cost(**document.get("lost", {}))
+    return Outcome(key, cost, piece, chances, opened, None, following, told, lost)
 
 
 def _opened(document: dict[str, Any] | None) -> Opened | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Event
 from forethought.engine.meter import Clock
+from forethought.runs.checks import check_search
 from forethought.runs.judges import Judges
 from forethought.runs.keys import run_identifier
 from forethought.runs.recipe import Recipe
@@ -30,6 +31,7 @@ class RemoteSession:
 
     def __post_init__(self) -> None:
         check_remote(self.recipe)
+        check_search(self.recipe)
 
     def stream(
         self, question: str, document: str = "", *, system: str | None = None
@@ -44,7 +46,7 @@ class RemoteSession:
             Judges(self.prices, place.base) as judges,
         ):
             asked = Question(identifier, question, document)
-            server.check_limits(recipe.limit.kinds)
+            server.check_limits(recipe.limit.kinds)  # before it is asked anything
             start = clock()
             _ = server.able  # what it can do is asked before the search and its time begin
             run = SearchRun(recipe, clock, load_seconds=clock() - start)

@@ -142,7 +142,8 @@ class Writing:
         prompt, cached = self._prompt_tokens()
         again = self.prompts if self.heard.begun else max(0, self.prompts - 1)
         # What a server writes beyond what it was asked for cannot be held back either.
-        beyond = max(0, self.heard.tokens(self.request.most) - (self.request.most - self.tokens))
+        left = self.request.most - self.tokens
+        beyond = max(0, self.heard.tokens(left) - left)
         return cost_of(self.line.price, again * (prompt + cached), 0, self.lost_tokens + beyond)
 
     async def _attempt(self) -> None:

@@ -16,7 +16,7 @@ def results_file() -> Path:
 
 
 def held(file: Path) -> str:
-    """How to begin to say that a file does not tell what was asked for."""
+    """The beginning of a message about answers that a file does not hold: why it does not."""
     return (
         f"{file} holds no answers" if file.exists() else f"there is no file {file}, so no answers"
     )

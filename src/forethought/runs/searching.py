@@ -117,8 +117,9 @@ class Searching:
             slot.over = slot.ended(piece, self.job.max_tokens)
 
     def check_time(self) -> None:
-        """End all requests where the time of the search is over."""
-        for key in self._open if self._late() else ():
+        """End what is being written where the time is over; what is judged would tell nothing."""
+        late = self._late()
+        for key in [key for key, slot in self._open.items() if late and slot is not None]:
             self._backend.cancel(key)
 
     def _advance(self, value: Any) -> tuple[Any, list[str]]:

@@ -153,9 +153,9 @@ class Store:
 
 
 def _said(sample: Sample) -> str:
-    """A sample without what is only measured, which no second run repeats."""
+    """A sample without what is only measured or noted, which no second run repeats."""
     said = {name: getattr(sample, name) for name in _NAMES}
-    run = {name: value for name, value in sample.run.items() if name != "timing"}
+    run = {name: value for name, value in sample.run.items() if name not in ("timing", "notes")}
     if isinstance(run.get("cost"), dict):
         run["cost"] = {name: value for name, value in run["cost"].items() if name != "seconds"}
     return json.dumps({**said, "run": run}, sort_keys=True)

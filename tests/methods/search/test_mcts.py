@@ -110,6 +110,17 @@ def test_a_constant_score_gives_the_plain_answer(iterations):
         assert found.best.text == plain.text
 
 
+def test_every_answer_is_scored_however_coarse_the_scores_are():
+    def right(text):
+        return float(text.startswith("a") and text.count("b") < 2)
+
+    for seed in range(40):
+        done = searched(MCTS(n=3, iterations=3, **STEPS), uneven, scorer=Rule(right), seed=seed)
+        assert {one.identity for one in done.found.considered} <= {*done.scores}
+        scores = [right(one.text) for one in done.found.considered]
+        assert done.found.weights == tuple(pytest.approx(one) for one in scores)
+
+
 def test_what_the_budget_cut_short_is_not_scored_and_ends_it():
     for seed in range(20):
         seen = []

@@ -61,7 +61,7 @@ def test_where_a_verdict_cannot_be_paid_the_most_accepted_answer_is_given():
             if any("before the candidates were judged" in note for note in done.found.notes):
                 best = max(done.found.weights)
                 assert done.found.weights[judged.index(done.found.best)] == best
-                noted += done.found.weights[0] < best or len(judged) > 1
+                noted += len(judged) > 1
     assert noted > 10
 
 

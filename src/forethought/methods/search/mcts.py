@@ -2,7 +2,8 @@
 
 Paper: AlphaMath, arXiv:2405.03553 (PUCT selection, values instead of rollouts)
 Exact: with n=1, and where all steps score alike, it is the plain answer, step by step.
-Cost: n steps and n scores an iteration; steps share the cache of what stands before them.
+Cost: n steps and n scores an iteration, and one answer more where the best branch has none;
+    steps share the cache of what stands before them.
 """
 
 from __future__ import annotations
@@ -102,13 +103,16 @@ class MCTS(Strategy):
         Where none has an answer that is the best; else one that is worth as much as the best of
         those that have: scores that are all the same choose nothing.
         """
-        node = root
-        while node.children:
+        path = [root]
+        while (node := path[-1]).children:
             best = max(one.worth for one in node.ways)
-            node = next(one for one in node.children if abs(one.worth - best) < SAME)
+            path.append(next(one for one in node.children if abs(one.worth - best) < SAME))
         if not node.state.done:
             (whole,) = yield from write([node.state])
-            node.children = [_Node(whole, closed=True, value=node.value)]
+            node.children = [_Node(whole)]
+            yield from _evaluated(node)
+            if whole.whole:
+                _back_up([*path, *node.children], node.children[0].value)
 
     def _read_out(self, root: _Node) -> Search:
         """Down from the root by mean value, along branches that have an answer."""
