@@ -60,6 +60,15 @@ class Judging(Strategy):
         return Found(answers[0], tuple(answers))
 
 
+class Blocked(Strategy):
+    """Two tokens, and what is thought of them."""
+
+    def search(self, start, rng):
+        (half,) = yield from write([start], most=2)
+        yield from verdicts([half.text], ("yes", "no"))
+        return Found(half)
+
+
 def test_one_answer_by_steps_is_the_plain_answer():
     for seed in range(20):
         plain = searched(MajorityVote(n=1), seed=seed).found.best
@@ -190,12 +199,6 @@ def test_a_step_that_ends_with_the_last_token_allowed_ends_the_answer():
 
 
 def test_a_beginning_that_a_budget_ended_says_so():
-    class Blocked(Strategy):
-        def search(self, start, rng):
-            (half,) = yield from write([start], most=2)
-            yield from verdicts([half.text], ("yes", "no"))
-            return Found(half)
-
     done = searched(Blocked(), backend=Known(three_steps, verdict_flops=9.0), budget="8FLOP")
     run = SearchRun(Recipe(model="toy", search="greedy"), lambda: 0.0).record(done, 1.0)
     assert run.finish == "budget"
@@ -230,12 +233,6 @@ def test_a_strategy_hears_where_the_budget_does_not_cover_what_it_asks():
 
 
 def test_where_the_budget_is_spent_before_any_answer_its_beginning_is_given():
-    class Blocked(Strategy):
-        def search(self, start, rng):
-            (half,) = yield from write([start], most=2)
-            yield from verdicts([half.text], ("yes", "no"))
-            return Found(half)
-
     done = searched(Blocked(), backend=Known(three_steps, verdict_flops=9.0), budget="8FLOP")
     assert done.budget_spent
     assert done.found.best.tokens == 2
