@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forethought.contracts.errors import BudgetSpentError, ModelError, UsageError
-from forethought.contracts.search import Found, Strategy, score, verdicts, write
+from forethought.contracts.records import Cost
+from forethought.contracts.search import Candidate, Found, Strategy, score, verdicts, write
 from forethought.methods.search.a_star import AStar
 from forethought.methods.search.beam import Beam
 from forethought.methods.search.greedy import Greedy
@@ -20,6 +22,7 @@ from forethought.methods.search.particle_filter import ParticleFilter
 from forethought.methods.search.step_beam import StepBeam
 from forethought.models.known import END, Known
 from forethought.runs.drive import Drive
+from forethought.runs.job import Done
 from forethought.runs.limit import spend_limit
 from forethought.runs.recipe import Recipe
 from forethought.runs.search_run import SearchRun
@@ -202,6 +205,15 @@ def test_a_beginning_that_a_budget_ended_says_so():
     done = searched(Blocked(), backend=Known(three_steps, verdict_flops=9.0), budget="8FLOP")
     run = SearchRun(Recipe(model="toy", search="greedy"), lambda: 0.0).record(done, 1.0)
     assert run.finish == "budget"
+
+
+@pytest.mark.parametrize(("budget", "said"), [("0.5s", False), ("1tok", True)])
+def test_only_a_budget_that_is_no_time_can_be_too_small_for_a_prompt(budget, said):
+    limit = spend_limit(budget)
+    asked = replace(job(MajorityVote(n=1)), limit=limit)
+    ended = Done(asked, Cost(), Found(Candidate()), cut="budget")
+    run = SearchRun(Recipe(model="toy", search="greedy"), lambda: 0.0).record(ended, 1.0)
+    assert ("the budget does not cover reading the prompt" in run.notes) == said
 
 
 def test_where_the_budget_ends_before_a_verdict_the_best_answer_so_far_is_given():

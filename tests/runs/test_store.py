@@ -151,6 +151,17 @@ def test_keeping_the_same_sample_twice_changes_nothing(file: Path) -> None:
         assert store.samples() == [first]
 
 
+def test_what_one_of_two_runs_noted_makes_them_no_others(file: Path) -> None:
+    first = sample(run={"answer": "7", "notes": []})
+    noted = replace(first, run={"answer": "7", "notes": ["the server wrote 9 tokens in vain"]})
+
+    with Store.open(file) as store:
+        store.put(first)
+        store.put(noted)
+
+        assert store.samples() == [first]
+
+
 @pytest.mark.parametrize("change", [{"score": 0.0}, {"run": {"answer": "8"}}, {"task": "other"}])
 def test_another_sample_under_a_taken_key_is_refused(file: Path, change: dict[str, object]) -> None:
     first = sample(run={"answer": "7"})
