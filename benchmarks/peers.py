@@ -21,19 +21,27 @@ THREADS = int(os.environ.get("BENCH_THREADS", os.cpu_count() or 1))
 class Peer:
     """A running peer, as the benchmark sees it."""
 
-    def __init__(self, kind: str, *arguments: str) -> None:
+    def __init__(self, kind: str, *arguments: str, **environment: str) -> None:
         self.kind = kind
         command = [sys.executable, __file__, kind, *arguments]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS)}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), **environment}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """Send a request and wait for its answer."""
+        self.begin(**request)
+        return self.finish()
+
+    def begin(self, **request: Any) -> None:
+        """Send a request; `finish` waits for its answer."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         print(json.dumps(request), file=self._process.stdin, flush=True)
+
+    def finish(self) -> dict[str, Any]:
+        """Wait for the answer to the request that was begun."""
+        assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             raise SystemExit(f"{self.kind} died; its error stands above")
@@ -51,6 +59,9 @@ class Ours:
     """This package: exact runs and methods, by recipe."""
 
     def __init__(self, model: str) -> None:
+        from forethought.models.native_settings import settle
+
+        settle(os.environ)  # as the command line does, before torch starts
         import torch
 
         from forethought.runs.recipe import Recipe
@@ -106,6 +117,27 @@ class Ours:
             _wait()
         # The first token of each row comes from the prefill: new - 1 steps were taken.
         return {"prefill": prefill, "decode": (time.perf_counter() - start) / (new - 1)}
+
+    def rates(self, tokens: list[int], seconds: float) -> dict[str, Any]:
+        """Tokens per second, read and written, each for about so many seconds."""
+        from forethought.engine.batch import Batch
+        from forethought.engine.cache import Row
+        from forethought.engine.meter import Meter
+
+        network = self.open(self.model).target.network
+        batch, counts, times = Batch(network, Meter(time.perf_counter)), [0, 0], [0.0, 0.0]
+        while min(times) < seconds:
+            row = Row(len(network.shape.layers), len(tokens) + 64)
+            start = time.perf_counter()
+            batch.prefill(row, tokens)
+            times[0] += time.perf_counter() - start
+            counts[0] += len(tokens)
+            start = time.perf_counter()
+            while time.perf_counter() - start < seconds / 4:
+                batch.step([row], [tokens[counts[1] % len(tokens)]])
+                counts[1] += 1
+            times[1] += time.perf_counter() - start
+        return {"prefill": counts[0] / times[0], "decode": counts[1] / times[1]}
 
 
 def _wait() -> None:

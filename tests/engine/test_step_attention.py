@@ -48,6 +48,21 @@ def test_entries_split_among_threads_count_once(heads: int, entries: int) -> Non
 
 
 @pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("heads", [1, 2, 3])
+def test_a_thread_that_leaves_for_a_neighbour_changes_no_bit(heads: int) -> None:
+    queries, keys, values = inputs(1, 1031, heads=3 * heads, kv_heads=heads, dtype=torch.bfloat16)
+    queries = queries.view(heads, 3, -1)
+    shape = LayerShape(heads=3 * heads, kv_heads=heads, head_dim=16, scale=0.4)
+
+    both = attend_piece(queries, keys, values, shape, None)
+    torch.set_num_threads(1)
+    one = attend_piece(queries, keys, values, shape, None)
+
+    assert torch.equal(one.mixed, both.mixed)
+    assert torch.equal(one.weight, both.weight)
+
+
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize(("shared", "own"), [(70, 9), (0, 9), (0, 700), (700, 1)])
 def test_a_step_of_many_rows_gives_each_the_bits_it_gets_alone(shared: int, own: int) -> None:
     def some(entries: int, seed: int) -> list[torch.Tensor]:

@@ -4,12 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from torch import Tensor
 
+from forethought.models import calibrate
 from forethought.models.calibrate import NAME, decode_format
 from forethought.models.linear import Linear
 
 LAYERS = [["layers.0.qkv", "layers.0.down"], ["layers.1.qkv", "layers.1.down"]]
+
+
+@pytest.fixture(autouse=True)
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without neighbours, whatever else runs on the one that tests."""
+    monkeypatch.setattr(calibrate, "is_crowded", lambda wall, processor: False)
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,15 @@ def test_a_choice_is_kept_so_that_the_same_recipe_runs_alike(tmp_path: Path) -> 
 
     assert again == "bf16"
     assert built == []
+
+
+def test_what_was_measured_beside_other_processes_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "is_crowded", lambda wall, processor: True)
+
+    assert decode_format(tmp_path, slow("bf16", []), ("int4", "bf16"), LAYERS) == "int4"
+    assert not (tmp_path / NAME).exists()
 
 
 def test_what_another_machine_chose_or_no_format_has_is_measured_anew(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from forethought.engine.meter import Meter
 from forethought.engine.sparse_attention import attend_sparse, pattern_pairs
 from forethought.engine.step_attention import attend_step
 from forethought.engine.view import View, by_heads, view_of
+from forethought.models.threads import watched
 
 CHUNK = 2048  # prompt tokens a pass, where no method needs to see the whole prompt at once
 
@@ -121,14 +122,15 @@ class Batch:
         attend = Attention(self, parts, positions, look)
         ends = torch.tensor([len(part.tokens) for part in parts]).cumsum(0) - 1
         ends -= torch.tensor([part.aside for part in parts])
-        out = self.network.forward(
-            torch.tensor([t for part in parts for t in part.tokens], device=device),
-            torch.tensor(positions, device=device),
-            attend,
-            phase=phase,
-            logits_at=ends if logits else ends[:0],
-            layers=layers,
-        )
+        with watched(device):
+            out = self.network.forward(
+                torch.tensor([t for part in parts for t in part.tokens], device=device),
+                torch.tensor(positions, device=device),
+                attend,
+                phase=phase,
+                logits_at=ends if logits else ends[:0],
+                layers=layers,
+            )
         for share in shares:
             self._charge(share, phase, layers, int(logits))
         return out

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from forethought.contracts.records import LayerShape
 from forethought.engine.cache import Row, View
+from forethought.models.threads import most_threads
 
 _LEAST_SPAN = 256  # entries that a thread takes at once, where there are fewer heads than threads
 
@@ -70,10 +71,11 @@ def _fused(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> tuple
 
     The kernel gives a thread whole heads: with three heads on two threads one would wait. So
     entries are cut into as many spans as keep all threads busy: views of one length, which
-    overlap by what does not divide; a mask hides that from the later one.
+    overlap by what does not divide; a mask hides that from the later one. Their number does not
+    depend on the threads of this moment, since sums of other spans round otherwise.
     """
     heads, entries = keys.shape[:2]
-    count = _spans(heads, entries, torch.get_num_threads())
+    count = _spans(heads, entries, max(2, most_threads()))
     step = entries // count
     length = entries - step * (count - 1)
     mixed, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(

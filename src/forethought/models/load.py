@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from forethought.models.fallback import open_fallback
 from forethought.models.from_wheel import WHEEL_MODELS
 from forethought.models.linear import FORMATS
 from forethought.models.model import Model
+from forethought.models.native_settings import bound_caches
 from forethought.models.origins import find
 from forethought.models.quantise import machine
 from forethought.models.shelf import Progress, Source
@@ -61,6 +63,7 @@ def load(
     """
     if weights not in FORMATS:
         raise UnknownNameError.among("weight format", weights, FORMATS)
+    bound_caches(os.environ)
     folder = pull(name, progress=progress)
     source = Source.read(folder)
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")

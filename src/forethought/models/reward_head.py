@@ -34,6 +34,7 @@ from forethought.models.linear import Linear, build_linears
 from forethought.models.names import Source, sources
 from forethought.models.self_check import exact_attention
 from forethought.models.shapes import check_shape
+from forethought.models.threads import watched
 from forethought.models.tokenizer import Tokenizer
 from forethought.models.transcript import Reading
 
@@ -124,13 +125,14 @@ class RewardHead:
         starts = np.cumsum([0, *lengths[:-1]]).tolist()
         rows = [s + place for s, one in zip(starts, batch, strict=True) for place in one.places]
         device = self._decoder.device
-        found = self._decoder.forward(
-            torch.tensor([token for one in batch for token in one.tokens], device=device),
-            torch.cat([torch.arange(length, device=device) for length in lengths]),
-            _Packed(self.shape.layers, lengths),
-            phase="prefill",
-            logits_at=torch.tensor(rows, dtype=torch.long, device=device),
-        )
+        with watched(device):
+            found = self._decoder.forward(
+                torch.tensor([token for one in batch for token in one.tokens], device=device),
+                torch.cat([torch.arange(length, device=device) for length in lengths]),
+                _Packed(self.shape.layers, lengths),
+                phase="prefill",
+                logits_at=torch.tensor(rows, dtype=torch.long, device=device),
+            )
         good = _good(found.double()).cpu().numpy()
         if not np.isfinite(good).all():
             raise DamagedFileError(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from forethought.models.threads import most_threads
+
 _LIBRARIES = ("forethought", "torch", "numpy", "tokenizers")
 _PROCESSORS = Path("/proc/cpuinfo")  # Linux; elsewhere the platform's own word for it
 
@@ -24,7 +26,7 @@ def provenance(device: str = "cpu") -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": str(os.cpu_count() or 1),
-        "threads": str(torch.get_num_threads()),
+        "threads": str(most_threads()),
         "device": _device(device),
     }
 
