@@ -19,6 +19,8 @@ from forethought.models.processor import widened
 
 _BLOCK_BYTES = 6 << 20  # scores of one block of queries: stays in the last-level cache
 _LEAST_BLOCK, _MOST_BLOCK = 64, 256
+_WIDTH_STEP = 256
+"""Keys of a block are a multiple of this, so that long prompts need few compiled kernels."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +132,17 @@ def _attend_block(
 ) -> None:
     """One key head: queries [T, G, D], keys [E, D], values [E, V], out [T, G, V]."""
     length, groups, _ = queries.shape
-    seen = slice(sight.first_key(block), len(keys) - length + block.stop)
+    newest = len(keys) - length + block.stop
+    seen = slice(sight.first_key(block), min(len(keys), -(-newest // _WIDTH_STEP) * _WIDTH_STEP))
     rows, width = block.stop - block.start, seen.stop - seen.start
     scores = scratch[: rows * groups * width].view(rows * groups, width)
     torch.mm(queries[block].flatten(0, 1), keys[seen].t(), out=scores)
     if shape.softcap is not None:
         scores.div_(shape.softcap).tanh_().mul_(shape.softcap)
     by_query = scores.view(rows, groups, width)
-    by_query[..., -rows:].add_(_future(rows, scores))
+    visible = newest - seen.start
+    by_query[..., visible - rows : visible].add_(_future(rows, scores))
+    by_query[..., visible:] = -torch.inf
     hidden = sight.hidden(block, seen)
     if hidden is not None:
         by_query.masked_fill_(hidden[0], -torch.inf)

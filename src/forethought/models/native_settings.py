@@ -18,8 +18,8 @@ _SPINS = "2000"
 """Turns of GNU's waiting loop, some microseconds: a sleep that short would cost more."""
 _BLOCK_MILLISECONDS = "0"
 """How long a thread of LLVM's and Intel's library waits before it sleeps."""
-_SHAPES = "256"
-"""Kernels kept in each cache, about 0.7 MB each; a prompt of 8,000 tokens uses about as many."""
+_SHAPES = "128"
+"""Kernels kept in each cache, about 0.7 MB each; a prompt of 16,000 tokens uses as many."""
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 _THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT")
 _SYSTEM = Path("/")
