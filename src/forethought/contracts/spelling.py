@@ -29,8 +29,8 @@ _ROOT = (
 _ROOTED = "|".join(f"{sign}(?:{_ROOT})[^{_NOT_IN_NAMES}{sign}]*{sign}" for sign in "'\"")
 _FILE = r"""(['"])[\w.~%-]*(?:\\[\w.~%-]+)*\\[\w~%-]+(?:\.\w+)+\1"""
 _PATH = re.compile(f"{_FILE}|{_ROOTED}")
-_QUOTATION = re.compile(rf"""(?:{_ROOTED}|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")""", re.DOTALL)
-_PIECE = re.compile(f"{_QUOTATION.pattern}|.", re.DOTALL)
+_QUOTED = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
+_PIECE = re.compile(rf"(?P<quotation>{_ROOTED}|{_QUOTED})|(?P<unpaired>['\"].*)|.", re.DOTALL)
 _HEX = "[0-9a-fA-F]"
 _ESCAPE = re.compile(rf"\\(?:([\\'\"nrt])|x({_HEX}{{2}})|u({_HEX}{{4}})|U(00{_HEX}{{6}}))")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
@@ -79,7 +79,7 @@ def split(text: str, separator: str) -> list[str]:
     for found in _PIECE.finditer(text):
         piece = found[0]
         depth += (piece in "([") - (piece in ")]")
-        if piece in "'\"" or depth < 0:
+        if found["unpaired"] or depth < 0:
             break
         if piece == separator and depth == 0:
             cuts.append(found.end())
@@ -129,8 +129,9 @@ def _read(value: str) -> Any:
 
 
 def _literal(value: str) -> Any:
-    if value[:1] in {"'", '"'} and not _QUOTATION.sub("", value).strip():
-        return "".join(_text(found[0]) for found in _QUOTATION.finditer(value))
+    pieces = [found for found in _PIECE.finditer(value) if not found[0].isspace()]
+    if pieces and all(found["quotation"] for found in pieces):
+        return "".join(_text(found[0]) for found in pieces)
     try:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
