@@ -33,9 +33,9 @@ class Matcher:
     steps: int = 0
     groups: dict[int, tuple[int, int]] = field(default_factory=dict)
 
-    def run(self, method: str) -> Iterator[tuple[int, int]]:
-        """The matches that `method` of the pattern goes through."""
-        nodes, place = list(_parsed(self.pattern)), 0
+    def run(self, method: str, place: int = 0) -> Iterator[tuple[int, int]]:
+        """The matches that `method` of the pattern goes through from a place on."""
+        nodes = list(_parsed(self.pattern))
         whole = len(self.text) if method == "fullmatch" else None
         while place <= len(self.text):
             self.groups = {}
@@ -78,8 +78,10 @@ class Matcher:
         return self._all(list(inner), place, then if number is None else closed)
 
     def _branch(self, given: Any, place: int, then: Then) -> int:
-        ends = (self._all(list(inner), place, then) for inner in given[1])
-        return next((end for end in ends if end != NO), NO)
+        for inner in given[1]:
+            if (end := self._all(list(inner), place, then)) != NO:
+                return end
+        return NO
 
     def _max_repeat(self, given: Any, place: int, then: Then) -> int:
         least, most, inner = given
@@ -145,6 +147,31 @@ class Matcher:
     def _groupref_exists(self, given: Any, place: int, then: Then) -> int:
         number, yes, no = given
         return self._all(list((yes if number in self.groups else no) or ()), place, then)
+
+
+@dataclass
+class CountingPattern:
+    """A pattern that works as its own, and counts the steps."""
+
+    pattern: re.Pattern[str]
+    most: int
+    steps: int = 0
+
+    def __getattr__(self, method: str) -> Any:
+        real = getattr(self.pattern, method)
+        if not callable(real):
+            return real
+
+        def counted(*given: Any, **named: Any) -> Any:
+            text, *rest = given[method in ("sub", "subn") :]
+            matcher = Matcher(self.pattern, text, self.most - self.steps)
+            place = rest[0] if rest and method in ("search", "match", "finditer") else 0
+            for _ in matcher.run(method, place):
+                pass
+            self.steps += matcher.steps
+            return real(*given, **named)
+
+        return counted
 
 
 _SINGLES: dict[str, re.Pattern[str]] = {}

@@ -21,6 +21,7 @@ _MATRIX = re.compile(
     r"\\begin\{[a-z]*(?:matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{[a-z]+\}", re.DOTALL
 )
 _ROW_END = re.compile(r"\\\\(?:\[\w+\])?")
+_APART = re.compile(r"(?<=\d)\s+(?=\d)")
 _SPACE = re.compile(r"\s+")
 _LETTER = re.compile(r"\(?([A-Za-z])[).:]?")
 _WORD = re.compile(r"[A-Za-z ]{3,}|no", re.IGNORECASE)
@@ -154,7 +155,8 @@ def _rounded(reference: str, answer: str) -> bool:
 
 
 def _words(text: str) -> str:
-    bare = _SPACE.sub("", without_text(text))
+    # Two numerals side by side are not one.
+    bare = " ".join(_SPACE.sub("", part) for part in _APART.split(without_text(text)))
     lettered = _LETTER.fullmatch(bare)
     bare = lettered[1] if lettered else bare
     return bare.casefold() if bare.isalpha() else bare

@@ -10,7 +10,9 @@ UNION = "\u222a"
 _THIN = r"(?:\s*\{\s*,\s*\}|,\s*\\!|\\[,;:! ]|[~ \u00a0\u2009\u202f])(?:\s|\\!)*"
 """What groups the digits of a number; a bare comma may also part a list."""
 _GROUPED = re.compile(rf"(?<![\d.])\d{{1,3}}(?:{_THIN}\d{{3}})+(?!\d)")
-_REPEATING = re.compile(r"(\d{0,50})\.(\d{0,50})\\(?:overline|bar|dot)\s*(?:\{(\d{1,50})\}|(\d))")
+_REPEATING = re.compile(
+    r"(?<!\d)(\d{0,50})\.(\d{0,50})\\(?:overline|bar|dot)\s*(?:\{(\d{1,50})\}|(\d))"
+)
 _SPELLINGS = tuple(
     (re.compile(pattern), spelling)
     for pattern, spelling in (
@@ -23,7 +25,7 @@ _SPELLINGS = tuple(
         (r"\\?\$|[€£¥]|\\pounds(?![a-z])", " "),
         (r"(?<!\\)\\[!,;:> ]|\\q?quad(?![a-z])|~|[\u00a0\u2009\u202f]", " "),
         (r"\\(?:displaystyle|textstyle|limits|left|right|[bB]igg?[lr]?)(?![a-z])", ""),
-        (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![a-z])|°", ""),
+        (r"\^\s*(?:\{\s*)?\\circ\s*\}?|\\degree(?![a-z])|°", ""),
         (r"²", "^2"),
         (r"³", "^3"),
         (r"\\[dtc]frac(?![a-z])", r"\\frac"),
@@ -43,7 +45,7 @@ _SPELLINGS = tuple(
         (r"\\mp(?![a-z])", "∓"),
         (r"\\cup(?![a-z])", UNION),
         (r"\\(?:emptyset|varnothing)(?![a-z])|∅", "∅"),
-        (r"\\mathbb\s*\{?\s*R\s*\}?|\u211d", r"(-\\infty,\\infty)"),
+        (r"\\mathbb\s*(?:\{\s*)?R\s*\}?|\u211d", r"(-\\infty,\\infty)"),
         (r"\\lbrace(?![a-z])|\\\{", "{"),
         (r"\\rbrace(?![a-z])|\\\}", "}"),
         (r"\{,\}|;", ","),
@@ -57,7 +59,7 @@ _SPELLINGS = tuple(
         (r"\\text\s*\{\s*(-?[\d.,]+)\s*\}", r"\1"),
         (r"\\text\s*\{\s*(?:percent|percentage|pct|\\?%)\s*\}", "%"),
         (r"\b(?:percent|percentage|pct)\b|\\%", "%"),
-        (r"\s+(?=%)", ""),
+        (r"(?<!\s)\s+(?=%)", ""),
         (r"(?:,\s*)?(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)", ","),
         (r"^\s*[A-Za-z]\s*(?:\\in(?![a-z])|∈)", ""),
     )
