@@ -87,4 +87,5 @@ def _first_characters(text: str, starts: Sequence[int]) -> np.ndarray:
     words = [found.span() for found in _WORD.finditer(text)]
     begins, ends = np.array([*words, (len(text), len(text) + 1)]).T
     places = np.array(starts, dtype=int)
-    return np.maximum(places, begins[np.searchsorted(ends, places, side="right")])
+    nexts = begins[np.searchsorted(ends, places, side="right")]
+    return np.asarray(np.maximum(places, nexts))

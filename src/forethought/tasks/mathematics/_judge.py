@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 
+from forethought.tasks.mathematics._arithmetic import NoValueError, same, size
 from forethought.tasks.mathematics._plain import UNION, plain, readings, without_text
 from forethought.tasks.mathematics._relations import alike, clash, relation, worth
-from forethought.tasks.mathematics._value import POINTS, NoValueError, same, value
+from forethought.tasks.mathematics._value import POINTS, value
 
 _MATRIX = re.compile(
     r"\\begin\{[a-z]*(?:matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{[a-z]+\}", re.DOTALL
@@ -143,15 +144,22 @@ def _expressions(reference: str, answer: str) -> bool:
 
 
 def _rounded(reference: str, answer: str) -> bool:
-    """Whether one is a long decimal that the other is cut or rounded to."""
-    decimals = [found for text in (reference, answer) if (found := _DECIMAL.fullmatch(text))]
-    if not decimals:
+    """Whether one is a long decimal that the other is rounded or cut to."""
+    return _is_cut(reference, answer) or _is_cut(answer, reference)
+
+
+def _is_cut(decimal: str, exact: str) -> bool:
+    found = _DECIMAL.fullmatch(decimal)
+    if not found:
         return False
+    unit = Fraction(1, 10 ** len(found[1]))
     try:
-        gaps = [abs(value(reference, point) - value(answer, point)) for point in range(POINTS)]
+        short, long = (value(text, 0) for text in (decimal, exact))
+        gaps = [size(value(exact, point) - short) for point in range(POINTS)]
+        nearer_to_zero = size(short) <= size(long)
     except (NoValueError, OverflowError):
         return False
-    return max(gaps) < Fraction(1, 10 ** min(len(found[1]) for found in decimals))
+    return max(gaps) <= unit / 2 or (nearer_to_zero and max(gaps) < unit)
 
 
 def _words(text: str) -> str:

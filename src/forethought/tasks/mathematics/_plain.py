@@ -21,7 +21,7 @@ _SPELLINGS = tuple(
             r"\\\\(?=(?:[dt]?frac|left|right|sqrt|pi|text|infty|cdot|times|circ|le|ge|cup)(?![a-z]))",
             r"\\",
         ),
-        (r"(?<=\d)(?:[eE]\+?|E(?=-)|e(?=-\d\d))(-?\d+)(?![\d.])", r"*10^{\1}"),
+        (r"(?<=\d)(?:[eE]\+?(\d+)|E(-\d+)|e(-\d\d+))(?![\d.])", r"*10^{\1\2\3}"),
         (r"\\?\$|[€£¥]|\\pounds(?![a-z])", " "),
         (r"(?<!\\)\\[!,;:> ]|\\q?quad(?![a-z])|~|[\u00a0\u2009\u202f]", " "),
         (r"\\(?:displaystyle|textstyle|limits|left|right|[bB]igg?[lr]?)(?![a-z])", ""),

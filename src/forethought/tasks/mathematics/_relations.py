@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from forethought.tasks.mathematics._value import POINTS, NoValueError, Value, same, value
+from forethought.tasks.mathematics._arithmetic import NoValueError, Value, same
+from forethought.tasks.mathematics._value import POINTS, value
 
 _SIGN_OR_BRACKET = re.compile(r"[=<>≤≥≠(){}\[\]]")
 _MIRRORED = {"=": "=", "≠": "≠", "<": ">", ">": "<", "≤": "≥", "≥": "≤"}
@@ -61,14 +62,13 @@ def alike(one: Relation, other: Relation) -> bool:
         return False
     try:
         ratios = [_gap(first, point) / _gap(second, point) for point in range(POINTS)]
+        turned = complex(ratios[0]).real < 0
     except (NoValueError, ArithmeticError):
         return False
     if ratios[0] == 0 or not all(same(ratios[0], ratio) for ratio in ratios):
         return False
     sign = second.signs[0]
-    if complex(ratios[0]).imag or complex(ratios[0]).real < 0:
-        sign = _MIRRORED[sign]
-    return first.signs[0] == sign
+    return first.signs[0] == (_MIRRORED[sign] if turned else sign)
 
 
 def clash(one: Relation, other: Relation) -> bool:

@@ -13,12 +13,19 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from hashlib import sha256
 
-Value = Fraction | complex
-"""Exact, or a number in floating point where roots, pi or i come in."""
+from forethought.tasks.mathematics._arithmetic import (
+    NoValueError,
+    Value,
+    bounded,
+    choose,
+    factorial,
+    raised,
+    real,
+    size,
+)
 
 POINTS = 3
 """How many sets of values the variables get."""
-_BITS = 4096
 _FUNCTIONS: Mapping[str, Callable[[complex], complex]] = {
     r"\sin": cmath.sin,
     r"\cos": cmath.cos,
@@ -49,10 +56,6 @@ _ENDS = ("", "+", "-", ")", "]", "}", "|", r"\rfloor", r"\rceil")
 _NO_NAMES = (r"\text", r"\begin", r"\end")
 
 
-class NoValueError(Exception):
-    """The text is no expression that is read here."""
-
-
 def value(text: str, point: int) -> Value:
     """What the expression is worth at one of the points."""
     reader = _Reader(_tokens(text), point)
@@ -63,16 +66,6 @@ def value(text: str, point: int) -> Value:
     if reader.next():
         raise NoValueError(f"{reader.next()!r} is left over")
     return result
-
-
-def same(one: Value, other: Value) -> bool:
-    """Whether two values are equal, to rounding where they are in floating point."""
-    if isinstance(one, Fraction) and isinstance(other, Fraction):
-        return one == other
-    try:
-        return cmath.isclose(complex(one), complex(other), rel_tol=1e-12, abs_tol=1e-13)
-    except OverflowError:
-        return False
 
 
 def _tokens(text: str) -> list[str]:
@@ -102,7 +95,7 @@ class _Reader:
         while self.next() in ("+", "-"):
             sign = self._take()
             term = self._product()
-            result = _bounded(result + term if sign == "+" else result - term)
+            result = bounded(result + term if sign == "+" else result - term)
         return result
 
     def _product(self) -> Value:
@@ -110,14 +103,14 @@ class _Reader:
         while self.next() not in _ENDS:
             if self.next() == "*":
                 self._take()
-                result = _bounded(result * self._signed())
+                result = bounded(result * self._signed())
             elif self.next() == "/":
                 self._take()
-                result = _bounded(result / self._signed())
+                result = bounded(result / self._signed())
             elif _is_number(self.next()) and _is_number(self.tokens[self.place - 1]):
                 raise NoValueError("two numbers stand side by side")
             else:
-                result = _bounded(result * self._power())
+                result = bounded(result * self._power())
         return result
 
     def _signed(self) -> Value:
@@ -129,8 +122,8 @@ class _Reader:
         result = self._factor()
         while self.next() == "!":
             self._take()
-            result = _factorial(result)
-        return _raised(result, self._exponent()) if self.next() == "^" else result
+            result = factorial(result)
+        return raised(result, self._exponent()) if self.next() == "^" else result
 
     def _exponent(self) -> Value:
         self._take()
@@ -141,16 +134,16 @@ class _Reader:
         if _is_number(token):
             return self._mixed(token)
         if token == "|":
-            return _size(self._until("|"))
+            return _absolute(self._until("|"))
         if token in _CLOSING:
             return self._until(_CLOSING[token])
         if token in _ROUNDED:
             closing, rounded = _ROUNDED[token]
-            return Fraction(rounded(_real(self._until(closing))))
+            return Fraction(rounded(real(self._until(closing))))
         if token == r"\frac":
-            return _bounded(self._argument() / self._argument())
+            return bounded(self._argument() / self._argument())
         if token == r"\binom":
-            return _choose(self._argument(), self._argument())
+            return choose(self._argument(), self._argument())
         if token == r"\sqrt":
             return self._root()
         if token in _FUNCTIONS:
@@ -199,6 +192,8 @@ class _Reader:
                 yield ahead[1][0], ahead[1][1], 2
             if len(ahead[1]) == 1:
                 yield ahead[1], ahead[2], 3
+            if (ahead[2], ahead[4]) == ("{", "}"):
+                yield ahead[1], ahead[3], 5
 
     def _function(self, name: str) -> Value:
         r"""A function, its power before or behind what it is of: \sin^2 x is (\sin x)^2."""
@@ -207,14 +202,14 @@ class _Reader:
         power = self._exponent()
         if power == -1 and name in _INVERSES:
             return _INVERSES[name](complex(self._of()))
-        return _raised(_FUNCTIONS[name](complex(self._of())), power)
+        return raised(_FUNCTIONS[name](complex(self._of())), power)
 
     def _of(self) -> Value:
         """What a function is of: a factor, and the letters behind it unless it has brackets."""
         bracketed = self.next() in _CLOSING
         result = self._power()
         while not bracketed and (self.next() in _CONSTANTS or self.next().isalpha()):
-            result = _bounded(result * self._power())
+            result = bounded(result * self._power())
         return result
 
     def _root(self) -> Value:
@@ -225,7 +220,7 @@ class _Reader:
             if not isinstance(given, Fraction):
                 raise NoValueError("a root of that degree")
             degree = given
-        return _raised(self._argument(), 1 / degree)
+        return raised(self._argument(), 1 / degree)
 
     def _logarithm(self) -> Value:
         base: Value = Fraction(10)
@@ -258,64 +253,10 @@ class _Reader:
         return self.tokens[self.place - 1]
 
 
+def _absolute(number: Value) -> Value:
+    found = size(number)
+    return found if isinstance(found, Fraction) else complex(found)
+
+
 def _is_number(token: str) -> bool:
     return token[:1].isdigit() or token[:1] == "."
-
-
-def _real(number: Value) -> Fraction | float:
-    if isinstance(number, Fraction):
-        return number
-    if number.imag:
-        raise NoValueError("is no real number")
-    return number.real
-
-
-def _bounded(result: Value) -> Value:
-    if (
-        isinstance(result, Fraction)
-        and max(result.numerator.bit_length(), result.denominator.bit_length()) > _BITS
-    ):
-        raise NoValueError("too large")
-    return result
-
-
-def _size(number: Value) -> Value:
-    return abs(number) if isinstance(number, Fraction) else complex(abs(number))
-
-
-def _raised(base: Value, power: Value) -> Value:
-    if isinstance(base, Fraction) and isinstance(power, Fraction):
-        if power.denominator == 1:
-            size = max(base.numerator.bit_length(), base.denominator.bit_length())
-            if size * abs(power.numerator) > _BITS:
-                raise NoValueError("too large")
-            return base**power.numerator
-        if root := _exact_root(base, power.denominator):
-            return _raised(root, Fraction(power.numerator))
-        if base < 0 and power.denominator % 2:
-            return -_raised(-base, power) if power.numerator % 2 else _raised(-base, power)
-    if base == 0:
-        return Fraction(0)
-    return complex(base) ** complex(power)
-
-
-def _exact_root(base: Fraction, degree: int) -> Fraction | None:
-    if base <= 0 or degree > 64:
-        return None
-    parts = [round(part ** (1 / degree)) for part in (base.numerator, base.denominator)]
-    root = Fraction(parts[0], parts[1] or 1)
-    return root if root**degree == base else None
-
-
-def _whole(number: Value) -> int:
-    if not isinstance(number, Fraction) or number.denominator != 1 or not 0 <= number <= 300:
-        raise NoValueError("must be a small whole number")
-    return int(number)
-
-
-def _factorial(number: Value) -> Fraction:
-    return Fraction(math.factorial(_whole(number)))
-
-
-def _choose(of: Value, number: Value) -> Fraction:
-    return Fraction(math.comb(_whole(of), _whole(number)))
