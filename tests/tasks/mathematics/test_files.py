@@ -148,7 +148,7 @@ def test_files_that_are_no_text_in_utf8_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadDataError, match="is not a file"):
         asked("gsm8k", tmp_path)
     with pytest.raises(BadDataError, match="is not a file"):
-        asked("gsm8k", Path("/dev/zero"))
+        asked("gsm8k", Path("/dev/null"))
 
 
 @pytest.mark.parametrize("path", ["~nobody-of-that-name/x.jsonl", "a\0b", "x" * 5000])
