@@ -77,6 +77,9 @@ def test_a_worked_solution_gives_its_last_line_as_the_answer(tmp_path: Path) -> 
         ("The answer is $7.00.", 1),
         ("The answer is 3 apples for the 7 of them.", 0),
         ("So 3 + 4 makes 7.", 1),
+        (r"\boxed{\text{They have } 7 \text{ apples}}", 1),
+        (r"\boxed{7} or \boxed{8}", 0),
+        (r"\boxed{7 \text{ or } 8}", 0),
     ],
 )
 def test_word_problems_are_judged_by_the_number_that_is_announced(
