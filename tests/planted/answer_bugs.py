@@ -67,18 +67,18 @@ ANSWER_BUGS = (
         name="numbers that are equal in value are other answers",
         seen_in="self-consistency, answers compared as texts",
         file="tasks/same_answers.py",
-        old="if equal(one, result)), None)",
-        new="if one == result), None)",
+        old="if equal(one, result)), len(known))",
+        new="if one == result), len(known))",
         test="tests/tasks/test_same_answers.py::test_equal_answers_have_one_number",
     ),
     Bug(
         name="answers are compared under an alarm, which works on the main thread alone",
         seen_in="search-and-learn, SIGALRM around SymPy",
         file="tasks/mathematics/_judge.py",
-        old="    return len(answer) <= _LONGEST and",
+        old="    if max(len(reference), len(answer)) > _LONGEST:",
         new=(
             '    signal = __import__("signal")\n    signal.signal(signal.SIGALRM, signal.SIG_IGN)\n'
-            "    signal.alarm(5)\n    return len(answer) <= _LONGEST and"
+            "    signal.alarm(5)\n    if max(len(reference), len(answer)) > _LONGEST:"
         ),
         test="tests/methods/search/test_majority_vote.py::test_votes_are_counted_on_any_thread",
     ),

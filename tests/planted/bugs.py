@@ -10,6 +10,7 @@ from tests.planted.particle_bugs import PARTICLE_BUGS
 from tests.planted.prompt_bugs import PROMPT_BUGS
 from tests.planted.server_bugs import SERVER_BUGS
 from tests.planted.spending_bugs import SPENDING_BUGS
+from tests.planted.text_bugs import TEXT_BUGS
 from tests.planted.tree_bugs import TREE_BUGS
 
 BUGS: tuple[Bug, ...] = (
@@ -23,4 +24,5 @@ BUGS: tuple[Bug, ...] = (
     *PROMPT_BUGS,
     *EVALUATION_BUGS,
     *ESTIMATE_BUGS,
+    *TEXT_BUGS,
 )

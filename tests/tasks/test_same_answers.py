@@ -34,3 +34,8 @@ def test_what_was_cut_off_says_nothing_unless_it_boxed_its_result():
     cut = answered("First 3 and then 4", "length")
     boxed = answered("It is \\boxed{7}. To check", "budget")
     assert groups(answered("7"), cut, boxed, answered("")) == [0, None, 0, None]
+
+
+def test_equal_words_are_one_answer_however_long_they_are():
+    essay = "many words " * 1000
+    assert groups(answered(essay), answered(essay + "."), answered(essay + "more")) == [0, 0, 1]

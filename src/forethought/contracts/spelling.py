@@ -1,21 +1,42 @@
-"""How recipes are spelled: words and calls, `specpc(keep=512, reduction=mean)`, joined by + and @.
+r"""How recipes are spelled: words and calls, `specpc(keep=512, reduction=mean)`, joined by + and @.
 
 Values are numbers, true, false, none, quoted text, or bare words that stand for text. What
 holds a sign of this syntax, such as a path with a +, is quoted; plain paths are words.
+
+Quoted text knows the escapes that `written` uses: \n, \r, \t, \\, quotes, and \x, \u or \U with
+hexadecimal digits. A Windows path stands as it is typed: bare, or quoted where it begins with a
+drive (`C:\new`) or a share (`\\server\share`), or ends in a file name (`data\new.jsonl`).
+A path with doubled backslashes, as `written` spells it, is text with escapes.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import sys
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from forethought.contracts.errors import UsageError
 
-_PIECE = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|.""", re.DOTALL)
+# Signs that no file name holds, and braces: a prompt may begin with "Q:\n{question}".
+_NOT_IN_NAMES = r"<>:|?*{}\r\n"
+_ROOT = (
+    r"(?:\\\\[?.]\\)?[A-Za-z]:\\(?!\\)"
+    rf"|\\\\(?:[?.]\\UNC\\)?[^\\/\s{_NOT_IN_NAMES}'\"]+\\(?!\\)"
+)
+_ROOTED = "|".join(f"{sign}(?:{_ROOT})[^{_NOT_IN_NAMES}{sign}]*{sign}" for sign in "'\"")
+_FILE = r"""(['"])[\w.~%-]*(?:\\[\w.~%-]+)*\\[\w~%-]+(?:\.\w+)+\1"""
+_PATH = re.compile(f"{_FILE}|{_ROOTED}")
+_QUOTED = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
+_PIECE = re.compile(rf"(?P<quotation>{_ROOTED}|{_QUOTED})|(?P<unpaired>['\"].*)|.", re.DOTALL)
+_HEX = "[0-9a-fA-F]"
+_ESCAPE = re.compile(rf"\\(?:([\\'\"nrt])|x({_HEX}{{2}})|u({_HEX}{{4}})|U(00{_HEX}{{6}}))")
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
 _CALL = re.compile(r"([A-Za-z][\w-]*)\s*(?:\((.*)\))?", re.DOTALL)
 _WORD = re.compile(r"(?:[A-Za-z_]|\.{0,2}/)[\w./:-]*|\d+(?:\.\d+)?(?:[kMG]i?)?B")
+_BARE_PATH = re.compile(r"[\w.~%/:-]*(?:\\[\w.~%/:-]*)+")
 _CONSTANTS = {"true": True, "false": False, "none": None}
 
 
@@ -54,24 +75,25 @@ def parse(text: str) -> Call:
 
 def split(text: str, separator: str) -> list[str]:
     """The parts between separators that stand outside quotes and brackets; none if blank."""
-    parts, depth = [""], 0
-    for piece in _PIECE.findall(text):
+    cuts, depth = [0], 0
+    for found in _PIECE.finditer(text):
+        piece = found[0]
         depth += (piece in "([") - (piece in ")]")
-        if piece in "'\"" or depth < 0:
+        if found["unpaired"] or depth < 0:
             break
         if piece == separator and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += piece
+            cuts.append(found.end())
     else:
         if depth == 0:
-            return [part.strip() for part in parts] if text.strip() else []
+            ends = [*(cut - len(separator) for cut in cuts[1:]), len(text)]
+            parts = [text[start:end].strip() for start, end in zip(cuts, ends, strict=True)]
+            return parts if text.strip() else []
     raise UsageError(f"{text!r} has an unpaired quote or bracket", "close it, or quote the name")
 
 
 def quoted(name: str) -> str:
     """`name` as it may stand in a spelling: in quotes where it holds a sign of the syntax."""
-    return repr(name) if name != name.strip() or set(name) & set("+@()[]'\"") else name
+    return _quotation(name) if name != name.strip() or set(name) & set("+@()[]'\"") else name
 
 
 def unquoted(text: str) -> str:
@@ -84,18 +106,46 @@ def written(value: Any) -> str:
     """A value as it stands in a spelling."""
     if isinstance(value, str):
         plain = _WORD.fullmatch(value) and value.lower() not in _CONSTANTS
-        return value if plain else repr(value)
+        return value if plain else _quotation(value)
     return repr(value).lower() if value is None or isinstance(value, bool) else repr(value)
+
+
+def _quotation(text: str) -> str:
+    """`text` in quotes, in several where one would be read as a Windows path."""
+    whole = repr(text)
+    if not _PATH.match(whole):
+        return whole
+    return " ".join(repr("".join(part)) for _, part in groupby(text, key=_escapes))
+
+
+def _escapes(sign: str) -> bool:
+    return sign in "'\"" or not sign.isprintable()
 
 
 def _read(value: str) -> Any:
     if value.lower() in _CONSTANTS:
         return _CONSTANTS[value.lower()]
-    return value if _WORD.fullmatch(value) else _literal(value)
+    return value if _WORD.fullmatch(value) or _BARE_PATH.fullmatch(value) else _literal(value)
 
 
 def _literal(value: str) -> Any:
+    pieces = [found for found in _PIECE.finditer(value) if not found[0].isspace()]
+    if pieces and all(found["quotation"] for found in pieces):
+        return "".join(_text(found[0]) for found in pieces)
     try:
         return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         raise UsageError(f"{value!r} is not a value", "quote text that is not one word") from None
+
+
+def _text(quotation: str) -> str:
+    inner = quotation[1:-1]
+    return inner if _PATH.fullmatch(quotation) else _ESCAPE.sub(_unescaped, inner)
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    sign = escape[1]
+    if sign:
+        return _ESCAPED.get(sign, sign)
+    number = int(escape[2] or escape[3] or escape[4], 16)
+    return chr(number) if number <= sys.maxunicode else escape[0]

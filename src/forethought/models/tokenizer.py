@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -175,7 +176,9 @@ def _trimmed(text: str, span: Span) -> Span:
 
 
 def _inside(span: Span, ranges: Sequence[Span]) -> bool:
-    return any(start <= span[0] and span[1] <= stop for start, stop in ranges)
+    """Whether one of these ascending ranges holds the span."""
+    place = bisect_right(ranges, span[0], key=lambda one: one[0]) - 1
+    return place >= 0 and span[1] <= ranges[place][1]
 
 
 def read_inner(path: Path) -> Inner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -81,15 +82,14 @@ def _skeleton(tokenizer: Tokenizer, template: str, messages: Sequence[Message]) 
 
 def _filled(skeleton: str, parts: Sequence[str | Mark]) -> tuple[str, list[Span]]:
     """The skeleton with its parts, and where each is."""
-    text, spans = "", []
-    for at, piece in enumerate(re.split("\ue000[0-9]+\ue001", skeleton)):
-        text += piece
-        if at < len(parts):
-            part = parts[at]
-            fresh = part.text if isinstance(part, Mark) else part
-            spans.append((len(text), len(text) + len(fresh)))
-            text += fresh
-    return text, spans
+    first, *between = re.split("\ue000[0-9]+\ue001", skeleton)
+    pieces, spans, end = [first], [], len(first)
+    for part, piece in zip(parts, between, strict=True):
+        fresh = part.text if isinstance(part, Mark) else part
+        spans.append((end, end + len(fresh)))
+        pieces += [fresh, piece]
+        end += len(fresh) + len(piece)
+    return "".join(pieces), spans
 
 
 def _outside(spans: Sequence[Span], length: int) -> list[Span]:
@@ -101,10 +101,19 @@ def _outside(spans: Sequence[Span], length: int) -> list[Span]:
 
 def _covering(places: Sequence[Span], span: Span) -> tuple[int, int]:
     """The first and the last of the tokens that hold some of a range."""
-    inside = [n for n, (start, stop) in enumerate(places) if start < span[1] and stop > span[0]]
-    if not inside:
+    first = bisect_right(places, span[0], key=_stop)
+    last = bisect_left(places, span[1], key=_start) - 1
+    if first > last:
         raise UnsupportedModelError(
             "the reward model's tokenizer has no token for the text that its judgement is read at",
             "name another tag, or use another reward model",
         )
-    return inside[0], inside[-1]
+    return first, last
+
+
+def _start(span: Span) -> int:
+    return span[0]
+
+
+def _stop(span: Span) -> int:
+    return span[1]

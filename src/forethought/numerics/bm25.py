@@ -25,11 +25,28 @@ def bm25(question: str, texts: Sequence[str], k1: float, b: float) -> np.ndarray
     counts = [Counter(words(text)) for text in texts]
     lengths = np.array([count.total() for count in counts], dtype=float)
     average = lengths.mean() if lengths.any() else 1.0
+    scale = k1 * (1 - b + b * lengths / average)
     scores = np.zeros(len(texts))
-    for word, times in Counter(words(question)).items():
-        seen = np.array([count[word] for count in counts], dtype=float)
-        holding = np.count_nonzero(seen)
-        rarity = np.log1p((len(texts) - holding + 0.5) / (holding + 0.5))
-        scale = k1 * (1 - b + b * lengths / average)
-        scores += times * rarity * seen * (k1 + 1) / np.maximum(seen + scale, 1e-12)
+    wanted = Counter(words(question))
+    places = _places(counts, wanted)
+    for word in (word for word in wanted if word in places):
+        held, times = places[word]
+        seen = np.array(times, dtype=float)
+        rarity = np.log1p((len(texts) - len(held) + 0.5) / (len(held) + 0.5))
+        scores[held] += (
+            wanted[word] * rarity * seen * (k1 + 1) / np.maximum(seen + scale[held], 1e-12)
+        )
     return scores
+
+
+def _places(
+    counts: Sequence[Counter[str]], wanted: Counter[str]
+) -> dict[str, tuple[list[int], list[int]]]:
+    """Of each wanted word that occurs: which texts hold it, and how often each does."""
+    found: dict[str, tuple[list[int], list[int]]] = {}
+    for number, count in enumerate(counts):
+        for word in count.keys() & wanted.keys():
+            held, times = found.setdefault(word, ([], []))
+            held.append(number)
+            times.append(count[word])
+    return found

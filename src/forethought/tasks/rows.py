@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
+from reprlib import Repr
 from typing import Any, NoReturn
 
 from forethought.contracts.errors import BadDataError
+from forethought.tasks.files import content_of
 
 Fields = Mapping[str, tuple[type, ...]]
 """The fields that a line must have, and the types each may be of."""
 
 TEXT: tuple[type, ...] = (str,)
 NUMBER: tuple[type, ...] = (int, float)
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,11 @@ class Row:
     line: int
     """Its number in the file, from 1."""
     values: Mapping[str, Any]
+
+    def named(self, identifier: str, task: str) -> str:
+        """What the line calls its question; the task and the line's number if nothing."""
+        given = self.values.get(identifier)
+        return f"{task}-{self.line}" if given is None else str(given)
 
 
 @dataclass(frozen=True)
@@ -86,12 +95,9 @@ class _BadLineError(Exception):
 
 
 def _lines(path: str) -> Iterator[tuple[int, bytes]]:
-    try:
-        content = Path(path).expanduser().read_bytes()
-    except OSError as error:
-        raise BadDataError(
-            f"{path} cannot be read: {error.strerror or error}", "give the path of a JSONL file"
-        ) from error
+    content = content_of(path, "give the path of a JSONL file")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise BadDataError(f"{path} is UTF-16", "convert it: iconv -f utf-16 -t utf-8")
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         if line.strip():
             yield number, line
@@ -99,7 +105,7 @@ def _lines(path: str) -> Iterator[tuple[int, bytes]]:
 
 def _parsed(content: bytes, fields: Fields) -> dict[str, Any]:
     try:
-        values = json.loads(content, parse_constant=_no_number)
+        values = json.loads(content.decode(), parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise _BadLineError(f"not JSON ({error})") from error
     if not isinstance(values, dict):
@@ -109,8 +115,31 @@ def _parsed(content: bytes, fields: Fields) -> dict[str, Any]:
             raise _BadLineError(f"has no field {name!r}; it has {', '.join(map(repr, values))}")
         if not isinstance(values[name], types) or isinstance(values[name], bool):
             wanted = " or ".join(one.__name__ for one in types)
-            raise _BadLineError(f"{name} is {values[name]!r}, not of type {wanted}")
+            raise _BadLineError(f"{name} is {shortened(values[name])}, not of type {wanted}")
+    _whole_characters(values)
     return values
+
+
+def shortened(value: object) -> str:
+    """A value as a message shows it, however long it is."""
+    return _SHORT.repr(value)
+
+
+def _whole_characters(values: dict[str, Any]) -> None:
+    """Refuse halves of characters, which no file and no tokenizer can hold."""
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise _BadLineError(f"holds half a character: {error.object[error.start]!r}") from error
+    except RecursionError as error:
+        raise _BadLineError("is nested too deeply") from error
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large")
+    return number
 
 
 def _no_number(name: str) -> NoReturn:
@@ -118,9 +147,12 @@ def _no_number(name: str) -> NoReturn:
 
 
 def _once(values: dict[str, Any], identifier: str, seen: dict[object, int], number: int) -> None:
-    if identifier not in values:
+    given = values.get(identifier)
+    if given is None:
         return
-    name = str(values[identifier])
+    if not isinstance(given, (str, int, float)) or isinstance(given, bool):
+        raise _BadLineError(f"{identifier} is {shortened(given)}, not text or a number")
+    name = str(given)
     if name in seen:
         raise _BadLineError(f"{identifier} {name!r} stands in line {seen[name]} already")
     seen[name] = number

@@ -23,14 +23,13 @@ class SameAnswers(Reader):
     def group(self, candidates: Sequence[Candidate]) -> list[int | None]:
         """A number for each candidate; None where it says nothing."""
         known: list[str] = []
-        found: list[int | None] = []
-        for result in map(_result, candidates):
-            place = next((n for n, one in enumerate(known) if equal(one, result)), None)
-            if place is None and result:
-                known.append(result)
-                place = len(known) - 1
-            found.append(place)
-        return found
+        places: dict[str, int | None] = {"": None}  # the same words need no second look
+        for result in (results := [*map(_result, candidates)]):
+            if result not in places:
+                place = next((n for n, one in enumerate(known) if equal(one, result)), len(known))
+                known += [result] if place == len(known) else []
+                places[result] = place
+        return [places[result] for result in results]
 
 
 def _result(candidate: Candidate) -> str:

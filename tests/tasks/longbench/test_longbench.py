@@ -162,7 +162,8 @@ def test_the_longest_answer_may_be_set(tmp_path: Path) -> None:
         ({"answers": []}, r"answers is \[\]"),
         ({"answers": [3]}, r"answers is \[3\]"),
         ({"dataset": "mine"}, "dataset 'mine' is not one of LongBench's; set metric"),
-        ({"dataset": "trec"}, "all_classes is None, not a list"),
+        ({"dataset": "trec"}, "all_classes is None, not a list of texts"),
+        ({"dataset": "trec", "all_classes": [1]}, r"all_classes is \[1\], not a list of texts"),
         ({"context": None}, "context is None"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from forethought import catalogue
 from forethought.contracts.errors import BadDataError
 from forethought.contracts.questions import Question
+from forethought.tasks.rows import rows
 
 GOOD: dict[str, dict[str, Any]] = {
     "gsm8k": {"id": "g-1", "question": "3 + 4?", "answer": "7"},
@@ -18,10 +19,14 @@ GOOD: dict[str, dict[str, Any]] = {
 
 def write(path: Path, *rows: object) -> Path:
     file = path / "rows.jsonl"
-    file.write_text(
-        "".join(f"{one if isinstance(one, str) else json.dumps(one)}\n" for one in rows)
-    )
+    file.write_bytes(b"".join(line(one) + b"\n" for one in rows))
     return file
+
+
+def line(row: object) -> bytes:
+    if isinstance(row, bytes):
+        return row
+    return (row if isinstance(row, str) else json.dumps(row)).encode()
 
 
 def asked(name: str, file: Path, settings: str = "") -> list[Question]:
@@ -72,6 +77,9 @@ def test_a_worked_solution_gives_its_last_line_as_the_answer(tmp_path: Path) -> 
         ("The answer is $7.00.", 1),
         ("The answer is 3 apples for the 7 of them.", 0),
         ("So 3 + 4 makes 7.", 1),
+        (r"\boxed{\text{They have } 7 \text{ apples}}", 1),
+        (r"\boxed{7} or \boxed{8}", 0),
+        (r"\boxed{7 \text{ or } 8}", 0),
     ],
 )
 def test_word_problems_are_judged_by_the_number_that_is_announced(
@@ -90,6 +98,13 @@ BAD = [
     ({"question": "x", "answer": 7}, "answer is 7, not of type str"),
     ({"id": "g-1", "question": "x", "answer": "7"}, "id 'g-1' stands in line 1 already"),
     ('{"question": "x", "answer": NaN}', "not JSON"),
+    ('{"question": "x", "answer": "7", "weight": 1e999}', "1e999 is too large"),
+    ('{"question": "x", "answer": "\\ud83d"}', "holds half a character: '\\ud83d'"),
+    ("[" * 100_000, "not JSON"),
+    ('{"question": "x", "answer": "7", "more": ' + "[" * 900 + "]" * 900 + "}x", "not JSON"),
+    ({"id": [1], "question": "x", "answer": "7"}, "id is [1], not text or a number"),
+    ({"question": "x", "answer": ["y" * 100_000]}, "yyy...yyy"),
+    (b'{"question": "\xff", "answer": "7"}', "not JSON"),
 ]
 
 
@@ -102,6 +117,7 @@ def test_a_bad_line_is_named_with_its_number(row: object, problem: str, tmp_path
 
     assert str(file) in caught.value.message
     assert problem in caught.value.message
+    assert len(caught.value.message) < 1000
 
 
 @pytest.mark.parametrize(("row", "problem"), BAD)
@@ -126,12 +142,36 @@ def test_a_file_that_is_missing_or_holds_no_line_is_named(tmp_path: Path) -> Non
         asked("gsm8k", write(tmp_path, "{"), ", skip_bad=true")
 
 
-def test_a_line_that_is_no_utf8_is_named(tmp_path: Path) -> None:
+def test_files_that_are_no_text_in_utf8_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
-    file.write_bytes(b'{"question": "\xff", "answer": "7"}\n')
+    file.write_bytes(json.dumps(GOOD["gsm8k"]).encode("utf-16"))
 
-    with pytest.raises(BadDataError, match="line 1: not JSON"):
+    with pytest.raises(BadDataError, match="is UTF-16"):
         asked("gsm8k", file)
+    with pytest.raises(BadDataError, match="is not a file"):
+        asked("gsm8k", tmp_path)
+    with pytest.raises(BadDataError, match="is not a file"):
+        asked("gsm8k", Path("/dev/null"))
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-that-name/x.jsonl", "a\0b", "x" * 5000])
+def test_paths_that_no_file_can_have_are_named(path: str) -> None:
+    with pytest.raises(BadDataError, match="cannot be read"):
+        rows(path, {}, skip_bad=False, identifier="id")
+
+
+def test_lines_without_an_identifier_go_by_their_number(tmp_path: Path) -> None:
+    row = {"id": None, "question": "3 + 4?", "answer": "7"}
+
+    found = asked("gsm8k", write(tmp_path, row, row))
+
+    assert [one.identifier for one in found] == ["gsm8k-1", "gsm8k-2"]
+
+
+def test_a_very_long_line_is_read(tmp_path: Path) -> None:
+    (question,) = asked("gsm8k", write(tmp_path, {"question": "x" * 3_000_000, "answer": "7"}))
+
+    assert question.text.count("x") > 3_000_000 - 1
 
 
 def test_marks_of_order_and_separators_in_text_do_no_harm(tmp_path: Path) -> None:
@@ -145,13 +185,13 @@ def test_marks_of_order_and_separators_in_text_do_no_harm(tmp_path: Path) -> Non
 
 
 def test_a_seed_draws_in_another_order_and_a_higher_count_keeps_the_first(tmp_path: Path) -> None:
-    rows = [{"id": str(number), "question": "?", "answer": "7"} for number in range(30)]
-    file = write(tmp_path, *rows)
+    lines = [{"id": str(number), "question": "?", "answer": "7"} for number in range(30)]
+    file = write(tmp_path, *lines)
 
     def order(settings: str) -> list[str]:
         return [question.identifier for question in asked("gsm8k", file, settings)]
 
-    assert order("") == [row["id"] for row in rows]
+    assert order("") == [row["id"] for row in lines]
     assert order(", count=3") == ["0", "1", "2"]
     assert order(", seed=1")[:5] == order(", seed=1, count=5")
     assert sorted(order(", seed=1")) == sorted(order("")) != order(", seed=1")

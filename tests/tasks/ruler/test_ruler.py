@@ -305,6 +305,18 @@ def test_a_haystack_that_holds_no_text_is_named(
         asked(f"niah-single-2(haystack='{book}')")
 
 
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("vt(chains=90001)", "chains=90001 is too many"),
+        ("niah-multikey-2(tokens=1000000)", "there are only .* keys of two words"),
+    ],
+)
+def test_more_names_than_there_are_cannot_be_asked_for(task: str, message: str) -> None:
+    with pytest.raises(BadParameterError, match=message):
+        asked(task)
+
+
 def test_fitting_asks_for_few_measurements() -> None:
     measured: list[int] = []
 

@@ -17,7 +17,7 @@ from forethought.numerics.sentences import sentences
 Score = Callable[[str, Sequence[str]], np.ndarray]
 """(question, sentences) to how well each matches."""
 
-_VISIBLE = re.compile(r"\S")
+_WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ def question_of(prompt: Prompt, method: str) -> str:
 def sentences_of(prompt: Prompt, room: Room) -> list[Sentence]:
     """The sentences that hold droppable tokens; every such token is in exactly one."""
     found: list[Sentence] = []
+    places = _first_characters(prompt.text, [start for start, _ in prompt.spans])
     for first, last in room.runs():
         start, stop = prompt.spans[first][0], prompt.spans[last][1]
         ranges = sentences(prompt.text[start:stop]) or [(0, 0)]
         begins = np.array([start + a for a, _ in ranges])
+        numbers = np.searchsorted(begins, places[first : last + 1], side="right") - 1
         tokens: list[list[int]] = [[] for _ in ranges]
-        for token in range(first, last + 1):
-            place = _first_character(prompt.text, prompt.spans[token][0])
-            number = int(np.searchsorted(begins, place, side="right")) - 1
+        for token, number in enumerate(numbers.tolist(), start=first):
             tokens[max(0, number)].append(token)
         found += [
             Sentence(prompt.text[start + a : start + b], held)
@@ -82,7 +82,10 @@ def sentences_of(prompt: Prompt, room: Room) -> list[Sentence]:
     return found
 
 
-def _first_character(text: str, start: int) -> int:
-    """The first place from `start` on that is no white space."""
-    found = _VISIBLE.search(text, start)
-    return found.start() if found else len(text)
+def _first_characters(text: str, starts: Sequence[int]) -> np.ndarray:
+    """From each start on, the first place that is no white space; else the end of the text."""
+    words = [found.span() for found in _WORD.finditer(text)]
+    begins, ends = np.array([*words, (len(text), len(text) + 1)]).T
+    places = np.array(starts, dtype=int)
+    nexts = begins[np.searchsorted(ends, places, side="right")]
+    return np.asarray(np.maximum(places, nexts))

@@ -33,15 +33,20 @@ def normalised(text: str, chinese: bool) -> list[str]:
 
 
 def common_length(one: Sequence[str], other: Sequence[str]) -> int:
-    """Length of the longest common subsequence."""
-    lengths = [0] * (len(other) + 1)
-    for item in one:
-        diagonal = 0
-        for place, against in enumerate(other, start=1):
-            above = lengths[place]
-            lengths[place] = diagonal + 1 if item == against else max(above, lengths[place - 1])
-            diagonal = above
-    return lengths[-1]
+    """Length of the longest common subsequence, a row of its table in one operation.
+
+    Bit n of `rises` is 0 where the row rises behind item n (Hyyrö 2004).
+    """
+    short, long = sorted((one, other), key=len)
+    places: dict[str, int] = {}
+    for place, item in enumerate(short):
+        places[item] = places.get(item, 0) | 1 << place
+    whole = (1 << len(short)) - 1
+    rises = whole
+    for item in long:
+        matched = rises & places.get(item, 0)
+        rises = (rises + matched | rises - matched) & whole
+    return len(short) - rises.bit_count()
 
 
 def _f1(answer: str, reference: str, chinese: bool) -> float:

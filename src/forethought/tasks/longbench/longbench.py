@@ -16,7 +16,7 @@ from forethought.contracts.parameters import CountOrZero
 from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.longbench._datasets import RESPOND, DataSet, data_set
 from forethought.tasks.longbench._metrics import Metric, score
-from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows
+from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows, shortened
 
 _FIELDS = {"_id": TEXT, "input": TEXT, "context": TEXT, "answers": (list,), "dataset": TEXT}
 
@@ -71,13 +71,13 @@ class LongBench(Task):
 
     def _problem(self, values: Mapping[str, Any]) -> str:
         answers, name = values["answers"], values["dataset"]
-        if not answers or not all(isinstance(one, str) for one in answers):
-            return f"answers is {answers!r}, not one text or more"
+        if not answers or not _texts(answers):
+            return f"answers is {shortened(answers)}, not one text or more"
         if self.metric == "auto" and data_set(name) is None:
             return f"dataset {name!r} is not one of LongBench's; set metric"
         classes = values.get("all_classes")
-        if _known(name, self.metric).metric == "classification" and not isinstance(classes, list):
-            return f"all_classes is {classes!r}, not a list"
+        if _known(name, self.metric).metric == "classification" and not _texts(classes):
+            return f"all_classes is {shortened(classes)}, not a list of texts"
         return ""
 
     def _question(self, row: Row) -> Question:
@@ -96,6 +96,10 @@ class LongBench(Task):
                 "classes": values.get("all_classes") or [],
             },
         )
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _known(name: str, metric: Literal["auto"] | Metric) -> DataSet:

@@ -3,43 +3,63 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 _ANNOUNCED = re.compile(r"\banswer\s*(?:is\b|:|=)[\s:*]*", re.IGNORECASE)
 _NUMBER = re.compile(
-    r"(?:(?<![\w)])[-\u2212])?[$£€]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?|\.\d+%?"
+    r"(?!(?<=[A-Za-z])\d+[A-Za-z])"  # the 2 of H2O is no number
+    r"(?:(?<![\w)])[-\u2212])?[$£€]?(?:\d{1,3}(?:(?:,\\!|\{,\}|\\,|,)\d{3})+(?!\d)|\d+)"
+    r"(?:\.\d+)?(?:/\d+)?%?|\.\d+%?"
 )
+_BRACE = re.compile(r"\\(?:f?boxed|fbox)\s*\{|\\(?:[^\\]|\\(?!f?box))|[{}]", re.DOTALL)
+_DELIMITER = re.compile(r"\$\$?|\\.", re.DOTALL)
+_CLOSES = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
+_MONEY = re.compile(r"\s*\d[\d.,]*\s+[A-Za-z]{2}")
+_SENTENCE_END = re.compile(r"[.!?;](?:\s|\*|$)")
+_WORD_BEHIND = re.compile(r"(?<=[^\s,])\s+(?!(?:and|or|percent|pct|pi|sqrt)\b)[A-Za-z]{2}")
+_BEGINS_IN_MATHEMATICS = re.compile(r"[-+\u2212]?[$£€(\[\\]*[\d.]")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_TWO_LETTERS = re.compile(r"[A-Za-z]{2}")
+_TWO_WORDS = re.compile(r"[A-Za-z]{2} +[A-Za-z]")
+_PERCENT = re.compile(r"\s*(?:\\?%|percent|pct)")
+_LAYOUT = re.compile(r"\\[()\[\]!,;: ]|\\q?quad|[\s$~*]|\\text\s*\{|\}")
+_NAME = re.compile(r"[A-Za-z](?:_\w|_\{\w+)?")
+_CONNECTIVES = {",", ";", "&", "and", "or", ",and", ",or"}
+_FAR = 60
+"""Characters behind which two boxes do not belong together."""
 
 
-_BOX = re.compile(r"\\(?:f?boxed|fbox)\s*\{")
+@dataclass(frozen=True)
+class _Found:
+    """A box or a formula of an answer."""
+
+    start: int
+    stop: int
+    inner: str
+    """What stands in it, without boxes of its own."""
 
 
 def final(answer: str) -> str:
     """The last boxed text, else what follows ####, else what is announced, else the last number.
 
-    Empty where there is none of these.
+    Boxes with nothing but commas, "and" or "or" between them are one list. Empty where there is
+    none of these.
     """
-    boxes = boxed(answer)
+    boxes = _boxes(answer)
     if boxes:
-        return boxes[-1].strip()
+        return _listed(answer, boxes)
     if "####" in answer:
         return answer.rpartition("####")[2].strip().partition("\n")[0].strip()
     announced = list(_ANNOUNCED.finditer(answer))
-    if announced:
-        return _statement(answer[announced[-1].end() :])
-    numbers = numbers_in(answer)
-    return numbers[-1] if numbers else ""
+    stated = _statement(answer[announced[-1].end() :]) if announced else ""
+    return stated or _last(answer)
 
 
 def boxed(answer: str) -> list[str]:
     """What stands in each closed \\boxed{...}, outermost boxes only."""
-    found: list[str] = []
-    position = 0
-    while opening := _BOX.search(answer, position):
-        end = _closing(answer, opening.end())
-        position = opening.end() if end is None else end + 1
-        if end is not None:
-            found.append(answer[opening.end() : end])
-    return found
+    return [box.inner for box in _boxes(answer)]
 
 
 def numbers_in(text: str) -> list[str]:
@@ -47,21 +67,97 @@ def numbers_in(text: str) -> list[str]:
     return [found[0] for found in _NUMBER.finditer(text)]
 
 
-def _closing(text: str, start: int) -> int | None:
-    depth = 1
-    for found in re.compile(r"\\.|[{}]", re.DOTALL).finditer(text, start):
-        depth += {"{": 1, "}": -1}.get(found[0], 0)
-        if depth == 0:
-            return found.start()
-    return None
+def _boxes(answer: str) -> list[_Found]:
+    """The closed boxes that stand in no other closed box."""
+    opened: list[re.Match[str]] = []
+    closed: list[tuple[int, int, int]] = []  # where the command, the inside and the rest begin
+    for found in _BRACE.finditer(answer):
+        if found[0].endswith("{") and found[0] != r"\{":
+            opened.append(found)
+        elif found[0] == "}" and opened and (opening := opened.pop())[0] != "{":
+            closed.append((opening.start(), opening.end(), found.end()))
+    outermost: list[list[tuple[int, int, int]]] = []
+    for box in sorted(closed):
+        if outermost and box[0] < outermost[-1][0][2]:
+            outermost[-1].append(box)
+        else:
+            outermost.append([box])
+    return [_Found(group[0][0], group[0][2], _unwrapped(answer, group)) for group in outermost]
+
+
+def _unwrapped(answer: str, group: Sequence[tuple[int, int, int]]) -> str:
+    """What stands in the first box of the group, without the frames of those inside it."""
+    frames = [part for start, inside, stop in group for part in ((start, inside), (stop - 1, stop))]
+    ordered = sorted(frames)
+    return "".join(answer[before[1] : after[0]] for before, after in pairwise(ordered)).strip()
+
+
+def _listed(answer: str, found: Sequence[_Found]) -> str:
+    """The last of these, and those before it that are joined to it as a list."""
+    first = len(found) - 1
+    while first and _joins(answer[found[first - 1].stop : found[first].start]):
+        first -= 1
+    return ", ".join(dict.fromkeys(one.inner for one in found[first:]))
+
+
+def _joins(between: str) -> bool:
+    """Whether this is nothing but a connective, and at most the name of what follows."""
+    if len(between) > _FAR:
+        return False
+    said = _LAYOUT.sub(" ", between).split()
+    if said and said[-1].endswith("="):
+        name = "".join(said[-2:] if said[-1] == "=" else said[-1:]).removesuffix("=")
+        if not _NAME.fullmatch(name):
+            return False
+        said = said[: -2 if said[-1] == "=" else -1]
+    return "".join(said) in _CONNECTIVES or (not said and "\n" not in between)
 
 
 def _statement(text: str) -> str:
-    """The formula that text begins with, or else its first sentence."""
+    """The formula or number that a text begins with, or else where its first sentence ends up."""
     line = text.strip().partition("\n")[0]
-    formula = re.match(
-        r"\$\$?(?!\d+(?:[.,]\d+)*(?![\d$]))(.+?)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", line
-    )
-    if formula:
-        return next(part for part in formula.groups() if part).strip()
-    return re.split(r"[.!?;](?:\s|\*|$)", line, maxsplit=1)[0].strip(" *")
+    formulas = list(_formulas(line))
+    if formulas and formulas[0].start == 0:
+        return _first_listed(line, formulas)
+    sentence = _SENTENCE_END.split(line, maxsplit=1)[0].strip(" *")
+    if _BEGINS_IN_MATHEMATICS.match(sentence):
+        behind = _WORD_BEHIND.search(sentence)
+        return sentence[: behind.start()] if behind else sentence
+    return (_last(sentence) or sentence) if _TWO_WORDS.search(sentence) else sentence
+
+
+def _first_listed(line: str, formulas: Sequence[_Found]) -> str:
+    """The first formula, and those behind it that are joined to it as a list."""
+    last = 0
+    while last + 1 < len(formulas) and _joins(line[formulas[last].stop : formulas[last + 1].start]):
+        last += 1
+    percent = "%" if _PERCENT.match(line, formulas[last].stop) else ""
+    return ", ".join(one.inner for one in formulas[: last + 1]) + percent
+
+
+def _last(text: str) -> str:
+    """The last number of a text, with the formula that it stands in; without any, a formula."""
+    formulas = list(_formulas(text))
+    numbers = list(_NUMBER.finditer(text))
+    if not formulas and "\\" in text and not _TWO_LETTERS.search(_COMMAND.sub("", text)):
+        return text.strip()
+    if not numbers:
+        return formulas[-1].inner if formulas else ""
+    around = [one for one in formulas if one.start <= numbers[-1].start() < one.stop]
+    return _listed(text, formulas[: formulas.index(around[0]) + 1]) if around else numbers[-1][0]
+
+
+def _formulas(text: str) -> Iterator[_Found]:
+    r"""What stands between $ and $, $$ and $$, \( and \), or \[ and \]; sums of money do not."""
+    opened: re.Match[str] | None = None
+    for found in _DELIMITER.finditer(text):
+        if opened and found[0] == _CLOSES[opened[0]]:
+            inner = text[opened.end() : found.start()]
+            if found[0] == "$" and (_MONEY.match(inner) or "\n\n" in inner):
+                opened = found
+                continue
+            if inner.strip():
+                yield _Found(opened.start(), found.end(), inner.strip())
+            opened = None
+        elif found[0] in _CLOSES:
+            opened = found

@@ -1,27 +1,43 @@
 r"""Whether two final answers in LaTeX say the same.
 
 Numbers and expressions are compared by value; tuples and intervals in order, with their
-brackets; lists, sets and unions in any order; equations up to a factor; matrices entry by entry.
+brackets; lists, sets and unions in any order; equations and inequalities up to a factor, and an
+inequality also as its interval; matrices entry by entry. A decimal of six places or more equals
+what it is rounded from.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
 
-from forethought.tasks.mathematics._plain import UNION, plain, without_text
-from forethought.tasks.mathematics._value import POINTS, NoValueError, Value, same, value
+from forethought.tasks.mathematics._arithmetic import NoValueError, same, size
+from forethought.tasks.mathematics._plain import UNION, plain, readings, without_text
+from forethought.tasks.mathematics._relations import alike, clash, relation, worth
+from forethought.tasks.mathematics._value import POINTS, value
 
 _MATRIX = re.compile(
     r"\\begin\{[a-z]*(?:matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{[a-z]+\}", re.DOTALL
 )
+_ROW_END = re.compile(r"\\\\(?:\[\w+\])?")
+_APART = re.compile(r"(?<=\d)\s+(?=\d)")
+_SPACE = re.compile(r"\s+")
+_LETTER = re.compile(r"\(?([A-Za-z])[).:]?")
+_WORD = re.compile(r"[A-Za-z ]{3,}|no", re.IGNORECASE)
+_TEXT = re.compile(r"\\text\s*\{[^{}]*\}")
+_DECIMAL = re.compile(r"-?\d*\.(\d{6,})")
 _LONGEST = 2000
 _OPENING, _CLOSING = "([{", ")]}"
 
 
 def equal(reference: str, answer: str) -> bool:
     """Whether the answer says what the reference says."""
-    return len(answer) <= _LONGEST and _equal(plain(reference), plain(answer))
+    if max(len(reference), len(answer)) > _LONGEST:
+        return bool(answer.strip()) and _words(reference) == _words(answer)
+    given = readings(plain(answer))
+    return any(_equal(wanted, one) for wanted in readings(plain(reference)) for one in given)
 
 
 def _equal(reference: str, answer: str) -> bool:
@@ -32,12 +48,14 @@ def _equal(reference: str, answer: str) -> bool:
 
 def _any_order(references: Sequence[str], answers: Sequence[str]) -> bool:
     left = list(answers)
+    if len(left) != len(references):
+        return False
     for reference in references:
-        found = next((one for one in left if _single(reference, one)), None)
+        found = next((n for n, one in enumerate(left) if _single(reference, one)), None)
         if found is None:
             return False
-        left.remove(found)
-    return not left
+        del left[found]
+    return True
 
 
 def _items(text: str) -> list[str]:
@@ -46,7 +64,7 @@ def _items(text: str) -> list[str]:
         text = text[1:-1]
     unions = _split(text, UNION)
     parts = unions if len(unions) > 1 else _split(text, ",")
-    return [signed for part in parts for signed in _signs(part)]
+    return [signed for part in parts if part for signed in _signs(part)]
 
 
 def _signs(text: str) -> list[str]:
@@ -57,25 +75,25 @@ def _signs(text: str) -> list[str]:
 
 def _single(reference: str, answer: str) -> bool:
     if _words(reference) == _words(answer):
+        return bool(_words(reference))
+    wanted, given = relation(reference), relation(answer)
+    if wanted and given and (clash(wanted, given) or alike(wanted, given)):
+        return not clash(wanted, given)
+    return _objects(worth(reference), worth(answer))
+
+
+def _objects(reference: str, answer: str) -> bool:
+    if _words(reference) == _words(answer):
         return True
-    if "=" in reference and "=" in answer:
-        return _equations(reference, answer)
     matrices = _matrix(reference), _matrix(answer)
     if matrices[0] or matrices[1]:
         return _grids(matrices[0], matrices[1])
-    reference, answer = _right_side(reference), _right_side(answer)
     if _is_tuple(reference) or _is_tuple(answer):
         return _tuples(reference, answer)
     # A word is not the product of its letters.
-    if re.fullmatch(r"[A-Za-z ]{3,}", without_text(reference)):
-        return _words(reference) == _words(answer)
-    return _expressions(reference, answer)
-
-
-def _right_side(text: str) -> str:
-    """What a name is said to be, as in x = 5; the text itself where no name stands before."""
-    named = re.fullmatch(r"[A-Za-z](?:\([a-z]\)|_\w)?=([^=]*)", re.sub(r"\s+", "", text))
-    return named[1] if named else text
+    if _TEXT.fullmatch(reference) or _WORD.fullmatch(without_text(reference)):
+        return False
+    return _expressions(reference, answer) or _rounded(reference, answer)
 
 
 def _tuples(reference: str, answer: str) -> bool:
@@ -100,27 +118,14 @@ def _each(references: Sequence[str], answers: Sequence[str]) -> bool:
 
 
 def _matrix(text: str) -> list[list[str]]:
-    found = _MATRIX.fullmatch(text)
-    rows = re.split(r"\\\\(?:\[\w+\])?", found[1].strip()) if found else []
+    bare = text.strip("()[] ") if r"\begin" in text else text
+    found = _MATRIX.fullmatch(bare)
+    rows = _ROW_END.split(found[1].strip()) if found else []
     return [[cell.strip() for cell in row.split("&")] for row in rows if row.strip()]
 
 
 def _grids(reference: list[list[str]], answer: list[list[str]]) -> bool:
     return len(reference) == len(answer) and all(map(_each, reference, answer))
-
-
-def _equations(reference: str, answer: str) -> bool:
-    """Whether left minus right of one is everywhere the same multiple of the other's."""
-    try:
-        ratios = [_gap(reference, point) / _gap(answer, point) for point in range(POINTS)]
-    except (NoValueError, ZeroDivisionError):
-        return False
-    return ratios[0] != 0 and all(same(ratios[0], ratio) for ratio in ratios)
-
-
-def _gap(equation: str, point: int) -> Value:
-    left, _, right = equation.partition("=")
-    return value(left, point) - value(right, point)
 
 
 def _expressions(reference: str, answer: str) -> bool:
@@ -138,23 +143,41 @@ def _expressions(reference: str, answer: str) -> bool:
     return any(all(same(one * by, other) for one, other in values) for by in scales)
 
 
+def _rounded(reference: str, answer: str) -> bool:
+    """Whether one is a long decimal that the other is rounded or cut to."""
+    return _is_cut(reference, answer) or _is_cut(answer, reference)
+
+
+def _is_cut(decimal: str, exact: str) -> bool:
+    found = _DECIMAL.fullmatch(decimal)
+    if not found:
+        return False
+    unit = Fraction(1, 10 ** len(found[1]))
+    try:
+        short, long = (value(text, 0) for text in (decimal, exact))
+        gaps = [size(value(exact, point) - short) for point in range(POINTS)]
+        nearer_to_zero = size(short) <= size(long)
+    except (NoValueError, OverflowError):
+        return False
+    return max(gaps) <= unit / 2 or (nearer_to_zero and max(gaps) < unit)
+
+
 def _words(text: str) -> str:
-    bare = re.sub(r"\s+", "", without_text(text))
-    lettered = re.fullmatch(r"\(([A-Za-z])\)", bare)
+    # Two numerals side by side are not one.
+    bare = " ".join(_SPACE.sub("", part) for part in _APART.split(without_text(text)))
+    lettered = _LETTER.fullmatch(bare)
     bare = lettered[1] if lettered else bare
     return bare.casefold() if bare.isalpha() else bare
 
 
 def _split(text: str, separator: str) -> list[str]:
     """The parts between separators that stand outside all brackets, of whatever kind."""
-    parts, depth = [""], 0
-    for sign in text:
+    cuts, depth = [-1], 0
+    for place, sign in enumerate(text):
         depth += (sign in _OPENING) - (sign in _CLOSING)
         if sign == separator and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += sign
-    return [part.strip() for part in parts]
+            cuts.append(place)
+    return [text[start + 1 : stop].strip() for start, stop in pairwise([*cuts, len(text)])]
 
 
 def _encloses(text: str, opening: str, closing: str) -> bool:

@@ -1,4 +1,4 @@
-r"""LaTeX made plain: layout and units taken out, one spelling for each sign."""
+r"""LaTeX made plain: layout and units taken out, one spelling for each sign and number."""
 
 from __future__ import annotations
 
@@ -7,48 +7,112 @@ import re
 UNION = "\u222a"
 """The sign that stands between the parts of a union."""
 
-_SPELLINGS = (
-    (r"\\\$|(?<!\\)\\[!,;:> ]|\\q?quad|\\displaystyle|\\limits|~", " "),
-    (r"\\left(?![a-z])|\\right(?![a-z])|\\[bB]igg?[lr]?(?![a-z])|\$", ""),
-    (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![a-z])|°", ""),
-    (r"\\[dt]frac", r"\\frac"),
-    (r"\\cdot(?![a-z])|\\times(?![a-z])|[×·]", "*"),
-    (r"\\div(?![a-z])|÷", "/"),
-    (r"\\leq(?![a-z])|≤", r"\\le "),
-    (r"\\geq(?![a-z])|≥", r"\\ge "),
-    (r"\\[lr]vert", "|"),
-    (r"\\pm(?![a-z])", "±"),
-    (r"\\mp(?![a-z])", "∓"),
-    (r"\\cup(?![a-z])", UNION),
-    (r"\\%", "%"),
-    (r"\\lbrace|\\\{", "{"),
-    (r"\\rbrace|\\\}", "}"),
-    (r"\{,\}", ","),
-    (r"[\u2212\u2013]", "-"),
-    (r"∞", r"\\infty "),
-    (r"π", r"\\pi "),
-    (r"√", r"\\sqrt "),
-    (r"\\(?:mbox|textbf|textit|textrm|mathrm|mathbf|operatorname)\b", r"\\text"),
-    (r",?\s*(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)\s*", ","),
-    (r"^\s*[A-Za-z]\s*(?:\\in(?![a-z])|∈)", ""),
+_THIN = r"(?:\s*\{\s*,\s*\}|,\s*\\!|\\[,;:! ]|[~ \u00a0\u2009\u202f])(?:\s|\\!)*"
+"""What groups the digits of a number; a bare comma may also part a list."""
+_GROUPED = re.compile(rf"(?<![\d.])\d{{1,3}}(?:{_THIN}\d{{3}})+(?!\d)")
+_REPEATING = re.compile(
+    r"(?<!\d)(\d{0,50})\.(\d{0,50})\\(?:overline|bar|dot)\s*(?:\{(\d{1,50})\}|(\d))"
 )
-_TEXT = r"\\text\s*\{([^{}]*)\}"
-_UNIT = re.compile(rf"(.*[^\s])\s*{_TEXT}\s*(?:\^\s*(?:\d|\{{\d\}}))?", re.DOTALL)
-_WORDS = re.compile(r"(.*[\d}])\s+(?!pi\b|sqrt\b)[A-Za-z]{3}[A-Za-z .]*(?:\^\d)?", re.DOTALL)
+_SPELLINGS = tuple(
+    (re.compile(pattern), spelling)
+    for pattern, spelling in (
+        # Files that were escaped twice: no row of a matrix begins with a bare command's name.
+        (
+            r"\\\\(?=(?:[dt]?frac|left|right|sqrt|pi|text|infty|cdot|times|circ|le|ge|cup)(?![a-z]))",
+            r"\\",
+        ),
+        (r"(?<=\d)(?:[eE]\+?(\d+)|E(-\d+)|e(-\d\d+))(?![\d.])", r"*10^{\1\2\3}"),
+        (r"\\?\$|[€£¥]|\\pounds(?![a-z])", " "),
+        (r"(?<!\\)\\[!,;:> ]|\\q?quad(?![a-z])|~|[\u00a0\u2009\u202f]", " "),
+        (r"\\(?:displaystyle|textstyle|limits|left|right|[bB]igg?[lr]?)(?![a-z])", ""),
+        (r"\^\s*(?:\{\s*)?\\circ\s*\}?|\\degree(?![a-z])|°", ""),
+        (r"²", "^2"),
+        (r"³", "^3"),
+        (r"\\[dtc]frac(?![a-z])", r"\\frac"),
+        (r"\\[dt]binom(?![a-z])", r"\\binom"),
+        (r"\\(?:cdot|times|ast)(?![a-z])|[×·]", "*"),
+        (r"\\div(?![a-z])|÷", "/"),
+        (r"\\(?:leqslant|leq|le)(?![a-z])|<=|≤", "≤"),
+        (r"\\(?:geqslant|geq|ge)(?![a-z])|>=|≥", "≥"),
+        (r"\\(?:neq|ne)(?![a-z])|!=|\\not\s*=", "≠"),
+        (r"\\lt(?![a-z])", "<"),
+        (r"\\gt(?![a-z])", ">"),
+        (r"\\(?:approx|simeq)(?![a-z])", "≈"),
+        (r"\\[lr]vert(?![a-z])", "|"),
+        (r"\\langle(?![a-z])", "("),
+        (r"\\rangle(?![a-z])", ")"),
+        (r"\\pm(?![a-z])", "±"),
+        (r"\\mp(?![a-z])", "∓"),
+        (r"\\cup(?![a-z])", UNION),
+        (r"\\(?:emptyset|varnothing)(?![a-z])|∅", "∅"),
+        (r"\\mathbb\s*(?:\{\s*)?R\s*\}?|\u211d", r"(-\\infty,\\infty)"),
+        (r"\\lbrace(?![a-z])|\\\{", "{"),
+        (r"\\rbrace(?![a-z])|\\\}", "}"),
+        (r"\{,\}|;", ","),
+        (r"[\u2212\u2013]", "-"),
+        (r"∞", r"\\infty "),
+        (r"π", r"\\pi "),
+        (r"√", r"\\sqrt "),
+        (r"\\math(?:rm|bf|it)\s*\{([eixyz])\}", r"\1"),
+        (r"\\operatorname\s*\{([A-Za-z]+)\}", r"\\\1 "),
+        (r"\\(?:mbox|hbox|textbf|textit|textrm|textnormal|mathrm|mathbf)(?![a-z])", r"\\text"),
+        (r"\\text\s*\{\s*(-?[\d.,]+)\s*\}", r"\1"),
+        (r"\\text\s*\{\s*(?:percent|percentage|pct|\\?%)\s*\}", "%"),
+        (r"\b(?:percent|percentage|pct)\b|\\%", "%"),
+        (r"(?<!\s)\s+(?=%)", ""),
+        (r"(?:,\s*)?(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)", ","),
+        (r"^\s*[A-Za-z]\s*(?:\\in(?![a-z])|∈)", ""),
+    )
+)
+_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
+_UNIT = re.compile(
+    r"(.*[\w})\]|!%])(?:\s*[*/])?\s*\\text\s*\{[^{}]*\}\s*(?:\^\s*(?:\d|\{\d\}))?", re.DOTALL
+)
+_WORDS = re.compile(
+    r"(.*[\d})%])(?:\s+(?!pi\b|sqrt\b)[A-Za-z]{3}[A-Za-z .]*|\s*(?:[cmk]m|[mk]g|km/h|mph|m/s)\b)"
+    r"(?:\^(?:\d|\{\d\}))?",
+    re.DOTALL,
+)
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?%?")
+_MOST_UNITS = 4
 
 
 def plain(text: str) -> str:
-    """The answer without layout, currency, degrees and units; thousands without commas."""
+    """The answer without layout, currency, degrees and units; grouped digits as one number."""
+    text = _REPEATING.sub(_fraction, _GROUPED.sub(_together, text))
     for pattern, spelling in _SPELLINGS:
-        text = re.sub(pattern, spelling, text)
-    text = _without_unit(text.strip().rstrip(".").strip())
-    return text.replace(",", "") if _THOUSANDS.fullmatch(text) else text
+        text = pattern.sub(spelling, text)
+    text = text.strip().rstrip(".,").strip()
+    for _ in range(_MOST_UNITS):
+        text = _without_unit(text)
+    return text
+
+
+def readings(text: str) -> list[str]:
+    """What a plain answer may mean: exact or rounded, a number with commas or a list."""
+    parts = text.split("≈")
+    numbers = [part.replace(",", "") for part in parts if _THOUSANDS.fullmatch(part.strip())]
+    return [*numbers, *(part.strip() for part in parts)]
 
 
 def without_text(text: str) -> str:
     r"""What \text{...} stands around, without it."""
-    return re.sub(_TEXT, r"\1", text)
+    return _TEXT.sub(r"\1", text)
+
+
+def _together(number: re.Match[str]) -> str:
+    return "".join(sign for sign in number[0] if sign.isdecimal())
+
+
+def _fraction(number: re.Match[str]) -> str:
+    """A repeating decimal as a fraction: all digits without those before the period, over 9…90…0.
+
+    Both have as many digits as there are behind the point.
+    """
+    whole, fixed = number[1], number[2]
+    period = number[3] or number[4]
+    top = int(f"{whole}{fixed}{period}") - int(f"{whole}{fixed}" or "0")
+    return rf"(\frac{{{top}}}{{{'9' * len(period)}{'0' * len(fixed)}}})"
 
 
 def _without_unit(text: str) -> str:

@@ -9,35 +9,51 @@ from __future__ import annotations
 import cmath
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from hashlib import sha256
 
-Value = Fraction | complex
-"""Exact, or a number in floating point where roots, pi or i come in."""
+from forethought.tasks.mathematics._arithmetic import (
+    NoValueError,
+    Value,
+    bounded,
+    choose,
+    factorial,
+    raised,
+    real,
+    size,
+)
 
 POINTS = 3
 """How many sets of values the variables get."""
-_BITS = 4096
 _FUNCTIONS: Mapping[str, Callable[[complex], complex]] = {
     r"\sin": cmath.sin,
     r"\cos": cmath.cos,
     r"\tan": cmath.tan,
+    r"\sec": lambda number: 1 / cmath.cos(number),
+    r"\csc": lambda number: 1 / cmath.sin(number),
+    r"\cot": lambda number: 1 / cmath.tan(number),
+    r"\sinh": cmath.sinh,
+    r"\cosh": cmath.cosh,
+    r"\tanh": cmath.tanh,
     r"\ln": cmath.log,
     r"\exp": cmath.exp,
     r"\arcsin": cmath.asin,
     r"\arccos": cmath.acos,
     r"\arctan": cmath.atan,
 }
-_TOKEN = re.compile(r"\d+\.?\d*|\.\d+|\\[A-Za-z]+|[A-Za-z]|[-+*/^_(){}\[\]|!]")
-_PROPER = re.compile(
-    r"\\frac (?P<brace>\{ )?(?P<top>\d+?)(?(brace) \} \{ | ?)(?P<bottom>\d+)(?(brace) \})"
-)
+_INVERSES = {r"\sin": cmath.asin, r"\cos": cmath.acos, r"\tan": cmath.atan}
+_CONSTANTS: Mapping[str, Value] = {
+    r"\pi": complex(math.pi),
+    "e": complex(math.e),
+    "i": 1j,
+}
+_ROUNDED = {r"\lfloor": (r"\rfloor", math.floor), r"\lceil": (r"\rceil", math.ceil)}
+_TOKEN = re.compile(r"\d+\.?\d*|\.\d+|\\[A-Za-z]+|[A-Za-z]|[-+*/^_(){}\[\]|!=]")
+_SPACE = re.compile(r"\s+")
 _CLOSING = {"(": ")", "{": "}", "[": "]"}
-
-
-class NoValueError(Exception):
-    """The text is no expression that is read here."""
+_ENDS = ("", "+", "-", ")", "]", "}", "|", r"\rfloor", r"\rceil")
+_NO_NAMES = (r"\text", r"\begin", r"\end")
 
 
 def value(text: str, point: int) -> Value:
@@ -47,26 +63,16 @@ def value(text: str, point: int) -> Value:
         result = reader.total()
     except (ZeroDivisionError, OverflowError, ValueError, RecursionError) as error:
         raise NoValueError(str(error)) from error
-    if reader.rest:
-        raise NoValueError(f"{reader.rest[0]!r} is left over")
+    if reader.next():
+        raise NoValueError(f"{reader.next()!r} is left over")
     return result
-
-
-def same(one: Value, other: Value) -> bool:
-    """Whether two values are equal, to rounding where they are in floating point."""
-    if isinstance(one, Fraction) and isinstance(other, Fraction):
-        return one == other
-    try:
-        return cmath.isclose(complex(one), complex(other), rel_tol=1e-12, abs_tol=1e-12)
-    except OverflowError:
-        return False
 
 
 def _tokens(text: str) -> list[str]:
     if len(text) > 2000:
         raise NoValueError("too long")
     tokens = _TOKEN.findall(text)
-    if "".join(tokens) != re.sub(r"\s+", "", text):
+    if "".join(tokens) != _SPACE.sub("", text):
         raise NoValueError("holds other signs")
     return tokens
 
@@ -80,119 +86,154 @@ class _Reader:
     """Reads one expression from left to right; every method reads what it is named for."""
 
     def __init__(self, tokens: list[str], point: int) -> None:
-        self.rest = tokens
+        self.tokens = tokens
         self.point = point
+        self.place = 0
 
     def total(self) -> Value:
         result = self._product()
-        while self._next() in ("+", "-"):
+        while self.next() in ("+", "-"):
             sign = self._take()
             term = self._product()
-            result = _bounded(result + term if sign == "+" else result - term)
+            result = bounded(result + term if sign == "+" else result - term)
         return result
 
     def _product(self) -> Value:
         result = self._signed()
-        while self._next() not in ("", "+", "-", ")", "]", "}", "|"):
-            if self._next() == "*":
+        while self.next() not in _ENDS:
+            if self.next() == "*":
                 self._take()
-                result = _bounded(result * self._signed())
-            elif self._next() == "/":
+                result = bounded(result * self._signed())
+            elif self.next() == "/":
                 self._take()
-                result = _bounded(result / self._signed())
+                result = bounded(result / self._signed())
+            elif _is_number(self.next()) and _is_number(self.tokens[self.place - 1]):
+                raise NoValueError("two numbers stand side by side")
             else:
-                result = _bounded(result * self._power())
+                result = bounded(result * self._power())
         return result
 
     def _signed(self) -> Value:
-        if self._next() in ("+", "-"):
+        if self.next() in ("+", "-"):
             return -self._signed() if self._take() == "-" else self._signed()
         return self._power()
 
     def _power(self) -> Value:
         result = self._factor()
-        while self._next() == "!":
+        while self.next() == "!":
             self._take()
-            result = _factorial(result)
-        if self._next() == "^":
-            self._take()
-            result = _raised(result, self._signed() if self._next() == "-" else self._argument())
-        return result
+            result = factorial(result)
+        return raised(result, self._exponent()) if self.next() == "^" else result
+
+    def _exponent(self) -> Value:
+        self._take()
+        return self._signed() if self.next() == "-" else self._argument()
 
     def _factor(self) -> Value:
         token = self._take()
-        if token[0].isdigit() or token[0] == ".":
+        if _is_number(token):
             return self._mixed(token)
         if token == "|":
-            return _size(self._until("|"))
+            return _absolute(self._until("|"))
         if token in _CLOSING:
             return self._until(_CLOSING[token])
+        if token in _ROUNDED:
+            closing, rounded = _ROUNDED[token]
+            return Fraction(rounded(real(self._until(closing))))
         if token == r"\frac":
-            return _bounded(self._argument() / self._argument())
+            return bounded(self._argument() / self._argument())
         if token == r"\binom":
-            return _choose(self._argument(), self._argument())
+            return choose(self._argument(), self._argument())
         if token == r"\sqrt":
             return self._root()
         if token in _FUNCTIONS:
-            return _FUNCTIONS[token](complex(self._power()))
+            return self._function(token)
         if token == r"\log":
             return self._logarithm()
         return self._name(token)
 
     def _name(self, token: str) -> Value:
-        if token == r"\pi":
-            return complex(math.pi)
-        if token == "i":
-            return 1j
-        if not token[-1].isalpha():
+        if not token[-1].isalpha() or token in _NO_NAMES:
             raise NoValueError(f"{token!r} begins no factor")
-        if self._next() == "_":
+        if self.next() == "_":
             self._take()
             token += "_" + self._subscript()
-        return _variable(token, self.point)
+        return _CONSTANTS[token] if token in _CONSTANTS else _variable(token, self.point)
 
     def _subscript(self) -> str:
-        if self._next() != "{":
+        if self.next() != "{":
             return self._take()
-        taken = self._take()
+        taken = [self._take()]
         while taken[-1] != "}":
-            taken += self._take()
-        return taken[1:-1]
+            taken.append(self._take())
+        return "".join(taken[1:-1])
 
     def _mixed(self, token: str) -> Value:
         """A number, to a base if it has one; with a proper fraction behind it, their sum."""
         whole = Fraction(token)
-        if self._next() == "_":
+        if self.next() == "_":
             self._take()
             return _variable(f"{token}_{self._subscript()}", self.point)
-        small = _PROPER.match(" ".join(self.rest[:7])) if token.isdigit() else None
-        if small and int(small["top"]) < int(small["bottom"]):
-            del self.rest[: len(small[0].split())]
-            return whole + Fraction(int(small["top"]), int(small["bottom"]))
+        for top, bottom, length in self._fractions() if token.isdigit() else ():
+            if top.isdigit() and bottom.isdigit() and int(top) < int(bottom):
+                self.place += length
+                return whole + Fraction(int(top), int(bottom))
         return whole
+
+    def _fractions(self) -> Iterator[tuple[str, str, int]]:
+        """What would be top and bottom of a fraction here, and how many tokens it takes."""
+        ahead = [*self.tokens[self.place : self.place + 7], *[""] * 7]
+        if ahead[1] == "/":
+            yield ahead[0], ahead[2], 3
+        if ahead[0] == r"\frac":
+            if (ahead[1], ahead[3], ahead[4], ahead[6]) == ("{", "}", "{", "}"):
+                yield ahead[2], ahead[5], 7
+            if len(ahead[1]) == 2:
+                yield ahead[1][0], ahead[1][1], 2
+            if len(ahead[1]) == 1:
+                yield ahead[1], ahead[2], 3
+            if (ahead[2], ahead[4]) == ("{", "}"):
+                yield ahead[1], ahead[3], 5
+
+    def _function(self, name: str) -> Value:
+        r"""A function, its power before or behind what it is of: \sin^2 x is (\sin x)^2."""
+        if self.next() != "^":
+            return _FUNCTIONS[name](complex(self._of()))
+        power = self._exponent()
+        if power == -1 and name in _INVERSES:
+            return _INVERSES[name](complex(self._of()))
+        return raised(_FUNCTIONS[name](complex(self._of())), power)
+
+    def _of(self) -> Value:
+        """What a function is of: a factor, and the letters behind it unless it has brackets."""
+        bracketed = self.next() in _CLOSING
+        result = self._power()
+        while not bracketed and (self.next() in _CONSTANTS or self.next().isalpha()):
+            result = bounded(result * self._power())
+        return result
 
     def _root(self) -> Value:
         degree = Fraction(2)
-        if self._next() == "[":
+        if self.next() == "[":
             self._take()
             given = self._until("]")
             if not isinstance(given, Fraction):
                 raise NoValueError("a root of that degree")
             degree = given
-        return _raised(self._argument(), 1 / degree)
+        return raised(self._argument(), 1 / degree)
 
     def _logarithm(self) -> Value:
         base: Value = Fraction(10)
-        if self._next() == "_":
+        if self.next() == "_":
             self._take()
             base = self._argument()
-        return cmath.log(complex(self._power())) / cmath.log(complex(base))
+        return cmath.log(complex(self._of())) / cmath.log(complex(base))
 
     def _argument(self) -> Value:
         """What stands in braces, or else one sign: LaTeX reads a fraction 43 as 4 over 3."""
-        token = self._next()
+        token = self.next()
         if token.isdigit() and len(token) > 1:
-            self.rest[0] = token[1:]
+            self.tokens[self.place] = token[1:]
             return Fraction(token[0])
         return self._factor()
 
@@ -202,61 +243,20 @@ class _Reader:
             raise NoValueError(f"{closing!r} is missing")
         return result
 
-    def _next(self) -> str:
-        return self.rest[0] if self.rest else ""
+    def next(self) -> str:
+        return self.tokens[self.place] if self.place < len(self.tokens) else ""
 
     def _take(self) -> str:
-        if not self.rest:
+        if self.place == len(self.tokens):
             raise NoValueError("ends too early")
-        return self.rest.pop(0)
+        self.place += 1
+        return self.tokens[self.place - 1]
 
 
-def _bounded(result: Value) -> Value:
-    if (
-        isinstance(result, Fraction)
-        and max(result.numerator.bit_length(), result.denominator.bit_length()) > _BITS
-    ):
-        raise NoValueError("too large")
-    return result
+def _absolute(number: Value) -> Value:
+    found = size(number)
+    return found if isinstance(found, Fraction) else complex(found)
 
 
-def _size(number: Value) -> Value:
-    return abs(number) if isinstance(number, Fraction) else complex(abs(number))
-
-
-def _raised(base: Value, power: Value) -> Value:
-    if isinstance(base, Fraction) and isinstance(power, Fraction):
-        if power.denominator == 1:
-            size = max(base.numerator.bit_length(), base.denominator.bit_length())
-            if size * abs(power.numerator) > _BITS:
-                raise NoValueError("too large")
-            return base**power.numerator
-        if root := _exact_root(base, power.denominator):
-            return _raised(root, Fraction(power.numerator))
-        if base < 0 and power.denominator % 2:
-            return -_raised(-base, power) if power.numerator % 2 else _raised(-base, power)
-    if base == 0:
-        return Fraction(0)
-    return complex(base) ** complex(power)
-
-
-def _exact_root(base: Fraction, degree: int) -> Fraction | None:
-    if base <= 0 or degree > 64:
-        return None
-    parts = [round(part ** (1 / degree)) for part in (base.numerator, base.denominator)]
-    root = Fraction(parts[0], parts[1] or 1)
-    return root if root**degree == base else None
-
-
-def _whole(number: Value) -> int:
-    if not isinstance(number, Fraction) or number.denominator != 1 or not 0 <= number <= 300:
-        raise NoValueError("must be a small whole number")
-    return int(number)
-
-
-def _factorial(number: Value) -> Fraction:
-    return Fraction(math.factorial(_whole(number)))
-
-
-def _choose(of: Value, number: Value) -> Fraction:
-    return Fraction(math.comb(_whole(of), _whole(number)))
+def _is_number(token: str) -> bool:
+    return token[:1].isdigit() or token[:1] == "."

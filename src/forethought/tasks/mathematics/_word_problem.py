@@ -21,6 +21,6 @@ def judged(question: Question, answer: str) -> float:
     given = final(answer)
     if equal(question.answers[0], given):
         return 1.0
-    # The announcement may be a sentence: what follows its last equals sign, then its first number.
+    # It may be a sentence: then what follows its last equals sign has one number.
     numbers = numbers_in(given.rpartition("=")[2])
-    return float(bool(numbers) and equal(question.answers[0], numbers[0]))
+    return float(len(numbers) == 1 and equal(question.answers[0], numbers[0]))

@@ -64,7 +64,7 @@ def _reference(values: Mapping[str, Any]) -> str:
 def _question(row: Row) -> Question:
     values = row.values
     return Question(
-        identifier=str(values.get("id", f"gsm8k-{row.line}")),
+        identifier=row.named("id", "gsm8k"),
         text=put(values["question"]),
         answers=(_reference(values),),
     )

@@ -53,7 +53,7 @@ class Math500(Task):
 def _question(row: Row) -> Question:
     values = row.values
     return Question(
-        identifier=str(values.get("unique_id", f"math500-{row.line}")),
+        identifier=row.named("unique_id", "math500"),
         text=f"{values['problem'].strip()}\n\n{_INSTRUCTION}",
         answers=(values["answer"],),
     )

@@ -51,7 +51,7 @@ class Mawps(Task):
 def _question(row: Row) -> Question:
     values = row.values
     return Question(
-        identifier=str(values.get("id", f"mawps-{row.line}")),
+        identifier=row.named("id", "mawps"),
         text=put(values["input"]),
         answers=(str(values["target"]),),
     )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 
-_ARROWS = re.compile(r"\s*(?:==|=>|->|➞|should return|returns)\s*")
+_ARROWS = re.compile(r"(?<!\s)\s*(?:==|=>|->|➞|should return|returns)\s*")
 _LABEL = re.compile(r"^(?:[A-Za-z][A-Za-z0-9 ]*:|\d+[.)]|[-*•])\s+")
 """What may stand before an example in its line, such as "For example:"."""
 _UNREADABLE = (SyntaxError, ValueError, MemoryError, RecursionError)

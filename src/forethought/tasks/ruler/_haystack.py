@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
-from pathlib import Path
 from random import Random
 
 from forethought.contracts.errors import BadDataError
+from forethought.tasks.files import content_of
 from forethought.tasks.ruler._grammar import PATTERNS
 
 Units = Callable[[int], list[str]]
 """The first so many pieces of a text; asking for more keeps those before."""
 
+_NAME_ONE = "give noise, prose, or the path of a text file in UTF-8"
 NOISE = (
     "The lake is calm. ",
     "The road is long. ",
@@ -71,12 +72,10 @@ def _expanded(pattern: str, random: Random) -> str:
 def sentences_of_file(path: str) -> list[str]:
     """The sentences of a text file, or an error where it has none."""
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise BadDataError(
-            f"the haystack {path!r} cannot be read: {error}",
-            "give noise, prose, or the path of a text file in UTF-8",
-        ) from error
+        text = content_of(path, _NAME_ONE, f"the haystack {path!r}").decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadDataError(f"the haystack {path!r} is not UTF-8: {error}", _NAME_ONE) from error
+    text = text.replace("\r\n", "\n")
     if not text.strip():
         raise BadDataError(f"the haystack {path!r} is empty", "give a file with some text")
     pieces = re.findall(r".+?(?:[.!?]['\")\]]*\s+|\n\s*\n|\Z)", text.strip() + "\n\n", re.DOTALL)

@@ -9,11 +9,13 @@ from random import Random
 from typing import Literal
 from uuid import UUID
 
+from forethought.contracts.errors import BadParameterError
 from forethought.contracts.questions import Measure, Question
 from forethought.tasks.ruler._haystack import Units, growing, units
 from forethought.tasks.ruler._length import depths, dice, fitted, placed
 from forethought.tasks.ruler._vocabulary import ADJECTIVES, NOUNS
 
+_PAIRS = len({*ADJECTIVES}) * len({*NOUNS})
 Form = Literal["words", "number", "code"]
 
 
@@ -92,6 +94,10 @@ def _distinct(form: Form, random: Random) -> Callable[[], str]:
     seen: set[str] = set()
 
     def draw() -> str:
+        if form == "words" and len(seen) == _PAIRS:
+            raise BadParameterError(
+                f"there are only {_PAIRS} keys of two words", "give fewer tokens, keys or values"
+            )
         while (drawn := _drawn(form, random)) in seen:
             continue
         seen.add(drawn)

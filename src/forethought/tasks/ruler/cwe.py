@@ -52,11 +52,10 @@ class CommonWords(Task):
 
     def _question(self, number: int, measure: Measure) -> Question:
         words = _words(dice("cwe", self.seed, number))
-        common: list[str] = []
+        apart = _Apart()
         # More than could stand in the list need not be found to see that they do not fit.
-        while len(common) < min(self.wanted, self.tokens + 1):
-            common += (word for word in islice(words, 1) if not _overlaps(word, common))
-        others = growing(word for word in words if not _overlaps(word, common))
+        common = [*islice(filter(apart.add, words), min(self.wanted, self.tokens + 1))]
+        others = growing(word for word in words if not apart.overlaps(word))
 
         def made(length: int) -> Question:
             return Question(
@@ -96,6 +95,25 @@ def _words(random: Random) -> Iterator[str]:
             yield word
 
 
-def _overlaps(word: str, common: list[str]) -> bool:
-    # A reference is looked for inside the answer, so no other word may contain one.
-    return any(word in other or other in word for other in common)
+class _Apart:
+    """Words of which none stands in another, as a reference is looked for inside the answer."""
+
+    def __init__(self) -> None:
+        self._words: set[str] = set()
+        self._pieces: set[str] = set()
+
+    def add(self, word: str) -> bool:
+        """Take the word in, unless it overlaps with one that is in."""
+        if self.overlaps(word):
+            return False
+        self._words.add(word)
+        self._pieces |= _pieces(word)
+        return True
+
+    def overlaps(self, word: str) -> bool:
+        """Whether the word stands in one of these, or one of these in it."""
+        return word in self._pieces or not self._words.isdisjoint(_pieces(word))
+
+
+def _pieces(word: str) -> set[str]:
+    return {word[a:b] for b in range(1, len(word) + 1) for a in range(b)}

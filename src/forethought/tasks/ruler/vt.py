@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from random import Random
 from string import ascii_uppercase
 
+from forethought.contracts.errors import BadParameterError
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.ruler._haystack import units
 from forethought.tasks.ruler._length import depths, dice, fitted, placed
 from forethought.tasks.ruler._scores import share_found
+
+_VALUES = range(10_000, 100_000)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,11 @@ class VariableTracking(Task):
         return 8 * (self.hops + 1)
 
     def questions(self, measure: Measure) -> Iterator[Question]:
-        """The questions in order."""
+        """The questions in order; BadParameterError where there are too many chains."""
+        if self.chains > len(_VALUES):
+            raise BadParameterError(
+                f"chains={self.chains} is too many", f"give chains={len(_VALUES)} or less"
+            )
         for number in range(self.count):
             yield self._question(number, measure)
 
@@ -53,7 +60,7 @@ class VariableTracking(Task):
         random = dice("vt", self.seed, number)
         names = _names(random, self.chains * (self.hops + 1))
         chains = [names[start :: self.chains] for start in range(self.chains)]
-        values = random.sample(range(10_000, 100_000), self.chains)
+        values = random.sample(_VALUES, self.chains)
         lines = [
             _line(chain, hop, value)
             for hop in range(self.hops + 1)

@@ -1,0 +1,20 @@
+"""Files that a user names: their content, or an error that says why there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from forethought.contracts.errors import BadDataError
+
+
+def content_of(path: str, hint: str, called: str = "") -> bytes:
+    """The bytes of a regular file; a device or a pipe may never end."""
+    name = called or path
+    try:
+        file = Path(path).expanduser()
+        if file.exists() and not file.is_file():
+            raise BadDataError(f"{name} is not a file", hint)
+        return file.read_bytes()
+    except (OSError, ValueError, RuntimeError) as error:
+        told = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise BadDataError(f"{name} cannot be read: {told}", hint) from error
