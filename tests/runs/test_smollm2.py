@@ -93,12 +93,6 @@ def test_samples_do_not_depend_on_how_many_are_drawn(smollm2: Model, seed: int) 
     assert texts[1] == texts[2][:3]
 
 
-def test_the_document_of_the_first_command_fits_the_default_model(smollm2: Model) -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
-
-    assert len(smollm2.tokenizer.encode(guide)) + 512 < smollm2.shape.context
-
-
 @pytest.mark.parametrize(
     ("search", "scorer", "settings"),
     [
