@@ -80,12 +80,13 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_current_until_its_origin_changes(tmp_path: Path) -> None:
-    Source("tiny", "stamp", eos=(2,)).write(tmp_path)
+    Source("tiny", "stamp", eos=(2,), notes=("guessed",)).write(tmp_path)
 
     assert is_current(tmp_path, "stamp")
     assert not is_current(tmp_path, "another")
     assert not is_current(tmp_path / "absent", "stamp")
     assert Source.read(tmp_path).eos == (2,)
+    assert Source.read(tmp_path).notes == ("guessed",)
 
 
 def test_a_damaged_record_counts_as_absent(tmp_path: Path) -> None:

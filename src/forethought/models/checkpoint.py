@@ -32,6 +32,8 @@ class Checkpoint(Protocol):
     ends: Ends
     template: str
     """The chat template; empty where there is none."""
+    notes: tuple[str, ...]
+    """Facts about this file that every run of the model reports, such as a guessed setting."""
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer, ready to be saved."""

@@ -89,6 +89,7 @@ def _write_words(checkpoint: Checkpoint, folder: Path, source: Source) -> None:
         eos=checkpoint.ends.eos,
         add_bos=checkpoint.ends.add_bos,
         template=bool(checkpoint.template),
+        notes=checkpoint.notes,
         tokenizer=fingerprint_of(inner),
     ).write(folder)
 

@@ -39,6 +39,8 @@ class GgufCheckpoint:
         self.ends = _ends(self._file)
         self.template = str(self._file.metadata.get("tokenizer.chat_template", ""))
 
+        self.notes: tuple[str, ...] = ()
+
     def tokenizer(self) -> Tokenizer:
         """The tokenizer inside the file."""
         return build_tokenizer(self._file.metadata)

@@ -37,6 +37,7 @@ class FolderCheckpoint:
         settings = read_optional(folder / "tokenizer_config.json")
         self.template = template_of(folder, settings)
         self.ends = ends_of(folder, self.config, settings)
+        self.notes: tuple[str, ...] = ()
 
     def tokenizer(self) -> Tokenizer:
         """The folder's tokenizer.json, or what transformers makes of its older files."""

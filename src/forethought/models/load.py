@@ -76,7 +76,7 @@ def load(
         fingerprint=source.tokenizer,
     )
     template = shelf.read_text(folder / shelf.TEMPLATE) if source.template else ""
-    return Model(name, folder, network, tokenizer, template)
+    return Model(name, folder, network, tokenizer, template, source.notes)
 
 
 def _own(

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -60,6 +61,8 @@ class Source:
     """The transformers folder to run instead, where the decoder does not know the model."""
     template: bool = False
     """Whether there is a chat template."""
+    notes: tuple[str, ...] = ()
+    """Facts about the original that every run of the model reports."""
     format: int = FORMAT
 
     @classmethod
@@ -67,7 +70,8 @@ class Source:
         """The record in a converted folder."""
         try:
             values = json.loads((folder / SOURCE).read_text("utf-8"))
-            return cls(**{**values, "eos": tuple(map(int, values["eos"]))})
+            lists = {"eos": tuple(map(int, values["eos"])), "notes": _texts(values)}
+            return cls(**{**values, **lists})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise DamagedFileError(
                 f"{folder / SOURCE} cannot be read: {error}",
@@ -80,6 +84,10 @@ class Source:
         fresh = folder / f".{SOURCE}"
         fresh.write_text(text, "utf-8")
         fresh.replace(folder / SOURCE)
+
+
+def _texts(values: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(map(str, values.get("notes", ())))
 
 
 def cache_root() -> Path:
