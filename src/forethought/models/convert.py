@@ -36,6 +36,7 @@ from forethought.models.shapes import check_shape
 from forethought.models.shelf import Progress, Source
 from forethought.models.tensor_file import TensorWriter
 from forethought.models.tokenizer import Tokenizer, fingerprint_of
+from forethought.models.unread import check_all_read
 
 _DTYPE = torch.bfloat16
 _PACKED = (".qkv.weight", ".out.weight", ".gate_up.weight", ".down.weight")
@@ -61,6 +62,7 @@ def convert(
     """
     config = DecoderConfig.from_transformers(checkpoint.config)
     parts = sources(config, checkpoint.names)
+    check_all_read(checkpoint, parts.values())
     with shelf.room_for(folder):
         tensors = _tensors(checkpoint, config, parts, origin)
         report = _reporter(f"converting {origin}", progress)

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
 from forethought.models.checkpoint import Ends
 from forethought.models.quantise import Levels
+from forethought.models.scaled_weights import (
+    SCALED_DTYPES,
+    USE_ANOTHER,
+    ScaledWeight,
+    scaled_weights,
+    unscaled,
+)
+from forethought.models.tensor_folder import StoredTensor, read_stored, stored_tensors
 from forethought.models.tokenizer import read_inner
+from forethought.models.weight_formats import (
+    MODELOPT_STATEMENT,
+    PLAIN_DTYPES,
+    USUAL_BLOCK,
+    is_of_activations,
+    refuse_foreign,
+    stated_blocks,
+)
 
 
 class FolderCheckpoint:
-    """A folder of safetensors.
+    """A folder of safetensors; FP8 and int8 weights with scales become bf16.
 
     Raises DamagedFileError where a file is missing or unreadable, UnsupportedModelError
     where weights are stored in a way we cannot read.
@@ -27,35 +42,59 @@ class FolderCheckpoint:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config = read_json(folder / "config.json")
-        if "quantization_config" in self.config:
-            raise UnsupportedModelError(
-                f"{folder} holds weights quantised for another library",
-                "use the unquantised model, or its GGUF file",
-            )
-        self._files = _tensor_files(folder)
-        self.names: Collection[str] = self._files.keys()
+        blocks = stated_blocks(self.config, read_optional(folder / MODELOPT_STATEMENT))
+        found = stored_tensors(weight_files(folder))
+        refuse_foreign(found, folder)
+        self._stored = {n: one for n, one in found.items() if not is_of_activations(n)}
+        self._scaled = scaled_weights(self._stored, [USUAL_BLOCK] if blocks is None else blocks)
+        self.quantised = blocks is not None or bool(self._scaled)
+        """Whether the folder states quantised weights, or holds some."""
+        beside = {name for one in self._scaled.values() for name in one.companions}
+        self.names: Collection[str] = self._stored.keys() - beside
         settings = read_optional(folder / "tokenizer_config.json")
         self.template = template_of(folder, settings)
         self.ends = ends_of(folder, self.config, settings)
-        self.notes: tuple[str, ...] = ()
+        self.notes = tuple(self._notes(blocks is not None, len(found) > len(self._stored)))
 
     def tokenizer(self) -> Tokenizer:
         """The folder's tokenizer.json, or what transformers makes of its older files."""
         return tokenizer_of(self.folder)
 
     def tensor(self, name: str) -> Tensor:
-        """A tensor as stored."""
-        if name not in self._files:
-            raise DamagedFileError(
-                f"{self.folder} lacks the tensor {name}", "check that all its files are there"
-            )
-        with safe_open(self._files[name], "pt") as file:
-            found: Tensor = file.get_tensor(name)
-        return found
+        """A tensor as stored, or bf16 where it is quantised."""
+        if scaled := self._scaled.get(name):
+            return self._unscaled(scaled)
+        stored = self._found(name)
+        if stored.dtype not in PLAIN_DTYPES:
+            raise UnsupportedModelError(f"{name} holds {stored.dtype} values", USE_ANOTHER)
+        return read_stored(name, stored)
 
     def levels(self, name: str) -> Levels | None:
         """None: nothing here is stored in 4 bit."""
         return None
+
+    def _found(self, name: str) -> StoredTensor:
+        if name not in self._stored:
+            raise DamagedFileError(
+                f"{self.folder} lacks the tensor {name}", "check that all its files are there"
+            )
+        return self._stored[name]
+
+    def _unscaled(self, scaled: ScaledWeight) -> Tensor:
+        weight, scale = (read_stored(n, self._found(n)) for n in (scaled.name, scaled.scale))
+        zero = scaled.zero_point
+        zero_point = read_stored(zero, self._found(zero)) if zero else None
+        with DamagedFileError.named(scaled.name):
+            return unscaled(weight, scale, zero_point, scaled.block)
+
+    def _notes(self, stated: bool, of_activations: bool) -> Iterator[str]:
+        kinds = {SCALED_DTYPES[self._stored[name].dtype] for name in self._scaled}
+        if kinds:
+            yield f"{' and '.join(sorted(kinds))} weights run as bf16, with bf16 activations"
+        if kinds and not stated:
+            yield "no file states how the weights are quantised; they were multiplied by scales"
+        if of_activations:
+            yield "stored scales of activations or of the KV cache are not used"
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -74,17 +113,6 @@ def weight_files(folder: Path) -> list[Path]:
             f"{folder} holds no safetensors", "only safetensors and GGUF weights are read"
         )
     return files
-
-
-def _tensor_files(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in weight_files(folder):
-        try:
-            with safe_open(path, "pt") as file:
-                found |= dict.fromkeys(file.keys(), path)
-        except (OSError, SafetensorError) as error:
-            raise DamagedFileError(f"{path} cannot be read: {error}", "fetch it again") from error
-    return found
 
 
 def read_json(path: Path) -> dict[str, Any]:

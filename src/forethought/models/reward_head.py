@@ -36,8 +36,12 @@ from forethought.models.self_check import exact_attention
 from forethought.models.shapes import check_shape
 from forethought.models.tokenizer import Tokenizer
 from forethought.models.transcript import Reading
+from forethought.models.unread import check_all_read
 
 _BATCH_TOKENS = 1 << 12
+_SCORES = ("score", "score.0", "score.2")
+_HEADS = ("lm_head.weight", *(f"{name}.{kind}" for name in _SCORES for kind in ("weight", "bias")))
+"""Heads that may stand beside the decoder, whichever of them judges."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +225,9 @@ def _decoder(
     checkpoint: FolderCheckpoint, config: DecoderConfig, head: Head, read: _Read
 ) -> Decoder:
     tensors = {}
-    for name, source in sources(config, checkpoint.names).items():
+    parts = sources(config, checkpoint.names)
+    check_all_read(checkpoint, parts.values(), _HEADS)
+    for name, source in parts.items():
         if name != "head.weight":
             tensors[name] = _joined(source, read)
             check_shape(config, name, tuple(tensors[name].shape), str(checkpoint.folder))
@@ -251,7 +257,7 @@ def _worded(
 def _scored(checkpoint: FolderCheckpoint, read: _Read) -> Head:
     """The score head that is stored in the folder."""
     names = checkpoint.names
-    stored = [name for name in ("score", "score.0", "score.2") if f"{name}.weight" in names]
+    stored = [name for name in _SCORES if f"{name}.weight" in names]
     if stored not in (["score"], ["score.0", "score.2"]):
         raise UnsupportedModelError(
             f"{checkpoint.folder} holds no reward head (score.weight) that is known",
