@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from forethought.contracts.errors import DamagedFileError, ModelError
+from forethought.contracts.errors import CacheError, DamagedFileError
 from forethought.models import shelf
 from forethought.models.shelf import Source, building, is_current, locked
 
@@ -100,7 +102,24 @@ def test_a_damaged_record_counts_as_absent(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
-    with pytest.raises(ModelError) as caught, locked(tmp_path / "file/models/model"):
+    with pytest.raises(CacheError) as caught, locked(tmp_path / "file/models/model"):
         pass
 
     assert "FORETHOUGHT_CACHE" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EDQUOT, "free some space"),
+        (errno.EROFS, "that you may write"),
+        (errno.EACCES, "that you may write"),
+    ],
+)
+def test_only_a_full_disk_is_to_be_freed(code: int, hint: str, tmp_path: Path) -> None:
+    with pytest.raises(CacheError) as caught, shelf.room_for(tmp_path):
+        raise OSError(code, os.strerror(code))
+
+    assert hint in caught.value.hint
+    assert os.strerror(code) in caught.value.message

@@ -29,6 +29,7 @@ from forethought.models.quantise import (
     machine,
     pack_head,
     pack_levels,
+    packed_name,
     quantise4,
     stacked,
 )
@@ -71,6 +72,7 @@ def convert(
         _write_words(checkpoint, folder, Source(origin, stamp, gguf=gguf))
         if gguf and _packable(folder):
             _pack(folder, _from_checkpoint(checkpoint, parts), progress)
+            replace(Source.read(folder), machine=machine()).write(folder)
 
 
 def refer(checkpoint: Checkpoint, folder: Path, source: Path, *, origin: str, stamp: str) -> None:
@@ -135,11 +137,12 @@ def add_decode_weights(folder: Path, progress: Progress | None = None) -> None:
     """Give a converted model packed 4-bit weights for this machine, if it has none.
 
     They come from the GGUF file it was made from, else they are quantised anew.
-    Raises UnsupportedModelError where the model's shape does not allow it.
+    Raises UnsupportedModelError where the model's shape does not allow it, CacheError where
+    they cannot be written.
     """
-    source = Source.read(folder)
-    if source.machine == machine():
+    if (folder / packed_name()).exists():
         return
+    source = Source.read(folder)
     if not _packable(folder):
         raise UnsupportedModelError(
             f"{source.origin} has matrices that do not fit the 4-bit kernel",
@@ -200,7 +203,7 @@ def _pack(folder: Path, matrices: Matrices, progress: Progress | None) -> None:
     config = DecoderConfig.from_json((folder / shelf.CONFIG).read_text("utf-8"))
     most = 4 * config.layers + 1
     report = _reporter(f"packing {source.origin}", progress)
-    fresh = folder / f".{shelf.DECODE_WEIGHTS}"
+    fresh = folder / f".{packed_name()}"
     try:
         with TensorWriter(fresh, 4 * most) as file:
             for done, (name, matrix) in enumerate(matrices):
@@ -208,10 +211,9 @@ def _pack(folder: Path, matrices: Matrices, progress: Progress | None) -> None:
                 for suffix, tensor in _packed(matrix).items():
                     file.add(f"{name}.{suffix}", tensor)
         report(most, most)
-        fresh.replace(folder / shelf.DECODE_WEIGHTS)
+        fresh.replace(folder / packed_name())
     finally:
         fresh.unlink(missing_ok=True)
-    replace(source, machine=machine()).write(folder)
 
 
 def _packed(matrix: Levels | Tensor) -> dict[str, Tensor]:
