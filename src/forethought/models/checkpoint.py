@@ -39,6 +39,10 @@ class Checkpoint(Protocol):
         """The tokenizer, ready to be saved."""
         ...
 
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor, as the file's header states it."""
+        ...
+
     def tensor(self, name: str) -> Tensor:
         """A tensor as stored, or decoded to float32."""
         ...

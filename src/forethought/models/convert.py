@@ -21,7 +21,7 @@ from forethought.models.checkpoint import Checkpoint
 from forethought.models.config import DecoderConfig
 from forethought.models.from_gguf import GgufCheckpoint
 from forethought.models.names import Source as Parts
-from forethought.models.names import sources
+from forethought.models.promises import promised
 from forethought.models.quantise import (
     GROUP,
     HEAD_BLOCK,
@@ -36,7 +36,7 @@ from forethought.models.quantise import (
 from forethought.models.shapes import check_shape
 from forethought.models.shelf import Progress, Source
 from forethought.models.tensor_file import TensorWriter
-from forethought.models.tokenizer import Tokenizer, fingerprint_of
+from forethought.models.tokenizer import Tokenizer, check_embedding, fingerprint_of
 from forethought.models.unread import check_all_read
 
 _DTYPE = torch.bfloat16
@@ -61,9 +61,10 @@ def convert(
     Checkpoints from a GGUF file (`gguf` is its path) get packed 4-bit weights as well.
     Raises UnsupportedModelError for what the decoder does not know.
     """
-    config = DecoderConfig.from_transformers(checkpoint.config)
-    parts = sources(config, checkpoint.names)
+    config = DecoderConfig.from_transformers(checkpoint.config, origin)
+    parts = promised(checkpoint, config, origin)
     check_all_read(checkpoint, parts.values())
+    check_embedding(checkpoint.tokenizer(), checkpoint.ends.bos, config.vocabulary, origin)
     with shelf.room_for(folder):
         tensors = _tensors(checkpoint, config, parts, origin)
         report = _reporter(f"converting {origin}", progress)
@@ -152,8 +153,8 @@ def add_decode_weights(folder: Path, progress: Progress | None = None) -> None:
         original = folder / source.gguf
         if source.gguf and original.is_file():
             checkpoint = GgufCheckpoint(original)
-            config = DecoderConfig.from_transformers(checkpoint.config)
-            matrices = _from_checkpoint(checkpoint, sources(config, checkpoint.names))
+            config = DecoderConfig.from_transformers(checkpoint.config, str(original))
+            matrices = _from_checkpoint(checkpoint, promised(checkpoint, config, str(original)))
         elif source.gguf:
             raise UnsupportedModelError(
                 f"{source.origin} was packed for another machine, and its GGUF file is gone",

@@ -25,7 +25,7 @@ from forethought.models.model import Model
 from forethought.models.origins import find
 from forethought.models.quantise import packed_name
 from forethought.models.shelf import Progress, Source
-from forethought.models.tokenizer import Tokenizer, read_inner
+from forethought.models.tokenizer import Tokenizer, check_embedding, read_inner
 
 
 def known() -> dict[str, str]:
@@ -77,12 +77,17 @@ def load(
     else:
         used = _weights(folder, source, weights, where, progress)
         network, notes = _own(folder, used.format, where), notes + used.notes
+    rows = network.shape.vocabulary
+    inner = read_inner(folder / shelf.TOKENIZER)
+    if source.reference:  # its embedding was not known when it was converted
+        check_embedding(inner, source.bos, rows, name)
     tokenizer = Tokenizer(
-        read_inner(folder / shelf.TOKENIZER),
+        inner,
         bos=source.bos,
         ends=source.eos,
         add_bos=source.add_bos,
         fingerprint=source.tokenizer,
+        rows=rows,
     )
     template = shelf.read_text(folder / shelf.TEMPLATE) if source.template else ""
     return Model(name, folder, network, tokenizer, template, notes)

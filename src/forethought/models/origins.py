@@ -17,10 +17,11 @@ from forethought.models import from_hub, from_wheel, shelf
 from forethought.models.config import DecoderConfig
 from forethought.models.convert import convert, refer
 from forethought.models.from_gguf import GgufCheckpoint
-from forethought.models.from_safetensors import FolderCheckpoint, weight_files
+from forethought.models.from_safetensors import FolderCheckpoint
 from forethought.models.from_wheel import WHEEL_MODELS, WheelModel
 from forethought.models.scaled_weights import USE_ANOTHER
 from forethought.models.shelf import Progress
+from forethought.models.weight_index import weight_files
 
 
 class Origin(Protocol):

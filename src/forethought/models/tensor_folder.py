@@ -24,12 +24,10 @@ class StoredTensor:
     shape: tuple[int, ...]
 
 
-def stored_tensors(files: list[Path]) -> dict[str, StoredTensor]:
-    """Every tensor of these files; DamagedFileError where one cannot be read."""
-    return {name: stored for file in files for name, stored in _headers(file)}
-
-
-def _headers(path: Path) -> Iterator[tuple[str, StoredTensor]]:
+def headers(path: Path) -> Iterator[tuple[str, StoredTensor]]:
+    """Every tensor of a file; DamagedFileError where it cannot be read."""
+    if not path.is_file():
+        raise DamagedFileError(f"{path} is missing, or no file", FETCH_AGAIN)
     try:
         with safe_open(path, "pt") as file:
             for name in file.keys():  # noqa: SIM118  (not a mapping)
