@@ -95,11 +95,12 @@ class Claims:
         value = self._found(key, {})
         if not isinstance(value, Mapping):
             raise self.wrong(key, value, "an object")
-        return Claims(value, f"{self.where}, {key},", self.hint)
+        return Claims(value, f"{self.where}, {key}", self.hint)
 
-    def part(self, value: Any) -> Claims:
-        """What one of several values states, each an object."""
-        return Claims({"part": value}, self.where, self.hint).inner("part")
+    def parts(self, key: str) -> list[Claims]:
+        """What each object of a list states; nothing where the key is not stated."""
+        single = [Claims({key: value}, self.where, self.hint) for value in self.items(key, ())]
+        return [one.inner(key) for one in single]
 
     def over(self, defaults: Mapping[str, Any]) -> Claims:
         """The same claims, with defaults for keys that are not there."""

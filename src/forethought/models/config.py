@@ -106,8 +106,8 @@ class DecoderConfig:
         """The inverse of `to_json`; raises DamagedFileError where that is not possible."""
         with ForethoughtError.named("a stored decoder configuration cannot be read"):
             claims = Claims(parse_object(text, "it", MAKE_ANEW), "it", MAKE_ANEW)
-            ropes = (read_record(RopeSettings, claims.part(r)) for r in claims.items("ropes"))
-            read = read_record(cls, claims, ropes=tuple(ropes))
+            ropes = tuple(read_record(RopeSettings, rope) for rope in claims.parts("ropes"))
+            read = read_record(cls, claims, ropes=ropes)
             check_config(read, "it")
         return read
 

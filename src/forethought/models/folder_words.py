@@ -26,7 +26,7 @@ def template_of(folder: Path, settings: Mapping[str, Any]) -> str:
         return read_text(alone, _LONGEST_TEMPLATE)
     claims = _claims(folder, settings)
     if isinstance(settings.get("chat_template"), list):
-        named = [claims.part(entry) for entry in claims.items("chat_template")]
+        named = claims.parts("chat_template")
         default = [entry for entry in named if entry.text("name", "") == "default"]
         return default[-1].text("template", longest=_LONGEST_TEMPLATE) if default else ""
     return claims.text("chat_template", "", longest=_LONGEST_TEMPLATE)

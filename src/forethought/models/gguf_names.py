@@ -49,7 +49,7 @@ class _Facts:
             for key, value in file.metadata.items()
             if key.startswith(prefix)
         }
-        self.claims = Claims(own, f"{file.path}, {self.kind},", _AGAIN)
+        self.claims = Claims(own, f"{file.path}, {self.kind}", _AGAIN)
 
     @property
     def layers(self) -> int:
@@ -79,7 +79,7 @@ class _Facts:
                 f"{min(distinct)} to {max(distinct)}",
                 "use a model whose layers are alike",
             )
-        return self.claims.part({key: found[0]}).count(key)
+        return Claims({key: found[0]}, self.claims.where, _AGAIN).count(key)
 
     def window(self) -> int | None:
         """How many newest positions a query sees; 0 stands for all."""

@@ -134,7 +134,7 @@ class RewardHead:
         rows = [s + place for s, one in zip(starts, batch, strict=True) for place in one.places]
         device = self._decoder.device
         found = self._decoder.forward(
-            torch.tensor([token for one in batch for token in one.tokens], device=device),
+            torch.tensor([t for one in batch for t in one.tokens], dtype=torch.long, device=device),
             torch.cat([torch.arange(length, device=device) for length in lengths]),
             _Packed(self.shape.layers, lengths),
             phase="prefill",

@@ -1,29 +1,22 @@
 """Checks a tokenizer.json before the tokenizers library reads it.
 
 The library trusts the file: a token's number or a padded length may ask for more memory than
-there is, which ends the process, and steps that replace text by longer text may grow it without
-end.
+there is, which ends the process.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from forethought.contracts.errors import UnsupportedModelError
 from forethought.models.claims import Claims
+from forethought.models.tokenizer_steps import check_steps
 
 MOST_BYTES = 1 << 27
 """Of a tokenizer.json; the largest published ones have a quarter of it."""
 _MOST_TOKEN = 1 << 20  # numbers of tokens, or a few times as many as there are
 _LONGEST_TOKEN = 1 << 13
-_LONGEST_PATTERN = 1 << 14
-_MOST_STEPS = 256
-_MOST_GROWTH = 64  # how much longer one character may become, over all steps
-_CHARSMAP_SLACK = 4  # published tables turn 3 bytes into up to 33
-_STEPS = ("normalizer", "pre_tokenizer", "decoder")
 _HINT = "fetch the model again, or use another"
 
 
@@ -31,8 +24,9 @@ def check_tokenizer(values: Mapping[str, Any], where: str) -> None:
     """Raise DamagedFileError or UnsupportedModelError for what the library must not see."""
     claims = Claims(values, where, _HINT)
     _check_tokens(claims)
-    for part in _STEPS:
-        _check_steps(claims, part)
+    _check_merges(claims.inner("model"))
+    for part in ("normalizer", "pre_tokenizer", "decoder"):
+        check_steps(claims, part)
 
 
 def _check_tokens(claims: Claims) -> None:
@@ -41,7 +35,7 @@ def _check_tokens(claims: Claims) -> None:
         raise UnsupportedModelError(
             f"{claims.where} drops merges at random", "use a tokenizer without dropout"
         )
-    added = [claims.part(entry) for entry in claims.items("added_tokens", ())]
+    added = claims.parts("added_tokens")
     pieces = _pieces(model)
     most = max(_MOST_TOKEN, 4 * (len(pieces.stated) + len(added)))
     for piece in pieces.stated:
@@ -51,6 +45,19 @@ def _check_tokens(claims: Claims) -> None:
     for entry in added:
         entry.count("id", least=0, most=most)
         entry.text("content", longest=_LONGEST_TOKEN)
+
+
+def _check_merges(model: Claims) -> None:
+    """Refuse merges whose second part lacks the mark of pieces inside a word.
+
+    The library cuts as many bytes off, and ends the process where they end inside a character.
+    """
+    mark = model.text("continuing_subword_prefix", "")
+    for merge in model.items("merges", ()) if mark else ():
+        second = merge.partition(" ")[2] if isinstance(merge, str) else merge
+        second = second[-1] if isinstance(second, list) and second else second
+        if not isinstance(second, str) or not second.startswith(mark):
+            raise model.wrong("merges", merge, f"pairs whose second begins with {mark!r}")
 
 
 def _pieces(model: Claims) -> Claims:
@@ -64,66 +71,3 @@ def _pieces(model: Claims) -> Claims:
             raise model.wrong("vocab", entry, "pairs of a text and a number")
         numbered[entry[0]] = number
     return Claims(numbered, model.where, model.hint)
-
-
-def _check_steps(claims: Claims, part: str) -> None:
-    """Bound the number of steps, their patterns, and how much all of them lengthen a text."""
-    growth = 1.0
-    for count, step in enumerate(_steps(claims.inner(part))):
-        growth *= _growth(step)
-        if count >= _MOST_STEPS or growth > _MOST_GROWTH:
-            raise UnsupportedModelError(
-                f"{claims.where}: the steps of its {part} make texts more than "
-                f"{_MOST_GROWTH} times as long, or are more than {_MOST_STEPS}",
-                "use another model",
-            )
-
-
-def _steps(step: Claims) -> Iterator[Claims]:
-    """A step and all within it; nesting is bounded by the reading of the JSON."""
-    yield step
-    for key, value in step.stated.items():
-        inner = value if isinstance(value, list) else []
-        for one in (one for one in inner if isinstance(one, dict)):
-            yield from _steps(Claims(one, f"{step.where} {key},", step.hint))
-
-
-def _growth(step: Claims) -> float:
-    """How many times longer a step may make a text."""
-    kind = step.text("type", "none")
-    pattern = step.stated.get("pattern")
-    found = Claims(pattern, step.where, step.hint) if isinstance(pattern, dict) else None
-    if found is not None:
-        found.text("Regex", "", longest=_LONGEST_PATTERN)
-    if kind == "FixedLength":
-        step.count("length")
-    if kind == "Strip" and step.has("start"):
-        step.count("start", least=0, most=_LONGEST_TOKEN)
-        step.count("stop", 0, least=0, most=_LONGEST_TOKEN)
-    if kind == "Precompiled":
-        return _longest_mapping(step)
-    if kind == "Prepend":
-        step.text("prepend", longest=_MOST_GROWTH)
-    if kind != "Replace":
-        return 1.0
-    return _replaced(step, found)
-
-
-def _replaced(step: Claims, pattern: Claims | None) -> float:
-    plain = pattern.text("String", "", longest=_LONGEST_TOKEN) if pattern else ""
-    regex = pattern.text("Regex", "", longest=_LONGEST_PATTERN) if pattern else ""
-    if not plain and not regex:
-        raise step.wrong("pattern", plain, "a text to replace")
-    content = len(step.text("content", "", longest=_LONGEST_TOKEN))
-    return max(1.0, content / max(1, len(plain)))
-
-
-def _longest_mapping(step: Claims) -> float:
-    """The longest text that a table of replacements holds: they are kept one behind the other."""
-    stated = step.text("precompiled_charsmap", longest=MOST_BYTES)
-    try:
-        table = base64.b64decode(stated, validate=True)
-    except (ValueError, binascii.Error) as error:
-        raise step.wrong("precompiled_charsmap", stated, "base64") from error
-    texts = table[4 + int.from_bytes(table[:4], "little") :]
-    return max(1.0, max(map(len, texts.split(b"\0"))) / _CHARSMAP_SLACK)
