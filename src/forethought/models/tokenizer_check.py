@@ -25,7 +25,7 @@ def check_tokenizer(values: Mapping[str, Any], where: str) -> None:
     claims = Claims(values, where, _HINT)
     _check_tokens(claims)
     _check_merges(claims.inner("model"))
-    for part in ("normalizer", "pre_tokenizer", "decoder"):
+    for part in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
         check_steps(claims, part)
 
 

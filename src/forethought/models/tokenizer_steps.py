@@ -93,6 +93,13 @@ def _cut(step: Claims) -> float:
     return 1.0
 
 
+def _framed(step: Claims) -> float:
+    """A frame around texts holds some tokens, each of which may stand for several."""
+    known = step.inner("special_tokens")
+    numbers = [len(known.inner(token).items("ids")) for token in known.stated]
+    return float(max(1, len(step.items("single")) * max([1, *numbers])))
+
+
 _GROWTH: dict[str, Callable[[Claims], float]] = {
     "BertNormalizer": lambda step: 3.0,  # white space around characters
     "ByteLevel": lambda step: 2.0,  # half of all bytes become two
@@ -104,5 +111,6 @@ _GROWTH: dict[str, Callable[[Claims], float]] = {
     "Prepend": _prepended,
     "Replace": _replaced,
     "Strip": _stripped,
+    "TemplateProcessing": _framed,
 }
 """How many times longer each kind of step may make a text; of all others once."""
