@@ -86,7 +86,7 @@ class GgufTensor:
                 ]
         except NotImplementedError as error:
             raise UnsupportedModelError(
-                f"{self.name}: tensors stored as {self.kind} are not supported",
+                f"{shortened(self.name)}: tensors stored as {self.kind} are not supported",
                 "use a file with another quantisation, such as Q4_K_M",
             ) from error
         return torch.cat(parts).reshape(self.shape)
@@ -250,14 +250,14 @@ class _Reader:
         name = self.name()
         dimensions = self.number("<u4")
         if not 1 <= dimensions <= _MOST_DIMENSIONS:
-            raise self.damaged(f"{name!r} has {dimensions} dimensions")
+            raise self.damaged(f"{shortened(name)} has {dimensions} dimensions")
         shape = tuple(self.number("<u8") for _ in range(dimensions))[::-1]
         stated, offset = self.number("<u4"), self.number("<u8")
         try:
             kind = GGMLQuantizationType(stated)
         except ValueError as error:
             raise UnsupportedModelError(
-                f"{name}: tensors of storage type {stated} are not supported",
+                f"{shortened(name)}: tensors of storage type {stated} are not supported",
                 "use a file with another quantisation, such as Q4_K_M",
             ) from error
         return _Record(name, shape, kind, offset)
@@ -270,7 +270,7 @@ class _Reader:
         block, size = GGML_QUANT_SIZES[record.kind]
         columns = record.shape[-1]
         if columns % block or not prod(record.shape):
-            raise self.damaged(f"{record.name!r} has the impossible shape {record.shape}")
+            raise self.damaged(f"{shortened(record.name)} has the impossible shape {record.shape}")
         found = GgufTensor(
             record.name,
             record.shape,
@@ -288,5 +288,5 @@ class _Reader:
         end = 0
         for tensor in sorted(tensors, key=lambda tensor: tensor.start):
             if tensor.start < end:
-                raise self.damaged(f"{tensor.name!r} overlaps another tensor")
+                raise self.damaged(f"{shortened(tensor.name)} overlaps another tensor")
             end = tensor.start + tensor.size

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
-from forethought.models.claims import Claims
+from forethought.models.claims import Claims, shortened
 from forethought.models.families import MOST_EXPERTS, MOST_LAYERS
 from forethought.models.gguf_file import GgufFile, GgufTensor
 
@@ -98,7 +98,7 @@ def config_of(file: GgufFile) -> Config:
     family = _FAMILIES.get(facts.kind)
     if family is None:
         raise UnsupportedModelError(
-            f"GGUF files of architecture {facts.kind!r} are not supported",
+            f"GGUF files of architecture {shortened(facts.kind)} are not supported",
             f"supported: {', '.join(sorted(_FAMILIES))}",
         )
     return {**_common(facts), **family(facts)}
@@ -311,14 +311,15 @@ def _renamed(tensor: GgufTensor, config: Mapping[str, Any]) -> Iterator[tuple[st
     heads = _interleaved_heads(inner, config) if family in _INTERLEAVED else 0
     if heads and tensor.shape[0] % (2 * heads):
         raise DamagedFileError(
-            f"{tensor.path}: {tensor.name} has {tensor.shape[0]} rows for {heads} heads", _AGAIN
+            f"{tensor.path}: {shortened(tensor.name)} has {tensor.shape[0]} rows for {heads} heads",
+            _AGAIN,
         )
     yield f"model.layers.{layer}.{name}.{ending}", Stored(tensor, heads, added)
 
 
 def _unexpected(tensor: GgufTensor, family: str) -> UnsupportedModelError:
     return UnsupportedModelError(
-        f"a {family} model with the tensor {tensor.name!r} is not supported",
+        f"a {family} model with the tensor {shortened(tensor.name)} is not supported",
         "use another file of this model, or its safetensors",
     )
 
@@ -333,7 +334,7 @@ def _experts(
 ) -> Iterator[tuple[str, Stored]]:
     if len(tensor.shape) != 3 or tensor.shape[0] > MOST_EXPERTS:
         raise DamagedFileError(
-            f"{tensor.path}: {tensor.name} has the shape {list(tensor.shape)}", _AGAIN
+            f"{tensor.path}: {shortened(tensor.name)} has the shape {list(tensor.shape)}", _AGAIN
         )
     block, name = (
         ("block_sparse_moe", _MIXTRAL_EXPERTS[name]) if family == "mixtral" else ("mlp", name)

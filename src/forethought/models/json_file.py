@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
     """The text of a file of at most so many bytes, without a byte order mark."""
     try:
         with path.open("rb") as file:
-            data = file.read(most + 1)
-        if len(data) > most:
-            raise ValueError(f"it has more than {most:,} bytes")
-        return data.decode("utf-8-sig")
+            size = os.fstat(file.fileno()).st_size
+            if size > most:
+                raise ValueError(f"it has more than {most:,} bytes")
+            return file.read(size).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise DamagedFileError(f"{path} cannot be read: {error}", "fetch it again") from error
 
