@@ -16,7 +16,7 @@ from forethought.models.tokenizer import read_published, tried
 from forethought.models.tokenizer_library import library_errors
 
 _LONGEST_TEMPLATE = 1 << 20
-_MOST_TOKEN = 1 << 32
+_MOST_TOKEN = (1 << 32) - 1  # what the tokenizers library counts up to
 
 
 def template_of(folder: Path, settings: Mapping[str, Any]) -> str:

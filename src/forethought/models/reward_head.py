@@ -118,6 +118,10 @@ class RewardHead:
 
         Raises PromptTooLongError for a text beyond the model's context.
         """
+        if not all(one.tokens for one in readings):
+            raise UnsupportedModelError(
+                "the reward model's tokenizer makes no tokens of a text", "use another one"
+            )
         longest = max((len(one.tokens) for one in readings), default=0)
         if longest > self.shape.context:
             raise PromptTooLongError(
