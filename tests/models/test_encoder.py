@@ -52,7 +52,8 @@ def test_an_encoder_reads_as_many_tokens_as_it_has_positions_for(tmp_path: Path)
 
 def test_flops_count_every_product_once() -> None:
     shape = EncoderShape(hidden=8, layers=3, heads=2, intermediate=20, epsilon=1e-5,
-                         first_position=0, longest=40)  # fmt: skip
+                         first_position=0, longest=40, vocabulary=9, positions=40,
+                         segments=2)  # fmt: skip
 
     linear = 4 * 8 * 8 + 2 * 8 * 20
     attention = 2 * (5 * 5 * 8)  # scores and mixing of all heads

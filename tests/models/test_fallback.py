@@ -146,11 +146,11 @@ def test_a_window_that_only_the_masks_know_is_refused() -> None:
         behind_seam(model)
 
 
-def test_a_folder_without_weights_is_called_damaged(tmp_path: Path) -> None:
+def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     saved(tmp_path, "gpt_neox")
     (tmp_path / "model.safetensors").unlink()
 
-    with pytest.raises(DamagedFileError, match="cannot read"):
+    with pytest.raises(UnsupportedModelError, match="no safetensors"):
         open_fallback(tmp_path)
 
 

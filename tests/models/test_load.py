@@ -23,7 +23,7 @@ from forethought.models.convert import add_decode_weights
 from forethought.models.from_gguf import GgufCheckpoint
 from forethought.models.load import known, load, pull
 from forethought.models.model import Model
-from forethought.models.quantise import pack_levels
+from forethought.models.quantise import pack_levels, packed_name
 from forethought.models.shelf import Source
 from tests.models.tiny_gguf import (
     HEADS,
@@ -125,7 +125,7 @@ def test_four_bit_weights_are_those_of_the_file(file: Path) -> None:
     assert Source.read(model.folder).machine
     levels = GgufCheckpoint(file).levels("model.layers.1.mlp.down_proj.weight")
     assert levels is not None
-    stored = load_file(model.folder / "decode.safetensors")
+    stored = load_file(model.folder / packed_name())
     for suffix, packed in pack_levels(levels).items():
         assert torch.equal(stored[f"layers.1.down.{suffix}"], packed)
 
@@ -142,7 +142,7 @@ def test_a_folder_of_safetensors_answers_like_transformers(folder: Path) -> None
 def test_four_bit_weights_of_a_folder_are_made_when_asked_for(folder: Path) -> None:
     model = load(str(folder), device="cpu", weights="int4")
 
-    assert (model.folder / "decode.safetensors").is_file()
+    assert (model.folder / packed_name()).is_file()
     assert relative_error(logits(model, "decode"), expected_logits(model)) < 0.3
 
 
@@ -213,20 +213,20 @@ def test_a_changed_file_is_converted_anew(file: Path) -> None:
     assert not torch.equal(logits(load(str(file), device="cpu")), before)
 
 
-def test_weights_packed_elsewhere_are_packed_again(file: Path) -> None:
+def test_weights_packed_elsewhere_are_packed_again_and_stay(file: Path) -> None:
     place = pull(str(file))
     before = logits(load(str(file), device="cpu"), "decode")
-    _packed_elsewhere(place)
-    (place / "decode.safetensors").unlink()
+    elsewhere = packed_elsewhere(place)
 
     after = logits(load(str(file), device="cpu", weights="int4"), "decode")
 
     assert torch.equal(after, before)
+    assert elsewhere.is_file()
 
 
 def test_weights_packed_elsewhere_without_their_source_say_what_to_do(file: Path) -> None:
     place = pull(str(file))
-    _packed_elsewhere(place)
+    packed_elsewhere(place)
     file.unlink()
 
     with pytest.raises(UnsupportedModelError) as caught:
@@ -235,10 +235,17 @@ def test_weights_packed_elsewhere_without_their_source_say_what_to_do(file: Path
     assert "--again" in caught.value.hint
 
 
-def _packed_elsewhere(place: Path) -> None:
-    record = place / "source.json"
-    machine = Source.read(place).machine
-    record.write_text(record.read_text().replace(machine, "another machine"))
+def packed_elsewhere(place: Path) -> Path:
+    """Make the packed weights of a converted model those of another machine."""
+    elsewhere = place / "decode-of-another-machine.safetensors"
+    return (place / packed_name()).rename(elsewhere)
+
+
+def test_asking_for_four_bits_once_changes_no_later_run(folder: Path) -> None:
+    before = logits(load(str(folder), device="cpu"), "decode")
+    load(str(folder), device="cpu", weights="int4")
+
+    assert torch.equal(logits(load(str(folder), device="cpu"), "decode"), before)
 
 
 def test_a_cut_file_leaves_nothing_in_the_cache(file: Path, own_cache: Path) -> None:

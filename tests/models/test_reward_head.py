@@ -159,6 +159,24 @@ def test_a_text_beyond_the_context_is_refused(tmp_path: Path) -> None:
         head.chances([Reading((7,) * 513, (512,))])
 
 
+def test_a_text_of_no_tokens_is_refused(tmp_path: Path) -> None:
+    save_judge(tmp_path, random_judge("qwen2", "ForTokenClassification"))
+
+    with pytest.raises(UnsupportedModelError, match="makes no tokens"):
+        opened(tmp_path).chances([READINGS[0], Reading((), ())])
+
+
+@pytest.mark.parametrize("bias", [torch.zeros(3), torch.zeros(2, 1), torch.zeros(())])
+def test_a_head_whose_tensors_do_not_fit_together_is_damaged(
+    tmp_path: Path, bias: torch.Tensor
+) -> None:
+    save_judge(tmp_path, random_judge("qwen2", "ForTokenClassification"))
+    change_tensors(tmp_path, score__bias=bias)
+
+    with pytest.raises(DamagedFileError, match="do not fit"):
+        opened(tmp_path)
+
+
 def test_a_model_without_a_head_that_judges_is_refused(tmp_path: Path) -> None:
     folder = save_judge(tmp_path, random_judge("llama", "ForCausalLM"))
     with pytest.raises(UnsupportedModelError, match="holds no reward head"):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from forethought.contracts.errors import DamagedFileError, ModelError
+from forethought.contracts.errors import CacheError, DamagedFileError
 from forethought.models import shelf
 from forethought.models.shelf import Source, building, is_current, locked
 
@@ -80,12 +82,13 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_current_until_its_origin_changes(tmp_path: Path) -> None:
-    Source("tiny", "stamp", eos=(2,)).write(tmp_path)
+    Source("tiny", "stamp", eos=(2,), notes=("guessed",)).write(tmp_path)
 
     assert is_current(tmp_path, "stamp")
     assert not is_current(tmp_path, "another")
     assert not is_current(tmp_path / "absent", "stamp")
     assert Source.read(tmp_path).eos == (2,)
+    assert Source.read(tmp_path).notes == ("guessed",)
 
 
 def test_a_damaged_record_counts_as_absent(tmp_path: Path) -> None:
@@ -99,7 +102,24 @@ def test_a_damaged_record_counts_as_absent(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
-    with pytest.raises(ModelError) as caught, locked(tmp_path / "file/models/model"):
+    with pytest.raises(CacheError) as caught, locked(tmp_path / "file/models/model"):
         pass
 
     assert "FORETHOUGHT_CACHE" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EDQUOT, "free some space"),
+        (errno.EROFS, "that you may write"),
+        (errno.EACCES, "that you may write"),
+    ],
+)
+def test_only_a_full_disk_is_to_be_freed(code: int, hint: str, tmp_path: Path) -> None:
+    with pytest.raises(CacheError) as caught, shelf.room_for(tmp_path):
+        raise OSError(code, os.strerror(code))
+
+    assert hint in caught.value.hint
+    assert os.strerror(code) in caught.value.message

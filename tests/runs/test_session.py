@@ -260,3 +260,20 @@ def test_text_that_is_not_unicode_can_be_asked():
     *_, done = session().stream("caf\udce9?", DOCUMENT)
 
     assert done.data["run"]["answer"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"search": "majority-vote(n=2)"}])
+def test_notes_on_the_models_files_stand_in_every_run(settings):
+    asked = session("other-tokens", approximate=("specpc(keep=120)",), **settings)
+    noted = replace(
+        asked,
+        target=replace(asked.target, notes=("guessed",)),
+        draft=replace(asked.draft, notes=("weights are bf16",)),
+    )
+
+    *before, done = noted.stream(QUESTION, DOCUMENT)
+
+    notes = done.data["run"]["notes"]
+    assert list(notes[:2]) == ["guessed", "draft foreign: weights are bf16"]
+    told = [event.data["text"] for event in before if event.kind == "note"]
+    assert settings or told[:2] == list(notes[:2])

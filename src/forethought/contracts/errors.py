@@ -14,6 +14,7 @@ ForethoughtError
 └── ModelError                 a model could not be used (exit code 1)
     ├── DamagedFileError       truncated, malformed or of the wrong content
     ├── DownloadError          a file could not be fetched whole
+    ├── CacheError             the folder of converted models cannot be written or read
     ├── RemoteError            a model's server cannot be reached, or does not answer as asked
     ├── UnsupportedModelError  an architecture or feature we do not run correctly
     └── TokenizerMismatchError two models whose tokens cannot be matched
@@ -115,6 +116,10 @@ class DamagedFileError(ModelError):
 
 class DownloadError(ModelError):
     """A file could not be fetched whole."""
+
+
+class CacheError(ModelError):
+    """The folder of converted models cannot be written or read."""
 
 
 class RemoteError(ModelError):

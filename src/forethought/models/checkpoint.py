@@ -32,9 +32,15 @@ class Checkpoint(Protocol):
     ends: Ends
     template: str
     """The chat template; empty where there is none."""
+    notes: tuple[str, ...]
+    """Facts about this file that every run of the model reports, such as a guessed setting."""
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer, ready to be saved."""
+        ...
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor, as the file's header states it."""
         ...
 
     def tensor(self, name: str) -> Tensor:

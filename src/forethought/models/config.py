@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from forethought.contracts.errors import MAKE_ANEW, DamagedFileError, UnsupportedModelError
+from forethought.contracts.errors import MAKE_ANEW, ForethoughtError, UnsupportedModelError
 from forethought.contracts.records import LayerShape, ModelShape
+from forethought.models.claims import Claims, read_record, shortened
+from forethought.models.config_limits import check_config
 from forethought.models.families import FAMILIES
+from forethought.models.json_file import parse_object
 from forethought.models.rope_settings import RopeSettings
 
 
@@ -79,60 +82,33 @@ class DecoderConfig:
     """Context with `for_long_texts`; 0 where that changes nothing."""
 
     @classmethod
-    def from_transformers(cls, config: Mapping[str, Any]) -> DecoderConfig:
+    def from_transformers(
+        cls, config: Mapping[str, Any], where: str = "the model's config.json"
+    ) -> DecoderConfig:
         """The decoder that a raw `config.json` describes, old style or new.
 
         Raises UnsupportedModelError for a model type, an activation or a rotary embedding
-        that is not known here, DamagedFileError for a missing size.
+        that is not known here, DamagedFileError for a size that is missing or cannot be.
         """
-        kind = str(config.get("model_type"))
+        claims = Claims(config, where)
+        kind = claims.text("model_type", "unknown")
         if kind not in FAMILIES:
             raise UnsupportedModelError(
-                f"models of type {kind!r} are not supported by the built-in decoder",
+                f"models of type {shortened(kind)} are not supported by the built-in decoder",
                 f"supported: {', '.join(sorted(FAMILIES))}",
             )
-        try:
-            read = cls(**FAMILIES[kind](config))
-        except (TypeError, ValueError, ZeroDivisionError) as error:
-            raise DamagedFileError(
-                f"the model's config.json makes no sense: {error}", "fetch the model again"
-            ) from error
-        except KeyError as missing:
-            raise DamagedFileError(
-                f"the model's config.json states no {missing.args[0]!r}",
-                "fetch the model again, or check that it is complete",
-            ) from missing
-        read.check()
+        read = cls(**FAMILIES[kind](claims))
+        check_config(read, where)
         return read
-
-    def check(self) -> None:
-        """Raise DamagedFileError for sizes that no model can have."""
-        sizes = ("vocabulary", "hidden", "intermediate", "layers", "heads", "kv_heads", "head_dim")
-        for name in (*sizes, "context"):
-            if getattr(self, name) < 1:
-                raise DamagedFileError(
-                    f"the model's configuration states {getattr(self, name)} for {name}",
-                    "fetch the model again",
-                )
-        if self.heads % self.kv_heads:
-            raise DamagedFileError(
-                f"{self.heads} heads cannot share {self.kv_heads} key heads",
-                "fetch the model again",
-            )
 
     @classmethod
     def from_json(cls, text: str) -> DecoderConfig:
-        """The inverse of `to_json`."""
-        try:
-            values = json.loads(text)
-            ropes = tuple(RopeSettings(**_tuples(rope)) for rope in values.pop("ropes"))
-            read = cls(ropes=ropes, **_tuples(values))
-            read.check()
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise DamagedFileError(
-                f"a stored decoder configuration cannot be read: {error}",
-                MAKE_ANEW,
-            ) from error
+        """The inverse of `to_json`; raises DamagedFileError where that is not possible."""
+        with ForethoughtError.named("a stored decoder configuration cannot be read"):
+            claims = Claims(parse_object(text, "it", MAKE_ANEW), "it", MAKE_ANEW)
+            ropes = tuple(read_record(RopeSettings, rope) for rope in claims.parts("ropes"))
+            read = read_record(cls, claims, ropes=ropes)
+            check_config(read, "it")
         return read
 
     def to_json(self) -> str:
@@ -174,7 +150,3 @@ class DecoderConfig:
         sparse = len(self.expert_layers)
         mlp = (sparse * self.hidden * active + (self.layers - sparse) * dense) // self.layers
         return attention + mlp
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}

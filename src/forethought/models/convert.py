@@ -21,7 +21,7 @@ from forethought.models.checkpoint import Checkpoint
 from forethought.models.config import DecoderConfig
 from forethought.models.from_gguf import GgufCheckpoint
 from forethought.models.names import Source as Parts
-from forethought.models.names import sources
+from forethought.models.promises import promised
 from forethought.models.quantise import (
     GROUP,
     HEAD_BLOCK,
@@ -29,13 +29,15 @@ from forethought.models.quantise import (
     machine,
     pack_head,
     pack_levels,
+    packed_name,
     quantise4,
     stacked,
 )
 from forethought.models.shapes import check_shape
 from forethought.models.shelf import Progress, Source
 from forethought.models.tensor_file import TensorWriter
-from forethought.models.tokenizer import Tokenizer, fingerprint_of
+from forethought.models.tokenizer import Tokenizer, check_embedding, fingerprint_of
+from forethought.models.unread import check_all_read
 
 _DTYPE = torch.bfloat16
 _PACKED = (".qkv.weight", ".out.weight", ".gate_up.weight", ".down.weight")
@@ -59,8 +61,10 @@ def convert(
     Checkpoints from a GGUF file (`gguf` is its path) get packed 4-bit weights as well.
     Raises UnsupportedModelError for what the decoder does not know.
     """
-    config = DecoderConfig.from_transformers(checkpoint.config)
-    parts = sources(config, checkpoint.names)
+    config = DecoderConfig.from_transformers(checkpoint.config, origin)
+    parts = promised(checkpoint, config, origin)
+    check_all_read(checkpoint, parts.values())
+    check_embedding(checkpoint.tokenizer(), checkpoint.ends.bos, config.vocabulary, origin)
     with shelf.room_for(folder):
         tensors = _tensors(checkpoint, config, parts, origin)
         report = _reporter(f"converting {origin}", progress)
@@ -69,6 +73,7 @@ def convert(
         _write_words(checkpoint, folder, Source(origin, stamp, gguf=gguf))
         if gguf and _packable(folder):
             _pack(folder, _from_checkpoint(checkpoint, parts), progress)
+            replace(Source.read(folder), machine=machine()).write(folder)
 
 
 def refer(checkpoint: Checkpoint, folder: Path, source: Path, *, origin: str, stamp: str) -> None:
@@ -89,6 +94,7 @@ def _write_words(checkpoint: Checkpoint, folder: Path, source: Source) -> None:
         eos=checkpoint.ends.eos,
         add_bos=checkpoint.ends.add_bos,
         template=bool(checkpoint.template),
+        notes=checkpoint.notes,
         tokenizer=fingerprint_of(inner),
     ).write(folder)
 
@@ -132,11 +138,12 @@ def add_decode_weights(folder: Path, progress: Progress | None = None) -> None:
     """Give a converted model packed 4-bit weights for this machine, if it has none.
 
     They come from the GGUF file it was made from, else they are quantised anew.
-    Raises UnsupportedModelError where the model's shape does not allow it.
+    Raises UnsupportedModelError where the model's shape does not allow it, CacheError where
+    they cannot be written.
     """
-    source = Source.read(folder)
-    if source.machine == machine():
+    if (folder / packed_name()).exists():
         return
+    source = Source.read(folder)
     if not _packable(folder):
         raise UnsupportedModelError(
             f"{source.origin} has matrices that do not fit the 4-bit kernel",
@@ -146,8 +153,8 @@ def add_decode_weights(folder: Path, progress: Progress | None = None) -> None:
         original = folder / source.gguf
         if source.gguf and original.is_file():
             checkpoint = GgufCheckpoint(original)
-            config = DecoderConfig.from_transformers(checkpoint.config)
-            matrices = _from_checkpoint(checkpoint, sources(config, checkpoint.names))
+            config = DecoderConfig.from_transformers(checkpoint.config, str(original))
+            matrices = _from_checkpoint(checkpoint, promised(checkpoint, config, str(original)))
         elif source.gguf:
             raise UnsupportedModelError(
                 f"{source.origin} was packed for another machine, and its GGUF file is gone",
@@ -197,7 +204,7 @@ def _pack(folder: Path, matrices: Matrices, progress: Progress | None) -> None:
     config = DecoderConfig.from_json((folder / shelf.CONFIG).read_text("utf-8"))
     most = 4 * config.layers + 1
     report = _reporter(f"packing {source.origin}", progress)
-    fresh = folder / f".{shelf.DECODE_WEIGHTS}"
+    fresh = folder / f".{packed_name()}"
     try:
         with TensorWriter(fresh, 4 * most) as file:
             for done, (name, matrix) in enumerate(matrices):
@@ -205,10 +212,9 @@ def _pack(folder: Path, matrices: Matrices, progress: Progress | None) -> None:
                 for suffix, tensor in _packed(matrix).items():
                     file.add(f"{name}.{suffix}", tensor)
         report(most, most)
-        fresh.replace(folder / shelf.DECODE_WEIGHTS)
+        fresh.replace(folder / packed_name())
     finally:
         fresh.unlink(missing_ok=True)
-    replace(source, machine=machine()).write(folder)
 
 
 def _packed(matrix: Levels | Tensor) -> dict[str, Tensor]:

@@ -25,14 +25,12 @@ from forethought.models.experts import Experts
 from forethought.models.layer import Dense, Layer, Mlp, Sparse
 from forethought.models.linear import Linear, build_linears
 from forethought.models.norm import Norm
-from forethought.models.quantise import pack_head, pack_levels, quantise4
+from forethought.models.quantise import pack_head, pack_levels, packed_name, quantise4
 from forethought.models.rope import Rope
 from forethought.models.shapes import check_shape
 
 DENSE_FILE = "model.safetensors"
 """Every tensor under its canonical name."""
-PACKED_FILE = "decode.safetensors"
-"""The 4-bit tensors, where they were made when the model was converted."""
 _CANDIDATES = {
     "auto": ("int4+rows", "int4+planes", "bf16"),
     "int4": ("int4+rows", "int4+planes"),
@@ -50,7 +48,8 @@ def open_decoder(folder: Path, config: DecoderConfig, *, weights: str, device: s
     tensors = _mapped(folder / DENSE_FILE, device)
     for name, tensor in tensors.items():
         check_shape(config, name, tuple(tensor.shape), str(folder / DENSE_FILE))
-    wants_packed = weights == "int4" or (weights == "auto" and (folder / PACKED_FILE).exists())
+    there = (folder / packed_name()).exists()
+    wants_packed = weights == "int4" or (weights == "auto" and there)
     try:
         packed = _packed(folder, config, tensors, device) if wants_packed else {}
         if packed:
@@ -90,8 +89,8 @@ def _mapped(file: Path, device: str) -> dict[str, Tensor]:
 def _packed(
     folder: Path, config: DecoderConfig, tensors: Mapping[str, Tensor], device: str
 ) -> dict[str, Tensor]:
-    if (folder / PACKED_FILE).exists():
-        return _mapped(folder / PACKED_FILE, device)
+    if (folder / packed_name()).exists():
+        return _mapped(folder / packed_name(), device)
     head = tensors["embed.weight" if config.tied else "head.weight"]
     packed = {f"head.{suffix}": made for suffix, made in pack_head(head).items()}
     for name, weight in tensors.items():

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
 from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
+from forethought.models.claims import Claims, shortened
+from forethought.models.families import MOST_LAYERS
 from forethought.models.from_safetensors import FolderCheckpoint
+from forethought.models.tokenizer import check_embedding
 
 _FIRST_POSITIONS = {"bert": 0, "roberta": 1, "xlm-roberta": 1}
 """By kind of model, where positions start behind the number of the padding token."""
 _BATCH_TOKENS = 1 << 13
+_MOST_ROWS, _MOST_WIDTH = 1 << 24, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -31,28 +36,48 @@ class EncoderShape:
     longest: int
     """Most tokens of one text."""
 
+    vocabulary: int
+    """Rows of the table of word embeddings."""
+    positions: int
+    """Rows of the table of positions."""
+    segments: int
+    """Rows of the table of token types."""
+
     @classmethod
-    def from_transformers(cls, config: dict[str, Any]) -> EncoderShape:
+    def from_transformers(
+        cls, config: dict[str, Any], where: str = "the encoder's config.json"
+    ) -> EncoderShape:
         """The sizes that a config.json states; UnsupportedModelError for other kinds."""
-        kind = config.get("model_type")
+        claims = Claims(config, where, "fetch the folder again")
+        kind = claims.text("model_type", "unknown")
         if kind not in _FIRST_POSITIONS:
             raise UnsupportedModelError(
-                f"an encoder of type {kind!r} is asked for", f"use {', '.join(_FIRST_POSITIONS)}"
+                f"an encoder of type {shortened(kind)} is asked for",
+                f"use {', '.join(_FIRST_POSITIONS)}",
             )
         for key, known in (("hidden_act", "gelu"), ("position_embedding_type", "absolute")):
-            if config.get(key, known) != known:
+            if (stated := claims.text(key, known)) != known:
                 raise UnsupportedModelError(
-                    f"the encoder's {key} is {config[key]!r}", f"use an encoder with {known!r}"
+                    f"the encoder's {key} is {shortened(stated)}", f"use an encoder with {known!r}"
                 )
-        first = config.get("pad_token_id", 1) + 1 if _FIRST_POSITIONS[kind] else 0
+        padding = claims.count("pad_token_id", 1, least=0, most=_MOST_ROWS)
+        first = padding + 1 if _FIRST_POSITIONS[kind] else 0
+        hidden = claims.count("hidden_size", most=_MOST_WIDTH)
+        heads = claims.count("num_attention_heads", most=hidden)
+        if hidden % heads:
+            raise claims.wrong("num_attention_heads", heads, f"a divisor of {hidden}")
+        positions = claims.count("max_position_embeddings", least=first + 3, most=_MOST_ROWS)
         return cls(
-            hidden=config["hidden_size"],
-            layers=config["num_hidden_layers"],
-            heads=config["num_attention_heads"],
-            intermediate=config["intermediate_size"],
-            epsilon=config["layer_norm_eps"],
+            hidden=hidden,
+            layers=claims.count("num_hidden_layers", most=MOST_LAYERS),
+            heads=heads,
+            intermediate=claims.count("intermediate_size", most=_MOST_WIDTH),
+            epsilon=claims.number("layer_norm_eps", above=0),
             first_position=first,
-            longest=config["max_position_embeddings"] - first,
+            longest=positions - first,
+            vocabulary=claims.count("vocab_size", most=_MOST_ROWS),
+            positions=positions,
+            segments=claims.count("type_vocab_size", most=_MOST_ROWS),
         )
 
     def flops(self, tokens: int) -> float:
@@ -65,8 +90,10 @@ class Encoder:
     """The layers and embeddings of an encoder, in float32."""
 
     def __init__(self, checkpoint: FolderCheckpoint, device: str) -> None:
-        self.shape = EncoderShape.from_transformers(checkpoint.config)
+        where = str(checkpoint.folder)
+        self.shape = EncoderShape.from_transformers(checkpoint.config, where)
         self.device = device
+        _check_words(checkpoint.tokenizer(), self.shape.vocabulary, where)
         ending = "embeddings.word_embeddings.weight"
         found = [name for name in checkpoint.names if name.endswith(ending)]
         if len(found) != 1:
@@ -77,7 +104,7 @@ class Encoder:
         self._prefix = found[0].removesuffix(ending)
         self._weights = {
             name: read_tensor(checkpoint, self._prefix + name, shape, device)
-            for name, shape in _names(self.shape, checkpoint.config)
+            for name, shape in _names(self.shape)
         }
 
     @torch.inference_mode()
@@ -134,25 +161,36 @@ class Encoder:
         return functional.layer_norm(states, weight.shape, weight, bias, self.shape.epsilon)
 
 
+def _check_words(tokenizer: Tokenizer, rows: int, where: str) -> None:
+    """Refuse a tokenizer whose tokens have no embedding, or that leaves an empty text empty."""
+    check_embedding(tokenizer, None, rows, where)
+    around = tokenizer.encode("", add_special_tokens=True).ids
+    if not around or max(around) >= rows:
+        raise UnsupportedModelError(
+            f"the tokenizer in {where} puts the tokens {around[:4]} around a text, "
+            f"of {rows:,} rows of the embedding",
+            "use the tokenizer that this encoder was published with",
+        )
+
+
 def read_tensor(
     checkpoint: FolderCheckpoint, name: str, shape: tuple[int, ...], device: str
 ) -> Tensor:
     """A tensor in float32; DamagedFileError where its shape is another."""
-    tensor = checkpoint.tensor(name)
-    if tensor.shape != shape:
+    found = checkpoint.shape_of(name)
+    if found != shape:
         raise DamagedFileError(
-            f"{checkpoint.folder}: {name} has the shape {tuple(tensor.shape)}, not {shape}",
+            f"{checkpoint.folder}: {name} has the shape {found}, not {shape}",
             "fetch the folder again: its config.json belongs to another model",
         )
-    return tensor.to(device, torch.float32)
+    return checkpoint.tensor(name).to(device, torch.float32)
 
 
-def _names(shape: EncoderShape, config: dict[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _names(shape: EncoderShape) -> Iterator[tuple[str, tuple[int, ...]]]:
     hidden, wide = shape.hidden, shape.intermediate
-    yield "embeddings.word_embeddings.weight", (config["vocab_size"], hidden)
-    yield "embeddings.token_type_embeddings.weight", (config["type_vocab_size"], hidden)
-    positions = config["max_position_embeddings"]
-    yield "embeddings.position_embeddings.weight", (positions, hidden)
+    yield "embeddings.word_embeddings.weight", (shape.vocabulary, hidden)
+    yield "embeddings.token_type_embeddings.weight", (shape.segments, hidden)
+    yield "embeddings.position_embeddings.weight", (shape.positions, hidden)
     linears = {f"attention.self.{part}": (hidden, hidden) for part in ("query", "key", "value")}
     linears["attention.output.dense"] = (hidden, hidden)
     linears |= {"intermediate.dense": (wide, hidden), "output.dense": (hidden, wide)}

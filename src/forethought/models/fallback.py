@@ -17,9 +17,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
+from forethought.contracts.errors import UnsupportedModelError
 from forethought.contracts.records import LayerShape, ModelShape
 from forethought.contracts.roles import Attend, Network
+from forethought.models.fallback_load import load_model, transformers_errors, unsupported
 from forethought.models.fallback_shape import shape_of
 from forethought.models.self_check import CHECK_ROWS, RowAttention, row_positions
 
@@ -37,8 +38,9 @@ def open_fallback(folder: Path, *, device: str = "cpu") -> Network:
     not route all its attention through the seam, or where the result differs from the
     model's own; DamagedFileError where the folder cannot be read.
     """
-    model = _load(folder).to(device).eval()
-    return behind_seam(model)
+    model = load_model(folder).to(device).eval()
+    with transformers_errors(folder.name):
+        return behind_seam(model)
 
 
 class Fallback(Network):
@@ -157,51 +159,6 @@ def _seam(
     return mixed.view(1, *q.shape[:2], -1), None
 
 
-def _load(folder: Path) -> Any:
-    try:
-        from transformers import AutoModelForCausalLM
-        from transformers.utils import logging
-    except ImportError as missing:
-        raise UnsupportedModelError(
-            f"the model in {folder.name} is of a type only transformers knows",
-            "install it: pip install 'forethought[hub]'",
-        ) from missing
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        model, found = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype="auto",
-            attn_implementation="eager",
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except OSError as error:
-        raise DamagedFileError(
-            f"transformers cannot read {folder}: {error}", "fetch the model again"
-        ) from error
-    except (ValueError, KeyError, ImportError) as error:
-        raise _unsupported(folder.name, str(error)) from error
-    lacking = sorted(
-        str(key) for kind in ("missing_keys", "mismatched_keys") for key in found[kind]
-    )
-    if lacking:  # it would answer with random numbers in their place
-        raise DamagedFileError(
-            f"{folder} lacks tensors that the model needs: {', '.join(lacking[:3])}",
-            "fetch the model again",
-        )
-    return model
-
-
-def _unsupported(name: str, why: str) -> UnsupportedModelError:
-    return UnsupportedModelError(
-        f"{name} cannot run correctly here: {why}",
-        "choose a model of another architecture, or run it behind an OpenAI-compatible server",
-    )
-
-
 def _logits(model: Any, tokens: Tensor, positions: Tensor, rows: Tensor | None) -> Tensor:
     options: dict[str, Any] = {}
     early = rows is not None and "logits_to_keep" in inspect.signature(model.forward).parameters
@@ -218,21 +175,21 @@ def _refuse_what_no_check_can_show(model: Any) -> None:
     """Refuse what cannot be asked for, or goes wrong only on texts too long for a check."""
     config = model.config.get_text_config()
     if "position_ids" not in inspect.signature(model.forward).parameters:
-        raise _unsupported(config.model_type, "it cannot be told where its tokens stand")
+        raise unsupported(config.model_type, "it cannot be told where its tokens stand")
     if not hasattr(config, "max_position_embeddings"):
-        raise _unsupported(config.model_type, "it states no longest context")
+        raise unsupported(config.model_type, "it states no longest context")
     kinds = set(getattr(config, "layer_types", None) or ()) - {
         "full_attention",
         "sliding_attention",
     }
     if kinds:
-        raise _unsupported(config.model_type, f"it has layers of {', '.join(sorted(kinds))}")
+        raise unsupported(config.model_type, f"it has layers of {', '.join(sorted(kinds))}")
     rope = getattr(config, "rope_parameters", None) or {}
     nested = [part for part in rope.values() if isinstance(part, dict)]
     for part in nested or [rope]:
         if part.get("rope_type") in _BATCH_DEPENDENT:
             why = f"with {part['rope_type']} positions a row's result depends on other rows"
-            raise _unsupported(config.model_type, why)
+            raise unsupported(config.model_type, why)
 
 
 @torch.inference_mode()
@@ -252,11 +209,11 @@ def behind_seam(model: Any) -> Fallback:
     layers = model.config.get_text_config().num_hidden_layers
     if len(shapes) != layers:
         why = f"{len(shapes)} of its {layers} layers leave their attention to us"
-        raise _unsupported(name, why)
+        raise unsupported(name, why)
     _refuse_hidden_windows(model, shapes)
     off = float((seen - own).abs().max() / own.abs().max())
     if not off <= _TOLERANCE.get(model.dtype, 0.06):
-        raise _unsupported(name, f"its logits come out {off:.1%} off")
+        raise unsupported(name, f"its logits come out {off:.1%} off")
     return Fallback(model, shape_of(model, shapes))
 
 
@@ -294,4 +251,4 @@ def _refuse_hidden_windows(model: Any, shapes: list[LayerShape]) -> None:
             kind == "sliding_attention" for kind in kinds
         ]
     if lost:
-        raise _unsupported(config.model_type, "its layers do not state their sliding windows")
+        raise unsupported(config.model_type, "its layers do not state their sliding windows")

@@ -6,16 +6,20 @@ leave out what equals the family's own default, so each function knows those def
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from forethought.contracts.errors import UnsupportedModelError
+from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
+from forethought.models.claims import Claims, shortened
 from forethought.models.rope_settings import RopeSettings, read_rope
 
-Raw = Mapping[str, Any]
 Fields = dict[str, Any]
 """Values for the fields of `DecoderConfig`, by name."""
 
+MOST_LAYERS = 1 << 12
+MOST_EXPERTS = 1 << 14
+"""These two are checked as they are read, the other limits in `config_limits`."""
+_WINDOW = 4096
 _ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
@@ -25,89 +29,109 @@ _ACTIVATIONS = {
 }
 
 
+ACTIVATIONS = frozenset(_ACTIVATIONS.values())
+"""What a gate can be activated by."""
+
+
 def _activation(name: str) -> str:
     if name not in _ACTIVATIONS:
         raise UnsupportedModelError(
-            f"the activation {name!r} is not supported", f"supported: {', '.join(_ACTIVATIONS)}"
+            f"the activation {shortened(name)} is not supported",
+            f"supported: {', '.join(_ACTIVATIONS)}",
         )
     return _ACTIVATIONS[name]
 
 
+def _layers(raw: Claims) -> int:
+    return raw.count("num_hidden_layers", most=MOST_LAYERS)
+
+
 def _common(
-    raw: Raw, *, theta: float = 10_000.0, epsilon: float = 1e-6, tied: bool = False
+    raw: Claims, *, theta: float = 10_000.0, epsilon: float = 1e-6, tied: bool = False
 ) -> Fields:
     """What most families share; the arguments are the family's own defaults."""
-    heads, layers = int(raw["num_attention_heads"]), int(raw["num_hidden_layers"])
-    head_dim = int(raw.get("head_dim") or raw["hidden_size"] // heads)
-    scaling = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
-    base = float(raw.get("rope_theta") or theta)
+    heads, layers, hidden = raw.count("num_attention_heads"), _layers(raw), raw.count("hidden_size")
+    head_dim = raw.count("head_dim", hidden // heads)
+    scaling = raw.inner("rope_parameters")
+    scaling = scaling if scaling.stated else raw.inner("rope_scaling")
+    base = raw.number("rope_theta", theta, above=0)
     rope = read_rope(raw, scaling, theta=base, head_dim=head_dim)
-    context = int(raw["max_position_embeddings"])
+    context = raw.count("max_position_embeddings")
     if rope.kind == "yarn":  # often switched on without raising the stated context
         context = max(context, int(rope.original_context * rope.factor))
     return {
-        "family": str(raw["model_type"]),
-        "vocabulary": int(raw["vocab_size"]),
-        "hidden": int(raw["hidden_size"]),
-        "intermediate": int(raw["intermediate_size"]),
+        "family": raw.text("model_type"),
+        "vocabulary": raw.count("vocab_size"),
+        "hidden": hidden,
+        "intermediate": raw.count("intermediate_size"),
         "layers": layers,
         "heads": heads,
-        "kv_heads": int(raw.get("num_key_value_heads") or heads),
+        "kv_heads": raw.count("num_key_value_heads", heads),
         "head_dim": head_dim,
         "context": context,
-        "epsilon": float(raw.get("rms_norm_eps") or epsilon),
+        "epsilon": raw.number("rms_norm_eps", epsilon, above=0),
         "ropes": (rope,),
         "layer_ropes": (0,) * layers,
         "windows": (None,) * layers,
         "scale": head_dim**-0.5,
-        "tied": bool(raw.get("tie_word_embeddings", tied)),
-        "activation": _activation(str(raw.get("hidden_act", "silu"))),
+        "tied": raw.flag("tie_word_embeddings", tied),
+        "activation": _activation(raw.text("hidden_act", "silu")),
     }
 
 
-def _biases(raw: Raw) -> Fields:
-    attention, mlp = bool(raw.get("attention_bias")), bool(raw.get("mlp_bias"))
+def _biases(raw: Claims) -> Fields:
+    attention, mlp = raw.flag("attention_bias", False), raw.flag("mlp_bias", False)
     return {"attention_bias": attention, "output_bias": attention, "mlp_bias": mlp}
 
 
-def _window(raw: Raw) -> int | None:
+def _window(raw: Claims) -> int | None:
     """The window of files that name one even where it is switched off."""
-    return raw.get("sliding_window", 4096) if raw.get("use_sliding_window") else None
+    if not raw.flag("use_sliding_window", False):
+        return None
+    return raw.over({"sliding_window": _WINDOW}).maybe_count("sliding_window")
 
 
-def _late_windows(raw: Raw) -> tuple[int | None, ...]:
+def _late_windows(raw: Claims) -> tuple[int | None, ...]:
     """Windows on the layers named sliding, or from `max_window_layers` on."""
-    window, first = _window(raw), int(raw.get("max_window_layers", 28))
-    layers = int(raw["num_hidden_layers"])
-    sliding = _sliding(raw) or [i >= first for i in range(layers)]
+    window, first = _window(raw), raw.count("max_window_layers", 28, least=0)
+    sliding = _sliding(raw) or [i >= first for i in range(_layers(raw))]
     return tuple(window if slides else None for slides in sliding)
 
 
-def _sliding(raw: Raw) -> Sequence[bool]:
-    return [name == "sliding_attention" for name in raw.get("layer_types") or ()]
+def _sliding(raw: Claims) -> Sequence[bool]:
+    """Whether each layer sees a window alone; nothing where the layers are not named."""
+    named = raw.texts("layer_types") if raw.has("layer_types") else []
+    if named and len(named) != _layers(raw):
+        raise raw.wrong("layer_types", named, f"{_layers(raw)}, one for each layer")
+    if strange := set(named) - {"full_attention", "sliding_attention"}:
+        raise UnsupportedModelError(
+            f"layers of type {shortened(min(strange))} are not supported",
+            "supported: full_attention, sliding_attention",
+        )
+    return [name == "sliding_attention" for name in named]
 
 
-def _llama(raw: Raw) -> Fields:
+def _llama(raw: Claims) -> Fields:
     return _common(raw) | _biases(raw)
 
 
-def _mistral(raw: Raw) -> Fields:
-    return _common(raw) | {"windows": (raw.get("sliding_window", 4096),) * raw["num_hidden_layers"]}
+def _mistral(raw: Claims) -> Fields:
+    window = raw.over({"sliding_window": _WINDOW}).maybe_count("sliding_window")
+    return _common(raw) | {"windows": (window,) * _layers(raw)}
 
 
-def _qwen2(raw: Raw) -> Fields:
+def _qwen2(raw: Claims) -> Fields:
     return _common(raw) | {"windows": _late_windows(raw), "attention_bias": True}
 
 
-def _qwen3(raw: Raw) -> Fields:
-    fields = _common({"head_dim": 128, **raw}) | _biases(raw)
+def _qwen3(raw: Claims) -> Fields:
+    fields = _common(raw.over({"head_dim": 128})) | _biases(raw)
     return fields | {"windows": _late_windows(raw), "query_key_norm": "head"}
 
 
-def _smollm3(raw: Raw) -> Fields:
+def _smollm3(raw: Claims) -> Fields:
     fields = _common(raw, theta=2_000_000.0, tied=True) | _biases(raw)
-    every = int(raw.get("no_rope_layer_interval") or 4)
-    turning = raw.get("no_rope_layers") or [(i + 1) % every for i in range(fields["layers"])]
+    turning = _turning(raw)
     sliding = _sliding(raw) or [not turns for turns in turning]
     window = _window(raw)
     return fields | {
@@ -116,57 +140,71 @@ def _smollm3(raw: Raw) -> Fields:
     }
 
 
-def _phi3(raw: Raw) -> Fields:
+def _turning(raw: Claims) -> Sequence[int]:
+    """Whether the queries and keys of each layer are rotated."""
+    every = raw.count("no_rope_layer_interval", 4)
+    stated = raw.counts("no_rope_layers", most=1) if raw.has("no_rope_layers") else []
+    if stated and len(stated) != _layers(raw):
+        raise raw.wrong("no_rope_layers", stated, f"{_layers(raw)}, one for each layer")
+    return stated or [min((i + 1) % every, 1) for i in range(_layers(raw))]
+
+
+def _phi3(raw: Claims) -> Fields:
     fields = _common(raw, epsilon=1e-5)
-    fields["windows"] = (raw.get("sliding_window"),) * fields["layers"]
+    fields["windows"] = (raw.maybe_count("sliding_window"),) * fields["layers"]
     rope: RopeSettings = fields["ropes"][0]
     if rope.kind == "longrope" and fields["context"] > rope.original_context:
         fields |= {"context": rope.original_context, "long_context": fields["context"]}
     return fields
 
 
-def _olmo2(raw: Raw) -> Fields:
+def _olmo2(raw: Claims) -> Fields:
     fields = _common(raw, epsilon=1e-5) | _biases(raw)
     order = {"pre_norm": False, "post_norm": True, "late_rounding": True}
     return fields | order | {"query_key_norm": "full"}
 
 
-def _granite(raw: Raw) -> Fields:
+def _granite(raw: Claims) -> Fields:
     return (
         _common(raw)
         | _biases(raw)
         | {
-            "scale": float(raw.get("attention_multiplier", 1.0)),
-            "embedding_scale": float(raw.get("embedding_multiplier", 1.0)),
-            "residual_scale": float(raw.get("residual_multiplier", 1.0)),
-            "logit_scale": 1.0 / float(raw.get("logits_scaling", 1.0)),
+            "scale": raw.number("attention_multiplier", 1.0, above=0),
+            "embedding_scale": raw.number("embedding_multiplier", 1.0, above=0),
+            "residual_scale": raw.number("residual_multiplier", 1.0, above=0),
+            "logit_scale": 1.0 / raw.number("logits_scaling", 1.0, above=1e-30),
         }
     )
 
 
-def _mixtral(raw: Raw) -> Fields:
+def _mixtral(raw: Claims) -> Fields:
     fields = _common(raw, theta=1_000_000.0, epsilon=1e-5)
     return fields | {
-        "windows": (raw.get("sliding_window"),) * fields["layers"],
-        "experts": int(raw.get("num_local_experts") or raw["num_experts"]),
-        "experts_per_token": int(raw["num_experts_per_tok"]),
+        "windows": (raw.maybe_count("sliding_window"),) * fields["layers"],
+        "experts": _experts(raw, "num_local_experts", "num_experts"),
+        "experts_per_token": raw.count("num_experts_per_tok", most=MOST_EXPERTS),
         "expert_intermediate": fields["intermediate"],
         "expert_layers": tuple(range(fields["layers"])),
     }
 
 
-def _qwen3_moe(raw: Raw) -> Fields:
+def _experts(raw: Claims, key: str, other: str) -> int:
+    return raw.count(key if raw.has(key) else other, most=MOST_EXPERTS)
+
+
+def _qwen3_moe(raw: Claims) -> Fields:
     fields = _common(raw) | _biases(raw)
-    step, dense = int(raw.get("decoder_sparse_step") or 1), raw.get("mlp_only_layers") or []
+    step = raw.count("decoder_sparse_step", 1)
+    dense = set(raw.counts("mlp_only_layers")) if raw.has("mlp_only_layers") else set()
     chosen = (i for i in range(fields["layers"]) if i not in dense and (i + 1) % step == 0)
     return fields | {
         "windows": (_window(raw),) * fields["layers"],
         "query_key_norm": "head",
-        "experts": int(raw.get("num_experts") or raw["num_local_experts"]),
-        "experts_per_token": int(raw["num_experts_per_tok"]),
-        "expert_intermediate": int(raw["moe_intermediate_size"]),
+        "experts": _experts(raw, "num_experts", "num_local_experts"),
+        "experts_per_token": raw.count("num_experts_per_tok", most=MOST_EXPERTS),
+        "expert_intermediate": raw.count("moe_intermediate_size"),
         "expert_layers": tuple(chosen),
-        "normalise_experts": bool(raw.get("norm_topk_prob", False)),
+        "normalise_experts": raw.flag("norm_topk_prob", False),
     }
 
 
@@ -179,50 +217,61 @@ _GEMMA3_SIZES = {
 }
 
 
-def _gemma3_text(raw: Raw) -> Fields:
+def _gemma3_text(raw: Claims) -> Fields:
     """Local layers turn by their own base and see a window; every sixth is global."""
-    if raw.get("use_bidirectional_attention"):
+    if raw.flag("use_bidirectional_attention", False):
         raise UnsupportedModelError(
             "a Gemma 3 model with bidirectional attention is not a causal decoder",
             "choose a text generation model",
         )
     whole, local = _gemma3_ropes(raw)
-    activation = raw.get("hidden_activation", "gelu_pytorch_tanh")
-    plain = {**_GEMMA3_SIZES, **raw, "rope_parameters": whole, "hidden_act": activation}
-    fields = _common({**plain, "rope_scaling": None}, theta=1_000_000.0, tied=True) | _biases(raw)
+    activation = raw.text("hidden_activation", "gelu_pytorch_tanh")
+    changes = {"rope_parameters": whole.stated, "hidden_act": activation, "rope_scaling": None}
+    plain = Claims({**_GEMMA3_SIZES, **raw.stated, **changes}, raw.where, raw.hint)
+    fields = _common(plain, theta=1_000_000.0, tied=True) | _biases(raw)
     turning = read_rope(plain, local, theta=10_000.0, head_dim=fields["head_dim"])
-    every = int(raw.get("sliding_window_pattern") or raw.get("_sliding_window_pattern") or 6)
-    sliding = _sliding(raw) or [bool((i + 1) % every) for i in range(fields["layers"])]
-    window = int(raw.get("sliding_window") or 4096)
+    sliding = _sliding(raw) or _five_of_six(raw)
+    window = raw.count("sliding_window", _WINDOW)
     return fields | {
         "ropes": (*fields["ropes"], turning),
         "layer_ropes": tuple(map(int, sliding)),
         "windows": tuple(window if slides else None for slides in sliding),
-        "scale": float(raw.get("query_pre_attn_scalar", 256)) ** -0.5,
+        "scale": raw.number("query_pre_attn_scalar", 256.0, above=0) ** -0.5,
         "post_norm": True,
         "norm_offset": 1.0,
         "late_rounding": True,
         "query_key_norm": "head",
         "embedding_scale": fields["hidden"] ** 0.5,
-        "softcap": raw.get("attn_logit_softcapping"),
-        "logit_softcap": raw.get("final_logit_softcapping"),
+        "softcap": raw.maybe_number("attn_logit_softcapping", above=0),
+        "logit_softcap": raw.maybe_number("final_logit_softcapping", above=0),
     }
 
 
-def _gemma3_ropes(raw: Raw) -> tuple[Raw, Raw]:
+def _five_of_six(raw: Claims) -> Sequence[bool]:
+    every = raw.count("sliding_window_pattern", raw.count("_sliding_window_pattern", 6))
+    return [bool((i + 1) % every) for i in range(_layers(raw))]
+
+
+def _gemma3_ropes(raw: Claims) -> tuple[Claims, Claims]:
     """The parameters of the global layers' embedding, then of the local layers'."""
-    both = raw.get("rope_parameters") or {}
-    stated = raw.get("rope_local_base_freq") or 10_000.0
-    whole = both.get("full_attention") or raw.get("rope_scaling") or {}
-    return whole, both.get("sliding_attention") or {"rope_theta": stated}
+    both = raw.inner("rope_parameters")
+    stated = raw.number("rope_local_base_freq", 10_000.0, above=0)
+    whole = both.inner("full_attention")
+    local = both.inner("sliding_attention")
+    return (
+        whole if whole.stated else raw.inner("rope_scaling"),
+        local if local.stated else Claims({"rope_theta": stated}, raw.where, raw.hint),
+    )
 
 
-def _gemma3(raw: Raw) -> Fields:
+def _gemma3(raw: Claims) -> Fields:
     """The text part of a Gemma 3 that also sees."""
-    return _gemma3_text({"model_type": "gemma3_text", **raw["text_config"]})
+    if not raw.has("text_config"):
+        raise DamagedFileError(f"{raw.where} states no 'text_config'", raw.hint)
+    return _gemma3_text(raw.inner("text_config").over({"model_type": "gemma3_text"}))
 
 
-FAMILIES: dict[str, Callable[[Raw], Fields]] = {
+FAMILIES: dict[str, Callable[[Claims], Fields]] = {
     "gemma3": _gemma3,
     "gemma3_text": _gemma3_text,
     "granite": _granite,

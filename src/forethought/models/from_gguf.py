@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -14,14 +15,16 @@ from forethought.models.checkpoint import Ends
 from forethought.models.gguf_file import GgufFile
 from forethought.models.gguf_levels import levels_of
 from forethought.models.gguf_names import Stored, config_of, stored_tensors
-from forethought.models.gguf_tokenizer import TokenKind, build_tokenizer
+from forethought.models.gguf_tokenizer import (
+    ENDING_TEXTS,
+    ENDS,
+    TokenKind,
+    Vocabulary,
+    tokenizer_from,
+)
 from forethought.models.quantise import Levels
 
-_ENDING_TEXTS = (
-    *("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<|end|>"),
-    *("<end_of_turn>", "<|eom_id|>", "</s>", "<eos>"),
-)
-"""Control tokens by which models end an answer, whether or not the file says so."""
+_LONGEST_TEMPLATE = 1 << 20
 
 
 class GgufCheckpoint:
@@ -36,12 +39,22 @@ class GgufCheckpoint:
         self.config = config_of(self._file)
         self._stored = stored_tensors(self._file, self.config)
         self.names: Collection[str] = self._stored.keys()
-        self.ends = _ends(self._file)
-        self.template = str(self._file.metadata.get("tokenizer.chat_template", ""))
+        self._vocabulary = Vocabulary.read(self._file.metadata, str(path))
+        self.ends = _ends(self._vocabulary)
+        self.template = self._vocabulary.claims.text("chat_template", "", longest=_LONGEST_TEMPLATE)
+        self.notes: tuple[str, ...] = self._vocabulary.guesses()
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer inside the file."""
-        return build_tokenizer(self._file.metadata)
+        return self._tokenizer
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return tokenizer_from(self._vocabulary)
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor, as the file's header states it."""
+        return self._found(name).tensor.shape
 
     def tensor(self, name: str) -> Tensor:
         """float32 values, as they were before the export."""
@@ -76,19 +89,11 @@ def _order(rows: int, heads: int) -> Tensor:
     return torch.arange(rows).view(heads, -1, 2).transpose(1, 2).flatten()
 
 
-def _ends(file: GgufFile) -> Ends:
-    facts = file.metadata
-    named = [facts.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot", "eom")]
-    texts = facts.get("tokenizer.ggml.tokens", [])
-    kinds = facts.get("tokenizer.ggml.token_type", [])
-    control = (i for i, kind in enumerate(kinds) if kind == TokenKind.CONTROL)
-    usual = [i for i in control if texts[i] in _ENDING_TEXTS]
-    eos = dict.fromkeys(int(token) for token in [*named, *usual] if token is not None)
-    bos = facts.get("tokenizer.ggml.bos_token_id")
-    pieces = facts.get("tokenizer.ggml.model") == "llama"
-    adds = facts.get("tokenizer.ggml.add_bos_token")
+def _ends(vocabulary: Vocabulary) -> Ends:
+    named = [vocabulary.token(name) for name in ENDS]
+    usual = [i for i, text in vocabulary.of(TokenKind.CONTROL) if text in ENDING_TEXTS]
     return Ends(
-        bos=None if bos is None else int(bos),
-        eos=tuple(eos),
-        add_bos=pieces if adds is None else bool(adds),
+        bos=vocabulary.token("bos"),
+        eos=tuple(dict.fromkeys(token for token in [*named, *usual] if token is not None)),
+        add_bos=vocabulary.claims.flag("ggml.add_bos_token", vocabulary.kind == "llama"),
     )

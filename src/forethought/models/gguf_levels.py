@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +17,7 @@ def levels_of(tensor: GgufTensor) -> Levels | None:
     if unpack is None or len(tensor.shape) != 2:
         return None
     rows, columns = tensor.shape
-    blocks = torch.from_numpy(np.array(tensor.data)).view(rows, -1, _BLOCK_BYTES[tensor.kind])
+    blocks = torch.from_numpy(tensor.data()).view(rows, -1, _BLOCK_BYTES[tensor.kind])
     levels, scale, zero = unpack(blocks)
     groups = columns // GROUP
     return Levels(

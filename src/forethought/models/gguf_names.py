@@ -11,10 +11,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
+from forethought.models.claims import Claims, shortened
+from forethought.models.families import MOST_EXPERTS, MOST_LAYERS
 from forethought.models.gguf_file import GgufFile, GgufTensor
 
 Config = dict[str, Any]
+_AGAIN = "fetch the file again"
+_LONGEST_KIND = 64
+_MOST_DIVISORS = 1 << 14
 _GEMMA3_27B_LAYERS = 62  # the one size whose queries are not scaled by the head's width
 
 
@@ -34,20 +41,49 @@ class _Facts:
 
     def __init__(self, file: GgufFile) -> None:
         self.file = file
-        self.kind = str(file.metadata.get("general.architecture", "unknown"))
+        every = Claims(file.metadata, str(file.path), _AGAIN)
+        self.kind = every.text("general.architecture", "unknown", longest=_LONGEST_KIND)
+        prefix = f"{self.kind}."
+        own = {
+            key.removeprefix(prefix): value
+            for key, value in file.metadata.items()
+            if key.startswith(prefix)
+        }
+        self.claims = Claims(own, f"{file.path}, {self.kind}", _AGAIN)
 
-    def get(self, key: str, default: Any = None) -> Any:
-        value = self.file.metadata.get(f"{self.kind}.{key}", default)
+    @property
+    def layers(self) -> int:
+        return self.claims.count("block_count", most=MOST_LAYERS)
+
+    def number(self, key: str, default: float | None = None) -> float:
         # 32-bit floats: 9.99999974e-07 was written as 1e-06.
-        return float(f"{value:.7g}") if isinstance(value, float) else value
+        return float(f"{self.claims.number(key, default):.7g}")
 
-    def need(self, key: str) -> Any:
-        found = self.get(key)
-        if found is None:
-            raise DamagedFileError(
-                f"{self.file.path} states no {self.kind}.{key}", "fetch the file again"
+    def maybe_number(self, key: str) -> float | None:
+        return self.number(key) if self.claims.has(key) else None
+
+    def count(self, key: str, default: int | None = None) -> int:
+        return self.claims.count(key, default)
+
+    def same(self, key: str, default: int | None = None) -> int:
+        """A count that may be stated for each layer, where it is the same in all of them."""
+        stated = self.claims.stated.get(key)
+        if not isinstance(stated, list | np.ndarray):
+            return self.count(key, default)
+        found = self.claims.counts(key)
+        if len(found) < self.layers:
+            raise self.claims.wrong(key, stated, f"{self.layers}, one for each layer")
+        if len(distinct := set(found[: self.layers])) > 1:
+            raise UnsupportedModelError(
+                f"{self.claims.where} states another {key!r} for some layers: "
+                f"{min(distinct)} to {max(distinct)}",
+                "use a model whose layers are alike",
             )
-        return found
+        return Claims({key: found[0]}, self.claims.where, _AGAIN).count(key)
+
+    def window(self) -> int | None:
+        """How many newest positions a query sees; 0 stands for all."""
+        return self.claims.count("attention.sliding_window", 0, least=0) or None
 
     def has(self, tensor: str) -> bool:
         return tensor in self.file.tensors
@@ -62,7 +98,7 @@ def config_of(file: GgufFile) -> Config:
     family = _FAMILIES.get(facts.kind)
     if family is None:
         raise UnsupportedModelError(
-            f"GGUF files of architecture {facts.kind!r} are not supported",
+            f"GGUF files of architecture {shortened(facts.kind)} are not supported",
             f"supported: {', '.join(sorted(_FAMILIES))}",
         )
     return {**_common(facts), **family(facts)}
@@ -70,21 +106,21 @@ def config_of(file: GgufFile) -> Config:
 
 def _common(facts: _Facts) -> Config:
     if not facts.has("token_embd.weight"):
-        raise DamagedFileError(f"{facts.file.path} holds no embedding", "fetch the file again")
-    hidden, heads = facts.need("embedding_length"), facts.need("attention.head_count")
-    head_dim = facts.get("attention.key_length") or hidden // heads
-    turning = facts.get("rope.dimension_count") or head_dim
+        raise DamagedFileError(f"{facts.file.path} holds no embedding", _AGAIN)
+    hidden, heads = facts.count("embedding_length"), facts.same("attention.head_count")
+    head_dim = facts.count("attention.key_length", max(1, hidden // heads))
+    turning = facts.count("rope.dimension_count", head_dim)
     return {
         "vocab_size": facts.file.tensors["token_embd.weight"].shape[0],
         "hidden_size": hidden,
-        "intermediate_size": facts.need("feed_forward_length"),
-        "num_hidden_layers": facts.need("block_count"),
+        "intermediate_size": facts.same("feed_forward_length"),
+        "num_hidden_layers": facts.layers,
         "num_attention_heads": heads,
-        "num_key_value_heads": facts.get("attention.head_count_kv") or heads,
+        "num_key_value_heads": facts.same("attention.head_count_kv", heads),
         "head_dim": head_dim,
-        "max_position_embeddings": facts.need("context_length"),
-        "rms_norm_eps": facts.need("attention.layer_norm_rms_epsilon"),
-        "rope_theta": facts.get("rope.freq_base", 10_000.0),
+        "max_position_embeddings": facts.count("context_length"),
+        "rms_norm_eps": facts.number("attention.layer_norm_rms_epsilon"),
+        "rope_theta": facts.number("rope.freq_base", 10_000.0),
         "partial_rotary_factor": turning / head_dim,
         "rope_scaling": _scaling(facts),
         "tie_word_embeddings": not facts.has("output.weight"),
@@ -96,12 +132,12 @@ def _common(facts: _Facts) -> Config:
 def _scaling(facts: _Facts) -> Config | None:
     if divisors := _rope_divisors(facts):
         return divisors
-    kind = facts.get("rope.scaling.type", "none")
+    kind = facts.claims.text("rope.scaling.type", "none")
     if kind == "none":
         return None
-    stated = {"rope_type": kind, "factor": facts.need("rope.scaling.factor")}
-    original = facts.get("rope.scaling.original_context_length")
-    return stated if original is None else {**stated, "original_max_position_embeddings": original}
+    stated = {"rope_type": kind, "factor": facts.number("rope.scaling.factor")}
+    original = facts.claims.maybe_count("rope.scaling.original_context_length", least=0)
+    return {**stated, "original_max_position_embeddings": original} if original else stated
 
 
 def _rope_divisors(facts: _Facts) -> Config | None:
@@ -109,29 +145,38 @@ def _rope_divisors(facts: _Facts) -> Config | None:
     short = _values(facts, "rope_factors_short.weight") or _values(facts, "rope_freqs.weight")
     if not short:
         return None
-    context = facts.need("context_length")
     plain = 1.0 if facts.has("rope_freqs.weight") else None
     return {
         "rope_type": "longrope",
         "short_factor": short,
         "long_factor": _values(facts, "rope_factors_long.weight") or short,
-        "attention_factor": facts.get("rope.scaling.attn_factor", plain),
-        "original_max_position_embeddings": facts.get(
-            "rope.scaling.original_context_length", context
+        "attention_factor": facts.maybe_number("rope.scaling.attn_factor") or plain,
+        "original_max_position_embeddings": facts.count(
+            "rope.scaling.original_context_length", facts.count("context_length")
         ),
     }
 
 
 def _values(facts: _Facts, name: str) -> list[float]:
-    return facts.file.tensors[name].dense().tolist() if facts.has(name) else []
+    if not facts.has(name):
+        return []
+    tensor = facts.file.tensors[name]
+    if len(tensor.shape) != 1 or tensor.shape[0] > _MOST_DIVISORS:
+        raise DamagedFileError(
+            f"{facts.file.path}: {name} has the shape {list(tensor.shape)}", _AGAIN
+        )
+    values: list[float] = tensor.dense().tolist()
+    return values
 
 
 def _llama(facts: _Facts) -> Config:
-    if experts := facts.get("expert_count"):
-        used = facts.need("expert_used_count")
-        sizes = {"num_local_experts": experts, "num_experts_per_tok": used}
+    if facts.claims.count("expert_count", 0, least=0):
+        sizes = {
+            "num_local_experts": facts.count("expert_count"),
+            "num_experts_per_tok": facts.count("expert_used_count"),
+        }
         return {"model_type": "mixtral", **sizes}
-    if window := facts.get("attention.sliding_window"):
+    if window := facts.window():
         return {"model_type": "mistral", "sliding_window": window}
     return {"model_type": "llama"}
 
@@ -139,36 +184,44 @@ def _llama(facts: _Facts) -> Config:
 def _granite(facts: _Facts) -> Config:
     return {
         "model_type": "granite",
-        "attention_multiplier": facts.need("attention.scale"),
-        "embedding_multiplier": facts.get("embedding_scale", 1.0),
-        "residual_multiplier": facts.get("residual_scale", 1.0),
-        "logits_scaling": facts.get("logit_scale", 1.0),
+        "attention_multiplier": facts.number("attention.scale"),
+        "embedding_multiplier": facts.number("embedding_scale", 1.0),
+        "residual_multiplier": facts.number("residual_scale", 1.0),
+        "logits_scaling": facts.number("logit_scale", 1.0),
     }
 
 
 def _gemma3(facts: _Facts) -> Config:
-    wide = facts.need("embedding_length") // facts.need("attention.head_count")
-    narrow = facts.need("attention.key_length")
+    wide = facts.count("embedding_length") // facts.same("attention.head_count")
+    narrow = facts.count("attention.key_length")
     return {
         "model_type": "gemma3_text",
-        "sliding_window": facts.need("attention.sliding_window"),
-        "query_pre_attn_scalar": wide
-        if facts.need("block_count") == _GEMMA3_27B_LAYERS
-        else narrow,
-        "final_logit_softcapping": facts.get("final_logit_softcapping"),
+        "sliding_window": facts.count("attention.sliding_window"),
+        "query_pre_attn_scalar": wide if facts.layers == _GEMMA3_27B_LAYERS else narrow,
+        "final_logit_softcapping": facts.maybe_number("final_logit_softcapping") or None,
+        **_pattern(facts),
     }
 
 
+def _pattern(facts: _Facts) -> Config:
+    """Which layers see a window, where the file states it: each by itself, or every so many."""
+    key = "attention.sliding_window_pattern"
+    if not isinstance(facts.claims.stated.get(key), np.ndarray):
+        return {"sliding_window_pattern": facts.claims.maybe_count(key)}
+    slides = facts.claims.items(key)[: facts.layers]
+    return {"layer_types": ["sliding_attention" if s else "full_attention" for s in slides]}
+
+
 def _phi3(facts: _Facts) -> Config:
-    return {"model_type": "phi3", "sliding_window": facts.get("attention.sliding_window") or None}
+    return {"model_type": "phi3", "sliding_window": facts.window()}
 
 
 def _qwen3_moe(facts: _Facts) -> Config:
     return {
         "model_type": "qwen3_moe",
-        "num_experts": facts.need("expert_count"),
-        "num_experts_per_tok": facts.need("expert_used_count"),
-        "moe_intermediate_size": facts.need("expert_feed_forward_length"),
+        "num_experts": facts.count("expert_count"),
+        "num_experts_per_tok": facts.count("expert_used_count"),
+        "moe_intermediate_size": facts.count("expert_feed_forward_length"),
         "norm_topk_prob": True,
     }
 
@@ -230,8 +283,10 @@ def stored_tensors(file: GgufFile, config: Mapping[str, Any]) -> dict[str, Store
     """
     found: dict[str, Stored] = {}
     for tensor in file.tensors.values():
-        if tensor.name not in _NOT_WEIGHTS:
-            found |= dict(_renamed(tensor, config))
+        for name, stored in () if tensor.name in _NOT_WEIGHTS else _renamed(tensor, config):
+            if name in found:
+                raise _unexpected(tensor, config["model_type"])
+            found[name] = stored
     return found
 
 
@@ -241,10 +296,12 @@ def _renamed(tensor: GgufTensor, config: Mapping[str, Any]) -> Iterator[tuple[st
     if outside := _OUTSIDE_LAYERS.get(tensor.name):
         yield outside, Stored(tensor, added=added)
         return
-    parts = re.fullmatch(r"blk\.(\d+)\.(\w+)\.(weight|bias)", tensor.name)
+    parts = re.fullmatch(r"blk\.([0-9]{1,5})\.(\w+)\.(weight|bias)", tensor.name)
     if parts is None:
         raise _unexpected(tensor, family)
     layer, inner, ending = parts.groups()
+    if int(layer) >= config["num_hidden_layers"]:
+        raise _unexpected(tensor, family)
     if inner in _EXPERTS:
         yield from _experts(tensor, f"model.layers.{layer}", _EXPERTS[inner], family)
         return
@@ -252,12 +309,17 @@ def _renamed(tensor: GgufTensor, config: Mapping[str, Any]) -> Iterator[tuple[st
     if name is None:
         raise _unexpected(tensor, family)
     heads = _interleaved_heads(inner, config) if family in _INTERLEAVED else 0
+    if heads and tensor.shape[0] % (2 * heads):
+        raise DamagedFileError(
+            f"{tensor.path}: {shortened(tensor.name)} has {tensor.shape[0]} rows for {heads} heads",
+            _AGAIN,
+        )
     yield f"model.layers.{layer}.{name}.{ending}", Stored(tensor, heads, added)
 
 
 def _unexpected(tensor: GgufTensor, family: str) -> UnsupportedModelError:
     return UnsupportedModelError(
-        f"a {family} model with the tensor {tensor.name!r} is not supported",
+        f"a {family} model with the tensor {shortened(tensor.name)} is not supported",
         "use another file of this model, or its safetensors",
     )
 
@@ -270,6 +332,10 @@ def _interleaved_heads(inner: str, config: Mapping[str, Any]) -> int:
 def _experts(
     tensor: GgufTensor, layer: str, name: str, family: str
 ) -> Iterator[tuple[str, Stored]]:
+    if len(tensor.shape) != 3 or tensor.shape[0] > MOST_EXPERTS:
+        raise DamagedFileError(
+            f"{tensor.path}: {shortened(tensor.name)} has the shape {list(tensor.shape)}", _AGAIN
+        )
     block, name = (
         ("block_sparse_moe", _MIXTRAL_EXPERTS[name]) if family == "mixtral" else ("mlp", name)
     )

@@ -7,7 +7,7 @@ from the scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -23,7 +23,20 @@ from tokenizers import (
 )
 
 from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
+from forethought.models.claims import Claims, shortened
+from forethought.models.tokenizer import tried
+from forethought.models.tokenizer_library import library_errors
 
+ENDS = ("eos", "eot", "eom")
+"""Purposes of the tokens that a file names as the end of an answer."""
+ENDING_TEXTS = (
+    *("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<|end|>"),
+    *("<end_of_turn>", "<|eom_id|>", "</s>", "<eos>"),
+)
+"""Control tokens by which models end an answer, whether or not the file says so."""
+_PREFIX = "tokenizer."
+_LONGEST = 1 << 13  # characters of a token
+_LONGEST_PIECE = 1 << 9  # of a sentence piece, each of whose cuts may be a merge
 _SPACE = "▁"
 _SPACE_TOKEN_TOP = float("inf")
 
@@ -57,25 +70,43 @@ class TokenKind(IntEnum):
 
 
 @dataclass(frozen=True)
-class _Vocabulary:
+class Vocabulary:
+    """The tokens of a GGUF file: what they stand for, and which are special."""
+
+    claims: Claims
+    """What the file states below "tokenizer."."""
     texts: list[str]
     kinds: list[int]
-    scores: list[float]
 
     @classmethod
-    def read(cls, metadata: dict[str, Any]) -> _Vocabulary:
-        texts = _required(metadata, "tokens")
-        kinds = metadata.get("tokenizer.ggml.token_type")
-        scores = metadata.get("tokenizer.ggml.scores")
-        kinds = [int(TokenKind.NORMAL)] * len(texts) if kinds is None else kinds.tolist()
-        scores = [0.0] * len(texts) if scores is None else scores.tolist()
-        if not len(texts) == len(kinds) == len(scores):
-            raise DamagedFileError(
-                "the vocabulary, its kinds and its scores differ in length", "fetch the file again"
-            )
-        return cls(texts, kinds, scores)
+    def read(cls, metadata: Mapping[str, Any], where: str = "the file") -> Vocabulary:
+        """The vocabulary in a file's metadata; DamagedFileError where its parts do not fit."""
+        own = {
+            key.removeprefix(_PREFIX): value
+            for key, value in metadata.items()
+            if key.startswith(_PREFIX)
+        }
+        claims = Claims(own, where, "use a GGUF file that includes its tokenizer")
+        texts = claims.texts("ggml.tokens", longest=_LONGEST)
+        if not claims.has("ggml.token_type"):
+            return cls(claims, texts, list(_guessed_kinds(claims, texts)))
+        kinds = claims.counts("ggml.token_type")
+        if len(texts) != len(kinds):
+            raise claims.wrong("ggml.token_type", kinds, f"{len(texts):,}, one for each token")
+        return cls(claims, texts, kinds)
+
+    @property
+    def kind(self) -> str:
+        """How the tokenizer works: gpt2 or llama."""
+        return self.claims.text("ggml.model")
+
+    def token(self, name: str) -> int | None:
+        """The token that the file names for a purpose; None for a number that no token has."""
+        stated = self.claims.maybe_count(f"ggml.{name}_token_id", least=-1)
+        return stated if stated is not None and 0 <= stated < len(self.texts) else None
 
     def of(self, *wanted: TokenKind) -> Iterator[tuple[int, str]]:
+        """The tokens of some kinds, with their texts."""
         return (
             (i, text)
             for i, (text, kind) in enumerate(zip(self.texts, self.kinds, strict=True))
@@ -91,39 +122,62 @@ class _Vocabulary:
             *(AddedToken(text, special=False, normalized=False) for text in defined),
         ]
 
-
-def _required(metadata: dict[str, Any], name: str) -> Any:
-    key = f"tokenizer.ggml.{name}"
-    if key not in metadata:
-        raise DamagedFileError(
-            f"the file holds no {key}", "use a GGUF file that includes its tokenizer"
+    def guesses(self) -> tuple[str, ...]:
+        """What the file does not state, and what was taken instead."""
+        missing = {
+            "ggml.token_type": "no token types: only the tokens that usually end an answer, and "
+            "those it names, are control tokens",
+            "ggml.pre": f"no splitting pattern: texts are split as {_PLAIN[0]} does, which may "
+            "give other tokens than the model was trained on",
+        }
+        if self.kind != "gpt2":
+            del missing["ggml.pre"]
+        return tuple(
+            f"the GGUF file states {what}"
+            for key, what in missing.items()
+            if not self.claims.has(key)
         )
-    return metadata[key]
 
 
-def build_tokenizer(metadata: dict[str, Any]) -> Tokenizer:
+def _guessed_kinds(claims: Claims, texts: Sequence[str]) -> Iterator[int]:
+    """CONTROL for the tokens that the file names or that usually end answers, else NORMAL."""
+    keys = [f"ggml.{name}_token_id" for name in ("bos", *ENDS, "unknown", "padding")]
+    named = {claims.count(key, least=-1) for key in keys if claims.has(key)}
+    for token, text in enumerate(texts):
+        control = token in named or text in ENDING_TEXTS
+        yield TokenKind.CONTROL if control else TokenKind.NORMAL
+
+
+def build_tokenizer(metadata: Mapping[str, Any]) -> Tokenizer:
     """The tokenizer that a GGUF file's metadata describes.
 
     Raises UnsupportedModelError for a kind or a splitting pattern that is not known here,
     DamagedFileError where parts are missing.
     """
-    kind = str(_required(metadata, "model"))
-    if kind == "gpt2":
-        return _byte_level(metadata)
-    if kind == "llama":
-        return _sentence_pieces(metadata)
-    raise UnsupportedModelError(
-        f"tokenizers of kind {kind!r} are not supported", "supported: gpt2, llama"
-    )
+    return tokenizer_from(Vocabulary.read(metadata))
 
 
-def _byte_level(metadata: dict[str, Any]) -> Tokenizer:
-    split = str(metadata.get("tokenizer.ggml.pre", "gpt-2"))
-    vocabulary = _Vocabulary.read(metadata)
+def tokenizer_from(vocabulary: Vocabulary) -> Tokenizer:
+    """As `build_tokenizer`, from a vocabulary that was read before."""
+    build = _BUILDERS.get(vocabulary.kind)
+    if build is None:
+        raise UnsupportedModelError(
+            f"tokenizers of kind {shortened(vocabulary.kind)} are not supported",
+            f"supported: {', '.join(_BUILDERS)}",
+        )
+    where = vocabulary.claims.where
+    with library_errors(f"{where}: its tokenizer cannot be made", "fetch the file again"):
+        return tried(build(vocabulary), where)
+
+
+def _byte_level(vocabulary: Vocabulary) -> Tokenizer:
+    claims = vocabulary.claims
+    split = claims.text("ggml.pre", _PLAIN[0])
     # Entries without a use only fill the embedding matrix up to a round number.
     unused = {i for i, _ in vocabulary.of(TokenKind.UNUSED)}
     entries = {text: i for i, text in enumerate(vocabulary.texts) if i not in unused}
-    merges = [merge.partition(" ")[::2] for merge in _required(metadata, "merges")]
+    stated = claims.texts("ggml.merges", longest=2 * _LONGEST + 1)
+    merges = [merge.partition(" ")[::2] for merge in stated]
     whole = split in _WHOLE_WORDS_FIRST
     tokenizer = Tokenizer(_pairs(entries, merges, ignore_merges=whole))
     if split in _COMPOSED:
@@ -137,9 +191,9 @@ def _byte_level(metadata: dict[str, Any]) -> Tokenizer:
 def _pairs(entries: dict[str, int], merges: list[tuple[str, str]], **settings: Any) -> models.BPE:
     for merge in merges:
         if "".join(merge) not in entries or any(part not in entries for part in merge):
+            pair = shortened(" and ".join(merge))
             raise DamagedFileError(
-                f"the tokenizer merges {' and '.join(merge)!r}, which its vocabulary lacks",
-                "fetch the file again",
+                f"the tokenizer merges {pair}, which its vocabulary lacks", "fetch the file again"
             )
     return models.BPE(vocab=entries, merges=merges, **settings)
 
@@ -153,7 +207,7 @@ def _splitter(split: str) -> pre_tokenizers.PreTokenizer:
     if split not in _PATTERNS:
         known = sorted([*_PATTERNS, *_SINGLE_DIGITS, *_PLAIN])
         raise UnsupportedModelError(
-            f"the tokenizer's splitting pattern {split!r} is not supported",
+            f"the tokenizer's splitting pattern {shortened(split)} is not supported",
             f"supported: {', '.join(known)}",
         )
     first = pre_tokenizers.Split(Regex(_PATTERNS[split]), behavior="isolated")
@@ -161,20 +215,20 @@ def _splitter(split: str) -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.Sequence([first, rest])
 
 
-def _sentence_pieces(metadata: dict[str, Any]) -> Tokenizer:
-    vocabulary = _Vocabulary.read(metadata)
+def _sentence_pieces(vocabulary: Vocabulary) -> Tokenizer:
+    claims = vocabulary.claims
     entries = {_stored(text): i for i, text in enumerate(vocabulary.texts)}
     unknown = next((text for _, text in vocabulary.of(TokenKind.UNKNOWN)), None)
     tokenizer = Tokenizer(
         _pairs(
             entries,
             _merges(vocabulary),
-            unk_token=unknown or _text_at(vocabulary, metadata, "unknown"),
+            unk_token=unknown or _text_at(vocabulary, "unknown"),
             fuse_unk=True,
             byte_fallback=True,
         )
     )
-    prefix = bool(metadata.get("tokenizer.ggml.add_space_prefix", True))
+    prefix = claims.flag("ggml.add_space_prefix", True)
     spaces = normalizers.Replace(" ", _SPACE)
     tokenizer.normalizer = (
         normalizers.Sequence([normalizers.Prepend(_SPACE), spaces]) if prefix else spaces
@@ -199,18 +253,25 @@ def _restored(added: list[AddedToken]) -> list[AddedToken]:
     ]
 
 
-def _text_at(vocabulary: _Vocabulary, metadata: dict[str, Any], name: str) -> str | None:
-    place = metadata.get(f"tokenizer.ggml.{name}_token_id")
-    return None if place is None else vocabulary.texts[int(place)]
+def _text_at(vocabulary: Vocabulary, name: str) -> str | None:
+    token = vocabulary.token(name)
+    return None if token is None else _stored(vocabulary.texts[token])
 
 
-def _merges(vocabulary: _Vocabulary) -> list[tuple[str, str]]:
+def _merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
     """Every way to make a piece of two others, the best-scored piece first.
 
     Runs of spaces come before all: a run is always taken whole, the longest first.
     """
+    claims, texts = vocabulary.claims, vocabulary.texts
+    scores = claims.numbers("ggml.scores")
+    if len(scores) != len(texts):
+        raise claims.wrong("ggml.scores", scores, f"{len(texts):,}, one for each token")
+    longest = max(map(len, texts), default=0)
+    if longest > _LONGEST_PIECE:
+        raise claims.wrong("ggml.tokens", longest, f"pieces of at most {_LONGEST_PIECE}")
     ranked: list[tuple[float, int, str]] = [
-        (-vocabulary.scores[i], i, text) for i, text in vocabulary.of(TokenKind.NORMAL)
+        (-scores[i], i, text) for i, text in vocabulary.of(TokenKind.NORMAL)
     ]
     for _, text in vocabulary.of(TokenKind.USER_DEFINED):
         if set(text) <= {" ", _SPACE}:
@@ -222,3 +283,9 @@ def _merges(vocabulary: _Vocabulary) -> list[tuple[str, str]]:
         for cut in range(1, len(text))
         if text[:cut] in usable and text[cut:] in usable
     ]
+
+
+_BUILDERS: dict[str, Callable[[Vocabulary], Tokenizer]] = {
+    "gpt2": _byte_level,
+    "llama": _sentence_pieces,
+}

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from forethought.contracts.errors import UnknownNameError, UsageError
+from forethought.contracts.errors import (
+    CacheError,
+    UnknownNameError,
+    UnsupportedModelError,
+    UsageError,
+)
 from forethought.contracts.roles import Network
 from forethought.models import shelf
 from forethought.models.config import DecoderConfig
@@ -19,9 +25,9 @@ from forethought.models.linear import FORMATS
 from forethought.models.model import Model
 from forethought.models.native_settings import bound_caches
 from forethought.models.origins import find
-from forethought.models.quantise import machine
+from forethought.models.quantise import packed_name
 from forethought.models.shelf import Progress, Source
-from forethought.models.tokenizer import Tokenizer, read_inner
+from forethought.models.tokenizer import Tokenizer, check_embedding, read_inner
 
 
 def known() -> dict[str, str]:
@@ -59,7 +65,8 @@ def load(
 
     `weights` is one of linear.FORMATS; "auto" decodes with 4-bit weights on a CPU where the
     model was published in 4 bit, else with bf16. Raises as `pull` does, and UsageError for
-    weights that the device or the model cannot run with.
+    weights that the device or the model cannot run with. Where 4-bit weights cannot be packed,
+    "auto" means bf16, which the model's notes say.
     """
     if weights not in FORMATS:
         raise UnknownNameError.among("weight format", weights, FORMATS)
@@ -67,40 +74,60 @@ def load(
     folder = pull(name, progress=progress)
     source = Source.read(folder)
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    notes = source.notes
     if source.reference:
         network = _referred(name, Path(source.reference), weights, where)
     else:
-        network = _own(folder, source, weights, where, progress)
+        used = _weights(folder, source, weights, where, progress)
+        network, notes = _own(folder, used.format, where), notes + used.notes
+    rows = network.shape.vocabulary
+    inner = read_inner(folder / shelf.TOKENIZER)
+    if source.reference:  # its embedding was not known when it was converted
+        check_embedding(inner, source.bos, rows, name)
     tokenizer = Tokenizer(
-        read_inner(folder / shelf.TOKENIZER),
+        inner,
         bos=source.bos,
         ends=source.eos,
         add_bos=source.add_bos,
         fingerprint=source.tokenizer,
+        rows=rows,
     )
     template = shelf.read_text(folder / shelf.TEMPLATE) if source.template else ""
-    return Model(name, folder, network, tokenizer, template)
+    return Model(name, folder, network, tokenizer, template, notes)
 
 
-def _own(
-    folder: Path, source: Source, weights: str, device: str, progress: Progress | None
-) -> Network:
+@dataclass(frozen=True)
+class _Weights:
+    """The format to run with, and why it is not the usual one."""
+
+    format: str
+    notes: tuple[str, ...] = ()
+
+
+def _weights(
+    folder: Path, source: Source, asked: str, device: str, progress: Progress | None
+) -> _Weights:
+    """The format that `asked` means here; 4-bit weights are packed where that is needed."""
     on_cpu = device.startswith("cpu")
-    if weights == "auto" and not (on_cpu and source.machine):
-        weights = "bf16"
-    if weights != "bf16" and not on_cpu:
-        raise UsageError(f"{weights} weights run on the CPU alone", "ask for bf16 weights")
-    if weights in ("auto", "int4"):
-        _packed_here(folder, source, progress)
+    if asked == "auto" and not (on_cpu and source.machine):
+        return _Weights("bf16")
+    if asked != "bf16" and not on_cpu:
+        raise UsageError(f"{asked} weights run on the CPU alone", "ask for bf16 weights")
+    if asked not in ("auto", "int4") or (folder / packed_name()).exists():
+        return _Weights(asked)
+    try:
+        with shelf.locked(folder):
+            add_decode_weights(folder, progress)
+    except (CacheError, UnsupportedModelError) as error:
+        if asked == "int4":
+            raise
+        return _Weights("bf16", (f"weights are bf16, not 4-bit: {error.message}",))
+    return _Weights(asked)
+
+
+def _own(folder: Path, weights: str, device: str) -> Network:
     config = DecoderConfig.from_json(shelf.read_text(folder / shelf.CONFIG))
     return open_decoder(folder, config, weights=weights, device=device)
-
-
-def _packed_here(folder: Path, source: Source, progress: Progress | None) -> None:
-    if source.machine == machine():
-        return
-    with shelf.locked(folder):
-        add_decode_weights(folder, progress)
 
 
 def _referred(name: str, folder: Path, weights: str, device: str) -> Network:

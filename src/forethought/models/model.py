@@ -22,6 +22,8 @@ class Model:
     tokenizer: Tokenizer
     template: str
     """Its chat template; empty for a base model."""
+    notes: tuple[str, ...] = ()
+    """Facts about its files or weights that every run reports."""
 
     def for_length(self, tokens: int) -> Model:
         """This model as it reads texts of so many tokens: some rotate long ones otherwise."""

@@ -17,9 +17,11 @@ from forethought.models import from_hub, from_wheel, shelf
 from forethought.models.config import DecoderConfig
 from forethought.models.convert import convert, refer
 from forethought.models.from_gguf import GgufCheckpoint
-from forethought.models.from_safetensors import FolderCheckpoint, weight_files
+from forethought.models.from_safetensors import FolderCheckpoint
 from forethought.models.from_wheel import WHEEL_MODELS, WheelModel
+from forethought.models.scaled_weights import USE_ANOTHER
 from forethought.models.shelf import Progress
+from forethought.models.weight_index import weight_files
 
 
 class Origin(Protocol):
@@ -189,7 +191,11 @@ def _from_folder(path: Path, folder: Path, origin: Origin, progress: Progress | 
     stamp = origin.stamp()
     try:
         DecoderConfig.from_transformers(checkpoint.config)
-    except UnsupportedModelError:
+    except UnsupportedModelError as error:
+        if checkpoint.quantised:
+            raise UnsupportedModelError(
+                f"{error.message}, and its weights are quantised", USE_ANOTHER
+            ) from error
         refer(checkpoint, folder, path, origin=origin.name, stamp=stamp)
     else:
         convert(checkpoint, folder, origin=origin.name, stamp=stamp, progress=progress)

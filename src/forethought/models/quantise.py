@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ def machine() -> str:
     """What the layout of packed weights depends on."""
     capability = torch.backends.cpu.get_cpu_capability()
     return f"layout {_LAYOUT}, torch {torch.__version__}, {platform.machine()}, {capability}"
+
+
+def packed_name() -> str:
+    """The file of a converted folder that holds weights packed for this machine."""
+    return f"decode-{hashlib.sha256(machine().encode()).hexdigest()[:12]}.safetensors"
 
 
 @dataclass(frozen=True)

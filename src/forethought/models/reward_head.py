@@ -8,11 +8,12 @@ chance; of two labels the second is the good one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -31,22 +32,29 @@ from forethought.models.config import DecoderConfig
 from forethought.models.decoder import Decoder
 from forethought.models.from_safetensors import FolderCheckpoint
 from forethought.models.linear import Linear, build_linears
-from forethought.models.names import Source, sources
+from forethought.models.names import Source
+from forethought.models.promises import promised
 from forethought.models.self_check import exact_attention
-from forethought.models.shapes import check_shape
 from forethought.models.threads import watched
-from forethought.models.tokenizer import Tokenizer
+from forethought.models.tokenizer import Tokenizer, check_embedding
 from forethought.models.transcript import Reading
+from forethought.models.unread import check_all_read
 
 _BATCH_TOKENS = 1 << 12
+_SCORES = ("score", "score.0", "score.2")
+_HEADS = ("lm_head.weight", *(f"{name}.{kind}" for name in _SCORES for kind in ("weight", "bias")))
+"""Heads that may stand beside the decoder, whichever of them judges."""
+
+
+Maps = tuple[tuple[Tensor, Tensor | None], ...]
+"""Weights [out, in] and biases [out]."""
 
 
 @dataclass(frozen=True)
 class Head:
     """One or two linear maps in float32, with a ReLU between them."""
 
-    maps: tuple[tuple[Tensor, Tensor | None], ...]
-    """Weights [out, in] and biases [out]."""
+    maps: Maps
 
     @property
     def inputs(self) -> int:
@@ -86,22 +94,23 @@ class RewardHead:
     def __init__(
         self, checkpoint: FolderCheckpoint, device: str, words: tuple[str, ...] = ()
     ) -> None:
-        ends = checkpoint.ends
-        self.tokenizer = Tokenizer(
-            checkpoint.tokenizer(), bos=ends.bos, ends=ends.eos, add_bos=ends.add_bos
-        )
+        where = str(checkpoint.folder)
+        config = DecoderConfig.from_transformers(checkpoint.config, where)
+        # A model with a head of its own may lack the output's: as if that were tied.
+        parts = promised(checkpoint, config if words else replace(config, tied=True), where)
+        check_all_read(checkpoint, parts.values(), _HEADS)
+        self.tokenizer = _tokenizer(checkpoint, config.vocabulary)
         self.template = checkpoint.template
-        self.words = tuple(self.tokenizer.encode(word)[-1] for word in words)
+        self.words = tuple(_last_token(self.tokenizer, word) for word in words)
         """Tokens of the words."""
-        config = DecoderConfig.from_transformers(checkpoint.config)
         if not words:  # scales and caps of logits are the output head's
             config = replace(config, logit_scale=1.0, logit_softcap=None)
         read = _reader(checkpoint, device)
         self._head = (
-            _worded(checkpoint, config, self.words, read) if words else _scored(checkpoint, read)
+            _worded(parts, config, self.words, read) if words else _scored(checkpoint, read)
         )
         _check_labels(self._head, config, checkpoint)
-        self._decoder = _decoder(checkpoint, config, self._head, read)
+        self._decoder = _decoder(parts, config, self._head, read)
         self.shape = replace(self._decoder.shape, head_parameters=self._head.parameters)
         """Sizes; the output is the head's."""
 
@@ -110,6 +119,10 @@ class RewardHead:
 
         Raises PromptTooLongError for a text beyond the model's context.
         """
+        if not all(one.tokens for one in readings):
+            raise UnsupportedModelError(
+                "the reward model's tokenizer makes no tokens of a text", "use another one"
+            )
         longest = max((len(one.tokens) for one in readings), default=0)
         if longest > self.shape.context:
             raise PromptTooLongError(
@@ -127,7 +140,9 @@ class RewardHead:
         device = self._decoder.device
         with watched(device):
             found = self._decoder.forward(
-                torch.tensor([token for one in batch for token in one.tokens], device=device),
+                torch.tensor(
+                    [t for one in batch for t in one.tokens], dtype=torch.long, device=device
+                ),
                 torch.cat([torch.arange(length, device=device) for length in lengths]),
                 _Packed(self.shape.layers, lengths),
                 phase="prefill",
@@ -219,14 +234,25 @@ def _reader(checkpoint: FolderCheckpoint, device: str) -> _Read:
     return read
 
 
+def _tokenizer(checkpoint: FolderCheckpoint, rows: int) -> Tokenizer:
+    inner, ends = checkpoint.tokenizer(), checkpoint.ends
+    check_embedding(inner, ends.bos, rows, str(checkpoint.folder))
+    return Tokenizer(inner, bos=ends.bos, ends=ends.eos, add_bos=ends.add_bos, rows=rows)
+
+
+def _last_token(tokenizer: Tokenizer, word: str) -> int:
+    tokens = tokenizer.encode(word)
+    if not tokens:
+        raise UnsupportedModelError(
+            f"the reward model's tokenizer has no token for {word!r}", "use another style"
+        )
+    return tokens[-1]
+
+
 def _decoder(
-    checkpoint: FolderCheckpoint, config: DecoderConfig, head: Head, read: _Read
+    parts: Mapping[str, Source], config: DecoderConfig, head: Head, read: _Read
 ) -> Decoder:
-    tensors = {}
-    for name, source in sources(config, checkpoint.names).items():
-        if name != "head.weight":
-            tensors[name] = _joined(source, read)
-            check_shape(config, name, tuple(tensors[name].shape), str(checkpoint.folder))
+    tensors = {name: _joined(part, read) for name, part in parts.items() if name != "head.weight"}
     plain = build_linears(tensors, {}, "bf16")  # as stored: no format of its own
 
     def linear(name: str) -> Linear:
@@ -242,10 +268,9 @@ def _joined(source: Source, read: _Read) -> Tensor:
 
 
 def _worded(
-    checkpoint: FolderCheckpoint, config: DecoderConfig, words: Sequence[int], read: _Read
+    parts: Mapping[str, Source], config: DecoderConfig, words: Sequence[int], read: _Read
 ) -> Head:
     """The rows of these tokens in the output head."""
-    parts = sources(config, checkpoint.names)
     whole = _joined(parts["embed.weight" if config.tied else "head.weight"], read)
     return Head(((whole[list(words)].float(), None),))
 
@@ -253,19 +278,31 @@ def _worded(
 def _scored(checkpoint: FolderCheckpoint, read: _Read) -> Head:
     """The score head that is stored in the folder."""
     names = checkpoint.names
-    stored = [name for name in ("score", "score.0", "score.2") if f"{name}.weight" in names]
+    stored = [name for name in _SCORES if f"{name}.weight" in names]
     if stored not in (["score"], ["score.0", "score.2"]):
         raise UnsupportedModelError(
             f"{checkpoint.folder} holds no reward head (score.weight) that is known",
             "use a reward model or a token classifier; one that says + or - needs style=turns",
         )
-    return Head(
-        tuple((read(f"{name}.weight").float(), _bias(name, names, read)) for name in stored)
-    )
+    maps = tuple((read(f"{name}.weight").float(), _bias(name, names, read)) for name in stored)
+    if not _fit_together(maps):
+        raise DamagedFileError(
+            f"{checkpoint.folder}: the shapes of the reward head's tensors do not fit",
+            "fetch the folder again",
+        )
+    return Head(maps)
 
 
-def _bias(name: str, names: Any, read: _Read) -> Tensor | None:
+def _bias(name: str, names: Collection[str], read: _Read) -> Tensor | None:
     return read(f"{name}.bias").float() if f"{name}.bias" in names else None
+
+
+def _fit_together(maps: Maps) -> bool:
+    """Whether each map takes what the one before gives, and its bias has as many values."""
+    if any(weight.ndim != 2 for weight, _ in maps):
+        return False
+    biased = all(bias is None or bias.shape == weight.shape[:1] for weight, bias in maps)
+    return biased and all(a[0].shape[0] == b[0].shape[1] for a, b in pairwise(maps))
 
 
 def _check_labels(head: Head, config: DecoderConfig, checkpoint: FolderCheckpoint) -> None:

@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from forethought.models.encoder import Encoder
 from forethought.models.encoder_folder import encoder_folder
-from forethought.models.from_safetensors import FolderCheckpoint, tokenizer_of
+from forethought.models.from_safetensors import FolderCheckpoint
+from forethought.models.tokenizer_library import library_errors
 
 _LONGEST = 256  # tokens of a text that the published encoder was trained on
 
@@ -38,7 +39,8 @@ class SentenceEncoder:
 
     def embed(self, texts: Sequence[str]) -> Embedded:
         """The vectors of `texts`."""
-        encoded = [found.ids for found in self.tokenizer.encode_batch(list(texts))]
+        with library_errors("the encoder's tokenizer cannot read these texts", "use another"):
+            encoded = [found.ids for found in self.tokenizer.encode_batch(list(texts))]
         rows = self.encoder.read(encoded, _averaged)
         vectors = torch.stack(rows).cpu().numpy()
         return Embedded(vectors, sum(map(len, encoded)), self.encoder.flops(encoded))
@@ -49,7 +51,7 @@ def open_sentence_encoder(name: str) -> SentenceEncoder:
     """The sentence encoder `name` (see `encoder_folder`), loaded once."""
     checkpoint = FolderCheckpoint(encoder_folder(name))
     encoder = Encoder(checkpoint, "cuda" if torch.cuda.is_available() else "cpu")
-    tokenizer = tokenizer_of(checkpoint.folder)
+    tokenizer = checkpoint.tokenizer()
     tokenizer.no_padding()
     tokenizer.enable_truncation(min(_LONGEST, encoder.shape.longest))
     tokenizer.encode_special_tokens = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from forethought.contracts.errors import MAKE_ANEW, DamagedFileError
+from forethought.models.claims import shortened
 from forethought.models.config import DecoderConfig
 
 Shape = tuple[int, ...]
@@ -10,7 +11,13 @@ Shape = tuple[int, ...]
 
 def check_shape(config: DecoderConfig, name: str, found: Shape, where: str) -> None:
     """Raise DamagedFileError where a tensor, by its canonical name, is not as promised."""
-    promised = _shapes(config)[name.split(".", 2)[2] if name.startswith("layers.") else name]
+    inner = name.split(".", 2)[-1] if name.startswith("layers.") else name
+    promised = _shapes(config).get(inner)
+    if promised is None:
+        raise DamagedFileError(
+            f"{where} holds {shortened(name)}, which no model has",
+            f"fetch the model again, or {MAKE_ANEW}",
+        )
     if tuple(found) != promised:
         raise DamagedFileError(
             f"{where}: {name} has the shape {list(found)}, but the configuration says "

@@ -2,11 +2,13 @@
 
 A converted folder holds `config.json` (a DecoderConfig), `model.safetensors` (canonical
 tensors), `tokenizer.json`, `source.json`, and where they exist `chat_template.jinja`,
-`decode.safetensors` (packed weights) and the GGUF file it was made from.
+`decode-*.safetensors` (packed weights, a file for each kind of machine that shares the cache)
+and the GGUF file it was made from.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -16,10 +18,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
-from forethought.contracts.errors import MAKE_ANEW, DamagedFileError, ModelError
+from forethought.contracts.errors import MAKE_ANEW, CacheError, DamagedFileError
 
 FORMAT = 2
 """Raised whenever a converted folder of before cannot be read any more."""
@@ -29,7 +32,6 @@ Progress = Callable[[str, int, int], None]
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-DECODE_WEIGHTS = "decode.safetensors"
 TOKENIZER = "tokenizer.json"
 TEMPLATE = "chat_template.jinja"
 SOURCE = "source.json"
@@ -55,11 +57,13 @@ class Source:
     gguf: str = ""
     """The GGUF file it was made from, if any: a path, relative ones below the folder."""
     machine: str = ""
-    """What `decode.safetensors` was packed for; empty where there is none."""
+    """What 4-bit weights were packed for at first; empty where decoding starts with bf16."""
     reference: str = ""
     """The transformers folder to run instead, where the decoder does not know the model."""
     template: bool = False
     """Whether there is a chat template."""
+    notes: tuple[str, ...] = ()
+    """Facts about the original that every run of the model reports."""
     format: int = FORMAT
 
     @classmethod
@@ -67,7 +71,8 @@ class Source:
         """The record in a converted folder."""
         try:
             values = json.loads((folder / SOURCE).read_text("utf-8"))
-            return cls(**{**values, "eos": tuple(map(int, values["eos"]))})
+            lists = {"eos": tuple(map(int, values["eos"])), "notes": _texts(values)}
+            return cls(**{**values, **lists})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise DamagedFileError(
                 f"{folder / SOURCE} cannot be read: {error}",
@@ -80,6 +85,10 @@ class Source:
         fresh = folder / f".{SOURCE}"
         fresh.write_text(text, "utf-8")
         fresh.replace(folder / SOURCE)
+
+
+def _texts(values: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(map(str, values.get("notes", ())))
 
 
 def cache_root() -> Path:
@@ -111,13 +120,11 @@ def place_of(key: str) -> Path:
 
 def is_current(folder: Path, stamp: str) -> bool:
     """Whether a converted model is there, readable by us, and made from this origin."""
-    if not (folder / SOURCE).is_file():
-        return False
     try:
         source = Source.read(folder)
     except DamagedFileError:
         return False
-    lost = source.reference and not Path(source.reference).is_dir()
+    lost = source.reference and not os.path.isdir(source.reference)
     return source.format == FORMAT and source.stamp == stamp and not lost
 
 
@@ -128,7 +135,10 @@ def locked(place: Path) -> Iterator[None]:
         place.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(place.parent / f".{place.name}.lock")
     with room_for(place.parent):
-        lock.acquire()
+        try:
+            lock.acquire()
+        except NotImplementedError as error:  # some network file systems have no locks
+            raise OSError(str(error)) from error
     try:
         yield
     finally:
@@ -168,9 +178,12 @@ def room_for(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ModelError(
-            f"cannot write the model cache in {folder}: {error}",
-            "free some space, or set FORETHOUGHT_CACHE to a folder with room",
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        raise CacheError(
+            f"cannot write the model cache in {folder}: {error.strerror or error}",
+            "free some space, or set FORETHOUGHT_CACHE to a folder with room"
+            if full
+            else "set FORETHOUGHT_CACHE to a folder that you may write",
         ) from error
 
 

@@ -17,7 +17,8 @@ from torch.nn import functional
 from forethought.contracts.errors import UnsupportedModelError
 from forethought.models.encoder import Encoder, read_tensor
 from forethought.models.encoder_folder import encoder_folder
-from forethought.models.from_safetensors import FolderCheckpoint, tokenizer_of
+from forethought.models.from_safetensors import FolderCheckpoint
+from forethought.models.tokenizer_library import library_errors
 
 _SIGN = re.compile(r"\s*[!-/:-@[-`{-~]\s*")
 
@@ -38,7 +39,7 @@ class TokenClassifier:
 
     def __init__(self, checkpoint: FolderCheckpoint, device: str) -> None:
         self.encoder = Encoder(checkpoint, device)
-        self._tokenizer = _plain(tokenizer_of(checkpoint.folder))
+        self._tokenizer = _plain(checkpoint.tokenizer())
         self._ends = self._tokenizer.encode("", add_special_tokens=True).ids
         if len(self._ends) != 2:
             raise UnsupportedModelError(
@@ -53,7 +54,8 @@ class TokenClassifier:
 
     def pieces(self, text: str) -> Pieces:
         """The tokens of a text and the words that they make."""
-        found = self._tokenizer.encode(text, add_special_tokens=False)
+        with library_errors("the encoder's tokenizer cannot read this text", "use another"):
+            found = self._tokenizer.encode(text, add_special_tokens=False)
         spans = tuple((int(start), int(stop)) for start, stop in found.offsets)
         return Pieces(tuple(found.ids), spans, tuple(_words(text, spans, found.word_ids)))
 

@@ -17,13 +17,18 @@ from threading import Lock
 
 from tokenizers import Tokenizer as Inner
 
-from forethought.contracts.errors import MAKE_ANEW, DamagedFileError
+from forethought.contracts.errors import MAKE_ANEW, UnsupportedModelError
+from forethought.models.claims import shortened
+from forethought.models.json_file import parse_object, read_text
+from forethought.models.tokenizer_check import MOST_BYTES, check_tokenizer
+from forethought.models.tokenizer_library import library_errors
 
 Span = tuple[int, int]
 """Characters from the first up to, not including, the second."""
 Pieces = tuple[list[int], list[Span]]
 """Tokens, and the characters each stands for."""
 
+_OTHER_MODEL = "use another model"
 _INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")  # what undecodable input leaves behind
 
@@ -39,6 +44,7 @@ class Tokenizer:
         ends: Iterable[int] = (),
         add_bos: bool = False,
         fingerprint: str = "",
+        rows: int | None = None,
     ) -> None:
         self.bos = bos
         """The token that starts a text, if the model knows one."""
@@ -53,6 +59,8 @@ class Tokenizer:
         self._inner.no_padding()
         self._inner.no_truncation()
         self._fingerprint = fingerprint
+        self._rows = rows
+        """Of the model's embedding; no bound where they are not known."""
         self._lock = Lock()  # whether control tokens count is a setting of the tokenizer
 
     @property
@@ -92,13 +100,19 @@ class Tokenizer:
         marks = [
             span for token, span in zip(tokens, spans, strict=True) if token in self.control_tokens
         ]
-        if all(_inside(_trimmed(text, mark), trusted) for mark in marks):
-            return tokens, spans
-        return self._encode_around(text, trusted)
+        if not all(_inside(_trimmed(text, mark), trusted) for mark in marks):
+            tokens, spans = self._encode_around(text, trusted)
+        if self._rows is not None and max(tokens, default=0) >= self._rows:
+            raise UnsupportedModelError(
+                f"the chat template writes {self.text_of(max(tokens))!r}, a token beyond the "
+                f"{self._rows:,} rows of the embedding",
+                "use the tokenizer and the template that this model was published with",
+            )
+        return tokens, spans
 
     def _encode(self, text: str, *, control: bool) -> Pieces:
         readable = _LONE_SURROGATES.sub(_INCOMPLETE, text)
-        with self._lock:
+        with self._lock, library_errors("the tokenizer cannot read this text", _OTHER_MODEL):
             self._inner.encode_special_tokens = not control
             found = self._inner.encode(readable, add_special_tokens=False)
         return found.ids, found.offsets
@@ -127,7 +141,8 @@ class Tokenizer:
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of tokens; control tokens have none."""
-        return str(self._inner.decode(list(tokens), skip_special_tokens=True))
+        with library_errors("the tokenizer cannot write these tokens as text", _OTHER_MODEL):
+            return str(self._inner.decode(list(tokens), skip_special_tokens=True))
 
     def decoding(self) -> Decoding:
         """Decodes a text token by token, from its start."""
@@ -182,14 +197,66 @@ def _inside(span: Span, ranges: Sequence[Span]) -> bool:
 
 
 def read_inner(path: Path) -> Inner:
-    """The tokenizer stored at `path` as JSON."""
-    try:
+    """The tokenizer that a model's converted folder holds at `path`, as JSON."""
+    again = f"fetch the model again, or {MAKE_ANEW}"
+    with library_errors(f"{path} is no tokenizer that can be read", again):
         return Inner.from_file(str(path))
-    except Exception as error:  # the library raises nothing narrower
-        raise DamagedFileError(
-            f"{path} is no tokenizer that can be read: {error}",
-            f"fetch the model again, or {MAKE_ANEW}",
-        ) from error
+
+
+def read_published(path: Path) -> Inner:
+    """The tokenizer in a file of somebody else's: checked before it is read, and tried after.
+
+    Lengths that it pads or cuts texts to are dropped. Raises DamagedFileError, or
+    UnsupportedModelError for one that no text may be given to.
+    """
+    text = read_text(path, MOST_BYTES)
+    check_tokenizer(parse_object(text, str(path)), str(path))
+    with library_errors(f"{path} is no tokenizer that can be read", _OTHER_MODEL):
+        inner = Inner.from_str(text)
+    return tried(inner, str(path))
+
+
+def tried(inner: Inner, where: str) -> Inner:
+    """The tokenizer, once it has read and written a short text of all kinds of characters.
+
+    Raises DamagedFileError where its library gives up: it would do so on a user's text too.
+    """
+    inner.no_padding()
+    inner.no_truncation()
+    with library_errors(f"{where}: its tokenizer fails on plain text", _OTHER_MODEL):
+        for text in _ALL_KINDS:
+            inner.decode(inner.encode(text, add_special_tokens=True).ids)
+        inner.to_str()
+    return inner
+
+
+_ALL_KINDS = (
+    "",
+    " a",
+    "Hello, World's 3.14\n\n\tend  of\r\nline",
+    f"{'a' * 40}b {' ' * 40}x{'1' * 40}{'=' * 40}",
+    "e\u0301 \u00e9 \u4e16\u754c \u0645\u0631 \U0001f600\u200d\ufb01 \x00\x7f\ufffd",
+)
+
+
+def check_embedding(inner: Inner, bos: int | None, rows: int, where: str) -> None:
+    """Raise UnsupportedModelError where texts can hold a token without a row in the embedding.
+
+    Control tokens without one are left: models of text share the tokenizers of models that see,
+    and no text of a user becomes such a token.
+    """
+    added = inner.get_added_tokens_decoder()
+    control = {token for token, entry in added.items() if entry.special}
+    vocabulary = inner.get_vocab(with_added_tokens=True)
+    beyond = [t for t, token in vocabulary.items() if token >= rows and token not in control]
+    if bos is not None and bos >= rows:
+        beyond.append(f"the beginning of texts, {bos:,}")
+    if beyond:
+        raise UnsupportedModelError(
+            f"{where}: {len(beyond):,} tokens, such as {shortened(beyond[0])}, are beyond the "
+            f"{rows:,} rows of the embedding",
+            "use the tokenizer that this model was published with",
+        )
 
 
 def fingerprint_of(inner: Inner) -> str:

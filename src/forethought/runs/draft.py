@@ -49,6 +49,12 @@ class ModelDraft:
         return self.model is self.target
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on the target's files, then on the draft's where that is another model."""
+        own = () if self.is_self else self.model.notes
+        return (*self.target.notes, *(f"draft {self.name}: {note}" for note in own))
+
+    @property
     def layers(self) -> int:
         """How many it has."""
         return len(self.model.shape.layers)

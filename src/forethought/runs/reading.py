@@ -31,7 +31,7 @@ SIGHT = 256  # newest queries kept in sight for methods that choose later
 
 @dataclass(frozen=True)
 class Plan:
-    """The approximations that apply to a prompt, and why others do not."""
+    """The approximations that apply to a prompt; notes on the models, and why others do not."""
 
     applied: tuple[Approximation, ...]
     notes: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class Reading:
 def plan(methods: Methods, prompt: Prompt, draft: ModelDraft) -> Plan:
     """Leave out what would drop nothing, and a draft that costs more than it saves."""
     applied: list[Approximation] = []
-    notes: list[str] = []
+    notes = list(draft.notes)
     length = len(prompt)
     for name, method in methods:
         if not method.pays(length):
