@@ -148,6 +148,20 @@ def test_a_later_turn_that_does_not_fit_is_told_what_a_later_turn_can_do():
     assert first.value.hint.startswith("ask a shorter question, or begin a new conversation")
 
 
+def test_a_later_turn_that_does_not_fit_the_draft_is_not_told_to_shorten_it():
+    """The draft reads for an eviction at every turn, and here holds less than its target."""
+    recipe = Recipe(model="wide", draft="target", max_tokens=20, approximate=("speckv(keep=250)",))
+    methods = tuple((name, catalogue.build(name)) for name in recipe.approximate)
+    clock = itertools.count().__next__
+    talk = Conversation(Session(recipe, methods, WIDE, TARGET, clock=clock), "x " * 140)
+    list(talk.stream("Why?"))
+
+    with pytest.raises(PromptTooLongError, match="draft target holds 400") as later:
+        list(talk.stream("y" * 60))
+
+    assert later.value.hint == "use a draft with a longer context, or begin anew"
+
+
 def test_a_conversation_that_is_full_advises_a_new_one():
     talk = Conversation(session(draft=TARGET, max_tokens=60), "")
     list(talk.stream(QUESTION))

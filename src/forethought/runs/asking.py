@@ -55,7 +55,8 @@ class Asking:
 
     def __post_init__(self) -> None:
         self.meter = Meter(self.clock)
-        self.draft = ModelDraft(self.draft_model, self.target, self.meter)
+        first = self.past is None
+        self.draft = ModelDraft(self.draft_model, self.target, self.meter, shortens=first)
         self.limit: Limit = spend_limit(self.recipe.budget)
         self.start = self.clock()
         self.cached = self.past.next if self.past else 0
