@@ -1,10 +1,11 @@
+import math
 from collections import Counter
 
 import pytest
 import torch
 
 from forethought.contracts.errors import DamagedFileError
-from forethought.engine.sampling import Sampling, certainty, choose
+from forethought.engine.sampling import Sampling, _invert, certainty, choose
 
 CHANCES = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05])
 
@@ -23,6 +24,47 @@ def test_zero_temperature_takes_the_best_and_the_first_of_equals():
     logits = torch.tensor([0.0, 3.0, 3.0, 1.0])
 
     assert choose(logits, Sampling(), 0, 0).token == 1
+
+
+TINY = [5e-324, 1e-320, 1e-308, 1e-46, 1e-40, 1e-38, 1e-30, 1e-12, 1e-7]
+FILTERS = [{}, {"top_k": 3}, {"top_p": 0.9}, {"min_p": 0.1}, {"top_k": 2, "top_p": 0.5}]
+
+
+@pytest.mark.parametrize("temperature", TINY)
+@pytest.mark.parametrize("filters", FILTERS)
+def test_a_temperature_near_zero_is_greedy(temperature, filters):
+    generator = torch.Generator().manual_seed(0)
+    rows = 30 * torch.randn(50, 2000, generator=generator)
+    sampling = Sampling(temperature=temperature, top_logprobs=2, **filters)
+
+    for place, row in enumerate(rows):
+        assert choose(row, sampling, 0, place) == choose(row, Sampling(top_logprobs=2), 0, place)
+
+
+def test_a_temperature_near_zero_takes_the_first_of_equals_as_zero_does():
+    logits = torch.tensor([0.0, 3.0, 3.0, 1.0])
+
+    assert set(drawn(Sampling(temperature=1e-40), logits, 50)) == {1}
+
+
+@pytest.mark.parametrize("temperature", [1e4, 1e30, 1e38, 1e300])
+def test_at_a_great_temperature_all_tokens_are_as_likely(temperature):
+    counts = drawn(Sampling(temperature=temperature), torch.tensor([9.0, -3.0, 0.0, 30.0]))
+
+    assert shares(counts) == pytest.approx(dict.fromkeys(range(4), 0.25), abs=0.03)
+
+
+@pytest.mark.parametrize("temperature", [1e-8, 1.0, 1e30])
+def test_what_is_ruled_out_is_never_drawn(temperature):
+    logits = torch.tensor([-torch.inf, 0.0, -torch.inf, 0.0, -torch.inf])
+
+    assert set(drawn(Sampling(temperature=temperature), logits, 200)) == {1, 3}
+
+
+@pytest.mark.parametrize("uniform", [0.0, 0.5, math.nextafter(1.0, 0.0)])
+def test_the_last_token_that_is_possible_is_the_last_to_be_drawn(uniform):
+    for total in (0.1, 0.3, 0.7, 1.0, 1e-300):
+        assert _invert(torch.tensor([0.0, total, 0.0], dtype=torch.float64), uniform) == 1
 
 
 def test_draws_follow_the_model():

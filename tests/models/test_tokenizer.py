@@ -13,6 +13,7 @@ from forethought.models.tokenizer import Tokenizer, fingerprint_of, read_inner
 from tests.models.tiny_tokenizers import byte_level, piece_metadata
 
 START, END = 1, 2
+Make = Callable[[], Tokenizer]
 
 
 def tokenizer(split: str = "smollm") -> Tokenizer:
@@ -55,9 +56,7 @@ def test_spans_tile_the_text(text: str) -> None:
 
 @pytest.mark.parametrize("make", [tokenizer, pieces])
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="▁\ufffd\n"), max_size=20))
-def test_decoding_token_by_token_never_shows_half_a_character(
-    make: Callable[[], Tokenizer], text: str
-) -> None:
+def test_decoding_token_by_token_never_shows_half_a_character(make: Make, text: str) -> None:
     own = make()
     decoding = own.decoding()
 
@@ -74,13 +73,43 @@ def test_input_that_was_no_valid_text_is_read_with_a_mark_in_its_place() -> None
     assert spans[-1] == (2, 3)
 
 
-def test_what_stays_incomplete_is_shown_at_the_end() -> None:
+MIXED = "aé b\U0001f600cé"
+
+
+@pytest.mark.parametrize("make", [tokenizer, pieces])
+def test_letters_that_stay_incomplete_are_left_out_at_the_end(make: Make) -> None:
+    own = make()
+    tokens, spans = own.encode_with_spans(MIXED)
+
+    for count in range(len(tokens) + 1):
+        decoding = own.decoding()
+        shown = [decoding.push(token) for token in tokens[:count]]
+        begun = min((start for start, _ in spans[count:]), default=len(MIXED))
+        assert "".join([*shown, decoding.finish()]) == MIXED[:begun]
+
+
+def test_a_replacement_character_that_the_model_wrote_is_no_half_letter() -> None:
     own = tokenizer()
-    half = own.encode("é")[:1]
+    tokens = own.encode("a\ufffd")
     decoding = own.decoding()
 
-    assert decoding.push(half[0]) == ""
-    assert decoding.finish() == "\ufffd"
+    assert "".join(map(decoding.push, tokens)) == "a\ufffd"
+    assert decoding.finish() == ""
+
+
+@pytest.mark.parametrize("make", [tokenizer, pieces])
+def test_decoding_goes_on_behind_tokens_as_if_it_had_pushed_them(make: Make) -> None:
+    own = make()
+    tokens = own.encode(MIXED + "abc " * 4 + MIXED)
+    # Bytes that are no text, more of them than are looked at first.
+    tokens += own.encode("é")[-1:] * 12 + own.encode(MIXED)
+
+    for place in range(len(tokens) + 1):
+        whole, behind = own.decoding(), own.decoding(tokens[:place])
+        for token in tokens[:place]:
+            whole.push(token)
+        rest = [[one.push(token) for token in tokens[place:]] for one in (whole, behind)]
+        assert rest[0] == rest[1]
 
 
 def test_a_saved_tokenizer_reads_back_the_same(tmp_path: Path) -> None:

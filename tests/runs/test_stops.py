@@ -4,6 +4,25 @@ from hypothesis import strategies as st
 
 from forethought.runs.stops import StopMatcher
 
+STOPS = st.lists(st.text("abc", min_size=1, max_size=4), max_size=4)
+
+
+def reference(stops, text, keep):
+    """The text up to the first letter that completes a stop string, found letter by letter."""
+    for end in range(1, len(text) + 1):
+        complete = [stop for stop in stops if text[:end].endswith(stop)]
+        if complete:
+            return text[: end if keep else end - max(map(len, complete))], True
+    return text, False
+
+
+@st.composite
+def cut_texts(draw):
+    """A text in pieces of any lengths, empty ones too."""
+    text = draw(st.text("abc", max_size=25))
+    places = sorted(draw(st.lists(st.integers(0, len(text)), max_size=8)))
+    return [text[a:b] for a, b in zip([0, *places], [*places, len(text)], strict=True)]
+
 
 def passed(stops, pieces, keep=False):
     matcher, shown = StopMatcher(stops, keep), []
@@ -63,3 +82,39 @@ def test_the_pieces_a_text_comes_in_change_nothing(text, stops, size, keep):
     pieces = [text[i : i + size] for i in range(0, len(text), size)]
 
     assert passed(stops, pieces, keep) == passed(stops, list(text), keep)
+
+
+@given(STOPS, cut_texts(), st.booleans())
+def test_any_pieces_give_what_a_search_letter_by_letter_gives(stops, pieces, keep):
+    assert passed(stops, pieces, keep) == reference(stops, "".join(pieces), keep)
+
+
+@given(STOPS, cut_texts())
+def test_what_is_shown_is_never_taken_back_and_held_back_no_longer_than_needed(stops, pieces):
+    matcher, shown, fed = StopMatcher(stops, keep=False), "", ""
+
+    for piece in pieces:
+        shown += matcher.feed(piece)
+        fed += piece
+        assert reference(stops, fed, keep=False)[0].startswith(shown)
+        held = fed[len(shown) :]
+        if not matcher.stopped and held:
+            assert any(stop.startswith(held) for stop in stops)
+
+
+@given(STOPS, cut_texts(), st.booleans())
+def test_a_text_that_is_gone_on_with_ends_as_one_written_at_once(stops, pieces, keep):
+    """Each piece has a matcher of its own, which knows what was shown before it."""
+    text, stopped = "", False
+    for piece in pieces:
+        matcher = StopMatcher(stops, keep, after=text)
+        fresh = matcher.feed(piece) + matcher.finish()
+        text = text[: len(text) - matcher.back] + fresh
+        if stopped := matcher.stopped:
+            break
+
+    assert (text, stopped) == reference(stops, "".join(pieces), keep)
+
+
+def test_of_stop_strings_complete_with_the_same_letter_the_longer_is_cut():
+    assert passed(["c", "bc", "abc"], ["xabc"]) == ("x", True)

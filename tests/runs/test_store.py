@@ -14,7 +14,7 @@ from random import Random
 import pytest
 
 from forethought.contracts.errors import StoreError
-from forethought.runs.store import Store
+from forethought.runs.store import Store, said
 from forethought.runs.store_file import VERSION, _prepare, open_file
 from tests.runs.sample_maker import sample
 
@@ -145,9 +145,10 @@ def test_keeping_the_same_sample_twice_changes_nothing(file: Path) -> None:
     )
 
     with Store.open(file) as store:
-        store.put(first)
-        store.put(slower)
+        assert store.put(first) == first
+        assert store.put(slower) == first
 
+        assert said(slower) == said(first)
         assert store.samples() == [first]
 
 
@@ -156,19 +157,32 @@ def test_what_one_of_two_runs_noted_makes_them_no_others(file: Path) -> None:
     noted = replace(first, run={"answer": "7", "notes": ["the server wrote 9 tokens in vain"]})
 
     with Store.open(file) as store:
-        store.put(first)
-        store.put(noted)
+        assert store.put(first) == store.put(noted) == first
 
+        assert said(noted) == said(first)
         assert store.samples() == [first]
 
 
-@pytest.mark.parametrize("change", [{"score": 0.0}, {"run": {"answer": "8"}}, {"task": "other"}])
-def test_another_sample_under_a_taken_key_is_refused(file: Path, change: dict[str, object]) -> None:
+@pytest.mark.parametrize("change", [{"score": 0.0}, {"run": {"answer": "8"}}])
+def test_of_two_answers_with_one_key_the_first_stays(file: Path, change: dict[str, object]) -> None:
     first = sample(run={"answer": "7"})
+    other = replace(first, **change)
 
     with Store.open(file) as store:
         store.put(first)
-        with pytest.raises(StoreError, match="another answer"):
+
+        assert store.put(other) == first
+        assert said(other) != said(first)
+        assert store.samples() == [first]
+
+
+@pytest.mark.parametrize("change", [{"task": "other"}, {"question": "q2"}, {"number": 3}])
+def test_a_key_that_names_something_else_is_refused(file: Path, change: dict[str, object]) -> None:
+    first = sample()
+
+    with Store.open(file) as store:
+        store.put(first)
+        with pytest.raises(StoreError, match="under the key of"):
             store.put(replace(first, **change))
 
         assert store.samples() == [first]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Literal
@@ -88,7 +88,7 @@ class Candidate:
         return replace(
             self,
             path=(*self.path, child),
-            steps=(*self.steps, piece.text),
+            steps=(*shortened(self.steps, piece.back), piece.text),
             lengths=(*self.lengths, piece.tokens),
             token_ids=(*self.token_ids, *piece.token_ids),
             tokens=self.tokens + piece.tokens,
@@ -108,13 +108,26 @@ class Piece:
     tokens: int
     log_probability: float
     finish: str
-    """step, stop, length where the request's tokens were used up, or cancelled."""
+    """step, stop, length where the request's tokens were used up, full where the model's context
+    was, or cancelled."""
     rest: str = ""
-    """What part of a letter the last token left, should nothing follow."""
+    """What the last token left beside part of a letter, should nothing follow."""
     certainty: float | None = None
     """As a candidate's, of these tokens alone."""
     summed: int = 0
     """As a candidate's: how many log-probabilities are summed."""
+    back: int = 0
+    """Last letters of the candidate that it goes on from which are part of a stop string, and so
+    of no text."""
+
+
+def shortened(texts: Sequence[str], count: int) -> tuple[str, ...]:
+    """The texts without the last `count` letters of all."""
+    found = list(texts)
+    for place in reversed(range(len(found))):
+        left = len(found[place]) - count
+        found[place], count = found[place][: max(0, left)], max(0, -left)
+    return tuple(found)
 
 
 def total(certainties: Iterable[float | None]) -> float | None:

@@ -16,13 +16,17 @@ from torch import Tensor
 from forethought.contracts.errors import MAKE_ANEW, DamagedFileError
 
 _SHORTLIST = 256
+_GREEDY_BELOW = 1e-9
+"""Temperatures at which no second token could be drawn: two logits that differ in float32 differ
+by far more."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to choose: filters apply in the order of the fields; temperature 0 is greedy."""
+    """How to choose: filters apply in the order of the fields."""
 
     temperature: float = 0.0
+    """0 is greedy, and so is what comes so close that nothing else could be drawn."""
     top_k: int = 0
     """Only the k likeliest; 0 for all."""
     top_p: float = 1.0
@@ -45,7 +49,7 @@ class Choice:
 
 def choose(logits: Tensor, sampling: Sampling, candidate: int, position: int) -> Choice:
     """The next token of one row from logits [V], float32."""
-    if sampling.temperature == 0:
+    if sampling.temperature < _GREEDY_BELOW:
         token = int(logits.argmax())
     else:
         token = _draw(logits, sampling, _uniform(sampling.seed, candidate, position))
@@ -88,7 +92,8 @@ def _uniform(seed: int, candidate: int, position: int) -> float:
 
 
 def _draw(logits: Tensor, sampling: Sampling, uniform: float) -> int:
-    chances = torch.softmax(logits / sampling.temperature, 0)
+    # Relative to the greatest, so that no quotient overflows.
+    chances = torch.softmax((logits - logits.max()) / sampling.temperature, 0)
     if not (sampling.top_k or sampling.top_p < 1 or sampling.min_p > 0):
         return _invert(chances, uniform)
     ranked, tokens = _ranked(chances, sampling)
@@ -119,5 +124,6 @@ def _ranked(chances: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
 
 def _invert(chances: Tensor, uniform: float) -> int:
     total = chances.double().cumsum(0)
-    index = int(torch.searchsorted(total, uniform * float(total[-1]), right=True))
-    return min(index, chances.shape[0] - 1)
+    # Below the whole, since rounding up to it would pass over the last token that is possible.
+    place = min(uniform * float(total[-1]), math.nextafter(float(total[-1]), 0.0))
+    return min(int(torch.searchsorted(total, place, right=True)), chances.shape[0] - 1)

@@ -22,7 +22,7 @@ from forethought.runs.answers import Answers, Ask
 from forethought.runs.keys import QUESTION_HASH, question_hash, sample_key, sample_seed
 from forethought.runs.lengths import APPROXIMATE
 from forethought.runs.recipe import Recipe, is_remote
-from forethought.runs.store import Store
+from forethought.runs.store import Store, said
 
 _PLACES = ("positions", "shares")
 
@@ -82,23 +82,36 @@ class Evaluation:
         recipe is what they are compared with: where it does not fit, the error is raised.
         """
         wanted = list(self.wanted())
-        missing = [one for one in wanted if not self.store.has(one.key)]
-        asked, total = 0, len(wanted)
+        missing = self._missing(wanted)
+        asked, kept, total = 0, len(wanted) - len(missing), len(wanted)
         report = progress or _silent
-        report(Progress(total - len(missing), 0, total))
+        report(Progress(kept, 0, total))
         refused: dict[str, Refusal] = {}
+        others: list[Sample] = []
         for group in self._together(missing):
-            going = [one for one in group if one.name not in refused]
+            going = self._missing(group)  # another process may have answered some meanwhile
+            kept += len(group) - len(going)
+            going = [one for one in going if one.name not in refused]
             for sample in self._asked(going, refused):
-                self.store.put(sample)
+                first = self.store.put(sample)
+                others += [first] if said(first) != said(sample) else []
                 asked += 1
-                report(Progress(total - len(missing) + asked, asked, total))
+                report(Progress(kept + asked, asked, total))
         found = self.compared([one for one in wanted if one.name not in refused])
-        return replace(found, refusals=tuple(refused.values()))
+        notes = (*found.notes, *_told_of(others))
+        return replace(found, notes=notes, refusals=tuple(refused.values()))
+
+    def _missing(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+        return [one for one in wanted if not self.store.has(one.key)]
 
     def compared(self, wanted: Sequence[Wanted]) -> Comparison:
         """What is kept of these, compared."""
-        kept = [sample for one in wanted if (sample := self.store.get(one.key)) is not None]
+        # A recipe that states what is usual has the answers of the one that leaves it open.
+        kept = [
+            replace(sample, recipe=one.name)
+            for one in wanted
+            if (sample := self.store.get(one.key)) is not None
+        ]
         names = list(dict.fromkeys(one.name for one in wanted))
         recipes = {one.label: one for one in self.recipes if one.label in names}
         looked = Searches.of(recipes if self.searches else {}, kept, self._checks(wanted))
@@ -197,6 +210,18 @@ def _wanted(recipe: Recipe, name: str, task: Task, question: Question, number: i
     key = sample_key(settled.to_json(), name, question, number)
     asked = replace(settled, seed=seed)
     return Wanted(key, asked, recipe.label, name, task, question, number)
+
+
+def _told_of(others: Sequence[Sample]) -> Iterator[str]:
+    """What to say where another process kept answers that say something else."""
+    if others:
+        one, count = others[0], len(others)
+        yield (
+            f"{count:,} {'answer' if count == 1 else 'answers'} of this run, such as that to "
+            f"{one.question} of {one.task} by {one.recipe}, differ from what another process "
+            "kept first in the same file; what was kept is shown. Other hardware, another number "
+            "of threads or another version can write other answers."
+        )
 
 
 def _lean(run: dict[str, Any]) -> dict[str, Any]:

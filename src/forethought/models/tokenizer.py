@@ -30,6 +30,8 @@ Pieces = tuple[list[int], list[Span]]
 
 _OTHER_MODEL = "use another model"
 _INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
+_SIGHT = 8
+"""Tokens within which a letter ends, but for bytes that are no text."""
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")  # what undecodable input leaves behind
 
 
@@ -144,9 +146,17 @@ class Tokenizer:
         with library_errors("the tokenizer cannot write these tokens as text", _OTHER_MODEL):
             return str(self._inner.decode(list(tokens), skip_special_tokens=True))
 
-    def decoding(self) -> Decoding:
-        """Decodes a text token by token, from its start."""
-        return Decoding(self)
+    def decoding(self, after: Sequence[int] = ()) -> Decoding:
+        """Decodes a text token by token, from its start or behind the tokens `after`."""
+        return Decoding(self, after)
+
+    def ends_in_part(self, tokens: Sequence[int], text: str) -> bool:
+        """Whether the tokens, decoded as `text`, leave the last letter incomplete."""
+        if not text.endswith(_INCOMPLETE):
+            return False
+        # The model may have written the replacement character itself, as any other.
+        written, whole = (map(self.text_of, one) for one in (tokens, self.encode(_INCOMPLETE)))
+        return not "".join(written).endswith("".join(whole))
 
     def save(self, path: Path) -> None:
         """Write the tokenizer to `path` as JSON."""
@@ -157,26 +167,31 @@ class Tokenizer:
 class Decoding:
     """Decodes a growing text; never shows half a character."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, after: Sequence[int] = ()) -> None:
         self._tokenizer = tokenizer
-        # Decoders treat the start of a text differently, so what was shown last stays in view.
-        self._shown: list[int] = []
-        self._waiting: list[int] = []
+        for sight in (_SIGHT, len(after)):
+            # Decoders treat the start of a text differently: what was shown last stays in view.
+            self._shown: list[int] = []
+            self._waiting: list[int] = []
+            for token in after[-sight:]:
+                self.push(token)
+            if len(self._waiting) < sight:
+                break  # a letter was complete among these: what lies before decides nothing
 
     def push(self, token: int) -> str:
         """The text that is complete with this token; often all of it, sometimes none."""
         self._waiting.append(token)
         fresh = self._fresh()
-        if fresh.endswith(_INCOMPLETE):
+        if self._tokenizer.ends_in_part(self._waiting, fresh):
             return ""
         self._shown, self._waiting = self._waiting, []
         return fresh
 
     def finish(self) -> str:
-        """What was still held back, incomplete as it is."""
-        fresh = self._fresh() if self._waiting else ""
+        """What was held back and is complete; half a character is left out."""
+        whole = self._fresh().rstrip(_INCOMPLETE) if self._waiting else ""
         self._shown, self._waiting = [], []
-        return fresh
+        return whole
 
     def _fresh(self) -> str:
         before = self._tokenizer.decode(self._shown)

@@ -31,10 +31,11 @@ from forethought.runs.draft import Memory, ModelDraft
 from forethought.runs.journal import Journal, NoJournal
 from forethought.runs.keys import run_identifier
 from forethought.runs.lengths import by_rule
-from forethought.runs.reading import Plan, Reading, check_context, plan, shortened
+from forethought.runs.reading import Plan, Reading, plan, shortened
 from forethought.runs.recipe import Recipe, is_remote
 from forethought.runs.record import Spoken
 from forethought.runs.remote_answers import Servers
+from forethought.runs.room import check_context, room_behind, short_room
 from forethought.runs.search_answers import alike, searched
 from forethought.runs.sizing import sized
 from forethought.runs.voice import Voice, sampling_of
@@ -215,13 +216,14 @@ class _Pending:
         recipe, tokenizer, short = self.ask.recipe, self.target.tokenizer, self.branch.prompt
         self.reading = reading
         self.first_token = sum(self.meter.stages.values())
-        room = self.target.shape.context - short.end
+        room = room_behind(short, self.target)
+        spent = recipe.limit.tokens == self.most <= room
         stream = Stream(
             reading.row,
             sampling_of(recipe),
             limit=min(self.most, room),
             ends=tokenizer.ends,
-            full="budget" if recipe.limit.tokens == self.most else "length",
+            full="budget" if spent else "length",
             meter=self.meter,
             review=self.plan.review(self.target.network, short),
         )
@@ -234,6 +236,7 @@ class _Pending:
         self.voice.rest()
         self.meter.stages["decode"] = seconds
         recipe, ask = self.ask.recipe, self.ask
+        room = room_behind(self.branch.prompt, self.target)
         return Spoken(
             recipe=recipe,
             identifier=run_identifier(recipe, ask.question, ask.document),
@@ -246,7 +249,7 @@ class _Pending:
             voices=[self.voice],
             kept=self.reading.kept,
             finish=self.voice.stream.finish,
-            notes=self.plan.notes,
+            notes=(*self.plan.notes, *short_room(room, self.most)),
         ).run()
 
 

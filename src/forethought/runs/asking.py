@@ -17,7 +17,6 @@ from forethought.runs.draft import ModelDraft
 from forethought.runs.reading import (
     Methods,
     Plan,
-    check_context,
     plan,
     read,
     reading_flops,
@@ -25,6 +24,7 @@ from forethought.runs.reading import (
 )
 from forethought.runs.recipe import Limit, Recipe, spend_limit
 from forethought.runs.record import Spoken
+from forethought.runs.room import check_context, check_turn, room_behind, short_room
 from forethought.runs.sizing import sized
 from forethought.runs.voice import Voice, sampling_of
 
@@ -55,7 +55,8 @@ class Asking:
 
     def __post_init__(self) -> None:
         self.meter = Meter(self.clock)
-        self.draft = ModelDraft(self.draft_model, self.target, self.meter)
+        first = self.past is None
+        self.draft = ModelDraft(self.draft_model, self.target, self.meter, shortens=first)
         self.limit: Limit = spend_limit(self.recipe.budget)
         self.start = self.clock()
         self.cached = self.past.next if self.past else 0
@@ -88,7 +89,10 @@ class Asking:
             most = min([self.recipe.max_tokens, *self._token_share()])
             short = shortened(chosen, self.prompt, self.draft, most)
         self.target = self.target.for_length(short.end + len(short.lookahead or ()) + most)
-        check_context(short, self.target, self.draft)
+        if self.past is None:
+            check_context(short, self.target, self.draft)
+        else:
+            check_turn(short, self.target, self.past.next)
         if drafting:
             yield self._stage("draft")
         if self._spent():
@@ -100,9 +104,8 @@ class Asking:
             reading = read(batch, self.target, short, chosen, of, self.past)
         self.kept, self.read_prompt = reading.kept, short
         yield self._stage("prefill")
-        room = self.target.shape.context - short.end
-        if room < most:
-            yield self._note(f"the model's context has room for {room:,} tokens of the answer")
+        room = room_behind(short, self.target)
+        yield from map(self._note, short_room(room, most))
         self._open_voices(reading.row, room, chosen, short)
         logits = reading.logits.expand(len(self.voices), -1)
         with self.meter.stage("decode"):

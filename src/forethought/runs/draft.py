@@ -33,6 +33,8 @@ class ModelDraft:
     meter: Meter
     memory: Memory = field(default_factory=dict)
     """What was found before, by what was asked; shared by those who ask of the same prompts."""
+    shortens: bool = True
+    """Whether a method may shorten the prompt: not that of a conversation's later turn."""
 
     def serving(self, method: Approximation) -> ModelDraft:
         """The draft that a method is given: this one, or the target itself."""
@@ -172,10 +174,11 @@ class ModelDraft:
 
     def _check_fits(self, tokens: int, model: Model) -> None:
         if tokens > model.shape.context:
+            other = "the method truncate before this one" if self.shortens else "begin anew"
             raise PromptTooLongError(
                 f"the draft {model.name} holds {model.shape.context:,} tokens, but would "
                 f"read {tokens:,}",
-                "use a draft with a longer context, or the method truncate before this one",
+                f"use a draft with a longer context, or {other}",
             )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from forethought.contracts.backend import Opened
 from forethought.contracts.errors import ModelError
@@ -11,6 +12,9 @@ from forethought.contracts.questions import Question
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Candidate, Found, Path, Reader, Scorer, Strategy
 from forethought.runs.limit import Limit
+
+Cut = Literal["", "budget", "context", "interrupted"]
+"""What ended a search before it had done all that it would have."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,10 @@ class Done:
     """How many children were begun."""
     opened: Opened | None = None
     """What was found in reading the prompt; None where the back end does not tell."""
-    cut: str = ""
-    """What left something undone: budget, or interrupted."""
+    cut: Cut = ""
+    """What left something undone."""
+    short: str = ""
+    """What did not fit the model's context, or what a method may keep."""
     scores: Mapping[tuple[str, Path], float] = field(default_factory=dict)
     """What the scorer gave, by identity of the candidate."""
     seconds: float = 0.0
@@ -80,4 +86,7 @@ def as_score(number: float) -> float:
 
 def fuller(known: Opened | None, told: Opened | None) -> Opened | None:
     """What is known of the target's prompt: more, once the target has read it."""
-    return told if told and not (known and known.kept.prompt_tokens) else known
+    if known is None or told is None:
+        return known or told
+    fullest = known if known.kept.prompt_tokens else told
+    return replace(fullest, notes=tuple(dict.fromkeys((*known.notes, *told.notes))))

@@ -21,8 +21,10 @@ from forethought.models.model import Model
 from forethought.runs.judging import Judge
 from forethought.runs.opening import Opening
 from forethought.runs.recipe import Recipe
+from forethought.runs.room import short_room
 from forethought.runs.seats import Arrived, Seat, Seats, read_newest
 from forethought.runs.slots import place_of
+from forethought.runs.stops import StopMatcher
 from forethought.runs.voice import sampling_of
 from forethought.runs.writing import Writing, read_by, written_by
 
@@ -148,7 +150,8 @@ class Local:
         if request.parent.writer == "target":
             return opening.told()
         length = len(self._opened(request, "target").prompt)
-        return Opened(length, Kept(0, length, ()))
+        short = short_room(opening.room, self.recipe.max_tokens, "draft")
+        return Opened(length, Kept(0, length, ()), short)
 
     def _start(self) -> list[Outcome]:
         """Give every new piece its seat, and judge what is to be judged; outcomes there are."""
@@ -197,16 +200,22 @@ class Local:
         row = seat.behind(request.most, alone=not any(request.path))
         assert seat.row is not None
         one.meter.watch([row, seat.row])
+        parent, tokenizer = request.parent, one.model.tokenizer
+        room, limit = self._opening(request).room, parent.tokens + request.most
         stream = Stream(
             row,
             self._sampling(request),
             candidate=request.stream,
-            limit=request.parent.tokens + request.most,
-            ends=one.model.tokenizer.ends,
-            written=list(request.parent.token_ids),
+            limit=min(limit, room),
+            ends=tokenizer.ends,
+            written=list(parent.token_ids),
+            full="length" if limit < room else "full",
             meter=one.meter,
         )
-        return Writing(one, stream, seat.logits)
+        matcher = StopMatcher(self.recipe.stop, self.recipe.keep_stop, parent.text)
+        writing = Writing(one, stream, seat.logits, tokenizer.decoding(parent.token_ids), matcher)
+        writing.finish = "" if parent.tokens < room else "full"
+        return writing
 
     def _told_next(self, one: Arrived) -> Outcome:
         cost = self._charged(one.request, one.reading(0, self.clock))
@@ -248,7 +257,7 @@ class Local:
         self._read()
         for one in self._writing:
             if not one.finish:
-                one.choose(self.recipe.stop)
+                one.choose()
         done = [self._outcome(one) for one in self._writing if one.finish]
         self._writing = [one for one in self._writing if not one.finish]
         return done
@@ -270,20 +279,13 @@ class Local:
                 one.stream.steps += 1
 
     def _outcome(self, one: Writing) -> Outcome:
-        request, stream = one.request, one.stream
-        fresh = tuple(stream.written[request.parent.tokens :])
-        goes_on = one.finish in ("step", "length")
-        # A letter that is not whole yet is said once the rest of it is there.
-        text = one.text.rstrip("\N{REPLACEMENT CHARACTER}") if goes_on else one.text
-        rest = one.text[len(text) :]
-        if goes_on:
+        request = one.request
+        if one.finish in ("step", "length"):  # it may be gone on from
             writer, question, *_ = place_of(request)
-            where = (request.run, writer, question, request.path, len(stream.written))
+            where = (request.run, writer, question, request.path, len(one.stream.written))
             self._seats.put(where, one.seat())
-        said = one.log_probability, one.finish, rest, one.certainty, one.summed
-        piece = Piece(text, fresh, len(fresh), *said)
         cost = self._charged(request, one.cost(self.clock))
-        return Outcome(request.key, cost, piece, opened=one.arrived.opened)
+        return Outcome(request.key, cost, one.piece(), opened=one.arrived.opened)
 
     def _charged(self, request: Request, cost: Cost) -> Cost:
         """What a request took, and of its run's traffic what is not told yet."""

@@ -18,13 +18,13 @@ from forethought.runs.draft import ModelDraft
 from forethought.runs.reading import (
     Plan,
     Reading,
-    check_context,
     plan,
     read,
     reading_flops,
     shortened,
 )
 from forethought.runs.recipe import Recipe
+from forethought.runs.room import check_context, room_behind, short_room
 from forethought.runs.sizing import sized
 
 
@@ -42,8 +42,8 @@ class Opening:
     reading: Reading | None = None
     start: Mark | None = None
     """Where an answer begins, once it is read and before anything is written behind it."""
-    end: int = 0
-    """The place of the first token of an answer."""
+    room: int = 0
+    """Most tokens that an answer may have, once it is read."""
 
     @classmethod
     def of(
@@ -83,7 +83,9 @@ class Opening:
 
     def told(self) -> Opened:
         """What was found in reading it."""
-        return Opened(len(self.prompt), self.read().kept, self.plan.notes)
+        kept = self.read().kept
+        short = short_room(self.room, self.recipe.max_tokens)
+        return Opened(len(self.prompt), kept, (*self.plan.notes, *short))
 
     def read(self) -> Reading:
         """Read it, the first time it is asked for."""
@@ -97,5 +99,5 @@ class Opening:
                 batch = Batch(self.target.network, self.meter)
                 self.reading = read(batch, self.target, short, self.plan, len(self.prompt))
             self.start = self.reading.row.mark()
-            self.end = short.end
+            self.room = room_behind(short, self.target)
         return self.reading

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from forethought.contracts.errors import PromptTooLongError, UsageError
+from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Kept, Prompt
 from forethought.contracts.roles import Approximation, LayerView, Network
 from forethought.cost.flops import prefill_flops
@@ -276,19 +276,3 @@ def _heads(row: Row, layer: int) -> int:
     """How many key heads a layer that was cut has."""
     kept = row.tail.layers[layer].kept
     return 1 if kept is None else len(kept)
-
-
-def check_context(prompt: Prompt, target: Model, draft: ModelDraft) -> None:
-    """Raise PromptTooLongError, naming what would make the prompt fit."""
-    context = target.shape.context
-    if prompt.end < context:
-        return
-    fit = max(1, context * 3 // 4)
-    methods = [f"truncate(keep={fit})"]
-    if draft.model.for_length(len(prompt)).shape.context > len(prompt):
-        methods.insert(0, f"specpc(keep={fit})")
-    raise PromptTooLongError(
-        f"the prompt has {prompt.end:,} tokens, but {target.name} holds {context:,}, "
-        "the answer included",
-        f"shorten it by a method such as {' or '.join(methods)}",
-    )

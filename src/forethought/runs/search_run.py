@@ -111,12 +111,16 @@ def _ended(done: Done) -> str:
     """How the answer ended; where it is a beginning, what cut it short."""
     assert done.found is not None
     own = "" if done.cut == "interrupted" else done.found.best.finish
+    if done.cut == "context":  # a text that was cut short by it is as long as it can be
+        return "length" if own in ("", "budget") else own
     return own or done.cut or "length"
 
 
 def _cut_short(done: Done) -> Iterator[str]:
-    """What a reader should know of a search whose budget left something undone."""
+    """What a reader should know of a search that left something undone."""
     assert done.found is not None
+    if done.cut == "context" and done.short not in done.found.notes:
+        yield f"the search ended with what it had: {done.short}"
     if not done.budget_spent:
         return
     cost, timed = done.cost, done.job.limit.seconds is not None

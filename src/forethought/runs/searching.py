@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 
 from forethought.contracts.backend import Backend, Bound, Judgement, Opened, Outcome, Request
-from forethought.contracts.errors import BudgetSpentError, ForethoughtError
+from forethought.contracts.errors import (
+    BudgetSpentError,
+    ForethoughtError,
+    NoDocumentError,
+    UnfitError,
+)
 from forethought.contracts.search import (
     Ask,
     Candidate,
@@ -26,7 +31,7 @@ from forethought.contracts.search import (
 )
 from forethought.runs.beginnings import Beginnings
 from forethought.runs.endings import best_so_far, nothing_left
-from forethought.runs.job import Done, Job, Written, as_score, fuller
+from forethought.runs.job import Cut, Done, Job, Written, as_score, fuller
 from forethought.runs.ledger import Ledger
 from forethought.runs.looks import Looks, together
 from forethought.runs.slots import (
@@ -36,6 +41,7 @@ from forethought.runs.slots import (
     judgement_of,
     piece_request,
     place_of,
+    placed,
     request_key,
 )
 
@@ -75,8 +81,12 @@ class Searching:
         self._scores: dict[tuple[str, Path], float] = {}
         self._seen: list[Candidate] = []
         self._opened: Opened | None = None
-        self._cut = ""
+        self._cut: Cut = ""
         self._error: BaseException | None = None
+        self._unfit: UnfitError | None = None
+        """Why something that was asked for now cannot be had."""
+        self._short = ""
+        """What did not fit the model's context or a method's budget."""
 
     def proceed(self, value: Any = None) -> list[str]:
         """Go on with what was asked for; the keys of the requests that this begins."""
@@ -87,7 +97,7 @@ class Searching:
         except BudgetSpentError as error:
             # Between two asks there is nothing but the best so far.
             found = best_so_far(self._seen, self._scores, (error.message,))
-            self._end_with(found, "budget", error)
+            self._end_with(found, self._spent, error)
         except ForethoughtError as error:
             self._fail(error)
         return begun
@@ -95,7 +105,7 @@ class Searching:
     def receive(self, outcome: Outcome) -> list[str]:
         """Take in an outcome; the keys of the requests that this begins."""
         self.hear(outcome)
-        if error := outcome.error or self._error:
+        if error := self._error or self._fatal(outcome.error):
             self._fail(error)
             return []
         self._chances = outcome.chances
@@ -112,9 +122,13 @@ class Searching:
         self.ledger.settle(outcome.key, outcome.cost, drafted, outcome.seconds)
         self.ledger.lost = self.ledger.lost.plus(outcome.lost)
         self._opened = fuller(self._opened, outcome.opened)
+        if slot is not None and outcome.error is not None:
+            slot.over = "budget"
         if slot is not None and piece is not None:
             slot.pieces.append(piece)
             slot.over = slot.ended(piece, self.job.max_tokens)
+            if piece.finish == "full" and slot.over == "budget":
+                self._short = self._short or "the model's context ended a text before its end"
 
     def check_time(self) -> None:
         """End what is being written where the time is over; what is judged would tell nothing."""
@@ -125,19 +139,53 @@ class Searching:
     def _advance(self, value: Any) -> tuple[Any, list[str]]:
         """Serve the next ask: of the scorer, while it scores.
 
-        A strategy hears where the budget does not cover what it asks for, and may yet answer
-        by what it has.
+        A strategy hears where the budget or the context does not cover what it asks for, and may
+        yet answer by what it has.
         """
         try:
-            ask = (self._scoring or self._search).send(value)
+            ask = self._next(value)
             while True:
                 try:
                     return self._serve(ask)
-                except BudgetSpentError as error:
-                    self._scoring, self._cut = None, "budget"
-                    ask = self._search.throw(error)
+                except (BudgetSpentError, UnfitError) as error:
+                    ask = self._refused(error)
         except StopIteration as stopped:
             return self._returned(stopped.value), []
+
+    def _next(self, value: Any) -> Ask:
+        """What is asked for next, by the scorer while it scores."""
+        unfit, self._unfit = self._unfit, None
+        if unfit is not None:
+            return self._refused(unfit)
+        try:
+            return (self._scoring or self._search).send(value)
+        except UnfitError as error:
+            if self._scoring is None:
+                raise
+            return self._refused(error)
+
+    def _refused(self, error: BudgetSpentError | UnfitError) -> Ask:
+        """What the strategy asks for next, once it hears that it cannot have what it wanted."""
+        if fatal := self._fatal(error):
+            raise fatal
+        self._scoring, self._unfit, self._cut = None, None, self._spent
+        return self._search.throw(BudgetSpentError(error.message, error.hint))
+
+    def _fatal(self, error: Exception | None) -> Exception | None:
+        """The error, unless the search may end with what it has: then that is noted."""
+        if error is None or isinstance(error, BudgetSpentError):
+            return None
+        if not isinstance(error, UnfitError) or isinstance(error, NoDocumentError):
+            return error
+        if not best_so_far(self._seen, self._scores, ()):
+            return error
+        self._unfit, self._short = error, self._short or error.message
+        return None
+
+    @property
+    def _spent(self) -> Cut:
+        """What is told to have ended a search that ends early."""
+        return "context" if self._short else "budget"
 
     def _returned(self, value: Any) -> Any:
         """A generator has returned: the strategy's ends the job, a scorer's goes on with it."""
@@ -153,7 +201,8 @@ class Searching:
         """What an ask gives at once, or the keys of the requests it begins."""
         match ask:
             case Write():
-                self._asked, self._slots = ask, self._placed(ask)
+                self._asked = ask
+                self._slots = placed(ask, self._children, self.job.max_tokens)
                 begun = self._begin()
                 return (None, begun) if begun else (self._sent_back(), [])
             case Next():
@@ -180,19 +229,6 @@ class Searching:
         fresh = {one.identity: one for one in candidates if one.identity not in self._scores}
         self._to_score = list(fresh.values())
         self._scoring = self.job.scorer.score(self.job.question, self._to_score)
-
-    def _placed(self, ask: Write) -> list[Slot]:
-        given = ask.tokens or (None,) * len(ask.parents)
-        return [self._slot(*pair, ask) for pair in zip(ask.parents, given, strict=True)]
-
-    def _slot(self, parent: Candidate, token: int | None, ask: Write) -> Slot:
-        if parent.done:
-            return Slot(parent, 0, ask, 0, parent.finish)
-        child = self._children[parent.identity]
-        self._children[parent.identity] += 1
-        room = self.job.max_tokens - parent.tokens
-        wanted = room if ask.most is None else min(room, ask.most)
-        return Slot(parent, child, ask, wanted, "", token=token)
 
     def _begin(self) -> list[str]:
         """Begin a piece of every candidate that wants one and can be paid; their keys."""
@@ -254,13 +290,16 @@ class Searching:
     def _sent_back(self) -> Any:
         """What the last ask gave."""
         match self._asked:
+            case Verdict() | Next() if self._unfit:
+                return None
             case Verdict():
                 return list(self._chances)
             case Next():
                 return self._looks.sent_back()
+        self._unfit = None  # the others are written
         found = [slot.result() for slot in self._slots]
         if any(slot.over == "budget" for slot in self._slots):
-            self._cut = "budget"
+            self._cut = self._spent
         self._seen += found
         self._tell(Written(self.job.run, found))
         return found
@@ -271,7 +310,7 @@ class Searching:
         written = [*self._seen, *(slot.broken_off() for slot in self._slots if slot.pieces)]
         self._end_with(best_so_far(written, self._scores, ()), "interrupted", KeyboardInterrupt())
 
-    def _end_with(self, found: Found | None, cut: str, otherwise: BaseException) -> None:
+    def _end_with(self, found: Found | None, cut: Cut, otherwise: BaseException) -> None:
         if found is None:
             return self._fail(otherwise)
         self._cut = cut
@@ -285,6 +324,7 @@ class Searching:
             written=sum(self._children.values()),
             opened=self._opened,
             cut=self._cut,
+            short=self._short,
             scores=self._scores,
             seconds=self.ledger.seconds,
             lost=self.ledger.lost,

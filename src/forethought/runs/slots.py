@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from forethought.contracts.backend import Judgement, Request
-from forethought.contracts.candidates import total
+from forethought.contracts.candidates import shortened, total
 from forethought.contracts.search import Candidate, Path, Piece, Verdict, Write, Writer
 from forethought.runs.beginnings import Beginnings
 from forethought.runs.job import Job
@@ -56,6 +57,9 @@ class Slot:
         """How it ended with its newest piece; empty where it goes on."""
         if piece.finish == "cancelled":
             return "budget"
+        if piece.finish == "full":
+            # Of a text on the way to an answer a part is of no use.
+            return "budget" if self.parent.question else "length"
         if piece.finish == "step" and self.so_far.tokens >= longest:
             return "length"
         if piece.finish != "length":
@@ -69,15 +73,46 @@ class Slot:
     def _joined(self, finish: str = "") -> Piece:
         ended = finish or self.over
         rest = self.pieces[-1].rest if self.pieces and ended != "step" else ""
+        texts: tuple[str, ...] = ()
+        back = 0
+        for piece in self.pieces:
+            back += max(0, piece.back - sum(map(len, texts)))
+            texts = (*shortened(texts, piece.back), piece.text)
         return Piece(
-            text="".join(piece.text for piece in self.pieces) + rest,
+            text="".join(texts) + rest,
             token_ids=tuple(token for piece in self.pieces for token in piece.token_ids),
             tokens=sum(piece.tokens for piece in self.pieces),
             log_probability=sum(piece.log_probability for piece in self.pieces),
             finish=ended,
             certainty=total(piece.certainty for piece in self.pieces),
             summed=sum(piece.summed for piece in self.pieces),
+            back=back,
         )
+
+
+def placed(ask: Write, children: Counter[tuple[str, Path]], longest: int) -> list[Slot]:
+    """A slot for each child that is asked for; each is counted among its parent's `children`."""
+    given = ask.tokens or (None,) * len(ask.parents)
+    return [
+        _slot(ask, parent, token, children, longest)
+        for parent, token in zip(ask.parents, given, strict=True)
+    ]
+
+
+def _slot(
+    ask: Write,
+    parent: Candidate,
+    token: int | None,
+    children: Counter[tuple[str, Path]],
+    longest: int,
+) -> Slot:
+    if parent.done:
+        return Slot(parent, 0, ask, 0, parent.finish)
+    child = children[parent.identity]
+    children[parent.identity] += 1
+    room = longest - parent.tokens
+    wanted = room if ask.most is None else min(room, ask.most)
+    return Slot(parent, child, ask, wanted, "", token=token)
 
 
 def piece_request(job: Job, slot: Slot) -> Request:

@@ -76,11 +76,12 @@ class Store:
         rows = self._rows(f"SELECT {_COLUMNS} FROM samples WHERE key = ?", (key,))
         return self._sample(rows[0]) if rows else None
 
-    def put(self, sample: Sample) -> None:
-        """Keep a sample: it is on the disk once this returns.
+    def put(self, sample: Sample) -> Sample:
+        """Keep a sample: it, or the one that was first with its key, is on the disk once this
+        returns, and is given back.
 
-        Where the key is taken, the first sample stays. That is no error if the two say the
-        same; measured times may differ.
+        Whoever shares a file shares its answers: so the first stays, whatever another process
+        found meanwhile. `said` tells whether both say the same.
         """
         row = self._row(sample)
         marks = ", ".join("?" * len(row))
@@ -89,8 +90,15 @@ class Store:
                 f"INSERT INTO samples ({_COLUMNS}) VALUES ({marks}) ON CONFLICT (key) DO NOTHING",
                 row,
             )
-        if kept.rowcount == 0:
-            self._compare(sample, self._sample(row))
+        first = None if kept.rowcount else self.get(sample.key)
+        if first is None:
+            return self._sample(row)
+        if _place(first) != _place(sample):
+            raise StoreError(
+                f"{self.path} holds {_named(first)} under the key of {_named(sample)}",
+                "move the file away and run again; keep it if others are to look at it",
+            )
+        return first
 
     def samples(
         self, recipes: Collection[str] | None = None, tasks: Collection[str] | None = None
@@ -142,23 +150,21 @@ class Store:
             ) from error
         return Sample(**values)
 
-    def _compare(self, sample: Sample, fresh: Sample) -> None:
-        kept = self.get(sample.key)
-        if kept is not None and _said(kept) != _said(fresh):
-            raise StoreError(
-                f"{self.path} holds another answer to {_named(sample)}: the same key, "
-                f"{sample.key}, with score {kept.score} there and {fresh.score} now",
-                "runs that should repeat did not; move the file away to begin anew",
-            )
+
+def said(sample: Sample) -> tuple[object, ...]:
+    """What makes two samples of one key the same answer.
+
+    What it cost or took is not in it, nor what was noted of it or which machine wrote it: seconds,
+    bytes moved and the peak of the cache depend on what else was asked at the same time.
+    """
+    run = sample.run
+    texts = [one["text"] for one in run.get("candidates", ())]
+    return sample.score, run.get("answer"), run.get("finish"), texts
 
 
-def _said(sample: Sample) -> str:
-    """A sample without what is only measured or noted, which no second run repeats."""
-    said = {name: getattr(sample, name) for name in _NAMES}
-    run = {name: value for name, value in sample.run.items() if name not in ("timing", "notes")}
-    if isinstance(run.get("cost"), dict):
-        run["cost"] = {name: value for name, value in run["cost"].items() if name != "seconds"}
-    return json.dumps({**said, "run": run}, sort_keys=True)
+def _place(sample: Sample) -> tuple[str, str, int]:
+    """What its key names, but for the recipe: one recipe may have several spellings."""
+    return sample.task, sample.question, sample.number
 
 
 def _named(sample: Sample) -> str:

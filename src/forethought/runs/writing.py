@@ -8,10 +8,13 @@ from torch import Tensor
 
 from forethought.contracts.backend import Request
 from forethought.contracts.records import Cost
+from forethought.contracts.search import Piece
 from forethought.engine.decode import Stream
 from forethought.engine.meter import Clock
 from forethought.engine.sampling import certainty, choose, stated
+from forethought.models.tokenizer import Decoding
 from forethought.runs.seats import Arrived, Seat
+from forethought.runs.stops import StopMatcher
 
 
 @dataclass
@@ -22,7 +25,11 @@ class Writing:
     stream: Stream
     logits: Tensor | None
     """For its next token; None while the newest was not read."""
+    decoding: Decoding
+    matcher: StopMatcher
     text: str = ""
+    shown: str = ""
+    """The same without what may yet become a stop string."""
     log_probability: float = 0.0
     summed: int = 0
     certainty: float = 0.0
@@ -33,7 +40,7 @@ class Writing:
         """What was asked for."""
         return self.arrived.request
 
-    def choose(self, stops: tuple[str, ...]) -> None:
+    def choose(self) -> None:
         """Take one more token, and end where it ends the piece."""
         stream = self.stream
         assert self.logits is not None
@@ -47,19 +54,17 @@ class Writing:
         self.summed += 1
         if stream.take(choice):
             self.certainty += certainty(logits)
-            self._hear(stops)
+            self._hear(choice.token)
         self.finish = self.finish or stream.finish
 
-    def _hear(self, stops: tuple[str, ...]) -> None:
+    def _hear(self, token: int) -> None:
         """Whether the newest token ends the answer or the step."""
-        request, before = self.request, self.request.parent.text
-        seen = self.arrived.model.tokenizer.decode(self.stream.written)
-        self.text = seen[len(before) :]
-        places = [seen.find(stop, max(0, len(before) - len(stop) + 1)) for stop in stops]
-        found = [place for place in places if place >= 0]
-        if found:
-            self.text, self.finish = seen[len(before) : min(found)], "stop"
-        elif request.until == "step" and request.delimiter in self.text:
+        fresh = self.decoding.push(token)
+        self.text += fresh
+        self.shown += self.matcher.feed(fresh)
+        if self.matcher.stopped:
+            self.text, self.finish = self.shown, "stop"
+        elif self.stream.finish != "full" and self._ends_step:
             self.finish = "step"
 
     def cost(self, clock: Clock) -> Cost:
@@ -78,6 +83,26 @@ class Writing:
             root=before.root or before,
             alone=not any(self.request.path),
         )
+
+    def piece(self) -> Piece:
+        """What it came to."""
+        fresh = tuple(self.stream.written[self.request.parent.tokens :])
+        return Piece(
+            text=self.text,
+            token_ids=fresh,
+            tokens=len(fresh),
+            log_probability=self.log_probability,
+            finish=self.finish,
+            # A letter that is not whole yet is said once the rest of it is there.
+            rest="" if self.matcher.stopped else self.decoding.finish(),
+            certainty=self.certainty,
+            summed=self.summed,
+            back=self.matcher.back,
+        )
+
+    @property
+    def _ends_step(self) -> bool:
+        return self.request.until == "step" and self.request.delimiter in self.text
 
     @property
     def _fresh(self) -> int:

@@ -57,8 +57,8 @@ def rows(
 ) -> Rows:
     """The lines of the file at `path`; one that is bad is an error, unless it may be skipped.
 
-    No two lines may have the same value of the field `identifier`, and `problem` may find
-    more that is wrong with a line.
+    No two lines may have the same value of the field `identifier`, which a line lacks too where
+    it is null, and `problem` may find more that is wrong with a line.
     """
     good: list[Row] = []
     notes: list[str] = []
@@ -147,11 +147,12 @@ def _no_number(name: str) -> NoReturn:
 
 
 def _once(values: dict[str, Any], identifier: str, seen: dict[object, int], number: int) -> None:
-    given = values.get(identifier)
-    if given is None:
+    if values.get(identifier) is None:
+        values.pop(identifier, None)
         return
-    if not isinstance(given, (str, int, float)) or isinstance(given, bool):
-        raise _BadLineError(f"{identifier} is {shortened(given)}, not text or a number")
+    given = values[identifier]
+    if not isinstance(given, (*TEXT, *NUMBER)) or isinstance(given, bool):
+        raise _BadLineError(f"{identifier} is {shortened(given)}, neither a text nor a number")
     name = str(given)
     if name in seen:
         raise _BadLineError(f"{identifier} {name!r} stands in line {seen[name]} already")

@@ -102,9 +102,10 @@ BAD = [
     ('{"question": "x", "answer": "\\ud83d"}', "holds half a character: '\\ud83d'"),
     ("[" * 100_000, "not JSON"),
     ('{"question": "x", "answer": "7", "more": ' + "[" * 900 + "]" * 900 + "}x", "not JSON"),
-    ({"id": [1], "question": "x", "answer": "7"}, "id is [1], not text or a number"),
     ({"question": "x", "answer": ["y" * 100_000]}, "yyy...yyy"),
     (b'{"question": "\xff", "answer": "7"}', "not JSON"),
+    ({"id": ["a"], "question": "x", "answer": "7"}, "id is ['a'], neither a text nor a number"),
+    ({"id": True, "question": "x", "answer": "7"}, "id is True, neither a text nor a number"),
 ]
 
 
@@ -131,6 +132,17 @@ def test_bad_lines_may_be_skipped_and_are_then_reported(
     (note,) = task.notes()
     assert "line 2" in note
     assert problem in note
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("gsm8k", "id"), ("mawps", "id"), ("math500", "unique_id")]
+)
+def test_an_identifier_of_null_is_none(name: str, field: str, tmp_path: Path) -> None:
+    rows = [{**GOOD[name], field: null} for null in (None, "None", None, 4)]
+
+    found = [question.identifier for question in asked(name, write(tmp_path, *rows))]
+
+    assert found == [f"{name}-1", "None", f"{name}-3", "4"]
 
 
 def test_a_file_that_is_missing_or_holds_no_line_is_named(tmp_path: Path) -> None:
