@@ -217,7 +217,7 @@ def test_a_terminal_without_the_letters_still_gets_the_text() -> None:
     done = forethought("show", "specpc", env={**os.environ, "PYTHONIOENCODING": "ascii"})
 
     assert done.returncode == 0
-    assert done.stdout.startswith("specpc ? prompt-compression\n")
+    assert done.stdout.startswith("specpc \\xb7 prompt-compression\n")
 
 
 def test_streams_that_the_shell_closed_do_no_harm() -> None:

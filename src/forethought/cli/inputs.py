@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +23,7 @@ class Asked:
     document: str
 
 
-def asked(question: str | None, files: list[str]) -> Asked:
+def asked(question: str | None, files: Sequence[str]) -> Asked:
     """The question and its document, from arguments, files and standard input.
 
     What is piped in is the question if none was given, else the document if no file was.
@@ -49,7 +50,7 @@ def piped() -> bool:
         return False
 
 
-def documents(files: list[str]) -> str:
+def documents(files: Sequence[str]) -> str:
     """The texts of all files, a blank line between two."""
     return "\n\n".join(_document(name) for name in files)
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json as json_format
+import json
 import sys
 from dataclasses import asdict
-from typing import Annotated, Any
-
-from typer import Argument
+from typing import Any
 
 from forethought import catalogue
 from forethought.cli import options
-from forethought.cli.screen import columns, has_colour, report
+from forethought.cli.grammar import Given
+from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.contracts.errors import UnknownNameError
 from forethought.reports import table
 from forethought.reports.units import memory
@@ -19,20 +18,11 @@ from forethought.reports.units import memory
 _KINDS: tuple[catalogue.Kind, ...] = ("methods", "strategies", "scorers", "tasks")
 
 
-def list_names(
-    family: Annotated[
-        str | None,
-        Argument(
-            help="A family, `methods`, `strategies`, `scorers`, `tasks`, or `models`.",
-            show_default=False,
-        ),
-    ] = None,
-    json: options.Json = False,
-) -> int:
+def run(given: Given) -> int:
     """List methods, strategies and scorers, one family of them, tasks, or models."""
-    groups = _groups(family)
-    if json:
-        report(json_format.dumps(groups, ensure_ascii=False, indent=2))
+    groups = _groups(given[options.FAMILY])
+    if given[options.JSON]:
+        report_json(json.dumps(groups, ensure_ascii=False, indent=2))
         return 0
     rows = {
         name: [(one["name"], one["summary"]) for one in group] for name, group in groups.items()

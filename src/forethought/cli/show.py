@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json as json_format
+import json
 import sys
-from typing import Annotated
-
-from typer import Argument
 
 from forethought import catalogue
 from forethought.cli import options
+from forethought.cli.grammar import Given
 from forethought.cli.list import method_record
-from forethought.cli.screen import columns, has_colour, report
+from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.contracts.errors import UnknownNameError
 from forethought.reports import table
 
 
-def show(
-    name: Annotated[str, Argument(help="A name from `forethought list` or `list tasks`.")],
-    json: options.Json = False,
-) -> int:
+def run(given: Given) -> int:
     """Show a method, strategy, scorer or task: its paper, what it loses, its parameters."""
-    entry = _entry(name)
-    if json:
-        report(json_format.dumps(method_record(entry), ensure_ascii=False, indent=2))
+    entry = _entry(given[options.NAME])
+    if given[options.JSON]:
+        report_json(json.dumps(method_record(entry), ensure_ascii=False, indent=2))
     else:
         report(table.method(entry, width=columns(sys.stdout), colour=has_colour(sys.stdout)))
     return 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from forethought.catalogue import Entry, Parameter
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from forethought.catalogue import Entry, Parameter
 
 _BOLD, _RESET = "\x1b[1m", "\x1b[0m"
 _COLUMN = 28

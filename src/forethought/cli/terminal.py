@@ -1,0 +1,93 @@
+"""All that is printed goes through here: what a terminal must not be told is shown escaped.
+
+Texts of models, servers, files and users may hold characters that move the cursor, set a window's
+title or reverse the letters. A terminal shows each of them as `\\x1b` and the like; a pipe passes
+them on as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from typing import TextIO
+
+CLEAR_LINE = "\r\x1b[K"
+_STYLES = ("\x1b[1m", "\x1b[2m", "\x1b[0m")
+"""Bold, dim and plain: all that reports are styled with."""
+_WIDTH_WHEN_PIPED = 100
+# Controls but newline and tab, what turns the direction of writing, and halves of characters.
+_UNSHOWN = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+_CONTROL = re.compile(_UNSHOWN)
+_FOREIGN = re.compile(r"[^\n -~]")
+_CONTROL_OR_STYLE = re.compile("|".join([*map(re.escape, _STYLES), _UNSHOWN]))
+
+
+def printable(text: str) -> str:
+    """The text with every character escaped that a terminal would obey."""
+    return _CONTROL.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    if found[0] in _STYLES:
+        return found[0]
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+class ReaderLeft(Exception):
+    """Nobody reads what is written any more, as behind `| head`."""
+
+
+def write(stream: TextIO, text: str) -> None:
+    """Write data at once: as it is, or escaped on a terminal."""
+    _put(stream, printable(text) if stream.isatty() else text)
+
+
+def report(text: str, stream: TextIO | None = None) -> None:
+    """Write a whole report and a newline, to standard output unless said; its styles are kept."""
+    stream = stream or sys.stdout
+    shown = _CONTROL_OR_STYLE.sub(_escaped, text) if stream.isatty() else text
+    _put(stream, shown + "\n")
+
+
+def redraw(stream: TextIO, line: str) -> None:
+    """Show a line in the place of the one that was drawn last; an empty one takes it away."""
+    _put(stream, CLEAR_LINE + printable(line))
+
+
+def _put(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError as error:
+        # What is left in the stream must not fail again when the interpreter closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise ReaderLeft from error
+
+
+def report_json(text: str, stream: TextIO | None = None) -> None:
+    """Write JSON so that it stays the same JSON on every stream: letters as numbers if need be."""
+    stream = stream or sys.stdout
+    whole = (stream.encoding or "utf").lower().startswith("utf")
+    if stream.isatty() or not whole:
+        text = (_CONTROL if whole else _FOREIGN).sub(_numbered, text)
+    _put(stream, text + "\n")
+
+
+def _numbered(found: re.Match[str]) -> str:
+    """Characters as JSON counts them, those beyond the first 65,536 in two halves."""
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def columns(stream: TextIO) -> int:
+    """How wide lines may be on this stream."""
+    return shutil.get_terminal_size().columns if stream.isatty() else _WIDTH_WHEN_PIPED
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether this stream is a terminal that wants colour."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return stream.isatty() and not plain
