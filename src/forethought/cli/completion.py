@@ -46,19 +46,19 @@ def _models() -> list[str]:
 
 
 def _of(*kinds: catalogue.Kind) -> Callable[[], list[str]]:
-    return lambda: [name for kind in kinds for name in catalogue.entries(kind)]
+    return lambda: [name for kind in kinds for name in catalogue.files(kind)]
 
 
 def _families() -> list[str]:
     kinds: tuple[catalogue.Kind, ...] = ("methods", "strategies", "scorers", "tasks")
-    return [*(name for kind in kinds for name in catalogue.families(kind)), *kinds, "models"]
+    return [*(name for kind in kinds for name in catalogue.by_family(kind)), *kinds, "models"]
 
 
 _KNOWN: Mapping[str, Callable[[], list[str]]] = {
     "methods": _of("methods"),
     "strategies": _of("strategies"),
     "scorers": _of("scorers"),
-    "tasks": lambda: [*catalogue.families("tasks"), *catalogue.entries("tasks")],
+    "tasks": lambda: [*catalogue.by_family("tasks"), *catalogue.files("tasks")],
     "recipes": _of("methods", "strategies"),
     "names": _of("methods", "strategies", "scorers", "tasks"),
     "families": _families,

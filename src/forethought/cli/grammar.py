@@ -6,7 +6,6 @@ and arguments may stand in any order; `--` ends the options.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -169,6 +168,8 @@ def _short(
 
 def _known(known: dict[str, Option[Any]], spelled: str) -> Option[Any]:
     if spelled not in known:
+        import difflib
+
         near = difflib.get_close_matches(spelled, [one for one in known if one[:2] == "--"])
         hint = f"did you mean {' or '.join(sorted(near))}?" if near else ""
         raise UsageError(f"no such option: {spelled}", hint)

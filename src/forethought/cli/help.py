@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from forethought.cli.grammar import HELP, Option, Verb
+from forethought.cli.terminal import columns
 from forethought.reports.table import table
 
 ABOUT = (
@@ -35,7 +36,7 @@ def verb_help(name: str, summary: str, verb: Verb) -> str:
 
 
 def _page(usage: str, about: Iterable[str], sections: Mapping[str, list[tuple[str, str]]]) -> str:
-    width = max(min(shutil.get_terminal_size().columns, 80) - 2, 50)
+    width = max(min(columns(sys.stdout), 80) - 2, 50)
     told = [textwrap.indent(textwrap.fill(text, width - 2), "  ") for text in about if text]
     shown = [f"{name}:\n{table(rows, width=width)}" for name, rows in sections.items()]
     return "\n\n".join([f"Usage: {usage}", *told, "\n".join(shown[:1]), *shown[1:]])

@@ -8,9 +8,7 @@ import sys
 from forethought import catalogue
 from forethought.cli import options
 from forethought.cli.grammar import Given
-from forethought.cli.list import method_record
 from forethought.cli.terminal import columns, has_colour, report, report_json
-from forethought.contracts.errors import UnknownNameError
 from forethought.reports import table
 
 
@@ -18,7 +16,7 @@ def run(given: Given) -> int:
     """Show a method, strategy, scorer or task: its paper, what it loses, its parameters."""
     entry = _entry(given[options.NAME])
     if given[options.JSON]:
-        report_json(json.dumps(method_record(entry), ensure_ascii=False, indent=2))
+        report_json(json.dumps(entry.document(), ensure_ascii=False, indent=2))
     else:
         report(table.method(entry, width=columns(sys.stdout), colour=has_colour(sys.stdout)))
     return 0
@@ -26,8 +24,5 @@ def run(given: Given) -> int:
 
 def _entry(name: str) -> catalogue.Entry:
     kinds: tuple[catalogue.Kind, ...] = ("methods", "strategies", "scorers", "tasks")
-    known = {name: entry for kind in kinds for name, entry in catalogue.entries(kind).items()}
-    plain = name.strip().lower().replace("_", "-")
-    if plain not in known:
-        raise UnknownNameError.among("method", name, known)
-    return known[plain]
+    known = {name: file for kind in kinds for name, file in catalogue.files(kind).items()}
+    return catalogue.among(known, name, "method")

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
+from contextlib import suppress
 from typing import TextIO
 
 CLEAR_LINE = "\r\x1b[K"
 _STYLES = ("\x1b[1m", "\x1b[2m", "\x1b[0m")
 """Bold, dim and plain: all that reports are styled with."""
 _WIDTH_WHEN_PIPED = 100
+_WIDTH_UNTOLD = 80
 # Controls but newline and tab, what turns the direction of writing, and halves of characters.
 _UNSHOWN = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 _CONTROL = re.compile(_UNSHOWN)
@@ -83,8 +84,15 @@ def _numbered(found: re.Match[str]) -> str:
 
 
 def columns(stream: TextIO) -> int:
-    """How wide lines may be on this stream."""
-    return shutil.get_terminal_size().columns if stream.isatty() else _WIDTH_WHEN_PIPED
+    """How wide lines may be on this stream: as wide as the terminal that it is."""
+    if not stream.isatty():
+        return _WIDTH_WHEN_PIPED
+    with suppress(ValueError):
+        if (stated := int(os.environ.get("COLUMNS", 0))) > 0:
+            return stated
+    with suppress(OSError, ValueError):  # a terminal that does not tell, or no file at all
+        return os.get_terminal_size(stream.fileno()).columns or _WIDTH_UNTOLD
+    return _WIDTH_UNTOLD
 
 
 def has_colour(stream: TextIO) -> bool:

@@ -71,13 +71,9 @@ def _example(entry: Entry) -> str:
         return f"forethought evaluate -t {spelled}"
     option = {"search": "-s", "scoring": "-s best-of-n --scorer"}.get(entry.family, "-x")
     document = "-f contract.txt " if option == "-x" else ""
-    scorer = " --scorer likelihood" if option == "-s" and _ranks(entry) else ""
+    ranks = entry.constants.get("scores") is True  # whether a strategy always needs a scorer
+    scorer = " --scorer likelihood" if option == "-s" and ranks else ""
     return f'forethought "Who signed it?" {document}{option} {spelled}{scorer}'
-
-
-def _ranks(entry: Entry) -> bool:
-    """Whether a strategy always needs a scorer."""
-    return getattr(entry.load(), "scores", False) is True
 
 
 def _heading(text: str, colour: bool) -> str:
