@@ -23,7 +23,9 @@ def run(given: Given) -> int:
     form = _form(given)
     streams = recipe.samples == 1 and not recipe.search and not is_remote(recipe.model)
     quiet, verbose = given[options.QUIET], given[options.VERBOSE]
-    screen = Screen(sys.stdout, sys.stderr, form, streams, quiet, verbose)
+    system = given[options.SYSTEM]
+    beside = {} if system is None else {"system": system}
+    screen = Screen(sys.stdout, sys.stderr, form, streams, quiet, verbose, beside)
     if tree := given[options.TREE]:
         files.check(Path(tree), _TREES)
         if not recipe.search:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TextIO
 
 from forethought.cli.terminal import columns, has_colour, report, report_json, write
@@ -29,6 +29,8 @@ class Screen:
     """Whether the answer is written token by token; several answers come one after another."""
     quiet: bool = False
     verbose: bool = False
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the command line that are no part of a recipe, to be shown with it."""
     run: dict[str, Any] | None = None
     """The run that was shown last."""
 
@@ -69,7 +71,8 @@ class Screen:
         else:
             write(self.out, "\n".join(_numbered(run) or [run["answer"]]) + "\n")
         if not self.quiet:
-            lines = panel(run, width=columns(self.err), colour=has_colour(self.err))
+            shown = run | {"settings": {**run["settings"], **self.beside}}
+            lines = panel(shown, width=columns(self.err), colour=has_colour(self.err))
             report("\n" + lines, self.err)
 
 

@@ -13,28 +13,16 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
+from forethought.reports.printable import CONTROLS, escaped, printable
+
 CLEAR_LINE = "\r\x1b[K"
 _STYLES = ("\x1b[1m", "\x1b[2m", "\x1b[0m")
 """Bold, dim and plain: all that reports are styled with."""
 _WIDTH_WHEN_PIPED = 100
 _WIDTH_UNTOLD = 80
-# Controls but newline and tab, what turns the direction of writing, and halves of characters.
-_UNSHOWN = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-_CONTROL = re.compile(_UNSHOWN)
+_CONTROL = re.compile(CONTROLS)
 _FOREIGN = re.compile(r"[^\n -~]")
-_CONTROL_OR_STYLE = re.compile("|".join([*map(re.escape, _STYLES), _UNSHOWN]))
-
-
-def printable(text: str) -> str:
-    """The text with every character escaped that a terminal would obey."""
-    return _CONTROL.sub(_escaped, text)
-
-
-def _escaped(found: re.Match[str]) -> str:
-    if found[0] in _STYLES:
-        return found[0]
-    code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+_CONTROL_OR_STYLE = re.compile("|".join([*map(re.escape, _STYLES), CONTROLS]))
 
 
 class ReaderLeft(Exception):
@@ -49,8 +37,12 @@ def write(stream: TextIO, text: str) -> None:
 def report(text: str, stream: TextIO | None = None) -> None:
     """Write a whole report and a newline, to standard output unless said; its styles are kept."""
     stream = stream or sys.stdout
-    shown = _CONTROL_OR_STYLE.sub(_escaped, text) if stream.isatty() else text
+    shown = _CONTROL_OR_STYLE.sub(_but_styles, text) if stream.isatty() else text
     _put(stream, shown + "\n")
+
+
+def _but_styles(found: re.Match[str]) -> str:
+    return found[0] if found[0] in _STYLES else escaped(found[0])
 
 
 def redraw(stream: TextIO, line: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from forethought.reports.printable import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from forethought.catalogue import Entry, Parameter
@@ -19,7 +21,8 @@ def table(rows: Sequence[Row], *, width: int, indent: int = 2) -> str:
     """Two columns, the second wrapped beside the first."""
     # A long name, such as a parameter with a long default, leaves the others their room.
     column = min(max((len(name) for name, _ in rows), default=0), _COLUMN) + 2
-    return "\n".join(_named(" " * indent, name, column, text, width) for name, text in rows)
+    shown = ((printable(name), text) for name, text in rows)
+    return "\n".join(_named(" " * indent, name, column, text, width) for name, text in shown)
 
 
 def _named(indent: str, name: str, column: int, text: str, width: int) -> str:
@@ -77,12 +80,13 @@ def _example(entry: Entry) -> str:
 
 
 def _heading(text: str, colour: bool) -> str:
-    return f"{_BOLD}{text}{_RESET}" if colour else text
+    shown = printable(text)
+    return f"{_BOLD}{shown}{_RESET}" if colour else shown
 
 
 def _row(start: str, text: str, width: int) -> str:
     return textwrap.fill(
-        text,
+        printable(text),
         max(width, len(start) + 20),
         initial_indent=start,
         subsequent_indent=" " * len(start),
