@@ -10,8 +10,8 @@ import pytest
 from forethought.cli.main import VERBS
 
 HEAVY = {
-    "torch", "numpy", "scipy", "pydantic", "typer", "click", "rich", "jinja2", "httpx", "tokenizers",
-    "transformers", "safetensors", "gguf", "huggingface_hub",
+    "torch", "numpy", "scipy", "pydantic", "typer", "click", "rich", "jinja2", "httpx",
+    "tokenizers", "transformers", "safetensors", "gguf", "huggingface_hub",
 }  # fmt: skip
 # Of the standard library what takes as long as a third of a bare interpreter, or more.
 SLOW = {"dataclasses", "inspect", "ast", "importlib.metadata", "email", "argparse", "shutil"}
@@ -70,7 +70,9 @@ def test_what_else_knows_the_catalogue_alone_imports_no_library(arguments: list[
 
     assert modules & HEAVY == set()
     assert modules & OWN <= {f"forethought.cli.{arguments[0]}"}
-    assert not any(name.startswith(("forethought.methods.", "forethought.tasks.")) for name in modules)
+    assert not any(
+        name.startswith(("forethought.methods.", "forethought.tasks.")) for name in modules
+    )
 
 
 def test_what_starts_the_command_line_imports_next_to_nothing() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from forethought.cli import files, options
 from forethought.cli.grammar import Given
-from forethought.cli.inputs import asked
+from forethought.cli.inputs import asked, check_letters
 from forethought.cli.progress import Progress
 from forethought.cli.recipes import methods, named
 from forethought.cli.screen import Form, Screen
@@ -19,6 +19,7 @@ from forethought.runs.recipe import Recipe, is_remote
 
 def run(given: Given) -> int:
     """Answer a question, about a document if one is given."""
+    _check_letters(given)
     recipe = _recipe(given)
     form = _form(given)
     streams = recipe.samples == 1 and not recipe.search and not is_remote(recipe.model)
@@ -68,6 +69,12 @@ def _form(given: Given) -> Form:
     if given[options.JSON] and given[options.JSON_LINES]:
         raise UsageError("--json and --jsonl exclude each other", "choose one of them")
     return "json" if given[options.JSON] else "jsonl" if given[options.JSON_LINES] else "text"
+
+
+def _check_letters(given: Given) -> None:
+    check_letters("the question", given[options.QUESTION] or "")
+    for text in (given[options.SYSTEM] or "", *given[options.THEN], *given[options.STOP]):
+        check_letters(repr(text), text)
 
 
 def _answer(given: Given, recipe: Recipe, screen: Screen) -> int:

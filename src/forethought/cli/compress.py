@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from forethought.cli import options
 from forethought.cli.grammar import Given
-from forethought.cli.inputs import asked
+from forethought.cli.inputs import asked, check_letters
 from forethought.cli.progress import Progress
 from forethought.cli.recipes import methods, named_alone
 from forethought.cli.terminal import report_json, write
@@ -16,6 +16,7 @@ from forethought.cli.terminal import report_json, write
 
 def run(given: Given) -> int:
     """Shorten a document for a question and print both, for any model to answer."""
+    check_letters("the question", given[options.QUESTION] or "")
     base = named_alone(given)
     recipe = replace(base, approximate=(*base.approximate, *methods(given[options.APPROXIMATE])))
     ask_for = asked(given[options.QUESTION], given[options.FILE])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 import sys
@@ -40,6 +41,17 @@ def asked(question: str | None, files: Sequence[str]) -> Asked:
     if files or not piped():
         return Asked(question, documents(files))
     return Asked(question, _text("standard input", _read(sys.stdin.buffer)))
+
+
+def check_letters(name: str, text: str) -> None:
+    """Refuse a text of the command line that holds bytes which are no letters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{name} is not UTF-8: {text[error.start]!r} at offset {error.start}",
+            "convert it first, for example: iconv -f latin1 -t utf-8",
+        ) from error
 
 
 def piped() -> bool:
@@ -87,7 +99,9 @@ def _text(where: str, data: bytes) -> str:
             "cut out the part that matters",
         )
     if b"\0" in data:
-        raise UsageError(f"{where} is not a text file", "convert it to UTF-8 text first")
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        how = ", for example: iconv -f utf-16 -t utf-8" if wide else " text first"
+        raise UsageError(f"{where} is not a text file", f"convert it to UTF-8{how}")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

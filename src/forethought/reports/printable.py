@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-# Controls but newline and tab, what turns the direction of writing, and halves of characters.
-CONTROLS = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+# Controls but newline and tab, what turns the direction of writing, and halves of characters; and
+# a carriage return that is not half of a newline.
+CONTROLS = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)"
 _CONTROL = re.compile(CONTROLS)
 
 
