@@ -13,16 +13,14 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-from forethought.reports.printable import CONTROLS, escaped, printable
+from forethought.reports.printable import CONTROLS, printable
 
 CLEAR_LINE = "\r\x1b[K"
-_STYLES = ("\x1b[1m", "\x1b[2m", "\x1b[0m")
+_STYLE = r"(\x1b\[[012]m)"
 """Bold, dim and plain: all that reports are styled with."""
 _WIDTH_WHEN_PIPED = 100
 _WIDTH_UNTOLD = 80
-_CONTROL = re.compile(CONTROLS)
-_FOREIGN = re.compile(r"[^\n -~]")
-_CONTROL_OR_STYLE = re.compile("|".join([*map(re.escape, _STYLES), CONTROLS]))
+_FOREIGN = r"[^\n -~]"
 
 
 class ReaderLeft(Exception):
@@ -37,12 +35,10 @@ def write(stream: TextIO, text: str) -> None:
 def report(text: str, stream: TextIO | None = None) -> None:
     """Write a whole report and a newline, to standard output unless said; its styles are kept."""
     stream = stream or sys.stdout
-    shown = _CONTROL_OR_STYLE.sub(_but_styles, text) if stream.isatty() else text
-    _put(stream, shown + "\n")
-
-
-def _but_styles(found: re.Match[str]) -> str:
-    return found[0] if found[0] in _STYLES else escaped(found[0])
+    if stream.isatty():  # every other part is a style
+        parts = enumerate(re.split(_STYLE, text))
+        text = "".join(part if place % 2 else printable(part) for place, part in parts)
+    _put(stream, text + "\n")
 
 
 def redraw(stream: TextIO, line: str) -> None:
@@ -65,7 +61,7 @@ def report_json(text: str, stream: TextIO | None = None) -> None:
     stream = stream or sys.stdout
     whole = (stream.encoding or "utf").lower().startswith("utf")
     if stream.isatty() or not whole:
-        text = (_CONTROL if whole else _FOREIGN).sub(_numbered, text)
+        text = re.sub(CONTROLS if whole else _FOREIGN, _numbered, text)
     _put(stream, text + "\n")
 
 
