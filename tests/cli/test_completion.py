@@ -51,11 +51,30 @@ def test_files_are_left_to_the_shell() -> None:
     assert completed("hi", "--seed", "") == []
 
 
-@pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
-def test_bash_completes_a_line(tmp_path: Path) -> None:
-    program = tmp_path / "forethought"
+def command_in(folder: Path) -> dict[str, str]:
+    """An environment in which a shell finds the command."""
+    program = folder / "forethought"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m forethought "$@"\n')
     program.chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="there is no fish")
+def test_fish_completes_a_line(tmp_path: Path) -> None:
+    line = f"{shells.script('fish')}\ncomplete -C 'forethought Why? -x snap'\n"
+
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", line],
+        capture_output=True,
+        text=True,
+        env=command_in(tmp_path),
+    )
+
+    assert done.stdout.splitlines() == ["snapkv"]
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
+def test_bash_completes_a_line(tmp_path: Path) -> None:
     line = (
         f"{shells.script('bash')}\n"
         "COMP_WORDS=(forethought Why? -x snap) COMP_CWORD=3; _forethought; echo ${COMPREPLY[@]}\n"
@@ -64,11 +83,7 @@ def test_bash_completes_a_line(tmp_path: Path) -> None:
     )
 
     done = subprocess.run(
-        ["bash", "--norc"],
-        input=line,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        ["bash", "--norc"], input=line, capture_output=True, text=True, env=command_in(tmp_path)
     )
 
     assert done.stdout.splitlines() == [
