@@ -8,10 +8,10 @@ Everything outside the names here may move.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from forethought.contracts.errors import ForethoughtError, ModelError, UsageError
     from forethought.contracts.records import Cost, Event, Run
     from forethought.evaluation.compare import compare, evaluate
@@ -71,6 +71,8 @@ def __getattr__(name: str) -> Any:
     # Looked up when first used, since half of them bring torch.
     if name not in _HOMES:
         raise AttributeError(f"module 'forethought' has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(f"forethought.{_HOMES[name]}"), name)
 
 

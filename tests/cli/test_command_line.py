@@ -217,7 +217,7 @@ def test_a_terminal_without_the_letters_still_gets_the_text() -> None:
     done = forethought("show", "specpc", env={**os.environ, "PYTHONIOENCODING": "ascii"})
 
     assert done.returncode == 0
-    assert done.stdout.startswith("specpc ? prompt-compression\n")
+    assert done.stdout.startswith("specpc \\xb7 prompt-compression\n")
 
 
 def test_streams_that_the_shell_closed_do_no_harm() -> None:
@@ -237,3 +237,40 @@ def test_a_wrong_value_is_not_taken_for_an_unquoted_question(flag: list[str]) ->
     assert done.returncode == 2
     assert "quote the question" not in done.stderr
     assert "quote the question" in forethought("hi", "there").stderr
+
+
+def joined(folder: Path) -> dict[str, str]:
+    """Settings under which a package with a task joins, whose summary is in several scripts."""
+    task = folder / "acme/tasks/quiz/easy.py"
+    task.parent.mkdir(parents=True)
+    task.write_text('"""Prüft, 日本 · 😀."""\n\n\nclass Easy: ...\n', encoding="utf-8")
+    record = folder / "acme-1.0.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (record / "entry_points.txt").write_text("[forethought.tasks]\nacme = acme.tasks\n")
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252", "latin-1"])
+def test_no_letter_is_lost_in_another_encoding(encoding: str, tmp_path: Path) -> None:
+    settings = {"env": {**joined(tmp_path), "PYTHONIOENCODING": encoding}, "encoding": encoding}
+
+    (task,) = json.loads(forethought("list", "quiz", "--json", **settings).stdout)["quiz"]
+    shown = forethought("list", "quiz", **settings).stdout
+
+    whole = "Prüft, 日本 · 😀."
+    assert task["summary"] == whole
+    assert whole.encode(encoding, "backslashreplace").decode(encoding) in shown
+
+
+@pytest.mark.parametrize(
+    "arguments", [["a\udcffb"], ["hi", "--stop", "\udcff"], ["hi", "--system", "\udcff"],
+                  ["hi", "--then", "\udcff"], ["compress", "\udcff", "-f", __file__]],
+)  # fmt: skip
+def test_a_text_in_another_encoding_is_refused(arguments: list[str]) -> None:
+    done = forethought(*arguments)
+
+    assert done.returncode == 2
+    assert " is not UTF-8: '\\udcff' at offset " in done.stderr
+    assert "iconv" in done.stderr

@@ -45,3 +45,9 @@ def test_a_folder_that_nothing_can_be_written_to_is_refused_before_any_work(
     monkeypatch.setattr(files.os, "access", lambda folder, how: False)
     with pytest.raises(UsageError, match="reports cannot be written to"):
         files.check(tmp_path / "r.html", {".html"})
+
+
+def test_half_a_character_costs_no_report(tmp_path: Path) -> None:
+    files.write(tmp_path / "r.md", "é of \udcff")
+
+    assert (tmp_path / "r.md").read_bytes() == "é of \\udcff".encode()

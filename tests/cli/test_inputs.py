@@ -141,3 +141,13 @@ def test_standard_input_is_not_read_twice() -> None:
 def test_a_source_without_end_is_refused() -> None:
     with pytest.raises(UsageError, match="/dev/zero has more than 16 MiB"):
         asked("Why?", ["/dev/zero"])
+
+
+def test_wide_characters_are_named_as_what_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "wide.txt"
+    path.write_bytes("Text.".encode("utf-16"))
+
+    with pytest.raises(UsageError) as caught:
+        asked("Why?", [str(path)])
+
+    assert caught.value.hint == "convert it to UTF-8, for example: iconv -f utf-16 -t utf-8"

@@ -76,6 +76,14 @@ def test_an_answer_that_ends_its_line_gets_no_other() -> None:
     assert shown(run())[0] == "Yes.\n"
 
 
+def test_options_beside_the_recipe_are_shown_with_it() -> None:
+    settings = {"temperature": 0.5}
+
+    err = shown(events(settings=settings), beside={"system": "Be brief."})[1]
+
+    assert " smollm2 --temperature 0.5 --system 'Be brief.' · seed 0" in err
+
+
 def test_quiet_shows_nothing_but_the_answer() -> None:
     assert shown(quiet=True) == ("The moon.\n", "", 0)
 

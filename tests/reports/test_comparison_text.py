@@ -1,9 +1,10 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from forethought.contracts.comparison import Comparison, Interval
+from forethought.contracts.comparison import Comparison, Interval, Refusal
 from forethought.reports import figures, names
 from forethought.reports.comparison import comparison_markdown, comparison_text
 from tests.reports.comparisons import SMALL, large
@@ -158,3 +159,31 @@ def test_no_name_breaks_a_markdown_table() -> None:
 
     assert "`` a(path='x\\|y`z') ``" in shown
     assert {row.replace("\\|", "").count("|") for row in rows} == {7, 4}
+
+
+HOSTILE = "<img src=x onerror=alert(1)> [a](javascript:b) \x1b]0;t\x07 | ``` \n# heading"
+
+
+def test_no_text_of_others_is_html_or_a_heading_in_markdown() -> None:
+    named = renamed("m", f"m+a(path={HOSTILE!r})", "m+b")
+    refused = Refusal("m+c", HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+
+    shown = comparison_markdown(replace(named, notes=(HOSTILE,), refusals=(refused,)))
+
+    uncoded = re.sub(r"(?<![\\`])(`+)(?!`).*?(?<!`)\1(?!`)", "", shown)
+    prose = re.sub(r"\\.", "", uncoded)
+    assert "onerror" in prose
+    assert not set("<>[]`") & set(prose)
+    assert not any(line.startswith("#") for line in shown.splitlines())
+    assert "\x1b" not in shown
+    rows = [line for line in shown.splitlines() if line.startswith("|")]
+    assert {row.replace("\\|", "").count("|") for row in rows} == {7, 4}
+
+
+def test_a_terminal_obeys_no_name_in_a_comparison() -> None:
+    named = renamed("m", "m+a(path='\x1b[31m\x9b')", "m+b")
+
+    shown = comparison_text(replace(named, notes=("\x1b[2J",)), width=100, colour=True)
+
+    assert set(re.findall("[\x1b\x9b][^m]*m?", shown)) == {"\x1b[1m", "\x1b[2m", "\x1b[0m"}
+    assert "\\x1b[31m\\x9b" in shown

@@ -222,3 +222,34 @@ def test_a_curve_of_nothing_right_is_drawn_too() -> None:
 def test_caveats_hold_what_was_left_out() -> None:
     assert caveats(FORECAST)[-1] == "a <note> of what was left out"
     assert isinstance(FORECAST, Forecast)
+
+
+HOSTILE = "<img src=x onerror=alert(1)> [a](b) | ``` \x1b[2J\n# heading"
+
+
+def test_no_text_of_others_is_html_or_a_heading_in_markdown() -> None:
+    curve = replace(CURVE, recipe=HOSTILE, task=HOSTILE, scorer=HOSTILE)
+    bins = tuple(replace(one, best=HOSTILE) for one in DIFFICULTY.bins)
+    difficulty = replace(DIFFICULTY, task=HOSTILE, sorted_by=HOSTILE, bins=bins, fixed=HOSTILE)
+
+    shown = forecast_markdown(
+        replace(FORECAST, curves=(curve,), difficulties=(difficulty,), notes=(HOSTILE,))
+    )
+
+    prose = re.sub(r"\\.", "", shown)
+    assert "onerror" in prose
+    assert not set("<>[]`\x1b") & set(prose)
+    assert all(line.startswith("### ") for line in prose.splitlines() if "#" in line)
+    rows = [line for line in shown.splitlines() if line.startswith("|")]
+    assert {line.replace("\\|", "").count("|") for line in rows} == {11, 6}
+
+
+def test_a_terminal_obeys_no_name_in_a_forecast() -> None:
+    curve = replace(CURVE, recipe="\x1b[31m\x9b", scorer="\x1b[2J")
+
+    shown = forecast_text(
+        replace(FORECAST, curves=(curve,), notes=("\x1b[2J",)), width=100, colour=True
+    )
+
+    assert set(re.findall("[\x1b\x9b][^m]*m?", shown)) == {"\x1b[1m", "\x1b[2m", "\x1b[0m"}
+    assert "\\x1b[31m\\x9b" in shown

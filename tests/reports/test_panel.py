@@ -1,3 +1,7 @@
+import re
+import shutil
+import subprocess
+
 import pytest
 
 from forethought.contracts.records import Cost, Kept
@@ -91,3 +95,35 @@ def test_the_recipe_is_never_broken_where_it_is_long() -> None:
     recipe = f"{COMPRESSED.recipe}+speckv(keep=256, reduction=mean, lookahead=8)"
 
     assert recipe in panel(document(recipe=recipe), width=120, colour=False)
+
+
+TEXTS = ["\n", "a  b", "it's\n\\x", "\x1b[31mA", "\x9b1", "\u202eabc", "\t'", "\ue000 x", "é\r\n"]
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
+@pytest.mark.parametrize("text", [*TEXTS, "  ", "-x", "$HOME `id`", "word " * 30])
+@pytest.mark.parametrize("width", [30, 100])
+def test_the_recipe_line_gives_the_same_settings_back(text: str, width: int) -> None:
+    settings = {"stop": (text, "end"), "system": text}
+    shown = panel(document(settings=settings), width=width, colour=False)
+    recipe = re.split(r"\s+·\s+seed", shown[shown.index(" recipe") :])[0].split("--", 1)[1]
+
+    read = f"printf '%s\\0' --{recipe}"
+    done = subprocess.run(["bash", "-c", read.replace("\n", " ")], capture_output=True)
+
+    words = ["--stop", text, "--stop", "end", "--system", text, ""]
+    assert done.stdout.decode() == "\0".join(words)
+
+
+def test_a_newline_that_ends_an_answer_is_seen_in_the_recipe() -> None:
+    shown = panel(document(settings={"stop": ("\n",)}), width=80, colour=False)
+
+    assert " --stop $'\\n' · seed" in shown
+
+
+def test_what_a_terminal_obeys_is_escaped_in_every_row() -> None:
+    run = document(recipe="m\x1b[2J", notes=("n\x9b", "\u202e"))
+
+    shown = panel(run, width=80, colour=True)
+
+    assert set(re.findall(r"[\x1b\x9b\u202e]\S*", shown)) == {"\x1b[2m", "\x1b[0m"}

@@ -53,3 +53,8 @@ def test_a_limit_tells_what_it_limits():
     assert spend_limit("").kinds == frozenset()
     assert spend_limit("5tok,$1").kinds == {"tokens", "usd"}
     assert spend_limit("5tok,$1,2s,1FLOP").kinds == {"tokens", "usd", "seconds", "flops"}
+
+
+def test_a_comma_too_many_is_named() -> None:
+    with pytest.raises(BadParameterError, match=r"the budget '5tok,' has a comma too many"):
+        spend_limit("5tok,")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from forethought.catalogue.places import plain_name, record, text_of, unreadable
 from forethought.contracts import parameters, spelling
 from forethought.contracts.errors import DamagedFileError
 
@@ -41,6 +41,13 @@ class Entry:
     path: Path
     line: int
     """Where the class begins in the file at `path`."""
+    constants: dict[str, object] = field(default_factory=dict)
+    """What its class says of all that are made of it, such as whether a scorer must be named."""
+
+    def document(self) -> dict[str, Any]:
+        """All of it as plain JSON values."""
+        told = asdict(self) | {"path": str(self.path)}
+        return {name: value for name, value in told.items() if name != "constants"}
 
     def load(self) -> type[Any]:
         """The class itself, imported now."""
@@ -48,15 +55,10 @@ class Entry:
         return method
 
 
-def plain_name(file_name: str) -> str:
-    """A file's name as the name of what is in it."""
-    return file_name.replace("_", "-")
-
-
 def read_entry(path: Path, module: str) -> Entry:
     """What the file at `path`, the module of that name, says of its method or task."""
-    tree = _parsed(path)
-    summary, notes = _record(ast.get_docstring(tree) or "")
+    tree = _parsed(str(path))
+    summary, notes = record(ast.get_docstring(tree) or "")
     method = _method_class(tree, path)
     return Entry(
         name=plain_name(path.stem),
@@ -68,16 +70,20 @@ def read_entry(path: Path, module: str) -> Entry:
         class_name=method.name,
         path=path,
         line=method.lineno,
+        constants=dict(_constants(method)),
     )
 
 
-def _parsed(path: Path) -> ast.Module:
+def docstring(path: str) -> str:
+    """The docstring of the file at `path`."""
+    return ast.get_docstring(_parsed(path)) or ""
+
+
+def _parsed(path: str) -> ast.Module:
     try:
-        return ast.parse(path.read_text(encoding="utf-8"))
+        return ast.parse(text_of(path))
     except (SyntaxError, ValueError) as error:
-        raise DamagedFileError(
-            f"{path} is not readable as Python: {error}", "mend it, or rename it to start with _"
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def _method_class(tree: ast.Module, path: Path) -> ast.ClassDef:
@@ -88,21 +94,6 @@ def _method_class(tree: ast.Module, path: Path) -> ast.ClassDef:
             "start the names of the others, or of the file, with _",
         )
     return public[0]
-
-
-def _record(docstring: str) -> tuple[str, dict[str, str]]:
-    """The summary and the notes after it; a note runs on until the next one or a blank line."""
-    notes: dict[str, str] = {}
-    key = "summary"
-    for line in (line.strip() for line in docstring.splitlines()):
-        started = re.match(r"([A-Z][a-z]+): (.*)", line) if notes else None
-        if started:
-            key, line = started[1], started[2]
-        elif not line:
-            key = ""
-        if key:
-            notes[key] = f"{notes[key]} {line}" if key in notes else line
-    return notes.pop("summary", ""), notes
 
 
 def _aliases(tree: ast.Module) -> dict[str, ast.expr]:
@@ -118,13 +109,26 @@ def _parameters(method: ast.ClassDef, aliases: dict[str, ast.expr]) -> Iterator[
     for node, after in zip(method.body, [*method.body[1:], ast.Pass()], strict=True):
         if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
             continue
-        if ast.unparse(node.annotation).startswith("ClassVar"):
+        if _is_constant(node):
             continue
         default = _default(node.value) if node.value else ""
         described = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
         text = str(after.value.value) if described else ""  # type: ignore[attr-defined]
         limits = _limits(node.annotation, aliases)
         yield Parameter(node.target.id, limits, default, " ".join(text.split()))
+
+
+def _is_constant(node: ast.AnnAssign) -> bool:
+    return ast.unparse(node.annotation).startswith("ClassVar")
+
+
+def _constants(method: ast.ClassDef) -> Iterator[tuple[str, object]]:
+    """Values of the class itself, where they are written out."""
+    for node in method.body:
+        match node:
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=value)):
+                if _is_constant(node):
+                    yield name, value
 
 
 def _default(node: ast.expr) -> str:

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from forethought import catalogue
-from forethought.cli.progress import CLEAR_LINE
+from forethought.cli import options
+from forethought.cli.grammar import Given
+from forethought.cli.recipes import compared
+from forethought.cli.terminal import redraw, write
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.errors import RemoteError, UsageError
 from forethought.contracts.parameters import Amount
@@ -57,8 +60,11 @@ class Arena:
             )
         except KeyboardInterrupt:
             bar.close()
-            sys.stderr.write(f"stopped: what was answered is in {self.results}\n")
-            sys.stderr.write("\nhint: the same line again goes on from there\n")
+            write(
+                sys.stderr,
+                f"stopped: what was answered is in {self.results}\n"
+                "\nhint: the same line again goes on from there\n",
+            )
             raise
         except RemoteError as error:
             kept = f"what was answered is kept in {self.results}: the same line goes on from there"
@@ -68,39 +74,28 @@ class Arena:
             bar.close()
         for name, task in self.tasks.items():
             for note in getattr(task, "notes", list)():
-                sys.stderr.write(f"note: {name}: {note}\n")
+                write(sys.stderr, f"note: {name}: {note}\n")
         return found
 
 
-def arena(
-    names: Sequence[str],
-    base: Recipe,
-    *,
-    keeps: Sequence[str],
-    tasks: Sequence[str],
-    skip_bad: bool,
-    prices: Sequence[str],
-    results: str | None,
-    samples: int,
-    threads: int | None,
-    quiet: bool,
-) -> Arena:
-    """The arena that a command line describes."""
-    if not tasks:
+def arena(names: Sequence[str], given: Given) -> Arena:
+    """The arena that a command line describes, for recipes of these names."""
+    if not given[options.TASKS]:
         raise UsageError("there is no task", "name one with -t; see: forethought list tasks")
     built: dict[str, Task] = {}
-    for text in tasks:
+    for text in given[options.TASKS]:
         built |= catalogue.expand(text)
-    if skip_bad:
+    if given[options.SKIP_BAD]:
         built = {name: _skipping(task) for name, task in built.items()}
+    results = given[options.RESULTS]
     return Arena(
-        recipes=contenders(names, base, [_budget(text) for text in keeps]),
+        recipes=contenders(names, compared(given), list(map(_budget, given[options.KEEPS]))),
         tasks={catalogue.spelled_open(task): task for task in built.values()},
-        prices=prices_of(prices),
+        prices=prices_of(given[options.PRICES]),
         results=results_file() if results is None else Path(results).expanduser(),
-        samples=samples,
-        threads=threads,
-        quiet=quiet,
+        samples=given[options.ANSWERS],
+        threads=given[options.THREADS],
+        quiet=given[options.QUIET],
     )
 
 
@@ -139,14 +134,12 @@ class Bar:
     def show(self, done: int, asked: int, total: int) -> None:
         """Redraw the line."""
         if not self._silent:
-            sys.stderr.write(CLEAR_LINE + bar_line(done, asked, total, self._clock() - self._start))
-            sys.stderr.flush()
+            redraw(sys.stderr, bar_line(done, asked, total, self._clock() - self._start))
 
     def close(self) -> None:
         """Leave the terminal as it was."""
         if not self._silent:
-            sys.stderr.write(CLEAR_LINE)
-            sys.stderr.flush()
+            redraw(sys.stderr, "")
 
 
 def bar_line(done: int, asked: int, total: int, seconds: float) -> str:

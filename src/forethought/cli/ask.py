@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from forethought.cli import files, options
-from forethought.cli.inputs import asked
+from forethought.cli.grammar import Given
+from forethought.cli.inputs import asked, check_letters
 from forethought.cli.progress import Progress
+from forethought.cli.recipes import methods, named
 from forethought.cli.screen import Form, Screen
 from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
@@ -16,130 +17,89 @@ from forethought.reports.search_tree import search_tree, tree_page
 from forethought.runs.recipe import Recipe, is_remote
 
 
-def ask(
-    question: options.Question = None,
-    model: options.Model = Recipe.model,
-    draft: options.Draft = None,
-    approximate: options.Approximate = None,
-    search: options.Search = None,
-    scorer: options.Scorer = Recipe.scorer,
-    tree: options.Tree = None,
-    file: options.File = None,
-    then: options.Then = None,
-    system: options.System = None,
-    max_tokens: options.MaxTokens = Recipe.max_tokens,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = Recipe.top_k,
-    top_p: options.TopP = Recipe.top_p,
-    min_p: options.MinP = Recipe.min_p,
-    samples: options.Samples = Recipe.samples,
-    stop: options.Stop = None,
-    keep_stop: options.KeepStop = False,
-    logprobs: options.LogProbs = Recipe.logprobs,
-    weights: options.Weights = Recipe.weights,
-    seed: options.Seed = Recipe.seed,
-    budget: options.Budget = Recipe.budget,
-    price: options.Prices = None,
-    threads: options.Threads = None,
-    json: options.Json = False,
-    jsonl: options.JsonLines = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-) -> int:
+def run(given: Given) -> int:
     """Answer a question, about a document if one is given."""
-    base = named(model)
-    if search is not None and not search.strip():
-        raise UsageError("no strategy is named", "name one behind -s, or leave out -s")
-    strategy, ranked = (*spelling.split(search or "", "@"), "", "")[:2]
-    recipe = Recipe(
-        model=base.model,
-        draft=draft or base.draft,
-        approximate=(*base.approximate, *methods(approximate)),
-        max_tokens=max_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        samples=samples,
-        stop=tuple(stop or ()),
-        keep_stop=keep_stop,
-        logprobs=logprobs,
-        weights=weights,
-        seed=seed,
-        budget=budget,
-        search=strategy or base.search,
-        scorer=scorer or ranked or base.scorer,
-    )
-    streams = samples == 1 and not recipe.search and not is_remote(recipe.model)
-    screen = Screen(sys.stdout, sys.stderr, form(json, jsonl), streams, quiet, verbose)
-    if tree:
+    _check_letters(given)
+    recipe = _recipe(given)
+    form = _form(given)
+    streams = recipe.samples == 1 and not recipe.search and not is_remote(recipe.model)
+    quiet, verbose = given[options.QUIET], given[options.VERBOSE]
+    system = given[options.SYSTEM]
+    beside = {} if system is None else {"system": system}
+    screen = Screen(sys.stdout, sys.stderr, form, streams, quiet, verbose, beside)
+    if tree := given[options.TREE]:
         files.check(Path(tree), _TREES)
         if not recipe.search:
             raise UsageError("there is no search to draw", "name a strategy: -s majority-vote")
-    if then and json:
+    if given[options.THEN] and form == "json":
         raise UsageError("--json holds one run, but --then asks again", "use --jsonl")
-    questions, paid = [question, *(then or [])], price or []
-    return _answer(recipe, questions, file or [], system, paid, threads, screen, tree)
+    return _answer(given, recipe, screen)
 
 
-def named(model: str) -> Recipe:
-    """The recipe that --model names: a model alone, or with a draft and methods."""
-    return Recipe(model=model) if Path(model).exists() else Recipe.parse(model)
+def _recipe(given: Given) -> Recipe:
+    """The recipe of `ask`, whose options are all the fields there are."""
+    base = named(given[options.MODEL])
+    search = given[options.SEARCH]
+    if search is not None and not search.strip():
+        raise UsageError("no strategy is named", "name one behind -s, or leave out -s")
+    strategy, ranked = (*spelling.split(search or "", "@"), "", "")[:2]
+    return Recipe(
+        model=base.model,
+        draft=given[options.DRAFT] or base.draft,
+        approximate=(*base.approximate, *methods(given[options.APPROXIMATE])),
+        max_tokens=given[options.MAX_TOKENS],
+        temperature=given[options.TEMPERATURE],
+        top_k=given[options.TOP_K],
+        top_p=given[options.TOP_P],
+        min_p=given[options.MIN_P],
+        samples=given[options.SAMPLES],
+        stop=given[options.STOP],
+        keep_stop=given[options.KEEP_STOP],
+        logprobs=given[options.LOGPROBS],
+        weights=given[options.WEIGHTS],
+        seed=given[options.SEED],
+        budget=given[options.BUDGET],
+        search=strategy or base.search,
+        scorer=given[options.SCORER] or ranked or base.scorer,
+    )
 
 
-def named_alone(model: str) -> Recipe:
-    """The same for verbs whose --model names no search."""
-    base = named(model)
-    if base.search:
-        raise UsageError(
-            f"--model names the search {base.search}, which would not be done",
-            "name strategies as recipes, and leave --model a model and its methods",
-        )
-    return base
-
-
-def methods(given: Sequence[str] | None) -> list[str]:
-    """The spellings of all methods, where each text may hold several joined by +."""
-    return [one for text in given or () for one in spelling.split(text, "+")]
-
-
-def form(json: bool, jsonl: bool) -> Form:
+def _form(given: Given) -> Form:
     """What is written to standard output."""
-    if json and jsonl:
+    if given[options.JSON] and given[options.JSON_LINES]:
         raise UsageError("--json and --jsonl exclude each other", "choose one of them")
-    return "json" if json else "jsonl" if jsonl else "text"
+    return "json" if given[options.JSON] else "jsonl" if given[options.JSON_LINES] else "text"
 
 
-def _answer(
-    recipe: Recipe,
-    questions: Sequence[str | None],
-    documents: list[str],
-    system: str | None,
-    prices: Sequence[str],
-    threads: int | None,
-    screen: Screen,
-    tree: str | None,
-) -> int:
-    ask_for = asked(questions[0], documents)
-    # Imported this late since they bring torch, which other verbs must not wait for.
+def _check_letters(given: Given) -> None:
+    check_letters("the question", given[options.QUESTION] or "")
+    for text in (given[options.SYSTEM] or "", *given[options.THEN], *given[options.STOP]):
+        check_letters(repr(text), text)
+
+
+def _answer(given: Given, recipe: Recipe, screen: Screen) -> int:
+    ask_for = asked(given[options.QUESTION], given[options.FILE])
+    # Imported this late since they bring torch, which wrong usage must not wait for.
     import torch
 
     from forethought.runs.ask import conversation, stream
 
-    if threads:
+    if threads := given[options.THREADS]:
         torch.set_num_threads(threads)
     progress = Progress(screen.err, screen.quiet).show
-    document, later = ask_for.document, [text for text in questions[1:] if text]
+    document, system = ask_for.document, given[options.SYSTEM]
+    later = [text for text in given[options.THEN] if text]
     if not later:
         events = stream(
             recipe,
             ask_for.question,
             document,
             system=system,
-            prices=prices,
+            prices=given[options.PRICES],
             progress=progress,
         )
         code = screen.show(events)
+        tree = given[options.TREE]
         if tree and screen.run:  # the answer stands already, should this fail
             files.write(Path(tree), _TREES[Path(tree).suffix](screen.run))
         return code

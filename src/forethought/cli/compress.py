@@ -2,51 +2,40 @@
 
 from __future__ import annotations
 
-import json as json_format
+import json
 import sys
+from dataclasses import replace
 
 from forethought.cli import options
-from forethought.cli.ask import methods, named_alone
-from forethought.cli.inputs import asked
+from forethought.cli.grammar import Given
+from forethought.cli.inputs import asked, check_letters
 from forethought.cli.progress import Progress
-from forethought.cli.screen import report
-from forethought.runs.recipe import Recipe
+from forethought.cli.recipes import methods, named_alone
+from forethought.cli.terminal import report_json, write
 
 
-def compress(
-    question: options.Question = None,
-    model: options.ModelHere = Recipe.model,
-    draft: options.Draft = None,
-    approximate: options.Approximate = None,
-    file: options.File = None,
-    threads: options.Threads = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-) -> int:
+def run(given: Given) -> int:
     """Shorten a document for a question and print both, for any model to answer."""
-    base = named_alone(model)
-    recipe = Recipe(
-        model=base.model,
-        draft=draft or base.draft,
-        approximate=(*base.approximate, *methods(approximate)),
-    )
-    ask_for = asked(question, file or [])
-    # Imported this late since they bring torch, which other verbs must not wait for.
+    check_letters("the question", given[options.QUESTION] or "")
+    base = named_alone(given)
+    recipe = replace(base, approximate=(*base.approximate, *methods(given[options.APPROXIMATE])))
+    ask_for = asked(given[options.QUESTION], given[options.FILE])
+    # Imported this late since they bring torch, which wrong usage must not wait for.
     import torch
 
     from forethought.runs.compress import compress as shorten
 
-    if threads:
+    if threads := given[options.THREADS]:
         torch.set_num_threads(threads)
+    quiet = given[options.QUIET]
     progress = Progress(sys.stderr, quiet).show
     found = shorten(ask_for.question, recipe, document=ask_for.document, progress=progress)
-    if json:
-        report(json_format.dumps(found.document, ensure_ascii=False, indent=2))
+    if given[options.JSON]:
+        report_json(json.dumps(found.document, ensure_ascii=False, indent=2))
         return 0
-    report(found.text)
+    write(sys.stdout, found.text + "\n")
     if not quiet:
         kept = found.document["kept"]
         lines = [f"kept {kept['prompt_tokens']:,} of {kept['of']:,} prompt tokens"]
-        sys.stderr.write("\n" + "\n".join([*found.document["notes"], *lines]) + "\n")
+        write(sys.stderr, "\n" + "\n".join([*found.document["notes"], *lines]) + "\n")
     return 0

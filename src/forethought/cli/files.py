@@ -25,7 +25,8 @@ def write(file: Path, text: str) -> None:
     """Write a file whole; what was there before stays where that fails."""
     fresh = file.with_name(f".{file.name}.part")
     try:
-        fresh.write_text(text, encoding="utf-8", newline="")
+        # Half a character, as of a file name in another encoding, costs no report.
+        fresh.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
         fresh.replace(file)
     except OSError as error:
         with suppress(OSError):  # where nothing can be written nothing can be removed

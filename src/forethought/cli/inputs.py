@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +24,7 @@ class Asked:
     document: str
 
 
-def asked(question: str | None, files: list[str]) -> Asked:
+def asked(question: str | None, files: Sequence[str]) -> Asked:
     """The question and its document, from arguments, files and standard input.
 
     What is piped in is the question if none was given, else the document if no file was.
@@ -41,6 +43,17 @@ def asked(question: str | None, files: list[str]) -> Asked:
     return Asked(question, _text("standard input", _read(sys.stdin.buffer)))
 
 
+def check_letters(name: str, text: str) -> None:
+    """Refuse a text of the command line that holds bytes which are no letters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{name} is not UTF-8: {text[error.start]!r} at offset {error.start}",
+            "convert it first, for example: iconv -f latin1 -t utf-8",
+        ) from error
+
+
 def piped() -> bool:
     """Whether something stands behind standard input that is no terminal and no device."""
     try:
@@ -49,7 +62,7 @@ def piped() -> bool:
         return False
 
 
-def documents(files: list[str]) -> str:
+def documents(files: Sequence[str]) -> str:
     """The texts of all files, a blank line between two."""
     return "\n\n".join(_document(name) for name in files)
 
@@ -86,7 +99,9 @@ def _text(where: str, data: bytes) -> str:
             "cut out the part that matters",
         )
     if b"\0" in data:
-        raise UsageError(f"{where} is not a text file", "convert it to UTF-8 text first")
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        how = ", for example: iconv -f utf-16 -t utf-8" if wide else " text first"
+        raise UsageError(f"{where} is not a text file", f"convert it to UTF-8{how}")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -2,75 +2,59 @@
 
 from __future__ import annotations
 
-import json as json_format
 import sys
-from dataclasses import asdict
-from typing import Annotated, Any
-
-from typer import Argument
+from typing import Any
 
 from forethought import catalogue
 from forethought.cli import options
-from forethought.cli.screen import columns, has_colour, report
+from forethought.cli.grammar import Given
+from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.contracts.errors import UnknownNameError
-from forethought.reports import table
-from forethought.reports.units import memory
+from forethought.reports.table import groups as groups_table
 
 _KINDS: tuple[catalogue.Kind, ...] = ("methods", "strategies", "scorers", "tasks")
 
 
-def list_names(
-    family: Annotated[
-        str | None,
-        Argument(
-            help="A family, `methods`, `strategies`, `scorers`, `tasks`, or `models`.",
-            show_default=False,
-        ),
-    ] = None,
-    json: options.Json = False,
-) -> int:
+def run(given: Given) -> int:
     """List methods, strategies and scorers, one family of them, tasks, or models."""
-    groups = _groups(family)
-    if json:
-        report(json_format.dumps(groups, ensure_ascii=False, indent=2))
+    family = given[options.FAMILY]
+    groups = {} if family == "models" else _groups(family)
+    if given[options.JSON]:
+        import json
+
+        found = {name: [_entry(file) for file in group] for name, group in groups.items()}
+        report_json(json.dumps(found or {"models": _models()}, ensure_ascii=False, indent=2))
         return 0
     rows = {
-        name: [(one["name"], one["summary"]) for one in group] for name, group in groups.items()
-    }
-    report(table.groups(rows, width=columns(sys.stdout), colour=has_colour(sys.stdout)))
+        name: [(file.name, file.summary) for file in group] for name, group in groups.items()
+    } or {"models": [(one["name"], one["summary"]) for one in _models()]}
+    report(groups_table(rows, width=columns(sys.stdout), colour=has_colour(sys.stdout)))
     return 0
 
 
-def _groups(family: str | None) -> dict[str, list[dict[str, Any]]]:
-    if family == "models":
-        return {"models": _models()}
-    kinds = {str(kind): _families(kind) for kind in _KINDS}
+def _groups(family: str | None) -> dict[str, list[catalogue.File]]:
+    """The families of one kind, one family, or all methods, strategies and scorers."""
     if family is None:
-        return kinds["methods"] | kinds["strategies"] | kinds["scorers"]
-    if family in kinds:
-        return kinds[family]
+        return {
+            name: group for kind in _KINDS[:3] for name, group in catalogue.by_family(kind).items()
+        }
+    if family in _KINDS:
+        return catalogue.by_family(family)
     name = family.lower().replace("_", "-")
-    known = {name: group for groups in kinds.values() for name, group in groups.items()}
+    known = {name: group for kind in _KINDS for name, group in catalogue.by_family(kind).items()}
     if name not in known:
         raise UnknownNameError.among("family", family, [*known, *_KINDS, "models"])
     return {name: known[name]}
 
 
-def _families(kind: catalogue.Kind) -> dict[str, list[dict[str, Any]]]:
-    return {
-        name: [method_record(entry) for entry in group]
-        for name, group in catalogue.families(kind).items()
-    }
-
-
-def method_record(entry: catalogue.Entry) -> dict[str, Any]:
-    """A method as plain JSON values."""
-    return asdict(entry) | {"path": str(entry.path)}
+def _entry(file: catalogue.File) -> dict[str, Any]:
+    return catalogue.entry(file).document()
 
 
 def _models() -> list[dict[str, Any]]:
     # Imported here since what fetches models is slow to import, and only this list needs it.
     from forethought.models.from_wheel import WHEEL_MODELS
+    from forethought.reports.units import memory
 
     return [
         {"name": model.name, "summary": f"{model.summary} ({memory(model.bytes)})"}

@@ -1,74 +1,51 @@
-"""The command line: verbs, `ask` when none is given, and the one place that shows errors."""
+"""The command line: verbs, `ask` when none is given, and the one place that shows errors.
+
+This module imports next to nothing by itself. All else is imported inside `run`, which ends quietly
+when it is interrupted, and a verb's own module only when that verb is run.
+"""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-import traceback
-from collections.abc import Callable, Sequence
-from importlib import metadata
-from typing import Annotated
 
-import typer
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-from forethought.cli.ask import ask
-from forethought.cli.compare import compare
-from forethought.cli.compress import compress
-from forethought.cli.evaluate import evaluate
-from forethought.cli.forecast import forecast
-from forethought.cli.inputs import piped
-from forethought.cli.list import list_names
-from forethought.cli.progress import CLEAR_LINE
-from forethought.cli.pull import pull
-from forethought.cli.screen import report
-from forethought.cli.show import show
-from forethought.cli.tune import tune
-from forethought.contracts.errors import ForethoughtError
-
-VERBS: dict[str, Callable[..., int]] = {
-    "ask": ask,
-    "compare": compare,
-    "compress": compress,
-    "evaluate": evaluate,
-    "forecast": forecast,
-    "tune": tune,
-    "list": list_names,
-    "show": show,
-    "pull": pull,
+VERBS = {
+    "ask": "Answer a question, about a document if one is given.",
+    "compare": "Compare recipes with the exact run: quality against bytes, time and FLOPs.",
+    "compress": "Shorten a document for a question and print both, for any model to answer.",
+    "evaluate": "Score recipes on tasks; run the same line again to go on after a stop.",
+    "forecast": "Tell from kept answers what fewer or more of them would score and cost.",
+    "tune": "Fit which strategy suits which questions, from kept answers; no model is asked.",
+    "list": "List methods, strategies and scorers, one family of them, tasks, or models.",
+    "show": "Show a method, strategy, scorer or task: its paper, what it loses, its parameters.",
+    "pull": "Fetch a model, check it and keep it; its folder is printed.",
 }
-_OWN_FLAGS = {"--help", "-h", "--version", "--install-completion", "--show-completion"}
-# The parser's own errors; its module has another name from version to version.
-_ParseError: type[Exception] = typer.BadParameter.__bases__[0]
-
-# Plain help: the rich one takes as long to import as everything else together.
-app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
-
-
-@app.callback(invoke_without_command=True)
-def forethought(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    """Answer questions with open language models, and see what each answer cost.
-
-    Without a verb, `ask` is meant: forethought "What is an eclipse?"
-    """
-    if version:
-        report(f"forethought {metadata.version('forethought')}")
-
-
-for _name, _verb in VERBS.items():
-    app.command(_name)(_verb)
+"""Each verb and its summary."""
+INTERRUPTED = 130
+_OWN_FLAGS = (
+    "--help",
+    "-h",
+    "--version",
+    "--install-completion",
+    "--show-completion",
+    "--complete",
+)
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Do what the arguments say, then leave with its exit code."""
-    _open_closed_streams()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that cannot show a letter should not end an answer half way.
-            stream.reconfigure(errors="replace")
-    sys.exit(exit_code(with_verb(list(sys.argv[1:] if arguments is None else arguments))))
+    try:
+        _open_closed_streams()
+        _lose_no_letters()
+        code = exit_code(with_verb(list(sys.argv[1:] if arguments is None else arguments)))
+    except KeyboardInterrupt:  # even while an error is being shown
+        code = INTERRUPTED
+    sys.exit(code)
 
 
 def _open_closed_streams() -> None:
@@ -78,25 +55,43 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  (open to the end)
 
 
+def _lose_no_letters() -> None:
+    """A stream whose encoding lacks a letter gets its number, and the answer goes on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def with_verb(arguments: list[str]) -> list[str]:
     """The arguments, begun by `ask` where neither a verb nor a flag of ours begins them."""
     if not arguments:
+        from forethought.cli.inputs import piped
+
         return ["ask"] if piped() else ["--help"]
     return arguments if arguments[0] in {*VERBS, *_OWN_FLAGS} else ["ask", *arguments]
 
 
 def exit_code(arguments: list[str]) -> int:
     """Run one verb; errors are shown on standard error and become their exit code."""
-    verbose = not {"-v", "--verbose"}.isdisjoint(arguments)
+    from forethought.cli import command
+    from forethought.cli.terminal import ReaderLeft
+    from forethought.contracts.errors import ForethoughtError
+
+    verbose = False
     try:
-        command = typer.main.get_command(app)
-        done = command.main(arguments, prog_name="forethought", standalone_mode=False)
+        if arguments[0] not in VERBS:
+            return command.own(arguments, VERBS)
+        given = command.given(arguments, VERBS)
+        if given is None:
+            return 0
+        verbose = command.is_verbose(given)
+        return command.code(arguments[0]).run(given)
     except ForethoughtError as error:
         return _failed(error.message, error.hint, error.exit_code, verbose)
-    except _ParseError as error:
-        return _failed(_message(error), _hint(arguments, _message(error)), 2, False)
-    except (KeyboardInterrupt, typer.Abort):
-        return 130
+    except ReaderLeft:
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except OSError as error:
         where = error.filename or "what is read or printed"
         hint = "see that it is there, may be used, and has room"
@@ -104,23 +99,16 @@ def exit_code(arguments: list[str]) -> int:
     except Exception as error:
         hint = "run it again with -v to see where" if not verbose else ""
         return _failed(f"{type(error).__name__}: {error}", hint, 1, verbose)
-    return done or 0
-
-
-def _message(error: BaseException) -> str:
-    message: str = error.format_message()  # type: ignore[attr-defined]
-    return (message[:1].lower() + message[1:]).removesuffix(".")
-
-
-def _hint(arguments: list[str], message: str) -> str:
-    if arguments[0] == "ask" and message.startswith(("got unexpected", "no such option")):
-        return "quote the question; one that begins with - comes after --; see: forethought ask -h"
-    return f"see: forethought {arguments[0]} --help"
 
 
 def _failed(message: str, hint: str, code: int, verbose: bool) -> int:
+    from forethought.cli import terminal
+
     if verbose:
-        traceback.print_exc()
-    start = CLEAR_LINE if sys.stderr.isatty() else ""
-    sys.stderr.write(f"{start}error: {message}\n" + (f"\nhint: {hint}\n" if hint else ""))
+        import traceback
+
+        terminal.write(sys.stderr, traceback.format_exc())
+    if sys.stderr.isatty():
+        terminal.redraw(sys.stderr, "")
+    terminal.write(sys.stderr, f"error: {message}\n" + (f"\nhint: {hint}\n" if hint else ""))
     return code

@@ -1,112 +1,124 @@
-"""The flags of the verbs: their spellings and help."""
+"""The options of the verbs: their spellings and help.
+
+The defaults of a recipe's options are those of the fields of `Recipe`; a test compares them, since
+importing it here would slow all help.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from forethought.cli.grammar import Option, maybe, number, switch, text, texts, whole
 
-from typer import Argument, Option
+QUESTION = maybe("question", help="What to ask; piped in when left out.")
+_MODEL = "--model", "-m"
+MODEL = text(
+    *_MODEL,
+    help="A name, hub id, folder, GGUF file or server; or a recipe.",
+    default="smollm2",
+    among="models",
+)
+MODEL_HERE = MODEL._replace(help="A name, hub id, folder or GGUF file; or a recipe.")
+DRAFT = text(
+    "--draft",
+    "-d",
+    help="The model that reads ahead; if left out, the model itself.",
+    among="models",
+)
+APPROXIMATE = texts(
+    "--approximate",
+    "-x",
+    help="A method of `forethought list`; repeat, or join by +.",
+    among="methods",
+)
+FILE = texts("--file", "-f", help="A text to ask about; repeatable; - is standard input.")
+THEN = texts("--then", help="Ask this next, in the same conversation; repeatable.")
+SYSTEM = maybe("--system", help="The system message.")
 
-Question = Annotated[
-    str | None, Argument(help="What to ask; piped in when left out.", show_default=False)
-]
-Model = Annotated[
-    str, Option("--model", "-m", help="A name, hub id, folder, GGUF file or server; or a recipe.")
-]
-ModelHere = Annotated[
-    str, Option("--model", "-m", help="A name, hub id, folder or GGUF file; or a recipe.")
-]
-Draft = Annotated[
-    str | None,
-    Option("--draft", "-d", help="The model that reads ahead; if left out, the model itself."),
-]
-Approximate = Annotated[
-    list[str] | None,
-    Option("--approximate", "-x", help="A method of `forethought list`; repeat, or join by +."),
-]
-File = Annotated[
-    list[str] | None,
-    Option("--file", "-f", help="A text to ask about; repeatable; - is standard input."),
-]
-Then = Annotated[
-    list[str] | None,
-    Option("--then", help="Ask this next, in the same conversation; repeatable."),
-]
-System = Annotated[str | None, Option("--system", help="The system message.")]
+MAX_TOKENS = whole("--max-tokens", help="Most tokens of an answer.", default=256)
+TEMPERATURE: Option[float | None] = Option(
+    ("--temperature",),
+    "0 takes the likeliest token; unless stated 0, or 0.7 with a search.",
+    None,
+    takes="float",
+)
+TOP_K = whole("--top-k", help="Draw from the k likeliest tokens; 0: from all.", default=0)
+TOP_P = number("--top-p", help="Draw from the likeliest with this total.", default=1.0)
+MIN_P = number("--min-p", help="Draw from those this likely beside the likeliest.", default=0.0)
+SAMPLES = whole("--samples", help="Answers to draw.", default=1)
+STOP = texts("--stop", help="A text that ends the answer; repeatable.")
+KEEP_STOP = switch("--keep-stop", help="Leave that text in the answer.")
+LOGPROBS = whole("--logprobs", help="Likeliest tokens to report in --jsonl.", default=0)
+WEIGHTS = text("--weights", help="auto, bf16, int4, int8 or w8a8.", default="auto")
+SEED = whole("--seed", help="The same seed gives the same answer.", default=0)
+SEARCH = maybe(
+    "--search", "-s", help="A strategy of `forethought list strategies`.", among="strategies"
+)
+SCORER = text(
+    "--scorer", help="What ranks its candidates: see `forethought list scorers`.", among="scorers"
+)
+TREE = maybe("--tree", help="Draw the search: FILE.svg or FILE.html.")
+_BUDGET = "--budget"
+BUDGET = text(_BUDGET, help="Most to spend: 500tok, 2s, 1TFLOP or $0.01, joined by commas.")
+SEARCH_BUDGET = text(_BUDGET, help="Most that a search spends on a question: 1000tok or 2TFLOP.")
+PRICES = texts(
+    "--price",
+    help="A server's: MODEL=READ/WRITTEN, dollars a million tokens; MODEL= may be left out.",
+)
+THREADS: Option[int | None] = Option(
+    ("--threads",), "Processor threads to use.", None, takes="int", limits=(1, 512)
+)
 
-MaxTokens = Annotated[int, Option("--max-tokens", help="Most tokens of an answer.")]
-Temperature = Annotated[
-    float | None,
-    Option(
-        "--temperature",
-        help="0 takes the likeliest token; unless stated 0, or 0.7 with a search.",
-        show_default=False,
-    ),
-]
-TopK = Annotated[int, Option("--top-k", help="Draw from the k likeliest tokens; 0: from all.")]
-TopP = Annotated[float, Option("--top-p", help="Draw from the likeliest with this total.")]
-MinP = Annotated[float, Option("--min-p", help="Draw from those this likely beside the likeliest.")]
-Samples = Annotated[int, Option("--samples", help="Answers to draw.")]
-Stop = Annotated[
-    list[str] | None, Option("--stop", help="A text that ends the answer; repeatable.")
-]
-KeepStop = Annotated[bool, Option("--keep-stop", help="Leave that text in the answer.")]
-LogProbs = Annotated[int, Option("--logprobs", help="Likeliest tokens to report in --jsonl.")]
-Weights = Annotated[str, Option("--weights", help="auto, bf16, int4, int8 or w8a8.")]
-Seed = Annotated[int, Option("--seed", help="The same seed gives the same answer.")]
-Search = Annotated[
-    str | None,
-    Option(
-        "--search", "-s", help="A strategy of `forethought list strategies`.", show_default=False
-    ),
-]
-Scorer = Annotated[
-    str, Option("--scorer", help="What ranks its candidates: see `forethought list scorers`.")
-]
-Tree = Annotated[
-    str | None,
-    Option("--tree", help="Draw the search: FILE.svg or FILE.html.", show_default=False),
-]
-Budget = Annotated[
-    str, Option("--budget", help="Most to spend: 500tok, 2s, 1TFLOP or $0.01, joined by commas.")
-]
-SearchBudget = Annotated[
-    str, Option("--budget", help="Most that a search spends on a question: 1000tok or 2TFLOP.")
-]
-Prices = Annotated[
-    list[str] | None,
-    Option(
-        "--price",
-        help="A server's: MODEL=READ/WRITTEN, dollars a million tokens; MODEL= may be left out.",
-    ),
-]
-Threads = Annotated[
-    int | None, Option("--threads", min=1, max=512, help="Processor threads to use.")
-]
+RECIPES = texts("recipes", help="Methods, strategies or whole recipes.", among="recipes")
+STRATEGIES = texts(
+    "strategies", help="Strategies to choose among, two or more.", among="strategies"
+)
+KEEPS = texts("--keep", help="A budget for methods that leave theirs open; repeatable.")
+TASKS = texts(
+    "--task", "-t", help="A task or family of `forethought list tasks`; repeatable.", among="tasks"
+)
+ANSWERS = whole("--samples", help="Answers to each question.", default=1, limits=(1, 1024))
+SKIP_BAD = switch("--skip-bad", help="Leave out lines of a file that cannot be read.")
+RESULTS = maybe("--results", help="The file that samples are kept in.")
+CSV = switch("--csv", help="Print the table as CSV.")
+MARKDOWN = switch("--markdown", help="Print the table as Markdown.")
+REPORTS = texts(
+    "--report", "-o", help="Write a report too: FILE.html, .md, .csv or .json; repeatable."
+)
 
-Keeps = Annotated[
-    list[str] | None,
-    Option("--keep", help="A budget for methods that leave theirs open; repeatable."),
-]
-Tasks = Annotated[
-    list[str] | None,
-    Option("--task", "-t", help="A task or family of `forethought list tasks`; repeatable."),
-]
-Answers = Annotated[int, Option("--samples", min=1, max=1024, help="Answers to each question.")]
-SkipBad = Annotated[
-    bool, Option("--skip-bad", help="Leave out lines of a file that cannot be read.")
-]
-Results = Annotated[
-    str | None, Option("--results", help="The file that samples are kept in.", show_default=False)
-]
-Csv = Annotated[bool, Option("--csv", help="Print the table as CSV.")]
-Markdown = Annotated[bool, Option("--markdown", help="Print the table as Markdown.")]
+FALSE_POSITIVES: Option[float | None] = Option(
+    ("--false-positives",),
+    "Share of wrong answers that a verifier passes: how many attempts then pay.",
+    None,
+    takes="float",
+)
+PENALTY = number(
+    "--penalty", help="What such an answer costs; a right one is worth 1.", default=1.0
+)
+PROBE = whole("--probe", help="Answers that tell how hard a question is.", default=4)
+BY = text(
+    "--by",
+    help="What of them is looked at first: agreement or likelihood.",
+    default="agreement",
+)
+BINS = whole("--bins", help="Most bins of difficulty.", default=3)
+WORTH = number("--worth", help="Points of score that a thousand tokens must bring.", default=0.0)
+PLAN = maybe("--report", "-o", help="Write the plan: FILE.json.")
+AGAIN = switch("--again", help="Fetch it even if it is here.")
 
-Reports = Annotated[
-    list[str] | None,
-    Option("--report", "-o", help="Write a report too: FILE.html, .md, .csv or .json; repeatable."),
-]
+JSON = switch("--json", help="Print one JSON document.")
+JSON_LINES = switch("--jsonl", help="Print each event as a line of JSON.")
+QUIET = switch("--quiet", "-q", help="Print nothing but the answer.")
+VERBOSE = switch("--verbose", "-v", help="Show stages, and where errors arose.")
 
-Json = Annotated[bool, Option("--json", help="Print one JSON document.")]
-JsonLines = Annotated[bool, Option("--jsonl", help="Print each event as a line of JSON.")]
-Quiet = Annotated[bool, Option("--quiet", "-q", help="Print nothing but the answer.")]
-Verbose = Annotated[bool, Option("--verbose", "-v", help="Show stages, and where errors arose.")]
+FAMILY = maybe(
+    "family",
+    help="A family, `methods`, `strategies`, `scorers`, `tasks`, or `models`.",
+    among="families",
+)
+NAME = text("name", help="A name from `forethought list` or `list tasks`.", among="names")._replace(
+    required=True
+)
+FETCHED = text(
+    "model",
+    help="A model of `forethought list models`, a hub id, a folder or GGUF file.",
+    among="models",
+)._replace(required=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TextIO
 
-CLEAR_LINE = "\r\x1b[K"
+from forethought.cli.terminal import redraw
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,5 @@ class Progress:
 
     def show(self, what: str, done: int, total: int) -> None:
         """Show how much of `what` is done; the line goes once all of it is."""
-        if self.quiet or not self.err.isatty():
-            return
-        line = f"{what}  {100 * done // total} %" if done < total else ""
-        self.err.write(CLEAR_LINE + line)
-        self.err.flush()
+        if not self.quiet and self.err.isatty():
+            redraw(self.err, f"{what}  {100 * done // total} %" if done < total else "")

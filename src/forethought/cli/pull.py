@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
-
-from typer import Argument, Option
 
 from forethought.cli import options
+from forethought.cli.grammar import Given
 from forethought.cli.progress import Progress
-from forethought.cli.screen import report
+from forethought.cli.terminal import report
 
 
-def pull(
-    model: Annotated[
-        str, Argument(help="A model of `forethought list models`, a hub id, a folder or GGUF file.")
-    ],
-    again: Annotated[bool, Option("--again", help="Fetch it even if it is here.")] = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-) -> int:
+def run(given: Given) -> int:
     """Fetch a model, check it and keep it; its folder is printed."""
-    # Imported this late since it brings torch, which other verbs must not wait for.
-    from forethought.models.load import pull as pull_model
+    # Imported this late since it brings torch, which nothing else here needs.
+    from forethought.models.load import pull
 
-    progress = Progress(sys.stderr, quiet)
-    report(str(pull_model(model, again=again, progress=progress.show)))
+    progress = Progress(sys.stderr, given[options.QUIET])
+    folder = pull(given[options.FETCHED], again=given[options.AGAIN], progress=progress.show)
+    report(str(folder))
     return 0

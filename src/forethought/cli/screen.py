@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import sys
-from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TextIO
 
+from forethought.cli.terminal import columns, has_colour, report, report_json, write
 from forethought.contracts.records import Event
 from forethought.reports.panel import panel
 
@@ -17,7 +15,6 @@ EXIT_CODES = {"budget": 3, "interrupted": 130}
 """By how a run finished; 0 for every other way."""
 
 Form = Literal["text", "json", "jsonl"]
-_WIDTH_WHEN_PIPED = 100
 
 
 @dataclass
@@ -32,6 +29,8 @@ class Screen:
     """Whether the answer is written token by token; several answers come one after another."""
     quiet: bool = False
     verbose: bool = False
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the command line that are no part of a recipe, to be shown with it."""
     run: dict[str, Any] | None = None
     """The run that was shown last."""
 
@@ -54,48 +53,27 @@ class Screen:
     def _show(self, event: Event) -> None:
         self.run = event.data["run"] if event.kind == "done" else self.run
         if self.form == "jsonl":
-            self._write(json.dumps(asdict(event), ensure_ascii=False) + "\n")
+            report_json(json.dumps(asdict(event), ensure_ascii=False), self.out)
         elif self.form == "json":
             if event.kind == "done":
-                self._write(json.dumps(event.data["run"], ensure_ascii=False, indent=2) + "\n")
+                report_json(json.dumps(self.run, ensure_ascii=False, indent=2), self.out)
         elif event.kind == "token":
             if self.streams:
-                self._write(event.data["text"])
+                write(self.out, event.data["text"])
         elif event.kind == "done":
             self._finish(event.data["run"])
         elif self.verbose:
-            self.err.write(_progress(event) + "\n")
+            write(self.err, _progress(event) + "\n")
 
     def _finish(self, run: dict[str, Any]) -> None:
         if self.streams:
-            self._write("" if run["answer"].endswith("\n") else "\n")
+            write(self.out, "" if run["answer"].endswith("\n") else "\n")
         else:
-            self._write("\n".join(_numbered(run) or [run["answer"]]) + "\n")
+            write(self.out, "\n".join(_numbered(run) or [run["answer"]]) + "\n")
         if not self.quiet:
-            lines = panel(run, width=columns(self.err), colour=has_colour(self.err))
-            self.err.write("\n" + lines + "\n")
-            self.err.flush()
-
-    def _write(self, text: str) -> None:
-        self.out.write(text)
-        self.out.flush()
-
-
-def columns(stream: TextIO) -> int:
-    """How wide lines may be on this stream."""
-    return shutil.get_terminal_size().columns if stream.isatty() else _WIDTH_WHEN_PIPED
-
-
-def has_colour(stream: TextIO) -> bool:
-    """Whether this stream is a terminal that wants colour."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return stream.isatty() and not plain
-
-
-def report(text: str) -> None:
-    """Write a whole report to standard output."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+            shown = run | {"settings": {**run["settings"], **self.beside}}
+            lines = panel(shown, width=columns(self.err), colour=has_colour(self.err))
+            report("\n" + lines, self.err)
 
 
 def _numbered(run: dict[str, Any]) -> list[str]:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import json as json_format
+import json
 import sys
-from typing import Annotated
-
-from typer import Argument
 
 from forethought import catalogue
 from forethought.cli import options
-from forethought.cli.list import method_record
-from forethought.cli.screen import columns, has_colour, report
-from forethought.contracts.errors import UnknownNameError
+from forethought.cli.grammar import Given
+from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.reports import table
 
 
-def show(
-    name: Annotated[str, Argument(help="A name from `forethought list` or `list tasks`.")],
-    json: options.Json = False,
-) -> int:
+def run(given: Given) -> int:
     """Show a method, strategy, scorer or task: its paper, what it loses, its parameters."""
-    entry = _entry(name)
-    if json:
-        report(json_format.dumps(method_record(entry), ensure_ascii=False, indent=2))
+    entry = _entry(given[options.NAME])
+    if given[options.JSON]:
+        report_json(json.dumps(entry.document(), ensure_ascii=False, indent=2))
     else:
         report(table.method(entry, width=columns(sys.stdout), colour=has_colour(sys.stdout)))
     return 0
@@ -31,8 +24,5 @@ def show(
 
 def _entry(name: str) -> catalogue.Entry:
     kinds: tuple[catalogue.Kind, ...] = ("methods", "strategies", "scorers", "tasks")
-    known = {name: entry for kind in kinds for name, entry in catalogue.entries(kind).items()}
-    plain = name.strip().lower().replace("_", "-")
-    if plain not in known:
-        raise UnknownNameError.among("method", name, known)
-    return known[plain]
+    known = {name: file for kind in kinds for name, file in catalogue.files(kind).items()}
+    return catalogue.among(known, name, "method")

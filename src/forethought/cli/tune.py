@@ -2,78 +2,47 @@
 
 from __future__ import annotations
 
-import json as json_format
+import json
 import shlex
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
-
-from typer import Argument, Option
 
 from forethought.cli import files, options
-from forethought.cli.ask import named_alone
-from forethought.cli.screen import columns, has_colour, report
+from forethought.cli.grammar import Given
+from forethought.cli.recipes import named_alone
+from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.contracts.errors import UnknownNameError
 from forethought.contracts.plan import SIGNS
 from forethought.reports.tuning_text import tuning_text
-from forethought.runs.recipe import Recipe
 
 
-def tune(
-    strategies: Annotated[
-        list[str] | None,
-        Argument(help="Strategies to choose among, two or more.", show_default=False),
-    ] = None,
-    model: options.Model = Recipe.model,
-    draft: options.Draft = None,
-    task: options.Tasks = None,
-    probe: Annotated[int, Option("--probe", help="Answers that tell how hard a question is.")] = 4,
-    by: Annotated[
-        str, Option("--by", help="What of them is looked at first: agreement or likelihood.")
-    ] = "agreement",
-    bins: Annotated[int, Option("--bins", help="Most bins of difficulty.")] = 3,
-    worth: Annotated[
-        float, Option("--worth", help="Points of score that a thousand tokens must bring.")
-    ] = 0.0,
-    results: options.Results = None,
-    output: Annotated[
-        str | None,
-        Option("--report", "-o", help="Write the plan: FILE.json.", show_default=False),
-    ] = None,
-    json: options.Json = False,
-    verbose: options.Verbose = False,
-) -> int:
-    """Fit which strategy suits which questions, from kept answers; no model is asked.
-
-    `compare` with the strategies keeps the answers that this reads; difficulty-router follows
-    the plan.
-    """
-    if output:
-        files.check(Path(output), [".json"])
-    sign = next((one for one in SIGNS if one == by), None)
+def run(given: Given) -> int:
+    """Fit which strategy suits which questions, from kept answers; no model is asked."""
+    plan = given[options.PLAN]
+    if plan:
+        files.check(Path(plan), [".json"])
+    sign = next((one for one in SIGNS if one == given[options.BY]), None)
     if sign is None:
-        raise UnknownNameError.among("sign of difficulty", by, SIGNS)
-    # Imported this late since it brings what other verbs must not wait for.
-    from forethought.evaluation.tune import Wanted
-    from forethought.evaluation.tune import tune as tuned
+        raise UnknownNameError.among("sign of difficulty", given[options.BY], SIGNS)
+    # Imported this late since it brings what wrong usage must not wait for.
+    from forethought.evaluation.tune import Wanted, tune
 
-    base = named_alone(model)
-    found = tuned(
-        strategies or [],
-        task or [],
-        replace(base, draft=draft or base.draft),
-        wanted=Wanted(probe, sign, bins, worth),
-        results=results,
+    found = tune(
+        given[options.STRATEGIES],
+        given[options.TASKS],
+        named_alone(given),
+        wanted=Wanted(given[options.PROBE], sign, given[options.BINS], given[options.WORTH]),
+        results=given[options.RESULTS],
     )
     command = shlex.join(["forethought", *sys.argv[1:]])
     found = replace(found, provenance={**found.provenance, "command": command})
-    if output:
-        files.write(Path(output), found.plan.text())
-    if json:
+    if plan:
+        files.write(Path(plan), found.plan.text())
+    if given[options.JSON]:
         told = {**asdict(found), "digest": found.plan.digest}
-        report(json_format.dumps(told, ensure_ascii=False, indent=2))
+        report_json(json.dumps(told, ensure_ascii=False, indent=2))
     else:
         width, colour = columns(sys.stdout), has_colour(sys.stdout)
-        report(tuning_text(found, file=output or "", width=width, colour=colour))
+        report(tuning_text(found, file=plan or "", width=width, colour=colour))
     return 0

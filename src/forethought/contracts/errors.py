@@ -22,7 +22,6 @@ ForethoughtError
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -66,6 +65,8 @@ class UnknownNameError(UsageError):
     @classmethod
     def among(cls, kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
         """The error for `name`, with its nearest neighbours among `known` as the hint."""
+        import difflib  # takes as long to import as all else here
+
         names = list(known)
         near = difflib.get_close_matches(name, names, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"

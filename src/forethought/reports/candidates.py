@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from forethought.reports.printable import printable
+
 MOST = 8
 """Candidates shown; of more, the ones that weigh most."""
 
@@ -35,7 +37,7 @@ def lines(run: dict[str, Any], room: int) -> list[str]:
             _number(one["weight"]),
             _number(one["score"]),
             f"{one['tokens']:,} tok",
-            one.get("writer", ""),
+            printable(one.get("writer", "")),
             _ending(one["text"]),
         )
         for one in found
@@ -57,7 +59,7 @@ def _number(value: float | None) -> str:
 def _ending(text: str) -> str:
     """The last line of an answer, where its result stands."""
     written = [line.strip() for line in text.splitlines() if line.strip()]
-    return written[-1] if written else "(nothing)"
+    return printable(written[-1]) if written else "(nothing)"
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:

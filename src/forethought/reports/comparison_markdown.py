@@ -8,6 +8,7 @@ from forethought.contracts.comparison import Comparison, Difference, Standing
 from forethought.reports import equal_cost, figures
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
+from forethought.reports.markdown import code, plain, table
 from forethought.reports.names import task_names
 
 
@@ -16,17 +17,17 @@ def comparison_markdown(comparison: Comparison, *, timing: bool = True) -> str:
     axes = figures.axes(comparison, timing)
     recipes = figures.named(comparison)
     tasks = task_names(comparison.tasks)
-    shared = [f"{_code(part)} · " for part in recipes.shared]
-    settings = f" · each with {_code(', '.join(tasks.shared))}" if tasks.shared else ""
+    shared = [f"{code(part)} · " for part in recipes.shared]
+    settings = f" · each with {code(', '.join(tasks.shared))}" if tasks.shared else ""
     blocks = [
-        _plain(finding(comparison, timing=timing)),
+        plain(finding(comparison, timing=timing)),
         "".join(shared) + figures.scope(comparison) + settings,
         _table(_standings(comparison, recipes.short, axes)),
         "★ no recipe is as good and cheaper by that cost · ▼ ▲ the interval of the difference "
         "excludes 0",
         *_equal(comparison),
         _table(_by_task(comparison, recipes.short, tasks.short)) if comparison.tasks else "",
-        " ".join(figures.caveats(comparison, timing=timing)),
+        plain(" ".join(figures.caveats(comparison, timing=timing))),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -38,7 +39,7 @@ def _standings(
     yield [
         "recipe",
         "score (95 %)",
-        f"difference to {_plain(names[0])} (95 %)",
+        f"difference to {plain(names[0])} (95 %)",
         *(one.title for one in axes),
     ]
     for name, standing, change in zip(
@@ -46,7 +47,7 @@ def _standings(
     ):
         score = f"{figures.points(standing.score.value)} ({figures.span(standing.score)})"
         costs = [_cost(standing, first, axis) for axis in axes]
-        yield [_code(name), score, _change(change), *costs]
+        yield [code(name), score, _change(change), *costs]
 
 
 def _change(change: Difference | None) -> str:
@@ -67,11 +68,11 @@ def _cost(standing: Standing, first: Standing, axis: Axis) -> str:
 def _by_task(
     comparison: Comparison, names: Sequence[str], tasks: Sequence[str]
 ) -> Iterable[list[str]]:
-    yield ["recipe", *map(_plain, tasks)]
+    yield ["recipe", *map(plain, tasks)]
     for name, standing in zip(names, comparison.standings, strict=True):
         found = [standing.tasks.get(task) for task in comparison.tasks]
         yield [
-            _code(name),
+            code(name),
             *(figures.points(one.value) if one else figures.MISSING for one in found),
         ]
 
@@ -80,25 +81,10 @@ def _equal(comparison: Comparison) -> list[str]:
     heading, *rest = equal_cost.rows(comparison) or [[]]
     if not rest:
         return []
-    coded = [[_code(row[0]), *row[1:]] for row in rest]
+    coded = [[code(row[0]), *map(plain, row[1:])] for row in rest]
     return [f"{equal_cost.TITLE}:", _table([heading, *coded]), equal_cost.NOTE]
 
 
 def _table(rows: Iterable[list[str]]) -> str:
     heading, *rest = rows
-    rule = ["---", *["---:"] * (len(heading) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [heading, rule, *rest])
-
-
-def _code(text: str) -> str:
-    """Text as code; a bar would end the cell, and a backtick the code."""
-    fence = "``" if "`" in text else "`"
-    space = " " if "`" in text else ""
-    line = " ".join(text.split()).replace("|", "\\|")
-    return f"{fence}{space}{line}{space}{fence}"
-
-
-def _plain(text: str) -> str:
-    """Text in which no sign is Markdown or HTML."""
-    line = " ".join(text.split())
-    return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#&" else sign for sign in line)
+    return table(heading, ["---", *["---:"] * (len(heading) - 1)], rest)

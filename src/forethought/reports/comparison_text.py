@@ -10,6 +10,7 @@ from forethought.reports import equal_cost, figures
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
 from forethought.reports.names import Names, fitted, labels, task_names
+from forethought.reports.printable import printable
 
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _STAR = "★"
@@ -223,6 +224,7 @@ def _blocks(columns: Sequence[Column], room: int) -> list[list[Column]]:
 
 
 def _lines(rows: Rows, colour: bool, headings: int = 1) -> list[str]:
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     # Bounds stand close to what they are bounds of.
     gaps = [1 if heading.startswith(_BOUNDS) else 2 for heading in rows[0]]
@@ -238,7 +240,9 @@ def _lines(rows: Rows, colour: bool, headings: int = 1) -> list[str]:
 
 
 def _wrapped(text: str, width: int) -> str:
-    return textwrap.fill(text, max(width, 20), break_on_hyphens=False, break_long_words=False)
+    return textwrap.fill(
+        printable(text), max(width, 20), break_on_hyphens=False, break_long_words=False
+    )
 
 
 def _dim(text: str, colour: bool) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from forethought.contracts.comparison import Interval
 from forethought.contracts.forecast import Curve, Forecast
 from forethought.reports.forecast_tables import Shown, caveats, finding, tables, widths
+from forethought.reports.markdown import plain, table
+from forethought.reports.printable import printable
 
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _LEFT = {"best recipe", "bin"}
@@ -31,11 +33,11 @@ def forecast_text(found: Forecast, *, width: int, colour: bool) -> str:
 
 def forecast_markdown(found: Forecast) -> str:
     """The same as Markdown."""
-    blocks = [_plain(finding(found))]
+    blocks = [plain(finding(found))]
     for shown in tables(found):
-        blocks += [f"### {_plain(shown.title)}", _plain(shown.context), _table(shown)]
-        blocks += [_plain(note) for note in shown.notes]
-    return "\n\n".join([*blocks, *map(_plain, caveats(found))]) + "\n"
+        blocks += [f"### {plain(shown.title)}", plain(shown.context), _table(shown)]
+        blocks += [plain(note) for note in shown.notes]
+    return "\n\n".join([*blocks, *map(plain, caveats(found))]) + "\n"
 
 
 def forecast_csv(found: Forecast) -> str:
@@ -73,7 +75,7 @@ def _lines(shown: Shown, width: int, colour: bool) -> Iterator[str]:
     title = _wrapped(shown.title, width)
     yield f"{_BOLD}{title}{_RESET}" if colour else title
     yield _wrapped(shown.context, width)
-    rows = [shown.heading, *shown.rows]
+    rows = [[printable(cell) for cell in row] for row in (shown.heading, *shown.rows)]
     sizes = widths(rows)
     for place, row in enumerate(rows):
         cells = [
@@ -86,23 +88,13 @@ def _lines(shown: Shown, width: int, colour: bool) -> Iterator[str]:
 
 def _table(shown: Shown) -> str:
     rule = [":---" if head in _LEFT else "---:" for head in shown.heading]
-    rows = [shown.heading, rule, *shown.rows]
-    return "\n".join(f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def _plain(text: str) -> str:
-    """Text in which no sign is Markdown or HTML."""
-    for sign in "\\`*_<>[]":
-        text = text.replace(sign, f"\\{sign}")
-    return text
+    return table(map(plain, shown.heading), rule, (map(plain, row) for row in shown.rows))
 
 
 def _wrapped(text: str, width: int) -> str:
-    return textwrap.fill(text, max(width, 20), break_on_hyphens=False, break_long_words=False)
+    return textwrap.fill(
+        printable(text), max(width, 20), break_on_hyphens=False, break_long_words=False
+    )
 
 
 def _dim(text: str, colour: bool) -> str:

@@ -7,10 +7,13 @@ import textwrap
 from typing import Any
 
 from forethought.reports import candidates, units
+from forethought.reports.printable import printable
 from forethought.reports.strip import strip
 
 _LABEL = 9
 _DRAWN = "drawn"
+_HARD = "\ue000"  # stands for a space that no line ends at
+_NAMED = {"\n": "\\n", "\t": "\\t", "\\": "\\\\", "'": "\\'"}
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"
 _ENDS = {
     "length": "at the most tokens allowed; more with --max-tokens",
@@ -46,12 +49,12 @@ def _shown(run: dict[str, Any], label: str, text: str, width: int) -> list[str]:
 def _lines(label: str, text: str, width: int) -> list[str]:
     indent = " " * (_LABEL + 1)
     wrapped = textwrap.wrap(
-        text,
+        printable(text),
         max(width - len(indent), 20),
         break_on_hyphens=False,
         break_long_words=False,
     )
-    first, *rest = wrapped or [""]
+    first, *rest = [line.replace(_HARD, " ") for line in wrapped] or [""]
     return [f" {label:<{_LABEL}}{first}", *(indent + line for line in rest)]
 
 
@@ -111,7 +114,26 @@ def _option(name: str, value: Any) -> str:
     if value is True:
         return flag
     values = value if isinstance(value, tuple | list) else [value]
-    return " ".join(f"{flag} {shlex.quote(str(one))}" for one in values)
+    return " ".join(f"{flag} {_quoted(str(one))}" for one in values)
+
+
+def _quoted(text: str) -> str:
+    """A value as a shell reads it back; no line of the panel ends amid it."""
+    if all(map(_stands, text)):
+        return shlex.quote(text).replace(" ", _HARD)
+    return f"$'{''.join(map(_in_shell, text))}'".replace(" ", _HARD)
+
+
+def _stands(sign: str) -> bool:
+    """Whether a sign can stand on a line as it is."""
+    return printable(sign) == sign and sign not in ("\n", "\t", _HARD)
+
+
+def _in_shell(sign: str) -> str:
+    """A sign between `$'` and `'`, where \\x is a byte and \\u a character."""
+    if sign in _NAMED or _stands(sign):
+        return _NAMED.get(sign, sign)
+    return f"\\x{ord(sign):02x}" if ord(sign) < 0x80 else f"\\u{ord(sign):04x}"
 
 
 def _kept(run: dict[str, Any], width: int) -> str:

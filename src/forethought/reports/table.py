@@ -5,7 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from forethought.catalogue import Entry, Parameter
+from forethought.reports.printable import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from forethought.catalogue import Entry, Parameter
 
 _BOLD, _RESET = "\x1b[1m", "\x1b[0m"
 _COLUMN = 28
@@ -17,7 +21,8 @@ def table(rows: Sequence[Row], *, width: int, indent: int = 2) -> str:
     """Two columns, the second wrapped beside the first."""
     # A long name, such as a parameter with a long default, leaves the others their room.
     column = min(max((len(name) for name, _ in rows), default=0), _COLUMN) + 2
-    return "\n".join(_named(" " * indent, name, column, text, width) for name, text in rows)
+    shown = ((printable(name), text) for name, text in rows)
+    return "\n".join(_named(" " * indent, name, column, text, width) for name, text in shown)
 
 
 def _named(indent: str, name: str, column: int, text: str, width: int) -> str:
@@ -69,22 +74,19 @@ def _example(entry: Entry) -> str:
         return f"forethought evaluate -t {spelled}"
     option = {"search": "-s", "scoring": "-s best-of-n --scorer"}.get(entry.family, "-x")
     document = "-f contract.txt " if option == "-x" else ""
-    scorer = " --scorer likelihood" if option == "-s" and _ranks(entry) else ""
+    ranks = entry.constants.get("scores") is True  # whether a strategy always needs a scorer
+    scorer = " --scorer likelihood" if option == "-s" and ranks else ""
     return f'forethought "Who signed it?" {document}{option} {spelled}{scorer}'
 
 
-def _ranks(entry: Entry) -> bool:
-    """Whether a strategy always needs a scorer."""
-    return getattr(entry.load(), "scores", False) is True
-
-
 def _heading(text: str, colour: bool) -> str:
-    return f"{_BOLD}{text}{_RESET}" if colour else text
+    shown = printable(text)
+    return f"{_BOLD}{shown}{_RESET}" if colour else shown
 
 
 def _row(start: str, text: str, width: int) -> str:
     return textwrap.fill(
-        text,
+        printable(text),
         max(width, len(start) + 20),
         initial_indent=start,
         subsequent_indent=" " * len(start),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from forethought.contracts.spelling import written
 from forethought.contracts.tuning import Spent, Tuned
 from forethought.reports.forecast_tables import widths
+from forethought.reports.printable import printable
 from forethought.reports.units import count
 
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
@@ -25,7 +26,7 @@ def tuning_text(found: Tuned, *, file: str, width: int, colour: bool) -> str:
     dim = "\n".join(_wrapped(one, width) for one in (*_caveats(found), *found.notes))
     blocks.append(f"{_DIM}{dim}{_RESET}" if colour else dim)
     if file:
-        blocks.append(f"use it: {usage(found, file)}")
+        blocks.append(f"use it: {printable(usage(found, file))}")
     return "\n\n".join(blocks)
 
 
@@ -87,6 +88,7 @@ def _caveats(found: Tuned) -> Iterator[str]:
 
 
 def _table(heading: Sequence[str], rows: Sequence[tuple[str, ...]], colour: bool) -> str:
+    rows = [tuple(map(printable, row)) for row in rows]
     sizes = widths([heading, *rows])
     lines = [
         "  ".join(
@@ -111,4 +113,6 @@ def _signed(value: float) -> str:
 
 
 def _wrapped(text: str, width: int) -> str:
-    return textwrap.fill(text, max(width, 20), break_on_hyphens=False, break_long_words=False)
+    return textwrap.fill(
+        printable(text), max(width, 20), break_on_hyphens=False, break_long_words=False
+    )

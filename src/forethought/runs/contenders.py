@@ -65,7 +65,7 @@ def _recipes(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
 
 def _is_strategy(part: str) -> bool:
     name = part.partition("(")[0].strip().lower().replace("_", "-")
-    return name in catalogue.entries("strategies")
+    return name in catalogue.files("strategies")
 
 
 def _plain(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:

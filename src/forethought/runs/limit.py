@@ -46,6 +46,8 @@ def spend_limit(text: str) -> Limit:
     """The limit that `text` writes; the empty text is no limit."""
     found: dict[str, float] = {}
     for part in text.split(",") if text.strip() else []:
+        if not part.strip():
+            raise BadParameterError(f"the budget {text!r} has a comma too many", _HINT)
         kind, amount = _amount(part)
         if kind in found:
             raise BadParameterError(f"the budget {text!r} limits {kind} twice", "keep one of them")
@@ -57,8 +59,7 @@ def spend_limit(text: str) -> Limit:
 def _amount(part: str) -> tuple[str, float]:
     match = _AMOUNT.fullmatch("".join(part.split()))
     if not match:
-        said = f"{part.strip()!r} is not an amount" if part.strip() else "has an empty part"
-        raise BadParameterError(f"the budget {said}", _HINT)
+        raise BadParameterError(f"the budget {part.strip()!r} is not an amount", _HINT)
     dollar, number, unit = match[1], float(match[2]), match[3].lower()
     kind, factor = _UNITS.get("usd" if dollar and not unit else unit, ("", 0.0))
     amount = number * factor

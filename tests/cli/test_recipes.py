@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from forethought.cli.ask import methods, named
+from forethought.cli.recipes import methods, named
 from forethought.contracts.errors import UsageError
 from forethought.runs.recipe import Recipe
 
@@ -11,7 +11,7 @@ def test_methods_may_be_repeated_and_joined() -> None:
     given = ["specpc(keep=512) + snapkv", "truncate"]
 
     assert methods(given) == ["specpc(keep=512)", "snapkv", "truncate"]
-    assert methods(None) == []
+    assert methods(()) == []
 
 
 def test_a_model_may_be_a_whole_recipe() -> None:

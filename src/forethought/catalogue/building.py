@@ -1,0 +1,64 @@
+"""Methods and tasks from their spellings, and back."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields, replace
+from typing import Any
+
+from forethought.catalogue.lookup import find, plain, singular
+from forethought.catalogue.places import Kind, by_family, files, plain_name
+from forethought.catalogue.source import Entry
+from forethought.contracts import parameters, spelling
+from forethought.contracts.errors import BadParameterError, UnknownNameError
+
+
+def build(text: str, kind: Kind = "methods") -> Any:
+    """A method from its spelling, such as `specpc(keep=512, reduction=mean)`."""
+    call = spelling.parse(text)
+    return _built(find(call.name, kind), call.settings)
+
+
+def expand(text: str, kind: Kind = "tasks") -> dict[str, Any]:
+    """What `text` spells, by shortest spelling; a family's name stands for all of its members.
+
+    `ruler(tokens=4000)` gives every task of that family with that setting.
+    """
+    call = spelling.parse(text)
+    known, grouped = files(kind), by_family(kind)
+    name = plain(call.name)
+    if name not in known.keys() | grouped.keys():
+        raise UnknownNameError.among(singular(kind), call.name, [*grouped, *known])
+    members = [name] if name in known else [file.name for file in grouped[name]]
+    built = [_built(find(member, kind), call.settings) for member in members]
+    return {spelled(item): item for item in built}
+
+
+def spelled(method: Any) -> str:
+    """The shortest spelling of a method or task: only what differs from its defaults."""
+    values = {item.name: getattr(method, item.name) for item in fields(method)}
+    # By repr, since keep=1 (one entry) and keep=1.0 (all of them) are equal as numbers.
+    changed = {
+        item.name: values[item.name]
+        for item in fields(method)
+        if item.default is MISSING or repr(item.default) != repr(values[item.name])
+    }
+    return str(spelling.Call(plain_name(type(method).__module__.rpartition(".")[2]), changed))
+
+
+def spelled_open(task: Any) -> str:
+    """A task's spelling without how many of its questions are asked, or what is left out.
+
+    More questions keep the first ones, so that they go by the same name.
+    """
+    left = {f.name: f.default for f in fields(task) if f.name in ("count", "skip_bad")}
+    return spelled(replace(task, **left))
+
+
+def _built(entry: Entry, settings: dict[str, Any]) -> Any:
+    for parameter in entry.parameters:
+        if not parameter.default and parameter.name not in settings:
+            raise BadParameterError(
+                f"{entry.name} needs {parameter.name}: {parameter.help}",
+                f"give it: {entry.name}({parameter.name}=...)",
+            )
+    return parameters.checked(entry.load(), settings)

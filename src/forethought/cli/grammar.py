@@ -1,0 +1,194 @@
+"""The grammar of a command line: what a verb takes, and what was given.
+
+A verb is a table of options, so that help, completion and errors need no verb's code. Options
+and arguments may stand in any order; `--` ends the options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from forethought.contracts.errors import UsageError
+
+T = TypeVar("T")
+Value = TypeVar("Value", covariant=True)
+
+
+class Option(NamedTuple, Generic[Value]):
+    """A flag or an argument: its spellings, what it is for and what it takes.
+
+    An argument is spelled without a dash.
+    """
+
+    spellings: tuple[str, ...]
+    help: str
+    default: Value
+    """The value where none is given."""
+    takes: str = "str"
+    """str, int or float; empty for a switch."""
+    repeats: bool = False
+    required: bool = False
+    limits: tuple[int, int] | None = None
+    """The least and the greatest whole number."""
+    among: str = ""
+    """What the catalogue or the shelf of models knows of such values, for completion."""
+
+    @property
+    def name(self) -> str:
+        """The name it goes by in code and in JSON."""
+        return self.spellings[0].lstrip("-").replace("-", "_")
+
+
+class Verb(NamedTuple):
+    """What a verb takes: at most one argument, which may repeat, and options."""
+
+    details: str
+    """What its help says below the summary."""
+    argument: Option[Any] | None
+    options: tuple[Option[Any], ...]
+
+    @property
+    def takes(self) -> dict[str, Option[Any]]:
+        """All that may be given, by name."""
+        given = [self.argument] if self.argument else []
+        return {option.name: option for option in [*given, *self.options]}
+
+
+class Given:
+    """What was given to a verb, and the defaults of what was not."""
+
+    def __init__(self, verb: Verb, values: dict[str, Any]) -> None:
+        self._values = {name: option.default for name, option in verb.takes.items()} | values
+
+    def __getitem__(self, option: Option[T]) -> T:
+        value: T = self._values[option.name]
+        return value
+
+    def __contains__(self, option: Option[Any]) -> bool:
+        return option.name in self._values
+
+
+def switch(*spellings: str, help: str) -> Option[bool]:
+    """An option that is given or not."""
+    return Option(spellings, help, False, takes="")
+
+
+def text(*spellings: str, help: str, default: str = "", among: str = "") -> Option[str]:
+    """An option that takes a text."""
+    return Option(spellings, help, default, among=among)
+
+
+def texts(*spellings: str, help: str, among: str = "") -> Option[tuple[str, ...]]:
+    """An option that takes a text and may be repeated."""
+    return Option(spellings, help, (), repeats=True, among=among)
+
+
+def maybe(*spellings: str, help: str, among: str = "") -> Option[str | None]:
+    """An option that takes a text, where an empty text is not the same as none."""
+    return Option(spellings, help, None, among=among)
+
+
+def whole(
+    *spellings: str, help: str, default: int, limits: tuple[int, int] | None = None
+) -> Option[int]:
+    """An option that takes a whole number."""
+    return Option(spellings, help, default, "int", limits=limits)
+
+
+def number(*spellings: str, help: str, default: float) -> Option[float]:
+    """An option that takes a number."""
+    return Option(spellings, help, default, "float")
+
+
+HELP = switch("--help", "-h", help="Show this message and exit.")
+
+
+def parse(verb: Verb, words: Sequence[str]) -> Given | None:
+    """What `words` give to a verb; None where they ask for its help."""
+    by_spelling = {word: option for option in (*verb.options, HELP) for word in option.spellings}
+    values: dict[str, Any] = {}
+    for option, value in _read(by_spelling, verb.argument, iter(words)):
+        if option == HELP:
+            return None
+        values[option.name] = _joined(option, values.get(option.name, ()), value)
+    if verb.argument and verb.argument.required and verb.argument.name not in values:
+        raise UsageError(f"missing argument {verb.argument.name!r}")
+    return Given(verb, values)
+
+
+def _joined(option: Option[Any], before: tuple[Any, ...], value: Any) -> Any:
+    return (*before, value) if option.repeats else value
+
+
+def _read(
+    known: dict[str, Option[Any]], argument: Option[Any] | None, words: Iterator[str]
+) -> Iterator[tuple[Option[Any], Any]]:
+    """Each option and value in turn, then the arguments."""
+    plain: list[str] = []
+    for word in words:
+        if word == "--":
+            plain += words
+        elif word.startswith("--"):
+            yield _long(known, word, words)
+        elif word.startswith("-") and word != "-":
+            yield from _short(known, word, words)
+        else:
+            plain.append(word)
+    left_over = plain if argument is None else [] if argument.repeats else plain[1:]
+    if left_over:
+        raise UsageError(f"got unexpected extra argument(s) ({' '.join(left_over)})")
+    yield from ((argument, value) for value in plain if argument)
+
+
+def _long(
+    known: dict[str, Option[Any]], word: str, words: Iterator[str]
+) -> tuple[Option[Any], Any]:
+    """`--name`, `--name value` or `--name=value`."""
+    spelled, equals, value = word.partition("=")
+    option = _known(known, spelled)
+    if option.takes:
+        return option, _value(option, spelled, value if equals else None, words)
+    if equals:
+        raise UsageError(f"option {spelled!r} does not take a value")
+    return option, True
+
+
+def _short(
+    known: dict[str, Option[Any]], word: str, words: Iterator[str]
+) -> Iterator[tuple[Option[Any], Any]]:
+    """`-q`, several such as `-qv`, `-m value` or `-mvalue`."""
+    for at, letter in enumerate(word[1:], 2):
+        option = _known(known, f"-{letter}")
+        if option.takes:
+            yield option, _value(option, f"-{letter}", word[at:] or None, words)
+            return
+        yield option, True
+
+
+def _known(known: dict[str, Option[Any]], spelled: str) -> Option[Any]:
+    if spelled not in known:
+        import difflib
+
+        near = difflib.get_close_matches(spelled, [one for one in known if one[:2] == "--"])
+        hint = f"did you mean {' or '.join(sorted(near))}?" if near else ""
+        raise UsageError(f"no such option: {spelled}", hint)
+    return known[spelled]
+
+
+def _value(option: Option[Any], spelled: str, value: str | None, words: Iterator[str]) -> Any:
+    found = next(words, None) if value is None else value
+    if found is None:
+        raise UsageError(f"option {spelled!r} requires an argument")
+    try:
+        read = _KINDS[option.takes](found)
+    except ValueError:
+        kind = "a whole number" if option.takes == "int" else "a number"
+        raise UsageError(f"invalid value for {spelled!r}: {found!r} is not {kind}") from None
+    least, most = option.limits or (read, read)
+    if not (least <= read <= most or option.limits is None):
+        raise UsageError(f"invalid value for {spelled!r}: {read} is not {least} to {most}")
+    return read
+
+
+_KINDS = {"str": str, "int": int, "float": float}
