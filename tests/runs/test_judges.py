@@ -16,7 +16,7 @@ from forethought.methods.search.majority_vote import MajorityVote
 from forethought.models.known import Known
 from forethought.runs.drive import Drive
 from forethought.runs.judges import Judged, Judges
-from forethought.runs.remote_api import Patience
+from forethought.runs.remote_endpoint import Patience
 from forethought.runs.remote_judging import written_choice
 from tests.runs.openai_server import PROMPT_TOKENS
 from tests.runs.remote_asks import PRICES, request

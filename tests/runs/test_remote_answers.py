@@ -22,7 +22,7 @@ from forethought.runs.answers import Answers
 from forethought.runs.lengths import by_rule
 from forethought.runs.recipe import Recipe
 from forethought.runs.remote_answers import Servers
-from forethought.runs.remote_api import Patience
+from forethought.runs.remote_endpoint import Patience
 from forethought.runs.remote_wire import Price
 from forethought.runs.store import Store
 from tests.runs.tiny_session import TARGET

@@ -21,8 +21,10 @@ from forethought.contracts.backend import Bound, Judgement, Outcome, Request
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Cost, LimitKind
 from forethought.contracts.search import Ability, Piece
-from forethought.runs.remote_api import Api, Endpoint, Patience, Sleep, key_of
+from forethought.runs.remote_api import Api, Sleep
+from forethought.runs.remote_endpoint import Endpoint, Patience
 from forethought.runs.remote_judging import Judging, reply_tokens
+from forethought.runs.remote_keys import key_of
 from forethought.runs.remote_probe import Probe, first_model
 from forethought.runs.remote_wire import Able, Manner, Price, Raw, cost_of, price_of, prompt_of
 from forethought.runs.remote_work import Line, Writing

@@ -15,7 +15,8 @@ from typing import ClassVar
 from forethought.contracts.backend import Judgement, Outcome
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
-from forethought.runs.remote_wire import Able, Body, Heard, Manner, choice_chances, cost_of
+from forethought.runs.remote_heard import Heard
+from forethought.runs.remote_wire import Able, Body, Manner, choice_chances, cost_of
 from forethought.runs.remote_work import Line
 
 _WRITTEN = 8

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
-from forethought.runs.remote_api import Api, RefusedError
-from forethought.runs.remote_wire import Able, Body, Heard, Manner, Price, Raw, cost_of
+from forethought.runs.remote_api import Api
+from forethought.runs.remote_errors import RefusedError
+from forethought.runs.remote_heard import Heard
+from forethought.runs.remote_wire import Able, Body, Manner, Price, Raw, cost_of
 from forethought.runs.remote_work import Line
 
 GREETING = "Hi"
