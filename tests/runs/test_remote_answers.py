@@ -30,7 +30,7 @@ from tests.runs.tiny_session import TARGET
 HASTY = Patience(attempts=2, first_wait=0.01)
 ONE_BY_ONE = Patience(attempts=2, first_wait=0.01, at_once=1)
 VOTE, LIKELY = "majority-vote(n=4)", "best-of-n(n=4)@likelihood"
-PROBES = 4
+PROBES = 6
 """Requests by which it is found out what the toy does."""
 PROVENANCE = {"processor": "one"}
 

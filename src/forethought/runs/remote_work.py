@@ -109,6 +109,8 @@ class Writing:
     """Most tokens that an attempt wrote of which nothing stayed."""
     lost_tokens: int = 0
     """What all such attempts wrote."""
+    given_up: bool = False
+    """Whether asking again could take more dollars than are left."""
 
     @property
     def prompt(self) -> tuple[str, str]:
@@ -121,6 +123,8 @@ class Writing:
 
     def done(self) -> Outcome:
         """What it came to."""
+        if self.given_up:
+            return self.cancelled()
         text, finish = self._cut()
         if finish in WITHHELD and not (self.request.parent.text + text).strip():
             return self.failed(self._withheld(finish))
@@ -158,7 +162,16 @@ class Writing:
             await self.line.listen(self._body(), self.heard, self._enough)
         except PassingError:
             self._keep()
-            raise
+            self.given_up = not self._affordable
+            if not self.given_up:
+                raise
+
+    @property
+    def _affordable(self) -> bool:
+        """Whether what attempts took in vain can be paid beside the request's own lease."""
+        prompts = self.prompts * sum(self._prompt_tokens())
+        in_vain = cost_of(self.line.price, prompts, 0, self.lost_tokens).usd or 0.0
+        return not in_vain or self.request.spare is None or in_vain <= self.request.spare
 
     def _keep(self) -> None:
         """Keep what came before a connection was lost, where the rest can be asked for."""
