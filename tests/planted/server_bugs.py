@@ -148,14 +148,8 @@ SERVER_BUGS = (
         name="a verdict that had to be asked for again is paid twice",
         seen_in="its_hub and optillm, retried ratings",
         file="runs/remote_judging.py",
-        old="        await self.line.listen(self._body(question), heard, lambda: False)\n",
-        new=(
-            "        try:\n"
-            "            await self.line.listen(self._body(question), heard, lambda: False)\n"
-            "        except BaseException:\n"
-            "            self.spent = self.spent.plus(self._cost(question, heard))\n"
-            "            raise\n"
-        ),
+        old="self.lost = self.lost.plus(self._cost(question, heard))",
+        new="self.spent = self.spent.plus(self._cost(question, heard))",
         test=(
             "tests/runs/test_judges.py::"
             "test_a_verdict_that_had_to_be_asked_for_again_is_charged_once"

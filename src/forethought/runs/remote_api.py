@@ -38,8 +38,6 @@ _HINTS = {
     404: "check the address and the model's name",
     429: "wait, or draw fewer answers at once",
 }
-_LAST = 1.0
-"""Seconds that the end of a reply is waited for once all of it has come."""
 
 
 @dataclass
@@ -113,7 +111,7 @@ class Api:
                 if any(take(self._sound(document)) for document in reply.feed(chunk)):
                     return True
                 if reply.over:
-                    await _to_the_end(parts)
+                    await _to_the_end(parts, self.patience.end_seconds)
                     return False
             return any(take(self._sound(document)) for document in reply.finish())
 
@@ -230,10 +228,10 @@ async def _beginning(response: httpx2.Response) -> bytes:
     return bytes(found[:_COMPLAINT])
 
 
-async def _to_the_end(body: AsyncIterator[bytes]) -> None:
+async def _to_the_end(body: AsyncIterator[bytes], seconds: float) -> None:
     """Wait a moment for the end of a body: heard to it, a connection can be used again."""
     try:
-        async with asyncio.timeout(_LAST):
+        async with asyncio.timeout(seconds):
             for _ in range(64):
                 if not await anext(body, b""):
                     return

@@ -76,6 +76,8 @@ class Patience:
     reply_seconds: float = 900.0
     """A reply ends after so long, and `token_seconds` for each token asked for."""
     token_seconds: float = 5.0
+    end_seconds: float = 1.0
+    """The end of a connection's reply is waited for so long once all of it was said."""
     at_once: int = 16
     """Requests on their way to the host at once."""
     per_minute: float | None = None

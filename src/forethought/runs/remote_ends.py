@@ -37,6 +37,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "insufficient_system_resource",
     ),
 }
+_NO_END = ("", "null", "none")
 _ENDS: dict[str, End] = {
     name: end
     for end in ("length", "content_filter", "refusal", "tool_calls", "broken")
@@ -46,7 +47,8 @@ _ENDS: dict[str, End] = {
 
 def end_of(told: str) -> End:
     """The end that a server names; whatever else it says, the answer ended by itself."""
-    return _ENDS.get(told.lower(), "stop") if told else ""
+    name = told.strip().lower()
+    return "" if name in _NO_END else _ENDS.get(name, "stop")
 
 
 def withheld(finishes: Iterable[str]) -> Iterator[str]:

@@ -74,11 +74,11 @@ class Scrubber:
 
 def _secret(key: str) -> str:
     """Matches a key, also cut short or encoded, wherever it stands."""
-    size = min(_LONGEST, max(_LEAST, -(-2 * len(key) // 3)), len(key))
-    rest = "".join(sorted(set(key) - set("\\"))) + ".~+/=%&#;-"
-    tail = f"[\\w{re.escape(rest)}\\\\]*"
+    size = min(_LONGEST, max(_LEAST, -(-2 * len(key) // 3)))
+    rest = "".join(f"{_letter(letter)}?" for letter in key[size:_LONGEST])
+    tail = r"[\w.~+/=%&#;\\-]*" if len(key) > _LONGEST else ""
     whole = [*_base64(key), key.encode().hex()]
-    spelled = "".join(map(_letter, key[:size])) + tail
+    spelled = "".join(map(_letter, key[:size])) + rest + tail
     return "|".join([spelled, *(re.escape(one) for one in whole)])
 
 
