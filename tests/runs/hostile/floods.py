@@ -103,6 +103,24 @@ FLOODS = (
     Case("silence-within-an-event", sent(head(), TOKEN[:9], 3.0), error="was silent for too long"),
 )  # fmt: skip
 
+LONG = 8 * MIB - 4096
+"""Bytes of a text in the largest document there may be."""
+
+
+def filled(inside: bytes) -> object:
+    return sent(http(b'{"choices": [%b]}' % inside))
+
+
+LARGEST = (
+    Case("many-names", lambda: filled(
+        b",".join(b'{"k%06d":"v%06d"}' % (n, n) for n in range(290_000)))(), error="no answer"),
+    Case("many-texts", lambda: filled(
+        b",".join(b'"v%09d"' % n for n in range(590_000)))(), error="no answer"),
+    Case("a-long-event-of-wide-letters", lambda: [head(), event(
+        GOOD.replace(b"Paris", "\U0001f600".encode() + b"y" * LONG))], answer="..."),
+)  # fmt: skip
+"""Replies within all bounds that take the most memory."""
+
 STREAM = events()
 BROKEN = (
     Case("closed-at-once", sent(), error=FAILED),
