@@ -19,7 +19,7 @@ from forethought.contracts.errors import RemoteError
 from forethought.runs.remote_client import client_of, reported
 from forethought.runs.remote_endpoint import Endpoint, Patience
 from forethought.runs.remote_errors import PassingError, RefusedError
-from forethought.runs.remote_keys import KEY_NAMES, checked_key
+from forethought.runs.remote_keys import KEY_NAMES
 from forethought.runs.remote_places import Places
 from forethought.runs.remote_reply import Reply, Size
 from forethought.runs.remote_scrub import Scrubber
@@ -62,7 +62,6 @@ class Api:
     """By the clock: when the next request may begin."""
 
     def __post_init__(self) -> None:
-        self.key = checked_key(self.key)
         self.scrub = Scrubber(self.key)
         self.places = Places(self.patience.at_once)
         self._client = client_of(self.endpoint, self.key, self.patience)
