@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import time
 import traceback
 from urllib.parse import unquote
@@ -18,7 +19,7 @@ from forethought.runs.remote import Remote
 from forethought.runs.remote_endpoint import Endpoint, Patience
 from forethought.runs.remote_wire import Able, Manner, Price
 from forethought.runs.search_run import SearchRun
-from tests.runs.hostile import bodies, floods, keys, streams
+from tests.runs.hostile import bodies, floods, keys, models, streams
 from tests.runs.hostile.replies import KEY, Case
 from tests.runs.hostile.server import serving
 from tests.runs.searches import job
@@ -33,7 +34,7 @@ SPELLED = [KEY, *keys.SPELLED.values()]
 
 @pytest.fixture(scope="module")
 def server():
-    with serving({case.name: case for case in CASES}) as found:
+    with serving({case.name: case for case in (*CASES, *models.CASES)}) as found:
         yield found
 
 
@@ -108,3 +109,16 @@ def test_a_misbehaviour_is_an_answer_or_one_typed_error(server, case):
         assert PRICE.usd(case.usage[0], 0, 0) > 2 * BUDGET or not done.beyond
     assert server.cookies == []
     assert 1 <= server.asked[case.name] <= case.requests
+
+
+@pytest.mark.parametrize("case", models.CASES, ids=lambda case: case.name)
+def test_an_odd_list_of_models_is_a_name_or_one_typed_error(server, case):
+    endpoint = Endpoint.parse(server.base(case))
+    with Remote(endpoint, key=KEY, patience=patience(case)) as found:
+        if not case.error:
+            assert found.model == case.answer
+            return
+        with pytest.raises(RemoteError, match=re.escape(case.error)) as caught:
+            _ = found.model
+    assert caught.value.hint
+    assert_no_key(str(vars(caught.value)))

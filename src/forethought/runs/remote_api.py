@@ -23,7 +23,6 @@ from forethought.runs.remote_keys import KEY_NAMES
 from forethought.runs.remote_places import Places
 from forethought.runs.remote_reply import Reply, Size
 from forethought.runs.remote_scrub import Scrubber
-from forethought.runs.remote_shape import ShapeError
 
 Found = TypeVar("Found")
 Sleep = Callable[[float], Awaitable[object]]
@@ -200,7 +199,7 @@ class Api:
         text = body.decode("utf-8", "replace")
         try:
             return self._shown(self._reply(streamed=False, size=Size()).parsed(text))
-        except (RemoteError, ShapeError):
+        except RemoteError:
             return self._said(text)
 
     def _shown(self, found: Any) -> str:

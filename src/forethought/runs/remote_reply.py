@@ -11,6 +11,7 @@ from forethought.contracts.errors import RemoteError
 from forethought.runs.remote_errors import PassingError
 from forethought.runs.remote_events import MARK, EventStream, Whole, begins_events
 from forethought.runs.remote_scrub import Scrubber
+from forethought.runs.remote_shape import ShapeError
 
 _MIB = 1 << 20
 _VALUES = 600_000
@@ -106,14 +107,17 @@ class Reply:
                 "ask for fewer tokens, or check the address",
             )
         try:
-            found = json.loads(text)
+            return self.scrub.document(json.loads(text))
+        except ShapeError as error:
+            raise RemoteError(
+                f"{self.base} sent what is no answer: {error}", "check the address"
+            ) from None
         except (ValueError, RecursionError):  # a number of thousands of digits is a ValueError
             said = " ".join(self.scrub.text(text[:1000]).split())[:80]
             shown = f": {said}" if said else ""
             raise PassingError(
                 f"{self.base} sent what is no JSON{shown}", "check the address"
             ) from None
-        return self.scrub.document(found)
 
 
 def _apart(data: str) -> list[str]:

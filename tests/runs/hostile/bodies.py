@@ -64,6 +64,7 @@ ANSWERED = (
     Case("a-model-that-is-a-number", said({**whole(), "model": 7, "system_fingerprint": [1]})),
     Case("half-a-letter-in-a-name", said({**whole(), "model": "a\ud800"})),
     Case("a-length-too-small", sent(http(GOOD + b"HTTP/1.1 garbage", length=len(GOOD)))),
+    # Behind a whole reply, what a connection holds is the next one: no HTTP client can tell.
     Case("a-second-answer-behind-the-first", sent(
         http(GOOD, closes=False), http(dumped(whole("No")), closes=False))),
     Case("a-version-that-is-not", sent(b"HTTP/9.9 200 OK\r\n\r\n" + GOOD)),
