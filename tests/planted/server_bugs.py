@@ -31,7 +31,7 @@ SERVER_BUGS = (
     Bug(
         name="hidden thinking is free",
         seen_in="providers that hide reasoning tokens",
-        file="runs/remote_wire.py",
+        file="runs/remote_heard.py",
         old='size = len((self.text + self.hidden).encode("utf-8", "surrogatepass"))',
         new='size = len(self.text.encode("utf-8", "surrogatepass"))',
         test=(
@@ -68,9 +68,9 @@ SERVER_BUGS = (
     Bug(
         name="a broken answer is taken for a whole one",
         seen_in="optillm, errors returned as answers",
-        file="runs/remote_work.py",
-        old='_BROKEN = ("abort", "error")',
-        new="_BROKEN = ()",
+        file="runs/remote_heard.py",
+        old='return self.finish not in ("", "broken")',
+        new='return self.finish != ""',
         test=(
             "tests/runs/test_remote_faults.py::"
             "test_a_broken_answer_is_gone_on_from_and_no_token_is_paid_twice"
@@ -148,14 +148,8 @@ SERVER_BUGS = (
         name="a verdict that had to be asked for again is paid twice",
         seen_in="its_hub and optillm, retried ratings",
         file="runs/remote_judging.py",
-        old="        await self.line.listen(self._body(question), heard, lambda: False)\n",
-        new=(
-            "        try:\n"
-            "            await self.line.listen(self._body(question), heard, lambda: False)\n"
-            "        except BaseException:\n"
-            "            self.spent = self.spent.plus(self._cost(question, heard))\n"
-            "            raise\n"
-        ),
+        old="self.lost = self.lost.plus(self._cost(question, heard))",
+        new="self.spent = self.spent.plus(self._cost(question, heard))",
         test=(
             "tests/runs/test_judges.py::"
             "test_a_verdict_that_had_to_be_asked_for_again_is_charged_once"

@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from forethought.runs.remote import Remote
-from forethought.runs.remote_api import Endpoint
+from forethought.runs.remote_endpoint import Endpoint
 from forethought.runs.remote_wire import Manner
 from tests.runs.remote_asks import PRICES
 

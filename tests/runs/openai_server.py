@@ -35,6 +35,9 @@ DEFAULTS = {
     "interrupts": False,
     "one_by_one": False,
     "cached": 0,
+    "counts": 1,
+    "counts_from": 0,
+    "astray": False,
     "delay": 0.0,
     "limit": "max_tokens",
     "heeds": True,
@@ -119,6 +122,7 @@ class Handler(BaseHTTPRequestHandler):
             self.server.open += 1
             self.server.newest += 1
             fault["number"] = self.server.newest
+            fault["asked"] = len(self.server.asked)
             self.server.most_open = max(self.server.most_open, self.server.open)
         try:
             self.answer(body, fault)
@@ -138,6 +142,8 @@ class Handler(BaseHTTPRequestHandler):
         if settings["key"] and self.headers.get("Authorization") != f"Bearer {settings['key']}":
             said = f"no such key: {self.headers.get('Authorization')}"
             return self.give(401, {"error": {"message": said}})
+        if fault["asked"] < settings["counts_from"]:
+            settings = {**settings, "counts": 1}
         parts = [named(settings, part) for part in documents(settings, body, chat)]
         if not settings["sse"] or not body.get("stream"):
             return self.give(200, whole(parts))
@@ -223,7 +229,8 @@ def documents(settings, body, chat):
     """The parts of a streamed answer."""
     question, text = asked(settings, body, chat)
     before, stops, finish, step = text, body.get("stop", []), "length", None
-    law = counting if question == COUNTING else LAWS[settings["law"]]
+    counts = question == COUNTING and not settings["astray"]
+    law = counting if counts else LAWS[settings["law"]]
     most = body[settings["limit"]] if settings["heeds"] else 60
     tokens, parts = 0, []
     if question.startswith("judge"):
@@ -256,9 +263,9 @@ def documents(settings, body, chat):
         end["choices"][0]["stop_reason"] = step
     found.append(end)
     if settings["usage"] == "whole" and not body["stream"]:
-        found.append({"choices": [], "usage": usage(settings, len(before), tokens)})
+        found.append({"choices": [], "usage": usage(settings, body, tokens)})
     if settings["usage"] is True and (body.get("stream_options") or {}).get("include_usage"):
-        found.append({"choices": [], "usage": usage(settings, len(before), tokens)})
+        found.append({"choices": [], "usage": usage(settings, body, tokens)})
     return found
 
 
@@ -268,9 +275,31 @@ def named(settings, part):
     return {**{name: text for name, text in told.items() if text}, **part}
 
 
-def usage(settings, begun, tokens):
+def usage(settings, body, tokens):
     cached = {"prompt_tokens_details": {"cached_tokens": settings["cached"]}}
-    return {"prompt_tokens": PROMPT_TOKENS + begun, "completion_tokens": tokens, **cached}
+    prompt = PROMPT_TOKENS * settings["counts"]
+    return {
+        "prompt_tokens": prompt + begun_tokens(settings, body),
+        "completion_tokens": tokens,
+        **cached,
+    }
+
+
+def begun_tokens(settings, body):
+    """Those of a beginning, and those that close the message where it is not gone on from."""
+    if "messages" not in body:
+        return len(asked(settings, body, chat=False)[1])
+    last = body["messages"][-1]
+    if last["role"] != "assistant":
+        return 0
+    begun = last["content"].rstrip() if settings["trims"] else last["content"]
+    return len(begun) + (0 if goes_on(settings, body) else 2)
+
+
+def goes_on(settings, body):
+    """Whether the last message is gone on from: where asked to, or always."""
+    continues = settings["continues"]
+    return continues == "always" or (continues is True and body.get("continue_final_message"))
 
 
 def asked(settings, body, chat):
@@ -283,7 +312,7 @@ def asked(settings, body, chat):
     begun = turns[-1]["content"] if turns[-1]["role"] == "assistant" else ""
     if settings["trims"]:
         begun = begun.rstrip()
-    return turns[0]["content"], begun if settings["continues"] is True else ""
+    return turns[0]["content"], begun if goes_on(settings, body) else ""
 
 
 def part_of(settings, body, chat, shown, token, log, top=None):
@@ -314,7 +343,7 @@ def judged(settings, body, chat):
     word = max(top, key=top.get)
     part = part_of(settings, body, chat, word, word, top[word], top)
     part["choices"][0]["finish_reason"] = "length"
-    return [part, {"choices": [], "usage": usage(settings, 0, 1)}]
+    return [part, {"choices": [], "usage": usage(settings, body, 1)}]
 
 
 def whole(parts):

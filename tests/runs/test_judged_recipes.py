@@ -21,7 +21,7 @@ from forethought.runs.drive import Drive
 from forethought.runs.judges import JUDGE_KEY, Judged, Judges
 from forethought.runs.recipe import Recipe
 from forethought.runs.remote_answers import Servers
-from forethought.runs.remote_api import Patience
+from forethought.runs.remote_endpoint import Patience
 from forethought.runs.remote_recipe import check_priced, prices_of
 from forethought.runs.remote_session import RemoteSession
 from forethought.runs.remote_wire import Price

@@ -16,7 +16,7 @@ from forethought.methods.search.majority_vote import MajorityVote
 from forethought.models.known import Known
 from forethought.runs.drive import Drive
 from forethought.runs.judges import Judged, Judges
-from forethought.runs.remote_api import Patience
+from forethought.runs.remote_endpoint import Patience
 from forethought.runs.remote_judging import written_choice
 from tests.runs.openai_server import PROMPT_TOKENS
 from tests.runs.remote_asks import PRICES, request
@@ -111,7 +111,8 @@ def test_a_reply_that_is_no_verdict_is_an_error_and_no_score(toy, logprobs):
     assert done.found is None
     assert isinstance(done.error, RemoteError)
     assert ("none of Yes, No" if logprobs else "'Perhaps' where one of Yes, No") in str(done.error)
-    assert done.cost.scoring_tokens == 6 * PROMPT_TOKENS
+    # Where they are paid for, the first verdict goes alone, and none is asked for behind an error.
+    assert done.cost.scoring_tokens == len(asked(toy)) * PROMPT_TOKENS == PROMPT_TOKENS
 
 
 def test_a_judge_that_is_down_is_an_error_before_anything_is_written():

@@ -27,7 +27,7 @@ from forethought.models.chat import chat_prompt
 from forethought.models.load import gguf_of, load
 from forethought.runs.drive import Drive
 from forethought.runs.remote import Remote
-from forethought.runs.remote_api import Endpoint
+from forethought.runs.remote_endpoint import Endpoint
 from forethought.runs.remote_wire import Manner
 from forethought.runs.store import Store
 from tests.runs.remote_asks import outcome_of, request

@@ -184,7 +184,7 @@ def test_verdicts_are_the_chances_of_the_choices_among_themselves(toy, remote):
 
     lost = outcome_of(remote, replace(asked, choices=("left", "right")))
     assert "none of left, right" in str(lost.error)
-    assert lost.cost.scoring_tokens == 2 * PROMPT_TOKENS
+    assert lost.cost.scoring_tokens == PROMPT_TOKENS  # the first goes alone, its error ends all
 
 
 def test_documents_systems_and_settings_are_sent(toy):

@@ -22,7 +22,7 @@ from forethought.runs.answers import Answers
 from forethought.runs.lengths import by_rule
 from forethought.runs.recipe import Recipe
 from forethought.runs.remote_answers import Servers
-from forethought.runs.remote_api import Patience
+from forethought.runs.remote_endpoint import Patience
 from forethought.runs.remote_wire import Price
 from forethought.runs.store import Store
 from tests.runs.tiny_session import TARGET
@@ -30,7 +30,7 @@ from tests.runs.tiny_session import TARGET
 HASTY = Patience(attempts=2, first_wait=0.01)
 ONE_BY_ONE = Patience(attempts=2, first_wait=0.01, at_once=1)
 VOTE, LIKELY = "majority-vote(n=4)", "best-of-n(n=4)@likelihood"
-PROBES = 4
+PROBES = 6
 """Requests by which it is found out what the toy does."""
 PROVENANCE = {"processor": "one"}
 

@@ -15,7 +15,8 @@ from forethought.contracts.errors import BadParameterError, RemoteError, UsageEr
 from forethought.contracts.search import Candidate
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.runs.remote import Remote
-from forethought.runs.remote_api import Endpoint, Patience, key_of
+from forethought.runs.remote_endpoint import Endpoint, Patience
+from forethought.runs.remote_keys import key_of
 from tests.runs.openai_server import KEY
 from tests.runs.searches import QUESTION, searched
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from forethought.contracts.errors import RemoteError
+from forethought.runs.remote_probe import COUNTING
 from forethought.runs.remote_wire import Able
 from tests.runs.openai_server import PROMPT_TOKENS
 
@@ -37,6 +38,31 @@ def test_what_a_server_refuses_or_ignores_it_is_not_asked_for(toy, settings, lac
     assert found(toy, **settings)[1] == ALL - lacking
 
 
+@pytest.mark.parametrize("stops", ["kept", "told", "neither"])
+@pytest.mark.parametrize("trims", [False, True])
+def test_what_a_server_can_do_does_not_depend_on_what_its_model_says(toy, stops, trims):
+    able, abilities = found(toy, astray=True, law="three_steps", stops=stops, trims=trims)
+    assert abilities == ALL
+    assert able.trims == trims
+    assert not any(body["messages"][0]["content"] == COUNTING and len(body["messages"]) > 1
+                   for body in toy.told()["asked"])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({"continues": "always"}, True),  # as llama.cpp and Ollama: the fields are not looked at
+        ({"continues": "always", "astray": True}, False),
+        ({"usage": False}, True),
+        ({"usage": False, "continues": False}, False),
+        ({"usage": False, "continues": "always"}, True),
+        ({"continues": False, "astray": True}, False),
+    ],
+)
+def test_where_counts_do_not_tell_it_is_seen_by_what_is_written(toy, settings, steps):
+    assert ("steps" in found(toy, **settings)[1]) == steps
+
+
 def test_details_are_found_out(toy):
     assert found(toy, top=5)[0].top == 5
     assert found(toy, stops="told")[0].stops == "told"
@@ -58,10 +84,10 @@ def test_it_is_found_out_once_and_told_what_it_took(toy):
     with toy.remote() as remote:
         assert remote.abilities == remote.abilities
         asked = toy.told()["asked"]
-        assert 3 <= len(asked) <= 5
+        assert 3 <= len(asked) <= 6
         assert remote.probing.output_tokens == toy.told()["written"]
         able = remote.able
-    assert sum(body["max_tokens"] for body in asked) <= 12
+    assert sum(body["max_tokens"] for body in asked) <= 10
     toy.set()
     with toy.remote("toy", found=able) as remote:
         assert remote.abilities == ALL

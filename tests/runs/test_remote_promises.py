@@ -12,7 +12,7 @@ from forethought.contracts.errors import RemoteError
 from forethought.methods.scoring.likelihood import Likelihood
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.runs.drive import Drive
-from forethought.runs.remote_wire import Heard
+from forethought.runs.remote_heard import Heard
 from tests.runs.searches import job, searched
 
 SEARCHES = [

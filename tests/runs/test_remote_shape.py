@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from forethought.contracts.errors import RemoteError
-from forethought.runs.remote_wire import Heard
+from forethought.runs.remote_heard import Heard
 from tests.runs.remote_asks import outcome_of, request
 
 NAN, BIG = float("nan"), 5.0
@@ -65,13 +65,15 @@ def test_counts_may_be_written_as_whole_numbers_of_any_kind():
 
 def test_half_characters_are_shown_as_such_and_whole_ones_kept():
     heard = Heard()
-    heard.take(said(message={"content": "a\ud83db"}))
+    heard.take(said(message={"content": "a\ud83db"}, finish_reason=None))
     heard.take(said(message={"content": "\ud83d\ude00"}))
     assert heard.text == "a\N{REPLACEMENT CHARACTER}b\N{GRINNING FACE}"
 
 
 def test_chances_are_added_and_rounding_above_certainty_is_none():
     heard = Heard()
-    heard.take(chances({"token": "a", "logprob": -1.5}, {"token": "b", "logprob": 1e-7}))
+    entries = [{"token": "a", "logprob": -1.5}, {"token": "b", "logprob": 1e-7}]
+    told = {"content": entries}
+    heard.take(said(message={"content": "a"}, logprobs=told, finish_reason=None))
     heard.take(said(text="c", logprobs={"token_logprobs": [None, -0.25]}))
     assert (heard.entries, heard.log_probability) == (4, -1.75)

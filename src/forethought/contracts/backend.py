@@ -36,6 +36,9 @@ class Request:
     prompt, or the parent's newest token. For the others that was paid, whoever reads it."""
     token: int | None = None
     """The first token, where it is given and not drawn."""
+    spare: float | None = None
+    """US dollars that it may lose beside its lease, in replies that break off once they are paid;
+    None where dollars are not limited."""
     top: int = 0
     """Above 0 nothing is written: so many of the tokens are told that may follow the parent."""
 

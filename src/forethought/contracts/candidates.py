@@ -41,7 +41,7 @@ class Candidate:
     equally likely (the divergence from uniform to the model's own law, in nats). None where the
     back end does not tell."""
     finish: str = ""
-    """Empty while more can be written; then stop, length or budget."""
+    """Empty while more can be written; then stop, length, budget, or what withheld the rest."""
     writer: Writer = "target"
     """The model that writes it, and all that grows from it. Children of the empty candidate are
     counted together, whoever writes them, so that no two of them draw alike."""
@@ -109,7 +109,7 @@ class Piece:
     log_probability: float
     finish: str
     """step, stop, length where the request's tokens were used up, full where the model's context
-    was, or cancelled."""
+    was, cancelled, or why a server withheld the rest: content_filter, refusal or tool_calls."""
     rest: str = ""
     """What the last token left beside part of a letter, should nothing follow."""
     certainty: float | None = None

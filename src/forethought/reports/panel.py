@@ -19,6 +19,9 @@ _ENDS = {
     "length": "at the most tokens allowed; more with --max-tokens",
     "budget": "when the budget was spent; more with --budget",
     "interrupted": "when it was interrupted",
+    "content_filter": "by the server's content filter",
+    "refusal": "in a refusal",
+    "tool_calls": "in a call of a tool, which was not offered",
 }
 
 

@@ -67,6 +67,8 @@ class Done:
     """What its requests took, also those that were answered in an earlier run."""
     lost: Cost = field(default_factory=Cost)
     """What servers did in vain besides, or unasked."""
+    beyond: float = 0.0
+    """US dollars charged above what was leased."""
 
     @property
     def budget_spent(self) -> bool:

@@ -14,14 +14,13 @@ from forethought.contracts.records import LimitKind
 from forethought.contracts.search import Ability
 from forethought.engine.meter import Clock
 from forethought.runs.job import Job
+from forethought.runs.remote_keys import JUDGE_KEY, KEY_NAMES, key_of
 
 if TYPE_CHECKING:
     from forethought.runs.remote import Remote
-    from forethought.runs.remote_api import Patience
+    from forethought.runs.remote_endpoint import Patience
     from forethought.runs.remote_wire import Price
 
-JUDGE_KEY = "FORETHOUGHT_JUDGE_KEY"
-"""Environment variable that may hold the judges' key."""
 _LOOK = 0.05
 """Seconds after which it is looked whether another back end has something."""
 
@@ -67,7 +66,7 @@ class Judges:
     def _judge(self, address: str) -> Remote:
         # Here, since what speaks to servers is slow to import, and few need it.
         from forethought.runs.remote import Remote
-        from forethought.runs.remote_api import Endpoint, Patience
+        from forethought.runs.remote_endpoint import Endpoint, Patience
 
         if address not in self._open:
             place = Endpoint.parse(address)
@@ -86,9 +85,8 @@ class Judges:
         return self._open[address]
 
     def _key(self, base: str) -> str:
-        from forethought.runs.remote_api import key_of
-
-        return os.environ.get(JUDGE_KEY) or (key_of() if self.own in ("", base) else "")
+        names = (JUDGE_KEY, *KEY_NAMES) if self.own in ("", base) else (JUDGE_KEY,)
+        return key_of(os.environ, names)
 
 
 @dataclass

@@ -20,6 +20,9 @@ Amounts = dict[str, float]
 KINDS = {"tokens": "output_tokens", "flops": "flops", "usd": "usd"}
 """Fields of Limit, and the fields of Cost that they limit."""
 
+_SLACK = 0.1
+"""Share of a lease by which a charge may exceed it."""
+
 
 @dataclass
 class Ledger:
@@ -32,18 +35,38 @@ class Ledger:
     leases: dict[str, Amounts] = field(default_factory=dict)
     """By the key of the request that holds it."""
     lost: Cost = field(default_factory=Cost)
-    """What servers did in vain or unasked, which nobody knew before: beyond any limit."""
+    """What servers did in vain or unasked, which nobody knew before: beyond any limit but that of
+    dollars, which are paid whatever they were paid for."""
+    beyond: float = 0.0
+    """US dollars that were charged above the leases: a server counts otherwise than it should."""
+    _settled_once: bool = False
     seconds: float = 0.0
     """What was waited for requests; those on their way together are waited for once."""
     _longest: float = 0.0
 
     def left(self) -> Amounts:
         """What may still be leased, of the kinds that are limited."""
-        return {
+        left = {
             kind: most - self._settled(kind) - sum(one[kind] for one in self.leases.values())
             for kind in KINDS
             if (most := getattr(self.limit, kind)) is not None
         }
+        return {**left, "usd": min(0.0, left["usd"])} if self.surprised else left
+
+    @property
+    def surprised(self) -> bool:
+        """Whether a charge came out above its lease: then no further dollar is spent."""
+        return self.limit.usd is not None and self.beyond > 0
+
+    @property
+    def careful(self) -> bool:
+        """Whether one request goes first: what it is charged tells whether leases hold."""
+        return self.limit.usd is not None and not self._settled_once
+
+    def spare(self, count: int) -> float | None:
+        """US dollars that each of so many may lose beside its lease; None without a limit."""
+        left = self.left().get("usd")
+        return None if left is None else max(0.0, left) / max(1, count)
 
     def shares(self, bounds: Sequence[Bound], wanted: Sequence[int]) -> list[int]:
         """Tokens for each of several requests that begin at once; 0 for those left out.
@@ -71,7 +94,11 @@ class Ledger:
 
     def settle(self, key: str, cost: Cost, drafted: int = 0, seconds: float = 0.0) -> None:
         """Give back the lease of a request, and charge what it took."""
-        self.leases.pop(key, None)
+        if (lease := self.leases.pop(key, None)) is not None:
+            self._settled_once = True
+            excess = _paid(cost, "usd") - lease["usd"]
+            # A template may hold the time of day, and so a token more than before.
+            self.beyond += excess if excess > _SLACK * lease["usd"] else 0.0
         self._longest = max(self._longest, seconds)
         if not self.leases:
             self.seconds, self._longest = self.seconds + self._longest, 0.0
@@ -79,7 +106,8 @@ class Ledger:
         self.drafted += drafted
 
     def _settled(self, kind: str) -> float:
-        return _paid(self.spent, kind) + (self.drafted if kind == "tokens" else 0)
+        lost = _paid(self.lost, kind) if kind == "usd" else 0.0
+        return _paid(self.spent, kind) + lost + (self.drafted if kind == "tokens" else 0)
 
 
 def _paid(cost: Cost, kind: str) -> float:

@@ -21,8 +21,10 @@ from forethought.contracts.backend import Bound, Judgement, Outcome, Request
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Cost, LimitKind
 from forethought.contracts.search import Ability, Piece
-from forethought.runs.remote_api import Api, Endpoint, Patience, Sleep, key_of
+from forethought.runs.remote_api import Api, Sleep
+from forethought.runs.remote_endpoint import Endpoint, Patience
 from forethought.runs.remote_judging import Judging, reply_tokens
+from forethought.runs.remote_keys import checked_key, key_of
 from forethought.runs.remote_probe import Probe, first_model
 from forethought.runs.remote_wire import Able, Manner, Price, Raw, cost_of, price_of, prompt_of
 from forethought.runs.remote_work import Line, Writing
@@ -61,6 +63,9 @@ class Remote:
     """By identity of the work; touched by the loop alone."""
     _prompts: dict[tuple[str, str, str], int] = field(default_factory=dict, repr=False)
     """By run, question and beginning: tokens, as the server counts them."""
+
+    def __post_init__(self) -> None:
+        self.key = checked_key(self.key)
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ from forethought.runs.judges import Judges
 from forethought.runs.keys import PRICE, SERVED, SERVER
 from forethought.runs.recipe import Recipe
 from forethought.runs.remote import Remote
-from forethought.runs.remote_api import Endpoint, Patience
+from forethought.runs.remote_endpoint import Endpoint, Patience
 from forethought.runs.remote_recipe import check_remote, manner_of
 from forethought.runs.remote_wire import Able, Manner, Price, price_of
 from forethought.runs.search_answers import alike, driven

@@ -3,113 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
-import os
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
-from forethought.contracts.errors import BadParameterError, RemoteError
+from forethought.contracts.errors import RemoteError
+from forethought.runs.remote_client import client_of, reported
+from forethought.runs.remote_endpoint import Endpoint, Patience
+from forethought.runs.remote_errors import PassingError, RefusedError
+from forethought.runs.remote_keys import KEY_NAMES
 from forethought.runs.remote_places import Places
+from forethought.runs.remote_reply import Reply, Size
+from forethought.runs.remote_scrub import Scrubber
 
 Found = TypeVar("Found")
 Sleep = Callable[[float], Awaitable[object]]
-KEY_NAMES = ("FORETHOUGHT_API_KEY", "OPENAI_API_KEY")  # looked at in this order
+Take = Callable[[Mapping[str, Any]], bool]
+"""Takes a document in, and says whether that is enough."""
+_ANSWERS = {200, 201, 203}
 _PASSING = {408, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}  # worth another attempt
 _REFUSALS = {400, 404, 405, 415, 422, 501}
-_SPELLED = "write it http://host:port/v1#model"
 _HINTS = {
     401: f"put the server's key into {KEY_NAMES[0]}",
     403: f"put a key that may use this model into {KEY_NAMES[0]}",
     404: "check the address and the model's name",
     429: "wait, or draw fewer answers at once",
 }
-
-
-class PassingError(RemoteError):
-    """What may go well another time."""
-
-    def __init__(self, message: str, hint: str = "", *, wait: float = 0.0) -> None:
-        super().__init__(message, hint)
-        self.wait = wait
-        """Seconds that the server asks to be left alone."""
-        self.crowded = False
-        """Whether it went wrong for the sake of other requests, of which there are fewer now."""
-
-
-class SilentError(PassingError):
-    """Nothing was heard for too long: perhaps others were served first."""
-
-
-class RefusedError(RemoteError):
-    """The server does not do what it was asked for."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a server is, and which of its models is meant."""
-
-    base: str
-    """Address up to the version, without a slash behind it."""
-    model: str = ""
-    """Empty for the first that the server names."""
-
-    @classmethod
-    def parse(cls, text: str) -> Endpoint:
-        """The endpoint that `http://host:port/v1#model` spells; `/v1` may be left out."""
-        try:
-            parts = urlsplit(text.strip())
-            host, _ = parts.hostname, parts.port
-        except ValueError as error:
-            raise BadParameterError(f"the address {text!r}: {error}", _SPELLED) from None
-        if parts.username is not None or parts.password is not None:
-            # What is spelled is stored and shown; a password in it would be, too.
-            raise BadParameterError(
-                "an address may not hold a name and password", f"put a key into {KEY_NAMES[0]}"
-            )
-        if parts.scheme not in ("http", "https") or not host or parts.query:
-            raise BadParameterError(f"{text!r} is no address of a model's server", _SPELLED)
-        path = parts.path.rstrip("/") or "/v1"
-        return cls(f"{parts.scheme}://{parts.netloc}{path}", parts.fragment)
-
-    @property
-    def local(self) -> bool:
-        """Whether the server is on this machine."""
-        host = urlsplit(self.base).hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long and how often a server is asked."""
-
-    attempts: int = 6
-    """Times that a request is sent, at most."""
-    first_wait: float = 0.5
-    """Seconds before the second attempt; doubled before each later one."""
-    longest_wait: float = 30.0
-    """Seconds, where the server asks for no other."""
-    longest_asked: float = 600.0
-    """Seconds the server may ask for; beyond them it is given up."""
-    connect_seconds: float = 10.0
-    silence_seconds: float = 120.0
-    """Without a byte for so long, a connection counts as lost."""
-    at_once: int = 16
-    """Requests on their way to the host at once."""
-    per_minute: float | None = None
-    """Requests begun in a minute, evenly spaced; None where there is no limit."""
 
 
 @dataclass
@@ -123,32 +50,31 @@ class Api:
     """Spreads the attempts of many who were refused at once."""
     sleep: Sleep = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
-    _client: httpx.AsyncClient = field(init=False, repr=False)
+    scrub: Scrubber = field(init=False, repr=False)
+    """Every text from the server goes through it."""
     places: Places = field(init=False, repr=False)
     """For requests on their way."""
+    _client: httpx2.AsyncClient = field(init=False, repr=False)
     _closed_until: float = field(default=0.0, init=False)
     """By the clock: the server asked to be left alone until then."""
     _next: float = field(default=0.0, init=False)
     """By the clock: when the next request may begin."""
 
     def __post_init__(self) -> None:
-        patience = self.patience
-        self.places = Places(patience.at_once)
-        self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
-            timeout=httpx.Timeout(
-                patience.silence_seconds, connect=patience.connect_seconds, pool=None
-            ),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=patience.at_once),
-            # A redirect could carry the key and the question to another host.
-            follow_redirects=False,
-            # Certificates take long to read, and nothing shows one without encryption.
-            verify=self.endpoint.base.startswith("https:"),
-            trust_env=not self.endpoint.local,
-        )
+        self.scrub = Scrubber(self.key)
+        self.places = Places(self.patience.at_once)
+        self._client = client_of(self.endpoint, self.key, self.patience)
 
     async def patiently(self, attempt: Callable[[], Awaitable[Found]]) -> Found:
         """What an attempt gives, however many it takes; RemoteError where none goes well."""
+        try:
+            return await self._tried(attempt)
+        except RemoteError as error:
+            failure = self.scrub.error(error)
+        # Raised here it has no context, in which what the server sent would live on.
+        raise failure
+
+    async def _tried(self, attempt: Callable[[], Awaitable[Found]]) -> Found:
         most, number = self.patience.attempts, 0
         while True:
             number += 1
@@ -164,39 +90,53 @@ class Api:
 
     async def get(self, path: str) -> Any:
         """The document at a path; one attempt."""
-        await self._turn()
-        with self._reported():
-            async with self.places.one():
-                response = await self._client.get(self.endpoint.base + path)
-                await self._check(response)
-                return response.json()
+        reply, found = self._reply(streamed=False, size=Size()), list[Any]()
+        async with self._answered("GET", path, None, 0) as response:
+            async for chunk in response.aiter_raw():
+                found = list(reply.feed(chunk)) or found
+            found = list(reply.finish()) or found
+        return found[-1] if found else None
 
-    async def events(
-        self, path: str, body: Mapping[str, Any]
-    ) -> AsyncGenerator[dict[str, Any], None]:
-        """What is streamed back; or the whole, where the server does not stream. One attempt.
+    async def post(self, path: str, body: Mapping[str, Any], tokens: int, take: Take) -> bool:
+        """Hear an answer of so many tokens, streamed or whole; whether it was enough early.
 
-        Whoever stops listening early closes this, which closes the connection.
+        One attempt. Where it is enough, the connection is closed.
         """
-        await self._turn()
-        with self._reported():
-            async with (
-                self.places.one(),
-                self._client.stream("POST", self.endpoint.base + path, json=body) as response,
-            ):
-                await self._check(response)
-                if "event-stream" not in response.headers.get("content-type", ""):
-                    yield self._sound(json.loads(await response.aread()))
-                    return
-                async for line in response.aiter_lines():
-                    data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
-                    # Heard to its very end, a connection can be used again.
-                    if data and data != "[DONE]":
-                        yield self._sound(json.loads(data))
+        async with self._answered("POST", path, body, tokens) as response:
+            streamed = "event-stream" in response.headers.get("content-type", "").lower()
+            reply, parts = self._reply(streamed, Size.of(tokens)), response.aiter_raw()
+            async for chunk in parts:
+                if any(take(self._sound(document)) for document in reply.feed(chunk)):
+                    return True
+                if reply.over:
+                    await _to_the_end(parts, self.patience.end_seconds)
+                    return False
+            return any(take(self._sound(document)) for document in reply.finish())
 
     async def close(self) -> None:
         """End all connections."""
         await self._client.aclose()
+
+    @asynccontextmanager
+    async def _answered(
+        self, method: str, path: str, body: Mapping[str, Any] | None, tokens: int
+    ) -> AsyncIterator[httpx2.Response]:
+        """The response to a request, in its place and within its time."""
+        await self._turn()
+        # Escaped: half a character in a question is for the server to judge.
+        sent = None if body is None else json.dumps(body).encode("ascii")
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        request = self._client.stream(method, self.endpoint.base + path, content=sent, headers=kind)
+        with reported(self.endpoint.base):
+            async with self.places.one(), self._timed(tokens), request as response:
+                await self._check(response)
+                yield response
+
+    def _timed(self, tokens: int) -> asyncio.Timeout:
+        return asyncio.timeout(self.patience.longest_reply(tokens))
+
+    def _reply(self, streamed: bool, size: Size) -> Reply:
+        return Reply(self.endpoint.base, self.scrub, size, streamed)
 
     def _back_off(self, number: int) -> float:
         wait: float = min(self.patience.longest_wait, self.patience.first_wait * 2 ** (number - 1))
@@ -211,81 +151,93 @@ class Api:
         if at > now:
             await self.sleep(at - now)
 
-    async def _check(self, response: httpx.Response) -> None:
+    async def _check(self, response: httpx2.Response) -> None:
         """Raise for all that is no answer."""
-        code = response.status_code
+        code, base = response.status_code, self.endpoint.base
+        if code in _ANSWERS:
+            return self._check_plain(response)
         if code < 300:
-            return
+            raise RemoteError(f"{base} answered {code}, which is no answer", "check the address")
         if code < 400:
             raise RemoteError(
-                f"{self.endpoint.base} sends its callers on to "
+                f"{base} sends its callers on to "
                 f"{self._said(response.headers.get('location', 'nowhere'))}",
                 "redirects are not followed: name that address, if you trust it",
             )
-        said = self._complaint(await response.aread())
-        message = f"{self.endpoint.base} answered {code}: {said or response.reason_phrase}"
+        said = self._complaint(await _beginning(response))
+        message = f"{base} answered {code}: {said or self._said(response.reason_phrase)}"
         hint = _HINTS.get(code, "see the server's log")
         if code not in _PASSING:
             raise (RefusedError if code in _REFUSALS else RemoteError)(message, hint)
-        wait = _asked_wait(response.headers.get("retry-after", ""))
+        wait = asked_wait(response.headers.get("retry-after", ""))
         if wait <= self.patience.longest_asked:
             self._closed_until = max(self._closed_until, self.clock() + wait)
         raise PassingError(message, hint, wait=wait)
 
-    def _sound(self, document: Any) -> dict[str, Any]:
+    def _check_plain(self, response: httpx2.Response) -> None:
+        coding = response.headers.get("content-encoding", "identity").strip().lower()
+        if coding not in ("", "identity"):
+            raise RemoteError(
+                f"{self.endpoint.base} packs its replies ({self._said(coding)}) without being "
+                "asked to",
+                "turn compression off in the server, or in the proxy before it",
+            )
+
+    def _sound(self, document: Any) -> Mapping[str, Any]:
         """The document, unless it tells of an error in the midst of an answer."""
         if not isinstance(document, dict):
             raise RemoteError(f"{self.endpoint.base} sent no JSON object", "check the address")
         if document.get("error"):
-            said = self._complaint(json.dumps(document).encode())
             raise PassingError(
-                f"{self.endpoint.base} gave up on an answer: {said}", "see the server's log"
+                f"{self.endpoint.base} gave up on an answer: {self._shown(document)}",
+                "see the server's log",
             )
         return document
-
-    @contextmanager
-    def _reported(self) -> Iterator[None]:
-        """Turn what a connection may suffer into our errors."""
-        base = self.endpoint.base
-        try:
-            yield
-        except httpx.TimeoutException as error:
-            raise SilentError(
-                f"{base} was silent for too long ({type(error).__name__})",
-                "check that the server is up, or wait longer",
-            ) from None
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            said = self._said(str(error)) or type(error).__name__
-            raise PassingError(
-                f"the connection to {base} failed: {said}",
-                "check the address, and that the server is up",
-            ) from None
-        except json.JSONDecodeError:
-            raise PassingError(f"{base} sent what is no JSON", "check the address") from None
 
     def _complaint(self, body: bytes) -> str:
         """What a server says is wrong, in one short line."""
         text = body.decode("utf-8", "replace")
         try:
-            found = json.loads(text)
-        except json.JSONDecodeError:
+            return self._shown(self._reply(streamed=False, size=Size()).parsed(text))
+        except RemoteError:
             return self._said(text)
+
+    def _shown(self, found: Any) -> str:
         for name in ("error", "message", "detail"):
             if isinstance(found, dict) and found.get(name):
                 found = found[name]
         return self._said(found if isinstance(found, str) else json.dumps(found))
 
     def _said(self, text: str) -> str:
-        hidden = text.replace(self.key, "***") if self.key else text
-        return " ".join(hidden.split())[:300]
+        return " ".join(self.scrub.text(text).split())[:300]
 
 
-def key_of(environ: Mapping[str, str] = os.environ) -> str:
-    """The key to show to servers; empty where there is none."""
-    return next((environ[name] for name in KEY_NAMES if environ.get(name)), "")
+_COMPLAINT = 64 << 10
+"""Bytes that are read of what a server says is wrong."""
 
 
-def _asked_wait(text: str) -> float:
+async def _beginning(response: httpx2.Response) -> bytes:
+    """The first of a body that is read by people."""
+    found = bytearray()
+    async for chunk in response.aiter_raw():
+        found += chunk
+        if len(found) >= _COMPLAINT:
+            break
+    return bytes(found[:_COMPLAINT])
+
+
+async def _to_the_end(body: AsyncIterator[bytes], seconds: float) -> None:
+    """Wait a moment for the end of a body: heard to it, a connection can be used again."""
+    try:
+        async with asyncio.timeout(seconds):
+            for _ in range(64):
+                if not await anext(body, b""):
+                    return
+    except TimeoutError:
+        pass
+
+
+def asked_wait(text: str) -> float:
     """Seconds of a Retry-After header, which may name a date; 0 where it says nothing."""
     try:
         return max(0.0, float(text))
@@ -293,7 +245,7 @@ def _asked_wait(text: str) -> float:
         pass
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+        whole = date if date.tzinfo else date.replace(tzinfo=UTC)
+        return max(0.0, (whole - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):
         return 0.0
-    whole = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (whole - datetime.now(UTC)).total_seconds())

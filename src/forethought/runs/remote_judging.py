@@ -15,13 +15,17 @@ from typing import ClassVar
 from forethought.contracts.backend import Judgement, Outcome
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
-from forethought.runs.remote_wire import Able, Body, Heard, Manner, choice_chances, cost_of
+from forethought.runs.remote_errors import PassingError
+from forethought.runs.remote_heard import Heard
+from forethought.runs.remote_wire import Able, Body, Manner, choice_chances, cost_of
 from forethought.runs.remote_work import Line
 
 _WRITTEN = 8
 """Tokens that a reply of one word may have."""
 _AROUND = " \t\n\"'*`."
 """What may stand around that word."""
+_SLACK = 1.1
+"""Times as many tokens of a prompt as there can be, before a count is taken for wrong."""
 
 
 @dataclass
@@ -32,16 +36,18 @@ class Judging:
     """Whether something can be made of a part of it."""
     request: Judgement
     line: Line
-    lost: ClassVar[Cost] = Cost()
     chances: dict[int, tuple[float, ...]] = field(default_factory=dict)
     spent: Cost = field(default_factory=Cost)
+    lost: Cost = field(default_factory=Cost)
+    """What was read and written in vain, where a reply broke off."""
 
     async def run(self) -> None:
         """Ask for all verdicts; RemoteError where one cannot be had."""
         patiently = self.line.api.patiently
-        asked = [
-            patiently(partial(self._attempt, place)) for place in range(len(self.request.questions))
-        ]
+        places = list(range(len(self.request.questions)))
+        if self.line.price is not None:  # the first shows whether the others cost what they should
+            await patiently(partial(self._attempt, places.pop(0)))
+        asked = [patiently(partial(self._attempt, place)) for place in places]
         # All are waited for, so that whatever they cost is known.
         for found in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(found, BaseException):
@@ -63,9 +69,25 @@ class Judging:
 
     async def _attempt(self, place: int) -> None:
         heard, question = Heard(), self.request.questions[place]
-        await self.line.listen(self._body(question), heard, lambda: False)
+        try:
+            await self.line.listen(self._body(question), heard, lambda: False)
+        except PassingError:
+            if heard.begun:
+                self.lost = self.lost.plus(self._cost(question, heard))
+            raise
         self.spent = self.spent.plus(self._cost(question, heard))
+        self._check_counts(question, heard)
         self.chances[place] = self._told(heard) if self.line.able.top else self._said(heard)
+
+    def _check_counts(self, question: str, heard: Heard) -> None:
+        """Raise RemoteError where a server counts what nobody set dollars aside for."""
+        counted, most = sum(heard.prompt(0)), self.line.prompt_at_most(question)
+        if self.line.price is not None and counted > _SLACK * most:
+            raise RemoteError(
+                f"{self.line.api.endpoint.base} counts {counted:,} tokens of a prompt that has "
+                f"{most:,} at most",
+                "see how the server counts before you pay it for verdicts",
+            )
 
     def _body(self, question: str) -> Body:
         able = self.line.able

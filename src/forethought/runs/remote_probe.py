@@ -7,19 +7,27 @@ from dataclasses import dataclass, field, replace
 
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
-from forethought.runs.remote_api import Api, RefusedError
-from forethought.runs.remote_wire import Able, Body, Heard, Manner, Price, Raw, cost_of
+from forethought.runs.remote_api import Api
+from forethought.runs.remote_errors import RefusedError
+from forethought.runs.remote_heard import Heard
+from forethought.runs.remote_shape import ShapeError, list_of, object_of, text_of
+from forethought.runs.remote_wire import Able, Body, Manner, Price, Raw, Stops, cost_of
 from forethought.runs.remote_work import Line
 
 GREETING = "Hi"
+LETTER = "A"
+"""A beginning of one token, whatever the tokenizer."""
 COUNTING = "Count from one to ten in English words, each in a paragraph of its own."
-BEGUN, THEN = "one\n\ntwo\n\nthr", "ee"
-"""Broken within a word: who goes on must end the word, and who starts anew never begins so."""
+BEGUN, THEN = "one\n\ntwo\n\nthree", "\n\nfour"
+"""Broken between tokens: who starts anew never begins with an empty line and the next number."""
 WHOLE = "one\n\ntwo\n\nthree\n\n"
-_DELIMITER = "\n\n"
+_STOPS = ["e", " ", "a", "\n"]
+"""One of these comes soon, whatever is written."""
 _TOPS = (20, 5)
 _UNKNOWN = 256
 """Tokens of a template, where no prompt is counted."""
+_NAME = 1000
+"""Letters of a model's name."""
 
 
 async def first_model(api: Api) -> str:
@@ -27,13 +35,16 @@ async def first_model(api: Api) -> str:
     if api.endpoint.model:
         return api.endpoint.model
     found = await api.patiently(lambda: api.get("/models"))
-    models = found.get("data") if isinstance(found, dict) else None
-    names = [one.get("id") for one in models or () if isinstance(one, dict)]
-    if not names or not isinstance(names[0], str):
+    try:
+        models = [object_of(one) for one in list_of(object_of(found).get("data"))]
+        name = text_of(models[0].get("id")) if models else ""
+    except ShapeError:
+        name = ""
+    if not name or len(name) > _NAME or not name.isprintable():
         raise RemoteError(
             f"{api.endpoint.base} names no model", "put its name behind the address: #model"
         )
-    return names[0]
+    return name
 
 
 @dataclass
@@ -45,6 +56,8 @@ class Probe:
     """Lays out raw prompts; where given, the server is asked by these alone."""
     price: Callable[[str], Price | None]
     spent: Cost = field(default_factory=Cost)
+    _begun: int = 0
+    """Tokens of a prompt that ends with LETTER; 0 where they are not counted."""
 
     async def run(self) -> Able:
         """Ask; RemoteError where the server answers nothing at all."""
@@ -101,27 +114,53 @@ class Probe:
 
     async def _beginnings(self, able: Able) -> Able:
         """Whether it goes on from a beginning, and how it tells of a step's end."""
-        if not able.chat:
-            able = replace(able, continues=True)
-        asked = replace(able, stops="kept")
-        body = asked.body(COUNTING, BEGUN, 8, Manner(), self._lay)
-        stopping = asked.stopping(_DELIMITER, Manner())
-        heard = await self._answered(able, {**body, **stopping, "temperature": 0.0})
-        if heard is None:
+        if able.chat and not await self._continues(able):
             return able
-        if able.chat and not heard.text.startswith(THEN):
-            return able
-        if heard.text.endswith(_DELIMITER) and heard.finish == "stop":
-            able = replace(able, stops="kept")
-        elif heard.matched == _DELIMITER:
-            able = replace(able, stops="told")
-        able = replace(able, continues=True)
+        able = replace(able, continues=True, stops=await self._stops(able))
         return replace(able, trims=await self._trims(able)) if able.chat else able
 
+    async def _continues(self, able: Able) -> bool:
+        """Whether it goes on from a beginning: what it counts decides, else what it writes.
+
+        A beginning that is gone on from is not closed, so that its prompt has fewer tokens than
+        one that holds the same message as a whole.
+        """
+        begun = able.body(GREETING, LETTER, 1, Manner(), self._lay)
+        counted = await self._counts(able, begun)
+        if counted is None:
+            return False
+        self._begun = counted
+        closed = await self._counts(able, {**begun, "continue_final_message": False})
+        if closed and 0 < counted < closed:
+            return True
+        body = able.body(COUNTING, BEGUN, 6, Manner(), self._lay)
+        heard = await self._answered(able, {**body, "temperature": 0.0})
+        return heard is not None and heard.text.startswith(THEN)
+
+    async def _stops(self, able: Able) -> Stops:
+        """How it tells which text it stopped at."""
+        kept = {"stop": _STOPS, "include_stop_str_in_output": True}
+        body = {**able.body(COUNTING, "", 4, Manner(), self._lay), **kept, "temperature": 0.0}
+        heard = await self._answered(able, body)
+        if heard is None or heard.finish != "stop":
+            return "heard"
+        if heard.text.endswith(tuple(_STOPS)):
+            return "kept"
+        return "told" if heard.matched in _STOPS else "heard"
+
     async def _trims(self, able: Able) -> bool:
+        """Whether it drops the spaces that a beginning ends with: again by what it counts."""
+        spaced = able.body(GREETING, LETTER + "\n\n", 1, Manner(), self._lay)
+        if self._begun and (counted := await self._counts(able, spaced)):
+            return counted == self._begun
         body = able.body(COUNTING, WHOLE, 1, Manner(), self._lay)
         heard = await self._answered(able, {**body, "temperature": 0.0})
         return heard is not None and heard.text[:1].isspace()
+
+    async def _counts(self, able: Able, body: Body) -> int | None:
+        """Tokens of a prompt as the server counts them, 0 where it does not; None if refused."""
+        heard = await self._answered(able, body)
+        return None if heard is None else sum(heard.prompt(0))
 
     async def _answered(self, able: Able, body: Body) -> Heard | None:
         """What is heard; None where the server refuses a request of this kind."""

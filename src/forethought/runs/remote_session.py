@@ -14,7 +14,7 @@ from forethought.runs.judges import Judges
 from forethought.runs.keys import run_identifier
 from forethought.runs.recipe import Recipe
 from forethought.runs.remote import Remote
-from forethought.runs.remote_api import Endpoint
+from forethought.runs.remote_endpoint import Endpoint
 from forethought.runs.remote_recipe import check_remote, manner_of
 from forethought.runs.remote_wire import Price
 from forethought.runs.search_run import SearchRun

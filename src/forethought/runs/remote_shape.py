@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -10,13 +10,17 @@ Kind = TypeVar("Kind")
 
 _ABOVE_0 = 1e-3
 """Log-probabilities are this much above 0 at most: by rounding."""
+_FARTHEST = 1e6
+"""And this much below."""
+_MOST = 10**9
+"""Tokens of a prompt or an answer, beyond what any model takes."""
 
 
 class ShapeError(ValueError):
     """A part of a reply is nothing that such a reply can hold."""
 
     def __init__(self, found: object, wanted: str) -> None:
-        super().__init__(f"{repr(found)[:80]} where {wanted} belongs")
+        super().__init__(f"{reprlib.repr(found)[:80]} where {wanted} belongs")
 
 
 def object_of(found: object) -> Mapping[str, Any]:
@@ -45,7 +49,7 @@ def count_of(found: object) -> int | None:
     if found is None:
         return None
     whole = int(found) if isinstance(found, float) and found.is_integer() else found
-    if isinstance(whole, bool) or not isinstance(whole, int) or whole < 0:
+    if isinstance(whole, bool) or not isinstance(whole, int) or not 0 <= whole <= _MOST:
         raise ShapeError(found, "a count")
     return whole
 
@@ -56,7 +60,7 @@ def chance_of(found: object) -> float:
         return 0.0
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise ShapeError(found, "a log-probability")
-    if not math.isfinite(found) or found > _ABOVE_0:
+    if found > _ABOVE_0 or not found >= -_FARTHEST:  # what is no number is not above either
         raise ShapeError(found, "a log-probability")
     return min(0.0, float(found))
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from forethought.contracts.backend import Request
 from forethought.contracts.records import Cost
-from forethought.runs.remote_shape import chance_of, count_of, list_of, object_of, text_of
 
 Body = dict[str, Any]
 Raw = Callable[[str], str]
@@ -136,91 +135,6 @@ class Able:
             if self.stops == "kept":
                 extra["include_stop_str_in_output"] = True
         return {**({"stop": stops} if stops else {}), **extra}
-
-
-@dataclass
-class Heard:
-    """What came of one attempt so far."""
-
-    text: str = ""
-    hidden: str = ""
-    """What the server keeps out of the text, such as reasoning."""
-    entries: int = 0
-    """Tokens whose log-probability came."""
-    log_probability: float = 0.0
-    tops: list[dict[str, float]] = field(default_factory=list)
-    """By place, the log-probabilities of the likeliest tokens."""
-    finish: str = ""
-    matched: object = None
-    """The text that the server says it stopped at."""
-    usage: Mapping[str, Any] | None = None
-    served: str = ""
-    """What the server calls the model that answers, and its version."""
-
-    def take(self, document: Mapping[str, Any]) -> None:
-        """Take in a part of an answer, or the whole of it; ShapeError where it is neither."""
-        self._take_usage(object_of(document.get("usage")))
-        told = (document.get("model"), document.get("system_fingerprint"))
-        self.served = " ".join(one for one in told if isinstance(one, str)) or self.served
-        for choice in map(object_of, list_of(document.get("choices"))[:1]):
-            said = object_of(choice.get("delta") or choice.get("message"))
-            self.text += text_of(said.get("content") or choice.get("text"))
-            self.hidden += text_of(said.get("reasoning_content") or said.get("reasoning"))
-            self._take_chances(object_of(choice.get("logprobs")))
-            self.finish = text_of(choice.get("finish_reason")) or self.finish
-            for name in ("stop_reason", "matched_stop"):
-                self.matched = choice.get(name) or self.matched
-
-    def _take_usage(self, found: Mapping[str, Any]) -> None:
-        for counts in (found, object_of(found.get("prompt_tokens_details"))):
-            for name in ("prompt_tokens", "completion_tokens", "cached_tokens"):
-                count_of(counts.get(name))
-        self.usage = found or self.usage
-
-    def _take_chances(self, found: Mapping[str, Any]) -> None:
-        if found.get("content"):
-            entries = [object_of(entry) for entry in list_of(found["content"])]
-            chances = [entry.get("logprob") for entry in entries]
-            tops = [
-                {text_of(one.get("token")): chance_of(one.get("logprob")) for one in likely}
-                for likely in ([*map(object_of, list_of(e.get("top_logprobs")))] for e in entries)
-            ]
-        else:
-            chances = [*list_of(found.get("token_logprobs"))]
-            tops = [
-                {token: chance_of(chance) for token, chance in object_of(one).items()}
-                for one in list_of(found.get("top_logprobs"))
-            ]
-        self.entries += len(chances)
-        self.log_probability += sum(map(chance_of, chances))
-        self.tops += tops
-
-    @property
-    def begun(self) -> bool:
-        """Whether the server is known to have worked."""
-        return bool(self.text or self.hidden or self.entries or self.finish or self.usage)
-
-    def tokens(self, most: int) -> int:
-        """Tokens written: as the server counts them, else as they came, else never too few."""
-        if self.usage and (written := count_of(self.usage.get("completion_tokens"))) is not None:
-            return written
-        if self.entries:
-            return self.entries
-        if self.finish == "length":
-            return most
-        # A token is a byte of text at least; one more may have ended it.
-        size = len((self.text + self.hidden).encode("utf-8", "surrogatepass"))
-        return min(most, size + bool(self.finish))
-
-    def prompt(self, otherwise: int) -> tuple[int, int]:
-        """Prompt tokens that were read, and those that were cached instead."""
-        usage = self.usage or {}
-        whole = count_of(usage.get("prompt_tokens"))
-        if whole is None:
-            return otherwise, 0
-        details = object_of(usage.get("prompt_tokens_details"))
-        cached = min(whole, count_of(details.get("cached_tokens")) or 0)
-        return whole - cached, cached
 
 
 def request_seed(request: Request) -> int:

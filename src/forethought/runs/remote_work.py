@@ -10,22 +10,23 @@ written is charged. What a server is known to have done in vain besides is count
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from forethought.contracts.backend import Outcome, Request
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Piece
 from forethought.runs.lengths import by_rule
-from forethought.runs.remote_api import Api, PassingError, SilentError
+from forethought.runs.remote_api import Api
+from forethought.runs.remote_ends import WITHHELD
+from forethought.runs.remote_errors import PassingError, SilentError
+from forethought.runs.remote_heard import Heard
 from forethought.runs.remote_shape import ShapeError
 from forethought.runs.remote_wire import (
     Able,
     Body,
-    Heard,
     Manner,
     Price,
     Raw,
@@ -34,8 +35,6 @@ from forethought.runs.remote_wire import (
     request_seed,
 )
 
-_BROKEN = ("abort", "error")
-"""Ends that a server names where it gave up on an answer."""
 _HALF = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -62,14 +61,17 @@ class Line:
     async def listen(self, body: Body, heard: Heard, enough: Callable[[], bool]) -> None:
         """Hear an answer until it ends, or it is enough; PassingError where it breaks off."""
         places, base = self.api.places, self.api.endpoint.base
-        under = places.most
+        under, most = places.most, int(body[self.able.limit])
+
+        def take(document: Mapping[str, Any]) -> bool:
+            nonlocal under
+            under = under if heard.begun else places.most
+            heard.take(document)
+            return enough() or heard.beyond(most)
+
         try:
-            async with aclosing(self.api.events(self.able.path, body)) as documents:
-                async for document in documents:
-                    under = under if heard.begun else places.most
-                    heard.take(document)
-                    if enough():
-                        return
+            if await self.api.post(self.able.path, body, most, take) or heard.ended:
+                return
             raise PassingError(f"{base} broke off an answer", "see the server's log")
         except ShapeError as error:
             raise RemoteError(
@@ -77,7 +79,7 @@ class Line:
                 "check that it is the address of an OpenAI-compatible server",
             ) from None
         except PassingError as error:
-            if heard.finish and heard.finish not in _BROKEN:
+            if heard.ended:
                 return  # it was whole: only its counts may be missing
             if heard.begun or isinstance(error, SilentError):
                 error.crowded = await places.fewer(under)
@@ -107,6 +109,8 @@ class Writing:
     """Most tokens that an attempt wrote of which nothing stayed."""
     lost_tokens: int = 0
     """What all such attempts wrote."""
+    given_up: bool = False
+    """Whether asking again could take more dollars than are left."""
 
     @property
     def prompt(self) -> tuple[str, str]:
@@ -119,7 +123,11 @@ class Writing:
 
     def done(self) -> Outcome:
         """What it came to."""
+        if self.given_up:
+            return self.cancelled()
         text, finish = self._cut()
+        if finish in WITHHELD and not (self.request.parent.text + text).strip():
+            return self.failed(self._withheld(finish))
         kept = text.rstrip(_HALF) if finish == "length" else text
         tokens = self._written()
         piece = self._piece(kept, tokens, finish, text[len(kept) :])
@@ -154,7 +162,16 @@ class Writing:
             await self.line.listen(self._body(), self.heard, self._enough)
         except PassingError:
             self._keep()
-            raise
+            self.given_up = not self._affordable
+            if not self.given_up:
+                raise
+
+    @property
+    def _affordable(self) -> bool:
+        """Whether what attempts took in vain can be paid beside the request's own lease."""
+        prompts = self.prompts * sum(self._prompt_tokens())
+        in_vain = cost_of(self.line.price, prompts, 0, self.lost_tokens).usd or 0.0
+        return not in_vain or self.request.spare is None or in_vain <= self.request.spare
 
     def _keep(self) -> None:
         """Keep what came before a connection was lost, where the rest can be asked for."""
@@ -215,10 +232,20 @@ class Writing:
         if ends:
             _, end, finish = min(ends, key=lambda one: (one[0], one[2] != "stop"))
             return text[:end], finish
-        return text, "stop" if self.heard.finish not in ("", "length") else "length"
+        return text, self.heard.finish if self.heard.ended else "length"
+
+    def _withheld(self, finish: str) -> RemoteError:
+        """Why there is no answer, though the server ended it."""
+        said = self.line.api.scrub.text(" ".join(self.heard.refusal.split()))[:300]
+        return RemoteError(
+            f"{self.line.api.endpoint.base}: {WITHHELD[finish].format('the answer')}, and nothing "
+            f"of it came{': ' + said if said else ''}",
+            "ask otherwise, or use another model",
+        )
 
     def _shown(self) -> str:
-        before, fresh = self.request.parent.text + self.text, self.heard.text
+        before = self.request.parent.text + self.text
+        fresh = self.line.api.scrub.answer(self.heard.text)
         again = self.line.able.trims and before[-1:].isspace()
         return self.text + (fresh.lstrip() if again else fresh)
 

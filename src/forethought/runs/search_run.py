@@ -19,6 +19,7 @@ from forethought.runs.job import Done, Job, Written
 from forethought.runs.judges import Judges
 from forethought.runs.keys import run_identifier
 from forethought.runs.recipe import Recipe
+from forethought.runs.remote_ends import withheld
 from forethought.tasks.same_answers import SameAnswers
 
 
@@ -77,7 +78,7 @@ class SearchRun:
             confidence=_confidence(found) if several else None,
             candidates=tuple(_candidates(done)) if several else (),
             settings=recipe.settings,
-            notes=(*opened.notes, *found.notes, *_cut_short(done), *in_vain(done.lost)),
+            notes=(*opened.notes, *found.notes, *_cut_short(done), *_of_server(done)),
         )
 
     def _exact(self, length: int, best: Candidate) -> Exact:
@@ -130,13 +131,27 @@ def _cut_short(done: Done) -> Iterator[str]:
         yield "the budget ended the search before it had done all that it would have"
 
 
+def _of_server(done: Done) -> Iterator[str]:
+    """What a reader should know of the server that was asked."""
+    assert done.found is not None
+    found = done.found
+    yield from withheld(one.finish for one in found.considered or (found.best,))
+    yield from in_vain(done.lost)
+    if done.beyond:
+        stopped = "; nothing more was spent" if done.job.limit.usd is not None else ""
+        yield (
+            f"the server counts more tokens than there can be: it charged ${done.beyond:.2g} above "
+            f"what was set aside{stopped}"
+        )
+
+
 def in_vain(lost: Cost) -> Iterator[str]:
     """What a reader should know of a server that did more than is counted."""
     read, written = lost.prompt_tokens + lost.cached_tokens, lost.output_tokens
     if read or written:
         yield (
-            f"beyond the cost and any budget, the server read {read:,} and wrote {written:,} "
-            "tokens in vain: connections broke, or it wrote more than it was asked for"
+            f"beyond the cost, the server read {read:,} and wrote {written:,} tokens in vain: "
+            "connections broke, or it wrote more than it was asked for"
         )
 
 

@@ -131,8 +131,8 @@ class Searching:
                 self._short = self._short or "the model's context ended a text before its end"
 
     def check_time(self) -> None:
-        """End what is being written where the time is over; what is judged would tell nothing."""
-        late = self._late()
+        """End what is being written where time or trust is over; verdicts in part tell nothing."""
+        late = self._late() or self.ledger.surprised
         for key in [key for key, slot in self._open.items() if late and slot is not None]:
             self._backend.cancel(key)
 
@@ -251,8 +251,11 @@ class Searching:
             self.ledger.lease(leased.key, bound, tokens)
             self._open[leased.key] = slot
             begun.append(leased)
+            if self.ledger.careful:
+                break
+        spare = self.ledger.spare(len(begun))
         for request in begun:
-            self._submit(request)
+            self._submit(replace(request, spare=spare))
         return [request.key for request in begun]
 
     def _look(self, ask: Next) -> list[str]:
@@ -328,6 +331,7 @@ class Searching:
             scores=self._scores,
             seconds=self.ledger.seconds,
             lost=self.ledger.lost,
+            beyond=self.ledger.beyond,
         )
 
     def _fail(self, error: BaseException) -> None:
