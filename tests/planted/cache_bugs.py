@@ -175,8 +175,8 @@ CACHE_BUGS = (
         name="later queries are masked as the first of the text",
         seen_in="torch's fused kernel without a mask, more keys than queries",
         file="engine/attention.py",
-        old="seen = slice(sight.first_key(block), len(keys) - length + block.stop)",
-        new="seen = slice(sight.first_key(block), block.stop)",
+        old="newest = len(keys) - length + block.stop",
+        new="newest = block.stop",
         test="tests/engine/test_cache.py::test_reading_in_pieces_equals_reading_at_once",
     ),
     Bug(
