@@ -7,8 +7,8 @@ EVALUATION_BUGS = (
         name="what is kept is asked again",
         seen_in="lm-eval #2533 and #2548, lighteval #239: resuming",
         file="evaluation/evaluate.py",
-        old="missing = [one for one in wanted if not self.store.has(one.key)]",
-        new="missing = list(wanted)",
+        old="return [one for one in wanted if not self.store.has(one.key)]",
+        new="return list(wanted)",
         test="tests/evaluation/test_evaluate.py::test_a_second_run_asks_nothing",
     ),
     Bug(

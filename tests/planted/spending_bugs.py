@@ -82,12 +82,20 @@ SPENDING_BUGS = (
     Bug(
         name="what is done is written on",
         seen_in="probabilistic-inference-scaling, batched steps",
-        file="runs/searching.py",
-        old="        if parent.done:\n            return Slot(parent, 0, ask, 0, parent.finish)\n",
+        file="runs/slots.py",
+        old="    if parent.done:\n        return Slot(parent, 0, ask, 0, parent.finish)\n",
         new="",
         test=(
             "tests/runs/test_drive.py::test_nothing_is_asked_to_go_on_from_an_answer_that_is_done"
         ),
+    ),
+    Bug(
+        name="candidates are written past the model's context",
+        seen_in="searches over a prompt that nearly fills the context",
+        file="runs/local.py",
+        old="limit=min(limit, room),",
+        new="limit=limit,",
+        test=("tests/runs/test_room.py::test_many_answers_at_once_have_the_same_room_and_note"),
     ),
     Bug(
         name="every candidate pays for the shared prompt",
