@@ -126,6 +126,8 @@ ERRORS = {
     "an import": "{% import 'x' as y %}",
     "nothing": "{{ nothing.at.all }}",
     "no function": "{{ 1() }}",
+    "a sorted list of no pairs": "{{ [1] | dictsort }}",
+    "more branches than memory": "{% if a %}" + "{% elif a %}" * 9000 + "{% endif %}",
     "a division": "{{ 1 / 0 }}",
     "a number beyond floats": "{{ 1e308 * 10.0 ** 400 }}",
     "a big division": "{{ (10 ** 300) * (10 ** 5) / 3 }}",
