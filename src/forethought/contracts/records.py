@@ -210,7 +210,7 @@ class Run:
     recipe: str
     seed: int
     finish: str
-    """stop · length · interrupted · budget; on servers also content_filter · refusal · tool_calls"""
+    """stop · length · interrupted · budget; on a server content_filter · refusal · tool_calls"""
     cost: Cost
     timing: Timing
     exact: Exact
