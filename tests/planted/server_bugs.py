@@ -148,7 +148,7 @@ SERVER_BUGS = (
         name="a verdict that had to be asked for again is paid twice",
         seen_in="its_hub and optillm, retried ratings",
         file="runs/remote_judging.py",
-        old="self.lost = self.lost.plus(self._cost(question, heard))",
+        old="self.lost = self.lost.plus(self._priced(question, heard))",
         new="self.spent = self.spent.plus(self._cost(question, heard))",
         test=(
             "tests/runs/test_judges.py::"

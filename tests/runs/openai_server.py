@@ -36,7 +36,6 @@ DEFAULTS = {
     "one_by_one": False,
     "cached": 0,
     "counts": 1,
-    "counts_from": 0,
     "astray": False,
     "delay": 0.0,
     "limit": "max_tokens",
@@ -122,7 +121,6 @@ class Handler(BaseHTTPRequestHandler):
             self.server.open += 1
             self.server.newest += 1
             fault["number"] = self.server.newest
-            fault["asked"] = len(self.server.asked)
             self.server.most_open = max(self.server.most_open, self.server.open)
         try:
             self.answer(body, fault)
@@ -142,8 +140,6 @@ class Handler(BaseHTTPRequestHandler):
         if settings["key"] and self.headers.get("Authorization") != f"Bearer {settings['key']}":
             said = f"no such key: {self.headers.get('Authorization')}"
             return self.give(401, {"error": {"message": said}})
-        if fault["asked"] < settings["counts_from"]:
-            settings = {**settings, "counts": 1}
         parts = [named(settings, part) for part in documents(settings, body, chat)]
         if not settings["sse"] or not body.get("stream"):
             return self.give(200, whole(parts))

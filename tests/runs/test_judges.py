@@ -127,10 +127,12 @@ def test_a_verdict_that_had_to_be_asked_for_again_is_charged_once(toy):
     with Judges(PRICES, patience=FAST) as judges:
         one = job(BestOfN(n=6), scorer=scorer(toy))
         backend = judges.beside(Known(coin(0.7)), [one])
-        toy.set({"status": 500}, None, {"drop": 0}, {"status": 429})
+        toy.set({"status": 500}, None, {"drop": 0}, {"abort": 0}, {"status": 429})
         (done,) = Drive(backend).run([one])
     assert done.found == plain.found
     assert done.cost == plain.cost
+    # Of the two that broke off, the server had begun with one.
+    assert done.lost.prompt_tokens >= PROMPT_TOKENS
 
 
 def test_a_judge_that_fails_in_the_end_ends_the_search_with_its_error(toy):

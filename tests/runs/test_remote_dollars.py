@@ -76,15 +76,17 @@ def test_a_server_that_counts_as_it_should_is_asked_for_all_at_once_behind_the_f
 
 
 def test_a_server_that_begins_to_count_too_much_ends_what_is_on_its_way(toy, remote):
-    toy.set(counts=100_000, counts_from=4, law="long", delay=0.02)
-    done = searched(MajorityVote(n=8), backend=remote, budget="$0.1", max_tokens=8)
-    one = PRICES["toy"].usd(PROMPT_TOKENS * 100_000, 0, 8)
+    costly = {"prompt_tokens": PROMPT_TOKENS * 100_000, "completion_tokens": 1}
+    at_once = {"choices": [{"text": "x", "finish_reason": "stop"}], "usage": costly}
+    slow = {"law": "long", "delay": 0.02}
+    toy.set(None, {"status": 200, "body": at_once}, **slow)
+    done = searched(MajorityVote(n=8), backend=remote, budget="$0.1", max_tokens=60)
 
-    assert toy.told()["most_open"] == 7
-    assert done.beyond > 0
-    # Those that were open when the first of them was heard are cancelled, or came together with it.
-    assert 0.1 < paid(done) <= 0.1 + 5 * one
-    assert {one.finish for one in done.found.considered} <= {"length", "budget"}
+    assert 0.1 < paid(done) <= 0.1 + PRICES["toy"].usd(PROMPT_TOKENS * 100_000, 0, 60)
+    # The six others are cancelled when the dear one is heard, long before their ends.
+    ends = [one.finish for one in done.found.considered]
+    assert ends.count("budget") == 6
+    assert toy.told()["written"] < 60 + 6 * 40
 
 
 @pytest.mark.parametrize("budget", [0.0006, 0.002, 0.004])

@@ -73,7 +73,7 @@ class Judging:
             await self.line.listen(self._body(question), heard, lambda: False)
         except PassingError:
             if heard.begun:
-                self.lost = self.lost.plus(self._cost(question, heard))
+                self.lost = self.lost.plus(self._priced(question, heard))
             raise
         self.spent = self.spent.plus(self._cost(question, heard))
         self._check_counts(question, heard)
@@ -123,11 +123,14 @@ class Judging:
         return ", ".join(self.request.choices)
 
     def _cost(self, question: str, heard: Heard) -> Cost:
+        priced = self._priced(question, heard)
+        return Cost(scoring_tokens=priced.prompt_tokens + priced.cached_tokens, usd=priced.usd)
+
+    def _priced(self, question: str, heard: Heard) -> Cost:
         prompt, cached = heard.prompt(self.line.prompt_about(question))
         most = reply_tokens(self.line.able)
         written = most if most == 1 else heard.tokens(most)
-        priced = cost_of(self.line.price, prompt, cached, written)
-        return Cost(scoring_tokens=prompt + cached, usd=priced.usd)
+        return cost_of(self.line.price, prompt, cached, written)
 
 
 def reply_tokens(able: Able) -> int:

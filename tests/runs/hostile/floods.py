@@ -112,6 +112,7 @@ def filled(inside: bytes) -> object:
 
 
 LARGEST = (
+    Case("millions-of-values", filled(b'{"a":[]},' * 930_000 + b"1"), error="values"),
     Case("many-names", lambda: filled(
         b",".join(b'{"k%06d":"v%06d"}' % (n, n) for n in range(290_000)))(), error="no answer"),
     Case("many-texts", lambda: filled(
