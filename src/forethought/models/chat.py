@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
-from typing import Any, NoReturn
-
-from jinja2 import Template, TemplateError
-from jinja2.ext import Extension, loopcontrols
-from jinja2.nodes import Node
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from forethought.contracts.errors import UnsupportedModelError
 from forethought.contracts.records import Prompt
+from forethought.models.template import written
 from forethought.models.tokenizer import Span, Tokenizer
 
 _JOINT = "\n\n"
@@ -163,64 +154,3 @@ def _render(template: str, content: str, system: str | None, names: dict[str, st
     if system is not None:
         messages.insert(0, ("system", system))
     return written(template, messages, names)
-
-
-def written(
-    template: str,
-    messages: Sequence[tuple[str, str]],
-    names: dict[str, str],
-    *,
-    asks: bool = True,
-) -> str:
-    """What the template makes of messages (role, content); an answer's start follows if it asks.
-
-    `names` are the tokens bos and eos. Raises UnsupportedModelError where it refuses them.
-    """
-    try:
-        return _compiled(template).render(
-            messages=[{"role": role, "content": content} for role, content in messages],
-            add_generation_prompt=asks,
-            bos_token=names["bos"],
-            eos_token=names["eos"],
-            tools=None,
-            documents=None,
-        )
-    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise UnsupportedModelError(
-            f"the model's chat template refuses this conversation: {error}",
-            "leave out the system prompt, or use another model",
-        ) from error
-
-
-@lru_cache(maxsize=8)
-def _compiled(template: str) -> Template:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = _now
-    return environment.from_string(template)
-
-
-class _Generation(Extension):
-    """Lets `{% generation %}` blocks through; they only mark text for training."""
-
-    tags = {"generation"}  # noqa: RUF012  (how the library declares it)
-
-    def parse(self, parser: Parser) -> list[Node]:
-        """The inside of the block, as if it stood alone."""
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
-def _to_json(value: Any, indent: int | None = None, **settings: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent, **settings)
-
-
-def _refuse(message: str) -> NoReturn:
-    raise TemplateError(message)
-
-
-def _now(form: str) -> str:
-    return datetime.now().strftime(form)

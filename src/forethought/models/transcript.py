@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forethought.contracts.errors import UnsupportedModelError
-from forethought.models.chat import written
+from forethought.models.template import written
 from forethought.models.tokenizer import Span, Tokenizer
 
 _JOINT = "\n\n"
