@@ -200,10 +200,15 @@ def test_what_no_conversation_needs_cannot_be_called(call: str) -> None:
 
 
 def test_a_template_of_any_length_is_refused_unread() -> None:
-    with pytest.raises(UnsupportedModelError, match="200,001 characters"):
+    with pytest.raises(UnsupportedModelError, match="100,001 characters"):
         shown("x" * (LONGEST_TEMPLATE + 1))
 
     assert shown("x" * LONGEST_TEMPLATE) == "x" * LONGEST_TEMPLATE
+
+
+def test_a_template_of_many_parts_is_refused() -> None:
+    with pytest.raises(UnsupportedModelError, match="more than 30,000 parts"):
+        shown("{{" + "~".join("a" * 40_000) + "}}")
 
 
 def test_limits_hold_in_any_thread_and_for_each_alone() -> None:

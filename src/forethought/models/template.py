@@ -36,8 +36,8 @@ from forethought.models.template_costs import (
 )
 from forethought.models.template_prices import PRICES, Priced
 
-LONGEST_TEMPLATE = 200_000
-"""Characters; those of published models have up to 30,000."""
+LONGEST_TEMPLATE, MOST_NODES = 100_000, 30_000
+"""Characters and parts of a template; those of published models have up to 30,000 and 1,500."""
 
 _FAILURES = (
     *(TemplateError, ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError),
@@ -133,6 +133,8 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def _generate(self, source: nodes.Template, *names: Any, **settings: Any) -> str:
         """The program of a template, with the costs in it."""
+        if sum(1 for _ in source.find_all(nodes.Node)) > MOST_NODES:
+            raise OverBudgetError(f"it has more than {MOST_NODES:,} parts")
         priced = Priced().visit(source)
         return super()._generate(priced.set_environment(self), *names, **settings)
 
