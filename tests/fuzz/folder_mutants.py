@@ -100,7 +100,8 @@ def _change(random: Random, files: Files, originals: dict[str, Files]) -> None:
 def _changed_settings(random: Random, data: bytes) -> Any:
     try:
         value = json.loads(data)
-    except ValueError:
+        json.dumps(value)
+    except (ValueError, RecursionError):  # it was changed before
         return {}
     if isinstance(value, dict) and "weight_map" in value and random.random() < 0.5:
         name = random.choice(sorted(value["weight_map"]))
@@ -124,7 +125,7 @@ def _changed_header(random: Random, data: bytes) -> bytes:
         header = json.loads(data[8 : 8 + length])
         name = random.choice(sorted(header))
         entry = dict(header[name])
-    except (ValueError, TypeError, KeyError, IndexError):  # it was changed before
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):  # it was changed before
         return changed_bytes(random, data)
     header[name] = entry
     body = data[8 + length :]

@@ -57,7 +57,10 @@ def changed_json(random: Random, value: Any, words: Sequence[tuple[str, Any]] = 
 
     `words` are keys, with values for them, that mean something where the value is read.
     """
-    holder = [copy.deepcopy(value)]
+    try:
+        holder = [copy.deepcopy(value)]
+    except RecursionError:  # nested too deep by an earlier change
+        return {}
     for _ in range(random.choice((1, 1, 1, 2, 3))):
         places = [*_places(holder)]
         parent, key = random.choice(places)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from forethought.contracts.errors import DamagedFileError, ModelError, UnsupportedModelError
 from forethought.models.from_gguf import GgufCheckpoint
 from forethought.models.gguf_file import GgufFile
-from forethought.models.load import load
+from forethought.models.load import load, pull
 from tests.fuzz.gguf_parts import ARRAY, STRING, Pair, Parts, Record, put_together, taken_apart
 from tests.models.tiny_gguf import (
     CONTROL,
@@ -233,6 +234,26 @@ def test_a_file_that_is_cut_short_while_it_is_read_is_damaged(file: Path) -> Non
 
     with pytest.raises(DamagedFileError, match="cut short"):
         tensors["blk.1.ffn_down.weight"].dense()
+
+
+@pytest.mark.parametrize(
+    ("meddle", "what"),
+    [
+        (lambda file: write_llama(file, TinyLlama(seed=1)), "changed while they were read"),
+        (lambda file: os.truncate(file, 4096), "cut short"),
+        (lambda file: file.unlink(), "cannot be read"),
+    ],
+    ids=["written anew", "cut", "gone"],
+)
+def test_a_file_that_changes_while_it_is_converted_is_refused_and_nothing_kept(
+    file: Path, own_cache: Path, meddle: Callable[[Path], object], what: str
+) -> None:
+    left = [meddle]
+
+    with pytest.raises(DamagedFileError, match=what):
+        pull(str(file), progress=lambda *_: left and left.pop()(file))
+
+    assert [path for path in (own_cache / "models").iterdir() if path.suffix != ".lock"] == []
 
 
 def test_values_that_are_no_numbers_are_read_as_they_are(file: Path) -> None:

@@ -73,6 +73,12 @@ REFUSED: dict[str, dict[str, Any]] = {
     "matches of nothing": {"normalizer": steps("normalizers", *[EMPTY] * 40)},
     "bytes of bytes of bytes": {"normalizer": steps("normalizers", *[BYTES] * 40)},
     "decoding that doubles": {"decoder": steps("decoders", *[DOUBLE] * 40)},
+    "spaces between all letters, forty times": {
+        "decoder": steps(
+            "decoders",
+            *[{"type": "CTC", "pad_token": "a", "cleanup": True, "word_delimiter_token": ""}] * 40,
+        )
+    },
     "a frame of 500 times the text": {"post_processor": FRAME},
     "a pattern given up on": {"pre_tokenizer": split(r"(a+)+$")},
     "a table that is cut": {"normalizer": TABLE},

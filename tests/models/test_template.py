@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import tracemalloc
 from typing import Any
@@ -363,3 +364,23 @@ def test_values_are_shown_as_the_library_shows_them() -> None:
         "['user']|a\n  b|a1True|135|"
         "['a', 'b']xTruea, b|TrueTrueTrueTrue|a1B|1232c|6a1"
     )
+
+
+def test_compiling_nested_signs_takes_calls_in_proportion_to_them() -> None:
+    def calls(signs: int) -> int:
+        counted = 0
+
+        def count(frame: Any, event: str, argument: Any) -> None:
+            nonlocal counted
+            counted += event == "call"
+
+        sys.setprofile(count)
+        try:
+            with pytest.raises(UnsupportedModelError):
+                shown("{{ " + "-" * signs + "nothing() }}")
+        finally:
+            sys.setprofile(None)
+        return counted
+
+    calls(10)
+    assert calls(120) < 4 * calls(60)

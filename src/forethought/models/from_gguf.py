@@ -12,9 +12,10 @@ from torch import Tensor
 
 from forethought.contracts.errors import DamagedFileError
 from forethought.models.checkpoint import Ends
+from forethought.models.gguf_config import config_of
 from forethought.models.gguf_file import GgufFile
 from forethought.models.gguf_levels import levels_of
-from forethought.models.gguf_names import Stored, config_of, stored_tensors
+from forethought.models.gguf_names import Stored, stored_tensors
 from forethought.models.gguf_tokenizer import (
     ENDING_TEXTS,
     ENDS,

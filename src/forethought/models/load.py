@@ -10,6 +10,7 @@ import torch
 
 from forethought.contracts.errors import (
     CacheError,
+    DamagedFileError,
     UnknownNameError,
     UnsupportedModelError,
     UsageError,
@@ -24,7 +25,7 @@ from forethought.models.from_wheel import WHEEL_MODELS
 from forethought.models.linear import FORMATS
 from forethought.models.model import Model
 from forethought.models.native_settings import bound_caches
-from forethought.models.origins import find
+from forethought.models.origins import Origin, find
 from forethought.models.quantise import packed_name
 from forethought.models.shelf import Progress, Source
 from forethought.models.tokenizer import Tokenizer, check_embedding, read_inner
@@ -52,7 +53,20 @@ def pull(name: str, *, again: bool = False, progress: Progress | None = None) ->
             shelf.sweep(place)
             with shelf.building(place) as fresh:
                 origin.build(fresh, again=again, progress=progress)
+                _check_unchanged(origin, stamp)
     return place
+
+
+def _check_unchanged(origin: Origin, stamp: str) -> None:
+    """Refuse what was made of files while somebody wrote them: it may be half of each."""
+    try:
+        changed = origin.stamp() != stamp
+    except OSError:
+        changed = True
+    if changed:
+        raise DamagedFileError(
+            f"the files of {origin.name} changed while they were read", "load it again"
+        )
 
 
 def load(

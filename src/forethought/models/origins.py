@@ -190,7 +190,7 @@ def _from_folder(path: Path, folder: Path, origin: Origin, progress: Progress | 
     checkpoint = FolderCheckpoint(path)
     stamp = origin.stamp()
     try:
-        DecoderConfig.from_transformers(checkpoint.config)
+        DecoderConfig.from_transformers(checkpoint.config, str(path / "config.json"))
     except UnsupportedModelError as error:
         if checkpoint.quantised:
             raise UnsupportedModelError(

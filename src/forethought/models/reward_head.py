@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -31,6 +30,7 @@ from forethought.models import from_hub
 from forethought.models.config import DecoderConfig
 from forethought.models.decoder import Decoder
 from forethought.models.from_safetensors import FolderCheckpoint
+from forethought.models.judging_head import Head, fit_together
 from forethought.models.linear import Linear, build_linears
 from forethought.models.names import Source
 from forethought.models.promises import promised
@@ -44,43 +44,6 @@ _BATCH_TOKENS = 1 << 12
 _SCORES = ("score", "score.0", "score.2")
 _HEADS = ("lm_head.weight", *(f"{name}.{kind}" for name in _SCORES for kind in ("weight", "bias")))
 """Heads that may stand beside the decoder, whichever of them judges."""
-
-
-Maps = tuple[tuple[Tensor, Tensor | None], ...]
-"""Weights [out, in] and biases [out]."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """One or two linear maps in float32, with a ReLU between them."""
-
-    maps: Maps
-
-    @property
-    def inputs(self) -> int:
-        """The size it takes."""
-        return self.maps[0][0].shape[1]
-
-    @property
-    def labels(self) -> int:
-        """The size it gives."""
-        return self.maps[-1][0].shape[0]
-
-    @property
-    def parameters(self) -> int:
-        """Weights that each row passes."""
-        return sum(weight.numel() for weight, _ in self.maps)
-
-    def bytes(self, phase: str) -> int:
-        """Bytes of weights that one product reads."""
-        return sum(weight.nbytes for weight, _ in self.maps)
-
-    def __call__(self, x: Tensor, phase: str) -> Tensor:
-        """x [N, in] to [N, labels], float32."""
-        x = F.linear(x.float(), *self.maps[0])
-        for weight, bias in self.maps[1:]:
-            x = F.linear(F.relu(x), weight, bias)
-        return x
 
 
 class RewardHead:
@@ -285,7 +248,7 @@ def _scored(checkpoint: FolderCheckpoint, read: _Read) -> Head:
             "use a reward model or a token classifier; one that says + or - needs style=turns",
         )
     maps = tuple((read(f"{name}.weight").float(), _bias(name, names, read)) for name in stored)
-    if not _fit_together(maps):
+    if not fit_together(maps):
         raise DamagedFileError(
             f"{checkpoint.folder}: the shapes of the reward head's tensors do not fit",
             "fetch the folder again",
@@ -295,14 +258,6 @@ def _scored(checkpoint: FolderCheckpoint, read: _Read) -> Head:
 
 def _bias(name: str, names: Collection[str], read: _Read) -> Tensor | None:
     return read(f"{name}.bias").float() if f"{name}.bias" in names else None
-
-
-def _fit_together(maps: Maps) -> bool:
-    """Whether each map takes what the one before gives, and its bias has as many values."""
-    if any(weight.ndim != 2 for weight, _ in maps):
-        return False
-    biased = all(bias is None or bias.shape == weight.shape[:1] for weight, bias in maps)
-    return biased and all(a[0].shape[0] == b[0].shape[1] for a, b in pairwise(maps))
 
 
 def _check_labels(head: Head, config: DecoderConfig, checkpoint: FolderCheckpoint) -> None:

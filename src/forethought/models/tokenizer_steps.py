@@ -93,6 +93,11 @@ def _cut(step: Claims) -> float:
     return 1.0
 
 
+def _spaced(step: Claims, mark: str) -> float:
+    """A mark becomes a space; one that is empty stands between all characters."""
+    return 1.0 if step.text(mark, "", longest=_LONGEST_TEXT) else 2.0
+
+
 def _framed(step: Claims) -> float:
     """A frame around texts holds some tokens, each of which may stand for several."""
     known = step.inner("special_tokens")
@@ -103,6 +108,8 @@ def _framed(step: Claims) -> float:
 _GROWTH: dict[str, Callable[[Claims], float]] = {
     "BertNormalizer": lambda step: 3.0,  # white space around characters
     "ByteLevel": lambda step: 2.0,  # half of all bytes become two
+    "BPEDecoder": lambda step: _spaced(step, "suffix"),
+    "CTC": lambda step: _spaced(step, "word_delimiter_token"),
     "FixedLength": _cut,
     "Metaspace": lambda step: 2.0,  # a mark before every piece
     "NFKC": lambda step: 2.0,
@@ -112,5 +119,6 @@ _GROWTH: dict[str, Callable[[Claims], float]] = {
     "Replace": _replaced,
     "Strip": _stripped,
     "TemplateProcessing": _framed,
+    "WordPiece": lambda step: 2.0,  # a space before every piece
 }
 """How many times longer each kind of step may make a text; of all others once."""
