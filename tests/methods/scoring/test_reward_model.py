@@ -210,6 +210,7 @@ def test_a_loaded_model_is_kept(folders) -> None:
 def test_templates_that_join_the_plus_with_its_surroundings_are_refused(tmp_path: Path) -> None:
     plain = TEMPLATE.replace("{{ m.content | trim }}", "{{ m.content }}+")
     model = random_judge("llama", "ForCausalLM")
+    model.resize_token_embeddings(model.config.vocab_size + 1)
     folder = save_judge(tmp_path, model, plain)
     # A tokenizer to which two of them are one token.
     from tokenizers import AddedToken, Tokenizer
