@@ -71,7 +71,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Tests:
+class ProgramTests:
     """What a program has to pass."""
 
     entry: str
@@ -97,11 +97,14 @@ class Outcome:
 
 
 DEFAULT = Limits()
-_LOADS = Tests(entry="", source="")
+_LOADS = ProgramTests(entry="", source="")
 
 
 def run(
-    program: str, tests: Tests = _LOADS, limits: Limits = DEFAULT, needed: tuple[str, ...] = ()
+    program: str,
+    limits: Limits = DEFAULT,
+    tests: ProgramTests = _LOADS,
+    needed: tuple[str, ...] = (),
 ) -> Outcome:
     """Run tests on a program; without tests it passes where it runs to its end.
 

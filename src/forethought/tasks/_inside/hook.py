@@ -18,6 +18,7 @@ _CHANGES = frozenset(
         "os.truncate",
         "os.chmod",
         "os.chown",
+        "os.utime",
     }
 )
 _WATCHED = {"files", "network", "processes"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import resource
 from collections.abc import Callable
 from errno import (
     EACCES,
@@ -54,6 +55,7 @@ def _files(kernel: Kernel, outside: str) -> bool:
     return (
         _held(lambda: os.open(bait, os.O_RDONLY), ENOENT)
         and _held(lambda: os.open(bait, os.O_WRONLY), ENOENT)
+        and _held(lambda: os.utime(bait), ENOENT)
         and "file" not in _names(outside)
         and _held(lambda: kernel.mount("", "/", "", _BIND | _REMOUNT))
         and _held(lambda: kernel.unmount("/", _DETACH))
@@ -82,6 +84,7 @@ def _processes(kernel: Kernel, process: int) -> bool:
     return (
         _held(lambda: os.kill(process, 0), ESRCH)
         and _held(lambda: kernel.named("ptrace", _ATTACH, process, 0, 0), ESRCH)
+        and _held(lambda: resource.prlimit(process, resource.RLIMIT_NOFILE), ESRCH)
         and _held(lambda: os.listdir(f"/proc/{process}"), ENOENT)
     )
 

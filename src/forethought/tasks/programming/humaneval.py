@@ -41,7 +41,7 @@ class HumanEval(Task):
     seconds: Count = 10
     """Longest time that the tests of one answer may take; each alone has a second at least."""
     sandbox: Literal["available", "strict"] = "available"
-    """Whether programs run behind the walls that this system has, or only where all of them hold."""
+    """Whether programs run behind the walls that this system has, or only where all hold."""
 
     def questions(self, measure: Measure) -> Iterator[Question]:
         """The questions in order; MissingWallsError where walls are asked for that do not hold."""
@@ -101,10 +101,12 @@ class HumanEval(Task):
         """Run tests on an answer within their share of the time; without any, load it alone."""
         prompt, entry = question.data["prompt"], question.data["entry_point"]
         code = as_program(prompt, code_of(answer, entry), entry)
-        tests = walled.Tests(entry if source else "", source, _setup(prompt) if source else "")
+        tests = walled.ProgramTests(
+            entry if source else "", source, _setup(prompt) if source else ""
+        )
         seconds = max(1, self.seconds // shared_by)
         limits = walled.Limits(seconds=seconds, cpu_seconds=seconds)
-        return walled.run(code, tests, limits, self._needed)
+        return walled.run(code, limits, tests, self._needed)
 
     @property
     def _needed(self) -> tuple[str, ...]:
