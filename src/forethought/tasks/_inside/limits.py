@@ -36,14 +36,13 @@ def forked(processes: int) -> int:
     raise OSError("no process may be started")
 
 
-def exit_codes(child: int) -> dict[int, int]:
-    """How the child, and others before it, ended: their codes, or 128 and the signal."""
-    codes: dict[int, int] = {}
-    while child not in codes:
+def exit_code(child: int) -> int:
+    """How the child ended: its code, or 128 and the signal; orphans are buried meanwhile."""
+    while True:
         ended, status = os.wait()
-        code = os.waitstatus_to_exitcode(status)
-        codes[ended] = 128 - code if code < 0 else code
-    return codes
+        if ended == child:
+            code = os.waitstatus_to_exitcode(status)
+            return 128 - code if code < 0 else code
 
 
 def kill_children() -> None:

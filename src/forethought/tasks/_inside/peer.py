@@ -6,6 +6,7 @@ import builtins
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Protocol
 
 from .values import MalformedError, packed, unpacked
@@ -14,8 +15,15 @@ _LONGEST = 64 << 20
 """Bytes of a message."""
 
 
+OUT_OF_TIME = 128 + 24
+"""How a process ends that used up its processor time."""
+
+
 class EndedError(BaseException):
     """The other side ended, or talks nonsense; no test may catch this as an error of its own."""
+
+    code = 1
+    """How it ended, as far as it is known."""
 
 
 class CannotBeSharedError(BaseException):
@@ -48,6 +56,8 @@ class Peer:
         self._shared: list[Any] = []
         self.asked = 0
         """Requests sent so far."""
+        self.raised: Exception | None = None
+        """What the other side raised last."""
 
     def ask(self, request: str, *arguments: Any) -> Any:
         """What the other side answers; raises what it raised."""
@@ -59,7 +69,12 @@ class Peer:
                 case {"ask": str(wanted), "of": list(given)}:
                     self._answer(wanted, given)
                 case {"error": str(name), "text": str(text)}:
-                    raise _error(name, text)
+                    self.raised = _error(name, text)
+                    raise self.raised
+                case {"ended": int(code)}:
+                    error = EndedError("the program ended")
+                    error.code = code
+                    raise error
                 case {"value": value}:
                     return self._unpacked(value)
                 case _:
@@ -119,13 +134,20 @@ class Peer:
             raise EndedError("the other side ended") from error
 
     def _received(self) -> Any:
-        line = self._reads.readline(_LONGEST)
+        while (line := self._reads.readline(_LONGEST)) == b"\n":
+            continue
         if not line.endswith(b"\n"):
             raise EndedError("the other side ended")
         try:
             return json.loads(line)
         except (ValueError, RecursionError) as error:
             raise EndedError(f"no message: {line!r:.80}") from error
+
+
+def tell_of_end(writes: int, code: int) -> None:
+    """Tell the other side, for a process that ended, how it did; whatever it left half said."""
+    with suppress(OSError):
+        os.write(writes, b"\n" + _line({"ended": code}))
 
 
 class Remote:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from . import hook, limits, privileges, program, tester, trials, view
 from .kernel import NEW_PIDS, Kernel
+from .peer import tell_of_end
 
 
 class Sandbox(NamedTuple):
@@ -65,7 +66,7 @@ def main(settings_at: int, result_at: int) -> NoReturn:
         _first_process(sandbox, pipes)
     signal.signal(signal.SIGTERM, lambda *_: _stop(first))
     _close_all_but()
-    code = limits.exit_codes(first)[first]
+    code = limits.exit_code(first)
     limits.kill_children()
     del listening
     os._exit(code)
@@ -123,7 +124,8 @@ def _first_process(sandbox: Sandbox, pipes: Pipes) -> NoReturn:
         _close_all_but(pipes.settings, pipes.result, pipes.tests_read, pipes.tests_write)
         _confine(sandbox, sandbox.user + privileges.SECOND if sandbox.user else 0)
         at = (pipes.settings, pipes.result, pipes.tests_read, pipes.tests_write)
-        os._exit(tester.run(*at))
+        tester.run(*at)
+        os._exit(0)
     if sandbox.kernel and sandbox.apart:
         sandbox.kernel.unshare(NEW_PIDS)
     privileges.give_up(sandbox.kernel, sandbox.user)
@@ -131,19 +133,13 @@ def _first_process(sandbox: Sandbox, pipes: Pipes) -> NoReturn:
     if runner == 0:
         _second_tree(sandbox, pipes)
     _close_all_but()
-    codes = limits.exit_codes(tests)
-    code = codes[tests]
-    if code == tester.PROGRAM_ENDED:
-        code = codes.get(runner) or limits.exit_codes(runner)[runner]
+    code = limits.exit_code(tests)
     limits.kill_children()
     os._exit(code)
 
 
 def _second_tree(sandbox: Sandbox, pipes: Pipes) -> NoReturn:
-    """Run the program in a process of its own.
-
-    This one holds the pipe to the tests open, so that they see it end only once all else has.
-    """
+    """Run the program in a process of its own, and tell the tests how that ended."""
     if sandbox.kernel:
         sandbox.kernel.die_with_parent()
         sandbox.kernel.adopt_orphans()
@@ -151,9 +147,9 @@ def _second_tree(sandbox: Sandbox, pipes: Pipes) -> NoReturn:
     if worker == 0:
         _run_program(sandbox, pipes)
     _close_all_but(pipes.program_writes)
-    code = limits.exit_codes(worker)[worker]
+    tell_of_end(pipes.program_writes, limits.exit_code(worker))
     limits.kill_children()
-    os._exit(code)
+    os._exit(0)
 
 
 def _run_program(sandbox: Sandbox, pipes: Pipes) -> NoReturn:

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from .peer import CannotBeSharedError, EndedError, Peer, Remote
+from .peer import OUT_OF_TIME, CannotBeSharedError, EndedError, Peer, Remote
 
-PROGRAM_ENDED = 3
-"""The exit code that tells of a program whose process ended."""
 _NAME = "tests"
 
 
@@ -36,8 +34,8 @@ class Tests:
         raise AttributeError("what the tests hand over can only be called, or gone through")
 
 
-def run(settings_at: int, result_at: int, reads: int, writes: int) -> int:
-    """Tell of the walls, and of the verdict if enough of them stand; the exit code."""
+def run(settings_at: int, result_at: int, reads: int, writes: int) -> None:
+    """Tell of the walls, and of the verdict if enough of them stand."""
     with os.fdopen(settings_at, encoding="utf-8") as file:
         settings: dict[str, Any] = json.load(file)
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -47,20 +45,20 @@ def run(settings_at: int, result_at: int, reads: int, writes: int) -> int:
     walls = peer.ask("walls")
     _tell(result_at, walls=walls)
     if not set(settings["needed"]) <= set(walls):
-        return 0
+        return
     _tell(result_at, ready=True)
     try:
         reason = _unfit(peer, settings)
     except EndedError as error:
         os.write(2, f"{error}\n".encode())
-        return PROGRAM_ENDED
+        _tell(result_at, verdict="timed out" if error.code == OUT_OF_TIME else "failed")
     # Tests may fail by any error; the first ones may be their own, which are told as such.
-    except BaseException:
-        _show()
+    except BaseException as error:
+        if error is not peer.raised:  # which the program has shown
+            _show()
         _tell(result_at, verdict="failed")
     else:
         _tell(result_at, verdict="unfit" if reason else "passed", reason=reason)
-    return 0
 
 
 def _unfit(peer: Peer, settings: dict[str, Any]) -> str:
