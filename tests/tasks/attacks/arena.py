@@ -398,6 +398,7 @@ def main(user: int, lacking: str = "") -> None:
         print(json.dumps({"walled": {group: walled(group) for group in GROUPS}}))
         return
     found = {
+        "given": kernels.given(),
         "walled": {group: walled(group) for group in GROUPS},
         "openly": {group: openly(group) for group in GROUPS},
         "forged": forged(),

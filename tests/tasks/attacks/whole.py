@@ -55,10 +55,12 @@ time.sleep(0.2)
 KILLS_ALL = "import os, signal\nos.kill(-1, signal.SIGKILL)\n"
 
 MEMORY_OF_CHILDREN = """
-import os, sys, time
+import os, signal, time
 reads, writes = os.pipe()
+children = []
 for _ in range(4):
-    if os.fork() == 0:
+    children.append(os.fork())
+    if children[-1] == 0:
         held = bytearray({each})
         for place in range(0, {each}, 4096): held[place] = 1
         os.write(writes, b"x")
@@ -72,6 +74,7 @@ while len(told) < 4 and time.monotonic() < end:
     except BlockingIOError: time.sleep(0.01)
 time.sleep(0.3)
 print("held by", len(told))
+for child in children: os.kill(child, signal.SIGKILL)
 assert len(told) == 4
 """
 """Four children that each hold less than a program may, and together more."""
