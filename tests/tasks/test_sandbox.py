@@ -1,16 +1,18 @@
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from forethought.tasks import sandbox
-from forethought.tasks.sandbox import Limits, SandboxError, run
+from forethought.tasks.sandbox import Limits, Outcome, ProgramTests, SandboxError, run
 
 
 def status(program: str, **limits: float) -> str:
@@ -101,7 +103,7 @@ def test_there_is_no_network() -> None:
         server.kill()
 
     assert outcome.status == "failed"
-    assert "unreachable" in outcome.output or "not allowed" in outcome.output
+    assert "not permitted" in outcome.output or "unreachable" in outcome.output
 
 
 def test_only_an_empty_folder_of_its_own_may_be_written(tmp_path: Path) -> None:
@@ -142,32 +144,39 @@ for path in glob.glob("/proc/[0-9]*/environ"):
 
 
 CHILDREN = """
-import subprocess, sys
+import ctypes, os, time
 for detached in (False, True):
-    subprocess.Popen(["sleep", "{mark}"], start_new_session=detached)
+    if os.fork() == 0:
+        ctypes.CDLL(None).prctl(15, b"{mark}", 0, 0, 0)
+        if detached: os.setsid()
+        open(f"started-{{detached}}", "w").close()
+        time.sleep(60)
+        os._exit(0)
+while len(os.listdir()) < 2: time.sleep(0.01)
 """
 
 
-def sleepers(mark: str) -> list[str]:
-    """Processes that sleep for as long as `mark` says."""
+def called(mark: str) -> list[str]:
+    """Processes of this name."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_text().split("\0")
-        except OSError:
-            continue
-        if words[:2] == ["sleep", mark]:
-            found.append(path.parent.name)
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):
+            if path.read_text().strip() == mark:
+                found.append(path.parent.name)
     return found
 
 
 @pytest.mark.parametrize("end", ["", "while True: pass", "import os; os._exit(0)"])
 def test_children_end_with_the_program_detached_ones_too(end: str) -> None:
     mark = f"{os.getpid()}.{len(end)}"
+    with ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(run, CHILDREN.format(mark=mark) + end, Limits(seconds=1))
+        seen = 0
+        while not outcome.done():
+            seen = max(seen, len(called(mark)))
 
-    run(CHILDREN.format(mark=mark) + end, Limits(seconds=1))
-
-    assert sleepers(mark) == []
+    assert seen == 2
+    assert called(mark) == []
 
 
 def test_programs_run_side_by_side_from_threads() -> None:
@@ -192,16 +201,20 @@ def test_a_sandbox_that_cannot_start_is_an_error_and_no_failure(
 
 WITHOUT_WALLS = """
 import contextlib, os, pathlib, sys, tempfile
-from forethought.tasks.sandbox import Limits, run
+from forethought.tasks.sandbox import Limits, MissingWallsError, WALLS, run
+from tests.tasks.attacks.kernels import take_away
 mark, held = sys.argv[1:]
+take_away(["namespaces", "landlock", "seccomp"])
 tempfile.tempdir = mark
 outcome = run("print('hello')")
-assert (outcome.status, outcome.output, outcome.walls) == ("passed", "hello\\n", ()), outcome
+assert (outcome.status, outcome.output) == ("passed", "hello\\n"), outcome
+assert not {"files", "network", "processes", "kernel"} & set(outcome.walls), outcome
 for program in (
     "import socket; socket.socket()",
     "import os; os.system('true')",
     f"open({held!r}, 'w')",
     f"import os; os.rename('/dev/null', {held!r})",
+    f"import os; os.utime({held!r}, (1, 1))",
     "import os; os._exit(0)",
 ):
     assert run(program).status == "failed", program
@@ -229,30 +242,272 @@ assert run(fork).status == "passed"
 assert alive() == 0
 assert run(fork + "time.sleep(60)", Limits(seconds=1)).status == "timed out"
 assert alive() == 0
+try:
+    run(f"open({mark!r} + '/loaded', 'w')", needed=WALLS)
+except MissingWallsError as error:
+    print(error)
+    print(error.hint)
 print("all held")
 """
 
 
-def _namespaces_can_be_forbidden() -> bool:
-    if not shutil.which("unshare"):
-        return False
-    return subprocess.run(["unshare", "-r", "true"], capture_output=True).returncode == 0
+@pytest.fixture
+def without_walls(tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """What is told where the kernel has neither namespaces, Landlock nor seccomp."""
+    (tmp_path / "held").write_text("kept")
+    command = [sys.executable, "-c", WITHOUT_WALLS, str(tmp_path), str(tmp_path / "held")]
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, f"{root}/src"])}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
-@pytest.mark.skipif(not _namespaces_can_be_forbidden(), reason="needs user namespaces")
-def test_where_the_system_gives_no_walls_plain_code_is_still_held(tmp_path: Path) -> None:
-    held = tmp_path / "held"
-    held.write_text("kept")
-    shell = 'echo 0 > /proc/sys/user/max_net_namespaces; exec "$@"'
-    command = [sys.executable, "-c", WITHOUT_WALLS, str(tmp_path), str(held)]
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="takes walls of Linux away")
+def test_where_the_system_gives_no_walls_plain_code_is_still_held(
+    without_walls: subprocess.CompletedProcess[str], tmp_path: Path
+) -> None:
+    assert without_walls.stdout.endswith("all held\n"), without_walls.stderr
+    assert (tmp_path / "held").read_text() == "kept"
 
-    told = subprocess.run(
-        ["unshare", "-r", "sh", "-c", shell, "sh", *command], capture_output=True, text=True
-    )
 
-    assert told.stdout == "all held\n", told.stderr
-    assert held.read_text() == "kept"
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="takes walls of Linux away")
+def test_walls_that_are_needed_and_missing_are_named_before_the_program_is_loaded(
+    without_walls: subprocess.CompletedProcess[str], tmp_path: Path
+) -> None:
+    told, hint, _ = without_walls.stdout.splitlines()
+
+    assert re.fullmatch("this system does not keep programs from: files, network, .*kernel", told)
+    assert "--sandbox strict" in hint
+    assert not (tmp_path / "loaded").exists()
 
 
 def test_the_default_limits_are_the_documented_ones() -> None:
     assert Limits(10.0, 10, 1 << 30, 16 << 20, 16, 1 << 16) == sandbox.DEFAULT
+
+
+RIGHT = "def wanted(*given, **named):\n    return (given, named)\n"
+
+
+def judged(program: str, source: str, setup: str = "", **limits: float) -> Outcome:
+    return run(program, Limits(**limits), ProgramTests("wanted", source, setup))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("None", "True", "-3", "2 ** 200", "-(10 ** 4000)", "0.1", "-0.0", "float('inf')", "1j"),
+        *("'\\ud800\\n'", "b'\\x00\\xff'", "bytearray(b'x')", "[1, [2, ()]]", "(1,)", "{1, 'a'}"),
+        *("frozenset({2})", "{(1, 2): [{3: 4}]}", "range(2, 9, 3)", "[True, 1, 1.0]"),
+        *("__import__('fractions').Fraction(1, 3)", "__import__('decimal').Decimal('0.10')"),
+    ],
+)
+def test_plain_values_go_to_the_program_and_come_back_as_they_were(value: str) -> None:
+    source = f"value = {value}\n(back,), named = wanted(value, x=value)\n"
+    source += "assert repr(back) == repr(value) == repr(named['x']) and type(back) is type(value)"
+
+    assert judged(RIGHT, source).status == "passed"
+
+
+def test_a_number_that_is_none_comes_back_as_one() -> None:
+    assert judged(RIGHT, "x = wanted(float('nan'))[0][0]; assert x != x").status == "passed"
+
+
+def test_instances_of_subclasses_come_as_what_they_derive_from() -> None:
+    program = """
+from collections import Counter, OrderedDict, defaultdict, namedtuple
+from enum import IntEnum
+def wanted():
+    one = IntEnum("One", "a")
+    return [Counter("aab"), defaultdict(int, x=1), namedtuple("P", "x y")(1, 2), one.a]
+"""
+    source = "assert wanted() == [{'a': 2, 'b': 1}, {'x': 1}, (1, 2), 1]"
+
+    assert judged(program, source).status == "passed"
+
+
+def test_things_that_stay_with_the_program_can_be_used_and_equal_nothing_else() -> None:
+    program = """
+class Pile:
+    def __init__(self): self.items = []
+    def push(self, item): self.items.append(item); return self
+    def __len__(self): return len(self.items)
+    def __getitem__(self, at): return self.items[at]
+    def __eq__(self, other): return True
+def wanted(kind):
+    def count():
+        number = 0
+        while True:
+            yield number
+            number += 1
+    return {"pile": Pile, "count": count, "adder": lambda a: lambda b: a + b}[kind]
+"""
+    source = """
+from itertools import islice
+pile = wanted("pile")()
+assert len(pile.push(3).push("x")) == 2 and pile[1] == "x" and pile.items == [3, "x"]
+assert pile and not wanted("pile")()
+assert not pile == [3, "x"] and pile != 3
+assert list(islice(wanted("count")(), 4)) == [0, 1, 2, 3]
+assert wanted("adder")(2)(3) == 5
+assert list(zip(wanted("count")(), "ab")) == [(0, "a"), (1, "b")]
+"""
+    assert judged(program, source).status == "passed", judged(program, source).output
+
+
+def test_functions_and_iterators_that_tests_hand_over_can_be_called_and_gone_through() -> None:
+    program = "def wanted(function, numbers):\n    return sum(map(function, numbers))\n"
+    source = "assert wanted(lambda x: x * x, iter(range(4))) == 14"
+
+    assert judged(program, source).status == "passed", judged(program, source).output
+
+
+def test_what_tests_hand_over_lets_no_program_look_around() -> None:
+    program = """
+def wanted(function):
+    try:
+        return function.__globals__["want"]
+    except AttributeError:
+        pass
+    return function.func_globals
+"""
+    source = "want = 7171\nassert wanted(lambda: want) == want"
+
+    assert judged(program, source).status == "failed"
+
+
+def test_tests_that_hand_over_what_cannot_be_sent_are_unfit() -> None:
+    outcome = judged(RIGHT, "class Point: pass\nwanted(Point())")
+
+    assert (outcome.status, outcome.reason) == ("unfit", "they hand over a value of type Point")
+
+
+def test_a_function_that_returns_none_may_change_its_arguments() -> None:
+    program = "def wanted(items, more):\n    items.sort()\n    more['x'] = items[0]\n"
+    source = "a, b = [3, 1], {}\nassert wanted(a, b) is None and a == [1, 3] and b == {'x': 1}"
+
+    assert judged(program, source).status == "passed"
+
+
+def test_others_get_copies_so_that_none_changes_what_it_is_compared_with() -> None:
+    program = "def wanted(items):\n    items.clear()\n    return []\n"
+
+    assert judged(program, "a = [3, 1]\nassert wanted(a) == sorted(a)").status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("raised", "caught"),
+    [
+        ("ValueError('no')", "ValueError"),
+        ("ZeroDivisionError()", "ArithmeticError"),
+        ("KeyError('x')", "LookupError"),
+        ("UnicodeDecodeError('utf-8', b'', 0, 1, 'x')", "Exception"),
+        ("type('Own', (Exception,), {})()", "Exception"),
+    ],
+)
+def test_errors_of_the_program_reach_the_tests(raised: str, caught: str) -> None:
+    program = f"def wanted():\n    raise {raised}\n"
+    source = f"try:\n    wanted()\nexcept {caught}:\n    pass\nelse:\n    assert False"
+
+    assert judged(program, source).status == "passed"
+    assert judged(program, "wanted()").status == "failed"
+
+
+@pytest.mark.parametrize("end", ["import os; os._exit(0)", "import sys; sys.exit()", "exit()"])
+def test_a_program_that_leaves_fails_even_where_tests_catch_everything(end: str) -> None:
+    source = "try:\n    wanted()\nexcept Exception:\n    pass\nassert wanted() == 1"
+
+    assert judged(f"def wanted():\n    {end}\n", source).status == "failed"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("x", '{"value": {"tuple": 3}}', '{"value": {"set": [[1]]}}', '{"value": {"mine": "x"}}'),
+        *('{"value": {"yours": 99}}', '{"value": {"x": 1, "y": 2}}', '{"value": {"Path": "/"}}'),
+        *('{"ask": "attribute", "of": [{"yours": 0}, "x"]}', "[" * 100_000, '{"value": {}}'),
+        '{"value": {"int": "7"}, "ask": 3}',
+    ],
+)
+def test_nonsense_on_the_pipe_is_no_answer(line: str) -> None:
+    program = f"""
+import os
+def wanted():
+    for place in range(3, 64):
+        try: os.write(place, {line!r}.encode() + b"\\n")
+        except OSError: pass
+    return 1
+"""
+    assert judged(program, "assert wanted() == 2").status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import numpy\nwanted()", "ModuleNotFoundError: No module named 'numpy'"),
+        ("assert one\nwanted()", "NameError: name 'one' is not defined"),
+        ("def (", "SyntaxError: invalid syntax (tests.py, line 1)"),
+    ],
+)
+def test_tests_that_fail_before_they_ask_anything_are_unfit_and_no_failure(
+    source: str, reason: str
+) -> None:
+    outcome = judged(RIGHT, source)
+
+    assert (outcome.status, outcome.reason) == ("unfit", reason)
+
+
+def test_tests_that_are_slow_time_out() -> None:
+    assert judged(RIGHT, "while True: wanted()", seconds=0.3).status == "timed out"
+    assert judged(RIGHT, "while True: pass", seconds=30, cpu_seconds=1).status == "timed out"
+
+
+def test_a_program_that_defines_no_function_of_the_name_fails() -> None:
+    assert judged("x = 1", "wanted()").status == "failed"
+    assert judged("wanted = 5", "wanted()").status == "failed"
+
+
+def test_what_a_program_does_when_it_is_started_is_left_out() -> None:
+    program = RIGHT + "if __name__ == '__main__':\n    import unittest; unittest.main()\n"
+
+    assert judged(program, "assert wanted() == ((), {})").status == "passed"
+
+
+def test_modules_of_the_library_work_inside() -> None:
+    program = """
+import asyncio, ctypes, dataclasses, decimal, hashlib, lzma, pickle, sqlite3, ssl, tempfile
+import threading, uuid, zlib, zoneinfo
+@dataclasses.dataclass
+class Point:
+    x: int
+async def nothing():
+    await asyncio.sleep(0)
+    return 3
+assert asyncio.run(nothing()) == 3
+assert pickle.loads(pickle.dumps(Point(1))) == Point(1)
+assert sqlite3.connect(":memory:").execute("select 1").fetchone() == (1,)
+threading.Thread(target=print).start()
+uuid.uuid4()
+with tempfile.TemporaryDirectory() as folder:
+    open(folder + "/x", "w").close()
+"""
+    outcome = run(program)
+
+    assert outcome.status == "passed", outcome.output
+
+
+def test_only_the_library_and_the_work_folder_are_there() -> None:
+    program = """
+import os, sys
+for folder, names, files in os.walk("/"):
+    for name in files:
+        print(os.path.join(folder, name))
+print(os.listdir(os.path.dirname(os.__file__) + "/site-packages"))
+"""
+    outcome = run(program, Limits(output_bytes=1 << 22))
+    if "files" not in outcome.walls:
+        pytest.skip("this system gives no wall for files")
+
+    assert "site-packages/" not in outcome.output
+    assert all(
+        line.endswith((".py", ".pyc")) or "python" in line or line == "[]"
+        for line in outcome.output.splitlines()
+    )

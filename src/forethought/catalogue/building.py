@@ -11,6 +11,9 @@ from forethought.catalogue.source import Entry
 from forethought.contracts import parameters, spelling
 from forethought.contracts.errors import BadParameterError, UnknownNameError
 
+_ASIDE = ("count", "skip_bad", "sandbox")
+"""Settings of a task that change no question and no answer's score."""
+
 
 def build(text: str, kind: Kind = "methods") -> Any:
     """A method from its spelling, such as `specpc(keep=512, reduction=mean)`."""
@@ -48,9 +51,9 @@ def spelled(method: Any) -> str:
 def spelled_open(task: Any) -> str:
     """A task's spelling without how many of its questions are asked, or what is left out.
 
-    More questions keep the first ones, so that they go by the same name.
+    More questions keep the first ones, so that they go by the same name; so they do in any sandbox.
     """
-    left = {f.name: f.default for f in fields(task) if f.name in ("count", "skip_bad")}
+    left = {f.name: f.default for f in fields(task) if f.name in _ASIDE}
     return spelled(replace(task, **left))
 
 

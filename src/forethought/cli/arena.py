@@ -16,7 +16,7 @@ from forethought.cli.grammar import Given
 from forethought.cli.recipes import compared
 from forethought.cli.terminal import redraw, write
 from forethought.contracts.comparison import Comparison
-from forethought.contracts.errors import RemoteError, UsageError
+from forethought.contracts.errors import BadParameterError, RemoteError, UsageError
 from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
 from forethought.runs.contenders import contenders
@@ -85,8 +85,9 @@ def arena(names: Sequence[str], given: Given) -> Arena:
     built: dict[str, Task] = {}
     for text in given[options.TASKS]:
         built |= catalogue.expand(text)
-    if given[options.SKIP_BAD]:
-        built = {name: _skipping(task) for name, task in built.items()}
+    asked = {"skip_bad": True} if given[options.SKIP_BAD] else {}
+    asked |= _sandbox(given[options.SANDBOX])
+    built = {name: _having(task, asked) for name, task in built.items()}
     results = given[options.RESULTS]
     return Arena(
         recipes=contenders(names, compared(given), list(map(_budget, given[options.KEEPS]))),
@@ -109,10 +110,19 @@ def check_whole(found: Comparison) -> None:
         )
 
 
-def _skipping(task: Any) -> Any:
-    """The task with lines that cannot be read left out, where it reads lines at all."""
-    has = any(item.name == "skip_bad" for item in fields(task))
-    return replace(task, skip_bad=True) if has else task
+def _sandbox(text: str) -> dict[str, Any]:
+    """The setting of tasks that run programs; what a task's spelling says stays otherwise."""
+    if text not in ("available", "strict"):
+        raise BadParameterError(
+            f"--sandbox is {text!r}", "it is strict, or available for the walls of this system"
+        )
+    return {"sandbox": text} if text == "strict" else {}
+
+
+def _having(task: Any, settings: Mapping[str, Any]) -> Any:
+    """The task with those of the settings that it has."""
+    names = {item.name for item in fields(task)}
+    return replace(task, **{name: one for name, one in settings.items() if name in names})
 
 
 def _budget(text: str) -> Amount:

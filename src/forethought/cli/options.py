@@ -77,6 +77,11 @@ TASKS = texts(
 )
 ANSWERS = whole("--samples", help="Answers to each question.", default=1, limits=(1, 1024))
 SKIP_BAD = switch("--skip-bad", help="Leave out lines of a file that cannot be read.")
+SANDBOX = text(
+    "--sandbox",
+    help="strict runs programs of answers only where all walls of the sandbox hold.",
+    default="available",
+)
 RESULTS = maybe("--results", help="The file that samples are kept in.")
 CSV = switch("--csv", help="Print the table as CSV.")
 MARKDOWN = switch("--markdown", help="Print the table as Markdown.")

@@ -18,6 +18,7 @@ _ASKED = (
     options.WEIGHTS,
     options.SEED,
     options.SKIP_BAD,
+    options.SANDBOX,
     options.PRICES,
     options.RESULTS,
     options.REPORTS,

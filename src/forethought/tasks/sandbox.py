@@ -1,41 +1,55 @@
-"""Running programs that nobody has read: a process of its own that can neither look nor reach out.
+"""Running programs that nobody has read, apart from all else and from the tests that judge them.
 
-On Linux with user namespaces the program has its own network (none), its own process tree (killed
-whole) and a read-only view of all files but a small new folder. Elsewhere an audit hook refuses
-sockets, commands and changes of files, and the process group is killed; that stops code that is
-merely wrong, not code that is out to break it. Limits on processor time, memory, files and
-processes hold everywhere. No packages can be imported, only Python's own library.
+A program runs in a process that holds no privilege, sees no file but Python's own library and one
+small empty folder, and reaches no network, terminal or other process. Namespaces wall it off on
+Linux; Landlock rules and a filter of system calls do so once more, or alone where a user may have
+no namespaces. All walls are tried before the program is loaded, and those that held are told. Where
+files, network or processes stay open, an audit hook refuses what plain code would do.
 
-That a program passed is told with a secret that it is never given; one that searches the
-interpreter's frames for it could still cheat.
+The tests run in a process of their own. They call the program's function over a pipe that carries
+plain values alone, so that nothing in the program can reach what it is compared with.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 import selectors
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from forethought.contracts.errors import ForethoughtError
+from forethought.tasks._memory import Bound, bound
 
-Status = Literal["passed", "failed", "timed out"]
+Status = Literal["passed", "failed", "timed out", "unfit"]
 
-_INSIDE = Path(__file__).with_name("_sandboxed.py")
+WALLS = ("files", "network", "processes", "privileges", "terminal", "kernel", "memory")
+"""What a program may be kept from: all walls there are."""
+
+_FOLDER = Path(__file__).parent
 _SECONDS_TO_START = 60.0
-_OUT_OF_PROCESSOR_TIME = 128 + signal.SIGXCPU
+_SECONDS_BETWEEN_LOOKS = 0.05
+_OUT_OF_PROCESSOR_TIME = 128 + 24
+"""The exit code by the signal SIGXCPU, which Windows lacks."""
 
 
 class SandboxError(ForethoughtError):
     """The sandbox itself did not work, so nothing is known of the program."""
+
+
+class MissingWallsError(SandboxError):
+    """This system cannot keep programs from everything, and all walls were asked for."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -47,9 +61,9 @@ class Limits:
     cpu_seconds: int = 10
     """Processor time of each process."""
     memory_bytes: int = 1 << 30
-    """Address space of each process."""
+    """Address space of each process, and memory of all together."""
     file_bytes: int = 16 << 20
-    """Length of each file."""
+    """Length of each file; all together may have four times as much."""
     processes: int = 16
     """Processes and threads beside the first."""
     output_bytes: int = 1 << 16
@@ -57,31 +71,86 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class ProgramTests:
+    """What a program has to pass."""
+
+    entry: str
+    """The function of the program that is tested, which the tests call by this name."""
+    source: str
+    """The tests: they are passed where they run to their end."""
+    setup: str = ""
+    """Code that the tests need, but do not judge."""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How a program ended."""
 
     status: Status
-    """Passed only if it ran to its last line; leaving early, whatever its code, is a failure."""
+    """Unfit: the tests themselves failed, before they asked the program anything."""
     output: str
-    """What it wrote to standard output and error, up to the limit."""
+    """What was written to standard output and error, up to the limit."""
     walls: tuple[str, ...]
-    """What the system kept apart: network, processes, files; the rest is only watched."""
+    """The walls that were tried and held."""
+    reason: str = ""
+    """What is wrong with the tests."""
 
 
 DEFAULT = Limits()
+_LOADS = ProgramTests(entry="", source="")
 
 
-def run(program: str, limits: Limits = DEFAULT) -> Outcome:
-    """Run a Python program under limits; a SandboxError if it could not be started."""
-    secret = secrets.token_hex(16)
+def run(
+    program: str,
+    limits: Limits = DEFAULT,
+    tests: ProgramTests = _LOADS,
+    needed: tuple[str, ...] = (),
+) -> Outcome:
+    """Run tests on a program; without tests it passes where it runs to its end.
+
+    SandboxError where it could not be run; MissingWallsError, before the program is loaded, where
+    a wall of those that are needed does not hold.
+    """
+    if os.name != "posix":
+        raise SandboxError("the sandbox does not run on Windows", "use Linux or macOS")
+    settings = {
+        "program": program,
+        "entry": tests.entry,
+        "setup": tests.setup,
+        "tests": tests.source,
+        "needed": [wall for wall in needed if wall != "memory"],
+    }
     with (
-        tempfile.TemporaryDirectory(prefix="forethought-", ignore_cleanup_errors=True) as folder,
-        tempfile.TemporaryFile("w+") as settings,
+        _folder() as folder,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as file,
+        bound(limits.memory_bytes) as memory,
     ):
-        json.dump({**asdict(limits), "program": program, "secret": secret}, settings)
-        settings.seek(0)
-        talk = _conversation(folder, settings, limits)
-    return _outcome(talk, secret)
+        json.dump(settings, file)
+        file.seek(0)
+        if "memory" in needed and not memory.stands:
+            raise _missing({"memory"})
+        talk = _conversation(folder, file, limits, memory)
+    return _outcome(talk, needed)
+
+
+@cache
+def missing_walls() -> tuple[str, ...]:
+    """The walls that do not hold on this system, tried once."""
+    held = run("").walls
+    return tuple(wall for wall in WALLS if wall not in held)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A new folder with one for the program to work in, and things that it must not reach."""
+    with tempfile.TemporaryDirectory(prefix="forethought-", ignore_cleanup_errors=True) as name:
+        folder = Path(os.path.realpath(name))
+        folder.chmod(0o711)
+        (folder / "work").mkdir(mode=0o700)
+        (folder / "root").mkdir()
+        (folder / "file").touch()
+        (folder / "file").chmod(0o666)
+        yield folder
 
 
 @dataclass(frozen=True)
@@ -89,53 +158,92 @@ class _Talk:
     """All that was heard of a program."""
 
     said: bytes
-    """By the inside of the sandbox: its walls, that it is ready, and the secret."""
+    """By the tests' side: the walls, that all is ready, and the verdict."""
     output: bytes
     code: int | None
     """The exit code; None where time ran out."""
+    bounded: bool
+    """Whether memory was."""
 
 
-def _conversation(folder: str, settings: IO[str], limits: Limits) -> _Talk:
+def _conversation(folder: Path, settings: IO[str], limits: Limits, memory: Bound) -> _Talk:
+    config = {"limits": asdict(limits), "outside": str(folder)}
+    config |= {"readable": _readable(sys.executable)}
     reads, writes = os.pipe()
     try:
-        process = _started(folder, settings, writes)
-    except OSError as error:
+        process = _started(folder / "work", settings.fileno(), writes)
+    except BaseException:
         os.close(reads)
-        raise SandboxError(f"no process could be started: {error}", "try again later") from error
+        raise
     finally:
         os.close(writes)
-    assert process.stdout is not None
     try:
-        return _heard(process, reads, process.stdout.fileno(), limits)
+        # It waits for its configuration, so that nothing starts before memory is bounded.
+        memory.start(process.pid)
+        _configure(process, config)
+        return _heard(process, reads, limits, memory)
     finally:
         _end(process)
-        process.stdout.close()
         os.close(reads)
 
 
-def _started(folder: str, settings: IO[str], writes: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-B", "-u", _INSIDE, str(settings.fileno()), str(writes)],
-        cwd=folder,
-        env={"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": folder, "TMPDIR": folder},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+def _started(work: Path, settings: int, writes: int) -> subprocess.Popen[bytes]:
+    return _process(
+        f"from _inside import start; start.main({settings}, {writes})",
+        cwd=work,
+        env={"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(work), "TMPDIR": str(work)},
         stderr=subprocess.STDOUT,
-        pass_fds=(settings.fileno(), writes),
-        start_new_session=True,
+        pass_fds=(settings, writes),
     )
 
 
-def _heard(process: subprocess.Popen[bytes], said: int, output: int, limits: Limits) -> _Talk:
-    """What comes through both pipes until the process ends or its time is up."""
+def _process(code: str, **settings: Any) -> subprocess.Popen[bytes]:
+    """A fresh interpreter, without packages, that finds the inside of the sandbox alone."""
+    start = f"import sys; sys.path.append({str(_FOLDER)!r}); {code}"
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", "-u", "-c", start],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            **settings,
+        )
+    except OSError as error:
+        raise SandboxError(f"no process could be started: {error}", "try again later") from error
+
+
+@cache
+def _readable(executable: str) -> list[str]:
+    """The files that programs need, as this interpreter tells."""
+    with _process("from _inside import survey; survey.main()", stderr=subprocess.PIPE) as process:
+        found, errors = process.communicate()
+    if process.returncode != 0:
+        raise _silent(errors.decode(errors="replace"))
+    paths: list[str] = json.loads(found)
+    return paths
+
+
+def _configure(process: subprocess.Popen[bytes], config: dict[str, Any]) -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # it ended at once; what it said is told
+        process.stdin.write(json.dumps(config).encode())
+    with suppress(BrokenPipeError):
+        process.stdin.close()
+
+
+def _heard(process: subprocess.Popen[bytes], said: int, limits: Limits, memory: Bound) -> _Talk:
+    """What comes through both pipes until the process ends, or its time is up, or its memory."""
+    assert process.stdout is not None
+    output = process.stdout.fileno()
     kept = {said: b"", output: b""}
-    most = {said: 4096, output: limits.output_bytes}
-    deadline, ready = time.monotonic() + _SECONDS_TO_START, False
+    most = {said: 1 << 16, output: limits.output_bytes}
+    deadline, ready, exceeded = time.monotonic() + _SECONDS_TO_START, False, False
+    look = time.monotonic() + _SECONDS_BETWEEN_LOOKS
     with selectors.DefaultSelector() as selector:
         for pipe in kept:
             selector.register(pipe, selectors.EVENT_READ)
-        while selector.get_map() and (left := deadline - time.monotonic()) > 0:
-            events = selector.select(min(left, 0.1))
+        while selector.get_map() and (left := deadline - time.monotonic()) > 0 and not exceeded:
+            events = selector.select(min(left, _SECONDS_BETWEEN_LOOKS))
             if not events and process.poll() is not None:
                 break
             for key, _ in events:
@@ -143,9 +251,12 @@ def _heard(process: subprocess.Popen[bytes], said: int, output: int, limits: Lim
                 kept[key.fd] += chunk[: most[key.fd] - len(kept[key.fd])]
                 if not chunk:
                     selector.unregister(key.fd)
-            if not ready and b"\nready\n" in kept[said]:
+            if not ready and b"ready" in kept[said]:
                 deadline, ready = time.monotonic() + limits.seconds, True
-    return _Talk(kept[said], kept[output], _code(process, deadline))
+            if time.monotonic() > look:
+                look, exceeded = time.monotonic() + _SECONDS_BETWEEN_LOOKS, memory.exceeded()
+    code = -1 if exceeded else _code(process, deadline)
+    return _Talk(kept[said], kept[output], code, memory.stands)
 
 
 def _code(process: subprocess.Popen[bytes], deadline: float) -> int | None:
@@ -163,21 +274,37 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
 
 
-def _outcome(talk: _Talk, secret: str) -> Outcome:
-    walls, _, rest = talk.said.decode(errors="replace").partition("\n")
+def _outcome(talk: _Talk, needed: tuple[str, ...]) -> Outcome:
     output = talk.output.decode(errors="replace")
-    ready, _, told = rest.partition("\n")
-    if ready != "ready":
-        raise SandboxError(
-            f"the sandbox did not start: {output.strip()[-500:] or 'it said nothing'}",
-            "the program was not run; see that Python can start and that memory is free",
-        )
-    return Outcome(_status(told == secret, talk.code), output, tuple(json.loads(walls)))
+    said: dict[str, Any] = {}
+    for line in talk.said.decode(errors="replace").splitlines():
+        with suppress(ValueError):  # a line that was cut
+            said |= json.loads(line)
+    if "walls" not in said:
+        raise _silent(output)
+    walls = [*said["walls"], *(["memory"] if talk.bounded else [])]
+    if missing := set(needed) - set(walls):
+        raise _missing(missing)
+    if "ready" not in said:
+        raise _silent(output)
+    ended: Status = "timed out" if talk.code in (None, _OUT_OF_PROCESSOR_TIME) else "failed"
+    return Outcome(said.get("verdict", ended), output, tuple(walls), said.get("reason", ""))
 
 
-def _status(finished: bool, code: int | None) -> Status:
-    if finished:
-        return "passed"
-    return "timed out" if code in (None, _OUT_OF_PROCESSOR_TIME) else "failed"
+def _silent(output: str) -> SandboxError:
+    return SandboxError(
+        f"the sandbox did not start: {output.strip()[-500:] or 'it said nothing'}",
+        "the program was not run; see that Python can start and that memory is free",
+    )
+
+
+def _missing(walls: set[str]) -> MissingWallsError:
+    names = ", ".join(wall for wall in WALLS if wall in walls)
+    return MissingWallsError(
+        f"this system does not keep programs from: {names}",
+        "run on Linux with user namespaces, Landlock and seccomp, or leave out --sandbox strict",
+    )

@@ -1,4 +1,5 @@
 import json
+import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,10 @@ import pytest
 from forethought import catalogue
 from forethought.contracts.errors import BadDataError
 from forethought.contracts.questions import Question
-from forethought.tasks.programming.humaneval import HumanEval, code_of
-from forethought.tasks.sandbox import SandboxError
+from forethought.tasks.programming._answer import code_of
+from forethought.tasks.programming.humaneval import HumanEval
+from forethought.tasks.sandbox import MissingWallsError, SandboxError, missing_walls
+from tests.tasks.attacks.forgeries import FORGERIES
 
 ROW = {
     "task_id": "Mine/0",
@@ -20,6 +23,8 @@ ROW = {
 }
 BODY = "    return math.sqrt(half(x))\n"
 WHOLE = f"def root(x: float) -> float:\n{BODY}"
+DRAFT = "def root(x: float) -> float:\n    return x\n"
+LONG_EXAMPLE = "for x in range(8):\n    # prints the square root of the half\n    print(root(x))\n"
 
 
 @pytest.fixture
@@ -42,6 +47,23 @@ def asked(tmp_path: Path) -> tuple[HumanEval, Question]:
         f"```python\n{BODY}```",
         BODY.strip(),
         f"```python\n{ROW['prompt']}{BODY}```",
+        f"```python\n{WHOLE}```\nFor example:\n```python\n{LONG_EXAMPLE}```",
+        f"<think>\nPerhaps\n```python\n{DRAFT}{LONG_EXAMPLE}```\n</think>\n```python\n{WHOLE}```",
+        f"Perhaps\n```python\n{DRAFT}```\n</think>\n\n{WHOLE}",
+        f"[THINK]\n{DRAFT}[/THINK]{WHOLE}",
+        f"First:\n```python\n{DRAFT}{LONG_EXAMPLE}```\nBetter:\n```python\n{WHOLE}```",
+        "1. So:\n\n   ```python\n" + textwrap.indent(WHOLE, "   ") + "   ```\n",
+        "- So:\n\n\t```python\n" + textwrap.indent(WHOLE, "\t") + "\t```\n",
+        "> ```python\n" + textwrap.indent(WHOLE, "> ") + "> ```\n",
+        f"~~~python\n{WHOLE}~~~\n",
+        f"````\n{WHOLE}````\n```\nx = 1\n```",
+        f"```python\n{WHOLE}```\n".replace("\n", "\r\n"),
+        f"```python\n{BODY}```\nUse it so:\n```python\nprint(root(8))\nprint(root(18))\n```",
+        "```python\nroot = lambda x: math.sqrt(half(x))\n```",
+        f"```python\n{WHOLE}\nif __name__ == '__main__':\n    unittest.main()\n```",
+        f"```python\n{WHOLE}\nif __name__ == '__main__':\n    print(root(float(input())))\n```",
+        f"```python\nimport sys\n{WHOLE}\ndef main():\n    return 0\n"
+        "if __name__ == '__main__':\n    sys.exit(main())\n```",
     ],
 )
 def test_a_right_function_passes_however_it_is_given(
@@ -176,5 +198,67 @@ def test_sandboxes_that_do_not_start_are_an_error_and_no_share(
         task.passed(question, WHOLE, "visible")
 
 
-def test_the_longest_block_is_the_code() -> None:
-    assert code_of("a\n```\nx\n```\n```python\nlonger\n```\n") == "longer\n"
+def test_the_last_block_that_defines_the_function_is_the_code() -> None:
+    blocks = "```\ndef one(): 1\n```\n```\ndef one(): 2\n```\n```\none() == one()\n```\n"
+
+    assert code_of(blocks, "one") == "def one(): 2\n"
+    assert code_of("```\nx\n```\n```\ny\n```", "one") == "y\n"
+
+
+def test_tests_build_on_the_prompt_s_helpers_and_not_on_the_answer_s(
+    asked: tuple[HumanEval, Question],
+) -> None:
+    task, question = asked
+    test = "def check(candidate):\n    assert half(candidate(8)) == 1\n"
+    helped = replace(question, data={**question.data, "test": test})
+
+    assert task.check(helped, WHOLE) == 1
+    assert task.check(helped, "    return 8\n\ndef half(x):\n    return 1\n") == 0
+
+
+def test_tests_that_cannot_run_are_an_error_that_names_the_question(
+    asked: tuple[HumanEval, Question],
+) -> None:
+    task, question = asked
+    test = "def check(candidate):\n    import numpy\n    assert candidate(8) == 2\n"
+    needy = replace(question, data={**question.data, "test": test})
+
+    with pytest.raises(BadDataError, match=r"tests of Mine/0 .* No module named 'numpy'"):
+        task.check(needy, WHOLE)
+    with pytest.raises(BadDataError, match="tests of Mine/0"):
+        task.passed(needy, WHOLE, "all")
+
+
+def test_shown_tests_that_cannot_run_do_not_count(asked: tuple[HumanEval, Question]) -> None:
+    task, question = asked
+    examples = ">>> len(nowhere)\n    3\n    >>> root(8)\n    2.0\n    >>> root(18)\n    3.0\n"
+    prompt = str(ROW["prompt"]).replace(">>> root(8)\n    2.0\n", examples)
+    needy = replace(question, data={**question.data, "prompt": prompt})
+
+    assert task.passed(needy, WHOLE, "visible") == 1
+    assert task.passed(needy, "    return 2.0\n", "visible") == 0.5
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_no_answer_passes_by_a_trick(forgery: str, asked: tuple[HumanEval, Question]) -> None:
+    task, question = asked
+    answer = FORGERIES[forgery].replace("wanted", "root")
+
+    assert task.check(question, f"```python\n{answer}\n```") == 0
+
+
+def test_all_walls_may_be_asked_for_and_do_not_change_the_name_of_the_task(
+    asked: tuple[HumanEval, Question],
+) -> None:
+    task, question = asked
+    strict = replace(task, sandbox="strict")
+
+    assert catalogue.spelled_open(strict) == catalogue.spelled_open(task)
+    if missing := missing_walls():
+        with pytest.raises(MissingWallsError, match=missing[0]):
+            strict.questions(len)
+        assert missing[0] in task.notes()[0]
+    else:
+        assert [one.identifier for one in strict.questions(len)] == ["Mine/0"]
+        assert strict.check(question, WHOLE) == 1
+        assert task.notes() == ()

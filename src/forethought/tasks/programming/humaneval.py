@@ -6,14 +6,17 @@ Score: 1 if the function passes all of its tests in the sandbox.
 
 from __future__ import annotations
 
-import re
-import textwrap
+import ast
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
+from forethought.contracts.errors import BadDataError
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.contracts.questions import Measure, Question, Task, Tests
-from forethought.tasks import sandbox
+from forethought.tasks import sandbox as walled
+from forethought.tasks.programming._answer import as_program, code_of
 from forethought.tasks.programming._hidden import parts
 from forethought.tasks.programming._shown import shown_tests
 from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows
@@ -37,14 +40,18 @@ class HumanEval(Task):
     """Most tokens of an answer."""
     seconds: Count = 10
     """Longest time that the tests of one answer may take; each alone has a second at least."""
+    sandbox: Literal["available", "strict"] = "available"
+    """Whether programs run behind the walls that this system has, or only where all hold."""
 
     def questions(self, measure: Measure) -> Iterator[Question]:
-        """The questions in order."""
+        """The questions in order; MissingWallsError where walls are asked for that do not hold."""
+        if self._needed:
+            walled.run("", needed=self._needed)
         return (_question(row) for row in drawn(self._rows(), self.count, self.seed))
 
     def check(self, question: Question, answer: str) -> float:
-        """1 if the tests pass; a SandboxError if they could not be run."""
-        return float(self._runs(program(question, answer)))
+        """1 if the tests pass; a SandboxError or BadDataError if they could not be run."""
+        return float(self._passes_all(question, answer))
 
     @property
     def has_tests(self) -> bool:
@@ -52,67 +59,83 @@ class HumanEval(Task):
         return True
 
     def passed(self, question: Question, answer: str, tests: Tests) -> float:
-        """The share of tests that pass, each run by itself where not all of them do."""
-        code, entry = defined(question, answer), question.data["entry_point"]
+        """The share of tests that pass, each run by itself where not all of them do.
+
+        Those that fail before they ask the program anything do not count.
+        """
         if tests == "all":
-            alone = [f"{part}\n\ncheck({entry})\n" for part in parts(question.data["test"])]
-            return self._share(code, program(question, answer), alone)
-        shown = shown_tests(question.data["prompt"], entry)
-        return self._share(code, _joined(code, *shown), shown)
-
-    def _share(self, code: str, together: str, tests: Sequence[str]) -> float:
-        """1 where a program passes all tests together, else the share that pass alone."""
-        if self._runs(together):
+            if self._passes_all(question, answer):
+                return 1.0
+            alone = [_calling(part, question) for part in parts(question.data["test"])]
+            return self._share(question, answer, alone)
+        shown = shown_tests(question.data["prompt"], question.data["entry_point"])
+        if self._run(question, answer, "\n\n".join(shown)).status == "passed":
             return 1.0
-        size = len(tests)
-        if size < 2 or not self._runs(code, size):
-            return 0.0
-        passed = sum(self._runs(_joined(code, test), size) for test in tests)
-        # If each passes alone, one of them disturbs another.
-        return min(passed, size - 1) / size
+        return self._share(question, answer, shown)
 
-    def _runs(self, code: str, shared_by: int = 1) -> bool:
-        """Whether a program runs to its end, within its share of the time."""
+    def _passes_all(self, question: Question, answer: str) -> bool:
+        outcome = self._run(question, answer, _calling(question.data["test"], question))
+        if outcome.status == "unfit":
+            raise BadDataError(
+                f"the tests of {question.identifier} cannot be run: {outcome.reason}",
+                "mend the line, or take it out of the file",
+            )
+        return outcome.status == "passed"
+
+    def _share(self, question: Question, answer: str, tests: Sequence[str]) -> float:
+        """Of a program that does not pass all tests together, the share that pass alone."""
+        size = max(len(tests), 1)
+        if self._run(question, answer, "", size).status != "passed":
+            return 0.0
+        found = [self._run(question, answer, test, size).status for test in tests]
+        fit = [verdict for verdict in found if verdict != "unfit"]
+        if not fit:
+            return 1.0
+        # If each passes alone, one of them disturbs another, or is unfit.
+        most = len(fit) - (len(fit) == size)
+        return min(fit.count("passed"), most) / len(fit)
+
+    def _run(
+        self, question: Question, answer: str, source: str, shared_by: int = 1
+    ) -> walled.Outcome:
+        """Run tests on an answer within their share of the time; without any, load it alone."""
+        prompt, entry = question.data["prompt"], question.data["entry_point"]
+        code = as_program(prompt, code_of(answer, entry), entry)
+        tests = walled.ProgramTests(
+            entry if source else "", source, _setup(prompt) if source else ""
+        )
         seconds = max(1, self.seconds // shared_by)
-        limits = sandbox.Limits(seconds=seconds, cpu_seconds=seconds)
-        return sandbox.run(code, limits).status == "passed"
+        limits = walled.Limits(seconds=seconds, cpu_seconds=seconds)
+        return walled.run(code, limits, tests, self._needed)
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        return walled.WALLS if self.sandbox == "strict" else ()
 
     def notes(self) -> tuple[str, ...]:
-        """What was wrong with each line that is left out."""
-        return self._rows().notes
+        """What was wrong with each line that is left out, and which walls this system lacks."""
+        missing = ", ".join(walled.missing_walls())
+        told = f"programs ran without these walls: {missing}; --sandbox strict refuses that"
+        return (*self._rows().notes, *([told] if missing else []))
 
     def _rows(self) -> Rows:
         return rows(self.path, _FIELDS, self.skip_bad, identifier="task_id")
 
 
-def program(question: Question, answer: str) -> str:
-    """The prompt's code, the answer's, and the tests."""
-    entry = question.data["entry_point"]
-    return _joined(defined(question, answer), question.data["test"], f"check({entry})\n")
+def _calling(test: str, question: Question) -> str:
+    """The test function's program with a call of it."""
+    return f"{test}\n\ncheck({question.data['entry_point']})\n"
 
 
-def defined(question: Question, answer: str) -> str:
-    """The prompt's code and the answer's.
-
-    An answer with the whole function comes after the prompt, whose imports and helpers it may
-    need; an answer with a mere body goes on where the prompt ends.
-    """
-    code, entry = code_of(answer), question.data["entry_point"]
-    if not re.search(rf"^def\s+{re.escape(entry)}\b", code, re.MULTILINE):
-        code = code if code[:1] in (" ", "\t") else textwrap.indent(code, "    ")
-    return _joined(question.data["prompt"].rstrip(), code)
-
-
-def _joined(*texts: str) -> str:
-    return "\n\n".join(texts)
-
-
-def code_of(answer: str) -> str:
-    """The fenced block of an answer, the longest of several; all of it where there is none."""
-    blocks = re.findall(
-        r"^[ \t]*```[^\n`]*\n(.*?)(?:^[ \t]*```|\Z)", answer, re.DOTALL | re.MULTILINE
-    )
-    return str(max(blocks, key=len)) if blocks else answer.strip("\n")
+def _setup(prompt: str) -> str:
+    """The prompt's code, with an empty function where the answer goes on."""
+    last = prompt.rstrip().rpartition("\n")[2]
+    margin = last[: len(last) - len(last.lstrip())] + "    "
+    for code in (prompt, f"{prompt.rstrip()}\n{margin}pass\n"):
+        with suppress(SyntaxError, ValueError, MemoryError, RecursionError):
+            ast.parse(code)
+            return code
+    return ""
 
 
 def _question(row: Row) -> Question:

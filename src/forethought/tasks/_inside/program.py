@@ -1,0 +1,88 @@
+"""The process of the program that nobody has read: it loads it, and does what the tests ask."""
+
+from __future__ import annotations
+
+import sys
+import types
+from contextlib import suppress
+from typing import Any
+
+from .peer import EndedError, Peer
+
+_NAME = "program"
+"""Not __main__: what a program does when it is started is no part of the functions asked for."""
+
+
+class Program:
+    """What the tests may ask of a program."""
+
+    def __init__(self, walls: list[str]) -> None:
+        self._standing = walls
+
+    def shares(self, value: Any) -> bool:
+        """Whatever the program made may be used by the tests."""
+        return True
+
+    def do(self, request: str, *arguments: Any) -> Any:
+        """Do what is asked; errors that are raised go to the tests."""
+        return getattr(self, f"_{request}")(*arguments)
+
+    def _walls(self) -> Any:
+        return self._standing
+
+    def _load(self, source: str, entry: str) -> Any:
+        """Run the program; what it calls `entry`, if that is asked for."""
+        module = types.ModuleType(_NAME)
+        sys.modules[_NAME] = module
+        try:
+            exec(compile(source, "program.py", "exec"), module.__dict__)
+        # The program may raise anything, its own exits included; where is shown, then it is told.
+        except BaseException:
+            _show()
+            raise
+        return module.__dict__[entry] if entry else None
+
+    def _call(self, of: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        try:
+            value = of(*arguments, **named)
+        except BaseException:
+            _show()
+            raise
+        return value, arguments if value is None else ()
+
+    def _attribute(self, of: Any, name: str) -> Any:
+        return getattr(of, name)
+
+    def _iterate(self, of: Any) -> Any:
+        return iter(of)
+
+    def _next(self, of: Any) -> Any:
+        return next(of)
+
+    def _item(self, of: Any, key: Any) -> Any:
+        return of[key]
+
+    def _length(self, of: Any) -> Any:
+        return len(of)
+
+    def _truth(self, of: Any) -> Any:
+        return bool(of)
+
+
+def run(reads: int, writes: int, walls: list[str]) -> None:
+    """Do what the tests ask until they end; first of all they ask which walls stand."""
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    sys.argv = ["program.py"]
+    sys.dont_write_bytecode = True
+    with suppress(EndedError):
+        Peer(reads, writes, Program(walls)).serve()
+
+
+def _show() -> None:
+    import traceback
+
+    try:
+        traceback.print_exc()
+    # The program may have replaced standard error.
+    except BaseException:
+        return
