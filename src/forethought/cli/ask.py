@@ -11,6 +11,7 @@ from forethought.cli.inputs import asked, check_letters
 from forethought.cli.progress import Progress
 from forethought.cli.recipes import methods, named
 from forethought.cli.screen import Form, Screen
+from forethought.cli.torch_start import start_torch
 from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
 from forethought.reports.search_tree import search_tree, tree_page
@@ -79,13 +80,9 @@ def _check_letters(given: Given) -> None:
 
 def _answer(given: Given, recipe: Recipe, screen: Screen) -> int:
     ask_for = asked(given[options.QUESTION], given[options.FILE])
-    # Imported this late since they bring torch, which wrong usage must not wait for.
-    import torch
-
+    start_torch(given[options.THREADS])
     from forethought.runs.ask import conversation, stream
 
-    if threads := given[options.THREADS]:
-        torch.set_num_threads(threads)
     progress = Progress(screen.err, screen.quiet).show
     document, system = ask_for.document, given[options.SYSTEM]
     later = [text for text in given[options.THEN] if text]

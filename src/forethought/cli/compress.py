@@ -12,6 +12,7 @@ from forethought.cli.inputs import asked, check_letters
 from forethought.cli.progress import Progress
 from forethought.cli.recipes import methods, named_alone
 from forethought.cli.terminal import report_json, write
+from forethought.cli.torch_start import start_torch
 
 
 def run(given: Given) -> int:
@@ -20,13 +21,9 @@ def run(given: Given) -> int:
     base = named_alone(given)
     recipe = replace(base, approximate=(*base.approximate, *methods(given[options.APPROXIMATE])))
     ask_for = asked(given[options.QUESTION], given[options.FILE])
-    # Imported this late since they bring torch, which wrong usage must not wait for.
-    import torch
-
+    start_torch(given[options.THREADS])
     from forethought.runs.compress import compress as shorten
 
-    if threads := given[options.THREADS]:
-        torch.set_num_threads(threads)
     quiet = given[options.QUIET]
     progress = Progress(sys.stderr, quiet).show
     found = shorten(ask_for.question, recipe, document=ask_for.document, progress=progress)

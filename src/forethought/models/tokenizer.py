@@ -29,7 +29,7 @@ Pieces = tuple[list[int], list[Span]]
 """Tokens, and the characters each stands for."""
 
 _OTHER_MODEL = "use another model"
-_INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
+_INCOMPLETE = "\ufffd"
 _SIGHT = 8
 """Tokens within which a letter ends, but for bytes that are no text."""
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")  # what undecodable input leaves behind

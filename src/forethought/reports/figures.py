@@ -16,8 +16,8 @@ from forethought.contracts.comparison import (
 from forethought.reports import units
 from forethought.reports.names import Names, is_search, recipe_names
 
-MINUS = "\N{MINUS SIGN}"
-DASH = "\N{EN DASH}"
+MINUS = "\u2212"
+DASH = "\u2013"
 MISSING = DASH
 COUNTED = "*"
 """Behind the name of a recipe that was counted from another's answers."""

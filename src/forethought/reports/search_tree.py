@@ -209,7 +209,7 @@ def _label(node: _Node, x: float, y: float) -> str:
 
 def _text(said: str) -> str:
     """A text as a page may hold it: not even escaped it may hold a control character."""
-    return escape(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", said))
+    return escape(_CONTROLS.sub("\ufffd", said))
 
 
 def _ending(text: str) -> str:

@@ -109,7 +109,7 @@ def _points(score: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return f"{100 * value:+.1f}".replace("-", "\u2212")
 
 
 def _wrapped(text: str, width: int) -> str:

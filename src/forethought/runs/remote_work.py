@@ -35,7 +35,7 @@ from forethought.runs.remote_wire import (
     request_seed,
 )
 
-_HALF = "\N{REPLACEMENT CHARACTER}"
+_HALF = "\ufffd"
 
 
 @dataclass(frozen=True)
