@@ -61,6 +61,9 @@ LAWS = {
     "three_steps": three_steps,
     "coin": coin(),
     "long": lambda question, text: {"x": 1.0} if len(text) < 500 else {END: 1.0},
+    "halves": lambda question, text: (
+        {END: 1.0} if len(text) == 9 else {"a\ufffd\ufffd"[len(text) % 3]: 1}
+    ),
     "wide": lambda question, text: {END: 1.0} if len(text) == 3 else {"é": 0.5, "水": 0.5},
 }
 

@@ -218,6 +218,20 @@ def test_texts_that_end_an_answer_are_no_part_of_it(toy):
         assert (step.piece.text, step.piece.finish) == (first, "stop")
 
 
+@pytest.mark.parametrize("chat", [False, True])
+def test_a_text_that_begins_in_one_step_and_ends_in_the_next_is_no_part_of_the_answer(toy, chat):
+    """The server sees only what it writes itself, so it cannot stop there."""
+    toy.set(chat=chat)
+    before = Candidate((0,), steps=("a\n",), tokens=2)
+    stop = ("a\nno", "\na", "\nb", "\nc")
+    with toy.remote("toy", manner=Manner(temperature=1.0, stop=stop)) as remote:
+        asked = request(parent=before, until="step", delimiter="\n", temperature=1.0)
+        piece = outcome_of(remote, asked).piece
+
+    assert piece.finish == "stop"
+    assert before.grown(0, piece).text == "a"
+
+
 def test_raw_prompts_are_laid_out_as_told(toy):
     with toy.remote("toy", raw=lambda question: f"<{question}>") as remote:
         assert not remote.able.chat

@@ -37,6 +37,17 @@ def test_a_search_on_a_server_is_a_search(toy):
                          document="D"), "cost": run["cost"], "timing": run["timing"]}  # fmt: skip
 
 
+@pytest.mark.parametrize("way", [{}, {"search": "majority-vote(n=2)"}])
+def test_an_answer_that_is_cut_within_a_letter_ends_before_it(toy, way):
+    """Servers send marks in the place of bytes that make up no letter yet."""
+    toy.set(law="halves")
+
+    for count, text in ((4, "a\ufffd\ufffda"), (5, "a\ufffd\ufffda"), (6, "a\ufffd\ufffda")):
+        run = ask("What?", replace(recipe(toy, **way), max_tokens=count))
+        assert (run["answer"], run["finish"]) == (text, "length")
+        assert {one["tokens"] for one in run["candidates"]} <= {count}
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -34,6 +34,7 @@ from forethought.runs.remote_wire import (
     prompt_of,
     request_seed,
 )
+from forethought.runs.stops import StopMatcher
 
 _HALF = "\ufffd"
 
@@ -125,12 +126,13 @@ class Writing:
         """What it came to."""
         if self.given_up:
             return self.cancelled()
-        text, finish = self._cut()
+        text, finish, back = self._cut()
         if finish in WITHHELD and not (self.request.parent.text + text).strip():
             return self.failed(self._withheld(finish))
+        # Of a letter that was cut, servers send a mark in its place.
         kept = text.rstrip(_HALF) if finish == "length" else text
         tokens = self._written()
-        piece = self._piece(kept, tokens, finish, text[len(kept) :])
+        piece = self._piece(kept, tokens, finish, back)
         return Outcome(self.request.key, self._cost(tokens), piece)
 
     def cancelled(self) -> Outcome:
@@ -214,25 +216,20 @@ class Writing:
         watched = unsaid or bool(self.text)
         return watched and not self.heard.finish and self._cut()[1] in ("step", "stop")
 
-    def _cut(self) -> tuple[str, str]:
-        """The piece's text, and how it ends."""
-        text, before = self._shown(), self.request.parent.text
-        whole = before + text
-        ends: list[tuple[int, int, str]] = []
-        for stop in self.line.manner.stop:
-            at = whole.find(stop, max(0, len(before) - len(stop) + 1)) - len(before)
-            if at + len(stop) > 0:
-                ends.append((at + len(stop), max(0, at), "stop"))
-        delimiter = self._delimiter
+    def _cut(self) -> tuple[str, str, int]:
+        """The piece's text, how it ends, and how many letters before it a stop text takes too."""
+        text, delimiter, step = self._shown(), self._delimiter, 0
         if delimiter is not None:
             if self.heard.finish == "stop" and self.heard.matched == delimiter:
                 text += "" if text.endswith(delimiter) else delimiter
-            if (at := text.find(delimiter)) >= 0:
-                ends.append((at + len(delimiter), at + len(delimiter), "step"))
-        if ends:
-            _, end, finish = min(ends, key=lambda one: (one[0], one[2] != "stop"))
-            return text[:end], finish
-        return text, self.heard.finish if self.heard.ended else "length"
+            step = text.find(delimiter) + len(delimiter) if delimiter in text else 0
+        matcher = StopMatcher(self.line.manner.stop, keep=False, after=self.request.parent.text)
+        shown = matcher.feed(text[: step or None])
+        if matcher.stopped:
+            return shown, "stop", matcher.back
+        if step:
+            return text[:step], "step", 0
+        return text, self.heard.finish if self.heard.ended else "length", 0
 
     def _withheld(self, finish: str) -> RemoteError:
         """Why there is no answer, though the server ended it."""
@@ -253,10 +250,10 @@ class Writing:
         left = self.request.most - self.tokens
         return self.tokens + min(left, self.heard.tokens(left))
 
-    def _piece(self, text: str, tokens: int, finish: str, rest: str = "") -> Piece:
+    def _piece(self, text: str, tokens: int, finish: str, back: int = 0) -> Piece:
         chance = self.log_probability + self.heard.log_probability
         summed = self.summed + self.heard.entries
-        return Piece(text, (), tokens, chance, finish, rest, summed=summed)
+        return Piece(text, (), tokens, chance, finish, summed=summed, back=back)
 
     def _prompt_tokens(self) -> tuple[int, int]:
         """Those of the prompt alone, without what earlier attempts had written."""
