@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterator
 
-_BLOCK = re.compile(
-    r"^(?P<margin>[ \t>]*)(?P<fence>`{3,}|~{3,})[^\n`]*\n"
-    r"(?P<code>.*?)"
-    r"(?:^[ \t>]*(?P=fence)[`~]*[ \t]*$|\Z)",
-    re.DOTALL | re.MULTILINE,
-)
+_FENCE = re.compile(r"(?P<margin>[ \t>]*+)(?P<fence>`{3,}+|~{3,}+)[^`]*+")
+"""A line that opens a block."""
 _THINKING = re.compile(
     r"<(think|thinking|thought|reasoning)>.*?(?:</\1>|\Z)"
     r"|\[(THINK)\].*?(?:\[/\2\]|\Z)",
     re.DOTALL | re.IGNORECASE,
 )
-_ENDED_THINKING = re.compile(r".*(?:</(?:think|thinking|thought|reasoning)>|\[/THINK\])", re.DOTALL)
+_THINKING_ENDS = re.compile(r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]")
 """Where a chat template began the thinking, the answer holds its end alone."""
 
 
@@ -26,7 +23,7 @@ def code_of(answer: str, entry: str) -> str:
     All of the answer where it has no block. Thinking is no part of an answer.
     """
     answer = _without_thinking(answer.replace("\r\n", "\n"))
-    blocks = [_plain(match) for match in _BLOCK.finditer(answer)]
+    blocks = list(_blocks(answer))
     if not blocks:
         return answer.strip("\n")
     for fits in (_defines(entry), _RESULT):
@@ -51,14 +48,36 @@ def _defines(entry: str) -> re.Pattern[str]:
 
 
 def _without_thinking(answer: str) -> str:
-    return _ENDED_THINKING.sub("", _THINKING.sub("", answer))
+    answer = _THINKING.sub("", answer)
+    ends = [match.end() for match in _THINKING_ENDS.finditer(answer)]
+    return answer[ends[-1] :] if ends else answer
 
 
-def _plain(match: re.Match[str]) -> str:
+def _blocks(answer: str) -> Iterator[str]:
+    """The code between fences; the last block may lack its end."""
+    opened: re.Match[str] | None = None
+    code: list[str] = []
+    for line in answer.split("\n"):
+        if opened is None:
+            opened, code = _FENCE.fullmatch(line), []
+        elif _closes(line, opened["fence"]):
+            yield _plain(opened["margin"], "".join(f"{one}\n" for one in code))
+            opened = None
+        else:
+            code.append(line)
+    if opened is not None and code:
+        yield _plain(opened["margin"], "\n".join(code))
+
+
+def _closes(line: str, fence: str) -> bool:
+    rest = line.lstrip(" \t>")
+    return rest.startswith(fence) and not rest.rstrip(" \t").strip("`~")
+
+
+def _plain(margin: str, code: str) -> str:
     """A block's code without the margin that its fence has, in a list or a quotation."""
-    margin, code = match["margin"], match["code"]
     if ">" in margin:
-        code = re.sub(r"^[ \t]*>[ ]?", "", code, flags=re.MULTILINE)
+        code = re.sub(r"^[ \t]*+>[ ]?", "", code, flags=re.MULTILINE)
     elif margin:
         code = _unindented(code, len(margin.expandtabs(4)))
     return code
