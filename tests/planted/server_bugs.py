@@ -113,8 +113,8 @@ SERVER_BUGS = (
         name="the stop texts are forgotten",
         seen_in="large language monkeys, stop strings on the command line",
         file="runs/remote_work.py",
-        old="for stop in self.line.manner.stop:",
-        new="for stop in ():",
+        old="StopMatcher(self.line.manner.stop, ",
+        new="StopMatcher((), ",
         test="tests/runs/test_remote.py::test_texts_that_end_an_answer_are_no_part_of_it",
     ),
     Bug(

@@ -262,4 +262,4 @@ def test_searches_together_are_what_they_are_alone(toy, remote):
 
 def test_the_toy_counts_as_the_probe_expects():
     assert NUMBERS.startswith("one\n\ntwo\n\nthree")
-    assert set(LAWS) == {"three_steps", "coin", "long", "wide"}
+    assert set(LAWS) == {"three_steps", "coin", "long", "halves", "wide"}
