@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from forethought import catalogue
 from forethought.models import shelf
+from forethought.models import threads as thread_count
 from forethought.models.config import DecoderConfig
 from forethought.models.decoder import DENSE_FILE, Decoder
 from forethought.models.linear import build_linears
@@ -60,8 +61,10 @@ def in_bf16(smollm2_folder: Path) -> Model:
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
+    thread_count._of_process.cache_clear()
     yield request.param
     torch.set_num_threads(before)
+    thread_count._of_process.cache_clear()
 
 
 def answered(model: Model, *approximate: str) -> tuple[str, list[dict[str, Any]]]:
