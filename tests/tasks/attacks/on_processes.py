@@ -74,8 +74,11 @@ def slow_a_process_down(bait):
 
 
 def slow_all_processes_of_the_user_down(bait):
-    """By user and not by process, which namespaces of processes do not cover alike."""
-    return system(number(251, 30), 3, os.getuid(), (3 << 13)) == 0
+    """By user and not by process, which namespaces of processes do not cover alike.
+
+    To the speed that is usual, since all other processes of the user are real ones.
+    """
+    return system(number(251, 30), 3, os.getuid(), 2 << 13 | 4) == 0
 
 
 def move_a_process_to_a_processor(bait):
@@ -134,6 +137,8 @@ def _runs(process):
 
 
 ROOT_ALONE = set()
+HARMFUL = {"slow_all_processes_of_the_user_down"}
+"""What is not made where nothing prevents it, since it reaches beyond the baits."""
 UNKNOWN = {
     "read_the_user_s_keys": "kernels may be made without keys",
     "open_a_named_message_queue": "kernels may be made without named queues",

@@ -99,6 +99,7 @@ def leave_a_core(bait):
 
 EFFECTS = {}
 ROOT_ALONE = {"run_before_all_others", "raise_its_priority", "hold_the_machine_s_memory_in_place"}
+HARMFUL: set = set()
 UNKNOWN = {
     "run_before_all_others": "control groups may forbid it to all",
     "raise_its_priority": "containers may refuse it to all",

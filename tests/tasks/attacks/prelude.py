@@ -7,9 +7,9 @@ import json
 import os
 import platform
 import select
-import shutil
 import signal
 import sys
+from contextlib import suppress
 
 
 def system(number, *arguments):
@@ -32,6 +32,21 @@ def read(path):
         return file.read()
 
 
+def clean():
+    """Remove what attempts leave, so that none is in the way of the next.
+
+    Never by walking down: what is mounted in a folder may be the host's own.
+    """
+    for folder in (".", "many", "mine", "kept"):
+        if os.path.isdir(folder) and not os.path.islink(folder):
+            for entry in os.scandir(folder):
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)
+    for entry in os.scandir("."):
+        with suppress(OSError):
+            os.rmdir(entry.path)
+
+
 def attempt(name, bait, prepare=lambda bait: None):
     """Try one in a process of its own; print whether it got what it wanted, and how it ended."""
     reads, writes = os.pipe()
@@ -51,10 +66,6 @@ def attempt(name, bait, prepare=lambda bait: None):
     os.close(reads)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    for entry in os.scandir("."):  # so that none is in the way of the next
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path, ignore_errors=True)
-        else:
-            os.unlink(entry.path)
+    clean()
     print("tried", json.dumps([name, *(json.loads(told) if told else [False, "no word of it"])]))
     sys.stdout.flush()
