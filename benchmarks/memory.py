@@ -3,6 +3,7 @@
     python benchmarks/memory.py smollm2 --asks 500 [--log]
 
 Lengths come in a shuffled order, so that time to first token does not follow from the order.
+Memory is the median after each of the last 25 asks. Takes at least 50 asks.
 """
 
 from __future__ import annotations
@@ -43,16 +44,18 @@ def measure(model: str, asks: int) -> list[dict[str, Any]]:
     random.Random(0).shuffle(lengths)
     rows: list[dict[str, Any]] = []
     first_tokens: list[float] = []
-    base = 0.0
+    memory: list[float] = []  # single readings swing with what the allocator holds
     for number, length in enumerate(lengths, 1):
         *_, done = session.stream("What is this about?", " ".join(words[:length]))
         first_tokens.append(done.data["run"]["timing"]["first_token"])
-        base = _memory() if number == 50 else base
-        if number % max(1, asks // 10) == 0:
+        memory.append(_memory())
+        if number % (asks // 10) == 0:
+            middle = statistics.median(memory[-25:])
+            base = statistics.median(memory[25:50]) if number >= 50 else middle
             rows.append({
                 "asks": number,
-                "memory MiB": _memory(),
-                "since the first 50": _memory() - base if base else "",
+                "memory MiB": middle,
+                "since the first 50": middle - base,
                 "median first token s": statistics.median(first_tokens),
             })  # fmt: skip
             first_tokens.clear()

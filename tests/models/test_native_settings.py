@@ -82,7 +82,7 @@ def test_threads_that_wait_are_told_to_sleep_soon():
     environment: dict[str, str] = {}
     settle(environment)
     assert environment["GOMP_SPINCOUNT"] == "2000"
-    assert environment["KMP_BLOCKTIME"] == "0"
+    assert "KMP_BLOCKTIME" not in environment
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Settings of the native libraries under torch that must stand before those libraries start.
 
 A thread of OpenMP that waits for the others spins before it sleeps. GNU's library spins for
-milliseconds, and a spinning thread holds the core that another process needs. The caches of
+milliseconds, and a spinning thread holds the core that another process needs. Intel's and LLVM's
+yield while they spin, and stay as they are. The caches of
 compiled kernels have an entry for each shape, so every new prompt length makes them grow.
 
 A variable that the user has set stays as it is.
@@ -16,8 +17,6 @@ from pathlib import Path
 
 _SPINS = "2000"
 """Turns of GNU's waiting loop, some microseconds: a sleep that short would cost more."""
-_BLOCK_MILLISECONDS = "0"
-"""How long a thread of LLVM's and Intel's library waits before it sleeps."""
 _SHAPES = "128"
 """Kernels kept in each cache, about 0.7 MB each; a prompt of 16,000 tokens uses as many."""
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
@@ -29,7 +28,6 @@ def settle(environment: MutableMapping[str, str]) -> None:
     """Make all settings; they hold for libraries that have not started yet."""
     if not any(name in environment for name in _WAITING):
         environment["GOMP_SPINCOUNT"] = _SPINS
-        environment["KMP_BLOCKTIME"] = _BLOCK_MILLISECONDS
     cores = allowed_cores()
     if cores < present_cores() and not any(name in environment for name in _THREADS):
         environment["OMP_NUM_THREADS"] = str(cores)
