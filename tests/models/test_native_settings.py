@@ -111,7 +111,7 @@ def test_a_quota_sets_the_threads_unless_the_user_did(monkeypatch: pytest.Monkey
 def test_caches_of_shapes_are_bounded_unless_the_user_did() -> None:
     environment = {"LRU_CACHE_CAPACITY": "7"}
     bound_caches(environment)
-    assert environment == {"LRU_CACHE_CAPACITY": "7", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128"}
+    assert environment == {"LRU_CACHE_CAPACITY": "7", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "96"}
 
 
 def test_settings_need_no_torch() -> None:

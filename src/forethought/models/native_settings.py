@@ -17,8 +17,8 @@ from pathlib import Path
 
 _SPINS = "2000"
 """Turns of GNU's waiting loop, some microseconds: a sleep that short would cost more."""
-_SHAPES = "128"
-"""Kernels kept in each cache, about 0.7 MB each; a prompt of 16,000 tokens uses as many."""
+_SHAPES = "96"
+"""Kernels kept in each cache, about 0.7 MB each; a prompt of 11,000 tokens uses as many."""
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 _THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT")
 _SYSTEM = Path("/")
