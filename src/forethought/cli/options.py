@@ -36,7 +36,7 @@ SYSTEM = maybe("--system", help="The system message.")
 MAX_TOKENS = whole("--max-tokens", help="Most tokens of an answer.", default=256)
 TEMPERATURE: Option[float | None] = Option(
     ("--temperature",),
-    "0 takes the likeliest token; unless stated 0, or 0.7 with a search.",
+    "0 is greedy.  [default: 0, or 0.7 with a search]",
     None,
     takes="float",
 )
@@ -44,8 +44,8 @@ TOP_K = whole("--top-k", help="Draw from the k likeliest tokens; 0: from all.", 
 TOP_P = number("--top-p", help="Draw from the likeliest with this total.", default=1.0)
 MIN_P = number("--min-p", help="Draw from those this likely beside the likeliest.", default=0.0)
 SAMPLES = whole("--samples", help="Answers to draw.", default=1)
-STOP = texts("--stop", help="A text that ends the answer; repeatable.")
-KEEP_STOP = switch("--keep-stop", help="Leave that text in the answer.")
+STOP = texts("--stop", help="A stop string: the answer ends before it; repeatable.")
+KEEP_STOP = switch("--keep-stop", help="Leave the stop string in the answer.")
 LOGPROBS = whole("--logprobs", help="Likeliest tokens to report in --jsonl.", default=0)
 WEIGHTS = text("--weights", help="auto, bf16, int4, int8 or w8a8.", default="auto")
 SEED = whole("--seed", help="The same seed gives the same answer.", default=0)
@@ -64,7 +64,7 @@ PRICES = texts(
     help="A server's: MODEL=READ/WRITTEN, dollars a million tokens; MODEL= may be left out.",
 )
 THREADS: Option[int | None] = Option(
-    ("--threads",), "Processor threads to use.", None, takes="int", limits=(1, 512)
+    ("--threads",), "Most processor threads to use.", None, takes="int", limits=(1, 512)
 )
 
 RECIPES = texts("recipes", help="Methods, strategies or whole recipes.", among="recipes")
@@ -79,7 +79,7 @@ ANSWERS = whole("--samples", help="Answers to each question.", default=1, limits
 SKIP_BAD = switch("--skip-bad", help="Leave out lines of a file that cannot be read.")
 SANDBOX = text(
     "--sandbox",
-    help="strict runs programs of answers only where all walls of the sandbox hold.",
+    help="strict: exit with code 2 unless every wall of the sandbox holds.",
     default="available",
 )
 RESULTS = maybe("--results", help="The file that samples are kept in.")

@@ -209,7 +209,10 @@ def _process(code: str, **settings: Any) -> subprocess.Popen[bytes]:
             **settings,
         )
     except OSError as error:
-        raise SandboxError(f"no process could be started: {error}", "try again later") from error
+        raise SandboxError(
+            f"no process could be started with Python at {sys.executable!r}: {error}",
+            "see that this user may run that Python, and that more processes may be started",
+        ) from error
 
 
 @cache
