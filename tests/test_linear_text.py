@@ -22,6 +22,7 @@ from forethought.methods.prompt_compression import _retrieval
 from forethought.methods.prompt_compression._room import room_in
 from forethought.models import tokenizer, transcript
 from forethought.numerics import bm25, sentences
+from forethought.runs.remote_scrub import Scrubber
 from forethought.tasks.longbench import _metrics
 from forethought.tasks.mathematics import _extract, _judge, _plain, _relations, _value
 from tests import regex_steps
@@ -277,3 +278,11 @@ def test_ten_times_the_text_takes_at_most_fifteen_times_the_steps(name: str) -> 
 )
 def test_no_answer_takes_more_than_a_bounded_number_of_steps(answer: str) -> None:
     assert counted(lambda: _judge.equal("7,7", answer), JUDGE, 2_000_000) <= 2_000_000
+
+
+@pytest.mark.parametrize("key", ["sk-secret-12345", "EMPTY", "\\\\host-12345", "none"])
+@pytest.mark.parametrize("sign", ["\\", "%25", "&#0", "&#x0", "s", "x5c"])
+def test_a_key_is_looked_for_in_steps_in_proportion_to_the_text(key: str, sign: str) -> None:
+    pattern = Scrubber(key)._pattern
+    assert pattern is not None
+    _check(Use("forethought.runs.remote_scrub", "sub", pattern), ["", key[0]], [sign])

@@ -15,6 +15,7 @@ Error = TypeVar("Error", bound=ForethoughtError)
 STRUCK = "***"
 _DEEPEST = 100
 """Levels of a document; a reply has about eight."""
+_ESCAPES = r"\\*+"
 _LEAST, _SURE = 8, 16
 """Characters of a key that is no word such as EMPTY: with a digit, and without one."""
 _LONGEST = 64
@@ -74,23 +75,40 @@ class Scrubber:
 
 def _secret(key: str) -> str:
     """Matches a key, also cut short or encoded, wherever it stands."""
-    size = min(_LONGEST, max(_LEAST, -(-2 * len(key) // 3)))
-    rest = "".join(f"{_letter(letter)}?" for letter in key[size:_LONGEST])
-    tail = r"[\w.~+/=%&#;\\-]*" if len(key) > _LONGEST else ""
     whole = [*_base64(key), key.encode().hex()]
-    spelled = "".join(map(_letter, key[:size])) + rest + tail
+    key = _with_single_backslashes(key)
+    size = min(_LONGEST, max(_LEAST, -(-2 * len(key) // 3)))
+    rest = "".join(f"{_letter(letter, _ESCAPES)}?" for letter in key[size:_LONGEST])
+    tail = r"[\w.~+/=%&#;\\-]*" if len(key) > _LONGEST else ""
+    spelled = _letters(key[:size]) + rest + tail
     return "|".join([spelled, *(re.escape(one) for one in whole)])
 
 
 def _word(key: str) -> str:
     """Matches a key that may be a word, where it stands alone."""
-    return f"(?<![a-z0-9]){''.join(map(_letter, key))}(?![a-z0-9])"
+    return f"(?<![a-z0-9]){_letters(_with_single_backslashes(key))}(?![a-z0-9])"
 
 
-def _letter(letter: str) -> str:
+def _with_single_backslashes(key: str) -> str:
+    """A run of backslashes matches any other, since escapes double them."""
+    return re.sub(r"\\+", r"\\", key)
+
+
+def _letters(text: str) -> str:
+    """Matches these characters, but no backslashes before the first.
+
+    Tried at each of many backslashes, they would take steps that grow with their square.
+    """
+    start = r"(?<!\\)" if text.startswith("\\") else ""
+    return start + _letter(text[0], "") + "".join(_letter(one, _ESCAPES) for one in text[1:])
+
+
+def _letter(letter: str, escapes: str) -> str:
     """Matches a character as it is, escaped, or as a URL, JSON and HTML write it."""
     code = ord(letter)
-    plain = rf"\\*(?:{re.escape(letter)}|x{code:02x}|u00{code:02x})"
+    plain = rf"{escapes}(?:{re.escape(letter)}|x{code:02x}|u00{code:02x})"
+    if letter == "\\":
+        plain = r"\\++(?:x5c|u005c)?"
     named = html.escape(letter)
     others = [rf"%(?:25)*{code:02x}", rf"&#0*{code};?", rf"&#x0*{code:x};?"]
     others += [re.escape(named)] if named != letter else []
