@@ -43,6 +43,8 @@ class ThreadCount:
     wait: float = _FIRST_WAIT
     calm: float = 0.0
     """Seconds of passes since the number changed."""
+    warned: bool = False
+    """Whether the last window was crowded: one may be a moment's, two are a neighbour's."""
     wall: float = 0.0
     processor: float = 0.0
 
@@ -56,9 +58,13 @@ class ThreadCount:
         return self.now
 
     def _judge(self) -> None:
-        if self.now > 1 and is_crowded(self.wall, self.processor):
+        crowded = self.now > 1 and is_crowded(self.wall, self.processor)
+        if crowded and (self.tried or self.warned):
             self.wait = min(2 * self.wait, _LONGEST_WAIT) if self.tried else _FIRST_WAIT
             self._change(-max(1, self.now // 8))
+            return
+        self.warned = crowded
+        if crowded:
             return
         if self.tried:
             self.tried, self.wait = False, _FIRST_WAIT
@@ -70,7 +76,7 @@ class ThreadCount:
 
     def _change(self, by: int) -> None:
         self.now = max(1, min(self.most, self.now + by))
-        self.tried, self.calm = False, 0.0
+        self.tried, self.warned, self.calm = False, False, 0.0
 
 
 def is_crowded(wall: float, processor: float) -> bool:
