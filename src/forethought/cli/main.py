@@ -102,6 +102,16 @@ def exit_code(arguments: list[str]) -> int:
 
 
 def _failed(message: str, hint: str, code: int, verbose: bool) -> int:
+    from contextlib import suppress
+
+    from forethought.cli.terminal import ReaderLeft
+
+    with suppress(OSError, ReaderLeft):  # nobody can be told where it cannot be written either
+        _tell(message, hint, verbose)
+    return code
+
+
+def _tell(message: str, hint: str, verbose: bool) -> None:
     from forethought.cli import terminal
 
     if verbose:
@@ -111,4 +121,3 @@ def _failed(message: str, hint: str, code: int, verbose: bool) -> int:
     if sys.stderr.isatty():
         terminal.redraw(sys.stderr, "")
     terminal.write(sys.stderr, f"error: {message}\n" + (f"\nhint: {hint}\n" if hint else ""))
-    return code

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
@@ -171,8 +172,8 @@ class Remote:
 
     def close(self) -> None:
         """End all that is on its way, and all connections."""
-        if "_loop" not in self.__dict__:
-            return
+        if "_loop" not in self.__dict__ or sys.is_finalizing():
+            return  # a thread that the interpreter's end has stopped answers nobody
         self._await(self._shut())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
