@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from forethought.tasks.programming._hidden import parts
@@ -115,3 +117,17 @@ def test_each_assert_becomes_a_program_with_what_prepares_it() -> None:
 )
 def test_what_does_not_fall_into_parts_is_one_test(test) -> None:
     assert parts(test) == (test,)
+
+
+def test_a_line_of_many_arrows_is_parsed_a_few_times_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    parse = ast.parse
+
+    def counted(text: str, **how: str) -> ast.AST:
+        parsed.append(text)
+        return parse(text, **how)
+
+    monkeypatch.setattr(ast, "parse", counted)
+
+    assert shown("1==" * 6_000) == ()
+    assert len(parsed) < 50

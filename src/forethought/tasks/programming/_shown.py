@@ -6,10 +6,13 @@ import ast
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 
 _ARROWS = re.compile(r"(?<!\s)\s*(?:==|=>|->|➞|should return|returns)\s*")
 _LABEL = re.compile(r"^(?:[A-Za-z][A-Za-z0-9 ]*:|\d+[.)]|[-*•])\s+")
 """What may stand before an example in its line, such as "For example:"."""
+_MOST_ARROWS = 20
+"""Arrows of a line that are tried: all before each is parsed anew."""
 _UNREADABLE = (SyntaxError, ValueError, MemoryError, RecursionError)
 """What text that is no Python, or too deep, may give."""
 
@@ -67,7 +70,7 @@ def _plain(line: str, entry: str) -> Iterator[str]:
             yield line
             return
     line = _LABEL.sub("", line)
-    for match in _ARROWS.finditer(line):
+    for match in islice(_ARROWS.finditer(line), _MOST_ARROWS):
         call, want = line[: match.start()].strip(), line[match.end() :].partition("#")[0]
         if tests := list(_equal(call, want)) if _is_call(call, entry) else []:
             yield from tests
