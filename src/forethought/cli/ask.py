@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from forethought.cli import files, options
@@ -44,8 +45,8 @@ def _recipe(given: Given) -> Recipe:
     if search is not None and not search.strip():
         raise UsageError("no strategy is named", "name one behind -s, or leave out -s")
     strategy, ranked = (*spelling.split(search or "", "@"), "", "")[:2]
-    return Recipe(
-        model=base.model,
+    return replace(
+        base,
         draft=given[options.DRAFT] or base.draft,
         approximate=(*base.approximate, *methods(given[options.APPROXIMATE])),
         max_tokens=given[options.MAX_TOKENS],

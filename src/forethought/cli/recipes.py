@@ -15,11 +15,8 @@ from forethought.runs.recipe import Recipe
 
 def compared(given: Given) -> Recipe:
     """What the recipes of `compare` and `evaluate` have in common."""
-    base = named_alone(given)
-    return Recipe(
-        model=base.model,
-        draft=base.draft,
-        approximate=base.approximate,
+    return replace(
+        named_alone(given),
         max_tokens=given[options.MAX_TOKENS],
         budget=given[options.SEARCH_BUDGET],
         temperature=given[options.TEMPERATURE],

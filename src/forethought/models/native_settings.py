@@ -2,8 +2,8 @@
 
 A thread of OpenMP that waits for the others spins before it sleeps. GNU's library spins for
 milliseconds, and a spinning thread holds the core that another process needs. Intel's and LLVM's
-yield while they spin, and stay as they are. The caches of
-compiled kernels have an entry for each shape, so every new prompt length makes them grow.
+libraries yield while they spin, and keep their own settings. torch and oneDNN keep a compiled
+kernel for each shape, so that every new prompt length takes memory.
 
 A variable that the user has set stays as it is.
 """

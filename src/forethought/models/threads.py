@@ -2,8 +2,8 @@
 
 All threads of a parallel region wait for the last one, and a decode step has a hundred such
 regions. Where another process holds a core, each region waits for the system's scheduler: two
-processes on two cores then write a tenth of what one writes alone. With one thread less they
-write nearly as much.
+processes on two cores then decode at a tenth of the rate of one alone. With one thread less, each
+decodes at two thirds of that rate.
 
 The calling thread computes during the whole of a pass, so time in which it was not given a
 core is time that another process had. This is measured, window by window.
@@ -42,7 +42,7 @@ class ThreadCount:
     """Whether the last window was the first with one more thread."""
     wait: float = _FIRST_WAIT
     calm: float = 0.0
-    """Seconds of passes since the number changed."""
+    """Seconds of passes since the number of threads changed."""
     warned: bool = False
     """Whether the last window was crowded: one may be a moment's, two are a neighbour's."""
     wall: float = 0.0
