@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -231,3 +232,31 @@ def test_a_search_that_cannot_be_is_refused(ask: Ask, arguments: list[str], said
     out, err, code = ask(*arguments)
     assert (out, code) == ("", 2)
     assert said in err
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["ask", "Why?", "--max-tokens", "1"],
+        ["compress", "Why?", "-x", "truncate(keep=20)", "-f"],
+        ["evaluate", "-t", "addition(digits=1, count=1)", "--max-tokens", "1", "--results"],
+    ],
+    ids=lambda verb: verb[0],
+)
+def test_verbs_that_run_a_model_set_the_native_libraries(
+    verb: list[str],
+    model: Path,
+    cache: Path,
+    document: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = "GOMP_SPINCOUNT", "LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    for name in (*names, "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+    last = {"-f": [str(document)], "--results": [str(tmp_path / "kept.sqlite")]}
+
+    assert exit_code([*verb, *last.get(verb[-1], []), "-m", str(model)]) == 0
+
+    assert set(names) <= os.environ.keys()

@@ -1,11 +1,21 @@
+import pytest
 import torch
 
+from forethought.engine import attention
 from forethought.engine.attention import Visibility, attend_causal, attend_fused
 from tests.engine.written_out import future, inputs, plain, shape_of
 
 
 def test_blocks_of_queries_equal_attention_written_out():
-    for length, entries in ((1, 1), (7, 7), (300, 300), (5, 40), (200, 333)):
+    for length, entries in (
+        (1, 1),
+        (7, 7),
+        (300, 300),
+        (5, 40),
+        (200, 333),
+        (300, 333),
+        (520, 700),
+    ):
         queries, keys, values = inputs(length, entries)
 
         out = attend_causal(queries, keys, values, shape_of(), Visibility())
@@ -53,3 +63,20 @@ def test_the_fused_kernel_gives_the_same():
 
     expected = attend_causal(queries, keys, values, shape_of(), Visibility())
     torch.testing.assert_close(out, expected)
+
+
+def test_blocks_of_a_long_prompt_share_their_widths(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths: set[int] = set()
+    product = torch.mm
+
+    def counted(a: torch.Tensor, b: torch.Tensor, *, out: torch.Tensor) -> torch.Tensor:
+        widths.add(max(out.shape[1], a.shape[1]))
+        return product(a, b, out=out)
+
+    queries, keys, values = inputs(2048, 2048)
+    monkeypatch.setattr(attention, "_BLOCK_BYTES", 1)  # the smallest blocks: 32 of them
+    monkeypatch.setattr(torch, "mm", counted)
+
+    attend_causal(queries, keys, values, shape_of(), Visibility())
+
+    assert len(widths) == 2048 // 256

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -177,6 +178,15 @@ def test_a_second_load_converts_nothing(file: Path) -> None:
     load(str(file), weights="int4", device="cpu")
 
     assert written() == first
+
+
+def test_loading_bounds_the_caches_of_kernels(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "")  # so that it is put back
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+
+    load(str(file), device="cpu")
+
+    assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) > 0
 
 
 def test_a_model_the_decoder_does_not_know_runs_through_transformers(

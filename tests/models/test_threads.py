@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
 import torch
 
+from forethought.engine.cache import Row
 from forethought.models import threads
 from forethought.models.threads import ThreadCount, most_threads, products_agree, watched
+from tests.tiny import batch_of, tiny_decoder, tokens_of
 
 PASS = 0.02
 """Seconds of a simulated pass."""
@@ -83,15 +86,16 @@ def two_threads() -> Iterator[None]:
     threads._of_process.cache_clear()
 
 
-@pytest.mark.usefixtures("two_threads")
-def test_a_pass_without_processor_time_leaves_torch_one_thread_less(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # A core that another process holds: time passes, and this thread does not run.
-    wall = iter(range(100))
+@pytest.fixture
+def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A core that another process holds: time passes, and this thread does not run."""
+    wall = itertools.count()
     monkeypatch.setattr(threads.time, "perf_counter", lambda: float(next(wall)))
     monkeypatch.setattr(threads.time, "thread_time", lambda: 0.0)
 
+
+@pytest.mark.usefixtures("two_threads", "crowded")
+def test_a_pass_without_processor_time_leaves_torch_one_thread_less() -> None:
     for _ in range(2):
         with watched(torch.device("cpu")):
             during = torch.get_num_threads()
@@ -99,6 +103,40 @@ def test_a_pass_without_processor_time_leaves_torch_one_thread_less(
     assert during == 2
     assert torch.get_num_threads() == (1 if products_agree() else 2)
     assert most_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads", "crowded")
+def test_where_products_differ_with_threads_their_number_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threads, "products_agree", lambda: False)
+
+    for _ in range(4):
+        with watched(torch.device("cpu")):
+            pass
+
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads", "crowded")
+def test_passes_of_a_batch_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "products_agree", lambda: True)
+    batch = batch_of(tiny_decoder())
+    row = Row(len(batch.network.shape.layers))
+
+    for token in tokens_of(2):
+        batch.step([row], [token])
+
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_quota_cuts_the_threads_that_torch_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "present_cores", lambda: 2)
+    monkeypatch.setattr(threads, "allowed_cores", lambda: 1)
+
+    assert most_threads() == 1
+    assert torch.get_num_threads() == 1
 
 
 @pytest.mark.usefixtures("two_threads")

@@ -75,6 +75,15 @@ def test_a_key_of_any_form_is_struck_out(key):
     assert scrub.text(f"before {key} behind") == "before *** behind"
 
 
+@pytest.mark.parametrize("times", range(4))
+def test_a_key_with_backslashes_is_struck_out_however_often_they_are_escaped(times):
+    key = "ab\\c-host\\\\12345"
+    said = key
+    for _ in range(times):
+        said = said.replace("\\", "\\\\")
+    assert Scrubber(key).text(f"before {said} behind") == "before *** behind"
+
+
 @pytest.mark.parametrize("name", SPELLED)
 def test_every_spelling_is_struck_out_of_documents_too(name):
     found = Scrubber(KEY).document(

@@ -203,6 +203,7 @@ def test_the_last_block_that_defines_the_function_is_the_code() -> None:
 
     assert code_of(blocks, "one") == "def one(): 2\n"
     assert code_of("```\nx\n```\n```\ny\n```", "one") == "y\n"
+    assert code_of("```\nx\n```python is no end\ny\n```", "one") == "x\n```python is no end\ny\n"
 
 
 def test_tests_build_on_the_prompt_s_helpers_and_not_on_the_answer_s(
