@@ -82,6 +82,8 @@ def test_a_key_with_backslashes_is_struck_out_however_often_they_are_escaped(tim
     for _ in range(times):
         said = said.replace("\\", "\\\\")
     assert Scrubber(key).text(f"before {said} behind") == "before *** behind"
+    numbered = key.replace("\\", "\\" * (times + 1) + "u005c")
+    assert Scrubber(key).text(f"before {numbered} behind") == "before *** behind"
 
 
 @pytest.mark.parametrize("name", SPELLED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from forethought.contracts.questions import Question
 from forethought.contracts.search import Charge
 from forethought.cost.flops import prefill_flops
 from forethought.methods.scoring.reward_model import RewardModel
+from forethought.models import threads
 from forethought.models.reward_head import open_reward_head
 from tests.methods.scoring.toys import Best, candidate, scored
 from tests.models.tiny_rewards import TEMPLATE, TwoMaps, random_judge, save_judge
@@ -227,3 +229,19 @@ def test_its_parameters_are_spelled_and_checked(folders) -> None:
     assert built == RewardModel("some/where", "turns", combine="min")
     with pytest.raises(Exception, match="must be one of"):
         catalogue.build("reward-model(combine=best)", "scorers")
+
+
+def test_judging_leaves_cores_that_are_taken(folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, wall = torch.get_num_threads(), itertools.count()
+    monkeypatch.setattr(threads.time, "perf_counter", lambda: float(next(wall)))
+    monkeypatch.setattr(threads.time, "thread_time", lambda: 0.0)
+    monkeypatch.setattr(threads, "products_agree", lambda: True)
+    torch.set_num_threads(2)
+    threads._of_process.cache_clear()
+    try:
+        for _ in range(2):
+            scored(RewardModel(folders["tags"][0]), [candidate("a")], ASKED)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+        threads._of_process.cache_clear()
