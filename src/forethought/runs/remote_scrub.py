@@ -107,12 +107,13 @@ def _letter(letter: str, escapes: str) -> str:
     """Matches a character as it is, escaped, or as a URL, JSON and HTML write it."""
     code = ord(letter)
     plain = rf"{escapes}(?:{re.escape(letter)}|x{code:02x}|u00{code:02x})"
-    if letter == "\\":
-        plain = r"\\++(?:x5c|u005c)?"
+    often = ""
+    if letter == "\\":  # it stands for a run of them, each spelled in its own way
+        plain, often = r"\\++(?:x5c|u005c)?", "++"
     named = html.escape(letter)
     others = [rf"%(?:25)*{code:02x}", rf"&#0*{code};?", rf"&#x0*{code:x};?"]
     others += [re.escape(named)] if named != letter else []
-    return f"(?:{'|'.join([*others, plain])})"
+    return f"(?:{'|'.join([*others, plain])}){often}"
 
 
 def _base64(key: str) -> list[str]:
