@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field, replace
 
 from forethought.contracts.questions import Question
-from forethought.contracts.search import Scorer
+from forethought.contracts.search import Found, Scorer, Strategy, write
 from forethought.models.known import END, Known
 from forethought.runs.drive import Drive
 from forethought.runs.job import Job
@@ -84,3 +85,18 @@ def searched(strategy, law=three_steps, *, backend=None, **settings):
     if done.error:
         raise done.error
     return done
+
+
+def delays(seed):
+    """Latencies by chance, for requests that overtake each other."""
+    rng = random.Random(seed)
+    return lambda key: rng.choice([0.1, 0.5, 1.0, 3.0])
+
+
+class Twice(Strategy):
+    """Three answers, and three more."""
+
+    def search(self, start, rng):
+        first = yield from write([start] * 3)
+        more = yield from write([start] * 3)
+        return Found(first[0], (*first, *more))

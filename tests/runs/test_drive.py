@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 
 import numpy as np
@@ -26,12 +25,7 @@ from forethought.runs.job import Done
 from forethought.runs.limit import spend_limit
 from forethought.runs.recipe import Recipe
 from forethought.runs.search_run import SearchRun
-from tests.runs.searches import Kept, Rule, coin, job, searched, three_steps
-
-
-def delays(seed):
-    rng = random.Random(seed)
-    return lambda key: rng.choice([0.1, 0.5, 1.0, 3.0])
+from tests.runs.searches import Kept, Rule, Twice, coin, delays, job, searched, three_steps
 
 
 def written(done):
@@ -371,42 +365,3 @@ def test_limits_of_two_kinds_hold_together():
     assert done.cost.flops <= 17
     assert spend_limit("30tok,17FLOP").tokens == 30
     assert np.isfinite(done.cost.flops)
-
-
-class Interrupted(Known):
-    """Ctrl-C comes while it waits, the `after`th time."""
-
-    after = 1
-    polls = 0
-
-    def poll(self, until=None):
-        self.polls += 1
-        if self.polls == self.after:
-            raise KeyboardInterrupt
-        return super().poll(until)
-
-
-class Twice(Strategy):
-    """Three answers, and three more."""
-
-    def search(self, start, rng):
-        first = yield from write([start] * 3)
-        more = yield from write([start] * 3)
-        return Found(first[0], (*first, *more))
-
-
-@pytest.mark.parametrize("after", [2, 3, 4])
-def test_an_interruption_keeps_the_best_there_is(after):
-    backend = Interrupted(three_steps, delay=delays(5))
-    backend.after = after
-    done = searched(Twice(), backend=backend)
-
-    assert done.cut == "interrupted"
-    assert done.found.best.text
-    if any(one.finish == "stop" for one in done.found.considered):
-        assert done.found.best.finish == "stop"
-
-
-def test_an_interruption_before_anything_was_written_is_an_error():
-    with pytest.raises(KeyboardInterrupt):
-        searched(Twice(), backend=Interrupted(three_steps))

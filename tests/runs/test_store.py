@@ -1,7 +1,5 @@
 import json
-import os
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import threading
@@ -17,8 +15,8 @@ from forethought.contracts.errors import StoreError
 from forethought.runs.store import Store, said
 from forethought.runs.store_file import VERSION, _prepare, open_file
 from tests.runs.sample_maker import sample
+from tests.runs.started import started
 
-ROOT = Path(__file__).parents[2]
 DISK_FULL = """
 import resource, signal, sys
 from forethought.contracts.errors import StoreError
@@ -55,21 +53,6 @@ except StoreError as error:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "results.db"
-
-
-def started(program: list[str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, *program],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def writer(file: Path, name: str, count: int) -> "subprocess.Popen[str]":
-    return started(["-m", "tests.runs.sample_maker", str(file), name, str(count)])
 
 
 def test_a_sample_reads_back_as_it_was_kept(file: Path) -> None:
@@ -355,38 +338,6 @@ def test_a_read_only_file_is_refused_and_left_alone() -> None:
         assert "permissions" in said or "folder" in said
         with Store.open(file) as store:
             assert store.samples() == [sample()]
-
-
-def test_two_processes_may_write_at_once(file: Path) -> None:
-    writers = [writer(file, name, 40) for name in ("a", "b", "c")]
-    complaints = [process.communicate()[1] for process in writers]
-
-    assert complaints == ["", "", ""]
-    with Store.open(file) as store:
-        assert store.counts() == {("tiny", "sums"): 120}
-        assert len({(s.question, s.number) for s in store.samples()}) == 120
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_killed_writer_loses_and_doubles_nothing(file: Path) -> None:
-    random = Random(0)
-    promised = set()
-
-    for life in range(12):
-        process = writer(file, f"life {life}", 100_000)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "open\n"
-        time.sleep(random.uniform(0, 0.05))
-        process.kill()
-        said, _ = process.communicate()
-        whole = said.rpartition("\n")[0].split()
-        promised |= {(f"life {life}", int(number)) for number in whole}
-        with Store.open(file) as store:
-            kept = [(one.question, one.number) for one in store.samples()]
-        assert promised <= set(kept)
-        assert len(kept) == len(set(kept))
-
-    assert len(promised) > 12
 
 
 def test_the_columns_one_filters_by_can_be_queried_with_sql(file: Path) -> None:
