@@ -21,7 +21,7 @@ from forethought.contracts.comparison import Comparison, Difference
 from forethought.contracts.questions import Sample
 from forethought.evaluation.prices import all_tokens
 from forethought.evaluation.statistics import compared
-from forethought.runs.store import Store
+from forethought.storage.store import Store
 from report import table
 
 COLUMNS = ["recipe", "score (95 %)", "tokens", "TFLOP", "minus", "wins", "losses"]

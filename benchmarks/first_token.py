@@ -40,7 +40,7 @@ def main() -> None:
 
 def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Rows of the table."""
-    from forethought.models.chat import chat_prompt
+    from forethought.models.chat.prompt import chat_prompt
     from forethought.models.load import gguf_of, load
 
     model = load(options.model)

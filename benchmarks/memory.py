@@ -32,11 +32,11 @@ def main() -> None:
 
 def measure(model: str, asks: int) -> list[dict[str, Any]]:
     """Rows of the table, one for each tenth of the asks."""
-    from forethought.models.native_settings import settle
+    from forethought.models.hardware.native_settings import settle
 
     settle(os.environ)  # as the command line does, before torch starts
-    from forethought.runs.recipe import Recipe
-    from forethought.runs.session import Session
+    from forethought.recipes.recipe import Recipe
+    from forethought.sessions.session import Session
 
     session = Session.open(Recipe(model=model, max_tokens=2))
     words = prose().split()

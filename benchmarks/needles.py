@@ -35,8 +35,8 @@ def main() -> None:
 
 def score(options: argparse.Namespace, recipe: str) -> dict[str, Any]:
     """One recipe on every depth and seed."""
-    from forethought.runs.recipe import Recipe
-    from forethought.runs.session import Session
+    from forethought.recipes.recipe import Recipe
+    from forethought.sessions.session import Session
 
     parsed = replace(Recipe.parse(options.model + recipe), max_tokens=24)
     session = Session.open(parsed)

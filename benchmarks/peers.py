@@ -59,13 +59,13 @@ class Ours:
     """This package: exact runs and methods, by recipe."""
 
     def __init__(self, model: str) -> None:
-        from forethought.models.native_settings import settle
+        from forethought.models.hardware.native_settings import settle
 
         settle(os.environ)  # as the command line does, before torch starts
         import torch
 
-        from forethought.runs.recipe import Recipe
-        from forethought.runs.session import Session
+        from forethought.recipes.recipe import Recipe
+        from forethought.sessions.session import Session
 
         torch.set_num_threads(THREADS)
         self._recipe, self._session, self._sessions = Recipe, Session, {}
@@ -95,7 +95,7 @@ class Ours:
         import torch
 
         from forethought.engine.batch import Batch
-        from forethought.engine.cache import Row
+        from forethought.engine.cache.sequence_cache import Row
         from forethought.engine.decode import Stream, write
         from forethought.engine.meter import Meter
         from forethought.engine.sampling import Sampling
@@ -121,7 +121,7 @@ class Ours:
     def rates(self, tokens: list[int], seconds: float) -> dict[str, Any]:
         """Tokens per second, read and written, each for about so many seconds."""
         from forethought.engine.batch import Batch
-        from forethought.engine.cache import Row
+        from forethought.engine.cache.sequence_cache import Row
         from forethought.engine.meter import Meter
 
         network = self.open(self.model).target.network

@@ -44,8 +44,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """The row of the table."""
     import torch
 
-    from forethought.runs.recipe import Recipe
-    from forethought.runs.session import Session
+    from forethought.recipes.recipe import Recipe
+    from forethought.sessions.session import Session
 
     torch.set_num_threads(THREADS)
     plain = Session.open(Recipe(model=options.model, temperature=0.7, max_tokens=options.new))

@@ -41,8 +41,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """The row of the table."""
     import torch
 
-    from forethought.runs.answers import Answers, Ask
-    from forethought.runs.recipe import Recipe
+    from forethought.recipes.recipe import Recipe
+    from forethought.sessions.batch import Answers, Ask
 
     torch.set_num_threads(THREADS)
     answers = Answers()

@@ -22,11 +22,11 @@ from typing import Any
 
 from forethought import catalogue
 from forethought.contracts.questions import Measure, Question
-from forethought.models.chat import chat_prompt
+from forethought.models.chat.prompt import chat_prompt
 from forethought.models.load import gguf_of, load
 from forethought.models.model import Model
-from forethought.runs.recipe import Recipe
-from forethought.runs.session import Session
+from forethought.recipes.recipe import Recipe
+from forethought.sessions.session import Session
 from peers import THREADS, Peer
 from prose import hidden, needle, passage, prose
 from report import publish

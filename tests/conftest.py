@@ -14,6 +14,8 @@ from forethought.contracts.errors import DownloadError
 from forethought.models.load import load, pull
 from forethought.models.model import Model
 
+pytest_plugins = ["tests.backends.openai.toy_server"]
+
 
 @pytest.fixture(scope="session")
 def smollm2_folder() -> Path:

@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 import pytest
 
 import forethought
+from forethought.backends.openai.key_scrubber import Scrubber
 from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Prompt
 from forethought.methods.prompt_compression import _retrieval
 from forethought.methods.prompt_compression._room import room_in
-from forethought.models import tokenizer, transcript
+from forethought.models.chat import transcript
+from forethought.models.tokenization import tokenizer
 from forethought.numerics import bm25, sentences
-from forethought.runs.remote_scrub import Scrubber
 from forethought.tasks.longbench import _metrics
 from forethought.tasks.mathematics import _extract, _judge, _plain, _relations, _value
 from tests import regex_steps
@@ -285,4 +286,4 @@ def test_no_answer_takes_more_than_a_bounded_number_of_steps(answer: str) -> Non
 def test_a_key_is_looked_for_in_steps_in_proportion_to_the_text(key: str, sign: str) -> None:
     pattern = Scrubber(key)._pattern
     assert pattern is not None
-    _check(Use("forethought.runs.remote_scrub", "sub", pattern), ["", key[0]], [sign])
+    _check(Use("forethought.backends.openai.key_scrubber", "sub", pattern), ["", key[0]], [sign])

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from forethought.engine.batch import Batch
-from forethought.engine.cache import Row
+from forethought.engine.cache.sequence_cache import Row
 from forethought.engine.meter import Meter
-from forethought.models.config import DecoderConfig
-from forethought.models.decoder import Decoder
-from forethought.models.linear import build_linears
-from forethought.models.names import sources
+from forethought.models.decoder.config import DecoderConfig
+from forethought.models.decoder.decoder import Decoder
+from forethought.models.decoder.linear import build_linears
+from forethought.models.decoder.names import sources
 
 DEVICE = os.environ.get("FORETHOUGHT_TEST_DEVICE", "cpu")
 """Where tiny decoders run: `FORETHOUGHT_TEST_DEVICE=cuda pytest` tries a GPU."""

@@ -8,7 +8,7 @@ from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Inner
 
 from forethought.models.model import Model
-from forethought.models.tokenizer import Tokenizer
+from forethought.models.tokenization.tokenizer import Tokenizer
 from tests.tiny import tiny_decoder
 
 TEMPLATE = "{% for m in messages %}<s>{{ m.role }}: {{ m.content }}</s>{% endfor %}<s>assistant: "

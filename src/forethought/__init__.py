@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from forethought.evaluation.tune import tune
     from forethought.models.load import load
     from forethought.models.model import Model
-    from forethought.runs.ask import ask, conversation, stream
-    from forethought.runs.compress import compress
-    from forethought.runs.recipe import Recipe
-    from forethought.runs.session import Session
+    from forethought.recipes.recipe import Recipe
+    from forethought.sessions.ask import ask, conversation, stream
+    from forethought.sessions.compress import compress
+    from forethought.sessions.session import Session
 
 _HOMES = {
     "Cost": "contracts.records",
@@ -30,18 +30,18 @@ _HOMES = {
     "ForethoughtError": "contracts.errors",
     "Model": "models.model",
     "ModelError": "contracts.errors",
-    "Recipe": "runs.recipe",
+    "Recipe": "recipes.recipe",
     "Run": "contracts.records",
-    "Session": "runs.session",
+    "Session": "sessions.session",
     "UsageError": "contracts.errors",
-    "ask": "runs.ask",
+    "ask": "sessions.ask",
     "compare": "evaluation.compare",
-    "compress": "runs.compress",
-    "conversation": "runs.ask",
+    "compress": "sessions.compress",
+    "conversation": "sessions.ask",
     "evaluate": "evaluation.compare",
     "forecast": "evaluation.forecast",
     "load": "models.load",
-    "stream": "runs.ask",
+    "stream": "sessions.ask",
     "tune": "evaluation.tune",
 }
 

@@ -10,7 +10,7 @@ import pytest
 
 from forethought import catalogue
 from forethought.cli.main import VERBS, with_verb
-from forethought.reports import table
+from forethought.reports.terminal import table
 
 QUICK = [["--help"], ["list"], ["list", "models"], ["show", "specpc"], ["list", "--json"]]
 
@@ -37,7 +37,7 @@ def test_quick_verbs_import_no_heavy_library(arguments: list[str]) -> None:
 
 def test_an_answer_waits_for_no_compiler_and_no_converter() -> None:
     code = (
-        "import sys, forethought.runs.ask\n"
+        "import sys, forethought.sessions.ask\n"
         "print({'torch._dynamo', 'sympy', 'transformers'} & set(sys.modules))"
     )
 

@@ -17,7 +17,7 @@ import pytest
 
 from forethought.cli.arena import bar_line, duration
 from forethought.cli.main import exit_code
-from forethought.runs.store import Store
+from forethought.storage.store import Store
 from tests.cli.tiny_folder import write_tiny_model
 
 TASKS = ["-t", "niah-single-1(tokens=700, count=3)", "-t", "vt(tokens=700, count=2)"]

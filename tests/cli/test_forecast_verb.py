@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from forethought.cli.main import exit_code
-from forethought.runs.store import Store
+from forethought.storage.store import Store
 from tests.cli.tiny_folder import write_tiny_model
 
 TASK = "addition(digits=1, count=3)"

@@ -8,7 +8,7 @@ from forethought.cli import options
 from forethought.cli.grammar import Given, Verb, parse
 from forethought.cli.verbs import TABLES
 from forethought.contracts.errors import UsageError
-from forethought.runs.recipe import Recipe
+from forethought.recipes.recipe import Recipe
 
 ASK, COMPARE, SHOW = TABLES["ask"], TABLES["compare"], TABLES["show"]
 

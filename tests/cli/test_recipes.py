@@ -4,7 +4,7 @@ import pytest
 
 from forethought.cli.recipes import methods, named
 from forethought.contracts.errors import UsageError
-from forethought.runs.recipe import Recipe
+from forethought.recipes.recipe import Recipe
 
 
 def test_methods_may_be_repeated_and_joined() -> None:

@@ -18,7 +18,7 @@ from forethought.cli.progress import Progress
 from forethought.cli.screen import Screen
 from forethought.cli.terminal import columns, report, report_json, write
 from forethought.contracts.records import Event
-from forethought.reports.printable import CONTROLS
+from forethought.reports.terminal.printable import CONTROLS
 from tests.cli.test_screen import Terminal, run_document
 
 fcntl = pytest.importorskip("fcntl")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from forethought.engine.cache import Row
+from forethought.engine.cache.sequence_cache import Row
 from forethought.engine.decode import Stream, write
 from forethought.engine.sampling import Sampling, choose
 from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of

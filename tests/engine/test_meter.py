@@ -3,7 +3,7 @@ import torch
 
 from forethought.cost.flops import causal_pairs, entry_bytes, prefill_flops
 from forethought.engine.batch import Look
-from forethought.engine.cache import Row
+from forethought.engine.cache.sequence_cache import Row
 from forethought.engine.meter import Meter
 from tests.tiny import batch_of, tiny_decoder, tokens_of
 

@@ -3,7 +3,7 @@
 import torch
 
 from forethought.contracts.records import LayerShape
-from forethought.engine.view import View
+from forethought.engine.layer_view import View
 from tests.tiny import tiny_decoder
 
 

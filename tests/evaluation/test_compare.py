@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from forethought.evaluation.compare import compare, evaluate
-from forethought.runs.recipe import Recipe
+from forethought.recipes.recipe import Recipe
 from tests.cli.tiny_folder import write_tiny_model
 
 

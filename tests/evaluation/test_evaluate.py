@@ -10,11 +10,11 @@ import pytest
 from forethought.contracts.errors import BadDataError, BudgetTooSmallError, ForethoughtError
 from forethought.contracts.questions import Question
 from forethought.evaluation.evaluate import Evaluation
+from forethought.recipes.recipe import Recipe
 from forethought.reports.comparison import comparison_csv, comparison_text
-from forethought.runs.answers import Answers
-from forethought.runs.recipe import Recipe
-from forethought.runs.store import Store
-from tests.runs.tiny_session import DOCUMENT, DRAFTS, TARGET
+from forethought.sessions.batch import Answers
+from forethought.storage.store import Store
+from tests.sessions.tiny_session import DOCUMENT, DRAFTS, TARGET
 
 MODELS = {"target": TARGET, **DRAFTS}
 EXACT = Recipe(model="target")

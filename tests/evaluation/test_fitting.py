@@ -13,7 +13,7 @@ from forethought.contracts.search import Candidate
 from forethought.evaluation.fitting import Tried, fitted, held_out, paid, taken, value
 from forethought.evaluation.replay import replayed
 from forethought.methods.search.majority_vote import MajorityVote
-from tests.runs.searches import coin, searched
+from tests.driver.searches import coin, searched
 
 NAMES = ("cheap", "dear")
 

@@ -13,8 +13,8 @@ from forethought.contracts.errors import UsageError
 from forethought.contracts.forecast import Forecast
 from forethought.contracts.questions import Question, Sample
 from forethought.evaluation.forecast import Wager, forecast
-from forethought.runs.keys import QUESTION_HASH, question_hash
-from forethought.runs.store import Store
+from forethought.recipes.identity import QUESTION_HASH, question_hash
+from forethought.storage.store import Store
 from tests.evaluation.kept import candidate, plain, searched
 
 TASK = "addition(digits=2)"

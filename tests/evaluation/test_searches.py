@@ -12,7 +12,7 @@ from forethought.contracts.comparison import Chances, Comparison, Standing
 from forethought.contracts.questions import Sample
 from forethought.evaluation.searches import Searches
 from forethought.evaluation.statistics import compared
-from forethought.runs.recipe import Recipe
+from forethought.recipes.recipe import Recipe
 from tests.evaluation.kept import OUTPUT, PROMPT, READ, SCORING, WRITE, candidate, plain, searched
 
 BEST = "smollm2@best-of-n(n=4)@self-judge"

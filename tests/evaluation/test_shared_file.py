@@ -14,12 +14,12 @@ import pytest
 
 from forethought.contracts.questions import Question
 from forethought.evaluation.evaluate import Evaluation
+from forethought.recipes.recipe import Recipe
 from forethought.reports.comparison import comparison_csv
-from forethought.runs.answers import Answers
-from forethought.runs.recipe import Recipe
-from forethought.runs.store import Store
+from forethought.sessions.batch import Answers
+from forethought.storage.store import Store
 from tests.cli.tiny_folder import write_tiny_model
-from tests.runs.tiny_session import DRAFTS, TARGET
+from tests.sessions.tiny_session import DRAFTS, TARGET
 
 MODELS = {"target": TARGET, **DRAFTS}
 PLAIN = Recipe(model="target")

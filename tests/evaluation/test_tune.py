@@ -15,10 +15,10 @@ from forethought.contracts.plan import Bin
 from forethought.contracts.questions import Question, Sample
 from forethought.contracts.tuning import Tuned
 from forethought.evaluation.tune import Wanted, tune
-from forethought.reports.tuning_text import finding, tuning_text, usage
-from forethought.runs.keys import QUESTION_HASH, question_hash
-from forethought.runs.recipe import Recipe
-from forethought.runs.store import Store
+from forethought.recipes.identity import QUESTION_HASH, question_hash
+from forethought.recipes.recipe import Recipe
+from forethought.reports.terminal.tuning import finding, tuning_text, usage
+from forethought.storage.store import Store
 from tests.evaluation.kept import OUTPUT, PROMPT, candidate, plain, searched
 
 TASK = "addition(digits=2)"

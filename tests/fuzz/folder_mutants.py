@@ -14,15 +14,15 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from forethought.models.encoder import Encoder
-from forethought.models.from_safetensors import FolderCheckpoint
-from forethought.models.reward_head import RewardHead
-from forethought.models.sentence_encoder import open_sentence_encoder
-from forethought.models.transcript import Reading
+from forethought.models.chat.transcript import Reading
+from forethought.models.encoders.encoder import Encoder
+from forethought.models.encoders.reward_model import RewardHead
+from forethought.models.encoders.sentence_encoder import open_sentence_encoder
+from forethought.models.sources.folder import FolderCheckpoint
 from tests.fuzz.mutation import TEXTS, changed_bytes, changed_json, written_json
 from tests.fuzz.used import used
+from tests.models.decoder.test_decoder_parity import FAMILIES
 from tests.models.random_models import random_model
-from tests.models.test_decoder_parity import FAMILIES
 from tests.models.tiny_encoders import save_encoder
 from tests.models.tiny_rewards import TEMPLATE, bytes_tokenizer, random_judge, save_judge
 

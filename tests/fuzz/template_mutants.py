@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from forethought.models.chat import chat_prompt, next_turn, question_tokens
-from forethought.models.tokenizer import Tokenizer
+from forethought.models.chat.prompt import chat_prompt, next_turn, question_tokens
+from forethought.models.tokenization.tokenizer import Tokenizer
 from tests.models import tiny_gguf
 from tests.models.tiny_rewards import TEMPLATE, bytes_tokenizer
 

@@ -12,9 +12,14 @@ from typing import Any
 from tokenizers import Tokenizer as Inner
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
-from forethought.models.folder_words import ends_of, template_of, tokenizer_of
-from forethought.models.json_file import read_json
-from forethought.models.tokenizer import Tokenizer, check_embedding, fingerprint_of, read_inner
+from forethought.models.checkpoint.json_file import read_json
+from forethought.models.sources.folder_text import ends_of, template_of, tokenizer_of
+from forethought.models.tokenization.tokenizer import (
+    Tokenizer,
+    check_embedding,
+    fingerprint_of,
+    read_inner,
+)
 from tests.fuzz.mutation import changed_bytes, changed_json, written_json
 from tests.fuzz.tokenizer_steps import LENGTHS, MODEL_SETTINGS, WORDS, step
 from tests.models.tiny_encoders import tokenizer as word_pieces

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.records import ModelShape
-from forethought.models.chat import chat_prompt
+from forethought.models.chat.prompt import chat_prompt
+from forethought.models.fallback.self_check import exact_attention
 from forethought.models.load import load
 from forethought.models.model import Model
-from forethought.models.self_check import exact_attention
 
 TEXTS = ("hello 12 worlds", "<|im_start|>a  b\n\n\té 世界 \0", "")
 

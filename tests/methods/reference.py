@@ -8,7 +8,7 @@ import torch
 
 from forethought.contracts.records import LayerShape, Prompt
 from forethought.engine.batch import Look
-from forethought.engine.cache import Row
+from forethought.engine.cache.sequence_cache import Row
 from tests.tiny import batch_of
 
 

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from forethought.models.config import DecoderConfig
-from forethought.models.decoder import Decoder
-from forethought.models.linear import Linear
-from forethought.models.names import sources
+from forethought.models.decoder.config import DecoderConfig
+from forethought.models.decoder.decoder import Decoder
+from forethought.models.decoder.linear import Linear
+from forethought.models.decoder.names import sources
 
 SIZES: dict[str, Any] = {
     "vocab_size": 97,

@@ -20,13 +20,13 @@ from forethought.contracts.errors import (
     UnsupportedModelError,
     UsageError,
 )
-from forethought.models import calibrate
-from forethought.models.convert import add_decode_weights
-from forethought.models.from_gguf import GgufCheckpoint
+from forethought.models.decoder import calibrate
+from forethought.models.decoder.quantise import pack_levels, packed_name
+from forethought.models.gguf.checkpoint import GgufCheckpoint
 from forethought.models.load import known, load, pull
 from forethought.models.model import Model
-from forethought.models.quantise import pack_levels, packed_name
-from forethought.models.shelf import Source
+from forethought.models.sources.convert import add_decode_weights
+from forethought.models.sources.model_cache import Source
 from tests.models.tiny_gguf import (
     HEADS,
     HIDDEN,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from forethought.models.chat import chat_prompt
+from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
-from forethought.models.shelf import Source
+from forethought.models.sources.model_cache import Source
 
 
 def test_its_sizes_and_ends_are_known(smollm2: Model) -> None:

@@ -12,16 +12,16 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from forethought.engine.batch import Batch
-from forethought.engine.cache import Row
+from forethought.engine.cache.sequence_cache import Row
 from forethought.engine.decode import Stream, write
 from forethought.engine.meter import Meter
 from forethought.engine.sampling import Sampling
-from forethought.models.chat import chat_prompt
-from forethought.models.decoder import Decoder
-from forethought.models.linear import build_linears
+from forethought.models.chat.prompt import chat_prompt
+from forethought.models.decoder.decoder import Decoder
+from forethought.models.decoder.linear import build_linears
 from forethought.models.load import load
 from forethought.models.model import Model
-from forethought.models.shelf import WEIGHTS
+from forethought.models.sources.model_cache import WEIGHTS
 
 NEW = 64
 SUBJECTS = (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from forethought.models.gguf_tokenizer import build_tokenizer
+from forethought.models.gguf.tokenizer import build_tokenizer
 from tests.models.tiny_gguf import CONTROL, MERGES, vocabulary
 
 NORMAL, UNKNOWN, CONTROL_KIND, USER_DEFINED, BYTE = 1, 2, 3, 4, 6

@@ -229,11 +229,11 @@ ANSWER_BUGS = (
     Bug(
         name="a verdict is found inside another word",
         seen_in="SPaR, Yes and No by substring",
-        file="runs/remote_judging.py",
+        file="backends/openai/verdicts.py",
         old="if choice.casefold() == word]",
         new="if choice.casefold() in word]",
         test=(
-            "tests/runs/test_judges.py::"
+            "tests/driver/test_judges.py::"
             "test_a_written_verdict_is_one_of_the_choices_and_nothing_else"
         ),
     ),

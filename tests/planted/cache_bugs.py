@@ -6,52 +6,52 @@ CACHE_BUGS = (
     Bug(
         name="sequences that are attended to in one call see each other",
         seen_in="packed batches without a mask by sequence",
-        file="engine/joint_attention.py",
+        file="engine/attention/masked_batch.py",
         old="seen[row, start:stop] = True",
         new="seen[row] = True",
-        test="tests/engine/test_joint_attention.py::"
+        test="tests/engine/attention/test_masked_batch.py::"
         "test_every_row_attends_to_its_own_entries_and_no_others",
     ),
     Bug(
         name="heads of keys take the room of all heads of queries",
         seen_in="SnapKV #16 and #29, KVCache-Factory #49 and #53",
-        file="engine/blocks.py",
+        file="engine/cache/blocks.py",
         old="new = like.new_empty((like.shape[1], room, like.shape[2]))",
         new="new = like.new_empty((like.shape[1], 4 * room, like.shape[2]))",
-        test="tests/runs/test_session.py::test_a_cache_of_a_tenth_is_a_tenth_of_the_bytes",
+        test="tests/sessions/test_session.py::test_a_cache_of_a_tenth_is_a_tenth_of_the_bytes",
     ),
     Bug(
         name="a shorter view hides what was dropped",
         seen_in="kvpress #7, KVzip and AdaKV there",
-        file="engine/blocks.py",
+        file="engine/cache/blocks.py",
         old="return entries.gather(1, where[..., None].expand(-1, -1, entries.shape[-1]))",
         new=(
             "kept = entries.gather(1, where[..., None].expand(-1, -1, entries.shape[-1]))\n"
             "    return torch.cat([kept, entries], 1)[:, : indices.shape[1]]"
         ),
-        test="tests/engine/test_cache.py::test_memory_falls_when_entries_are_dropped",
+        test="tests/engine/cache/test_sequence_cache.py::test_memory_falls_when_entries_are_dropped",
     ),
     Bug(
         name="what is dropped is held elsewhere, uncounted",
         seen_in="ThinK #5, memory that is saved on paper",
-        file="engine/cache.py",
+        file="engine/cache/sequence_cache.py",
         old="        self.layers[layer] = self.part(layer, indices)\n",
         new=(
             '        self.hidden = [*getattr(self, "hidden", []), self.layers[layer]]\n'
             "        self.layers[layer] = self.part(layer, indices)\n"
         ),
-        test="tests/engine/test_cache.py::test_nothing_holds_on_to_what_was_dropped",
+        test="tests/engine/cache/test_sequence_cache.py::test_nothing_holds_on_to_what_was_dropped",
     ),
     Bug(
         name="later questions go without a choice of their own",
         seen_in="SnapKV #18, the first turn's entries",
-        file="runs/conversation.py",
+        file="sessions/conversation.py",
         old=(
             "if method.evicts() and not method.sees_whole_cache() and not "
             "method.needs_all_queries()"
         ),
         new="if not method.evicts()",
-        test="tests/runs/test_conversation.py::test_each_turn_cuts_the_cache_to_its_budget_again",
+        test="tests/sessions/test_conversation.py::test_each_turn_cuts_the_cache_to_its_budget_again",
     ),
     Bug(
         name="a falling line of budgets sums to more than the budget",
@@ -89,37 +89,37 @@ CACHE_BUGS = (
     Bug(
         name="a ragged layer tells the length of its first head",
         seen_in="AdaKV, a length call that returns 1",
-        file="engine/blocks.py",
+        file="engine/cache/blocks.py",
         old="return sum(block.length for block in self._blocks) / len(self._blocks)",
         new="return self._blocks[0].length",
-        test="tests/engine/test_ragged.py::test_heads_keep_what_each_was_told_and_memory_falls",
+        test="tests/engine/cache/test_ragged.py::test_heads_keep_what_each_was_told_and_memory_falls",
     ),
     Bug(
         name="written queries are masked as if they were the prompt's last",
         seen_in="LAQ, square mask over the last keys",
-        file="runs/whole.py",
+        file="prefill/full_cache.py",
         old=", beyond=len(queries))",
         new=")",
         test=(
-            "tests/runs/test_whole.py::"
+            "tests/prefill/test_full_cache.py::"
             "test_written_tokens_attend_to_all_of_the_prompt_from_behind_it"
         ),
     ),
     Bug(
         name="what is written on trial goes into the whole cache too",
         seen_in="LAQ, two caches that alias",
-        file="runs/whole.py",
+        file="prefill/full_cache.py",
         old="copy = self.row.part(kept)",
         new="copy = self.row",
-        test="tests/runs/test_whole.py::test_what_is_written_on_trial_leaves_no_trace",
+        test="tests/prefill/test_full_cache.py::test_what_is_written_on_trial_leaves_no_trace",
     ),
     Bug(
         name="other dimensions turn than the first",
         seen_in="expected attention, partial rotary",
-        file="models/rope.py",
+        file="models/decoder/rope.py",
         old="heads[..., :size]",
         new="heads[..., -size:]",
-        test="tests/models/test_rope.py::test_dimensions_beyond_the_rotated_ones_pass_unchanged",
+        test="tests/models/decoder/test_rope.py::test_dimensions_beyond_the_rotated_ones_pass_unchanged",
     ),
     Bug(
         name="attention over the whole cache scores what is repeated",
@@ -160,24 +160,24 @@ CACHE_BUGS = (
     Bug(
         name="a window counts entries, not positions",
         seen_in="models with sliding windows under eviction",
-        file="engine/attention.py",
+        file="engine/attention/prefill.py",
         old="far = self.query_positions[queries].view(1, -1, 1, 1) - where >= self.window",
         new=(
             "where = torch.arange(keys.start, keys.stop).expand_as(where)\n"
             "        far = self.query_positions[queries].view(1, -1, 1, 1) - where >= self.window"
         ),
         test=(
-            "tests/engine/test_attention.py::"
+            "tests/engine/attention/test_prefill.py::"
             "test_a_window_hides_what_is_too_old_by_position_not_by_index"
         ),
     ),
     Bug(
         name="later queries are masked as the first of the text",
         seen_in="torch's fused kernel without a mask, more keys than queries",
-        file="engine/attention.py",
+        file="engine/attention/prefill.py",
         old="newest = len(keys) - length + block.stop",
         new="newest = block.stop",
-        test="tests/engine/test_cache.py::test_reading_in_pieces_equals_reading_at_once",
+        test="tests/engine/cache/test_sequence_cache.py::test_reading_in_pieces_equals_reading_at_once",
     ),
     Bug(
         name="equal scores go to whichever the sort puts first",
@@ -193,11 +193,11 @@ CACHE_BUGS = (
     Bug(
         name="an answer has to be gone on from its whole prompt",
         seen_in="probabilistic-inference-scaling, prefix caching off",
-        file="runs/local.py",
+        file="backends/local/local.py",
         old="seat = self._seats.get(where) or self._found(request, opening)",
         new="seat = self._found(request, opening)",
         test=(
-            "tests/runs/test_next_tokens.py::"
+            "tests/backends/local/test_next_tokens.py::"
             "test_one_beam_is_greedy_token_for_token_and_costs_as_much"
         ),
     ),
@@ -207,6 +207,6 @@ CACHE_BUGS = (
         file="cost/flops.py",
         old="return sum(2 * layer.kv_heads * layer.head_dim * itemsize for layer in shape.layers)",
         new="return sum(2 * layer.heads * layer.head_dim * itemsize for layer in shape.layers)",
-        test="tests/runs/test_sizing.py::test_what_is_held_fits_in_the_bytes",
+        test="tests/prefill/test_byte_budgets.py::test_what_is_held_fits_in_the_bytes",
     ),
 )

@@ -15,10 +15,10 @@ ESTIMATE_BUGS = (
     Bug(
         name="a scorer may give any number, and no number",
         seen_in="our own first version",
-        file="runs/job.py",
+        file="driver/job.py",
         old="if not -1e-6 <= number <= 1 + 1e-6:",
         new="if False:",
-        test="tests/runs/test_drive.py::test_what_is_no_score_ends_its_own_search_and_no_other",
+        test="tests/driver/test_driver.py::test_what_is_no_score_ends_its_own_search_and_no_other",
     ),
     Bug(
         name="votes by probability where nobody tells probabilities",

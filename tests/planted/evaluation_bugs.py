@@ -41,27 +41,27 @@ EVALUATION_BUGS = (
     Bug(
         name="a sample is in memory when it is said to be kept",
         seen_in="lm-eval, caches lost with the process",
-        file="runs/store_file.py",
+        file="storage/store_file.py",
         old='"PRAGMA synchronous = FULL"',
         new='"PRAGMA synchronous = OFF"',
-        test="tests/runs/test_store.py::test_a_sample_is_in_the_log_on_disk_before_put_returns",
+        test="tests/storage/test_store.py::test_a_sample_is_in_the_log_on_disk_before_put_returns",
     ),
     Bug(
         name="a failed request is kept as if it had been answered",
         seen_in="lmms-eval #852, resumed failures",
-        file="runs/drive.py",
+        file="driver/driver.py",
         old="if timed.error is None and not cut:",
         new="if not cut:",
-        test="tests/runs/test_journal.py::test_half_a_piece_and_a_failure_are_never_kept",
+        test="tests/storage/test_replay_log.py::test_half_a_piece_and_a_failure_are_never_kept",
     ),
     Bug(
         name="kept answers come in the order of writing",
         seen_in="lm-eval #2140, caches by rank",
-        file="runs/store.py",
+        file="storage/store.py",
         old='{where} {_ORDER}"',
         new='{where}"',
         test=(
-            "tests/runs/test_store.py::test_samples_have_one_order_whatever_the_order_of_writing"
+            "tests/storage/test_store.py::test_samples_have_one_order_whatever_the_order_of_writing"
         ),
     ),
     Bug(
@@ -78,11 +78,11 @@ EVALUATION_BUGS = (
     Bug(
         name="a kept answer serves for a question whose data changed",
         seen_in="lm-eval, cache keys without the data",
-        file="runs/keys.py",
+        file="recipes/identity.py",
         old='parts = ["sample", _LAYOUT, recipe_json, task, question_hash(question), number]',
         new='parts = ["sample", _LAYOUT, recipe_json, task, question.identifier, number]',
         test=(
-            "tests/runs/test_keys.py::test_every_part_of_a_question_changes_its_hash_and_the_key"
+            "tests/recipes/test_identity.py::test_every_part_of_a_question_changes_its_hash_and_the_key"
         ),
     ),
     Bug(
@@ -228,11 +228,11 @@ EVALUATION_BUGS = (
     Bug(
         name="nothing says what was paid",
         seen_in="inspect_ai #1152, price tables that go stale",
-        file="runs/remote_answers.py",
+        file="sessions/remote_batch.py",
         old='            PRICE: "" if price is None else str(price),\n',
         new="",
         test=(
-            "tests/runs/test_remote_answers.py::"
+            "tests/sessions/test_remote_batch.py::"
             "test_what_is_kept_tells_of_the_server_and_never_of_the_key"
         ),
     ),

@@ -70,7 +70,7 @@ EVICTION_BUGS = (
     Bug(
         name="the next token stands at the number of entries held",
         seen_in="SpecKV and StreamingLLM ports, VeloxQuant-MLX #171",
-        file="engine/cache.py",
+        file="engine/cache/sequence_cache.py",
         old="return self.place(range(self.next, self.next + count))",
         new=(
             "start = int(self.lengths()[0])\n        return self.place(range(start, start + count))"
@@ -83,21 +83,21 @@ EVICTION_BUGS = (
     Bug(
         name="entries stand at their number in the cache, not in the text",
         seen_in="VeloxQuant-MLX #171, stored positions",
-        file="engine/cache.py",
+        file="engine/cache/sequence_cache.py",
         old="return [where[own[: len(own) - unseen]] for own in places]",
         new="return [where[: len(own) - unseen] for own in places]",
         test=(
-            "tests/engine/test_cache.py::"
+            "tests/engine/cache/test_sequence_cache.py::"
             "test_dropped_entries_are_gone_and_the_rest_keep_position_and_value"
         ),
     ),
     Bug(
         name="the guess of the answer stays in the cache",
         seen_in="SpecKV ports, look-ahead entries",
-        file="runs/reading.py",
+        file="prefill/prefill.py",
         old="row.settle(last[0])",
         new="row.next = last[0]",
-        test="tests/runs/test_reading.py::test_a_look_ahead_leaves_no_trace",
+        test="tests/prefill/test_prefill.py::test_a_look_ahead_leaves_no_trace",
     ),
     Bug(
         name="the cascade's look-ahead is 20 tokens where none is stated",
@@ -124,18 +124,18 @@ EVICTION_BUGS = (
     Bug(
         name="only one number ends what a draft writes",
         seen_in="SpecPrefill, end tokens written into the code",
-        file="runs/draft.py",
+        file="prefill/draft_model.py",
         old="while len(written) < lookahead and written[-1] not in self.model.tokenizer.ends:",
         new="while len(written) < lookahead and written[-1] != -2:",
-        test="tests/runs/test_draft.py::test_a_draft_stops_at_whatever_ends_its_answers",
+        test="tests/prefill/test_draft_model.py::test_a_draft_stops_at_whatever_ends_its_answers",
     ),
     Bug(
         name="the draft's cache is held while the target reads",
         seen_in="llama.cpp PR #27692 and SpecKV-PC, draft never freed",
-        file="runs/draft.py",
+        file="prefill/draft_model.py",
         old="        look = Look(tap, len(own))\n",
         new="        look = Look(tap, len(own))\n        self.memory[row] = (row, self.meter)\n",
-        test="tests/runs/test_draft.py::test_a_drafts_cache_is_let_go_once_it_has_written",
+        test="tests/prefill/test_draft_model.py::test_a_drafts_cache_is_let_go_once_it_has_written",
     ),
     Bug(
         name="the cache outgrows its budget between two cuts",
@@ -151,13 +151,13 @@ EVICTION_BUGS = (
     Bug(
         name="queries are kept without end while an answer grows",
         seen_in="kvpress #157, buffered hidden states",
-        file="engine/recent.py",
+        file="engine/cache/query_window.py",
         old=(
             "        while len(held) > 1 and sum(map(len, held[1:])) >= self.count:\n"
             "            held.pop(0)\n"
         ),
         new="",
-        test="tests/engine/test_recent.py::test_no_more_is_held_than_was_asked_for_and_a_step",
+        test="tests/engine/cache/test_query_window.py::test_no_more_is_held_than_was_asked_for_and_a_step",
     ),
     Bug(
         name="heads that hold fewer entries go on with others' sums",
@@ -181,18 +181,18 @@ EVICTION_BUGS = (
     Bug(
         name="scores see what a query must not",
         seen_in="KVCache-Factory #27, eager mask",
-        file="engine/view.py",
+        file="engine/layer_view.py",
         old="hidden = place > newest[..., None]\n",
         new="hidden = place > newest[..., None] + 1\n",
-        test="tests/engine/test_view.py::test_window_rows_are_those_of_the_attention",
+        test="tests/engine/test_layer_view.py::test_window_rows_are_those_of_the_attention",
     ),
     Bug(
         name="filling is scored as if it were entries",
         seen_in="SpecKV and SnapKV, padding in scores",
-        file="engine/view.py",
+        file="engine/layer_view.py",
         old="held = torch.tensor([entries]) if self.held is None else self.held.cpu()",
         new="held = torch.tensor([entries])",
-        test="tests/engine/test_ragged.py::test_a_view_shows_filling_as_no_entry",
+        test="tests/engine/cache/test_ragged.py::test_a_view_shows_filling_as_no_entry",
     ),
     Bug(
         name="only the first prompt is cut to its own budgets",

@@ -116,9 +116,9 @@ PARTICLE_BUGS = (
     Bug(
         name="a reward model's logits are taken for chances",
         seen_in="probabilistic-inference-scaling, assertion on rewards",
-        file="models/reward_head.py",
+        file="models/encoders/reward_model.py",
         old="torch.sigmoid(labels[:, 0])",
         new="labels[:, 0]",
-        test="tests/models/test_reward_head.py::test_one_label_is_the_reward_squashed",
+        test="tests/models/encoders/test_reward_model.py::test_one_label_is_the_reward_squashed",
     ),
 )

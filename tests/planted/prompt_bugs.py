@@ -42,7 +42,7 @@ PROMPT_BUGS = (
         file="numerics/prompt_choice.py",
         old="if first >= last:",
         new="if first > last + len(prompt):",
-        test="tests/runs/test_session.py::test_a_span_without_layers_is_refused",
+        test="tests/sessions/test_session.py::test_a_span_without_layers_is_refused",
     ),
     Bug(
         name="template, first token and question may be dropped from the prompt",
@@ -58,11 +58,11 @@ PROMPT_BUGS = (
     Bug(
         name="a choice for one question serves for others",
         seen_in="SpecPC, prompts reused for another question",
-        file="runs/draft.py",
+        file="prefill/draft_model.py",
         old="key = (what, self.name, self.target.name, prompt.tokens, prompt.text)",
         new="key = (what, self.name, self.target.name)",
         test=(
-            "tests/runs/test_draft.py::test_what_was_found_is_recalled_for_the_same_prompt_alone"
+            "tests/prefill/test_draft_model.py::test_what_was_found_is_recalled_for_the_same_prompt_alone"
         ),
     ),
     Bug(
@@ -101,10 +101,10 @@ PROMPT_BUGS = (
     Bug(
         name="the tokens around a text are unknown to the classifier",
         seen_in="LLMLingua-2, special tokens of another vocabulary",
-        file="models/token_classifier.py",
+        file="models/encoders/token_classifier.py",
         old="first, last = self._ends",
         new="first = last = 0",
-        test="tests/models/test_encoder_labels.py::test_chances_equal_those_of_transformers",
+        test="tests/models/encoders/test_encoder_labels.py::test_chances_equal_those_of_transformers",
     ),
     Bug(
         name="parts of a long text overlap",
@@ -175,17 +175,17 @@ PROMPT_BUGS = (
     Bug(
         name="a prompt of plain text begins without its first token",
         seen_in="KVCache-Factory #12 and #46, chat templates",
-        file="models/chat.py",
+        file="models/chat/prompt.py",
         old="if not template and tokenizer.add_bos",
         new="if template and tokenizer.add_bos",
         test=(
-            "tests/models/test_chat.py::test_a_base_model_gets_plain_text_after_its_beginning_token"
+            "tests/models/chat/test_prompt.py::test_a_base_model_gets_plain_text_after_its_beginning_token"
         ),
     ),
     Bug(
         name="a text's own control tokens count as the template's",
         seen_in="KVCache-Factory #12 and #46, chat templates",
-        file="models/chat.py",
+        file="models/chat/prompt.py",
         old=(
             "tokens, spans = tokenizer.encode_with_spans(layout.text, layout.trusted)\n"
             "    if not template"
@@ -194,6 +194,6 @@ PROMPT_BUGS = (
             "tokens, spans = tokenizer.encode_with_spans(layout.text, ((0, len(layout.text)),))\n"
             "    if not template"
         ),
-        test="tests/models/test_chat.py::test_a_user_cannot_type_control_tokens",
+        test="tests/models/chat/test_prompt.py::test_a_user_cannot_type_control_tokens",
     ),
 )

@@ -168,7 +168,7 @@ TREE_BUGS = (
     Bug(
         name="tokens that a search wrote are not counted",
         seen_in="search-and-learn, DVTS writes -1 tokens",
-        file="runs/ledger.py",
+        file="cost/leases.py",
         old="self.spent = self.spent.plus(cost)",
         new="pass",
         test=(

@@ -13,10 +13,10 @@ from itertools import pairwise
 import pytest
 
 from forethought.contracts.forecast import Curve, Forecast
-from forethought.reports.curve_chart import curve_chart
-from forethought.reports.forecast_html import forecast_html
+from forethought.reports.charts.curve_chart import curve_chart
 from forethought.reports.forecast_tables import caveats, curve_table, difficulty_table, finding
-from forethought.reports.forecast_text import forecast_csv, forecast_markdown, forecast_text
+from forethought.reports.html.forecast import forecast_html
+from forethought.reports.terminal.forecast import forecast_csv, forecast_markdown, forecast_text
 from tests.reports.forecasts import CURVE, DIFFICULTY, FORECAST
 
 

@@ -9,16 +9,16 @@ import pytest
 
 from forethought.contracts.comparison import Comparison, Interval
 from forethought.reports import figures
-from forethought.reports.chart import Plane, Point, scatter
+from forethought.reports.charts.chart import Plane, Point, scatter
 from forethought.reports.comparison import (
     comparison_csv,
     comparison_markdown,
     comparison_text,
 )
-from forethought.reports.comparison_html import comparison_html
 from forethought.reports.document import document, plain
 from forethought.reports.equal_cost import rows
 from forethought.reports.finding import finding
+from forethought.reports.html.comparison import comparison_html
 from forethought.reports.names import is_search, method, recipe_names
 from tests.reports.comparisons import BEST, SEARCHES, SMALL, VOTE
 

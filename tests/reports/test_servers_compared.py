@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from forethought.evaluation.standing import with_frontiers
+from forethought.evaluation.recipe_result import with_frontiers
 from forethought.reports import figures, units
 from forethought.reports.comparison import comparison_text
-from forethought.reports.comparison_html import comparison_html
+from forethought.reports.html.comparison import comparison_html
 from tests.reports.comparisons import SEARCHES, SMALL
 
 UNKNOWN = {"flops": math.nan, "cache_bytes": math.nan, "first_token": math.nan}

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from forethought import catalogue
+from forethought.backends.openai.protocol import Price
+from forethought.backends.openai.recipe_check import prices_of
 from forethought.cli import options
 from forethought.cli.grammar import Given
 from forethought.cli.recipes import compared
@@ -20,11 +22,9 @@ from forethought.contracts.comparison import Comparison
 from forethought.contracts.errors import BadParameterError, RemoteError, UsageError
 from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
-from forethought.runs.contenders import contenders
-from forethought.runs.recipe import Recipe
-from forethought.runs.remote_recipe import prices_of
-from forethought.runs.remote_wire import Price
-from forethought.runs.results import results_file
+from forethought.recipes.recipe import Recipe
+from forethought.recipes.recipe_grid import contenders
+from forethought.storage.location import results_file
 
 
 @dataclass(frozen=True)

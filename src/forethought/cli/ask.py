@@ -15,8 +15,8 @@ from forethought.cli.screen import Form, Screen
 from forethought.cli.torch_start import start_torch
 from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
-from forethought.reports.search_tree import search_tree, tree_page
-from forethought.runs.recipe import Recipe, is_remote
+from forethought.recipes.recipe import Recipe, is_remote
+from forethought.reports.terminal.search_tree import search_tree, tree_page
 
 
 def run(given: Given) -> int:
@@ -82,7 +82,7 @@ def _check_letters(given: Given) -> None:
 def _answer(given: Given, recipe: Recipe, screen: Screen) -> int:
     ask_for = asked(given[options.QUESTION], given[options.FILE])
     start_torch(given[options.THREADS])
-    from forethought.runs.ask import conversation, stream
+    from forethought.sessions.ask import conversation, stream
 
     progress = Progress(screen.err, screen.quiet).show
     document, system = ask_for.document, given[options.SYSTEM]

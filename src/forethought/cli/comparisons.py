@@ -16,7 +16,7 @@ def forms(*, timing: bool) -> dict[str, Callable[[Comparison], str]]:
 
     def page(found: Comparison) -> str:
         # Imported when a page is wanted, since its template need not be read for every help.
-        from forethought.reports.comparison_html import comparison_html
+        from forethought.reports.html.comparison import comparison_html
 
         return comparison_html(found, title="Forethought comparison", timing=timing)
 

@@ -40,7 +40,7 @@ def _names(option: Option[Any]) -> list[str]:
 
 def _models() -> list[str]:
     # Imported here since what fetches models is slow to import, and only its names need it.
-    from forethought.models.from_wheel import WHEEL_MODELS
+    from forethought.models.sources.wheel import WHEEL_MODELS
 
     return list(WHEEL_MODELS)
 

@@ -22,7 +22,7 @@ def run(given: Given) -> int:
     recipe = replace(base, approximate=(*base.approximate, *methods(given[options.APPROXIMATE])))
     ask_for = asked(given[options.QUESTION], given[options.FILE])
     start_torch(given[options.THREADS])
-    from forethought.runs.compress import compress as shorten
+    from forethought.sessions.compress import compress as shorten
 
     quiet = given[options.QUIET]
     progress = Progress(sys.stderr, quiet).show

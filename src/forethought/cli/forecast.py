@@ -14,7 +14,7 @@ from forethought.cli.recipes import named_alone
 from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.contracts.forecast import Forecast
 from forethought.reports.document import document
-from forethought.reports.forecast_text import forecast_csv, forecast_markdown, forecast_text
+from forethought.reports.terminal.forecast import forecast_csv, forecast_markdown, forecast_text
 
 
 def run(given: Given) -> int:
@@ -45,7 +45,7 @@ def run(given: Given) -> int:
 
 def _page(found: Forecast) -> str:
     # Imported when a page is wanted, since its template need not be read for other reports.
-    from forethought.reports.forecast_html import forecast_html
+    from forethought.reports.html.forecast import forecast_html
 
     return forecast_html(found, title="Forethought forecast")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from forethought.cli.grammar import HELP, Option, Verb
 from forethought.cli.terminal import columns
-from forethought.reports.table import table
+from forethought.reports.terminal.table import table
 
 ABOUT = (
     "Answer questions with open language models, and see what each answer cost.",

@@ -10,7 +10,7 @@ from forethought.cli import options
 from forethought.cli.grammar import Given
 from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.contracts.errors import UnknownNameError
-from forethought.reports.table import groups as groups_table
+from forethought.reports.terminal.table import groups as groups_table
 
 _KINDS: tuple[catalogue.Kind, ...] = ("methods", "strategies", "scorers", "tasks")
 
@@ -53,7 +53,7 @@ def _entry(file: catalogue.File) -> dict[str, Any]:
 
 def _models() -> list[dict[str, Any]]:
     # Imported here since what fetches models is slow to import, and only this list needs it.
-    from forethought.models.from_wheel import WHEEL_MODELS
+    from forethought.models.sources.wheel import WHEEL_MODELS
     from forethought.reports.units import memory
 
     return [

@@ -10,7 +10,7 @@ from forethought.cli import options
 from forethought.cli.grammar import Given
 from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
-from forethought.runs.recipe import Recipe
+from forethought.recipes.recipe import Recipe
 
 
 def compared(given: Given) -> Recipe:

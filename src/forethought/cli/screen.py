@@ -9,7 +9,7 @@ from typing import Any, Literal, TextIO
 
 from forethought.cli.terminal import columns, has_colour, report, report_json, write
 from forethought.contracts.records import Event
-from forethought.reports.panel import panel
+from forethought.reports.terminal.panel import panel
 
 EXIT_CODES = {"budget": 3, "interrupted": 130}
 """By how a run finished; 0 for every other way."""

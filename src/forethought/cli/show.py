@@ -9,7 +9,7 @@ from forethought import catalogue
 from forethought.cli import options
 from forethought.cli.grammar import Given
 from forethought.cli.terminal import columns, has_colour, report, report_json
-from forethought.reports import table
+from forethought.reports.terminal import table
 
 
 def run(given: Given) -> int:

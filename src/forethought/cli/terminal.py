@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-from forethought.reports.printable import CONTROLS, printable
+from forethought.reports.terminal.printable import CONTROLS, printable
 
 CLEAR_LINE = "\r\x1b[K"
 _STYLE = r"(\x1b\[[012]m)"

@@ -10,7 +10,7 @@ def start_torch(threads: int | None) -> None:
 
     Called late, since torch takes a second that wrong usage must not wait for.
     """
-    from forethought.models.native_settings import settle
+    from forethought.models.hardware.native_settings import settle
 
     settle(os.environ)
     import torch

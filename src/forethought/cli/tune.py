@@ -14,7 +14,7 @@ from forethought.cli.recipes import named_alone
 from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.contracts.errors import UnknownNameError
 from forethought.contracts.plan import SIGNS
-from forethought.reports.tuning_text import tuning_text
+from forethought.reports.terminal.tuning import tuning_text
 
 
 def run(given: Given) -> int:

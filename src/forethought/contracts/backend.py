@@ -8,7 +8,10 @@ from typing import Protocol
 
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Cost, Kept, LimitKind
-from forethought.contracts.search import Ability, Candidate, NextToken, Path, Piece, Until
+from forethought.contracts.search import Ability, Candidate, NextToken, Path, Piece, Until, Writer
+
+Place = tuple[Writer, str, Path, int]
+"""A text that pieces continue: its writer, question, path and tokens."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,12 @@ class Request:
     None where dollars are not limited."""
     top: int = 0
     """Above 0 nothing is written: so many of the tokens are told that may follow the parent."""
+
+    @property
+    def place(self) -> Place:
+        """The text that the piece continues, as the model that writes it reads it."""
+        parent = self.parent
+        return parent.writer, parent.question, parent.path, parent.tokens
 
 
 @dataclass(frozen=True)

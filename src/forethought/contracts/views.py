@@ -147,7 +147,7 @@ class Pattern:
     """Which keys a prompt's queries may see, beyond 'none newer than itself'.
 
     A query block of 64 rows sees, as in MInference, a band of 64 keys for every slash and
-    single columns; see `engine/sparse_attention.py`.
+    single columns; see `engine/attention/sparse.py`.
     """
 
     columns: Tensor

@@ -11,14 +11,14 @@ from torch import Tensor
 from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import LayerView, Network, Pattern, Tap
 from forethought.cost.flops import causal_pairs
-from forethought.engine.attention import Visibility, attend_causal
-from forethought.engine.cache import Piece, Row
-from forethought.engine.joint_attention import attend_jointly, fits
+from forethought.engine.attention.decode import attend_step
+from forethought.engine.attention.masked_batch import attend_jointly, fits
+from forethought.engine.attention.prefill import Visibility, attend_causal
+from forethought.engine.attention.sparse import attend_sparse, pattern_pairs
+from forethought.engine.cache.sequence_cache import Piece, Row
+from forethought.engine.layer_view import View, by_heads, view_of
 from forethought.engine.meter import Meter
-from forethought.engine.sparse_attention import attend_sparse, pattern_pairs
-from forethought.engine.step_attention import attend_step
-from forethought.engine.view import View, by_heads, view_of
-from forethought.models.threads import watched
+from forethought.models.hardware.threads import watched
 
 CHUNK = 2048  # prompt tokens a pass, where no method needs to see the whole prompt at once
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from forethought.engine.batch import Batch, Part
-from forethought.engine.cache import Row
+from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.decode_eviction import Review
 from forethought.engine.meter import Meter
-from forethought.engine.review import Review
 from forethought.engine.sampling import Choice, Sampling, choose
 
 

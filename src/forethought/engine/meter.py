@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from forethought.contracts.records import Cost, LayerShape, ModelShape
 from forethought.cost.flops import attention_flops, causal_pairs
-from forethought.engine.cache import Row, cache_bytes
+from forethought.engine.cache.sequence_cache import Row, cache_bytes
 
 Clock = Callable[[], float]
 

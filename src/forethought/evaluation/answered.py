@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Sample
-from forethought.runs.keys import QUESTION_HASH
+from forethought.recipes.identity import QUESTION_HASH
 
 Answers = Mapping[str, "Answered"]
 """A recipe's answered questions, by task."""

@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from forethought import catalogue
+from forethought.backends.openai.protocol import Price
+from forethought.backends.openai.recipe_check import check_priced, prices_of
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
 from forethought.evaluation.evaluate import Evaluation, Progress
-from forethought.runs.answers import Answers
-from forethought.runs.contenders import EXACT, contenders
-from forethought.runs.provenance import provenance
-from forethought.runs.recipe import Recipe
-from forethought.runs.remote_answers import Servers
-from forethought.runs.remote_recipe import check_priced, prices_of
-from forethought.runs.remote_wire import Price
-from forethought.runs.results import results_file
-from forethought.runs.store import Store
+from forethought.recipes.recipe import Recipe
+from forethought.recipes.recipe_grid import EXACT, contenders
+from forethought.sessions.batch import Answers
+from forethought.sessions.remote_batch import Servers
+from forethought.storage.location import results_file
+from forethought.storage.provenance import provenance
+from forethought.storage.store import Store
 
 
 def evaluate(

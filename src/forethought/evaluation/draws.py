@@ -13,7 +13,7 @@ from forethought import catalogue
 from forethought.contracts.questions import Sample
 from forethought.contracts.search import Candidate
 from forethought.evaluation.prices import Rates, Shares
-from forethought.runs.recipe import WARM, Recipe
+from forethought.recipes.recipe import WARM, Recipe
 from forethought.tasks.same_answers import SameAnswers
 
 Check = Callable[[str, str], float]

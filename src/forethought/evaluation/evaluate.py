@@ -12,17 +12,17 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
+from forethought.backends.openai.token_estimate import APPROXIMATE
 from forethought.contracts.comparison import Comparison, Refusal
 from forethought.contracts.errors import BadDataError, ForethoughtError, UsageError
 from forethought.contracts.questions import Question, Sample, Task
 from forethought.evaluation.draws import RIGHT, written
 from forethought.evaluation.searches import Checks, Searches
 from forethought.evaluation.statistics import compared
-from forethought.runs.answers import Answers, Ask
-from forethought.runs.keys import QUESTION_HASH, question_hash, sample_key, sample_seed
-from forethought.runs.lengths import APPROXIMATE
-from forethought.runs.recipe import Recipe, is_remote
-from forethought.runs.store import Store, said
+from forethought.recipes.identity import QUESTION_HASH, question_hash, sample_key, sample_seed
+from forethought.recipes.recipe import Recipe, is_remote
+from forethought.sessions.batch import Answers, Ask
+from forethought.storage.store import Store, said
 
 _PLACES = ("positions", "shares")
 

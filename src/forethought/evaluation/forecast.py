@@ -19,10 +19,10 @@ from forethought.evaluation.difficulty import difficulty
 from forethought.evaluation.draws import Draws, draws, draws_alike
 from forethought.evaluation.judge import Judge
 from forethought.evaluation.prices import Rates
-from forethought.runs.contenders import contenders
-from forethought.runs.recipe import Recipe
-from forethought.runs.results import held, results_file
-from forethought.runs.store import Store
+from forethought.recipes.recipe import Recipe
+from forethought.recipes.recipe_grid import contenders
+from forethought.storage.location import held, results_file
+from forethought.storage.store import Store
 
 
 @dataclass(frozen=True)

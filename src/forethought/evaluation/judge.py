@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from forethought.contracts.questions import Question, Sample, Task
 from forethought.evaluation.draws import RIGHT, written
-from forethought.runs.keys import QUESTION_HASH, question_hash
-from forethought.runs.recipe import Recipe
+from forethought.recipes.identity import QUESTION_HASH, question_hash
+from forethought.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
-    from forethought.models.tokenizer import Tokenizer
+    from forethought.models.tokenization.tokenizer import Tokenizer
 
 
 @dataclass

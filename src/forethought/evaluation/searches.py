@@ -24,7 +24,7 @@ from forethought.evaluation.curves import (
 from forethought.evaluation.draws import Check, Draws, choices, draws, draws_alike
 from forethought.evaluation.prices import Rates
 from forethought.numerics.equal_cost import Arm, Price, at_equal_cost
-from forethought.runs.recipe import Recipe
+from forethought.recipes.recipe import Recipe
 
 Checks = Mapping[str, Check]
 """How answers are judged, by task."""

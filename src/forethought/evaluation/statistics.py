@@ -12,14 +12,14 @@ from forethought.contracts.comparison import Comparison, Difference, Interval
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Sample
 from forethought.evaluation.answered import Answered, Answers, answers_by_task, check_alike
-from forethought.evaluation.standing import standing, with_frontiers
+from forethought.evaluation.recipe_result import standing, with_frontiers
 from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import (
     detectable_difference,
     paired_interval,
     sign_flip_probability,
 )
-from forethought.runs.keys import OF_SERVERS, QUESTION_HASH
+from forethought.recipes.identity import OF_SERVERS, QUESTION_HASH
 
 _EQUAL = 1e-12  # means of several scores that differ by less differ by rounding
 

@@ -16,13 +16,13 @@ from forethought.contracts.plan import Plan, Sign
 from forethought.contracts.questions import Task
 from forethought.contracts.tuning import Chosen, Spent, Tuned
 from forethought.evaluation.fitting import Tried, fitted, held_out, routes
-from forethought.evaluation.tried import Kept, below, tried
+from forethought.evaluation.strategy_matrix import Kept, below, tried
 from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import paired_interval
-from forethought.runs.contenders import contenders
-from forethought.runs.recipe import Recipe
-from forethought.runs.results import results_file
-from forethought.runs.store import Store
+from forethought.recipes.recipe import Recipe
+from forethought.recipes.recipe_grid import contenders
+from forethought.storage.location import results_file
+from forethought.storage.store import Store
 
 FEWEST_IN_BIN = 8
 """Questions that a bin is fitted on, at least; with fewer a plan is a matter of chance."""

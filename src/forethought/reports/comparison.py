@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from forethought.reports.comparison_csv import comparison_csv
 from forethought.reports.comparison_markdown import comparison_markdown
-from forethought.reports.comparison_text import comparison_text
+from forethought.reports.terminal.comparison import comparison_text
 
 __all__ = ["comparison_csv", "comparison_markdown", "comparison_text"]

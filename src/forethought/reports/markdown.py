@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from forethought.reports.printable import printable
+from forethought.reports.terminal.printable import printable
 
 
 def plain(text: str) -> str:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forethought.contracts.errors import BadParameterError, BudgetTooSmallError, ModelError
-from forethought.engine.cache import Row
-from forethought.engine.recent import Recent
-from forethought.engine.review import Review
+from forethought.engine.cache.query_window import Recent
+from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.decode_eviction import Review
 from forethought.methods.kv_eviction.ada_snapkv import AdaSnapKV
 from forethought.methods.kv_eviction.evict import Evict
 from forethought.methods.kv_eviction.expected_attention import ExpectedAttention

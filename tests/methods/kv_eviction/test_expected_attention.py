@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from forethought.engine.batch import Look
-from forethought.engine.cache import Row
+from forethought.engine.cache.sequence_cache import Row
 from forethought.methods.kv_eviction._entries import entry_places
 from forethought.methods.kv_eviction.expected_attention import ExpectedAttention
 from forethought.methods.kv_eviction.importance.expected import ExpectedAttention as Expected

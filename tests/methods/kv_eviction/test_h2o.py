@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from forethought.engine.batch import Look
-from forethought.engine.cache import Row
-from forethought.engine.recent import Recent
-from forethought.engine.review import Review
+from forethought.engine.cache.query_window import Recent
+from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.decode_eviction import Review
 from forethought.methods.kv_eviction._entries import entry_places
 from forethought.methods.kv_eviction.h2o import H2O
 from forethought.methods.kv_eviction.importance.accumulated import AccumulatedAttention
@@ -33,7 +33,7 @@ def column_sums(attention, kv_heads=2):
 
 def test_scores_are_the_column_sums_of_the_whole_attention(monkeypatch):
     decoder, tokens, found = tiny_decoder(seed=3), tokens_of(LENGTH), []
-    monkeypatch.setattr("forethought.engine.view._CHUNK_BYTES", 4 * 4 * LENGTH * 7)
+    monkeypatch.setattr("forethought.engine.layer_view._CHUNK_BYTES", 4 * 4 * LENGTH * 7)
     look = Look(lambda view: found.append(sums_of(view)), LENGTH)
 
     batch_of(decoder).read(Row(3), tokens, look)

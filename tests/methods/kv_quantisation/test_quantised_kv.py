@@ -4,7 +4,7 @@ import pytest
 
 from forethought.contracts.errors import BadParameterError, UsageError
 from forethought.cost.flops import entry_bytes
-from tests.runs.tiny_session import TARGET, run
+from tests.sessions.tiny_session import TARGET, run
 
 
 @pytest.mark.parametrize(("bits", "most"), [(8, 0.6), (4, 0.45)])

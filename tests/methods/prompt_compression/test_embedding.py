@@ -4,7 +4,7 @@ import pytest
 from forethought.contracts.errors import BudgetTooSmallError, UsageError
 from forethought.contracts.records import Prompt
 from forethought.methods.prompt_compression.embedding import Embedding
-from forethought.models.sentence_encoder import open_sentence_encoder
+from forethought.models.encoders.sentence_encoder import open_sentence_encoder
 from forethought.numerics.sentences import sentences
 from tests.methods.prompt_compression.questions import CountingDraft, asked
 from tests.models.tiny_encoders import save_encoder

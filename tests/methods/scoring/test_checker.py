@@ -5,8 +5,8 @@ import pytest
 from forethought import catalogue
 from forethought.contracts.errors import UsageError
 from forethought.methods.scoring.checker import Checker
+from tests.driver.searches import coin, searched
 from tests.methods.scoring.toys import Best, Letters, StepLetters, candidate, scored
-from tests.runs.searches import coin, searched
 
 
 def test_answers_get_the_points_of_the_task_in_order():

@@ -4,12 +4,12 @@ import math
 
 import pytest
 
+from forethought.backends.known import END, Known
 from forethought.contracts.errors import UsageError
 from forethought.contracts.search import Candidate
 from forethought.methods.scoring.likelihood import Likelihood
-from forethought.models.known import END, Known
+from tests.driver.searches import coin, searched
 from tests.methods.scoring.toys import Best, candidate, scored
-from tests.runs.searches import coin, searched
 
 
 def uneven(question, text):

@@ -13,8 +13,8 @@ from forethought.contracts.search import Found, Strategy, score, write
 from forethought.methods.scoring.checker import Checker
 from forethought.methods.scoring.noisy_checker import NoisyChecker
 from forethought.numerics.verifiers import Kind, Resampling, Verifier
+from tests.driver.searches import coin, searched
 from tests.methods.scoring.toys import Letters, StepLetters, candidate, scored
-from tests.runs.searches import coin, searched
 
 MANY = [candidate(text, path=(n,)) for n in range(2000) for text in ("aaa", "bbb")]
 RIGHT, WRONG = slice(0, None, 2), slice(1, None, 2)

@@ -17,11 +17,11 @@ from forethought.contracts.questions import Question
 from forethought.contracts.search import Charge
 from forethought.cost.flops import prefill_flops
 from forethought.methods.scoring.reward_model import RewardModel
-from forethought.models import threads
-from forethought.models.reward_head import open_reward_head
+from forethought.models.encoders.reward_model import open_reward_head
+from forethought.models.hardware import threads
+from tests.driver.searches import coin, searched
 from tests.methods.scoring.toys import Best, candidate, scored
 from tests.models.tiny_rewards import TEMPLATE, TwoMaps, random_judge, save_judge
-from tests.runs.searches import coin, searched
 
 ASKED = Question("q", "What is 2 + 3?")
 ADVICE = r"Please reason step by step, and put your final answer within \boxed{}."

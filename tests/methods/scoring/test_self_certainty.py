@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from forethought.backends.known import END, Known
 from forethought.contracts.errors import UsageError
 from forethought.contracts.search import Found, Piece, Strategy, write
 from forethought.methods.scoring.self_certainty import SelfCertainty
-from forethought.models.known import END, Known
+from tests.driver.searches import coin, searched
 from tests.methods.scoring.toys import Best, candidate, scored
-from tests.runs.searches import coin, searched
 
 FIRST = {"s": 0.5, "u": 0.5}
 SURE, UNSURE = {"x": 0.97, "y": 0.01, "z": 0.02}, {"x": 0.4, "y": 0.3, "z": 0.3}

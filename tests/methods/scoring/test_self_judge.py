@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from forethought.backends.known import Known
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Verdict
 from forethought.methods.scoring.self_judge import SelfJudge
-from forethought.models.known import Known
+from tests.driver.searches import coin, searched
 from tests.methods.scoring.toys import Best, candidate, scored
-from tests.runs.searches import coin, searched
 
 ASKED = Question("q", "Which letter?", document="Letters are listed.")
 

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from forethought import catalogue
+from forethought.backends.known import END
 from forethought.contracts.errors import UsageError
 from forethought.methods.scoring.unit_tests import UnitTests
-from forethought.models.known import END
 from forethought.tasks.sandbox import SandboxError
+from tests.driver.searches import searched
 from tests.methods.scoring.toys import Best, Letters, candidate, scored
-from tests.runs.searches import searched
 
 ROW = {
     "task_id": "Mine/0",

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 
-from forethought.models.known import END, number_of
+from forethought.backends.known import END, number_of
 
 
 def by_hand(law, groups=1, width=1, diversity=0.0, phrase=0, longest=math.inf):

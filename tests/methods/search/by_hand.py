@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from forethought.backends.known import END
 from forethought.contracts.search import Candidate, Group, Piece, Score, Write
-from forethought.models.known import END
-from tests.runs.searches import Rule, searched
+from tests.driver.searches import Rule, searched
 
 
 def ranked(question, text):

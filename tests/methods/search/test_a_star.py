@@ -11,6 +11,7 @@ from forethought import catalogue
 from forethought.contracts.search import Score, Write
 from forethought.methods.search.a_star import AStar
 from forethought.methods.search.majority_vote import MajorityVote
+from tests.driver.searches import searched
 from tests.methods.search.by_hand import (
     Hand,
     driven,
@@ -21,7 +22,6 @@ from tests.methods.search.by_hand import (
     tokens_of,
     uneven,
 )
-from tests.runs.searches import searched
 
 COSTS = {
     "worsening": lambda before, after: max(0.0, after - before),

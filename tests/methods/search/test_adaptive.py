@@ -4,10 +4,10 @@ import math
 
 import pytest
 
+from forethought.backends.known import END, Known
 from forethought.methods.search.adaptive import Adaptive
 from forethought.methods.search.majority_vote import MajorityVote
-from forethought.models.known import END, Known
-from tests.runs.searches import QUESTION, coin, searched, three_steps
+from tests.driver.searches import QUESTION, coin, searched, three_steps
 
 DIGITS = "0123456789"
 

@@ -10,6 +10,7 @@ import pytest
 from forethought.contracts.search import Score, Write
 from forethought.methods.search.beam import Beam
 from forethought.methods.search.majority_vote import MajorityVote
+from tests.driver.searches import searched
 from tests.methods.search.by_hand import (
     Hand,
     driven,
@@ -20,7 +21,6 @@ from tests.methods.search.by_hand import (
     tokens_of,
     uneven,
 )
-from tests.runs.searches import searched
 
 
 def method(**settings):

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from forethought.backends.known import END, Known
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Scorer, charge
 from forethought.methods.search.best_of_n import BestOfN
 from forethought.methods.search.majority_vote import MajorityVote
-from forethought.models.known import END, Known
-from tests.runs.searches import Rule, coin, searched, three_steps
+from tests.driver.searches import Rule, coin, searched, three_steps
 
 
 def right(text):

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from forethought.backends.known import END, Known
 from forethought.contracts.errors import BadParameterError, UnknownNameError, UsageError
 from forethought.contracts.search import Found, Strategy, write
+from forethought.driver.driver import Drive
 from forethought.methods.search.cascade import Cascade
 from forethought.methods.search.greedy import Greedy
 from forethought.methods.search.majority_vote import MajorityVote
-from forethought.models.known import END, Known
-from forethought.runs.drive import Drive
-from tests.runs.searches import coin, job, searched, three_steps
+from tests.driver.searches import coin, job, searched, three_steps
 
 LARGE = coin(0.9, 5)
 SMALL = coin(0.6, 2)

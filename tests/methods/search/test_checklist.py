@@ -4,10 +4,10 @@ from string import ascii_uppercase
 
 import pytest
 
+from forethought.backends.known import END, Known
 from forethought.methods.search.checklist import Checklist
 from forethought.methods.search.greedy import Greedy
-from forethought.models.known import END, Known
-from tests.runs.searches import QUESTION, searched
+from tests.driver.searches import QUESTION, searched
 
 ANSWERS = {"dull": 0.4, "fine": 0.3, "best {0}": 0.2, "poor": 0.1}
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from forethought.backends.known import END, Known
 from forethought.methods.search.cross_lingual import CrossLingual
 from forethought.methods.search.greedy import Greedy
 from forethought.methods.search.hedged import Hedged
-from forethought.models.known import END, Known
-from tests.runs.searches import QUESTION, searched
+from tests.driver.searches import QUESTION, searched
 
 MEANS = {"oui": "yes", "ouais": "yes", "non": "no", "yes": "yes", "no": "no"}
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from forethought import catalogue
+from forethought.backends.known import Known
 from forethought.contracts.errors import BadDataError, BadParameterError, UsageError
 from forethought.contracts.plan import Bin, Plan, read_plan
 from forethought.methods.search.difficulty_router import DifficultyRouter
-from forethought.models.known import Known
-from tests.runs.searches import Rule, coin, searched, three_steps
+from tests.driver.searches import Rule, coin, searched, three_steps
 
 VOTES = ["greedy", "majority-vote(n=2)", "majority-vote(n=9)", "majority-vote(n=8, confident=0.9)",
          "rpc(n=6)", "hedged(n=3)"]  # fmt: skip

@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
+from forethought.backends.known import END, Known, sequences
 from forethought.contracts.errors import UsageError
 from forethought.methods.search.diverse_beam import DiverseBeam
 from forethought.methods.search.greedy import Greedy
-from forethought.models.known import END, Known, sequences
+from tests.driver.searches import searched, three_steps
 from tests.methods.search.beams_by_hand import by_hand
-from tests.runs.searches import searched, three_steps
 
 LONGEST = 30
 LETTERS = "abcd"

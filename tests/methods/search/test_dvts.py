@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from forethought.backends.known import END
 from forethought.contracts.search import Scorer, Write
 from forethought.methods.search.beam import Beam
 from forethought.methods.search.dvts import DVTS
 from forethought.methods.search.majority_vote import MajorityVote
-from forethought.models.known import END
+from tests.driver.searches import searched
 from tests.methods.search.by_hand import (
     Hand,
     driven,
@@ -21,7 +22,6 @@ from tests.methods.search.by_hand import (
     tokens_of,
     uneven,
 )
-from tests.runs.searches import searched
 
 
 def method(**settings):

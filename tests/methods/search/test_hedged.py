@@ -2,11 +2,11 @@
 
 import pytest
 
+from forethought.backends.known import END, Known
 from forethought.methods.search.greedy import Greedy
 from forethought.methods.search.hedged import Hedged
-from forethought.models.known import END, Known
 from forethought.numerics.overlap import overlap
-from tests.runs.searches import searched, three_steps
+from tests.driver.searches import searched, three_steps
 
 
 def texts_of(chances):

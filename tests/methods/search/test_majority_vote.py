@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from forethought.backends.known import END, Known
 from forethought.contracts.errors import UsageError
 from forethought.methods.search.majority_vote import MajorityVote
-from forethought.models.known import END, Known
 from forethought.tasks.same_answers import SameAnswers
-from tests.runs.searches import searched, three_steps
+from tests.driver.searches import searched, three_steps
 
 
 def short_or_long(question, text):

@@ -2,12 +2,12 @@
 
 import pytest
 
+from forethought.backends.known import END, Known
 from forethought.contracts.search import Candidate, Write
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.mcts import MCTS, _Node
-from forethought.models.known import END, Known
+from tests.driver.searches import Rule, searched, three_steps
 from tests.methods.search.by_hand import Hand, uneven
-from tests.runs.searches import Rule, searched, three_steps
 
 STEPS = {"delimiter": "\n"}
 

@@ -13,6 +13,7 @@ from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.parallel_tempering import ParallelTempering
 from forethought.methods.search.particle_gibbs import ParticleGibbs
 from forethought.numerics.resampling import swap_chance
+from tests.driver.searches import searched
 from tests.methods.search.by_hand import (
     Hand,
     distance,
@@ -24,7 +25,6 @@ from tests.methods.search.by_hand import (
     weighted,
 )
 from tests.methods.search.test_particle_gibbs import exactly, reference_of
-from tests.runs.searches import searched
 
 
 def method(**settings):

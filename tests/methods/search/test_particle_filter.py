@@ -13,6 +13,7 @@ from forethought.contracts.search import Candidate, Score, Write
 from forethought.methods.search._particles import Particle, Swarm, grow
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.particle_filter import ParticleFilter
+from tests.driver.searches import searched
 from tests.methods.search.by_hand import (
     Hand,
     distance,
@@ -26,7 +27,6 @@ from tests.methods.search.by_hand import (
     uneven,
     weighted,
 )
-from tests.runs.searches import searched
 
 
 def method(**settings):

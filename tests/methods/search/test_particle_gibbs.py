@@ -13,6 +13,7 @@ from forethought.methods.search._particles import Particle, Swarm, grow
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.particle_filter import ParticleFilter
 from forethought.methods.search.particle_gibbs import ParticleGibbs
+from tests.driver.searches import searched
 from tests.methods.search.by_hand import (
     Hand,
     distance,
@@ -25,7 +26,6 @@ from tests.methods.search.by_hand import (
     weighted,
     written_out,
 )
-from tests.runs.searches import searched
 
 
 def method(**settings):

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from forethought.backends.known import END
 from forethought.contracts.search import Candidate
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.rpc import RPC
-from forethought.models.known import END
+from tests.driver.searches import searched, three_steps
 from tests.numerics.test_weibull import transcribed
-from tests.runs.searches import searched, three_steps
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 import pytest
 
+from forethought.backends.known import END, Known
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.self_refine import SelfRefine
-from forethought.models.known import END, Known
-from tests.runs.searches import QUESTION, searched, three_steps
+from tests.driver.searches import QUESTION, searched, three_steps
 
 
 def writer(question, text):

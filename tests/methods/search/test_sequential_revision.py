@@ -2,11 +2,11 @@
 
 import pytest
 
+from forethought.backends.known import END, Known
 from forethought.contracts.search import Scorer, verdicts
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.sequential_revision import SequentialRevision
-from forethought.models.known import END, Known
-from tests.runs.searches import QUESTION, Rule, searched, three_steps
+from tests.driver.searches import QUESTION, Rule, searched, three_steps
 
 
 def pupil(question, text):

@@ -2,11 +2,11 @@
 
 import pytest
 
+from forethought.backends.known import END
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.step_beam import StepBeam
-from forethought.models.known import END
+from tests.driver.searches import Rule, searched
 from tests.methods.search.by_hand import Hand, distance, tokens_of, uneven, written_out
-from tests.runs.searches import Rule, searched
 
 STEPS = {"delimiter": "\n"}
 ALIKE = dict.fromkeys("bcdefg", 1 / 6)

@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
+from forethought.backends.known import END, Known
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.temperature_vote import TemperatureVote
-from forethought.models.known import END, Known
-from tests.runs.searches import coin, searched, three_steps
+from tests.driver.searches import coin, searched, three_steps
 
 
 class Recorded(Known):

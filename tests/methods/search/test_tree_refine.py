@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from forethought.backends.known import END, Known
 from forethought.contracts.search import Candidate
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.tree_refine import TreeRefine, _Node
-from forethought.models.known import END, Known
-from tests.runs.searches import QUESTION, searched, three_steps
+from tests.driver.searches import QUESTION, searched, three_steps
 
 
 def law_of(success=0.4, likes=None, revisions="bcdefg"):

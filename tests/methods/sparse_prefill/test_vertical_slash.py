@@ -5,10 +5,10 @@ import torch
 
 from forethought.cost.flops import attention_flops, causal_pairs
 from forethought.engine.batch import Look
-from forethought.engine.cache import Row
+from forethought.engine.cache.sequence_cache import Row
 from forethought.methods.kv_eviction.speckv import SpecKV
 from forethought.methods.sparse_prefill.vertical_slash import VerticalSlash
-from tests.engine.test_sparse_attention import shown
+from tests.engine.attention.test_sparse import shown
 from tests.engine.written_out import inputs, shape_of, view_over
 from tests.methods.reference import TinyDraft, prompt_of, window_keep
 from tests.methods.sparse_prefill.thinned import slow_logits, thinned_logits, weights_of

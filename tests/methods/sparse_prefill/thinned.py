@@ -3,8 +3,8 @@
 import torch
 
 from forethought.engine.batch import Look
-from forethought.engine.cache import Row
-from tests.engine.test_sparse_attention import hidden_by
+from forethought.engine.cache.sequence_cache import Row
+from tests.engine.attention.test_sparse import hidden_by
 from tests.engine.written_out import plain
 from tests.tiny import batch_of
 

@@ -13,7 +13,7 @@ from forethought.contracts.records import Prompt
 from forethought.methods.prompt_compression._room import Room
 
 if TYPE_CHECKING:
-    from forethought.models.token_classifier import Pieces, TokenClassifier
+    from forethought.models.encoders.token_classifier import Pieces, TokenClassifier
 
 
 @dataclass(frozen=True)

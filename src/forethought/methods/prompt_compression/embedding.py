@@ -41,7 +41,7 @@ class Embedding(Shortening):
 
     def _nearness(self, draft: Draft, question: str, texts: Sequence[str]) -> np.ndarray:
         # Here, since it loads torch, which no one needs who asks for less.
-        from forethought.models.sentence_encoder import open_sentence_encoder
+        from forethought.models.encoders.sentence_encoder import open_sentence_encoder
 
         found = open_sentence_encoder(self.encoder).embed([question, *texts])
         draft.charge(tokens=found.tokens, flops=found.flops)

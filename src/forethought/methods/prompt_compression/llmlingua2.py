@@ -24,7 +24,7 @@ from forethought.methods.prompt_compression._words import Chunk, chunks_of, toke
 from forethought.numerics.word_choice import Part, words_that_fit
 
 if TYPE_CHECKING:
-    from forethought.models.token_classifier import TokenClassifier
+    from forethought.models.encoders.token_classifier import TokenClassifier
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class LLMLingua2(Shortening):
             return prompt
         room = room_in(prompt, self.keep, "llmlingua2", protect=self.protect)
         # Here, since it loads torch, which no one needs who asks for less.
-        from forethought.models.token_classifier import open_token_classifier
+        from forethought.models.encoders.token_classifier import open_token_classifier
 
         classifier = open_token_classifier(self.classifier)
         chunks = chunks_of(prompt, room, classifier, min(self.chunk, classifier.longest))

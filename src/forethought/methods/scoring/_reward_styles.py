@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from forethought.contracts.errors import UnsupportedModelError
-from forethought.models.transcript import Mark, Message, Reading, Transcript, transcript
+from forethought.models.chat.transcript import Mark, Message, Reading, Transcript, transcript
 
 if TYPE_CHECKING:
-    from forethought.models.reward_head import RewardHead
+    from forethought.models.encoders.reward_model import RewardHead
 
 _ADVICE = r"Please reason step by step, and put your final answer within \boxed{}."
 """The system message that Qwen's models were trained with."""

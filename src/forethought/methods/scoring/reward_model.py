@@ -22,8 +22,8 @@ from forethought.methods.scoring._asking import asked
 from forethought.methods.scoring._reward_styles import answered, tagged, turned
 
 if TYPE_CHECKING:
-    from forethought.models.reward_head import RewardHead
-    from forethought.models.transcript import Reading
+    from forethought.models.chat.transcript import Reading
+    from forethought.models.encoders.reward_model import RewardHead
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class RewardModel(Scorer):
 
     def _head(self) -> RewardHead:
         # Here, since it loads torch, which no one needs who asks for less.
-        from forethought.models.reward_head import open_reward_head
+        from forethought.models.encoders.reward_model import open_reward_head
 
         return open_reward_head(self.model, ("-", "+") if self.style == "turns" else ())
 

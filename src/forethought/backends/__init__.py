@@ -1,0 +1,1 @@
+"""Back ends: models on this machine and OpenAI-compatible servers."""

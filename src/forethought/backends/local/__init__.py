@@ -1,0 +1,1 @@
+"""The models of this machine as a back end."""

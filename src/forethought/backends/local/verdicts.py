@@ -1,0 +1,142 @@
+"""The chances a model gives to one-word answers; what questions begin with alike is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from forethought.backends.verdict_prefixes import Chain, common
+from forethought.contracts.backend import Judgement, Outcome
+from forethought.contracts.errors import PromptTooLongError
+from forethought.contracts.roles import Network
+from forethought.cost.flops import causal_pairs, forward_flops
+from forethought.engine.batch import Batch
+from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.meter import Clock, Meter
+from forethought.models.chat.prompt import chat_prompt
+from forethought.models.model import Model
+
+KEPT = 8192
+"""Tokens of a run's questions that are kept for others to go on from, beside its first one."""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A prompt that was read, for others to go on from where they part from it."""
+
+    tokens: tuple[int, ...]
+    fresh: int
+    """Tokens that were read for it alone."""
+    row: Row
+
+
+@dataclass
+class Judge:
+    """A model that gives verdicts.
+
+    A question is read from where it parts from the one it goes on from: what both begin with,
+    such as a document or the steps of an answer, was read for that.
+    """
+
+    target: Model
+    clock: Clock
+    _readings: dict[str, dict[str, _Reading]] = field(default_factory=dict)
+    """By run and question, the oldest first."""
+
+    def flops(self, judgement: Judgement) -> float:
+        """FLOPs of reading what is new of the questions."""
+        shape, found = self.target.shape, 0.0
+        for question, chain in _paired(judgement):
+            tokens = self._prompt(question)
+            shared = self._shared(self._prompt(chain[-1]), tokens) if chain else 0
+            fresh = len(tokens) - shared
+            pairs = [causal_pairs(shared, fresh, layer.window) for layer in shape.layers]
+            found += forward_flops(shape, fresh, pairs, logits=1)
+        return found
+
+    def outcome(self, judgement: Judgement) -> Outcome:
+        """For each question the chance of each choice, among the choices alone."""
+        for question in judgement.questions:
+            self._check_fits(len(self._prompt(question)))
+        meter = Meter(self.clock)
+        chances = tuple(
+            self._chances(self._read(judgement.run, question, chain, meter)[1], judgement.choices)
+            for question, chain in _paired(judgement)
+        )
+        return Outcome(judgement.key, meter.cost(0.0), chances=chances)
+
+    def release(self, run: str) -> None:
+        """Forget what a run asked."""
+        self._readings.pop(run, None)
+
+    def _shared(self, first: Sequence[int], tokens: Sequence[int]) -> int:
+        """Tokens that both begin with, but the last: behind it there are chances to be told."""
+        if self._network(first) is not self._network(tokens):
+            return 0
+        return min(common(first, tokens), len(tokens) - 1)
+
+    def _read(self, run: str, question: str, chain: Chain, meter: Meter) -> tuple[_Reading, Tensor]:
+        """A question read behind the last of the chain, and the logits [V] behind it."""
+        tokens = self._prompt(question)
+        row, shared = Row(len(self.target.shape.layers), len(tokens)), 0
+        if chain:
+            before = self._before(run, chain)
+            shared = self._shared(before.tokens, tokens)
+            row = before.row.before(shared)
+            row.reserve = len(tokens) - shared
+        logits = Batch(self._network(tokens), meter).prefill(row, tokens[shared:])
+        meter.count("scoring", len(tokens) - shared)
+        reading = _Reading(tokens, len(tokens) - shared, row)
+        self._keep(run, question, reading)
+        return reading, logits
+
+    def _before(self, run: str, chain: Chain) -> _Reading:
+        """The last of a chain; read anew, as it was and paid before, where it is not at hand."""
+        *earlier, question = chain
+        found = self._readings.get(run, {}).get(question)
+        return found or self._read(run, question, tuple(earlier), Meter(self.clock))[0]
+
+    def _keep(self, run: str, question: str, reading: _Reading) -> None:
+        """Keep what was read, and let go of the oldest that is too much: all but the first."""
+        kept = self._readings.setdefault(run, {})
+        kept.setdefault(question, reading)
+        later = list(kept)[1:]
+        spare = sum(kept[one].fresh for one in later) - KEPT
+        for one in later:
+            if spare <= 0:
+                break
+            spare -= kept.pop(one).fresh
+
+    def _chances(self, logits: Tensor, choices: Sequence[str]) -> tuple[float, ...]:
+        whole = torch.log_softmax(logits.double(), 0)
+        # A choice is known by its first token, however an answer may begin: "Yes", " Yes", "yes".
+        each = torch.stack([torch.logsumexp(whole[self._beginnings(one)], 0) for one in choices])
+        return tuple(torch.softmax(each, 0).tolist())
+
+    def _beginnings(self, choice: str) -> list[int]:
+        spellings = {f"{space}{word}" for space in ("", " ") for word in (choice, choice.lower())}
+        return sorted({self.target.tokenizer.encode(text)[0] for text in spellings})
+
+    def _prompt(self, question: str) -> tuple[int, ...]:
+        return chat_prompt(self.target.tokenizer, self.target.template, question).tokens
+
+    def _network(self, tokens: Sequence[int]) -> Network:
+        """The model as it reads texts of that length."""
+        return self.target.for_length(len(tokens)).network
+
+    def _check_fits(self, length: int) -> None:
+        context = self.target.for_length(length).shape.context
+        if length > context:
+            raise PromptTooLongError(
+                f"a question for a verdict has {length:,} tokens, but {self.target.name} holds "
+                f"{context:,}",
+                "write shorter answers, show fewer at once, or use a model with a longer context",
+            )
+
+
+def _paired(judgement: Judgement) -> Iterator[tuple[str, Chain]]:
+    """The questions, each with what it goes on from."""
+    return zip(judgement.questions, judgement.behind, strict=True)

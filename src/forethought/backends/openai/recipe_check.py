@@ -1,0 +1,78 @@
+"""What a recipe is to a model on a server: what it may ask for, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from forethought.backends.openai.protocol import Manner, Price
+from forethought.contracts.errors import BadParameterError, UsageError
+from forethought.recipes.recipe import Recipe, is_remote
+
+_PRICE = "write it as dollars for a million tokens read, written and cached: 0.15/0.6/0.075"
+
+
+def check_remote(recipe: Recipe) -> None:
+    """Raise UsageError for what needs the model here."""
+    if recipe.approximate or recipe.draft != Recipe.draft:
+        raise UsageError(
+            f"{recipe.spelling}: methods work inside a model that runs here, and this one runs "
+            "on a server",
+            "shorten the text first with: forethought compress",
+        )
+    if recipe.logprobs or recipe.keep_stop or recipe.weights != Recipe.weights:
+        raise UsageError(
+            "a server is not asked for --logprobs, --keep-stop or --weights",
+            "leave them out, or run the model here",
+        )
+
+
+def manner_of(recipe: Recipe, system: str | None = None) -> Manner:
+    """How the recipe draws answers."""
+    return Manner(
+        temperature=recipe.warmth,
+        top_k=recipe.top_k,
+        top_p=recipe.top_p,
+        min_p=recipe.min_p,
+        stop=recipe.stop,
+        system=system,
+    )
+
+
+def prices_of(texts: Iterable[str]) -> dict[str, Price]:
+    """Prices by name of the model, each written `MODEL=READ/WRITTEN` or with `/CACHED`.
+
+    Without a name it is that of all models that have none of their own.
+    """
+    found: dict[str, Price] = {}
+    for text in texts:
+        model, _, amounts = text.rpartition("=")
+        if model.strip() in found:
+            raise BadParameterError(f"--price {text!r}: that price is stated twice", "keep one")
+        found[model.strip()] = _price(text, amounts)
+    return found
+
+
+def check_priced(recipes: Iterable[Recipe], prices: Collection[str]) -> None:
+    """Raise UsageError for prices of models on no server that is asked, or to be judged by."""
+    places = [place for one in recipes for place in (one.model, one.judge) if is_remote(place)]
+    if prices and not places:
+        raise UsageError(
+            "a model that runs here has no price", "leave out --price, or name a server with -m"
+        )
+    asked = {place.partition("#")[2] for place in places}
+    # A server that is not told which of its models to ask may ask any.
+    if "" not in asked and (others := set(prices) - asked - {""}):
+        raise UsageError(
+            f"there is a price of {', '.join(sorted(others))}, which is not asked",
+            f"state one of {', '.join(sorted(asked))}, such as --price '{min(asked)}=0.15/0.6'",
+        )
+
+
+def _price(text: str, amounts: str) -> Price:
+    try:
+        read, written, *cached = [float(part) for part in amounts.split("/")]
+        if len(cached) <= 1 and all(0 <= each < 1e9 for each in (read, written, *cached)):
+            return Price(read, written, *cached)
+    except ValueError:
+        pass
+    raise BadParameterError(f"--price {text!r} is no price", _PRICE)

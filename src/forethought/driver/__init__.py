@@ -1,0 +1,1 @@
+"""Serves strategies: their asks become requests within leases."""

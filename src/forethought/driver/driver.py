@@ -1,0 +1,149 @@
+"""Serves the asks of many searches at once, whatever back end writes for them."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from forethought.contracts.backend import Backend, Judgement, Outcome, Request
+from forethought.contracts.errors import UsageError
+from forethought.driver.job import Done, Job, Written
+from forethought.driver.search_state import Searching
+from forethought.recipes.validation import no_draft, no_scorer
+from forethought.storage.replay_log import Journal, NoJournal
+
+_PATIENCE = 5.0
+"""Seconds that an interrupted search waits for what its requests had."""
+
+
+@dataclass
+class Drive:
+    """A back end, and everything that is asked of it."""
+
+    backend: Backend
+    journal: Journal = field(default_factory=NoJournal)
+    _stopping: bool = False
+    _ready: deque[Outcome] = field(default_factory=deque)
+    """What is to be handed on: from the journal, or from the back end."""
+    _begun: dict[str, float] = field(default_factory=dict)
+    """When the requests on their way were begun."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Done]:
+        """Run all jobs, each given out as soon as it is done; see `events`."""
+        return (event for event in self.events(jobs) if isinstance(event, Done))
+
+    def events(self, jobs: Sequence[Job]) -> Iterator[Written | Done]:
+        """Run all jobs: what is written, and each job as soon as it is done.
+
+        An interruption ends all of them with what they have. A job that fails is given out
+        with its error, and the others go on. Nothing that is found depends on which jobs are
+        run together, or on how long anything took, unless a job has a limit in seconds.
+        """
+        for job in jobs:
+            check_needs(job, self.backend)
+        _check_apart(jobs)
+        news: list[Written] = []
+        alive = [Searching(job, self.backend, self.submit, news.append) for job in jobs]
+        whose: dict[str, Searching] = {}
+        for one in alive:
+            whose |= dict.fromkeys(one.proceed(), one)
+        while alive:
+            yield from news
+            news.clear()
+            for one in [one for one in alive if one.done is not None]:
+                alive.remove(one)
+                self.backend.release(one.job.run)
+                assert one.done is not None
+                yield one.done
+            try:
+                if alive and not self._stopping:
+                    self._await(alive)
+                    for _ in range(len(self._ready)):  # what this begins is not handed on yet
+                        outcome = self._ready.popleft()
+                        one = whose.pop(outcome.key)
+                        whose |= dict.fromkeys(one.receive(outcome), one)
+            except KeyboardInterrupt:
+                self._stopping = True
+            if self._stopping:
+                self._hear_last(whose)
+            for one in alive if self._stopping else ():
+                one.interrupt()
+
+    def stop(self) -> None:
+        """End all searches with what they have, as an interruption does."""
+        self._stopping = True
+
+    def _hear_last(self, whose: dict[str, Searching]) -> None:
+        """End the requests on their way, and take in what they have written and taken."""
+        end = self.backend.now() + _PATIENCE
+        try:
+            for key in whose:
+                self.backend.cancel(key)
+            while whose and self.backend.now() < end:
+                if not self._ready:
+                    self._poll(end)
+                while self._ready:
+                    outcome = self._ready.popleft()
+                    whose.pop(outcome.key).hear(outcome)
+        except KeyboardInterrupt:
+            whose.clear()  # who interrupts again does not want to wait
+
+    def submit(self, request: Request | Judgement) -> None:
+        """Begin a request, unless what comes of it is known already."""
+        known = self.journal.get(request.key)
+        if known is None:
+            self._begun[request.key] = self.backend.now()
+            self.backend.submit(request)
+        else:
+            self._ready.append(known)
+
+    def _await(self, alive: Collection[Searching]) -> None:
+        """Wait for outcomes; requests of a run whose time is over are ended."""
+        if self._ready:
+            return
+        now = self.backend.now()
+        for one in alive:
+            one.check_time()
+        limits = [one.deadline for one in alive if one.deadline is not None]
+        self._poll(min((limit for limit in limits if limit > now), default=None))
+        for one in alive:
+            one.check_time()
+
+    def _poll(self, until: float | None) -> None:
+        """Take what the back end has, and keep what is whole."""
+        for outcome in self.backend.poll(until):
+            seconds = self.backend.now() - self._begun.pop(outcome.key)
+            timed = replace(outcome, seconds=seconds)
+            cut = timed.piece is not None and timed.piece.finish == "cancelled"
+            if timed.error is None and not cut:
+                self.journal.put(timed)
+            self._ready.append(timed)
+
+
+def check_needs(job: Job, backend: Backend) -> None:
+    """Raise UsageError for what cannot work, before anything is spent."""
+    backend.check_limits(job.limit.kinds)
+    needs = job.strategy.needs | (job.scorer.needs if job.scorer else frozenset())
+    missing = needs - backend.abilities
+    if "draft" in missing:
+        raise no_draft()
+    if missing:
+        raise UsageError(
+            f"the search needs {', '.join(sorted(missing))}, which this model's server lacks",
+            "use a model that runs here, or another strategy or scorer",
+        )
+    if job.strategy.scores and job.scorer is None:
+        raise no_scorer()
+
+
+def _check_apart(jobs: Sequence[Job]) -> None:
+    """Raise UsageError for jobs whose requests would have the same names."""
+    named = Counter(job.named or job.run for job in jobs)
+    twice = [name for name, count in named.items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"{len(twice)} searches are asked for twice at once, such as {twice[0]}",
+            "ask for each once, with another seed, or one after the other: the second is then "
+            "answered from the journal",
+        )

@@ -1,0 +1,171 @@
+"""Models on servers that judge what another back end writes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from forethought.backends.openai.api_keys import JUDGE_KEY, KEY_NAMES, key_of
+from forethought.contracts.backend import Backend, Bound, Judgement, Outcome, Request
+from forethought.contracts.errors import UsageError
+from forethought.contracts.records import LimitKind
+from forethought.contracts.search import Ability
+from forethought.driver.job import Job
+from forethought.engine.meter import Clock
+
+if TYPE_CHECKING:
+    from forethought.backends.openai.backend import Remote
+    from forethought.backends.openai.endpoint import Patience
+    from forethought.backends.openai.protocol import Price
+
+_LOOK = 0.05
+"""Seconds after which it is looked whether another back end has something."""
+
+
+@dataclass
+class Judges:
+    """Servers that give verdicts, each found out about once and kept until closed."""
+
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """By name of the model; under "" that of all others."""
+    own: str = ""
+    """The address of the server that writes, whose key is shown to no other; empty where none."""
+    patience: Patience | None = None
+    clock: Clock = time.monotonic
+    _open: dict[str, Remote] = field(default_factory=dict)
+    """By address."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def beside(self, backend: Backend, jobs: Iterable[Job]) -> Backend:
+        """The back end, its verdicts given by the judges that the jobs' scorers name, if any.
+
+        UsageError for a budget that a judge cannot hold, and RemoteError for one that cannot be
+        reached, before anything is asked.
+        """
+        judged = [(job.scorer.by, job) for job in jobs if job.scorer and job.scorer.by]
+        for address, job in judged:
+            judge = self._judge(address)
+            judge.check_limits(job.limit.kinds)
+            _ = judge.able  # asked the first time
+        return Judged(backend, {by: self._judge(by) for by, _ in judged}) if judged else backend
+
+    def close(self) -> None:
+        """End all connections."""
+        for judge in self._open.values():
+            judge.close()
+        self._open.clear()
+
+    def _judge(self, address: str) -> Remote:
+        # Here, since what speaks to servers is slow to import, and few need it.
+        from forethought.backends.openai.backend import Remote
+        from forethought.backends.openai.endpoint import Endpoint, Patience
+
+        if address not in self._open:
+            place = Endpoint.parse(address)
+            if not place.model:
+                raise UsageError(
+                    f"the judge {address!r} names no model, so that it could be another tomorrow",
+                    f"write it {place.base}#model",
+                )
+            self._open[address] = Remote(
+                place,
+                prices=self.prices,
+                patience=self.patience or Patience(),
+                key=self._key(place.base),
+                clock=self.clock,
+            )
+        return self._open[address]
+
+    def _key(self, base: str) -> str:
+        names = (JUDGE_KEY, *KEY_NAMES) if self.own in ("", base) else (JUDGE_KEY,)
+        return key_of(os.environ, names)
+
+
+@dataclass
+class Judged:
+    """A back end, and judges by their addresses for the verdicts that are asked of them."""
+
+    backend: Backend
+    judges: Mapping[str, Backend]
+    _here: set[str] = field(default_factory=set)
+    """Keys of what is on its way from the back end."""
+    _there: dict[str, Backend] = field(default_factory=dict)
+    """By key: the judge it is on its way from."""
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What the back end can do."""
+        return self.backend.abilities
+
+    def check_limits(self, kinds: Collection[LimitKind]) -> None:
+        """Raise UsageError for what the back end or a judge cannot hold."""
+        for where in (self.backend, *self.judges.values()):
+            where.check_limits(kinds)
+
+    def submit(self, request: Request | Judgement) -> None:
+        """Begin a request where it belongs."""
+        where = self._where(request)
+        where.submit(request)
+        if where is self.backend:
+            self._here.add(request.key)
+        else:
+            self._there[request.key] = where
+
+    def bounds(self, requests: Sequence[Request | Judgement]) -> list[Bound]:
+        """The most that each can take, as those say that will be asked."""
+        own = [one for one in requests if self._where(one) is self.backend]
+        found = iter(self.backend.bounds(own))
+        return [
+            next(found) if self._where(one) is self.backend else self._where(one).bounds([one])[0]
+            for one in requests
+        ]
+
+    def poll(self, until: float | None = None) -> list[Outcome]:
+        """Wait for outcomes of whichever has one first."""
+        while True:
+            found = self._from_judges(wait=not self._here) or self._from_backend(until)
+            late = until is not None and self.backend.now() >= until
+            if found or late or not (self._here or self._there):
+                return found
+
+    def now(self) -> float:
+        """What the back end's clock shows."""
+        return self.backend.now()
+
+    def cancel(self, key: str) -> None:
+        """End a request, where that makes sense."""
+        self._there.get(key, self.backend).cancel(key)
+
+    def release(self, run: str) -> None:
+        """Forget what was kept for a run."""
+        for where in (self.backend, *self.judges.values()):
+            where.release(run)
+
+    def _where(self, request: Request | Judgement) -> Backend:
+        by = request.by if isinstance(request, Judgement) else ""
+        return self.judges[by] if by else self.backend
+
+    def _from_judges(self, *, wait: bool) -> list[Outcome]:
+        found: list[Outcome] = []
+        for judge in {id(one): one for one in self._there.values()}.values():
+            found += judge.poll(judge.now() + (_LOOK if wait and not found else 0.0))
+        for one in found:
+            del self._there[one.key]
+        return found
+
+    def _from_backend(self, until: float | None) -> list[Outcome]:
+        if not self._here:
+            return []
+        soon = self.backend.now() + _LOOK if self._there else None
+        ends = [end for end in (until, soon) if end is not None]
+        found = self.backend.poll(min(ends, default=None))
+        self._here -= {one.key for one in found}
+        return found

@@ -1,0 +1,67 @@
+"""What may follow candidates: how that is asked for, once behind each text, and what was told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+from forethought.contracts.backend import Bound, Outcome, Place, Request
+from forethought.contracts.records import Cost
+from forethought.contracts.search import Candidate, Next, NextToken
+from forethought.driver.job import Job
+from forethought.driver.requests import first_behind, request_key
+
+
+@dataclass
+class Looks:
+    """One ask on its way."""
+
+    requests: list[Request] = field(default_factory=list)
+    _keys: list[str] = field(default_factory=list)
+    """By candidate; empty where that is done."""
+    _told: dict[str, tuple[NextToken, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: Job, ask: Next, behind: Collection[Place]) -> Looks:
+        """What is to be requested, beside the texts that its run has read before."""
+        wanted = [_request(job, one, ask.top) for one in ask.candidates if not one.done]
+        named = job.named or job.run
+        once: dict[Place, Request] = {}
+        for one in first_behind(wanted, behind):
+            once.setdefault(one.place, replace(one, key=request_key(named, one, 0)))
+        places = iter([one.place for one in wanted])
+        keys = ["" if one.done else once[next(places)].key for one in ask.candidates]
+        return cls(list(once.values()), keys)
+
+    def hear(self, outcome: Outcome) -> None:
+        """Take in what was told."""
+        self._told[outcome.key] = outcome.following
+
+    def sent_back(self) -> list[tuple[NextToken, ...]]:
+        """What may follow each candidate, in the order of the ask."""
+        return [self._told[key] if key else () for key in self._keys]
+
+
+def together(bounds: Sequence[Bound]) -> Bound:
+    """The most that requests can take that write nothing."""
+    total = Cost()
+    for bound in bounds:
+        total = total.plus(bound.once)
+    return Bound(total)
+
+
+def _request(job: Job, parent: Candidate, top: int) -> Request:
+    return Request(
+        key="",
+        run=job.run,
+        question=job.question,
+        parent=parent,
+        path=parent.path,
+        seed=job.seed,
+        stream=0,
+        until="end",
+        delimiter="",
+        temperature=None,
+        most=0,
+        top=top,
+    )

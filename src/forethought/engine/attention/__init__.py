@@ -1,0 +1,1 @@
+"""Attention back ends: prefill, decode, a masked batch on GPUs, sparse prefill."""

@@ -1,0 +1,237 @@
+"""Attention of one new token a row over the cached pieces of its row.
+
+The fused kernel gives output and log-sum-exp of every piece, and they are merged, so that a
+piece shared by many rows is read once for all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from forethought.contracts.records import LayerShape
+from forethought.engine.cache.sequence_cache import Row, View
+from forethought.models.hardware.threads import most_threads
+
+_LEAST_SPAN = 256  # entries that a thread takes at once, where there are fewer heads than threads
+
+
+@dataclass(frozen=True)
+class Partial:
+    """Attention over some of the entries: what it mixed, and the log of its weight."""
+
+    mixed: Tensor
+    """[K, M, V]."""
+    weight: Tensor
+    """[K, M] float32 log-sum-exp of the scores."""
+
+    def doubled(self) -> Partial:
+        """The same for twice the queries."""
+        return Partial(torch.cat([self.mixed] * 2, 1), torch.cat([self.weight] * 2, 1))
+
+    def merged(self, other: Partial) -> Partial:
+        """Attention over the entries of both.
+
+        In float64, since in float32 both functions round otherwise at the end of a tensor than
+        inside it: a row's result would depend on how many rows are merged with it.
+        """
+        own, theirs = self.weight.double(), other.weight.double()
+        # sigmoid(a - b) = exp(a) / (exp(a) + exp(b)): the share of self in the whole.
+        share = torch.sigmoid(own - theirs)[..., None].to(self.mixed.dtype)
+        weight = torch.logaddexp(own, theirs).to(self.weight.dtype)
+        return Partial(torch.lerp(other.mixed, self.mixed, share), weight)
+
+
+def attend_piece(
+    queries: Tensor, keys: Tensor, values: Tensor, shape: LayerShape, hidden: Tensor | None
+) -> Partial:
+    """queries [K, M, D] over all of keys [K, E, D]; hidden [K or 1, M, E] is left out."""
+    if hidden is None and shape.softcap is None and queries.device.type == "cpu":
+        mixed, weight = _fused(queries, keys, values, shape.scale)
+        whole = weight[0] if len(weight) == 1 else weight.logsumexp(0)
+        return Partial(_joined(mixed, weight), whole)
+    scores = torch.matmul(queries, keys.transpose(1, 2))
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32)).mul_(shape.scale)
+    if shape.softcap is not None:
+        scores.div_(shape.softcap).tanh_().mul_(shape.softcap)
+    if hidden is not None:
+        scores.masked_fill_(hidden.to(scores.device), -torch.inf)
+    weight = scores.logsumexp(-1)
+    weights = (scores - weight[..., None].nan_to_num(neginf=0.0)).exp_().to(values.dtype)
+    return Partial(torch.matmul(weights, values), weight)
+
+
+def _fused(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """The fused kernel over S spans of all entries: mixed [S, K, M, V], log-sum-exp [S, K, M].
+
+    The kernel gives a thread whole heads: with three heads on two threads one would wait. So
+    entries are cut into as many spans as keep all threads busy: views of one length, which
+    overlap by what does not divide; a mask hides that from the later one. Their number does not
+    depend on the threads of this moment, since sums of other spans round otherwise.
+    """
+    heads, entries = keys.shape[:2]
+    count = _spans(heads, entries, max(2, most_threads()))
+    step = entries // count
+    length = entries - step * (count - 1)
+    mixed, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        queries.expand(count, -1, -1, -1),
+        _cut(keys, count, step, length),
+        _cut(values, count, step, length),
+        0.0,
+        False,
+        attn_mask=_seen_before(count, length, length - step, keys.dtype),
+        scale=scale,
+    )
+    return mixed, weight.view(mixed.shape[:3])
+
+
+def _cut(entries: Tensor, count: int, step: int, length: int) -> Tensor:
+    """[K, E, D] as `count` views of `length` entries, `step` apart: [count, K, length, D]."""
+    heads, size = entries.shape[0], entries.shape[2]
+    by_head, by_entry, by_value = entries.stride()
+    strides = (step * by_entry, by_head, by_entry, by_value)
+    return entries.as_strided((count, heads, length, size), strides, entries.storage_offset())
+
+
+def _joined(mixed: Tensor, weight: Tensor) -> Tensor:
+    """What spans mixed [S, K, M, V], as one: [K, M, V]."""
+    if len(mixed) == 1:
+        return mixed[0]
+    return (mixed * torch.softmax(weight, 0)[..., None]).sum(0).to(mixed.dtype)
+
+
+def _spans(heads: int, entries: int, threads: int) -> int:
+    """The fewest spans that give every thread as much, none of them too short to pay."""
+    return max(1, min(threads // math.gcd(heads, threads), entries // _LEAST_SPAN))
+
+
+@lru_cache(maxsize=8)
+def _seen_before(count: int, length: int, overlap: int, dtype: torch.dtype) -> Tensor | None:
+    """[count, 1, 1, length]: -inf where a span begins with entries of the one before it."""
+    if not overlap or count == 1:
+        return None
+    mask = torch.zeros((count, 1, 1, length), dtype=dtype)
+    mask[1:, ..., :overlap] = -torch.inf
+    return mask
+
+
+def attend_step(queries: Tensor, rows: Sequence[Row], layer: int, shape: LayerShape) -> Tensor:
+    """One new token for each row, already cached: queries [R, H, D] to [R, H * V].
+
+    Rows that see the same frozen pieces are served by one product over each of them.
+    """
+    packed = queries.view(len(rows), shape.kv_heads, -1, queries.shape[-1])  # [R, K, G, D]
+    groups = _same_views(rows)
+    if len(groups) == 1:
+        return _attend_group(packed, rows, layer, shape)
+    order = [i for group in groups for i in group]
+    in_order = order == list(range(len(rows)))
+    done = [
+        _attend_group(
+            packed[group[0] : group[-1] + 1] if in_order else packed[group],
+            [rows[i] for i in group],
+            layer,
+            shape,
+        )
+        for group in groups
+    ]
+    if in_order:
+        return torch.cat(done)
+    return torch.cat(done)[torch.tensor(order, device=queries.device).argsort()]
+
+
+def _fusible(queries: Tensor, shape: LayerShape) -> bool:
+    """Whether the fused kernel can take the entries of these rows as they are."""
+    return shape.window is None and shape.softcap is None and queries.device.type == "cpu"
+
+
+def _same_views(rows: Sequence[Row]) -> list[list[int]]:
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault(tuple(id(view) for view in row.views), []).append(index)
+    return list(groups.values())
+
+
+def _attend_group(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerShape) -> Tensor:
+    """Rows with the same views: packed [R, K, G, D] to [R, H * V]."""
+    count, kv_heads, per, _ = packed.shape
+    own = rows[0].tail.layers[layer]
+    if count == 1 and not rows[0].views and not own.ragged and _fusible(packed, shape):
+        return _joined(*_fused(packed[0], own.keys, own.values, shape.scale)).reshape(1, -1)
+    total = _attend_tails(packed, rows, layer, shape)
+    stacked = packed.transpose(0, 1).reshape(kv_heads, count * per, -1)
+    if count == 1 and rows[0].views:
+        # The kernel multiplies one row's queries otherwise than those of several: a row that is
+        # left alone goes on as it did in company.
+        stacked = torch.cat([stacked, stacked], 1)
+        total = total.doubled()
+    for view in rows[0].views:
+        if view.lengths()[layer] > 0:
+            newest = [row.next - 1 for row in rows] * (stacked.shape[1] // (count * per))
+            total = total.merged(_attend_view(stacked, view, layer, shape, newest))
+    mixed = total.mixed[:, : count * per].reshape(kv_heads, count, -1)
+    return mixed.transpose(0, 1).reshape(count, -1)
+
+
+def _attend_view(
+    queries: Tensor, view: View, layer: int, shape: LayerShape, newest: list[int]
+) -> Partial:
+    """Queries [K, M, D], at these positions, over what a view shows of a layer."""
+    where = view.segment.head_positions(layer, shape.kv_heads, view.unseen) if shape.window else []
+    done = []
+    for part in view.segment.layers[layer].parts():
+        seen = part.block.length - view.unseen
+        keys, values = part.block.keys[:, :seen], part.block.values[:, :seen]
+        hidden = _window_hides(where[part.heads], newest, queries.shape[1], shape)
+        done.append(attend_piece(queries[part.heads], keys, values, shape, hidden))
+    return _by_head(done)
+
+
+def _by_head(parts: list[Partial]) -> Partial:
+    """Heads one after the other, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Partial(torch.cat([p.mixed for p in parts]), torch.cat([p.weight for p in parts]))
+
+
+def _attend_tails(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerShape) -> Partial:
+    """Every row over its own tail: [K, R * G, V], rows in order.
+
+    Samples of one prompt have short tails of one length: copying these few entries together
+    costs less than a call for each row.
+    """
+    tails = [row.tail.layers[layer] for row in rows]
+    short = tails[0].length < 2 * _LEAST_SPAN  # one span, as each row alone would have
+    alike = len({tail.length for tail in tails}) == 1 and not any(tail.ragged for tail in tails)
+    if len(rows) > 1 and _fusible(packed, shape) and short and alike:
+        mixed, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            packed,
+            torch.stack([tail.keys for tail in tails]),
+            torch.stack([tail.values for tail in tails]),
+            0.0,
+            False,
+            scale=shape.scale,
+        )
+        both = mixed.transpose(0, 1).flatten(1, 2), weight.transpose(0, 1).flatten(1, 2)
+        return Partial(*both)
+    own = [
+        _attend_view(packed[i], View(row.tail), layer, shape, [row.next - 1])
+        for i, row in enumerate(rows)
+    ]
+    return Partial(torch.cat([p.mixed for p in own], 1), torch.cat([p.weight for p in own], 1))
+
+
+def _window_hides(
+    where: list[Tensor], newest: list[int], queries: int, shape: LayerShape
+) -> Tensor | None:
+    """[K, queries, E] True where an entry lies outside a query's window."""
+    if shape.window is None:
+        return None
+    at = torch.tensor(newest).repeat_interleave(queries // len(newest))[None, :, None]
+    hidden = at - torch.stack(where)[:, None] >= shape.window
+    return hidden if bool(hidden.any()) else None

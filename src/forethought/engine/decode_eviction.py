@@ -1,0 +1,44 @@
+"""Asks a method again, every so many written tokens, what a row should keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forethought.contracts.roles import Network, Tap
+from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.layer_view import view_of
+from forethought.engine.meter import Meter
+
+
+@dataclass
+class Review:
+    """A tap that decides anew while an answer grows; the row must be private."""
+
+    tap: Tap
+    network: Network
+    every: int
+    """Tokens between two decisions."""
+    prompt_length: int
+    protected: frozenset[int]
+    steps: int = 0
+
+    def after_step(self, row: Row, meter: Meter) -> None:
+        """Note that the row took in a token; every so often, let the tap choose."""
+        self.steps += 1
+        if self.steps % self.every:
+            return
+        assert row.recent is not None, "a reviewed row keeps its newest queries in sight"
+        for layer in range(len(row.tail.layers)):
+            view = view_of(
+                row,
+                layer,
+                self.network,
+                row.recent.at(layer),
+                prompt_length=self.prompt_length,
+                protected=self.protected,
+                meter=meter,
+            )
+            kept = self.tap(view)
+            if kept is not None:
+                meter.watch([row])
+                row.keep(layer, kept)

@@ -1,0 +1,1 @@
+"""Chat templates, prompts and transcripts."""

@@ -1,0 +1,1 @@
+"""Reading published weights: claims checked, shapes compared, formats unpacked."""

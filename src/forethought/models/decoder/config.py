@@ -1,0 +1,152 @@
+"""What a decoder is made of: one record for every family we run.
+
+`DecoderConfig.from_transformers` reads a `config.json`; supporting a family is one short
+function in `families` and, where its tensors are named differently, a line in `names`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from forethought.contracts.errors import MAKE_ANEW, ForethoughtError, UnsupportedModelError
+from forethought.contracts.records import LayerShape, ModelShape
+from forethought.models.checkpoint.claims import Claims, read_record, shortened
+from forethought.models.checkpoint.json_file import parse_object
+from forethought.models.decoder.config_limits import check_config
+from forethought.models.decoder.families import FAMILIES
+from forethought.models.decoder.rope_settings import RopeSettings
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """The shape and the habits of one decoder."""
+
+    family: str
+    """The model type that `config.json` states."""
+    vocabulary: int
+    hidden: int
+    intermediate: int
+    """Width of the gated MLP (of dense layers)."""
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    context: int
+    """Most positions the rotary embedding in use is meant for."""
+    epsilon: float
+    """Added to the mean square in every norm."""
+    ropes: tuple[RopeSettings, ...]
+    """The distinct rotary embeddings."""
+    layer_ropes: tuple[int | None, ...]
+    """Per layer, its index into `ropes`; None where queries and keys are not rotated."""
+    windows: tuple[int | None, ...]
+    """Per layer, how many newest positions a query sees; None for all."""
+    scale: float
+    """Factor on query·key before the softmax."""
+    tied: bool = False
+    """Whether the head is the transposed embedding."""
+    activation: str = "silu"
+    """silu · gelu_tanh · gelu: applied to the gate of the MLP."""
+    pre_norm: bool = True
+    """Norms before attention and before the MLP."""
+    post_norm: bool = False
+    """Norms on what attention and the MLP add to the stream."""
+    norm_offset: float = 0.0
+    """Added to every norm weight: 1.0 where the file stores weight - 1."""
+    late_rounding: bool = False
+    """Whether norm weights are applied before rounding to the model's dtype, not after."""
+    query_key_norm: str = "none"
+    """none · head (each head by itself) · full (all heads together)."""
+    attention_bias: bool = False
+    output_bias: bool = False
+    mlp_bias: bool = False
+    softcap: float | None = None
+    """Attention scores are squashed to ±softcap."""
+    logit_softcap: float | None = None
+    embedding_scale: float = 1.0
+    residual_scale: float = 1.0
+    """Factor on what attention and the MLP add to the stream."""
+    logit_scale: float = 1.0
+    """Factor on the logits."""
+    experts: int = 0
+    experts_per_token: int = 0
+    expert_intermediate: int = 0
+    expert_layers: tuple[int, ...] = ()
+    """Layers whose MLP is a mixture of experts."""
+    normalise_experts: bool = True
+    """Whether the chosen experts' weights are scaled to sum to one."""
+    long_context: int = 0
+    """Context with `for_long_texts`; 0 where that changes nothing."""
+
+    @classmethod
+    def from_transformers(
+        cls, config: Mapping[str, Any], where: str = "the model's config.json"
+    ) -> DecoderConfig:
+        """The decoder that a raw `config.json` describes, old style or new.
+
+        Raises UnsupportedModelError for a model type, an activation or a rotary embedding
+        that is not known here, DamagedFileError for a size that is missing or cannot be.
+        """
+        claims = Claims(config, where)
+        kind = claims.text("model_type", "unknown")
+        if kind not in FAMILIES:
+            raise UnsupportedModelError(
+                f"models of type {shortened(kind)} are not supported by the built-in decoder",
+                f"supported: {', '.join(sorted(FAMILIES))}",
+            )
+        read = cls(**FAMILIES[kind](claims))
+        check_config(read, where)
+        return read
+
+    @classmethod
+    def from_json(cls, text: str) -> DecoderConfig:
+        """The inverse of `to_json`; raises DamagedFileError where that is not possible."""
+        with ForethoughtError.named("a stored decoder configuration cannot be read"):
+            claims = Claims(parse_object(text, "it", MAKE_ANEW), "it", MAKE_ANEW)
+            ropes = tuple(read_record(RopeSettings, rope) for rope in claims.parts("ropes"))
+            read = read_record(cls, claims, ropes=ropes)
+            check_config(read, "it")
+        return read
+
+    def to_json(self) -> str:
+        """The configuration as one JSON object."""
+        return json.dumps(asdict(self), indent=1)
+
+    def for_long_texts(self) -> DecoderConfig:
+        """The same decoder for texts beyond `context`, which it rotates otherwise.
+
+        Longrope models rotate *every* position of a long text differently, so the choice
+        is made once per decoder: cached keys of one kind never meet queries of the other.
+        """
+        if not self.long_context:
+            return self
+        ropes = tuple(replace(r, divisors=r.long_divisors or r.divisors) for r in self.ropes)
+        return replace(self, ropes=ropes, context=self.long_context, long_context=0)
+
+    @property
+    def shape(self) -> ModelShape:
+        """The sizes that attention and cost accounting need."""
+        return ModelShape(
+            layers=tuple(
+                LayerShape(
+                    self.heads, self.kv_heads, self.head_dim, self.scale, window, self.softcap
+                )
+                for window in self.windows
+            ),
+            hidden=self.hidden,
+            vocabulary=self.vocabulary,
+            context=self.context,
+            layer_parameters=self._layer_parameters(),
+            head_parameters=self.vocabulary * self.hidden,
+        )
+
+    def _layer_parameters(self) -> int:
+        attention = self.hidden * self.head_dim * 2 * (self.heads + self.kv_heads)
+        dense = 3 * self.hidden * self.intermediate
+        active = 3 * self.experts_per_token * self.expert_intermediate + self.experts
+        sparse = len(self.expert_layers)
+        mlp = (sparse * self.hidden * active + (self.layers - sparse) * dense) // self.layers
+        return attention + mlp

@@ -1,0 +1,262 @@
+"""The decoder: one plain network for every family, with attention left to the caller.
+
+Tokens of all rows come packed along one axis; there is no cache, no mask and no batch axis
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from forethought.contracts.errors import MAKE_ANEW, DamagedFileError
+from forethought.contracts.roles import Attend, Network
+from forethought.models.checkpoint.shapes import check_shape
+from forethought.models.decoder.calibrate import PARTS, decode_format
+from forethought.models.decoder.config import DecoderConfig
+from forethought.models.decoder.experts import Experts
+from forethought.models.decoder.layer import Dense, Layer, Mlp, Sparse
+from forethought.models.decoder.linear import Linear, build_linears
+from forethought.models.decoder.norm import Norm
+from forethought.models.decoder.quantise import pack_head, pack_levels, packed_name, quantise4
+from forethought.models.decoder.rope import Rope
+
+DENSE_FILE = "model.safetensors"
+"""Every tensor under its canonical name."""
+_CANDIDATES = {
+    "auto": ("int4+rows", "int4+planes", "bf16"),
+    "int4": ("int4+rows", "int4+planes"),
+}
+
+
+def open_decoder(folder: Path, config: DecoderConfig, *, weights: str, device: str) -> Decoder:
+    """The decoder in `folder`, its tensors mapped from the file rather than read.
+
+    "auto" decodes with the fastest of 4-bit (where they are packed) and bf16 weights; with
+    4-bit weights goes the form of the head that is faster here. 4-bit weights that `folder`
+    does not hold packed are made here, which takes seconds.
+    Raises DamagedFileError where a file is truncated or a tensor is missing.
+    """
+    tensors = _mapped(folder / DENSE_FILE, device)
+    for name, tensor in tensors.items():
+        check_shape(config, name, tuple(tensor.shape), str(folder / DENSE_FILE))
+    there = (folder / packed_name()).exists()
+    wants_packed = weights == "int4" or (weights == "auto" and there)
+    try:
+        packed = _packed(folder, config, tensors, device) if wants_packed else {}
+        if packed:
+            weights = _fastest(folder, config, tensors, packed, _CANDIDATES[weights])
+        elif weights == "auto":
+            weights = "bf16"
+        return Decoder(config, tensors, build_linears(tensors, packed, weights))
+    except KeyError as missing:
+        raise DamagedFileError(
+            f"{folder / DENSE_FILE} has no tensor {missing.args[0]!r}",
+            MAKE_ANEW,
+        ) from missing
+
+
+def _fastest(
+    folder: Path,
+    config: DecoderConfig,
+    tensors: Mapping[str, Tensor],
+    packed: Mapping[str, Tensor],
+    candidates: Sequence[str],
+) -> str:
+    layers = [
+        [name for part in PARTS if f"{(name := f'layers.{i}.{part}')}.weight" in tensors]
+        for i in range(config.layers)
+    ]
+    build = partial(build_linears, tensors, packed)
+    return decode_format(folder, build, candidates, layers)
+
+
+def _mapped(file: Path, device: str) -> dict[str, Tensor]:
+    try:
+        return load_file(file, device=device)
+    except (OSError, SafetensorError) as error:
+        raise DamagedFileError(f"{file} cannot be read: {error}", MAKE_ANEW) from error
+
+
+def _packed(
+    folder: Path, config: DecoderConfig, tensors: Mapping[str, Tensor], device: str
+) -> dict[str, Tensor]:
+    if (folder / packed_name()).exists():
+        return _mapped(folder / packed_name(), device)
+    head = tensors["embed.weight" if config.tied else "head.weight"]
+    packed = {f"head.{suffix}": made for suffix, made in pack_head(head).items()}
+    for name, weight in tensors.items():
+        owner, _, kind = name.rpartition(".")
+        if kind == "weight" and owner.rpartition(".")[2] in PARTS:
+            levels = pack_levels(quantise4(weight))
+            packed |= {f"{owner}.{suffix}": made for suffix, made in levels.items()}
+    return packed
+
+
+class Decoder(Network):
+    """A decoder of any supported family, over tensors with the names of `names`."""
+
+    def __init__(
+        self,
+        config: DecoderConfig,
+        tensors: Mapping[str, Tensor],
+        linear: Callable[[str], Linear],
+    ) -> None:
+        self.config = config
+        self.shape = config.shape
+        self.embedding = tensors["embed.weight"]
+        self.dtype = self.embedding.dtype
+        device = self.device = self.embedding.device
+        self._scale = torch.tensor(config.embedding_scale, dtype=self.dtype, device=device)
+        self._ropes = [Rope(settings, device) for settings in config.ropes]
+        build = _Builder(config, tensors, linear)
+        self._layers = [build.layer(i) for i in range(config.layers)]
+        self._norm = build.norm("norm")
+        self._head = linear("head")
+        self._bytes: dict[tuple[str, int | None, int], int] = {}  # asked for at every step
+
+    def for_long_texts(self) -> Network:
+        """The same weights, rotated as for texts beyond the context; itself if nothing changes."""
+        if not self.config.long_context:
+            return self
+        longer = copy(self)
+        longer.config = self.config.for_long_texts()
+        longer.shape = longer.config.shape
+        longer._ropes = [Rope(settings, self.device) for settings in longer.config.ropes]
+        return longer
+
+    def turned(self, layer: int, vectors: Tensor, positions: Tensor) -> Tensor:
+        """Vectors [N, any, D] turned on by `positions` [N]; as they are where nothing turns."""
+        rope = self._layers[layer].rope
+        return vectors if rope is None else self._ropes[rope].turned(vectors, positions)
+
+    def weight_bytes(self, phase: str, layers: int | None = None, tokens: int = 1) -> int:
+        """Bytes of weights that one pass of this phase reads for so many tokens."""
+        case = (phase, layers, tokens)
+        if case not in self._bytes:
+            used = sum(layer.weight_bytes(phase, tokens) for layer in self._layers[:layers])
+            self._bytes[case] = used + (self._head.bytes(phase) if layers is None else 0)
+        return self._bytes[case]
+
+    def forward(
+        self,
+        tokens: Tensor,
+        positions: Tensor,
+        attend: Attend,
+        *,
+        phase: str,
+        logits_at: Tensor | None = None,
+        layers: int | None = None,
+    ) -> Tensor:
+        """Logits [R, V] (float32) of rows `logits_at`; see `Network.forward`."""
+        x = F.embedding(tokens, self.embedding)
+        if self.config.embedding_scale != 1.0:
+            x = x.mul_(self._scale)
+        turns = [rope.at(positions, self.dtype) for rope in self._ropes]
+        last = self.config.layers - 1 if layers is None else layers - 1
+        for i, layer in enumerate(self._layers[: last + 1]):
+            turn = None if layer.rope is None else turns[layer.rope]
+            mixed = attend(i, *layer.attention_inputs(x, turn, phase))
+            if i < last:
+                layer.finish_(x, mixed, phase)
+            elif layers is None:
+                return self._logits(layer, x, mixed, phase, logits_at)
+        return x.new_empty((0, self.config.vocabulary), dtype=torch.float32)
+
+    def _logits(
+        self, layer: Layer, x: Tensor, mixed: Tensor, phase: str, rows: Tensor | None
+    ) -> Tensor:
+        """The last layer's rest and the head, for the wanted rows alone."""
+        if rows is not None:
+            x, mixed = x[rows], mixed[rows]
+        if not len(x):
+            return x.new_empty((0, self.config.vocabulary), dtype=torch.float32)
+        layer.finish_(x, mixed, phase)
+        logits = self._head(self._norm(x), phase).float()
+        if self.config.logit_scale != 1.0:
+            logits = logits.mul_(self.config.logit_scale)
+        cap = self.config.logit_softcap
+        return logits if cap is None else logits.div_(cap).tanh_().mul_(cap)
+
+
+class _Builder:
+    """Makes the parts of a decoder from its tensors."""
+
+    def __init__(
+        self,
+        config: DecoderConfig,
+        tensors: Mapping[str, Tensor],
+        linear: Callable[[str], Linear],
+    ) -> None:
+        self.config = config
+        self.tensors = tensors
+        self.linear = linear
+        self.activation = _ACTIVATIONS[config.activation]
+
+    def layer(self, i: int) -> Layer:
+        config, name = self.config, f"layers.{i}"
+        return Layer(
+            heads=config.heads,
+            kv_heads=config.kv_heads,
+            head_dim=config.head_dim,
+            rope=config.layer_ropes[i],
+            residual_scale=config.residual_scale,
+            qkv=self.linear(f"{name}.qkv"),
+            out=self.linear(f"{name}.out"),
+            mlp=self.mlp(i),
+            attention_norm=self.norm_if(config.pre_norm, f"{name}.attention_norm"),
+            attention_post_norm=self.norm_if(config.post_norm, f"{name}.attention_post_norm"),
+            mlp_norm=self.norm_if(config.pre_norm, f"{name}.mlp_norm"),
+            mlp_post_norm=self.norm_if(config.post_norm, f"{name}.mlp_post_norm"),
+            head_norm=self.head_norm(name) if config.query_key_norm == "head" else None,
+            query_norm=self.norm_if(config.query_key_norm == "full", f"{name}.query_norm"),
+            key_norm=self.norm_if(config.query_key_norm == "full", f"{name}.key_norm"),
+        )
+
+    def mlp(self, i: int) -> Mlp:
+        config, name = self.config, f"layers.{i}"
+        if i not in config.expert_layers:
+            gate_up, down = self.linear(f"{name}.gate_up"), self.linear(f"{name}.down")
+            return Dense(gate_up, down, self.activation)
+        return Sparse(
+            Experts(
+                self.tensors[f"{name}.router.weight"],
+                self.tensors[f"{name}.experts.gate_up"],
+                self.tensors[f"{name}.experts.down"],
+                chosen=config.experts_per_token,
+                normalise=config.normalise_experts,
+                activation=self.activation,
+            )
+        )
+
+    def norm(self, name: str) -> Norm:
+        return self.norm_of(self.tensors[f"{name}.weight"])
+
+    def norm_if(self, wanted: bool, name: str) -> Norm | None:
+        return self.norm(name) if wanted else None
+
+    def head_norm(self, name: str) -> Norm:
+        """Queries' and keys' norms as one over all heads: weight [H + K, D]."""
+        queries = self.tensors[f"{name}.query_norm.weight"].expand(self.config.heads, -1)
+        keys = self.tensors[f"{name}.key_norm.weight"].expand(self.config.kv_heads, -1)
+        return self.norm_of(torch.cat([queries, keys]))
+
+    def norm_of(self, weight: Tensor) -> Norm:
+        config = self.config
+        late = config.late_rounding
+        return Norm(weight, config.epsilon, offset=config.norm_offset, late_rounding=late)
+
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": partial(F.silu, inplace=True),
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+    "gelu": F.gelu,
+}

@@ -1,0 +1,115 @@
+"""Rotary position embeddings: angles once per forward pass, queries and keys in one go."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from forethought.models.decoder.rope_settings import RopeSettings
+
+
+class Turn(NamedTuple):
+    """What `rotate_` needs at some positions, for dimensions 0 to R of every head."""
+
+    cosine: Tensor
+    """[N, 1, R]"""
+    signed_sine: Tensor
+    """[N, 1, R]: negative in the first half, where it meets the second half's values."""
+
+
+class Rope:
+    """One rotary embedding on one device."""
+
+    def __init__(self, settings: RopeSettings, device: torch.device | str = "cpu") -> None:
+        self.frequencies = frequencies(settings).to(device)
+        self.magnitude = settings.magnitude
+
+    def at(self, positions: Tensor, dtype: torch.dtype) -> Turn:
+        """The turn at positions [N]; angles are float32, as models were trained with."""
+        angles = positions[:, None, None].float() * self.frequencies
+        cosine, sine = angles.cos(), angles.sin()
+        if self.magnitude != 1.0:
+            cosine, sine = cosine.mul_(self.magnitude), sine.mul_(self.magnitude)
+        cosine, sine = cosine.to(dtype), sine.to(dtype)
+        return Turn(torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1))
+
+    def turned(self, vectors: Tensor, positions: Tensor) -> Tensor:
+        """Vectors [N, any, D] turned on by positions [N], fractions too; magnitudes stay."""
+        angles = positions[:, None, None].float() * self.frequencies
+        cosine, sine = (part.to(vectors.dtype) for part in (angles.cos(), angles.sin()))
+        turn = Turn(torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1))
+        return rotate_(vectors.clone(), turn)
+
+
+def rotate_(heads: Tensor, turn: Turn) -> Tensor:
+    """Rotate heads [N, any, D] in place: dimension i with i + R / 2, beyond R nothing."""
+    size = turn.cosine.shape[-1]
+    turning = heads if heads.shape[-1] == size else heads[..., :size]
+    swapped = turning.roll(size // 2, -1)
+    turning.mul_(turn.cosine).addcmul_(swapped, turn.signed_sine)
+    return heads
+
+
+def frequencies(settings: RopeSettings) -> Tensor:
+    """Radians per position of each pair of dimensions: float32 [R / 2]."""
+    return _KINDS[settings.kind](settings)
+
+
+def _default(settings: RopeSettings) -> Tensor:
+    return 1.0 / _wavelengths(settings)
+
+
+def _wavelengths(settings: RopeSettings) -> Tensor:
+    """Positions per radian, before any stretching."""
+    share = torch.arange(0, settings.dimensions, 2, dtype=torch.float32) / settings.dimensions
+    return torch.pow(settings.theta, share)
+
+
+def _linear(settings: RopeSettings) -> Tensor:
+    return _default(settings) / settings.factor
+
+
+def _llama3(settings: RopeSettings) -> Tensor:
+    """Slow dimensions are stretched, fast ones kept, those between are blended."""
+    plain, context = _default(settings), settings.original_context
+    low, high = settings.low_frequency_factor, settings.high_frequency_factor
+    turns = context * plain / (2 * math.pi)
+    keep = ((turns - low) / (high - low)).clamp(0, 1)
+    return (1 - keep) * plain / settings.factor + keep * plain
+
+
+def _longrope(settings: RopeSettings) -> Tensor:
+    return 1.0 / (torch.tensor(settings.divisors) * _wavelengths(settings))
+
+
+def _yarn(settings: RopeSettings) -> Tensor:
+    """As llama3, but the blend is linear in the dimension instead of in the turns."""
+    plain, size = _default(settings), settings.dimensions
+    low = _dimension_turning(settings, settings.fast_turns)
+    high = _dimension_turning(settings, settings.slow_turns)
+    if settings.round_turns:
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(low, 0), min(high, size - 1)
+    # Equal borders make a step; the small width only avoids a division by zero.
+    width = high - low or 0.001
+    stretched = ((torch.arange(size // 2, dtype=torch.float32) - low) / width).clamp(0, 1)
+    return stretched * plain / settings.factor + (1 - stretched) * plain
+
+
+def _dimension_turning(settings: RopeSettings, turns: float) -> float:
+    """The pair that turns this often in the original context (fractional)."""
+    wavelength = settings.original_context / (turns * 2 * math.pi)
+    return settings.dimensions * math.log(wavelength) / (2 * math.log(settings.theta))
+
+
+_KINDS: dict[str, Callable[[RopeSettings], Tensor]] = {
+    "default": _default,
+    "linear": _linear,
+    "llama3": _llama3,
+    "longrope": _longrope,
+    "yarn": _yarn,
+}

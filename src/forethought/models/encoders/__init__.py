@@ -1,0 +1,1 @@
+"""Encoders, token classifiers and reward models."""

@@ -1,0 +1,273 @@
+"""Decoders that judge: a small head in place of the output's, read at chosen tokens.
+
+Three kinds of head are known: one linear map (reward models, and token classifiers as
+transformers saves them), two with a ReLU between them (Qwen2.5-Math-PRM), and two words of the
+output head (models trained to say + or -). One label is a reward without bounds, squashed to a
+chance; of two labels the second is the good one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from forethought.contracts.errors import (
+    DamagedFileError,
+    PromptTooLongError,
+    UnknownNameError,
+    UnsupportedModelError,
+)
+from forethought.contracts.records import LayerShape
+from forethought.models.chat.transcript import Reading
+from forethought.models.checkpoint.promises import promised
+from forethought.models.checkpoint.unread import check_all_read
+from forethought.models.decoder.config import DecoderConfig
+from forethought.models.decoder.decoder import Decoder
+from forethought.models.decoder.linear import Linear, build_linears
+from forethought.models.decoder.names import Source
+from forethought.models.encoders.value_head import Head, fit_together
+from forethought.models.fallback.self_check import exact_attention
+from forethought.models.hardware.threads import watched
+from forethought.models.sources import hub
+from forethought.models.sources.folder import FolderCheckpoint
+from forethought.models.tokenization.tokenizer import Tokenizer, check_embedding
+
+_BATCH_TOKENS = 1 << 12
+_SCORES = ("score", "score.0", "score.2")
+_HEADS = ("lm_head.weight", *(f"{name}.{kind}" for name in _SCORES for kind in ("weight", "bias")))
+"""Heads that may stand beside the decoder, whichever of them judges."""
+
+
+class RewardHead:
+    """A decoder with a head that judges.
+
+    With `words`, a bad and a good one, it is read from the output head. Raises
+    UnsupportedModelError where there is no head of a known kind, DamagedFileError where a
+    tensor is missing or of another shape.
+    """
+
+    def __init__(
+        self, checkpoint: FolderCheckpoint, device: str, words: tuple[str, ...] = ()
+    ) -> None:
+        where = str(checkpoint.folder)
+        config = DecoderConfig.from_transformers(checkpoint.config, where)
+        # A model with a head of its own may lack the output's: as if that were tied.
+        parts = promised(checkpoint, config if words else replace(config, tied=True), where)
+        check_all_read(checkpoint, parts.values(), _HEADS)
+        self.tokenizer = _tokenizer(checkpoint, config.vocabulary)
+        self.template = checkpoint.template
+        self.words = tuple(_last_token(self.tokenizer, word) for word in words)
+        """Tokens of the words."""
+        if not words:  # scales and caps of logits are the output head's
+            config = replace(config, logit_scale=1.0, logit_softcap=None)
+        read = _reader(checkpoint, device)
+        self._head = (
+            _worded(parts, config, self.words, read) if words else _scored(checkpoint, read)
+        )
+        _check_labels(self._head, config, checkpoint)
+        self._decoder = _decoder(parts, config, self._head, read)
+        self.shape = replace(self._decoder.shape, head_parameters=self._head.parameters)
+        """Sizes; the output is the head's."""
+
+    def chances(self, readings: Sequence[Reading]) -> list[np.ndarray]:
+        """For each text the chance of good at each of its places, float64.
+
+        Raises PromptTooLongError for a text beyond the model's context.
+        """
+        if not all(one.tokens for one in readings):
+            raise UnsupportedModelError(
+                "the reward model's tokenizer makes no tokens of a text", "use another one"
+            )
+        longest = max((len(one.tokens) for one in readings), default=0)
+        if longest > self.shape.context:
+            raise PromptTooLongError(
+                f"the reward model reads {self.shape.context:,} tokens, and a question with its "
+                f"answer has {longest:,}",
+                "allow shorter answers, or use another reward model",
+            )
+        return [found for batch in _batches(readings) for found in self._judged(batch)]
+
+    @torch.inference_mode()
+    def _judged(self, batch: Sequence[Reading]) -> list[np.ndarray]:
+        lengths = [len(one.tokens) for one in batch]
+        starts = np.cumsum([0, *lengths[:-1]]).tolist()
+        rows = [s + place for s, one in zip(starts, batch, strict=True) for place in one.places]
+        device = self._decoder.device
+        with watched(device):
+            found = self._decoder.forward(
+                torch.tensor(
+                    [t for one in batch for t in one.tokens], dtype=torch.long, device=device
+                ),
+                torch.cat([torch.arange(length, device=device) for length in lengths]),
+                _Packed(self.shape.layers, lengths),
+                phase="prefill",
+                logits_at=torch.tensor(rows, dtype=torch.long, device=device),
+            )
+        good = _good(found.double()).cpu().numpy()
+        if not np.isfinite(good).all():
+            raise DamagedFileError(
+                "the reward model computes values that are no numbers", "fetch the model again"
+            )
+        ends = np.cumsum([len(one.places) for one in batch]).tolist()
+        return [good[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+
+
+@cache
+def open_reward_head(name: str, words: tuple[str, ...] = ()) -> RewardHead:
+    """The reward model `name`, a folder or a hub's owner/name, loaded once.
+
+    Raises UnknownNameError, DownloadError, and as `RewardHead` does.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return RewardHead(FolderCheckpoint(_folder(name)), device, words)
+
+
+def _folder(name: str) -> Path:
+    path = Path(name).expanduser()
+    if (path / "config.json").is_file():
+        return path
+    if hub.is_hub_id(name):
+        return hub.fetch(name)
+    raise UnknownNameError(
+        f"{name!r} is no reward model", "name a folder with a config.json, or a hub's owner/name"
+    )
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """Causal attention within each of several texts, packed one behind the other."""
+
+    layers: Sequence[LayerShape]
+    lengths: list[int]
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        texts = zip(*(torch.split(part, self.lengths) for part in (q, k, v)), strict=True)
+        mixed = [_attended(self.layers[layer], *parts) for parts in texts]
+        return torch.cat(mixed).flatten(1).to(q.dtype)
+
+
+def _attended(shape: LayerShape, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """q [N, H, D], k and v [N, K, D] to [N, H, D]."""
+    if shape.softcap is not None or (shape.window is not None and len(q) > shape.window):
+        return exact_attention(shape, q, k, v)
+    group = shape.heads // shape.kv_heads
+    q, k, v = (
+        part.repeat_interleave(times, 1).transpose(0, 1)[None]
+        for part, times in ((q, 1), (k, group), (v, group))
+    )
+    mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=shape.scale)
+    return mixed[0].transpose(0, 1)
+
+
+def _batches(readings: Sequence[Reading]) -> Iterator[list[Reading]]:
+    """Neighbours that are read together: as many as have few tokens in all."""
+    batch: list[Reading] = []
+    for one in readings:
+        if batch and sum(len(r.tokens) for r in [*batch, one]) > _BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(one)
+    if batch:
+        yield batch
+
+
+def _good(labels: Tensor) -> Tensor:
+    """[N, 1 or 2] to the chance of good [N]."""
+    return torch.sigmoid(labels[:, 0]) if labels.shape[1] == 1 else torch.softmax(labels, 1)[:, 1]
+
+
+_Read = Callable[[str], Tensor]
+"""A published name to its tensor on the device."""
+
+
+def _reader(checkpoint: FolderCheckpoint, device: str) -> _Read:
+    def read(name: str) -> Tensor:
+        tensor = checkpoint.tensor(name)
+        # Half precision overflows in some of these models.
+        return tensor.to(device, torch.bfloat16 if tensor.dtype == torch.float16 else tensor.dtype)
+
+    return read
+
+
+def _tokenizer(checkpoint: FolderCheckpoint, rows: int) -> Tokenizer:
+    inner, ends = checkpoint.tokenizer(), checkpoint.ends
+    check_embedding(inner, ends.bos, rows, str(checkpoint.folder))
+    return Tokenizer(inner, bos=ends.bos, ends=ends.eos, add_bos=ends.add_bos, rows=rows)
+
+
+def _last_token(tokenizer: Tokenizer, word: str) -> int:
+    tokens = tokenizer.encode(word)
+    if not tokens:
+        raise UnsupportedModelError(
+            f"the reward model's tokenizer has no token for {word!r}", "use another style"
+        )
+    return tokens[-1]
+
+
+def _decoder(
+    parts: Mapping[str, Source], config: DecoderConfig, head: Head, read: _Read
+) -> Decoder:
+    tensors = {name: _joined(part, read) for name, part in parts.items() if name != "head.weight"}
+    plain = build_linears(tensors, {}, "bf16")  # as stored: no format of its own
+
+    def linear(name: str) -> Linear:
+        return head if name == "head" else plain(name)
+
+    return Decoder(config, tensors, linear)
+
+
+def _joined(source: Source, read: _Read) -> Tensor:
+    if isinstance(source[0], str):
+        return torch.cat([read(name) for name in source])
+    return torch.stack([_joined(names, read) for names in cast(tuple[Source, ...], source)])
+
+
+def _worded(
+    parts: Mapping[str, Source], config: DecoderConfig, words: Sequence[int], read: _Read
+) -> Head:
+    """The rows of these tokens in the output head."""
+    whole = _joined(parts["embed.weight" if config.tied else "head.weight"], read)
+    return Head(((whole[list(words)].float(), None),))
+
+
+def _scored(checkpoint: FolderCheckpoint, read: _Read) -> Head:
+    """The score head that is stored in the folder."""
+    names = checkpoint.names
+    stored = [name for name in _SCORES if f"{name}.weight" in names]
+    if stored not in (["score"], ["score.0", "score.2"]):
+        raise UnsupportedModelError(
+            f"{checkpoint.folder} holds no reward head (score.weight) that is known",
+            "use a reward model or a token classifier; one that says + or - needs style=turns",
+        )
+    maps = tuple((read(f"{name}.weight").float(), _bias(name, names, read)) for name in stored)
+    if not fit_together(maps):
+        raise DamagedFileError(
+            f"{checkpoint.folder}: the shapes of the reward head's tensors do not fit",
+            "fetch the folder again",
+        )
+    return Head(maps)
+
+
+def _bias(name: str, names: Collection[str], read: _Read) -> Tensor | None:
+    return read(f"{name}.bias").float() if f"{name}.bias" in names else None
+
+
+def _check_labels(head: Head, config: DecoderConfig, checkpoint: FolderCheckpoint) -> None:
+    if head.inputs != config.hidden:
+        raise DamagedFileError(
+            f"{checkpoint.folder}: the reward head takes {head.inputs} values of {config.hidden}",
+            "fetch the folder again: its config.json belongs to another model",
+        )
+    if head.labels not in (1, 2):
+        raise UnsupportedModelError(
+            f"the reward head in {checkpoint.folder} has {head.labels} labels",
+            "use one with a reward, or with the labels bad and good",
+        )

@@ -1,0 +1,1 @@
+"""Threads, processor features and settings of native libraries."""

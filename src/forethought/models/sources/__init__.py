@@ -1,0 +1,1 @@
+"""Where models come from: hub, wheel, folder, GGUF file; conversion, and the model cache."""

@@ -1,0 +1,143 @@
+"""Fetches one wheel through whichever installer is at hand, with the user's own settings.
+
+pip or uv do the talking, so that the index, the proxy and the credentials that the user
+configured for them are used, and hashes are checked as they check them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib import resources, util
+from itertools import islice
+from pathlib import Path
+
+from forethought.contracts.errors import DownloadError
+from forethought.models.sources import tied_process
+
+_PIP_DOWNLOAD = (
+    *("download", "--no-deps", "--only-binary", ":all:", "--no-input"),
+    *("--disable-pip-version-check", "--quiet", "--dest"),
+)
+_UV_INSTALL = ("pip", "install", "--no-deps", "--only-binary", ":all:", "--quiet", "--target")
+_POLL_SECONDS = 0.2
+_LOST_CONNECTIONS = "8"
+
+
+@dataclass(frozen=True)
+class Client:
+    """One way to fetch: a command that takes a target folder and a requirement."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def clients() -> Iterator[Client]:
+    """The first pip found, then uv: whichever of the two the user configured will do."""
+    yield from islice(pips(), 1)
+    if found := shutil.which("uv"):
+        yield Client((found, *_UV_INSTALL))
+
+
+def pips() -> Iterator[Client]:
+    """The pip of this Python, one on the path, or the one kept for new environments."""
+    if util.find_spec("pip"):
+        yield Client((sys.executable, "-m", "pip", *_PIP_DOWNLOAD))
+    for command in ("pip", "pip3"):
+        if found := shutil.which(command):
+            yield Client((found, *_PIP_DOWNLOAD))
+    for wheel in _bundled_pips():
+        path = {"PYTHONPATH": str(wheel)}
+        yield Client((sys.executable, "-m", "pip", *_PIP_DOWNLOAD), path)
+
+
+def _bundled_pips() -> Iterator[Path]:
+    """The wheel of pip that Python keeps for new environments: it runs from inside it."""
+    folders = [sysconfig.get_config_var("WHEEL_PKG_DIR")]
+    if util.find_spec("ensurepip"):
+        folders.append(str(resources.files("ensurepip") / "_bundled"))
+    for folder in filter(None, folders):
+        yield from sorted(Path(folder).glob("pip-*.whl"), reverse=True)
+
+
+def fetch(requirement: str, folder: Path, report: Callable[[int], None]) -> None:
+    """Put the wheel `requirement` (name==version), or its files, into the empty `folder`.
+
+    `report` hears how many bytes have come so far. Raises DownloadError.
+    """
+    problem = "there is neither pip nor uv here"
+    for client in clients():
+        shutil.rmtree(folder, ignore_errors=True)
+        problem = _run(client, requirement, folder, report)
+        if not problem:
+            return
+    raise DownloadError(
+        f"could not fetch {requirement} from the package index: {problem}",
+        "check the network and pip's index settings, then run the same command again: "
+        "what has come whole is kept",
+    )
+
+
+def _run(client: Client, requirement: str, folder: Path, report: Callable[[int], None]) -> str:
+    """What went wrong, or nothing."""
+    scratch = folder / ".scratch"  # the client writes there first, so its growth is progress
+    scratch.mkdir(parents=True)
+    environment = {
+        **os.environ,
+        **client.environment,
+        "TMPDIR": str(scratch),
+        "TEMP": str(scratch),
+        "TMP": str(scratch),
+        "PIP_REQUIRE_VIRTUALENV": "false",
+        "PIP_RESUME_RETRIES": _LOST_CONNECTIONS,
+    }
+    with (scratch / "errors.txt").open("w+b") as errors:
+        process = subprocess.Popen(
+            [*tied_process.COMMAND, *client.command, str(folder), requirement],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            code = _watched(process, folder, report)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()  # which ends it, and all that it began
+            process.wait()
+        errors.seek(0)
+        said = errors.read().decode("utf-8", "replace")
+    shutil.rmtree(scratch, ignore_errors=True)
+    return "" if code == 0 else _complaint(said)
+
+
+def _watched(process: subprocess.Popen[bytes], folder: Path, report: Callable[[int], None]) -> int:
+    while True:
+        try:
+            return process.wait(_POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            report(_bytes_below(folder))
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(parent, name)).st_size
+            except FileNotFoundError:  # moved on meanwhile
+                continue
+    return total
+
+
+def _complaint(said: str) -> str:
+    """The last thing that reads like an error; the rest is the client's own affair."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error")]
+    return (errors or lines or ["the installer gave no reason"])[-1]

@@ -1,0 +1,1 @@
+"""A prompt on its way into a KV cache."""

@@ -1,0 +1,1 @@
+"""Recipes: spelling, validation, identity, grids."""

@@ -1,0 +1,263 @@
+"""Recipes: a model, what is applied to it, how it answers, a budget and a seed.
+
+A recipe is spelled `MODEL+draft(MODEL)+METHOD(parameter=value)@STRATEGY(parameter=value)@SCORER`:
+the draft is left out where the model drafts for itself, and of a method only what differs from
+its defaults is shown. A model's name with a +, an @ or a bracket in it is quoted. The spelling
+says which computation is done; the JSON form holds every field that decides an answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from forethought import catalogue
+from forethought.contracts import spelling
+from forethought.contracts.errors import BadParameterError, UnknownNameError, UsageError
+from forethought.contracts.parameters import Range, Whole
+from forethought.cost.budget import Limit, spend_limit
+
+__all__ = ["Limit", "Recipe", "spend_limit"]
+
+WEIGHTS = ("auto", "bf16", "int4", "int8", "w8a8")
+AUTO = "auto"
+"""In the place of methods: chosen when the prompt is known."""
+_LIMITS = {
+    "max_tokens": Whole(1, 1 << 20),
+    "temperature": Range(0, 2),
+    "top_k": Whole(0, 1 << 20),
+    "top_p": Range(0, 1),
+    "min_p": Range(0, 1),
+    "samples": Whole(1, 1024),
+    "logprobs": Whole(0, 20),
+    "seed": Whole(0, (1 << 63) - 1),
+}
+WARM = 0.7
+"""The temperature of a search, unless another is stated: at 0 all its draws would be equal."""
+_SEARCHING = ("search", "scorer")
+_DRAFT = re.compile(r"draft\s*\((.*)\)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides an answer besides the question; checked when it is made."""
+
+    model: str = "smollm2"
+    """A name, a hub id, a folder of safetensors or a GGUF file."""
+    draft: str = "self"
+    """The model that reads ahead; `self` for the model's own first layers."""
+    approximate: tuple[str, ...] = ()
+    """Methods in the order they are applied, in their shortest spelling."""
+    max_tokens: int = 256
+    """Most tokens of an answer."""
+    temperature: float | None = None
+    """0 always takes the likeliest token; None is 0, or 0.7 where there is a search."""
+    top_k: int = 0
+    """Only the k likeliest tokens; 0 for all."""
+    top_p: float = 1.0
+    """Only the likeliest tokens that together reach this probability."""
+    min_p: float = 0.0
+    """Only tokens at least this share as likely as the likeliest."""
+    samples: int = 1
+    """Answers drawn."""
+    stop: tuple[str, ...] = ()
+    """Texts that end an answer."""
+    keep_stop: bool = False
+    """Whether the text that ended an answer stays in it."""
+    logprobs: int = 0
+    """Likeliest tokens reported beside each one chosen."""
+    weights: str = "auto"
+    """Format of the weights: auto, bf16, int4, int8 or w8a8."""
+    seed: int = 0
+    budget: str = ""
+    """Most that may be spent, such as `500tok,2s`; empty for no limit."""
+    search: str = ""
+    """The strategy that spends several passes on a question; empty for one plain answer."""
+    scorer: str = ""
+    """What the search ranks candidates by, where it ranks any."""
+
+    def __post_init__(self) -> None:
+        self._check_kinds()
+        for name, limit in _LIMITS.items():
+            value = self.warmth if name == "temperature" else getattr(self, name)
+            if problem := limit.problem(value):
+                raise BadParameterError(
+                    f"{_flag(name)} {value!r} {problem}",
+                    "see: forethought ask --help",
+                )
+        if self.weights not in WEIGHTS:
+            raise UnknownNameError.among("weight format", self.weights, WEIGHTS)
+        if not self.model.strip() or not self.draft.strip():
+            raise BadParameterError("a model has no name", "see: forethought list models")
+        if "" in self.stop:
+            raise BadParameterError("--stop '' would end every answer", "give it some text")
+        tokens = spend_limit(self.budget).tokens
+        if tokens is not None and tokens < self.samples:
+            raise BadParameterError(
+                f"a budget of {tokens} tokens gives {self.samples} samples none each",
+                f"allow {self.samples}tok or more, or draw fewer samples",
+            )
+        self._settle()
+
+    @property
+    def spelling(self) -> str:
+        """Model, draft and methods, as `parse` reads them."""
+        draft = [] if self.draft == "self" else [f"draft({spelling.quoted(self.draft)})"]
+        plain = "+".join([spelling.quoted(self.model), *draft, *self.approximate])
+        return "@".join(part for part in (plain, self.search, self.scorer) if part)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The fields beside `spelling` and the seed that are not at their defaults."""
+        spelled = {"model", "draft", "approximate", *_SEARCHING, "seed"}
+        usual = {item.name: item.default for item in fields(self) if item.name not in spelled}
+        return {
+            name: getattr(self, name)
+            for name, value in usual.items()
+            if getattr(self, name) != value
+        }
+
+    @property
+    def warmth(self) -> float:
+        """The temperature, stated or not."""
+        stated = self.temperature
+        return _usual(self.search) if stated is None else stated
+
+    @property
+    def asking(self) -> Recipe:
+        """How a search with this recipe asks for answers, without how it chooses among them."""
+        return replace(self, search="", scorer="", samples=1, budget="", temperature=self.warmth)
+
+    @property
+    def drafts_answers(self) -> bool:
+        """Whether its strategy has the draft write too."""
+        search = self.search
+        return bool(search) and "draft" in catalogue.build(search, "strategies").needs
+
+    @property
+    def judge(self) -> str:
+        """The address of the model on a server that its scorer asks; empty for none."""
+        return str(catalogue.build(self.scorer, "scorers").by) if self.scorer else ""
+
+    @property
+    def automatic(self) -> bool:
+        """Whether its methods are chosen when the prompt is known."""
+        return self.approximate == (AUTO,)
+
+    @property
+    def label(self) -> str:
+        """The spelling, and every other setting that is not at its default."""
+        told = {**self.settings, **({"seed": self.seed} if self.seed else {})}
+        return " ".join([self.spelling, *(f"{_flag(k)}={v}" for k, v in told.items())])
+
+    @property
+    def limit(self) -> Limit:
+        """The budget, read."""
+        return spend_limit(self.budget)
+
+    @property
+    def identifier(self) -> str:
+        """Twelve hexadecimal digits that every other recipe has otherwise."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+
+    @classmethod
+    def parse(cls, text: str) -> Recipe:
+        """The recipe that `text` spells, all other fields at their defaults."""
+        plain, *searches = spelling.split(text, "@") or [""]
+        if len(searches) > 2:
+            raise UsageError(f"{text!r} has too many @", "write it MODEL@STRATEGY@SCORER")
+        model, *parts = spelling.split(plain, "+") or [""]
+        drafts = [found[1] for part in parts if (found := _DRAFT.fullmatch(part))]
+        if len(drafts) > 1:
+            raise UsageError(f"{text!r} has {len(drafts)} drafts", "keep one draft(MODEL)")
+        return cls(
+            model=spelling.unquoted(model),
+            draft=spelling.unquoted(drafts[0]) if drafts else "self",
+            approximate=tuple(part for part in parts if not _DRAFT.fullmatch(part)),
+            search="".join(searches[:1]),
+            scorer="".join(searches[1:]),
+        )
+
+    def to_json(self) -> str:
+        """Every field, as one line of JSON with its keys in order; without a search none of its."""
+        held = {k: v for k, v in asdict(self).items() if self.search or k not in _SEARCHING}
+        held["temperature"] = self.warmth
+        return json.dumps(held, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """The recipe that `to_json` wrote; fields left out have their defaults."""
+        try:
+            found = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise BadParameterError(
+                f"a recipe is not JSON: {error}", "see: Recipe.to_json"
+            ) from None
+        if not isinstance(found, dict):
+            raise BadParameterError("a recipe is not a JSON object", "see: Recipe.to_json")
+        known = [item.name for item in fields(cls)]
+        for name in found:
+            if name not in known:
+                raise UnknownNameError.among("field of a recipe", name, known)
+        return cls(**{name: _tupled(value) for name, value in found.items()})
+
+    def _check_kinds(self) -> None:
+        for item in fields(self):
+            kind = float if item.default is None else type(item.default)
+            value = self.warmth if item.default is None else getattr(self, item.name)
+            if kind is tuple:
+                right = isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+            else:  # numbers are left to their limits
+                right = isinstance(value, kind) or kind in (int, float)
+            if not right:
+                wanted = "a tuple of texts" if kind is tuple else f"of type {kind.__name__}"
+                raise BadParameterError(f"{item.name} {value!r} must be {wanted}")
+
+    def _settle(self) -> None:
+        """One form for recipes that mean the same, so that they are equal and hash alike."""
+        names = [text.strip().lower() for text in self.approximate]
+        if AUTO in names and len(names) > 1:
+            raise UsageError(
+                "auto chooses all methods of a recipe", "leave out the others, or auto"
+            )
+        if self.scorer.strip() and not self.search.strip():
+            raise UsageError("a scorer ranks candidates, and there is no search", "name one: -s")
+        if self.search.strip() and self.samples > 1:
+            raise UsageError("a search draws its own samples", "give its n, and no --samples")
+        methods = (AUTO,) if AUTO in names else tuple(map(_spelled, self.approximate))
+        settled = {
+            "draft": "self" if self.draft == self.model else self.draft,
+            "approximate": methods,
+            "temperature": None if self.warmth == _usual(self.search) else float(self.warmth),
+            "top_p": float(self.top_p),
+            "min_p": float(self.min_p),
+            "budget": "".join(self.budget.split()),
+            "search": _spelled(self.search, "strategies") if self.search.strip() else "",
+            "scorer": _spelled(self.scorer, "scorers") if self.scorer.strip() else "",
+        }
+        for name, value in settled.items():
+            object.__setattr__(self, name, value)
+
+
+def is_remote(model: str) -> bool:
+    """Whether a model is named by its server's address."""
+    return model.startswith(("http://", "https://"))
+
+
+def _spelled(text: str, kind: catalogue.Kind = "methods") -> str:
+    return catalogue.spelled(catalogue.build(text, kind))
+
+
+def _usual(search: str) -> float:
+    return WARM if search.strip() else 0.0
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

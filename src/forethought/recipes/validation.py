@@ -1,0 +1,79 @@
+"""What a recipe must have and must not have, told before anything is loaded or asked."""
+
+from __future__ import annotations
+
+from forethought import catalogue
+from forethought.contracts.errors import UsageError
+from forethought.recipes.recipe import Recipe, is_remote
+
+
+def check_search(recipe: Recipe) -> None:
+    """Raise UsageError where a search lacks a model or scorer, or has what it has no use for."""
+    if recipe.search and recipe.automatic:
+        raise UsageError("auto chooses for plain answers", "name a method, or leave out -s")
+    if recipe.search and recipe.logprobs:
+        raise UsageError(
+            "--logprobs tells of a plain answer's tokens as they come, and a search chooses later",
+            "leave it out: --json tells the log-probability of each candidate",
+        )
+    if recipe.drafts_answers and recipe.draft == Recipe.draft:
+        raise no_draft()
+    if recipe.search:
+        ranks = catalogue.build(recipe.search, "strategies").scores
+        if ranks and not recipe.scorer:
+            raise no_scorer()
+        if recipe.scorer and not ranks:
+            raise UsageError(
+                f"{recipe.search} asks no scorer, and {recipe.scorer} is named",
+                "leave it out; votes that scores weigh are best-of-n(pick=vote)",
+            )
+
+
+def check_money(recipe: Recipe) -> None:
+    """Raise UsageError for a budget in money where all its models run here."""
+    if recipe.limit.usd is not None and not recipe.judge:
+        raise UsageError(
+            "a model that runs here has no price",
+            "state the budget as tokens, seconds or FLOPs, such as 500tok, 2s or 1TFLOP",
+        )
+
+
+def no_draft() -> UsageError:
+    """The error of a search that lacks the smaller model it asks first."""
+    return UsageError(
+        "the search asks a smaller model first, and none is named besides the model itself",
+        "name one with -d, such as -d smollm2, and with -m a larger one that runs here too",
+    )
+
+
+def no_scorer() -> UsageError:
+    """The error of a search that lacks what it ranks candidates by."""
+    return UsageError(
+        "the search ranks candidates by a scorer, and none is named",
+        "name one with --scorer, or in a recipe behind an @, such as best-of-n@likelihood; "
+        "see: forethought list scorers",
+    )
+
+
+def check_together(recipe: Recipe) -> None:
+    """Raise UsageError for a recipe that is for one question at a time."""
+    if recipe.automatic:
+        raise UsageError(
+            "auto chooses for one prompt, by what was compared", "compare methods by name"
+        )
+    limit = recipe.limit
+    if limit.seconds is not None:
+        raise UsageError(
+            f"{recipe.spelling}: a limit of time is no limit where many are asked at once",
+            "state the budget as tokens or FLOPs, or ask alone",
+        )
+    if is_remote(recipe.model):
+        return
+    if recipe.search:
+        check_money(recipe)
+    elif recipe.samples > 1 or limit.flops or limit.usd:
+        raise UsageError(
+            f"{recipe.spelling}: answers that are asked for together have one sample each, and "
+            "no budget but one of tokens",
+            "state a budget as tokens, such as 500tok, or ask alone",
+        )

@@ -1,0 +1,255 @@
+"""The tables of the page of a comparison, as HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from forethought.contracts.comparison import Difference, Interval, Standing
+from forethought.reports import figures
+from forethought.reports.charts import chart
+from forethought.reports.charts.scale import Scale, linear_scale, ticks
+from forethought.reports.figures import Axis
+from forethought.reports.html.comparison_view import Reading
+
+_DARK_FROM, _BRIGHT_FROM = 0.68, 0.56  # shares from which the other ink reads better
+
+
+def standings(reading: Reading) -> str:
+    """All figures of every recipe."""
+    heading = ["recipe", "score", "95 %", "difference", "95 %", "p"]
+    for axis in reading.axes:
+        heading += [axis.title, "×"]
+    rows = [_standing(reading, number) for number in range(len(reading.names))]
+    note = (
+        f"Differences and × are to {reading.names[0]}. "
+        "★ no recipe is as good and cheaper by that cost; n: questions."
+    )
+    table = _table([*heading, "tokens read", "n"], rows)
+    return f'{table}<p class="note">{escape(note)}</p>'
+
+
+def facts(reading: Reading, number: int) -> list[tuple[str, str]]:
+    """What is said of one recipe where it is pointed at."""
+    one, first = reading.comparison.standings[number], reading.comparison.standings[0]
+    change = figures.difference(reading.comparison, one.recipe, first.recipe)
+    rows = [("score", f"{figures.points(one.score.value)} ({figures.span(one.score)})")]
+    if change:
+        rows.append((f"minus {reading.names[0]}", _change_text(change.interval)))
+        rows.append(("p", _p_value(change.p_value)))
+        rows.append(("better, worse on", f"{change.wins:,}, {change.losses:,} questions"))
+    for axis in reading.axes:
+        rows.append((axis.title, _cost_text(one, first, axis)))
+    rows += _room(one)
+    rows.append(("prompt tokens read", f"{one.read:,.0f}"))
+    return [*rows, ("questions", f"{one.questions:,}")]
+
+
+def _room(one: Standing) -> list[tuple[str, str]]:
+    if one.chances is None:
+        return []
+    random, oracle = figures.points(one.chances.random), figures.points(one.chances.oracle)
+    return [("a blind choice", random), ("the best choice", oracle)]
+
+
+def heat(reading: Reading) -> str:
+    """Scores by task, shaded from 0 to 100."""
+    tasks = [_breakable(name) for name in reading.tasks.short]
+    heading = "".join(f"<th>{name}</th>" for name in tasks)
+    rows = "".join(
+        f"<tr>{_label(reading, number)}{_heat_cell(one.score, 'all')}<td class='gap'></td>"
+        f"{''.join(_heat_cell(one.tasks.get(task)) for task in reading.comparison.tasks)}</tr>"
+        for number, one in enumerate(reading.comparison.standings)
+    )
+    return (
+        '<div class="scroll" tabindex="0" role="region" aria-label="Scores by task">'
+        f'<table class="heat"><thead><tr><th>recipe</th><th>all</th><th class="gap"></th>{heading}'
+        f"</tr></thead><tbody>{rows}</tbody></table></div>"
+        '<p class="note">Points of 100; the colour runs from 0 to 100.</p>'
+    )
+
+
+def by_task(reading: Reading) -> str:
+    """Scores by task with their intervals."""
+    rows = [
+        [
+            _name(reading, number),
+            *(_with_bounds(one.tasks.get(task)) for task in reading.comparison.tasks),
+        ]
+        for number, one in enumerate(reading.comparison.standings)
+    ]
+    return _table(["recipe", *reading.tasks.short], rows)
+
+
+def differences(reading: Reading, against: int) -> str:
+    """Every other recipe beside one: as dots with intervals, and as a table."""
+    first = reading.comparison.standings[against].recipe
+    found = [
+        (number, change)
+        for number, one in enumerate(reading.comparison.standings)
+        if (change := figures.difference(reading.comparison, one.recipe, first))
+    ]
+    hidden = " hidden" if against else ""
+    if not found:
+        shown = '<p class="empty">No other recipe answered these questions.</p>'
+        return f'<div data-against="{against}"{hidden}>{shown}</div>'
+    heading = ["recipe", "difference", "95 %", "p", "better on", "worse on", "of", "detectable"]
+    table = _table(heading, [_difference(reading, *pair) for pair in found])
+    return (
+        f'<div data-against="{against}"{hidden}><div class="chart">{_plots(reading, found)}</div>'
+        f'<div class="table">{table}</div></div>'
+    )
+
+
+def _standing(reading: Reading, number: int) -> list[str]:
+    one, first = reading.comparison.standings[number], reading.comparison.standings[0]
+    change = figures.difference(reading.comparison, one.recipe, first.recipe)
+    cells = [_cell(figures.points(one.score.value)), _bounds(figures.span(one.score))]
+    if change:
+        cells += [_change(change.interval), _bounds(figures.signed_span(change.interval))]
+        cells.append(_cell(_p_value(change.p_value)))
+    else:
+        cells += [_cell("")] * 3
+    for axis in reading.axes:
+        cells.append(_cell(figures.amount(axis, axis.cost(one))))
+        share = figures.factor(axis.cost(one), axis.cost(first))
+        cells.append(_signed_cell(share, "★" if axis.name in one.frontier else ""))
+    return [_name(reading, number), *cells, _cell(f"{one.read:,.0f}"), _cell(f"{one.questions:,}")]
+
+
+def _difference(reading: Reading, number: int, change: Difference) -> list[str]:
+    found = change.interval
+    return [
+        _name(reading, number),
+        _change(found),
+        _bounds(figures.signed_span(found)),
+        _cell(_p_value(change.p_value)),
+        _cell(f"{change.wins:,}"),
+        _cell(f"{change.losses:,}"),
+        _cell(f"{change.questions:,}"),
+        _cell(figures.points(change.detectable)),
+    ]
+
+
+def _plots(reading: Reading, found: Sequence[tuple[int, Difference]]) -> str:
+    scale = _difference_scale([change.interval for _, change in found])
+    marks = ticks(scale, 6)
+    axis = "".join(
+        f'<span style="left:{scale.at(mark):.2f}%">{_tick(mark)}</span>' for mark in marks
+    )
+    rows = "".join(_plot(reading, number, change, scale, marks) for number, change in found)
+    return (
+        '<table class="plots"><thead><tr><th class="name">recipe</th>'
+        f'<th class="plot"><span class="axis">{axis}</span></th>'
+        '<th class="value">points</th><th class="bounds">95 %</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
+    )
+
+
+def _plot(
+    reading: Reading, number: int, change: Difference, scale: Scale, marks: Sequence[float]
+) -> str:
+    found = change.interval
+    kind = "above" if found.low > 0 else "below" if found.high < 0 else "even"
+    drawn = chart.interval_row(found, scale, marks, kind) if _finite(found) else ""
+    return (
+        f'<tr>{_label(reading, number, "name")}<td class="plot">{drawn}</td>'
+        f"{_change(found, 'value')}{_bounds(figures.signed_span(found))}</tr>"
+    )
+
+
+def _difference_scale(intervals: Sequence[Interval]) -> Scale:
+    bounds = [bound for one in intervals if _finite(one) for bound in (one.low, one.high)]
+    return linear_scale([0.0, *bounds], 2.0, 98.0, within=(-1.0, 1.0))
+
+
+def _finite(interval: Interval) -> bool:
+    return all(map(math.isfinite, (interval.low, interval.value, interval.high)))
+
+
+def _tick(value: float) -> str:
+    return f"{100 * value:+.3g}".replace("-", figures.MINUS) if value else "0"
+
+
+def _heat_cell(interval: Interval | None, kind: str = "") -> str:
+    if interval is None or not math.isfinite(interval.value):
+        return f'<td class="none">{figures.MISSING}</td>'
+    value = min(max(interval.value, 0.0), 1.0)
+    classes = [
+        kind,
+        "light-ink" if value >= _DARK_FROM else "",
+        "dark-ink" if value >= _BRIGHT_FROM else "",
+    ]
+    return (
+        f'<td class="{" ".join(filter(None, classes))}" style="--v:{value:.3f}" '
+        f'title="{figures.span(interval)}">{figures.points(interval.value)}</td>'
+    )
+
+
+def _with_bounds(interval: Interval | None) -> str:
+    if interval is None:
+        return _cell(figures.MISSING)
+    bounds = figures.span(interval)
+    return f"<td>{figures.points(interval.value)}<small>{bounds}</small></td>"
+
+
+def _change_text(interval: Interval) -> str:
+    shown = f"{figures.signed(interval.value)} ({figures.signed_span(interval)})"
+    return f"{shown} {figures.mark(interval)}".strip()
+
+
+def _cost_text(one: Standing, first: Standing, axis: Axis) -> str:
+    star = " ★" if axis.name in one.frontier else ""
+    share = figures.factor(axis.cost(one), axis.cost(first))
+    return f"{figures.amount(axis, axis.cost(one))}, {share} ×{star}"
+
+
+def _p_value(value: float) -> str:
+    if not math.isfinite(value):
+        return figures.MISSING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _label(reading: Reading, number: int, kind: str = "") -> str:
+    return _name(reading, number, kind, reading.labels[number])
+
+
+def _name(reading: Reading, number: int, kind: str = "", shown: str = "") -> str:
+    full = escape(reading.comparison.standings[number].recipe)
+    sign = chart.key(reading.families[number])
+    given = f' class="{kind}"' if kind else ""
+    return (
+        f'<th scope="row"{given} title="{full}">{sign}{escape(shown or reading.names[number])}</th>'
+    )
+
+
+def _breakable(name: str) -> str:
+    return escape(name).replace("-", "-<wbr>")
+
+
+def _cell(text: str) -> str:
+    return f"<td>{escape(text)}</td>"
+
+
+def _change(interval: Interval, kind: str = "") -> str:
+    return _signed_cell(figures.signed(interval.value), figures.mark(interval), kind)
+
+
+def _signed_cell(text: str, sign: str, kind: str = "") -> str:
+    """A number, and room for a sign after it so that numbers stay below each other."""
+    given = f' class="{kind}"' if kind else ""
+    return f'<td{given}>{escape(text)}<span class="sign">{sign}</span></td>'
+
+
+def _bounds(text: str) -> str:
+    return f'<td class="bounds">{escape(text)}</td>'
+
+
+def _table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    top = "".join(f'<th scope="col">{_breakable(one)}</th>' for one in heading)
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    return (
+        '<div class="scroll"><table>'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    )

@@ -1,0 +1,155 @@
+"""The lines under an answer: what it cost beside the exact run, and how to run it again."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from typing import Any
+
+from forethought.reports import units
+from forethought.reports.terminal import candidates
+from forethought.reports.terminal.printable import printable
+from forethought.reports.terminal.strip import strip
+
+_LABEL = 9
+_DRAWN = "drawn"
+_HARD = "\ue000"  # stands for a space that no line ends at
+_NAMED = {"\n": "\\n", "\t": "\\t", "\\": "\\\\", "'": "\\'"}
+_DIM, _RESET = "\x1b[2m", "\x1b[0m"
+_ENDS = {
+    "length": "at the most tokens allowed; more with --max-tokens",
+    "budget": "when the budget was spent; more with --budget",
+    "interrupted": "when it was interrupted",
+    "content_filter": "by the server's content filter",
+    "refusal": "in a refusal",
+    "tool_calls": "in a call of a tool, which was not offered",
+}
+
+
+def panel(run: dict[str, Any], *, width: int, colour: bool) -> str:
+    """A run's document as lines of at most `width` columns, dimmed on a terminal."""
+    rows = [
+        ("ended", _ENDS.get(run["finish"], "")),
+        (_DRAWN, candidates.summary(run)),
+        ("sure", _confidence(run)),
+        ("cost", _cost(run)),
+        ("speed", _speed(run)),
+        ("cache", _cache(run)),
+        ("kept", _kept(run, width)),
+        *(("note", note) for note in run["notes"]),
+        ("recipe", _recipe(run)),
+    ]
+    lines = [line for label, text in rows if text for line in _shown(run, label, text, width)]
+    return "\n".join(f"{_DIM}{line}{_RESET}" if colour else line for line in lines)
+
+
+def _shown(run: dict[str, Any], label: str, text: str, width: int) -> list[str]:
+    """The lines of a row; below the row of candidates stand the candidates."""
+    indent = " " * (_LABEL + 1)
+    below = candidates.lines(run, width - len(indent)) if label == _DRAWN else []
+    return [*_lines(label, text, width), *(indent + line for line in below)]
+
+
+def _lines(label: str, text: str, width: int) -> list[str]:
+    indent = " " * (_LABEL + 1)
+    wrapped = textwrap.wrap(
+        printable(text),
+        max(width - len(indent), 20),
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    first, *rest = [line.replace(_HARD, " ") for line in wrapped] or [""]
+    return [f" {label:<{_LABEL}}{first}", *(indent + line for line in rest)]
+
+
+def _confidence(run: dict[str, Any]) -> str:
+    found = run["confidence"]
+    if not found:
+        return ""
+    calibrated = "calibrated" if found["calibrated"] else "not calibrated"
+    return f"{found['value']:.2f} by {found['method']}, {calibrated}"
+
+
+def _cost(run: dict[str, Any]) -> str:
+    cost, exact = run["cost"], run["exact"]["flops"]
+    cached = f", {cost['cached_tokens']:,} cached" if cost["cached_tokens"] else ""
+    draft = f", {cost['draft_tokens']:,} draft" if cost["draft_tokens"] else ""
+    beside = f", {units.ratio(cost['flops'] / exact)} exact" if exact else ""
+    parts = [
+        f"{cost['prompt_tokens']:,} + {cost['output_tokens']:,} tokens{cached}{draft}",
+        units.seconds(cost["seconds"]),
+    ]
+    if cost["flops"]:  # a server does not tell
+        parts.append(units.flops(cost["flops"]) + beside)
+    if cost["usd"] is not None:
+        parts.append(units.dollars(cost["usd"]))
+    return " · ".join(parts)
+
+
+def _speed(run: dict[str, Any]) -> str:
+    timing = run["timing"]
+    parts = []
+    if timing["first_token"] and not candidates.summary(run):
+        parts.append(f"first token {units.seconds(timing['first_token'])}")
+    if timing["per_token"]:
+        parts.append(f"then {1 / timing['per_token']:.3g} tokens/s")
+    if timing["load"]:
+        parts.append(f"loaded in {units.seconds(timing['load'])}")
+    return " · ".join(parts)
+
+
+def _cache(run: dict[str, Any]) -> str:
+    held, exact = run["kept"]["cache_bytes"], run["exact"]["cache_bytes"]
+    if not held:
+        return ""
+    peak = units.memory(run["cost"]["peak_cache_bytes"])
+    return f"{units.memory(held)} behind the prompt, exact {units.memory(exact)} · peak {peak}"
+
+
+def _recipe(run: dict[str, Any]) -> str:
+    options = [_option(name, value) for name, value in run["settings"].items()]
+    return " · ".join(
+        [" ".join([run["recipe"], *options]), f"seed {run['seed']}", f"run {run['run']}"]
+    )
+
+
+def _option(name: str, value: Any) -> str:
+    flag = "--" + name.replace("_", "-")
+    if value is True:
+        return flag
+    values = value if isinstance(value, tuple | list) else [value]
+    return " ".join(f"{flag} {_quoted(str(one))}" for one in values)
+
+
+def _quoted(text: str) -> str:
+    """A value as a shell reads it back; no line of the panel ends amid it."""
+    if all(map(_stands, text)):
+        return shlex.quote(text).replace(" ", _HARD)
+    return f"$'{''.join(map(_in_shell, text))}'".replace(" ", _HARD)
+
+
+def _stands(sign: str) -> bool:
+    """Whether a sign can stand on a line as it is."""
+    return printable(sign) == sign and sign not in ("\n", "\t", _HARD)
+
+
+def _in_shell(sign: str) -> str:
+    """A sign between `$'` and `'`, where \\x is a byte and \\u a character."""
+    if sign in _NAMED or _stands(sign):
+        return _NAMED.get(sign, sign)
+    return f"\\x{ord(sign):02x}" if ord(sign) < 0x80 else f"\\u{ord(sign):04x}"
+
+
+def _kept(run: dict[str, Any], width: int) -> str:
+    kept = run["kept"]
+    of, shares = kept["of"], kept["shares"]
+    if not kept["prompt_tokens"]:  # ended before anything was read
+        return ""
+    if shares:
+        text = f"{sum(shares):,.0f} of {of:,} cache entries a head"
+    elif kept["prompt_tokens"] < of:
+        text = f"{kept['prompt_tokens']:,} of {of:,} prompt tokens"
+    else:
+        return f"all {of:,} prompt tokens"
+    room = width - _LABEL - 1 - len(text) - 3
+    return f"{text}   {strip(kept['positions'], shares, of, width=max(room, 10))}"

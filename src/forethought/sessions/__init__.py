@@ -1,0 +1,1 @@
+"""What a caller holds: ask, conversation, compress, batch."""

@@ -1,0 +1,74 @@
+"""Asking one question: the call behind the command line and the public `ask`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from forethought.backends.openai.recipe_check import check_priced, prices_of
+from forethought.contracts.errors import UsageError
+from forethought.contracts.records import Event
+from forethought.recipes.recipe import Recipe, is_remote
+from forethought.sessions.conversation import Conversation
+from forethought.sessions.session import Progress, Session
+
+
+def stream(
+    recipe: Recipe | str,
+    question: str,
+    document: str = "",
+    *,
+    system: str | None = None,
+    prices: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Generator[Event, None, None]:
+    """Load the recipe's models and answer one question, event by event.
+
+    The last event is `done` and holds the run's document. A KeyboardInterrupt, raised inside
+    or thrown in, ends the run with what there is. `prices` are what --price takes.
+    """
+    for name, text in (("question", question), ("document", document)):
+        if not isinstance(text, str):
+            raise UsageError(f"the {name} is of type {type(text).__name__}", "it must be a text")
+    if not isinstance(recipe, Recipe | str):
+        raise UsageError(f"{recipe!r} is no recipe", "give a Recipe, or a spelling of one")
+    chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
+    paid = prices_of(prices)
+    check_priced([chosen], paid)
+    if is_remote(chosen.model):
+        # Imported here since few need it, and what speaks to servers is slow to import.
+        from forethought.sessions.remote_session import RemoteSession
+
+        remote = RemoteSession(chosen, prices=paid)
+        yield from remote.stream(question, document, system=system)
+    else:
+        session = Session.open(chosen, progress, prices=paid)
+        yield from session.stream(question, document, system=system)
+
+
+def conversation(
+    recipe: Recipe | str = "smollm2",
+    document: str = "",
+    *,
+    system: str | None = None,
+    progress: Progress | None = None,
+) -> Conversation:
+    """Load the recipe's models for several questions, each over what was said before it."""
+    chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
+    if is_remote(chosen.model):
+        raise UsageError("a conversation keeps its cache on this machine", "ask one question")
+    return Conversation(Session.open(chosen, progress), document, system)
+
+
+def ask(
+    question: str,
+    recipe: Recipe | str = "smollm2",
+    *,
+    document: str = "",
+    system: str | None = None,
+    prices: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The document of one run; `recipe` may be a spelling such as "smollm2+specpc(keep=512)"."""
+    *_, done = stream(recipe, question, document, system=system, prices=prices)
+    document_of_run: dict[str, Any] = done.data["run"]
+    return document_of_run

@@ -1,0 +1,132 @@
+"""`-x auto`: the method and budget for one prompt, from what was compared and what it would cost.
+
+A method that was compared with the exact run of the same model may be chosen where what it lost
+is known to be small; of those, the one that computes least for this prompt. Where nothing was
+compared, the cost model alone decides whether the default is worth it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from forethought import catalogue
+from forethought.contracts.comparison import Interval
+from forethought.contracts.questions import Sample
+from forethought.contracts.records import Prompt
+from forethought.numerics.intervals import Clustered
+from forethought.numerics.pairs import paired_interval
+from forethought.prefill.draft_model import ModelDraft
+from forethought.prefill.prefill import reading_flops
+from forethought.recipes.recipe import Recipe
+
+DEFAULT = "specpc(keep=0.25)"
+"""What is chosen where nothing was compared, if its draft pays."""
+LOSS = 0.1
+"""The most that may be lost of a score from 0 to 1, by the lower end of its interval."""
+LEAST_SAVED = 1.5
+"""Times less to compute for a prompt, below which the exact run is as good."""
+LEAST_TOKENS = 1024
+_SPREAD = 2.0  # a comparison counts for prompts up to so many times longer or shorter
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and why in one line."""
+
+    methods: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How a recipe did beside the exact run of its model, on prompts of about one length."""
+
+    methods: tuple[str, ...]
+    difference: Interval
+    questions: int
+
+
+def choose(recipe: Recipe, prompt: Prompt, draft: ModelDraft, samples: Sequence[Sample]) -> Choice:
+    """The methods to apply to a prompt; none where the exact run is the best choice."""
+    length = len(prompt)
+    if length < LEAST_TOKENS:
+        return Choice((), f"exact: a prompt of {length:,} tokens is read quickly as it is")
+    known = compared_with_exact(recipe, samples, length)
+    exact = reading_flops([], length, draft)
+    if not known:
+        return _unmeasured(recipe, length, draft, exact)
+    good = [one for one in known if one.difference.low >= -LOSS]
+    saved = {one.methods: exact / _flops(one.methods, length, draft) for one in good}
+    best = max(good, key=lambda one: saved[one.methods], default=None)
+    if best is None or saved[best.methods] < LEAST_SAVED:
+        count = len(known)
+        return Choice((), f"exact: of {count} stored comparisons none is as good and cheaper")
+    points, low, high = (100 * getattr(best.difference, n) for n in ("value", "low", "high"))
+    return Choice(
+        best.methods,
+        f"{' + '.join(best.methods)}: {saved[best.methods]:.2g} times less to compute for this "
+        f"prompt, {points:+.1f} points beside exact on {best.questions} stored questions "
+        f"(95 %: {low:+.1f} to {high:+.1f})",
+    )
+
+
+def _unmeasured(recipe: Recipe, length: int, draft: ModelDraft, exact: float) -> Choice:
+    saved = exact / _flops((DEFAULT,), length, draft)
+    unknown = f"no comparison of {recipe.model} at this length is stored"
+    if saved < LEAST_SAVED:
+        return Choice((), f"exact: {unknown}, and a draft would save too little")
+    return Choice(
+        (DEFAULT,), f"{DEFAULT}: {saved:.2g} times less to compute for this prompt; {unknown}"
+    )
+
+
+def _flops(methods: Sequence[str], length: int, draft: ModelDraft) -> float:
+    built = [catalogue.build(text) for text in methods]
+    return reading_flops([one for one in built if one.pays(length)], length, draft)
+
+
+def compared_with_exact(recipe: Recipe, samples: Sequence[Sample], length: int) -> list[Evidence]:
+    """What is known of recipes of this model and draft, from prompts of about this length."""
+    scores: dict[str, dict[tuple[str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
+    clusters: dict[tuple[str, str], str] = {}
+    for sample in samples:
+        if length / _SPREAD <= sample.run["kept"]["of"] <= length * _SPREAD:
+            question = (sample.task, sample.question)
+            scores[sample.recipe][question].append(sample.score)
+            clusters[question] = sample.cluster
+    exact = Recipe(model=recipe.model).spelling
+    return [
+        _evidence(parsed.approximate, found, scores[exact], clusters)
+        for name, found in sorted(scores.items())
+        if (parsed := _same_models(name, recipe)) and found.keys() & scores[exact].keys()
+    ]
+
+
+def _same_models(name: str, recipe: Recipe) -> Recipe | None:
+    """The recipe of that name if it has our models, some methods and no other settings."""
+    if " " in name.replace(", ", ""):  # options follow the spelling
+        return None
+    parsed = Recipe.parse(name)
+    drafting = any(catalogue.build(text).uses_draft() for text in parsed.approximate)
+    same = parsed.model == recipe.model and (not drafting or parsed.draft == recipe.draft)
+    return parsed if same and parsed.approximate and not parsed.search else None
+
+
+def _evidence(
+    methods: tuple[str, ...],
+    found: Mapping[tuple[str, str], list[float]],
+    exact: Mapping[tuple[str, str], list[float]],
+    clusters: Mapping[tuple[str, str], str],
+) -> Evidence:
+    shared = sorted(found.keys() & exact.keys())
+    tasks = []
+    for task in dict.fromkeys(task for task, _ in shared):
+        own = [question for question in shared if question[0] == task]
+        changes = [float(np.mean(found[q]) - np.mean(exact[q])) for q in own]
+        tasks.append(Clustered.of(changes, [clusters[q] for q in own]))
+    interval = paired_interval(tasks, np.random.default_rng(0))
+    return Evidence(methods, interval, len(shared))

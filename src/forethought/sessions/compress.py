@@ -1,0 +1,79 @@
+"""A prompt made shorter and handed back as text, for whatever model answers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from forethought.contracts.errors import UsageError
+from forethought.contracts.records import Kept
+from forethought.engine.meter import Meter
+from forethought.models.chat.prompt import chat_prompt
+from forethought.prefill.byte_budgets import sized
+from forethought.prefill.draft_model import ModelDraft
+from forethought.prefill.prefill import plan, shortened
+from forethought.recipes.recipe import Recipe, is_remote
+from forethought.sessions.session import Progress, Session, built
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What is left of a document and the question behind it."""
+
+    text: str
+    document: dict[str, Any]
+    """Plain JSON values: text, recipe, kept, cost and notes."""
+
+
+def compress(
+    question: str,
+    recipe: Recipe | str,
+    *,
+    document: str = "",
+    progress: Progress | None = None,
+) -> Compressed:
+    """Shorten a document for a question as a recipe says; no answer is written.
+
+    The recipe's model counts the tokens, and drafts where no other model is named. Raises
+    UsageError where a method works on the cache, which no text can show.
+    """
+    chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
+    _check(chosen)
+    session = Session.open(chosen, progress)
+    target, meter, start = session.target, Meter(session.clock), session.clock()
+    prompt = chat_prompt(target.tokenizer, target.template, question, document)
+    draft = ModelDraft(session.draft, target, meter)
+    applied = plan(sized(session.methods, target), prompt, draft)
+    with meter.stage("draft"):
+        short = shortened(applied, prompt, draft, chosen.max_tokens)
+    places = short.origins or tuple(range(len(short)))
+    kept = Kept(len(short), len(prompt), places)
+    return Compressed(
+        short.content_text,
+        {
+            "text": short.content_text,
+            "recipe": chosen.label,
+            "kept": {"prompt_tokens": kept.prompt_tokens, "of": kept.of, "positions": places},
+            "cost": meter.cost(session.clock() - start).document(),
+            "notes": list(applied.notes),
+        },
+    )
+
+
+def _check(recipe: Recipe) -> None:
+    if is_remote(recipe.model):
+        raise UsageError(
+            "a model on a server tells of no tokens and of no attention",
+            "name one that runs here: the shorter text is for any model",
+        )
+    methods = built(recipe)
+    if recipe.automatic:
+        raise UsageError("auto chooses for an answer, and none is written", "name a method with -x")
+    if not methods:
+        raise UsageError("nothing says how to shorten the prompt", "name a method with -x")
+    for name, method in methods:
+        if method.evicts() or method.thins_attention() or method.cache_bits() < 16:
+            raise UsageError(
+                f"{name} works on the cache, which no text can show",
+                "see: forethought list prompt-compression",
+            )

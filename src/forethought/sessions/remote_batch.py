@@ -1,0 +1,107 @@
+"""Recipes whose models answer on servers, among many that are asked at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from forethought.backends.openai.backend import Remote
+from forethought.backends.openai.endpoint import Endpoint, Patience
+from forethought.backends.openai.protocol import Able, Manner, Price, price_of
+from forethought.backends.openai.recipe_check import check_remote, manner_of
+from forethought.driver.judges import Judges
+from forethought.engine.meter import Clock
+from forethought.recipes.identity import PRICE, SERVED, SERVER
+from forethought.recipes.recipe import Recipe
+from forethought.sessions.asks import Answered, Ask, Refuse
+from forethought.sessions.search_batch import alike, driven
+from forethought.storage.replay_log import Journal
+
+
+@dataclass
+class Servers:
+    """Servers, each found out about once and kept until closed."""
+
+    clock: Clock = time.perf_counter
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """By name of the model; under "" that of all others."""
+    patience: Patience = field(default_factory=Patience)
+    _open: dict[tuple[str, Manner], Remote] = field(default_factory=dict)
+    """By address, and the way in which answers are drawn."""
+    _found: dict[Endpoint, Able] = field(default_factory=dict)
+    _judges: dict[str, Judges] = field(default_factory=dict)
+    """By the server whose answers they judge."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def settled(self, recipe: Recipe) -> Recipe:
+        """The recipe with one spelling of its server, and its model by name.
+
+        Raises UsageError for what a server cannot do, and RemoteError where it has to be asked
+        which model it has and cannot be reached.
+        """
+        place = Endpoint.parse(recipe.model)
+        named = self._server(recipe).model
+        return replace(recipe, model=f"{place.base}#{named}")
+
+    def answered(
+        self, asks: Mapping[int, Ask], journal: Journal, refuse: Refuse | None = None
+    ) -> Iterator[Answered]:
+        """The answers, by place: of one recipe after the other, its questions together.
+
+        Not of all recipes together, as what one was given another finds in the journal.
+        """
+        for recipe in dict.fromkeys(alike(ask.recipe) for ask in asks.values()):
+            server = self._server(recipe)
+            server.check_limits(recipe.limit.kinds)
+            made = self._made(server)
+            some = {place: ask for place, ask in asks.items() if alike(ask.recipe) == recipe}
+            judges = self.judges(server.endpoint.base)
+            for one in driven(some, server, journal, self.clock, judges, refuse=refuse):
+                yield replace(one, made=made)
+
+    def judges(self, own: str = "") -> Judges:
+        """Those that judge what the server `own` writes, or models that run here."""
+        if own not in self._judges:
+            self._judges[own] = Judges(self.prices, own, self.patience)
+        return self._judges[own]
+
+    def close(self) -> None:
+        """End all connections."""
+        for judges in self._judges.values():
+            judges.close()
+        for server in self._open.values():
+            server.close()
+        self._open.clear()
+
+    def _server(self, recipe: Recipe) -> Remote:
+        check_remote(recipe)
+        key = (recipe.model, manner_of(recipe))
+        if key not in self._open:
+            self._open[key] = Remote(
+                Endpoint.parse(recipe.model),
+                key[1],
+                prices=self.prices,
+                patience=self.patience,
+                clock=self.clock,
+            )
+        return self._open[key]
+
+    def _made(self, server: Remote) -> dict[str, str]:
+        """What is told of the server in the provenance of samples; found out once."""
+        place = server.endpoint
+        server.found = self._found.get(place) or server.able
+        self._found[place] = server.found
+        price = price_of(self.prices, server.model)
+        told = {
+            SERVER: place.base,
+            SERVED: server.able.served,
+            PRICE: "" if price is None else str(price),
+        }
+        return {name: text for name, text in told.items() if text}

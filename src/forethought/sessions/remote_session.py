@@ -1,0 +1,53 @@
+"""Questions to a model on a server: its recipe is a search, if only of one plain answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+
+from forethought.backends.openai.backend import Remote
+from forethought.backends.openai.endpoint import Endpoint
+from forethought.backends.openai.protocol import Price
+from forethought.backends.openai.recipe_check import check_remote, manner_of
+from forethought.contracts.questions import Question
+from forethought.contracts.records import Event
+from forethought.driver.judges import Judges
+from forethought.engine.meter import Clock
+from forethought.recipes.identity import run_identifier
+from forethought.recipes.recipe import Recipe
+from forethought.recipes.validation import check_search
+from forethought.sessions.search_run import SearchRun
+
+
+@dataclass(frozen=True)
+class RemoteSession:
+    """A recipe whose model answers on a server, such as `http://127.0.0.1:8000/v1#name`."""
+
+    recipe: Recipe
+    clock: Clock = time.monotonic
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """By name of the model; under "" that of all others."""
+
+    def __post_init__(self) -> None:
+        check_remote(self.recipe)
+        check_search(self.recipe)
+
+    def stream(
+        self, question: str, document: str = "", *, system: str | None = None
+    ) -> Generator[Event, None, None]:
+        """Answer one question, event by event; the last event holds the run."""
+        recipe = self.recipe
+        identifier = run_identifier(recipe, question, document, system)
+        manner, clock = manner_of(recipe, system), self.clock
+        place = Endpoint.parse(recipe.model)
+        with (
+            Remote(place, manner, prices=self.prices, clock=clock) as server,
+            Judges(self.prices, place.base) as judges,
+        ):
+            asked = Question(identifier, question, document)
+            server.check_limits(recipe.limit.kinds)  # before it is asked anything
+            start = clock()
+            _ = server.able  # what it can do is asked before the search and its time begin
+            run = SearchRun(recipe, clock, load_seconds=clock() - start)
+            yield from run.events(server, judges, identifier, asked)

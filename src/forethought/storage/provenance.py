@@ -1,0 +1,46 @@
+"""What a sample was made with: versions of the libraries, and the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from forethought.models.hardware.threads import most_threads
+
+_LIBRARIES = ("forethought", "torch", "numpy", "tokenizers")
+_PROCESSORS = Path("/proc/cpuinfo")  # Linux; elsewhere the platform's own word for it
+
+
+def provenance(device: str = "cpu") -> dict[str, str]:
+    """Versions and hardware of a run on `device` ("cpu", or torch's name of a GPU).
+
+    Nothing in it changes from one run to the next on the same machine: no time is kept.
+    """
+    return {
+        **{name: version(name) for name in _LIBRARIES},
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": str(os.cpu_count() or 1),
+        "threads": str(most_threads()),
+        "device": _device(device),
+    }
+
+
+def _device(device: str) -> str:
+    if not device.startswith("cuda"):
+        return device
+    return f"{device}: {torch.cuda.get_device_name(device)}"
+
+
+def _processor() -> str:
+    try:
+        lines = _PROCESSORS.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())

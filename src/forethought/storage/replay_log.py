@@ -1,0 +1,100 @@
+"""What back ends gave, kept so that a run that was stopped asks nothing twice."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from forethought.contracts.backend import Opened, Outcome
+from forethought.contracts.records import Cost, Kept
+from forethought.contracts.search import NextToken, Piece
+from forethought.storage.store_file import reporting
+
+
+class Journal(Protocol):
+    """Outcomes by the key of their request."""
+
+    def get(self, key: str) -> Outcome | None:
+        """What came of the request before, if anything did."""
+        ...
+
+    def put(self, outcome: Outcome) -> None:
+        """Keep an outcome: it is safe once this returns."""
+        ...
+
+
+class NoJournal:
+    """Keeps nothing."""
+
+    def get(self, key: str) -> Outcome | None:
+        """Nothing."""
+        return None
+
+    def put(self, outcome: Outcome) -> None:
+        """Do nothing."""
+
+
+@dataclass
+class Pieces:
+    """Outcomes in a results file, each on the disk before it is used."""
+
+    path: Path
+    connection: sqlite3.Connection
+    _ready: bool = field(default=False)
+
+    def get(self, key: str) -> Outcome | None:
+        """What came of the request before, if anything did."""
+        rows = self._asked("SELECT outcome FROM pieces WHERE key = ?", (key,))
+        return _read(key, json.loads(rows[0][0])) if rows else None
+
+    def put(self, outcome: Outcome) -> None:
+        """Keep an outcome, unless there is one of that key."""
+        document = {
+            "cost": asdict(outcome.cost),
+            "piece": None if outcome.piece is None else asdict(outcome.piece),
+            "chances": outcome.chances,
+            "following": [[one.token, one.log_probability, one.ends] for one in outcome.following],
+            "opened": None if outcome.opened is None else asdict(outcome.opened),
+            "seconds": outcome.seconds,
+            "lost": asdict(outcome.lost),
+        }
+        self._asked(
+            "INSERT INTO pieces (key, outcome) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
+            (outcome.key, json.dumps(document)),
+        )
+
+    def _asked(self, query: str, values: Sequence[str]) -> list[Any]:
+        with reporting(self.path):
+            if not self._ready:
+                self.connection.execute(
+                    "CREATE TABLE IF NOT EXISTS pieces "
+                    "(key TEXT PRIMARY KEY, outcome TEXT NOT NULL) WITHOUT ROWID"
+                )
+                self._ready = True
+            return self.connection.execute(query, values).fetchall()
+
+
+def _read(key: str, document: dict[str, Any]) -> Outcome:
+    piece = document["piece"]
+    if piece is not None:
+        # Earlier versions did not count what they summed: each token, and an end.
+        summed = piece["tokens"] + (piece["finish"] == "stop")
+        piece = Piece(**{"summed": summed, **piece, "token_ids": tuple(piece["token_ids"])})
+    chances = tuple(tuple(one) for one in document["chances"])
+    following = tuple(NextToken(*one) for one in document["following"])
+    opened = _opened(document["opened"])
+    cost = Cost(**document["cost"])
+    told, lost = document["seconds"], Cost(**document.get("lost", {}))
+    return Outcome(key, cost, piece, chances, opened, None, following, told, lost)
+
+
+def _opened(document: dict[str, Any] | None) -> Opened | None:
+    if document is None:
+        return None
+    held: dict[str, Any] = document["kept"]
+    kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in held.items()}
+    return Opened(document["length"], Kept(**kept), tuple(document["notes"]))

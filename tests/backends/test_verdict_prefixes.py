@@ -1,0 +1,50 @@
+"""Questions that go on from others: from which, and that nothing else decides it."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forethought.backends.verdict_prefixes import LEAST, Beginnings, common
+
+TEXTS = st.lists(
+    st.lists(st.sampled_from("ab"), max_size=4).map(lambda s: "x".join(c * 20 for c in s))
+)
+
+
+def read(texts):
+    found = Beginnings()
+    for text in texts:
+        found.add(text)
+    return found
+
+
+@given(
+    TEXTS, st.lists(st.sampled_from("ab"), max_size=5).map(lambda s: "x".join(c * 20 for c in s))
+)
+def test_next_to_nothing_more_could_be_spared_and_every_link_spares_enough(texts, question):
+    found = read(texts)
+    chain = found.copied().add(question)
+    if not texts:
+        assert chain == ()
+        return
+    assert chain[0] == texts[0]
+    most = max(common(one, question) for one in texts)
+    assert common(chain[-1], question) > most - LEAST
+    spared = [common(one, question) for one in chain]
+    assert all(more >= less + LEAST for less, more in itertools.pairwise(spared))
+    assert all(found.chains[one] == chain[:place] for place, one in enumerate(chain))
+
+
+def test_what_was_judged_again_changes_nothing():
+    once, twice = read(["a", "b"]), read(["a", "b", "a", "b"])
+    assert once == twice
+
+
+def test_common_counts_what_both_begin_with():
+    assert common("abc", "abd") == 2
+    assert common("ab", "abd") == 2
+    assert common((1, 2), (2, 2)) == 0
+    assert common("", "a") == 0

@@ -1,0 +1,38 @@
+"""Searches that Ctrl-C ends keep the best that there is."""
+
+from __future__ import annotations
+
+import pytest
+
+from forethought.backends.known import Known
+from tests.driver.searches import Twice, delays, searched, three_steps
+
+
+class Interrupted(Known):
+    """Ctrl-C comes while it waits, the `after`th time."""
+
+    after = 1
+    polls = 0
+
+    def poll(self, until=None):
+        self.polls += 1
+        if self.polls == self.after:
+            raise KeyboardInterrupt
+        return super().poll(until)
+
+
+@pytest.mark.parametrize("after", [2, 3, 4])
+def test_an_interruption_keeps_the_best_there_is(after):
+    backend = Interrupted(three_steps, delay=delays(5))
+    backend.after = after
+    done = searched(Twice(), backend=backend)
+
+    assert done.cut == "interrupted"
+    assert done.found.best.text
+    if any(one.finish == "stop" for one in done.found.considered):
+        assert done.found.best.finish == "stop"
+
+
+def test_an_interruption_before_anything_was_written_is_an_error():
+    with pytest.raises(KeyboardInterrupt):
+        searched(Twice(), backend=Interrupted(three_steps))

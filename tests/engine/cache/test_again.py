@@ -1,0 +1,66 @@
+"""A row as it was at a mark, while the other goes on."""
+
+import pytest
+import torch
+
+from forethought.engine.cache.again import again
+from forethought.engine.cache.sequence_cache import Row, segments_of
+from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    return tiny_decoder()
+
+
+@pytest.fixture(autouse=True)
+def _without_gradients():
+    with torch.inference_mode():
+        yield
+
+
+@pytest.mark.parametrize("before", [0, 1, 3])
+@pytest.mark.parametrize("forked", [False, True])
+def test_a_row_goes_on_from_a_mark_as_if_the_other_had_not(decoder, before, forked):
+    past, own, batch, row = tokens_of(20), [3, 4, 5][:before], batch_of(decoder), Row(3)
+    batch.prefill(row, past)
+    row = row.fork()
+    for token in own:
+        batch.step([row], [token])
+    mark = row.mark()
+    for token in (7, 8):
+        batch.step([row], [token])
+    if forked:
+        row.fork()
+
+    second = again(mark)
+    logits = batch.step([row, second], [9, 10])
+
+    expected = [fresh_logits(decoder, [*past, *own, 7, 8, 9])]
+    expected.append(fresh_logits(decoder, [*past, *own, 10]))
+    torch.testing.assert_close(logits, torch.stack(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_the_prompt_is_shared_and_the_rest_is_one_piece_however_often(decoder):
+    batch, row = batch_of(decoder), Row(3)
+    batch.prefill(row, tokens_of(20))
+    row = row.fork()
+    (prompt,) = row.views
+    for token in range(5):
+        batch.step([row], [token])
+        second = again(row.mark())
+        batch.step([second], [9])
+        row, second = second, row
+
+        assert row.views == (prompt,)
+        assert len(segments_of(row)) == 2
+        assert row.tail is not second.tail
+
+
+def test_a_mark_whose_entries_were_dropped_since_is_refused(decoder):
+    batch, row = batch_of(decoder), Row(3)
+    batch.prefill(row, tokens_of(20))
+    mark = row.mark()
+    row.keep(1, [torch.arange(4)] * 2)
+    with pytest.raises(AssertionError, match="cannot come back"):
+        again(mark)

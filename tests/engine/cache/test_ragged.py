@@ -1,0 +1,175 @@
+"""Caches whose heads hold different numbers of entries."""
+
+import pytest
+import torch
+
+from forethought.engine.attention.decode import attend_step
+from forethought.engine.batch import Look
+from forethought.engine.cache.query_window import Recent
+from forethought.engine.cache.sequence_cache import Row, cache_bytes, segments_of
+from forethought.engine.decode_eviction import Review
+from forethought.engine.layer_view import view_of
+from tests.engine.written_out import inputs, plain, shape_of
+from tests.tiny import batch_of, tiny_decoder, tokens_of
+
+LENGTH = 40
+KEPT = [torch.arange(0, LENGTH, 4), torch.tensor([1, 2, 39])]
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    return tiny_decoder()
+
+
+@pytest.fixture(autouse=True)
+def _without_gradients():
+    with torch.inference_mode():
+        yield
+
+
+def ragged_row(decoder, kept=KEPT):
+    batch, row = batch_of(decoder), Row(3)
+    batch.read(row, tokens_of(LENGTH), Look(lambda view: kept, LENGTH))
+    return batch, row
+
+
+def held_storages(row):
+    """Bytes of every storage that the row's tensors lie in, each once."""
+    tensors = [
+        tensor
+        for segment in segments_of(row)
+        for layer in segment.layers
+        for part in layer.parts()
+        for tensor in (part.block.keys, part.block.values)
+    ]
+    return sum(
+        {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values()
+    )
+
+
+def test_heads_keep_what_each_was_told_and_memory_falls(decoder):
+    _, row = ragged_row(decoder)
+
+    assert [p.tolist() for p in row.head_positions(1, 2)] == [kept.tolist() for kept in KEPT]
+    assert row.lengths() == (6.5,) * 3
+    assert cache_bytes([row]) == held_storages(row) == 3 * 13 * 2 * 8 * 8
+
+
+@pytest.mark.parametrize("window", [None, 20])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_attention_over_them_is_attention_without_what_was_dropped(window, frozen):
+    shape = shape_of(window=window)
+    queries, keys, values = inputs(1, LENGTH + 1)
+    row = Row(1)
+    row.advance(LENGTH)
+    row.append(0, keys[:, :LENGTH].transpose(0, 1), values[:, :LENGTH].transpose(0, 1))
+    row.keep(0, KEPT)
+    if frozen:
+        row.freeze()
+    row.advance(1)
+    row.append(0, keys[:, LENGTH:].transpose(0, 1), values[:, LENGTH:].transpose(0, 1))
+
+    out = attend_step(queries, [row], 0, shape)
+
+    hidden = torch.ones(2, 1, LENGTH + 1, dtype=torch.bool)
+    for head, kept in enumerate(KEPT):
+        hidden[head, 0, kept] = False
+    hidden[..., LENGTH] = False
+    if window:
+        hidden |= LENGTH - torch.arange(LENGTH + 1) >= window
+    expected = plain(queries, keys, values, shape, hidden)
+    torch.testing.assert_close(out, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_many_tokens_see_what_a_step_at_a_time_sees(decoder):
+    batch, together = ragged_row(decoder)
+    _, single = ragged_row(decoder)
+
+    logits = batch.prefill(together, [3, 4, 5])
+    for token in (3, 4, 5):
+        stepped = batch.step([single], [token])[0]
+
+    torch.testing.assert_close(logits, stepped)
+    assert together.lengths() == single.lengths() == (9.5,) * 3
+
+
+def test_rewinding_forgets_as_many_of_every_head(decoder):
+    batch, row = ragged_row(decoder)
+    mark = row.mark()
+    batch.prefill(row, [3, 4, 5])
+
+    row.rewind(mark)
+
+    assert [len(p) for p in row.head_positions(0, 2)] == [10, 3]
+    assert row.next == LENGTH
+
+
+def test_a_head_may_keep_nothing(decoder):
+    batch, row = ragged_row(decoder, [torch.arange(4), torch.arange(0)])
+
+    logits = batch.step([row], [1])
+
+    assert logits.isfinite().all()
+    assert [len(p) for p in row.head_positions(0, 2)] == [5, 1]
+
+
+def test_cutting_twice_keeps_the_first_places(decoder):
+    batch, row = ragged_row(decoder)
+    batch.step([row], [1])
+
+    row.keep(0, [torch.tensor([0, 10]), torch.tensor([2, 3])])
+
+    assert [p.tolist() for p in row.head_positions(0, 2)] == [[0, 40], [39, 40]]
+
+
+def test_a_view_shows_filling_as_no_entry(decoder):
+    batch, row = ragged_row(decoder)
+    row.recent = Recent(4)
+    batch.step([row], [1])
+
+    view = view_of(row, 0, decoder, row.recent.at(0), prompt_length=LENGTH,
+                   protected=frozenset(), meter=batch.meter)  # fmt: skip
+    (rows,) = view.window_rows(1)
+
+    assert view.held.tolist() == [11, 4]
+    assert view.positions[1].tolist()[:4] == [1, 2, 39, 40]
+    torch.testing.assert_close(rows.sum(-1).cpu(), torch.ones(2, 2, 1))
+    assert (rows[1, :, :, 4:] == 0).all()
+
+
+def test_a_part_of_a_shared_row_leaves_the_whole_as_it_is(decoder):
+    batch, row = batch_of(decoder), Row(3)
+    logits = batch.prefill(row, tokens_of(LENGTH))
+    row.freeze()
+
+    part = row.part([KEPT, None, KEPT])
+    batch.step([part], [1])
+
+    assert row.lengths() == (LENGTH,) * 3
+    assert part.lengths() == (7.5, LENGTH + 1, 7.5)
+    again = batch.step([row.fork()], [1])
+    whole = Row(3)
+    assert torch.equal(logits, batch.prefill(whole, tokens_of(LENGTH)))
+    torch.testing.assert_close(again, batch.step([whole], [1]))
+
+
+def test_a_review_cuts_again_and_again_and_carries_what_was_remembered(decoder):
+    batch, row = batch_of(decoder), Row(3)
+    row.recent = Recent(8)
+    batch.prefill(row, tokens_of(LENGTH))
+    lengths, carried = [], []
+
+    def tap(view):
+        carried.append(None if view.memory is None else view.memory.shape[1])
+        view.remember(torch.arange(view.keys.shape[1]).expand(2, -1).double())
+        return torch.arange(view.keys.shape[1])[-30:].expand(2, -1)
+
+    review = Review(tap, decoder, 5, LENGTH, frozenset())
+    for token in range(12):
+        batch.step([row], [token])
+        review.after_step(row, batch.meter)
+        lengths.append(row.lengths()[0])
+
+    assert lengths == [41, 42, 43, 44, 30, 31, 32, 33, 34, 30, 31, 32]
+    assert carried == [None] * 3 + [30] * 3
+    assert row.memory[0][0, 0] == 5  # what was fifth of 35 came first of 30

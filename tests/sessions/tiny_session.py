@@ -1,0 +1,71 @@
+"""Runs of tiny models over a document, for tests of whole runs."""
+
+from __future__ import annotations
+
+import itertools
+
+from forethought import catalogue
+from forethought.recipes.recipe import Recipe
+from forethought.sessions.session import Session
+from tests.tiny_model import tiny_model
+
+DOCUMENT = "\n\n".join(
+    f"Paragraph {n}: the code of locker {n} is {n * 37 % 101}." for n in range(9)
+)
+QUESTION = "What is the code of locker 4?"
+
+TARGET = tiny_model("target", seed=1)
+DRAFTS = {
+    "self": TARGET,
+    "same-tokens": tiny_model("small", seed=2, num_hidden_layers=2),
+    "other-tokens": tiny_model("foreign", seed=3, merges=60),
+}
+APPROXIMATIONS = [*catalogue.entries()]
+
+
+def session(draft="self", **settings):
+    recipe = Recipe(**{"model": "target", "draft": draft, "max_tokens": 12, **settings})
+    methods = tuple((name, catalogue.build(name)) for name in recipe.approximate)
+    return Session(recipe, methods, TARGET, DRAFTS[draft], clock=itertools.count().__next__)
+
+
+def run(draft="self", *, document=DOCUMENT, **settings):
+    *_, done = session(draft, **settings).stream(QUESTION, document)
+    return done.data["run"]
+
+
+def events(**settings):
+    return list(session(**settings).stream(QUESTION, DOCUMENT))
+
+
+OWN_MODELS = {"embedding", "llmlingua2"}
+"""Methods that load a model of their own."""
+
+
+def runnable():
+    """The methods that run on tiny models alone."""
+    return [name for name in APPROXIMATIONS if name not in OWN_MODELS]
+
+
+_FULL = {
+    "speckv-pc": "prompt_keep=1.0, keep=1.0",
+    "vertical-slash": "columns=100000",
+    "minference": "columns=100000",
+    "quantised-kv": "bits=16",
+}
+_PART = {
+    "speckv-pc": "prompt_keep=260, keep=120",
+    "vertical-slash": "columns=40, window=64",
+    "minference": "columns=40, slashes=64",
+    "quantised-kv": "bits=4",
+}
+
+
+def at_full_budget(name):
+    """The method at its off value."""
+    return f"{name}({_FULL.get(name, 'keep=1.0')})"
+
+
+def below_full_budget(name):
+    """The method where it drops something of the document."""
+    return f"{name}({_PART.get(name, 'keep=120')})"
