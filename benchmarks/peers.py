@@ -95,21 +95,21 @@ class Ours:
         import torch
 
         from forethought.engine.batch import Batch
-        from forethought.engine.cache.sequence_cache import Row
+        from forethought.engine.cache.sequence_cache import SequenceCache
         from forethought.engine.decode import Stream, write
         from forethought.engine.meter import Meter
-        from forethought.engine.sampling import Sampling
+        from forethought.engine.sampling import SamplingParams
 
         network = self.open(self.model).target.network
         batch = Batch(network, Meter(time.perf_counter))
-        row = Row(len(network.shape.layers), len(tokens) + 64)
+        row = SequenceCache(len(network.shape.layers), len(tokens) + 64)
         start = time.perf_counter()
         with torch.inference_mode():
             logits = batch.prefill(row, tokens)
             _wait()
             prefill = time.perf_counter() - start
             own = [row, *(row.fork() for _ in range(rows - 1))]
-            sampling = Sampling(temperature=0.0 if rows == 1 else 1.0)
+            sampling = SamplingParams(temperature=0.0 if rows == 1 else 1.0)
             streams = [Stream(r, sampling, i, new) for i, r in enumerate(own)]
             start = time.perf_counter()
             for _ in write(batch, streams, logits.expand(rows, -1)):
@@ -121,13 +121,13 @@ class Ours:
     def rates(self, tokens: list[int], seconds: float) -> dict[str, Any]:
         """Tokens per second, read and written, each for about so many seconds."""
         from forethought.engine.batch import Batch
-        from forethought.engine.cache.sequence_cache import Row
+        from forethought.engine.cache.sequence_cache import SequenceCache
         from forethought.engine.meter import Meter
 
         network = self.open(self.model).target.network
         batch, counts, times = Batch(network, Meter(time.perf_counter)), [0, 0], [0.0, 0.0]
         while min(times) < seconds:
-            row = Row(len(network.shape.layers), len(tokens) + 64)
+            row = SequenceCache(len(network.shape.layers), len(tokens) + 64)
             start = time.perf_counter()
             batch.prefill(row, tokens)
             times[0] += time.perf_counter() - start

@@ -42,7 +42,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from forethought.recipes.recipe import Recipe
-    from forethought.sessions.batch import Answers, Ask
+    from forethought.sessions.batch import Answers, BatchQuestion
 
     torch.set_num_threads(THREADS)
     answers = Answers()
@@ -51,7 +51,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     text = passage(prose(), options.tokens * 6, seed=0)
     text = tokenizer.decode(tokenizer.encode(text)[: options.tokens])
     asks = [
-        Ask(
+        BatchQuestion(
             Recipe(
                 model=options.model,
                 approximate=(f"{method}(keep={options.keep})",),
@@ -63,7 +63,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         for method in options.methods
     ]
 
-    def timed(groups: list[list[Ask]]) -> tuple[float, list[Any]]:
+    def timed(groups: list[list[BatchQuestion]]) -> tuple[float, list[Any]]:
         start = time.perf_counter()
         runs = {}
         for group in groups:

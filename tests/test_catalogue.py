@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from forethought import catalogue
-from forethought.catalogue import Parameter, Place
+from forethought.catalogue import MethodFile, Parameter
 from forethought.contracts.errors import (
     BadParameterError,
     DamagedFileError,
@@ -58,16 +58,16 @@ class Shine:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> MethodFile:
     family = tmp_path / "cache_care"
     family.mkdir()
     (family / "shine_on.py").write_text(METHOD)
     (family / "_shared.py").write_text("class One: ...\nclass Two: ...\n")
     (family / "__init__.py").write_text("")
-    return Place("acme.methods", tmp_path)
+    return MethodFile("acme.methods", tmp_path)
 
 
-def test_a_file_is_a_method_with_its_record_and_parameters(place: Place) -> None:
+def test_a_file_is_a_method_with_its_record_and_parameters(place: MethodFile) -> None:
     entry = catalogue.catalogued([place])["shine-on"]
 
     assert entry.family == "cache-care"
@@ -95,11 +95,11 @@ def test_a_file_is_a_method_with_its_record_and_parameters(place: Place) -> None
     )
 
 
-def test_files_that_start_with_an_underscore_are_no_methods(place: Place) -> None:
+def test_files_that_start_with_an_underscore_are_no_methods(place: MethodFile) -> None:
     assert list(catalogue.catalogued([place])) == ["shine-on"]
 
 
-def test_two_methods_of_one_name_are_refused(place: Place) -> None:
+def test_two_methods_of_one_name_are_refused(place: MethodFile) -> None:
     with pytest.raises(UsageError, match="two methods are called 'shine-on'"):
         catalogue.catalogued([place, place])
 
@@ -112,7 +112,7 @@ def test_two_methods_of_one_name_are_refused(place: Place) -> None:
         ("class Half(", "is not readable as Python"),
     ],
 )
-def test_a_file_that_is_no_method_is_named(place: Place, source: str, problem: str) -> None:
+def test_a_file_that_is_no_method_is_named(place: MethodFile, source: str, problem: str) -> None:
     (place.folder / "cache_care" / "odd.py").write_text(source)
 
     with pytest.raises(DamagedFileError, match=rf"odd\.py {problem}"):

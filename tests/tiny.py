@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from forethought.engine.batch import Batch
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.models.decoder.config import DecoderConfig
 from forethought.models.decoder.decoder import Decoder
@@ -75,4 +75,4 @@ def batch_of(decoder: Decoder) -> Batch:
 def fresh_logits(decoder: Decoder, tokens: list[int]) -> Tensor:
     """Logits [V] after the tokens, from a new row."""
     with torch.inference_mode():
-        return batch_of(decoder).prefill(Row(len(decoder.shape.layers)), tokens)
+        return batch_of(decoder).prefill(SequenceCache(len(decoder.shape.layers)), tokens)

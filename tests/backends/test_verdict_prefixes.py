@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forethought.backends.verdict_prefixes import LEAST, Beginnings, common
+from forethought.backends.verdict_prefixes import LEAST, VerdictPrefixes, common
 
 TEXTS = st.lists(
     st.lists(st.sampled_from("ab"), max_size=4).map(lambda s: "x".join(c * 20 for c in s))
@@ -15,7 +15,7 @@ TEXTS = st.lists(
 
 
 def read(texts):
-    found = Beginnings()
+    found = VerdictPrefixes()
     for text in texts:
         found.add(text)
     return found

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from forethought.cli.inputs import Asked, asked
+from forethought.cli.inputs import AskInput, asked
 from forethought.contracts.errors import UsageError
 
 
@@ -40,57 +40,57 @@ def test_files_are_joined_by_a_blank_line(tmp_path: Path) -> None:
 
     found = asked("Why?", [str(tmp_path / "a.md"), str(tmp_path / "b.py")])
 
-    assert found == Asked("Why?", "# One\n\n\ntwo = 2")
+    assert found == AskInput("Why?", "# One\n\n\ntwo = 2")
 
 
 def test_what_is_piped_in_is_the_document_of_a_question(pipe) -> None:
     pipe(b"A long text.")
 
-    assert asked("Why?", []) == Asked("Why?", "A long text.")
+    assert asked("Why?", []) == AskInput("Why?", "A long text.")
 
 
 def test_what_is_piped_in_is_the_question_when_there_is_none(pipe, tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("Text.")
     pipe(b"Why?\n")
 
-    assert asked(None, [str(tmp_path / "a.md")]) == Asked("Why?", "Text.")
+    assert asked(None, [str(tmp_path / "a.md")]) == AskInput("Why?", "Text.")
 
 
 def test_a_dash_names_standard_input_among_files(pipe, tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("Text.")
     pipe(b"Piped.")
 
-    assert asked("Why?", [str(tmp_path / "a.md"), "-"]) == Asked("Why?", "Text.\n\nPiped.")
+    assert asked("Why?", [str(tmp_path / "a.md"), "-"]) == AskInput("Why?", "Text.\n\nPiped.")
 
 
 def test_what_is_piped_in_is_left_alone_when_a_file_is_named(pipe, tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("Text.")
     pipe(b"Not read.")
 
-    assert asked("Why?", [str(tmp_path / "a.md")]) == Asked("Why?", "Text.")
+    assert asked("Why?", [str(tmp_path / "a.md")]) == AskInput("Why?", "Text.")
     assert sys.stdin.read() == "Not read."
 
 
 def test_an_empty_pipe_is_no_document(pipe) -> None:
     pipe(b"")
 
-    assert asked("Why?", []) == Asked("Why?", "")
+    assert asked("Why?", []) == AskInput("Why?", "")
 
 
 def test_without_a_pipe_a_question_stands_alone() -> None:
-    assert asked("Why?", []) == Asked("Why?", "")
+    assert asked("Why?", []) == AskInput("Why?", "")
 
 
 def test_a_closed_standard_input_is_no_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
 
-    assert asked("Why?", []) == Asked("Why?", "")
+    assert asked("Why?", []) == AskInput("Why?", "")
 
 
 def test_a_replaced_standard_input_is_no_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("text"))
 
-    assert asked("Why?", []) == Asked("Why?", "")
+    assert asked("Why?", []) == AskInput("Why?", "")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import time
 import zlib
 
 from forethought import catalogue
-from forethought.backends.known import Known
-from forethought.driver.driver import Drive
+from forethought.backends.known import KnownBackend
+from forethought.driver.driver import Driver
 from forethought.storage.store import Store
 from tests.driver.searches import job, three_steps
 
@@ -22,7 +22,7 @@ def opinion(question: str, choices: tuple[str, ...]) -> tuple[float, ...]:
 
 
 def main(file: str, questions: str, spelled: str) -> None:
-    class Slow(Known):
+    class Slow(KnownBackend):
         def poll(self, until=None):
             time.sleep(0.0005)
             return super().poll(until)
@@ -35,7 +35,7 @@ def main(file: str, questions: str, spelled: str) -> None:
     with Store.open(file) as store:
         found = {}
         backend = Slow(three_steps, opinion, lambda key: 1.0 + int(key[:4], 16) / 65536)
-        for done in Drive(backend, store.journal()).run(jobs):
+        for done in Driver(backend, store.journal()).run(jobs):
             texts = [one.text for one in done.found.considered]
             found[done.job.run] = (texts, done.found.confidence, done.cost)
     for name in sorted(found):

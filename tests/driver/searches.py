@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field, replace
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Found, Scorer, Strategy, write
 from forethought.cost.budget import spend_limit
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.driver.job import Job
 
 QUESTION = Question("q", "What?")
@@ -81,7 +81,7 @@ def job(strategy, *, scorer=None, budget="", **changes):
 
 def searched(strategy, law=three_steps, *, backend=None, **settings):
     """What becomes of one search; its Found where it went well."""
-    (done,) = Drive(backend or Known(law)).run([job(strategy, **settings)])
+    (done,) = Driver(backend or KnownBackend(law)).run([job(strategy, **settings)])
     if done.error:
         raise done.error
     return done

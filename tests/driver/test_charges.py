@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from forethought.backends.known import Known
+from forethought.backends.known import KnownBackend
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Found, Scorer, Strategy, charge, score, write
 from tests.driver.searches import coin, searched
@@ -81,7 +81,7 @@ def test_without_any_whole_answer_a_charge_beyond_the_budget_leaves_the_beginnin
     @dataclass(frozen=True)
     class Beginnings(Strategy):
         def search(self, start, rng):
-            half = yield from write([start], most=1)
+            half = yield from write([start], max_tokens=1)
             yield from score(half)
             return Found(half[0])
 
@@ -92,7 +92,7 @@ def test_without_any_whole_answer_a_charge_beyond_the_budget_leaves_the_beginnin
 
 
 def test_a_scorer_does_not_begin_once_the_time_is_over():
-    class Slow(Known):
+    class Slow(KnownBackend):
         """A clock that has run out as soon as an answer is there."""
 
         def now(self):

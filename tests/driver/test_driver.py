@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.contracts.errors import BudgetSpentError, ModelError, UsageError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Candidate, Found, Strategy, score, verdicts, write
 from forethought.cost.budget import spend_limit
-from forethought.driver.driver import Drive
-from forethought.driver.job import Done
+from forethought.driver.driver import Driver
+from forethought.driver.job import JobResult
 from forethought.methods.search.a_star import AStar
 from forethought.methods.search.beam import Beam
 from forethought.methods.search.greedy import Greedy
@@ -61,7 +61,7 @@ class Blocked(Strategy):
     """Two tokens, and what is thought of them."""
 
     def search(self, start, rng):
-        (half,) = yield from write([start], most=2)
+        (half,) = yield from write([start], max_tokens=2)
         yield from verdicts([half.text], ("yes", "no"))
         return Found(half)
 
@@ -78,7 +78,7 @@ def test_one_answer_by_steps_is_the_plain_answer():
 def test_one_search_twice_at_once_is_refused_and_not_waited_for(names):
     jobs = [job(MajorityVote(n=2), **{"run": str(at), **names}) for at in range(2)]
     with pytest.raises(UsageError, match="such as a"):
-        list(Drive(Known(coin())).run(jobs))
+        list(Driver(KnownBackend(coin())).run(jobs))
 
 
 def test_answers_follow_the_law():
@@ -94,10 +94,12 @@ def test_company_and_latency_change_nothing():
         job(MajorityVote(n=5, confident=0.95, window=2), run=f"run {seed}", seed=seed)
         for seed in range(12)
     ]
-    alone = {one.run: told(next(iter(Drive(Known(three_steps)).run([one])))) for one in jobs}
+    alone = {
+        one.run: told(next(iter(Driver(KnownBackend(three_steps)).run([one])))) for one in jobs
+    }
 
     for seed in range(3):
-        together = Drive(Known(three_steps, delay=delays(seed))).run(jobs)
+        together = Driver(KnownBackend(three_steps, delay=delays(seed))).run(jobs)
         assert {done.job.run: told(done) for done in together} == alone
 
 
@@ -110,9 +112,9 @@ def test_a_search_took_what_it_waited_for_now_or_before():
             return Found(found[0], tuple(found))
 
     kept = Kept()
-    backend = Known(three_steps, delay=lambda key: 2.0)
-    (first,) = Drive(backend, kept).run([job(Thrice())])
-    (again,) = Drive(Known(three_steps), kept).run([job(Thrice())])
+    backend = KnownBackend(three_steps, delay=lambda key: 2.0)
+    (first,) = Driver(backend, kept).run([job(Thrice())])
+    (again,) = Driver(KnownBackend(three_steps), kept).run([job(Thrice())])
 
     # Three lines of two tokens, then the end, which takes as long as a token; two at a time.
     assert first.seconds == backend.clock == again.seconds == 3 * 2 * 2.0 + 2.0
@@ -128,7 +130,7 @@ def test_a_search_took_what_it_waited_for_now_or_before():
 def test_no_budget_is_ever_overshot(amount, unit, n, seed):
     scale = 1e-6 if unit == "usd" else 1
     budget = f"{amount * scale:.6f}{unit}" if unit == "usd" else f"{amount}{unit}"
-    backend = Known(three_steps, delay=delays(seed))
+    backend = KnownBackend(three_steps, delay=delays(seed))
     done = searched(MajorityVote(n=n), backend=backend, budget=budget, seed=seed)
 
     spent = {"tok": done.cost.output_tokens, "FLOP": done.cost.flops, "usd": done.cost.usd or 0}
@@ -157,7 +159,7 @@ def test_a_budget_that_is_enough_changes_nothing_but_is_used_in_turns():
 
 
 def test_time_ends_a_search_at_its_moment():
-    backend = Known(three_steps, delay=delays(3))
+    backend = KnownBackend(three_steps, delay=delays(3))
     done = searched(MajorityVote(n=8), backend=backend, budget="2s")
 
     assert backend.clock <= 2.0
@@ -166,7 +168,7 @@ def test_time_ends_a_search_at_its_moment():
 
 
 def test_no_moment_passes_between_beginning_and_waiting():
-    class Ticking(Known):
+    class Ticking(KnownBackend):
         """Its clock goes on whenever it is looked at."""
 
         def now(self):
@@ -196,7 +198,7 @@ def test_a_step_that_ends_with_the_last_token_allowed_ends_the_answer():
 
 
 def test_a_beginning_that_a_budget_ended_says_so():
-    done = searched(Blocked(), backend=Known(three_steps, verdict_flops=9.0), budget="8FLOP")
+    done = searched(Blocked(), backend=KnownBackend(three_steps, verdict_flops=9.0), budget="8FLOP")
     run = SearchRun(Recipe(model="toy", search="greedy"), lambda: 0.0).record(done, 1.0)
     assert run.finish == "budget"
 
@@ -205,16 +207,20 @@ def test_a_beginning_that_a_budget_ended_says_so():
 def test_only_a_budget_that_is_no_time_can_be_too_small_for_a_prompt(budget, said):
     limit = spend_limit(budget)
     asked = replace(job(MajorityVote(n=1)), limit=limit)
-    ended = Done(asked, Cost(), Found(Candidate()), cut="budget")
+    ended = JobResult(asked, Cost(), Found(Candidate()), cut="budget")
     run = SearchRun(Recipe(model="toy", search="greedy"), lambda: 0.0).record(ended, 1.0)
     assert ("the budget does not cover reading the prompt" in run.notes) == said
 
 
 def test_where_the_budget_ends_before_a_verdict_the_best_answer_so_far_is_given():
-    enough = searched(Judging(), backend=Known(three_steps, verdict_flops=9.0), budget="1kFLOP")
+    enough = searched(
+        Judging(), backend=KnownBackend(three_steps, verdict_flops=9.0), budget="1kFLOP"
+    )
     assert not enough.budget_spent
 
-    done = searched(Judging(), backend=Known(three_steps, verdict_flops=9.0), budget="100FLOP")
+    done = searched(
+        Judging(), backend=KnownBackend(three_steps, verdict_flops=9.0), budget="100FLOP"
+    )
     assert done.budget_spent
     assert done.cost.flops <= 100
     assert done.found.best.finish == "stop"
@@ -231,7 +237,7 @@ def test_a_strategy_hears_where_the_budget_does_not_cover_what_it_asks():
                 (more,) = yield from write([start])
                 return Found(more, (*drawn, more), notes=("by a rule of its own",))
 
-    done = searched(Asking(), backend=Known(three_steps, verdict_flops=9.0), budget="40FLOP")
+    done = searched(Asking(), backend=KnownBackend(three_steps, verdict_flops=9.0), budget="40FLOP")
     assert done.found.notes == ("by a rule of its own",)
     assert len(done.found.considered) == 4
     assert done.budget_spent
@@ -239,7 +245,7 @@ def test_a_strategy_hears_where_the_budget_does_not_cover_what_it_asks():
 
 
 def test_where_the_budget_is_spent_before_any_answer_its_beginning_is_given():
-    done = searched(Blocked(), backend=Known(three_steps, verdict_flops=9.0), budget="8FLOP")
+    done = searched(Blocked(), backend=KnownBackend(three_steps, verdict_flops=9.0), budget="8FLOP")
     assert done.budget_spent
     assert done.found.best.tokens == 2
     assert "before the candidates" in done.found.notes[0]
@@ -252,16 +258,16 @@ def test_where_the_budget_is_spent_before_anything_it_is_an_error():
             return Found(start)
 
     with pytest.raises(BudgetSpentError, match="before the candidates"):
-        searched(Judged(), backend=Known(three_steps, verdict_flops=9.0), budget="8FLOP")
+        searched(Judged(), backend=KnownBackend(three_steps, verdict_flops=9.0), budget="8FLOP")
 
 
 def test_a_failure_ends_its_own_search_and_no_other():
     good, bad = job(MajorityVote(n=3), run="good"), job(MajorityVote(n=3), run="bad")
-    seen = Known(three_steps)
-    list(Drive(seen).run([bad]))
+    seen = KnownBackend(three_steps)
+    list(Driver(seen).run([bad]))
 
-    backend = Known(three_steps, failures={seen.asked[1]: ModelError("the line is dead")})
-    done = {one.job.run: one for one in Drive(backend).run([good, bad])}
+    backend = KnownBackend(three_steps, failures={seen.asked[1]: ModelError("the line is dead")})
+    done = {one.job.run: one for one in Driver(backend).run([good, bad])}
 
     assert str(done["bad"].error) == "the line is dead"
     assert done["bad"].cost.output_tokens > 0
@@ -275,11 +281,11 @@ def test_what_cannot_work_is_refused_before_anything_is_spent():
     class Stepwise(StepByStep):
         needs = frozenset({"steps"})
 
-    backend = Known(three_steps, abilities=frozenset())
+    backend = KnownBackend(three_steps, abilities=frozenset())
     with pytest.raises(UsageError, match="steps"):
         searched(Stepwise(), backend=backend)
     with pytest.raises(UsageError, match="scorer"):
-        searched(Ranked(), backend=Known(three_steps))
+        searched(Ranked(), backend=KnownBackend(three_steps))
     assert not backend.asked
 
 
@@ -309,7 +315,7 @@ def test_what_is_no_score_ends_its_own_search_and_no_other(number):
         job(Beam(n=2, width=2, delimiter="\n"), scorer=Rule(lambda text: number), run="bad"),
         job(Beam(n=2, width=2, delimiter="\n"), scorer=Rule(lambda text: 0.5), run="good"),
     ]
-    done = {one.job.run: one for one in Drive(Known(three_steps)).run(jobs)}
+    done = {one.job.run: one for one in Driver(KnownBackend(three_steps)).run(jobs)}
     assert "scores go from 0 to 1" in str(done["bad"].error)
     assert done["good"].found is not None
 
@@ -322,7 +328,7 @@ def test_nothing_is_asked_to_go_on_from_an_answer_that_is_done():
             assert same == one
             return Found(one)
 
-    backend = Known(three_steps)
+    backend = KnownBackend(three_steps)
     searched(Again(), backend=backend)
     assert len(backend.asked) == 1
 

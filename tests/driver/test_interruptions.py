@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from forethought.backends.known import Known
+from forethought.backends.known import KnownBackend
 from tests.driver.searches import Twice, delays, searched, three_steps
 
 
-class Interrupted(Known):
+class Interrupted(KnownBackend):
     """Ctrl-C comes while it waits, the `after`th time."""
 
     after = 1

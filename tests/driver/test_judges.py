@@ -6,14 +6,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from forethought.backends.known import Known
+from forethought.backends.known import KnownBackend
 from forethought.backends.openai.endpoint import Patience
 from forethought.backends.openai.verdicts import written_choice
-from forethought.contracts.backend import Judgement, Outcome
+from forethought.contracts.backend import RequestOutcome, VerdictRequest
 from forethought.contracts.errors import RemoteError, UsageError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Found, Strategy, score, verdicts, write
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.driver.judges import Judged, Judges
 from forethought.methods.scoring.remote_judge import RemoteJudge
 from forethought.methods.search.best_of_n import BestOfN
@@ -35,13 +35,13 @@ def scorer(toy, **settings):
 def judged(backend, *jobs, prices=PRICES, journal=None, **settings):
     """What becomes of the jobs, their judges beside the back end."""
     with Judges(prices, patience=FAST, **settings) as judges:
-        drive = Drive(judges.beside(backend, jobs), *([journal] if journal is not None else []))
+        drive = Driver(judges.beside(backend, jobs), *([journal] if journal is not None else []))
         yield {done.job.run: done for done in drive.run(jobs)}
 
 
 def found(toy, strategy=None, budget="", seed=0, journal=None, **settings):
     one = job(strategy or BestOfN(n=6), scorer=scorer(toy), budget=budget, seed=seed)
-    with judged(Known(coin(0.7)), one, journal=journal, **settings) as done:
+    with judged(KnownBackend(coin(0.7)), one, journal=journal, **settings) as done:
         return done["run"]
 
 
@@ -116,7 +116,10 @@ def test_a_reply_that_is_no_verdict_is_an_error_and_no_score(toy, logprobs):
 
 
 def test_a_judge_that_is_down_is_an_error_before_anything_is_written():
-    backend, one = Known(coin()), job(BestOfN(), scorer=RemoteJudge("http://127.0.0.1:9/v1#toy"))
+    backend, one = (
+        KnownBackend(coin()),
+        job(BestOfN(), scorer=RemoteJudge("http://127.0.0.1:9/v1#toy")),
+    )
     with pytest.raises(RemoteError, match=r"127\.0\.0\.1:9"), judged(backend, one):
         pass
     assert not backend.asked
@@ -126,9 +129,9 @@ def test_a_verdict_that_had_to_be_asked_for_again_is_charged_once(toy):
     plain = found(toy)
     with Judges(PRICES, patience=FAST) as judges:
         one = job(BestOfN(n=6), scorer=scorer(toy))
-        backend = judges.beside(Known(coin(0.7)), [one])
+        backend = judges.beside(KnownBackend(coin(0.7)), [one])
         toy.set({"status": 500}, None, {"drop": 0}, {"abort": 0}, {"status": 429})
-        (done,) = Drive(backend).run([one])
+        (done,) = Driver(backend).run([one])
     assert done.found == plain.found
     assert done.cost == plain.cost
     # Of the two that broke off, the server had begun with one.
@@ -138,9 +141,9 @@ def test_a_verdict_that_had_to_be_asked_for_again_is_charged_once(toy):
 def test_a_judge_that_fails_in_the_end_ends_the_search_with_its_error(toy):
     with Judges(PRICES, patience=FAST) as judges:
         one = job(BestOfN(n=2), scorer=scorer(toy))
-        backend = judges.beside(Known(coin(0.7)), [one])
+        backend = judges.beside(KnownBackend(coin(0.7)), [one])
         toy.set(*[{"status": 503}] * 9)
-        (done,) = Drive(backend).run([one])
+        (done,) = Driver(backend).run([one])
     assert isinstance(done.error, RemoteError)
     assert "503" in str(done.error)
     assert done.cost.scoring_tokens == 0
@@ -153,7 +156,7 @@ def test_money_is_never_overshot_and_without_any_for_the_judge_a_vote_decides(to
     assert done.cost.usd <= dollars
     assert done.budget_spent == (not asked(toy))
     if done.budget_spent:
-        plain = Drive(Known(coin(0.7))).run([job(MajorityVote(n=6))])
+        plain = Driver(KnownBackend(coin(0.7))).run([job(MajorityVote(n=6))])
         assert done.found.best.text == next(iter(plain)).found.best.text
     else:
         assert done.found.best.text == "bbb"
@@ -181,7 +184,7 @@ def test_a_budget_that_the_judge_cannot_hold_is_refused_before_anything_is_asked
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/v1", "127.0.0.1:1", "http://u:p@h/v1#m"])
 def test_an_address_that_names_no_model_or_is_none_is_refused(address):
     one = job(BestOfN(), scorer=RemoteJudge(address))
-    with pytest.raises(UsageError), judged(Known(coin()), one):
+    with pytest.raises(UsageError), judged(KnownBackend(coin()), one):
         pass
 
 
@@ -192,10 +195,10 @@ def test_searches_together_are_what_they_are_alone(toy):
         return job(BestOfN(n=4), run=f"run {seed}", scorer=scorer(toy), seed=seed)
 
     plain = job(MajorityVote(n=3), run="plain", seed=9)
-    with judged(Known(coin(0.7)), *map(one, range(5)), plain) as together:
+    with judged(KnownBackend(coin(0.7)), *map(one, range(5)), plain) as together:
         assert len(together) == 6
         for seed in range(5):
-            with judged(Known(coin(0.7)), one(seed)) as alone:
+            with judged(KnownBackend(coin(0.7)), one(seed)) as alone:
                 assert together[f"run {seed}"].found == alone[f"run {seed}"].found
                 assert together[f"run {seed}"].cost == alone[f"run {seed}"].cost
         assert together["plain"].found.best.finish == "stop"
@@ -225,18 +228,18 @@ class Both(Strategy):
 def test_verdicts_of_the_runs_own_model_and_of_the_judge_are_not_mixed_up(toy):
     toy.set(opinion={"Yes": 0.9, "No": 0.1})
     one = job(Both(), scorer=scorer(toy))
-    with judged(Known(coin(), opinion=lambda text, choices: (0.25, 0.75)), one) as done:
+    with judged(KnownBackend(coin(), opinion=lambda text, choices: (0.25, 0.75)), one) as done:
         assert done["run"].found.weights == (0.25, pytest.approx(0.9))
 
 
 def test_bounds_are_told_by_who_will_be_asked(toy):
     one = job(BestOfN(), scorer=scorer(toy))
     own, other = (
-        Judgement("a", "run", ("?",), ("Yes", "No")),
-        Judgement("b", "run", ("judge",), ("Yes", "No"), by=one.scorer.by),
+        VerdictRequest("a", "run", ("?",), ("Yes", "No")),
+        VerdictRequest("b", "run", ("judge",), ("Yes", "No"), by=one.scorer.by),
     )
     with Judges(PRICES, patience=FAST) as judges:
-        backend = judges.beside(Known(coin(), verdict_flops=7.0), [one])
+        backend = judges.beside(KnownBackend(coin(), verdict_flops=7.0), [one])
         first, second = backend.bounds([other, own])
         assert (first.once.flops, second.once.flops) == (0.0, 7.0)
         assert first.once.usd > 0
@@ -244,7 +247,7 @@ def test_bounds_are_told_by_who_will_be_asked(toy):
 
 
 def test_without_a_judge_the_back_end_stands_alone():
-    backend = Known(coin())
+    backend = KnownBackend(coin())
     assert Judges().beside(backend, [job(MajorityVote()), job(BestOfN())]) is backend
 
 
@@ -259,7 +262,7 @@ class Thinking:
 
     def poll(self, until=None):
         self.waits.append(until)
-        return [Outcome(self.key, Cost())] if len(self.waits) == self.looks else []
+        return [RequestOutcome(self.key, Cost())] if len(self.waits) == self.looks else []
 
     def now(self):
         return 0.0
@@ -270,8 +273,8 @@ class Thinking:
 
 def judged_beside_a_piece(looks):
     judge = Thinking(looks)
-    both = Judged(Known(coin(), delay=lambda key: 10.0), {"j": judge})
-    both.submit(Judgement("verdict", "run", ("?",), ("Yes",), by="j"))
+    both = Judged(KnownBackend(coin(), delay=lambda key: 10.0), {"j": judge})
+    both.submit(VerdictRequest("verdict", "run", ("?",), ("Yes",), by="j"))
     both.submit(request("piece"))
     return both, judge
 

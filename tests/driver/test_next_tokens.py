@@ -7,9 +7,9 @@ import math
 
 import pytest
 
-from forethought.backends.known import END, Known, number_of
+from forethought.backends.known import END, KnownBackend, number_of
 from forethought.contracts.search import Found, Strategy, following, take, write
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.storage.store import Store
 from tests.driver.searches import coin, job, searched, three_steps
 
@@ -127,10 +127,10 @@ def test_only_the_first_to_ask_behind_a_text_pays_for_reading_it():
         yield following([start], 3)
         ones = yield take([start, start], [number_of("a"), number_of("b")])
         yield following([*ones, start, ones[0]], 2)
-        yield write(ones, most=1)
+        yield write(ones, max_tokens=1)
         yield following(ones, 2)
 
-    backend = Known(three_steps, look_flops=100.0)
+    backend = KnownBackend(three_steps, look_flops=100.0)
     _, done = told(asks, backend=backend)
     assert done.cost.flops == 3 * 100 + 4
     assert len(backend.asked) == len(set(backend.asked)) == 1 + 1 + 2 + 3 + 2 + 2
@@ -142,9 +142,9 @@ def test_looks_begin_only_where_the_budget_covers_all_of_them():
         yield following(ones, 2)
 
     for flops in (302, 303):
-        backend = Known(three_steps, look_flops=100.0)
+        backend = KnownBackend(three_steps, look_flops=100.0)
         strategy = Told(asks)
-        (done,) = Drive(backend).run([job(strategy, budget=f"{flops}FLOP")])
+        (done,) = Driver(backend).run([job(strategy, budget=f"{flops}FLOP")])
         assert done.cost.flops == (3 if flops == 302 else 303)
         assert done.budget_spent == (flops == 302)
 
@@ -158,17 +158,17 @@ def test_looks_and_given_tokens_are_kept_and_asked_once(tmp_path):
 
     with Store.open(tmp_path / "results.sqlite") as store:
         found = []
-        backends = [Known(three_steps, look_flops=5.0) for _ in range(2)]
+        backends = [KnownBackend(three_steps, look_flops=5.0) for _ in range(2)]
         for backend in backends:
             strategy = Told(asks)
-            (done,) = Drive(backend, store.journal()).run([job(strategy)])
+            (done,) = Driver(backend, store.journal()).run([job(strategy)])
             found.append((strategy.told, done.cost))
     assert found[0] == found[1]
     assert [len(backend.asked) for backend in backends] == [1 + 3 + 3 + 3, 0]
 
 
 def test_asks_that_differ_only_in_the_token_or_the_number_are_told_apart():
-    backend = Known(three_steps)
+    backend = KnownBackend(three_steps)
 
     def asks(start):
         for top in (1, 2):

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forethought import catalogue
-from forethought.backends.known import Known
+from forethought.backends.known import KnownBackend
 from forethought.contracts.errors import ForethoughtError, ModelError
 from forethought.cost.budget import spend_limit
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from tests.driver.searches import Rule, job, three_steps
 
 TOGETHER = 64
@@ -54,7 +54,7 @@ def chance(text):
 
 
 @dataclass
-class Unsteady(Known):
+class Unsteady(KnownBackend):
     """A request in some comes to nothing, and costs what it would have."""
 
     failing: float = 0.0
@@ -103,7 +103,7 @@ def jobs(seed, unit):
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["tok", "FLOP", "usd"]), st.floats(0.0, 0.3))
 def test_no_search_of_any_kind_spends_more_than_its_budget(seed, unit, failing):
-    done = list(Drive(unsteady(seed, failing)).run(list(jobs(seed, unit))))
+    done = list(Driver(unsteady(seed, failing)).run(list(jobs(seed, unit))))
 
     assert len(done) == TOGETHER
     for one in done:
@@ -122,7 +122,7 @@ def test_budgets_end_some_searches_and_failures_others(failing):
     done = [
         one
         for seed in range(4)
-        for one in Drive(unsteady(seed, failing)).run(list(jobs(seed, "tok")))
+        for one in Driver(unsteady(seed, failing)).run(list(jobs(seed, "tok")))
     ]
     assert sum(one.budget_spent for one in done) > 40
     assert sum(one.found is not None and not one.budget_spent for one in done) > 20

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode import Stream, write
-from forethought.engine.sampling import Sampling, choose
+from forethought.engine.sampling import SamplingParams, choose
 from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
 
 
@@ -16,9 +16,11 @@ def opened(decoder, prompts, **settings):
     batch, streams, logits = batch_of(decoder), [], []
     with torch.inference_mode():
         for candidate, prompt in enumerate(prompts):
-            row = Row(3)
+            row = SequenceCache(3)
             logits.append(batch.prefill(row, prompt))
-            streams.append(Stream(row, candidate=candidate, **{"sampling": Sampling(), **settings}))
+            streams.append(
+                Stream(row, candidate=candidate, **{"sampling": SamplingParams(), **settings})
+            )
     return batch, streams, torch.stack(logits)
 
 
@@ -42,7 +44,7 @@ def test_greedy_writing_equals_reading_it_all_again_at_every_step(decoder):
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_what_shares_the_batch_changes_nothing(decoder, temperature):
     prompts = [tokens_of(n, seed=n) for n in (3, 17, 40, 64)]
-    sampling = Sampling(temperature=temperature, seed=5)
+    sampling = SamplingParams(temperature=temperature, seed=5)
 
     together = written(decoder, prompts, limit=10, sampling=sampling)
 
@@ -54,8 +56,8 @@ def test_what_shares_the_batch_changes_nothing(decoder, temperature):
 
 
 def test_samples_of_one_prompt_equal_those_of_separate_prompts(decoder):
-    prompt, sampling = tokens_of(30), Sampling(temperature=1.0, seed=2)
-    batch, row = batch_of(decoder), Row(3)
+    prompt, sampling = tokens_of(30), SamplingParams(temperature=1.0, seed=2)
+    batch, row = batch_of(decoder), SequenceCache(3)
     with torch.inference_mode():
         logits = batch.prefill(row, prompt).expand(4, -1)
         rows = [row, *(row.fork() for _ in range(3))]
@@ -69,7 +71,7 @@ def test_samples_of_one_prompt_equal_those_of_separate_prompts(decoder):
 
 
 def test_each_token_is_drawn_for_its_own_position(decoder):
-    prompt, sampling = tokens_of(20), Sampling(temperature=1.0, seed=4)
+    prompt, sampling = tokens_of(20), SamplingParams(temperature=1.0, seed=4)
 
     (got,) = written(decoder, [prompt], limit=12, sampling=sampling)
 

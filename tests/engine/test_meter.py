@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from forethought.cost.flops import causal_pairs, entry_bytes, prefill_flops
-from forethought.engine.batch import Look
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.batch import LayerHook
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from tests.tiny import batch_of, tiny_decoder, tokens_of
 
@@ -28,7 +28,7 @@ def test_chunks_cost_what_the_whole_prompt_costs(monkeypatch):
     batch = batch_of(decoder)
 
     with torch.inference_mode():
-        batch.prefill(Row(3), tokens_of(50))
+        batch.prefill(SequenceCache(3), tokens_of(50))
 
     assert batch.meter.flops == prefill_flops(decoder.shape, 50)
     assert batch.meter.peak_cache_bytes >= 50 * entry_bytes(decoder.shape, 8)
@@ -39,7 +39,7 @@ def test_stopping_early_costs_less():
     batch = batch_of(decoder)
 
     with torch.inference_mode():
-        batch.read(Row(3), tokens_of(50), Look(lambda view: None, 50), 1)
+        batch.read(SequenceCache(3), tokens_of(50), LayerHook(lambda view: None, 50), 1)
 
     assert batch.meter.flops == prefill_flops(decoder.shape, 50, layers=1)
     assert batch.meter.flops < prefill_flops(decoder.shape, 50) / 2
@@ -47,7 +47,7 @@ def test_stopping_early_costs_less():
 
 def test_rows_that_share_a_prompt_read_it_once_a_step():
     decoder = tiny_decoder()
-    batch, row = batch_of(decoder), Row(3)
+    batch, row = batch_of(decoder), SequenceCache(3)
     with torch.inference_mode():
         batch.prefill(row, tokens_of(50))
         rows = [row, row.fork(), row.fork()]
@@ -68,7 +68,7 @@ def test_entries_that_are_dropped_after_reading_were_read(layers):
     for tap in (lambda view: None, lambda view: none):
         batch = batch_of(decoder)
         with torch.inference_mode():
-            batch.read(Row(3), tokens_of(50), Look(tap, 50), layers)
+            batch.read(SequenceCache(3), tokens_of(50), LayerHook(tap, 50), layers)
         moved.append(batch.meter.bytes_moved)
 
     share = 1 if layers is None else layers / 3

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from forethought.contracts.errors import DamagedFileError
-from forethought.engine.sampling import Sampling, _invert, certainty, choose
+from forethought.engine.sampling import SamplingParams, _invert, certainty, choose
 
 CHANCES = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05])
 
@@ -23,7 +23,7 @@ def shares(counts):
 def test_zero_temperature_takes_the_best_and_the_first_of_equals():
     logits = torch.tensor([0.0, 3.0, 3.0, 1.0])
 
-    assert choose(logits, Sampling(), 0, 0).token == 1
+    assert choose(logits, SamplingParams(), 0, 0).token == 1
 
 
 TINY = [5e-324, 1e-320, 1e-308, 1e-46, 1e-40, 1e-38, 1e-30, 1e-12, 1e-7]
@@ -35,21 +35,23 @@ FILTERS = [{}, {"top_k": 3}, {"top_p": 0.9}, {"min_p": 0.1}, {"top_k": 2, "top_p
 def test_a_temperature_near_zero_is_greedy(temperature, filters):
     generator = torch.Generator().manual_seed(0)
     rows = 30 * torch.randn(50, 2000, generator=generator)
-    sampling = Sampling(temperature=temperature, top_logprobs=2, **filters)
+    sampling = SamplingParams(temperature=temperature, top_logprobs=2, **filters)
 
     for place, row in enumerate(rows):
-        assert choose(row, sampling, 0, place) == choose(row, Sampling(top_logprobs=2), 0, place)
+        assert choose(row, sampling, 0, place) == choose(
+            row, SamplingParams(top_logprobs=2), 0, place
+        )
 
 
 def test_a_temperature_near_zero_takes_the_first_of_equals_as_zero_does():
     logits = torch.tensor([0.0, 3.0, 3.0, 1.0])
 
-    assert set(drawn(Sampling(temperature=1e-40), logits, 50)) == {1}
+    assert set(drawn(SamplingParams(temperature=1e-40), logits, 50)) == {1}
 
 
 @pytest.mark.parametrize("temperature", [1e4, 1e30, 1e38, 1e300])
 def test_at_a_great_temperature_all_tokens_are_as_likely(temperature):
-    counts = drawn(Sampling(temperature=temperature), torch.tensor([9.0, -3.0, 0.0, 30.0]))
+    counts = drawn(SamplingParams(temperature=temperature), torch.tensor([9.0, -3.0, 0.0, 30.0]))
 
     assert shares(counts) == pytest.approx(dict.fromkeys(range(4), 0.25), abs=0.03)
 
@@ -58,7 +60,7 @@ def test_at_a_great_temperature_all_tokens_are_as_likely(temperature):
 def test_what_is_ruled_out_is_never_drawn(temperature):
     logits = torch.tensor([-torch.inf, 0.0, -torch.inf, 0.0, -torch.inf])
 
-    assert set(drawn(Sampling(temperature=temperature), logits, 200)) == {1, 3}
+    assert set(drawn(SamplingParams(temperature=temperature), logits, 200)) == {1, 3}
 
 
 @pytest.mark.parametrize("uniform", [0.0, 0.5, math.nextafter(1.0, 0.0)])
@@ -69,7 +71,7 @@ def test_the_last_token_that_is_possible_is_the_last_to_be_drawn(uniform):
 
 def test_draws_follow_the_model():
     # 4000 draws: the standard error of a share is at most 0.008.
-    assert shares(drawn(Sampling(temperature=1.0))) == pytest.approx(
+    assert shares(drawn(SamplingParams(temperature=1.0))) == pytest.approx(
         dict(enumerate(CHANCES.tolist())), abs=0.03
     )
 
@@ -77,7 +79,7 @@ def test_draws_follow_the_model():
 def test_temperature_sharpens():
     expected = CHANCES**2 / (CHANCES**2).sum()
 
-    assert shares(drawn(Sampling(temperature=0.5))) == pytest.approx(
+    assert shares(drawn(SamplingParams(temperature=0.5))) == pytest.approx(
         dict(enumerate(expected.tolist())), abs=0.03
     )
 
@@ -96,7 +98,7 @@ def test_temperature_sharpens():
     ],
 )
 def test_filters_keep_exactly_the_likeliest(filters, kept):
-    counts = drawn(Sampling(temperature=1.0, **filters))
+    counts = drawn(SamplingParams(temperature=1.0, **filters))
 
     expected = {token: float(CHANCES[token] / CHANCES[kept].sum()) for token in kept}
     assert shares(counts) == pytest.approx(expected, abs=0.03)
@@ -106,13 +108,13 @@ def test_a_large_vocabulary_filters_as_a_small_one():
     logits = torch.full((5000,), -12.0)
     logits[[7, 4000, 90]] = torch.tensor([2.0, 1.0, 0.0])
 
-    assert set(drawn(Sampling(temperature=1.0, top_p=0.92), logits, 500)) == {7, 4000, 90}
-    assert set(drawn(Sampling(temperature=1.0, min_p=0.2), logits, 500)) == {7, 4000}
+    assert set(drawn(SamplingParams(temperature=1.0, top_p=0.92), logits, 500)) == {7, 4000, 90}
+    assert set(drawn(SamplingParams(temperature=1.0, min_p=0.2), logits, 500)) == {7, 4000}
 
 
 def test_a_draw_depends_on_seed_candidate_and_position_alone():
     draw = lambda seed, candidate: [  # noqa: E731
-        choose(CHANCES.log(), Sampling(temperature=1.0, seed=seed), candidate, p).token
+        choose(CHANCES.log(), SamplingParams(temperature=1.0, seed=seed), candidate, p).token
         for p in range(50)
     ]
 
@@ -124,7 +126,7 @@ def test_a_draw_depends_on_seed_candidate_and_position_alone():
 def test_log_probabilities_are_the_models_own_whatever_the_filters():
     logits = CHANCES.log() + 3  # logits are chances up to a constant
 
-    choice = choose(logits, Sampling(temperature=0.3, top_k=1, top_logprobs=3), 0, 0)
+    choice = choose(logits, SamplingParams(temperature=0.3, top_k=1, top_logprobs=3), 0, 0)
 
     assert choice.token == 0
     assert choice.log_probability == pytest.approx(float(CHANCES[0].log()), abs=1e-6)
@@ -136,7 +138,7 @@ def test_log_probabilities_are_the_models_own_whatever_the_filters():
 
 @pytest.mark.parametrize("top_k", [0, 3])
 def test_a_top_p_of_nothing_still_draws_the_likeliest(top_k):
-    sampling = Sampling(temperature=1.0, top_p=0.0, top_k=top_k)
+    sampling = SamplingParams(temperature=1.0, top_p=0.0, top_k=top_k)
 
     assert set(drawn(sampling, count=50)) == {0}
 
@@ -146,7 +148,7 @@ def test_values_that_are_no_numbers_are_an_error_and_no_answer(temperature):
     logits = torch.full((5,), torch.nan)
 
     with pytest.raises(DamagedFileError, match="no numbers"):
-        choose(logits, Sampling(temperature=temperature), 0, 0)
+        choose(logits, SamplingParams(temperature=temperature), 0, 0)
 
 
 def test_certainty_is_the_divergence_from_uniform():

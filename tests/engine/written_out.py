@@ -3,7 +3,7 @@
 import torch
 
 from forethought.contracts.records import LayerShape
-from forethought.engine.layer_view import View
+from forethought.engine.layer_view import CachedLayer
 from tests.tiny import tiny_decoder
 
 
@@ -47,6 +47,6 @@ def view_over(queries, keys, values, shape, **changes):
         "network": tiny_decoder(),
         **changes,
     }
-    return View(
+    return CachedLayer(
         layer=0, layers=3, shape=shape, queries=queries, keys=keys, values=values, **settings
     )

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from forethought import catalogue
-from forethought.contracts.plan import Bin, Plan
+from forethought.contracts.plan import DifficultyBin, DifficultyPlan
 from forethought.contracts.search import Candidate
-from forethought.evaluation.fitting import Tried, fitted, held_out, paid, taken, value
+from forethought.evaluation.fitting import StrategyMatrix, fitted, held_out, paid, taken, value
 from forethought.evaluation.replay import replayed
 from forethought.methods.search.majority_vote import MajorityVote
 from tests.driver.searches import coin, searched
@@ -24,7 +24,7 @@ def tried(signs, scores, *, tokens=((10.0,), (40.0,)), probe=20.0, worth=0.0, cl
     alone = np.broadcast_to(np.array(tokens), table.shape)
     behind = alone + np.array([[probe], [0.0]])
     names = clusters or tuple(f"q{n}" for n in range(table.shape[1]))
-    return Tried(NAMES, tuple(signs), tuple(names), table, alone, behind, worth)
+    return StrategyMatrix(NAMES, tuple(signs), tuple(names), table, alone, behind, worth)
 
 
 EASY, HARD = [(1.0, 0.9)] * 8, [(0.5, 0.4)] * 8
@@ -38,7 +38,7 @@ def fit(table, bins=2, by="agreement"):
 
 def test_each_bin_has_the_strategy_that_is_best_in_it():
     plan = fit(SPLIT)
-    assert plan.bins == (Bin((1.0, 0.9), "cheap"), Bin((0.5, 0.4), "dear"))
+    assert plan.bins == (DifficultyBin((1.0, 0.9), "cheap"), DifficultyBin((0.5, 0.4), "dear"))
     assert (plan.probe, plan.by) == (4, "agreement")
     assert value(plan, SPLIT).tolist() == [1.0] * 16
     assert paid(plan, SPLIT).tolist() == [30.0] * 8 + [40.0] * 8
@@ -46,18 +46,18 @@ def test_each_bin_has_the_strategy_that_is_best_in_it():
 
 def test_one_bin_is_the_best_single_strategy_without_a_probe():
     plan = fit(SPLIT, bins=1)
-    assert plan == Plan((Bin((0.0, 0.0), "dear"),))
+    assert plan == DifficultyPlan((DifficultyBin((0.0, 0.0), "dear"),))
     assert taken(SPLIT.scores, plan, SPLIT).mean() == 0.75
     assert paid(plan, SPLIT).tolist() == [40.0] * 16
 
 
 def test_bins_of_one_choice_are_one_bin_and_a_plan_that_gains_nothing_has_no_probe():
     better = tried(EASY + HARD, [[0.0] * 16, [1.0] * 16])
-    assert fit(better) == Plan((Bin((0.0, 0.0), "dear"),))
+    assert fit(better) == DifficultyPlan((DifficultyBin((0.0, 0.0), "dear"),))
     three = replace(SPLIT, signs=(*[(1.0, 0.9)] * 4, *[(0.8, 0.9)] * 4, *HARD))
     assert [one.strategy for one in fit(three, bins=4).bins] == ["cheap", "dear"]
     equal = tried(EASY + HARD, [[1.0] * 16, [1.0] * 16])
-    assert fit(equal) == Plan((Bin((0.0, 0.0), "cheap"),))
+    assert fit(equal) == DifficultyPlan((DifficultyBin((0.0, 0.0), "cheap"),))
 
 
 def test_what_no_sign_tells_apart_stays_together():
@@ -65,14 +65,14 @@ def test_what_no_sign_tells_apart_stays_together():
     for bins in (2, 3, 5):
         assert len(fit(alike, bins=bins).bins) == 1
     # Eight are easy, and would fill the first of three bins and half of the next.
-    assert fit(SPLIT, bins=3).bins[0] == Bin((1.0, 0.9), "cheap")
+    assert fit(SPLIT, bins=3).bins[0] == DifficultyBin((1.0, 0.9), "cheap")
 
 
 def test_the_second_sign_decides_where_the_first_is_equal():
     told = replace(SPLIT, signs=(*[(0.75, 0.9)] * 8, *[(0.75, 0.4)] * 8))
-    assert fit(told).bins[0] == Bin((0.75, 0.9), "cheap")
+    assert fit(told).bins[0] == DifficultyBin((0.75, 0.9), "cheap")
     swapped = replace(SPLIT, signs=(*[(0.4, 0.9)] * 8, *[(0.9, 0.2)] * 8))
-    assert fit(swapped, by="likelihood").bins[0] == Bin((0.9, 0.4), "cheap")
+    assert fit(swapped, by="likelihood").bins[0] == DifficultyBin((0.9, 0.4), "cheap")
 
 
 def test_tokens_that_cost_are_weighed_the_probes_too():
@@ -82,7 +82,7 @@ def test_tokens_that_cost_are_weighed_the_probes_too():
     assert len(fit(free).bins) == 1
     assert [one.strategy for one in fit(priced).bins] == ["cheap", "dear"]
     waste = tried(EASY + HARD, scores, worth=0.001, probe=31.0)
-    assert fit(waste) == Plan((Bin((0.0, 0.0), "dear"),))
+    assert fit(waste) == DifficultyPlan((DifficultyBin((0.0, 0.0), "dear"),))
 
 
 def test_a_bin_has_what_is_worth_most_behind_the_probe():

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from forethought import catalogue
-from forethought.contracts.comparison import Chances, Comparison, Standing
+from forethought.contracts.comparison import Chances, Comparison, RecipeResult
 from forethought.contracts.questions import Sample
 from forethought.evaluation.searches import Searches
 from forethought.evaluation.statistics import compared
@@ -48,7 +48,7 @@ def told(
     return searches.told(compared(searches.all_samples, list(searches.recipes), tasks))
 
 
-def by_name(found: Comparison) -> dict[str, Standing]:
+def by_name(found: Comparison) -> dict[str, RecipeResult]:
     return {one.recipe: one for one in found.standings}
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from forethought import catalogue
 from forethought.contracts.errors import UsageError
-from forethought.contracts.plan import Bin
+from forethought.contracts.plan import DifficultyBin
 from forethought.contracts.questions import Question, Sample
 from forethought.contracts.tuning import Tuned
-from forethought.evaluation.tune import Wanted, tune
+from forethought.evaluation.tune import PlanSettings, tune
 from forethought.recipes.identity import QUESTION_HASH, question_hash
 from forethought.recipes.recipe import Recipe
 from forethought.reports.terminal.tuning import finding, tuning_text, usage
@@ -65,7 +65,9 @@ def tuned(
     with Store.open(file) as store:
         for sample in samples:
             store.put(sample)
-    return tune(strategies, [task], base, wanted=Wanted(**{"bins": 2, **wanted}), results=file)
+    return tune(
+        strategies, [task], base, wanted=PlanSettings(**{"bins": 2, **wanted}), results=file
+    )
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ def test_easy_questions_get_the_cheap_strategy_where_tokens_cost(file: Path) -> 
 
 def test_where_tokens_cost_nothing_the_better_strategy_takes_all(file: Path) -> None:
     found = tuned(file, [*votes(), *greedy()], "greedy", "majority-vote(n=6)")
-    assert found.plan.bins == (Bin((0.0, 0.0), "majority-vote(n=6)"),)
+    assert found.plan.bins == (DifficultyBin((0.0, 0.0), "majority-vote(n=6)"),)
     assert found.plan.probe == 0
     assert (found.fixed, found.gain.value) == ("majority-vote(n=6)", 0.0)
 
@@ -171,7 +173,7 @@ def test_too_few_questions_strategies_or_answers_are_refused(file: Path) -> None
     with pytest.raises(UsageError, match="one model with the same methods"):
         tuned(file, [], "greedy", "snapkv@majority-vote")
     with pytest.raises(UsageError, match="make no plan"):
-        Wanted(probe=1)
+        PlanSettings(probe=1)
 
 
 def test_a_plan_of_a_cascade_names_its_draft(file: Path) -> None:

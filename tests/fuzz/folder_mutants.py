@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from forethought.models.chat.transcript import Reading
+from forethought.models.chat.transcript import ScoredTokens
 from forethought.models.encoders.encoder import Encoder
 from forethought.models.encoders.reward_model import RewardHead
 from forethought.models.encoders.sentence_encoder import open_sentence_encoder
@@ -160,7 +160,7 @@ def _reward(place: Path, random: Random) -> None:
     words = random.choice(((), ("-", "+")))
     head = RewardHead(FolderCheckpoint(place), "cpu", words)
     tokens = head.tokenizer.encode("a 12 b")
-    head.chances([Reading(tuple(tokens), tuple(range(len(tokens))[-1:]))])
+    head.chances([ScoredTokens(tuple(tokens), tuple(range(len(tokens))[-1:]))])
 
 
 def _encoder(place: Path, random: Random) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from forethought.contracts.records import LayerShape, Prompt
-from forethought.engine.batch import Look
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.batch import LayerHook
+from forethought.engine.cache.sequence_cache import SequenceCache
 from tests.tiny import batch_of
 
 
@@ -26,8 +26,8 @@ class TinyDraft:
 
     def read(self, prompt, tap, *, layers=None, lookahead=0):
         self.runs += 1
-        batch, row = batch_of(self.decoder), Row(len(self.decoder.shape.layers))
-        look = Look(tap, len(prompt))
+        batch, row = batch_of(self.decoder), SequenceCache(len(self.decoder.shape.layers))
+        look = LayerHook(tap, len(prompt))
         if not lookahead:
             batch.read(row, prompt.tokens, look, layers)
             return []
@@ -140,8 +140,8 @@ def window_keep(attention, kv_heads, length, *, budget, window, kernel, drop, re
 
 def evicted_row(decoder, method, prompt):
     """A row after a method's eviction, as `runs` makes it; and its batch."""
-    batch, row = batch_of(decoder), Row(len(decoder.shape.layers))
-    look = Look(method.on_layer, len(prompt), prompt.protected)
+    batch, row = batch_of(decoder), SequenceCache(len(decoder.shape.layers))
+    look = LayerHook(method.on_layer, len(prompt), prompt.protected)
     batch.read(row, [*prompt.tokens, *(prompt.lookahead or ())], look)
     return batch, row
 
@@ -171,7 +171,7 @@ class SeenLayer:
     def remember(self, scores):
         self.memory = scores
 
-    def turned(self, vectors, positions):
+    def rotate(self, vectors, positions):
         return self.turn(vectors, positions)
 
     def window_rows(self, count):
@@ -232,7 +232,7 @@ def layers_after(decoder, tokens, past=None, start=0):
 
 @dataclass
 class SlowCache:
-    """A prompt read whole (contracts.roles.WholeCache), everything computed anew by loops."""
+    """A prompt read whole (contracts.roles.FullCacheView), everything computed anew by loops."""
 
     decoder: object
     prompt: Prompt

@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from forethought.engine.batch import Batch
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode import Stream, write
 from forethought.engine.meter import Meter
-from forethought.engine.sampling import Sampling
+from forethought.engine.sampling import SamplingParams
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.decoder.decoder import Decoder
 from forethought.models.decoder.linear import build_linears
@@ -85,7 +85,7 @@ def logits_of(theirs: Any, prompt: list[int], answer: list[int]) -> Tensor:
 
 def replayed(model: Model, prompt: list[int], answer: list[int]) -> Tensor:
     """float32 [answer, V]: our logits for each token of an answer, written one by one."""
-    batch, row = Batch(model.network, Meter(lambda: 0.0)), Row(len(model.shape.layers))
+    batch, row = Batch(model.network, Meter(lambda: 0.0)), SequenceCache(len(model.shape.layers))
     with torch.inference_mode():
         found = [batch.prefill(row, prompt)]
         found += [batch.step([row], [token])[0] for token in answer[:-1]]
@@ -93,10 +93,10 @@ def replayed(model: Model, prompt: list[int], answer: list[int]) -> Tensor:
 
 
 def greedy(model: Model, prompt: list[int]) -> list[int]:
-    batch, row = Batch(model.network, Meter(lambda: 0.0)), Row(len(model.shape.layers))
+    batch, row = Batch(model.network, Meter(lambda: 0.0)), SequenceCache(len(model.shape.layers))
     with torch.inference_mode():
         logits = batch.prefill(row, prompt)[None]
-        stream = Stream(row, Sampling(), limit=NEW, ends=model.tokenizer.ends)
+        stream = Stream(row, SamplingParams(), limit=NEW, ends=model.tokenizer.ends)
         for _ in write(batch, [stream], logits):
             pass
     return stream.written

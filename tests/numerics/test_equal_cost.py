@@ -9,20 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forethought.contracts.errors import UsageError
-from forethought.numerics.equal_cost import Arm, Price, at_equal_cost, exchange
+from forethought.numerics.equal_cost import Arm, UnitCost, at_equal_cost, exchange
 
 cost = st.floats(0.01, 50)
 
 
 def test_a_shared_prompt_is_paid_once():
-    assert Price.tokens(100, 20).of(3) == 160
-    assert Price.tokens(100, 20, shared=False).of(3) == 360
-    assert Price.tokens(100, 20).flops(1e9).of(3) == 2 * 1e9 * 160
+    assert UnitCost.tokens(100, 20).of(3) == 160
+    assert UnitCost.tokens(100, 20, shared=False).of(3) == 360
+    assert UnitCost.tokens(100, 20).flops(1e9).of(3) == 2 * 1e9 * 160
 
 
 @given(cost, cost, st.floats(0, 500))
 def test_a_budget_buys_the_most_samples_that_it_covers(once, each, budget):
-    price = Price(once, each)
+    price = UnitCost(once, each)
     k = price.within(budget)
 
     assert k == 0 or price.of(k) <= budget
@@ -31,12 +31,12 @@ def test_a_budget_buys_the_most_samples_that_it_covers(once, each, budget):
 
 @given(cost, cost, st.integers(1, 200))
 def test_the_price_of_k_samples_buys_k(once, each, k):
-    assert Price(once, each).within(Price(once, each).of(k)) == k
+    assert UnitCost(once, each).within(UnitCost(once, each).of(k)) == k
 
 
 def test_arms_are_compared_where_they_cost_as_much():
-    small = Arm.of((0.2, 0.3, 0.4, 0.5), Price.tokens(10, 10).flops(1))
-    large = Arm.of((0.35, 0.6), Price.tokens(10, 10).flops(2))
+    small = Arm.of((0.2, 0.3, 0.4, 0.5), UnitCost.tokens(10, 10).flops(1))
+    large = Arm.of((0.35, 0.6), UnitCost.tokens(10, 10).flops(2))
 
     first, second = at_equal_cost([small, large], [100, 1000])
 
@@ -47,7 +47,7 @@ def test_arms_are_compared_where_they_cost_as_much():
 
 
 def test_a_budget_for_no_sample_reaches_nothing():
-    (spent,) = at_equal_cost([Arm.of((0.2,), Price(10, 10))], [19])[0]
+    (spent,) = at_equal_cost([Arm.of((0.2,), UnitCost(10, 10))], [19])[0]
 
     assert (spent.samples, spent.reached, spent.cost) == (0, None, 0.0)
 

@@ -7,7 +7,7 @@ ESTIMATE_BUGS = (
         name="the end's chance is summed, but not counted",
         seen_in="our own first version",
         file="contracts/candidates.py",
-        old="max(1, self.summed or self.tokens)",
+        old="max(1, self.scored_tokens or self.tokens)",
         new="max(1, self.tokens)",
         test="tests/methods/scoring/test_likelihood.py::"
         "test_an_end_that_was_uncertain_counts_as_a_token_does",

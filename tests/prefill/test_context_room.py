@@ -10,7 +10,7 @@ from forethought import catalogue
 from forethought.contracts.errors import PromptTooLongError
 from forethought.models.chat.prompt import chat_prompt
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.batch import Answers, Ask
+from forethought.sessions.batch import Answers, BatchQuestion
 from forethought.sessions.conversation import Conversation
 from forethought.sessions.session import Session
 from tests.tiny_model import tiny_model
@@ -89,7 +89,10 @@ def test_many_answers_at_once_have_the_same_room_and_note():
     ]
 
     with Answers(loader=lambda name, weights: TARGET) as answers:
-        found = {one.place: one.run for one in answers.answer([Ask(r, QUESTION) for r in recipes])}
+        found = {
+            one.place: one.run
+            for one in answers.answer([BatchQuestion(r, QUESTION) for r in recipes])
+        }
 
     assert len(found) == 2
     for one in found.values():
@@ -101,7 +104,7 @@ def test_where_the_context_is_shorter_than_the_budget_it_is_not_the_budget_that_
     recipe = Recipe(model="target", max_tokens=60, budget="50tok")
 
     with Answers(loader=lambda name, weights: TARGET) as answers:
-        (found,) = answers.answer([Ask(recipe, QUESTION)])
+        (found,) = answers.answer([BatchQuestion(recipe, QUESTION)])
 
     assert (found.run.finish, found.run.cost.output_tokens) == ("length", ROOM)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from forethought.contracts.errors import PromptTooLongError
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.methods.prompt_compression.truncate import Truncate
 from forethought.models.chat.prompt import chat_prompt
@@ -165,7 +165,7 @@ def test_a_drafts_cache_is_let_go_once_it_has_written(lookahead):
 
     def rows():
         gc.collect()
-        return sum(type(one) is Row for one in gc.get_objects())
+        return sum(type(one) is SequenceCache for one in gc.get_objects())
 
     before = rows()
     draft.recall("guess", prompt, lambda: draft.read(prompt, look, lookahead=lookahead))

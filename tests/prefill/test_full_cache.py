@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from forethought import catalogue
-from forethought.engine.cache.query_window import Recent
-from forethought.engine.cache.sequence_cache import Row
-from forethought.prefill.full_cache import Whole
+from forethought.engine.cache.query_window import QueryWindow
+from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.prefill.full_cache import FullCache
 from tests.methods.reference import SlowCache, prompt_of
 from tests.tiny import batch_of, tokens_of
 from tests.tiny_model import tiny_model
@@ -26,10 +26,10 @@ def _without_gradients():
 def both(seed=0):
     """The same prompt twice: read by the engine, and by loops."""
     prompt = prompt_of(tokens_of(LENGTH, seed))
-    batch, row = batch_of(MODEL.network), Row(len(MODEL.shape.layers), LENGTH)
-    row.recent = Recent(LENGTH)
+    batch, row = batch_of(MODEL.network), SequenceCache(len(MODEL.shape.layers), LENGTH)
+    row.recent = QueryWindow(LENGTH)
     logits = batch.prefill(row, prompt.tokens)
-    return Whole(batch, row, prompt, MODEL, logits), SlowCache(MODEL.network, prompt)
+    return FullCache(batch, row, prompt, MODEL, logits), SlowCache(MODEL.network, prompt)
 
 
 def rows(view, count):

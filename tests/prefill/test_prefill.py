@@ -7,8 +7,8 @@ import torch
 
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation
-from forethought.engine.cache.sequence_cache import Row
-from forethought.prefill.prefill import Plan, read
+from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.prefill.prefill import PrefillPlan, read
 from tests.tiny import batch_of, tokens_of
 from tests.tiny_model import tiny_model
 
@@ -41,14 +41,16 @@ class KeepsThePrompt(Approximation):
 def test_a_look_ahead_leaves_no_trace(layers, guessed):
     model, tokens = tiny_model(), tokens_of(LENGTH)
     decoder = model.network
-    exact = Row(3)
+    exact = SequenceCache(3)
     with torch.inference_mode():
         expected = batch_of(decoder).prefill(exact, tokens)
         prompt = Prompt(tuple(tokens), ((0, 1),) * LENGTH, "x").with_lookahead(
             tokens_of(guessed, seed=1)
         )
 
-        found = read(batch_of(decoder), model, prompt, Plan((KeepsThePrompt(layers),)), LENGTH)
+        found = read(
+            batch_of(decoder), model, prompt, PrefillPlan((KeepsThePrompt(layers),)), LENGTH
+        )
         after = batch_of(decoder).step([found.row], [7])
         expected_after = batch_of(decoder).step([exact], [7])
 

@@ -4,13 +4,13 @@ import pytest
 
 from forethought.contracts.errors import UnknownNameError, UsageError
 from forethought.recipes.recipe import Recipe
-from forethought.recipes.recipe_grid import contenders
+from forethought.recipes.recipe_grid import recipe_grid
 
 BASE = Recipe(model="qwen-coder-1.5b", draft="smollm2", temperature=0.5)
 
 
 def spelled(*names, keeps=()):
-    return [recipe.spelling for recipe in contenders(names, BASE, keeps)]
+    return [recipe.spelling for recipe in recipe_grid(names, BASE, keeps)]
 
 
 def test_methods_go_on_top_of_the_model_and_a_draft_only_where_it_is_run():
@@ -30,7 +30,7 @@ def test_a_contender_may_name_its_own_draft_or_model():
 
 
 def test_other_settings_are_those_of_the_command():
-    assert {recipe.temperature for recipe in contenders(["exact", "gemma3-270m"], BASE)} == {0.5}
+    assert {recipe.temperature for recipe in recipe_grid(["exact", "gemma3-270m"], BASE)} == {0.5}
 
 
 def test_budgets_go_to_methods_that_leave_theirs_open():
@@ -83,14 +83,14 @@ def test_a_strategy_stands_behind_an_at_or_alone():
 
 
 def test_a_search_draws_at_its_usual_temperature_where_none_is_stated():
-    found = contenders(["exact", "majority-vote"], Recipe(model="smollm2"))
+    found = recipe_grid(["exact", "majority-vote"], Recipe(model="smollm2"))
     assert [recipe.warmth for recipe in found] == [0.0, 0.7]
 
 
 def test_a_budget_limits_searches_and_no_plain_answer():
     base = Recipe(model="qwen-coder-1.5b", budget="500tok")
-    found = contenders(["exact", "snapkv", "majority-vote(n=4)", "snapkv@beam@likelihood"], base)
+    found = recipe_grid(["exact", "snapkv", "majority-vote(n=4)", "snapkv@beam@likelihood"], base)
 
     assert [recipe.budget for recipe in found] == ["", "", "500tok", "500tok"]
     with pytest.raises(UsageError, match="nothing searches"):
-        contenders(["exact", "snapkv"], base)
+        recipe_grid(["exact", "snapkv"], base)

@@ -7,19 +7,19 @@ import random
 from dataclasses import replace
 
 from forethought.contracts.comparison import (
-    Afforded,
+    AtBudget,
     Chances,
     Comparison,
     Difference,
     EqualCost,
-    Fewer,
     Interval,
-    Standing,
+    RecipeResult,
+    SubsampleCurve,
 )
 
 SMALL = Comparison(
     standings=(
-        Standing(
+        RecipeResult(
             recipe="smollm2",
             questions=40,
             score=Interval(0.9, 0.8, 0.975),
@@ -30,7 +30,7 @@ SMALL = Comparison(
             read=2000.0,
             frontier=frozenset({"cache_bytes", "first_token", "flops"}),
         ),
-        Standing(
+        RecipeResult(
             recipe="smollm2+snapkv(keep=512)",
             questions=40,
             score=Interval(0.875, 0.75, 0.95),
@@ -41,7 +41,7 @@ SMALL = Comparison(
             read=2000.0,
             frontier=frozenset({"cache_bytes"}),
         ),
-        Standing(
+        RecipeResult(
             recipe="smollm2+specpc(keep=512)",
             questions=40,
             score=Interval(0.7, 0.55, 0.825),
@@ -150,11 +150,11 @@ def _interval(values: list[float]) -> Interval:
     return Interval(mean, max(mean - half, 0.0), min(mean + half, 1.0))
 
 
-def _standing(recipe: str, answers: list[float], chance: random.Random) -> Standing:
+def _standing(recipe: str, answers: list[float], chance: random.Random) -> RecipeResult:
     keep, method = _keep(recipe), _method(recipe)
     read = keep if method == "specpc" else _PROMPT
     draft = 0.3 if method.startswith("spec") else 0.0
-    return Standing(
+    return RecipeResult(
         recipe=recipe,
         questions=len(answers),
         score=_interval(answers),
@@ -169,7 +169,7 @@ def _standing(recipe: str, answers: list[float], chance: random.Random) -> Stand
     )
 
 
-def _with_frontier(one: Standing, standings: list[Standing]) -> Standing:
+def _with_frontier(one: RecipeResult, standings: list[RecipeResult]) -> RecipeResult:
     def leads(axis: str) -> bool:
         return not any(
             other.score.value >= one.score.value and getattr(other, axis) < getattr(one, axis)
@@ -177,7 +177,7 @@ def _with_frontier(one: Standing, standings: list[Standing]) -> Standing:
         )
 
     on = frozenset(axis for axis in ("cache_bytes", "first_token", "flops") if leads(axis))
-    return Standing(**{**vars(one), "frontier": on})
+    return RecipeResult(**{**vars(one), "frontier": on})
 
 
 def _difference(one: str, other: str, answers: dict[str, list[float]]) -> Difference:
@@ -207,20 +207,20 @@ SEARCHES = replace(
         replace(_SECOND, recipe=BEST, score=Interval(0.7, 0.6, 0.8), tokens=300.0, flops=9e9,
                 cache_bytes=_FIRST.cache_bytes, frontier=frozenset({"tokens"}),
                 chances=Chances(0.25, 0.85),
-                fewer=(Fewer(1, 0.25, 150.0, 2e9), Fewer(2, 0.5, 200.0, 5e9))),
+                fewer=(SubsampleCurve(1, 0.25, 150.0, 2e9), SubsampleCurve(2, 0.5, 200.0, 5e9))),
         replace(_THIRD, recipe=VOTE, score=Interval(0.45, 0.3, 0.6), tokens=140.0, flops=3e9,
                 cache_bytes=_FIRST.cache_bytes, frontier=frozenset({"flops"}), counted_from=BEST,
-                chances=Chances(0.25, 0.85), fewer=(Fewer(1, 0.25, 110.0, 1e9),)),
+                chances=Chances(0.25, 0.85), fewer=(SubsampleCurve(1, 0.25, 110.0, 1e9),)),
     ),
     differences=(
         Difference(BEST, "smollm2", Interval(0.4, 0.2, 0.6), 0.01, 40, 20, 4, 0.1),
         Difference(VOTE, "smollm2", Interval(0.15, 0.05, 0.25), 0.03, 40, 9, 3, 0.1),
     ),
     equal=(
-        EqualCost(110.0, (Afforded("smollm2", 1, 0.3, 110.0), Afforded(BEST, 0, None, 0.0),
-                          Afforded(VOTE, 1, 0.25, 110.0))),
-        EqualCost(300.0, (Afforded("smollm2", 1, 0.3, 110.0), Afforded(BEST, 4, 0.7, 300.0),
-                          Afforded(VOTE, 4, 0.45, 140.0))),
+        EqualCost(110.0, (AtBudget("smollm2", 1, 0.3, 110.0), AtBudget(BEST, 0, None, 0.0),
+                          AtBudget(VOTE, 1, 0.25, 110.0))),
+        EqualCost(300.0, (AtBudget("smollm2", 1, 0.3, 110.0), AtBudget(BEST, 4, 0.7, 300.0),
+                          AtBudget(VOTE, 4, 0.45, 140.0))),
     ),
 )  # fmt: skip
 """Two searches beside the exact run; nothing was asked for the vote."""

@@ -6,10 +6,10 @@ from forethought.contracts.comparison import Interval
 from forethought.contracts.forecast import (
     Ahead,
     Attempts,
-    Bin,
     Curve,
     Difficulty,
     Forecast,
+    ForecastBin,
     Law,
     Reached,
 )
@@ -51,7 +51,10 @@ CURVE = Curve(
 DIFFICULTY = Difficulty(
     task="addition(digits=2)",
     sorted_by="smollm2@best-of-n(n=4)@self-judge",
-    bins=(Bin(1, 20, 0.8, "smollm2", 0.9), Bin(2, 20, 0.1, "smollm2@majority-vote", 0.3)),
+    bins=(
+        ForecastBin(1, 20, 0.8, "smollm2", 0.9),
+        ForecastBin(2, 20, 0.1, "smollm2@majority-vote", 0.3),
+    ),
     recipes=("smollm2", "smollm2@majority-vote"),
     fixed="smollm2",
     fixed_score=0.55,

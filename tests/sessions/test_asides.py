@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from forethought.backends.known import Known
+from forethought.backends.known import KnownBackend
 from forethought.contracts.errors import BudgetSpentError
 from forethought.contracts.search import Candidate, Found, Strategy, verdicts, write
 from tests.driver.searches import QUESTION, searched, three_steps
@@ -31,7 +31,7 @@ class Started(Strategy):
 
 
 def spent(strategy, seed):
-    backend = Known(three_steps, verdict_flops=9.0)
+    backend = KnownBackend(three_steps, verdict_flops=9.0)
     return searched(strategy, backend=backend, budget="200FLOP", seed=seed)
 
 
@@ -48,7 +48,7 @@ def test_asides_alone_are_no_answer():
         spent(Criticised(answers=0), 0)
 
 
-class Interrupted(Known):
+class Interrupted(KnownBackend):
     """Ctrl-C comes when it has waited three times."""
 
     polls = 0

@@ -12,7 +12,7 @@ from forethought.engine.cache.packing import Packed
 from forethought.engine.cache.sequence_cache import segments_of
 from forethought.recipes.recipe import Recipe
 from forethought.sessions import batch as module
-from forethought.sessions.batch import Answers, Ask
+from forethought.sessions.batch import Answers, BatchQuestion
 from tests.sessions.tiny_session import (
     DOCUMENT,
     DRAFTS,
@@ -46,7 +46,7 @@ def runs_of(asks):
 
 @pytest.fixture(scope="module")
 def together():
-    found = runs_of([Ask(recipe, QUESTION, DOCUMENT) for recipe in RECIPES])
+    found = runs_of([BatchQuestion(recipe, QUESTION, DOCUMENT) for recipe in RECIPES])
     return dict(zip(RECIPES, found, strict=True))
 
 
@@ -69,7 +69,8 @@ def test_a_shared_reading_gives_what_the_recipe_gives_alone(recipe, together):
 def test_eight_prompts_together_give_what_each_gives_alone(name):
     recipe = replace(EXACT, approximate=(below_full_budget(name),) if name else ())
     asks = [
-        Ask(recipe, f"What is the code of locker {n}?", DOCUMENT[: 400 + 30 * n]) for n in range(8)
+        BatchQuestion(recipe, f"What is the code of locker {n}?", DOCUMENT[: 400 + 30 * n])
+        for n in range(8)
     ]
 
     together = runs_of(asks)
@@ -83,7 +84,7 @@ def test_eight_prompts_together_give_what_each_gives_alone(name):
 def test_a_wide_window_of_a_look_ahead_is_seen_whole():
     method = "speckv(keep=360, window=320, protect=false)"
 
-    (found,) = runs_of([Ask(replace(EXACT, approximate=(method,)), QUESTION, DOCUMENT)])
+    (found,) = runs_of([BatchQuestion(replace(EXACT, approximate=(method,)), QUESTION, DOCUMENT)])
 
     *_, done = session(approximate=(method,)).stream(QUESTION, DOCUMENT)
     assert found.kept.positions == done.data["run"]["kept"]["positions"]
@@ -91,7 +92,7 @@ def test_a_wide_window_of_a_look_ahead_is_seen_whole():
 
 
 def test_an_answer_comes_as_soon_as_it_is_whole():
-    asks = [Ask(replace(EXACT, max_tokens=n), QUESTION, DOCUMENT) for n in (9, 3, 6)]
+    asks = [BatchQuestion(replace(EXACT, max_tokens=n), QUESTION, DOCUMENT) for n in (9, 3, 6)]
 
     assert [answered.place for answered in answers().answer(asks)] == [1, 2, 0]
 
@@ -108,7 +109,9 @@ def test_a_prompt_is_read_once_for_all_that_only_drop_entries():
     network.forward = counting
     try:
         list(
-            model.answer([Ask(replace(EXACT, approximate=(n,)), QUESTION, DOCUMENT) for n in names])
+            model.answer(
+                [BatchQuestion(replace(EXACT, approximate=(n,)), QUESTION, DOCUMENT) for n in names]
+            )
         )
     finally:
         del network.forward
@@ -118,7 +121,7 @@ def test_a_prompt_is_read_once_for_all_that_only_drop_entries():
 
 def test_a_draft_reads_once_for_all_budgets():
     asks = [
-        Ask(
+        BatchQuestion(
             replace(EXACT, draft="same-tokens", approximate=(f"speckv(keep={keep})",)),
             QUESTION,
             DOCUMENT,
@@ -155,7 +158,7 @@ def test_a_draft_reads_once_for_all_budgets():
     ],
 )
 def test_what_cannot_be_asked_together_is_refused_before_a_model_is_loaded(settings, said):
-    asks = [Ask(replace(EXACT, **settings), QUESTION, DOCUMENT)]
+    asks = [BatchQuestion(replace(EXACT, **settings), QUESTION, DOCUMENT)]
 
     def load(name, weights):
         raise AssertionError("loaded")
@@ -178,7 +181,7 @@ def test_the_bytes_reported_are_those_of_the_storages_held(name, monkeypatch):
     monkeypatch.setattr(module, "read_together", keeping)
     recipe = replace(EXACT, max_tokens=1, approximate=(below_full_budget(name),) if name else ())
 
-    (found,) = runs_of([Ask(recipe, QUESTION, DOCUMENT)])
+    (found,) = runs_of([BatchQuestion(recipe, QUESTION, DOCUMENT)])
 
     (reading,) = readings
     assert found.kept.cache_bytes == held_bytes(reading.row)
@@ -199,7 +202,9 @@ def held_bytes(row):
 
 
 def test_one_search_asked_for_twice_is_done_once_and_told_twice():
-    ask = Ask(replace(EXACT, search="majority-vote(n=2)", max_tokens=4), QUESTION, DOCUMENT)
+    ask = BatchQuestion(
+        replace(EXACT, search="majority-vote(n=2)", max_tokens=4), QUESTION, DOCUMENT
+    )
     first, second = runs_of([ask, ask])
 
     assert first == second

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from forethought import catalogue
-from forethought.backends.local.local import Local
-from forethought.backends.local.seats import Seats
+from forethought.backends.local.local import LocalBackend
+from forethought.backends.local.seats import CandidateCaches
 from forethought.contracts.errors import PromptTooLongError, UsageError
 from forethought.contracts.search import Found, Strategy, write
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.methods.search.cascade import Cascade
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.recipes.recipe import Recipe
-from forethought.recipes.recipe_grid import contenders
+from forethought.recipes.recipe_grid import recipe_grid
 from forethought.reports.terminal.panel import panel
 from forethought.sessions.session import Session
 from tests.backends.local.test_local import WARM, Kept, accounted, job, local, searched, texts
@@ -89,7 +89,7 @@ class Mixed(Strategy):
 
     def search(self, start, rng):
         small = replace(start, writer="draft")
-        first = yield from write([start, small, small, start], most=5)
+        first = yield from write([start, small, small, start], max_tokens=5)
         ends = yield from write([one for one in first for _ in range(2)])
         return Found(ends[0], tuple(ends), pruned=tuple(first))
 
@@ -97,12 +97,12 @@ class Mixed(Strategy):
 def test_each_model_goes_on_with_its_own_beginnings_alone_and_in_company():
     jobs = [job(Mixed(), f"run {seed}", seed) for seed in range(3)]
     jobs.append(job(Cascade(n=2, sure=2.0), "other"))
-    alone = {one.run: next(iter(Drive(local((), "other-tokens")).run([one]))) for one in jobs}
+    alone = {one.run: next(iter(Driver(local((), "other-tokens")).run([one]))) for one in jobs}
     backend = local((), "other-tokens")
-    for done in Drive(backend).run(jobs):
+    for done in Driver(backend).run(jobs):
         assert texts(done) == texts(alone[done.job.run])
         assert done.cost == alone[done.job.run].cost
-    assert (backend._openings, backend._seats, backend._meters) == ({}, Seats(), {})
+    assert (backend._openings, backend._seats, backend._meters) == ({}, CandidateCaches(), {})
     for done in alone.values():
         first = {(one.writer, one.path): one.text for one in done.found.pruned}
         for one in done.found.considered if first else ():
@@ -139,7 +139,7 @@ def test_neither_model_is_given_what_the_other_wrote():
 def test_a_budget_of_flops_is_never_overshot_by_the_two(strategy, share, draft):
     free = searched(strategy, local((), draft)).cost.flops
     budget = f"{int(share * free)}FLOP"
-    (done,) = Drive(local((), draft)).run([job(strategy, budget=budget)])
+    (done,) = Driver(local((), draft)).run([job(strategy, budget=budget)])
     assert done.cost.flops <= share * free
     assert done.found is None or done.budget_spent or share >= 1
 
@@ -147,7 +147,7 @@ def test_a_budget_of_flops_is_never_overshot_by_the_two(strategy, share, draft):
 @pytest.mark.parametrize("tokens", [1, 10, 31, 40, 64])
 def test_a_budget_of_tokens_counts_what_both_write(tokens):
     backend = local((), "other-tokens")
-    (done,) = Drive(backend).run([job(Cascade(n=2, sure=2.0), budget=f"{tokens}tok")])
+    (done,) = Driver(backend).run([job(Cascade(n=2, sure=2.0), budget=f"{tokens}tok")])
     read = small("other-tokens")["cost"]["prompt_tokens"]
     assert done.cost.draft_tokens - read + done.cost.output_tokens <= tokens
 
@@ -158,12 +158,12 @@ def test_a_model_that_drafts_for_itself_is_no_second_model():
     with pytest.raises(UsageError, match="smaller model first, and none is named"):
         Session.open(Recipe(model="smollm2", search="cascade"))
     with pytest.raises(UsageError, match="smaller model first, and none is named"):
-        contenders(["cascade"], Recipe(model="smollm2"))
+        recipe_grid(["cascade"], Recipe(model="smollm2"))
 
 
 def test_a_contender_keeps_the_draft_that_its_strategy_asks():
     base = Recipe(model="qwen-coder-1.5b", draft="smollm2")
-    found = contenders(["exact", "majority-vote", "cascade", "snapkv@cascade(n=2)"], base)
+    found = recipe_grid(["exact", "majority-vote", "cascade", "snapkv@cascade(n=2)"], base)
     assert [recipe.spelling for recipe in found] == [
         "qwen-coder-1.5b",
         "qwen-coder-1.5b@majority-vote",
@@ -175,8 +175,8 @@ def test_a_contender_keeps_the_draft_that_its_strategy_asks():
 def test_a_prompt_that_the_draft_cannot_hold_is_an_error_that_names_it():
     narrow = tiny_model("narrow", seed=2, max_position_embeddings=64)
     recipe = Recipe(model="target", draft="narrow", **WARM)
-    backend = Local(recipe, TARGET, narrow, itertools.count().__next__)
-    (done,) = Drive(backend).run([job(Cascade())])
+    backend = LocalBackend(recipe, TARGET, narrow, itertools.count().__next__)
+    (done,) = Driver(backend).run([job(Cascade())])
     assert isinstance(done.error, PromptTooLongError)
     assert "narrow holds 64" in done.error.message
 

@@ -6,23 +6,23 @@ import itertools
 
 import pytest
 
-from forethought.backends.known import Known
+from forethought.backends.known import KnownBackend
 from forethought.backends.openai.endpoint import Patience
 from forethought.backends.openai.protocol import Price
 from forethought.backends.openai.recipe_check import check_priced, prices_of
-from forethought.backends.verdict_prefixes import Beginnings
-from forethought.contracts.backend import Judgement
+from forethought.backends.verdict_prefixes import VerdictPrefixes
+from forethought.contracts.backend import VerdictRequest
 from forethought.contracts.errors import BadParameterError, UsageError
 from forethought.contracts.search import Found, Strategy, Verdict, score, verdicts, write
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.driver.judges import JUDGE_KEY, Judged, Judges
 from forethought.driver.requests import judgement_of
 from forethought.methods.scoring.remote_judge import RemoteJudge
 from forethought.methods.search.best_of_n import BestOfN
 from forethought.recipes.recipe import Recipe
-from forethought.recipes.recipe_grid import contenders
+from forethought.recipes.recipe_grid import recipe_grid
 from forethought.recipes.validation import check_money
-from forethought.sessions.asks import Ask
+from forethought.sessions.asks import BatchQuestion
 from forethought.sessions.batch import Answers
 from forethought.sessions.remote_batch import Servers
 from forethought.sessions.remote_session import RemoteSession
@@ -39,7 +39,7 @@ PROMPT = "judge {question} {answer}"
 def judge_once(toy, own=""):
     one = job(BestOfN(n=2), scorer=RemoteJudge(f"{toy.base}/v1#toy", prompt=PROMPT))
     with Judges(PRICES, own, FAST) as judges:
-        (done,) = Drive(judges.beside(Known(coin()), [one])).run([one])
+        (done,) = Driver(judges.beside(KnownBackend(coin()), [one])).run([one])
     assert done.found
 
 
@@ -114,11 +114,11 @@ def test_many_questions_are_judged_by_one_judge_that_is_found_out_about_once(toy
         Servers(prices=PRICES, patience=FAST),
     ) as answers:
         for question in ("First?", "Second?"):
-            (one,) = answers.answer([Ask(recipe(toy), question)])
+            (one,) = answers.answer([BatchQuestion(recipe(toy), question)])
             assert [two["score"] for two in one.run.candidates] == pytest.approx([0.8, 0.8])
         assert len(asked(toy)) == 4
         probes = len(toy.told()["asked"]) - 4
-        list(answers.answer([Ask(recipe(toy, seed=1), "Third?")]))
+        list(answers.answer([BatchQuestion(recipe(toy, seed=1), "Third?")]))
         assert len(toy.told()["asked"]) == probes + 6
 
 
@@ -136,11 +136,11 @@ def test_money_is_a_budget_where_a_judge_is_paid_and_prices_go_with_it(toy):
         Answers(lambda name, weights: TARGET) as answers,
         pytest.raises(UsageError, match="has no price"),
     ):
-        list(answers.answer([Ask(asked_together, "What?")]))
+        list(answers.answer([BatchQuestion(asked_together, "What?")]))
 
 
 def test_a_contender_may_name_its_judge(toy):
-    (one,) = contenders([f"best-of-n(n=2)@{recipe(toy).scorer}"], Recipe(model="smollm2"))
+    (one,) = recipe_grid([f"best-of-n(n=2)@{recipe(toy).scorer}"], Recipe(model="smollm2"))
     assert one.judge == f"{toy.base}/v1#toy"
     assert Recipe.parse(one.spelling).judge == one.judge
 
@@ -154,8 +154,8 @@ def test_a_written_verdict_may_cost_as_many_tokens_as_it_is_let(toy):
     toy.set(logprobs=False)
     one = job(BestOfN(n=2), scorer=RemoteJudge(f"{toy.base}/v1#toy", prompt=PROMPT))
     with Judges({"toy": Price(0.0, 10.0)}, patience=FAST) as judges:
-        backend = judges.beside(Known(coin()), [one])
-        asked = Judgement("k", "run", ("judge a", "judge b"), ("Yes", "No"), by=one.scorer.by)
+        backend = judges.beside(KnownBackend(coin()), [one])
+        asked = VerdictRequest("k", "run", ("judge a", "judge b"), ("Yes", "No"), by=one.scorer.by)
         (bound,) = backend.bounds([asked])
     assert bound.once.usd == pytest.approx(2 * 8 * 10 / 1e6)
 
@@ -170,7 +170,7 @@ class JudgeFirst(Strategy):
         return Found(answers[0])
 
 
-class Recorded(Known):
+class Recorded(KnownBackend):
     def submit(self, request):
         self.__dict__.setdefault("requests", []).append(request)
         super().submit(request)
@@ -179,9 +179,9 @@ class Recorded(Known):
 def test_what_a_judge_read_is_not_what_the_runs_own_model_has_read(toy):
     one = job(JudgeFirst(), scorer=RemoteJudge(f"{toy.base}/v1#toy", prompt=PROMPT))
     backend, there = Recorded(coin()), Recorded(coin())
-    (done,) = Drive(Judged(backend, {one.scorer.by: there})).run([one])
+    (done,) = Driver(Judged(backend, {one.scorer.by: there})).run([one])
     assert done.error is None
-    own = [one for one in backend.requests if isinstance(one, Judgement)]
+    own = [one for one in backend.requests if isinstance(one, VerdictRequest)]
     assert [one.behind for one in own] == [((),), (("First of its own?",),)]
     assert [one.behind for one in there.requests] == [(), ()]
     assert {one.by for one in there.requests} == {f"{toy.base}/v1#toy"}
@@ -189,4 +189,4 @@ def test_what_a_judge_read_is_not_what_the_runs_own_model_has_read(toy):
 
 def test_verdicts_of_two_judges_go_by_two_names():
     asks = [Verdict(("?",), ("Yes", "No"), by) for by in ("", "http://a/v1#m", "http://b/v1#m")]
-    assert len({judgement_of(job(BestOfN()), ask, Beginnings())[0].key for ask in asks}) == 3
+    assert len({judgement_of(job(BestOfN()), ask, VerdictPrefixes())[0].key for ask in asks}) == 3

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from forethought import catalogue
-from forethought.backends.local.local import Local
+from forethought.backends.local.local import LocalBackend
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Candidate, Found, Search, Strategy, write
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.driver.job import Job
 from forethought.models.model import Model
 from forethought.recipes.recipe import Recipe
@@ -126,8 +126,8 @@ class Twice(Strategy):
     """Steps of eight tokens: two children of the start, two of each of them, then to the end."""
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        first = yield from write([start] * 2, most=8)
-        second = yield from write([one for one in first for _ in range(2)], most=8)
+        first = yield from write([start] * 2, max_tokens=8)
+        second = yield from write([one for one in first for _ in range(2)], max_tokens=8)
         ends = yield from write(second)
         return Found(ends[0], tuple(ends))
 
@@ -137,9 +137,9 @@ def test_what_is_read_again_goes_on_to_the_last_bit_as_if_it_had_never_been_gone
 ) -> None:
     def texts(journal: Kept) -> list[str]:
         recipe = Recipe(temperature=0.8, max_tokens=40)
-        backend = Local(recipe, smollm2, smollm2, itertools.count().__next__)
+        backend = LocalBackend(recipe, smollm2, smollm2, itertools.count().__next__)
         job = Job("run", Question("q", PUZZLE, ""), Twice(), SameAnswers(), None, max_tokens=40)
-        (done,) = Drive(backend, journal).run([job])
+        (done,) = Driver(backend, journal).run([job])
         assert done.found is not None
         return [one.text for one in done.found.considered]
 

@@ -8,21 +8,21 @@ import pytest
 
 from forethought.models.model import Model
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.batch import Answers, Ask
+from forethought.sessions.batch import Answers, BatchQuestion
 from tests.sessions.tiny_session import below_full_budget, runnable
 
 PROSE = (Path(__file__).parents[2] / "LICENSE").read_text()
 
 
-def asks(method: str, count: int) -> list[Ask]:
+def asks(method: str, count: int) -> list[BatchQuestion]:
     recipe = Recipe(approximate=(method,) if method else (), max_tokens=6)
     return [
-        Ask(recipe, "What is this text about?", PROSE[700 * n : 700 * n + 800 + 40 * n])
+        BatchQuestion(recipe, "What is this text about?", PROSE[700 * n : 700 * n + 800 + 40 * n])
         for n in range(count)
     ]
 
 
-def answers(model: Model, given: list[Ask]) -> list[str]:
+def answers(model: Model, given: list[BatchQuestion]) -> list[str]:
     found = {a.place: a.run.answer for a in Answers(lambda *_: model).answer(given)}
     return [found[place] for place in range(len(given))]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from forethought.backends.known import Known
-from forethought.contracts.backend import Opened, Outcome
+from forethought.backends.known import KnownBackend
+from forethought.contracts.backend import Opened, RequestOutcome
 from forethought.contracts.errors import ModelError
 from forethought.contracts.records import Cost, Kept
 from forethought.contracts.search import Piece
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.storage.store import Store
 from tests.driver.searches import Kept as Memory
@@ -96,7 +96,7 @@ def test_two_hundred_step_searches_killed_ten_times(tmp_path):
 
 def test_an_outcome_reads_back_as_it_was_put(tmp_path):
     kept = Kept(3, 9, (0, 4, 8), (0.5, 1.0, 0.25), cache_bytes=77)
-    outcome = Outcome(
+    outcome = RequestOutcome(
         "k",
         Cost(output_tokens=2, flops=3.5, usd=0.01),
         Piece("a\n", (4, 5), 2, -1.5, "step", "\N{REPLACEMENT CHARACTER}", 3.5, 2),
@@ -109,7 +109,7 @@ def test_an_outcome_reads_back_as_it_was_put(tmp_path):
         journal = store.journal()
         assert journal.get("k") is None
         journal.put(outcome)
-        journal.put(Outcome("k", Cost()))  # what is there stays
+        journal.put(RequestOutcome("k", Cost()))  # what is there stays
         assert journal.get("k") == outcome
     with Store.open(tmp_path / "r.sqlite") as store:
         assert store.journal().get("k") == outcome
@@ -119,28 +119,28 @@ def test_pieces_of_earlier_versions_are_read(tmp_path):
     with Store.open(tmp_path / "r.sqlite") as store:
         journal = store.journal()
         for key, finish in (("a", "stop"), ("b", "step")):
-            journal.put(Outcome(key, Cost(), Piece("a\n", (4, 5), 2, -1.5, finish)))
+            journal.put(RequestOutcome(key, Cost(), Piece("a\n", (4, 5), 2, -1.5, finish)))
         gone = "json_remove(outcome, '$.piece.summed', '$.lost')"
         store.connection.execute(f"UPDATE pieces SET outcome = {gone}")
-        assert [journal.get(key).piece.summed for key in "ab"] == [3, 2]
+        assert [journal.get(key).piece.scored_tokens for key in "ab"] == [3, 2]
         assert journal.get("a").lost == Cost()
 
 
 def test_half_a_piece_and_a_failure_are_never_kept():
-    kept, backend = Memory(), Known(three_steps)
-    (cut,) = Drive(backend, kept).run([job(MajorityVote(n=4), budget="2s")])
+    kept, backend = Memory(), KnownBackend(three_steps)
+    (cut,) = Driver(backend, kept).run([job(MajorityVote(n=4), budget="2s")])
     assert cut.budget_spent
     assert len(backend.asked) == 4
     assert not kept.outcomes
 
     bad = backend.asked[1]
-    failing = Known(three_steps, failures={bad: ModelError("the line is dead")})
+    failing = KnownBackend(three_steps, failures={bad: ModelError("the line is dead")})
     failing.delay = lambda key: 9.0 if key == bad else 1.0  # all others have come before
-    (failed,) = Drive(failing, kept).run([job(MajorityVote(n=4))])
+    (failed,) = Driver(failing, kept).run([job(MajorityVote(n=4))])
     assert failed.error
     assert {*kept.outcomes} == {*failing.asked} - {bad}
 
-    again = Known(three_steps)
-    (done,) = Drive(again, kept).run([job(MajorityVote(n=4))])
+    again = KnownBackend(three_steps)
+    (done,) = Driver(again, kept).run([job(MajorityVote(n=4))])
     assert done.found == searched(MajorityVote(n=4)).found
     assert again.asked == [bad]

@@ -2,12 +2,12 @@
 
 import pytest
 
-from forethought.tasks.sandbox import Limits, Outcome, ProgramTests, run
+from forethought.tasks.sandbox import Limits, ProgramOutcome, ProgramTests, run
 
 RIGHT = "def wanted(*given, **named):\n    return (given, named)\n"
 
 
-def judged(program: str, source: str, setup: str = "", **limits: float) -> Outcome:
+def judged(program: str, source: str, setup: str = "", **limits: float) -> ProgramOutcome:
     return run(program, Limits(**limits), ProgramTests("wanted", source, setup))  # type: ignore[arg-type]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from forethought.contracts.backend import Bound, Judgement, Outcome, Request
+from forethought.contracts.backend import CostBound, Request, RequestOutcome, VerdictRequest
 from forethought.contracts.records import Cost, LimitKind
 from forethought.contracts.search import Ability, NextToken, Piece
 
@@ -41,7 +41,7 @@ def _ends(law: Law, question: str, text: str, chance: float) -> Iterator[tuple[s
 
 
 @dataclass
-class Known:
+class KnownBackend:
     """Writes by a law, as a `Backend`."""
 
     law: Law
@@ -61,13 +61,15 @@ class Known:
     asked: list[str] = field(default_factory=list)
     """Keys of everything submitted, in order."""
     clock: float = 0.0
-    _waiting: list[tuple[float, int, Outcome, Request | Judgement]] = field(default_factory=list)
+    _waiting: list[tuple[float, int, RequestOutcome, Request | VerdictRequest]] = field(
+        default_factory=list
+    )
 
     def __post_init__(self) -> None:
         if self.drafted:
             self.abilities |= {"draft"}
 
-    def submit(self, request: Request | Judgement) -> None:
+    def submit(self, request: Request | VerdictRequest) -> None:
         """Begin a request."""
         self.asked.append(request.key)
         outcome = self._outcome(request)
@@ -76,12 +78,12 @@ class Known:
         ended = (self.clock + seconds, len(self.asked), outcome, request)
         heapq.heappush(self._waiting, ended)
 
-    def poll(self, until: float | None = None) -> list[Outcome]:
+    def poll(self, until: float | None = None) -> list[RequestOutcome]:
         """Go on to when the next request ends, or to `until`."""
         if until is not None and (not self._waiting or self._waiting[0][0] > until):
             self.clock = max(self.clock, until)
             return []
-        found: list[Outcome] = []
+        found: list[RequestOutcome] = []
         self.clock = max(self.clock, self._waiting[0][0])
         while self._waiting and self._waiting[0][0] <= self.clock:
             found.append(heapq.heappop(self._waiting)[2])
@@ -94,15 +96,15 @@ class Known:
     def check_limits(self, kinds: Collection[LimitKind]) -> None:
         """All are held."""
 
-    def bounds(self, requests: Sequence[Request | Judgement]) -> list[Bound]:
+    def bounds(self, requests: Sequence[Request | VerdictRequest]) -> list[CostBound]:
         """A token costs one FLOP and a millionth of a dollar."""
         return [self._bound(request) for request in requests]
 
-    def _bound(self, request: Request | Judgement) -> Bound:
+    def _bound(self, request: Request | VerdictRequest) -> CostBound:
         match request:
-            case Judgement():
-                return Bound(Cost(flops=self.verdict_flops * len(request.questions)))
-        return Bound(self._looking(request), _cost(request, 1))
+            case VerdictRequest():
+                return CostBound(Cost(flops=self.verdict_flops * len(request.questions)))
+        return CostBound(self._looking(request), _cost(request, 1))
 
     def _looking(self, request: Request) -> Cost:
         return Cost(flops=self.look_flops) if request.top and request.first else Cost()
@@ -118,7 +120,9 @@ class Known:
     def release(self, run: str) -> None:
         """Nothing is kept for a run."""
 
-    def _cut(self, request: Request | Judgement, outcome: Outcome, end: float) -> Outcome:
+    def _cut(
+        self, request: Request | VerdictRequest, outcome: RequestOutcome, end: float
+    ) -> RequestOutcome:
         piece = outcome.piece
         if piece is None or not isinstance(request, Request):
             return outcome
@@ -129,21 +133,21 @@ class Known:
         # was paid for stays, and what was written is given up.
         return replace(outcome, piece=Piece("", (), tokens, 0.0, "cancelled"), cost=cost)
 
-    def _outcome(self, request: Request | Judgement) -> Outcome:
+    def _outcome(self, request: Request | VerdictRequest) -> RequestOutcome:
         if error := self.failures.get(request.key):
-            return Outcome(request.key, Cost(), error=error)
+            return RequestOutcome(request.key, Cost(), error=error)
         match request:
-            case Judgement():
+            case VerdictRequest():
                 chances = tuple(self.opinion(text, request.choices) for text in request.questions)
                 flops = self.verdict_flops * len(chances)
                 cost = Cost(scoring_tokens=len(chances), flops=flops)
-                return Outcome(request.key, cost, chances=chances)
+                return RequestOutcome(request.key, cost, chances=chances)
         if request.top:
             found = likeliest(self._law(request)(asked(request), request.parent.text), request.top)
-            return Outcome(request.key, self._looking(request), following=found)
+            return RequestOutcome(request.key, self._looking(request), following=found)
         piece = self._written(request)
         cost = _cost(request, piece.tokens)
-        return Outcome(request.key, cost, piece=piece)
+        return RequestOutcome(request.key, cost, piece=piece)
 
     def _law(self, request: Request) -> Law:
         return self.drafted if self.drafted and request.parent.writer == "draft" else self.law
@@ -151,7 +155,7 @@ class Known:
     def _written(self, request: Request) -> Piece:
         parent, text, tokens, chance = request.parent, request.parent.text, 0, 0.0
         sure, finish = 0.0, "length"
-        while tokens < request.most:
+        while tokens < request.max_tokens:
             law = self._law(request)(asked(request), text)
             place = [request.seed, request.stream, parent.tokens + tokens]
             given = None if tokens else request.token
@@ -164,8 +168,8 @@ class Known:
             if request.until == "step" and request.delimiter in text[len(parent.text) :]:
                 finish = "step"
                 break
-        summed = tokens + (finish == "stop")
-        return Piece(text[len(parent.text) :], (), tokens, chance, finish, "", sure, summed)
+        scored_tokens = tokens + (finish == "stop")
+        return Piece(text[len(parent.text) :], (), tokens, chance, finish, "", sure, scored_tokens)
 
 
 def certainty(law: Mapping[str, float]) -> float:

@@ -13,7 +13,7 @@ LEAST = 32
 
 
 @dataclass
-class Beginnings:
+class VerdictPrefixes:
     """The questions that were judged, each with those it went on from.
 
     What stands here follows from the run's questions in their order alone: so a run that was
@@ -24,9 +24,9 @@ class Beginnings:
     """By question."""
     _sorted: list[str] = field(default_factory=list)
 
-    def copied(self) -> Beginnings:
+    def copied(self) -> VerdictPrefixes:
         """The same, for more to be added without these knowing."""
-        return Beginnings(dict(self.chains), list(self._sorted))
+        return VerdictPrefixes(dict(self.chains), list(self._sorted))
 
     def add(self, question: str) -> Chain:
         """Add a question; what it goes on from, itself where it was judged before."""

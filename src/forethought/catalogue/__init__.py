@@ -16,7 +16,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from forethought.catalogue.places import File, Kind, Place, by_family, files, in_folder
+from forethought.catalogue.places import File, Kind, MethodFile, by_family, files, in_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ __all__ = [
     "Entry",
     "File",
     "Kind",
+    "MethodFile",
     "Parameter",
-    "Place",
     "among",
     "build",
     "by_family",

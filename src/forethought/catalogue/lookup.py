@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from forethought.catalogue.places import File, Kind, Place, by_family, files, named, plain_name
+from forethought.catalogue.places import File, Kind, MethodFile, by_family, files, named, plain_name
 from forethought.catalogue.source import Entry, read_entry
 from forethought.contracts.errors import UnknownNameError
 
@@ -18,7 +18,7 @@ def entries(kind: Kind = "methods") -> dict[str, Entry]:
     return {name: entry(file) for name, file in files(kind).items()}
 
 
-def catalogued(places: Sequence[Place], kind: str = "methods") -> dict[str, Entry]:
+def catalogued(places: Sequence[MethodFile], kind: str = "methods") -> dict[str, Entry]:
     """The methods of these places by name; two of one name are an error."""
     return {name: entry(file) for name, file in named(places, kind).items()}
 

@@ -45,7 +45,7 @@ class File(NamedTuple):
         return record(docstring(self.path))[0]
 
 
-class Place(NamedTuple):
+class MethodFile(NamedTuple):
     """A package whose folders are families of methods or tasks."""
 
     package: str
@@ -83,10 +83,10 @@ def _kind(family: str) -> Kind:
 def in_folder(folder: str) -> dict[str, File]:
     """The files below `methods` or `tasks`, by name."""
     own = os.path.join(os.path.dirname(os.path.dirname(__file__)), folder)
-    return named([Place(f"forethought.{folder}", own), *_other_places(folder)], folder)
+    return named([MethodFile(f"forethought.{folder}", own), *_other_places(folder)], folder)
 
 
-def named(places: Iterable[Place], kind: str) -> dict[str, File]:
+def named(places: Iterable[MethodFile], kind: str) -> dict[str, File]:
     """The files of these places by name; two of one name are an error."""
     found: dict[str, File] = {}
     for file in (file for place in places for file in place.files()):
@@ -143,7 +143,7 @@ def record(docstring: str) -> tuple[str, dict[str, str]]:
     return notes.pop("summary", ""), notes
 
 
-def _other_places(folder: str) -> Iterator[Place]:
+def _other_places(folder: str) -> Iterator[MethodFile]:
     if not _joined():
         return
     from importlib import metadata, util
@@ -153,7 +153,7 @@ def _other_places(folder: str) -> Iterator[Place]:
         top, *below = point.value.split(".")
         spec = util.find_spec(top)
         for found in (spec and spec.submodule_search_locations) or []:
-            yield Place(point.value, os.path.join(found, *below))
+            yield MethodFile(point.value, os.path.join(found, *below))
 
 
 def _joined() -> bool:

@@ -23,7 +23,7 @@ from forethought.contracts.errors import BadParameterError, RemoteError, UsageEr
 from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
 from forethought.recipes.recipe import Recipe
-from forethought.recipes.recipe_grid import contenders
+from forethought.recipes.recipe_grid import recipe_grid
 from forethought.storage.location import results_file
 
 
@@ -87,7 +87,7 @@ def arena(names: Sequence[str], given: Given) -> Arena:
     built = {name: _having(task, asked) for name, task in built.items()}
     results = given[options.RESULTS]
     return Arena(
-        recipes=contenders(names, compared(given), list(map(_budget, given[options.KEEPS]))),
+        recipes=recipe_grid(names, compared(given), list(map(_budget, given[options.KEEPS]))),
         tasks={catalogue.spelled_open(task): task for task in built.values()},
         prices=prices_of(given[options.PRICES]),
         results=results_file() if results is None else Path(results).expanduser(),

@@ -17,14 +17,14 @@ _MOST_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskInput:
     """A question and the document it is about, which may be empty."""
 
     question: str
     document: str
 
 
-def asked(question: str | None, files: Sequence[str]) -> Asked:
+def asked(question: str | None, files: Sequence[str]) -> AskInput:
     """The question and its document, from arguments, files and standard input.
 
     What is piped in is the question if none was given, else the document if no file was.
@@ -35,12 +35,12 @@ def asked(question: str | None, files: Sequence[str]) -> Asked:
         question = _text("standard input", _read(sys.stdin.buffer)) if piped() else ""
         if not question.strip():
             raise UsageError("no question was asked", 'for example: forethought "Why?" -f notes.md')
-        return Asked(question.strip(), documents(files))
+        return AskInput(question.strip(), documents(files))
     if not question.strip():
         raise UsageError("the question is empty", 'for example: forethought "Why?" -f notes.md')
     if files or not piped():
-        return Asked(question, documents(files))
-    return Asked(question, _text("standard input", _read(sys.stdin.buffer)))
+        return AskInput(question, documents(files))
+    return AskInput(question, _text("standard input", _read(sys.stdin.buffer)))
 
 
 def check_letters(name: str, text: str) -> None:

@@ -26,13 +26,13 @@ def run(given: Given) -> int:
     if sign is None:
         raise UnknownNameError.among("sign of difficulty", given[options.BY], SIGNS)
     # Imported this late since it brings what wrong usage must not wait for.
-    from forethought.evaluation.tune import Wanted, tune
+    from forethought.evaluation.tune import PlanSettings, tune
 
     found = tune(
         given[options.STRATEGIES],
         given[options.TASKS],
         named_alone(given),
-        wanted=Wanted(given[options.PROBE], sign, given[options.BINS], given[options.WORTH]),
+        wanted=PlanSettings(given[options.PROBE], sign, given[options.BINS], given[options.WORTH]),
         results=given[options.RESULTS],
     )
     command = shlex.join(["forethought", *sys.argv[1:]])

@@ -32,7 +32,7 @@ class Request:
     until: Until
     delimiter: str
     temperature: float | None
-    most: int
+    max_tokens: int
     """Tokens leased to it."""
     first: bool = True
     """Whether its run never asked for a piece behind this text before: it pays for reading the
@@ -53,7 +53,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class VerdictRequest:
     """Verdicts to be given, as a back end is asked for them."""
 
     key: str
@@ -79,7 +79,7 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RequestOutcome:
     """What became of a request."""
 
     key: str
@@ -100,7 +100,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Bound:
+class CostBound:
     """The most that a request can take: something once, and something for each token."""
 
     once: Cost = field(default_factory=Cost)
@@ -119,15 +119,15 @@ class Backend(Protocol):
         """Raise UsageError for a kind of limit that it cannot hold; nothing is spent."""
         ...
 
-    def submit(self, request: Request | Judgement) -> None:
+    def submit(self, request: Request | VerdictRequest) -> None:
         """Begin a request; its outcome comes from `poll`."""
         ...
 
-    def bounds(self, requests: Sequence[Request | Judgement]) -> list[Bound]:
+    def bounds(self, requests: Sequence[Request | VerdictRequest]) -> list[CostBound]:
         """The most that each can take if they begin together, in this order."""
         ...
 
-    def poll(self, until: float | None = None) -> list[Outcome]:
+    def poll(self, until: float | None = None) -> list[RequestOutcome]:
         """Wait until one or more of those submitted have their outcomes, and give them.
 
         Not beyond `until`, by the back end's clock: then there may be none.

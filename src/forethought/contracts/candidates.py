@@ -33,7 +33,7 @@ class Candidate:
     """How many."""
     log_probability: float = 0.0
     """Of all tokens and of the end, by the model itself, whatever the temperature."""
-    summed: int = 0
+    scored_tokens: int = 0
     """How many log-probabilities that is the sum of: the end has one too, where the back end tells
     it. 0 where nobody counted: then one for each token."""
     certainty: float | None = 0.0
@@ -64,7 +64,7 @@ class Candidate:
     @property
     def mean_log_probability(self) -> float:
         """A token's, on average, the end counted as one; 0 where nothing is written."""
-        return self.log_probability / max(1, self.summed or self.tokens)
+        return self.log_probability / max(1, self.scored_tokens or self.tokens)
 
     @property
     def likelihood(self) -> float:
@@ -78,7 +78,7 @@ class Candidate:
         return self.question, self.path
 
     @property
-    def firsts(self) -> int:
+    def first_child_tokens(self) -> int:
         """Tokens of its beginning that are first children of first children."""
         steps = takewhile(lambda step: step[0] == 0, zip(self.path, self.lengths, strict=False))
         return sum(length for _, length in steps)
@@ -93,7 +93,7 @@ class Candidate:
             token_ids=(*self.token_ids, *piece.token_ids),
             tokens=self.tokens + piece.tokens,
             log_probability=self.log_probability + piece.log_probability,
-            summed=self.summed + piece.summed,
+            scored_tokens=self.scored_tokens + piece.scored_tokens,
             certainty=total([self.certainty, piece.certainty]),
             finish="" if piece.finish == "step" else piece.finish,
         )
@@ -114,8 +114,8 @@ class Piece:
     """What the last token left beside part of a letter, should nothing follow."""
     certainty: float | None = None
     """As a candidate's, of these tokens alone."""
-    summed: int = 0
-    """As a candidate's: how many log-probabilities are summed."""
+    scored_tokens: int = 0
+    """As a candidate's: tokens whose log-probability is in the sum."""
     back: int = 0
     """Last letters of the candidate that it goes on from which are part of a stop string, and so
     of no text."""

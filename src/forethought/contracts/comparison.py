@@ -44,7 +44,7 @@ class Chances:
 
 
 @dataclass(frozen=True)
-class Fewer:
+class SubsampleCurve:
     """What a recipe reaches with fewer answers than it drew, on average over which."""
 
     answers: int
@@ -54,7 +54,7 @@ class Fewer:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RecipeResult:
     """How one recipe did."""
 
     recipe: str
@@ -83,12 +83,12 @@ class Standing:
     """The recipe whose kept answers it was counted from, where nothing was asked for it."""
     chances: Chances | None = None
     """Of a search that chose among several answers."""
-    fewer: tuple[Fewer, ...] = ()
+    fewer: tuple[SubsampleCurve, ...] = ()
     """Ascending, of a search whose draws tell."""
 
 
 @dataclass(frozen=True)
-class Afforded:
+class AtBudget:
     """What a recipe makes of a budget."""
 
     recipe: str
@@ -105,7 +105,7 @@ class EqualCost:
     """What recipes reach for as many tokens."""
 
     tokens: float
-    afforded: tuple[Afforded, ...]
+    afforded: tuple[AtBudget, ...]
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Refusal:
 class Comparison:
     """Recipes on the same tasks."""
 
-    standings: tuple[Standing, ...]
+    standings: tuple[RecipeResult, ...]
     """In the order the recipes were given."""
     differences: tuple[Difference, ...]
     """Every recipe against every other, once each way."""

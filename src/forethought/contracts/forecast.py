@@ -98,7 +98,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Bin:
+class ForecastBin:
     """Questions that are about equally hard."""
 
     number: int
@@ -119,7 +119,7 @@ class Difficulty:
     task: str
     sorted_by: str
     """The recipe whose answers tell how hard a question is."""
-    bins: tuple[Bin, ...]
+    bins: tuple[ForecastBin, ...]
     recipes: tuple[str, ...]
     """All that answered every question of the bins."""
     fixed: str = ""

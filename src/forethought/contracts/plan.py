@@ -19,7 +19,7 @@ SIGNS: tuple[Sign, ...] = ("agreement", "likelihood")
 
 
 @dataclass(frozen=True)
-class Bin:
+class DifficultyBin:
     """Questions that look about equally hard."""
 
     least: tuple[float, float]
@@ -28,10 +28,10 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DifficultyPlan:
     """A strategy for each bin of difficulty, the easiest first; the last takes all that is left."""
 
-    bins: tuple[Bin, ...]
+    bins: tuple[DifficultyBin, ...]
     probe: int = 0
     """Answers drawn to see how hard a question is; 0 where there is nothing to choose."""
     by: Sign = "agreement"
@@ -65,7 +65,7 @@ def ordered(by: Sign, agreement: float, likelihood: float) -> tuple[float, float
     return (agreement, likelihood) if by == "agreement" else (likelihood, agreement)
 
 
-def read_plan(text: str, where: str) -> Plan:
+def read_plan(text: str, where: str) -> DifficultyPlan:
     """The plan that a file's text holds; BadDataError where it holds none."""
     try:
         held = json.loads(text)
@@ -76,7 +76,7 @@ def read_plan(text: str, where: str) -> Plan:
     if held.get("version") != VERSION:
         raise _foreign(where, f"its version is {held.get('version')!r}, and {VERSION} is known")
     try:
-        found = Plan(
+        found = DifficultyPlan(
             bins=tuple(_bin(one) for one in held["bins"]),
             probe=held["probe"],
             by=held["by"],
@@ -91,12 +91,12 @@ def read_plan(text: str, where: str) -> Plan:
     return found
 
 
-def _bin(held: Mapping[str, Any]) -> Bin:
+def _bin(held: Mapping[str, Any]) -> DifficultyBin:
     first, second = held["least"]
-    return Bin((float(first), float(second)), str(held["strategy"]))
+    return DifficultyBin((float(first), float(second)), str(held["strategy"]))
 
 
-def _problem(plan: Plan) -> str:
+def _problem(plan: DifficultyPlan) -> str:
     limits: Sequence[tuple[float, float]] = [one.least for one in plan.bins]
     if not plan.bins:
         return "it has no bins"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from forethought.contracts.errors import UnsupportedModelError
-from forethought.contracts.views import Entries, LayerView, Pattern, Tap, WholeCache
+from forethought.contracts.views import Entries, FullCacheView, LayerView, Pattern, Tap
 
 if TYPE_CHECKING:
     import torch
@@ -24,11 +24,11 @@ __all__ = [
     "Draft",
     "Entries",
     "Found",
+    "FullCacheView",
     "LayerView",
     "Network",
     "Pattern",
     "Tap",
-    "WholeCache",
 ]
 
 Found = TypeVar("Found")
@@ -47,7 +47,7 @@ class Network(Protocol):
         """The network for texts beyond its context, if it reads those otherwise; else itself."""
         return self
 
-    def turned(self, layer: int, vectors: Tensor, positions: Tensor) -> Tensor:
+    def rotate(self, layer: int, vectors: Tensor, positions: Tensor) -> Tensor:
         """Vectors [N, any, D] of a layer's queries or keys, turned on by `positions` [N].
 
         Positions may be negative or fractions; magnitudes stay.
@@ -185,6 +185,6 @@ class Approximation(Protocol):
         """The entries of a prompt's layer to keep, or None for all."""
         return None
 
-    def on_cache(self, cache: WholeCache) -> Sequence[Entries] | None:
+    def on_cache(self, cache: FullCacheView) -> Sequence[Entries] | None:
         """The entries of every layer to keep, or None for all."""
         return None

@@ -42,7 +42,7 @@ class Write:
     """What ends a step; it belongs to the step."""
     temperature: float | None = None
     """The recipe's where None."""
-    most: int | None = None
+    max_tokens: int | None = None
     """Most tokens to add; as many as the recipe allows where None."""
     tokens: tuple[int, ...] = ()
     """The first token of each child, where they are given and not drawn."""
@@ -189,11 +189,11 @@ def write(
     until: Until = "end",
     delimiter: str = "\n\n",
     temperature: float | None = None,
-    most: int | None = None,
+    max_tokens: int | None = None,
     tokens: Iterable[int] = (),
 ) -> Generator[Ask, Any, list[Candidate]]:
     """Ask for one child of each of these."""
-    asked = Write(tuple(parents), until, delimiter, temperature, most, tuple(tokens))
+    asked = Write(tuple(parents), until, delimiter, temperature, max_tokens, tuple(tokens))
     return list((yield asked))
 
 
@@ -208,7 +208,7 @@ def take(
     parents: Iterable[Candidate], tokens: Iterable[int]
 ) -> Generator[Ask, Any, list[Candidate]]:
     """Ask for the child of each of these that the token beside it makes."""
-    return list((yield Write(tuple(parents), most=1, tokens=tuple(tokens))))
+    return list((yield Write(tuple(parents), max_tokens=1, tokens=tuple(tokens))))
 
 
 def score(candidates: Iterable[Candidate]) -> Generator[Ask, Any, list[float]]:

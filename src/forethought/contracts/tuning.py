@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from forethought.contracts.comparison import Interval
-from forethought.contracts.plan import Plan
+from forethought.contracts.plan import DifficultyPlan
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Spent:
+class StrategyCost:
     """What a way to answer scores and costs a question."""
 
     score: float
@@ -35,14 +35,14 @@ class Spent:
 class Tuned:
     """A plan, and its worth beside that of the best single strategy."""
 
-    plan: Plan
+    plan: DifficultyPlan
     questions: int
     bins: tuple[Chosen, ...]
     fixed: str
     """The best single strategy."""
-    strategies: Mapping[str, Spent]
+    strategies: Mapping[str, StrategyCost]
     """Each alone."""
-    adapted: Spent
+    adapted: StrategyCost
     """Of plans on questions that they were not fitted on, the probe paid."""
     gain: Interval
     """How much more that is in score than the best single strategy's, by question."""
@@ -54,6 +54,6 @@ class Tuned:
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def alone(self) -> Spent:
+    def alone(self) -> StrategyCost:
         """Of the best single strategy, which is flattered by having been chosen by it."""
         return self.strategies[self.fixed]

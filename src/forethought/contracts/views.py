@@ -95,7 +95,7 @@ class LayerView(Protocol):
         """
         ...
 
-    def turned(self, vectors: Tensor, positions: Tensor) -> Tensor:
+    def rotate(self, vectors: Tensor, positions: Tensor) -> Tensor:
         """Vectors [N, any, D] turned on by `positions` [N], as this layer turns its queries."""
         ...
 
@@ -104,7 +104,7 @@ Tap = Callable[[LayerView], "Entries | None"]
 """Looks at a layer; may return the entries to keep."""
 
 
-class WholeCache(Protocol):
+class FullCacheView(Protocol):
     """A prompt that was read whole; what is read or written here is forgotten again."""
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from forethought.contracts.backend import Bound
+from forethought.contracts.backend import CostBound
 from forethought.contracts.records import Cost
 from forethought.cost.budget import Limit
 
@@ -25,7 +25,7 @@ _SLACK = 0.1
 
 
 @dataclass
-class Ledger:
+class Leases:
     """Spent and leased, against one limit."""
 
     limit: Limit
@@ -68,7 +68,7 @@ class Ledger:
         left = self.left().get("usd")
         return None if left is None else max(0.0, left) / max(1, count)
 
-    def shares(self, bounds: Sequence[Bound], wanted: Sequence[int]) -> list[int]:
+    def shares(self, bounds: Sequence[CostBound], wanted: Sequence[int]) -> list[int]:
         """Tokens for each of several requests that begin at once; 0 for those left out.
 
         Each gets what it wants where all can have it. Else they get as nearly the same as
@@ -81,11 +81,11 @@ class Ledger:
             granted = _fair(granted, once, each, amount)
         return granted
 
-    def covers(self, bound: Bound) -> bool:
+    def covers(self, bound: CostBound) -> bool:
         """Whether a request that writes nothing can be paid."""
         return all(_paid(bound.once, kind) <= amount for kind, amount in self.left().items())
 
-    def lease(self, key: str, bound: Bound, tokens: int) -> None:
+    def lease(self, key: str, bound: CostBound, tokens: int) -> None:
         """Set aside what a request may take at most."""
         amounts = {kind: _most(bound, kind, tokens) for kind in KINDS}
         for kind, amount in self.left().items():
@@ -114,11 +114,11 @@ def _paid(cost: Cost, kind: str) -> float:
     return float(getattr(cost, KINDS[kind]) or 0.0)
 
 
-def _most(bound: Bound, kind: str, tokens: int) -> float:
+def _most(bound: CostBound, kind: str, tokens: int) -> float:
     return _paid(bound.once, kind) + tokens * _each(bound, kind)
 
 
-def _each(bound: Bound, kind: str) -> float:
+def _each(bound: CostBound, kind: str) -> float:
     """What a token takes that is written, by whichever model."""
     return _paid(bound.token, kind) + (bound.token.draft_tokens if kind == "tokens" else 0)
 

@@ -6,34 +6,34 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from forethought.contracts.backend import Backend, Judgement, Outcome, Request
+from forethought.contracts.backend import Backend, Request, RequestOutcome, VerdictRequest
 from forethought.contracts.errors import UsageError
-from forethought.driver.job import Done, Job, Written
-from forethought.driver.search_state import Searching
+from forethought.driver.job import GrownCandidates, Job, JobResult
+from forethought.driver.search_state import SearchState
 from forethought.recipes.validation import no_draft, no_scorer
-from forethought.storage.replay_log import Journal, NoJournal
+from forethought.storage.replay_log import NoReplayLog, ReplayLog
 
 _PATIENCE = 5.0
 """Seconds that an interrupted search waits for what its requests had."""
 
 
 @dataclass
-class Drive:
+class Driver:
     """A back end, and everything that is asked of it."""
 
     backend: Backend
-    journal: Journal = field(default_factory=NoJournal)
+    journal: ReplayLog = field(default_factory=NoReplayLog)
     _stopping: bool = False
-    _ready: deque[Outcome] = field(default_factory=deque)
+    _ready: deque[RequestOutcome] = field(default_factory=deque)
     """What is to be handed on: from the journal, or from the back end."""
     _begun: dict[str, float] = field(default_factory=dict)
     """When the requests on their way were begun."""
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Done]:
+    def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]:
         """Run all jobs, each given out as soon as it is done; see `events`."""
-        return (event for event in self.events(jobs) if isinstance(event, Done))
+        return (event for event in self.events(jobs) if isinstance(event, JobResult))
 
-    def events(self, jobs: Sequence[Job]) -> Iterator[Written | Done]:
+    def events(self, jobs: Sequence[Job]) -> Iterator[GrownCandidates | JobResult]:
         """Run all jobs: what is written, and each job as soon as it is done.
 
         An interruption ends all of them with what they have. A job that fails is given out
@@ -43,9 +43,9 @@ class Drive:
         for job in jobs:
             check_needs(job, self.backend)
         _check_apart(jobs)
-        news: list[Written] = []
-        alive = [Searching(job, self.backend, self.submit, news.append) for job in jobs]
-        whose: dict[str, Searching] = {}
+        news: list[GrownCandidates] = []
+        alive = [SearchState(job, self.backend, self.submit, news.append) for job in jobs]
+        whose: dict[str, SearchState] = {}
         for one in alive:
             whose |= dict.fromkeys(one.proceed(), one)
         while alive:
@@ -74,7 +74,7 @@ class Drive:
         """End all searches with what they have, as an interruption does."""
         self._stopping = True
 
-    def _hear_last(self, whose: dict[str, Searching]) -> None:
+    def _hear_last(self, whose: dict[str, SearchState]) -> None:
         """End the requests on their way, and take in what they have written and taken."""
         end = self.backend.now() + _PATIENCE
         try:
@@ -89,7 +89,7 @@ class Drive:
         except KeyboardInterrupt:
             whose.clear()  # who interrupts again does not want to wait
 
-    def submit(self, request: Request | Judgement) -> None:
+    def submit(self, request: Request | VerdictRequest) -> None:
         """Begin a request, unless what comes of it is known already."""
         known = self.journal.get(request.key)
         if known is None:
@@ -98,7 +98,7 @@ class Drive:
         else:
             self._ready.append(known)
 
-    def _await(self, alive: Collection[Searching]) -> None:
+    def _await(self, alive: Collection[SearchState]) -> None:
         """Wait for outcomes; requests of a run whose time is over are ended."""
         if self._ready:
             return

@@ -37,7 +37,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Written:
+class GrownCandidates:
     """Candidates that grew."""
 
     run: str
@@ -45,7 +45,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Done:
+class JobResult:
     """What became of a job."""
 
     job: Job

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from forethought.backends.openai.api_keys import JUDGE_KEY, KEY_NAMES, key_of
-from forethought.contracts.backend import Backend, Bound, Judgement, Outcome, Request
+from forethought.contracts.backend import (
+    Backend,
+    CostBound,
+    Request,
+    RequestOutcome,
+    VerdictRequest,
+)
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import LimitKind
 from forethought.contracts.search import Ability
@@ -17,7 +23,7 @@ from forethought.driver.job import Job
 from forethought.engine.meter import Clock
 
 if TYPE_CHECKING:
-    from forethought.backends.openai.backend import Remote
+    from forethought.backends.openai.backend import OpenAIBackend
     from forethought.backends.openai.endpoint import Patience
     from forethought.backends.openai.protocol import Price
 
@@ -35,7 +41,7 @@ class Judges:
     """The address of the server that writes, whose key is shown to no other; empty where none."""
     patience: Patience | None = None
     clock: Clock = time.monotonic
-    _open: dict[str, Remote] = field(default_factory=dict)
+    _open: dict[str, OpenAIBackend] = field(default_factory=dict)
     """By address."""
 
     def __enter__(self) -> Self:
@@ -63,9 +69,9 @@ class Judges:
             judge.close()
         self._open.clear()
 
-    def _judge(self, address: str) -> Remote:
+    def _judge(self, address: str) -> OpenAIBackend:
         # Here, since what speaks to servers is slow to import, and few need it.
-        from forethought.backends.openai.backend import Remote
+        from forethought.backends.openai.backend import OpenAIBackend
         from forethought.backends.openai.endpoint import Endpoint, Patience
 
         if address not in self._open:
@@ -75,7 +81,7 @@ class Judges:
                     f"the judge {address!r} names no model, so that it could be another tomorrow",
                     f"write it {place.base}#model",
                 )
-            self._open[address] = Remote(
+            self._open[address] = OpenAIBackend(
                 place,
                 prices=self.prices,
                 patience=self.patience or Patience(),
@@ -110,7 +116,7 @@ class Judged:
         for where in (self.backend, *self.judges.values()):
             where.check_limits(kinds)
 
-    def submit(self, request: Request | Judgement) -> None:
+    def submit(self, request: Request | VerdictRequest) -> None:
         """Begin a request where it belongs."""
         where = self._where(request)
         where.submit(request)
@@ -119,7 +125,7 @@ class Judged:
         else:
             self._there[request.key] = where
 
-    def bounds(self, requests: Sequence[Request | Judgement]) -> list[Bound]:
+    def bounds(self, requests: Sequence[Request | VerdictRequest]) -> list[CostBound]:
         """The most that each can take, as those say that will be asked."""
         own = [one for one in requests if self._where(one) is self.backend]
         found = iter(self.backend.bounds(own))
@@ -128,7 +134,7 @@ class Judged:
             for one in requests
         ]
 
-    def poll(self, until: float | None = None) -> list[Outcome]:
+    def poll(self, until: float | None = None) -> list[RequestOutcome]:
         """Wait for outcomes of whichever has one first."""
         while True:
             found = self._from_judges(wait=not self._here) or self._from_backend(until)
@@ -149,19 +155,19 @@ class Judged:
         for where in (self.backend, *self.judges.values()):
             where.release(run)
 
-    def _where(self, request: Request | Judgement) -> Backend:
-        by = request.by if isinstance(request, Judgement) else ""
+    def _where(self, request: Request | VerdictRequest) -> Backend:
+        by = request.by if isinstance(request, VerdictRequest) else ""
         return self.judges[by] if by else self.backend
 
-    def _from_judges(self, *, wait: bool) -> list[Outcome]:
-        found: list[Outcome] = []
+    def _from_judges(self, *, wait: bool) -> list[RequestOutcome]:
+        found: list[RequestOutcome] = []
         for judge in {id(one): one for one in self._there.values()}.values():
             found += judge.poll(judge.now() + (_LOOK if wait and not found else 0.0))
         for one in found:
             del self._there[one.key]
         return found
 
-    def _from_backend(self, until: float | None) -> list[Outcome]:
+    def _from_backend(self, until: float | None) -> list[RequestOutcome]:
         if not self._here:
             return []
         soon = self.backend.now() + _LOOK if self._there else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from forethought.contracts.backend import Bound, Outcome, Place, Request
+from forethought.contracts.backend import CostBound, Place, Request, RequestOutcome
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Candidate, Next, NextToken
 from forethought.driver.job import Job
@@ -13,7 +13,7 @@ from forethought.driver.requests import first_behind, request_key
 
 
 @dataclass
-class Looks:
+class NextTokenRequests:
     """One ask on its way."""
 
     requests: list[Request] = field(default_factory=list)
@@ -22,7 +22,7 @@ class Looks:
     _told: dict[str, tuple[NextToken, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, job: Job, ask: Next, behind: Collection[Place]) -> Looks:
+    def of(cls, job: Job, ask: Next, behind: Collection[Place]) -> NextTokenRequests:
         """What is to be requested, beside the texts that its run has read before."""
         wanted = [_request(job, one, ask.top) for one in ask.candidates if not one.done]
         named = job.named or job.run
@@ -33,7 +33,7 @@ class Looks:
         keys = ["" if one.done else once[next(places)].key for one in ask.candidates]
         return cls(list(once.values()), keys)
 
-    def hear(self, outcome: Outcome) -> None:
+    def hear(self, outcome: RequestOutcome) -> None:
         """Take in what was told."""
         self._told[outcome.key] = outcome.following
 
@@ -42,12 +42,12 @@ class Looks:
         return [self._told[key] if key else () for key in self._keys]
 
 
-def together(bounds: Sequence[Bound]) -> Bound:
+def together(bounds: Sequence[CostBound]) -> CostBound:
     """The most that requests can take that write nothing."""
     total = Cost()
     for bound in bounds:
         total = total.plus(bound.once)
-    return Bound(total)
+    return CostBound(total)
 
 
 def _request(job: Job, parent: Candidate, top: int) -> Request:
@@ -62,6 +62,6 @@ def _request(job: Job, parent: Candidate, top: int) -> Request:
         until="end",
         delimiter="",
         temperature=None,
-        most=0,
+        max_tokens=0,
         top=top,
     )

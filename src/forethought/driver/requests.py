@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
-from forethought.backends.verdict_prefixes import Beginnings
-from forethought.contracts.backend import Judgement, Place, Request
+from forethought.backends.verdict_prefixes import VerdictPrefixes
+from forethought.contracts.backend import Place, Request, VerdictRequest
 from forethought.contracts.candidates import shortened, total
 from forethought.contracts.search import Candidate, Path, Piece, Verdict, Write
 from forethought.driver.job import Job
 
 
 @dataclass
-class Slot:
+class PendingCandidate:
     """A candidate on its way: what it grows from, and the pieces it has so far."""
 
     parent: Candidate
@@ -82,12 +82,12 @@ class Slot:
             log_probability=sum(piece.log_probability for piece in self.pieces),
             finish=ended,
             certainty=total(piece.certainty for piece in self.pieces),
-            summed=sum(piece.summed for piece in self.pieces),
+            scored_tokens=sum(piece.scored_tokens for piece in self.pieces),
             back=back,
         )
 
 
-def placed(ask: Write, children: Counter[tuple[str, Path]], longest: int) -> list[Slot]:
+def placed(ask: Write, children: Counter[tuple[str, Path]], longest: int) -> list[PendingCandidate]:
     """A slot for each child that is asked for; each is counted among its parent's `children`."""
     given = ask.tokens or (None,) * len(ask.parents)
     return [
@@ -102,17 +102,17 @@ def _slot(
     token: int | None,
     children: Counter[tuple[str, Path]],
     longest: int,
-) -> Slot:
+) -> PendingCandidate:
     if parent.done:
-        return Slot(parent, 0, ask, 0, parent.finish)
+        return PendingCandidate(parent, 0, ask, 0, parent.finish)
     child = children[parent.identity]
     children[parent.identity] += 1
     room = longest - parent.tokens
-    wanted = room if ask.most is None else min(room, ask.most)
-    return Slot(parent, child, ask, wanted, "", token=token)
+    wanted = room if ask.max_tokens is None else min(room, ask.max_tokens)
+    return PendingCandidate(parent, child, ask, wanted, "", token=token)
 
 
-def piece_request(job: Job, slot: Slot) -> Request:
+def piece_request(job: Job, slot: PendingCandidate) -> Request:
     """What is asked for next of a candidate; its key and its tokens come with its lease."""
     ask = slot.ask
     return Request(
@@ -126,18 +126,20 @@ def piece_request(job: Job, slot: Slot) -> Request:
         until=ask.until,
         delimiter=ask.delimiter,
         temperature=ask.temperature,
-        most=slot.left,
+        max_tokens=slot.left,
         token=None if slot.pieces else slot.token,
     )
 
 
-def judgement_of(job: Job, ask: Verdict, read: Beginnings) -> tuple[Judgement, Beginnings]:
+def judgement_of(
+    job: Job, ask: Verdict, read: VerdictPrefixes
+) -> tuple[VerdictRequest, VerdictPrefixes]:
     """What is asked for where verdicts are to be given, and what the run has `read` then."""
     then = read.copied()
     # What another model judges, the run's own has not read.
     behind = () if ask.by else tuple(then.add(one) for one in ask.questions)
     named = repr((job.run, "verdict", ask.questions, ask.choices, behind, ask.by))
-    asked = Judgement(hashed(named), job.run, ask.questions, ask.choices, behind, ask.by)
+    asked = VerdictRequest(hashed(named), job.run, ask.questions, ask.choices, behind, ask.by)
     return asked, then
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from forethought.backends.verdict_prefixes import Beginnings
+from forethought.backends.verdict_prefixes import VerdictPrefixes
 from forethought.contracts.backend import (
     Backend,
-    Bound,
-    Judgement,
+    CostBound,
     Opened,
-    Outcome,
     Place,
     Request,
+    RequestOutcome,
+    VerdictRequest,
 )
 from forethought.contracts.errors import (
     BudgetSpentError,
@@ -38,12 +38,12 @@ from forethought.contracts.search import (
     Verdict,
     Write,
 )
-from forethought.cost.leases import Ledger
-from forethought.driver.job import Cut, Done, Job, Written, as_score, fuller
-from forethought.driver.next_tokens import Looks, together
+from forethought.cost.leases import Leases
+from forethought.driver.job import Cut, GrownCandidates, Job, JobResult, as_score, fuller
+from forethought.driver.next_tokens import NextTokenRequests, together
 from forethought.driver.partial_results import best_so_far, nothing_left
 from forethought.driver.requests import (
-    Slot,
+    PendingCandidate,
     first_behind,
     judgement_of,
     piece_request,
@@ -54,33 +54,33 @@ from forethought.driver.requests import (
 _SEARCH = 1  # tells a strategy's own chance from that of the tokens
 
 
-class Searching:
+class SearchState:
     """A job on its way."""
 
     def __init__(
         self,
         job: Job,
         backend: Backend,
-        submit: Callable[[Request | Judgement], None],
-        tell: Callable[[Written], None],
+        submit: Callable[[Request | VerdictRequest], None],
+        tell: Callable[[GrownCandidates], None],
     ) -> None:
         self.job = job
-        self.done: Done | None = None
-        self.ledger = Ledger(job.limit)
+        self.done: JobResult | None = None
+        self.ledger = Leases(job.limit)
         seconds = job.limit.seconds
         self.deadline = None if seconds is None else backend.now() + seconds
         self._backend, self._submit, self._tell = backend, submit, tell
-        self._open: dict[str, Slot | None] = {}
+        self._open: dict[str, PendingCandidate | None] = {}
         rng = np.random.default_rng([job.seed, _SEARCH])
         self._search = job.strategy.search(Candidate(asked=job.question.asked), rng)
         self._scoring: Scores | None = None
         self._to_score: Sequence[Candidate] = ()
         self._wanted_scores: Sequence[Candidate] = ()
         self._asked: Ask | None = None
-        self._slots: list[Slot] = []
+        self._slots: list[PendingCandidate] = []
         self._chances: tuple[tuple[float, ...], ...] = ()
-        self._read = Beginnings()
-        self._looks = Looks()
+        self._read = VerdictPrefixes()
+        self._looks = NextTokenRequests()
         self._children: Counter[tuple[str, Path]] = Counter()
         self._behind: set[Place] = set()
         """Texts that pieces were asked for behind."""
@@ -108,7 +108,7 @@ class Searching:
             self._fail(error)
         return begun
 
-    def receive(self, outcome: Outcome) -> list[str]:
+    def receive(self, outcome: RequestOutcome) -> list[str]:
         """Take in an outcome; the keys of the requests that this begins."""
         self.hear(outcome)
         if error := self._error or self._fatal(outcome.error):
@@ -120,7 +120,7 @@ class Searching:
             return []
         return self._begin() or self.proceed(self._sent_back())
 
-    def hear(self, outcome: Outcome) -> None:
+    def hear(self, outcome: RequestOutcome) -> None:
         """Take in what a request has written and taken, and begin nothing."""
         slot = self._open.pop(outcome.key)
         piece = outcome.piece
@@ -224,7 +224,7 @@ class Searching:
             case Group():
                 return self.job.reader.group(ask.candidates), []
             case Charge():
-                self._check_covered(Bound(ask.cost))
+                self._check_covered(CostBound(ask.cost))
                 self.ledger.settle("", ask.cost)
                 return None, []
 
@@ -253,7 +253,7 @@ class Searching:
                 continue
             slot.leased = tokens
             key = request_key(self.job.named or self.job.run, request, tokens)
-            leased = replace(request, most=tokens, key=key)
+            leased = replace(request, max_tokens=tokens, key=key)
             self.ledger.lease(leased.key, bound, tokens)
             self._open[leased.key] = slot
             begun.append(leased)
@@ -266,7 +266,7 @@ class Searching:
 
     def _look(self, ask: Next) -> list[str]:
         """Begin to find out what may follow the candidates."""
-        self._looks = Looks.of(self.job, ask, self._behind)
+        self._looks = NextTokenRequests.of(self.job, ask, self._behind)
         begun = self._begin_whole(self._looks.requests, "could go on")
         self._behind |= {one.place for one in self._looks.requests}
         return begun
@@ -278,7 +278,7 @@ class Searching:
         self._read = read
         return begun
 
-    def _begin_whole(self, requests: Sequence[Request | Judgement], before: str) -> list[str]:
+    def _begin_whole(self, requests: Sequence[Request | VerdictRequest], before: str) -> list[str]:
         """Begin requests that write nothing, where the budget covers all of them; their keys."""
         bounds = self._backend.bounds(requests)
         self._check_covered(together(bounds), before)
@@ -289,7 +289,7 @@ class Searching:
             self._submit(request)
         return [request.key for request in requests]
 
-    def _check_covered(self, bound: Bound, before: str = "were judged") -> None:
+    def _check_covered(self, bound: CostBound, before: str = "were judged") -> None:
         if self._late() or not self.ledger.covers(bound):
             raise nothing_left(before)
 
@@ -310,7 +310,7 @@ class Searching:
         if any(slot.over == "budget" for slot in self._slots):
             self._cut = self._spent
         self._seen += found
-        self._tell(Written(self.job.run, found))
+        self._tell(GrownCandidates(self.job.run, found))
         return found
 
     def interrupt(self) -> None:
@@ -326,7 +326,7 @@ class Searching:
         return self._finish(found)
 
     def _finish(self, found: Found) -> None:
-        self.done = Done(
+        self.done = JobResult(
             self.job,
             self.ledger.spent,
             found,
@@ -345,4 +345,4 @@ class Searching:
         for key in self._open:
             self._backend.cancel(key)
         if not self._open:  # all requests have come back, and are paid
-            self.done = Done(self.job, self.ledger.spent, error=self._error)
+            self.done = JobResult(self.job, self.ledger.spent, error=self._error)

@@ -15,8 +15,8 @@ from forethought.engine.attention.decode import attend_step
 from forethought.engine.attention.masked_batch import attend_jointly, fits
 from forethought.engine.attention.prefill import Visibility, attend_causal
 from forethought.engine.attention.sparse import attend_sparse, pattern_pairs
-from forethought.engine.cache.sequence_cache import Piece, Row
-from forethought.engine.layer_view import View, by_heads, view_of
+from forethought.engine.cache.sequence_cache import KVSlice, SequenceCache
+from forethought.engine.layer_view import CachedLayer, by_heads, view_of
 from forethought.engine.meter import Meter
 from forethought.models.hardware.threads import watched
 
@@ -24,16 +24,16 @@ CHUNK = 2048  # prompt tokens a pass, where no method needs to see the whole pro
 
 
 @dataclass(frozen=True)
-class Part:
+class NewTokens:
     """New tokens of one row."""
 
-    row: Row
+    row: SequenceCache
     tokens: Sequence[int]
     positions: Sequence[int] = ()
     """Where they stand; one after the other when empty."""
     meter: Meter | None = None
     """Whom to charge; whoever runs the batch when None."""
-    aside: int = 0
+    hidden_tail: int = 0
     """Newest tokens that the logits do not stand behind."""
 
     def place(self) -> Sequence[int]:
@@ -45,17 +45,17 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Share:
+class MeterShare:
     """What one meter is charged for in a pass."""
 
     meter: Meter
-    parts: Sequence[Part]
+    parts: Sequence[NewTokens]
     pasts: Sequence[tuple[float, ...]]
     bytes_read: int
 
 
 @dataclass(frozen=True)
-class Look:
+class LayerHook:
     """A tap, and what of the row's entries is the prompt."""
 
     tap: Tap
@@ -63,7 +63,7 @@ class Look:
     protected: frozenset[int] = frozenset()
     thin: Callable[[LayerView], Pattern | None] | None = None
     """Asked before a layer's attention which keys its queries may see."""
-    aside: int = 0
+    hidden_tail: int = 0
     """Newest tokens that the tap is not shown."""
 
 
@@ -74,21 +74,23 @@ class Batch:
         self.network = network
         self.meter = meter
 
-    def prefill(self, row: Row, tokens: Sequence[int], positions: Sequence[int] = ()) -> Tensor:
+    def prefill(
+        self, row: SequenceCache, tokens: Sequence[int], positions: Sequence[int] = ()
+    ) -> Tensor:
         """Read tokens into a row, chunk by chunk; logits [V] after the last of them."""
         logits = torch.empty(0)
         for start in range(0, len(tokens), CHUNK):
             chunk = slice(start, start + CHUNK)
-            part = Part(row, tokens[chunk], positions[chunk])
+            part = NewTokens(row, tokens[chunk], positions[chunk])
             last = start + CHUNK >= len(tokens)
             logits = self.forward([part], phase="prefill", logits=last)
         return logits[-1]
 
     def read(
         self,
-        row: Row,
+        row: SequenceCache,
         tokens: Sequence[int],
-        look: Look,
+        look: LayerHook,
         layers: int | None = None,
         positions: Sequence[int] = (),
     ) -> Tensor:
@@ -97,21 +99,23 @@ class Batch:
         Returns logits [1, V] after the last token that is shown, or an empty tensor when stopped
         early.
         """
-        part = Part(row, tokens, positions, aside=look.aside)
+        part = NewTokens(row, tokens, positions, hidden_tail=look.hidden_tail)
         return self.forward([part], phase="prefill", look=look, layers=layers)
 
-    def step(self, rows: Sequence[Row], tokens: Sequence[int], look: Look | None = None) -> Tensor:
+    def step(
+        self, rows: Sequence[SequenceCache], tokens: Sequence[int], look: LayerHook | None = None
+    ) -> Tensor:
         """One new token for each row: logits [R, V]."""
-        parts = [Part(row, [token]) for row, token in zip(rows, tokens, strict=True)]
+        parts = [NewTokens(row, [token]) for row, token in zip(rows, tokens, strict=True)]
         return self.forward(parts, phase="decode", look=look)
 
     @torch.inference_mode()
     def forward(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[NewTokens],
         *,
         phase: str,
-        look: Look | None = None,
+        look: LayerHook | None = None,
         layers: int | None = None,
         logits: bool = True,
     ) -> Tensor:
@@ -119,9 +123,9 @@ class Batch:
         shares = self._shares(parts, layers)
         positions = [p for part in parts for p in part.place()]
         device = self.network.device
-        attend = Attention(self, parts, positions, look)
+        attend = BatchAttention(self, parts, positions, look)
         ends = torch.tensor([len(part.tokens) for part in parts]).cumsum(0) - 1
-        ends -= torch.tensor([part.aside for part in parts])
+        ends -= torch.tensor([part.hidden_tail for part in parts])
         with watched(device):
             out = self.network.forward(
                 torch.tensor([t for part in parts for t in part.tokens], device=device),
@@ -135,7 +139,7 @@ class Batch:
             self._charge(share, phase, layers, int(logits))
         return out
 
-    def _charge(self, share: Share, phase: str, layers: int | None, logits: int) -> None:
+    def _charge(self, share: MeterShare, phase: str, layers: int | None, logits: int) -> None:
         spans = [
             (past, len(part.tokens)) for past, part in zip(share.pasts, share.parts, strict=True)
         ]
@@ -145,7 +149,7 @@ class Batch:
         share.meter.read_cache(share.bytes_read)
         share.meter.watch([part.row for part in share.parts])
 
-    def _shares(self, parts: Sequence[Part], layers: int | None) -> list[Share]:
+    def _shares(self, parts: Sequence[NewTokens], layers: int | None) -> list[MeterShare]:
         """The parts of each meter: everyone is charged as if its rows were alone."""
         meters = [part.meter or self.meter for part in parts]
         whose = {id(meter): meter for meter in meters}
@@ -154,11 +158,11 @@ class Batch:
             for meter in whose.values()
         ]
         return [
-            Share(meter, mine, [p.row.lengths() for p in mine], self._bytes_read(mine, layers))
+            MeterShare(meter, mine, [p.row.lengths() for p in mine], self._bytes_read(mine, layers))
             for meter, mine in groups
         ]
 
-    def _bytes_read(self, parts: Sequence[Part], layers: int | None) -> int:
+    def _bytes_read(self, parts: Sequence[NewTokens], layers: int | None) -> int:
         """Bytes of keys and values that a pass will read; pieces that rows share once."""
         segments = {id(v.segment): v.lengths() for part in parts for v in part.row.views}
         new = sum(len(part.tokens) for part in parts)
@@ -169,15 +173,15 @@ class Batch:
         return int(sum(total * size for total, size in zip(totals, sizes, strict=False)))
 
 
-class Attention:
+class BatchAttention:
     """The attention of one forward pass: caches the new keys and values, then attends."""
 
     def __init__(
         self,
         batch: Batch,
-        parts: Sequence[Part],
+        parts: Sequence[NewTokens],
         positions: list[int],
-        look: Look | None,
+        look: LayerHook | None,
     ) -> None:
         self._batch = batch
         self._parts = parts
@@ -219,7 +223,7 @@ class Attention:
         return None
 
     def _attend(
-        self, row: Row, layer: int, shape: LayerShape, queries: Tensor, span: slice
+        self, row: SequenceCache, layer: int, shape: LayerShape, queries: Tensor, span: slice
     ) -> Tensor:
         look = self._look
         if look is None:
@@ -238,14 +242,14 @@ class Attention:
             out = self._mixed(row, layer, shape, queries, span)
         else:
             out = self._thinned(row, layer, view, pattern, span)
-        kept = look.tap(view.without_newest(look.aside) if look.aside else view)
+        kept = look.tap(view.without_newest(look.hidden_tail) if look.hidden_tail else view)
         if kept is not None:
             self._batch.meter.watch(self._rows)
             row.keep(layer, kept)
         return out
 
     def _mixed(
-        self, row: Row, layer: int, shape: LayerShape, queries: Tensor, span: slice
+        self, row: SequenceCache, layer: int, shape: LayerShape, queries: Tensor, span: slice
     ) -> Tensor:
         per = shape.heads // shape.kv_heads
         out = []
@@ -256,7 +260,9 @@ class Attention:
             out.append(attend_causal(mine, piece.keys, piece.values, shape, sight))
         return out[0] if len(out) == 1 else torch.cat(out, 1)
 
-    def _thinned(self, row: Row, layer: int, view: View, pattern: Pattern, span: slice) -> Tensor:
+    def _thinned(
+        self, row: SequenceCache, layer: int, view: CachedLayer, pattern: Pattern, span: slice
+    ) -> Tensor:
         (whole,) = by_heads(row, layer, view.shape.kv_heads)
         sight = self._sight(row, layer, view.shape, span, whole)
         visited = pattern_pairs(pattern, len(view.queries), view.shape.kv_heads)
@@ -265,7 +271,7 @@ class Attention:
         return attend_sparse(view.queries, view.keys, view.values, view.shape, sight, pattern)
 
     def _sight(
-        self, row: Row, layer: int, shape: LayerShape, span: slice, piece: Piece
+        self, row: SequenceCache, layer: int, shape: LayerShape, span: slice, piece: KVSlice
     ) -> Visibility:
         if shape.window is None:
             return Visibility()

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from forethought.engine.batch import Batch, Part
-from forethought.engine.cache.sequence_cache import Row
-from forethought.engine.decode_eviction import Review
+from forethought.engine.batch import Batch, NewTokens
+from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.decode_eviction import DecodeEviction
 from forethought.engine.meter import Meter
-from forethought.engine.sampling import Choice, Sampling, choose
+from forethought.engine.sampling import SampledToken, SamplingParams, choose
 
 
 @dataclass
 class Stream:
     """One answer in the making."""
 
-    row: Row
-    sampling: Sampling
+    row: SequenceCache
+    sampling: SamplingParams
     candidate: int = 0
     limit: int = 256
     """Most tokens to write."""
@@ -32,7 +32,7 @@ class Stream:
     """How an answer of `limit` tokens is said to have ended."""
     meter: Meter | None = None
     """Whom to charge; whoever runs the batch when None."""
-    review: Review | None = None
+    review: DecodeEviction | None = None
     """What decides, as the answer grows, which entries stay."""
     finish: str = ""
     """Empty while alive; then stop, `full`, or what `end` was told."""
@@ -47,7 +47,7 @@ class Stream:
         if self.review is not None:
             self.review.after_step(self.row, self.meter or meter)
 
-    def take(self, choice: Choice) -> bool:
+    def take(self, choice: SampledToken) -> bool:
         """Accept a chosen token; False when it ends the answer."""
         if choice.token in self.ends:
             self.end("stop")
@@ -63,7 +63,7 @@ class Emitted:
     """A token that a stream wrote."""
 
     stream: Stream
-    choice: Choice
+    choice: SampledToken
 
 
 def write(batch: Batch, streams: Sequence[Stream], logits: Tensor) -> Iterator[Emitted]:
@@ -80,7 +80,7 @@ def write(batch: Batch, streams: Sequence[Stream], logits: Tensor) -> Iterator[E
                 yield Emitted(stream, choice)
         alive = [stream for stream in alive if not stream.finish]
         if alive:
-            parts = [Part(s.row, [s.written[-1]], meter=s.meter) for s in alive]
+            parts = [NewTokens(s.row, [s.written[-1]], meter=s.meter) for s in alive]
             logits = batch.forward(parts, phase="decode")
             for stream in alive:
                 stream.stepped(batch.meter)

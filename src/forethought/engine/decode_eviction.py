@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forethought.contracts.roles import Network, Tap
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.layer_view import view_of
 from forethought.engine.meter import Meter
 
 
 @dataclass
-class Review:
+class DecodeEviction:
     """A tap that decides anew while an answer grows; the row must be private."""
 
     tap: Tap
@@ -22,7 +22,7 @@ class Review:
     protected: frozenset[int]
     steps: int = 0
 
-    def after_step(self, row: Row, meter: Meter) -> None:
+    def after_step(self, row: SequenceCache, meter: Meter) -> None:
         """Note that the row took in a token; every so often, let the tap choose."""
         self.steps += 1
         if self.steps % self.every:

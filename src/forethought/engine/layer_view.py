@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import Network
 from forethought.cost.flops import attention_flops
-from forethought.engine.cache.sequence_cache import Piece, Row
+from forethought.engine.cache.sequence_cache import KVSlice, SequenceCache
 from forethought.engine.meter import Meter
 from forethought.models.hardware.processor import widened
 
@@ -21,7 +21,7 @@ _CHUNK_BYTES = 2 << 20  # probabilities materialised at once: stay in the last-l
 
 
 @dataclass(frozen=True)
-class View:
+class CachedLayer:
     """One layer of one row, right after its attention (see contracts.roles.LayerView)."""
 
     layer: int
@@ -47,7 +47,7 @@ class View:
         """[K, E'] what was remembered of the entries that were held before."""
         return self.notes.get(self.layer)
 
-    def without_newest(self, count: int) -> View:
+    def without_newest(self, count: int) -> CachedLayer:
         """What would be seen had the newest tokens not been read; no head lacks entries yet."""
         return replace(
             self,
@@ -61,9 +61,9 @@ class View:
         """Keep scores [K, E] beside the entries."""
         self.notes[self.layer] = scores
 
-    def turned(self, vectors: Tensor, positions: Tensor) -> Tensor:
+    def rotate(self, vectors: Tensor, positions: Tensor) -> Tensor:
         """Vectors [N, any, D] turned on by `positions` [N]."""
-        return self.network.turned(self.layer, vectors, positions)
+        return self.network.rotate(self.layer, vectors, positions)
 
     def window_rows(self, count: int) -> Iterator[Tensor]:
         """[K, G, rows, E] float32 probabilities of the last `count` queries, oldest first."""
@@ -115,7 +115,7 @@ class View:
         return hidden[:, None]
 
 
-def by_heads(row: Row, layer: int, kv_heads: int) -> Iterator[Piece]:
+def by_heads(row: SequenceCache, layer: int, kv_heads: int) -> Iterator[KVSlice]:
     """All entries of a layer in one piece; where heads differ, in one for each head."""
     pieces = list(row.pieces(layer))
     if not row.ragged(layer):
@@ -126,26 +126,26 @@ def by_heads(row: Row, layer: int, kv_heads: int) -> Iterator[Piece]:
         yield _joined(own, [_of_head(piece, head) for piece in pieces if _has(piece, head)])
 
 
-def _has(piece: Piece, head: int) -> bool:
+def _has(piece: KVSlice, head: int) -> bool:
     return piece.heads in (slice(None), slice(head, head + 1))
 
 
-def _of_head(piece: Piece, head: int) -> Piece:
+def _of_head(piece: KVSlice, head: int) -> KVSlice:
     if piece.heads != slice(None):
         return piece
     own = slice(head, head + 1)
-    return Piece(own, piece.keys[own], piece.values[own])
+    return KVSlice(own, piece.keys[own], piece.values[own])
 
 
-def _joined(heads: slice, pieces: list[Piece]) -> Piece:
+def _joined(heads: slice, pieces: list[KVSlice]) -> KVSlice:
     if len(pieces) == 1:
         return pieces[0]
     keys, values = ([getattr(p, name) for p in pieces] for name in ("keys", "values"))
-    return Piece(heads, torch.cat(keys, 1), torch.cat(values, 1))
+    return KVSlice(heads, torch.cat(keys, 1), torch.cat(values, 1))
 
 
 def view_of(
-    row: Row,
+    row: SequenceCache,
     layer: int,
     network: Network,
     queries: Tensor,
@@ -153,7 +153,7 @@ def view_of(
     prompt_length: int,
     protected: frozenset[int],
     meter: Meter,
-) -> View:
+) -> CachedLayer:
     """A layer of a row as methods see it: its queries, and every entry."""
     shape = network.shape.layers[layer]
     pieces = list(by_heads(row, layer, shape.kv_heads))
@@ -166,7 +166,7 @@ def view_of(
             pad_sequence([getattr(p, name)[0] for p in pieces], batch_first=True)
             for name in ("keys", "values")
         )
-    return View(
+    return CachedLayer(
         layer=layer,
         layers=len(network.shape.layers),
         shape=shape,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from forethought.contracts.records import Cost, LayerShape, ModelShape
 from forethought.cost.flops import attention_flops, causal_pairs
-from forethought.engine.cache.sequence_cache import Row, cache_bytes
+from forethought.engine.cache.sequence_cache import SequenceCache, cache_bytes
 
 Clock = Callable[[], float]
 
@@ -93,7 +93,7 @@ class Meter:
         """Charge the reading of cached keys and values."""
         self.bytes_moved += size
 
-    def watch(self, rows: Iterable[Row]) -> None:
+    def watch(self, rows: Iterable[SequenceCache]) -> None:
         """Note the bytes these rows hold now."""
         self.peak_cache_bytes = max(self.peak_cache_bytes, cache_bytes(rows))
 

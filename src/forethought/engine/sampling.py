@@ -22,7 +22,7 @@ by far more."""
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SamplingParams:
     """How to choose: filters apply in the order of the fields."""
 
     temperature: float = 0.0
@@ -39,7 +39,7 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Choice:
+class SampledToken:
     """A chosen token; log-probabilities are the model's own, before any filter."""
 
     token: int
@@ -47,7 +47,7 @@ class Choice:
     top: tuple[tuple[int, float], ...] = ()
 
 
-def choose(logits: Tensor, sampling: Sampling, candidate: int, position: int) -> Choice:
+def choose(logits: Tensor, sampling: SamplingParams, candidate: int, position: int) -> SampledToken:
     """The next token of one row from logits [V], float32."""
     if sampling.temperature < _GREEDY_BELOW:
         token = int(logits.argmax())
@@ -56,7 +56,7 @@ def choose(logits: Tensor, sampling: Sampling, candidate: int, position: int) ->
     return stated(logits, token, sampling.top_logprobs)
 
 
-def stated(logits: Tensor, token: int, top: int = 0) -> Choice:
+def stated(logits: Tensor, token: int, top: int = 0) -> SampledToken:
     """A token that is chosen already, beside the `top` likeliest ones."""
     norm = torch.logsumexp(logits, 0)
     log_probability = float(logits[token] - norm)
@@ -66,7 +66,7 @@ def stated(logits: Tensor, token: int, top: int = 0) -> Choice:
             "its weights are damaged, or too large for their format: try --weights bf16, or "
             f"{MAKE_ANEW}",
         )
-    return Choice(token, log_probability, likeliest(logits - norm, top) if top else ())
+    return SampledToken(token, log_probability, likeliest(logits - norm, top) if top else ())
 
 
 def certainty(logits: Tensor) -> float:
@@ -91,7 +91,7 @@ def _uniform(seed: int, candidate: int, position: int) -> float:
     return float(np.random.default_rng([seed, candidate, position]).random())
 
 
-def _draw(logits: Tensor, sampling: Sampling, uniform: float) -> int:
+def _draw(logits: Tensor, sampling: SamplingParams, uniform: float) -> int:
     # Relative to the greatest, so that no quotient overflows.
     chances = torch.softmax((logits - logits.max()) / sampling.temperature, 0)
     if not (sampling.top_k or sampling.top_p < 1 or sampling.min_p > 0):
@@ -108,7 +108,7 @@ def _draw(logits: Tensor, sampling: Sampling, uniform: float) -> int:
     return int(tokens[_invert(ranked, uniform)])
 
 
-def _ranked(chances: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+def _ranked(chances: Tensor, sampling: SamplingParams) -> tuple[Tensor, Tensor]:
     """The likeliest, best first: all that the filters could keep, sorted as few as possible."""
     size = chances.shape[0]
     if sampling.top_k:

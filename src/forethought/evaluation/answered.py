@@ -11,12 +11,12 @@ from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Sample
 from forethought.recipes.identity import QUESTION_HASH
 
-Answers = Mapping[str, "Answered"]
+Answers = Mapping[str, "TaskScores"]
 """A recipe's answered questions, by task."""
 
 
 @dataclass(frozen=True)
-class Origin:
+class QuestionOrigin:
     """What makes a question the same one for every answer to it."""
 
     cluster: str
@@ -25,12 +25,12 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Answered:
+class TaskScores:
     """The questions of one task that one recipe answered."""
 
     scores: Mapping[str, float]
     """By question: the mean over its answers."""
-    origins: Mapping[str, Origin]
+    origins: Mapping[str, QuestionOrigin]
     """By question."""
 
     def clusters(self, questions: Sequence[str]) -> list[str]:
@@ -55,7 +55,7 @@ def answers_by_task(recipe: str, samples: Sequence[Sample], tasks: Sequence[str]
 
 def check_alike(answers: Mapping[str, Answers]) -> None:
     """An error where recipes answered questions of one name that are not the same."""
-    known: dict[tuple[str, str], Origin] = {}
+    known: dict[tuple[str, str], QuestionOrigin] = {}
     for recipe, tasks in answers.items():
         for task, answered in tasks.items():
             for name, origin in answered.origins.items():
@@ -67,11 +67,11 @@ def check_alike(answers: Mapping[str, Answers]) -> None:
                     )
 
 
-def _answered(samples: Sequence[Sample]) -> Answered:
+def _answered(samples: Sequence[Sample]) -> TaskScores:
     numbered: dict[str, dict[int, float]] = defaultdict(dict)
-    origins: dict[str, Origin] = {}
+    origins: dict[str, QuestionOrigin] = {}
     for sample in samples:
-        origin = Origin(sample.cluster, sample.provenance.get(QUESTION_HASH, ""))
+        origin = QuestionOrigin(sample.cluster, sample.provenance.get(QUESTION_HASH, ""))
         same = origins.setdefault(sample.question, origin) == origin
         if sample.number in numbered[sample.question] or not same:
             raise UsageError(
@@ -83,4 +83,4 @@ def _answered(samples: Sequence[Sample]) -> Answered:
     scores = {
         question: math.fsum(scores.values()) / len(scores) for question, scores in numbered.items()
     }
-    return Answered(scores, origins)
+    return TaskScores(scores, origins)

@@ -11,9 +11,9 @@ from forethought.backends.openai.recipe_check import check_priced, prices_of
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
-from forethought.evaluation.evaluate import Evaluation, Progress
+from forethought.evaluation.evaluate import Evaluation, EvaluationProgress
 from forethought.recipes.recipe import Recipe
-from forethought.recipes.recipe_grid import EXACT, contenders
+from forethought.recipes.recipe_grid import EXACT, recipe_grid
 from forethought.sessions.batch import Answers
 from forethought.sessions.remote_batch import Servers
 from forethought.storage.location import results_file
@@ -30,7 +30,7 @@ def evaluate(
     samples: int = 1,
     prices: Sequence[str] = (),
     results: Path | str | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[EvaluationProgress], None] | None = None,
     searches: bool = False,
 ) -> Comparison:
     """Score recipes on tasks; what the results file holds already is not asked again.
@@ -44,7 +44,7 @@ def evaluate(
     found: dict[str, Task] = {}
     for text in tasks:
         found |= {catalogue.spelled_open(task): task for task in catalogue.expand(text).values()}
-    chosen = contenders(recipes, on, keeps)
+    chosen = recipe_grid(recipes, on, keeps)
     file, paid = Path(results or results_file()), prices_of(prices)
     return measured(chosen, found, file, samples, progress, paid, searches)
 
@@ -54,7 +54,7 @@ def measured(
     tasks: Mapping[str, Task],
     results: Path,
     samples: int = 1,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[EvaluationProgress], None] | None = None,
     prices: Mapping[str, Price] | None = None,
     searches: bool = False,
 ) -> Comparison:
@@ -76,7 +76,7 @@ def compare(
     samples: int = 1,
     prices: Sequence[str] = (),
     results: Path | str | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[EvaluationProgress], None] | None = None,
 ) -> Comparison:
     """As `evaluate`, with the exact run of the model as the first recipe."""
     return evaluate(

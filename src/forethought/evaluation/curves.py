@@ -11,7 +11,7 @@ from forethought.contracts.comparison import Interval
 from forethought.contracts.forecast import Ahead, Attempts, Curve, Law, Reached
 from forethought.evaluation.draws import Draws
 from forethought.numerics.coverage import PowerLaw, coverage, foreseen, spread
-from forethought.numerics.equal_cost import Price
+from forethought.numerics.equal_cost import UnitCost
 from forethought.numerics.intervals import mean_interval
 from forethought.numerics.selection import best_of_k, vote_of_k
 from forethought.numerics.verifiers import Kind, Resampling, Verifier
@@ -93,14 +93,14 @@ def curve(
     )
 
 
-def token_price(drawn: Sequence[Draws]) -> Price:
+def token_price(drawn: Sequence[Draws]) -> UnitCost:
     """Mean tokens of k answers to a question, without scoring."""
-    return _mean_price([Price(one.tokens.once, _each(one, one.tokens.answers)) for one in drawn])
+    return _mean_price([UnitCost(one.tokens.once, _each(one, one.tokens.answers)) for one in drawn])
 
 
-def flop_price(drawn: Sequence[Draws]) -> Price:
+def flop_price(drawn: Sequence[Draws]) -> UnitCost:
     """Mean FLOPs of k answers to a question, without scoring."""
-    return _mean_price([Price(one.flops.once, _each(one, one.flops.answers)) for one in drawn])
+    return _mean_price([UnitCost(one.flops.once, _each(one, one.flops.answers)) for one in drawn])
 
 
 def scoring_each(drawn: Sequence[Draws]) -> tuple[float, float]:
@@ -147,9 +147,9 @@ def _each(one: Draws, whole: float) -> float:
     return whole * one.runs / one.count
 
 
-def _mean_price(prices: Sequence[Price]) -> Price:
+def _mean_price(prices: Sequence[UnitCost]) -> UnitCost:
     count = len(prices)
-    return Price(
+    return UnitCost(
         math.fsum(one.once for one in prices) / count,
         math.fsum(one.each for one in prices) / count,
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from forethought.contracts.forecast import Bin, Difficulty
+from forethought.contracts.forecast import Difficulty, ForecastBin
 from forethought.evaluation.curves import chance
 from forethought.evaluation.draws import Draws
 from forethought.numerics.difficulty import best_by_bin, cross_fitted, difficulty_bins
@@ -42,7 +42,7 @@ def difficulty(
         task=task,
         sorted_by=sorted_by,
         bins=tuple(
-            Bin(
+            ForecastBin(
                 number=one,
                 questions=int((places == one).sum()),
                 success=float(success[places == one].mean()),

@@ -143,7 +143,7 @@ def _answers(sample: Sample, check: Check) -> Iterator[tuple[float, Candidate, f
             steps=(one["text"],),
             tokens=one["tokens"],
             log_probability=one["log_probability"],
-            summed=one.get("summed", 0),
+            scored_tokens=one.get("summed", 0),
             finish=one["finish"],
         )
         yield how_right(one, sample.question, check), answer, one["score"]

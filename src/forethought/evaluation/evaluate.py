@@ -21,14 +21,14 @@ from forethought.evaluation.searches import Checks, Searches
 from forethought.evaluation.statistics import compared
 from forethought.recipes.identity import QUESTION_HASH, question_hash, sample_key, sample_seed
 from forethought.recipes.recipe import Recipe, is_remote
-from forethought.sessions.batch import Answers, Ask
+from forethought.sessions.batch import Answers, BatchQuestion
 from forethought.storage.store import Store, said
 
 _PLACES = ("positions", "shares")
 
 
 @dataclass(frozen=True)
-class Progress:
+class EvaluationProgress:
     """How far an evaluation is."""
 
     done: int
@@ -39,7 +39,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedSample:
     """A sample that an evaluation needs."""
 
     key: str
@@ -54,10 +54,10 @@ class Wanted:
     number: int
 
     @property
-    def ask(self) -> Ask:
+    def ask(self) -> BatchQuestion:
         """The question for its recipe."""
         question = self.question
-        return Ask(self.recipe, question.text, question.document, self.origin, question)
+        return BatchQuestion(self.recipe, question.text, question.document, self.origin, question)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Evaluation:
     searches: bool = False
     """Whether to tell too what searches chose among, and what votes would have come to."""
 
-    def run(self, progress: Callable[[Progress], None] | None = None) -> Comparison:
+    def run(self, progress: Callable[[EvaluationProgress], None] | None = None) -> Comparison:
         """Ask what is not kept yet, and compare all of it.
 
         A recipe that a question does not fit is left out, and the others go on. The first
@@ -85,7 +85,7 @@ class Evaluation:
         missing = self._missing(wanted)
         asked, kept, total = 0, len(wanted) - len(missing), len(wanted)
         report = progress or _silent
-        report(Progress(kept, 0, total))
+        report(EvaluationProgress(kept, 0, total))
         refused: dict[str, Refusal] = {}
         others: list[Sample] = []
         for group in self._together(missing):
@@ -96,15 +96,15 @@ class Evaluation:
                 first = self.store.put(sample)
                 others += [first] if said(first) != said(sample) else []
                 asked += 1
-                report(Progress(kept + asked, asked, total))
+                report(EvaluationProgress(kept + asked, asked, total))
         found = self.compared([one for one in wanted if one.name not in refused])
         notes = (*found.notes, *_told_of(others))
         return replace(found, notes=notes, refusals=tuple(refused.values()))
 
-    def _missing(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+    def _missing(self, wanted: Sequence[WantedSample]) -> list[WantedSample]:
         return [one for one in wanted if not self.store.has(one.key)]
 
-    def compared(self, wanted: Sequence[Wanted]) -> Comparison:
+    def compared(self, wanted: Sequence[WantedSample]) -> Comparison:
         """What is kept of these, compared."""
         # A recipe that states what is usual has the answers of the one that leaves it open.
         kept = [
@@ -122,7 +122,7 @@ class Evaluation:
         notes = (APPROXIMATE,) if is_remote(self.recipes[0].model) else ()
         return replace(found, notes=notes)
 
-    def wanted(self) -> Iterator[Wanted]:
+    def wanted(self) -> Iterator[WantedSample]:
         """Every sample that is needed, question by question."""
         found = {name: self._questions(name) for name in self.tasks}
         # The first question of every task, then the second: what is there early is balanced.
@@ -139,9 +139,9 @@ class Evaluation:
             raise BadDataError(f"the task {name} has no questions", "name another file")
         return questions
 
-    def _together(self, missing: Sequence[Wanted]) -> Iterator[tuple[Wanted, ...]]:
+    def _together(self, missing: Sequence[WantedSample]) -> Iterator[tuple[WantedSample, ...]]:
         """What to ask at once: all recipes of a question, or as many questions as pay."""
-        by_question: dict[tuple[str, str], list[Wanted]] = {}
+        by_question: dict[tuple[str, str], list[WantedSample]] = {}
         for one in missing:
             by_question.setdefault((one.task, one.question.identifier), []).append(one)
         # Of what is missing alone: no model is loaded whose answers are all kept.
@@ -151,7 +151,9 @@ class Evaluation:
         for start in range(0, len(groups), most):
             yield tuple(one for group in groups[start : start + most] for one in group)
 
-    def _asked(self, group: Sequence[Wanted], refused: dict[str, Refusal]) -> Iterator[Sample]:
+    def _asked(
+        self, group: Sequence[WantedSample], refused: dict[str, Refusal]
+    ) -> Iterator[Sample]:
         def refuse(place: int, error: UsageError) -> None:
             one = group[place]
             if one.name == self.recipes[0].label:
@@ -175,7 +177,7 @@ class Evaluation:
                 provenance={**made, QUESTION_HASH: question_hash(one.question)},
             )
 
-    def _judged(self, one: Wanted, run: dict[str, Any]) -> dict[str, Any]:
+    def _judged(self, one: WantedSample, run: dict[str, Any]) -> dict[str, Any]:
         """A run with how right each whole answer is that a search wrote."""
         known = dict[str, float]()
         for candidate in written(run):
@@ -186,7 +188,7 @@ class Evaluation:
                 candidate[RIGHT] = known[text]
         return run
 
-    def _checks(self, wanted: Sequence[Wanted]) -> Checks:
+    def _checks(self, wanted: Sequence[WantedSample]) -> Checks:
         """How answers to these are judged, by task."""
         asked = {(one.task, one.question.identifier): one for one in wanted}
 
@@ -195,12 +197,12 @@ class Evaluation:
 
         return {task: partial(check, task) for task in self.tasks}
 
-    def _score(self, one: Wanted, answer: str) -> float:
+    def _score(self, one: WantedSample, answer: str) -> float:
         with ForethoughtError.named(f"{one.task}, {one.question.identifier}"):
             return self.tasks[one.task].check(one.question, answer)
 
 
-def _wanted(recipe: Recipe, name: str, task: Task, question: Question, number: int) -> Wanted:
+def _wanted(recipe: Recipe, name: str, task: Task, question: Question, number: int) -> WantedSample:
     # Only where the recipe leaves it open does the task say how long an answer may be.
     given = recipe.max_tokens != Recipe.max_tokens
     settled = recipe if given else replace(recipe, max_tokens=task.answer_tokens)
@@ -209,7 +211,7 @@ def _wanted(recipe: Recipe, name: str, task: Task, question: Question, number: i
     seed = sample_seed(drawn_by.to_json(), name, question.identifier, number)
     key = sample_key(settled.to_json(), name, question, number)
     asked = replace(settled, seed=seed)
-    return Wanted(key, asked, recipe.label, name, task, question, number)
+    return WantedSample(key, asked, recipe.label, name, task, question, number)
 
 
 def _told_of(others: Sequence[Sample]) -> Iterator[str]:
@@ -230,5 +232,5 @@ def _lean(run: dict[str, Any]) -> dict[str, Any]:
     return {**run, "kept": kept}
 
 
-def _silent(progress: Progress) -> None:
+def _silent(progress: EvaluationProgress) -> None:
     """Tell nobody."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from forethought.contracts.plan import Bin, Plan, Sign, ordered
+from forethought.contracts.plan import DifficultyBin, DifficultyPlan, Sign, ordered
 from forethought.numerics.difficulty import best_by_bin
 
 Floats = NDArray[np.float64]
@@ -21,7 +21,7 @@ FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Tried:
+class StrategyMatrix:
     """Strategies on questions, the cheapest strategy first."""
 
     strategies: tuple[str, ...]
@@ -47,9 +47,9 @@ class Tried:
         """What each is worth behind a probe."""
         return self.scores - self.worth * self.routed
 
-    def part(self, places: Sequence[int] | NDArray[np.int64]) -> Tried:
+    def part(self, places: Sequence[int] | NDArray[np.int64]) -> StrategyMatrix:
         """The same for some questions."""
-        return Tried(
+        return StrategyMatrix(
             self.strategies,
             tuple(self.signs[place] for place in places),
             tuple(self.clusters[place] for place in places),
@@ -64,25 +64,25 @@ class Tried:
         return int(self.alone.mean(axis=1).argmax())
 
 
-def fitted(tried: Tried, probe: int, by: Sign, bins: int) -> Plan:
+def fitted(tried: StrategyMatrix, probe: int, by: Sign, bins: int) -> DifficultyPlan:
     """The plan of at most so many bins that is worth most on these questions.
 
     It has one bin and no probe where nothing is gained by more.
     """
-    single = Plan((Bin((0.0, 0.0), tried.strategies[tried.best()]),), 0, by)
+    single = DifficultyPlan((DifficultyBin((0.0, 0.0), tried.strategies[tried.best()]),), 0, by)
     if bins == 1:
         return single
     ranks = [ordered(by, *signs) for signs in tried.signs]
     limits = _limits(ranks, bins)
     places = np.array([next(n for n, at in enumerate(limits) if rank >= at) for rank in ranks])
     choice = best_by_bin(tried.behind, places)
-    found: list[Bin] = []
+    found: list[DifficultyBin] = []
     for place, least in enumerate(limits):
         strategy = tried.strategies[choice[place]]
         if found and found[-1].strategy == strategy:
             found.pop()
-        found.append(Bin(least, strategy))
-    plan = Plan(tuple(found), probe, by)
+        found.append(DifficultyBin(least, strategy))
+    plan = DifficultyPlan(tuple(found), probe, by)
     gain = value(plan, tried).mean() - tried.alone[tried.best()].mean()
     return plan if len(found) > 1 and gain > 1e-12 else single
 
@@ -99,22 +99,22 @@ def _limits(ranks: Sequence[tuple[float, float]], bins: int) -> list[tuple[float
     return [counts[place][0] for place in sorted({*cuts, len(counts) - 1})]
 
 
-def routes(plan: Plan, tried: Tried) -> list[int]:
+def routes(plan: DifficultyPlan, tried: StrategyMatrix) -> list[int]:
     """The strategy that each question is sent to."""
     return [tried.strategies.index(plan.bins[plan.bin_of(*one)].strategy) for one in tried.signs]
 
 
-def taken(table: Floats, plan: Plan, tried: Tried) -> Floats:
+def taken(table: Floats, plan: DifficultyPlan, tried: StrategyMatrix) -> Floats:
     """What the plan takes of a table [strategies, questions], by question."""
     return table[routes(plan, tried), np.arange(len(tried.signs))]
 
 
-def paid(plan: Plan, tried: Tried) -> Floats:
+def paid(plan: DifficultyPlan, tried: StrategyMatrix) -> Floats:
     """Tokens of following the plan, by question."""
     return taken(tried.tokens if len(plan.bins) == 1 else tried.routed, plan, tried)
 
 
-def value(plan: Plan, tried: Tried) -> Floats:
+def value(plan: DifficultyPlan, tried: StrategyMatrix) -> Floats:
     """What following the plan is worth, by question."""
     return taken(tried.scores, plan, tried) - tried.worth * paid(plan, tried)
 
@@ -127,7 +127,9 @@ class Held:
     tokens: Floats
 
 
-def held_out(tried: Tried, probe: int, by: Sign, bins: int, rng: np.random.Generator) -> Held:
+def held_out(
+    tried: StrategyMatrix, probe: int, by: Sign, bins: int, rng: np.random.Generator
+) -> Held:
     """Fit without each fold, and try on it; questions of one cluster stay together."""
     names = sorted(set(tried.clusters))
     dealt = dict(zip(rng.permutation(names).tolist(), np.arange(len(names)) % FOLDS, strict=True))

@@ -17,10 +17,10 @@ from forethought.evaluation.answered import answers_by_task, check_alike
 from forethought.evaluation.curves import curve
 from forethought.evaluation.difficulty import difficulty
 from forethought.evaluation.draws import Draws, draws, draws_alike
-from forethought.evaluation.judge import Judge
+from forethought.evaluation.judge import AnswerJudge
 from forethought.evaluation.prices import Rates
 from forethought.recipes.recipe import Recipe
-from forethought.recipes.recipe_grid import contenders
+from forethought.recipes.recipe_grid import recipe_grid
 from forethought.storage.location import held, results_file
 from forethought.storage.store import Store
 
@@ -64,13 +64,13 @@ def forecast(
     if not built:
         raise UsageError("there is no task", "name one with -t; see: forethought list tasks")
     file = Path(results or results_file()).expanduser()
-    named = {one.spelling for one in contenders(recipes, on)} if recipes else set()
+    named = {one.spelling for one in recipe_grid(recipes, on)} if recipes else set()
     kept = _kept(file, list(built), on.model, named)
     notes: dict[str, None] = {}
     curves: list[Curve] = []
     difficulties: list[Difficulty] = []
     for name, task in built.items():
-        found = _Kept(name, kept[name], Judge(task, on), bool(named))
+        found = _Kept(name, kept[name], AnswerJudge(task, on), bool(named))
         curves += found.curves(wager or Wager())
         difficulties += found.difficulties()
         notes |= dict.fromkeys(found.notes)
@@ -117,7 +117,7 @@ class _Kept:
 
     task: str
     samples: Sequence[Sample]
-    judge: Judge
+    judge: AnswerJudge
     named: bool
     """Whether the recipes were named, so that one that tells nothing is worth a word."""
     notes: list[str] = field(default_factory=list)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Judge:
+class AnswerJudge:
     """Judges candidates of runs that were kept without how right each was."""
 
     task: Task

@@ -7,10 +7,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from forethought.contracts.comparison import Interval, Standing
+from forethought.contracts.comparison import Interval, RecipeResult
 from forethought.contracts.errors import StoreError
 from forethought.contracts.questions import Sample
-from forethought.evaluation.answered import Answered, Answers
+from forethought.evaluation.answered import Answers, TaskScores
 from forethought.evaluation.prices import all_tokens
 from forethought.numerics.intervals import mean_interval, mean_of_intervals
 from forethought.recipes.identity import SERVER
@@ -19,11 +19,11 @@ COSTS = ("cache_bytes", "first_token", "flops", "tokens", "usd")
 """Fields of a Standing that a frontier is drawn over."""
 
 
-def standing(recipe: str, answers: Answers, samples: Sequence[Sample]) -> Standing:
+def standing(recipe: str, answers: Answers, samples: Sequence[Sample]) -> RecipeResult:
     """One recipe's scores and what its samples of the tasks of `answers` cost."""
     runs = [sample for sample in samples if sample.task in answers]
     tasks = {task: _interval(answered) for task, answered in answers.items()}
-    return Standing(
+    return RecipeResult(
         recipe=recipe,
         questions=sum(len(answered.scores) for answered in answers.values()),
         score=mean_of_intervals(list(tasks.values())),
@@ -37,7 +37,7 @@ def standing(recipe: str, answers: Answers, samples: Sequence[Sample]) -> Standi
     )
 
 
-def with_frontiers(standings: Sequence[Standing]) -> tuple[Standing, ...]:
+def with_frontiers(standings: Sequence[RecipeResult]) -> tuple[RecipeResult, ...]:
     """The same, each marked with the costs at which no other is as good and cheaper."""
     return tuple(
         replace(
@@ -50,7 +50,7 @@ def with_frontiers(standings: Sequence[Standing]) -> tuple[Standing, ...]:
     )
 
 
-def _beats(other: Standing, one: Standing, cost: str) -> bool:
+def _beats(other: RecipeResult, one: RecipeResult, cost: str) -> bool:
     """Whether `other` is as good and as cheap, and one of them strictly."""
     better = (other.score.value, -getattr(other, cost))
     mine = (one.score.value, -getattr(one, cost))
@@ -59,7 +59,7 @@ def _beats(other: Standing, one: Standing, cost: str) -> bool:
     return better != mine and all(a >= b for a, b in zip(better, mine, strict=True))
 
 
-def _interval(answered: Answered) -> Interval:
+def _interval(answered: TaskScores) -> Interval:
     scores = answered.scores
     return mean_interval(list(scores.values()), answered.clusters(list(scores)))
 

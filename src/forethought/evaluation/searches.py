@@ -10,7 +10,13 @@ from functools import cached_property
 from typing import Any
 
 from forethought import catalogue
-from forethought.contracts.comparison import Afforded, Chances, Comparison, EqualCost, Fewer
+from forethought.contracts.comparison import (
+    AtBudget,
+    Chances,
+    Comparison,
+    EqualCost,
+    SubsampleCurve,
+)
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Sample
 from forethought.evaluation.curves import (
@@ -23,7 +29,7 @@ from forethought.evaluation.curves import (
 )
 from forethought.evaluation.draws import Check, Draws, choices, draws, draws_alike
 from forethought.evaluation.prices import Rates
-from forethought.numerics.equal_cost import Arm, Price, at_equal_cost
+from forethought.numerics.equal_cost import Arm, UnitCost, at_equal_cost
 from forethought.recipes.recipe import Recipe
 
 Checks = Mapping[str, Check]
@@ -127,11 +133,11 @@ class Searches:
             return None
         return _Drawn(drawn, vote if chooses == "vote" else scored)
 
-    def _fewer(self, name: str) -> Iterator[Fewer]:
+    def _fewer(self, name: str) -> Iterator[SubsampleCurve]:
         arm = self._arms[name]
         for k in powers(arm.most)[:-1] if arm else ():
             assert arm is not None
-            yield Fewer(k, arm.reached(k), arm.tokens.of(k), arm.flops.of(k))
+            yield SubsampleCurve(k, arm.reached(k), arm.tokens.of(k), arm.flops.of(k))
 
     def _equal(self, found: Comparison) -> Iterator[EqualCost]:
         if not any(self._arms.values()):
@@ -139,7 +145,7 @@ class Searches:
         arms = []
         for one in found.standings:
             arm = self._arms[one.recipe]
-            alone = Arm.of([one.score.value], Price(0.0, one.tokens))
+            alone = Arm.of([one.score.value], UnitCost(0.0, one.tokens))
             arms.append(Arm(arm.reached, arm.most, arm.tokens) if arm else alone)
         budgets = _budgets([one.tokens for one in found.standings])
         spent = at_equal_cost(arms, budgets)
@@ -149,7 +155,7 @@ class Searches:
             yield EqualCost(
                 budget,
                 tuple(
-                    Afforded(name, one.samples, one.reached, one.cost)
+                    AtBudget(name, one.samples, one.reached, one.cost)
                     for name, one in zip(names, row, strict=True)
                 ),
             )
@@ -172,20 +178,20 @@ class _Drawn:
         return _mean([_mean([self.each(one, k) for one in task]) for task in self.by_task])
 
     @property
-    def tokens(self) -> Price:
+    def tokens(self) -> UnitCost:
         """With scoring, where it is scored."""
         return self._price(token_price, 0)
 
     @property
-    def flops(self) -> Price:
+    def flops(self) -> UnitCost:
         """With scoring, where it is scored."""
         return self._price(flop_price, 1)
 
-    def _price(self, price: Callable[[Sequence[Draws]], Price], unit: int) -> Price:
+    def _price(self, price: Callable[[Sequence[Draws]], UnitCost], unit: int) -> UnitCost:
         every = [one for task in self.by_task for one in task]
         drawing = price(every)
         added = scoring_each(every)[unit] if self.each is scored else 0.0
-        return Price(drawing.once, drawing.each + added)
+        return UnitCost(drawing.once, drawing.each + added)
 
 
 def _below(recipe: Recipe) -> str:

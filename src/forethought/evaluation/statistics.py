@@ -11,7 +11,7 @@ import numpy as np
 from forethought.contracts.comparison import Comparison, Difference, Interval
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Sample
-from forethought.evaluation.answered import Answered, Answers, answers_by_task, check_alike
+from forethought.evaluation.answered import Answers, TaskScores, answers_by_task, check_alike
 from forethought.evaluation.recipe_result import standing, with_frontiers
 from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import (
@@ -78,7 +78,7 @@ def _check_names(recipes: Sequence[str], tasks: Sequence[str]) -> None:
             raise UsageError(f"the {kind} {twice} is named twice", "name it once")
 
 
-def _shared(answered: Sequence[Answered]) -> list[str]:
+def _shared(answered: Sequence[TaskScores]) -> list[str]:
     """The questions that all of them hold, in order."""
     first, *others = (one.scores for one in answered)
     return sorted(name for name in first if all(name in other for other in others))

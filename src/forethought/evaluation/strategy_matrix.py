@@ -17,8 +17,8 @@ from forethought.contracts.questions import Sample, Task
 from forethought.contracts.search import Strategy
 from forethought.evaluation.answered import answers_by_task, check_alike
 from forethought.evaluation.draws import Draws, draws, draws_alike, temperature
-from forethought.evaluation.fitting import Tried
-from forethought.evaluation.judge import Judge
+from forethought.evaluation.fitting import StrategyMatrix
+from forethought.evaluation.judge import AnswerJudge
 from forethought.evaluation.prices import Rates, all_tokens
 from forethought.evaluation.replay import replayed
 from forethought.numerics.difficulty import signs
@@ -34,7 +34,7 @@ def below(recipe: Recipe) -> str:
 
 
 @dataclass(frozen=True)
-class Told:
+class StrategyOutcome:
     """What is known of one strategy and one question."""
 
     score: float
@@ -44,7 +44,7 @@ class Told:
 
 
 @dataclass
-class Kept:
+class StoredSamples:
     """What is kept of one task, of recipes that differ in how they search."""
 
     task: str
@@ -67,14 +67,14 @@ class Kept:
         return max(map(self._drawn, sources), key=_size, default={})
 
     def _drawn(self, samples: Sequence[Sample]) -> Mapping[str, Draws]:
-        judge = Judge(self.made, self.recipe)
+        judge = AnswerJudge(self.made, self.recipe)
         known = [sample for sample in samples if judge.knows(sample)]
         if not known:
             return {}
         found = draws(known, judge.check, Rates.of([one.run for one in known]))
         return {one.question: _in_order(one) for one in found if not one.cut}
 
-    def told(self, recipe: Recipe, probe: int, notes: Notes) -> Mapping[str, Told]:
+    def told(self, recipe: Recipe, probe: int, notes: Notes) -> Mapping[str, StrategyOutcome]:
         """What is known of a strategy, by question: as it was run, or else as it is replayed."""
         label = self._label(recipe, notes)
         if label:
@@ -95,7 +95,7 @@ class Kept:
             notes[f"{self.task}: of {', '.join(names)} the first was taken"] = None
         return next(iter(names), "")
 
-    def _run(self, label: str, probe: int) -> Mapping[str, Told]:
+    def _run(self, label: str, probe: int) -> Mapping[str, StrategyOutcome]:
         samples = self.by_label[label]
         answers = answers_by_task(label, samples, [self.task])
         check_alike({label: answers})
@@ -110,10 +110,10 @@ class Kept:
             tokens = math.fsum(spent[question]) / len(spent[question])
             # A vote's first answers are those of the probe; other strategies have no use for them.
             left = self._probe_tokens(question, drawn[question], probe)
-            found[question] = Told(score, tokens, tokens + left)
+            found[question] = StrategyOutcome(score, tokens, tokens + left)
         return found
 
-    def _replayed(self, strategy: Strategy, probe: int) -> Mapping[str, Told]:
+    def _replayed(self, strategy: Strategy, probe: int) -> Mapping[str, StrategyOutcome]:
         found = {}
         for question, one in self.drawn.items():
             if (chosen := replayed(strategy, one.answers)) is None:
@@ -122,7 +122,9 @@ class Kept:
             sizes = [answer.tokens for answer in one.answers]
             once = one.tokens.once
             both = sum(sizes[: max(drawn, probe)])
-            found[question] = Told(one.right[place], once + sum(sizes[:drawn]), once + both)
+            found[question] = StrategyOutcome(
+                one.right[place], once + sum(sizes[:drawn]), once + both
+            )
         return found
 
     def _probe_tokens(self, question: str, used: int, probe: int) -> float:
@@ -132,14 +134,14 @@ class Kept:
 
 
 def tried(
-    kept: Sequence[Kept], recipes: Sequence[Recipe], probe: int, file: Path, notes: Notes
-) -> Tried:
+    kept: Sequence[StoredSamples], recipes: Sequence[Recipe], probe: int, file: Path, notes: Notes
+) -> StrategyMatrix:
     """All strategies on the questions that all of them, and the probe, are known of."""
     rows = [row for one in kept for row in _rows(one, recipes, probe, file, notes)]
     order = sorted(range(len(recipes)), key=lambda at: sum(told[at].tokens for _, told in rows))
     found = [[told[at] for _, told in rows] for at in order]
     looked = [_signs(one, probe) for one, _ in rows]
-    return Tried(
+    return StrategyMatrix(
         strategies=tuple(recipes[at].search for at in order),
         signs=tuple(looked),
         clusters=tuple(one.cluster for one, _ in rows),
@@ -150,8 +152,8 @@ def tried(
 
 
 def _rows(
-    kept: Kept, recipes: Sequence[Recipe], probe: int, file: Path, notes: Notes
-) -> Iterator[tuple[Draws, list[Told]]]:
+    kept: StoredSamples, recipes: Sequence[Recipe], probe: int, file: Path, notes: Notes
+) -> Iterator[tuple[Draws, list[StrategyOutcome]]]:
     probed = {name: one for name, one in kept.drawn.items() if one.count >= probe}
     if not probed:
         why = f", whose first {probe} tell how hard a question is"
@@ -171,7 +173,7 @@ def _asked(recipe: Recipe) -> str:
     return "@".join(part for part in (recipe.search, recipe.scorer) if part)
 
 
-def _missing(kept: Kept, names: Sequence[str], file: Path, why: str = "") -> UsageError:
+def _missing(kept: StoredSamples, names: Sequence[str], file: Path, why: str = "") -> UsageError:
     spelled = " ".join(f"'{name}'" for name in names)
     return UsageError(
         f"{held(file)} of {', '.join(names)} to {kept.task} that a plan can be fitted to{why}",

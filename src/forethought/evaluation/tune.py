@@ -12,15 +12,15 @@ import numpy as np
 
 from forethought import catalogue
 from forethought.contracts.errors import UsageError
-from forethought.contracts.plan import Plan, Sign
+from forethought.contracts.plan import DifficultyPlan, Sign
 from forethought.contracts.questions import Task
-from forethought.contracts.tuning import Chosen, Spent, Tuned
-from forethought.evaluation.fitting import Tried, fitted, held_out, routes
-from forethought.evaluation.strategy_matrix import Kept, below, tried
+from forethought.contracts.tuning import Chosen, StrategyCost, Tuned
+from forethought.evaluation.fitting import StrategyMatrix, fitted, held_out, routes
+from forethought.evaluation.strategy_matrix import StoredSamples, below, tried
 from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import paired_interval
 from forethought.recipes.recipe import Recipe
-from forethought.recipes.recipe_grid import contenders
+from forethought.recipes.recipe_grid import recipe_grid
 from forethought.storage.location import results_file
 from forethought.storage.store import Store
 
@@ -29,7 +29,7 @@ FEWEST_IN_BIN = 8
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PlanSettings:
     """What plan is wanted."""
 
     probe: int = 4
@@ -53,7 +53,7 @@ def tune(
     tasks: Sequence[str],
     base: Recipe | str = "smollm2",
     *,
-    wanted: Wanted | None = None,
+    wanted: PlanSettings | None = None,
     results: Path | str | None = None,
 ) -> Tuned:
     """Fit a plan to what the results file holds; no model is asked. All questions count alike.
@@ -62,7 +62,7 @@ def tune(
     another one are kept. UsageError where too little is kept.
     """
     on = Recipe.parse(base) if isinstance(base, str) else base
-    asked = wanted or Wanted()
+    asked = wanted or PlanSettings()
     built: dict[str, Task] = {}
     for text in tasks:
         built |= {catalogue.spelled_open(task): task for task in catalogue.expand(text).values()}
@@ -87,7 +87,7 @@ def tune(
 
 
 def _recipes(strategies: Sequence[str], on: Recipe) -> list[Recipe]:
-    found = [one for one in contenders(strategies, on) if one.search]
+    found = [one for one in recipe_grid(strategies, on) if one.search]
     if len(found) < 2 or len(found) < len(strategies):
         raise UsageError(
             f"a plan chooses among strategies, and {len(found)} are named",
@@ -113,17 +113,19 @@ def _named(recipes: Sequence[Recipe]) -> str:
     return replace(drafted, search="", scorer="").spelling
 
 
-def _kept(file: Path, tasks: dict[str, Task], on: Recipe, recipes: Sequence[Recipe]) -> list[Kept]:
+def _kept(
+    file: Path, tasks: dict[str, Task], on: Recipe, recipes: Sequence[Recipe]
+) -> list[StoredSamples]:
     found = defaultdict(list)
     if file.exists():
         with Store.open(file) as store:
             for sample in store.samples(tasks=list(tasks)):
                 if below(Recipe.parse(sample.run["recipe"])) == below(recipes[0]):
                     found[sample.task].append(sample)
-    return [Kept(name, task, found[name], on) for name, task in tasks.items()]
+    return [StoredSamples(name, task, found[name], on) for name, task in tasks.items()]
 
 
-def _check_enough(table: Tried, asked: Wanted) -> None:
+def _check_enough(table: StrategyMatrix, asked: PlanSettings) -> None:
     least = max(2, asked.bins) * FEWEST_IN_BIN
     clusters = len(set(table.clusters))
     if clusters < least:
@@ -134,7 +136,7 @@ def _check_enough(table: Tried, asked: Wanted) -> None:
         )
 
 
-def _tuned(table: Tried, asked: Wanted) -> Tuned:
+def _tuned(table: StrategyMatrix, asked: PlanSettings) -> Tuned:
     rng = np.random.default_rng(asked.seed)
     plan = fitted(table, asked.probe, asked.by, asked.bins)
     held = held_out(table, asked.probe, asked.by, asked.bins, rng)
@@ -170,11 +172,11 @@ def _told(found: Tuned) -> dict[str, object]:
     }
 
 
-def _spent(scores: np.ndarray, tokens: np.ndarray) -> Spent:
-    return Spent(float(scores.mean()), float(tokens.mean()))
+def _spent(scores: np.ndarray, tokens: np.ndarray) -> StrategyCost:
+    return StrategyCost(float(scores.mean()), float(tokens.mean()))
 
 
-def _bins(plan: Plan, table: Tried) -> list[Chosen]:
+def _bins(plan: DifficultyPlan, table: StrategyMatrix) -> list[Chosen]:
     places = np.array([plan.bin_of(*signs) for signs in table.signs])
     sent, fixed = np.array(routes(plan, table)), table.best()
     found = []

@@ -26,7 +26,7 @@ from forethought.models.model import Model
 from forethought.models.sources import model_cache
 from forethought.models.sources.convert import add_decode_weights
 from forethought.models.sources.model_cache import Progress, Source
-from forethought.models.sources.origins import Origin, find
+from forethought.models.sources.origins import ModelSource, find
 from forethought.models.sources.wheel import WHEEL_MODELS
 from forethought.models.tokenization.tokenizer import Tokenizer, check_embedding, read_inner
 
@@ -57,7 +57,7 @@ def pull(name: str, *, again: bool = False, progress: Progress | None = None) ->
     return place
 
 
-def _check_unchanged(origin: Origin, stamp: str) -> None:
+def _check_unchanged(origin: ModelSource, stamp: str) -> None:
     """Refuse what was made of files while somebody wrote them: it may be half of each."""
     try:
         changed = origin.stamp() != stamp

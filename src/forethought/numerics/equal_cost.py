@@ -9,7 +9,7 @@ from forethought.contracts.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Price:
+class UnitCost:
     """What k samples cost, in tokens, FLOPs or anything else: once + k * each."""
 
     once: float
@@ -18,13 +18,13 @@ class Price:
     """More than 0."""
 
     @classmethod
-    def tokens(cls, prompt: float, output: float, *, shared: bool = True) -> Price:
+    def tokens(cls, prompt: float, output: float, *, shared: bool = True) -> UnitCost:
         """Tokens, where the prompt is read once, or again for each sample if not `shared`."""
         return cls(prompt, output) if shared else cls(0.0, prompt + output)
 
-    def flops(self, parameters: float) -> Price:
+    def flops(self, parameters: float) -> UnitCost:
         """FLOPs of a model that costs two for each of its parameters and tokens."""
-        return Price(2 * parameters * self.once, 2 * parameters * self.each)
+        return UnitCost(2 * parameters * self.once, 2 * parameters * self.each)
 
     def of(self, k: int) -> float:
         """What k samples cost."""
@@ -45,21 +45,21 @@ class Arm:
     """Asked only for what some budget affords."""
     most: int
     """Samples there are."""
-    price: Price
+    price: UnitCost
 
     @classmethod
-    def of(cls, reached: Sequence[float], price: Price) -> Arm:
+    def of(cls, reached: Sequence[float], price: UnitCost) -> Arm:
         """The arm that reaches so much with 1, 2, ... samples."""
         return cls(lambda k: reached[k - 1], len(reached), price)
 
-    def at(self, budget: float) -> Spent:
+    def at(self, budget: float) -> BudgetResult:
         """What a budget reaches; it spends no more than there are samples for."""
         k = min(self.most, self.price.within(budget))
-        return Spent(k, self.reached(k) if k else None, self.price.of(k) if k else 0.0)
+        return BudgetResult(k, self.reached(k) if k else None, self.price.of(k) if k else 0.0)
 
 
 @dataclass(frozen=True)
-class Spent:
+class BudgetResult:
     """What came of a budget."""
 
     samples: int
@@ -69,7 +69,7 @@ class Spent:
     """What the samples cost: less than the budget where more were not drawn, or not whole."""
 
 
-def at_equal_cost(arms: Sequence[Arm], budgets: Sequence[float]) -> list[list[Spent]]:
+def at_equal_cost(arms: Sequence[Arm], budgets: Sequence[float]) -> list[list[BudgetResult]]:
     """What each arm makes of each budget, arm by arm; prices and budgets are of one unit.
 
     Budgets that an arm has too few samples for are spent in part: look at `cost`.

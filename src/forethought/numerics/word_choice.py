@@ -11,7 +11,7 @@ _HALVINGS = 24
 
 
 @dataclass(frozen=True)
-class Part:
+class TextPart:
     """The words of one part of a text."""
 
     chances: np.ndarray
@@ -34,7 +34,7 @@ class Part:
         return np.asarray((self.chances > threshold) | self.forced)
 
 
-def words_that_fit(parts: Sequence[Part], budget: int) -> list[np.ndarray]:
+def words_that_fit(parts: Sequence[TextPart], budget: int) -> list[np.ndarray]:
     """What stays of each part at the smallest share dropped where all counts fit the budget.
 
     Forced words have to fit by themselves.
@@ -49,5 +49,5 @@ def words_that_fit(parts: Sequence[Part], budget: int) -> list[np.ndarray]:
     return [part.kept(fits) for part in parts]
 
 
-def _taken(parts: Sequence[Part], dropped: float) -> int:
+def _taken(parts: Sequence[TextPart], dropped: float) -> int:
     return sum(int(part.counts[part.kept(dropped)].sum()) for part in parts)

@@ -14,8 +14,8 @@ from torch import Tensor
 from forethought.contracts.errors import PromptTooLongError
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Entries, Found, LayerView, Tap
-from forethought.engine.batch import Batch, Look
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.batch import Batch, LayerHook
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
@@ -101,13 +101,13 @@ class ModelDraft:
         self._check_fits(len(own) + min(lookahead, 1), model)
         lookahead = min(lookahead, model.shape.context - len(own))
         count = self.layers
-        row, batch = Row(count, len(own) + lookahead), Batch(model.network, self.meter)
+        row, batch = SequenceCache(count, len(own) + lookahead), Batch(model.network, self.meter)
         if not lookahead:
             stop = None if layers is None or layers >= count else layers
-            batch.read(row, own.tokens, Look(_freeing(tap), len(own)), stop)
+            batch.read(row, own.tokens, LayerHook(_freeing(tap), len(own)), stop)
             self.meter.count("draft", len(own))
             return []
-        look = Look(tap, len(own))
+        look = LayerHook(tap, len(own))
         logits = batch.read(row, own.tokens, look)
         self.meter.count("draft", len(own))
         written = self._in_target(self._write(batch, row, logits, look, lookahead))
@@ -115,7 +115,7 @@ class ModelDraft:
         return written[: max(0, target.shape.context - len(prompt))]
 
     def _write(
-        self, batch: Batch, row: Row, logits: Tensor, look: Look, lookahead: int
+        self, batch: Batch, row: SequenceCache, logits: Tensor, look: LayerHook, lookahead: int
     ) -> list[int]:
         written = [int(logits[-1].argmax())]
         while len(written) < lookahead and written[-1] not in self.model.tokenizer.ends:

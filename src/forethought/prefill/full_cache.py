@@ -11,20 +11,20 @@ from torch import Tensor
 
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Entries, LayerView, Tap
-from forethought.engine.batch import Batch, Look
-from forethought.engine.cache.query_window import Recent
-from forethought.engine.cache.sequence_cache import Row
-from forethought.engine.layer_view import View, view_of
+from forethought.engine.batch import Batch, LayerHook
+from forethought.engine.cache.query_window import QueryWindow
+from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.layer_view import CachedLayer, view_of
 from forethought.models.chat.prompt import question_tokens
 from forethought.models.model import Model
 
 
 @dataclass(frozen=True)
-class Whole:
-    """The whole cache of a prompt (see contracts.roles.WholeCache)."""
+class FullCache:
+    """The whole cache of a prompt (see contracts.roles.FullCacheView)."""
 
     batch: Batch
-    row: Row
+    row: SequenceCache
     """All of the prompt in one segment, its newest queries in sight."""
     prompt: Prompt
     model: Model
@@ -32,13 +32,13 @@ class Whole:
     """[V], after the last token of the prompt."""
 
     @cached_property
-    def layers(self) -> Sequence[View]:
+    def layers(self) -> Sequence[CachedLayer]:
         """Every layer; the queries in sight are those of the prompt's last tokens."""
         assert self.row.recent is not None, "a prompt read whole keeps its queries in sight"
         recent = self.row.recent
         return [self._view(layer, recent.at(layer)) for layer in range(len(self.row.tail.layers))]
 
-    def _view(self, layer: int, queries: Tensor) -> View:
+    def _view(self, layer: int, queries: Tensor) -> CachedLayer:
         network = self.batch.network
         length, meter = len(self.prompt), self.batch.meter
         return view_of(
@@ -60,11 +60,11 @@ class Whole:
         return question_tokens(self.model.tokenizer, self.model.template, text)
 
     def write(self, kept: Sequence[Entries], count: int) -> Sequence[LayerView]:
-        """Write greedily behind a copy cut to `kept`; see contracts.roles.WholeCache.write."""
+        """Write greedily behind a copy cut to `kept`; see contracts.roles.FullCacheView.write."""
         if not count:
             return self.layers
         copy = self.row.part(kept)
-        copy.recent = Recent(count)
+        copy.recent = QueryWindow(count)
         token, written = int(self.logits.argmax()), 0
         with torch.inference_mode():
             while written < count:
@@ -76,13 +76,13 @@ class Whole:
         self.batch.meter.count("scoring", written)
         return [self._continued(view, copy.recent.at(view.layer)) for view in self.layers]
 
-    def _continued(self, view: View, queries: Tensor) -> View:
+    def _continued(self, view: CachedLayer, queries: Tensor) -> CachedLayer:
         """A view whose queries go on after the prompt, over the prompt's entries alone."""
         return replace(view, queries=torch.cat([view.queries, queries]), beyond=len(queries))
 
     def read(self, tokens: Sequence[int], tap: Tap, *, after: int | None = None) -> None:
-        """Read tokens behind the first `after` of the prompt; see WholeCache.read."""
+        """Read tokens behind the first `after` of the prompt; see FullCacheView.read."""
         places = self.prompt.places(len(self.prompt) + 1)
         behind = self.row.before(places[len(self.prompt) if after is None else after])
-        self.batch.read(behind, tokens, Look(tap, len(self.prompt), self.prompt.protected))
+        self.batch.read(behind, tokens, LayerHook(tap, len(self.prompt), self.prompt.protected))
         self.batch.meter.count("scoring", len(tokens))

@@ -10,7 +10,7 @@ from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Prompt
 from forethought.cost.flops import answer_flops
 from forethought.engine.batch import Batch
-from forethought.engine.cache.sequence_cache import Mark
+from forethought.engine.cache.sequence_cache import CacheMark
 from forethought.engine.meter import Meter
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
@@ -18,8 +18,8 @@ from forethought.prefill.byte_budgets import sized
 from forethought.prefill.context_room import check_context, room_behind, short_room
 from forethought.prefill.draft_model import ModelDraft
 from forethought.prefill.prefill import (
-    Plan,
-    Reading,
+    PrefillPlan,
+    PrefillResult,
     plan,
     read,
     reading_flops,
@@ -29,18 +29,18 @@ from forethought.recipes.recipe import Recipe
 
 
 @dataclass
-class Opening:
+class PreparedPrompt:
     """A prompt, and what is read of it once somebody asks."""
 
     recipe: Recipe
     target: Model
     """As it reads texts of this length."""
     prompt: Prompt
-    plan: Plan
+    plan: PrefillPlan
     draft: ModelDraft
     meter: Meter
-    reading: Reading | None = None
-    start: Mark | None = None
+    reading: PrefillResult | None = None
+    start: CacheMark | None = None
     """Where an answer begins, once it is read and before anything is written behind it."""
     room: int = 0
     """Most tokens that an answer may have, once it is read."""
@@ -55,7 +55,7 @@ class Opening:
         document: str,
         meter: Meter,
         system: str | None = None,
-    ) -> Opening:
+    ) -> PreparedPrompt:
         """The prompt of a question, laid out and not read."""
         prompt = chat_prompt(target.tokenizer, target.template, question, document, system)
         drafting = ModelDraft(draft, target, meter)
@@ -87,7 +87,7 @@ class Opening:
         short = short_room(self.room, self.recipe.max_tokens)
         return Opened(len(self.prompt), kept, (*self.plan.notes, *short))
 
-    def read(self) -> Reading:
+    def read(self) -> PrefillResult:
         """Read it, the first time it is asked for."""
         if self.reading is None:
             most = self.recipe.max_tokens

@@ -12,15 +12,15 @@ from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Kept, Prompt
 from forethought.contracts.roles import Approximation, LayerView, Network
 from forethought.cost.flops import prefill_flops
-from forethought.engine.batch import Batch, Look
+from forethought.engine.batch import Batch, LayerHook
 from forethought.engine.cache.blocks import SLACK
-from forethought.engine.cache.query_window import Recent
-from forethought.engine.cache.sequence_cache import Row, cache_bytes
-from forethought.engine.decode_eviction import Review
+from forethought.engine.cache.query_window import QueryWindow
+from forethought.engine.cache.sequence_cache import SequenceCache, cache_bytes
+from forethought.engine.decode_eviction import DecodeEviction
 from forethought.engine.meter import Meter
 from forethought.models.model import Model
 from forethought.prefill.draft_model import ModelDraft
-from forethought.prefill.full_cache import Whole
+from forethought.prefill.full_cache import FullCache
 
 Methods = Sequence[tuple[str, Approximation]]
 """Methods with their spellings."""
@@ -30,7 +30,7 @@ SIGHT = 256  # newest queries kept in sight for methods that choose later
 
 
 @dataclass(frozen=True)
-class Plan:
+class PrefillPlan:
     """The approximations that apply to a prompt; notes on the models, and why others do not."""
 
     applied: tuple[Approximation, ...]
@@ -51,33 +51,35 @@ class Plan:
         """Bits of a stored key or value."""
         return min([16, *(method.cache_bits() for method in self.applied)])
 
-    def sight(self, length: int) -> Recent | None:
+    def sight(self, length: int) -> QueryWindow | None:
         """What keeps the newest queries of a row in sight, where they are asked for later."""
         if self.evicting is None or not self.evicting.evicts_every():
             return None
-        return Recent(max(SIGHT, self.evicting.evicts_every()))
+        return QueryWindow(max(SIGHT, self.evicting.evicts_every()))
 
-    def review(self, network: Network, prompt: Prompt) -> Review | None:
+    def review(self, network: Network, prompt: Prompt) -> DecodeEviction | None:
         """What decides anew which entries stay while an answer grows, if anything does."""
         method = self.evicting
         if method is None or not method.evicts_every():
             return None
         places = prompt.places(len(prompt))
         protected = frozenset(places[i] for i in prompt.protected)
-        return Review(method.on_layer, network, method.evicts_every(), prompt.end, protected)
+        return DecodeEviction(
+            method.on_layer, network, method.evicts_every(), prompt.end, protected
+        )
 
 
 @dataclass(frozen=True)
-class Reading:
+class PrefillResult:
     """A prompt that was read."""
 
-    row: Row
+    row: SequenceCache
     logits: Tensor
     """[V], after the last token of the prompt."""
     kept: Kept
 
 
-def plan(methods: Methods, prompt: Prompt, draft: ModelDraft) -> Plan:
+def plan(methods: Methods, prompt: Prompt, draft: ModelDraft) -> PrefillPlan:
     """Leave out what would drop nothing, and a draft that costs more than it saves."""
     applied: list[Approximation] = []
     notes = list(draft.notes)
@@ -91,7 +93,7 @@ def plan(methods: Methods, prompt: Prompt, draft: ModelDraft) -> Plan:
             applied.append(method)
             length = method.reads(length)
     _check_order(methods)
-    return Plan(tuple(applied), tuple(notes))
+    return PrefillPlan(tuple(applied), tuple(notes))
 
 
 def _check_order(methods: Methods) -> None:
@@ -166,7 +168,7 @@ def reading_flops(methods: Sequence[Approximation], length: int, draft: ModelDra
     return spent + prefill_flops(draft.target.shape, length)
 
 
-def shortened(plan: Plan, prompt: Prompt, draft: ModelDraft, answer_tokens: int) -> Prompt:
+def shortened(plan: PrefillPlan, prompt: Prompt, draft: ModelDraft, answer_tokens: int) -> Prompt:
     """The prompt the target will read."""
     for method in plan.applied:
         prompt = method.on_prompt(prompt, draft.serving(method), answer_tokens)
@@ -174,15 +176,20 @@ def shortened(plan: Plan, prompt: Prompt, draft: ModelDraft, answer_tokens: int)
 
 
 def read(
-    batch: Batch, target: Model, prompt: Prompt, plan: Plan, of: int, past: Row | None = None
-) -> Reading:
+    batch: Batch,
+    target: Model,
+    prompt: Prompt,
+    plan: PrefillPlan,
+    of: int,
+    past: SequenceCache | None = None,
+) -> PrefillResult:
     """Read a prompt into a row, dropping entries as the plan says.
 
     `of` is the length of the prompt before anything was dropped. With `past`, a row that was
     read up to somewhere in the prompt, the rest is read behind it.
     """
     layers = len(batch.network.shape.layers)
-    row = past or Row(layers, len(prompt) + len(prompt.lookahead or ()))
+    row = past or SequenceCache(layers, len(prompt) + len(prompt.lookahead or ()))
     start = row.next
     evicting = plan.evicting
     if evicting is not None and evicting.sees_whole_cache():
@@ -196,27 +203,29 @@ def read(
     return settled(batch.meter, row, logits, prompt, plan, of)
 
 
-def settled(meter: Meter, row: Row, logits: Tensor, prompt: Prompt, plan: Plan, of: int) -> Reading:
+def settled(
+    meter: Meter, row: SequenceCache, logits: Tensor, prompt: Prompt, plan: PrefillPlan, of: int
+) -> PrefillResult:
     """What was read, packed as the plan says and counted."""
     kept = _kept(row, prompt, of)
     if plan.bits < 16:
         row.pack(plan.bits)
     meter.watch([row])
-    return Reading(row, logits, replace(kept, cache_bytes=cache_bytes([row])))
+    return PrefillResult(row, logits, replace(kept, cache_bytes=cache_bytes([row])))
 
 
-def _read_shown(batch: Batch, row: Row, prompt: Prompt, plan: Plan) -> Tensor:
+def _read_shown(batch: Batch, row: SequenceCache, prompt: Prompt, plan: PrefillPlan) -> Tensor:
     """Read the prompt and its look-ahead in one pass, showing every layer as it comes."""
     evicting, thinning = plan.evicting, plan.thinning
     guess = prompt.lookahead or ()
     # A guess that was written for another method is nothing to score by, nor to be kept.
-    aside = len(guess) if evicting and not evicting.uses_draft() else 0
-    look = Look(
+    hidden_tail = len(guess) if evicting and not evicting.uses_draft() else 0
+    look = LayerHook(
         evicting.on_layer if evicting else _keep_all,
         len(prompt),
         prompt.protected,
         thinning.on_attention if thinning else None,
-        aside,
+        hidden_tail,
     )
     row.recent = plan.sight(len(prompt)) if evicting else None
     tokens = [*prompt.tokens, *guess]
@@ -225,7 +234,7 @@ def _read_shown(batch: Batch, row: Row, prompt: Prompt, plan: Plan) -> Tensor:
     if prompt.lookahead is None:
         return logits[-1]
     batch.meter.count("scoring", len(guess))
-    if aside:
+    if hidden_tail:
         row.settle(places[len(prompt)])
         return logits[-1]
     # The look-ahead was only there to score: back to before the last prompt token, whose
@@ -234,7 +243,7 @@ def _read_shown(batch: Batch, row: Row, prompt: Prompt, plan: Plan) -> Tensor:
     return reread(batch, row, prompt)
 
 
-def reread(batch: Batch, row: Row, prompt: Prompt) -> Tensor:
+def reread(batch: Batch, row: SequenceCache, prompt: Prompt) -> Tensor:
     """Logits [V] after the last prompt token, read again over what is left before it."""
     last = prompt.places(len(prompt))[-1:]
     row.settle(last[0])
@@ -249,17 +258,17 @@ def _keep_all(view: LayerView) -> None:
 
 
 def _read_whole(
-    batch: Batch, row: Row, target: Model, prompt: Prompt, plan: Plan
-) -> tuple[Row, Tensor]:
+    batch: Batch, row: SequenceCache, target: Model, prompt: Prompt, plan: PrefillPlan
+) -> tuple[SequenceCache, Tensor]:
     """Read the prompt whole, then take the part of it that the plan's method keeps."""
     assert plan.evicting is not None
-    row.recent = Recent(len(prompt))  # a window may be as wide as the prompt
+    row.recent = QueryWindow(len(prompt))  # a window may be as wide as the prompt
     logits = batch.prefill(row, prompt.tokens, prompt.positions)
-    kept = plan.evicting.on_cache(Whole(batch, row, prompt, target, logits))
+    kept = plan.evicting.on_cache(FullCache(batch, row, prompt, target, logits))
     return (row if kept is None else row.part(kept)), logits
 
 
-def _kept(row: Row, prompt: Prompt, of: int) -> Kept:
+def _kept(row: SequenceCache, prompt: Prompt, of: int) -> Kept:
     origins = prompt.origins or tuple(range(len(prompt)))
     whole = all(layer.kept is None for layer in row.tail.layers)
     if whole:
@@ -272,7 +281,7 @@ def _kept(row: Row, prompt: Prompt, of: int) -> Kept:
     return Kept(len(prompt), of, tuple(origins[i] for i in seen), shares)
 
 
-def _heads(row: Row, layer: int) -> int:
+def _heads(row: SequenceCache, layer: int) -> int:
     """How many key heads a layer that was cut has."""
     kept = row.tail.layers[layer].kept
     return 1 if kept is None else len(kept)

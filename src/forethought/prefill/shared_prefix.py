@@ -14,21 +14,21 @@ from torch import Tensor
 
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Entries, LayerView
-from forethought.engine.batch import Batch, Look
-from forethought.engine.cache.query_window import Recent
-from forethought.engine.cache.sequence_cache import Row, cache_bytes
-from forethought.engine.layer_view import View
+from forethought.engine.batch import Batch, LayerHook
+from forethought.engine.cache.query_window import QueryWindow
+from forethought.engine.cache.sequence_cache import SequenceCache, cache_bytes
+from forethought.engine.layer_view import CachedLayer
 from forethought.engine.meter import Clock, Meter
 from forethought.models.model import Model
-from forethought.prefill.full_cache import Whole
-from forethought.prefill.prefill import Plan, Reading, read, reread, settled
+from forethought.prefill.full_cache import FullCache
+from forethought.prefill.prefill import PrefillPlan, PrefillResult, read, reread, settled
 
 
 @dataclass
 class Branch:
     """What one recipe does with a prompt that others read too."""
 
-    plan: Plan
+    plan: PrefillPlan
     prompt: Prompt
     """As its methods leave it, with its look-ahead."""
     of: int
@@ -45,7 +45,7 @@ class Branch:
         method = self.plan.evicting
         return None if method is None or method.sees_whole_cache() else method
 
-    def choose(self, view: View) -> None:
+    def choose(self, view: CachedLayer) -> None:
         """Let the method choose what to keep of a layer."""
         assert self.chooser is not None
         with self.meter.stage("choose"):
@@ -53,7 +53,7 @@ class Branch:
             self.kept.append(self.chooser.on_layer(own))
 
 
-def shared_key(plan: Plan, prompt: Prompt) -> tuple[object, ...]:
+def shared_key(plan: PrefillPlan, prompt: Prompt) -> tuple[object, ...]:
     """Equal for branches whose prompts can be read together.
 
     A thinned reading depends on what its method sees, a look-ahead too: it is read alone.
@@ -62,7 +62,7 @@ def shared_key(plan: Plan, prompt: Prompt) -> tuple[object, ...]:
     return prompt.tokens, prompt.positions, prompt.protected, alone
 
 
-def read_together(target: Model, branches: Sequence[Branch], clock: Clock) -> list[Reading]:
+def read_together(target: Model, branches: Sequence[Branch], clock: Clock) -> list[PrefillResult]:
     """Read the prompt that all branches share, and give each its own row.
 
     Results do not depend on which branches come together.
@@ -76,7 +76,7 @@ def read_together(target: Model, branches: Sequence[Branch], clock: Clock) -> li
     return [shared.reading(branch) for branch in branches]
 
 
-def _alone(target: Model, branch: Branch) -> Reading:
+def _alone(target: Model, branch: Branch) -> PrefillResult:
     with branch.meter.stage("prefill"):
         batch = Batch(target.network, branch.meter)
         return read(batch, target, branch.prompt, branch.plan, branch.of)
@@ -90,15 +90,15 @@ class _Shared:
         self.meter = Meter(clock)
         self.prompt = branches[0].prompt
         layers = len(target.network.shape.layers)
-        self.row = Row(layers, len(self.prompt))
+        self.row = SequenceCache(layers, len(self.prompt))
         # Those who choose after the prompt was read may have a window as wide as that.
-        self.row.recent = Recent(len(self.prompt))
+        self.row.recent = QueryWindow(len(self.prompt))
         self.logits = torch.empty(0)
 
     def read(self) -> None:
         """Read the prompt whole, letting those choose that need no look-ahead."""
         choosing = [b for b in self.branches if b.chooser and not b.prompt.lookahead]
-        look = Look(_Tap(choosing), len(self.prompt), self.prompt.protected)
+        look = LayerHook(_Tap(choosing), len(self.prompt), self.prompt.protected)
         batch = Batch(self.target.network, self.meter)
         start = self.clock()
         places = self.prompt.positions
@@ -117,12 +117,12 @@ class _Shared:
         assert recent is not None
 
         def look(view: LayerView) -> None:
-            assert isinstance(view, View)
+            assert isinstance(view, CachedLayer)
             queries = torch.cat([recent.at(view.layer), view.queries])
             for branch in choosing:
                 branch.choose(replace(view, queries=queries))
 
-        seen = Look(look, len(self.prompt), self.prompt.protected)
+        seen = LayerHook(look, len(self.prompt), self.prompt.protected)
         Batch(self.target.network, meter).read(fork, guess, seen)
         meter.count("scoring", len(guess) + 1)
         choice = sum(b.meter.stages.get("choose", 0.0) for b in choosing) - before
@@ -130,14 +130,14 @@ class _Shared:
         for branch in choosing:
             branch.meter.add(meter)
 
-    def reading(self, branch: Branch) -> Reading:
+    def reading(self, branch: Branch) -> PrefillResult:
         """The branch's own row, and what its answer starts from."""
         meter, plan = branch.meter, branch.plan
         meter.add(self.meter)
         batch, logits = Batch(self.target.network, meter), self.logits
         if plan.evicting is not None and plan.evicting.sees_whole_cache():
             with meter.stage("choose"):
-                whole = Whole(batch, self.row, branch.prompt, self.target, logits)
+                whole = FullCache(batch, self.row, branch.prompt, self.target, logits)
                 branch.kept = list(plan.evicting.on_cache(whole) or [])
         row = self._part(branch)
         if branch.prompt.lookahead is not None:
@@ -146,7 +146,7 @@ class _Shared:
         row.recent = plan.sight(len(branch.prompt))
         return settled(meter, row, logits, branch.prompt, plan, branch.of)
 
-    def _part(self, branch: Branch) -> Row:
+    def _part(self, branch: Branch) -> SequenceCache:
         layers = len(self.row.tail.layers)
         with branch.meter.stage("choose"):
             row = self.row.part(branch.kept or [None] * layers, branch.memory)
@@ -165,6 +165,6 @@ class _Tap:
     branches: Sequence[Branch]
 
     def __call__(self, view: LayerView) -> None:
-        assert isinstance(view, View)
+        assert isinstance(view, CachedLayer)
         for branch in self.branches:
             branch.choose(view)

@@ -17,7 +17,7 @@ from forethought.recipes.validation import check_search
 EXACT = "exact"
 
 
-def contenders(names: Sequence[str], base: Recipe, keeps: Sequence[Amount] = ()) -> list[Recipe]:
+def recipe_grid(names: Sequence[str], base: Recipe, keeps: Sequence[Amount] = ()) -> list[Recipe]:
     """The recipes that `names` stand for, in order, each once.
 
     A name is `exact`, or a method or several joined by + with or without a draft of their own,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from forethought.engine.sampling import Sampling
+from forethought.engine.sampling import SamplingParams
 from forethought.recipes.recipe import Recipe
 
 
-def sampling_of(recipe: Recipe) -> Sampling:
+def sampling_of(recipe: Recipe) -> SamplingParams:
     """How a recipe chooses its tokens."""
-    return Sampling(
+    return SamplingParams(
         temperature=recipe.warmth,
         top_k=recipe.top_k,
         top_p=recipe.top_p,

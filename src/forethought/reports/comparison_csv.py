@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 
-from forethought.contracts.comparison import Comparison, Difference, Interval, Standing
+from forethought.contracts.comparison import Comparison, Difference, Interval, RecipeResult
 from forethought.reports import figures
 from forethought.reports.figures import Axis
 
@@ -50,13 +50,13 @@ def comparison_csv(comparison: Comparison, *, timing: bool = True) -> str:
     return out.getvalue()
 
 
-def _task(standing: Standing, task: str) -> dict[str, str]:
+def _task(standing: RecipeResult, task: str) -> dict[str, str]:
     found = standing.tasks.get(task)
     named = {"recipe": standing.recipe, "task": task}
     return named | (_interval("score", found) if found else {})
 
 
-def _total(standing: Standing, axes: Sequence[Axis]) -> dict[str, str]:
+def _total(standing: RecipeResult, axes: Sequence[Axis]) -> dict[str, str]:
     costs = {one.name: _number(one.cost(standing)) for one in axes}
     on = {f"frontier_{one.name}": str(int(one.name in standing.frontier)) for one in axes}
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from forethought.contracts.comparison import Comparison, Difference, Standing
+from forethought.contracts.comparison import Comparison, Difference, RecipeResult
 from forethought.reports import equal_cost, figures
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
@@ -58,7 +58,7 @@ def _change(change: Difference | None) -> str:
     return f"{shown} {figures.mark(found)}".rstrip()
 
 
-def _cost(standing: Standing, first: Standing, axis: Axis) -> str:
+def _cost(standing: RecipeResult, first: RecipeResult, axis: Axis) -> str:
     amount = figures.amount(axis, axis.cost(standing))
     factor = figures.factor(axis.cost(standing), axis.cost(first))
     star = " ★" if axis.name in standing.frontier else ""

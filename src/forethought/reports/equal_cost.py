@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from forethought.contracts.comparison import Afforded, Comparison
+from forethought.contracts.comparison import AtBudget, Comparison
 from forethought.reports import figures, units
 
 TITLE = "At equal tokens"
@@ -46,7 +46,7 @@ def section(comparison: Comparison) -> str:
     )
 
 
-def _shown(one: Afforded, drawn: bool) -> str:
+def _shown(one: AtBudget, drawn: bool) -> str:
     if one.score is None:
         return figures.MISSING
     score = figures.points(one.score)

@@ -10,8 +10,8 @@ from forethought.contracts.comparison import (
     Comparison,
     Difference,
     Interval,
+    RecipeResult,
     Refusal,
-    Standing,
 )
 from forethought.reports import units
 from forethought.reports.names import Names, is_search, recipe_names
@@ -44,7 +44,7 @@ class Axis:
     binary: bool = False
     """Whether marks on the axis are powers of two."""
 
-    def cost(self, standing: Standing) -> float:
+    def cost(self, standing: RecipeResult) -> float:
         """What the recipe costs on this axis."""
         return {
             "cache_bytes": standing.cache_bytes,
@@ -203,12 +203,12 @@ def caveats(comparison: Comparison, *, timing: bool = True) -> list[str]:
     return [*found, *_mixture(comparison, timing), *map(_left_out, comparison.refusals)]
 
 
-def _all_counted(comparison: Comparison) -> list[tuple[str, Standing]]:
+def _all_counted(comparison: Comparison) -> list[tuple[str, RecipeResult]]:
     pairs = zip(named(comparison).short, comparison.standings, strict=True)
     return [(name, one) for name, one in pairs if one.counted_from]
 
 
-def _counted(name: str, one: Standing, comparison: Comparison) -> str:
+def _counted(name: str, one: RecipeResult, comparison: Comparison) -> str:
     places = [other.recipe for other in comparison.standings]
     source = named(comparison).short[places.index(one.counted_from)]
     return (

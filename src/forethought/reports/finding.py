@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forethought.contracts.comparison import Comparison, Difference, Standing
+from forethought.contracts.comparison import Comparison, Difference, RecipeResult
 from forethought.reports import figures
 from forethought.reports.figures import Axis
 
@@ -16,7 +16,7 @@ class _Rival:
     """A recipe beside the first one."""
 
     name: str
-    standing: Standing
+    standing: RecipeResult
     difference: Difference
 
     @property
@@ -50,7 +50,7 @@ def finding(comparison: Comparison, *, timing: bool = True) -> str:
     return _none_found(rivals, names[0], first, figures.axes(comparison, timing))
 
 
-def _found(best: _Rival, baseline: str, axis: Axis, first: Standing) -> str:
+def _found(best: _Rival, baseline: str, axis: Axis, first: RecipeResult) -> str:
     change = best.difference.interval
     shown = f"{figures.signed(change.value)} points, 95 % interval {figures.signed_span(change)}"
     share = figures.factor(axis.cost(best.standing), axis.cost(first))
@@ -71,7 +71,7 @@ def _found(best: _Rival, baseline: str, axis: Axis, first: Standing) -> str:
 
 
 def _none_found(
-    rivals: list[_Rival], baseline: str, first: Standing, axes: tuple[Axis, ...]
+    rivals: list[_Rival], baseline: str, first: RecipeResult, axes: tuple[Axis, ...]
 ) -> str:
     for axis in axes:
         cheaper = [one for one in rivals if axis.cost(one.standing) < axis.cost(first)]
@@ -91,7 +91,7 @@ def _none_found(
     return f"No recipe is cheaper than {baseline}."
 
 
-def _spent(rivals: list[_Rival], baseline: str, first: Standing) -> str:
+def _spent(rivals: list[_Rival], baseline: str, first: RecipeResult) -> str:
     """What is won by spending more."""
     above = [one for one in rivals if one.difference.interval.low > 0]
     if above:
@@ -115,5 +115,5 @@ def _won(one: _Rival) -> str:
     return f"{figures.signed(change.value)} points, 95 % interval {figures.signed_span(change)}"
 
 
-def _times(one: _Rival, first: Standing) -> str:
+def _times(one: _Rival, first: RecipeResult) -> str:
     return figures.factor(one.standing.tokens, first.tokens)

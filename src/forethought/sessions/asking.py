@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from forethought.contracts.records import Event, Kept, Prompt, Run
 from forethought.engine.batch import Batch
 from forethought.engine.cache.again import again
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode import Emitted, Stream, write
 from forethought.engine.meter import Clock, Meter
 from forethought.models.model import Model
@@ -18,7 +18,7 @@ from forethought.prefill.context_room import check_context, check_turn, room_beh
 from forethought.prefill.draft_model import ModelDraft
 from forethought.prefill.prefill import (
     Methods,
-    Plan,
+    PrefillPlan,
     plan,
     read,
     reading_flops,
@@ -44,7 +44,7 @@ class Asking:
     clock: Clock
     remarks: tuple[str, ...] = ()
     """What is to be said before anything else."""
-    past: Row | None = None
+    past: SequenceCache | None = None
     """What was read before of the prompt, if anything."""
     read_prompt: Prompt | None = None
     """What was left of the prompt, once it was read."""
@@ -120,7 +120,9 @@ class Asking:
     def _stage(self, name: str) -> Event:
         return Event("stage", {"name": name, "seconds": self.meter.stages.get(name, 0.0)})
 
-    def _open_voices(self, row: Row, room: int, plan: Plan, prompt: Prompt) -> None:
+    def _open_voices(
+        self, row: SequenceCache, room: int, plan: PrefillPlan, prompt: Prompt
+    ) -> None:
         recipe, share = self.recipe, self._token_share()
         limit = min([recipe.max_tokens, room, *share])
         full = "budget" if share and share[0] <= min(recipe.max_tokens, room) else "length"
@@ -180,7 +182,7 @@ class Asking:
         ).run()
 
 
-def _rows(row: Row, count: int, *, private: bool) -> list[Row]:
+def _rows(row: SequenceCache, count: int, *, private: bool) -> list[SequenceCache]:
     """Rows behind one prompt, each with a cache of its own where that is asked for.
 
     The first has one in any case: it is the row that one answer alone would have, so that it

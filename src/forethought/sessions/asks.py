@@ -15,7 +15,7 @@ Refuse = Callable[[int, UsageError], None]
 
 
 @dataclass(frozen=True)
-class Ask:
+class BatchQuestion:
     """One question for one recipe."""
 
     recipe: Recipe
@@ -33,7 +33,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Answered:
+class BatchAnswer:
     """An answer, and the place of what asked for it."""
 
     place: int

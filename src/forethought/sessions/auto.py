@@ -34,7 +34,7 @@ _SPREAD = 2.0  # a comparison counts for prompts up to so many times longer or s
 
 
 @dataclass(frozen=True)
-class Choice:
+class AutoChoice:
     """What was chosen, and why in one line."""
 
     methods: tuple[str, ...]
@@ -50,11 +50,13 @@ class Evidence:
     questions: int
 
 
-def choose(recipe: Recipe, prompt: Prompt, draft: ModelDraft, samples: Sequence[Sample]) -> Choice:
+def choose(
+    recipe: Recipe, prompt: Prompt, draft: ModelDraft, samples: Sequence[Sample]
+) -> AutoChoice:
     """The methods to apply to a prompt; none where the exact run is the best choice."""
     length = len(prompt)
     if length < LEAST_TOKENS:
-        return Choice((), f"exact: a prompt of {length:,} tokens is read quickly as it is")
+        return AutoChoice((), f"exact: a prompt of {length:,} tokens is read quickly as it is")
     known = compared_with_exact(recipe, samples, length)
     exact = reading_flops([], length, draft)
     if not known:
@@ -64,9 +66,9 @@ def choose(recipe: Recipe, prompt: Prompt, draft: ModelDraft, samples: Sequence[
     best = max(good, key=lambda one: saved[one.methods], default=None)
     if best is None or saved[best.methods] < LEAST_SAVED:
         count = len(known)
-        return Choice((), f"exact: of {count} stored comparisons none is as good and cheaper")
+        return AutoChoice((), f"exact: of {count} stored comparisons none is as good and cheaper")
     points, low, high = (100 * getattr(best.difference, n) for n in ("value", "low", "high"))
-    return Choice(
+    return AutoChoice(
         best.methods,
         f"{' + '.join(best.methods)}: {saved[best.methods]:.2g} times less to compute for this "
         f"prompt, {points:+.1f} points beside exact on {best.questions} stored questions "
@@ -74,12 +76,12 @@ def choose(recipe: Recipe, prompt: Prompt, draft: ModelDraft, samples: Sequence[
     )
 
 
-def _unmeasured(recipe: Recipe, length: int, draft: ModelDraft, exact: float) -> Choice:
+def _unmeasured(recipe: Recipe, length: int, draft: ModelDraft, exact: float) -> AutoChoice:
     saved = exact / _flops((DEFAULT,), length, draft)
     unknown = f"no comparison of {recipe.model} at this length is stored"
     if saved < LEAST_SAVED:
-        return Choice((), f"exact: {unknown}, and a draft would save too little")
-    return Choice(
+        return AutoChoice((), f"exact: {unknown}, and a draft would save too little")
+    return AutoChoice(
         (DEFAULT,), f"{DEFAULT}: {saved:.2g} times less to compute for this prompt; {unknown}"
     )
 

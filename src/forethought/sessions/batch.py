@@ -28,20 +28,20 @@ from forethought.models.model import Model
 from forethought.prefill.byte_budgets import sized
 from forethought.prefill.context_room import check_context, room_behind, short_room
 from forethought.prefill.draft_model import Memory, ModelDraft
-from forethought.prefill.prefill import Plan, Reading, plan, shortened
+from forethought.prefill.prefill import PrefillPlan, PrefillResult, plan, shortened
 from forethought.prefill.shared_prefix import Branch, read_together, shared_key
 from forethought.recipes.identity import run_identifier
 from forethought.recipes.recipe import Recipe, is_remote
 from forethought.recipes.sampling import sampling_of
 from forethought.recipes.validation import check_together
-from forethought.sessions.asks import Answered, Ask, Refuse
+from forethought.sessions.asks import BatchAnswer, BatchQuestion, Refuse
 from forethought.sessions.record import Spoken
 from forethought.sessions.remote_batch import Servers
 from forethought.sessions.search_batch import alike, searched
 from forethought.sessions.voice import Voice
-from forethought.storage.replay_log import Journal, NoJournal
+from forethought.storage.replay_log import NoReplayLog, ReplayLog
 
-__all__ = ["Answered", "Answers", "Ask"]
+__all__ = ["Answers", "BatchAnswer", "BatchQuestion"]
 
 Loader = Callable[[str, str], Model]
 """(name, weights) to a model."""
@@ -105,10 +105,10 @@ class Answers:
 
     def answer(
         self,
-        asks: Sequence[Ask],
+        asks: Sequence[BatchQuestion],
         refuse: Refuse | None = None,
-        journal: Journal | None = None,
-    ) -> Iterator[Answered]:
+        journal: ReplayLog | None = None,
+    ) -> Iterator[BatchAnswer]:
         """Answer everything, each as soon as it is whole.
 
         Where a prompt does not fit a recipe's budget or context, `refuse` is told, and the
@@ -129,17 +129,19 @@ class Answers:
             target, draft = self._models_of(recipe)
             judges = self._servers.judges()
             yield from searched(
-                some, target, draft, self._clock, journal or NoJournal(), judges, refuse
+                some, target, draft, self._clock, journal or NoReplayLog(), judges, refuse
             )
         if there:
-            yield from self._servers.answered(there, journal or NoJournal(), refuse)
+            yield from self._servers.answered(there, journal or NoReplayLog(), refuse)
 
     def _models_of(self, recipe: Recipe) -> tuple[Model, Model]:
         target = self.model(recipe.model, recipe.weights)
         own = recipe.draft == "self"
         return target, target if own else self.model(recipe.draft, recipe.weights)
 
-    def _plain(self, asks: Mapping[int, Ask], refuse: Refuse | None) -> Iterator[Answered]:
+    def _plain(
+        self, asks: Mapping[int, BatchQuestion], refuse: Refuse | None
+    ) -> Iterator[BatchAnswer]:
         memory: Memory = {}
         pending = []
         for place, ask in asks.items():
@@ -157,7 +159,7 @@ class Answers:
         for group in _grouped(pending, lambda one: (id(one.target.network),)):
             yield from _written(group, self._clock)
 
-    def _pending(self, place: int, ask: Ask, memory: Memory) -> _Pending:
+    def _pending(self, place: int, ask: BatchQuestion, memory: Memory) -> _Pending:
         recipe = ask.recipe
         target, draft = self._models_of(recipe)
         template = target.template
@@ -173,13 +175,13 @@ class _Pending:
     """An answer on its way."""
 
     place: int
-    ask: Ask
+    ask: BatchQuestion
     target: Model
     prompt: Prompt
     meter: Meter
-    plan: Plan = field(default_factory=lambda: Plan(()))
+    plan: PrefillPlan = field(default_factory=lambda: PrefillPlan(()))
     short: Prompt | None = None
-    reading: Reading | None = None
+    reading: PrefillResult | None = None
     voice: Voice | None = None
     first_token: float = 0.0
 
@@ -212,7 +214,7 @@ class _Pending:
         """Equal for those whose prompts can be read together."""
         return shared_key(self.plan, self.branch.prompt)
 
-    def open(self, reading: Reading) -> None:
+    def open(self, reading: PrefillResult) -> None:
         """Make ready to write."""
         recipe, tokenizer, short = self.ask.recipe, self.target.tokenizer, self.branch.prompt
         self.reading = reading
@@ -263,7 +265,7 @@ def _grouped(
     return list(groups.values())
 
 
-def _written(group: Sequence[_Pending], clock: Clock) -> Iterator[Answered]:
+def _written(group: Sequence[_Pending], clock: Clock) -> Iterator[BatchAnswer]:
     """Write all answers of one network together, each given out as soon as it is whole."""
     start = clock()
     voices = {id(one.voice.stream): one for one in group if one.voice}
@@ -278,6 +280,6 @@ def _written(group: Sequence[_Pending], clock: Clock) -> Iterator[Answered]:
         done = [w for w in waiting if w.voice and w.voice.stream.finish]
         for one in done:
             waiting.remove(one)
-            yield Answered(one.place, one.run(clock() - start))
+            yield BatchAnswer(one.place, one.run(clock() - start))
     for one in waiting:
-        yield Answered(one.place, one.run(clock() - start))
+        yield BatchAnswer(one.place, one.run(clock() - start))

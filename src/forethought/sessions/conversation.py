@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Event, Prompt
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.chat.prompt import chat_prompt, next_turn
 from forethought.prefill.prefill import Methods
 from forethought.recipes.identity import run_identifier
@@ -29,7 +29,7 @@ class Conversation:
     system: str | None = None
     _said: list[str] = field(default_factory=list)
     _prompt: Prompt | None = None
-    _row: Row | None = None
+    _row: SequenceCache | None = None
 
     def __post_init__(self) -> None:
         recipe = self.session.recipe

@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from forethought.backends.openai.backend import Remote
+from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import Endpoint, Patience
-from forethought.backends.openai.protocol import Able, Manner, Price, price_of
+from forethought.backends.openai.protocol import Capabilities, CompletionParams, Price, price_of
 from forethought.backends.openai.recipe_check import check_remote, manner_of
 from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock
 from forethought.recipes.identity import PRICE, SERVED, SERVER
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.asks import Answered, Ask, Refuse
+from forethought.sessions.asks import BatchAnswer, BatchQuestion, Refuse
 from forethought.sessions.search_batch import alike, driven
-from forethought.storage.replay_log import Journal
+from forethought.storage.replay_log import ReplayLog
 
 
 @dataclass
@@ -28,9 +28,9 @@ class Servers:
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By name of the model; under "" that of all others."""
     patience: Patience = field(default_factory=Patience)
-    _open: dict[tuple[str, Manner], Remote] = field(default_factory=dict)
+    _open: dict[tuple[str, CompletionParams], OpenAIBackend] = field(default_factory=dict)
     """By address, and the way in which answers are drawn."""
-    _found: dict[Endpoint, Able] = field(default_factory=dict)
+    _found: dict[Endpoint, Capabilities] = field(default_factory=dict)
     _judges: dict[str, Judges] = field(default_factory=dict)
     """By the server whose answers they judge."""
 
@@ -51,8 +51,8 @@ class Servers:
         return replace(recipe, model=f"{place.base}#{named}")
 
     def answered(
-        self, asks: Mapping[int, Ask], journal: Journal, refuse: Refuse | None = None
-    ) -> Iterator[Answered]:
+        self, asks: Mapping[int, BatchQuestion], journal: ReplayLog, refuse: Refuse | None = None
+    ) -> Iterator[BatchAnswer]:
         """The answers, by place: of one recipe after the other, its questions together.
 
         Not of all recipes together, as what one was given another finds in the journal.
@@ -80,11 +80,11 @@ class Servers:
             server.close()
         self._open.clear()
 
-    def _server(self, recipe: Recipe) -> Remote:
+    def _server(self, recipe: Recipe) -> OpenAIBackend:
         check_remote(recipe)
         key = (recipe.model, manner_of(recipe))
         if key not in self._open:
-            self._open[key] = Remote(
+            self._open[key] = OpenAIBackend(
                 Endpoint.parse(recipe.model),
                 key[1],
                 prices=self.prices,
@@ -93,7 +93,7 @@ class Servers:
             )
         return self._open[key]
 
-    def _made(self, server: Remote) -> dict[str, str]:
+    def _made(self, server: OpenAIBackend) -> dict[str, str]:
         """What is told of the server in the provenance of samples; found out once."""
         place = server.endpoint
         server.found = self._found.get(place) or server.able

@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
-from forethought.backends.openai.backend import Remote
+from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import Endpoint
 from forethought.backends.openai.protocol import Price
 from forethought.backends.openai.recipe_check import check_remote, manner_of
@@ -42,7 +42,7 @@ class RemoteSession:
         manner, clock = manner_of(recipe, system), self.clock
         place = Endpoint.parse(recipe.model)
         with (
-            Remote(place, manner, prices=self.prices, clock=clock) as server,
+            OpenAIBackend(place, manner, prices=self.prices, clock=clock) as server,
             Judges(self.prices, place.base) as judges,
         ):
             asked = Question(identifier, question, document)

@@ -5,44 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from forethought.backends.local.local import Local
+from forethought.backends.local.local import LocalBackend
 from forethought.contracts.backend import Backend
 from forethought.contracts.errors import UnfitError
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock
 from forethought.models.model import Model
 from forethought.recipes.identity import run_identifier
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.asks import Answered, Ask, Refuse
+from forethought.sessions.asks import BatchAnswer, BatchQuestion, Refuse
 from forethought.sessions.search_run import SearchRun, job_of
-from forethought.storage.replay_log import Journal
+from forethought.storage.replay_log import ReplayLog
 
 
 def searched(
-    asks: Mapping[int, Ask],
+    asks: Mapping[int, BatchQuestion],
     target: Model,
     draft: Model,
     clock: Clock,
-    journal: Journal,
+    journal: ReplayLog,
     judges: Judges,
     refuse: Refuse | None = None,
-) -> Iterator[Answered]:
+) -> Iterator[BatchAnswer]:
     """The answers of asks whose recipes differ in nothing but their seeds, by place."""
     recipe = next(iter(asks.values())).recipe
-    backend = Local(recipe, target, draft, clock)
+    backend = LocalBackend(recipe, target, draft, clock)
     yield from driven(asks, backend, journal, clock, judges, target, refuse)
 
 
 def driven(
-    asks: Mapping[int, Ask],
+    asks: Mapping[int, BatchQuestion],
     backend: Backend,
-    journal: Journal,
+    journal: ReplayLog,
     clock: Clock,
     judges: Judges,
     target: Model | None = None,
     refuse: Refuse | None = None,
-) -> Iterator[Answered]:
+) -> Iterator[BatchAnswer]:
     """What a back end answers to asks that all suit it, each as soon as its search is done.
 
     One that fails lets the others end, as what they took is paid; then its error is raised.
@@ -57,7 +57,7 @@ def driven(
         for name, (place, *_) in named.items()
     ]
     failed = None
-    for done in Drive(judges.beside(backend, jobs), journal).run(jobs):
+    for done in Driver(judges.beside(backend, jobs), journal).run(jobs):
         if done.cut == "interrupted" or isinstance(done.error, KeyboardInterrupt):
             raise KeyboardInterrupt
         if done.error is not None:
@@ -65,13 +65,16 @@ def driven(
             continue
         for place in named[done.job.run]:
             searching = SearchRun(asks[place].recipe, clock, target)
-            yield Answered(place, searching.record(done, done.seconds))
+            yield BatchAnswer(place, searching.record(done, done.seconds))
     if failed is not None:
         raise failed
 
 
 def _unless_refused(
-    error: BaseException, asks: Mapping[int, Ask], places: list[int], refuse: Refuse | None
+    error: BaseException,
+    asks: Mapping[int, BatchQuestion],
+    places: list[int],
+    refuse: Refuse | None,
 ) -> BaseException | None:
     """The error, unless it is refused: those who asked are named in it then."""
     if refuse is None or not isinstance(error, UnfitError):

@@ -13,8 +13,8 @@ from forethought.contracts.questions import Question, Task
 from forethought.contracts.records import Cost, Event, Exact, Kept, Run, Timing
 from forethought.contracts.search import Candidate, Found
 from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
-from forethought.driver.driver import Drive
-from forethought.driver.job import Done, Job, Written
+from forethought.driver.driver import Driver
+from forethought.driver.job import GrownCandidates, Job, JobResult
 from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock
 from forethought.models.model import Model
@@ -38,7 +38,7 @@ class SearchRun:
     ) -> Iterator[Event]:
         """Search, event by event; the last holds the run."""
         jobs = [job_of(self.recipe, identifier, question)]
-        drive = Drive(judges.beside(backend, jobs))
+        drive = Driver(judges.beside(backend, jobs))
         start, happened = self.clock(), drive.events(jobs)
         while True:
             try:
@@ -48,17 +48,17 @@ class SearchRun:
             except KeyboardInterrupt:  # thrown in where an event was being shown
                 drive.stop()
 
-    def _told(self, event: Written | Done, seconds: float) -> Iterator[Event]:
+    def _told(self, event: GrownCandidates | JobResult, seconds: float) -> Iterator[Event]:
         match event:
-            case Written():
+            case GrownCandidates():
                 for one in event.candidates:
                     yield Event("candidate", _grown(one))
-            case Done(error=None):
+            case JobResult(error=None):
                 yield Event("done", {"run": self.record(event, seconds).document()})
-            case Done(error=error) if error is not None:
+            case JobResult(error=error) if error is not None:
                 raise error
 
-    def record(self, done: Done, seconds: float) -> Run:
+    def record(self, done: JobResult, seconds: float) -> Run:
         """The run's record, from what a drive found."""
         assert done.found is not None
         found, recipe = done.found, self.recipe
@@ -108,7 +108,7 @@ def job_of(recipe: Recipe, identifier: str, question: Question, task: Task | Non
     )
 
 
-def _ended(done: Done) -> str:
+def _ended(done: JobResult) -> str:
     """How the answer ended; where it is a beginning, what cut it short."""
     assert done.found is not None
     own = "" if done.cut == "interrupted" else done.found.best.finish
@@ -117,7 +117,7 @@ def _ended(done: Done) -> str:
     return own or done.cut or "length"
 
 
-def _cut_short(done: Done) -> Iterator[str]:
+def _cut_short(done: JobResult) -> Iterator[str]:
     """What a reader should know of a search that left something undone."""
     assert done.found is not None
     if done.cut == "context" and done.short not in done.found.notes:
@@ -131,7 +131,7 @@ def _cut_short(done: Done) -> Iterator[str]:
         yield "the budget ended the search before it had done all that it would have"
 
 
-def _of_server(done: Done) -> Iterator[str]:
+def _of_server(done: JobResult) -> Iterator[str]:
     """What a reader should know of the server that was asked."""
     assert done.found is not None
     found = done.found
@@ -165,7 +165,7 @@ def _confidence(found: Found) -> dict[str, Any] | None:
     return {"value": found.confidence, "method": "agreement", "calibrated": False}
 
 
-def _candidates(done: Done) -> Iterator[dict[str, Any]]:
+def _candidates(done: JobResult) -> Iterator[dict[str, Any]]:
     """Everything that was chosen among or given up, as plain JSON values."""
     assert done.found is not None
     found = done.found
@@ -176,7 +176,9 @@ def _candidates(done: Done) -> Iterator[dict[str, Any]]:
         yield _listed(done, candidate, None, pruned=True)
 
 
-def _listed(done: Done, one: Candidate, weight: float | None, *, pruned: bool) -> dict[str, Any]:
+def _listed(
+    done: JobResult, one: Candidate, weight: float | None, *, pruned: bool
+) -> dict[str, Any]:
     document = {
         "path": list(one.path),
         **({"question": one.question} if one.question else {}),
@@ -184,7 +186,7 @@ def _listed(done: Done, one: Candidate, weight: float | None, *, pruned: bool) -
         "text": one.text,
         "tokens": one.tokens,
         "log_probability": one.log_probability,
-        "summed": one.summed,
+        "summed": one.scored_tokens,
         "finish": one.finish,
         "score": done.scores.get(one.identity),
         "weight": weight,
@@ -194,7 +196,7 @@ def _listed(done: Done, one: Candidate, weight: float | None, *, pruned: bool) -
     return document if len(one.steps) < 2 else {**document, "steps": _steps(done, one)}
 
 
-def _steps(done: Done, one: Candidate) -> list[dict[str, Any]]:
+def _steps(done: JobResult, one: Candidate) -> list[dict[str, Any]]:
     """The pieces of a candidate, each with what the beginning up to there scored."""
     return [
         {"text": text, "score": done.scores.get((one.question, one.path[: place + 1]))}

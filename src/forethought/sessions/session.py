@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from forethought import catalogue
-from forethought.backends.local.local import Local
+from forethought.backends.local.local import LocalBackend
 from forethought.backends.openai.protocol import Price
 from forethought.contracts.questions import Question, Sample
 from forethought.contracts.records import Event, Prompt
@@ -87,7 +87,7 @@ class Session:
 
     def _searched(self, question: str, document: str, system: str | None) -> Iterator[Event]:
         identifier = run_identifier(self.recipe, question, document, system)
-        backend = Local(self.recipe, self.target, self.draft, self.clock, system)
+        backend = LocalBackend(self.recipe, self.target, self.draft, self.clock, system)
         searching = SearchRun(self.recipe, self.clock, self.target, self.load_seconds)
         asked = Question(identifier, question, document)
         with Judges(self.prices) as judges:

@@ -8,7 +8,7 @@ from typing import Any
 from forethought.backends.stop_matcher import StopMatcher
 from forethought.contracts.records import Event
 from forethought.engine.decode import Stream
-from forethought.engine.sampling import Choice
+from forethought.engine.sampling import SampledToken
 from forethought.models.tokenization.tokenizer import Tokenizer
 from forethought.recipes.recipe import Recipe
 
@@ -24,7 +24,7 @@ class Voice:
         self._matcher = StopMatcher(recipe.stop, recipe.keep_stop)
         self._text_of: Callable[[list[int]], str] = tokenizer.decode
 
-    def say(self, choice: Choice) -> Event:
+    def say(self, choice: SampledToken) -> Event:
         """Take in a token; the event that shows it."""
         shown = self._matcher.feed(self._decoding.push(choice.token))
         if self._matcher.stopped:

@@ -9,53 +9,56 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from forethought.contracts.backend import Opened, Outcome
+from forethought.contracts.backend import Opened, RequestOutcome
 from forethought.contracts.records import Cost, Kept
 from forethought.contracts.search import NextToken, Piece
 from forethought.storage.store_file import reporting
 
+_SCORED = "summed"
+"""The stored name of `Piece.scored_tokens`: files that exist keep their keys."""
 
-class Journal(Protocol):
+
+class ReplayLog(Protocol):
     """Outcomes by the key of their request."""
 
-    def get(self, key: str) -> Outcome | None:
+    def get(self, key: str) -> RequestOutcome | None:
         """What came of the request before, if anything did."""
         ...
 
-    def put(self, outcome: Outcome) -> None:
+    def put(self, outcome: RequestOutcome) -> None:
         """Keep an outcome: it is safe once this returns."""
         ...
 
 
-class NoJournal:
+class NoReplayLog:
     """Keeps nothing."""
 
-    def get(self, key: str) -> Outcome | None:
+    def get(self, key: str) -> RequestOutcome | None:
         """Nothing."""
         return None
 
-    def put(self, outcome: Outcome) -> None:
+    def put(self, outcome: RequestOutcome) -> None:
         """Do nothing."""
 
 
 @dataclass
-class Pieces:
+class StoredReplayLog:
     """Outcomes in a results file, each on the disk before it is used."""
 
     path: Path
     connection: sqlite3.Connection
     _ready: bool = field(default=False)
 
-    def get(self, key: str) -> Outcome | None:
+    def get(self, key: str) -> RequestOutcome | None:
         """What came of the request before, if anything did."""
         rows = self._asked("SELECT outcome FROM pieces WHERE key = ?", (key,))
         return _read(key, json.loads(rows[0][0])) if rows else None
 
-    def put(self, outcome: Outcome) -> None:
+    def put(self, outcome: RequestOutcome) -> None:
         """Keep an outcome, unless there is one of that key."""
         document = {
             "cost": asdict(outcome.cost),
-            "piece": None if outcome.piece is None else asdict(outcome.piece),
+            "piece": None if outcome.piece is None else _document(outcome.piece),
             "chances": outcome.chances,
             "following": [[one.token, one.log_probability, one.ends] for one in outcome.following],
             "opened": None if outcome.opened is None else asdict(outcome.opened),
@@ -78,18 +81,28 @@ class Pieces:
             return self.connection.execute(query, values).fetchall()
 
 
-def _read(key: str, document: dict[str, Any]) -> Outcome:
+def _read(key: str, document: dict[str, Any]) -> RequestOutcome:
     piece = document["piece"]
     if piece is not None:
-        # Earlier versions did not count what they summed: each token, and an end.
-        summed = piece["tokens"] + (piece["finish"] == "stop")
-        piece = Piece(**{"summed": summed, **piece, "token_ids": tuple(piece["token_ids"])})
+        # The first version had no such count: it summed every token and an end token.
+        counted = piece["tokens"] + (piece["finish"] == "stop")
+        piece = _piece({_SCORED: counted, **piece})
     chances = tuple(tuple(one) for one in document["chances"])
     following = tuple(NextToken(*one) for one in document["following"])
     opened = _opened(document["opened"])
     cost = Cost(**document["cost"])
     told, lost = document["seconds"], Cost(**document.get("lost", {}))
-    return Outcome(key, cost, piece, chances, opened, None, following, told, lost)
+    return RequestOutcome(key, cost, piece, chances, opened, None, following, told, lost)
+
+
+def _document(piece: Piece) -> dict[str, Any]:
+    fields = asdict(piece)
+    return {**fields, _SCORED: fields.pop("scored_tokens")}
+
+
+def _piece(document: dict[str, Any]) -> Piece:
+    fields = {**document, "token_ids": tuple(document["token_ids"])}
+    return Piece(scored_tokens=fields.pop(_SCORED), **fields)
 
 
 def _opened(document: dict[str, Any] | None) -> Opened | None:

@@ -19,7 +19,7 @@ from typing import Any
 from forethought.contracts.errors import StoreError
 from forethought.contracts.questions import Sample
 from forethought.recipes.identity import QUESTION_HASH, question_hash, sample_key, sample_seed
-from forethought.storage.replay_log import Pieces
+from forethought.storage.replay_log import StoredReplayLog
 from forethought.storage.store_file import open_file, reporting
 
 __all__ = ["QUESTION_HASH", "Store", "question_hash", "sample_key", "sample_seed"]
@@ -63,9 +63,9 @@ class Store:
     ) -> None:
         self.close()
 
-    def journal(self) -> Pieces:
+    def journal(self) -> StoredReplayLog:
         """Where searches keep what they asked for, in the same file."""
-        return Pieces(self.path, self.connection)
+        return StoredReplayLog(self.path, self.connection)
 
     def has(self, key: str) -> bool:
         """Whether the sample of that name is kept."""

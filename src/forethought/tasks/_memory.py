@@ -21,7 +21,7 @@ _LIMITS = {
 """The files that bound memory in either version of control groups; None is the limit itself."""
 
 
-class Bound(Protocol):
+class MemoryBound(Protocol):
     """What keeps the processes of a sandbox to their memory."""
 
     @property
@@ -39,7 +39,7 @@ class Bound(Protocol):
 
 
 @contextmanager
-def bound(most: int) -> Iterator[Bound]:
+def bound(most: int) -> Iterator[MemoryBound]:
     """Something that bounds the memory of the tree of one process.
 
     A control group where this user may make one, since the kernel then lets no byte more be taken;

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from forethought.contracts.errors import ForethoughtError
-from forethought.tasks._memory import Bound, bound
+from forethought.tasks._memory import MemoryBound, bound
 
 Status = Literal["passed", "failed", "timed out", "unfit"]
 
@@ -83,7 +83,7 @@ class ProgramTests:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ProgramOutcome:
     """How a program ended."""
 
     status: Status
@@ -105,7 +105,7 @@ def run(
     limits: Limits = DEFAULT,
     tests: ProgramTests = _LOADS,
     needed: tuple[str, ...] = (),
-) -> Outcome:
+) -> ProgramOutcome:
     """Run tests on a program; without tests it passes where it runs to its end.
 
     SandboxError where it could not be run; MissingWallsError, before the program is loaded, where
@@ -166,7 +166,7 @@ class _Talk:
     """Whether memory was."""
 
 
-def _conversation(folder: Path, settings: IO[str], limits: Limits, memory: Bound) -> _Talk:
+def _conversation(folder: Path, settings: IO[str], limits: Limits, memory: MemoryBound) -> _Talk:
     config = {"limits": asdict(limits), "outside": str(folder)}
     config |= {"readable": _readable(sys.executable)}
     reads, writes = os.pipe()
@@ -234,7 +234,9 @@ def _configure(process: subprocess.Popen[bytes], config: dict[str, Any]) -> None
         process.stdin.close()
 
 
-def _heard(process: subprocess.Popen[bytes], said: int, limits: Limits, memory: Bound) -> _Talk:
+def _heard(
+    process: subprocess.Popen[bytes], said: int, limits: Limits, memory: MemoryBound
+) -> _Talk:
     """What comes through both pipes until the process ends, or its time is up, or its memory."""
     assert process.stdout is not None
     output = process.stdout.fileno()
@@ -281,7 +283,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.stdout.close()
 
 
-def _outcome(talk: _Talk, needed: tuple[str, ...]) -> Outcome:
+def _outcome(talk: _Talk, needed: tuple[str, ...]) -> ProgramOutcome:
     output = talk.output.decode(errors="replace")
     said: dict[str, Any] = {}
     for line in talk.said.decode(errors="replace").splitlines():
@@ -295,7 +297,7 @@ def _outcome(talk: _Talk, needed: tuple[str, ...]) -> Outcome:
     if "ready" not in said:
         raise _silent(output)
     ended: Status = "timed out" if talk.code in (None, _OUT_OF_PROCESSOR_TIME) else "failed"
-    return Outcome(said.get("verdict", ended), output, tuple(walls), said.get("reason", ""))
+    return ProgramOutcome(said.get("verdict", ended), output, tuple(walls), said.get("reason", ""))
 
 
 def _silent(output: str) -> SandboxError:

@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from forethought import catalogue
-from forethought.backends.local.local import Local
+from forethought.backends.local.local import LocalBackend
 from forethought.contracts.errors import ForethoughtError, UsageError
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Found, Strategy, verdicts, write
 from forethought.cost.budget import spend_limit
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.driver.job import Job
 from forethought.engine.batch import Batch
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.methods.search.greedy import Greedy
 from forethought.methods.search.majority_vote import MajorityVote
@@ -49,8 +49,8 @@ class Bushy(Strategy):
     """Steps of five tokens: three children of the start, two of each of them, then to the end."""
 
     def search(self, start, rng):
-        first = yield from write([start] * 3, most=5)
-        second = yield from write([one for one in first for _ in range(2)], most=5)
+        first = yield from write([start] * 3, max_tokens=5)
+        second = yield from write([one for one in first for _ in range(2)], max_tokens=5)
         ends = yield from write(second)
         return Found(ends[0], tuple(ends), pruned=tuple(first))
 
@@ -62,14 +62,14 @@ class Fan(Strategy):
     ends: int
 
     def search(self, start, rng):
-        (first,) = yield from write([start], most=5)
+        (first,) = yield from write([start], max_tokens=5)
         ends = yield from write([first] * self.ends)
         return Found(ends[0], tuple(ends))
 
 
 def local(methods=(), draft="same-tokens", **settings):
     recipe = Recipe(model="target", draft=draft, approximate=methods, **{**WARM, **settings})
-    return Local(recipe, TARGET, DRAFTS[draft], itertools.count().__next__)
+    return LocalBackend(recipe, TARGET, DRAFTS[draft], itertools.count().__next__)
 
 
 def job(strategy, name="run", seed=0, budget="", question=ASKED, max_tokens=16, named=""):
@@ -78,7 +78,7 @@ def job(strategy, name="run", seed=0, budget="", question=ASKED, max_tokens=16, 
 
 
 def searched(strategy, backend=None, journal=None, **settings):
-    drive = Drive(backend or local(), *([journal] if journal else []))
+    drive = Driver(backend or local(), *([journal] if journal else []))
     (done,) = drive.run([job(strategy, **settings)])
     if done.error:
         raise done.error
@@ -121,9 +121,9 @@ def test_greedy_is_the_plain_answer_at_temperature_0():
 def test_a_tree_is_the_same_alone_and_in_company():
     jobs = [job(Bushy(), f"run {seed}", seed) for seed in range(3)]
     jobs.append(job(MajorityVote(n=2), "other", question=replace(ASKED, text="And locker 7?")))
-    alone = {one.run: next(iter(Drive(local()).run([one]))) for one in jobs}
+    alone = {one.run: next(iter(Driver(local()).run([one]))) for one in jobs}
 
-    for done in Drive(local()).run(jobs):
+    for done in Driver(local()).run(jobs):
         assert texts(done) == texts(alone[done.job.run])
         assert done.cost == alone[done.job.run].cost
 
@@ -186,7 +186,7 @@ def test_a_budget_of_flops_is_never_overshot(methods, share):
     free = searched(Bushy(), local(methods)).cost.flops
     backend = local(methods)
     budget = f"{int(share * free)}FLOP"
-    (done,) = Drive(backend).run([job(Bushy(), budget=budget)])
+    (done,) = Driver(backend).run([job(Bushy(), budget=budget)])
 
     assert done.cost.flops <= share * free
     assert done.found is None or done.budget_spent or share >= 1
@@ -194,7 +194,7 @@ def test_a_budget_of_flops_is_never_overshot(methods, share):
 
 @pytest.mark.parametrize("after", [0, 3, 6])
 def test_an_interruption_keeps_and_counts_what_was_begun(after):
-    class Interrupted(Local):
+    class Interrupted(LocalBackend):
         steps = 0
 
         def _step(self):
@@ -235,14 +235,14 @@ def test_time_that_is_over_before_a_verdict_or_a_look_ends_the_search_alone(spel
     for seconds in range(1, 120):
         # The clock goes on by one whenever somebody looks at it.
         asked = replace(job(strategy, budget=f"{seconds}s", max_tokens=4), scorer=judge)
-        (done,) = Drive(local()).run([asked])
+        (done,) = Driver(local()).run([asked])
         assert done.error is None or isinstance(done.error, ForethoughtError)
         ends.add(done.cut)
     assert ends >= {"budget"}
 
 
 def test_an_interrupted_reading_is_no_answer_and_nothing_is_waited_for():
-    class Interrupted(Local):
+    class Interrupted(LocalBackend):
         def _arrived(self, request):
             raise KeyboardInterrupt
 
@@ -301,7 +301,7 @@ def test_how_sure_the_model_was_is_summed_over_what_it_wrote():
     plain = searched(MajorityVote(n=2)).found.considered
     steps = searched(Letters()).found.best
     for one in (*plain, steps):
-        row, total = Row(len(TARGET.shape.layers)), 0.0
+        row, total = SequenceCache(len(TARGET.shape.layers)), 0.0
         batch = Batch(TARGET.network, Meter(itertools.count().__next__))
         logits = batch.prefill(row, prompt).double()
         for token in one.token_ids:
@@ -318,7 +318,7 @@ def test_the_token_that_ends_an_answer_is_no_part_of_how_sure_the_model_was():
     ending = replace(TARGET, tokenizer=tiny_tokenizer())
     ending.tokenizer.ends = frozenset([before.token_ids[place]])
     recipe = Recipe(model="target", **WARM)
-    ended = searched(MajorityVote(n=1), Local(recipe, ending, ending)).found.best
+    ended = searched(MajorityVote(n=1), LocalBackend(recipe, ending, ending)).found.best
     cut = searched(MajorityVote(n=1), local(max_tokens=place), max_tokens=place).found.best
 
     assert (ended.finish, ended.tokens) == ("stop", place)

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from forethought.backends.known import END
-from forethought.backends.local.local import Local
+from forethought.backends.local.local import LocalBackend
 from forethought.backends.local.seats import LEAST
 from forethought.contracts.search import Found, Strategy, following, take, write
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.engine.batch import Batch
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.methods.search.diverse_beam import DiverseBeam
 from forethought.methods.search.greedy import Greedy
@@ -46,7 +46,7 @@ LONGEST = 7
 def fresh_chances(ids):
     """Log-probabilities behind the prompt and these tokens, from a pass without a cache."""
     prompt = chat_prompt(TARGET.tokenizer, TARGET.template, QUESTION, DOCUMENT)
-    row = Row(len(TARGET.shape.layers))
+    row = SequenceCache(len(TARGET.shape.layers))
     logits = Batch(TARGET.network, Meter(lambda: 0.0)).prefill(row, [*prompt.tokens, *ids])
     return torch.log_softmax(logits.double(), 0).tolist()
 
@@ -81,7 +81,7 @@ class Tree(Strategy):
         second = yield from take([first[0], first[0], first[2]], [80, 81, 82])
         yield from self._look(second)
         late = yield from take([start, first[0], second[0]], [90, 91, 92])
-        ends = yield from write([start, first[0], *second], temperature=0.0, most=4)
+        ends = yield from write([start, first[0], *second], temperature=0.0, max_tokens=4)
         yield from self._look([*late, *ends, first[1]])
         free = yield from write([first[0]] * 2, tokens=[75, 76], temperature=0.0)
         return Found(ends[0], (*first, *second, *late, *ends, *free))
@@ -184,10 +184,10 @@ def test_one_group_finds_what_the_beam_search_of_transformers_finds(width):
         eos_token_id=None, pad_token_id=0, length_penalty=0.0, return_dict_in_generate=True,
         output_scores=True,
     )  # fmt: skip
-    backend = Local(Recipe(model="target", max_tokens=10), model, model)
+    backend = LocalBackend(Recipe(model="target", max_tokens=10), model, model)
     strategy = DiverseBeam(groups=1, width=width, length=0.0)
     question = replace(ASKED, document="")
-    (done,) = Drive(backend).run([job(strategy, question=question, max_tokens=10)])
+    (done,) = Driver(backend).run([job(strategy, question=question, max_tokens=10)])
 
     assert done.error is None
     found = done.found.considered
@@ -204,8 +204,8 @@ def test_beams_are_the_same_alone_and_in_company():
     jobs = [job(BEAMS, f"run {n}", max_tokens=9, question=replace(ASKED, text=text))
             for n, text in enumerate(["What?", "Why?"])]  # fmt: skip
     jobs.append(job(Greedy(), "other", max_tokens=9))
-    alone = {one.run: next(iter(Drive(local()).run([one]))) for one in jobs}
-    for done in Drive(local()).run(jobs):
+    alone = {one.run: next(iter(Driver(local()).run([one]))) for one in jobs}
+    for done in Driver(local()).run(jobs):
         assert texts(done) == texts(alone[done.job.run])
         assert done.cost == alone[done.job.run].cost
 
@@ -224,7 +224,7 @@ def test_the_prompt_is_read_once_and_each_beam_once_a_step():
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.97, 0.999, 1.002])
 def test_a_budget_of_flops_is_never_overshot_by_looks(share):
     free = searched(BEAMS, max_tokens=9).cost.flops
-    (done,) = Drive(local()).run([job(BEAMS, budget=f"{int(share * free)}FLOP", max_tokens=9)])
+    (done,) = Driver(local()).run([job(BEAMS, budget=f"{int(share * free)}FLOP", max_tokens=9)])
     assert done.cost.flops <= share * free
     assert done.error is not None or done.budget_spent == (share < 1)
 

@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from forethought.backends.local.local import Local
-from forethought.backends.local.verdicts import Judge
-from forethought.backends.verdict_prefixes import Beginnings
-from forethought.contracts.backend import Judgement
+from forethought.backends.local.local import LocalBackend
+from forethought.backends.local.verdicts import LocalJudge
+from forethought.backends.verdict_prefixes import VerdictPrefixes
+from forethought.contracts.backend import VerdictRequest
 from forethought.contracts.errors import PromptTooLongError
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Found, Strategy, verdicts, write
 from forethought.cost.budget import spend_limit
 from forethought.cost.flops import prefill_flops
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.driver.job import Job
 from forethought.engine.batch import Batch
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.methods.scoring.self_judge import SelfJudge
 from forethought.methods.search.best_of_n import BestOfN
@@ -42,14 +42,14 @@ QUESTIONS = [
 
 
 def judge():
-    return Judge(TARGET, itertools.count().__next__)
+    return LocalJudge(TARGET, itertools.count().__next__)
 
 
 def asked(*questions, after=()):
     """A judgement of questions, of which some were judged before."""
-    read = Beginnings()
+    read = VerdictPrefixes()
     behind = [read.add(one) for one in (*after, *questions)]
-    return Judgement("k", "run", questions, CHOICES, tuple(behind[len(after) :]))
+    return VerdictRequest("k", "run", questions, CHOICES, tuple(behind[len(after) :]))
 
 
 def tokens(question):
@@ -58,7 +58,7 @@ def tokens(question):
 
 def alone(question):
     """The chances, by a reading of the whole question and nothing else."""
-    row, meter = Row(len(TARGET.shape.layers)), Meter(itertools.count().__next__)
+    row, meter = SequenceCache(len(TARGET.shape.layers)), Meter(itertools.count().__next__)
     logits = Batch(TARGET.network, meter).prefill(row, tokens(question)).double()
     chances = torch.softmax(logits, 0)
     mass = []
@@ -195,11 +195,11 @@ class OneByOne(Strategy):
 
 def searched(strategy, scorer=None, journal=None, budget=""):
     recipe = Recipe(model="target", temperature=1.0, max_tokens=8)
-    backend = Local(recipe, TARGET, TARGET, itertools.count().__next__)
+    backend = LocalBackend(recipe, TARGET, TARGET, itertools.count().__next__)
     question = Question("q", QUESTION, DOCUMENT)
     limit = spend_limit(budget)
     job = Job("run", question, strategy, SameAnswers(), scorer, limit, max_tokens=8)
-    (done,) = Drive(backend, *([journal] if journal else [])).run([job])
+    (done,) = Driver(backend, *([journal] if journal else [])).run([job])
     assert done.error is None
     return done
 

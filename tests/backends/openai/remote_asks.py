@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from forethought.backends.known import Known
+from forethought.backends.known import KnownBackend
 from forethought.backends.openai.protocol import Price, request_seed
 from forethought.contracts.backend import Request
 from forethought.contracts.search import Candidate
@@ -15,7 +15,7 @@ from tests.driver.searches import QUESTION, searched, three_steps
 PRICES = {"toy": Price(prompt=1.0, output=10.0)}
 
 
-class Derived(Known):
+class Derived(KnownBackend):
     """The law, drawn with the seeds that a server is given."""
 
     def _written(self, request):
@@ -25,7 +25,7 @@ class Derived(Known):
 def told(done):
     """All of the candidates but for what servers do not tell, their chances beside them."""
     found = done.found.considered
-    return [replace(one, log_probability=0.0, summed=0, certainty=None) for one in found], [
+    return [replace(one, log_probability=0.0, scored_tokens=0, certainty=None) for one in found], [
         one.log_probability for one in found
     ]
 

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 import pytest
 
 from forethought.backends.openai.api_keys import key_of
-from forethought.backends.openai.backend import Remote
+from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import Endpoint, Patience
 from forethought.contracts.backend import Request
 from forethought.contracts.errors import BadParameterError, RemoteError, UsageError
@@ -108,7 +108,7 @@ def test_a_server_that_is_not_there_is_said_to_be_out_of_reach(toy):
         toy.slept.append(seconds)
 
     with (
-        Remote(Endpoint("http://127.0.0.1:9/v1", "m"), sleep=sleep, key="") as remote,
+        OpenAIBackend(Endpoint("http://127.0.0.1:9/v1", "m"), sleep=sleep, key="") as remote,
         pytest.raises(RemoteError, match=r"connection to http://127.0.0.1:9/v1 failed.*6 attempts"),
     ):
         ask(remote)
@@ -182,9 +182,9 @@ def test_closing_leaves_nothing_behind(toy, caplog):
     for _ in range(2):
         with toy.remote("toy") as remote:
             able = remote.able
-            remote.submit(request(until="step", delimiter="x", most=200))
+            remote.submit(request(until="step", delimiter="x", max_tokens=200))
             remote.poll()
-            remote.submit(request(key="open", most=200))
+            remote.submit(request(key="open", max_tokens=200))
         remote.close()
     gc.collect()
     assert able.stops == "heard"

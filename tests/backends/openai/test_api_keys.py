@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from forethought.backends.openai.api_keys import JUDGE_KEY, KEY_NAMES, key_of
-from forethought.backends.openai.backend import Remote
+from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import Endpoint
 from forethought.backends.openai.key_scrubber import Scrubber
 from forethought.cli.main import exit_code
@@ -39,7 +39,7 @@ def test_what_is_no_key_is_refused_at_once_and_not_shown(odd):
     said = caught.value.message + caught.value.hint
     assert not any(part in said for part in ("sk-secret", "12345", odd))
     with pytest.raises(BadParameterError):
-        Remote(Endpoint("http://127.0.0.1:9/v1"), key=f"sk{odd}12345")
+        OpenAIBackend(Endpoint("http://127.0.0.1:9/v1"), key=f"sk{odd}12345")
 
 
 @pytest.mark.parametrize("name", KEY_NAMES)

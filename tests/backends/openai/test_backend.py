@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from forethought.backends.known import sequences
-from forethought.backends.openai.protocol import Manner, Price, request_seed
-from forethought.contracts.backend import Judgement
+from forethought.backends.openai.protocol import CompletionParams, Price, request_seed
+from forethought.contracts.backend import VerdictRequest
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Candidate, Found, Strategy, write
 from forethought.cost.budget import spend_limit
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.methods.search.majority_vote import MajorityVote
 from tests.backends.openai.openai_server import LAWS, NUMBERS, PROMPT_TOKENS
 from tests.backends.openai.remote_asks import PRICES, first_letter, known, outcome_of, request, told
@@ -134,7 +134,7 @@ def test_counts_that_the_server_does_not_tell_are_made_from_what_came(toy):
     with toy.remote("toy") as remote:
         assert "log-probabilities" not in remote.abilities
         whole = outcome_of(remote, request(key="whole"))
-        part = outcome_of(remote, request(key="part", most=2))
+        part = outcome_of(remote, request(key="part", max_tokens=2))
     # As many as there are bytes, and one for the end: never fewer than there were.
     assert whole.cost.output_tokens == len(whole.piece.text.encode()) + 1 <= 10
     assert part.piece.tokens == part.cost.output_tokens == 2
@@ -171,7 +171,7 @@ def test_cached_prompt_tokens_are_told_and_have_their_price(toy):
 
 
 def test_verdicts_are_the_chances_of_the_choices_among_themselves(toy, remote):
-    asked = Judgement("j", "run", ("judge a", "judge b"), ("Yes", "no"))
+    asked = VerdictRequest("j", "run", ("judge a", "judge b"), ("Yes", "no"))
     found = outcome_of(remote, asked)
     assert found.chances == (pytest.approx((0.75, 0.25)),) * 2
     assert found.cost.scoring_tokens == 2 * PROMPT_TOKENS
@@ -188,7 +188,9 @@ def test_verdicts_are_the_chances_of_the_choices_among_themselves(toy, remote):
 
 
 def test_documents_systems_and_settings_are_sent(toy):
-    manner = Manner(temperature=0.3, top_p=0.9, top_k=5, stop=("END",), system="Be brief.")
+    manner = CompletionParams(
+        temperature=0.3, top_p=0.9, top_k=5, stop=("END",), system="Be brief."
+    )
     with toy.remote("toy", manner=manner) as remote:
         assert remote.abilities
         toy.set()
@@ -211,7 +213,7 @@ def test_documents_systems_and_settings_are_sent(toy):
 
 def test_texts_that_end_an_answer_are_no_part_of_it(toy):
     first = first_letter()
-    with toy.remote("toy", manner=Manner(stop=("\n",))) as remote:
+    with toy.remote("toy", manner=CompletionParams(stop=("\n",))) as remote:
         assert outcome_of(remote, request(temperature=1.0)).piece.text == first
         # In a step, the server is asked to keep the text it stops at: ours goes nonetheless.
         step = outcome_of(remote, request(temperature=1.0, until="step", delimiter="zz"))
@@ -224,7 +226,7 @@ def test_a_text_that_begins_in_one_step_and_ends_in_the_next_is_no_part_of_the_a
     toy.set(chat=chat)
     before = Candidate((0,), steps=("a\n",), tokens=2)
     stop = ("a\nno", "\na", "\nb", "\nc")
-    with toy.remote("toy", manner=Manner(temperature=1.0, stop=stop)) as remote:
+    with toy.remote("toy", manner=CompletionParams(temperature=1.0, stop=stop)) as remote:
         asked = request(parent=before, until="step", delimiter="\n", temperature=1.0)
         piece = outcome_of(remote, asked).piece
 
@@ -255,7 +257,7 @@ def test_prompts_are_bounded_by_bytes_until_they_are_counted(remote):
 
 def test_searches_together_are_what_they_are_alone(toy, remote):
     jobs = [job(MajorityVote(n=3), run=f"run {seed}", seed=seed) for seed in range(6)]
-    found = {done.job.seed: told(done) for done in Drive(remote).run(jobs)}
+    found = {done.job.seed: told(done) for done in Driver(remote).run(jobs)}
     for seed in range(6):
         assert found[seed] == known(MajorityVote(n=3), seed=seed)
 

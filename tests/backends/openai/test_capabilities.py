@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from forethought.backends.openai.capabilities import COUNTING
-from forethought.backends.openai.protocol import Able
+from forethought.backends.openai.protocol import Capabilities
 from forethought.contracts.errors import RemoteError
 from tests.backends.openai.openai_server import PROMPT_TOKENS
 
@@ -21,7 +21,9 @@ def found(toy, **settings):
 def test_a_server_that_does_all_is_found_to(toy):
     able, abilities = found(toy)
     assert abilities == ALL
-    assert able == Able("toy", logprobs=True, top=20, continues=True, stops="kept", overhead=7)
+    assert able == Capabilities(
+        "toy", logprobs=True, top=20, continues=True, stops="kept", overhead=7
+    )
     assert able.overhead == PROMPT_TOKENS
 
 

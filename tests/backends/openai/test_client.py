@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from forethought.backends.openai.backend import Remote
+from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import Endpoint, Patience
 from forethought.cli.main import exit_code
 from forethought.contracts.errors import BadParameterError, RemoteError, UsageError
@@ -22,7 +22,7 @@ HASTY = Patience(attempts=2, first_wait=0.0, connect_seconds=5.0, silence_second
 
 
 def able(endpoint=FAR):
-    with Remote(endpoint, key="", patience=HASTY) as remote:
+    with OpenAIBackend(endpoint, key="", patience=HASTY) as remote:
         return remote.able
 
 

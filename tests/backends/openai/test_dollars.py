@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from forethought import catalogue
-from forethought.contracts.backend import Bound
+from forethought.contracts.backend import CostBound
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.cost.budget import spend_limit
-from forethought.cost.leases import Ledger
-from forethought.driver.driver import Drive
+from forethought.cost.leases import Leases
+from forethought.driver.driver import Driver
 from forethought.driver.judges import Judges
 from forethought.methods.scoring.likelihood import Likelihood
 from forethought.methods.search.best_of_n import BestOfN
@@ -96,7 +96,7 @@ def test_replies_that_are_lost_are_paid_from_the_budget(toy, budget, lacking):
     with toy.remote("toy", prices=PRICES) as remote:
         assert remote.able.usage
         toy.set(*[{"drop": 4}, {"error": 5}] * 40, **lacking)
-        (done,) = Drive(remote).run([job(MajorityVote(n=4), budget=f"${budget}")])
+        (done,) = Driver(remote).run([job(MajorityVote(n=4), budget=f"${budget}")])
 
     read = sum(PRICES["toy"].usd(PROMPT_TOKENS, 0, 0) for _ in toy.told()["asked"])
     written = PRICES["toy"].usd(0, 0, toy.told()["written"])
@@ -124,19 +124,19 @@ def test_a_judge_that_counts_too_much_is_asked_once(toy):
         backend = judges.beside(remote, [one])
         assert remote.able.usage
         toy.set(counts=1000, opinion={"Yes": 0.9, "No": 0.1})
-        (done,) = Drive(backend).run([one])
+        (done,) = Driver(backend).run([one])
     judged = [body for body in toy.told()["asked"] if body["messages"][0]["content"][:5] == "judge"]
     assert len(judged) <= 1
     assert done.error is not None or done.beyond > 0
 
 
 def test_a_charge_above_its_lease_leaves_nothing_of_the_dollars_alone():
-    ledger = Ledger(spend_limit("$1, 100tok"))
-    ledger.lease("a", Bound(Cost(usd=0.1), Cost(output_tokens=1)), 10)
+    ledger = Leases(spend_limit("$1, 100tok"))
+    ledger.lease("a", CostBound(Cost(usd=0.1), Cost(output_tokens=1)), 10)
     ledger.settle("a", Cost(usd=0.105, output_tokens=5))
     assert (ledger.surprised, ledger.left()["usd"]) == (False, pytest.approx(0.895))
 
-    ledger.lease("b", Bound(Cost(usd=0.1), Cost(output_tokens=1)), 10)
+    ledger.lease("b", CostBound(Cost(usd=0.1), Cost(output_tokens=1)), 10)
     ledger.settle("b", Cost(usd=0.3, output_tokens=5))
     assert ledger.surprised
     assert ledger.left() == {"usd": 0.0, "tokens": 90.0}
@@ -144,15 +144,15 @@ def test_a_charge_above_its_lease_leaves_nothing_of_the_dollars_alone():
 
 
 def test_one_goes_first_where_dollars_are_limited_and_nowhere_else():
-    dollars, tokens = Ledger(spend_limit("$1")), Ledger(spend_limit("9tok"))
+    dollars, tokens = Leases(spend_limit("$1")), Leases(spend_limit("9tok"))
     assert (dollars.careful, tokens.careful) == (True, False)
-    dollars.lease("a", Bound(Cost(usd=0.1)), 1)
+    dollars.lease("a", CostBound(Cost(usd=0.1)), 1)
     dollars.settle("a", Cost(usd=0.1))
     assert not dollars.careful
     assert tokens.spare(2) is None
 
 
 def test_dollars_that_were_lost_are_spent():
-    ledger = Ledger(spend_limit("$1, 100tok"))
+    ledger = Leases(spend_limit("$1, 100tok"))
     ledger.lost = Cost(usd=0.25, output_tokens=50)
     assert ledger.left() == {"usd": 0.75, "tokens": 100}

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from forethought.backends.known import sequences
-from forethought.backends.openai.concurrency import Places
+from forethought.backends.openai.concurrency import ConcurrencyLimit
 from forethought.backends.openai.endpoint import Patience
-from forethought.contracts.backend import Judgement
+from forethought.contracts.backend import VerdictRequest
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.methods.search.majority_vote import MajorityVote
@@ -142,7 +142,7 @@ def test_cancelling_closes_the_connection_and_keeps_what_came(toy):
     with toy.remote("toy") as remote:
         assert remote.abilities
         toy.set(law="long", delay=0.02)
-        remote.submit(request(key="slow", most=400))
+        remote.submit(request(key="slow", max_tokens=400))
         while toy.told()["written"] < 4:
             assert remote.poll(remote.now() + 0.1) == []
         remote.cancel("slow")
@@ -151,7 +151,7 @@ def test_cancelling_closes_the_connection_and_keeps_what_came(toy):
         assert found.piece.text == "x" * found.piece.tokens
         assert 0 < found.piece.tokens == found.cost.output_tokens < 300
         assert closed(toy)
-        remote.submit(request(key="never", most=400))
+        remote.submit(request(key="never", max_tokens=400))
         remote.cancel("never")
         (found,) = remote.poll()
         assert (found.key, found.piece.text) == ("never", "")
@@ -177,8 +177,8 @@ def test_slow_tokens_are_waited_for_and_silence_is_not(toy):
     toy.set(law="coin", delay=0.8)
     patience = Patience(silence_seconds=0.5, attempts=2)
     with toy.remote("toy", patience=patience, found=able) as remote:
-        whole = outcome_of(remote, request(key="whole", most=1))
-        broken = outcome_of(remote, request(key="broken", most=9))
+        whole = outcome_of(remote, request(key="whole", max_tokens=1))
+        broken = outcome_of(remote, request(key="broken", max_tokens=9))
     # Its one token came before the silence: nothing was missing but the end.
     assert (whole.piece.tokens, whole.piece.finish) == (1, "length")
     assert "silent for too long (ReadTimeout) (2 attempts)" in str(broken.error)
@@ -186,7 +186,7 @@ def test_slow_tokens_are_waited_for_and_silence_is_not(toy):
 
 
 def test_verdicts_that_are_cancelled_come_nonetheless(toy, remote):
-    remote.submit(Judgement("j", "run", ("judge a",), ("yes", "no")))
+    remote.submit(VerdictRequest("j", "run", ("judge a",), ("yes", "no")))
     remote.cancel("j")
     (found,) = remote.poll()
     assert sum(found.chances[0]) == pytest.approx(1)
@@ -197,11 +197,11 @@ def test_a_released_run_is_ended_and_never_told_of(toy):
     with toy.remote("toy") as remote:
         assert remote.abilities
         toy.set(law="long", delay=0.02)
-        remote.submit(request(key="old", most=400))
+        remote.submit(request(key="old", max_tokens=400))
         while toy.told()["written"] < 4:
             assert remote.poll(remote.now() + 0.1) == []
         remote.release("run")
-        remote.submit(request(key="old", run="other", most=3))
+        remote.submit(request(key="old", run="other", max_tokens=3))
         (found,) = remote.poll()
         assert (found.key, found.piece.text) == ("old", "xxx")
         assert closed(toy)
@@ -253,7 +253,7 @@ def test_a_server_that_breaks_off_every_answer_is_given_up(toy, remote):
 
 def test_places_become_fewer_once_for_all_that_break_off_together():
     async def taken():
-        places = Places(8)
+        places = ConcurrencyLimit(8)
         async with places.one(), places.one(), places.one():
             first, second = await places.fewer(8), await places.fewer(8)
             seen = [places.most]
@@ -270,6 +270,6 @@ def test_places_become_fewer_once_for_all_that_break_off_together():
 
 
 def test_a_lone_answer_that_breaks_off_has_no_others_to_blame():
-    places = Places(8)
+    places = ConcurrencyLimit(8)
     assert not asyncio.run(places.fewer(8))
     assert places.most == 8

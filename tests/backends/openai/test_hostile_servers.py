@@ -11,11 +11,11 @@ from urllib.parse import unquote
 
 import pytest
 
-from forethought.backends.openai.backend import Remote
+from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import Endpoint, Patience
-from forethought.backends.openai.protocol import Able, Manner, Price
+from forethought.backends.openai.protocol import Capabilities, CompletionParams, Price
 from forethought.contracts.errors import RemoteError
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.search_run import SearchRun
@@ -26,7 +26,7 @@ from tests.driver.searches import job
 
 CASES = (*streams.CASES, *bodies.CASES, *floods.CASES, *keys.CASES)
 PRICE = Price(prompt=1.0, output=10.0)
-ABLE = Able("toy", logprobs=True, overhead=300)
+ABLE = Capabilities("toy", logprobs=True, overhead=300)
 BUDGET = 0.002
 """Dollars: enough for two answers, and not for three times as many tokens as asked for."""
 SPELLED = [KEY, *keys.SPELLED.values()]
@@ -50,17 +50,17 @@ def patience(case: Case) -> Patience:
     )
 
 
-def remote(server, case, **changes) -> Remote:
+def remote(server, case, **changes) -> OpenAIBackend:
     settings = {"prices": {"": PRICE}, "key": KEY, "found": ABLE, "patience": patience(case)}
     endpoint = Endpoint.parse(f"{server.base(case)}#toy")
-    return Remote(endpoint, Manner(temperature=1.0), **{**settings, **changes})
+    return OpenAIBackend(endpoint, CompletionParams(temperature=1.0), **{**settings, **changes})
 
 
 def asked(server, case, n=2):
     """What becomes of a search that is allowed a few cents."""
     one = job(MajorityVote(n=n), budget=f"${BUDGET}", max_tokens=20)
     with remote(server, case) as backend:
-        (done,) = Drive(backend).run([one])
+        (done,) = Driver(backend).run([one])
     return done
 
 
@@ -114,7 +114,7 @@ def test_a_misbehaviour_is_an_answer_or_one_typed_error(server, case):
 @pytest.mark.parametrize("case", models.CASES, ids=lambda case: case.name)
 def test_an_odd_list_of_models_is_a_name_or_one_typed_error(server, case):
     endpoint = Endpoint.parse(server.base(case))
-    with Remote(endpoint, key=KEY, patience=patience(case)) as found:
+    with OpenAIBackend(endpoint, key=KEY, patience=patience(case)) as found:
         if not case.error:
             assert found.model == case.answer
             return

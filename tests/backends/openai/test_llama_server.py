@@ -18,14 +18,14 @@ from urllib.request import urlopen
 
 import pytest
 
-from forethought.backends.openai.backend import Remote
+from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import Endpoint
-from forethought.backends.openai.protocol import Manner
+from forethought.backends.openai.protocol import CompletionParams
 from forethought.cli.main import exit_code
-from forethought.contracts.backend import Judgement
+from forethought.contracts.backend import VerdictRequest
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Candidate
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.load import gguf_of, load
@@ -86,7 +86,9 @@ def model(smollm2_folder):
 
 @pytest.fixture
 def remote(address):
-    with Remote(Endpoint.parse(f"{address}#smol"), Manner(temperature=0.8)) as found:
+    with OpenAIBackend(
+        Endpoint.parse(f"{address}#smol"), CompletionParams(temperature=0.8)
+    ) as found:
         yield found
 
 
@@ -97,13 +99,15 @@ def raw(address):
     def lay(question: str) -> str:
         return f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
 
-    with Remote(Endpoint.parse(f"{address}#smol"), Manner(temperature=0.0), raw=lay) as found:
+    with OpenAIBackend(
+        Endpoint.parse(f"{address}#smol"), CompletionParams(temperature=0.0), raw=lay
+    ) as found:
         yield found
 
 
 def vote(remote, **settings):
     asked = replace(job(MajorityVote(n=4), **settings), question=QUESTION, max_tokens=40)
-    (done,) = Drive(remote).run([asked])
+    (done,) = Driver(remote).run([asked])
     assert done.error is None
     return done
 
@@ -139,7 +143,9 @@ def test_a_budget_is_held(remote):
 
 
 def test_verdicts_are_chances(remote):
-    found = outcome_of(remote, Judgement("j", "run", ("Is snow white? Yes or No.",), ("Yes", "No")))
+    found = outcome_of(
+        remote, VerdictRequest("j", "run", ("Is snow white? Yes or No.",), ("Yes", "No"))
+    )
 
     assert sum(found.chances[0]) == pytest.approx(1.0)
     assert all(0 < chance < 1 for chance in found.chances[0])
@@ -148,15 +154,19 @@ def test_verdicts_are_chances(remote):
 def test_an_answer_is_gone_on_from_and_ends_where_it_should(raw):
     counting = Question("count", "Count from one to nine in English words, one on each line.")
     begun = Candidate(path=(0,), steps=("One\nTwo\n",), tokens=4)
-    first = outcome_of(raw, request("step", question=counting, parent=begun, until="step", most=9))
+    first = outcome_of(
+        raw, request("step", question=counting, parent=begun, until="step", max_tokens=9)
+    )
 
     assert first.piece.text == "Three\n"
     assert first.piece.finish == "step"
     assert first.piece.log_probability < 0
     assert first.piece.tokens == first.cost.output_tokens > 0
-    raw_stopping = Remote(raw.endpoint, Manner(temperature=0.0, stop=("Five",)), raw=raw.raw)
+    raw_stopping = OpenAIBackend(
+        raw.endpoint, CompletionParams(temperature=0.0, stop=("Five",)), raw=raw.raw
+    )
     with raw_stopping as stopping:
-        asked = request("stop", question=counting, parent=begun, most=30)
+        asked = request("stop", question=counting, parent=begun, max_tokens=30)
         assert outcome_of(stopping, asked).piece.text == "Three\nFour\n"
 
 

@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 
 from forethought import catalogue
-from forethought.backends.openai.streamed_reply import Heard
+from forethought.backends.openai.streamed_reply import StreamedReply
 from forethought.contracts.errors import RemoteError
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.methods.scoring.likelihood import Likelihood
 from forethought.methods.search.majority_vote import MajorityVote
 from tests.driver.searches import job, searched
@@ -76,7 +76,7 @@ def test_a_time_is_kept_outside_of_the_main_thread(toy, remote):
 def test_a_search_that_fails_ends_no_other(toy, remote):
     toy.set({"status": 400})
     jobs = [job(MajorityVote(n=1), run=name, seed=seed) for seed, name in enumerate("abc")]
-    done = list(Drive(remote).run(jobs))
+    done = list(Driver(remote).run(jobs))
 
     assert sum(isinstance(one.error, RemoteError) for one in done) == 1
     assert sum(one.found is not None for one in done) == 2
@@ -84,14 +84,14 @@ def test_a_search_that_fails_ends_no_other(toy, remote):
 
 def test_no_error_of_a_server_is_taken_for_an_answer(toy, remote):
     toy.set(*[{"error": 0}] * 30)
-    (done,) = Drive(remote).run([job(MajorityVote(n=2))])
+    (done,) = Driver(remote).run([job(MajorityVote(n=2))])
 
     assert done.found is None
     assert "out of memory" in done.error.message
 
 
 def test_what_a_model_thinks_is_paid_for_and_no_part_of_its_answer():
-    heard = Heard()
+    heard = StreamedReply()
     heard.take({"choices": [{"delta": {"reasoning_content": "hmm"}}]})
     heard.take({"choices": [{"delta": {"content": "4"}, "finish_reason": "stop"}]})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from forethought.backends.openai.streamed_reply import Heard
+from forethought.backends.openai.streamed_reply import StreamedReply
 from forethought.contracts.errors import RemoteError
 from tests.backends.openai.remote_asks import outcome_of, request
 
@@ -51,27 +51,27 @@ def test_a_reply_of_another_form_is_an_error_that_shows_it(toy, remote, document
 
 
 def test_texts_in_parts_are_joined_and_other_parts_left_out():
-    heard = Heard()
+    heard = StreamedReply()
     parts = [{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]
     heard.take(said(message={"content": parts}))
     assert heard.text == "ab"
 
 
 def test_counts_may_be_written_as_whole_numbers_of_any_kind():
-    heard = Heard()
+    heard = StreamedReply()
     heard.take({**said(text="a"), "usage": {"prompt_tokens": 12.0, "completion_tokens": 3.0}})
     assert (heard.prompt(0), heard.tokens(9)) == ((12, 0), 3)
 
 
 def test_half_characters_are_shown_as_such_and_whole_ones_kept():
-    heard = Heard()
+    heard = StreamedReply()
     heard.take(said(message={"content": "a\ud83db"}, finish_reason=None))
     heard.take(said(message={"content": "\ud83d\ude00"}))
     assert heard.text == "a\N{REPLACEMENT CHARACTER}b\N{GRINNING FACE}"
 
 
 def test_chances_are_added_and_rounding_above_certainty_is_none():
-    heard = Heard()
+    heard = StreamedReply()
     entries = [{"token": "a", "logprob": -1.5}, {"token": "b", "logprob": 1e-7}]
     told = {"content": entries}
     heard.take(said(message={"content": "a"}, logprobs=told, finish_reason=None))

@@ -13,9 +13,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from forethought.backends.openai.backend import Remote
+from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import Endpoint
-from forethought.backends.openai.protocol import Manner
+from forethought.backends.openai.protocol import CompletionParams
 from tests.backends.openai.remote_asks import PRICES
 
 
@@ -43,8 +43,8 @@ class Toy:
             self.slept.append(seconds)
 
         settings = {"key": "", "sleep": sleep, "rng": random.Random(0)}
-        settings |= {"manner": Manner(temperature=1.0), **changes}
-        return Remote(Endpoint.parse(f"{self.base}/v1#{model}"), **settings)
+        settings |= {"manner": CompletionParams(temperature=1.0), **changes}
+        return OpenAIBackend(Endpoint.parse(f"{self.base}/v1#{model}"), **settings)
 
     def _asked(self, document):
         data = None if document is None else json.dumps(document).encode()

@@ -5,7 +5,7 @@ import torch
 
 from forethought.contracts.records import LayerShape
 from forethought.engine.attention.decode import Partial, attend_piece, attend_step
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.cache.sequence_cache import SequenceCache
 from tests.engine.written_out import inputs, shape_of
 
 
@@ -71,7 +71,7 @@ def test_a_step_of_many_rows_gives_each_the_bits_it_gets_alone(shared: int, own:
 
     shape = LayerShape(heads=9, kv_heads=3, head_dim=16, scale=0.4)
     queries = inputs(5, 1, heads=9, kv_heads=3, dtype=torch.bfloat16)[0]
-    prefix = Row(1)
+    prefix = SequenceCache(1)
     if shared:
         prefix.append(0, *some(shared, 1))
     rows = [prefix.fork() for _ in range(5)]

@@ -5,7 +5,7 @@ from torch import Tensor
 from forethought.engine.attention import masked_batch
 from forethought.engine.attention.decode import attend_step
 from forethought.engine.attention.masked_batch import attend_jointly, fits
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.cache.sequence_cache import SequenceCache
 from tests.engine.written_out import inputs, shape_of
 
 
@@ -14,9 +14,9 @@ def some(entries: int, seed: int) -> tuple[Tensor, Tensor]:
     return keys, values
 
 
-def rows_that_share(prefixes: list[int], own: list[int]) -> list[Row]:
+def rows_that_share(prefixes: list[int], own: list[int]) -> list[SequenceCache]:
     """Rows behind prefixes of these lengths in turns, each with its own entries."""
-    shared = [Row(1) for _ in prefixes]
+    shared = [SequenceCache(1) for _ in prefixes]
     for seed, (row, length) in enumerate(zip(shared, prefixes, strict=True)):
         if length:
             row.append(0, *some(length, seed))

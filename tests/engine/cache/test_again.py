@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from forethought.engine.cache.again import again
-from forethought.engine.cache.sequence_cache import Row, segments_of
+from forethought.engine.cache.sequence_cache import SequenceCache, segments_of
 from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
 
 
@@ -22,7 +22,7 @@ def _without_gradients():
 @pytest.mark.parametrize("before", [0, 1, 3])
 @pytest.mark.parametrize("forked", [False, True])
 def test_a_row_goes_on_from_a_mark_as_if_the_other_had_not(decoder, before, forked):
-    past, own, batch, row = tokens_of(20), [3, 4, 5][:before], batch_of(decoder), Row(3)
+    past, own, batch, row = tokens_of(20), [3, 4, 5][:before], batch_of(decoder), SequenceCache(3)
     batch.prefill(row, past)
     row = row.fork()
     for token in own:
@@ -42,7 +42,7 @@ def test_a_row_goes_on_from_a_mark_as_if_the_other_had_not(decoder, before, fork
 
 
 def test_the_prompt_is_shared_and_the_rest_is_one_piece_however_often(decoder):
-    batch, row = batch_of(decoder), Row(3)
+    batch, row = batch_of(decoder), SequenceCache(3)
     batch.prefill(row, tokens_of(20))
     row = row.fork()
     (prompt,) = row.views
@@ -58,7 +58,7 @@ def test_the_prompt_is_shared_and_the_rest_is_one_piece_however_often(decoder):
 
 
 def test_a_mark_whose_entries_were_dropped_since_is_refused(decoder):
-    batch, row = batch_of(decoder), Row(3)
+    batch, row = batch_of(decoder), SequenceCache(3)
     batch.prefill(row, tokens_of(20))
     mark = row.mark()
     row.keep(1, [torch.arange(4)] * 2)

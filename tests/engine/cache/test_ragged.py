@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from forethought.engine.attention.decode import attend_step
-from forethought.engine.batch import Look
-from forethought.engine.cache.query_window import Recent
-from forethought.engine.cache.sequence_cache import Row, cache_bytes, segments_of
-from forethought.engine.decode_eviction import Review
+from forethought.engine.batch import LayerHook
+from forethought.engine.cache.query_window import QueryWindow
+from forethought.engine.cache.sequence_cache import SequenceCache, cache_bytes, segments_of
+from forethought.engine.decode_eviction import DecodeEviction
 from forethought.engine.layer_view import view_of
 from tests.engine.written_out import inputs, plain, shape_of
 from tests.tiny import batch_of, tiny_decoder, tokens_of
@@ -28,8 +28,8 @@ def _without_gradients():
 
 
 def ragged_row(decoder, kept=KEPT):
-    batch, row = batch_of(decoder), Row(3)
-    batch.read(row, tokens_of(LENGTH), Look(lambda view: kept, LENGTH))
+    batch, row = batch_of(decoder), SequenceCache(3)
+    batch.read(row, tokens_of(LENGTH), LayerHook(lambda view: kept, LENGTH))
     return batch, row
 
 
@@ -60,7 +60,7 @@ def test_heads_keep_what_each_was_told_and_memory_falls(decoder):
 def test_attention_over_them_is_attention_without_what_was_dropped(window, frozen):
     shape = shape_of(window=window)
     queries, keys, values = inputs(1, LENGTH + 1)
-    row = Row(1)
+    row = SequenceCache(1)
     row.advance(LENGTH)
     row.append(0, keys[:, :LENGTH].transpose(0, 1), values[:, :LENGTH].transpose(0, 1))
     row.keep(0, KEPT)
@@ -124,7 +124,7 @@ def test_cutting_twice_keeps_the_first_places(decoder):
 
 def test_a_view_shows_filling_as_no_entry(decoder):
     batch, row = ragged_row(decoder)
-    row.recent = Recent(4)
+    row.recent = QueryWindow(4)
     batch.step([row], [1])
 
     view = view_of(row, 0, decoder, row.recent.at(0), prompt_length=LENGTH,
@@ -138,7 +138,7 @@ def test_a_view_shows_filling_as_no_entry(decoder):
 
 
 def test_a_part_of_a_shared_row_leaves_the_whole_as_it_is(decoder):
-    batch, row = batch_of(decoder), Row(3)
+    batch, row = batch_of(decoder), SequenceCache(3)
     logits = batch.prefill(row, tokens_of(LENGTH))
     row.freeze()
 
@@ -148,14 +148,14 @@ def test_a_part_of_a_shared_row_leaves_the_whole_as_it_is(decoder):
     assert row.lengths() == (LENGTH,) * 3
     assert part.lengths() == (7.5, LENGTH + 1, 7.5)
     again = batch.step([row.fork()], [1])
-    whole = Row(3)
+    whole = SequenceCache(3)
     assert torch.equal(logits, batch.prefill(whole, tokens_of(LENGTH)))
     torch.testing.assert_close(again, batch.step([whole], [1]))
 
 
 def test_a_review_cuts_again_and_again_and_carries_what_was_remembered(decoder):
-    batch, row = batch_of(decoder), Row(3)
-    row.recent = Recent(8)
+    batch, row = batch_of(decoder), SequenceCache(3)
+    row.recent = QueryWindow(8)
     batch.prefill(row, tokens_of(LENGTH))
     lengths, carried = [], []
 
@@ -164,7 +164,7 @@ def test_a_review_cuts_again_and_again_and_carries_what_was_remembered(decoder):
         view.remember(torch.arange(view.keys.shape[1]).expand(2, -1).double())
         return torch.arange(view.keys.shape[1])[-30:].expand(2, -1)
 
-    review = Review(tap, decoder, 5, LENGTH, frozenset())
+    review = DecodeEviction(tap, decoder, 5, LENGTH, frozenset())
     for token in range(12):
         batch.step([row], [token])
         review.after_step(row, batch.meter)

@@ -4,8 +4,8 @@ from weakref import ref
 import pytest
 import torch
 
-from forethought.engine.batch import Look
-from forethought.engine.cache.sequence_cache import Row, cache_bytes, segments_of
+from forethought.engine.batch import LayerHook
+from forethought.engine.cache.sequence_cache import SequenceCache, cache_bytes, segments_of
 from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
 
 
@@ -25,7 +25,7 @@ def close(left, right):
 
 
 def test_reading_in_pieces_equals_reading_at_once(decoder):
-    tokens, batch, row = tokens_of(50), batch_of(decoder), Row(3)
+    tokens, batch, row = tokens_of(50), batch_of(decoder), SequenceCache(3)
 
     batch.prefill(row, tokens[:20])
     batch.prefill(row, tokens[20:33])
@@ -36,7 +36,7 @@ def test_reading_in_pieces_equals_reading_at_once(decoder):
 
 
 def test_forks_share_their_past_and_part_afterwards(decoder):
-    past, batch, row = tokens_of(30), batch_of(decoder), Row(3)
+    past, batch, row = tokens_of(30), batch_of(decoder), SequenceCache(3)
     batch.prefill(row, past)
 
     rows = [row, row.fork(), row.fork()]
@@ -49,7 +49,7 @@ def test_forks_share_their_past_and_part_afterwards(decoder):
 
 
 def test_forks_of_forks_see_every_ancestor(decoder):
-    batch, row = batch_of(decoder), Row(3)
+    batch, row = batch_of(decoder), SequenceCache(3)
     batch.prefill(row, tokens_of(12))
     batch.step([row], [7])
     child = row.fork()
@@ -66,7 +66,7 @@ def test_forks_of_forks_see_every_ancestor(decoder):
 
 @pytest.mark.parametrize("fork_between", [False, True])
 def test_rewinding_forgets_exactly_what_came_after(decoder, fork_between):
-    past, batch, row = tokens_of(25), batch_of(decoder), Row(3)
+    past, batch, row = tokens_of(25), batch_of(decoder), SequenceCache(3)
     batch.prefill(row, past)
     mark = row.mark()
     batch.step([row], [3])
@@ -81,7 +81,7 @@ def test_rewinding_forgets_exactly_what_came_after(decoder, fork_between):
 
 
 def test_forgetting_drops_the_newest_tokens(decoder):
-    past, batch, row = tokens_of(25), batch_of(decoder), Row(3)
+    past, batch, row = tokens_of(25), batch_of(decoder), SequenceCache(3)
     batch.prefill(row, past)
 
     row.forget(4)
@@ -91,21 +91,21 @@ def test_forgetting_drops_the_newest_tokens(decoder):
 
 
 def test_keeping_everything_changes_nothing(decoder):
-    tokens, batch, row = tokens_of(40), batch_of(decoder), Row(3)
+    tokens, batch, row = tokens_of(40), batch_of(decoder), SequenceCache(3)
     everything = torch.arange(40).expand(2, -1)
 
-    batch.read(row, tokens, Look(lambda view: everything, 40))
+    batch.read(row, tokens, LayerHook(lambda view: everything, 40))
     logits = batch.step([row], [1])
 
     close(logits[0], fresh_logits(decoder, [*tokens, 1]))
 
 
 def test_dropped_entries_are_gone_and_the_rest_keep_position_and_value(decoder):
-    tokens, batch, row, full = tokens_of(40), batch_of(decoder), Row(3), Row(3)
+    tokens, batch, row, full = tokens_of(40), batch_of(decoder), SequenceCache(3), SequenceCache(3)
     batch.prefill(full, tokens)
     kept = torch.stack([torch.arange(0, 40, 4), torch.arange(3, 40, 4)])
 
-    batch.read(row, tokens, Look(lambda view: kept, 40))
+    batch.read(row, tokens, LayerHook(lambda view: kept, 40))
 
     for layer in range(3):
         mine, whole = row.tail.layers[layer], full.tail.layers[layer]
@@ -117,7 +117,7 @@ def test_dropped_entries_are_gone_and_the_rest_keep_position_and_value(decoder):
 
 
 def test_dropping_twice_keeps_the_first_positions(decoder):
-    batch, row = batch_of(decoder), Row(3)
+    batch, row = batch_of(decoder), SequenceCache(3)
     batch.prefill(row, tokens_of(40))
 
     row.keep(0, torch.stack([torch.arange(0, 40, 4), torch.arange(3, 40, 4)]))
@@ -127,7 +127,7 @@ def test_dropping_twice_keeps_the_first_positions(decoder):
 
 
 def test_entries_added_after_a_drop_can_be_dropped_too(decoder):
-    batch, row = batch_of(decoder), Row(3)
+    batch, row = batch_of(decoder), SequenceCache(3)
     batch.prefill(row, tokens_of(40))
     for layer in range(3):
         row.keep(layer, torch.arange(0, 40, 4).expand(2, -1))
@@ -140,7 +140,7 @@ def test_entries_added_after_a_drop_can_be_dropped_too(decoder):
 
 
 def test_rewinding_over_a_drop_is_refused(decoder):
-    batch, row = batch_of(decoder), Row(3)
+    batch, row = batch_of(decoder), SequenceCache(3)
     batch.prefill(row, tokens_of(10))
     mark = row.mark()
     batch.step([row], [1])
@@ -151,10 +151,10 @@ def test_rewinding_over_a_drop_is_refused(decoder):
 
 
 def test_layers_may_keep_different_numbers(decoder):
-    tokens, batch, row = tokens_of(40), batch_of(decoder), Row(3)
+    tokens, batch, row = tokens_of(40), batch_of(decoder), SequenceCache(3)
     sizes = [5, 17, 40]
 
-    batch.read(row, tokens, Look(lambda v: torch.arange(sizes[v.layer]).expand(2, -1), 40))
+    batch.read(row, tokens, LayerHook(lambda v: torch.arange(sizes[v.layer]).expand(2, -1), 40))
     batch.step([row], [1])
 
     assert [entries.length for entries in row.tail.layers] == [6, 18, 41]
@@ -162,7 +162,7 @@ def test_layers_may_keep_different_numbers(decoder):
 
 
 def test_reported_bytes_are_those_of_the_storages_held(decoder):
-    tokens, batch, row = tokens_of(64), batch_of(decoder), Row(3)
+    tokens, batch, row = tokens_of(64), batch_of(decoder), SequenceCache(3)
     batch.prefill(row, tokens)
     before = cache_bytes([row])
     rows = [row, row.fork(), row.fork()]
@@ -182,9 +182,9 @@ def test_reported_bytes_are_those_of_the_storages_held(decoder):
 
 
 def test_memory_falls_when_entries_are_dropped(decoder):
-    tokens, batch, row = tokens_of(64), batch_of(decoder), Row(3)
+    tokens, batch, row = tokens_of(64), batch_of(decoder), SequenceCache(3)
 
-    batch.read(row, tokens, Look(lambda view: torch.arange(4).expand(2, -1), 64))
+    batch.read(row, tokens, LayerHook(lambda view: torch.arange(4).expand(2, -1), 64))
 
     assert cache_bytes([row]) == 4 * 3 * 2 * 2 * 8 * 8
     # Layers were cut one by one: never more than one whole layer and the cut ones.
@@ -192,7 +192,7 @@ def test_memory_falls_when_entries_are_dropped(decoder):
 
 
 def test_nothing_holds_on_to_what_was_dropped(decoder):
-    batch, row = batch_of(decoder), Row(3)
+    batch, row = batch_of(decoder), SequenceCache(3)
     batch.prefill(row, tokens_of(40))
     dropped = [ref(layer) for layer in row.tail.layers]
 
@@ -205,7 +205,7 @@ def test_nothing_holds_on_to_what_was_dropped(decoder):
 
 def test_sliding_windows_hold_across_forks_and_drops():
     windowed = tiny_decoder(model_type="mistral", sliding_window=16)
-    past, batch, row = tokens_of(40), batch_of(windowed), Row(3)
+    past, batch, row = tokens_of(40), batch_of(windowed), SequenceCache(3)
     batch.prefill(row, past)
     rows = [row, row.fork()]
 
@@ -219,11 +219,11 @@ def test_sliding_windows_hold_across_forks_and_drops():
 
 
 def test_packed_prompts_of_different_lengths_equal_each_alone(decoder):
-    from forethought.engine.batch import Part
+    from forethought.engine.batch import NewTokens
 
     prompts = [tokens_of(n, seed=n) for n in (1, 9, 33)]
 
-    parts = [Part(Row(3), prompt) for prompt in prompts]
+    parts = [NewTokens(SequenceCache(3), prompt) for prompt in prompts]
     logits = batch_of(decoder).forward(parts, phase="prefill")
 
     for got, prompt in zip(logits, prompts, strict=True):

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forethought.methods.kv_eviction.allocation import Room
-from forethought.methods.kv_eviction.allocation.adaptive import Adaptive
+from forethought.methods.kv_eviction.allocation import LayerRoom
+from forethought.methods.kv_eviction.allocation.adaptive import AdaptiveAllocation
 from forethought.methods.kv_eviction.allocation.overall import Overall
 from forethought.methods.kv_eviction.allocation.pyramid import Pyramid
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
@@ -26,7 +26,7 @@ def published_pyramid(layers, mean, beta, cap):
 
 
 def room_of(scores, each, *, layer=0, layers=1, capacity=None):
-    return Room(layer, layers, each, capacity or scores.shape[1], scores)
+    return LayerRoom(layer, layers, each, capacity or scores.shape[1], scores)
 
 
 def random_scores(seed, heads, entries):
@@ -85,7 +85,12 @@ def test_no_allocation_spends_more_than_its_budget(seed, heads, entries, each, a
     scores[1][0, entries // 2 :] = -torch.inf  # a head that holds less
     rooms = [room_of(s, each, layer=n, layers=layers) for n, s in enumerate(scores)]
     free = sum(sum(room.free()) for room in rooms)
-    rules = [Uniform(), Pyramid(5), Adaptive(alpha, Uniform()), Adaptive(alpha, Pyramid(5))]
+    rules = [
+        Uniform(),
+        Pyramid(5),
+        AdaptiveAllocation(alpha, Uniform()),
+        AdaptiveAllocation(alpha, Pyramid(5)),
+    ]
 
     for rule in [*rules, Overall()]:
         counts = rule.counts(rooms)
@@ -103,7 +108,7 @@ def test_no_allocation_spends_more_than_its_budget(seed, heads, entries, each, a
 def test_adaptive_budgets_are_exact_and_above_the_floor(seed, alpha, each):
     scores = random_scores(seed, 4, 20) * torch.tensor([1.0, 0.1, 3.0, 0.5])[:, None]
 
-    (counts,) = Adaptive(alpha, Uniform()).counts([room_of(scores, each)])
+    (counts,) = AdaptiveAllocation(alpha, Uniform()).counts([room_of(scores, each)])
 
     assert sum(counts) == 4 * each
     assert min(counts) >= int(alpha * each)
@@ -113,25 +118,27 @@ def test_adaptive_budgets_are_exact_and_above_the_floor(seed, alpha, each):
 def test_a_head_gets_its_floor_and_its_share_of_the_layers_best():
     scores = torch.tensor([[9.0, 8, 7, 6, 5, 4], [3.0, 2, 1, 0.5, 0.4, 0.3]])
 
-    assert Adaptive(0.0, Uniform()).counts([room_of(scores, 4)]) == [[6, 2]]
-    assert Adaptive(0.5, Uniform()).counts([room_of(scores, 4)]) == [[5, 3]]
-    assert Adaptive(1.0, Uniform()).counts([room_of(scores, 4)]) == [[4, 4]]
+    assert AdaptiveAllocation(0.0, Uniform()).counts([room_of(scores, 4)]) == [[6, 2]]
+    assert AdaptiveAllocation(0.5, Uniform()).counts([room_of(scores, 4)]) == [[5, 3]]
+    assert AdaptiveAllocation(1.0, Uniform()).counts([room_of(scores, 4)]) == [[4, 4]]
 
 
 def test_heads_with_the_same_scores_get_the_same():
     one = random_scores(1, 1, 30)
 
     for alpha in (0.0, 0.2, 0.7):
-        counts = Adaptive(alpha, Uniform()).counts([room_of(one.expand(5, -1), 9)])
+        counts = AdaptiveAllocation(alpha, Uniform()).counts([room_of(one.expand(5, -1), 9)])
         assert counts == [[9] * 5]
-        assert Adaptive(alpha, Uniform()).counts([room_of(torch.ones(5, 30), 9)]) == [[9] * 5]
+        assert AdaptiveAllocation(alpha, Uniform()).counts([room_of(torch.ones(5, 30), 9)]) == [
+            [9] * 5
+        ]
 
 
 def test_competing_heads_keep_the_most_score_there_is():
     scores = random_scores(3, 4, 40) ** 4 * torch.tensor([0.2, 1.0, 5.0, 1.0])[:, None]
     ranked = scores.sort(descending=True).values
 
-    (counts,) = Adaptive(0.0, Uniform()).counts([room_of(scores, 10)])
+    (counts,) = AdaptiveAllocation(0.0, Uniform()).counts([room_of(scores, 10)])
 
     mass = sum(float(ranked[head, :count].sum()) for head, count in enumerate(counts))
     assert abs(mass - float(scores.flatten().sort(descending=True).values[:40].sum())) < 1e-4

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forethought.contracts.errors import BadParameterError, BudgetTooSmallError, ModelError
-from forethought.engine.cache.query_window import Recent
-from forethought.engine.cache.sequence_cache import Row
-from forethought.engine.decode_eviction import Review
+from forethought.engine.cache.query_window import QueryWindow
+from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.decode_eviction import DecodeEviction
 from forethought.methods.kv_eviction.ada_snapkv import AdaSnapKV
 from forethought.methods.kv_eviction.evict import Evict
 from forethought.methods.kv_eviction.expected_attention import ExpectedAttention
@@ -130,8 +130,8 @@ def test_the_budget_is_never_exceeded_while_an_answer_grows(decoder, method, len
     assert method.evicts_every() == 5
     method.on_prompt(prompt, TinyDraft(decoder), 4)
     batch, row = evicted_row(decoder, method, prompt)
-    row.recent = Recent(256)
-    review = Review(method.on_layer, decoder, 5, length, prompt.protected)
+    row.recent = QueryWindow(256)
+    review = DecodeEviction(method.on_layer, decoder, 5, length, prompt.protected)
 
     for step in range(31):
         batch.step([row], [step])
@@ -150,8 +150,8 @@ def test_an_answer_within_the_budget_loses_nothing(decoder, method):
     roomy = type(method)(**{**vars(method), "keep": 100})
     tokens = tokens_of(LENGTH)
     batch, row = evicted_row(decoder, roomy, prompt_of(tokens))
-    row.recent = Recent(256)
-    review = Review(roomy.on_layer, decoder, 5, LENGTH, frozenset())
+    row.recent = QueryWindow(256)
+    review = DecodeEviction(roomy.on_layer, decoder, 5, LENGTH, frozenset())
 
     for token in range(20):
         logits = batch.step([row], [token])[0]
@@ -316,7 +316,7 @@ def test_a_row_cut_head_by_head_can_be_copied_and_continued(decoder):
     kept = Evict(**SETTINGS, importance="key-norm", allocation="global").on_cache(
         SlowCache(decoder, prompt)
     )
-    batch, row = batch_of(decoder), Row(3)
+    batch, row = batch_of(decoder), SequenceCache(3)
     batch.prefill(row, prompt.tokens)
 
     cut = row.part(kept)

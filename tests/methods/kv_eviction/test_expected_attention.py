@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from forethought.engine.batch import Look
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.batch import LayerHook
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.methods.kv_eviction._entries import entry_places
 from forethought.methods.kv_eviction.expected_attention import ExpectedAttention
 from forethought.methods.kv_eviction.importance.expected import ExpectedAttention as Expected
@@ -90,15 +90,15 @@ def test_scores_follow_the_published_steps_on_a_real_decoder():
     def look(view):
         found.append(importance.of_layer(view, entry_places(view)))
 
-    batch_of(decoder).read(Row(3), tokens, Look(look, LENGTH))
+    batch_of(decoder).read(SequenceCache(3), tokens, LayerHook(look, LENGTH))
 
     _, layers = layers_after(decoder, tokens)
     for layer, (queries, keys, values) in enumerate(layers):
         places = torch.arange(2, LENGTH, device=decoder.device)
-        plain = decoder.turned(layer, queries[2:], -places)
+        plain = decoder.rotate(layer, queries[2:], -places)
         scores = keys.new_zeros(2, LENGTH, dtype=torch.float32)
         axes = torch.eye(8, dtype=torch.float64, device=decoder.device)[None]
-        ahead = [decoder.turned(layer, axes, places.new_tensor([p]))[0] for p in range(30, 35)]
+        ahead = [decoder.rotate(layer, axes, places.new_tensor([p]))[0] for p in range(30, 35)]
         rotation = torch.stack(ahead).mean(0).T
         for head in range(4):
             mean = rotation @ plain[:, head].mean(0)

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from forethought.engine.batch import Look
-from forethought.engine.cache.query_window import Recent
-from forethought.engine.cache.sequence_cache import Row
-from forethought.engine.decode_eviction import Review
+from forethought.engine.batch import LayerHook
+from forethought.engine.cache.query_window import QueryWindow
+from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.decode_eviction import DecodeEviction
 from forethought.methods.kv_eviction._entries import entry_places
 from forethought.methods.kv_eviction.h2o import H2O
 from forethought.methods.kv_eviction.importance.accumulated import AccumulatedAttention
@@ -34,9 +34,9 @@ def column_sums(attention, kv_heads=2):
 def test_scores_are_the_column_sums_of_the_whole_attention(monkeypatch):
     decoder, tokens, found = tiny_decoder(seed=3), tokens_of(LENGTH), []
     monkeypatch.setattr("forethought.engine.layer_view._CHUNK_BYTES", 4 * 4 * LENGTH * 7)
-    look = Look(lambda view: found.append(sums_of(view)), LENGTH)
+    look = LayerHook(lambda view: found.append(sums_of(view)), LENGTH)
 
-    batch_of(decoder).read(Row(3), tokens, look)
+    batch_of(decoder).read(SequenceCache(3), tokens, look)
 
     for own, (attention, _, _) in zip(found, attention_matrices(decoder, tokens), strict=True):
         torch.testing.assert_close(own, column_sums(attention), rtol=1e-5, atol=1e-5)
@@ -95,8 +95,8 @@ def test_heavy_hitters_and_the_newest_are_kept():
 def test_an_answer_never_holds_more_than_the_budget_and_lost_entries_stay_lost(every):
     decoder, tokens, method = tiny_decoder(seed=3), tokens_of(LENGTH), H2O(keep=16, every=every)
     batch, row = evicted_row(decoder, method, prompt_of(tokens))
-    row.recent = Recent(256)
-    review = Review(method.on_layer, decoder, every, LENGTH, frozenset())
+    row.recent = QueryWindow(256)
+    review = DecodeEviction(method.on_layer, decoder, every, LENGTH, frozenset())
     held = [set(row.head_positions(0, 2)[0].tolist())]
 
     for step in range(12):

@@ -7,7 +7,7 @@ import torch
 from forethought.contracts.errors import BudgetTooSmallError
 from forethought.contracts.records import Prompt
 from forethought.methods.prompt_compression.llmlingua2 import LLMLingua2
-from forethought.numerics.word_choice import Part, words_that_fit
+from forethought.numerics.word_choice import TextPart, words_that_fit
 from tests.methods.prompt_compression.questions import CountingDraft, asked
 from tests.models.tiny_encoders import PIECES, save_encoder, tokenizer
 
@@ -171,24 +171,24 @@ def test_without_protection_the_question_loses_words_too(classifier):
 
 
 def test_parts_lose_words_below_a_percentile_of_their_own():
-    part = Part(np.array([0.1, 0.9, 0.5, 0.7]), np.array([1, 1, 5, 1]), np.zeros(4, bool))
+    part = TextPart(np.array([0.1, 0.9, 0.5, 0.7]), np.array([1, 1, 5, 1]), np.zeros(4, bool))
 
     # Lengthened: .1 .5 .5 .5 .5 .5 .7 .9; the 51st percentile is .5, the 86th .7 + .02 * .2.
     assert part.kept(0.5).tolist() == [False, True, False, True]
     assert part.kept(0.85).tolist() == [False, True, False, False]
     assert part.kept(1.0).tolist() == [False] * 4
     # Lengthened: .1 .5 .7 .9 .9 .9 .9 .9; half of that is the best word alone.
-    heavy = Part(part.chances, np.array([1, 5, 1, 1]), part.forced)
+    heavy = TextPart(part.chances, np.array([1, 5, 1, 1]), part.forced)
     assert heavy.kept(0.5).tolist() == [False] * 4
-    other = Part(np.array([0.2, 0.01]), np.array([1, 1]), np.zeros(2, bool))
+    other = TextPart(np.array([0.2, 0.01]), np.array([1, 1]), np.zeros(2, bool))
     first, second = words_that_fit([part, other], 3)
     assert first.tolist() == [False, True, False, True]
     assert second.tolist() == [True, False]
 
 
 def test_words_of_no_tokens_and_forced_words_cost_what_they_take():
-    nothing = Part(np.array([0.3]), np.array([0]), np.zeros(1, bool))
-    forced = Part(np.array([1.0, 0.4]), np.array([2, 3]), np.array([True, False]))
+    nothing = TextPart(np.array([0.3]), np.array([0]), np.zeros(1, bool))
+    forced = TextPart(np.array([1.0, 0.4]), np.array([2, 3]), np.array([True, False]))
 
     assert [stays.tolist() for stays in words_that_fit([nothing, forced], 2)] == [
         [False], [True, False]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.contracts.errors import UsageError
 from forethought.contracts.search import Candidate
 from forethought.methods.scoring.likelihood import Likelihood
@@ -57,6 +57,6 @@ def test_nothing_written_is_certain_and_rounding_stays_within_1():
 
 
 def test_a_server_that_tells_no_chances_is_refused():
-    backend = Known(coin(), abilities=frozenset({"steps", "verdicts"}))
+    backend = KnownBackend(coin(), abilities=frozenset({"steps", "verdicts"}))
     with pytest.raises(UsageError, match="log-probabilities"):
         searched(Best(), backend=backend, scorer=Likelihood())

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.contracts.errors import UsageError
 from forethought.contracts.search import Found, Piece, Strategy, write
 from forethought.methods.scoring.self_certainty import SelfCertainty
@@ -60,7 +60,7 @@ def test_pieces_add_up_to_what_is_written_at_once():
         def search(self, start, rng):
             one = start
             while not one.done:
-                (one,) = yield from write([one], most=2)
+                (one,) = yield from write([one], max_tokens=2)
             return Found(one, (one,))
 
     for seed in range(6):
@@ -115,7 +115,7 @@ def test_what_nobody_told_is_an_error_and_no_score():
 
 
 def test_a_server_that_does_not_tell_is_refused():
-    backend = Known(coin(), abilities=frozenset({"steps", "log-probabilities", "verdicts"}))
+    backend = KnownBackend(coin(), abilities=frozenset({"steps", "log-probabilities", "verdicts"}))
     with pytest.raises(UsageError, match="certainty"):
         searched(Best(), backend=backend, scorer=SelfCertainty())
     assert not backend.asked

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from forethought.backends.known import Known
+from forethought.backends.known import KnownBackend
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Verdict
@@ -66,7 +66,7 @@ def test_the_answer_it_believes_in_is_found():
         assert choices == ("Yes", "No")
         return (0.8, 0.2) if "Answer: bbb" in question else (0.3, 0.7)
 
-    backend = Known(coin(0.7), opinion=opinion)
+    backend = KnownBackend(coin(0.7), opinion=opinion)
     found = searched(Best(8), backend=backend, scorer=SelfJudge()).found
     assert {one.text for one in found.considered} == {"aaa", "bbb"}
     assert found.best.text == "bbb"
@@ -74,14 +74,14 @@ def test_the_answer_it_believes_in_is_found():
 
 
 def test_all_candidates_are_asked_about_at_once():
-    backend = Known(coin(0.7), verdict_flops=2.0)
+    backend = KnownBackend(coin(0.7), verdict_flops=2.0)
     done = searched(Best(5), backend=backend, scorer=SelfJudge())
     assert len(backend.asked) == 5 + 1
     assert done.cost.flops == 5 * 3 + 5 * 2
 
 
 def test_a_server_that_gives_no_verdicts_is_refused():
-    backend = Known(coin(), abilities=frozenset({"log-probabilities"}))
+    backend = KnownBackend(coin(), abilities=frozenset({"log-probabilities"}))
     with pytest.raises(UsageError, match="verdicts"):
         searched(Best(), backend=backend, scorer=SelfJudge())
     assert not backend.asked

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.methods.search.adaptive import Adaptive
 from forethought.methods.search.majority_vote import MajorityVote
 from tests.driver.searches import QUESTION, coin, searched, three_steps
@@ -29,7 +29,7 @@ def calibrated(page, choices):
 
 
 def ran(strategy, law=levels, opinion=calibrated, **settings):
-    return searched(strategy, backend=Known(law, opinion=opinion), **settings)
+    return searched(strategy, backend=KnownBackend(law, opinion=opinion), **settings)
 
 
 def even(page, choices):
@@ -139,7 +139,7 @@ def test_at_least_one_beginning_is_written_on():
 
 
 def test_temperatures_rise():
-    class Recorded(Known):
+    class Recorded(KnownBackend):
         def submit(self, request):
             self.__dict__.setdefault("warmths", []).append(getattr(request, "temperature", "-"))
             super().submit(request)
@@ -160,7 +160,7 @@ def test_the_budget_ends_it():
 
 def dear(strategy, budget, law=levels, opinion=calibrated, seed=0):
     """A token costs one FLOP, and so does an answer of `levels`; a verdict ten."""
-    backend = Known(law, opinion=opinion, verdict_flops=10.0)
+    backend = KnownBackend(law, opinion=opinion, verdict_flops=10.0)
     return searched(strategy, backend=backend, budget=f"{budget}FLOP", seed=seed)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Scorer, charge
 from forethought.methods.search.best_of_n import BestOfN
@@ -154,7 +154,7 @@ def test_the_budget_ends_it_with_the_best_whole_answer():
 
 
 def test_one_by_one_it_ends_with_the_budget():
-    backend = Known(three_steps)
+    backend = KnownBackend(three_steps)
     done = searched(BestOfN(n=1000, enough=1.0), backend=backend, scorer=Rule(some), budget="20tok")
     assert len(backend.asked) <= 8
     assert len(done.found.considered) <= 8

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.contracts.errors import BadParameterError, UnknownNameError, UsageError
 from forethought.contracts.search import Found, Strategy, write
-from forethought.driver.driver import Drive
+from forethought.driver.driver import Driver
 from forethought.methods.search.cascade import Cascade
 from forethought.methods.search.greedy import Greedy
 from forethought.methods.search.majority_vote import MajorityVote
@@ -23,7 +23,7 @@ SHARE = 0.6
 
 
 def backend(**settings):
-    return Known(LARGE, drafted=SMALL, **settings)
+    return KnownBackend(LARGE, drafted=SMALL, **settings)
 
 
 def ran(strategy, **settings):
@@ -102,7 +102,10 @@ def test_no_answers_of_the_two_models_draw_alike():
     """Where the small one is unsure, the large one's answers keep their law."""
     law = coin(0.9, 2)
     strategy = Cascade(n=2, sure=1.0, then="majority-vote(n=1)")
-    found = [ran(strategy, seed=seed, backend=Known(law, drafted=law)).found for seed in range(300)]
+    found = [
+        ran(strategy, seed=seed, backend=KnownBackend(law, drafted=law)).found
+        for seed in range(300)
+    ]
     asked = [one for one in found if one.best.writer == "target"]
     share = sum(one.best.text[0] == "a" for one in asked) / len(asked)
     assert share == pytest.approx(0.9, abs=3 * 0.3 / math.sqrt(len(asked)))
@@ -129,13 +132,15 @@ def test_answers_that_say_nothing_agree_on_nothing():
         return {"a": 0.5, "": 0.5} if not text else {END: 1.0}
 
     for seed in range(12):
-        found = searched(Cascade(n=4, sure=0.7), backend=Known(LARGE, drafted=silent), seed=seed)
+        found = searched(
+            Cascade(n=4, sure=0.7), backend=KnownBackend(LARGE, drafted=silent), seed=seed
+        )
         spoke = [one for one in found.found.considered if one.writer == "draft" and one.text]
         assert (found.found.best.writer == "draft") == (len(spoke) >= 3)
 
 
 def test_it_is_refused_before_anything_is_asked_where_there_is_no_second_model():
-    alone = Known(LARGE)
+    alone = KnownBackend(LARGE)
     with pytest.raises(UsageError, match="none is named"):
         searched(Cascade(), backend=alone)
     assert not alone.asked
@@ -175,7 +180,7 @@ def test_a_budget_of_tokens_holds_for_both_models_together(budget):
 
 @pytest.mark.parametrize("flops", [0.1, 0.5, 1.2, 3, 5.8, 6.8])
 def test_a_budget_of_flops_is_held_by_each_models_own_costs(flops):
-    (done,) = Drive(backend()).run([job(Cascade(n=4, sure=1.1), budget=f"{flops}FLOP")])
+    (done,) = Driver(backend()).run([job(Cascade(n=4, sure=1.1), budget=f"{flops}FLOP")])
     assert done.cost.flops <= flops + 1e-9
     if flops >= 0.8 + 5 + 1:
         assert not done.budget_spent
@@ -186,7 +191,7 @@ def test_a_budget_of_flops_is_held_by_each_models_own_costs(flops):
 
 
 def test_a_verdict_that_cannot_be_paid_leaves_the_small_models_answer():
-    paid = Known(LARGE, drafted=SMALL, verdict_flops=1e6)
+    paid = KnownBackend(LARGE, drafted=SMALL, verdict_flops=1e6)
     done = ran(Cascade(n=4, sure=1.1, then="adaptive"), backend=paid, budget="100FLOP")
     assert done.found.best.whole
 
@@ -198,13 +203,13 @@ class Steps(Strategy):
 
     def search(self, start, rng):
         starts = [start, replace(start, writer="draft"), start, replace(start, writer="draft")]
-        first = yield from write(starts, most=2)
+        first = yield from write(starts, max_tokens=2)
         ends = yield from write(first)
         return Found(ends[0], tuple(ends))
 
 
 def test_each_goes_on_with_its_own_beginnings():
-    done = searched(Steps(), backend=Known(three_steps, drafted=coin(0.5, 4)))
+    done = searched(Steps(), backend=KnownBackend(three_steps, drafted=coin(0.5, 4)))
     for one in done.found.considered:
         assert ("\n" in one.text) == (one.writer == "target")
     assert [one.path for one in done.found.considered] == [(0, 0), (1, 0), (2, 0), (3, 0)]

@@ -4,7 +4,7 @@ from string import ascii_uppercase
 
 import pytest
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.methods.search.checklist import Checklist
 from forethought.methods.search.greedy import Greedy
 from tests.driver.searches import QUESTION, searched
@@ -42,7 +42,7 @@ class Judge:
 
 def ran(judge, seed=0, budget="", **settings):
     settings = {"n": 6, "temperature": 1.0} | settings
-    backend = Known(law, opinion=judge, verdict_flops=1.0)
+    backend = KnownBackend(law, opinion=judge, verdict_flops=1.0)
     return searched(Checklist(**settings), backend=backend, seed=seed, budget=budget)
 
 
@@ -107,7 +107,7 @@ def test_a_checklist_is_never_the_answer():
 
 
 def dear(judge, budget, orders=2, seed=0):
-    backend = Known(law, opinion=judge, verdict_flops=10.0)
+    backend = KnownBackend(law, opinion=judge, verdict_flops=10.0)
     strategy = Checklist(n=6, temperature=1.0, orders=orders)
     return searched(strategy, backend=backend, seed=seed, budget=f"{budget}FLOP")
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from forethought.contracts.search import Candidate
-from forethought.methods.search._choice import Option, chosen
+from forethought.methods.search._choice import AnswerOption, chosen
 from tests.methods.search.by_hand import Hand
 
 
 def option(path, text, weight, score, finish="stop"):
-    return Option(Candidate(path, steps=(text,), tokens=len(text), finish=finish), weight, score)
+    return AnswerOption(
+        Candidate(path, steps=(text,), tokens=len(text), finish=finish), weight, score
+    )
 
 
 def choice(options, pick="vote", seed=0, **settings):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.methods.search.cross_lingual import CrossLingual
 from forethought.methods.search.greedy import Greedy
 from forethought.methods.search.hedged import Hedged
@@ -38,7 +38,7 @@ def pair(page):
 
 def ran(judge, seed=0, budget="", **settings):
     settings = {"n": 5, "temperature": 1.0} | settings
-    backend = Known(law, opinion=judge, verdict_flops=1.0)
+    backend = KnownBackend(law, opinion=judge, verdict_flops=1.0)
     return searched(CrossLingual(**settings), backend=backend, seed=seed, budget=budget)
 
 
@@ -98,7 +98,7 @@ def test_the_budget_ends_it_and_evidence_is_not_the_answer():
 def test_where_no_comparison_can_be_paid_letters_in_common_decide():
     hits = set()
     for seed in range(12):
-        backend = Known(law, opinion=Judge(), verdict_flops=10.0)
+        backend = KnownBackend(law, opinion=Judge(), verdict_flops=10.0)
         strategy = CrossLingual(n=5, temperature=1.0, evidence=1)
         done = searched(strategy, backend=backend, seed=seed, budget="10FLOP")
         found, alike = done.found, searched(Hedged(n=5, temperature=1.0), law, seed=seed).found

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from forethought import catalogue
-from forethought.backends.known import Known
+from forethought.backends.known import KnownBackend
 from forethought.contracts.errors import BadDataError, BadParameterError, UsageError
-from forethought.contracts.plan import Bin, Plan, read_plan
+from forethought.contracts.plan import DifficultyBin, DifficultyPlan, read_plan
 from forethought.methods.search.difficulty_router import DifficultyRouter
 from tests.driver.searches import Rule, coin, searched, three_steps
 
@@ -19,7 +19,9 @@ VOTES = ["greedy", "majority-vote(n=2)", "majority-vote(n=9)", "majority-vote(n=
 
 def plan(*strategies, probe=4, by="agreement", limits=(1.0, 0.75, 0.0)):
     few = limits[-len(strategies) :]
-    return Plan(tuple(Bin((at, 0.0), s) for at, s in zip(few, strategies, strict=True)), probe, by)
+    return DifficultyPlan(
+        tuple(DifficultyBin((at, 0.0), s) for at, s in zip(few, strategies, strict=True)), probe, by
+    )
 
 
 @pytest.fixture
@@ -90,8 +92,8 @@ def test_each_question_goes_the_way_of_its_agreement(kept):
 
 def test_the_likelihood_may_tell_and_decides_among_equals(kept):
     likely, unlikely = coin(0.9, 1), coin(0.5, 1)
-    bins = (Bin((0.8, 0.0), "greedy"), Bin((0.0, 0.0), "majority-vote(n=6)"))
-    router = DifficultyRouter(kept(Plan(bins, 3, "likelihood")))
+    bins = (DifficultyBin((0.8, 0.0), "greedy"), DifficultyBin((0.0, 0.0), "majority-vote(n=6)"))
+    router = DifficultyRouter(kept(DifficultyPlan(bins, 3, "likelihood")))
     assert router.needs == {"log-probabilities"}
     assert chosen(searched(router, unlikely)) == "majority-vote(n=6)"
     assert any(chosen(searched(router, likely, seed=seed)) == "greedy" for seed in range(4))
@@ -99,8 +101,8 @@ def test_the_likelihood_may_tell_and_decides_among_equals(kept):
     def always(chance):
         return lambda question, text: {"a": chance, "b": 1 - chance} if not text else {"": 1.0}
 
-    equal = (Bin((1.0, 0.8), "greedy"), Bin((0.0, 0.0), "majority-vote(n=6)"))
-    router = DifficultyRouter(kept(Plan(equal, 2, "agreement")))
+    equal = (DifficultyBin((1.0, 0.8), "greedy"), DifficultyBin((0.0, 0.0), "majority-vote(n=6)"))
+    router = DifficultyRouter(kept(DifficultyPlan(equal, 2, "agreement")))
     ways = {(chance, seed): chosen(searched(router, always(chance), seed=seed))
             for chance in (0.6, 0.99) for seed in range(6)}  # fmt: skip
     assert {ways[0.6, seed] for seed in range(6)} == {"majority-vote(n=6)"}
@@ -119,7 +121,7 @@ def test_a_budget_that_ends_the_probe_ends_the_search_with_it(kept):
 def test_a_verdict_that_cannot_be_paid_is_told_to_the_bins_strategy(kept):
     # adaptive answers by what it has where no verdict is paid any more.
     router = DifficultyRouter(kept(plan("adaptive(n=6)", "adaptive(n=6)")))
-    backend = Known(three_steps, verdict_flops=1e9)
+    backend = KnownBackend(three_steps, verdict_flops=1e9)
     done = searched(router, backend=backend, budget="100FLOP")
     assert done.found.best.whole
     assert done.found.notes[0].startswith("difficulty")
@@ -132,7 +134,7 @@ def test_what_its_strategies_need_is_needed(kept):
     assert router.scores
     assert not router.draws_alike
     with pytest.raises(UsageError, match="ranks candidates by a scorer"):
-        searched(router, backend=Known(three_steps, drafted=three_steps))
+        searched(router, backend=KnownBackend(three_steps, drafted=three_steps))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,7 @@ def test_what_its_strategies_need_is_needed(kept):
 def test_what_is_no_plan_is_refused_before_anything_is_asked(kept, change, why):
     text = plan("greedy", "majority-vote(n=8)").text()
     assert change(text) != text
-    known = Known(three_steps)
+    known = KnownBackend(three_steps)
     with pytest.raises(BadDataError, match=why):
         searched(DifficultyRouter(kept(change(text))), backend=known)
     assert not known.asked
@@ -195,8 +197,9 @@ def test_a_question_at_the_limit_of_a_bin_is_in_it():
 
 
 def test_a_plan_is_read_as_it_was_written():
-    held = Plan(
-        (Bin((0.1 + 0.2, 1 / 3), "greedy"), Bin((0.25, 0.0), "majority-vote(n=8)")),
+    held = DifficultyPlan(
+        (DifficultyBin((0.1 + 0.2, 1 / 3), "greedy"),
+         DifficultyBin((0.25, 0.0), "majority-vote(n=8)")),
         4, "likelihood", "smollm2", ("addition",), {"gain": [0.1, 0.0, 0.2]},
     )  # fmt: skip
     assert read_plan(held.text(), "it") == held

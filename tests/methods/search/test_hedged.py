@@ -2,7 +2,7 @@
 
 import pytest
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.methods.search.greedy import Greedy
 from forethought.methods.search.hedged import Hedged
 from forethought.numerics.overlap import overlap
@@ -36,7 +36,7 @@ def test_the_greedy_answer_is_always_among_them():
 
 
 def test_others_are_drawn_at_the_temperature():
-    class Recorded(Known):
+    class Recorded(KnownBackend):
         def submit(self, request):
             self.__dict__.setdefault("warmths", []).append(request.temperature)
             super().submit(request)

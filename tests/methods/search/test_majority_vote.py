@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.contracts.errors import UsageError
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.tasks.same_answers import SameAnswers
@@ -28,7 +28,7 @@ def halves(question, text):
 
 
 def test_weights_by_probability_need_a_back_end_that_tells_it():
-    backend = Known(halves, abilities=frozenset({"steps"}))
+    backend = KnownBackend(halves, abilities=frozenset({"steps"}))
     assert searched(MajorityVote(n=2), backend=backend).found
     with pytest.raises(UsageError, match="log-probabilities"):
         searched(MajorityVote(n=2, weight="probability"), backend=backend)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.contracts.search import Candidate, Write
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.mcts import MCTS, _Node
@@ -145,7 +145,7 @@ def test_candidates_are_scored_and_weighed():
 
 
 def test_only_wanted_depth_is_written_step_by_step():
-    backend = Known(three_steps)
+    backend = KnownBackend(three_steps)
     done = searched(MCTS(n=2, iterations=1, depth=1, **STEPS), scorer=Rule(good), backend=backend)
     assert done.found.best.text.count("\n") == 3
     assert len(backend.asked) == 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forethought.contracts.search import Write
-from forethought.methods.search._particles import Swarm, grow, traded
+from forethought.methods.search._particles import ParticleSet, grow, traded
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.parallel_tempering import ParallelTempering
 from forethought.methods.search.particle_gibbs import ParticleGibbs
@@ -98,7 +98,8 @@ def test_each_chain_keeps_its_own_law():
             for place, heat in enumerate(temperatures)
         ]
         swarms = [
-            Swarm([one.at(0)] * 3, heat, one) for one, heat in zip(kept, temperatures, strict=True)
+            ParticleSet([one.at(0)] * 3, heat, one)
+            for one, heat in zip(kept, temperatures, strict=True)
         ]
         Hand(ranked, seed=seed).run(grow(method(), swarms, 1.0, rng))
         kept = traded([one.draw(rng) for one in swarms], temperatures, "answer", rng)

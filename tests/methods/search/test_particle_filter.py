@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from forethought.contracts.search import Candidate, Score, Write
-from forethought.methods.search._particles import Particle, Swarm, grow
+from forethought.methods.search._particles import Particle, ParticleSet, grow
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.particle_filter import ParticleFilter
 from tests.driver.searches import searched
@@ -85,7 +85,7 @@ def test_the_evidence_is_without_bias_even_for_few_particles(target, below):
     _, evidence = weighted(uneven, liking, target)
     estimates = []
     for seed in range(700):
-        swarm = Swarm([Particle((Candidate(),))] * 6)
+        swarm = ParticleSet([Particle((Candidate(),))] * 6)
         settings = method(target=target)
         Hand(uneven, seed=seed).run(grow(settings, [swarm], below, np.random.default_rng(seed)))
         estimates.append(math.exp(swarm.log_evidence))

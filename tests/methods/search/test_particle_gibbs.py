@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from forethought.contracts.search import Candidate, Piece, Score, Write
-from forethought.methods.search._particles import Particle, Swarm, grow
+from forethought.methods.search._particles import Particle, ParticleSet, grow
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.particle_filter import ParticleFilter
 from forethought.methods.search.particle_gibbs import ParticleGibbs
@@ -78,7 +78,7 @@ def test_a_filter_beside_an_exact_draw_ends_in_one(law, target, n):
     for seed in range(1000):
         rng, reference = np.random.default_rng(seed), exactly(law, target, seed)
         for again in range(2):
-            swarm = Swarm([reference] * n, reference=reference)
+            swarm = ParticleSet([reference] * n, reference=reference)
             swarm.particles = [reference.at(0)] * n
             hand = Hand(law, seed=seed * 2 + again)
             hand.run(grow(method(target=target), [swarm], 1.0, rng))
@@ -91,7 +91,7 @@ def test_a_filter_beside_an_exact_draw_ends_in_one(law, target, n):
 def test_what_is_kept_stands_unchanged_in_every_swarm():
     for seed in range(30):
         reference = reference_of(("a\n", "b\n", ""))
-        swarm = Swarm([reference.at(0)] * 3, reference=reference)
+        swarm = ParticleSet([reference.at(0)] * 3, reference=reference)
         hand = Hand(uneven, seed=seed)
         search = grow(method(), [swarm], 1.0, np.random.default_rng(seed))
         hand.run(search)
@@ -107,7 +107,7 @@ def test_what_is_kept_stands_unchanged_in_every_swarm():
 def test_what_is_kept_weighs_what_its_own_step_weighs():
     steps = ("a\n", "b\n", "a\n", "")
     reference = reference_of(steps)
-    swarm = Swarm([reference.at(0)], reference=reference)
+    swarm = ParticleSet([reference.at(0)], reference=reference)
     for step in range(1, 5):
         swarm.weigh(step, "steps")
         assert swarm.particles[0] == reference.at(step)
@@ -150,7 +150,7 @@ def test_copies_beside_what_is_kept_are_drawn_independently():
     particles = [Particle((Candidate(), Candidate((at,)))) for at in range(4)]
     counts = []
     for _ in range(3000):
-        swarm = Swarm(list(particles), reference=particles[0])
+        swarm = ParticleSet(list(particles), reference=particles[0])
         swarm.log_weights = np.log(shares)
         swarm.resample(1.0, rng)
         assert swarm.particles[0] == particles[0]
@@ -249,11 +249,11 @@ def test_what_ended_early_is_not_copied_while_another_swarm_grows():
         rng = np.random.default_rng(seed)
         short = [reference_of(("a\n", text), child=at) for at, text in enumerate("abab")]
         begun = [one.at(1) for one in short]
-        ended = Swarm(
+        ended = ParticleSet(
             [one.grown(whole.here, whole.score) for one, whole in zip(begun, short, strict=True)]
         )
         ended.log_weights = np.array([0.0, -3.0, 0.0, -3.0])
-        other = Swarm([Particle((Candidate(path=(9,)),))] * 2)
+        other = ParticleSet([Particle((Candidate(path=(9,)),))] * 2)
         Hand(uneven, seed=seed).run(grow(method(), [ended, other], 1.0, rng))
 
         assert other.done

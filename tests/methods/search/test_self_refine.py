@@ -2,7 +2,7 @@
 
 import pytest
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.self_refine import SelfRefine
 from tests.driver.searches import QUESTION, searched, three_steps
@@ -37,7 +37,7 @@ class Reader:
         return (yes, 1 - yes)
 
 
-class Recorded(Known):
+class Recorded(KnownBackend):
     def submit(self, request):
         parent = getattr(request, "parent", None)
         if parent is not None:

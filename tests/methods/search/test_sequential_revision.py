@@ -2,7 +2,7 @@
 
 import pytest
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.contracts.search import Scorer, verdicts
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.sequential_revision import SequentialRevision
@@ -23,7 +23,7 @@ def right(text):
     return float(text == "gold")
 
 
-class Recorded(Known):
+class Recorded(KnownBackend):
     """Keeps the questions that were asked."""
 
     def submit(self, request):
@@ -120,7 +120,7 @@ class Asked(Scorer):
 def test_a_hint_is_not_chosen_among_where_the_budget_ends_at_the_scorer():
     cut = 0
     for budget in range(8, 40):
-        backend = Known(lambda q, t: {k: p for k, p in pupil(q, t).items() if p})
+        backend = KnownBackend(lambda q, t: {k: p for k, p in pupil(q, t).items() if p})
         backend.verdict_flops = 5.0
         strategy = SequentialRevision(n=9)
         done = searched(strategy, backend=backend, scorer=Asked(), budget=f"{budget}FLOP")

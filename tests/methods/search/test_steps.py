@@ -8,7 +8,7 @@ import pytest
 
 from forethought.contracts.search import Candidate, Score, Write
 from forethought.methods.search._answers import cut
-from forethought.methods.search._choice import Option
+from forethought.methods.search._choice import AnswerOption
 from forethought.methods.search._steps import beginning, stepped, twins
 from forethought.methods.search.a_star import AStar
 from forethought.methods.search.beam import Beam
@@ -34,7 +34,7 @@ def scored(hand):
 
 def test_a_step_is_worth_its_score_and_a_cut_one_its_parents():
     hand = Cutting(lines(0.5, 3), seed=0)
-    parent = Option(Candidate((4,), steps=("a\n",), tokens=2), 0.7, 0.7)
+    parent = AnswerOption(Candidate((4,), steps=("a\n",), tokens=2), 0.7, 0.7)
     drawn = hand.run(stepped([parent] * 3, until="step", delimiter="\n"))
 
     assert [one.candidate.finish for one in drawn] == ["", "budget", ""]

@@ -4,13 +4,13 @@ from collections import Counter
 
 import pytest
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.temperature_vote import TemperatureVote
 from tests.driver.searches import coin, searched, three_steps
 
 
-class Recorded(Known):
+class Recorded(KnownBackend):
     """Keeps the temperatures that were asked for."""
 
     def submit(self, request):
@@ -123,7 +123,7 @@ def test_answers_that_say_nothing_count_against_a_temperature():
 
 def test_the_budget_ends_it():
     for budget in range(1, 60, 4):
-        backend = Known(three_steps)
+        backend = KnownBackend(three_steps)
         done = searched(TemperatureVote(n=30), backend=backend, budget=f"{budget}tok")
         assert done.cost.output_tokens <= budget
         ends = [one for one in done.found.considered if one.finish == "budget"]

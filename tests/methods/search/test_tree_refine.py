@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from forethought.backends.known import END, Known
+from forethought.backends.known import END, KnownBackend
 from forethought.contracts.search import Candidate
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.tree_refine import TreeRefine, _Node
@@ -35,7 +35,7 @@ def opinion(page, choices):
     return (0.9, 0.1) if critique.startswith("fine") else (0.1, 0.9)
 
 
-class Recorded(Known):
+class Recorded(KnownBackend):
     def submit(self, request):
         parent = getattr(request, "parent", None)
         if parent is not None:

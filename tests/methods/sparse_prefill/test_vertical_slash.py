@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from forethought.cost.flops import attention_flops, causal_pairs
-from forethought.engine.batch import Look
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.batch import LayerHook
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.methods.kv_eviction.speckv import SpecKV
 from forethought.methods.sparse_prefill.vertical_slash import VerticalSlash
 from tests.engine.attention.test_sparse import shown
@@ -126,8 +126,8 @@ def test_the_meter_counts_the_pairs_seen_and_the_rows_that_chose(decoder):
         patterns.append(method.on_attention(view))
         return patterns[-1]
 
-    dense.read(Row(3), tokens, Look(lambda view: None, LENGTH))
-    thin.read(Row(3), tokens, Look(lambda view: None, LENGTH, thin=choose))
+    dense.read(SequenceCache(3), tokens, LayerHook(lambda view: None, LENGTH))
+    thin.read(SequenceCache(3), tokens, LayerHook(lambda view: None, LENGTH, thin=choose))
 
     layer = decoder.shape.layers[0]
     seen = [

@@ -2,8 +2,8 @@
 
 import torch
 
-from forethought.engine.batch import Look
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.batch import LayerHook
+from forethought.engine.cache.sequence_cache import SequenceCache
 from tests.engine.attention.test_sparse import hidden_by
 from tests.engine.written_out import plain
 from tests.tiny import batch_of
@@ -11,8 +11,8 @@ from tests.tiny import batch_of
 
 def thinned_logits(decoder, method, tokens, prompt_length):
     """Logits [V] after the last token."""
-    look = Look(lambda view: None, prompt_length, thin=method.on_attention)
-    return batch_of(decoder).read(Row(len(decoder.shape.layers)), tokens, look)[-1]
+    look = LayerHook(lambda view: None, prompt_length, thin=method.on_attention)
+    return batch_of(decoder).read(SequenceCache(len(decoder.shape.layers)), tokens, look)[-1]
 
 
 def slow_logits(decoder, tokens, chosen):

@@ -13,7 +13,7 @@ import pytest
 from forethought.contracts.errors import UnsupportedModelError
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.chat.template import LONGEST_TEMPLATE, written
-from forethought.models.chat.template_budget import SECONDS, Budget, OverBudgetError, weight
+from forethought.models.chat.template_budget import SECONDS, OverBudgetError, TemplateBudget, weight
 from forethought.models.tokenization.tokenizer import Tokenizer
 from tests.models.tiny_tokenizers import byte_level
 
@@ -237,7 +237,7 @@ def test_limits_hold_in_any_thread_and_for_each_alone() -> None:
 
 def test_time_is_the_last_limit() -> None:
     moments = iter([0.0, SECONDS - 1, SECONDS + 1])
-    budget = Budget(1_000_000, 0, clock=lambda: next(moments))
+    budget = TemplateBudget(1_000_000, 0, clock=lambda: next(moments))
     budget.spend(20_000)
 
     with pytest.raises(OverBudgetError, match="seconds"):
@@ -245,8 +245,8 @@ def test_time_is_the_last_limit() -> None:
 
 
 def test_a_budget_grows_with_the_conversation() -> None:
-    small = Budget.of([{"role": "user", "content": "a"}])
-    large = Budget.of([{"role": "user", "content": "a" * 1000}] * 10)
+    small = TemplateBudget.of([{"role": "user", "content": "a"}])
+    large = TemplateBudget.of([{"role": "user", "content": "a" * 1000}] * 10)
 
     assert large.characters - small.characters > 9_000 * 60
     assert large.steps - small.steps > 9_000

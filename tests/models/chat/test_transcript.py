@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from forethought.contracts.errors import UnsupportedModelError
-from forethought.models.chat.transcript import Mark, Message, transcript
+from forethought.models.chat.transcript import Message, TextMarker, transcript
 from forethought.models.tokenization.tokenizer import Tokenizer
 from tests.models.tiny_rewards import TEMPLATE, bytes_tokenizer, random_judge, save_judge
 
-TAG = Mark("<extra_0>")
+TAG = TextMarker("<extra_0>")
 MESSAGES: list[Message] = [
     ("system", ["Be exact."]),
     ("user", ["What is 2 + 2?"]),
@@ -33,7 +33,10 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def plain(messages: list[Message]) -> list[dict[str, str]]:
     return [
-        {"role": role, "content": "".join(p.text if isinstance(p, Mark) else p for p in content)}
+        {
+            "role": role,
+            "content": "".join(p.text if isinstance(p, TextMarker) else p for p in content),
+        }
         for role, content in messages
     ]
 
@@ -62,8 +65,8 @@ def test_what_looks_like_a_tag_or_a_turn_in_an_answer_is_text() -> None:
 
 
 def test_a_mark_of_plain_text_is_found_where_it_was_put_and_not_elsewhere() -> None:
-    messages: list[Message] = [("user", ["1 + 1"]), ("assistant", [Mark("+")]), ("user", ["+"]),
-                               ("assistant", [Mark("++")])]  # fmt: skip
+    messages: list[Message] = [("user", ["1 + 1"]), ("assistant", [TextMarker("+")]),
+                               ("user", ["+"]), ("assistant", [TextMarker("++")])]  # fmt: skip
     found = transcript(tokenizer(), TEMPLATE, messages)
     (first, last), (start, stop) = found.marks
     assert first == last
@@ -107,4 +110,4 @@ def test_contents_may_hold_what_stands_for_contents() -> None:
 
 def test_a_mark_without_a_token_is_refused() -> None:
     with pytest.raises(UnsupportedModelError, match="has no token for"):
-        transcript(tokenizer(), TEMPLATE, [("user", ["?"]), ("assistant", ["a", Mark("")])])
+        transcript(tokenizer(), TEMPLATE, [("user", ["?"]), ("assistant", ["a", TextMarker("")])])

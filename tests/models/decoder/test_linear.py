@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from forethought.models.decoder.linear import (
-    Dense,
+    DenseLinear,
     EightBit,
     EightBitBoth,
     EightBitPlanes,
@@ -204,5 +204,5 @@ def test_a_tied_head_is_the_embedding() -> None:
 
     head = build_linears(tensors, {}, "bf16")("head")
 
-    assert isinstance(head, Dense)
+    assert isinstance(head, DenseLinear)
     assert head.weight is tensors["embed.weight"]

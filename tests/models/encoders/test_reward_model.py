@@ -16,7 +16,7 @@ from forethought.contracts.errors import (
     UnknownNameError,
     UnsupportedModelError,
 )
-from forethought.models.chat.transcript import Reading
+from forethought.models.chat.transcript import ScoredTokens
 from forethought.models.encoders import reward_model
 from forethought.models.encoders.reward_model import RewardHead, open_reward_head
 from forethought.models.sources.folder import FolderCheckpoint
@@ -25,10 +25,10 @@ from tests.models.random_models import decoder_like
 from tests.models.tiny_rewards import TwoMaps, change_tensors, random_judge, save_judge
 
 READINGS = [
-    Reading((5, 17, 3, 60, 8, 9, 33, 2, 71), (2, 5, 8)),
-    Reading((44,), (0,)),
-    Reading((9, 9, 12, 90, 1, 7, 13, 22, 31, 54, 76, 11), (0, 11)),
-    Reading((9, 9, 12, 200), ()),
+    ScoredTokens((5, 17, 3, 60, 8, 9, 33, 2, 71), (2, 5, 8)),
+    ScoredTokens((44,), (0,)),
+    ScoredTokens((9, 9, 12, 90, 1, 7, 13, 22, 31, 54, 76, 11), (0, 11)),
+    ScoredTokens((9, 9, 12, 200), ()),
 ]
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2": ("qwen2", {}),
@@ -45,7 +45,7 @@ def opened(folder: Path, *words: str) -> RewardHead:
 
 
 @torch.inference_mode()
-def labels(model: Any, reading: Reading) -> torch.Tensor:
+def labels(model: Any, reading: ScoredTokens) -> torch.Tensor:
     """What transformers gives at the places."""
     found = model(torch.tensor([reading.tokens]))
     logits = found if isinstance(found, torch.Tensor) else found.logits
@@ -72,7 +72,7 @@ def test_two_labels_are_those_of_a_token_classifier(name: str, tmp_path: Path) -
 def test_one_label_is_the_reward_squashed(name: str, tmp_path: Path) -> None:
     kind, settings = FAMILIES[name]
     model = random_judge(kind, "ForSequenceClassification", num_labels=1, **settings)
-    last = [Reading(one.tokens, (len(one.tokens) - 1,)) for one in READINGS]
+    last = [ScoredTokens(one.tokens, (len(one.tokens) - 1,)) for one in READINGS]
 
     found = opened(save_judge(tmp_path, model)).chances(last)
 
@@ -154,16 +154,16 @@ def test_the_sizes_are_the_models_with_the_head_that_judges(tmp_path: Path) -> N
 def test_a_text_beyond_the_context_is_refused(tmp_path: Path) -> None:
     model = random_judge("llama", "ForTokenClassification", num_labels=2)
     head = opened(save_judge(tmp_path, model))
-    assert len(head.chances([Reading((7,) * 512, (511,))])[0]) == 1
+    assert len(head.chances([ScoredTokens((7,) * 512, (511,))])[0]) == 1
     with pytest.raises(PromptTooLongError, match=r"reads 512 tokens, .* has 513"):
-        head.chances([Reading((7,) * 513, (512,))])
+        head.chances([ScoredTokens((7,) * 513, (512,))])
 
 
 def test_a_text_of_no_tokens_is_refused(tmp_path: Path) -> None:
     save_judge(tmp_path, random_judge("qwen2", "ForTokenClassification"))
 
     with pytest.raises(UnsupportedModelError, match="makes no tokens"):
-        opened(tmp_path).chances([READINGS[0], Reading((), ())])
+        opened(tmp_path).chances([READINGS[0], ScoredTokens((), ())])
 
 
 @pytest.mark.parametrize("bias", [torch.zeros(3), torch.zeros(2, 1), torch.zeros(())])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.hardware import threads
 from forethought.models.hardware.threads import ThreadCount, most_threads, products_agree, watched
 from tests.tiny import batch_of, tiny_decoder, tokens_of
@@ -122,7 +122,7 @@ def test_where_products_differ_with_threads_their_number_stays(
 def test_passes_of_a_batch_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "products_agree", lambda: True)
     batch = batch_of(tiny_decoder())
-    row = Row(len(batch.network.shape.layers))
+    row = SequenceCache(len(batch.network.shape.layers))
 
     for token in tokens_of(2):
         batch.step([row], [token])

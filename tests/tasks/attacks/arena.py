@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from forethought.tasks._inside.kernel import Kernel
-from forethought.tasks.sandbox import Limits, Outcome, ProgramTests, run
+from forethought.tasks.sandbox import Limits, ProgramOutcome, ProgramTests, run
 from tests.tasks.attacks import (
     forgeries,
     kernels,
@@ -351,7 +351,7 @@ def output() -> dict[str, Any]:
 def killed() -> dict[str, Any]:
     """How a program ends that kills all processes it can, and whether a victim is left."""
     with host() as of:
-        outcome: Outcome = run(whole.KILLS_ALL, LIMITS)
+        outcome: ProgramOutcome = run(whole.KILLS_ALL, LIMITS)
         with open(f"/proc/{of.victims[0]}/stat") as file:
             state = file.read().rpartition(")")[2].split()[0]
     return {"status": outcome.status, "victim": state}

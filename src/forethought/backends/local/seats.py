@@ -10,9 +10,9 @@ from torch import Tensor
 from forethought.contracts.backend import Opened, Request
 from forethought.contracts.records import Cost
 from forethought.contracts.search import NextToken, Path, Writer
-from forethought.engine.batch import Batch, Part
+from forethought.engine.batch import Batch, NewTokens
 from forethought.engine.cache.again import again, moved
-from forethought.engine.cache.sequence_cache import Mark, Row
+from forethought.engine.cache.sequence_cache import CacheMark, SequenceCache
 from forethought.engine.meter import Clock, Meter
 from forethought.engine.sampling import stated
 from forethought.models.model import Model
@@ -24,28 +24,28 @@ LEAST = 32
 
 
 @dataclass
-class Seat:
+class CachedCandidate:
     """What is cached of a candidate: all its tokens, or all but the last."""
 
-    row: Row | None
+    row: SequenceCache | None
     """None where it is one token behind its parent, which was not read yet."""
     logits: Tensor | None
     """[V], after its newest token; None where that was not read yet."""
     newest: int = 0
-    parent: Seat | None = None
+    parent: CachedCandidate | None = None
     """Where its row comes from, while it has none."""
-    root: Seat | None = None
+    root: CachedCandidate | None = None
     """That of the prompt which it stands behind; None where it is that itself."""
     alone: bool = False
     """Whether it is in one piece with its prompt, as an answer without a search is."""
-    start: Mark | None = None
+    start: CacheMark | None = None
     """At a prompt: as it was before anything was written behind it."""
-    _mark: Mark | None = None
+    _mark: CacheMark | None = None
     _entries: tuple[float, ...] = ()
     _lent: bool = False
 
     @classmethod
-    def at(cls, row: Row, logits: Tensor, start: Mark | None) -> Seat:
+    def at(cls, row: SequenceCache, logits: Tensor, start: CacheMark | None) -> CachedCandidate:
         """The seat at a prompt that a row shares."""
         seat = cls(row, None, start=start)
         seat.hear(logits)
@@ -56,24 +56,24 @@ class Seat:
         """Entries per layer, its newest token's included."""
         return self._entries
 
-    def part(self, meter: Meter) -> Part:
+    def part(self, meter: Meter) -> NewTokens:
         """Its newest token, to be read."""
         if self.row is None:
             assert self.parent is not None, "a seat without a row has a parent"
             self.row, self.parent = self.parent._lend(self.alone), None
-        return Part(self.row, [self.newest], meter=meter)
+        return NewTokens(self.row, [self.newest], meter=meter)
 
     def hear(self, logits: Tensor) -> None:
         """Take in what came of reading its newest token."""
         assert self.row is not None, "it was read"
         self.logits, self._mark, self._entries = logits, self.row.mark(), self.row.lengths()
 
-    def behind(self, tokens: int, *, alone: bool) -> Row:
+    def behind(self, tokens: int, *, alone: bool) -> SequenceCache:
         """A row for a piece of so many tokens; this one where none of them will be read."""
         assert self.row is not None
         return self.row if tokens == 1 else self.fresh(alone=alone)
 
-    def fresh(self, *, alone: bool) -> Row:
+    def fresh(self, *, alone: bool) -> SequenceCache:
         """A row of its own, behind what is written here.
 
         It shares the prompt, and holds all that was written in one tail: so sums are rounded
@@ -90,7 +90,7 @@ class Seat:
         assert self.root._mark is not None
         return moved(self._mark, self.root.start, self.root._mark)
 
-    def _lend(self, alone: bool) -> Row:
+    def _lend(self, alone: bool) -> SequenceCache:
         """A row for a child of one token: its own for the first that may go on in it."""
         assert self.row is not None
         if self._lent or alone != self.alone:
@@ -100,25 +100,25 @@ class Seat:
 
 
 @dataclass
-class Seats:
+class CandidateCaches:
     """All seats of a back end.
 
     Those of single tokens are many, and a search that takes its tokens one by one goes on
     from the newest: older ones are let go, and read again should somebody ask for them.
     """
 
-    _held: dict[Where, Seat] = field(default_factory=dict)
+    _held: dict[Where, CachedCandidate] = field(default_factory=dict)
     _single: dict[str, dict[Where, None]] = field(default_factory=dict)
     """By run, the oldest first."""
 
-    def get(self, where: Where) -> Seat | None:
+    def get(self, where: Where) -> CachedCandidate | None:
         """The seat of a candidate, where there is one."""
         single = self._single.get(where[0], {})
         if where in single:
             single[where] = single.pop(where)
         return self._held.get(where)
 
-    def put(self, where: Where, seat: Seat) -> None:
+    def put(self, where: Where, seat: CachedCandidate) -> None:
         """Keep a seat."""
         self._held[where] = seat
         if seat.row is None:
@@ -143,7 +143,7 @@ class Arrived:
     request: Request
     model: Model
     """What writes behind it."""
-    seat: Seat
+    seat: CachedCandidate
     meter: Meter
     spent: Cost
     """In reading the prompt, where it is the first to."""

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from forethought.backends.verdict_prefixes import Chain, common
-from forethought.contracts.backend import Judgement, Outcome
+from forethought.contracts.backend import RequestOutcome, VerdictRequest
 from forethought.contracts.errors import PromptTooLongError
 from forethought.contracts.roles import Network
 from forethought.cost.flops import causal_pairs, forward_flops
 from forethought.engine.batch import Batch
-from forethought.engine.cache.sequence_cache import Row
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Clock, Meter
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
@@ -30,11 +30,11 @@ class _Reading:
     tokens: tuple[int, ...]
     fresh: int
     """Tokens that were read for it alone."""
-    row: Row
+    row: SequenceCache
 
 
 @dataclass
-class Judge:
+class LocalJudge:
     """A model that gives verdicts.
 
     A question is read from where it parts from the one it goes on from: what both begin with,
@@ -46,7 +46,7 @@ class Judge:
     _readings: dict[str, dict[str, _Reading]] = field(default_factory=dict)
     """By run and question, the oldest first."""
 
-    def flops(self, judgement: Judgement) -> float:
+    def flops(self, judgement: VerdictRequest) -> float:
         """FLOPs of reading what is new of the questions."""
         shape, found = self.target.shape, 0.0
         for question, chain in _paired(judgement):
@@ -57,7 +57,7 @@ class Judge:
             found += forward_flops(shape, fresh, pairs, logits=1)
         return found
 
-    def outcome(self, judgement: Judgement) -> Outcome:
+    def outcome(self, judgement: VerdictRequest) -> RequestOutcome:
         """For each question the chance of each choice, among the choices alone."""
         for question in judgement.questions:
             self._check_fits(len(self._prompt(question)))
@@ -66,7 +66,7 @@ class Judge:
             self._chances(self._read(judgement.run, question, chain, meter)[1], judgement.choices)
             for question, chain in _paired(judgement)
         )
-        return Outcome(judgement.key, meter.cost(0.0), chances=chances)
+        return RequestOutcome(judgement.key, meter.cost(0.0), chances=chances)
 
     def release(self, run: str) -> None:
         """Forget what a run asked."""
@@ -81,7 +81,7 @@ class Judge:
     def _read(self, run: str, question: str, chain: Chain, meter: Meter) -> tuple[_Reading, Tensor]:
         """A question read behind the last of the chain, and the logits [V] behind it."""
         tokens = self._prompt(question)
-        row, shared = Row(len(self.target.shape.layers), len(tokens)), 0
+        row, shared = SequenceCache(len(self.target.shape.layers), len(tokens)), 0
         if chain:
             before = self._before(run, chain)
             shared = self._shared(before.tokens, tokens)
@@ -137,6 +137,6 @@ class Judge:
             )
 
 
-def _paired(judgement: Judgement) -> Iterator[tuple[str, Chain]]:
+def _paired(judgement: VerdictRequest) -> Iterator[tuple[str, Chain]]:
     """The questions, each with what it goes on from."""
     return zip(judgement.questions, judgement.behind, strict=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from forethought.backends.local.seats import Arrived, Seat
+from forethought.backends.local.seats import Arrived, CachedCandidate
 from forethought.backends.stop_matcher import StopMatcher
 from forethought.contracts.backend import Request
 from forethought.contracts.records import Cost
@@ -18,7 +18,7 @@ from forethought.models.tokenization.tokenizer import Decoding
 
 
 @dataclass
-class Writing:
+class PieceInProgress:
     """A piece on its way."""
 
     arrived: Arrived
@@ -31,7 +31,7 @@ class Writing:
     shown: str = ""
     """The same without what may yet become a stop string."""
     log_probability: float = 0.0
-    summed: int = 0
+    scored_tokens: int = 0
     certainty: float = 0.0
     finish: str = ""
 
@@ -51,7 +51,7 @@ class Writing:
             choice = stated(self.logits, given)
         logits, self.logits = self.logits, None
         self.log_probability += choice.log_probability
-        self.summed += 1
+        self.scored_tokens += 1
         if stream.take(choice):
             self.certainty += certainty(logits)
             self._hear(choice.token)
@@ -72,10 +72,10 @@ class Writing:
         read = self.arrived.reading(self.stream.steps, clock)
         return read.plus(written_by(self.request, self._fresh))
 
-    def seat(self) -> Seat:
+    def seat(self) -> CachedCandidate:
         """Where its last token can be gone on from."""
-        row, before = None if self.request.most == 1 else self.stream.row, self.arrived.seat
-        return Seat(
+        row, before = None if self.request.max_tokens == 1 else self.stream.row, self.arrived.seat
+        return CachedCandidate(
             row,
             None,
             self.stream.written[-1],
@@ -96,7 +96,7 @@ class Writing:
             # A letter that is not whole yet is said once the rest of it is there.
             rest="" if self.matcher.stopped else self.decoding.finish(),
             certainty=self.certainty,
-            summed=self.summed,
+            scored_tokens=self.scored_tokens,
             back=self.matcher.back,
         )
 

@@ -17,7 +17,7 @@ import httpx2
 
 from forethought.backends.openai.api_keys import KEY_NAMES
 from forethought.backends.openai.client import client_of, reported
-from forethought.backends.openai.concurrency import Places
+from forethought.backends.openai.concurrency import ConcurrencyLimit
 from forethought.backends.openai.endpoint import Endpoint, Patience
 from forethought.backends.openai.errors import PassingError, RefusedError
 from forethought.backends.openai.key_scrubber import Scrubber
@@ -52,7 +52,7 @@ class Api:
     clock: Callable[[], float] = time.monotonic
     scrub: Scrubber = field(init=False, repr=False)
     """Every text from the server goes through it."""
-    places: Places = field(init=False, repr=False)
+    places: ConcurrencyLimit = field(init=False, repr=False)
     """For requests on their way."""
     _client: httpx2.AsyncClient = field(init=False, repr=False)
     _closed_until: float = field(default=0.0, init=False)
@@ -62,7 +62,7 @@ class Api:
 
     def __post_init__(self) -> None:
         self.scrub = Scrubber(self.key)
-        self.places = Places(self.patience.at_once)
+        self.places = ConcurrencyLimit(self.patience.at_once)
         self._client = client_of(self.endpoint, self.key, self.patience)
 
     async def patiently(self, attempt: Callable[[], Awaitable[Found]]) -> Found:

@@ -21,39 +21,39 @@ from typing import Any, Self, TypeVar
 from forethought.backends.openai.api import Api, Sleep
 from forethought.backends.openai.api_keys import checked_key, key_of
 from forethought.backends.openai.capabilities import Probe, first_model
-from forethought.backends.openai.completions import Line, Writing
+from forethought.backends.openai.completions import Completion, Connection
 from forethought.backends.openai.endpoint import Endpoint, Patience
 from forethought.backends.openai.protocol import (
-    Able,
-    Manner,
+    Capabilities,
+    CompletionParams,
     Price,
     Raw,
     cost_of,
     price_of,
     prompt_of,
 )
-from forethought.backends.openai.verdicts import Judging, reply_tokens
-from forethought.contracts.backend import Bound, Judgement, Outcome, Request
+from forethought.backends.openai.verdicts import VerdictCall, reply_tokens
+from forethought.contracts.backend import CostBound, Request, RequestOutcome, VerdictRequest
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Cost, LimitKind
 from forethought.contracts.search import Ability, Piece
 
 Found = TypeVar("Found")
-Work = Writing | Judging
+Work = Completion | VerdictCall
 
 
 @dataclass
-class Remote:
+class OpenAIBackend:
     """A server's model, asked piece by piece. Close it, or use it in a `with`."""
 
     endpoint: Endpoint
-    manner: Manner = field(default_factory=Manner)
+    manner: CompletionParams = field(default_factory=CompletionParams)
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By name of the model; under "" that of all others."""
     raw: Raw | None = None
     """Lays out a question as a raw prompt: where given, the server is asked by raw prompts.
     It must show the question and the manner's system message as the model expects them."""
-    found: Able | None = None
+    found: Capabilities | None = None
     """What the server is known to do; it is asked where None."""
     patience: Patience = field(default_factory=Patience)
     key: str = field(default_factory=key_of, repr=False)
@@ -63,7 +63,7 @@ class Remote:
     clock: Callable[[], float] = time.monotonic
     probing: Cost = field(default_factory=Cost)
     """What finding out took; in no run's cost."""
-    _outcomes: queue.SimpleQueue[tuple[Work | None, Outcome]] = field(
+    _outcomes: queue.SimpleQueue[tuple[Work | None, RequestOutcome]] = field(
         default_factory=queue.SimpleQueue, repr=False
     )
     _pending: dict[str, Work | None] = field(default_factory=dict, repr=False)
@@ -96,7 +96,7 @@ class Remote:
         return frozenset(found)
 
     @property
-    def able(self) -> Able:
+    def able(self) -> Capabilities:
         """What the server does, in detail; asked the first time."""
         if self.found is None:
             probe = Probe(self._api, self.raw, partial(price_of, self.prices))
@@ -130,27 +130,27 @@ class Remote:
         """What the clock shows."""
         return self.clock()
 
-    def bounds(self, requests: Sequence[Request | Judgement]) -> list[Bound]:
+    def bounds(self, requests: Sequence[Request | VerdictRequest]) -> list[CostBound]:
         """Prompts count as the server counted them before, or as one token for each byte."""
         return [self._bound(request) for request in requests]
 
-    def submit(self, request: Request | Judgement) -> None:
+    def submit(self, request: Request | VerdictRequest) -> None:
         """Send a request."""
         match request:
-            case Judgement():
-                work: Work = Judging(request, self._line)
+            case VerdictRequest():
+                work: Work = VerdictCall(request, self._line)
             case Request():
                 if request.parent.text and not self.able.continues:
                     self._pending[request.key] = None
                     self._outcomes.put((None, self._unwritten(request)))
                     return
-                work = Writing(request, self._line, self._prompt_about(request))
+                work = Completion(request, self._line, self._prompt_about(request))
         self._pending[request.key] = work
         self._loop.call_soon_threadsafe(self._begin, work)
 
-    def poll(self, until: float | None = None) -> list[Outcome]:
+    def poll(self, until: float | None = None) -> list[RequestOutcome]:
         """Wait for outcomes."""
-        found: list[Outcome] = []
+        found: list[RequestOutcome] = []
         while self._pending and not found:
             left = None if until is None else max(0.0, until - self.clock())
             try:
@@ -200,10 +200,10 @@ class Remote:
         return Api(self.endpoint, self.key, self.patience, self.rng, self.sleep, self.clock)
 
     @cached_property
-    def _line(self) -> Line:
+    def _line(self) -> Connection:
         able = self.able
         price = price_of(self.prices, able.model)
-        return Line(self._api, able, self.manner, price, self.raw or _as_it_is)
+        return Connection(self._api, able, self.manner, price, self.raw or _as_it_is)
 
     def _await(self, work: Coroutine[Any, Any, Found]) -> Found:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -227,12 +227,12 @@ class Remote:
             outcome = work.done()
         self._outcomes.put((work, replace(outcome, lost=work.lost)))
 
-    def _known(self, work: Work | None, outcome: Outcome) -> list[Outcome]:
+    def _known(self, work: Work | None, outcome: RequestOutcome) -> list[RequestOutcome]:
         """The outcome, unless its run was released."""
         if self._pending.get(outcome.key, self) is not work:
             return []
         del self._pending[outcome.key]
-        if isinstance(work, Writing) and work.heard.usage:
+        if isinstance(work, Completion) and work.heard.usage:
             where = (work.request.run, *work.prompt)
             self._prompts[where] = outcome.cost.prompt_tokens + outcome.cost.cached_tokens
         return [outcome]
@@ -248,17 +248,17 @@ class Remote:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*others, return_exceptions=True)
 
-    def _bound(self, request: Request | Judgement) -> Bound:
+    def _bound(self, request: Request | VerdictRequest) -> CostBound:
         price = self._line.price
         match request:
-            case Judgement():
+            case VerdictRequest():
                 count = len(request.questions)
                 prompt = sum(map(self._line.prompt_at_most, request.questions))
                 replies = count * reply_tokens(self._line.able)
                 once = replace(cost_of(price, prompt, 0, replies), output_tokens=0)
             case Request():
                 once = cost_of(price, self._prompt_at_most(request), 0, 0)
-        return Bound(once, cost_of(price, 0, 0, 1))
+        return CostBound(once, cost_of(price, 0, 0, 1))
 
     def _prompt_at_most(self, request: Request) -> int:
         return self._known_prompt(request) or self._line.prompt_at_most(*prompt_of(request))
@@ -270,16 +270,16 @@ class Remote:
         """As the server counted it before; 0 where it did not."""
         return self._prompts.get((request.run, *prompt_of(request)), 0)
 
-    def _unwritten(self, request: Request) -> Outcome:
+    def _unwritten(self, request: Request) -> RequestOutcome:
         """Where the server cannot go on from a beginning: what becomes of who would have to."""
         if request.path == request.parent.path:
             # Its lease was short, and the rest cannot be asked for: the budget ends it.
-            return Outcome(request.key, Cost(), Piece("", (), 0, 0.0, "cancelled"))
+            return RequestOutcome(request.key, Cost(), Piece("", (), 0, 0.0, "cancelled"))
         error = UsageError(
             f"{self.endpoint.base} does not go on from the beginning of an answer",
             "use a model that runs here, or another strategy",
         )
-        return Outcome(request.key, Cost(), error=error)
+        return RequestOutcome(request.key, Cost(), error=error)
 
 
 def _as_it_is(question: str) -> str:

@@ -6,11 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from forethought.backends.openai.api import Api
-from forethought.backends.openai.completions import Line
+from forethought.backends.openai.completions import Connection
 from forethought.backends.openai.errors import RefusedError
-from forethought.backends.openai.protocol import Able, Body, Manner, Price, Raw, Stops, cost_of
+from forethought.backends.openai.protocol import (
+    Body,
+    Capabilities,
+    CompletionParams,
+    Price,
+    Raw,
+    Stops,
+    cost_of,
+)
 from forethought.backends.openai.shape import ShapeError, list_of, object_of, text_of
-from forethought.backends.openai.streamed_reply import Heard
+from forethought.backends.openai.streamed_reply import StreamedReply
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 
@@ -59,13 +67,13 @@ class Probe:
     _begun: int = 0
     """Tokens of a prompt that ends with LETTER; 0 where they are not counted."""
 
-    async def run(self) -> Able:
+    async def run(self) -> Capabilities:
         """Ask; RemoteError where the server answers nothing at all."""
-        able = await self._basics(Able(model=await first_model(self.api)))
+        able = await self._basics(Capabilities(model=await first_model(self.api)))
         able = await self._chances(able)
         return await self._beginnings(able)
 
-    async def _basics(self, able: Able) -> Able:
+    async def _basics(self, able: Capabilities) -> Capabilities:
         """How it wants to be asked."""
         error: RefusedError | None = None
         for plain in [replace(able, chat=chat) for chat in self._ways()]:
@@ -84,7 +92,7 @@ class Probe:
         assert error is not None
         raise error
 
-    async def _counted(self, able: Able) -> int:
+    async def _counted(self, able: Capabilities) -> int:
         """Tokens of a short prompt, from a server that counts none in answers it streams."""
         body = {**self._greeting(able), "stream": False}
         body.pop("stream_options", None)
@@ -95,10 +103,10 @@ class Probe:
         """By messages, by raw prompts, or as it turns out."""
         return (False,) if self.raw else (True, False)
 
-    def _greeting(self, able: Able) -> Body:
-        return able.body(GREETING, "", 1, Manner(), self._lay)
+    def _greeting(self, able: Capabilities) -> Body:
+        return able.body(GREETING, "", 1, CompletionParams(), self._lay)
 
-    async def _chances(self, able: Able) -> Able:
+    async def _chances(self, able: Capabilities) -> Capabilities:
         """Whether it tells of log-probabilities, and of how many tokens at one place."""
         for top in _TOPS:
             asked = replace(able, logprobs=True, top=top)
@@ -112,20 +120,20 @@ class Probe:
         heard = await self._answered(able, self._greeting(asked))
         return asked if heard is not None and heard.entries else able
 
-    async def _beginnings(self, able: Able) -> Able:
+    async def _beginnings(self, able: Capabilities) -> Capabilities:
         """Whether it goes on from a beginning, and how it tells of a step's end."""
         if able.chat and not await self._continues(able):
             return able
         able = replace(able, continues=True, stops=await self._stops(able))
         return replace(able, trims=await self._trims(able)) if able.chat else able
 
-    async def _continues(self, able: Able) -> bool:
+    async def _continues(self, able: Capabilities) -> bool:
         """Whether it goes on from a beginning: what it counts decides, else what it writes.
 
         A beginning that is gone on from is not closed, so that its prompt has fewer tokens than
         one that holds the same message as a whole.
         """
-        begun = able.body(GREETING, LETTER, 1, Manner(), self._lay)
+        begun = able.body(GREETING, LETTER, 1, CompletionParams(), self._lay)
         counted = await self._counts(able, begun)
         if counted is None:
             return False
@@ -133,14 +141,18 @@ class Probe:
         closed = await self._counts(able, {**begun, "continue_final_message": False})
         if closed and 0 < counted < closed:
             return True
-        body = able.body(COUNTING, BEGUN, 6, Manner(), self._lay)
+        body = able.body(COUNTING, BEGUN, 6, CompletionParams(), self._lay)
         heard = await self._answered(able, {**body, "temperature": 0.0})
         return heard is not None and heard.text.startswith(THEN)
 
-    async def _stops(self, able: Able) -> Stops:
+    async def _stops(self, able: Capabilities) -> Stops:
         """How it tells which text it stopped at."""
         kept = {"stop": _STOPS, "include_stop_str_in_output": True}
-        body = {**able.body(COUNTING, "", 4, Manner(), self._lay), **kept, "temperature": 0.0}
+        body = {
+            **able.body(COUNTING, "", 4, CompletionParams(), self._lay),
+            **kept,
+            "temperature": 0.0,
+        }
         heard = await self._answered(able, body)
         if heard is None or heard.finish != "stop":
             return "heard"
@@ -148,33 +160,33 @@ class Probe:
             return "kept"
         return "told" if heard.matched in _STOPS else "heard"
 
-    async def _trims(self, able: Able) -> bool:
+    async def _trims(self, able: Capabilities) -> bool:
         """Whether it drops the spaces that a beginning ends with: again by what it counts."""
-        spaced = able.body(GREETING, LETTER + "\n\n", 1, Manner(), self._lay)
+        spaced = able.body(GREETING, LETTER + "\n\n", 1, CompletionParams(), self._lay)
         if self._begun and (counted := await self._counts(able, spaced)):
             return counted == self._begun
-        body = able.body(COUNTING, WHOLE, 1, Manner(), self._lay)
+        body = able.body(COUNTING, WHOLE, 1, CompletionParams(), self._lay)
         heard = await self._answered(able, {**body, "temperature": 0.0})
         return heard is not None and heard.text[:1].isspace()
 
-    async def _counts(self, able: Able, body: Body) -> int | None:
+    async def _counts(self, able: Capabilities, body: Body) -> int | None:
         """Tokens of a prompt as the server counts them, 0 where it does not; None if refused."""
         heard = await self._answered(able, body)
         return None if heard is None else sum(heard.prompt(0))
 
-    async def _answered(self, able: Able, body: Body) -> Heard | None:
+    async def _answered(self, able: Capabilities, body: Body) -> StreamedReply | None:
         """What is heard; None where the server refuses a request of this kind."""
         try:
             return await self._heard(able, body)
         except RefusedError:
             return None
 
-    async def _heard(self, able: Able, body: Body) -> Heard:
-        line = Line(self.api, able, Manner(), self.price(able.model), self._lay)
-        found: list[Heard] = []
+    async def _heard(self, able: Capabilities, body: Body) -> StreamedReply:
+        line = Connection(self.api, able, CompletionParams(), self.price(able.model), self._lay)
+        found: list[StreamedReply] = []
 
         async def attempt() -> None:
-            found.append(Heard())
+            found.append(StreamedReply())
             await line.listen(body, found[-1], lambda: False)
 
         await self.api.patiently(attempt)

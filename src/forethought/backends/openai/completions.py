@@ -18,9 +18,9 @@ from forethought.backends.openai.api import Api
 from forethought.backends.openai.errors import PassingError, SilentError
 from forethought.backends.openai.finish_reasons import WITHHELD
 from forethought.backends.openai.protocol import (
-    Able,
     Body,
-    Manner,
+    Capabilities,
+    CompletionParams,
     Price,
     Raw,
     cost_of,
@@ -28,10 +28,10 @@ from forethought.backends.openai.protocol import (
     request_seed,
 )
 from forethought.backends.openai.shape import ShapeError
-from forethought.backends.openai.streamed_reply import Heard
+from forethought.backends.openai.streamed_reply import StreamedReply
 from forethought.backends.openai.token_estimate import by_rule
 from forethought.backends.stop_matcher import StopMatcher
-from forethought.contracts.backend import Outcome, Request
+from forethought.contracts.backend import Request, RequestOutcome
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Piece
@@ -40,12 +40,12 @@ _HALF = "\ufffd"
 
 
 @dataclass(frozen=True)
-class Line:
+class Connection:
     """A server, what it does, and how it is asked."""
 
     api: Api
-    able: Able
-    manner: Manner
+    able: Capabilities
+    manner: CompletionParams
     price: Price | None
     raw: Raw
 
@@ -59,7 +59,7 @@ class Line:
         texts = (question, beginning, self.manner.system or "")
         return self.able.overhead + sum(map(by_rule, texts))
 
-    async def listen(self, body: Body, heard: Heard, enough: Callable[[], bool]) -> None:
+    async def listen(self, body: Body, heard: StreamedReply, enough: Callable[[], bool]) -> None:
         """Hear an answer until it ends, or it is enough; PassingError where it breaks off."""
         places, base = self.api.places, self.api.endpoint.base
         under, most = places.most, int(body[self.able.limit])
@@ -88,21 +88,21 @@ class Line:
 
 
 @dataclass
-class Writing:
+class Completion:
     """A piece on its way."""
 
     divides: ClassVar[bool] = True
     """Whether something can be made of a part of it."""
     request: Request
-    line: Line
+    line: Connection
     prompt_about: int
     """Tokens of its prompt, where the server does not tell."""
     text: str = ""
     """What earlier attempts left."""
     tokens: int = 0
     log_probability: float = 0.0
-    summed: int = 0
-    heard: Heard = field(default_factory=Heard)
+    scored_tokens: int = 0
+    heard: StreamedReply = field(default_factory=StreamedReply)
     """What the newest attempt has."""
     prompts: int = 0
     """Earlier attempts for which the prompt is known to have been read."""
@@ -122,7 +122,7 @@ class Writing:
         """Write the piece; RemoteError where that cannot be."""
         await self.line.api.patiently(self._attempt)
 
-    def done(self) -> Outcome:
+    def done(self) -> RequestOutcome:
         """What it came to."""
         if self.given_up:
             return self.cancelled()
@@ -133,18 +133,18 @@ class Writing:
         kept = text.rstrip(_HALF) if finish == "length" else text
         tokens = self._written()
         piece = self._piece(kept, tokens, finish, back)
-        return Outcome(self.request.key, self._cost(tokens), piece)
+        return RequestOutcome(self.request.key, self._cost(tokens), piece)
 
-    def cancelled(self) -> Outcome:
+    def cancelled(self) -> RequestOutcome:
         """What it has so far, as its outcome."""
         piece = self._piece(self._shown(), self._written(), "cancelled")
-        return Outcome(self.request.key, self._cost(piece.tokens), piece)
+        return RequestOutcome(self.request.key, self._cost(piece.tokens), piece)
 
-    def failed(self, error: BaseException) -> Outcome:
+    def failed(self, error: BaseException) -> RequestOutcome:
         """What it took, though nothing came of it."""
-        written = min(self.request.most, max(self._written(), self.tokens + self.wasted))
+        written = min(self.request.max_tokens, max(self._written(), self.tokens + self.wasted))
         failure = error if isinstance(error, Exception) else RemoteError(repr(error))
-        return Outcome(self.request.key, self._cost(written), error=failure)
+        return RequestOutcome(self.request.key, self._cost(written), error=failure)
 
     @property
     def lost(self) -> Cost:
@@ -152,13 +152,13 @@ class Writing:
         prompt, cached = self._prompt_tokens()
         again = self.prompts if self.heard.begun else max(0, self.prompts - 1)
         # What a server writes beyond what it was asked for cannot be held back either.
-        left = self.request.most - self.tokens
+        left = self.request.max_tokens - self.tokens
         beyond = max(0, self.heard.tokens(left) - left)
         return cost_of(self.line.price, again * (prompt + cached), 0, self.lost_tokens + beyond)
 
     async def _attempt(self) -> None:
-        self.heard = Heard()
-        if self.tokens >= self.request.most:
+        self.heard = StreamedReply()
+        if self.tokens >= self.request.max_tokens:
             return
         try:
             await self.line.listen(self._body(), self.heard, self._enough)
@@ -181,18 +181,18 @@ class Writing:
         self.prompts += heard.begun
         if able.continues and able.logprobs and heard.entries and not heard.hidden:
             self.log_probability += heard.log_probability
-            self.summed += heard.entries
+            self.scored_tokens += heard.entries
             self.text, self.tokens = self._shown(), self._written()
         else:
-            written = heard.tokens(self.request.most - self.tokens)
+            written = heard.tokens(self.request.max_tokens - self.tokens)
             self.wasted = max(self.wasted, written)
             self.lost_tokens += written
-        self.heard = Heard()
+        self.heard = StreamedReply()
 
     def _body(self) -> Body:
         request, line = self.request, self.line
         question, beginning = self.prompt
-        most = request.most - self.tokens
+        most = request.max_tokens - self.tokens
         body = line.able.body(question, beginning + self.text, most, line.manner, line.raw)
         place = replace(request.parent, tokens=request.parent.tokens + self.tokens)
         seed = request_seed(replace(request, parent=place))
@@ -247,13 +247,13 @@ class Writing:
         return self.text + (fresh.lstrip() if again else fresh)
 
     def _written(self) -> int:
-        left = self.request.most - self.tokens
+        left = self.request.max_tokens - self.tokens
         return self.tokens + min(left, self.heard.tokens(left))
 
     def _piece(self, text: str, tokens: int, finish: str, back: int = 0) -> Piece:
         chance = self.log_probability + self.heard.log_probability
-        summed = self.summed + self.heard.entries
-        return Piece(text, (), tokens, chance, finish, summed=summed, back=back)
+        scored_tokens = self.scored_tokens + self.heard.entries
+        return Piece(text, (), tokens, chance, finish, scored_tokens=scored_tokens, back=back)
 
     def _prompt_tokens(self) -> tuple[int, int]:
         """Those of the prompt alone, without what earlier attempts had written."""

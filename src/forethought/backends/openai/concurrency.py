@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Places:
+class ConcurrencyLimit:
     """Places for requests, within one event loop."""
 
     most: int

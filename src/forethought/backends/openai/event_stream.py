@@ -16,7 +16,7 @@ def begins_events(start: bytes) -> bool:
 
 
 @dataclass
-class Whole:
+class WholeBody:
     """A body that is one document."""
 
     most: int

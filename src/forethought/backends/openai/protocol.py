@@ -44,7 +44,7 @@ def price_of(prices: Mapping[str, Price], model: str) -> Price | None:
 
 
 @dataclass(frozen=True)
-class Manner:
+class CompletionParams:
     """How answers are drawn, besides what a request says."""
 
     temperature: float = 0.7
@@ -67,7 +67,7 @@ class Manner:
 
 
 @dataclass(frozen=True)
-class Able:
+class Capabilities:
     """What a server was found to do."""
 
     model: str
@@ -95,7 +95,9 @@ class Able:
         """Where answers are asked for."""
         return "/chat/completions" if self.chat else "/completions"
 
-    def body(self, question: str, beginning: str, most: int, manner: Manner, raw: Raw) -> Body:
+    def body(
+        self, question: str, beginning: str, most: int, manner: CompletionParams, raw: Raw
+    ) -> Body:
         """A request for an answer, or for what follows its beginning."""
         common: Body = {"model": self.model, "stream": True, self.limit: most}
         if self.usage:
@@ -126,7 +128,7 @@ class Able:
             ),
         }
 
-    def stopping(self, delimiter: str | None, manner: Manner) -> Body:
+    def stopping(self, delimiter: str | None, manner: CompletionParams) -> Body:
         """The fields that say where an answer or a step ends."""
         stops = list(manner.stop)
         extra: Body = {}

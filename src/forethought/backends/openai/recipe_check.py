@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from forethought.backends.openai.protocol import Manner, Price
+from forethought.backends.openai.protocol import CompletionParams, Price
 from forethought.contracts.errors import BadParameterError, UsageError
 from forethought.recipes.recipe import Recipe, is_remote
 
@@ -26,9 +26,9 @@ def check_remote(recipe: Recipe) -> None:
         )
 
 
-def manner_of(recipe: Recipe, system: str | None = None) -> Manner:
+def manner_of(recipe: Recipe, system: str | None = None) -> CompletionParams:
     """How the recipe draws answers."""
-    return Manner(
+    return CompletionParams(
         temperature=recipe.warmth,
         top_k=recipe.top_k,
         top_p=recipe.top_p,

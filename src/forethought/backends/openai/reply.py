@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forethought.backends.openai.errors import PassingError
-from forethought.backends.openai.event_stream import MARK, EventStream, Whole, begins_events
+from forethought.backends.openai.event_stream import MARK, EventStream, WholeBody, begins_events
 from forethought.backends.openai.key_scrubber import Scrubber
 from forethought.backends.openai.shape import ShapeError
 from forethought.contracts.errors import RemoteError
@@ -53,7 +53,7 @@ class Reply:
     """Whether the server said that nothing more will come."""
     _held: bytes = b""
     """What came before it can be seen what the body is."""
-    _body: EventStream | Whole | None = None
+    _body: EventStream | WholeBody | None = None
     _taken: int = 0
 
     def feed(self, chunk: bytes) -> Iterator[Any]:
@@ -80,7 +80,7 @@ class Reply:
             return b""
         said = self.streamed and start[:1] not in (b"{", b"[")
         most = self.size.document
-        self._body = EventStream(most) if said or begins_events(start) else Whole(most)
+        self._body = EventStream(most) if said or begins_events(start) else WholeBody(most)
         return start
 
     def _check_size(self) -> None:

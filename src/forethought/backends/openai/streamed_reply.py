@@ -16,7 +16,7 @@ _WIDEST, _USUAL, _SPARE = 512, 8, 64
 
 
 @dataclass
-class Heard:
+class StreamedReply:
     """What came of one attempt so far."""
 
     text: str = ""

@@ -12,11 +12,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
-from forethought.backends.openai.completions import Line
+from forethought.backends.openai.completions import Connection
 from forethought.backends.openai.errors import PassingError
-from forethought.backends.openai.protocol import Able, Body, Manner, choice_chances, cost_of
-from forethought.backends.openai.streamed_reply import Heard
-from forethought.contracts.backend import Judgement, Outcome
+from forethought.backends.openai.protocol import (
+    Body,
+    Capabilities,
+    CompletionParams,
+    choice_chances,
+    cost_of,
+)
+from forethought.backends.openai.streamed_reply import StreamedReply
+from forethought.contracts.backend import RequestOutcome, VerdictRequest
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 
@@ -29,13 +35,13 @@ _SLACK = 1.1
 
 
 @dataclass
-class Judging:
+class VerdictCall:
     """Verdicts on their way, all at once."""
 
     divides: ClassVar[bool] = False
     """Whether something can be made of a part of it."""
-    request: Judgement
-    line: Line
+    request: VerdictRequest
+    line: Connection
     chances: dict[int, tuple[float, ...]] = field(default_factory=dict)
     spent: Cost = field(default_factory=Cost)
     lost: Cost = field(default_factory=Cost)
@@ -53,22 +59,22 @@ class Judging:
             if isinstance(found, BaseException):
                 raise found
 
-    def done(self) -> Outcome:
+    def done(self) -> RequestOutcome:
         """What it came to."""
         chances = tuple(self.chances[place] for place in range(len(self.request.questions)))
-        return Outcome(self.request.key, self.spent, chances=chances)
+        return RequestOutcome(self.request.key, self.spent, chances=chances)
 
-    def cancelled(self) -> Outcome:
+    def cancelled(self) -> RequestOutcome:
         """Nothing can be made of some of the verdicts."""
         return self.failed(RemoteError("cancelled before all was judged", "allow it more time"))
 
-    def failed(self, error: BaseException) -> Outcome:
+    def failed(self, error: BaseException) -> RequestOutcome:
         """What it took, though nothing came of it."""
         failure = error if isinstance(error, Exception) else RemoteError(repr(error))
-        return Outcome(self.request.key, self.spent, error=failure)
+        return RequestOutcome(self.request.key, self.spent, error=failure)
 
     async def _attempt(self, place: int) -> None:
-        heard, question = Heard(), self.request.questions[place]
+        heard, question = StreamedReply(), self.request.questions[place]
         try:
             await self.line.listen(self._body(question), heard, lambda: False)
         except PassingError:
@@ -79,7 +85,7 @@ class Judging:
         self._check_counts(question, heard)
         self.chances[place] = self._told(heard) if self.line.able.top else self._said(heard)
 
-    def _check_counts(self, question: str, heard: Heard) -> None:
+    def _check_counts(self, question: str, heard: StreamedReply) -> None:
         """Raise RemoteError where a server counts what nobody set dollars aside for."""
         counted, most = sum(heard.prompt(0)), self.line.prompt_at_most(question)
         if self.line.price is not None and counted > _SLACK * most:
@@ -91,12 +97,12 @@ class Judging:
 
     def _body(self, question: str) -> Body:
         able = self.line.able
-        body = able.body(question, "", reply_tokens(able), Manner(), self.line.raw)
+        body = able.body(question, "", reply_tokens(able), CompletionParams(), self.line.raw)
         if able.top:
             return {**able.with_top(body), "temperature": 1.0, "seed": 0}
         return {**body, "temperature": 0.0, "seed": 0}
 
-    def _told(self, heard: Heard) -> tuple[float, ...]:
+    def _told(self, heard: StreamedReply) -> tuple[float, ...]:
         """The choices' chances as the first word of a reply."""
         found = choice_chances(heard.tops[0] if heard.tops else {}, self.request.choices)
         if found is None:
@@ -107,7 +113,7 @@ class Judging:
             )
         return found
 
-    def _said(self, heard: Heard) -> tuple[float, ...]:
+    def _said(self, heard: StreamedReply) -> tuple[float, ...]:
         """1 for the choice that was written, 0 for the others."""
         found = written_choice(heard.text, self.request.choices)
         if found is None:
@@ -122,18 +128,18 @@ class Judging:
     def _choices(self) -> str:
         return ", ".join(self.request.choices)
 
-    def _cost(self, question: str, heard: Heard) -> Cost:
+    def _cost(self, question: str, heard: StreamedReply) -> Cost:
         priced = self._priced(question, heard)
         return Cost(scoring_tokens=priced.prompt_tokens + priced.cached_tokens, usd=priced.usd)
 
-    def _priced(self, question: str, heard: Heard) -> Cost:
+    def _priced(self, question: str, heard: StreamedReply) -> Cost:
         prompt, cached = heard.prompt(self.line.prompt_about(question))
         most = reply_tokens(self.line.able)
         written = most if most == 1 else heard.tokens(most)
         return cost_of(self.line.price, prompt, cached, written)
 
 
-def reply_tokens(able: Able) -> int:
+def reply_tokens(able: Capabilities) -> int:
     """Most tokens that a server is asked to reply with for one verdict."""
     return 1 if able.top else _WRITTEN
 

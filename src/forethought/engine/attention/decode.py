@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.records import LayerShape
-from forethought.engine.cache.sequence_cache import Row, View
+from forethought.engine.cache.sequence_cache import SegmentView, SequenceCache
 from forethought.models.hardware.threads import most_threads
 
 _LEAST_SPAN = 256  # entries that a thread takes at once, where there are fewer heads than threads
@@ -120,7 +120,9 @@ def _seen_before(count: int, length: int, overlap: int, dtype: torch.dtype) -> T
     return mask
 
 
-def attend_step(queries: Tensor, rows: Sequence[Row], layer: int, shape: LayerShape) -> Tensor:
+def attend_step(
+    queries: Tensor, rows: Sequence[SequenceCache], layer: int, shape: LayerShape
+) -> Tensor:
     """One new token for each row, already cached: queries [R, H, D] to [R, H * V].
 
     Rows that see the same frozen pieces are served by one product over each of them.
@@ -150,14 +152,16 @@ def _fusible(queries: Tensor, shape: LayerShape) -> bool:
     return shape.window is None and shape.softcap is None and queries.device.type == "cpu"
 
 
-def _same_views(rows: Sequence[Row]) -> list[list[int]]:
+def _same_views(rows: Sequence[SequenceCache]) -> list[list[int]]:
     groups: dict[tuple[int, ...], list[int]] = {}
     for index, row in enumerate(rows):
         groups.setdefault(tuple(id(view) for view in row.views), []).append(index)
     return list(groups.values())
 
 
-def _attend_group(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerShape) -> Tensor:
+def _attend_group(
+    packed: Tensor, rows: Sequence[SequenceCache], layer: int, shape: LayerShape
+) -> Tensor:
     """Rows with the same views: packed [R, K, G, D] to [R, H * V]."""
     count, kv_heads, per, _ = packed.shape
     own = rows[0].tail.layers[layer]
@@ -179,7 +183,7 @@ def _attend_group(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerS
 
 
 def _attend_view(
-    queries: Tensor, view: View, layer: int, shape: LayerShape, newest: list[int]
+    queries: Tensor, view: SegmentView, layer: int, shape: LayerShape, newest: list[int]
 ) -> Partial:
     """Queries [K, M, D], at these positions, over what a view shows of a layer."""
     where = view.segment.head_positions(layer, shape.kv_heads, view.unseen) if shape.window else []
@@ -199,7 +203,9 @@ def _by_head(parts: list[Partial]) -> Partial:
     return Partial(torch.cat([p.mixed for p in parts]), torch.cat([p.weight for p in parts]))
 
 
-def _attend_tails(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerShape) -> Partial:
+def _attend_tails(
+    packed: Tensor, rows: Sequence[SequenceCache], layer: int, shape: LayerShape
+) -> Partial:
     """Every row over its own tail: [K, R * G, V], rows in order.
 
     Samples of one prompt have short tails of one length: copying these few entries together
@@ -220,7 +226,7 @@ def _attend_tails(packed: Tensor, rows: Sequence[Row], layer: int, shape: LayerS
         both = mixed.transpose(0, 1).flatten(1, 2), weight.transpose(0, 1).flatten(1, 2)
         return Partial(*both)
     own = [
-        _attend_view(packed[i], View(row.tail), layer, shape, [row.next - 1])
+        _attend_view(packed[i], SegmentView(row.tail), layer, shape, [row.next - 1])
         for i, row in enumerate(rows)
     ]
     return Partial(torch.cat([p.mixed for p in own], 1), torch.cat([p.weight for p in own], 1))

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from forethought.contracts.records import LayerShape
-from forethought.engine.cache.sequence_cache import Row, segments_of
+from forethought.engine.cache.sequence_cache import SequenceCache, segments_of
 
 _MOST_PAIRS = 1 << 23  # of rows and entries in one call: bounds the mask
 _ALIGNED = 16  # entries that the fused kernels want a mask's rows to be a multiple of
@@ -24,13 +24,15 @@ Span = tuple[int, int, int]
 """A row, and the entries from where to where it sees."""
 
 
-def fits(rows: Sequence[Row], layer: int, shape: LayerShape) -> bool:
+def fits(rows: Sequence[SequenceCache], layer: int, shape: LayerShape) -> bool:
     """Whether a layer of these rows can be attended to so: no windows, no differing heads."""
     plain = shape.window is None and shape.softcap is None
     return plain and not any(row.ragged(layer) for row in rows)
 
 
-def attend_jointly(queries: Tensor, rows: Sequence[Row], layer: int, shape: LayerShape) -> Tensor:
+def attend_jointly(
+    queries: Tensor, rows: Sequence[SequenceCache], layer: int, shape: LayerShape
+) -> Tensor:
     """One new token for each row, already cached: queries [R, H, D] to [R, H * V]."""
     keys, values, spans = _side_by_side(rows, layer)
     entries = sum(part.shape[1] for part in keys)
@@ -51,7 +53,7 @@ def attend_jointly(queries: Tensor, rows: Sequence[Row], layer: int, shape: Laye
 
 
 def _side_by_side(
-    rows: Sequence[Row], layer: int
+    rows: Sequence[SequenceCache], layer: int
 ) -> tuple[list[Tensor], list[Tensor], tuple[Span, ...]]:
     """Keys and values [K, E, D] of every segment that a row sees, each once, and who sees what."""
     keys: list[Tensor] = []

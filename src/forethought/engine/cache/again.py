@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from forethought.engine.cache.sequence_cache import Mark, Row, Segment
+from forethought.engine.cache.sequence_cache import CacheMark, Segment, SequenceCache
 
 
-def again(mark: Mark) -> Row:
+def again(mark: CacheMark) -> SequenceCache:
     """A row as one was at a mark: what it shared stays shared, its own tail is copied.
 
     Unlike a fork it leaves the tail of the other row in one piece, however often this is done.
     Nothing may have been dropped since.
     """
     assert mark.kept == mark.tail.drops(), "dropped entries cannot come back"
-    row = Row(len(mark.tail.layers))
+    row = SequenceCache(len(mark.tail.layers))
     row.views, row.next = mark.views, mark.next
     extra = len(mark.tail.positions) - mark.positions
     row.tail = Segment(entries.copied() for entries in mark.tail.layers)
@@ -23,7 +23,7 @@ def again(mark: Mark) -> Row:
     return row
 
 
-def moved(mark: Mark, start: Mark, onto: Mark) -> Row:
+def moved(mark: CacheMark, start: CacheMark, onto: CacheMark) -> SequenceCache:
     """What a row held at a mark beyond `start`, copied behind what another held at `onto`.
 
     Of the row, nothing may have been dropped since `start`.

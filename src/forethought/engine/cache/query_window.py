@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 
 
-class Recent:
+class QueryWindow:
     """By layer, the last `count` queries [N, H, D], oldest first."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self._layers: dict[int, list[Tensor]] = {}
 
-    def copied(self) -> Recent:
+    def copied(self) -> QueryWindow:
         """The same queries, apart from here on."""
-        other = Recent(self.count)
+        other = QueryWindow(self.count)
         other._layers = {layer: list(held) for layer, held in self._layers.items()}
         return other
 

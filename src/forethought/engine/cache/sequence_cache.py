@@ -16,7 +16,7 @@ from torch import Tensor
 
 from forethought.contracts.roles import Entries
 from forethought.engine.cache.blocks import SLACK, LayerEntries
-from forethought.engine.cache.query_window import Recent
+from forethought.engine.cache.query_window import QueryWindow
 
 
 class Segment:
@@ -78,7 +78,7 @@ def _held(entries: LayerEntries, heads: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class View:
+class SegmentView:
     """A frozen segment as one row sees it: all but its newest tokens."""
 
     segment: Segment
@@ -90,7 +90,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Piece:
+class KVSlice:
     """What one run of tokens holds for some heads of a layer: keys and values [K, E, D]."""
 
     heads: slice
@@ -99,10 +99,10 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Mark:
+class CacheMark:
     """A point to rewind a row to."""
 
-    views: tuple[View, ...]
+    views: tuple[SegmentView, ...]
     tail: Segment
     positions: int
     next: int
@@ -110,17 +110,17 @@ class Mark:
     """How many entries each layer had kept when it was last cut; -1 where it never was."""
 
 
-class Row:
+class SequenceCache:
     """One sequence: what it has cached, and the position its next token takes."""
 
     def __init__(self, layers: int, reserve: int = 0) -> None:
-        self.views: tuple[View, ...] = ()
+        self.views: tuple[SegmentView, ...] = ()
         self.tail = Segment.empty(layers)
         self.next = 0
         self.reserve = reserve
         self.slack = SLACK
         """Least entries by which a full layer grows; beyond, by a sixteenth."""
-        self.recent: Recent | None = None
+        self.recent: QueryWindow | None = None
         """The newest queries, where somebody wants to see them later."""
         self.memory: dict[int, Tensor] = {}
         """By layer, scores [K, E] that a method keeps beside the entries of the tail."""
@@ -149,7 +149,7 @@ class Row:
     def freeze(self) -> None:
         """Make the tail a shared segment; what follows goes to a new tail."""
         if any(self.tail.lengths()):
-            self.views = (*self.views, View(self.tail))
+            self.views = (*self.views, SegmentView(self.tail))
             self.tail = Segment.empty(len(self.tail.layers))
             self.reserve = 0
 
@@ -160,25 +160,25 @@ class Row:
             entries.pack(bits)
         self.freeze()
 
-    def fork(self) -> Row:
+    def fork(self) -> SequenceCache:
         """A second row that continues from here; both share what is cached so far."""
         self.freeze()
-        other = Row(len(self.tail.layers))
+        other = SequenceCache(len(self.tail.layers))
         other.views, other.next = self.views, self.next
         return other
 
-    def before(self, position: int) -> Row:
+    def before(self, position: int) -> SequenceCache:
         """A second row over the tokens before a position, which share what is cached of them."""
         self.freeze()
-        other = Row(len(self.tail.layers))
+        other = SequenceCache(len(self.tail.layers))
         for view in self.views:
             beyond = sum(place >= position for place in view.segment.positions)
             if beyond < len(view.segment.positions):
-                other.views += (View(view.segment, max(view.unseen, beyond)),)
+                other.views += (SegmentView(view.segment, max(view.unseen, beyond)),)
         other.next = position
         return other
 
-    def copied(self) -> Row:
+    def copied(self) -> SequenceCache:
         """A second row of its own copies; nothing may be shared yet."""
         return self.part([None] * len(self.tail.layers))
 
@@ -186,7 +186,7 @@ class Row:
         self,
         kept: Sequence[Entries | None],
         memory: dict[int, Tensor] | None = None,
-    ) -> Row:
+    ) -> SequenceCache:
         """A row of copies: of each layer's heads the entries kept, all where it says None.
 
         Everything must lie in one segment, frozen or not. `memory` is what was remembered of
@@ -194,7 +194,7 @@ class Row:
         """
         assert len(self.views) + any(self.tail.lengths()) <= 1, "a part is taken of one segment"
         source = self.views[0].segment if self.views else self.tail
-        other = Row(len(source.layers))
+        other = SequenceCache(len(source.layers))
         other.tail = Segment(
             source.layers[layer].copied() if wanted is None else source.part(layer, wanted)
             for layer, wanted in enumerate(kept)
@@ -206,11 +206,13 @@ class Row:
         other.memory = {layer: _kept_memory(m, kept[layer]) for layer, m in remembered.items()}
         return other
 
-    def mark(self) -> Mark:
+    def mark(self) -> CacheMark:
         """This point, to come back to."""
-        return Mark(self.views, self.tail, len(self.tail.positions), self.next, self.tail.drops())
+        return CacheMark(
+            self.views, self.tail, len(self.tail.positions), self.next, self.tail.drops()
+        )
 
-    def rewind(self, mark: Mark) -> None:
+    def rewind(self, mark: CacheMark) -> None:
         """Forget everything since `mark`, since when nothing may have been dropped."""
         assert mark.kept == mark.tail.drops(), "dropped entries cannot come back"
         extra = len(mark.tail.positions) - mark.positions
@@ -219,7 +221,7 @@ class Row:
             self._shorten(extra)
             return
         if mark.positions:
-            self.views = (*self.views, View(mark.tail, extra))
+            self.views = (*self.views, SegmentView(mark.tail, extra))
         self.tail = Segment.empty(len(self.tail.layers))
 
     def forget(self, count: int) -> None:
@@ -258,19 +260,19 @@ class Row:
         held = [*(view.segment for view in self.views), self.tail]
         return any(segment.layers[layer].ragged for segment in held)
 
-    def pieces(self, layer: int) -> Iterator[Piece]:
+    def pieces(self, layer: int) -> Iterator[KVSlice]:
         """Every non-empty piece of a layer, oldest first."""
-        for view in (*self.views, View(self.tail)):
+        for view in (*self.views, SegmentView(self.tail)):
             for part in view.segment.layers[layer].parts():
                 if (seen := part.block.length - view.unseen) > 0:
                     block = part.block
-                    yield Piece(part.heads, block.keys[:, :seen], block.values[:, :seen])
+                    yield KVSlice(part.heads, block.keys[:, :seen], block.values[:, :seen])
 
     def head_positions(self, layer: int, heads: int) -> list[Tensor]:
         """Logical positions of the entries of each head, oldest first."""
         runs = [
             view.segment.head_positions(layer, heads, view.unseen)
-            for view in (*self.views, View(self.tail))
+            for view in (*self.views, SegmentView(self.tail))
             if view.segment.layers[layer].length
         ]
         if not runs:
@@ -286,12 +288,12 @@ def _kept_memory(memory: Tensor, indices: Entries | None) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence(kept, batch_first=True)
 
 
-def cache_bytes(rows: Iterable[Row]) -> int:
+def cache_bytes(rows: Iterable[SequenceCache]) -> int:
     """Bytes of the tensors that hold these rows; a shared segment counts once."""
     segments = {id(s): s for row in rows for s in segments_of(row)}
     return sum(segment.bytes() for segment in segments.values())
 
 
-def segments_of(row: Row) -> Sequence[Segment]:
+def segments_of(row: SequenceCache) -> Sequence[Segment]:
     """Every segment a row can see, its tail last."""
     return [*(view.segment for view in row.views), row.tail]

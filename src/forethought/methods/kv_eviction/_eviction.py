@@ -18,9 +18,9 @@ from forethought.contracts.errors import (
 )
 from forethought.contracts.parameters import Amount, entries_kept
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Draft, Entries, LayerView, WholeCache
+from forethought.contracts.roles import Approximation, Draft, Entries, FullCacheView, LayerView
 from forethought.methods.kv_eviction._entries import after_newest, entry_places, whole_places
-from forethought.methods.kv_eviction.allocation import Allocation, Room
+from forethought.methods.kv_eviction.allocation import Allocation, LayerRoom
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
 from forethought.methods.kv_eviction.importance import Importance, LayerImportance
 
@@ -121,7 +121,7 @@ class Eviction:
         kept = layer.kept(self.allocation.counts([layer.room])[0])
         return None if sum(map(len, kept)) == int((places >= 0).sum()) else kept
 
-    def on_cache(self, cache: WholeCache) -> Sequence[Entries] | None:
+    def on_cache(self, cache: FullCacheView) -> Sequence[Entries] | None:
         """The entries of every layer to keep; None for all."""
         if not self.pays(len(cache.prompt)):
             return None
@@ -152,7 +152,9 @@ class Eviction:
                 f"keep {fixed + self._later() + 1} or more, or use protect=False",
             )
         ranked = scores.masked_fill(~free, -torch.inf)
-        return _Layer(stays, Room(view.layer, view.layers, budget - fixed, end - fixed, ranked))
+        return _Layer(
+            stays, LayerRoom(view.layer, view.layers, budget - fixed, end - fixed, ranked)
+        )
 
     def _end(self, view: LayerView, places: Tensor) -> int:
         """The place after the last entry that may be kept."""
@@ -196,7 +198,7 @@ class _Layer:
 
     stays: Tensor
     """[K, E]: what is kept whatever its score."""
-    room: Room
+    room: LayerRoom
 
     def kept(self, counts: Sequence[int]) -> list[Tensor]:
         """Of each head what stays, and so many of its best; ties to the lower index."""
@@ -249,6 +251,6 @@ class Evicting(Approximation):
         """The entries of a layer to keep, or None for all."""
         return self.eviction().on_layer(view)
 
-    def on_cache(self, cache: WholeCache) -> Sequence[Entries] | None:
+    def on_cache(self, cache: FullCacheView) -> Sequence[Entries] | None:
         """The entries of every layer to keep, or None for all."""
         return self.eviction().on_cache(cache)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from forethought.contracts.parameters import Count, CountOrZero, Keep, OddCount, Share
 from forethought.methods.kv_eviction._eviction import Evicting, Eviction
-from forethought.methods.kv_eviction.allocation.adaptive import Adaptive
+from forethought.methods.kv_eviction.allocation.adaptive import AdaptiveAllocation
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
 from forethought.methods.kv_eviction.importance.window import WindowAttention
 
@@ -42,7 +42,7 @@ class AdaSnapKV(Evicting):
             method="ada-snapkv",
             keep=self.keep,
             importance=WindowAttention(self.window, self.kernel, self.pool),
-            allocation=Adaptive(self.alpha, Uniform()),
+            allocation=AdaptiveAllocation(self.alpha, Uniform()),
             newest=self.window,
             every=self.every,
             protect=self.protect,

@@ -12,7 +12,7 @@ from typing import Literal
 
 from forethought.contracts.parameters import Count, Keep, OddCount, Share
 from forethought.methods.kv_eviction._eviction import Evicting, Eviction
-from forethought.methods.kv_eviction.allocation.adaptive import Adaptive
+from forethought.methods.kv_eviction.allocation.adaptive import AdaptiveAllocation
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
 from forethought.methods.kv_eviction.importance.draft_lookahead import DraftLookahead
 
@@ -44,7 +44,7 @@ class AdaSpecKV(Evicting):
             method="ada-speckv",
             keep=self.keep,
             importance=DraftLookahead(self.window, self.kernel, self.pool, self.reduction),
-            allocation=Adaptive(self.alpha, Uniform()),
+            allocation=AdaptiveAllocation(self.alpha, Uniform()),
             newest=self.window,
             protect=self.protect,
             lookahead=self.lookahead,

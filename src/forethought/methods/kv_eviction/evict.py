@@ -16,7 +16,7 @@ from typing import Literal
 from forethought.contracts.parameters import Count, CountOrZero, Keep, OddCount, Share
 from forethought.methods.kv_eviction._eviction import Evicting, Eviction
 from forethought.methods.kv_eviction.allocation import Allocation
-from forethought.methods.kv_eviction.allocation.adaptive import Adaptive
+from forethought.methods.kv_eviction.allocation.adaptive import AdaptiveAllocation
 from forethought.methods.kv_eviction.allocation.overall import Overall
 from forethought.methods.kv_eviction.allocation.pyramid import Pyramid
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
@@ -24,7 +24,7 @@ from forethought.methods.kv_eviction.importance import Importance
 from forethought.methods.kv_eviction.importance.accumulated import AccumulatedAttention
 from forethought.methods.kv_eviction.importance.chance import Chance
 from forethought.methods.kv_eviction.importance.draft_lookahead import DraftLookahead
-from forethought.methods.kv_eviction.importance.expected import ExpectedAttention
+from forethought.methods.kv_eviction.importance.expected import ExpectedImportance
 from forethought.methods.kv_eviction.importance.key_norm import KeyNorm
 from forethought.methods.kv_eviction.importance.own_lookahead import OwnLookahead
 from forethought.methods.kv_eviction.importance.recency import Recency
@@ -107,7 +107,7 @@ class Evict(Evicting):
             case "accumulated":
                 return AccumulatedAttention()
             case "expected":
-                return ExpectedAttention(self.future, self.sinks, True, True, 0.0)
+                return ExpectedImportance(self.future, self.sinks, True, True, 0.0)
             case "reconstruction":
                 return Reconstruction(self.chunk, 8, self.sinks)
             case "recency":
@@ -124,8 +124,8 @@ class Evict(Evicting):
             case "pyramid":
                 return Pyramid(self.beta)
             case "adaptive":
-                return Adaptive(self.alpha, Uniform())
+                return AdaptiveAllocation(self.alpha, Uniform())
             case "adaptive-pyramid":
-                return Adaptive(self.alpha, Pyramid(self.beta))
+                return AdaptiveAllocation(self.alpha, Pyramid(self.beta))
             case "global":
                 return Overall()

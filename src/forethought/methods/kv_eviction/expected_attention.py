@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from forethought.contracts.parameters import Count, CountOrZero, Keep, Share
 from forethought.methods.kv_eviction._eviction import Evicting, Eviction
-from forethought.methods.kv_eviction.allocation.adaptive import Adaptive
+from forethought.methods.kv_eviction.allocation.adaptive import AdaptiveAllocation
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
-from forethought.methods.kv_eviction.importance.expected import ExpectedAttention as _Expected
+from forethought.methods.kv_eviction.importance.expected import ExpectedImportance
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class ExpectedAttention(Evicting):
         return Eviction(
             method="expected-attention",
             keep=self.keep,
-            importance=_Expected(
+            importance=ExpectedImportance(
                 self.future, self.sinks, self.covariance, self.value_norms, self.epsilon
             ),
-            allocation=Adaptive(self.alpha, Uniform()),
+            allocation=AdaptiveAllocation(self.alpha, Uniform()),
             sinks=self.sinks,
             every=self.every,
             protect=self.protect,

@@ -11,7 +11,7 @@ import numpy as np
 from forethought.contracts.errors import NoDocumentError
 from forethought.contracts.parameters import Keep
 from forethought.contracts.records import Prompt
-from forethought.methods.prompt_compression._room import Room, room_in
+from forethought.methods.prompt_compression._room import PromptRoom, room_in
 from forethought.numerics.sentences import sentences
 
 Score = Callable[[str, Sequence[str]], np.ndarray]
@@ -62,7 +62,7 @@ def question_of(prompt: Prompt, method: str) -> str:
     return question
 
 
-def sentences_of(prompt: Prompt, room: Room) -> list[Sentence]:
+def sentences_of(prompt: Prompt, room: PromptRoom) -> list[Sentence]:
     """The sentences that hold droppable tokens; every such token is in exactly one."""
     found: list[Sentence] = []
     places = _first_characters(prompt.text, [start for start, _ in prompt.spans])

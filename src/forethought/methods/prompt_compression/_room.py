@@ -10,7 +10,7 @@ from forethought.contracts.records import Prompt
 
 
 @dataclass(frozen=True)
-class Room:
+class PromptRoom:
     """What of a prompt stays in any case, what may go, and how much of that may stay."""
 
     protected: frozenset[int]
@@ -39,7 +39,7 @@ class Room:
         return [(free[a], free[b - 1]) for a, b in zip(starts, stops, strict=True) if b > a]
 
 
-def room_in(prompt: Prompt, keep: Keep, method: str, *, protect: bool) -> Room:
+def room_in(prompt: Prompt, keep: Keep, method: str, *, protect: bool) -> PromptRoom:
     """The room that `keep` leaves; BudgetTooSmallError when what must stay exceeds it."""
     protected = prompt.protected if protect else frozenset()
     budget = entries_kept(keep, len(prompt))
@@ -50,4 +50,4 @@ def room_in(prompt: Prompt, keep: Keep, method: str, *, protect: bool) -> Room:
             f"keep {len(protected)} or more, or use protect=False",
         )
     free = tuple(i for i in range(len(prompt)) if i not in protected)
-    return Room(protected, free, budget - len(protected))
+    return PromptRoom(protected, free, budget - len(protected))

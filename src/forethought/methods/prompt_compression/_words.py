@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forethought.contracts.records import Prompt
-from forethought.methods.prompt_compression._room import Room
+from forethought.methods.prompt_compression._room import PromptRoom
 
 if TYPE_CHECKING:
     from forethought.models.encoders.token_classifier import Pieces, TokenClassifier
@@ -29,7 +29,9 @@ class Chunk:
     """Where each word ends in the prompt's text."""
 
 
-def chunks_of(prompt: Prompt, room: Room, classifier: TokenClassifier, longest: int) -> list[Chunk]:
+def chunks_of(
+    prompt: Prompt, room: PromptRoom, classifier: TokenClassifier, longest: int
+) -> list[Chunk]:
     """The droppable text in chunks of at most `longest` tokens, in order."""
     found: list[Chunk] = []
     for first, last in room.runs():
@@ -75,7 +77,9 @@ def _chunk(text: str, pieces: Pieces, part: slice, shift: int) -> Chunk:
     return Chunk(pieces.tokens[part], tuple(words.tolist()), texts, stops)
 
 
-def tokens_by_word(prompt: Prompt, room: Room, chunks: Sequence[Chunk]) -> list[list[list[int]]]:
+def tokens_by_word(
+    prompt: Prompt, room: PromptRoom, chunks: Sequence[Chunk]
+) -> list[list[list[int]]]:
     """By chunk and word, the prompt's droppable tokens whose last character is in it.
 
     What stands between two words belongs to the later one; behind all words, to the last.

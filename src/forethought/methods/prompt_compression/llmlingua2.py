@@ -18,10 +18,10 @@ from forethought.contracts.errors import BudgetTooSmallError
 from forethought.contracts.parameters import Count, Keep
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
-from forethought.methods.prompt_compression._room import Room, room_in
+from forethought.methods.prompt_compression._room import PromptRoom, room_in
 from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.methods.prompt_compression._words import Chunk, chunks_of, tokens_by_word
-from forethought.numerics.word_choice import Part, words_that_fit
+from forethought.numerics.word_choice import TextPart, words_that_fit
 
 if TYPE_CHECKING:
     from forethought.models.encoders.token_classifier import TokenClassifier
@@ -59,7 +59,7 @@ class LLMLingua2(Shortening):
         return prompt.keep(room.kept(self._chosen(prompt, room, chunks, classifier)))
 
     def _chosen(
-        self, prompt: Prompt, room: Room, chunks: Sequence[Chunk], classifier: TokenClassifier
+        self, prompt: Prompt, room: PromptRoom, chunks: Sequence[Chunk], classifier: TokenClassifier
     ) -> list[int]:
         chances = classifier.chances([chunk.tokens for chunk in chunks])
         held = tokens_by_word(prompt, room, chunks)
@@ -82,12 +82,14 @@ class LLMLingua2(Shortening):
             for token in tokens[word]
         ]
 
-    def _part(self, chunk: Chunk, chances: np.ndarray, held: Sequence[Sequence[int]]) -> Part:
+    def _part(self, chunk: Chunk, chances: np.ndarray, held: Sequence[Sequence[int]]) -> TextPart:
         """The chunk's words: a word's chance is the mean of its tokens', or 1 if it is forced."""
         sizes = np.bincount(chunk.words)
         forced = np.array([self._is_forced(word) for word in chunk.texts])
         means = np.bincount(chunk.words, weights=chances) / sizes
-        return Part(np.where(forced, 1.0, means), np.array([len(word) for word in held]), forced)
+        return TextPart(
+            np.where(forced, 1.0, means), np.array([len(word) for word in held]), forced
+        )
 
     def _is_forced(self, word: str) -> bool:
         if self.digits and re.search(r"\d", word):

@@ -17,7 +17,7 @@ import numpy as np
 from forethought.contracts.parameters import Count, Keep
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft, LayerView
-from forethought.methods.prompt_compression._room import Room, room_in
+from forethought.methods.prompt_compression._room import PromptRoom, room_in
 from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.numerics.importance import pooled
 
@@ -63,7 +63,7 @@ class SpecPrefill(Shortening):
         draft.read(prompt, steps.look, lookahead=self.lookahead if self.lookahead > 1 else 0)
         return steps.mean()
 
-    def _chosen(self, scores: np.ndarray, room: Room) -> list[int]:
+    def _chosen(self, scores: np.ndarray, room: PromptRoom) -> list[int]:
         """The newest chunk, then the best, each from its start, until the room is filled."""
         starts = np.arange(0, len(scores), self.chunk)
         # Only the newest chunk may be shorter, and it stays anyway: sums rank as means do.

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from forethought.contracts.errors import UnsupportedModelError
-from forethought.models.chat.transcript import Mark, Message, Reading, Transcript, transcript
+from forethought.models.chat.transcript import (
+    Message,
+    ScoredTokens,
+    TextMarker,
+    Transcript,
+    transcript,
+)
 
 if TYPE_CHECKING:
     from forethought.models.encoders.reward_model import RewardHead
@@ -17,19 +23,23 @@ _ADVICE = r"Please reason step by step, and put your final answer within \boxed{
 
 def tagged(
     head: RewardHead, question: str, steps: Sequence[str], tag: str, system: str | None
-) -> Reading:
+) -> ScoredTokens:
     """Steps with a tag after each, read at the tags (Qwen2.5-Math-PRM)."""
-    content = [part for step in steps for part in (step, Mark(tag))]
+    content = [part for step in steps for part in (step, TextMarker(tag))]
     messages: list[Message] = [("user", [question]), ("assistant", content)]
     found = _shown(head, _ADVICE if system is None else system, messages)
-    return Reading(found.tokens, tuple(last for _, last in found.marks))
+    return ScoredTokens(found.tokens, tuple(last for _, last in found.marks))
 
 
-def turned(head: RewardHead, question: str, steps: Sequence[str], system: str | None) -> Reading:
+def turned(
+    head: RewardHead, question: str, steps: Sequence[str], system: str | None
+) -> ScoredTokens:
     """Each step a turn that was answered +, read where that was still to be said (RLHFlow)."""
     turns = [f"{question} {steps[0]}", *steps[1:]]
     messages: list[Message] = [
-        message for turn in turns for message in (("user", [turn]), ("assistant", [Mark("+")]))
+        message
+        for turn in turns
+        for message in (("user", [turn]), ("assistant", [TextMarker("+")]))
     ]
     found = _shown(head, system or "", messages)
     _, plus = head.words
@@ -38,14 +48,14 @@ def turned(head: RewardHead, question: str, steps: Sequence[str], system: str | 
             "the reward model's chat template joins its + with what stands around it",
             "use another reward model, or another style",
         )
-    return Reading(found.tokens, tuple(first - 1 for first, _ in found.marks))
+    return ScoredTokens(found.tokens, tuple(first - 1 for first, _ in found.marks))
 
 
-def answered(head: RewardHead, question: str, answer: str, system: str | None) -> Reading:
+def answered(head: RewardHead, question: str, answer: str, system: str | None) -> ScoredTokens:
     """The whole conversation, read at its last token."""
     messages: list[Message] = [("user", [question]), ("assistant", [answer])]
     found = _shown(head, system or "", messages)
-    return Reading(found.tokens, (len(found.tokens) - 1,))
+    return ScoredTokens(found.tokens, (len(found.tokens) - 1,))
 
 
 def _shown(head: RewardHead, system: str, messages: Sequence[Message]) -> Transcript:

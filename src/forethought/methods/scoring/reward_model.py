@@ -22,7 +22,7 @@ from forethought.methods.scoring._asking import asked
 from forethought.methods.scoring._reward_styles import answered, tagged, turned
 
 if TYPE_CHECKING:
-    from forethought.models.chat.transcript import Reading
+    from forethought.models.chat.transcript import ScoredTokens
     from forethought.models.encoders.reward_model import RewardHead
 
 
@@ -81,7 +81,7 @@ class RewardModel(Scorer):
 
     def _reading(
         self, head: RewardHead, question: str, candidate: Candidate, steps: Sequence[str]
-    ) -> Reading:
+    ) -> ScoredTokens:
         match self.style:
             case "tags":
                 return tagged(head, question, steps, self.tag, self.system)
@@ -91,7 +91,7 @@ class RewardModel(Scorer):
                 return answered(head, question, candidate.text.strip(), self.system)
 
 
-def _flops(head: RewardHead, readings: Sequence[Reading]) -> float:
+def _flops(head: RewardHead, readings: Sequence[ScoredTokens]) -> float:
     return sum(
         forward_flops(
             head.shape,

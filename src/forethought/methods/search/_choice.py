@@ -13,7 +13,7 @@ from forethought.numerics.votes import Tally
 
 
 @dataclass(frozen=True)
-class Option:
+class AnswerOption:
     """A candidate that may be the answer."""
 
     candidate: Candidate
@@ -29,7 +29,7 @@ class Option:
 
 
 def chosen(
-    options: Iterable[Option],
+    options: Iterable[AnswerOption],
     pick: str,
     rng: np.random.Generator,
     *,
@@ -68,7 +68,7 @@ def chosen(
     )
 
 
-def _cut_short(options: Sequence[Option], pruned: Iterable[Candidate]) -> Found:
+def _cut_short(options: Sequence[AnswerOption], pruned: Iterable[Candidate]) -> Found:
     """The most promising beginning: only a spent budget leaves nothing but those."""
     states = [replace(one.candidate, finish="budget") for one in options]
     places = range(len(options))
@@ -84,8 +84,8 @@ def given_up(left: Iterable[Candidate], answers: Iterable[Candidate]) -> tuple[C
     return tuple(others.values())
 
 
-def _merged(options: Iterable[Option]) -> list[Option]:
-    merged: dict[tuple[str, Path], Option] = {}
+def _merged(options: Iterable[AnswerOption]) -> list[AnswerOption]:
+    merged: dict[tuple[str, Path], AnswerOption] = {}
     for one in options:
         known = merged.get(one.candidate.identity)
         weight = one.weight + (known.weight if known else 0.0)
@@ -93,7 +93,7 @@ def _merged(options: Iterable[Option]) -> list[Option]:
     return list(merged.values())
 
 
-def _weights(options: Sequence[Option]) -> list[float]:
+def _weights(options: Sequence[AnswerOption]) -> list[float]:
     """Theirs; equal ones where nothing that is left weighs anything."""
     weights = [one.weight for one in options]
     return weights if any(weights) else [1.0] * len(options)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from forethought.contracts.search import Ask, Candidate, Search, Until, score, write
-from forethought.methods.search._choice import Option, chosen
+from forethought.methods.search._choice import AnswerOption, chosen
 from forethought.numerics.resampling import (
     effective_count,
     log_mean_exp,
@@ -66,7 +66,7 @@ class Particle:
 
 
 @dataclass
-class Swarm:
+class ParticleSet:
     """Particles of one law, and what they weigh since they were last copied."""
 
     particles: list[Particle]
@@ -136,13 +136,13 @@ class Swarm:
         """One particle by its weight."""
         return self.particles[int(rng.choice(len(self.particles), p=self.shares))]
 
-    def options(self, weight: float) -> Iterator[Option]:
+    def options(self, weight: float) -> Iterator[AnswerOption]:
         """What may be the answer; the particles weigh `weight` together, the dropped nothing."""
         for one, share in zip(self.particles, self.shares, strict=True):
-            yield Option(one.here, weight * float(share), one.score)
+            yield AnswerOption(one.here, weight * float(share), one.score)
         for one in self.dropped:
             if one.here.done:
-                yield Option(one.here, 0.0, one.score)
+                yield AnswerOption(one.here, 0.0, one.score)
 
 
 class Stepwise(Protocol):
@@ -165,7 +165,7 @@ class Stepwise(Protocol):
 
 
 def grow(
-    method: Stepwise, swarms: Sequence[Swarm], below: float, rng: np.random.Generator
+    method: Stepwise, swarms: Sequence[ParticleSet], below: float, rng: np.random.Generator
 ) -> Generator[Ask, Any, None]:
     """Grow swarms side by side until all is written, or the budget is spent.
 
@@ -182,7 +182,7 @@ def grow(
                 swarm.resample(below, rng)
 
 
-def _step(swarms: Sequence[Swarm], until: Until, delimiter: str) -> Generator[Ask, Any, None]:
+def _step(swarms: Sequence[ParticleSet], until: Until, delimiter: str) -> Generator[Ask, Any, None]:
     """One step of every particle that wants one."""
     places = [(swarm, place) for swarm in swarms for place in swarm.growing]
     parents = [swarm.particles[place] for swarm, place in places]
@@ -213,11 +213,11 @@ def sweeps(
     After each iteration, neighbours may trade what they keep. Answers are those of the first.
     """
     kept: list[Particle | None] = [None] * len(temperatures)
-    options: list[Option] = []
+    options: list[AnswerOption] = []
     dropped: list[Candidate] = []
     for iteration in range(iterations):
         swarms = [
-            Swarm(_beside(reference, start, n), temperature, reference)
+            ParticleSet(_beside(reference, start, n), temperature, reference)
             for temperature, reference in zip(temperatures, kept, strict=True)
         ]
         yield from grow(method, swarms, 1.0, rng)

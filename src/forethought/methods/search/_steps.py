@@ -6,20 +6,20 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 from forethought.contracts.search import Ask, Candidate, Until, score, write
-from forethought.methods.search._choice import Option
+from forethought.methods.search._choice import AnswerOption
 
 
 def stepped(
-    parents: Sequence[Option], *, until: Until, delimiter: str
-) -> Generator[Ask, Any, list[Option]]:
+    parents: Sequence[AnswerOption], *, until: Until, delimiter: str
+) -> Generator[Ask, Any, list[AnswerOption]]:
     """One more step of each, scored; a score is the weight too."""
     states = yield from write([one.candidate for one in parents], until=until, delimiter=delimiter)
     return (yield from valued(parents, states))
 
 
 def valued(
-    parents: Sequence[Option], states: Sequence[Candidate]
-) -> Generator[Ask, Any, list[Option]]:
+    parents: Sequence[AnswerOption], states: Sequence[Candidate]
+) -> Generator[Ask, Any, list[AnswerOption]]:
     """A child of each parent with its score.
 
     What the budget cut short is not worth a score: it keeps its parent's.
@@ -30,13 +30,13 @@ def valued(
     found = []
     for parent, state in zip(parents, states, strict=True):
         value = known.get(state.identity, parent.score)
-        found.append(Option(state, value, value))
+        found.append(AnswerOption(state, value, value))
     return found
 
 
-def beginning(start: Candidate) -> Option:
+def beginning(start: Candidate) -> AnswerOption:
     """Where a search starts: worth nothing yet."""
-    return Option(start, 0.0, 0.0)
+    return AnswerOption(start, 0.0, 0.0)
 
 
 def twins(drawn: Iterable[Candidate]) -> list[bool]:

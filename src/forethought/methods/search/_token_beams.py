@@ -17,7 +17,7 @@ Child = tuple[Identity, int]
 
 
 @dataclass(frozen=True)
-class Beam:
+class TokenBeam:
     """A beginning of an answer, or all of one."""
 
     candidate: Candidate
@@ -31,7 +31,7 @@ class Beam:
 class Pick:
     """A token that a beam may go on with."""
 
-    beam: Beam
+    beam: TokenBeam
     token: int
     score: float
     """The beam's with this token."""
@@ -48,11 +48,11 @@ class Pick:
 
 
 @dataclass
-class Group:
+class BeamGroup:
     """Beams that compete with each other and with no others."""
 
-    growing: list[Beam]
-    ended: list[Beam]
+    growing: list[TokenBeam]
+    ended: list[TokenBeam]
     """The best of those that ended, best first."""
 
     def picks(
@@ -73,7 +73,7 @@ class Group:
         ]
         return sorted(found, key=lambda one: (-one.score, one.token))[:width]
 
-    def advance(self, beams: Iterable[Beam], width: int) -> list[Beam]:
+    def advance(self, beams: Iterable[TokenBeam], width: int) -> list[TokenBeam]:
         """Go on with what its picks came to; the beams that are given up.
 
         A score only falls: once as many have ended as are wanted, what grows and scores no

@@ -18,7 +18,7 @@ import numpy as np
 from forethought.contracts.parameters import Count
 from forethought.contracts.search import Ability, Candidate, Search, Strategy, write
 from forethought.methods.search._answers import cut
-from forethought.methods.search._choice import Option, chosen
+from forethought.methods.search._choice import AnswerOption, chosen
 from forethought.methods.search._steps import beginning, stepped, twins
 
 
@@ -50,7 +50,7 @@ class AStar(Strategy):
         """Take the best from the frontier, grow it, put back what came of it."""
         frontier = _Frontier()
         frontier.add(_Node(beginning(start), spent=0.0, lacks=1.0))
-        goals: list[Option] = []
+        goals: list[AnswerOption] = []
         pruned: list[Candidate] = []
         grown = 0
         while grown < self.expansions:
@@ -77,11 +77,11 @@ class AStar(Strategy):
         if not goals:
             best = left[0]
             (whole,) = yield from write([best.candidate])
-            goals = [Option(whole, best.weight, best.score)]
+            goals = [AnswerOption(whole, best.weight, best.score)]
         pruned += [one.candidate for one in left]
         return (yield from chosen(goals, self.pick, rng, pruned=pruned))
 
-    def _child(self, parent: _Node, option: Option) -> _Node:
+    def _child(self, parent: _Node, option: AnswerOption) -> _Node:
         lacks = 1.0 - option.score
         return _Node(option, parent.spent + self._edge(parent.lacks, lacks), lacks)
 
@@ -99,7 +99,7 @@ class AStar(Strategy):
 class _Node:
     """A beginning of an answer."""
 
-    option: Option
+    option: AnswerOption
     spent: float
     """Cost of all steps to here."""
     lacks: float
@@ -123,7 +123,7 @@ class _Frontier:
         depth = len(node.option.candidate.path)
         heappush(self.heap, (node.promise, -depth, next(self.numbers), node))
 
-    def taken(self, most: int, goals: list[Option], wanted: int) -> list[_Node]:
+    def taken(self, most: int, goals: list[AnswerOption], wanted: int) -> list[_Node]:
         """Up to `most` that can grow; answers that come up before go to `goals`.
 
         None once `wanted` goals are there: what came up beside the last stays in.
@@ -141,6 +141,6 @@ class _Frontier:
             self.add(node)
         return []
 
-    def emptied(self) -> list[Option]:
+    def emptied(self) -> list[AnswerOption]:
         """All that is left, the most promising first."""
         return [one[3].option for one in sorted(self.heap)]

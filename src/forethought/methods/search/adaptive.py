@@ -100,7 +100,7 @@ class Adaptive(Strategy):
         """Beginnings to be judged, or what nothing was written behind yet."""
         if not self.begin:
             return list(starts)
-        return (yield from write(starts, temperature=temperature, most=self.begin))
+        return (yield from write(starts, temperature=temperature, max_tokens=self.begin))
 
     def _promising(
         self, begun: Sequence[Candidate], known: _Opinions

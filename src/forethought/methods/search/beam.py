@@ -17,7 +17,7 @@ import numpy as np
 from forethought.contracts.parameters import Count
 from forethought.contracts.search import Ability, Candidate, Search, Strategy, Until
 from forethought.methods.search._answers import cut
-from forethought.methods.search._choice import Option, chosen
+from forethought.methods.search._choice import AnswerOption, chosen
 from forethought.methods.search._steps import beginning, stepped, twins
 
 
@@ -43,7 +43,7 @@ class Beam(Strategy):
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Draw steps, keep the best; as often as it takes."""
         beam = [beginning(start)] * self.n
-        ended: list[Option] = []
+        ended: list[AnswerOption] = []
         pruned: list[Candidate] = []
         for step in range(1, self.depth + 1):
             until: Until = "end" if step == self.depth else "step"
@@ -61,7 +61,7 @@ class Beam(Strategy):
         ended.sort(key=lambda one: one.candidate.path)
         return (yield from chosen(ended, self.pick, rng, pruned=pruned))
 
-    def _best(self, growing: Sequence[Option]) -> list[int]:
+    def _best(self, growing: Sequence[AnswerOption]) -> list[int]:
         """Places of those that are kept, ascending."""
         again = twins(one.candidate for one in growing)
         ranked = sorted(range(len(growing)), key=lambda at: (again[at], -growing[at].score))

@@ -16,7 +16,7 @@ import numpy as np
 
 from forethought import catalogue
 from forethought.contracts.errors import BadDataError
-from forethought.contracts.plan import Plan, read_plan
+from forethought.contracts.plan import DifficultyPlan, read_plan
 from forethought.contracts.search import (
     Ability,
     Candidate,
@@ -79,7 +79,7 @@ class DifficultyRouter(Strategy):
         )
         return _with_probe(replace(found, notes=(note, *found.notes)), probe)
 
-    def _plan(self) -> Plan:
+    def _plan(self) -> DifficultyPlan:
         path = Path(self.plan).expanduser()
         try:
             with path.open("rb") as file:

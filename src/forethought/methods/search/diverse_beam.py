@@ -30,7 +30,14 @@ from forethought.contracts.search import (
 )
 from forethought.methods.search._answers import cut
 from forethought.methods.search._choice import given_up
-from forethought.methods.search._token_beams import Beam, Group, Identity, Pick, Tokens, taken
+from forethought.methods.search._token_beams import (
+    BeamGroup,
+    Identity,
+    Pick,
+    TokenBeam,
+    Tokens,
+    taken,
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +62,8 @@ class DiverseBeam(Strategy):
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Let every group grow by a token at a time until it has its answers."""
-        groups = [Group([Beam(start)], []) for _ in range(self.groups)]
-        left: list[Beam] = []
+        groups = [BeamGroup([TokenBeam(start)], []) for _ in range(self.groups)]
+        left: list[TokenBeam] = []
         written: list[Candidate] = []
         notes: tuple[str, ...] = ()
         while any(group.growing for group in groups) and not cut(written):
@@ -69,12 +76,12 @@ class DiverseBeam(Strategy):
             children = yield from taken(picks)
             written = list(children.values())
             for group, mine in zip(groups, picks, strict=True):
-                beams = [Beam(children[one.child], one.score, one.tokens) for one in mine]
+                beams = [TokenBeam(children[one.child], one.score, one.tokens) for one in mine]
                 left += group.advance(beams, self.width)
         return self._found(groups, left, notes)
 
     def _options(
-        self, groups: Sequence[Group]
+        self, groups: Sequence[BeamGroup]
     ) -> Generator[Ask, Any, dict[Identity, Sequence[NextToken]]]:
         """What may follow each beam: so many that no penalty brings up what is not among them."""
         beams = {one.candidate.identity: one for group in groups for one in group.growing}
@@ -82,7 +89,7 @@ class DiverseBeam(Strategy):
         told = yield from following([one.candidate for one in beams.values()], most)
         return dict(zip(beams, told, strict=True))
 
-    def _avoided(self, groups: Sequence[Group], beams: Iterable[Beam]) -> int:
+    def _avoided(self, groups: Sequence[BeamGroup], beams: Iterable[TokenBeam]) -> int:
         """Tokens that may be penalised behind a beam, beside those of this step."""
         if self.avoid == "place":
             return 0
@@ -91,7 +98,7 @@ class DiverseBeam(Strategy):
         return max(behind[self._last(one.tokens, self.phrase - 1)] for one in beams)
 
     def _picks(
-        self, groups: Sequence[Group], options: dict[Identity, Sequence[NextToken]]
+        self, groups: Sequence[BeamGroup], options: dict[Identity, Sequence[NextToken]]
     ) -> list[list[Pick]]:
         """What each group goes on with, in their order."""
         said: Counter[Tokens] = Counter()
@@ -107,7 +114,7 @@ class DiverseBeam(Strategy):
             picks.append(mine)
         return picks
 
-    def _said(self, group: Group, going_on: Iterable[Beam | Pick]) -> Iterator[Tokens]:
+    def _said(self, group: BeamGroup, going_on: Iterable[TokenBeam | Pick]) -> Iterator[Tokens]:
         """What later groups avoid of one, beside what it goes on with."""
         if self.avoid == "place":
             for one in going_on:
@@ -122,14 +129,14 @@ class DiverseBeam(Strategy):
         return tokens[max(0, len(tokens) - count) :]
 
     def _found(
-        self, groups: Sequence[Group], left: Iterable[Beam], notes: tuple[str, ...]
+        self, groups: Sequence[BeamGroup], left: Iterable[TokenBeam], notes: tuple[str, ...]
     ) -> Found:
         """The likeliest of what is whole; where nothing is, of the beginnings."""
         growing = [one for group in groups for one in group.growing]
         answers = [one for group in groups for one in group.ended]
         if not answers:
             answers = [replace(one, candidate=_cut_off(one.candidate)) for one in growing]
-        unique: dict[Identity, Beam] = {}
+        unique: dict[Identity, TokenBeam] = {}
         for one in answers:
             unique.setdefault(one.candidate.identity, one)
         each = list(unique.values())
@@ -139,7 +146,7 @@ class DiverseBeam(Strategy):
         pruned = given_up([one.candidate for one in [*left, *growing]], considered)
         return Found(considered[best], considered, tuple(weights), pruned=pruned, notes=notes)
 
-    def _worth(self, beam: Beam) -> float:
+    def _worth(self, beam: TokenBeam) -> float:
         """By the model alone: what groups took from each other would favour the first."""
         return beam.candidate.log_probability / math.pow(max(1, len(beam.tokens)), self.length)
 

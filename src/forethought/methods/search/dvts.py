@@ -16,7 +16,7 @@ import numpy as np
 from forethought.contracts.parameters import Count
 from forethought.contracts.search import Ability, Candidate, Search, Strategy, Until
 from forethought.methods.search._answers import cut
-from forethought.methods.search._choice import Option, chosen
+from forethought.methods.search._choice import AnswerOption, chosen
 from forethought.methods.search._steps import beginning, stepped
 
 
@@ -41,8 +41,8 @@ class DVTS(Strategy):
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Draw steps in every tree, keep the best of each; then compare the leaves."""
         growing = {tree: beginning(start) for tree in range(self.trees)}
-        leaves: dict[int, Sequence[Option]] = {}
-        older: list[Option] = []
+        leaves: dict[int, Sequence[AnswerOption]] = {}
+        older: list[AnswerOption] = []
         spent = False
         for step in range(1, self.depth + 1):
             until: Until = "end" if step == self.depth else "step"

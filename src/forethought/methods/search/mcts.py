@@ -180,7 +180,7 @@ class _Node:
 
 def _node(parent: Candidate, one: Candidate) -> _Node:
     """The node of a step, as likely as its tokens are on average."""
-    tokens = one.summed - parent.summed or one.tokens - parent.tokens
+    tokens = one.scored_tokens - parent.scored_tokens or one.tokens - parent.tokens
     return _Node(one, math.exp((one.log_probability - parent.log_probability) / max(1, tokens)))
 
 

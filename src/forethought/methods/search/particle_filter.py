@@ -16,7 +16,7 @@ import numpy as np
 from forethought.contracts.parameters import Count, Share
 from forethought.contracts.search import Ability, Candidate, Search, Strategy
 from forethought.methods.search._choice import chosen
-from forethought.methods.search._particles import Particle, Swarm, grow
+from forethought.methods.search._particles import Particle, ParticleSet, grow
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ParticleFilter(Strategy):
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Grow, weigh, copy; then choose."""
-        swarm = Swarm([Particle((start,))] * self.n)
+        swarm = ParticleSet([Particle((start,))] * self.n)
         yield from grow(self, [swarm], self.resample_below, rng)
         dropped = [one.here for one in swarm.dropped if not one.here.done]
         return (yield from chosen(swarm.options(1.0), self.pick, rng, pruned=dropped))

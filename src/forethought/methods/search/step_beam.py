@@ -23,7 +23,7 @@ from forethought.contracts.search import (
     write,
 )
 from forethought.methods.search._answers import cut
-from forethought.methods.search._choice import Option, chosen
+from forethought.methods.search._choice import AnswerOption, chosen
 from forethought.methods.search._steps import beginning, twins, valued
 
 
@@ -46,8 +46,8 @@ class StepBeam(Strategy):
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Draw steps, score them, keep the best; as often as it takes."""
         beam, width = [beginning(start)] * self.width, self.width
-        ended: list[Option] = []
-        worse: list[Option] = []
+        ended: list[AnswerOption] = []
+        worse: list[AnswerOption] = []
         pruned: list[Candidate] = []
         for depth in range(self.depth):
             until: Until = "end" if depth == self.depth - 1 else "step"

@@ -52,7 +52,7 @@ def question_tokens(tokenizer: Tokenizer, template: str, text: str) -> list[int]
     return tokenizer.encode_with_spans(layout.text[start:], shift)[0]
 
 
-def next_turn(tokenizer: Tokenizer, template: str, text: str) -> Turn:
+def next_turn(tokenizer: Tokenizer, template: str, text: str) -> ChatTurn:
     """What follows an answer: its end, the user's next message, and the start of an answer.
 
     Raises UnsupportedModelError where the template does not show an answer as it was given.
@@ -60,7 +60,7 @@ def next_turn(tokenizer: Tokenizer, template: str, text: str) -> Turn:
     if not template:
         plain = f"{_JOINT}{text}{_JOINT}"
         tokens, spans = tokenizer.encode_with_spans(plain)
-        return Turn(plain, tuple(tokens), tuple(spans), (0, 0))
+        return ChatTurn(plain, tuple(tokens), tuple(spans), (0, 0))
     names = {"bos": tokenizer.text_of(tokenizer.bos), "eos": tokenizer.text_of(tokenizer.end)}
     messages = [("user", "?"), ("assistant", _SYSTEM), ("user", _USER)]
     _, found, rest = written(template, messages, names).partition(_SYSTEM)
@@ -71,7 +71,7 @@ def next_turn(tokenizer: Tokenizer, template: str, text: str) -> Turn:
         )
     layout = _filled(rest, text, "")
     tokens, spans = tokenizer.encode_with_spans(layout.text, layout.trusted)
-    return Turn(layout.text, tuple(tokens), tuple(spans), layout.content)
+    return ChatTurn(layout.text, tuple(tokens), tuple(spans), layout.content)
 
 
 def _outside(spans: Sequence[Span], free: Span) -> frozenset[int]:
@@ -82,7 +82,7 @@ def _outside(spans: Sequence[Span], free: Span) -> frozenset[int]:
 
 
 @dataclass(frozen=True)
-class Turn:
+class ChatTurn:
     """A further message of a conversation, as tokens behind the answer before it."""
 
     text: str

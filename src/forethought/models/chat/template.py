@@ -22,7 +22,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 from jinja2.utils import Cycler, Joiner, Namespace, pass_environment
 
 from forethought.contracts.errors import UnsupportedModelError
-from forethought.models.chat.template_budget import Budget, OverBudgetError, spending
+from forethought.models.chat.template_budget import OverBudgetError, TemplateBudget, spending
 from forethought.models.chat.template_costs import (
     FILTER_CHARGES,
     FREE_FILTERS,
@@ -63,7 +63,7 @@ def written(
     """
     compiled = _compiled(template)
     listed = [{"role": role, "content": content} for role, content in messages]
-    under_way = spending.set(Budget.of(listed))
+    under_way = spending.set(TemplateBudget.of(listed))
     try:
         return compiled.render(
             messages=listed,
@@ -163,7 +163,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         return found
 
     def _paid_arguments(
-        self, budget: Budget, called: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+        self, budget: TemplateBudget, called: Any, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[Any, ...]:
         """Check that it may be called, and spend what that takes."""
         budget.read(arguments, named)

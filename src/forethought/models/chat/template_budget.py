@@ -35,7 +35,7 @@ class OverBudgetError(TemplateRuntimeError):
 
 
 @dataclass
-class Budget:
+class TemplateBudget:
     """What is left for one rendering."""
 
     steps: int
@@ -48,7 +48,7 @@ class Budget:
         self._next_look = self.steps - _STEPS_BETWEEN_LOOKS
 
     @classmethod
-    def of(cls, conversation: Any) -> Budget:
+    def of(cls, conversation: Any) -> TemplateBudget:
         """What a template may spend on these values: a share of it follows their size."""
         size = weight(conversation)
         return cls(
@@ -104,7 +104,7 @@ class Budget:
             yield value
 
 
-spending: ContextVar[Budget] = ContextVar("spending")
+spending: ContextVar[TemplateBudget] = ContextVar("spending")
 """The budget of the rendering under way; none while a template is compiled."""
 
 

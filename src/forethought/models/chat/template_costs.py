@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from forethought.models.chat.template_budget import Budget, OverBudgetError, weight
+from forethought.models.chat.template_budget import OverBudgetError, TemplateBudget, weight
 
 LARGEST_NUMBER = 1 << 10
 """Bits of an integer."""
@@ -38,7 +38,7 @@ FREE_TESTS = frozenset(_FREE_TESTS.split())
 _WIDEST = 1_000  # characters of a field
 _PATH = 16  # parts of an attribute's path
 
-Charge = Callable[[Budget, tuple[Any, ...], Mapping[str, Any]], None]
+Charge = Callable[[TemplateBudget, tuple[Any, ...], Mapping[str, Any]], None]
 """Spends what a call takes, by its arguments; the first is the value that it is made on."""
 
 
@@ -46,13 +46,15 @@ def _whole(value: Any) -> int:
     return abs(value) if isinstance(value, int) else 0
 
 
-def _by_numbers(budget: Budget, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+def _by_numbers(
+    budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]
+) -> None:
     """Widths and counts: as much is written as the numbers say."""
     size = sum(map(_whole, (*arguments[1:], *named.values())))
     budget.spend(size, size)
 
 
-def _by_lines(budget: Budget, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+def _by_lines(budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
     text, *rest = arguments
     widths = [*rest, *named.values()]
     wide = max([8, *map(_whole, widths), *(len(one) for one in widths if isinstance(one, str))])
@@ -60,7 +62,9 @@ def _by_lines(budget: Budget, arguments: tuple[Any, ...], named: Mapping[str, An
     budget.spend(0, wide * (len(marks) + 1))
 
 
-def _by_places(budget: Budget, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+def _by_places(
+    budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]
+) -> None:
     """A replacement is written wherever the old text is found."""
     found = (*arguments, *named.values())
     if len(found) >= 3 and all(isinstance(one, str) for one in found[:3]):
@@ -68,13 +72,15 @@ def _by_places(budget: Budget, arguments: tuple[Any, ...], named: Mapping[str, A
         budget.spend(0, text.count(old) * len(new))
 
 
-def _by_parts(budget: Budget, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+def _by_parts(budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
     text, *rest = arguments
     mark = next((one for one in (*rest, *named.values()) if isinstance(one, str)), "")
     budget.spend(text.count(mark) if mark else len(text) // 2)
 
 
-def _by_fields(budget: Budget, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+def _by_fields(
+    budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]
+) -> None:
     """Each field of a text with braces may show all arguments, padded."""
     form = str(arguments[0])
     bare = form.replace("{{", "").replace("}}", "")
@@ -83,7 +89,7 @@ def _by_fields(budget: Budget, arguments: tuple[Any, ...], named: Mapping[str, A
     _pay_fields(budget, form, form.count("{"), (arguments[1:], dict(named)))
 
 
-def _by_signs(budget: Budget, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+def _by_signs(budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
     """The same of a text with percent signs."""
     form = str(arguments[0])
     if re.search(r"%[^a-zA-Z%]*(\*|[0-9]{4})", form):
@@ -91,7 +97,7 @@ def _by_signs(budget: Budget, arguments: tuple[Any, ...], named: Mapping[str, An
     _pay_fields(budget, form, form.count("%"), (arguments[1:], dict(named)))
 
 
-def _pay_fields(budget: Budget, form: str, fields: int, shown: Any) -> None:
+def _pay_fields(budget: TemplateBudget, form: str, fields: int, shown: Any) -> None:
     size = weight(shown, budget.steps)
     budget.spend(size.values + len(form), fields * (_WIDEST + size.characters))
 
@@ -99,7 +105,9 @@ def _pay_fields(budget: Budget, form: str, fields: int, shown: Any) -> None:
 def _members(path: int | None = None) -> Charge:
     """Of a filter that goes through the members of a value; `path` is where it takes one."""
 
-    def charge(budget: Budget, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+    def charge(
+        budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]
+    ) -> None:
         placed = arguments[1:][path : path + 1] if path is not None else ()
         paths = [named.get("attribute"), *placed]
         if any(isinstance(one, str) and one.count(".") > _PATH for one in paths):
@@ -110,7 +118,7 @@ def _members(path: int | None = None) -> Charge:
     return charge
 
 
-def _sums(budget: Budget, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+def _sums(budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
     """Sums of lists copy what they have at every step."""
     _members(0)(budget, arguments, named)
     if any(isinstance(one, list | tuple) for one in (*arguments[1:], *named.values())):
@@ -138,7 +146,7 @@ FILTER_CHARGES: dict[str, Charge] = {
 }
 
 
-def charge_operation(budget: Budget, sign: str, left: Any, right: Any) -> None:
+def charge_operation(budget: TemplateBudget, sign: str, left: Any, right: Any) -> None:
     """Spend what an operation of arithmetic takes; refuse numbers of too many digits."""
     if isinstance(left, int) and isinstance(right, int):
         _check_number(sign, left, right)
@@ -165,7 +173,7 @@ def _check_number(sign: str, left: int, right: int) -> None:
         raise OverBudgetError("it computes a number of too many digits")
 
 
-def paid_texts(budget: Budget, values: Any, between: int) -> Iterator[Any]:
+def paid_texts(budget: TemplateBudget, values: Any, between: int) -> Iterator[Any]:
     """The members that become one text, each paid as it comes with what stands between."""
     for value in values:
         budget.write(value)

@@ -16,13 +16,13 @@ _STAND_IN = "\ue000{}\ue001"
 
 
 @dataclass(frozen=True)
-class Mark:
+class TextMarker:
     """Text that is looked for again among the tokens: a control token counts as one."""
 
     text: str
 
 
-Message = tuple[str, Sequence[str | Mark]]
+Message = tuple[str, Sequence[str | TextMarker]]
 """A role, and the parts of what it says."""
 
 
@@ -36,7 +36,7 @@ class Transcript:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ScoredTokens:
     """A text, and the tokens at which a model's judgement is read."""
 
     tokens: tuple[int, ...]
@@ -52,8 +52,10 @@ def transcript(tokenizer: Tokenizer, template: str, messages: Sequence[Message])
     """
     parts = [part for _, content in messages for part in content]
     text, spans = _filled(_skeleton(tokenizer, template, messages), parts)
-    ours = [span for span, part in zip(spans, parts, strict=True) if not isinstance(part, Mark)]
-    bare = [span for span, part in zip(spans, parts, strict=True) if isinstance(part, Mark)]
+    ours = [
+        span for span, part in zip(spans, parts, strict=True) if not isinstance(part, TextMarker)
+    ]
+    bare = [span for span, part in zip(spans, parts, strict=True) if isinstance(part, TextMarker)]
     tokens, places = tokenizer.encode_with_spans(text, _outside(ours, len(text)))
     if not template and tokenizer.add_bos and tokenizer.bos is not None:
         tokens, places = [tokenizer.bos, *tokens], [(0, 0), *places]
@@ -80,12 +82,12 @@ def _skeleton(tokenizer: Tokenizer, template: str, messages: Sequence[Message]) 
     return skeleton
 
 
-def _filled(skeleton: str, parts: Sequence[str | Mark]) -> tuple[str, list[Span]]:
+def _filled(skeleton: str, parts: Sequence[str | TextMarker]) -> tuple[str, list[Span]]:
     """The skeleton with its parts, and where each is."""
     first, *between = re.split("\ue000[0-9]+\ue001", skeleton)
     pieces, spans, end = [first], [], len(first)
     for part, piece in zip(parts, between, strict=True):
-        fresh = part.text if isinstance(part, Mark) else part
+        fresh = part.text if isinstance(part, TextMarker) else part
         spans.append((end, end + len(fresh)))
         pieces += [fresh, piece]
         end += len(fresh) + len(piece)

@@ -23,7 +23,7 @@ from forethought.models.checkpoint.shapes import check_shape
 from forethought.models.decoder.calibrate import PARTS, decode_format
 from forethought.models.decoder.config import DecoderConfig
 from forethought.models.decoder.experts import Experts
-from forethought.models.decoder.layer import Dense, Layer, Mlp, Sparse
+from forethought.models.decoder.layer import DenseMlp, Layer, Mlp, SparseMlp
 from forethought.models.decoder.linear import Linear, build_linears
 from forethought.models.decoder.norm import Norm
 from forethought.models.decoder.quantise import pack_head, pack_levels, packed_name, quantise4
@@ -133,10 +133,10 @@ class Decoder(Network):
         longer._ropes = [Rope(settings, self.device) for settings in longer.config.ropes]
         return longer
 
-    def turned(self, layer: int, vectors: Tensor, positions: Tensor) -> Tensor:
+    def rotate(self, layer: int, vectors: Tensor, positions: Tensor) -> Tensor:
         """Vectors [N, any, D] turned on by `positions` [N]; as they are where nothing turns."""
         rope = self._layers[layer].rope
-        return vectors if rope is None else self._ropes[rope].turned(vectors, positions)
+        return vectors if rope is None else self._ropes[rope].rotate(vectors, positions)
 
     def weight_bytes(self, phase: str, layers: int | None = None, tokens: int = 1) -> int:
         """Bytes of weights that one pass of this phase reads for so many tokens."""
@@ -225,8 +225,8 @@ class _Builder:
         config, name = self.config, f"layers.{i}"
         if i not in config.expert_layers:
             gate_up, down = self.linear(f"{name}.gate_up"), self.linear(f"{name}.down")
-            return Dense(gate_up, down, self.activation)
-        return Sparse(
+            return DenseMlp(gate_up, down, self.activation)
+        return SparseMlp(
             Experts(
                 self.tensors[f"{name}.router.weight"],
                 self.tensors[f"{name}.experts.gate_up"],

@@ -16,7 +16,7 @@ from torch import Tensor
 from forethought.models.decoder.experts import Experts
 from forethought.models.decoder.linear import Linear
 from forethought.models.decoder.norm import Norm
-from forethought.models.decoder.rope import Turn, rotate_
+from forethought.models.decoder.rope import Rotation, rotate_
 
 _ROWS = 512  # tokens that pass an MLP at once: their intermediate values stay in the cache
 
@@ -59,7 +59,7 @@ class Layer:
         return self.qkv.bytes(phase) + self.out.bytes(phase) + mlp
 
     def attention_inputs(
-        self, x: Tensor, turn: Turn | None, phase: str
+        self, x: Tensor, turn: Rotation | None, phase: str
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries [N, H, D] and keys [N, K, D], and values [N, K, D]."""
         h = x if self.attention_norm is None else self.attention_norm(x)
@@ -108,7 +108,7 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Dense:
+class DenseMlp:
     """The gated MLP; `activation` may overwrite its argument."""
 
     gate_up: Linear
@@ -126,7 +126,7 @@ class Dense:
 
 
 @dataclass(frozen=True, slots=True)
-class Sparse:
+class SparseMlp:
     """Experts in the place of an MLP; the phase does not change their format."""
 
     experts: Experts

@@ -49,7 +49,7 @@ class Linear(Protocol):
 
 
 @dataclass(frozen=True)
-class Dense:
+class DenseLinear:
     """The weight as it is, in its own dtype."""
 
     weight: Tensor
@@ -229,10 +229,10 @@ def build_linears(
     weights, _, head = weights.partition("+")
     wide = has_memory_for(2 * sum(tensor.nbytes for tensor in tensors.values()))
 
-    def dense(name: str) -> Dense:
+    def dense(name: str) -> DenseLinear:
         weight = tensors.get(f"{name}.weight")
         weight = tensors["embed.weight"] if weight is None else weight
-        return Dense(weight, tensors.get(f"{name}.bias"), wide)
+        return DenseLinear(weight, tensors.get(f"{name}.bias"), wide)
 
     def build(name: str) -> Linear:
         plain = dense(name)

@@ -12,7 +12,7 @@ from torch import Tensor
 from forethought.models.decoder.rope_settings import RopeSettings
 
 
-class Turn(NamedTuple):
+class Rotation(NamedTuple):
     """What `rotate_` needs at some positions, for dimensions 0 to R of every head."""
 
     cosine: Tensor
@@ -28,24 +28,24 @@ class Rope:
         self.frequencies = frequencies(settings).to(device)
         self.magnitude = settings.magnitude
 
-    def at(self, positions: Tensor, dtype: torch.dtype) -> Turn:
+    def at(self, positions: Tensor, dtype: torch.dtype) -> Rotation:
         """The turn at positions [N]; angles are float32, as models were trained with."""
         angles = positions[:, None, None].float() * self.frequencies
         cosine, sine = angles.cos(), angles.sin()
         if self.magnitude != 1.0:
             cosine, sine = cosine.mul_(self.magnitude), sine.mul_(self.magnitude)
         cosine, sine = cosine.to(dtype), sine.to(dtype)
-        return Turn(torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1))
+        return Rotation(torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1))
 
-    def turned(self, vectors: Tensor, positions: Tensor) -> Tensor:
+    def rotate(self, vectors: Tensor, positions: Tensor) -> Tensor:
         """Vectors [N, any, D] turned on by positions [N], fractions too; magnitudes stay."""
         angles = positions[:, None, None].float() * self.frequencies
         cosine, sine = (part.to(vectors.dtype) for part in (angles.cos(), angles.sin()))
-        turn = Turn(torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1))
+        turn = Rotation(torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1))
         return rotate_(vectors.clone(), turn)
 
 
-def rotate_(heads: Tensor, turn: Turn) -> Tensor:
+def rotate_(heads: Tensor, turn: Rotation) -> Tensor:
     """Rotate heads [N, any, D] in place: dimension i with i + R / 2, beyond R nothing."""
     size = turn.cosine.shape[-1]
     turning = heads if heads.shape[-1] == size else heads[..., :size]

@@ -26,7 +26,7 @@ from forethought.contracts.errors import (
     UnsupportedModelError,
 )
 from forethought.contracts.records import LayerShape
-from forethought.models.chat.transcript import Reading
+from forethought.models.chat.transcript import ScoredTokens
 from forethought.models.checkpoint.promises import promised
 from forethought.models.checkpoint.unread import check_all_read
 from forethought.models.decoder.config import DecoderConfig
@@ -77,7 +77,7 @@ class RewardHead:
         self.shape = replace(self._decoder.shape, head_parameters=self._head.parameters)
         """Sizes; the output is the head's."""
 
-    def chances(self, readings: Sequence[Reading]) -> list[np.ndarray]:
+    def chances(self, readings: Sequence[ScoredTokens]) -> list[np.ndarray]:
         """For each text the chance of good at each of its places, float64.
 
         Raises PromptTooLongError for a text beyond the model's context.
@@ -96,7 +96,7 @@ class RewardHead:
         return [found for batch in _batches(readings) for found in self._judged(batch)]
 
     @torch.inference_mode()
-    def _judged(self, batch: Sequence[Reading]) -> list[np.ndarray]:
+    def _judged(self, batch: Sequence[ScoredTokens]) -> list[np.ndarray]:
         lengths = [len(one.tokens) for one in batch]
         starts = np.cumsum([0, *lengths[:-1]]).tolist()
         rows = [s + place for s, one in zip(starts, batch, strict=True) for place in one.places]
@@ -167,9 +167,9 @@ def _attended(shape: LayerShape, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return mixed[0].transpose(0, 1)
 
 
-def _batches(readings: Sequence[Reading]) -> Iterator[list[Reading]]:
+def _batches(readings: Sequence[ScoredTokens]) -> Iterator[list[ScoredTokens]]:
     """Neighbours that are read together: as many as have few tokens in all."""
-    batch: list[Reading] = []
+    batch: list[ScoredTokens] = []
     for one in readings:
         if batch and sum(len(r.tokens) for r in [*batch, one]) > _BATCH_TOKENS:
             yield batch

@@ -24,7 +24,7 @@ from forethought.models.sources.model_cache import Progress
 from forethought.models.sources.wheel import WHEEL_MODELS, WheelModel
 
 
-class Origin(Protocol):
+class ModelSource(Protocol):
     """One place a model can come from."""
 
     @property
@@ -46,7 +46,7 @@ class Origin(Protocol):
         ...
 
 
-def find(name: str) -> Origin:
+def find(name: str) -> ModelSource:
     """The origin a name, a path or a hub id stands for.
 
     Raises UnknownNameError, or UsageError for a path with no model.
@@ -185,7 +185,7 @@ class HubOrigin:
         _from_folder(hub.fetch(self.name), folder, self, progress)
 
 
-def _from_folder(path: Path, folder: Path, origin: Origin, progress: Progress | None) -> None:
+def _from_folder(path: Path, folder: Path, origin: ModelSource, progress: Progress | None) -> None:
     """Convert the model in `path`; where the decoder does not know it, refer to it."""
     checkpoint = FolderCheckpoint(path)
     stamp = origin.stamp()

@@ -9,7 +9,7 @@ from html import escape
 from itertools import pairwise
 
 from forethought.contracts.comparison import Chances, Interval
-from forethought.reports.charts.label_places import Box, Ground, Place, places
+from forethought.reports.charts.label_places import Box, Ground, LabelPlace, places
 from forethought.reports.charts.scale import Scale, linear_scale, log_scale, ticks
 from forethought.reports.figures import points
 
@@ -223,7 +223,9 @@ def _bar(one: Point, x: Scale, y: Scale) -> str:
     return _line(kind, across, y.at(one.score.low), across, y.at(one.score.high), one.family)
 
 
-def _points(shown: Sequence[Point], x: Scale, y: Scale, where: Sequence[Place]) -> Iterable[str]:
+def _points(
+    shown: Sequence[Point], x: Scale, y: Scale, where: Sequence[LabelPlace]
+) -> Iterable[str]:
     for one, place in zip(shown, where, strict=True):
         across, down = x.at(one.cost), y.at(one.score.value)
         leader = _leader(across, down, place) if place.gap > _LEADER else ""
@@ -237,7 +239,7 @@ def _points(shown: Sequence[Point], x: Scale, y: Scale, where: Sequence[Place]) 
         )
 
 
-def _leader(across: float, down: float, place: Place) -> str:
+def _leader(across: float, down: float, place: LabelPlace) -> str:
     box = place.box
     end_x = min(max(across, box.left), box.right)
     end_y = min(max(down, box.top + 2), box.bottom - 2)
@@ -246,7 +248,7 @@ def _leader(across: float, down: float, place: Place) -> str:
 
 def _label_places(
     shown: Sequence[Point], x: Scale, y: Scale, reference: Interval | None
-) -> list[Place]:
+) -> list[LabelPlace]:
     at = [(x.at(one.cost), y.at(one.score.value)) for one in shown]
     size = _RADIUS + 2
     bars = [

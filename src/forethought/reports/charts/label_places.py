@@ -55,7 +55,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Place:
+class LabelPlace:
     """Where a label stands."""
 
     x: float
@@ -79,7 +79,7 @@ class Ground:
     """Thin things: bars and pieces of lines."""
 
 
-def places(labels: Sequence[str], ground: Ground) -> list[Place]:
+def places(labels: Sequence[str], ground: Ground) -> list[LabelPlace]:
     """The best place found for each label, all of them tried again when the others stand."""
     options = [_options(label, point) for label, point in zip(labels, ground.points, strict=True)]
     own = [[(place, _cost(place, at, ground)) for place in one] for at, one in enumerate(options)]
@@ -94,20 +94,20 @@ def places(labels: Sequence[str], ground: Ground) -> list[Place]:
     return chosen
 
 
-def _options(label: str, point: Box) -> list[Place]:
+def _options(label: str, point: Box) -> list[LabelPlace]:
     x, y = (point.left + point.right) / 2, (point.top + point.bottom) / 2
     return [_place(label, x, y, side, gap) for gap in _GAPS for side in _SIDES]
 
 
-def _place(label: str, x: float, y: float, side: tuple[float, float], gap: float) -> Place:
+def _place(label: str, x: float, y: float, side: tuple[float, float], gap: float) -> LabelPlace:
     wide = _CHARACTER * len(label)
     x, y = x + side[0] * gap, y + side[1] * (gap + (2 if side[0] == 0 else 0))
     anchor: Anchor = "middle" if side[0] == 0 else "start" if side[0] > 0 else "end"
     left = {"start": x, "middle": x - wide / 2, "end": x - wide}[anchor]
-    return Place(x, y + 4, anchor, Box(left, y - _LINE / 2, left + wide, y + _LINE / 2), gap)
+    return LabelPlace(x, y + 4, anchor, Box(left, y - _LINE / 2, left + wide, y + _LINE / 2), gap)
 
 
-def _cost(place: Place, at: int, ground: Ground) -> float:
+def _cost(place: LabelPlace, at: int, ground: Ground) -> float:
     """What a place costs whatever the other labels do."""
     if not place.box.inside(ground.area):
         return 1e6

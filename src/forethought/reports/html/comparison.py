@@ -8,7 +8,7 @@ from dataclasses import asdict
 from html import escape
 from string import Template
 
-from forethought.contracts.comparison import Comparison, Standing
+from forethought.contracts.comparison import Comparison, RecipeResult
 from forethought.reports import equal_cost, figures
 from forethought.reports.charts import chart
 from forethought.reports.charts.chart import Plane, Point
@@ -17,7 +17,7 @@ from forethought.reports.document import MEASURED, embedded
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
 from forethought.reports.html import page_tables
-from forethought.reports.html.comparison_view import Reading
+from forethought.reports.html.comparison_view import ComparisonView
 from forethought.reports.html.page_shell import VIEWS, listed, page, part
 
 _SIZES = {"wide": (1050.0, 520.0), "narrow": (350.0, 500.0)}
@@ -29,7 +29,7 @@ def comparison_html(comparison: Comparison, *, title: str, timing: bool = True) 
     Without `timing` nothing that a clock measured is in it, and not what it was made on: it
     is then the same for the same scores and costs.
     """
-    reading = Reading(comparison, timing)
+    reading = ComparisonView(comparison, timing)
     return page(
         title=title,
         finding=finding(comparison, timing=timing),
@@ -42,7 +42,7 @@ def comparison_html(comparison: Comparison, *, title: str, timing: bool = True) 
     )
 
 
-def _sections(reading: Reading) -> str:
+def _sections(reading: ComparisonView) -> str:
     parts = {
         "axis_buttons": "".join(_axis_buttons(reading.axes)),
         "view_buttons": VIEWS,
@@ -60,7 +60,7 @@ def _sections(reading: Reading) -> str:
     return Template(part("comparison.html")).substitute(parts)
 
 
-def _context(reading: Reading) -> str:
+def _context(reading: ComparisonView) -> str:
     shared = [f"<code>{escape(part)}</code>" for part in reading.recipes.shared]
     settings = (
         [f"each with {escape(', '.join(reading.tasks.shared))}"] if reading.tasks.shared else []
@@ -77,7 +77,7 @@ def _axis_buttons(axes: Sequence[Axis]) -> Iterable[str]:
         )
 
 
-def _scatters(reading: Reading) -> Iterable[str]:
+def _scatters(reading: ComparisonView) -> Iterable[str]:
     for axis in reading.axes:
         hidden = "" if axis is reading.axes[0] else " hidden"
         shown = _points(reading, axis)
@@ -88,7 +88,7 @@ def _scatters(reading: Reading) -> Iterable[str]:
         yield f'<div data-axis="{axis.name}"{hidden}>{drawn}{_left_out(reading, axis)}</div>'
 
 
-def _left_out(reading: Reading, axis: Axis) -> str:
+def _left_out(reading: ComparisonView, axis: Axis) -> str:
     gone = [
         name
         for name, one in zip(reading.names, reading.comparison.standings, strict=True)
@@ -99,7 +99,7 @@ def _left_out(reading: Reading, axis: Axis) -> str:
     return f'<p class="note">Without a place on this axis: {escape(", ".join(gone))}.</p>'
 
 
-def _points(reading: Reading, axis: Axis) -> list[Point]:
+def _points(reading: ComparisonView, axis: Axis) -> list[Point]:
     return [
         Point(
             label=reading.labels[number],
@@ -117,14 +117,14 @@ def _points(reading: Reading, axis: Axis) -> list[Point]:
     ]
 
 
-def _fewer(one: Standing, axis: Axis) -> tuple[tuple[float, float], ...]:
+def _fewer(one: RecipeResult, axis: Axis) -> tuple[tuple[float, float], ...]:
     """What fewer answers cost and score, where this axis is one of those it is known for."""
     if axis.name not in ("tokens", "flops"):
         return ()
     return tuple((getattr(less, axis.name), less.score) for less in one.fewer)
 
 
-def _said(reading: Reading, number: int, axis: Axis) -> str:
+def _said(reading: ComparisonView, number: int, axis: Axis) -> str:
     one = reading.comparison.standings[number]
     return (
         f"{reading.names[number]}: score {figures.points(one.score.value)}, "
@@ -132,7 +132,7 @@ def _said(reading: Reading, number: int, axis: Axis) -> str:
     )
 
 
-def _plane(reading: Reading, axis: Axis, size: tuple[float, float]) -> Plane:
+def _plane(reading: ComparisonView, axis: Axis, size: tuple[float, float]) -> Plane:
     return Plane(
         *size,
         cost_title=f"{axis.meaning} (log)",
@@ -149,7 +149,7 @@ def _round_amount(axis: Axis, value: float) -> str:
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
 
 
-def _legend(reading: Reading) -> Iterable[str]:
+def _legend(reading: ComparisonView) -> Iterable[str]:
     for family, name in enumerate(reading.family_names):
         yield f'<li data-family="{family}">{chart.key(family)}{escape(name)}</li>'
     yield (
@@ -174,12 +174,12 @@ def _legend(reading: Reading) -> Iterable[str]:
         )
 
 
-def _references(reading: Reading) -> Iterable[str]:
+def _references(reading: ComparisonView) -> Iterable[str]:
     for number, name in enumerate(reading.names):
         yield f'<option value="{number}">{escape(name)}</option>'
 
 
-def _tips(reading: Reading) -> Iterable[str]:
+def _tips(reading: ComparisonView) -> Iterable[str]:
     for number, one in enumerate(reading.comparison.standings):
         facts = listed(dict(page_tables.facts(reading, number)))
         yield (

@@ -12,7 +12,7 @@ from forethought.reports.names import Names, labels, method, task_names
 
 
 @dataclass(frozen=True)
-class Reading:
+class ComparisonView:
     """A comparison with the names, families and axes it is shown with."""
 
     comparison: Comparison

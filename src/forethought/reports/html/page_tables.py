@@ -6,17 +6,17 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from forethought.contracts.comparison import Difference, Interval, Standing
+from forethought.contracts.comparison import Difference, Interval, RecipeResult
 from forethought.reports import figures
 from forethought.reports.charts import chart
 from forethought.reports.charts.scale import Scale, linear_scale, ticks
 from forethought.reports.figures import Axis
-from forethought.reports.html.comparison_view import Reading
+from forethought.reports.html.comparison_view import ComparisonView
 
 _DARK_FROM, _BRIGHT_FROM = 0.68, 0.56  # shares from which the other ink reads better
 
 
-def standings(reading: Reading) -> str:
+def standings(reading: ComparisonView) -> str:
     """All figures of every recipe."""
     heading = ["recipe", "score", "95 %", "difference", "95 %", "p"]
     for axis in reading.axes:
@@ -30,7 +30,7 @@ def standings(reading: Reading) -> str:
     return f'{table}<p class="note">{escape(note)}</p>'
 
 
-def facts(reading: Reading, number: int) -> list[tuple[str, str]]:
+def facts(reading: ComparisonView, number: int) -> list[tuple[str, str]]:
     """What is said of one recipe where it is pointed at."""
     one, first = reading.comparison.standings[number], reading.comparison.standings[0]
     change = figures.difference(reading.comparison, one.recipe, first.recipe)
@@ -46,14 +46,14 @@ def facts(reading: Reading, number: int) -> list[tuple[str, str]]:
     return [*rows, ("questions", f"{one.questions:,}")]
 
 
-def _room(one: Standing) -> list[tuple[str, str]]:
+def _room(one: RecipeResult) -> list[tuple[str, str]]:
     if one.chances is None:
         return []
     random, oracle = figures.points(one.chances.random), figures.points(one.chances.oracle)
     return [("a blind choice", random), ("the best choice", oracle)]
 
 
-def heat(reading: Reading) -> str:
+def heat(reading: ComparisonView) -> str:
     """Scores by task, shaded from 0 to 100."""
     tasks = [_breakable(name) for name in reading.tasks.short]
     heading = "".join(f"<th>{name}</th>" for name in tasks)
@@ -70,7 +70,7 @@ def heat(reading: Reading) -> str:
     )
 
 
-def by_task(reading: Reading) -> str:
+def by_task(reading: ComparisonView) -> str:
     """Scores by task with their intervals."""
     rows = [
         [
@@ -82,7 +82,7 @@ def by_task(reading: Reading) -> str:
     return _table(["recipe", *reading.tasks.short], rows)
 
 
-def differences(reading: Reading, against: int) -> str:
+def differences(reading: ComparisonView, against: int) -> str:
     """Every other recipe beside one: as dots with intervals, and as a table."""
     first = reading.comparison.standings[against].recipe
     found = [
@@ -102,7 +102,7 @@ def differences(reading: Reading, against: int) -> str:
     )
 
 
-def _standing(reading: Reading, number: int) -> list[str]:
+def _standing(reading: ComparisonView, number: int) -> list[str]:
     one, first = reading.comparison.standings[number], reading.comparison.standings[0]
     change = figures.difference(reading.comparison, one.recipe, first.recipe)
     cells = [_cell(figures.points(one.score.value)), _bounds(figures.span(one.score))]
@@ -118,7 +118,7 @@ def _standing(reading: Reading, number: int) -> list[str]:
     return [_name(reading, number), *cells, _cell(f"{one.read:,.0f}"), _cell(f"{one.questions:,}")]
 
 
-def _difference(reading: Reading, number: int, change: Difference) -> list[str]:
+def _difference(reading: ComparisonView, number: int, change: Difference) -> list[str]:
     found = change.interval
     return [
         _name(reading, number),
@@ -132,7 +132,7 @@ def _difference(reading: Reading, number: int, change: Difference) -> list[str]:
     ]
 
 
-def _plots(reading: Reading, found: Sequence[tuple[int, Difference]]) -> str:
+def _plots(reading: ComparisonView, found: Sequence[tuple[int, Difference]]) -> str:
     scale = _difference_scale([change.interval for _, change in found])
     marks = ticks(scale, 6)
     axis = "".join(
@@ -148,7 +148,7 @@ def _plots(reading: Reading, found: Sequence[tuple[int, Difference]]) -> str:
 
 
 def _plot(
-    reading: Reading, number: int, change: Difference, scale: Scale, marks: Sequence[float]
+    reading: ComparisonView, number: int, change: Difference, scale: Scale, marks: Sequence[float]
 ) -> str:
     found = change.interval
     kind = "above" if found.low > 0 else "below" if found.high < 0 else "even"
@@ -199,7 +199,7 @@ def _change_text(interval: Interval) -> str:
     return f"{shown} {figures.mark(interval)}".strip()
 
 
-def _cost_text(one: Standing, first: Standing, axis: Axis) -> str:
+def _cost_text(one: RecipeResult, first: RecipeResult, axis: Axis) -> str:
     star = " ★" if axis.name in one.frontier else ""
     share = figures.factor(axis.cost(one), axis.cost(first))
     return f"{figures.amount(axis, axis.cost(one))}, {share} ×{star}"
@@ -211,11 +211,11 @@ def _p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _label(reading: Reading, number: int, kind: str = "") -> str:
+def _label(reading: ComparisonView, number: int, kind: str = "") -> str:
     return _name(reading, number, kind, reading.labels[number])
 
 
-def _name(reading: Reading, number: int, kind: str = "", shown: str = "") -> str:
+def _name(reading: ComparisonView, number: int, kind: str = "", shown: str = "") -> str:
     full = escape(reading.comparison.standings[number].recipe)
     sign = chart.key(reading.families[number])
     given = f' class="{kind}"' if kind else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from forethought.contracts.comparison import Comparison, Difference, Standing
+from forethought.contracts.comparison import Comparison, Difference, RecipeResult
 from forethought.reports import equal_cost, figures
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
@@ -130,7 +130,7 @@ def _change(change: Difference | None) -> list[str]:
 
 
 def _costs(
-    standing: Standing, first: Standing, axes: Sequence[Axis], amounts: bool
+    standing: RecipeResult, first: RecipeResult, axes: Sequence[Axis], amounts: bool
 ) -> Iterator[str]:
     for axis in axes:
         star = _STAR if axis.name in standing.frontier else " "
@@ -199,7 +199,7 @@ def _block(columns: Sequence[Column], names: Sequence[str], colour: bool) -> lis
     return _lines(rows, colour, depth)
 
 
-def _task_score(standing: Standing, task: str) -> str:
+def _task_score(standing: RecipeResult, task: str) -> str:
     found = standing.tasks.get(task)
     return figures.points(found.value) if found else figures.MISSING
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from forethought.contracts.spelling import written
-from forethought.contracts.tuning import Spent, Tuned
+from forethought.contracts.tuning import StrategyCost, Tuned
 from forethought.reports.forecast_tables import widths
 from forethought.reports.terminal.printable import printable
 from forethought.reports.units import count
@@ -100,7 +100,7 @@ def _table(heading: Sequence[str], rows: Sequence[tuple[str, ...]], colour: bool
     return "\n".join([f"{_BOLD}{lines[0]}{_RESET}" if colour else lines[0], *lines[1:]])
 
 
-def _spent(one: Spent) -> str:
+def _spent(one: StrategyCost) -> str:
     return f"{_points(one.score)} at {count(one.tokens)} tokens"
 
 

@@ -97,7 +97,7 @@ class HumanEval(Task):
 
     def _run(
         self, question: Question, answer: str, source: str, shared_by: int = 1
-    ) -> walled.Outcome:
+    ) -> walled.ProgramOutcome:
         """Run tests on an answer within their share of the time; without any, load it alone."""
         prompt, entry = question.data["prompt"], question.data["entry_point"]
         code = as_program(prompt, code_of(answer, entry), entry)

@@ -13,7 +13,7 @@ from forethought.tasks.ruler._length import depths, dice, fitted, placed
 
 
 @dataclass(frozen=True)
-class Asked:
+class DocumentQuestion:
     """A question, its answer and the paragraphs that it takes."""
 
     text: str
@@ -21,20 +21,23 @@ class Asked:
     needed: list[str]
 
 
-def one_hop(pair: Pair) -> list[Asked]:
+def one_hop(pair: Pair) -> list[DocumentQuestion]:
     """What one paragraph of the pair answers."""
     return [
-        Asked(text, answer, [of.paragraph()])
+        DocumentQuestion(text, answer, [of.paragraph()])
         for of in (pair.person, pair.company)
         for text, answer in of.asked().items()
     ]
 
 
-def two_hops(pair: Pair) -> list[Asked]:
+def two_hops(pair: Pair) -> list[DocumentQuestion]:
     """What only both paragraphs answer: facts of a company known by who works there."""
     needed = [pair.person.paragraph(), pair.company.paragraph()]
     called = f"the company that {pair.person.name} works for"
-    return [Asked(text, answer, needed) for text, answer in pair.company.asked(called).items()]
+    return [
+        DocumentQuestion(text, answer, needed)
+        for text, answer in pair.company.asked(called).items()
+    ]
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ _ANSWER = re.compile(
 _SPELLINGS = str.maketrans({"×": "*", "·": "*", "÷": "/", "\u2212": "-", "→": "->", ",": " "})
 
 
-class Place(Protocol):
+class StepState(Protocol):
     """Where right steps have led to: what may follow, and which answers are right."""
 
-    def steps(self) -> Mapping[Words, Place]:
+    def steps(self) -> Mapping[Words, StepState]:
         """Every right next line, as `words` reads it, and where it leads to."""
         ...
 
@@ -37,7 +37,7 @@ class Place(Protocol):
         ...
 
 
-class OneAnswer(Place, Protocol):
+class OneAnswer(StepState, Protocol):
     """A place of a question that has one answer."""
 
     answer: str
@@ -66,13 +66,13 @@ def starts(given: Words, whole: Words) -> bool:
     return place < len(whole) and (*whole[:place],) == (*before,) and whole[place].startswith(last)
 
 
-def rightness(start: Place, text: str) -> float:
+def rightness(start: StepState, text: str) -> float:
     """1 if the last line that gives an answer gives a right one."""
     given = _answers(text)
     return float(bool(given) and start.right(given[-1]))
 
 
-def promise(start: Place, text: str) -> float:
+def promise(start: StepState, text: str) -> float:
     """1 if every line is a right step from where those before it led, else 0.
 
     A line that is not finished is right if it can become so. The first answer is judged whatever

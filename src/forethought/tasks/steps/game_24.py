@@ -18,7 +18,7 @@ from forethought.contracts.parameters import Count, CountOrZero, Whole
 from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.steps._drawing import distinct
 from forethought.tasks.steps._expression import value
-from forethought.tasks.steps._lines import STEPS_ONLY, Place, Words, promise, rightness, words
+from forethought.tasks.steps._lines import STEPS_ONLY, StepState, Words, promise, rightness, words
 
 Numbers = tuple[Fraction, ...]
 
@@ -76,7 +76,7 @@ class Game24(Task):
 
 
 @dataclass(frozen=True)
-class _Table(Place):
+class _Table(StepState):
     """The numbers of the question, and those that are left."""
 
     given: tuple[int, ...]

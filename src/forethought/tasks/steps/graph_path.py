@@ -18,7 +18,7 @@ from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.steps._drawing import distinct
 from forethought.tasks.steps._lines import (
     STEPS_ONLY,
-    Place,
+    StepState,
     Words,
     promise,
     rightness,
@@ -100,7 +100,7 @@ class GraphPath(Task):
 
 
 @dataclass(frozen=True)
-class _Point(Place):
+class _Point(StepState):
     """Where the way has come to."""
 
     arrows: frozenset[Arrow]

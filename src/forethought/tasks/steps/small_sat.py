@@ -19,7 +19,7 @@ from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.steps._drawing import distinct
 from forethought.tasks.steps._lines import (
     STEPS_ONLY,
-    Place,
+    StepState,
     Words,
     promise,
     rightness,
@@ -102,7 +102,7 @@ class SmallSat(Task):
 
 
 @dataclass(frozen=True)
-class _Values(Place):
+class _Values(StepState):
     """Clauses that do not hold yet, without what is false, and variables without a value."""
 
     clauses: tuple[Clause, ...]
@@ -121,9 +121,9 @@ class _Values(Place):
         to = self._after(said[:end])
         return to is not None and any(starts(said[end:], step) for step in to.steps())
 
-    def _after(self, said: Words) -> Place | None:
+    def _after(self, said: Words) -> StepState | None:
         """Where the values of an answer lead to, each of four words as a step is."""
-        place: Place | None = self
+        place: StepState | None = self
         while place is not None and said:
             place, said = place.steps().get(said[:4]), said[4:]
         return place

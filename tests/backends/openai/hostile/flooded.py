@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from forethought.backends.openai.backend import Remote
+from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import Endpoint, Patience
-from forethought.backends.openai.protocol import Able
+from forethought.backends.openai.protocol import Capabilities
 from forethought.contracts.backend import Request
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Candidate
@@ -26,7 +26,7 @@ def asked(base: str, most: int) -> object:
         "k", "run", Question("q", "What?"), Candidate(), (0,), 0, 0, "end", "\n", None, most
     )
     place = Endpoint(base, "toy")
-    with Remote(place, key="", found=Able("toy"), patience=PATIENCE) as remote:
+    with OpenAIBackend(place, key="", found=Capabilities("toy"), patience=PATIENCE) as remote:
         remote.submit(one)
         (outcome,) = remote.poll()
     return outcome.error or outcome.piece

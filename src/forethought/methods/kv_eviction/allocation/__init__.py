@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Room:
+class LayerRoom:
     """What one layer has to share out, beyond the entries that stay anyway."""
 
     layer: int
@@ -37,5 +37,5 @@ class Allocation(ABC):
     """Whether layers compete, so that all must be scored before one is cut."""
 
     @abstractmethod
-    def counts(self, rooms: Sequence[Room]) -> list[list[int]]:
+    def counts(self, rooms: Sequence[LayerRoom]) -> list[list[int]]:
         """For each room, how many free entries each head keeps."""

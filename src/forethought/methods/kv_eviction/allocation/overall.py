@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from forethought.methods.kv_eviction.allocation import Allocation, Room
+from forethought.methods.kv_eviction.allocation import Allocation, LayerRoom
 from forethought.methods.kv_eviction.allocation.adaptive import winners
 
 
@@ -16,6 +16,6 @@ class Overall(Allocation):
 
     spans_layers: ClassVar[bool] = True
 
-    def counts(self, rooms: Sequence[Room]) -> list[list[int]]:
+    def counts(self, rooms: Sequence[LayerRoom]) -> list[list[int]]:
         """How many of the best entries each head holds."""
         return winners(rooms, sum(room.each * len(room.scores) for room in rooms))

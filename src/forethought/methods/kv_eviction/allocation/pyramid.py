@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forethought.methods.kv_eviction.allocation import Room
+from forethought.methods.kv_eviction.allocation import LayerRoom
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
 from forethought.numerics.apportionment import falling_budgets
 
@@ -15,6 +15,6 @@ class Pyramid(Uniform):
 
     beta: int
 
-    def of_layer(self, room: Room) -> int:
+    def of_layer(self, room: LayerRoom) -> int:
         """What each head of a layer keeps."""
         return falling_budgets(room.layers, room.each, self.beta, room.capacity)[room.layer]

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import LayerView, WholeCache
+from forethought.contracts.roles import FullCacheView, LayerView
 from forethought.methods.kv_eviction._entries import whole_places
 
 
@@ -25,7 +25,7 @@ class Importance(ABC):
         return
 
     @abstractmethod
-    def of_cache(self, cache: WholeCache) -> list[Tensor]:
+    def of_cache(self, cache: FullCacheView) -> list[Tensor]:
         """[K, E] of every layer, over the prompt's entries."""
 
 
@@ -39,6 +39,6 @@ class LayerImportance(Importance):
         What stands at entries that must stay, or go, anyway does not count.
         """
 
-    def of_cache(self, cache: WholeCache) -> list[Tensor]:
+    def of_cache(self, cache: FullCacheView) -> list[Tensor]:
         """[K, E] of every layer."""
         return [self.of_layer(view, whole_places(view)) for view in cache.layers]

@@ -15,7 +15,7 @@ _AT_ONCE = 64  # future positions whose rotations are held together
 
 
 @dataclass(frozen=True)
-class ExpectedAttention(LayerImportance):
+class ExpectedImportance(LayerImportance):
     """Future queries as a Gaussian with the mean and covariance of those in sight."""
 
     future: int
@@ -53,7 +53,7 @@ class ExpectedAttention(LayerImportance):
         counted = where >= self.sinks
         end = int(where[-1]) + 1
         where = where[counted]
-        plain = view.turned(view.queries[counted].float(), -where).transpose(0, 1)
+        plain = view.rotate(view.queries[counted].float(), -where).transpose(0, 1)
         mean = plain.mean(1)
         apart = plain - mean[:, None]
         spread = apart.transpose(1, 2) @ apart / max(1, len(where))
@@ -77,5 +77,5 @@ def average_turn(view: LayerView, positions: range) -> Tensor:
     axes = torch.eye(size, device=device)
     for start in range(0, len(positions), _AT_ONCE):
         where = torch.tensor(positions[start : start + _AT_ONCE], device=device)
-        total += view.turned(axes.expand(len(where), -1, -1), where).sum(0)
+        total += view.rotate(axes.expand(len(where), -1, -1), where).sum(0)
     return total / len(positions)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import LayerView, WholeCache
+from forethought.contracts.roles import FullCacheView, LayerView
 from forethought.methods.kv_eviction._entries import after_newest, whole_places
 from forethought.methods.kv_eviction._eviction import Eviction
 from forethought.methods.kv_eviction.importance import Importance
@@ -31,14 +31,14 @@ class OwnLookahead(Importance):
         if self.lookahead:
             self.first.check(prompt)
 
-    def of_cache(self, cache: WholeCache) -> list[Tensor]:
+    def of_cache(self, cache: FullCacheView) -> list[Tensor]:
         """[K, E] of every layer."""
         views, written = self._written(cache)
         if self.window + written == 0:  # nothing was written, so nothing new is known
             return self.first.importance.of_cache(cache)
         return [self._of_layer(view, written) for view in views]
 
-    def _written(self, cache: WholeCache) -> tuple[Sequence[LayerView], int]:
+    def _written(self, cache: FullCacheView) -> tuple[Sequence[LayerView], int]:
         kept = self.first.on_cache(cache) if self.lookahead else None
         if kept is None:
             return cache.layers, 0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import LayerView, WholeCache
+from forethought.contracts.roles import FullCacheView, LayerView
 from forethought.methods.kv_eviction.importance import Importance
 
 _WHOLE = "Repeat the text above word for word."
@@ -29,7 +29,7 @@ class Reconstruction(Importance):
     overlap: int
     sinks: int
 
-    def of_cache(self, cache: WholeCache) -> list[Tensor]:
+    def of_cache(self, cache: FullCacheView) -> list[Tensor]:
         """[K, E] of every layer; 0 before the text, more than any score behind it."""
         scores = [
             torch.zeros(view.keys.shape[:2], dtype=torch.float32, device=view.keys.device)
@@ -44,7 +44,7 @@ class Reconstruction(Importance):
         return scores
 
     def _repeat(
-        self, cache: WholeCache, scores: list[Tensor], part: range, text: tuple[int, int]
+        self, cache: FullCacheView, scores: list[Tensor], part: range, text: tuple[int, int]
     ) -> None:
         """Have the model read a chunk again as its answer, and score the chunk's entries."""
         tokens = [*cache.asked(self._request(cache.prompt, part.start, text[0]))]
