@@ -180,7 +180,7 @@ EVALUATION_BUGS = (
         old=(
             "    scores = {\n"
             "        question: math.fsum(scores.values()) / len(scores) for question, scores "
-            "in numbered.items()\n    }\n    return Answered(scores, origins)"
+            "in numbered.items()\n    }\n    return TaskScores(scores, origins)"
         ),
         new=(
             "    each = {(q, n): score for q, found in numbered.items() for n, score in "

@@ -133,8 +133,8 @@ EVICTION_BUGS = (
         name="the draft's cache is held while the target reads",
         seen_in="llama.cpp PR #27692 and SpecKV-PC, draft never freed",
         file="prefill/draft_model.py",
-        old="        look = Look(tap, len(own))\n",
-        new="        look = Look(tap, len(own))\n        self.memory[row] = (row, self.meter)\n",
+        old="        look = LayerHook(tap, len(own))\n",
+        new="        look = LayerHook(tap, len(own))\n        self.memory[row] = (row, self.meter)\n",
         test="tests/prefill/test_draft_model.py::test_a_drafts_cache_is_let_go_once_it_has_written",
     ),
     Bug(

@@ -97,12 +97,14 @@ def _read(key: str, document: dict[str, Any]) -> RequestOutcome:
 
 def _document(piece: Piece) -> dict[str, Any]:
     fields = asdict(piece)
-    return {**fields, _SCORED: fields.pop("scored_tokens")}
+    counted = fields.pop("scored_tokens")
+    return {**fields, _SCORED: counted}
 
 
 def _piece(document: dict[str, Any]) -> Piece:
     fields = {**document, "token_ids": tuple(document["token_ids"])}
-    return Piece(scored_tokens=fields.pop(_SCORED), **fields)
+    counted = fields.pop(_SCORED)
+    return Piece(scored_tokens=counted, **fields)
 
 
 def _opened(document: dict[str, Any] | None) -> Opened | None:

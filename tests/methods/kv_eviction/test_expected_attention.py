@@ -7,7 +7,7 @@ from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.methods.kv_eviction._entries import entry_places
 from forethought.methods.kv_eviction.expected_attention import ExpectedAttention
-from forethought.methods.kv_eviction.importance.expected import ExpectedAttention as Expected
+from forethought.methods.kv_eviction.importance.expected import ExpectedImportance
 from forethought.methods.kv_eviction.importance.expected import average_turn
 from tests.methods.reference import evicted_row, layers_after, prompt_of, seen_layer
 from tests.tiny import batch_of, tiny_decoder, tokens_of
@@ -34,7 +34,7 @@ def turn(vectors, positions):
 
 
 def expected_of(future=6, sinks=0, covariance=True, value_norms=True, epsilon=0.0):
-    return Expected(future, sinks, covariance, value_norms, epsilon)
+    return ExpectedImportance(future, sinks, covariance, value_norms, epsilon)
 
 
 def test_one_future_position_turns_without_loss():
