@@ -134,7 +134,10 @@ EVICTION_BUGS = (
         seen_in="llama.cpp PR #27692 and SpecKV-PC, draft never freed",
         file="prefill/draft_model.py",
         old="        look = LayerHook(tap, len(own))\n",
-        new="        look = LayerHook(tap, len(own))\n        self.memory[row] = (row, self.meter)\n",
+        new=(
+            "        look = LayerHook(tap, len(own))\n"
+            "        self.memory[row] = (row, self.meter)\n"
+        ),
         test="tests/prefill/test_draft_model.py::test_a_drafts_cache_is_let_go_once_it_has_written",
     ),
     Bug(

@@ -83,7 +83,10 @@ SPENDING_BUGS = (
         name="what is done is written on",
         seen_in="probabilistic-inference-scaling, batched steps",
         file="driver/requests.py",
-        old="    if parent.done:\n        return PendingCandidate(parent, 0, ask, 0, parent.finish)\n",
+        old=(
+            "    if parent.done:\n"
+            "        return PendingCandidate(parent, 0, ask, 0, parent.finish)\n"
+        ),
         new="",
         test=(
             "tests/driver/test_driver.py::test_nothing_is_asked_to_go_on_from_an_answer_that_is_done"

@@ -7,8 +7,7 @@ from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.methods.kv_eviction._entries import entry_places
 from forethought.methods.kv_eviction.expected_attention import ExpectedAttention
-from forethought.methods.kv_eviction.importance.expected import ExpectedImportance
-from forethought.methods.kv_eviction.importance.expected import average_turn
+from forethought.methods.kv_eviction.importance.expected import ExpectedImportance, average_turn
 from tests.methods.reference import evicted_row, layers_after, prompt_of, seen_layer
 from tests.tiny import batch_of, tiny_decoder, tokens_of
 
