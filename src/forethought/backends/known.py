@@ -13,7 +13,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from forethought.contracts.backend import CostBound, Request, RequestOutcome, VerdictRequest
+from forethought.contracts.backend import (
+    CostBound,
+    Request,
+    RequestOutcome,
+    VerdictRequest,
+)
 from forethought.contracts.records import Cost, LimitKind
 from forethought.contracts.search import Ability, NextToken, Piece
 

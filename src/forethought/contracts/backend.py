@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -100,6 +100,34 @@ class RequestOutcome:
 
 
 @dataclass(frozen=True)
+class TokenDelta:
+    """A token of a plain answer, as it is decoded."""
+
+    key: str
+    """Of its request."""
+    text: str
+    """The text to show: none while it may belong to a stop string, or is half a character."""
+    token: int
+    log_probability: float
+    top: tuple[tuple[int, str, float], ...] = ()
+    """The likeliest tokens in its place: number, text and log-probability."""
+
+
+@dataclass(frozen=True)
+class PromptReady:
+    """The prompt of a plain answer is prefilled."""
+
+    key: str
+    """Of the request that it was prefilled for."""
+    opened: Opened
+    stages: Mapping[str, float]
+    """Seconds of each stage."""
+
+
+BackendEvent = RequestOutcome | TokenDelta | PromptReady
+
+
+@dataclass(frozen=True)
 class CostBound:
     """The most that a request can take: something once, and something for each token."""
 
@@ -127,8 +155,8 @@ class Backend(Protocol):
         """The most that each can take if they begin together, in this order."""
         ...
 
-    def poll(self, until: float | None = None) -> list[RequestOutcome]:
-        """Wait until one or more of those submitted have their outcomes, and give them.
+    def poll(self, until: float | None = None) -> Sequence[BackendEvent]:
+        """Wait for events of the submitted requests: outcomes, and tokens of plain answers.
 
         Not beyond `until`, by the back end's clock: then there may be none.
         """

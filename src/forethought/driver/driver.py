@@ -6,9 +6,16 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from forethought.contracts.backend import Backend, Request, RequestOutcome, VerdictRequest
+from forethought.contracts.backend import (
+    Backend,
+    PromptReady,
+    Request,
+    RequestOutcome,
+    TokenDelta,
+    VerdictRequest,
+)
 from forethought.contracts.errors import UsageError
-from forethought.driver.job import GrownCandidates, Job, JobResult
+from forethought.driver.job import GrownCandidates, Job, JobResult, Streamed
 from forethought.driver.search_state import SearchState
 from forethought.recipes.validation import no_draft, no_scorer
 from forethought.storage.replay_log import NoReplayLog, ReplayLog
@@ -26,6 +33,8 @@ class Driver:
     _stopping: bool = False
     _ready: deque[RequestOutcome] = field(default_factory=deque)
     """What is to be handed on: from the journal, or from the back end."""
+    _streamed: list[TokenDelta | PromptReady] = field(default_factory=list)
+    """Events of plain answers in progress, to be handed on."""
     _begun: dict[str, float] = field(default_factory=dict)
     """When the requests on their way were begun."""
 
@@ -33,7 +42,7 @@ class Driver:
         """Run all jobs, each given out as soon as it is done; see `events`."""
         return (event for event in self.events(jobs) if isinstance(event, JobResult))
 
-    def events(self, jobs: Sequence[Job]) -> Iterator[GrownCandidates | JobResult]:
+    def events(self, jobs: Sequence[Job]) -> Iterator[GrownCandidates | Streamed | JobResult]:
         """Run all jobs: what is written, and each job as soon as it is done.
 
         An interruption ends all of them with what they have. A job that fails is given out
@@ -59,6 +68,8 @@ class Driver:
             try:
                 if alive and not self._stopping:
                     self._await(alive)
+                    yield from (whose[one.key].streamed(one) for one in self._streamed)
+                    self._streamed.clear()
                     for _ in range(len(self._ready)):  # what this begins is not handed on yet
                         outcome = self._ready.popleft()
                         one = whose.pop(outcome.key)
@@ -113,6 +124,9 @@ class Driver:
     def _poll(self, until: float | None) -> None:
         """Take what the back end has, and keep what is whole."""
         for outcome in self.backend.poll(until):
+            if not isinstance(outcome, RequestOutcome):
+                self._streamed.append(outcome)
+                continue
             seconds = self.backend.now() - self._begun.pop(outcome.key)
             timed = replace(outcome, seconds=seconds)
             cut = timed.piece is not None and timed.piece.finish == "cancelled"

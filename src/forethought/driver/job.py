@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from forethought.contracts.backend import Opened
+from forethought.contracts.backend import Opened, PromptReady, TokenDelta
 from forethought.contracts.errors import ModelError
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Cost
@@ -31,9 +31,20 @@ class Job:
     seed: int = 0
     max_tokens: int = 256
     """Most tokens of an answer."""
+    plain: bool = False
+    """Whether its answers are shown as they are decoded, and the first is the answer."""
     named: str = ""
     """What its requests are named by, where they are the same as other searches' requests:
     equal for all that ask the same model in the same way; the run's own name where empty."""
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """An event of a plain answer in progress."""
+
+    run: str
+    candidate: int
+    event: TokenDelta | PromptReady
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from forethought.backends.openai.api_keys import JUDGE_KEY, KEY_NAMES, key_of
 from forethought.contracts.backend import (
     Backend,
+    BackendEvent,
     CostBound,
     Request,
     RequestOutcome,
@@ -134,7 +135,7 @@ class Judged:
             for one in requests
         ]
 
-    def poll(self, until: float | None = None) -> list[RequestOutcome]:
+    def poll(self, until: float | None = None) -> Sequence[BackendEvent]:
         """Wait for outcomes of whichever has one first."""
         while True:
             found = self._from_judges(wait=not self._here) or self._from_backend(until)
@@ -159,19 +160,19 @@ class Judged:
         by = request.by if isinstance(request, VerdictRequest) else ""
         return self.judges[by] if by else self.backend
 
-    def _from_judges(self, *, wait: bool) -> list[RequestOutcome]:
-        found: list[RequestOutcome] = []
+    def _from_judges(self, *, wait: bool) -> Sequence[BackendEvent]:
+        found: list[BackendEvent] = []
         for judge in {id(one): one for one in self._there.values()}.values():
             found += judge.poll(judge.now() + (_LOOK if wait and not found else 0.0))
         for one in found:
-            del self._there[one.key]
+            self._there.pop(one.key, None)
         return found
 
-    def _from_backend(self, until: float | None) -> list[RequestOutcome]:
+    def _from_backend(self, until: float | None) -> Sequence[BackendEvent]:
         if not self._here:
             return []
         soon = self.backend.now() + _LOOK if self._there else None
         ends = [end for end in (until, soon) if end is not None]
         found = self.backend.poll(min(ends, default=None))
-        self._here -= {one.key for one in found}
+        self._here -= {one.key for one in found if isinstance(one, RequestOutcome)}
         return found

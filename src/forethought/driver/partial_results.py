@@ -36,6 +36,11 @@ def best_so_far(
     return Found(best, tuple(found), notes=notes)
 
 
+def first_of(written: Sequence[Candidate]) -> Found | None:
+    """The first of several plain answers; None where nothing was decoded."""
+    return Found(written[0], tuple(written)) if written else None
+
+
 def _ranked(scores: Scores) -> Callable[[Candidate], tuple[float, float]]:
     """By its score, or that of the beginning scored last; then by likelihood, where it is whole."""
 

@@ -15,8 +15,10 @@ from forethought.contracts.backend import (
     CostBound,
     Opened,
     Place,
+    PromptReady,
     Request,
     RequestOutcome,
+    TokenDelta,
     VerdictRequest,
 )
 from forethought.contracts.errors import (
@@ -39,9 +41,17 @@ from forethought.contracts.search import (
     Write,
 )
 from forethought.cost.leases import Leases
-from forethought.driver.job import Cut, GrownCandidates, Job, JobResult, as_score, fuller
+from forethought.driver.job import (
+    Cut,
+    GrownCandidates,
+    Job,
+    JobResult,
+    Streamed,
+    as_score,
+    fuller,
+)
 from forethought.driver.next_tokens import NextTokenRequests, together
-from forethought.driver.partial_results import best_so_far, nothing_left
+from forethought.driver.partial_results import best_so_far, first_of, nothing_left
 from forethought.driver.requests import (
     PendingCandidate,
     first_behind,
@@ -135,6 +145,11 @@ class SearchState:
             slot.over = slot.ended(piece, self.job.max_tokens)
             if piece.finish == "full" and slot.over == "budget":
                 self._short = self._short or "the model's context ended a text before its end"
+
+    def streamed(self, event: TokenDelta | PromptReady) -> Streamed:
+        """An event of one of the answers in progress."""
+        pending = self._open[event.key]
+        return Streamed(self.job.run, pending.child if pending is not None else 0, event)
 
     def check_time(self) -> None:
         """End what is being written where time or trust is over; verdicts in part tell nothing."""
@@ -317,7 +332,8 @@ class SearchState:
         """End the search now with what has come back: nothing more is waited for."""
         self._open.clear()
         written = [*self._seen, *(slot.broken_off() for slot in self._slots if slot.pieces)]
-        self._end_with(best_so_far(written, self._scores, ()), "interrupted", KeyboardInterrupt())
+        found = first_of(written) if self.job.plain else best_so_far(written, self._scores, ())
+        self._end_with(found, "interrupted", KeyboardInterrupt())
 
     def _end_with(self, found: Found | None, cut: Cut, otherwise: BaseException) -> None:
         if found is None:

@@ -90,7 +90,7 @@ class Batch:
         self,
         row: SequenceCache,
         tokens: Sequence[int],
-        look: LayerHook,
+        hook: LayerHook,
         layers: int | None = None,
         positions: Sequence[int] = (),
     ) -> Tensor:
@@ -99,15 +99,15 @@ class Batch:
         Returns logits [1, V] after the last token that is shown, or an empty tensor when stopped
         early.
         """
-        part = NewTokens(row, tokens, positions, hidden_tail=look.hidden_tail)
-        return self.forward([part], phase="prefill", look=look, layers=layers)
+        part = NewTokens(row, tokens, positions, hidden_tail=hook.hidden_tail)
+        return self.forward([part], phase="prefill", hook=hook, layers=layers)
 
     def step(
-        self, rows: Sequence[SequenceCache], tokens: Sequence[int], look: LayerHook | None = None
+        self, rows: Sequence[SequenceCache], tokens: Sequence[int], hook: LayerHook | None = None
     ) -> Tensor:
         """One new token for each row: logits [R, V]."""
         parts = [NewTokens(row, [token]) for row, token in zip(rows, tokens, strict=True)]
-        return self.forward(parts, phase="decode", look=look)
+        return self.forward(parts, phase="decode", hook=hook)
 
     @torch.inference_mode()
     def forward(
@@ -115,7 +115,7 @@ class Batch:
         parts: Sequence[NewTokens],
         *,
         phase: str,
-        look: LayerHook | None = None,
+        hook: LayerHook | None = None,
         layers: int | None = None,
         logits: bool = True,
     ) -> Tensor:
@@ -123,7 +123,7 @@ class Batch:
         shares = self._shares(parts, layers)
         positions = [p for part in parts for p in part.place()]
         device = self.network.device
-        attend = BatchAttention(self, parts, positions, look)
+        attend = BatchAttention(self, parts, positions, hook)
         ends = torch.tensor([len(part.tokens) for part in parts]).cumsum(0) - 1
         ends -= torch.tensor([part.hidden_tail for part in parts])
         with watched(device):
@@ -181,12 +181,12 @@ class BatchAttention:
         batch: Batch,
         parts: Sequence[NewTokens],
         positions: list[int],
-        look: LayerHook | None,
+        hook: LayerHook | None,
     ) -> None:
         self._batch = batch
         self._parts = parts
         self._positions = positions
-        self._look = look
+        self._hook = hook
         self._rows = [part.row for part in parts]
         self._single = all(len(part.tokens) == 1 for part in parts)
         spans = zip(self._rows, self._spans(), strict=True)
@@ -198,7 +198,7 @@ class BatchAttention:
         self._append(layer, keys, values)
         for recent, span in self._watched:
             recent.push(layer, queries[span])
-        if self._single and self._look is None:
+        if self._single and self._hook is None:
             many = queries.device.type != "cpu" and fits(self._rows, layer, shape)
             attend = attend_jointly if many else attend_step
             return attend(queries, self._rows, layer, shape)
@@ -225,24 +225,24 @@ class BatchAttention:
     def _attend(
         self, row: SequenceCache, layer: int, shape: LayerShape, queries: Tensor, span: slice
     ) -> Tensor:
-        look = self._look
-        if look is None:
+        hook = self._hook
+        if hook is None:
             return self._mixed(row, layer, shape, queries, span)
         view = view_of(
             row,
             layer,
             self._batch.network,
             queries,
-            prompt_length=look.length,
-            protected=look.protected,
+            prompt_length=hook.length,
+            protected=hook.protected,
             meter=self._batch.meter,
         )
-        pattern = look.thin(view) if look.thin else None
+        pattern = hook.thin(view) if hook.thin else None
         if pattern is None:
             out = self._mixed(row, layer, shape, queries, span)
         else:
             out = self._thinned(row, layer, view, pattern, span)
-        kept = look.tap(view.without_newest(look.hidden_tail) if look.hidden_tail else view)
+        kept = hook.tap(view.without_newest(hook.hidden_tail) if hook.hidden_tail else view)
         if kept is not None:
             self._batch.meter.watch(self._rows)
             row.keep(layer, kept)

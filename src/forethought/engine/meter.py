@@ -40,6 +40,12 @@ class Meter:
         """The same counts, apart from here on."""
         return replace(self, stages=dict(self.stages), tokens=dict(self.tokens))
 
+    def restore(self, before: Meter) -> None:
+        """Take back what was counted since `before` was copied."""
+        self.stages, self.tokens = dict(before.stages), dict(before.tokens)
+        self.flops, self.bytes_moved = before.flops, before.bytes_moved
+        self.peak_cache_bytes = before.peak_cache_bytes
+
     def since(self, before: Meter) -> Meter:
         """What was spent since `before` was copied; stages are left out."""
         tokens = {k: n - before.tokens.get(k, 0) for k, n in self.tokens.items()}

@@ -13,10 +13,13 @@ from torch import Tensor
 
 from forethought.contracts.errors import PromptTooLongError
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Entries, Found, LayerView, Tap
+from forethought.contracts.roles import Approximation, Entries, Found, LayerView, Network, Tap
 from forethought.engine.batch import Batch, LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
+from forethought.engine.scheduler import decode
+from forethought.engine.sequence import Opened
+from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
 
@@ -110,19 +113,26 @@ class ModelDraft:
         look = LayerHook(tap, len(own))
         logits = batch.read(row, own.tokens, look)
         self.meter.count("draft", len(own))
-        written = self._in_target(self._write(batch, row, logits, look, lookahead))
+        written = self._in_target(self._write(model.network, row, logits, look, lookahead))
         target = self.target.for_length(len(prompt) + len(written))
         return written[: max(0, target.shape.context - len(prompt))]
 
     def _write(
-        self, batch: Batch, row: SequenceCache, logits: Tensor, look: LayerHook, lookahead: int
+        self, network: Network, row: SequenceCache, logits: Tensor, hook: LayerHook, count: int
     ) -> list[int]:
-        written = [int(logits[-1].argmax())]
-        while len(written) < lookahead and written[-1] not in self.model.tokenizer.ends:
-            logits = batch.step([row], [written[-1]], look)
-            written.append(int(logits[0].argmax()))
-        self.meter.count("draft", len(written))
-        return written
+        """Decode greedily, each step's layers shown too; an end token counts and stops."""
+        guess = TokenSequence(
+            network,
+            self.meter,
+            lambda: Opened(row, logits[-1]),
+            max_tokens=count,
+            ends=self.model.tokenizer.ends,
+            keeps_end=True,
+            layer_hook=hook,
+        )
+        decode(guess)
+        self.meter.count("draft", len(guess.tokens))
+        return guess.tokens
 
     def _in_target(self, written: Sequence[int]) -> list[int]:
         if self.shares_tokens:

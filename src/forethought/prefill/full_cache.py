@@ -15,6 +15,9 @@ from forethought.engine.batch import Batch, LayerHook
 from forethought.engine.cache.query_window import QueryWindow
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.layer_view import CachedLayer, view_of
+from forethought.engine.scheduler import decode
+from forethought.engine.sequence import Opened
+from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.chat.prompt import question_tokens
 from forethought.models.model import Model
 
@@ -65,15 +68,18 @@ class FullCache:
             return self.layers
         copy = self.row.part(kept)
         copy.recent = QueryWindow(count)
-        token, written = int(self.logits.argmax()), 0
-        with torch.inference_mode():
-            while written < count:
-                logits = self.batch.step([copy], [token])
-                written += 1
-                if token in self.model.tokenizer.ends:
-                    break
-                token = int(logits[0].argmax())
-        self.batch.meter.count("scoring", written)
+        answer = TokenSequence(
+            self.batch.network,
+            self.batch.meter,
+            lambda: Opened(copy, self.logits),
+            max_tokens=count,
+            ends=self.model.tokenizer.ends,
+            keeps_end=True,
+            reads_last=True,
+        )
+        decode(answer)
+        self.batch.meter.count("scoring", len(answer.tokens))
+        assert copy.recent is not None, "set above"
         return [self._continued(view, copy.recent.at(view.layer)) for view in self.layers]
 
     def _continued(self, view: CachedLayer, queries: Tensor) -> CachedLayer:

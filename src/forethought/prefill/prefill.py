@@ -57,8 +57,13 @@ class PrefillPlan:
             return None
         return QueryWindow(max(SIGHT, self.evicting.evicts_every()))
 
-    def review(self, network: Network, prompt: Prompt) -> DecodeEviction | None:
-        """What decides anew which entries stay while an answer grows, if anything does."""
+    @property
+    def evicts_again(self) -> bool:
+        """Whether entries are dropped while an answer is decoded."""
+        return self.evicting is not None and self.evicting.evicts_every() > 0
+
+    def decode_eviction(self, network: Network, prompt: Prompt) -> DecodeEviction | None:
+        """Decides again which entries stay while an answer is decoded; None where nothing does."""
         method = self.evicting
         if method is None or not method.evicts_every():
             return None

@@ -9,9 +9,7 @@ from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Kept
 from forethought.engine.meter import Meter
 from forethought.models.chat.prompt import chat_prompt
-from forethought.prefill.byte_budgets import sized
-from forethought.prefill.draft_model import ModelDraft
-from forethought.prefill.prefill import plan, shortened
+from forethought.prefill.prepare import Preparation
 from forethought.recipes.recipe import Recipe, is_remote
 from forethought.sessions.session import Progress, Session, built
 
@@ -42,10 +40,9 @@ def compress(
     session = Session.open(chosen, progress)
     target, meter, start = session.target, Meter(session.clock), session.clock()
     prompt = chat_prompt(target.tokenizer, target.template, question, document)
-    draft = ModelDraft(session.draft, target, meter)
-    applied = plan(sized(session.methods, target), prompt, draft)
-    with meter.stage("draft"):
-        short = shortened(applied, prompt, draft, chosen.max_tokens)
+    models = session.methods, target, session.draft
+    prepared = Preparation(*models, chosen.max_tokens).of(prompt, meter)
+    short = prepared.compressed()
     places = short.origins or tuple(range(len(short)))
     kept = Kept(len(short), len(prompt), places)
     return Compressed(
@@ -55,7 +52,7 @@ def compress(
             "recipe": chosen.label,
             "kept": {"prompt_tokens": kept.prompt_tokens, "of": kept.of, "positions": places},
             "cost": meter.cost(session.clock() - start).document(),
-            "notes": list(applied.notes),
+            "notes": list(prepared.notes),
         },
     )
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 
+from forethought.backends.local.local_run import LocalRun
 from forethought.contracts.errors import UsageError
+from forethought.contracts.questions import Question
 from forethought.contracts.records import Event, Prompt
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.chat.prompt import chat_prompt, next_turn
 from forethought.prefill.prefill import Methods
 from forethought.recipes.identity import run_identifier
-from forethought.sessions.asking import Asking
 from forethought.sessions.session import Session
 
 
@@ -29,7 +30,7 @@ class Conversation:
     system: str | None = None
     _said: list[str] = field(default_factory=list)
     _prompt: Prompt | None = None
-    _row: SequenceCache | None = None
+    _cache: SequenceCache | None = None
 
     def __post_init__(self) -> None:
         recipe = self.session.recipe
@@ -43,31 +44,30 @@ class Conversation:
     def stream(self, question: str) -> Generator[Event, None, None]:
         """The events of one turn; the last one holds the run's document."""
         self._said.append(question)
-        asking = self._asking(question)
-        yield from asking.events()
-        self._remember(asking)
+        local = self._turn(question)
+        recipe, said = self.session.recipe, "\0".join(self._said)
+        name = run_identifier(recipe, said, self.document, self.system)
+        done: Event | None = None
+        for event in self.session.answered(local, Question(name, said, self.document)):
+            done = event
+            yield event
+        if done is not None:
+            self._remember(local, done.data["run"]["answer"])
 
-    def _asking(self, question: str) -> Asking:
+    def _turn(self, question: str) -> LocalRun:
+        """The run of one turn, its prompt laid out."""
         session, model = self.session, self.session.target
-        first = self._prompt is None
-        prompt = (
-            chat_prompt(model.tokenizer, model.template, question, self.document, self.system)
-            if first
-            else self._continued(question)
-        )
-        return Asking(
-            recipe=session.recipe,
-            methods=session.methods if first else _later(session.methods),
-            target=model,
-            draft_model=session.draft,
-            prompt=prompt,
-            identifier=run_identifier(
-                session.recipe, "\0".join(self._said), self.document, self.system
-            ),
-            load_seconds=session.load_seconds if first else 0.0,
-            clock=session.clock,
-            past=self._row,
-        )
+        local = session.local_run(session.recipe, self.system)
+        local.holds = True
+        if self._prompt is None:
+            local.prompt = chat_prompt(
+                model.tokenizer, model.template, question, self.document, self.system
+            )
+            return local
+        local.prompt, local.past = self._continued(question), self._cache
+        local.methods = _later(session.methods)
+        local.cached = self._cache.next if self._cache is not None else 0
+        return local
 
     def _continued(self, question: str) -> Prompt:
         """All that was said, and the new question; only the question must stay."""
@@ -83,20 +83,20 @@ class Conversation:
             content=(0, start + len(turn.text)),
         )
 
-    def _remember(self, asking: Asking) -> None:
-        """What the next turn is read behind."""
-        if not asking.voices or asking.read_prompt is None:
+    def _remember(self, local: LocalRun, text: str) -> None:
+        """Keep the cache and the prompt that the next turn continues."""
+        if local.answer is None:
             raise UsageError(
                 "the last turn ended before its answer began", "begin the conversation anew"
             )
-        stream = asking.voices[0].stream
-        said, text = asking.read_prompt, asking.voices[0].text
+        self._cache, tokens = local.answer
+        said = local.prompts["target", ""].short
+        assert said is not None, "an answer stands behind a prompt"
         places = (len(said.text), len(said.text) + len(text))
-        self._row = stream.row
         self._prompt = replace(
             said,
-            tokens=said.tokens + tuple(stream.written),
-            spans=said.spans + (places,) * len(stream.written),
+            tokens=said.tokens + tuple(tokens),
+            spans=said.spans + (places,) * len(tokens),
             text=said.text + text,
             lookahead=None,
         )

@@ -16,7 +16,7 @@ from forethought.engine.meter import Clock
 from forethought.recipes.identity import PRICE, SERVED, SERVER
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.asks import BatchAnswer, BatchQuestion, Refuse
-from forethought.sessions.search_batch import alike, driven
+from forethought.sessions.driven import alike, driven
 from forethought.storage.replay_log import ReplayLog
 
 

@@ -17,7 +17,7 @@ from forethought.engine.meter import Clock
 from forethought.recipes.identity import run_identifier
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.validation import check_search
-from forethought.sessions.search_run import SearchRun
+from forethought.sessions.question_run import QuestionRun, job_of
 
 
 @dataclass(frozen=True)
@@ -49,5 +49,5 @@ class RemoteSession:
             server.check_limits(recipe.limit.kinds)  # before it is asked anything
             start = clock()
             _ = server.able  # what it can do is asked before the search and its time begin
-            run = SearchRun(recipe, clock, load_seconds=clock() - start)
-            yield from run.events(server, judges, identifier, asked)
+            run = QuestionRun(recipe, clock, load_seconds=clock() - start)
+            yield from run.events(server, judges, job_of(recipe, identifier, asked, plain=False))

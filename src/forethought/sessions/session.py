@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from forethought import catalogue
 from forethought.backends.local.local import LocalBackend
+from forethought.backends.local.local_run import LocalRun
 from forethought.backends.openai.protocol import Price
 from forethought.contracts.questions import Question, Sample
-from forethought.contracts.records import Event, Prompt
+from forethought.contracts.records import Event
 from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock, Meter
 from forethought.models.chat.prompt import chat_prompt
@@ -21,9 +22,8 @@ from forethought.prefill.prefill import Methods
 from forethought.recipes.identity import run_identifier
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.validation import check_money, check_search
-from forethought.sessions.asking import Asking
 from forethought.sessions.auto import choose
-from forethought.sessions.search_run import SearchRun
+from forethought.sessions.question_run import QuestionRun, job_of
 from forethought.storage.location import results_file
 from forethought.storage.store import Store
 
@@ -67,39 +67,52 @@ class Session:
         self, question: str, document: str = "", *, system: str | None = None
     ) -> Iterator[Event]:
         """Answer one question, event by event; the last event holds the run."""
-        if self.recipe.search:
-            yield from self._searched(question, document, system)
-            return
-        tokenizer, template = self.target.tokenizer, self.target.template
-        prompt = chat_prompt(tokenizer, template, question, document, system)
-        recipe, remarks = self._settled(prompt)
-        yield from Asking(
-            recipe=recipe,
-            methods=built(recipe) if self.recipe.automatic else self.methods,
-            target=self.target,
-            draft_model=self.draft,
-            prompt=prompt,
-            identifier=run_identifier(recipe, question, document, system),
-            load_seconds=self.load_seconds,
-            clock=self.clock,
-            remarks=remarks,
-        ).events()
+        asked = Question("", question, document)
+        recipe, remarks = self._settled(asked, system)
+        identifier = run_identifier(recipe, question, document, system)
+        local = self.local_run(recipe, system)
+        yield from self.answered(local, replace(asked, identifier=identifier), remarks)
 
-    def _searched(self, question: str, document: str, system: str | None) -> Iterator[Event]:
-        identifier = run_identifier(self.recipe, question, document, system)
-        backend = LocalBackend(self.recipe, self.target, self.draft, self.clock, system)
-        searching = SearchRun(self.recipe, self.clock, self.target, self.load_seconds)
-        asked = Question(identifier, question, document)
+    def local_run(self, recipe: Recipe, system: str | None = None) -> LocalRun:
+        """The state of one run of the session's models."""
+        methods = built(recipe) if self.recipe.automatic else self.methods
+        plain = not recipe.search
+        models = self.target, self.draft
+        return LocalRun(recipe, *models, self.clock, system, plain=plain, methods=methods)
+
+    def answered(
+        self, local: LocalRun, question: Question, remarks: tuple[str, ...] = ()
+    ) -> Iterator[Event]:
+        """Answer a question, named by its run's identifier, on the models of this machine."""
+        recipe, name = local.recipe, question.identifier
+        backend = LocalBackend(recipe, self.target, self.draft, self.clock, local.system)
+        backend.runs[name] = local
+        load_seconds = 0.0 if local.past is not None else self.load_seconds
+        notes = (*remarks, *unused_draft(local))
+        run = QuestionRun(recipe, self.clock, local, load_seconds, notes)
         with Judges(self.prices) as judges:
-            yield from searching.events(backend, judges, identifier, asked)
+            job = job_of(recipe, name, question, plain=local.plain)
+            yield from run.events(backend, judges, job)
 
-    def _settled(self, prompt: Prompt) -> tuple[Recipe, tuple[str, ...]]:
-        """The recipe for this prompt, and what to say of it."""
+    def _settled(self, asked: Question, system: str | None) -> tuple[Recipe, tuple[str, ...]]:
+        """The recipe for this question, and notes on its choice."""
         if not self.recipe.automatic:
             return self.recipe, ()
+        model = self.target
+        prompt = chat_prompt(model.tokenizer, model.template, asked.text, asked.document, system)
         draft = ModelDraft(self.draft, self.target, Meter(self.clock))
         choice = choose(self.recipe, prompt, draft, kept_samples())
         return replace(self.recipe, approximate=choice.methods), (f"auto: {choice.reason}",)
+
+
+def unused_draft(local: LocalRun) -> tuple[str, ...]:
+    """A note where a plain answer names a draft that no method runs."""
+    recipe = local.recipe
+    if not local.plain or recipe.draft == "self":
+        return ()
+    if any(method.uses_draft() for _, method in local.methods or ()):
+        return ()
+    return (f"the draft {recipe.draft} is not used: no method asks for one",)
 
 
 def built(recipe: Recipe) -> Methods:

@@ -1,39 +1,44 @@
-"""The models of this machine as a back end: pieces are written together, prompts read once."""
+"""The models of this machine as a back end: requests become sequences of one scheduler."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
-from forethought.backends.local.seats import Arrived, CachedCandidate, CandidateCaches, read_newest
-from forethought.backends.local.verdicts import LocalJudge
-from forethought.backends.local.writing import PieceInProgress, read_by, written_by
-from forethought.backends.stop_matcher import StopMatcher
-from forethought.contracts.backend import CostBound, Opened, Request, RequestOutcome, VerdictRequest
+from forethought.backends.local.candidate_cache import CachedCandidate
+from forethought.backends.local.local_run import LocalRun
+from forethought.backends.local.piece import PieceInProgress, decoded_by
+from forethought.backends.local.verdicts import VerdictInProgress
+from forethought.contracts.backend import (
+    BackendEvent,
+    CostBound,
+    Place,
+    Request,
+    RequestOutcome,
+    VerdictRequest,
+)
 from forethought.contracts.errors import ForethoughtError
-from forethought.contracts.records import Cost, Kept, LimitKind
-from forethought.contracts.search import Ability, Piece, Writer
+from forethought.contracts.records import Cost, LimitKind
+from forethought.contracts.search import Ability, Piece
 from forethought.cost.flops import answer_flops
-from forethought.engine.batch import Batch, NewTokens
-from forethought.engine.decode import Stream
-from forethought.engine.meter import Clock, Meter
-from forethought.engine.sampling import SamplingParams
+from forethought.engine.meter import Clock
+from forethought.engine.scheduler import Scheduler, TokenEvent
+from forethought.engine.sequence import Opened, Prefill
+from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.model import Model
-from forethought.prefill.context_room import short_room
-from forethought.prefill.opening import PreparedPrompt
+from forethought.prefill.prepare import PreparedPrompt
+from forethought.prefill.shared_prefix import prefill_all
 from forethought.recipes.recipe import Recipe
-from forethought.recipes.sampling import sampling_of
 
-Who = tuple[str, Writer]
-"""A run, and which of its models."""
+Where = tuple[str, Place]
+"""A run, and the text of a candidate."""
 
 
 @dataclass
 class LocalBackend:
-    """A recipe's models, asked piece by piece."""
+    """Serves requests of any number of runs, each with a recipe of its own or the one given."""
 
     recipe: Recipe
     target: Model
@@ -41,20 +46,17 @@ class LocalBackend:
     clock: Clock = time.perf_counter
     system: str | None = None
     """The system message of every prompt."""
-    _openings: dict[tuple[Who, str], PreparedPrompt] = field(default_factory=dict)
-    """By question."""
-    _meters: dict[Who, Meter] = field(default_factory=dict)
-    _seats: CandidateCaches = field(default_factory=CandidateCaches)
-    _begun: list[Request | VerdictRequest] = field(default_factory=list)
-    _starting: list[Request | VerdictRequest] = field(default_factory=list)
-    _dropped: list[RequestOutcome] = field(default_factory=list)
-    _writing: list[PieceInProgress] = field(default_factory=list)
-    _told: dict[Who, float] = field(default_factory=dict)
-    """The bytes moved that outcomes have told of."""
-
-    @cached_property
-    def _judge(self) -> LocalJudge:
-        return LocalJudge(self.target, self.clock)
+    runs: dict[str, LocalRun] = field(default_factory=dict)
+    """By name; a run that is not here yet has the recipe and models above."""
+    scheduler: Scheduler = field(default_factory=Scheduler)
+    _queued: list[Request | VerdictRequest] = field(default_factory=list)
+    _work: dict[str, PieceInProgress | VerdictInProgress] = field(default_factory=dict)
+    """By key of the request."""
+    _handlers: dict[int, Callable[[TokenEvent], None]] = field(default_factory=dict)
+    """By id of the sequence."""
+    _blocked: dict[Where, list[PieceInProgress]] = field(default_factory=dict)
+    """Pieces whose candidate is not cached yet, by candidate."""
+    _events: list[BackendEvent] = field(default_factory=list)
 
     @property
     def abilities(self) -> frozenset[Ability]:
@@ -63,238 +65,250 @@ class LocalBackend:
         return other | {"steps", "log-probabilities", "certainty", "verdicts", "next-tokens"}
 
     def now(self) -> float:
-        """What the clock shows."""
+        """The clock's time."""
         return self.clock()
 
+    def run(self, name: str) -> LocalRun:
+        """The state of a run."""
+        if name not in self.runs:
+            models = self.target, self.draft
+            self.runs[name] = LocalRun(self.recipe, *models, self.clock, self.system)
+        return self.runs[name]
+
     def check_limits(self, kinds: Collection[LimitKind]) -> None:
-        """All are held; dollars too, as none are spent here."""
+        """Accept all kinds; dollars too, as none are spent here."""
 
     def bounds(self, requests: Sequence[Request | VerdictRequest]) -> list[CostBound]:
-        """The first to go on from somewhere pays for reading up to there."""
-        found = []
-        for request in requests:
-            match request:
-                case VerdictRequest():
-                    found.append(CostBound(Cost(flops=self._judge.flops(request))))
-                case Request():
-                    found.append(self._bound(request))
-        return found
+        """The most that each takes; the first to continue a text pays for its prefill."""
+        return [
+            self._bound(one)
+            if isinstance(one, Request)
+            else CostBound(Cost(flops=self.run(one.run).verdict_model.flops(one)))
+            for one in requests
+        ]
 
     def submit(self, request: Request | VerdictRequest) -> None:
-        """Begin a request at the next poll."""
-        self._begun.append(request)
+        """Queue a request for the next poll."""
+        self._queued.append(request)
 
-    def poll(self, until: float | None = None) -> list[RequestOutcome]:
-        """Read what is new, then write a token of every piece until one or more end."""
-        done, self._dropped = self._dropped, []
-        done += self._start()
-        while not done and (until is None or self.clock() < until):
-            done = self._step()
-        return done
+    def poll(self, until: float | None = None) -> list[BackendEvent]:
+        """Advance all sequences until something happens, or up to a time."""
+        self._begin_queued()
+        while not self._events and not self.scheduler.idle:
+            self._step()
+            if until is not None and self.clock() >= until:
+                break
+        events, self._events = self._events, []
+        return events
 
     def cancel(self, key: str) -> None:
-        """End a piece with what it has; what is not begun, or was broken off then, has nothing."""
-        for one in self._writing:
-            if one.request.key == key:
-                one.finish = one.finish or "cancelled"
-                return
-        dropped = [one for one in (*self._begun, *self._starting) if one.key == key]
-        self._begun = [one for one in self._begun if one.key != key]
-        self._starting = [one for one in self._starting if one.key != key]
-        nothing = Piece("", (), 0, 0.0, "cancelled")
-        self._dropped += [RequestOutcome(one.key, Cost(), nothing) for one in dropped]
+        """End a request with what it has, and free its cache."""
+        self._queued, dropped = (
+            [one for one in self._queued if (one.key == key) == mine] for mine in (False, True)
+        )
+        for one in dropped:
+            self._events.append(RequestOutcome(one.key, Cost(), Piece("", (), 0, 0.0, "cancelled")))
+        if (work := self._work.get(key)) is not None and not work.sequence.finish:
+            work.hold()
+            self._drop(work)
+            self._finish(work)
 
     def release(self, run: str) -> None:
-        """Let go of a run's prompts and of all that was written behind them."""
-        self._openings = {w: opening for w, opening in self._openings.items() if w[0][0] != run}
-        self._seats.release(run)
-        self._judge.release(run)
-        self._begun = [one for one in self._begun if one.run != run]
-        self._writing = [one for one in self._writing if one.request.run != run]
-        self._meters = {who: meter for who, meter in self._meters.items() if who[0] != run}
-        self._told = {who: told for who, told in self._told.items() if who[0] != run}
+        """Drop a run: its sequences, prompts and caches."""
+        for key in [key for key, work in self._work.items() if work.request.run == run]:
+            self._drop(self._work.pop(key))
+        self._queued = [one for one in self._queued if one.run != run]
+        self.runs.pop(run, None)
 
     def _bound(self, request: Request) -> CostBound:
-        opening = self._opening(request)
-        longest = len(opening.prompt) + request.parent.tokens + request.max_tokens
-        token = answer_flops(opening.target.shape, longest, 1)
+        prompt = self.run(request.run).prompt_of(request)
+        longest = len(prompt.prompt) + request.parent.tokens + request.max_tokens
+        token = answer_flops(prompt.target.shape, longest, 1)
         once = 0.0
-        if request.first:  # what its parent's newest token takes, or the prompt
-            once = token if request.parent.tokens else opening.flops_at_most()
-        # What is written is read for what follows it: a single token need not be.
+        if request.first:  # the decode step of its parent's newest token, or the prefill
+            once = token if request.parent.tokens else prompt.flops_at_most()
+        # Every token but a single one gets an entry for the next to follow.
         each = token if request.max_tokens > 1 else 0.0
-        return CostBound(Cost(flops=once), replace(written_by(request, 1), flops=each))
+        return CostBound(
+            Cost(flops=once), replace(decoded_by(request.parent.writer, 1), flops=each)
+        )
 
-    def _opening(self, request: Request) -> PreparedPrompt:
-        return self._opened(request, request.parent.writer)
-
-    def _opened(self, request: Request, writer: Writer) -> PreparedPrompt:
-        """The request's prompt as one of the models reads it."""
-        where = ((request.run, writer), request.parent.question)
-        if where not in self._openings:
-            meter = self._meters.setdefault(where[0], Meter(self.clock))
-            asked = request.parent.question or request.question.text
-            document = "" if request.parent.question else request.question.document
-            # Methods are the target's: a draft that answers reads all of the prompt.
-            drafted = replace(self.recipe, approximate=(), draft=Recipe.draft)
-            recipe = self.recipe if writer == "target" else drafted
-            model = self.target if writer == "target" else self.draft
-            self._openings[where] = PreparedPrompt.of(
-                recipe, model, self.draft, asked, document, meter, self.system
-            )
-        return self._openings[where]
-
-    def _told_of(self, request: Request, opening: PreparedPrompt) -> Opened:
-        """What was found in reading the run's prompt: of the target's nothing, by the draft."""
-        if request.parent.writer == "target":
-            return opening.told()
-        length = len(self._opened(request, "target").prompt)
-        short = short_room(opening.room, self.recipe.max_tokens, "draft")
-        return Opened(length, Kept(0, length, ()), short)
-
-    def _start(self) -> list[RequestOutcome]:
-        """Give every new piece its seat, and judge what is to be judged; outcomes there are."""
-        # Kept until all are placed, should this be interrupted.
-        begun = self._starting = self._begun
-        self._begun = []
-        done: list[RequestOutcome] = []
-        arrived: list[Arrived] = []
-        for request in begun:
+    def _begin_queued(self) -> None:
+        """Turn queued requests into sequences; equal prompts of plain answers prefill together."""
+        groups: dict[tuple[object, ...], PromptGroup] = {}
+        asked: Counter[str] = Counter()
+        while self._queued:
+            request = self._queued[0]
             try:
-                match request:
-                    case VerdictRequest():
-                        done.append(self._judge.outcome(request))
-                    case Request():
-                        arrived.append(self._arrived(request))
+                if isinstance(request, VerdictRequest):
+                    self._begin_verdict(request)
+                else:
+                    self._begin(request, groups)
+                    asked[request.run] += bool(request.top)
             except ForethoughtError as error:
-                done.append(RequestOutcome(request.key, Cost(), error=error))
-        read_newest(arrived, Meter(self.clock))
-        for one in arrived:
-            if one.request.top:
-                done.append(self._told_next(one))
-            else:
-                self._writing.append(self._seated(one))
-        looked = Counter(one.request.run for one in arrived if one.request.top)
-        for run, count in looked.items():
-            self._seats.thin(run, count)
-        self._starting = []
-        return done
+                self._events.append(RequestOutcome(request.key, Cost(), error=error))
+            self._queued.pop(0)
+        for run, count in asked.items():
+            if count:
+                self.run(run).caches.thin(count)
 
-    def _arrived(self, request: Request) -> Arrived:
-        """A request with the seat of its parent, which may have to be read anew."""
-        opening = self._opening(request)
-        meter, before = opening.meter, opening.meter.copied()
-        where = request.run, *request.place
-        seat = self._seats.get(where) or self._found(request, opening)
-        self._seats.put(where, seat)
-        opens = request.first and not request.parent.tokens
-        spent = read_by(request, meter.since(before).cost(0.0)) if opens else Cost()
-        told = self._told_of(request, opening) if opens and not request.parent.question else None
-        return Arrived(request, opening.target, seat, meter, spent, told)
+    def _begin_verdict(self, request: VerdictRequest) -> None:
+        work = VerdictInProgress(request, self.run(request.run).verdict_model)
+        self._work[request.key] = work
+        self._schedule(work.sequence, lambda _: self._finish(work))
 
-    def _seated(self, one: Arrived) -> PieceInProgress:
-        """A piece that is ready for its first token."""
-        request, seat = one.request, one.seat
-        # The first of all candidates is the answer that one alone would be, bit for bit.
-        row = seat.behind(request.max_tokens, alone=not any(request.path))
-        assert seat.row is not None
-        one.meter.watch([row, seat.row])
-        parent, tokenizer = request.parent, one.model.tokenizer
-        room, limit = self._opening(request).room, parent.tokens + request.max_tokens
-        stream = Stream(
-            row,
-            self._sampling(request),
-            candidate=request.stream,
-            limit=min(limit, room),
-            ends=tokenizer.ends,
-            written=list(parent.token_ids),
-            full="length" if limit < room else "full",
-            meter=one.meter,
+    def _begin(self, request: Request, groups: dict[tuple[object, ...], PromptGroup]) -> None:
+        run = self.run(request.run)
+        prompt = run.prompt_of(request)
+        piece = PieceInProgress(request, run, prompt)
+        self._work[request.key] = piece
+        prompt.waiting += request.max_tokens > 1
+        piece.candidate = run.caches.get(request.place)
+        if prompt.unfilled:
+            together = (id(prompt.target), prompt.prompt.tokens) if run.plain else (id(prompt),)
+            groups.setdefault(together, PromptGroup(self.clock)).add(prompt)
+        if piece.candidate is None and request.parent.tokens:
+            self._block(piece, self._replay)
+        elif piece.candidate is not None and piece.candidate.logits is None:
+            self._block(piece, self._read_newest)
+        else:
+            self._start(piece)
+
+    def _start(self, piece: PieceInProgress) -> None:
+        """Queue a piece whose candidate is cached, or is the prompt itself."""
+        piece.sequence.prefill = piece.prompt.prefill if piece.candidate is None else None
+        self._schedule(piece.sequence, lambda event: self._take(piece, event))
+
+    def _schedule(self, sequence: TokenSequence, handler: Callable[[TokenEvent], None]) -> None:
+        self._handlers[id(sequence)] = handler
+        self.scheduler.add(sequence)
+
+    def _step(self) -> None:
+        """One step of the scheduler, its events handled and its time charged."""
+        events = self.scheduler.step()
+        for meter in {id(one.meter): one.meter for one in self.scheduler.decoded}.values():
+            seconds = meter.stages.get("decode", 0.0) + self.scheduler.decode_seconds
+            meter.stages["decode"] = seconds
+        for event in events:
+            self._handlers[id(event.sequence)](event)
+
+    def _take(self, piece: PieceInProgress, event: TokenEvent) -> None:
+        if piece.run.plain and not piece.run.told and piece.candidate is not None:
+            self._events.append(piece.run.prompt_ready(piece.request))
+        piece.add(event)
+        if piece.delta is not None:
+            self._events.append(piece.delta)
+        if piece.finished:
+            self._finish(piece)
+
+    def _finish(self, work: PieceInProgress | VerdictInProgress) -> None:
+        """Hand out the outcome of a request, and keep the candidate that others may continue."""
+        del self._work[work.request.key]
+        self._handlers.pop(id(work.sequence), None)
+        outcome = work.outcome()
+        work.hold()
+        if (kept := work.kept()) is not None:
+            self.run(work.request.run).caches.put(*kept)
+        self._events.append(outcome)
+
+    def _drop(self, work: PieceInProgress | VerdictInProgress) -> None:
+        """Stop a request's sequence and free its cache."""
+        self.scheduler.cancel(work.sequence)
+        for waiting in self._blocked.values():
+            waiting[:] = [one for one in waiting if one is not work]
+
+    def _block(
+        self, piece: PieceInProgress, read: Callable[[PieceInProgress, Where], None]
+    ) -> None:
+        """Hold a piece back until its candidate is cached, which is begun once for all."""
+        where = piece.request.run, piece.request.place
+        self._blocked.setdefault(where, []).append(piece)
+        if len(self._blocked[where]) == 1:
+            read(piece, where)
+
+    def _unblock(self, where: Where, candidate: CachedCandidate) -> None:
+        for piece in self._blocked.pop(where, []):
+            piece.candidate = candidate
+            self._start(piece)
+
+    def _read_newest(self, piece: PieceInProgress, where: Where) -> None:
+        """Decode the newest token of a candidate, for all pieces that continue it."""
+        candidate = piece.candidate
+        assert candidate is not None, "a candidate without logits"
+        reader = TokenSequence(
+            piece.prompt.target.network,
+            piece.sequence.meter,
+            lambda: Opened(candidate.own_cache(), None),
+            tokens=[candidate.newest],
+            max_tokens=1,
+            reads_last=True,
         )
-        matcher = StopMatcher(self.recipe.stop, self.recipe.keep_stop, parent.text)
-        writing = PieceInProgress(
-            one, stream, seat.logits, tokenizer.decoding(parent.token_ids), matcher
-        )
-        writing.finish = "" if parent.tokens < room else "full"
-        return writing
 
-    def _told_next(self, one: Arrived) -> RequestOutcome:
-        cost = self._charged(one.request, one.reading(0, self.clock))
-        return RequestOutcome(one.request.key, cost, opened=one.opened, following=one.following())
+        def take(event: TokenEvent) -> None:
+            assert reader.logits is not None, "its last token was decoded"
+            candidate.read(reader.logits)
+            self._unblock(where, candidate)
 
-    def _found(self, request: Request, opening: PreparedPrompt) -> CachedCandidate:
-        """The seat of a candidate that nobody wrote here: at the prompt, or read behind it.
+        self._schedule(reader, take)
 
-        It is read token by token, as it was written: the weights that prompts are read with
-        would round otherwise.
+    def _replay(
+        self, piece: PieceInProgress, where: Where, before: CachedCandidate | None = None
+    ) -> None:
+        """Decode a candidate's tokens again, as they were decoded first, since no cache holds it.
+
+        Tokens of first children lie in one piece with the prompt, the others behind it.
         """
-        seat, firsts = self._root(request, opening), request.parent.first_child_tokens
-        batch = Batch(opening.target.network, opening.meter)
-        for place, token in enumerate(request.parent.token_ids):
-            alone = place < firsts
-            if place in (0, firsts):
-                seat = CachedCandidate(
-                    seat.fresh(alone=alone), None, root=seat.root or seat, alone=alone
-                )
-            seat.newest = token
-            seat.hear(batch.forward([seat.part(opening.meter)], phase="decode")[0])
-        return seat
+        parent, prompt = piece.request.parent, piece.prompt
+        tokens, firsts = parent.token_ids, parent.first_child_tokens
+        start = firsts if before is not None else 0
+        alone = start < firsts
+        stop = firsts if alone else len(tokens)
+        root: list[CachedCandidate] = []
 
-    def _root(self, request: Request, opening: PreparedPrompt) -> CachedCandidate:
-        """The seat at a prompt."""
-        where = request.run, request.parent.writer, request.parent.question, (), 0
-        seat = self._seats.get(where)
-        if seat is None:
-            reading = opening.read()
-            seat = CachedCandidate.at(reading.row.fork(), reading.logits, opening.start)
-            self._seats.put(where, seat)
-        return seat
+        def open_root() -> Opened:
+            root.append(before or piece.run.root(prompt, piece.request))
+            reader.network = prompt.target.network
+            return Opened(root[0].continued(alone=alone), root[0].logits)
 
-    def _sampling(self, request: Request) -> SamplingParams:
-        given = request.temperature
-        temperature = self.recipe.warmth if given is None else given
-        return replace(sampling_of(self.recipe), seed=request.seed, temperature=temperature)
+        def take(event: TokenEvent) -> None:
+            if reader.error is not None:
+                self._fail(where, reader.error)
+            elif reader.finish and not reader.decoding:
+                found = CachedCandidate(reader.cache, root=root[0].root or root[0], alone=alone)
+                assert reader.logits is not None, "its last token was decoded"
+                found.read(reader.logits)
+                if stop < len(tokens):
+                    self._replay(piece, where, found)
+                else:
+                    piece.run.caches.put(piece.request.place, found)
+                    self._unblock(where, found)
 
-    def _step(self) -> list[RequestOutcome]:
-        """Read the newest tokens together, then choose one more for every piece."""
-        self._read()
-        for one in self._writing:
-            if not one.finish:
-                one.choose()
-        done = [self._outcome(one) for one in self._writing if one.finish]
-        self._writing = [one for one in self._writing if not one.finish]
-        return done
+        reader = TokenSequence(
+            prompt.target.network,
+            piece.sequence.meter,
+            open_root,
+            prefill=prompt.prefill,
+            tokens=list(tokens[:start]),
+            forced=list(tokens[start:stop]),
+            max_tokens=stop,
+            reads_last=True,
+        )
+        self._schedule(reader, take)
 
-    def _read(self) -> None:
-        behind = [one for one in self._writing if one.logits is None and not one.finish]
-        groups: dict[int, list[PieceInProgress]] = {}
-        for one in behind:
-            groups.setdefault(id(self._opening(one.request).target.network), []).append(one)
-        for group in groups.values():
-            network = self._opening(group[0].request).target.network
-            parts = [
-                NewTokens(one.stream.row, one.stream.written[-1:], meter=one.stream.meter)
-                for one in group
-            ]
-            logits = Batch(network, Meter(self.clock)).forward(parts, phase="decode")
-            for one, row in zip(group, logits, strict=True):
-                one.logits = row
-                one.stream.steps += 1
+    def _fail(self, where: Where, error: ForethoughtError) -> None:
+        for piece in self._blocked.pop(where, []):
+            piece.sequence.fail(error)
+            self._finish(piece)
 
-    def _outcome(self, one: PieceInProgress) -> RequestOutcome:
-        request = one.request
-        if one.finish in ("step", "length"):  # it may be gone on from
-            writer, question, *_ = request.place
-            where = (request.run, writer, question, request.path, len(one.stream.written))
-            self._seats.put(where, one.seat())
-        cost = self._charged(request, one.cost(self.clock))
-        return RequestOutcome(request.key, cost, one.piece(), opened=one.arrived.opened)
 
-    def _charged(self, request: Request, cost: Cost) -> Cost:
-        """What a request took, and of its run's traffic what is not told yet."""
-        who = request.run, request.parent.writer
-        moved = self._meters[who].bytes_moved
-        told, self._told[who] = self._told.get(who, 0.0), moved
-        # Both models' caches stay until the run is over.
-        peaks = [meter.peak_cache_bytes for by, meter in self._meters.items() if by[0] == who[0]]
-        return replace(cost, bytes_moved=moved - told, peak_cache_bytes=sum(peaks))
+class PromptGroup:
+    """Prompts that one prefill fills: they have the same tokens."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._prompts: list[PreparedPrompt] = []
+        self._prefill = Prefill(lambda: prefill_all(self._prompts, clock))
+
+    def add(self, prompt: PreparedPrompt) -> None:
+        """Have a prompt filled too."""
+        prompt.prefill = self._prefill
+        self._prompts.append(prompt)

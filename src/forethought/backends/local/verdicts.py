@@ -11,11 +11,15 @@ from torch import Tensor
 from forethought.backends.verdict_prefixes import Chain, common
 from forethought.contracts.backend import RequestOutcome, VerdictRequest
 from forethought.contracts.errors import PromptTooLongError
+from forethought.contracts.records import Cost
 from forethought.contracts.roles import Network
+from forethought.contracts.search import Piece
 from forethought.cost.flops import causal_pairs, forward_flops
 from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Clock, Meter
+from forethought.engine.sequence import Opened, Prefill
+from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
 
@@ -34,7 +38,7 @@ class _Reading:
 
 
 @dataclass
-class LocalJudge:
+class VerdictModel:
     """A model that gives verdicts.
 
     A question is read from where it parts from the one it goes on from: what both begin with,
@@ -135,6 +139,37 @@ class LocalJudge:
                 f"{context:,}",
                 "write shorter answers, show fewer at once, or use a model with a longer context",
             )
+
+
+class VerdictInProgress:
+    """A request for verdicts; its prefills run in slices, and nothing is decoded."""
+
+    def __init__(self, request: VerdictRequest, model: VerdictModel) -> None:
+        self.request = request
+        self._model = model
+        self._found: RequestOutcome | None = None
+        network, meter = model.target.network, Meter(model.clock)
+        nothing = Opened(SequenceCache(0), torch.empty(0))
+        self.sequence = TokenSequence(network, meter, lambda: nothing, max_tokens=0)
+        self.sequence.prefill = Prefill(self._judge)
+
+    def outcome(self) -> RequestOutcome:
+        """The chances, or why there are none."""
+        key = self.request.key
+        if self._found is not None:
+            return self._found
+        if (error := self.sequence.error) is not None:
+            return RequestOutcome(key, Cost(), error=error)
+        return RequestOutcome(key, Cost(), Piece("", (), 0, 0.0, "cancelled"))
+
+    def hold(self) -> None:
+        """No answer is kept."""
+
+    def kept(self) -> None:
+        """Nothing continues a verdict."""
+
+    def _judge(self) -> None:
+        self._found = self._model.outcome(self.request)
 
 
 def _paired(judgement: VerdictRequest) -> Iterator[tuple[str, Chain]]:

@@ -33,7 +33,12 @@ from forethought.backends.openai.protocol import (
     prompt_of,
 )
 from forethought.backends.openai.verdicts import VerdictCall, reply_tokens
-from forethought.contracts.backend import CostBound, Request, RequestOutcome, VerdictRequest
+from forethought.contracts.backend import (
+    CostBound,
+    Request,
+    RequestOutcome,
+    VerdictRequest,
+)
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Cost, LimitKind
 from forethought.contracts.search import Ability, Piece

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from forethought.contracts.records import LayerShape
 from forethought.models.hardware.processor import widened
+from forethought.models.hardware.sliced_task import pause
 
 _BLOCK_BYTES = 6 << 20  # scores of one block of queries: stays in the last-level cache
 _LEAST_BLOCK, _MOST_BLOCK = 64, 256
@@ -93,6 +94,7 @@ def attend_causal(
                 scratch,
                 out[head],
             )
+            pause()
     return out.transpose(0, 1).reshape(length, -1).to(given)
 
 

@@ -17,6 +17,7 @@ from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import Pattern
 from forethought.engine.attention.prefill import Visibility
 from forethought.models.hardware.processor import widened
+from forethought.models.hardware.sliced_task import pause
 
 BLOCK = 64
 
@@ -56,6 +57,7 @@ def attend_sparse(
             rows = slice(block * BLOCK, min((block + 1) * BLOCK, length))
             entries = _entries(pattern.columns[head], bands, rows)
             _attend_block(own, keys[source], values[source], shape, entries, rows, out[head])
+            pause()
     return out.transpose(0, 1).reshape(length, -1).to(given)
 
 

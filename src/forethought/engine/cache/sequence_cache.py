@@ -206,6 +206,40 @@ class SequenceCache:
         other.memory = {layer: _kept_memory(m, kept[layer]) for layer, m in remembered.items()}
         return other
 
+    @classmethod
+    def copied_at(cls, mark: CacheMark) -> SequenceCache:
+        """The cache as it was at a mark: shared segments stay shared, its own tail is copied.
+
+        Unlike a fork it leaves the other cache's tail in one piece. Nothing may have been
+        dropped since.
+        """
+        assert mark.kept == mark.tail.drops(), "dropped entries cannot come back"
+        cache = cls(len(mark.tail.layers))
+        cache.views, cache.next = mark.views, mark.next
+        extra = len(mark.tail.positions) - mark.positions
+        cache.tail = Segment(entries.copied() for entries in mark.tail.layers)
+        cache.tail.positions = mark.tail.positions[: mark.positions]
+        for entries in cache.tail.layers:
+            if entries.length:
+                entries.drop_newest(extra)
+        return cache
+
+    @classmethod
+    def spliced(cls, mark: CacheMark, start: CacheMark, onto: CacheMark) -> SequenceCache:
+        """The entries between `start` and `mark` of one cache, copied behind another at `onto`.
+
+        Nothing may have been dropped since `start`.
+        """
+        cache = cls.copied_at(onto)
+        count = mark.positions - start.positions
+        beyond = len(mark.tail.positions) - mark.positions
+        for layer, entries in enumerate(mark.tail.layers):
+            keys, values = entries.newest(count + beyond)
+            own = (part[:, :count].transpose(0, 1) for part in (keys, values))
+            cache.append(layer, *own)
+        cache.place(mark.tail.positions[start.positions : mark.positions])
+        return cache
+
     def mark(self) -> CacheMark:
         """This point, to come back to."""
         return CacheMark(

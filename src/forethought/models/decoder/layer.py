@@ -17,8 +17,11 @@ from forethought.models.decoder.experts import Experts
 from forethought.models.decoder.linear import Linear
 from forethought.models.decoder.norm import Norm
 from forethought.models.decoder.rope import Rotation, rotate_
+from forethought.models.hardware.sliced_task import pause
 
-_ROWS = 512  # tokens that pass an MLP at once: their intermediate values stay in the cache
+_ROWS = 256
+"""Tokens of a block: its values stay in the processor's cache, and a pass may pause behind it. A
+constant, since products of other shapes round otherwise."""
 
 
 class Mlp(Protocol):
@@ -62,6 +65,19 @@ class Layer:
         self, x: Tensor, turn: Rotation | None, phase: str
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries [N, H, D] and keys [N, K, D], and values [N, K, D]."""
+        if len(x) <= _ROWS:
+            return self._block_inputs(x, turn, phase)
+        blocks = []
+        for start in range(0, len(x), _ROWS):
+            rows = slice(start, start + _ROWS)
+            blocks.append(self._block_inputs(x[rows], turn and turn.part(rows), phase))
+            pause()
+        queries, keys, values = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+        return queries, keys, values
+
+    def _block_inputs(
+        self, x: Tensor, turn: Rotation | None, phase: str
+    ) -> tuple[Tensor, Tensor, Tensor]:
         h = x if self.attention_norm is None else self.attention_norm(x)
         every = self.qkv(h, phase).view(len(x), -1, self.head_dim)
         both = every.narrow(1, 0, self.heads + self.kv_heads)
@@ -88,6 +104,7 @@ class Layer:
             return self._finish_block_(x, mixed, phase)
         for rows, theirs in zip(torch.split(x, _ROWS), torch.split(mixed, _ROWS), strict=True):
             self._finish_block_(rows, theirs, phase)
+            pause()
         return None
 
     def _finish_block_(self, x: Tensor, mixed: Tensor, phase: str) -> None:

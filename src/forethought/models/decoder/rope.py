@@ -20,6 +20,10 @@ class Rotation(NamedTuple):
     signed_sine: Tensor
     """[N, 1, R]: negative in the first half, where it meets the second half's values."""
 
+    def part(self, rows: slice) -> Rotation:
+        """The same for some of the positions."""
+        return Rotation(self.cosine[rows], self.signed_sine[rows])
+
 
 class Rope:
     """One rotary embedding on one device."""

@@ -1,0 +1,122 @@
+"""The KV cache behind each candidate of a run, for pieces that continue it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from forethought.contracts.backend import Place
+from forethought.engine.cache.sequence_cache import CacheMark, SequenceCache
+
+LEAST = 32
+"""One-token candidates that a run keeps, however few it asks about at once."""
+
+
+@dataclass(eq=False)
+class CachedCandidate:
+    """The cache of a candidate: entries for all its tokens, or for all but the newest."""
+
+    cache: SequenceCache | None
+    """None for a one-token candidate without an entry for that token: its parent's cache serves."""
+    logits: Tensor | None = None
+    """[V] after its newest token; None while that has no entry."""
+    newest: int = 0
+    parent: CachedCandidate | None = None
+    """The candidate whose cache it will continue, while it has none."""
+    root: CachedCandidate | None = None
+    """The prompt that it stands behind; None at the prompt itself."""
+    alone: bool = False
+    """Whether prompt and answer lie in one piece, as for an answer without a search."""
+    entries: tuple[float, ...] = ()
+    """Entries per layer, its newest token's included."""
+    _mark: CacheMark | None = None
+    _taken: bool = False
+    _shared: CacheMark | None = None
+    """At a prompt: a frozen copy for all candidates but the first."""
+
+    @classmethod
+    def at_prompt(cls, cache: SequenceCache, logits: Tensor) -> CachedCandidate:
+        """The candidate without tokens, behind a prompt."""
+        one = cls(cache, alone=True)
+        one.read(logits)
+        return one
+
+    def read(self, logits: Tensor) -> None:
+        """Take the logits [V] of its newest token, which has an entry from now on."""
+        assert self.cache is not None, "an entry needs a cache"
+        self.logits, self.parent = logits, None
+        self._mark, self.entries = self.cache.mark(), self.cache.lengths()
+
+    def own_cache(self) -> SequenceCache:
+        """The cache that its newest token is decoded into."""
+        if self.cache is None:
+            assert self.parent is not None, "a candidate without a cache has a parent"
+            self.cache = self.parent.continued(alone=self.alone)
+        return self.cache
+
+    def continued(self, *, alone: bool) -> SequenceCache:
+        """A cache for a child that decodes behind it.
+
+        The first child of its kind takes this cache as it is, the others get copies. A child
+        that is not `alone` shares the prompt and holds the rest in one tail, so that sums
+        round alike whatever else the run decodes.
+        """
+        assert self.cache is not None, "its newest token has an entry"
+        assert self._mark is not None, "its newest token has an entry"
+        if alone == self.alone and not self._taken:
+            self._taken = True
+            return self.cache
+        if alone or not self.alone:
+            return SequenceCache.copied_at(self._mark)
+        root = self.root or self
+        return SequenceCache.spliced(self._mark, root.start, root.shared)
+
+    def copied(self) -> SequenceCache:
+        """A cache of its own for a child that will drop entries."""
+        return SequenceCache.copied_at(self.start)
+
+    @property
+    def start(self) -> CacheMark:
+        """Where its children begin."""
+        assert self._mark is not None, "its newest token has an entry"
+        return self._mark
+
+    @property
+    def shared(self) -> CacheMark:
+        """The end of the prompt that all candidates but the first share."""
+        if self._shared is None:
+            copy = SequenceCache.copied_at(self.start)
+            copy.freeze()
+            self._shared = copy.mark()
+        return self._shared
+
+
+@dataclass
+class CandidateCaches:
+    """All cached candidates of one run.
+
+    A search by single tokens continues its newest candidates: older ones are dropped, and
+    decoded again from their tokens should somebody ask for them.
+    """
+
+    _held: dict[Place, CachedCandidate] = field(default_factory=dict)
+    _single: dict[Place, None] = field(default_factory=dict)
+    """One-token candidates, the oldest first."""
+
+    def get(self, place: Place) -> CachedCandidate | None:
+        """The candidate at a place, if it is cached."""
+        if place in self._single:
+            self._single[place] = self._single.pop(place)
+        return self._held.get(place)
+
+    def put(self, place: Place, one: CachedCandidate) -> None:
+        """Keep a candidate."""
+        self._held[place] = one
+        if one.cache is None:
+            self._single[place] = None
+
+    def thin(self, asked: int) -> None:
+        """Drop old one-token candidates of a run that asked about so many at once."""
+        for place in list(self._single)[: -max(LEAST, 4 * asked)]:
+            del self._single[place], self._held[place]

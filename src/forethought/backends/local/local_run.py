@@ -1,0 +1,178 @@
+"""A recipe's models at work on one question: its prompts, its cached candidates, its meters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from forethought import catalogue
+from forethought.backends.local.candidate_cache import CachedCandidate, CandidateCaches
+from forethought.backends.local.verdicts import VerdictModel
+from forethought.contracts.backend import Opened, PromptReady, Request
+from forethought.contracts.errors import UsageError
+from forethought.contracts.records import Cost, Kept, ModelShape, Prompt
+from forethought.contracts.search import Writer
+from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.meter import Clock, Meter
+from forethought.models.chat.prompt import chat_prompt
+from forethought.models.model import Model
+from forethought.prefill.draft_model import Memory
+from forethought.prefill.prefill import Methods
+from forethought.prefill.prepare import Preparation, PreparedPrompt, short_room
+from forethought.recipes.recipe import Recipe
+
+
+@dataclass
+class LocalRun:
+    """One run: the models, and the state that its requests share."""
+
+    recipe: Recipe
+    target: Model
+    draft: Model
+    clock: Clock
+    system: str | None = None
+    """The system message of every prompt."""
+    prompt: Prompt | None = None
+    """The run's own prompt, where it is laid out already, as in a conversation."""
+    past: SequenceCache | None = None
+    """The cache of the conversation so far."""
+    plain: bool = False
+    """Whether its answers are shown token by token, and continue no other candidate."""
+    methods: Methods | None = None
+    """The methods of the recipe, or those that act in this turn of a conversation."""
+    memory: Memory = field(default_factory=dict)
+    caches: CandidateCaches = field(default_factory=CandidateCaches)
+    prompts: dict[tuple[Writer, str], PreparedPrompt] = field(default_factory=dict)
+    """By the model that reads it, and the question where that is not the run's own."""
+    meters: dict[Writer, Meter] = field(default_factory=dict)
+    holds: bool = False
+    """Whether the cache of its answer is kept, for the next turn of a conversation."""
+    answer: tuple[SequenceCache, list[int]] | None = None
+    """That cache, and the tokens of the answer."""
+    cached: int = 0
+    """Tokens of the prompt that the cache of the conversation holds."""
+    told: bool = False
+    """Whether the prefill of its prompt was told of."""
+    _told: dict[Writer, tuple[float, float]] = field(default_factory=dict)
+    """Bytes moved and FLOPs that outcomes have told of."""
+
+    def meter(self, writer: Writer) -> Meter:
+        """The meter of a model's work for this run."""
+        return self.meters.setdefault(writer, Meter(self.clock))
+
+    def prompt_of(self, request: Request) -> PreparedPrompt:
+        """The prompt that a request continues."""
+        return self._prompt(request, request.parent.writer)
+
+    def opened(self, request: Request) -> Opened:
+        """What the prefill of the run's prompt has found; of the target's nothing, by the draft."""
+        prompt = self.prompt_of(request)
+        if request.parent.writer == "target":
+            return prompt.opened
+        length = len(self._prompt(request, "target").prompt)
+        short = short_room(prompt.room, prompt.answer_tokens, "draft")
+        return Opened(length, Kept(0, length, ()), short)
+
+    def root(self, prompt: PreparedPrompt, request: Request) -> CachedCandidate:
+        """The candidate without tokens behind a prompt that is prefilled."""
+        if prompt.error is not None:
+            raise prompt.error
+        place = request.parent.writer, request.parent.question, (), 0
+        found = self.caches.get(place)
+        if found is None:
+            assert prompt.result is not None, "prefilled first"
+            self.settle(prompt, request.parent.writer)
+            found = CachedCandidate.at_prompt(prompt.result.row, prompt.result.logits)
+            self.caches.put(place, found)
+        return found
+
+    def settle(self, prompt: PreparedPrompt, writer: Writer) -> None:
+        """Charge a prefill to the run, once."""
+        if not prompt.charged:
+            prompt.charged = True
+            self.meter(writer).add(prompt.meter)
+
+    def prompt_ready(self, request: Request) -> PromptReady:
+        """What the prefill of a plain answer's prompt has found and took; told once."""
+        self.told = True
+        stages = dict(self.prompt_of(request).meter.stages)
+        return PromptReady(request.key, self.opened(request), stages)
+
+    @property
+    def prompt_length(self) -> int:
+        """Tokens of the run's whole prompt; 0 while it is not laid out."""
+        found = self.prompts.get(("target", ""))
+        return len(found.prompt) if found is not None else 0
+
+    @property
+    def shape(self) -> ModelShape:
+        """The target's shape for a prompt of this length."""
+        found = self.prompts.get(("target", ""))
+        return (found or self).target.shape
+
+    @cached_property
+    def verdict_model(self) -> VerdictModel:
+        """The target as it gives verdicts."""
+        return VerdictModel(self.target, self.clock)
+
+    def charged(self, writer: Writer, cost: Cost, *, metered: bool) -> Cost:
+        """The cost with the run's traffic since the last outcome; FLOPs too where `metered`.
+
+        FLOPs are counted from lengths, so that they do not depend on the order of outcomes,
+        except where a method drops entries as the answer grows.
+        """
+        meter = self.meter(writer)
+        moved, flops = self._told.get(writer, (0.0, 0.0))
+        self._told[writer] = meter.bytes_moved, meter.flops
+        # Both models' caches stay until the run is over.
+        peak = sum(one.peak_cache_bytes for one in self.meters.values())
+        spent = replace(cost, bytes_moved=meter.bytes_moved - moved, peak_cache_bytes=peak)
+        return replace(spent, flops=meter.flops - flops) if metered else spent
+
+    def _prompt(self, request: Request, writer: Writer) -> PreparedPrompt:
+        """The request's prompt as one of the models reads it."""
+        where = writer, request.parent.question
+        if where not in self.prompts:
+            target = self.target if writer == "target" else self.draft
+            own = not request.parent.question
+            laid = self.prompt if own and writer == "target" else None
+            prompt = laid or chat_prompt(
+                target.tokenizer,
+                target.template,
+                request.question.text if own else request.parent.question,
+                request.question.document if own else "",
+                self.system,
+            )
+            past = self.past if laid is not None else None
+            found = self._preparation(writer).of(prompt, Meter(self.clock), past)
+            self._check(found)
+            self.prompts[where] = found
+        return self.prompts[where]
+
+    def _preparation(self, writer: Writer) -> Preparation:
+        most = self.answer_tokens
+        if writer == "draft":
+            # Methods are the target's: a draft that answers reads all of the prompt.
+            return Preparation((), self.draft, self.draft, most)
+        return Preparation(self._methods(), self.target, self.draft, most, self.memory)
+
+    def _methods(self) -> Methods:
+        if self.methods is not None:
+            return self.methods
+        return tuple((name, catalogue.build(name)) for name in self.recipe.approximate)
+
+    @property
+    def answer_tokens(self) -> int:
+        """Most tokens of an answer: its share of a token budget, where its answers are plain."""
+        allowed = self.recipe.limit.tokens
+        if not self.plain or allowed is None:
+            return self.recipe.max_tokens
+        return min(self.recipe.max_tokens, max(1, allowed // self.recipe.samples))
+
+    def _check(self, prompt: PreparedPrompt) -> None:
+        if not self.plain and prompt.plan.evicts_again:
+            raise UsageError(
+                "a search continues the caches of its candidates, which a method that drops "
+                "entries while it decodes would change",
+                "use every=0",
+            )

@@ -1,0 +1,222 @@
+"""Pieces in progress: token events become text, and tokens become cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from forethought.backends.local.candidate_cache import CachedCandidate
+from forethought.backends.local.local_run import LocalRun
+from forethought.backends.stop_matcher import StopMatcher
+from forethought.contracts.backend import Place, Request, RequestOutcome, TokenDelta
+from forethought.contracts.records import Cost
+from forethought.contracts.search import NextToken, Piece, Writer
+from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.meter import Meter
+from forethought.engine.sampling import SamplingParams, certainty, stated
+from forethought.engine.scheduler import TokenEvent
+from forethought.engine.sequence import Opened, Sequence
+from forethought.prefill.prepare import PreparedPrompt
+from forethought.recipes.sampling import sampling_of
+
+
+@dataclass(eq=False)
+class PieceInProgress:
+    """A request, its sequence, and the text so far."""
+
+    request: Request
+    run: LocalRun
+    prompt: PreparedPrompt
+
+    def __post_init__(self) -> None:
+        request, recipe, parent = self.request, self.run.recipe, self.request.parent
+        self.candidate: CachedCandidate | None = None
+        self.log_probability, self.certainty, self.scored_tokens = 0.0, 0.0, 0
+        self.delta: TokenDelta | None = None
+        """The newest token as it is shown; for plain answers alone."""
+        self._shown: list[str] = []
+        self._recent = ""
+        tokenizer = self.prompt.target.tokenizer
+        self._decoding = tokenizer.decoding(parent.token_ids)
+        self._matcher = StopMatcher(recipe.stop, recipe.keep_stop, parent.text)
+        self.sequence = Sequence(
+            self.prompt.target.network,
+            self.run.meter(parent.writer),
+            self._open,
+            sampling=self._sampling(),
+            stream=request.stream,
+            max_tokens=parent.tokens + request.max_tokens,
+            ends=tokenizer.ends,
+            tokens=list(parent.token_ids),
+            forced=[] if request.token is None else [request.token],
+            expected_bytes=0 if parent.tokens else self.prompt.expected_bytes(),
+        )
+
+    @property
+    def opens(self) -> bool:
+        """Whether it pays for the prefill of its prompt."""
+        return self.request.first and not self.request.parent.tokens
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will be added."""
+        return bool(self.sequence.finish)
+
+    def add(self, event: TokenEvent) -> None:
+        """Take an event of the sequence; a stop text or the end of a step ends it."""
+        self.delta = None
+        if event.sampled is None:
+            return
+        self.log_probability += event.sampled.log_probability
+        self.scored_tokens += 1
+        token = event.sampled.token
+        if token in self.sequence.ends:
+            return
+        if not self.run.plain and event.logits is not None:
+            self.certainty += certainty(event.logits)
+        fresh = self._decoding.push(token)
+        shown = self._matcher.feed(fresh)
+        self._shown.append(shown)
+        if self._matcher.stopped:
+            self.sequence.finish = "stop"
+        elif self.sequence.finish != "full" and self._ends_step(fresh):
+            self.sequence.finish = "step"
+        if self.run.plain:
+            self.delta = self._delta(event, shown)
+
+    def outcome(self) -> RequestOutcome:
+        """What the request came to, with its cost."""
+        request, key = self.request, self.request.key
+        metered = self.prompt.plan.evicts_again
+        if self.opens:
+            self.run.settle(self.prompt, request.parent.writer)
+        cost = self.run.charged(request.parent.writer, self._cost(), metered=metered)
+        if (error := self.sequence.error) is not None:
+            return RequestOutcome(key, cost, error=error)
+        told = self.opens and not request.parent.question and self.prompt.result is not None
+        opened = self.run.opened(request) if told else None
+        if request.top:
+            return RequestOutcome(key, cost, opened=opened, following=self._following())
+        return RequestOutcome(key, cost, self._piece(), opened=opened)
+
+    def hold(self) -> None:
+        """Keep the cache of a conversation's answer."""
+        if self.run.holds and self.sequence.cache is not None:
+            self.run.answer = self.sequence.cache, self.sequence.tokens
+
+    def kept(self) -> tuple[Place, CachedCandidate] | None:
+        """The candidate that the piece ends in and its place, where others may continue it."""
+        request, before, tokens = self.request, self.candidate, self.sequence.tokens
+        if request.top or before is None or self.sequence.finish not in ("step", "length"):
+            return None
+        single = request.max_tokens == 1
+        place = request.parent.writer, request.parent.question, request.path, len(tokens)
+        return place, CachedCandidate(
+            None if single else self.sequence.cache,
+            newest=tokens[-1],
+            parent=before if single else None,
+            root=before.root or before,
+            alone=not any(request.path),
+        )
+
+    def _open(self) -> Opened:
+        """The cache that the sequence continues, once its candidate is ready."""
+        prompt, sequence = self.prompt, self.sequence
+        if self.candidate is None:
+            self.candidate = self.run.root(prompt, self.request)
+        sequence.network, room = prompt.target.network, prompt.room
+        sequence.full = "length" if sequence.max_tokens < room else "full"
+        sequence.max_tokens = min(sequence.max_tokens, room)
+        sequence.decode_eviction = prompt.decode_eviction()
+        cache = self._cache(self.candidate)
+        held = [one for one in (cache, self.candidate.cache) if one is not None]
+        sequence.meter.watch(held)
+        return Opened(cache, self.candidate.logits)
+
+    def _cache(self, candidate: CachedCandidate) -> SequenceCache:
+        """The cache to decode into; the candidate's own where no token will be decoded into it."""
+        prompt = self.prompt
+        if self.request.max_tokens <= 1:
+            return candidate.own_cache()
+        prompt.waiting -= 1
+        if prompt.plan.evicts_again and prompt.waiting:
+            return candidate.copied()
+        # The first of all candidates is the answer that one alone would be, bit for bit.
+        alone = not any(self.request.path) or prompt.plan.evicts_again
+        return candidate.continued(alone=alone)
+
+    def _sampling(self) -> SamplingParams:
+        given = self.request.temperature
+        temperature = self.run.recipe.warmth if given is None else given
+        usual = sampling_of(self.run.recipe)
+        return replace(usual, seed=self.request.seed, temperature=temperature)
+
+    def _ends_step(self, fresh: str) -> bool:
+        """Whether the text ends a step; only its end is looked at."""
+        if self.request.until != "step":
+            return False
+        delimiter = self.request.delimiter
+        self._recent += fresh
+        found = delimiter in self._recent
+        self._recent = self._recent[-len(delimiter) + 1 :] if len(delimiter) > 1 else ""
+        return found
+
+    def _delta(self, event: TokenEvent, shown: str) -> TokenDelta:
+        assert event.sampled is not None, "a delta has a token"
+        chosen, text_of = event.sampled, self.prompt.target.tokenizer.decode
+        top = tuple((token, text_of([token]), chance) for token, chance in chosen.top)
+        return TokenDelta(self.request.key, shown, chosen.token, chosen.log_probability, top)
+
+    def _piece(self) -> Piece:
+        fresh = tuple(self.sequence.tokens[self.request.parent.tokens :])
+        stopped = self._matcher.stopped
+        text = "".join(self._shown)
+        return Piece(
+            text=text if stopped else text + self._matcher.finish(),
+            token_ids=fresh,
+            tokens=len(fresh),
+            log_probability=self.log_probability,
+            finish=self.sequence.finish,
+            # A letter that is not whole yet is said once the rest of it is there.
+            rest="" if stopped else self._decoding.finish(),
+            certainty=self.certainty,
+            scored_tokens=self.scored_tokens,
+            back=self._matcher.back,
+        )
+
+    def _cost(self) -> Cost:
+        """Its own tokens and FLOPs, and those of the prefill that it pays for."""
+        parent, meter = self.request.parent, Meter(self.run.clock)
+        spent = as_writer(parent.writer, self.prompt.spent()) if self.opens else Cost()
+        newest = int(self.request.first and parent.tokens > 0)
+        if self.candidate is not None and (steps := newest + self.sequence.steps):
+            past = tuple(held - newest for held in self.candidate.entries)
+            meter.forward(self.prompt.target.shape, 0, [(past, steps)], steps, None)
+        count = len(self.sequence.tokens) - parent.tokens
+        return spent.plus(Cost(flops=meter.flops)).plus(decoded_by(parent.writer, count))
+
+    def _following(self) -> tuple[NextToken, ...]:
+        """The likeliest next tokens, and among them the likeliest that ends the answer."""
+        assert self.candidate is not None, "an open sequence has a candidate"
+        logits, ends, top = self.candidate.logits, self.sequence.ends, self.request.top
+        assert logits is not None, "its newest token has an entry"
+        best = stated(logits, int(logits.argmax()), top + len(ends))
+        on = [NextToken(token, chance) for token, chance in best.top if token not in ends]
+        last = [NextToken(end, stated(logits, end).log_probability, ends=True) for end in ends]
+        last.sort(key=_likeliest_first)
+        return tuple(sorted([*on[:top], *last[:1]], key=_likeliest_first))
+
+
+def decoded_by(writer: Writer, tokens: int) -> Cost:
+    """Decoded tokens, counted as those of the model that decoded them."""
+    return Cost(draft_tokens=tokens) if writer == "draft" else Cost(output_tokens=tokens)
+
+
+def as_writer(writer: Writer, prefill: Cost) -> Cost:
+    """The cost of a prefill, its tokens counted as those of the model that read them."""
+    if writer == "target":
+        return prefill
+    return replace(prefill, prompt_tokens=0, draft_tokens=prefill.prompt_tokens)
+
+
+def _likeliest_first(one: NextToken) -> tuple[float, int]:
+    return -one.log_probability, one.token

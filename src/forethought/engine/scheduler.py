@@ -1,0 +1,199 @@
+"""Runs any number of sequences: one decode pass for all, and prefills in slices between passes.
+
+A sequence waits until its cache fits, prefills, decodes, and finishes. Results do not depend on the
+company a sequence has: each draws from its own random stream, and the logits of a row depend on
+that row alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from forethought.contracts.errors import ForethoughtError
+from forethought.engine.batch import Batch, NewTokens
+from forethought.engine.meter import Clock
+from forethought.engine.sampling import SampledToken
+from forethought.engine.sequence import Prefill, Sequence
+from forethought.models.hardware.sliced_task import pause
+
+Result = TypeVar("Result")
+IDLE_SLICE = 0.1
+"""Seconds of prefill in a step while nothing decodes: a caller may cancel in between."""
+
+
+class TokenEvent(NamedTuple):
+    """A sequence took a token, or it finished without one."""
+
+    sequence: Sequence
+    sampled: SampledToken | None
+    logits: Tensor | None
+    """[V] that the token was sampled from."""
+
+
+class Scheduler:
+    """Sequences of any networks, advanced step by step."""
+
+    def __init__(
+        self,
+        clock: Clock = time.perf_counter,
+        *,
+        prefill_seconds: float | None = None,
+        cache_bytes: int | None = None,
+    ) -> None:
+        """`prefill_seconds` bounds the prefill between two decode passes.
+
+        None prefills every waiting prompt first, which gives the highest throughput. 0 runs one
+        block of tokens between two passes. `cache_bytes` bounds what admitted sequences expect to
+        hold.
+        """
+        self.clock = clock
+        self.prefill_seconds = prefill_seconds
+        self.cache_bytes = cache_bytes
+        self.decoded: Collection[Sequence] = ()
+        """The sequences of the last step's decode passes."""
+        self.decode_seconds = 0.0
+        """What those passes took."""
+        self._waiting: deque[Sequence] = deque()
+        self._running: list[Sequence] = []
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits or runs."""
+        return not self._waiting and not self._running
+
+    def add(self, sequence: Sequence) -> None:
+        """Queue a sequence; it is admitted in order, once its cache fits."""
+        self._waiting.append(sequence)
+
+    def cancel(self, sequence: Sequence) -> None:
+        """End a sequence and free its cache; its prefill is dropped where no other needs it."""
+        sequence.end("cancelled")
+        sequence.release()
+        self._remove([sequence])
+        prefill = sequence.prefill
+        if prefill is not None and not any(one.prefill is prefill for one in self._all()):
+            prefill.cancel()
+
+    @torch.inference_mode()
+    def step(self) -> list[TokenEvent]:
+        """One decode pass over all decoding sequences, and at most one slice of a prefill."""
+        self._admit()
+        live = [one for one in self._running if one.decoding]
+        prefill = self._pending()
+        events: list[TokenEvent] = []
+        self.decoded, self.decode_seconds = (), 0.0
+        if live and (prefill is None or self.prefill_seconds is not None):
+            events += self._decode(live)
+        if prefill is not None:
+            events += self._advance(prefill, self._slice(busy=bool(live)))
+        events += self._begin()
+        self._remove([one for one in self._running if one.finish and not one.decoding])
+        return events
+
+    def _all(self) -> Iterable[Sequence]:
+        return (*self._waiting, *self._running)
+
+    def _admit(self) -> None:
+        """Admit waiting sequences while their caches fit; one is always admitted."""
+        held = sum(one.expected_bytes for one in self._running)
+        while self._waiting:
+            held += self._waiting[0].expected_bytes
+            if self._running and self.cache_bytes is not None and held > self.cache_bytes:
+                return
+            self._running.append(self._waiting.popleft())
+
+    def _pending(self) -> Prefill | None:
+        """The prefill that is next, in the order of admission."""
+        waited = (one.prefill for one in self._running if one.cache is None and not one.finish)
+        return next((one for one in waited if one is not None and not one.done), None)
+
+    def _slice(self, *, busy: bool) -> float:
+        return self.prefill_seconds if busy and self.prefill_seconds is not None else IDLE_SLICE
+
+    def _advance(self, prefill: Prefill, seconds: float) -> list[TokenEvent]:
+        """Run a slice of a prefill; where it fails, so do the sequences that need it."""
+        try:
+            prefill.advance(seconds, self.clock)
+        except ForethoughtError as error:
+            failed = [one for one in self._all() if one.prefill is prefill]
+            for one in failed:
+                one.fail(error)
+            self._remove(failed)
+            return [TokenEvent(one, None, None) for one in failed]
+        return []
+
+    def _begin(self) -> list[TokenEvent]:
+        """Open the caches of sequences whose prefill is complete, and take their first tokens."""
+        ready = [
+            one
+            for one in self._running
+            if one.cache is None and not one.finish and (one.prefill is None or one.prefill.done)
+        ]
+        for one in ready:
+            _guarded(one, one.begin)
+        return self._choose(ready)
+
+    def _decode(self, live: list[Sequence]) -> list[TokenEvent]:
+        """One decode pass of each network over its sequences; then each takes a token."""
+        start = self.clock()
+        for group in _passes(live):
+            self._pass(group)
+        events = self._choose(live)
+        self.decoded, self.decode_seconds = live, self.clock() - start
+        return events
+
+    def _pass(self, group: list[Sequence]) -> None:
+        first = group[0]
+        parts = [NewTokens(one.held, one.tokens[-1:], meter=one.meter) for one in group]
+        batch = Batch(first.network, first.meter)
+        logits = batch.forward(parts, phase="decode", hook=first.layer_hook)
+        for one, row in zip(group, logits, strict=True):
+            one.stepped(row)
+
+    def _choose(self, ready: Iterable[Sequence]) -> list[TokenEvent]:
+        events = []
+        for one in ready:
+            logits, sampled = one.logits, None
+            if logits is not None and not one.finish:
+                sampled = _guarded(one, one.choose)
+            if sampled is not None or (one.finish and not one.decoding):
+                events.append(TokenEvent(one, sampled, logits))
+        return events
+
+    def _remove(self, gone: Collection[Sequence]) -> None:
+        if gone:
+            self._waiting = deque(one for one in self._waiting if one not in gone)
+            self._running = [one for one in self._running if one not in gone]
+
+
+def decode(sequence: Sequence) -> None:
+    """Decode one sequence to its end, beside no other; a sliced task may pause between steps."""
+    scheduler = Scheduler()
+    scheduler.add(sequence)
+    while not scheduler.idle:
+        scheduler.step()
+        pause()
+
+
+def _passes(live: Iterable[Sequence]) -> list[list[Sequence]]:
+    """The sequences of each pass: of one network, and one that shows its layers alone."""
+    groups: dict[tuple[int, int], list[Sequence]] = {}
+    for one in live:
+        alone = id(one) if one.layer_hook is not None else 0
+        groups.setdefault((id(one.network), alone), []).append(one)
+    return list(groups.values())
+
+
+def _guarded(sequence: Sequence, act: Callable[[], Result]) -> Result | None:
+    """The result of an act of one sequence, whose error is that sequence's alone."""
+    try:
+        return act()
+    except ForethoughtError as error:
+        sequence.fail(error)
+        return None
