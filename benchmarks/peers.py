@@ -96,9 +96,10 @@ class Ours:
 
         from forethought.engine.batch import Batch
         from forethought.engine.cache.sequence_cache import SequenceCache
-        from forethought.engine.decode import Stream, write
         from forethought.engine.meter import Meter
         from forethought.engine.sampling import SamplingParams
+        from forethought.engine.scheduler import Scheduler
+        from forethought.engine.sequence import Opened, Sequence
 
         network = self.open(self.model).target.network
         batch = Batch(network, Meter(time.perf_counter))
@@ -110,10 +111,22 @@ class Ours:
             prefill = time.perf_counter() - start
             own = [row, *(row.fork() for _ in range(rows - 1))]
             sampling = SamplingParams(temperature=0.0 if rows == 1 else 1.0)
-            streams = [Stream(r, sampling, i, new) for i, r in enumerate(own)]
+            scheduler = Scheduler()
+            for stream, cache in enumerate(own):
+                begun = Opened(cache, logits)
+                scheduler.add(
+                    Sequence(
+                        network,
+                        batch.meter,
+                        lambda begun=begun: begun,
+                        sampling=sampling,
+                        stream=stream,
+                        max_tokens=new,
+                    )
+                )
             start = time.perf_counter()
-            for _ in write(batch, streams, logits.expand(rows, -1)):
-                pass
+            while not scheduler.idle:
+                scheduler.step()
             _wait()
         # The first token of each row comes from the prefill: new - 1 steps were taken.
         return {"prefill": prefill, "decode": (time.perf_counter() - start) / (new - 1)}

@@ -186,7 +186,7 @@ def test_a_budget_that_ends_a_search_early_is_told(ask: Ask) -> None:
     assert notes("12tok") == [
         "the budget ended the search before it had done all that it would have"
     ]
-    assert notes("1FLOP") == ["the budget does not cover reading the prompt"]
+    assert notes("1FLOP") == ["the prefill of the prompt takes more than the budget"]
     assert notes("500tok") == []
 
 

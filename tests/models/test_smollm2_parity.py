@@ -13,9 +13,9 @@ from torch import Tensor
 
 from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
-from forethought.engine.decode import Stream, write
 from forethought.engine.meter import Meter
-from forethought.engine.sampling import SamplingParams
+from forethought.engine.scheduler import decode
+from forethought.engine.sequence import Opened, Sequence
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.decoder.decoder import Decoder
 from forethought.models.decoder.linear import build_linears
@@ -95,11 +95,13 @@ def replayed(model: Model, prompt: list[int], answer: list[int]) -> Tensor:
 def greedy(model: Model, prompt: list[int]) -> list[int]:
     batch, row = Batch(model.network, Meter(lambda: 0.0)), SequenceCache(len(model.shape.layers))
     with torch.inference_mode():
-        logits = batch.prefill(row, prompt)[None]
-        stream = Stream(row, SamplingParams(), limit=NEW, ends=model.tokenizer.ends)
-        for _ in write(batch, [stream], logits):
-            pass
-    return stream.written
+        logits = batch.prefill(row, prompt)
+        begun = Opened(row, logits)
+        sequence = Sequence(
+            model.network, batch.meter, lambda: begun, max_tokens=NEW, ends=model.tokenizer.ends
+        )
+        decode(sequence)
+    return sequence.tokens
 
 
 def reference(config: Any, tensors: dict[str, Tensor]) -> Any:

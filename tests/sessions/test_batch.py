@@ -10,8 +10,8 @@ from forethought import catalogue
 from forethought.contracts.errors import UsageError
 from forethought.engine.cache.packing import Packed
 from forethought.engine.cache.sequence_cache import segments_of
+from forethought.prefill import prepare, shared_prefix
 from forethought.recipes.recipe import Recipe
-from forethought.sessions import batch as module
 from forethought.sessions.batch import Answers, BatchQuestion
 from tests.sessions.tiny_session import (
     DOCUMENT,
@@ -172,19 +172,29 @@ def test_what_cannot_be_asked_together_is_refused_before_a_model_is_loaded(setti
 
 @pytest.mark.parametrize("name", ["", *runnable()])
 def test_the_bytes_reported_are_those_of_the_storages_held(name, monkeypatch):
-    readings, read = [], module.read_together
+    results = []
 
-    def keeping(*given):
-        readings.extend(read(*given))
-        return readings[-1:]
+    def keeping(read):
+        def kept(*given):
+            found = read(*given)
+            rows = [one.row for one in (found if isinstance(found, list) else [found])]
+            results.extend(map(held_bytes, rows))
+            return found
 
-    monkeypatch.setattr(module, "read_together", keeping)
+        return kept
+
+    monkeypatch.setattr(prepare, "read", keeping(prepare.read))
+    together = keeping(shared_prefix.read_together)
+    monkeypatch.setattr(shared_prefix, "read_together", together)
     recipe = replace(EXACT, max_tokens=1, approximate=(below_full_budget(name),) if name else ())
+    asks = [BatchQuestion(replace(recipe, max_tokens=n), QUESTION, DOCUMENT) for n in (1, 2)]
 
-    (found,) = runs_of([BatchQuestion(recipe, QUESTION, DOCUMENT)])
+    (alone,) = runs_of(asks[:1])
+    found = runs_of(asks)
 
-    (reading,) = readings
-    assert found.kept.cache_bytes == held_bytes(reading.row)
+    assert len(results) == 3
+    for run, result in zip([alone, *found], results, strict=True):
+        assert run.kept.cache_bytes == result
 
 
 def held_bytes(row):

@@ -37,7 +37,7 @@ def test_every_turn_is_what_reading_all_of_it_anew_gives():
     _, talk = turns()
 
     # What was said and written is all in the prompt; the next token follows from a fresh row.
-    batch, row = batch_of(TARGET.network), talk._row
+    batch, row = batch_of(TARGET.network), talk._cache
     written = talk._prompt.tokens
     assert row.next == len(written) - 1  # the last token was not read back
     logits = batch.step([row], [written[-1]])[0]

@@ -10,7 +10,6 @@ import pytest
 
 from forethought import catalogue
 from forethought.backends.local.local import LocalBackend
-from forethought.backends.local.seats import CandidateCaches
 from forethought.contracts.errors import PromptTooLongError, UsageError
 from forethought.contracts.search import Found, Strategy, write
 from forethought.driver.driver import Driver
@@ -102,7 +101,8 @@ def test_each_model_goes_on_with_its_own_beginnings_alone_and_in_company():
     for done in Driver(backend).run(jobs):
         assert texts(done) == texts(alone[done.job.run])
         assert done.cost == alone[done.job.run].cost
-    assert (backend._openings, backend._seats, backend._meters) == ({}, CandidateCaches(), {})
+    assert backend.runs == {}
+    assert backend.scheduler.idle
     for done in alone.values():
         first = {(one.writer, one.path): one.text for one in done.found.pruned}
         for one in done.found.considered if first else ():

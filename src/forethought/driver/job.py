@@ -31,11 +31,11 @@ class Job:
     seed: int = 0
     max_tokens: int = 256
     """Most tokens of an answer."""
-    plain: bool = False
-    """Whether its answers are shown as they are decoded, and the first is the answer."""
     named: str = ""
     """What its requests are named by, where they are the same as other searches' requests:
     equal for all that ask the same model in the same way; the run's own name where empty."""
+    plain: bool = False
+    """Whether its answers are shown as they are decoded, and the first is the answer."""
 
 
 @dataclass(frozen=True)

@@ -85,14 +85,14 @@ class Scheduler:
         """One decode pass over all decoding sequences, and at most one slice of a prefill."""
         self._admit()
         live = [one for one in self._running if one.decoding]
+        events = self._begin()
         prefill = self._pending()
-        events: list[TokenEvent] = []
         self.decoded, self.decode_seconds = (), 0.0
         if live and (prefill is None or self.prefill_seconds is not None):
             events += self._decode(live)
         if prefill is not None:
-            events += self._advance(prefill, self._slice(busy=bool(live)))
-        events += self._begin()
+            events += self._advance(prefill)
+            events += self._begin()
         self._remove([one for one in self._running if one.finish and not one.decoding])
         return events
 
@@ -113,11 +113,10 @@ class Scheduler:
         waited = (one.prefill for one in self._running if one.cache is None and not one.finish)
         return next((one for one in waited if one is not None and not one.done), None)
 
-    def _slice(self, *, busy: bool) -> float:
-        return self.prefill_seconds if busy and self.prefill_seconds is not None else IDLE_SLICE
-
-    def _advance(self, prefill: Prefill, seconds: float) -> list[TokenEvent]:
+    def _advance(self, prefill: Prefill) -> list[TokenEvent]:
         """Run a slice of a prefill; where it fails, so do the sequences that need it."""
+        bound, busy = self.prefill_seconds, any(one.decoding for one in self._running)
+        seconds = bound if busy and bound is not None else IDLE_SLICE
         try:
             prefill.advance(seconds, self.clock)
         except ForethoughtError as error:

@@ -195,13 +195,13 @@ def test_a_budget_of_flops_is_never_overshot(methods, share):
 @pytest.mark.parametrize("after", [0, 3, 6])
 def test_an_interruption_keeps_and_counts_what_was_begun(after):
     class Interrupted(LocalBackend):
-        steps = 0
+        tokens = 0
 
         def _step(self):
-            self.steps += 1
-            if self.steps == after + 1:
+            if self.tokens == 3 * after:
                 raise KeyboardInterrupt
-            return super()._step()
+            super()._step()
+            self.tokens = sum(len(work.sequence.tokens) for work in self._work.values())
 
     backend = Interrupted(
         Recipe(model="target", draft="same-tokens", **WARM),
@@ -243,7 +243,7 @@ def test_time_that_is_over_before_a_verdict_or_a_look_ends_the_search_alone(spel
 
 def test_an_interrupted_reading_is_no_answer_and_nothing_is_waited_for():
     class Interrupted(LocalBackend):
-        def _arrived(self, request):
+        def _step(self):
             raise KeyboardInterrupt
 
     # A thousandth of a second a look at the clock: it is looked at until something is there.
@@ -292,7 +292,7 @@ def test_the_context_ends_an_answer():
 
 
 def test_methods_that_go_on_dropping_are_refused():
-    with pytest.raises(UsageError, match="drops entries while it answers"):
+    with pytest.raises(UsageError, match="drops entries while it decodes"):
         searched(MajorityVote(n=2), local(("evict(keep=120, every=4)",)))
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from forethought.backends.known import END
+from forethought.backends.local.candidate_cache import LEAST
 from forethought.backends.local.local import LocalBackend
-from forethought.backends.local.seats import LEAST
 from forethought.contracts.search import Found, Strategy, following, take, write
 from forethought.driver.driver import Driver
 from forethought.engine.batch import Batch
@@ -248,7 +248,7 @@ def test_caches_of_old_beams_are_let_go_and_found_again():
                 (one,) = yield from take([one], [70 + place % 9])
                 first = yield from following([one], 2)
                 old = old or (one, first)
-                held.append(len(backend._seats._single["run"]))
+                held.append(len(backend.run("run").caches._single))
             again = yield from following([old[0]], 2)
             return Found(one, notes=(old[1], again))
 
@@ -270,12 +270,12 @@ def test_rows_of_beams_stay_in_one_piece_behind_the_prompt():
                 yield from following(beams, 2)
                 beams = yield from take([beams[place % 2]] * 2, [72, 73])
             yield from following(beams, 2)
-            seats.update(backend._seats._held)
+            caches.update(backend.run("run").caches._held)
             return Found(beams[0])
 
-    backend, seats = local(), {}
+    backend, caches = local(), {}
     searched(Forking(), backend)
-    last = [seat.row for where, seat in seats.items() if where[-1] == 9]
+    last = [one.cache for where, one in caches.items() if where[-1] == 9]
     assert len(last) == 2
     assert [len(row.views) for row in last] == [1, 1]
     assert last[0].views[0].segment is last[1].views[0].segment

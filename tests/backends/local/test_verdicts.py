@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from forethought.backends.local.local import LocalBackend
-from forethought.backends.local.verdicts import LocalJudge
+from forethought.backends.local.verdicts import VerdictModel
 from forethought.backends.verdict_prefixes import VerdictPrefixes
 from forethought.contracts.backend import VerdictRequest
 from forethought.contracts.errors import PromptTooLongError
@@ -42,7 +42,7 @@ QUESTIONS = [
 
 
 def judge():
-    return LocalJudge(TARGET, itertools.count().__next__)
+    return VerdictModel(TARGET, itertools.count().__next__)
 
 
 def asked(*questions, after=()):

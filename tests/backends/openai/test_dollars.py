@@ -19,7 +19,7 @@ from forethought.methods.scoring.likelihood import Likelihood
 from forethought.methods.search.best_of_n import BestOfN
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.search_run import SearchRun
+from forethought.sessions.question_run import QuestionRun
 from tests.backends.openai.openai_server import PROMPT_TOKENS
 from tests.backends.openai.remote_asks import PRICES
 from tests.driver.searches import job, searched
@@ -36,7 +36,7 @@ SEARCHES = [
 
 
 def notes(done):
-    run = SearchRun(Recipe(model="http://h/v1#toy"), time.monotonic).record(done, 0.0)
+    run = QuestionRun(Recipe(model="http://h/v1#toy"), time.monotonic).record(done, 0.0)
     return " ".join(run.notes)
 
 

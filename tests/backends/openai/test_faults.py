@@ -15,7 +15,7 @@ from forethought.contracts.backend import VerdictRequest
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.methods.search.majority_vote import MajorityVote
-from forethought.sessions.search_run import in_vain
+from forethought.sessions.question_run import in_vain
 from tests.backends.openai.openai_server import PROMPT_TOKENS
 from tests.backends.openai.remote_asks import (
     Derived,

@@ -18,7 +18,7 @@ from forethought.contracts.errors import RemoteError
 from forethought.driver.driver import Driver
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.search_run import SearchRun
+from forethought.sessions.question_run import QuestionRun
 from tests.backends.openai.hostile import bodies, floods, keys, models, streams
 from tests.backends.openai.hostile.replies import KEY, Case
 from tests.backends.openai.hostile.server import serving
@@ -73,7 +73,7 @@ def shown(done) -> str:
             chain += [repr(error), str(vars(error)), *traceback.format_exception(error)]
             error = error.__cause__ or error.__context__
         return "\n".join(chain)
-    run = SearchRun(Recipe(model="http://h/v1#toy"), time.monotonic).record(done, 0.0)
+    run = QuestionRun(Recipe(model="http://h/v1#toy"), time.monotonic).record(done, 0.0)
     return json.dumps(run.document(), ensure_ascii=False)
 
 

@@ -69,8 +69,9 @@ class CachedCandidate:
             return self.cache
         if alone or not self.alone:
             return SequenceCache.copied_at(self._mark)
-        root = self.root or self
-        return SequenceCache.spliced(self._mark, root.start, root.shared)
+        if self.root is None:
+            return SequenceCache.copied_at(self.shared)
+        return SequenceCache.spliced(self._mark, self.root.start, self.root.shared)
 
     def copied(self) -> SequenceCache:
         """A cache of its own for a child that will drop entries."""
