@@ -35,7 +35,7 @@ def main(file: str, questions: str, spelled: str) -> None:
     with Store.open(file) as store:
         found = {}
         backend = Slow(three_steps, opinion, lambda key: 1.0 + int(key[:4], 16) / 65536)
-        for done in Driver(backend, store.journal()).run(jobs):
+        for done in Driver(backend, store.replay_log()).run(jobs):
             texts = [one.text for one in done.found.considered]
             found[done.job.run] = (texts, done.found.confidence, done.cost)
     for name in sorted(found):

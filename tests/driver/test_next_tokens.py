@@ -161,7 +161,7 @@ def test_looks_and_given_tokens_are_kept_and_asked_once(tmp_path):
         backends = [KnownBackend(three_steps, look_flops=5.0) for _ in range(2)]
         for backend in backends:
             strategy = Told(asks)
-            (done,) = Driver(backend, store.journal()).run([job(strategy)])
+            (done,) = Driver(backend, store.replay_log()).run([job(strategy)])
             found.append((strategy.told, done.cost))
     assert found[0] == found[1]
     assert [len(backend.asked) for backend in backends] == [1 + 3 + 3 + 3, 0]

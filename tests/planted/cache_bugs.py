@@ -194,8 +194,8 @@ CACHE_BUGS = (
         name="an answer has to be gone on from its whole prompt",
         seen_in="probabilistic-inference-scaling, prefix caching off",
         file="backends/local/local.py",
-        old="seat = self._seats.get(where) or self._found(request, opening)",
-        new="seat = self._found(request, opening)",
+        old="piece.candidate = run.caches.get(request.place)",
+        new="piece.candidate = None",
         test=(
             "tests/backends/local/test_next_tokens.py::"
             "test_one_beam_is_greedy_token_for_token_and_costs_as_much"

@@ -125,8 +125,8 @@ EVICTION_BUGS = (
         name="only one number ends what a draft writes",
         seen_in="SpecPrefill, end tokens written into the code",
         file="prefill/draft_model.py",
-        old="while len(written) < lookahead and written[-1] not in self.model.tokenizer.ends:",
-        new="while len(written) < lookahead and written[-1] != -2:",
+        old="ends=self.model.tokenizer.ends,",
+        new="ends=frozenset([-2]),",
         test="tests/prefill/test_draft_model.py::test_a_draft_stops_at_whatever_ends_its_answers",
     ),
     Bug(

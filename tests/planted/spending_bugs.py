@@ -16,25 +16,31 @@ SPENDING_BUGS = (
         name="a stopped search reads its beginnings as prompts are read, which rounds otherwise",
         seen_in="our own first version, after a kill",
         file="backends/local/local.py",
-        old='seat.hear(batch.forward([seat.part(opening.meter)], phase="decode")[0])',
-        new='seat.hear(batch.forward([seat.part(opening.meter)], phase="prefill")[0])',
+        old="            return Opened(root[0].continued(alone=alone), root[0].logits)\n",
+        new=(
+            "            from forethought.engine.batch import Batch\n"
+            "            reader.tokens += reader.forced\n"
+            "            batch = Batch(reader.network, reader.meter)\n"
+            "            cache = root[0].continued(alone=alone)\n"
+            "            return Opened(cache, batch.prefill(cache, tokens[start:stop]))\n"
+        ),
         test="tests/sessions/test_smollm2.py::"
         "test_what_is_read_again_goes_on_to_the_last_bit_as_if_it_had_never_been_gone",
     ),
     Bug(
         name="a search of one candidate rounds otherwise than the plain answer",
         seen_in="our own first version: shared prompts are merged, a single answer is in one piece",
-        file="backends/local/local.py",
-        old="alone=not any(request.path)",
-        new="alone=False",
+        file="backends/local/piece.py",
+        old="alone = not any(self.request.path) or prompt.plan.evicts_again",
+        new="alone = False",
         test="tests/sessions/test_smollm2.py::"
         "test_the_first_candidate_is_the_plain_answer_to_the_last_bit",
     ),
     Bug(
         name="all that goes on from the first candidate holds a prompt of its own",
         seen_in="our own second version: its row is in one piece with the prompt",
-        file="backends/local/seats.py",
-        old="        if not self.alone:\n",
+        file="backends/local/candidate_cache.py",
+        old="        if alone or not self.alone:\n",
         new="        if True:\n",
         test="tests/backends/local/test_local.py::"
         "test_what_goes_on_from_the_first_candidate_shares_the_prompt",
@@ -42,9 +48,9 @@ SPENDING_BUGS = (
     Bug(
         name="the first of several answers is another than the one alone",
         seen_in="our own first version, at near-ties",
-        file="sessions/asking.py",
-        old="first = again(row.mark())",
-        new="first = row",
+        file="backends/local/candidate_cache.py",
+        old="copy = SequenceCache.copied_at(self.start)\n",
+        new="copy = self.cache\n",
         test="tests/sessions/test_smollm2.py::test_the_first_of_several_answers_is_the_one_alone",
     ),
     Bug(
@@ -95,9 +101,9 @@ SPENDING_BUGS = (
     Bug(
         name="candidates are written past the model's context",
         seen_in="searches over a prompt that nearly fills the context",
-        file="backends/local/local.py",
-        old="limit=min(limit, room),",
-        new="limit=limit,",
+        file="backends/local/piece.py",
+        old="sequence.max_tokens = min(sequence.max_tokens, room)",
+        new="pass",
         test=(
             "tests/prefill/test_context_room.py::test_many_answers_at_once_have_the_same_room_and_note"
         ),
@@ -185,8 +191,8 @@ SPENDING_BUGS = (
         name="half of a piece is kept for the next run",
         seen_in="lm-eval and evalscope, resumed runs",
         file="driver/driver.py",
-        old="if timed.error is None and not cut:",
-        new="if timed.error is None:",
+        old="if self.replay_log and timed.error is None and not cut:",
+        new="if self.replay_log and timed.error is None:",
         test="tests/storage/test_replay_log.py::test_half_a_piece_and_a_failure_are_never_kept",
     ),
     Bug(
@@ -201,7 +207,7 @@ SPENDING_BUGS = (
         name="what was given is asked for again",
         seen_in="gepa #4, rollouts done twice",
         file="driver/driver.py",
-        old="known = self.journal.get(request.key)",
+        old="known = self.replay_log.get(request.key) if self.replay_log else None",
         new="known = None",
         test="tests/storage/test_replay_log.py::test_half_a_piece_and_a_failure_are_never_kept",
     ),

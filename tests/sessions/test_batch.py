@@ -10,7 +10,7 @@ from forethought import catalogue
 from forethought.contracts.errors import UsageError
 from forethought.engine.cache.packing import Packed
 from forethought.engine.cache.sequence_cache import segments_of
-from forethought.prefill import prepare, shared_prefix
+from forethought.prefill import prepare
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.batch import Answers, BatchQuestion
 from tests.sessions.tiny_session import (
@@ -184,8 +184,7 @@ def test_the_bytes_reported_are_those_of_the_storages_held(name, monkeypatch):
         return kept
 
     monkeypatch.setattr(prepare, "read", keeping(prepare.read))
-    together = keeping(shared_prefix.read_together)
-    monkeypatch.setattr(shared_prefix, "read_together", together)
+    monkeypatch.setattr(prepare, "read_together", keeping(prepare.read_together))
     recipe = replace(EXACT, max_tokens=1, approximate=(below_full_budget(name),) if name else ())
     asks = [BatchQuestion(replace(recipe, max_tokens=n), QUESTION, DOCUMENT) for n in (1, 2)]
 

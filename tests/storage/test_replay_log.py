@@ -40,7 +40,7 @@ def pieces(file):
     if not file.exists():
         return 0
     with Store.open(file) as store:
-        journal = store.journal()
+        journal = store.replay_log()
         journal.get("")  # makes the table, if it is not there yet
         return store.connection.execute("SELECT COUNT(*) FROM pieces").fetchone()[0]
 
@@ -106,18 +106,18 @@ def test_an_outcome_reads_back_as_it_was_put(tmp_path):
         lost=Cost(prompt_tokens=9, output_tokens=3),
     )
     with Store.open(tmp_path / "r.sqlite") as store:
-        journal = store.journal()
+        journal = store.replay_log()
         assert journal.get("k") is None
         journal.put(outcome)
         journal.put(RequestOutcome("k", Cost()))  # what is there stays
         assert journal.get("k") == outcome
     with Store.open(tmp_path / "r.sqlite") as store:
-        assert store.journal().get("k") == outcome
+        assert store.replay_log().get("k") == outcome
 
 
 def test_pieces_of_earlier_versions_are_read(tmp_path):
     with Store.open(tmp_path / "r.sqlite") as store:
-        journal = store.journal()
+        journal = store.replay_log()
         for key, finish in (("a", "stop"), ("b", "step")):
             journal.put(RequestOutcome(key, Cost(), Piece("a\n", (4, 5), 2, -1.5, finish)))
         gone = "json_remove(outcome, '$.piece.summed', '$.lost')"

@@ -18,7 +18,7 @@ from forethought.contracts.errors import UsageError
 from forethought.driver.job import GrownCandidates, Job, JobResult, Streamed
 from forethought.driver.search_state import SearchState
 from forethought.recipes.validation import no_draft, no_scorer
-from forethought.storage.replay_log import NoReplayLog, ReplayLog
+from forethought.storage.replay_log import ReplayLog
 
 _PATIENCE = 5.0
 """Seconds that an interrupted search waits for what its requests had."""
@@ -29,10 +29,11 @@ class Driver:
     """A back end, and everything that is asked of it."""
 
     backend: Backend
-    journal: ReplayLog = field(default_factory=NoReplayLog)
+    replay_log: ReplayLog | None = None
+    """Outcomes of an earlier run, which are used again."""
     _stopping: bool = False
     _ready: deque[RequestOutcome] = field(default_factory=deque)
-    """What is to be handed on: from the journal, or from the back end."""
+    """What is to be handed on: from the replay log, or from the back end."""
     _streamed: list[TokenDelta | PromptReady] = field(default_factory=list)
     """Events of plain answers in progress, to be handed on."""
     _begun: dict[str, float] = field(default_factory=dict)
@@ -67,7 +68,7 @@ class Driver:
                 yield one.done
             try:
                 if alive and not self._stopping:
-                    self._await(alive)
+                    self._poll(alive)
                     yield from (whose[one.key].streamed(one) for one in self._streamed)
                     self._streamed.clear()
                     for _ in range(len(self._ready)):  # what this begins is not handed on yet
@@ -92,8 +93,7 @@ class Driver:
             for key in whose:
                 self.backend.cancel(key)
             while whose and self.backend.now() < end:
-                if not self._ready:
-                    self._poll(end)
+                self._poll((), end)
                 while self._ready:
                     outcome = self._ready.popleft()
                     whose.pop(outcome.key).hear(outcome)
@@ -102,27 +102,25 @@ class Driver:
 
     def submit(self, request: Request | VerdictRequest) -> None:
         """Begin a request, unless what comes of it is known already."""
-        known = self.journal.get(request.key)
+        known = self.replay_log.get(request.key) if self.replay_log else None
         if known is None:
             self._begun[request.key] = self.backend.now()
             self.backend.submit(request)
         else:
             self._ready.append(known)
 
-    def _await(self, alive: Collection[SearchState]) -> None:
-        """Wait for outcomes; requests of a run whose time is over are ended."""
+    def _poll(self, alive: Collection[SearchState], patience: float | None = None) -> None:
+        """Wait for events, up to the next deadline; requests whose time is over are ended.
+
+        Whole outcomes go to the replay log.
+        """
         if self._ready:
             return
         now = self.backend.now()
         for one in alive:
             one.check_time()
         limits = [one.deadline for one in alive if one.deadline is not None]
-        self._poll(min((limit for limit in limits if limit > now), default=None))
-        for one in alive:
-            one.check_time()
-
-    def _poll(self, until: float | None) -> None:
-        """Take what the back end has, and keep what is whole."""
+        until = min((limit for limit in limits if limit > now), default=patience)
         for outcome in self.backend.poll(until):
             if not isinstance(outcome, RequestOutcome):
                 self._streamed.append(outcome)
@@ -130,9 +128,11 @@ class Driver:
             seconds = self.backend.now() - self._begun.pop(outcome.key)
             timed = replace(outcome, seconds=seconds)
             cut = timed.piece is not None and timed.piece.finish == "cancelled"
-            if timed.error is None and not cut:
-                self.journal.put(timed)
+            if self.replay_log and timed.error is None and not cut:
+                self.replay_log.put(timed)
             self._ready.append(timed)
+        for one in alive:
+            one.check_time()
 
 
 def check_needs(job: Job, backend: Backend) -> None:
@@ -159,5 +159,5 @@ def _check_apart(jobs: Sequence[Job]) -> None:
         raise UsageError(
             f"{len(twice)} searches are asked for twice at once, such as {twice[0]}",
             "ask for each once, with another seed, or one after the other: the second is then "
-            "answered from the journal",
+            "answered from the replay log",
         )

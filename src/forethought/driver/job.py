@@ -6,11 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import numpy as np
+
 from forethought.contracts.backend import Opened, PromptReady, TokenDelta
 from forethought.contracts.errors import ModelError
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Cost
-from forethought.contracts.search import Candidate, Found, Path, Reader, Scorer, Strategy
+from forethought.contracts.search import (
+    Candidate,
+    Found,
+    Path,
+    Reader,
+    Scorer,
+    Search,
+    Strategy,
+    write,
+)
 from forethought.cost.budget import Limit
 
 Cut = Literal["", "budget", "context", "interrupted"]
@@ -36,6 +47,18 @@ class Job:
     equal for all that ask the same model in the same way; the run's own name where empty."""
     plain: bool = False
     """Whether its answers are shown as they are decoded, and the first is the answer."""
+
+
+@dataclass(frozen=True)
+class PlainAnswer(Strategy):
+    """Answers at the recipe's own temperature; nothing chooses among them."""
+
+    n: int = 1
+
+    def search(self, start: Candidate, rng: np.random.Generator) -> Search:
+        """Write all of them."""
+        answers = yield from write([start] * self.n)
+        return Found(answers[0], tuple(answers))
 
 
 @dataclass(frozen=True)

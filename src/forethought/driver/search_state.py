@@ -90,7 +90,7 @@ class SearchState:
         self._slots: list[PendingCandidate] = []
         self._chances: tuple[tuple[float, ...], ...] = ()
         self._read = VerdictPrefixes()
-        self._looks = NextTokenRequests()
+        self._looks: NextTokenRequests | None = None
         self._children: Counter[tuple[str, Path]] = Counter()
         self._behind: set[Place] = set()
         """Texts that pieces were asked for behind."""
@@ -125,7 +125,8 @@ class SearchState:
             self._fail(error)
             return []
         self._chances = outcome.chances
-        self._looks.hear(outcome)
+        if self._looks is not None:
+            self._looks.hear(outcome)
         if self._open:
             return []
         return self._begin() or self.proceed(self._sent_back())
@@ -281,9 +282,9 @@ class SearchState:
 
     def _look(self, ask: Next) -> list[str]:
         """Begin to find out what may follow the candidates."""
-        self._looks = NextTokenRequests.of(self.job, ask, self._behind)
-        begun = self._begin_whole(self._looks.requests, "could go on")
-        self._behind |= {one.place for one in self._looks.requests}
+        self._looks = looks = NextTokenRequests.of(self.job, ask, self._behind)
+        begun = self._begin_whole(looks.requests, "could go on")
+        self._behind |= {one.place for one in looks.requests}
         return begun
 
     def _judge(self, ask: Verdict) -> list[str]:
@@ -318,7 +319,7 @@ class SearchState:
                 return None
             case Verdict():
                 return list(self._chances)
-            case Next():
+            case Next() if self._looks is not None:
                 return self._looks.sent_back()
         self._unfit = None  # the others are written
         found = [slot.result() for slot in self._slots]

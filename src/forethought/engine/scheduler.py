@@ -142,18 +142,15 @@ class Scheduler:
         """One decode pass of each network over its sequences; then each takes a token."""
         start = self.clock()
         for group in _passes(live):
-            self._pass(group)
+            first = group[0]
+            parts = [NewTokens(one.held, one.tokens[-1:], meter=one.meter) for one in group]
+            batch = Batch(first.network, first.meter)
+            logits = batch.forward(parts, phase="decode", hook=first.layer_hook)
+            for one, row in zip(group, logits, strict=True):
+                one.stepped(row)
         events = self._choose(live)
         self.decoded, self.decode_seconds = live, self.clock() - start
         return events
-
-    def _pass(self, group: list[Sequence]) -> None:
-        first = group[0]
-        parts = [NewTokens(one.held, one.tokens[-1:], meter=one.meter) for one in group]
-        batch = Batch(first.network, first.meter)
-        logits = batch.forward(parts, phase="decode", hook=first.layer_hook)
-        for one, row in zip(group, logits, strict=True):
-            one.stepped(row)
 
     def _choose(self, ready: Iterable[Sequence]) -> list[TokenEvent]:
         events = []

@@ -162,7 +162,7 @@ class Evaluation:
             refused.setdefault(one.name, found)
 
         asks = [one.ask for one in group]
-        for answered in self.answers.answer(asks, refuse, self.store.journal()):
+        for answered in self.answers.answer(asks, refuse, self.store.replay_log()):
             one, run = group[answered.place], answered.run.document()
             made = {**self.provenance, **answered.made}
             yield Sample(

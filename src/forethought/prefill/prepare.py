@@ -5,7 +5,7 @@ Plain answers, samples, conversation turns, evaluations and searches all prepare
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -16,8 +16,9 @@ from forethought.cost.flops import answer_flops, entry_bytes
 from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode_eviction import DecodeEviction
-from forethought.engine.meter import Meter
+from forethought.engine.meter import Clock, Meter
 from forethought.engine.sequence import Prefill
+from forethought.models.hardware.sliced_task import pause
 from forethought.models.model import Model
 from forethought.prefill.byte_budgets import sized
 from forethought.prefill.draft_model import Memory, ModelDraft
@@ -30,6 +31,7 @@ from forethought.prefill.prefill import (
     reading_flops,
     shortened,
 )
+from forethought.prefill.shared_prefix import Branch, read_together, shared_key
 
 
 @dataclass
@@ -155,10 +157,57 @@ class Preparation:
         """A prompt with its plan; no model runs yet."""
         shortens = past is None
         draft = ModelDraft(self.draft, self.target, meter, self.memory, shortens=shortens)
-        chosen = plan(sized(self.methods, self.target), prompt, draft)
+        methods = sized(self.methods, self.target) if self.methods else ()
+        chosen = plan(methods, prompt, draft)
         return PreparedPrompt(
             self.target, prompt, chosen, draft, meter, self.answer_tokens, past, chosen.notes
         )
+
+
+def prefill_all(prompts: Sequence[PreparedPrompt], clock: Clock) -> None:
+    """Shorten prompts one after the other, then prefill them; those alike after that together."""
+    for one in prompts:
+        one.guarded(one.shorten)
+        pause(end_slice=True)  # drafts may have spent a time limit
+    for group in _sharing([one for one in prompts if one.error is None]):
+        if len(group) == 1 or not _filled_together(group, clock):
+            for one in group:
+                one.guarded(one.fill)
+
+
+def _sharing(prompts: Sequence[PreparedPrompt]) -> list[list[PreparedPrompt]]:
+    """Prompts that one prefill can fill, in one list each."""
+    if len(prompts) == 1:
+        return [list(prompts)]
+    groups: dict[tuple[object, ...], list[PreparedPrompt]] = {}
+    for one in prompts:
+        assert one.short is not None, "shortened first"
+        key = id(one.target), *shared_key(one.plan, one.short)
+        groups.setdefault(key, []).append(one)
+    return list(groups.values())
+
+
+def _filled_together(group: Sequence[PreparedPrompt], clock: Clock) -> bool:
+    """Whether one prefill has served all; a method that fails must not fail the others."""
+    branches = [
+        Branch(one.plan, one.short, len(one.prompt), one.meter) for one in group if one.short
+    ]
+    before = [one.meter.copied() for one in group]
+    try:
+        results = read_together(group[0].target, branches, clock)
+    except ForethoughtError:
+        for one, meter in zip(group, before, strict=True):
+            one.meter.restore(meter)
+        return False
+    for one, result in zip(group, results, strict=True):
+        one.result = result
+    return True
+
+
+def _alone(target: Model, branch: Branch) -> PrefillResult:
+    with branch.meter.stage("prefill"):
+        batch = Batch(target.network, branch.meter)
+        return read(batch, target, branch.prompt, branch.plan, branch.of)
 
 
 def short_room(room: int, answer_tokens: int, whose: str = "model") -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Entries, LayerView
 from forethought.engine.batch import Batch, LayerHook
@@ -20,11 +19,9 @@ from forethought.engine.cache.query_window import QueryWindow
 from forethought.engine.cache.sequence_cache import SequenceCache, cache_bytes
 from forethought.engine.layer_view import CachedLayer
 from forethought.engine.meter import Clock, Meter
-from forethought.models.hardware.sliced_task import pause
 from forethought.models.model import Model
 from forethought.prefill.full_cache import FullCache
-from forethought.prefill.prefill import PrefillPlan, PrefillResult, read, reread, settled
-from forethought.prefill.prepare import PreparedPrompt
+from forethought.prefill.prefill import PrefillPlan, PrefillResult, reread, settled
 
 
 @dataclass
@@ -70,52 +67,11 @@ def read_together(target: Model, branches: Sequence[Branch], clock: Clock) -> li
 
     Results do not depend on which branches come together.
     """
-    if branches[0].plan.thinning:
-        return [_alone(target, branch) for branch in branches]
     shared = _Shared(target, branches, clock)
     shared.read()
     for guess in dict.fromkeys(b.prompt.lookahead for b in branches if b.prompt.lookahead):
         shared.read_guess(guess)
     return [shared.reading(branch) for branch in branches]
-
-
-def prefill_all(prompts: Sequence[PreparedPrompt], clock: Clock) -> None:
-    """Shorten prompts one after the other, then prefill them; those alike after that together."""
-    for one in prompts:
-        one.guarded(one.shorten)
-        pause(end_slice=True)  # drafts may have spent a time limit
-    groups: dict[tuple[object, ...], list[PreparedPrompt]] = {}
-    for one in prompts:
-        if one.error is None and one.short is not None:
-            key = id(one.target), *shared_key(one.plan, one.short)
-            groups.setdefault(key, []).append(one)
-    for group in groups.values():
-        if len(group) == 1 or not _filled_together(group, clock):
-            for one in group:
-                one.guarded(one.fill)
-
-
-def _filled_together(group: Sequence[PreparedPrompt], clock: Clock) -> bool:
-    """Whether one prefill has served all; a method that fails must not fail the others."""
-    branches = [
-        Branch(one.plan, one.short, len(one.prompt), one.meter) for one in group if one.short
-    ]
-    before = [one.meter.copied() for one in group]
-    try:
-        results = read_together(group[0].target, branches, clock)
-    except ForethoughtError:
-        for one, meter in zip(group, before, strict=True):
-            one.meter.restore(meter)
-        return False
-    for one, result in zip(group, results, strict=True):
-        one.result = result
-    return True
-
-
-def _alone(target: Model, branch: Branch) -> PrefillResult:
-    with branch.meter.stage("prefill"):
-        batch = Batch(target.network, branch.meter)
-        return read(batch, target, branch.prompt, branch.plan, branch.of)
 
 
 class _Shared:

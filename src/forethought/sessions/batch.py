@@ -23,7 +23,7 @@ from forethought.recipes.validation import check_together
 from forethought.sessions.asks import BatchAnswer, BatchQuestion, Refuse
 from forethought.sessions.driven import alike, driven, name_of
 from forethought.sessions.remote_batch import Servers
-from forethought.storage.replay_log import NoReplayLog, ReplayLog
+from forethought.storage.replay_log import ReplayLog
 
 __all__ = ["Answers", "BatchAnswer", "BatchQuestion"]
 
@@ -91,13 +91,13 @@ class Answers:
         self,
         asks: Sequence[BatchQuestion],
         refuse: Refuse | None = None,
-        journal: ReplayLog | None = None,
+        replay_log: ReplayLog | None = None,
     ) -> Iterator[BatchAnswer]:
         """Answer everything, each as soon as it is whole.
 
         Where a prompt does not fit a recipe's budget or context, `refuse` is told, and the
         others are answered; without it the first such error is raised before any answer. What
-        searches ask for is kept in `journal`.
+        searches ask for is kept in `replay_log`.
         """
         for ask in asks:
             check_together(ask.recipe)
@@ -105,17 +105,17 @@ class Answers:
         there = {place: ask for place, ask in enumerate(asks) if place not in here}
         plain = {place: ask for place, ask in here.items() if not ask.recipe.search}
         if plain:
-            yield from self._together(plain, NoReplayLog(), refuse)
+            yield from self._together(plain, None, refuse)
         searching = {place: ask for place, ask in here.items() if ask.recipe.search}
-        # One recipe after the other: what one was given another finds in the journal.
+        # One recipe after the other: what one was given another finds in the replay log.
         for recipe in dict.fromkeys(alike(ask.recipe) for ask in searching.values()):
             some = {p: ask for p, ask in searching.items() if alike(ask.recipe) == recipe}
-            yield from self._together(some, journal or NoReplayLog(), refuse)
+            yield from self._together(some, replay_log, refuse)
         if there:
-            yield from self._servers.answered(there, journal or NoReplayLog(), refuse)
+            yield from self._servers.answered(there, replay_log, refuse)
 
     def _together(
-        self, asks: Mapping[int, BatchQuestion], journal: ReplayLog, refuse: Refuse | None
+        self, asks: Mapping[int, BatchQuestion], replay_log: ReplayLog | None, refuse: Refuse | None
     ) -> Iterator[BatchAnswer]:
         """Answers of models of this machine, whatever recipes they have."""
         memory: Memory = {}
@@ -124,7 +124,7 @@ class Answers:
         backend = LocalBackend(first, *self._models_of(first), self._clock)
         backend.runs.update(runs)
         judges = self._servers.judges()
-        yield from driven(asks, backend, journal, self._clock, judges, runs, refuse)
+        yield from driven(asks, backend, replay_log, self._clock, judges, runs, refuse)
 
     def _run(self, recipe: Recipe, memory: Memory) -> LocalRun:
         models = self._models_of(recipe)

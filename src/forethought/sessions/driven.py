@@ -28,7 +28,7 @@ def name_of(ask: BatchQuestion) -> str:
 def driven(
     asks: Mapping[int, BatchQuestion],
     backend: Backend,
-    journal: ReplayLog,
+    replay_log: ReplayLog | None,
     clock: Clock,
     judges: Judges,
     runs: Mapping[str, LocalRun] | None = None,
@@ -50,7 +50,7 @@ def driven(
         plain = run is not None and run.plain
         jobs.append(job_of(ask.recipe, name, ask.posed, ask.task, plain=plain))
     failed = None
-    for done in Driver(judges.beside(backend, jobs), journal).run(jobs):
+    for done in Driver(judges.beside(backend, jobs), replay_log).run(jobs):
         if done.cut == "interrupted" or isinstance(done.error, KeyboardInterrupt):
             raise KeyboardInterrupt
         name = done.job.run

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,9 +17,8 @@ from forethought.contracts.records import Cost, Event, Exact, Kept, Run, Timing
 from forethought.contracts.search import Candidate, Found
 from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
 from forethought.driver.driver import Driver
-from forethought.driver.job import GrownCandidates, Job, JobResult, Streamed
+from forethought.driver.job import GrownCandidates, Job, JobResult, PlainAnswer, Streamed
 from forethought.driver.judges import Judges
-from forethought.driver.plain_answer import PlainAnswer
 from forethought.engine.meter import Clock
 from forethought.recipes.identity import run_identifier
 from forethought.recipes.recipe import Recipe
@@ -41,23 +41,25 @@ class QuestionRun:
     _shown: Counter[int] = field(default_factory=Counter)
     """Characters shown of each plain answer."""
 
-    def events(self, backend: Backend, judges: Judges, job: Job) -> Iterator[Event]:
+    def events(self, backend: Backend, judges: Judges | None, job: Job) -> Iterator[Event]:
         """Run, event by event; the last holds the run's record.
 
-        A KeyboardInterrupt, raised inside or thrown in, ends the run with what there is.
+        A KeyboardInterrupt, raised inside or thrown in, ends the run with what there is. The
+        connections of `judges` are closed at the end.
         """
-        driver = Driver(judges.beside(backend, [job]))
-        start, happened = self.clock(), driver.events([job])
-        notes: Iterable[Event] = [_note(text) for text in self.remarks]
-        while True:
-            try:
-                yield from notes
-                notes = ()
-                for event in happened:
-                    yield from self._told(event, self.clock() - start)
-                return
-            except KeyboardInterrupt:  # thrown in where an event was being shown
-                driver.stop()
+        with judges or nullcontext():
+            driver = Driver(judges.beside(backend, [job]) if judges else backend)
+            start, happened = self.clock(), driver.events([job])
+            notes = [_note(text) for text in self.remarks]
+            while True:
+                try:
+                    while notes:
+                        yield notes.pop(0)
+                    for event in happened:
+                        yield from self._told(event, self.clock() - start)
+                    return
+                except KeyboardInterrupt:  # thrown in where an event was being shown
+                    driver.stop()
 
     def _told(self, event: GrownCandidates | Streamed | JobResult, now: float) -> Iterator[Event]:
         match event:
@@ -163,7 +165,8 @@ class QuestionRun:
         yield from opened.notes
         yield from found.notes
         yield from _cut_short(result, found, plain=self._plain)
-        yield from _of_server(result, found)
+        if self.local is None:
+            yield from _of_server(result, found)
 
     def _candidates(self, result: JobResult, found: Found) -> Iterator[dict[str, Any]]:
         return map(_sample, found.considered) if self._plain else _candidates(result, found)

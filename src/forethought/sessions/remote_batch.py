@@ -51,11 +51,14 @@ class Servers:
         return replace(recipe, model=f"{place.base}#{named}")
 
     def answered(
-        self, asks: Mapping[int, BatchQuestion], journal: ReplayLog, refuse: Refuse | None = None
+        self,
+        asks: Mapping[int, BatchQuestion],
+        replay_log: ReplayLog | None,
+        refuse: Refuse | None = None,
     ) -> Iterator[BatchAnswer]:
         """The answers, by place: of one recipe after the other, its questions together.
 
-        Not of all recipes together, as what one was given another finds in the journal.
+        Not of all recipes together, as what one was given another finds in the replay log.
         """
         for recipe in dict.fromkeys(alike(ask.recipe) for ask in asks.values()):
             server = self._server(recipe)
@@ -63,7 +66,7 @@ class Servers:
             made = self._made(server)
             some = {place: ask for place, ask in asks.items() if alike(ask.recipe) == recipe}
             judges = self.judges(server.endpoint.base)
-            for one in driven(some, server, journal, self.clock, judges, refuse=refuse):
+            for one in driven(some, server, replay_log, self.clock, judges, refuse=refuse):
                 yield replace(one, made=made)
 
     def judges(self, own: str = "") -> Judges:

@@ -71,7 +71,7 @@ class Session:
         recipe, remarks = self._settled(asked, system)
         identifier = run_identifier(recipe, question, document, system)
         local = self.local_run(recipe, system)
-        yield from self.answered(local, replace(asked, identifier=identifier), remarks)
+        return self.answered(local, replace(asked, identifier=identifier), remarks)
 
     def local_run(self, recipe: Recipe, system: str | None = None) -> LocalRun:
         """The state of one run of the session's models."""
@@ -90,9 +90,8 @@ class Session:
         load_seconds = 0.0 if local.past is not None else self.load_seconds
         notes = (*remarks, *unused_draft(local))
         run = QuestionRun(recipe, self.clock, local, load_seconds, notes)
-        with Judges(self.prices) as judges:
-            job = job_of(recipe, name, question, plain=local.plain)
-            yield from run.events(backend, judges, job)
+        job = job_of(recipe, name, question, plain=local.plain)
+        return run.events(backend, Judges(self.prices) if recipe.judge else None, job)
 
     def _settled(self, asked: Question, system: str | None) -> tuple[Recipe, tuple[str, ...]]:
         """The recipe for this question, and notes on its choice."""

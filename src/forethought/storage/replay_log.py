@@ -30,17 +30,6 @@ class ReplayLog(Protocol):
         ...
 
 
-class NoReplayLog:
-    """Keeps nothing."""
-
-    def get(self, key: str) -> RequestOutcome | None:
-        """Nothing."""
-        return None
-
-    def put(self, outcome: RequestOutcome) -> None:
-        """Do nothing."""
-
-
 @dataclass
 class StoredReplayLog:
     """Outcomes in a results file, each on the disk before it is used."""

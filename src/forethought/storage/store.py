@@ -63,7 +63,7 @@ class Store:
     ) -> None:
         self.close()
 
-    def journal(self) -> StoredReplayLog:
+    def replay_log(self) -> StoredReplayLog:
         """Where searches keep what they asked for, in the same file."""
         return StoredReplayLog(self.path, self.connection)
 

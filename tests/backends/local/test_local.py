@@ -20,6 +20,7 @@ from forethought.driver.job import Job
 from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
+from forethought.engine.scheduler import Scheduler
 from forethought.methods.search.greedy import Greedy
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.rpc import RPC
@@ -194,21 +195,18 @@ def test_a_budget_of_flops_is_never_overshot(methods, share):
 
 @pytest.mark.parametrize("after", [0, 3, 6])
 def test_an_interruption_keeps_and_counts_what_was_begun(after):
-    class Interrupted(LocalBackend):
+    class Interrupted(Scheduler):
         tokens = 0
 
-        def _step(self):
+        def step(self):
             if self.tokens == 3 * after:
                 raise KeyboardInterrupt
-            super()._step()
-            self.tokens = sum(len(work.sequence.tokens) for work in self._work.values())
+            events = super().step()
+            self.tokens += len(events)
+            return events
 
-    backend = Interrupted(
-        Recipe(model="target", draft="same-tokens", **WARM),
-        TARGET,
-        DRAFTS["same-tokens"],
-        itertools.count().__next__,
-    )
+    backend = local()
+    backend.scheduler = Interrupted()
     if not after:
         with pytest.raises(KeyboardInterrupt):
             searched(MajorityVote(n=3), backend)
@@ -242,13 +240,14 @@ def test_time_that_is_over_before_a_verdict_or_a_look_ends_the_search_alone(spel
 
 
 def test_an_interrupted_reading_is_no_answer_and_nothing_is_waited_for():
-    class Interrupted(LocalBackend):
-        def _step(self):
+    class Interrupted(Scheduler):
+        def step(self):
             raise KeyboardInterrupt
 
     # A thousandth of a second a look at the clock: it is looked at until something is there.
     clock = itertools.count(0, 0.001).__next__
-    backend = Interrupted(Recipe(model="target", **WARM), TARGET, TARGET, clock)
+    backend = LocalBackend(Recipe(model="target", **WARM), TARGET, TARGET, clock)
+    backend.scheduler = Interrupted()
     with pytest.raises(KeyboardInterrupt):
         searched(MajorityVote(n=3), backend)
     assert backend.clock() < 1

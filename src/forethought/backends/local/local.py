@@ -28,8 +28,7 @@ from forethought.engine.scheduler import Scheduler, TokenEvent
 from forethought.engine.sequence import Opened, Prefill
 from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.model import Model
-from forethought.prefill.prepare import PreparedPrompt
-from forethought.prefill.shared_prefix import prefill_all
+from forethought.prefill.prepare import PreparedPrompt, prefill_all
 from forethought.recipes.recipe import Recipe
 
 Where = tuple[str, Place]
@@ -95,7 +94,7 @@ class LocalBackend:
         """Advance all sequences until something happens, or up to a time."""
         self._begin_queued()
         while not self._events and not self.scheduler.idle:
-            self._step()
+            self._handle(self.scheduler.step())
             if until is not None and self.clock() >= until:
                 break
         events, self._events = self._events, []
@@ -183,9 +182,8 @@ class LocalBackend:
         self._handlers[id(sequence)] = handler
         self.scheduler.add(sequence)
 
-    def _step(self) -> None:
-        """One step of the scheduler, its events handled and its time charged."""
-        events = self.scheduler.step()
+    def _handle(self, events: Sequence[TokenEvent]) -> None:
+        """Handle the events of a step, and charge its time."""
         for meter in {id(one.meter): one.meter for one in self.scheduler.decoded}.values():
             seconds = meter.stages.get("decode", 0.0) + self.scheduler.decode_seconds
             meter.stages["decode"] = seconds

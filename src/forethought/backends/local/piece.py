@@ -16,7 +16,6 @@ from forethought.engine.sampling import SamplingParams, certainty, stated
 from forethought.engine.scheduler import TokenEvent
 from forethought.engine.sequence import Opened, Sequence
 from forethought.prefill.prepare import PreparedPrompt
-from forethought.recipes.sampling import sampling_of
 
 
 @dataclass(eq=False)
@@ -145,10 +144,15 @@ class PieceInProgress:
         return candidate.continued(alone=alone)
 
     def _sampling(self) -> SamplingParams:
-        given = self.request.temperature
-        temperature = self.run.recipe.warmth if given is None else given
-        usual = sampling_of(self.run.recipe)
-        return replace(usual, seed=self.request.seed, temperature=temperature)
+        recipe, given = self.run.recipe, self.request.temperature
+        return SamplingParams(
+            temperature=recipe.warmth if given is None else given,
+            top_k=recipe.top_k,
+            top_p=recipe.top_p,
+            min_p=recipe.min_p,
+            seed=self.request.seed,
+            top_logprobs=recipe.logprobs,
+        )
 
     def _ends_step(self, fresh: str) -> bool:
         """Whether the text ends a step; only its end is looked at."""
