@@ -19,7 +19,7 @@ from forethought.models.decoder.norm import Norm
 from forethought.models.decoder.rope import Rotation, rotate_
 from forethought.models.hardware.sliced_task import pause
 
-_ROWS = 256
+_ROWS = 512
 """Tokens of a block: its values stay in the processor's cache, and a pass may pause behind it. A
 constant, since products of other shapes round otherwise."""
 
@@ -112,6 +112,7 @@ class Layer:
         if self.attention_post_norm is not None:
             y = self.attention_post_norm(y)
         self._add_(x, y)
+        pause()
         y = self.mlp(x if self.mlp_norm is None else self.mlp_norm(x), phase)
         if self.mlp_post_norm is not None:
             y = self.mlp_post_norm(y)
