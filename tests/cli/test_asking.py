@@ -216,7 +216,7 @@ def test_a_search_that_is_the_plain_answer_takes_what_that_takes(ask: Ask) -> No
     ("arguments", "said"),
     [
         (["-s", "vote"], "no strategy is called 'vote'"),
-        (["-s", " "], "no strategy is named"),
+        (["-s", " "], "names no strategy"),
         (["-s", "temperature-vote(low=2, high=1)"], "low=2 is above high=1"),
         (["-s", "step-beam"], "none is named"),
         (["-s", "majority-vote", "--scorer", "likelihood"], "asks no scorer"),

@@ -15,7 +15,7 @@ from forethought.backends.openai.protocol import Price
 from forethought.backends.openai.recipe_check import prices_of
 from forethought.cli import options
 from forethought.cli.grammar import Given
-from forethought.cli.recipes import compared
+from forethought.cli.recipes import described_alone
 from forethought.cli.terminal import redraw, write
 from forethought.cli.torch_start import start_torch
 from forethought.contracts.comparison import Comparison
@@ -87,7 +87,9 @@ def arena(names: Sequence[str], given: Given) -> Arena:
     built = {name: _having(task, asked) for name, task in built.items()}
     results = given[options.RESULTS]
     return Arena(
-        recipes=recipe_grid(names, compared(given), list(map(_budget, given[options.KEEPS]))),
+        recipes=recipe_grid(
+            names, described_alone(given), list(map(_budget, given[options.KEEPS]))
+        ),
         tasks={catalogue.spelled_open(task): task for task in built.values()},
         prices=prices_of(given[options.PRICES]),
         results=results_file() if results is None else Path(results).expanduser(),

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from forethought.cli import files, options
 from forethought.cli.grammar import Given
 from forethought.cli.inputs import asked, check_letters
 from forethought.cli.progress import Progress
-from forethought.cli.recipes import methods, named
+from forethought.cli.recipes import described
 from forethought.cli.screen import Form, Screen
 from forethought.cli.torch_start import start_torch
-from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
 from forethought.recipes.recipe import Recipe, is_remote
 from forethought.reports.terminal.search_tree import search_tree, tree_page
@@ -22,7 +20,7 @@ from forethought.reports.terminal.search_tree import search_tree, tree_page
 def run(given: Given) -> int:
     """Answer a question, about a document if one is given."""
     _check_letters(given)
-    recipe = _recipe(given)
+    recipe = described(given)
     form = _form(given)
     streams = recipe.samples == 1 and not recipe.search and not is_remote(recipe.model)
     quiet, verbose = given[options.QUIET], given[options.VERBOSE]
@@ -38,34 +36,6 @@ def run(given: Given) -> int:
     return _answer(given, recipe, screen)
 
 
-def _recipe(given: Given) -> Recipe:
-    """The recipe of `ask`, whose options are all the fields there are."""
-    base = named(given[options.MODEL])
-    search = given[options.SEARCH]
-    if search is not None and not search.strip():
-        raise UsageError("no strategy is named", "name one behind -s, or leave out -s")
-    strategy, ranked = (*spelling.split(search or "", "@"), "", "")[:2]
-    return replace(
-        base,
-        draft=given[options.DRAFT] or base.draft,
-        approximate=(*base.approximate, *methods(given[options.APPROXIMATE])),
-        max_tokens=given[options.MAX_TOKENS],
-        temperature=given[options.TEMPERATURE],
-        top_k=given[options.TOP_K],
-        top_p=given[options.TOP_P],
-        min_p=given[options.MIN_P],
-        samples=given[options.SAMPLES],
-        stop=given[options.STOP],
-        keep_stop=given[options.KEEP_STOP],
-        logprobs=given[options.LOGPROBS],
-        weights=given[options.WEIGHTS],
-        seed=given[options.SEED],
-        budget=given[options.BUDGET],
-        search=strategy or base.search,
-        scorer=given[options.SCORER] or ranked or base.scorer,
-    )
-
-
 def _form(given: Given) -> Form:
     """What is written to standard output."""
     if given[options.JSON] and given[options.JSON_LINES]:
@@ -75,7 +45,8 @@ def _form(given: Given) -> Form:
 
 def _check_letters(given: Given) -> None:
     check_letters("the question", given[options.QUESTION] or "")
-    for text in (given[options.SYSTEM] or "", *given[options.THEN], *given[options.STOP]):
+    stops = given.recipe.get("stop", ())
+    for text in (given[options.SYSTEM] or "", *given[options.THEN], *stops):
         check_letters(repr(text), text)
 
 

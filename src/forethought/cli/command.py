@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from forethought.cli import options, terminal
 from forethought.cli.grammar import Given, parse, switch
 from forethought.cli.help import command_help, verb_help
-from forethought.cli.verbs import TABLES
+from forethought.cli.verbs import table
 from forethought.contracts.errors import UsageError
 
 FLAGS = (
@@ -36,12 +36,12 @@ def given(arguments: Sequence[str], verbs: Mapping[str, str]) -> Given | None:
     """What is given to the verb that the arguments begin with; None where help was printed."""
     name, *words = arguments
     try:
-        found = parse(TABLES[name], words)
+        found = parse(table(name), words)
     except UsageError as error:
         error.hint = _hint(name, error)
         raise
     if found is None:
-        terminal.report(verb_help(name, verbs[name], TABLES[name]))
+        terminal.report(verb_help(name, verbs[name], table(name)))
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from forethought import catalogue
 from forethought.cli.grammar import HELP, Option
-from forethought.cli.verbs import TABLES
+from forethought.cli.verbs import table
 
 
 def complete(
@@ -16,7 +16,7 @@ def complete(
     """What the last of the words behind `forethought` may become; nothing where it is a file."""
     *before, word = words or [""]
     named = bool(before) and before[0] in verbs
-    verb = TABLES[before[0] if named else "ask"]
+    verb = table(before[0] if named else "ask")
     known = [*verb.options, HELP, *([] if before else flags)]
     awaited = _awaited(known, before[named:])
     if awaited is not None:

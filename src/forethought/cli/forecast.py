@@ -10,7 +10,7 @@ from pathlib import Path
 
 from forethought.cli import files, options
 from forethought.cli.grammar import Given
-from forethought.cli.recipes import named_alone
+from forethought.cli.recipes import described_alone
 from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.contracts.forecast import Forecast
 from forethought.reports.document import document
@@ -28,7 +28,7 @@ def run(given: Given) -> int:
     found = forecasted(
         given[options.RECIPES],
         given[options.TASKS],
-        named_alone(given),
+        described_alone(given),
         results=given[options.RESULTS],
         wager=Wager(given[options.FALSE_POSITIVES], given[options.PENALTY]),
     )

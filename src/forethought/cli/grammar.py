@@ -32,7 +32,9 @@ class Option(NamedTuple, Generic[Value]):
     limits: tuple[int, int] | None = None
     """The least and the greatest whole number."""
     among: str = ""
-    """What the catalogue or the shelf of models knows of such values, for completion."""
+    """The kind of name that completes a value, as `cli/completion.py` lists them."""
+    in_recipe: bool = False
+    """Whether the flag sets the field of `Recipe` that has its name."""
 
     @property
     def name(self) -> str:
@@ -56,10 +58,14 @@ class Verb(NamedTuple):
 
 
 class Given:
-    """What was given to a verb, and the defaults of what was not."""
+    """The values on a command line, and the defaults of all other options."""
 
     def __init__(self, verb: Verb, values: dict[str, Any]) -> None:
         self._values = {name: option.default for name, option in verb.takes.items()} | values
+        self.recipe: dict[str, Any] = {
+            name: value for name, value in values.items() if verb.takes[name].in_recipe
+        }
+        """The fields of `Recipe` that the line states; it leaves the others as they are."""
 
     def __getitem__(self, option: Option[T]) -> T:
         value: T = self._values[option.name]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from forethought.cli import files, options
 from forethought.cli.grammar import Given
-from forethought.cli.recipes import named_alone
+from forethought.cli.recipes import described_alone
 from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.contracts.errors import UnknownNameError
 from forethought.contracts.plan import SIGNS
@@ -31,7 +31,7 @@ def run(given: Given) -> int:
     found = tune(
         given[options.STRATEGIES],
         given[options.TASKS],
-        named_alone(given),
+        described_alone(given),
         wanted=PlanSettings(given[options.PROBE], sign, given[options.BINS], given[options.WORTH]),
         results=given[options.RESULTS],
     )
