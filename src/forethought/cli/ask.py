@@ -30,14 +30,14 @@ def run(given: Given) -> int:
     if tree := given[options.TREE]:
         files.check(Path(tree), _TREES)
         if not recipe.search:
-            raise UsageError("there is no search to draw", "name a strategy: -s majority-vote")
+            raise UsageError("--tree needs a search", "name a strategy: -s majority-vote")
     if given[options.THEN] and form == "json":
-        raise UsageError("--json holds one run, but --then asks again", "use --jsonl")
+        raise UsageError("--json prints one run, and --then asks for several", "use --jsonl")
     return _answer(given, recipe, screen)
 
 
 def _form(given: Given) -> Form:
-    """What is written to standard output."""
+    """The format of standard output."""
     if given[options.JSON] and given[options.JSON_LINES]:
         raise UsageError("--json and --jsonl exclude each other", "choose one of them")
     return "json" if given[options.JSON] else "jsonl" if given[options.JSON_LINES] else "text"
@@ -69,12 +69,12 @@ def _answer(given: Given, recipe: Recipe, screen: Screen) -> int:
         )
         code = screen.show(events)
         tree = given[options.TREE]
-        if tree and screen.run:  # the answer stands already, should this fail
+        if tree and screen.run:  # after the answer, in case writing fails
             files.write(Path(tree), _TREES[Path(tree).suffix](screen.run))
         return code
     talk = conversation(recipe, document, system=system, progress=progress)
     codes = (screen.show(talk.stream(text)) for text in (ask_for.question, *later))
-    return next(filter(None, codes), 0)  # what ends one turn early ends the conversation
+    return next(filter(None, codes), 0)  # a turn that ends early ends the conversation
 
 
 _TREES = {".svg": search_tree, ".html": tree_page}

@@ -1,4 +1,4 @@
-"""`forethought compress`: a document made shorter for a question, as text."""
+"""`forethought compress`: a document shortened for a question, as text."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def read_plan(text: str, where: str) -> DifficultyPlan:
             told=held["told"],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise _foreign(where, f"a part of it is missing or of another kind: {error!r}") from error
+        raise _foreign(where, f"a field is missing or has the wrong type: {error!r}") from error
     if problem := _problem(found):
         raise _foreign(where, problem)
     return found
@@ -101,15 +101,15 @@ def _problem(plan: DifficultyPlan) -> str:
     if not plan.bins:
         return "it has no bins"
     if plan.by not in SIGNS:
-        return f"by={plan.by!r} is no sign"
+        return f"by={plan.by!r} is not one of {', '.join(SIGNS)}"
     if type(plan.probe) is not int or plan.probe < (len(plan.bins) > 1):
-        return f"a probe of {plan.probe!r} answers tells nothing"
+        return f"probe={plan.probe!r} must be a whole number above 0"
     if not all(math.isfinite(end) for both in limits for end in both):
-        return "a limit is no number"
+        return "a limit is not a number"
     if any(easier <= harder for easier, harder in pairwise(limits)):
-        return "its bins do not go from easy to hard"
+        return "its bins are not in order from easy to hard"
     return ""
 
 
 def _foreign(where: str, why: str) -> BadDataError:
-    return BadDataError(f"{where} is no plan of difficulties: {why}", "make one: forethought tune")
+    return BadDataError(f"{where} is not a difficulty plan: {why}", "make one: forethought tune")

@@ -53,7 +53,7 @@ class Network(Protocol):
         Positions may be negative or fractional; magnitudes stay.
         """
         raise UnsupportedModelError(
-            "a method needs to turn queries to other positions, and this model does not show how",
+            "the method rotates queries to other positions, and this model exposes no RoPE",
             "use another method, or a model of a family that runs without transformers",
         )
 
