@@ -132,7 +132,7 @@ def test_an_example_is_a_spelling_that_builds(kind: catalogue.Kind, option: str)
     [
         (
             ["compare", "snapkv", "-m", "smollm2@beam", "-t", "addition"],
-            "error: --model names the search beam, which would not be done\n\n"
+            "error: --model names the search beam, which this verb does not run\n\n"
             "hint: name strategies as recipes, and leave --model a model and its methods\n",
         ),
         (

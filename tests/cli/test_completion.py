@@ -111,9 +111,9 @@ def test_the_shell_in_use_is_meant_unless_one_is_named(monkeypatch: pytest.Monke
     assert shells.script("bash").startswith("_forethought()")
 
     monkeypatch.setenv("SHELL", "")
-    with pytest.raises(UsageError, match="not known which shell"):
+    with pytest.raises(UsageError, match="current shell is unknown"):
         shells.script("")
     with pytest.raises(UnknownNameError, match="no shell is called 'csh'"):
         shells.install("csh")
-    with pytest.raises(UsageError, match="not installed"):
+    with pytest.raises(UsageError, match="cannot be installed"):
         shells.install("powershell")

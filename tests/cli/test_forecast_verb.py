@@ -95,7 +95,7 @@ def test_a_forecast_in_json_is_one_document(
         (["-t", TASK, "majority-vote(n=9)"], "holds no answers"),
         ([], "there is no task"),
         (["-t", TASK, "--false-positives", "2"], "2 false positives"),
-        (["-t", TASK, "-o", "f.pdf"], "is no report we know"),
+        (["-t", TASK, "-o", "f.pdf"], "has no known report format"),
     ],
 )
 def test_what_nothing_tells_is_refused_with_a_way_out(
@@ -131,4 +131,4 @@ def test_evaluate_refuses_a_report_that_it_cannot_write(
     model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code(["evaluate", "-m", model, "-t", TASK, "-o", "r.pdf"]) == 2
-    assert "is no report we know" in capsys.readouterr().err
+    assert "has no known report format" in capsys.readouterr().err

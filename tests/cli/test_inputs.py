@@ -132,9 +132,9 @@ def test_a_missing_question_is_refused(pipe) -> None:
 
 
 def test_standard_input_is_not_read_twice() -> None:
-    with pytest.raises(UsageError, match="read once"):
+    with pytest.raises(UsageError, match="read twice"):
         asked("Why?", ["-", "-"])
-    with pytest.raises(UsageError, match="read once"):
+    with pytest.raises(UsageError, match="read twice"):
         asked(None, ["-"])
 
 

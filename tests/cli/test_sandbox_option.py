@@ -74,5 +74,5 @@ def test_other_words_are_refused(tmp_path: Path) -> None:
     refused = evaluated(tmp_path, "", "--sandbox", "loose")
 
     assert refused.returncode == 2
-    assert "--sandbox is 'loose'" in refused.stderr
+    assert "--sandbox 'loose' must be strict or available" in refused.stderr
     assert "strict" in refused.stderr

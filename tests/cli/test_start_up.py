@@ -12,7 +12,7 @@ from forethought.cli.main import VERBS
 
 HEAVY = {
     "torch", "numpy", "scipy", "pydantic", "typer", "click", "rich", "jinja2", "httpx2",
-    "tokenizers", "transformers", "safetensors", "gguf", "huggingface_hub",
+    "tokenizers", "transformers", "safetensors", "gguf", "huggingface_hub", "platformdirs",
 }  # fmt: skip
 # Of the standard library what takes as long as a third of a bare interpreter, or more.
 SLOW = {"dataclasses", "inspect", "ast", "importlib.metadata", "email", "argparse", "shutil"}

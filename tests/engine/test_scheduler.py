@@ -14,7 +14,7 @@ from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.sampling import SamplingParams, choose
 from forethought.engine.scheduler import Scheduler, decode
-from forethought.engine.sequence import Opened, Prefill, Sequence
+from forethought.engine.sequence import Prefill, Sequence, SequenceStart
 from forethought.models.hardware.sliced_task import SlicedTask, pause
 from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
 
@@ -31,7 +31,7 @@ def ready(decoder, prompt, **settings):
     """A sequence behind a prompt that is prefilled already."""
     batch, cache = batch_of(decoder), SequenceCache(3)
     logits = batch.prefill(cache, prompt)
-    return Sequence(decoder, batch.meter, lambda: Opened(cache, logits), **settings)
+    return Sequence(decoder, batch.meter, lambda: SequenceStart(cache, logits), **settings)
 
 
 def waiting(decoder, prompt, hook=None, **settings):
@@ -45,7 +45,9 @@ def waiting(decoder, prompt, hook=None, **settings):
             found.append(batch.read(cache, prompt, hook)[-1])
 
     prefill = Prefill(fill)
-    return Sequence(decoder, batch.meter, lambda: Opened(cache, found[0]), prefill, **settings)
+    return Sequence(
+        decoder, batch.meter, lambda: SequenceStart(cache, found[0]), prefill, **settings
+    )
 
 
 def scheduled(*sequences, **settings):
@@ -104,7 +106,7 @@ def test_samples_of_one_prompt_equal_those_of_separate_prompts(decoder):
     caches = [cache, *(cache.fork() for _ in range(3))]
     forks = [
         Sequence(
-            decoder, batch.meter, lambda own=own: Opened(own, logits),
+            decoder, batch.meter, lambda own=own: SequenceStart(own, logits),
             sampling=sampling, stream=stream, max_tokens=8,
         )
         for stream, own in enumerate(caches)

@@ -15,7 +15,7 @@ from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.engine.scheduler import decode
-from forethought.engine.sequence import Opened, Sequence
+from forethought.engine.sequence import Sequence, SequenceStart
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.decoder.decoder import Decoder
 from forethought.models.decoder.linear import build_linears
@@ -96,7 +96,7 @@ def greedy(model: Model, prompt: list[int]) -> list[int]:
     batch, row = Batch(model.network, Meter(lambda: 0.0)), SequenceCache(len(model.shape.layers))
     with torch.inference_mode():
         logits = batch.prefill(row, prompt)
-        begun = Opened(row, logits)
+        begun = SequenceStart(row, logits)
         sequence = Sequence(
             model.network, batch.meter, lambda: begun, max_tokens=NEW, ends=model.tokenizer.ends
         )

@@ -1,4 +1,4 @@
-"""What `evaluate` and `compare` share: contenders, tasks, the results file and its progress."""
+"""Common code of `evaluate` and `compare`: recipes, tasks, results file and progress bar."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from forethought.backends.openai.protocol import Price
 from forethought.backends.openai.recipe_check import prices_of
 from forethought.cli import options
 from forethought.cli.grammar import Given
-from forethought.cli.recipes import compared
+from forethought.cli.recipes import described_alone
 from forethought.cli.terminal import redraw, write
 from forethought.cli.torch_start import start_torch
 from forethought.contracts.comparison import Comparison
@@ -29,7 +29,7 @@ from forethought.storage.location import results_file
 
 @dataclass(frozen=True)
 class Arena:
-    """What is compared on what, and where it is kept."""
+    """Recipes, tasks and the results file of a comparison."""
 
     recipes: Sequence[Recipe]
     tasks: Mapping[str, Task]
@@ -40,7 +40,7 @@ class Arena:
     quiet: bool
 
     def run(self, *, searches: bool = False) -> Comparison:
-        """Ask what is missing, and compare; `searches` also what those chose among."""
+        """Run the missing samples and compare; `searches` also compares the candidates."""
         start_torch(self.threads)
         from forethought.evaluation.compare import measured
 
@@ -59,8 +59,8 @@ class Arena:
             bar.close()
             write(
                 sys.stderr,
-                f"stopped: what was answered is in {self.results}\n"
-                "\nhint: the same line again goes on from there\n",
+                f"stopped: all finished answers are in {self.results}\n"
+                "\nhint: run the same line again to resume\n",
             )
             raise
         except RemoteError as error:
@@ -76,7 +76,7 @@ class Arena:
 
 
 def arena(names: Sequence[str], given: Given) -> Arena:
-    """The arena that a command line describes, for recipes of these names."""
+    """The comparison that a command line describes, for recipes of these names."""
     if not given[options.TASKS]:
         raise UsageError("there is no task", "name one with -t; see: forethought list tasks")
     built: dict[str, Task] = {}
@@ -87,7 +87,9 @@ def arena(names: Sequence[str], given: Given) -> Arena:
     built = {name: _having(task, asked) for name, task in built.items()}
     results = given[options.RESULTS]
     return Arena(
-        recipes=recipe_grid(names, compared(given), list(map(_budget, given[options.KEEPS]))),
+        recipes=recipe_grid(
+            names, described_alone(given), list(map(_budget, given[options.KEEPS]))
+        ),
         tasks={catalogue.spelled_open(task): task for task in built.values()},
         prices=prices_of(given[options.PRICES]),
         results=results_file() if results is None else Path(results).expanduser(),
@@ -98,26 +100,27 @@ def arena(names: Sequence[str], given: Given) -> Arena:
 
 
 def check_whole(found: Comparison) -> None:
-    """An error where recipes were left out: the report has been shown, but not of all."""
+    """Raise UsageError if the report leaves out recipes."""
     if found.refusals:
         told = "\n".join(f"{one.question}: {one.reason}" for one in found.refusals)
         raise UsageError(
-            f"left out, since a question does not fit:\n{told}",
-            f"{found.refusals[0].hint}; what the others answered is kept",
+            f"recipes are left out, since a question does not fit them:\n{told}",
+            f"{found.refusals[0].hint}; the answers of the other recipes are stored",
         )
 
 
 def _sandbox(text: str) -> dict[str, Any]:
-    """The setting of tasks that run programs; what a task's spelling says stays otherwise."""
+    """The sandbox setting for tasks that run programs; empty to keep that of the spelling."""
     if text not in ("available", "strict"):
         raise BadParameterError(
-            f"--sandbox is {text!r}", "it is strict, or available for the walls of this system"
+            f"--sandbox {text!r} must be strict or available",
+            "available uses the walls that this system has",
         )
     return {"sandbox": text} if text == "strict" else {}
 
 
 def _having(task: Any, settings: Mapping[str, Any]) -> Any:
-    """The task with those of the settings that it has."""
+    """The task with these settings; fields that it lacks are ignored."""
     names = {item.name for item in fields(task)}
     return replace(task, **{name: one for name, one in settings.items() if name in names})
 
@@ -131,7 +134,7 @@ def _budget(text: str) -> Amount:
 
 
 class Bar:
-    """One line on a terminal: how much is done, how fast it goes, and the time left."""
+    """A progress bar on a terminal, with speed and remaining time."""
 
     def __init__(self, *, quiet: bool, clock: Any = time.monotonic) -> None:
         self._silent = quiet or not sys.stderr.isatty()
@@ -139,18 +142,18 @@ class Bar:
         self._start = clock()
 
     def show(self, done: int, asked: int, total: int) -> None:
-        """Redraw the line."""
+        """Redraw the bar."""
         if not self._silent:
             redraw(sys.stderr, bar_line(done, asked, total, self._clock() - self._start))
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Clear the bar."""
         if not self._silent:
             redraw(sys.stderr, "")
 
 
 def bar_line(done: int, asked: int, total: int, seconds: float) -> str:
-    """What the bar says."""
+    """The text of the bar."""
     cells = 24 * done // max(total, 1)
     line = f"{'█' * cells}{'░' * (24 - cells)} {done:,} of {total:,}"
     if not asked or seconds <= 0:
@@ -160,7 +163,7 @@ def bar_line(done: int, asked: int, total: int, seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in the two units that say enough."""
+    """A duration in its two largest units."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""From the words of a command line to what is run: help, flags of the command itself, verbs."""
+"""Dispatch of a command line: help, the command's own flags, verbs."""
 
 from __future__ import annotations
 
@@ -9,49 +9,51 @@ from typing import Protocol, cast
 from forethought.cli import options, terminal
 from forethought.cli.grammar import Given, parse, switch
 from forethought.cli.help import command_help, verb_help
-from forethought.cli.verbs import TABLES
+from forethought.cli.verbs import table
 from forethought.contracts.errors import UsageError
 
 FLAGS = (
     switch("--version", help="Print the version."),
-    switch("--install-completion", help="Complete words in this shell, or in the one named next."),
-    switch("--show-completion", help="Print what that would install, for this shell or another."),
+    switch("--install-completion", help="Install completion for this shell, or for the named one."),
+    switch(
+        "--show-completion", help="Print the completion script of this shell, or of the named one."
+    ),
 )
-"""Those of the command itself."""
+"""The command's own flags."""
 
 
 class Code(Protocol):
     """The module of a verb."""
 
     def run(self, given: Given) -> int:
-        """Do what was asked, and tell the exit code."""
+        """Run the verb and return the exit code."""
 
 
 def code(verb: str) -> Code:
-    """The module of a verb, imported now."""
+    """Import the module of a verb."""
     return cast(Code, import_module(f"forethought.cli.{verb}"))
 
 
 def given(arguments: Sequence[str], verbs: Mapping[str, str]) -> Given | None:
-    """What is given to the verb that the arguments begin with; None where help was printed."""
+    """The values for the verb that begins the arguments; None after its help is printed."""
     name, *words = arguments
     try:
-        found = parse(TABLES[name], words)
+        found = parse(table(name), words)
     except UsageError as error:
         error.hint = _hint(name, error)
         raise
     if found is None:
-        terminal.report(verb_help(name, verbs[name], TABLES[name]))
+        terminal.report(verb_help(name, verbs[name], table(name)))
     return found
 
 
 def is_verbose(given: Given) -> bool:
-    """Whether errors shall say where they arose."""
+    """Whether errors show a traceback."""
     return options.VERBOSE in given and given[options.VERBOSE]
 
 
 def own(arguments: Sequence[str], verbs: Mapping[str, str]) -> int:
-    """Do what a flag of the command itself says."""
+    """Run one of the command's own flags."""
     flag, *words = arguments
     if flag == "--complete":
         from forethought.cli.completion import complete
@@ -72,7 +74,7 @@ def own(arguments: Sequence[str], verbs: Mapping[str, str]) -> int:
 
 
 def _only(words: Sequence[str]) -> str:
-    """The one word that may stand behind a flag; empty where there is none."""
+    """The optional word after a flag; empty without one."""
     if len(words) > 1:
         raise UsageError(f"got unexpected extra argument(s) ({' '.join(words[1:])})", _SEE)
     return "".join(words)

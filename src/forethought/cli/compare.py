@@ -1,4 +1,4 @@
-"""`forethought compare`: recipes beside the exact run, as table, file and picture."""
+"""`forethought compare`: recipes compared with the exact run, as a table or a file."""
 
 from __future__ import annotations
 

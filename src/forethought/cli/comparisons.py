@@ -1,4 +1,4 @@
-"""A comparison as a file, by the file's ending, and as JSON."""
+"""File formats of a comparison."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from forethought.reports.document import MEASURED, document
 
 
 def forms(*, timing: bool) -> dict[str, Callable[[Comparison], str]]:
-    """How a comparison is written to a file, by the file's ending."""
+    """The writer of each file format, by file extension."""
 
     def page(found: Comparison) -> str:
-        # Imported when a page is wanted, since its template need not be read for every help.
+        # Imported late: only a page needs the template.
         from forethought.reports.html.comparison import comparison_html
 
         return comparison_html(found, title="Forethought comparison", timing=timing)
@@ -29,5 +29,5 @@ def forms(*, timing: bool) -> dict[str, Callable[[Comparison], str]]:
 
 
 def comparison_document(found: Comparison, *, timing: bool) -> str:
-    """A comparison as JSON; without `timing` nothing that a clock measured is in it."""
+    """A comparison as JSON; without `timing` it holds no measured seconds."""
     return document(asdict(found), () if timing else MEASURED)

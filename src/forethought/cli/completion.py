@@ -1,4 +1,4 @@
-"""What may stand where the cursor is: verbs, options, and names of the catalogue."""
+"""Shell completion: verbs, options, and names of the catalogue."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from forethought import catalogue
 from forethought.cli.grammar import HELP, Option
-from forethought.cli.verbs import TABLES
+from forethought.cli.verbs import table
 
 
 def complete(
     words: Sequence[str], verbs: Mapping[str, str], flags: Iterable[Option[Any]]
 ) -> list[str]:
-    """What the last of the words behind `forethought` may become; nothing where it is a file."""
+    """Completions of the last word after `forethought`; none for a file name."""
     *before, word = words or [""]
     named = bool(before) and before[0] in verbs
-    verb = TABLES[before[0] if named else "ask"]
+    verb = table(before[0] if named else "ask")
     known = [*verb.options, HELP, *([] if before else flags)]
     awaited = _awaited(known, before[named:])
     if awaited is not None:
@@ -29,7 +29,7 @@ def complete(
 
 
 def _awaited(known: Iterable[Option[Any]], before: Sequence[str]) -> Option[Any] | None:
-    """The option whose value comes next."""
+    """The option whose value the cursor is at."""
     last = before[-1] if before else ""
     return next((one for one in known if one.takes and last in one.spellings), None)
 
@@ -39,7 +39,7 @@ def _names(option: Option[Any]) -> list[str]:
 
 
 def _models() -> list[str]:
-    # Imported here since what fetches models is slow to import, and only its names need it.
+    # Imported late: the module that fetches models is slow to import.
     from forethought.models.sources.wheel import WHEEL_MODELS
 
     return list(WHEEL_MODELS)

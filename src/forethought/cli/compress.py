@@ -1,16 +1,15 @@
-"""`forethought compress`: a document made shorter for a question, as text."""
+"""`forethought compress`: a document shortened for a question, as text."""
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 
 from forethought.cli import options
 from forethought.cli.grammar import Given
 from forethought.cli.inputs import asked, check_letters
 from forethought.cli.progress import Progress
-from forethought.cli.recipes import methods, named_alone
+from forethought.cli.recipes import described_alone
 from forethought.cli.terminal import report_json, write
 from forethought.cli.torch_start import start_torch
 
@@ -18,8 +17,7 @@ from forethought.cli.torch_start import start_torch
 def run(given: Given) -> int:
     """Shorten a document for a question and print both, for any model to answer."""
     check_letters("the question", given[options.QUESTION] or "")
-    base = named_alone(given)
-    recipe = replace(base, approximate=(*base.approximate, *methods(given[options.APPROXIMATE])))
+    recipe = described_alone(given)
     ask_for = asked(given[options.QUESTION], given[options.FILE])
     start_torch(given[options.THREADS])
     from forethought.sessions.compress import compress as shorten

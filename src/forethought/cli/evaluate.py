@@ -15,7 +15,7 @@ from forethought.reports.comparison import comparison_csv, comparison_markdown, 
 
 
 def run(given: Given) -> int:
-    """Score recipes on tasks; run the same line again to go on after a stop."""
+    """Score recipes on tasks; run the same line again to resume after a stop."""
     json, csv, markdown = (given[one] for one in (options.JSON, options.CSV, options.MARKDOWN))
     if json + csv + markdown > 1:
         raise UsageError("--json, --csv and --markdown exclude each other", "choose one of them")

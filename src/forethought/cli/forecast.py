@@ -1,4 +1,4 @@
-"""`forethought forecast`: what kept answers tell of fewer and of more of them."""
+"""`forethought forecast`: the score and cost of fewer or more answers than stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from forethought.cli import files, options
 from forethought.cli.grammar import Given
-from forethought.cli.recipes import named_alone
+from forethought.cli.recipes import described_alone
 from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.contracts.forecast import Forecast
 from forethought.reports.document import document
@@ -18,17 +18,17 @@ from forethought.reports.terminal.forecast import forecast_csv, forecast_markdow
 
 
 def run(given: Given) -> int:
-    """Tell from kept answers what fewer or more of them would score and cost."""
+    """Predict from stored answers the score and cost of fewer or more of them."""
     for file in given[options.REPORTS]:
         files.check(Path(file), _FORMS)
-    # Imported this late since it brings what wrong usage must not wait for.
+    # Imported late, so that wrong usage fails without waiting for it.
     from forethought.evaluation.forecast import Wager
     from forethought.evaluation.forecast import forecast as forecasted
 
     found = forecasted(
         given[options.RECIPES],
         given[options.TASKS],
-        named_alone(given),
+        described_alone(given),
         results=given[options.RESULTS],
         wager=Wager(given[options.FALSE_POSITIVES], given[options.PENALTY]),
     )
@@ -44,7 +44,7 @@ def run(given: Given) -> int:
 
 
 def _page(found: Forecast) -> str:
-    # Imported when a page is wanted, since its template need not be read for other reports.
+    # Imported late: only a page needs the template.
     from forethought.reports.html.forecast import forecast_html
 
     return forecast_html(found, title="Forethought forecast")

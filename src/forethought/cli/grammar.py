@@ -1,7 +1,7 @@
-"""The grammar of a command line: what a verb takes, and what was given.
+"""The grammar of a command line: options, verbs and a parser.
 
-A verb is a table of options, so that help, completion and errors need no verb's code. Options
-and arguments may stand in any order; `--` ends the options.
+A verb is a table of options, so help, completion and errors import no verb. Options and arguments
+may come in any order; `--` ends the options.
 """
 
 from __future__ import annotations
@@ -16,50 +16,53 @@ Value = TypeVar("Value", covariant=True)
 
 
 class Option(NamedTuple, Generic[Value]):
-    """A flag or an argument: its spellings, what it is for and what it takes.
-
-    An argument is spelled without a dash.
-    """
+    """A flag, or an argument if its spelling has no dash."""
 
     spellings: tuple[str, ...]
     help: str
     default: Value
-    """The value where none is given."""
+    """The value if the line gives none."""
     takes: str = "str"
     """str, int or float; empty for a switch."""
     repeats: bool = False
     required: bool = False
     limits: tuple[int, int] | None = None
-    """The least and the greatest whole number."""
+    """The minimum and maximum of a whole number."""
     among: str = ""
-    """What the catalogue or the shelf of models knows of such values, for completion."""
+    """The kind of name that completes a value, as `cli/completion.py` lists them."""
+    in_recipe: bool = False
+    """Whether the flag sets the field of `Recipe` that has its name."""
 
     @property
     def name(self) -> str:
-        """The name it goes by in code and in JSON."""
+        """The name in code and in JSON."""
         return self.spellings[0].lstrip("-").replace("-", "_")
 
 
 class Verb(NamedTuple):
-    """What a verb takes: at most one argument, which may repeat, and options."""
+    """The options of a verb, and at most one argument, which may repeat."""
 
     details: str
-    """What its help says below the summary."""
+    """Help below the summary."""
     argument: Option[Any] | None
     options: tuple[Option[Any], ...]
 
     @property
     def takes(self) -> dict[str, Option[Any]]:
-        """All that may be given, by name."""
+        """Argument and options by name."""
         given = [self.argument] if self.argument else []
         return {option.name: option for option in [*given, *self.options]}
 
 
 class Given:
-    """What was given to a verb, and the defaults of what was not."""
+    """The values on a command line, and the defaults of all other options."""
 
     def __init__(self, verb: Verb, values: dict[str, Any]) -> None:
         self._values = {name: option.default for name, option in verb.takes.items()} | values
+        self.recipe: dict[str, Any] = {
+            name: value for name, value in values.items() if verb.takes[name].in_recipe
+        }
+        """The fields of `Recipe` that the line states; it leaves the others as they are."""
 
     def __getitem__(self, option: Option[T]) -> T:
         value: T = self._values[option.name]
@@ -70,7 +73,7 @@ class Given:
 
 
 def switch(*spellings: str, help: str) -> Option[bool]:
-    """An option that is given or not."""
+    """An option without a value."""
     return Option(spellings, help, False, takes="")
 
 
@@ -85,7 +88,7 @@ def texts(*spellings: str, help: str, among: str = "") -> Option[tuple[str, ...]
 
 
 def maybe(*spellings: str, help: str, among: str = "") -> Option[str | None]:
-    """An option that takes a text, where an empty text is not the same as none."""
+    """An option that takes a text; None, and not an empty text, if absent."""
     return Option(spellings, help, None, among=among)
 
 
@@ -105,7 +108,7 @@ HELP = switch("--help", "-h", help="Show this message and exit.")
 
 
 def parse(verb: Verb, words: Sequence[str]) -> Given | None:
-    """What `words` give to a verb; None where they ask for its help."""
+    """Parse `words` for a verb; None if they ask for its help."""
     by_spelling = {word: option for option in (*verb.options, HELP) for word in option.spellings}
     values: dict[str, Any] = {}
     for option, value in _read(by_spelling, verb.argument, iter(words)):
@@ -124,7 +127,7 @@ def _joined(option: Option[Any], before: tuple[Any, ...], value: Any) -> Any:
 def _read(
     known: dict[str, Option[Any]], argument: Option[Any] | None, words: Iterator[str]
 ) -> Iterator[tuple[Option[Any], Any]]:
-    """Each option and value in turn, then the arguments."""
+    """Yield each option with its value, then the arguments."""
     plain: list[str] = []
     for word in words:
         if word == "--":

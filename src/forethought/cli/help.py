@@ -1,4 +1,4 @@
-"""What `--help` prints, of the command and of each verb."""
+"""The text of `--help`, for the command and for each verb."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from forethought.cli.terminal import columns
 from forethought.reports.terminal.table import table
 
 ABOUT = (
-    "Answer questions with open language models, and see what each answer cost.",
-    'Without a verb, `ask` is meant: forethought "What is an eclipse?"',
+    "Answer questions with open language models, and show the cost of each answer.",
+    'The default verb is `ask`: forethought "What is an eclipse?"',
 )
 
 
 def command_help(verbs: Mapping[str, str], flags: Iterable[Option[Any]]) -> str:
-    """Help of the command itself: its flags, and each verb with its summary."""
+    """Help of the command: its flags, and each verb with its summary."""
     sections = {
         "Options": [_row(option) for option in [*flags, HELP]],
         "Commands": [*verbs.items()],
@@ -43,13 +43,13 @@ def _page(usage: str, about: Iterable[str], sections: Mapping[str, list[tuple[st
 
 
 def _place(argument: Option[Any]) -> str:
-    """Where an argument stands: in square brackets where it may be left out."""
+    """An argument in the usage line; square brackets mark an optional one."""
     named = f"{{{argument.name}}}" if argument.required else f"[{argument.name}]"
     return named + ("..." if argument.repeats else "")
 
 
 def _row(option: Option[Any]) -> tuple[str, str]:
-    # The short spelling stands first, as people look for it there.
+    # The short spelling first, as in other tools.
     spellings = ", ".join(sorted(option.spellings, key=len))
     takes = f" <{option.takes}>" if option.takes else ""
     dots = "..." if option.repeats else ""

@@ -1,4 +1,4 @@
-"""What is read: documents, and whatever is piped in."""
+"""The inputs of a question: arguments, document files and standard input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class AskInput:
-    """A question and the document it is about, which may be empty."""
+    """A question and its document, which may be empty."""
 
     question: str
     document: str
@@ -27,10 +27,10 @@ class AskInput:
 def asked(question: str | None, files: Sequence[str]) -> AskInput:
     """The question and its document, from arguments, files and standard input.
 
-    What is piped in is the question if none was given, else the document if no file was.
+    Piped text is the question if the arguments hold none, else the document if no file is named.
     """
     if files.count("-") + (question is None) > 1:
-        raise UsageError("standard input can be read once", "give the question as an argument")
+        raise UsageError("standard input would be read twice", "give the question as an argument")
     if question is None:
         question = _text("standard input", _read(sys.stdin.buffer)) if piped() else ""
         if not question.strip():
@@ -44,7 +44,7 @@ def asked(question: str | None, files: Sequence[str]) -> AskInput:
 
 
 def check_letters(name: str, text: str) -> None:
-    """Refuse a text of the command line that holds bytes which are no letters."""
+    """Raise UsageError for an argument that is not valid UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -55,7 +55,7 @@ def check_letters(name: str, text: str) -> None:
 
 
 def piped() -> bool:
-    """Whether something stands behind standard input that is no terminal and no device."""
+    """Whether standard input is a pipe or a file, not a terminal or device."""
     try:
         return not stat.S_ISCHR(os.fstat(sys.stdin.fileno()).st_mode)
     except (AttributeError, OSError, ValueError):  # closed, absent or replaced
@@ -63,7 +63,7 @@ def piped() -> bool:
 
 
 def documents(files: Sequence[str]) -> str:
-    """The texts of all files, a blank line between two."""
+    """The texts of all files, separated by blank lines."""
     return "\n\n".join(_document(name) for name in files)
 
 
@@ -88,14 +88,14 @@ def _read_file(path: Path) -> bytes:
 
 
 def _read(file: BinaryIO) -> bytes:
-    """All of it, and no more than a byte beyond what `_text` takes."""
+    """The whole file, or one byte more than the limit of `_text`."""
     return file.read(_MOST_BYTES + 1)
 
 
 def _text(where: str, data: bytes) -> str:
     if len(data) > _MOST_BYTES:
         raise UsageError(
-            f"{where} has more than {_MOST_BYTES >> 20} MiB, far beyond any model's context",
+            f"{where} has more than {_MOST_BYTES >> 20} MiB, which exceeds every model's context",
             "cut out the part that matters",
         )
     if b"\0" in data:

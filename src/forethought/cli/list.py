@@ -33,7 +33,7 @@ def run(given: Given) -> int:
 
 
 def _groups(family: str | None) -> dict[str, list[catalogue.File]]:
-    """The families of one kind, one family, or all methods, strategies and scorers."""
+    """One family, the families of one kind, or those of all methods, strategies and scorers."""
     if family is None:
         return {
             name: group for kind in _KINDS[:3] for name, group in catalogue.by_family(kind).items()
@@ -52,7 +52,7 @@ def _entry(file: catalogue.File) -> dict[str, Any]:
 
 
 def _models() -> list[dict[str, Any]]:
-    # Imported here since what fetches models is slow to import, and only this list needs it.
+    # Imported late: the module that fetches models is slow to import.
     from forethought.models.sources.wheel import WHEEL_MODELS
     from forethought.reports.units import memory
 

@@ -1,7 +1,7 @@
-"""The command line: verbs, `ask` when none is given, and the one place that shows errors.
+"""The entry point of the command line, and the only place that catches and shows errors.
 
-This module imports next to nothing by itself. All else is imported inside `run`, which ends quietly
-when it is interrupted, and a verb's own module only when that verb is run.
+This module itself imports next to nothing. `run` imports the rest, so Ctrl-C during an import ends
+quietly, and it imports a verb's module only to run that verb.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ VERBS = {
     "ask": "Answer a question, about a document if one is given.",
     "compare": "Compare recipes with the exact run: quality against bytes, time and FLOPs.",
     "compress": "Shorten a document for a question and print both, for any model to answer.",
-    "evaluate": "Score recipes on tasks; run the same line again to go on after a stop.",
-    "forecast": "Tell from kept answers what fewer or more of them would score and cost.",
-    "tune": "Fit which strategy suits which questions, from kept answers; no model is asked.",
+    "evaluate": "Score recipes on tasks; run the same line again to resume after a stop.",
+    "forecast": "Predict from stored answers the score and cost of fewer or more of them.",
+    "tune": "Fit a strategy to each difficulty from stored answers; no model runs.",
     "list": "List methods, strategies and scorers, one family of them, tasks, or models.",
-    "show": "Show a method, strategy, scorer or task: its paper, what it loses, its parameters.",
-    "pull": "Fetch a model, check it and keep it; its folder is printed.",
+    "show": "Show a method, strategy, scorer or task: its paper, its error, its parameters.",
+    "pull": "Fetch a model into the cache, check it and print its folder.",
 }
 """Each verb and its summary."""
 INTERRUPTED = 130
@@ -38,7 +38,7 @@ _OWN_FLAGS = (
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """Do what the arguments say, then leave with its exit code."""
+    """Run the arguments and exit with their exit code."""
     try:
         _open_closed_streams()
         _lose_no_letters()
@@ -49,21 +49,21 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 
 def _open_closed_streams() -> None:
-    """A stream that the shell closed reads as empty and takes what is written to it."""
+    """Replace streams that the shell closed by the null device."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  (open to the end)
 
 
 def _lose_no_letters() -> None:
-    """A stream whose encoding lacks a letter gets its number, and the answer goes on."""
+    """Escape characters that the encoding of a stream lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def with_verb(arguments: list[str]) -> list[str]:
-    """The arguments, begun by `ask` where neither a verb nor a flag of ours begins them."""
+    """The arguments, with `ask` in front if they begin with neither a verb nor an own flag."""
     if not arguments:
         from forethought.cli.inputs import piped
 
@@ -72,7 +72,7 @@ def with_verb(arguments: list[str]) -> list[str]:
 
 
 def exit_code(arguments: list[str]) -> int:
-    """Run one verb; errors are shown on standard error and become their exit code."""
+    """Run one verb; an error prints to standard error and sets the exit code."""
     from forethought.cli import command
     from forethought.cli.terminal import ReaderLeft
     from forethought.contracts.errors import ForethoughtError
@@ -93,11 +93,11 @@ def exit_code(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        where = error.filename or "what is read or printed"
-        hint = "see that it is there, may be used, and has room"
+        where = error.filename or "standard input or output"
+        hint = "check that it exists, its permissions, and free disk space"
         return _failed(f"{where}: {error.strerror or error}", hint, 1, verbose)
     except Exception as error:
-        hint = "run it again with -v to see where" if not verbose else ""
+        hint = "run it again with -v for the traceback" if not verbose else ""
         return _failed(f"{type(error).__name__}: {error}", hint, 1, verbose)
 
 
@@ -106,7 +106,7 @@ def _failed(message: str, hint: str, code: int, verbose: bool) -> int:
 
     from forethought.cli.terminal import ReaderLeft
 
-    with suppress(OSError, ReaderLeft):  # nobody can be told where it cannot be written either
+    with suppress(OSError, ReaderLeft):  # standard error may be closed too
         _tell(message, hint, verbose)
     return code
 

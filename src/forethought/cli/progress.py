@@ -1,4 +1,4 @@
-"""One line on a terminal while a model is fetched or converted."""
+"""The progress line of a model download or conversion."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from forethought.cli.terminal import redraw
 
 @dataclass(frozen=True)
 class Progress:
-    """Redraws its line in place; silent where nobody watches."""
+    """Redraws one line in place; silent without a terminal."""
 
     err: TextIO
     quiet: bool = False
 
     def show(self, what: str, done: int, total: int) -> None:
-        """Show how much of `what` is done; the line goes once all of it is."""
+        """Show the progress of `what`; the line disappears at the end."""
         if not self.quiet and self.err.isatty():
             redraw(self.err, f"{what}  {100 * done // total} %" if done < total else "")

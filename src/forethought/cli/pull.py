@@ -1,4 +1,4 @@
-"""`forethought pull`: fetch a model now, for later use without a network."""
+"""`forethought pull`: fetch a model for later use without a network."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from forethought.cli.terminal import report
 
 
 def run(given: Given) -> int:
-    """Fetch a model, check it and keep it; its folder is printed."""
-    # Imported this late since it brings torch, which nothing else here needs.
+    """Fetch a model into the cache, check it and print its folder."""
+    # Imported late: it imports torch.
     from forethought.models.load import pull
 
     progress = Progress(sys.stderr, given[options.QUIET])

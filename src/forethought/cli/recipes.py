@@ -6,24 +6,36 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from forethought.cli import options
 from forethought.cli.grammar import Given
 from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
 from forethought.recipes.recipe import Recipe
 
 
-def compared(given: Given) -> Recipe:
-    """What the recipes of `compare` and `evaluate` have in common."""
-    return replace(
-        named_alone(given),
-        max_tokens=given[options.MAX_TOKENS],
-        budget=given[options.SEARCH_BUDGET],
-        temperature=given[options.TEMPERATURE],
-        top_p=given[options.TOP_P],
-        weights=given[options.WEIGHTS],
-        seed=given[options.SEED],
-    )
+def described(given: Given) -> Recipe:
+    """The recipe of --model, with the fields that the other flags state."""
+    stated = dict(given.recipe)
+    base = named(stated.pop("model", Recipe.model))
+    strategy, scorer = _search(stated.get("search"))
+    either = {
+        "draft": stated.get("draft"),
+        "search": strategy,
+        "scorer": stated.get("scorer") or scorer,
+    }
+    stated |= {name: text or getattr(base, name) for name, text in either.items()}
+    added = methods(stated.get("approximate", ()))
+    return replace(base, **stated | {"approximate": (*base.approximate, *added)})
+
+
+def described_alone(given: Given) -> Recipe:
+    """As `described`, for verbs whose --model names no search."""
+    found = described(given)
+    if found.search:
+        raise UsageError(
+            f"--model names the search {found.search}, which this verb does not run",
+            "name strategies as recipes, and leave --model a model and its methods",
+        )
+    return found
 
 
 def named(model: str) -> Recipe:
@@ -31,17 +43,14 @@ def named(model: str) -> Recipe:
     return Recipe(model=model) if Path(model).exists() else Recipe.parse(model)
 
 
-def named_alone(given: Given) -> Recipe:
-    """What --model and --draft name, for verbs whose --model names no search."""
-    base = named(given[options.MODEL])
-    if base.search:
-        raise UsageError(
-            f"--model names the search {base.search}, which would not be done",
-            "name strategies as recipes, and leave --model a model and its methods",
-        )
-    return replace(base, draft=given[options.DRAFT] or base.draft)
-
-
 def methods(given: Sequence[str]) -> list[str]:
     """The spellings of all methods, where each text may hold several joined by +."""
     return [one for text in given for one in spelling.split(text, "+")]
+
+
+def _search(text: str | None) -> tuple[str, str]:
+    """The strategy that --search names, and the scorer if it names one behind an @."""
+    if text is not None and not text.strip():
+        raise UsageError("--search names no strategy", "name one behind -s, or leave out -s")
+    strategy, scorer = (*spelling.split(text or "", "@"), "", "")[:2]
+    return strategy, scorer

@@ -1,4 +1,4 @@
-"""Shows the events of a run: the answer on standard output, all else on standard error."""
+"""Prints the events of a run: the answer to standard output, the rest to standard error."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from forethought.contracts.records import Event
 from forethought.reports.terminal.panel import panel
 
 EXIT_CODES = {"budget": 3, "interrupted": 130}
-"""By how a run finished; 0 for every other way."""
+"""Exit codes by finish reason; 0 for all others."""
 
 Form = Literal["text", "json", "jsonl"]
 
 
 @dataclass
 class Screen:
-    """Where a run is shown, and how."""
+    """The streams and the format of a run's output."""
 
     out: TextIO
     err: TextIO
     form: Form = "text"
-    """The answer alone, one document at the end, or one line an event."""
+    """The answer alone, one document at the end, or one line per event."""
     streams: bool = True
-    """Whether the answer is written token by token; several answers come one after another."""
+    """Whether the answer is printed token by token; several answers print at the end."""
     quiet: bool = False
     verbose: bool = False
     beside: Mapping[str, Any] = field(default_factory=dict)
-    """Options of the command line that are no part of a recipe, to be shown with it."""
+    """Options outside the recipe that the panel shows with it."""
     run: dict[str, Any] | None = None
-    """The run that was shown last."""
+    """The last run shown."""
 
     def show(self, events: Generator[Event, None, None]) -> int:
-        """Show all events and return the exit code; Ctrl-C keeps what there is."""
+        """Show all events and return the exit code; Ctrl-C keeps the partial answer."""
         try:
             finish = self._show_all(events)
         except KeyboardInterrupt:
@@ -77,7 +77,7 @@ class Screen:
 
 
 def _numbered(run: dict[str, Any]) -> list[str]:
-    """The answers of several samples; nothing where a search chose one."""
+    """The answers of several samples, numbered; empty for a search."""
     drawn = run["candidates"] if "samples" in run["settings"] else []
     return [f"[{n}] {one['text']}" for n, one in enumerate(drawn, 1)]
 

@@ -1,4 +1,4 @@
-"""Completion in the shell: the script of each shell, and where it is installed."""
+"""Completion scripts for each shell, and their installation."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ _FILES = {
     "zsh": (".zfunc/_forethought.zsh", ".zshrc", "autoload -Uz compinit; compinit; source {file}"),
     "fish": (".config/fish/completions/forethought.fish", "", ""),
 }
-"""Where a shell's script is kept, and the line in which file that reads it; all below home."""
+"""By shell, below the home folder: the script's file, the start-up file, and the line in it."""
 
 
 def script(shell: str) -> str:
-    """The script of a shell, of the one in use if none is named."""
+    """The script of the named shell, or of the current one."""
     return _SCRIPTS[_known(shell)].rstrip("\n")
 
 
 def install(shell: str) -> str:
-    """Put the script where the shell finds it; what is told of that is returned."""
+    """Install the script and return a message for the user."""
     name = _known(shell)
     if name not in _FILES:
         raise UsageError(
-            f"completion of {name} is not installed by us",
-            f"put what `forethought --show-completion {name}` prints into the file $PROFILE",
+            f"completion for {name} cannot be installed",
+            f"add the output of `forethought --show-completion {name}` to the file $PROFILE",
         )
     below, begins, line = _FILES[name]
     file = Path.home() / below
@@ -65,7 +65,7 @@ def install(shell: str) -> str:
     file.write_text(_SCRIPTS[name], encoding="utf-8")
     if begins:
         _append(Path.home() / begins, line.format(file=f"~/{below}"))
-    return f"{name} completes words of forethought once it is started again: {file}"
+    return f"{name} completes forethought commands after a restart: {file}"
 
 
 def _append(file: Path, line: str) -> None:
@@ -78,7 +78,7 @@ def _append(file: Path, line: str) -> None:
 def _known(shell: str) -> str:
     found = shell or Path(os.environ.get("SHELL", "powershell" if os.name == "nt" else "")).name
     if not found:
-        raise UsageError("it is not known which shell this is", f"name one: {', '.join(_SCRIPTS)}")
+        raise UsageError("the current shell is unknown", f"name one: {', '.join(_SCRIPTS)}")
     if found not in _SCRIPTS:
         raise UnknownNameError.among("shell", found, _SCRIPTS)
     return found

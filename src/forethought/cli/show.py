@@ -1,4 +1,4 @@
-"""`forethought show`: all that is known of one method."""
+"""`forethought show`: the record of one method, strategy, scorer or task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from forethought.reports.terminal import table
 
 
 def run(given: Given) -> int:
-    """Show a method, strategy, scorer or task: its paper, what it loses, its parameters."""
+    """Show a method, strategy, scorer or task: its paper, its error, its parameters."""
     entry = _entry(given[options.NAME])
     if given[options.JSON]:
         report_json(json.dumps(entry.document(), ensure_ascii=False, indent=2))

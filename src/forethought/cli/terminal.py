@@ -1,8 +1,8 @@
-"""All that is printed goes through here: what a terminal must not be told is shown escaped.
+"""All output goes through this module, which escapes control characters on a terminal.
 
 Texts of models, servers, files and users may hold characters that move the cursor, set a window's
-title or reverse the letters. A terminal shows each of them as `\\x1b` and the like; a pipe passes
-them on as they are.
+title or reverse the text. On a terminal each of them prints as `\\x1b` and the like; a pipe gets
+them unchanged.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from forethought.reports.terminal.printable import CONTROLS, printable
 
 CLEAR_LINE = "\r\x1b[K"
 _STYLE = r"(\x1b\[[012]m)"
-"""Bold, dim and plain: all that reports are styled with."""
+"""Bold, dim and plain: the styles of reports."""
 _WIDTH_WHEN_PIPED = 100
 _WIDTH_UNTOLD = 80
 _FOREIGN = r"[^\n -~]"
 
 
 class ReaderLeft(Exception):
-    """Nobody reads what is written any more, as behind `| head`."""
+    """The reader of the output is gone, as after `| head`."""
 
 
 def write(stream: TextIO, text: str) -> None:
-    """Write data at once: as it is, or escaped on a terminal."""
+    """Write text and flush; escaped on a terminal."""
     _put(stream, printable(text) if stream.isatty() else text)
 
 
 def report(text: str, stream: TextIO | None = None) -> None:
-    """Write a whole report and a newline, to standard output unless said; its styles are kept."""
+    """Write a report and a newline, by default to standard output; styles stay."""
     stream = stream or sys.stdout
-    if stream.isatty():  # every other part is a style
+    if stream.isatty():  # odd parts are styles
         parts = enumerate(re.split(_STYLE, text))
         text = "".join(part if place % 2 else printable(part) for place, part in parts)
     _put(stream, text + "\n")
 
 
 def redraw(stream: TextIO, line: str) -> None:
-    """Show a line in the place of the one that was drawn last; an empty one takes it away."""
+    """Replace the last drawn line; an empty line clears it."""
     _put(stream, CLEAR_LINE + printable(line))
 
 
@@ -51,13 +51,13 @@ def _put(stream: TextIO, text: str) -> None:
         stream.write(text)
         stream.flush()
     except BrokenPipeError as error:
-        # What is left in the stream must not fail again when the interpreter closes it.
+        # The rest of the buffer must not fail again when the interpreter closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         raise ReaderLeft from error
 
 
 def report_json(text: str, stream: TextIO | None = None) -> None:
-    """Write JSON so that it stays the same JSON on every stream: letters as numbers if need be."""
+    """Write JSON that stays valid on every stream; characters are escaped if necessary."""
     stream = stream or sys.stdout
     whole = (stream.encoding or "utf").lower().startswith("utf")
     if stream.isatty() or not whole:
@@ -66,24 +66,24 @@ def report_json(text: str, stream: TextIO | None = None) -> None:
 
 
 def _numbered(found: re.Match[str]) -> str:
-    """Characters as JSON counts them, those beyond the first 65,536 in two halves."""
+    """JSON escapes of characters; surrogate pairs beyond the basic plane."""
     units = found[0].encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def columns(stream: TextIO) -> int:
-    """How wide lines may be on this stream: as wide as the terminal that it is."""
+    """The line width for this stream: the terminal's, or a default."""
     if not stream.isatty():
         return _WIDTH_WHEN_PIPED
     with suppress(ValueError):
         if (stated := int(os.environ.get("COLUMNS", 0))) > 0:
             return stated
-    with suppress(OSError, ValueError):  # a terminal that does not tell, or no file at all
+    with suppress(OSError, ValueError):  # a terminal without a size, or no file descriptor
         return os.get_terminal_size(stream.fileno()).columns or _WIDTH_UNTOLD
     return _WIDTH_UNTOLD
 
 
 def has_colour(stream: TextIO) -> bool:
-    """Whether this stream is a terminal that wants colour."""
+    """Whether this stream is a terminal with colour enabled."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return stream.isatty() and not plain

@@ -1,4 +1,4 @@
-"""Starts torch for a verb that runs a model."""
+"""Starts torch for verbs that run a model."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 
 
 def start_torch(threads: int | None) -> None:
-    """Import torch with the settings that must stand before it, and with so many threads.
+    """Import torch after the settings that it reads at import, and set its threads.
 
-    Called late, since torch takes a second that wrong usage must not wait for.
+    Called late: importing torch takes a second, and wrong usage must not wait for it.
     """
     from forethought.models.hardware.native_settings import settle
 

@@ -1,4 +1,4 @@
-"""`forethought tune`: a plan of which strategy suits questions of which difficulty."""
+"""`forethought tune`: a plan with a strategy for each difficulty of questions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from forethought.cli import files, options
 from forethought.cli.grammar import Given
-from forethought.cli.recipes import named_alone
+from forethought.cli.recipes import described_alone
 from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.contracts.errors import UnknownNameError
 from forethought.contracts.plan import SIGNS
@@ -18,20 +18,20 @@ from forethought.reports.terminal.tuning import tuning_text
 
 
 def run(given: Given) -> int:
-    """Fit which strategy suits which questions, from kept answers; no model is asked."""
+    """Fit a strategy to each difficulty from stored answers; no model runs."""
     plan = given[options.PLAN]
     if plan:
         files.check(Path(plan), [".json"])
     sign = next((one for one in SIGNS if one == given[options.BY]), None)
     if sign is None:
-        raise UnknownNameError.among("sign of difficulty", given[options.BY], SIGNS)
-    # Imported this late since it brings what wrong usage must not wait for.
+        raise UnknownNameError.among("difficulty signal", given[options.BY], SIGNS)
+    # Imported late, so that wrong usage fails without waiting for it.
     from forethought.evaluation.tune import PlanSettings, tune
 
     found = tune(
         given[options.STRATEGIES],
         given[options.TASKS],
-        named_alone(given),
+        described_alone(given),
         wanted=PlanSettings(given[options.PROBE], sign, given[options.BINS], given[options.WORTH]),
         results=given[options.RESULTS],
     )

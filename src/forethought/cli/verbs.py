@@ -1,100 +1,92 @@
-"""What each verb takes; a verb's code, in the module of its name, is imported when it runs."""
+"""The flags and argument of each verb.
+
+A verb names the fields of `Recipe` that it takes, and lists only its own options besides. Help,
+completion and errors read these tables alone; a verb's module is imported when the verb runs.
+"""
 
 from __future__ import annotations
 
-from forethought.cli import options
-from forethought.cli.grammar import Verb
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
-_ASKED = (
-    options.MODEL,
-    options.DRAFT,
-    options.KEEPS,
-    options.TASKS,
-    options.ANSWERS,
-    options.TEMPERATURE,
-    options.TOP_P,
-    options.MAX_TOKENS,
-    options.SEARCH_BUDGET,
-    options.WEIGHTS,
-    options.SEED,
-    options.SKIP_BAD,
-    options.SANDBOX,
-    options.PRICES,
-    options.RESULTS,
-    options.REPORTS,
-    options.THREADS,
-    options.JSON,
+from forethought.cli import options
+from forethought.cli.grammar import Option, Verb
+from forethought.cli.recipe_flags import recipe_flags
+
+
+class _Takes(NamedTuple):
+    argument: Option[Any] | None
+    own: tuple[Option[Any], ...]
+    fields: Sequence[str] | None = ()
+    """The fields of `Recipe` among its flags; None for all of them."""
+    details: str = ""
+    """Help below the summary."""
+    reworded: Mapping[str, str] = {}
+    """Help of fields that are narrower here than the recipe's docstring says."""
+
+
+_ON = ("model", "draft")
+_ARENA = _Takes(
+    options.RECIPES,
+    (
+        options.KEEPS,
+        options.TASKS,
+        options.ANSWERS,
+        options.SKIP_BAD,
+        options.SANDBOX,
+        options.PRICES,
+        options.RESULTS,
+        options.REPORTS,
+        options.THREADS,
+        options.JSON,
+    ),
+    (*_ON, "temperature", "top_p", "max_tokens", "budget", "weights", "seed"),
+    reworded={"budget": "Maximum that a search spends on a question: 1000tok or 2TFLOP."},
 )
 """What `compare` and `evaluate` share."""
+_LOUDNESS = (options.QUIET, options.VERBOSE)
 
-TABLES = {
-    "ask": Verb(
-        "",
+_TAKES = {
+    "ask": _Takes(
         options.QUESTION,
         (
-            options.MODEL,
-            options.DRAFT,
-            options.APPROXIMATE,
-            options.SEARCH,
-            options.SCORER,
-            options.TREE,
             options.FILE,
             options.THEN,
             options.SYSTEM,
-            options.MAX_TOKENS,
-            options.TEMPERATURE,
-            options.TOP_K,
-            options.TOP_P,
-            options.MIN_P,
-            options.SAMPLES,
-            options.STOP,
-            options.KEEP_STOP,
-            options.LOGPROBS,
-            options.WEIGHTS,
-            options.SEED,
-            options.BUDGET,
+            options.TREE,
             options.PRICES,
             options.THREADS,
             options.JSON,
             options.JSON_LINES,
-            options.QUIET,
-            options.VERBOSE,
+            *_LOUDNESS,
         ),
+        fields=None,
     ),
-    "compare": Verb(
-        "Run the same line again to go on after a stop; add recipes, budgets or tasks, and only "
-        "what is missing is asked.",
-        options.RECIPES._replace(
+    "compare": _ARENA._replace(
+        argument=options.RECIPES._replace(
             help="Methods, or whole recipes, beside the exact run of the model."
         ),
-        (*_ASKED, options.QUIET, options.VERBOSE),
+        own=(*_ARENA.own, *_LOUDNESS),
+        details="Run the same line again to resume after a stop. With more recipes, budgets or "
+        "tasks, only missing samples are asked.",
     ),
-    "compress": Verb(
-        "",
+    "compress": _Takes(
         options.QUESTION,
-        (
-            options.MODEL_HERE,
-            options.DRAFT,
-            options.APPROXIMATE,
-            options.FILE,
-            options.THREADS,
-            options.JSON,
-            options.QUIET,
-            options.VERBOSE,
+        (options.FILE, options.THREADS, options.JSON, *_LOUDNESS),
+        (*_ON, "approximate"),
+        reworded={"model": "A name, hub id, folder or GGUF file; or a recipe."},
+    ),
+    "evaluate": _ARENA._replace(
+        argument=options.RECIPES._replace(
+            help="Methods, `exact`, or whole recipes; exact if none."
         ),
+        own=(*_ARENA.own, options.CSV, options.MARKDOWN, *_LOUDNESS),
+        details="The report holds no timings, so a resumed evaluation prints the same report.",
     ),
-    "evaluate": Verb(
-        "The report holds nothing that is measured by a clock, so it is the same however often "
-        "the evaluation was stopped.",
-        options.RECIPES._replace(help="Methods, `exact`, or whole recipes; exact if none."),
-        (*_ASKED, options.CSV, options.MARKDOWN, options.QUIET, options.VERBOSE),
-    ),
-    "forecast": Verb(
-        "No model is asked: `compare` with a strategy keeps the answers that this reads.",
-        options.RECIPES._replace(help="Strategies or whole recipes; all that were run if none."),
+    "forecast": _Takes(
+        options.RECIPES._replace(help="Strategies or whole recipes; all stored ones if none."),
         (
-            options.MODEL,
-            options.DRAFT,
             options.TASKS,
             options.FALSE_POSITIVES,
             options.PENALTY,
@@ -103,14 +95,12 @@ TABLES = {
             options.JSON,
             options.VERBOSE,
         ),
+        _ON,
+        "No model runs: `compare` with a strategy stores the answers that this reads.",
     ),
-    "tune": Verb(
-        "`compare` with the strategies keeps the answers that this reads; difficulty-router "
-        "follows the plan.",
+    "tune": _Takes(
         options.STRATEGIES,
         (
-            options.MODEL,
-            options.DRAFT,
             options.TASKS,
             options.PROBE,
             options.BY,
@@ -121,8 +111,21 @@ TABLES = {
             options.JSON,
             options.VERBOSE,
         ),
+        _ON,
+        "`compare` with the strategies stores the answers that this reads; difficulty-router "
+        "follows the plan.",
     ),
-    "list": Verb("", options.FAMILY, (options.JSON,)),
-    "show": Verb("", options.NAME, (options.JSON,)),
-    "pull": Verb("", options.FETCHED, (options.AGAIN, options.QUIET, options.VERBOSE)),
+    "list": _Takes(options.FAMILY, (options.JSON,)),
+    "show": _Takes(options.NAME, (options.JSON,)),
+    "pull": _Takes(options.FETCHED, (options.AGAIN, *_LOUDNESS)),
 }
+
+
+@cache
+def table(verb: str) -> Verb:
+    """The flags and argument of a verb: those of its recipe first."""
+    takes = _TAKES[verb]
+    flags = () if takes.fields == () else recipe_flags()
+    chosen = (one for one in flags if takes.fields is None or one.name in takes.fields)
+    told = (one._replace(help=takes.reworded.get(one.name, one.help)) for one in chosen)
+    return Verb(takes.details, takes.argument, (*told, *takes.own))

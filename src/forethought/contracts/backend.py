@@ -1,4 +1,4 @@
-"""Where a search's pieces come from: what a back end is asked for, and what it tells."""
+"""The protocol of a back end: requests for text or verdicts, and their outcomes."""
 
 from __future__ import annotations
 
@@ -11,92 +11,92 @@ from forethought.contracts.records import Cost, Kept, LimitKind
 from forethought.contracts.search import Ability, Candidate, NextToken, Path, Piece, Until, Writer
 
 Place = tuple[Writer, str, Path, int]
-"""A text that pieces continue: its writer, question, path and tokens."""
+"""The prefix that a piece continues: its writer, question, path and number of tokens."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A piece to be written, as a back end is asked for it."""
+    """A request to continue a candidate by one piece."""
 
     key: str
-    """The same in every run that asks for it, and no other's."""
+    """Deterministic: equal requests in different runs have equal keys."""
     run: str
-    """Whose it is; what one run was charged for, it may use again."""
+    """The run that asks. A run pays once for each prefix and may then reuse it."""
     question: Question
     parent: Candidate
     path: Path
-    """Of the candidate that the piece belongs to: the parent's, where it goes on with that."""
+    """The path of the candidate that receives the piece; the parent's own if it grows in place."""
     seed: int
     stream: int
-    """With the seed and the place of a token, all that its draw depends on."""
+    """Seed, stream and position determine the random draw of each token."""
     until: Until
     delimiter: str
     temperature: float | None
     max_tokens: int
-    """Tokens leased to it."""
+    """The request's lease, in tokens."""
     first: bool = True
-    """Whether its run never asked for a piece behind this text before: it pays for reading the
-    prompt, or the parent's newest token. For the others that was paid, whoever reads it."""
+    """Whether this is the run's first request for this prefix. The first request pays for the
+    prefill of the prompt, or of the parent's newest token; later requests do not."""
     token: int | None = None
-    """The first token, where it is given and not drawn."""
+    """The first token, if the caller gives it instead of sampling it."""
     spare: float | None = None
-    """US dollars that it may lose beside its lease, in replies that break off once they are paid;
-    None where dollars are not limited."""
+    """US dollars that retries may cost beyond the lease, since a reply that breaks off is paid;
+    None without a limit in dollars."""
     top: int = 0
-    """Above 0 nothing is written: so many of the tokens are told that may follow the parent."""
+    """Above 0, nothing is decoded: the outcome lists this many top next tokens of the parent."""
 
     @property
     def place(self) -> Place:
-        """The text that the piece continues, as the model that writes it reads it."""
+        """The prefix that the piece continues."""
         parent = self.parent
         return parent.writer, parent.question, parent.path, parent.tokens
 
 
 @dataclass(frozen=True)
 class VerdictRequest:
-    """Verdicts to be given, as a back end is asked for them."""
+    """A request for the probabilities of one-word answers."""
 
     key: str
     run: str
     questions: tuple[str, ...]
     choices: tuple[str, ...]
     behind: tuple[tuple[str, ...], ...] = ()
-    """By question, what its run had judged before, each of which goes on from the one before it,
-    and the question from the last: what both begin with was paid then, whoever reads it. Empty
-    where a question is read from its start, or by another model than the run's own."""
+    """For each question, the prompts that this run has judged before, each a prefix of the next
+    and the last a prefix of the question. Their prefill is already paid. Empty if the question
+    starts anew, or if another model than the run's own judges it."""
     by: str = ""
-    """The address of the model that gives them, where that is not the run's own."""
+    """The server address of the judging model; empty for the run's own model."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """What was found in reading a run's own prompt."""
+    """The result of the prefill of a run's own prompt."""
 
     length: int
-    """Its tokens, before anything was dropped."""
+    """Tokens of the prompt before any method drops some."""
     kept: Kept
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class RequestOutcome:
-    """What became of a request."""
+    """The result of a request."""
 
     key: str
     cost: Cost
-    """What it took beyond what its run had been charged for."""
+    """The cost that the run has not yet paid."""
     piece: Piece | None = None
     chances: tuple[tuple[float, ...], ...] = ()
     opened: Opened | None = None
-    """Told by the request that the prompt was read for."""
+    """Set by the request whose prefill read the prompt."""
     error: Exception | None = None
-    """Why there is nothing, in the end."""
+    """The failure after all retries; None on success."""
     following: tuple[NextToken, ...] = ()
-    """What may come next, the likeliest first."""
+    """The top next tokens, most probable first."""
     seconds: float = 0.0
-    """From when it was asked for, by the back end's clock; told by who drives it."""
+    """Seconds since submission, by the back end's clock; the driver fills it in."""
     lost: Cost = field(default_factory=Cost)
-    """What a server is known to have done for it in vain, or unasked: in no cost."""
+    """Work that a server wasted or did unasked; no cost includes it."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,13 @@ class TokenDelta:
     """A token of a plain answer, as it is decoded."""
 
     key: str
-    """Of its request."""
+    """The key of its request."""
     text: str
-    """The text to show: none while it may belong to a stop string, or is half a character."""
+    """The text to show; empty while it may belong to a stop string, or is half a character."""
     token: int
     log_probability: float
     top: tuple[tuple[int, str, float], ...] = ()
-    """The likeliest tokens in its place: number, text and log-probability."""
+    """The top tokens at this position: id, text and log-probability."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class PromptReady:
     """The prompt of a plain answer is prefilled."""
 
     key: str
-    """Of the request that it was prefilled for."""
+    """The key of its request."""
     opened: Opened
     stages: Mapping[str, float]
     """Seconds of each stage."""
@@ -129,47 +129,47 @@ BackendEvent = RequestOutcome | TokenDelta | PromptReady
 
 @dataclass(frozen=True)
 class CostBound:
-    """The most that a request can take: something once, and something for each token."""
+    """An upper bound on the cost of a request: a fixed part, and a part for each token."""
 
     once: Cost = field(default_factory=Cost)
     token: Cost = field(default_factory=lambda: Cost(output_tokens=1))
 
 
 class Backend(Protocol):
-    """Where tokens come from; any number of requests may be on their way."""
+    """A source of tokens that serves any number of requests at once."""
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """What it can do."""
+        """The abilities that strategies and scorers may rely on."""
         ...
 
     def check_limits(self, kinds: Collection[LimitKind]) -> None:
-        """Raise UsageError for a kind of limit that it cannot hold; nothing is spent."""
+        """Raise UsageError for a kind of limit that it cannot enforce; nothing is spent."""
         ...
 
     def submit(self, request: Request | VerdictRequest) -> None:
-        """Begin a request; its outcome comes from `poll`."""
+        """Start a request; `poll` returns its outcome."""
         ...
 
     def bounds(self, requests: Sequence[Request | VerdictRequest]) -> list[CostBound]:
-        """The most that each can take if they begin together, in this order."""
+        """An upper bound for each request if they start together, in this order."""
         ...
 
     def poll(self, until: float | None = None) -> Sequence[BackendEvent]:
         """Wait for events of the submitted requests: outcomes, and tokens of plain answers.
 
-        Not beyond `until`, by the back end's clock: then there may be none.
+        Returns an empty list once the back end's clock passes `until`.
         """
         ...
 
     def now(self) -> float:
-        """What the back end's clock shows, in seconds."""
+        """The back end's clock, in seconds."""
         ...
 
     def cancel(self, key: str) -> None:
-        """End a request now; its outcome, with what was written so far, comes from `poll`."""
+        """Stop a request; `poll` returns its outcome with the text decoded so far."""
         ...
 
     def release(self, run: str) -> None:
-        """Forget what was kept for a run."""
+        """Free the cache entries of a run."""
         ...

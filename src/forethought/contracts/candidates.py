@@ -1,4 +1,4 @@
-"""What a search works on: answers in the making, what is added to them, and what may follow."""
+"""The data of a search: candidates, the pieces that extend them, and their next tokens."""
 
 from __future__ import annotations
 
@@ -9,82 +9,81 @@ from itertools import takewhile
 from typing import Literal
 
 Path = tuple[int, ...]
-"""Which child of which child: () is where a search starts."""
+"""The child numbers from the root of the search to a candidate; () is the root."""
 Writer = Literal["target", "draft"]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An answer in the making; a new one each time something is added."""
+    """A partial or whole answer. Immutable: each extension makes a new candidate."""
 
     path: Path = ()
     question: str = ""
-    """What is asked, where that is not the run's own question."""
+    """The question, if it differs from the run's own."""
     asked: str = ""
-    """The run's own question, its document in front, where this is to answer it; empty for what
-    is written on the way to an answer, such as a critique of one."""
+    """The run's own question after its document, if this candidate answers it. Empty for
+    intermediate text such as a critique."""
     steps: tuple[str, ...] = ()
-    """What is written, in the pieces that were asked for."""
+    """The text, one string for each piece."""
     lengths: tuple[int, ...] = ()
-    """Tokens of each of these."""
+    """Tokens of each piece."""
     token_ids: tuple[int, ...] = ()
-    """The same as tokens; empty where the back end does not tell."""
+    """The token ids of the text; empty if the back end does not report them."""
     tokens: int = 0
-    """How many."""
+    """Number of tokens."""
     log_probability: float = 0.0
-    """Of all tokens and of the end, by the model itself, whatever the temperature."""
+    """The sum over all tokens and the end of the answer, at temperature 1."""
     scored_tokens: int = 0
-    """How many log-probabilities that is the sum of: the end has one too, where the back end tells
-    it. 0 where nobody counted: then one for each token."""
+    """Number of log-probabilities in that sum. The end of the answer counts if the back end
+    reports it. 0 if unknown; then one for each token is assumed."""
     certainty: float | None = 0.0
-    """Summed over the tokens: how far all that could have stood in a token's place was from being
-    equally likely (the divergence from uniform to the model's own law, in nats). None where the
-    back end does not tell."""
+    """Self-certainty: the sum over tokens of the KL divergence from the uniform distribution to
+    the model's next-token distribution, in nats. None if the back end does not report it."""
     finish: str = ""
-    """Empty while more can be written; then stop, length, budget, or what withheld the rest."""
+    """Empty while the candidate can grow; then stop, length, budget, or a server's reason."""
     writer: Writer = "target"
-    """The model that writes it, and all that grows from it. Children of the empty candidate are
-    counted together, whoever writes them, so that no two of them draw alike."""
+    """The model that writes this candidate and its descendants. Children of the root are numbered
+    across both writers, so no two of them share a random stream."""
 
     @property
     def text(self) -> str:
-        """What is written."""
+        """The text so far."""
         return "".join(self.steps)
 
     @property
     def done(self) -> bool:
-        """Whether nothing can be added."""
+        """Whether the candidate cannot grow any more."""
         return bool(self.finish)
 
     @property
     def whole(self) -> bool:
-        """Whether it ended by itself, or at its greatest length."""
+        """Whether it ended at an end token, a stop string or its maximum length."""
         return self.finish in ("stop", "length")
 
     @property
     def mean_log_probability(self) -> float:
-        """A token's, on average, the end counted as one; 0 where nothing is written."""
+        """The mean log-probability of a token, the end included; 0 for an empty candidate."""
         return self.log_probability / max(1, self.scored_tokens or self.tokens)
 
     @property
     def likelihood(self) -> float:
-        """The mean probability of its tokens: from 0 to 1, unlike its logarithm."""
+        """The geometric mean of the token probabilities, from 0 to 1."""
         # Rounding may leave a sum of log-probabilities just above 0.
         return math.exp(min(0.0, self.mean_log_probability))
 
     @property
     def identity(self) -> tuple[str, Path]:
-        """Equal for two candidates of one run only if they are the same."""
+        """Unique among the candidates of one run."""
         return self.question, self.path
 
     @property
     def first_child_tokens(self) -> int:
-        """Tokens of its beginning that are first children of first children."""
+        """Tokens of the leading steps whose child number is 0."""
         steps = takewhile(lambda step: step[0] == 0, zip(self.path, self.lengths, strict=False))
         return sum(length for _, length in steps)
 
     def grown(self, child: int, piece: Piece) -> Candidate:
-        """The candidate's child of that number."""
+        """The child of this number: this candidate extended by a piece."""
         return replace(
             self,
             path=(*self.path, child),
@@ -101,28 +100,28 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Piece:
-    """What a back end wrote behind a candidate."""
+    """The text that a back end decodes after a candidate."""
 
     text: str
     token_ids: tuple[int, ...]
     tokens: int
     log_probability: float
     finish: str
-    """step, stop, length where the request's tokens were used up, full where the model's context
-    was, cancelled, or why a server withheld the rest: content_filter, refusal or tool_calls."""
+    """step · stop · length (the lease is spent) · full (the context is full) · cancelled, or a
+    server's content_filter · refusal · tool_calls."""
     rest: str = ""
-    """What the last token left beside part of a letter, should nothing follow."""
+    """The undecoded bytes of an incomplete character, as text if nothing follows."""
     certainty: float | None = None
-    """As a candidate's, of these tokens alone."""
+    """The self-certainty of these tokens alone."""
     scored_tokens: int = 0
-    """As a candidate's: tokens whose log-probability is in the sum."""
+    """Number of log-probabilities in the sum, as for a candidate."""
     back: int = 0
-    """Last letters of the candidate that it goes on from which are part of a stop string, and so
-    of no text."""
+    """Trailing characters of the parent that turn out to belong to a stop string; they leave
+    the text."""
 
 
 def shortened(texts: Sequence[str], count: int) -> tuple[str, ...]:
-    """The texts without the last `count` letters of all."""
+    """The texts without their last `count` characters overall."""
     found = list(texts)
     for place in reversed(range(len(found))):
         left = len(found[place]) - count
@@ -131,7 +130,7 @@ def shortened(texts: Sequence[str], count: int) -> tuple[str, ...]:
 
 
 def total(certainties: Iterable[float | None]) -> float | None:
-    """Their sum; None where one is not known."""
+    """The sum; None if any of them is unknown."""
     found = list(certainties)
     known = [one for one in found if one is not None]
     return math.fsum(known) if len(known) == len(found) else None
@@ -139,11 +138,11 @@ def total(certainties: Iterable[float | None]) -> float | None:
 
 @dataclass(frozen=True)
 class NextToken:
-    """A token that may follow a candidate."""
+    """A possible next token of a candidate."""
 
     token: int
-    """Its number: equal behind all candidates for the same token."""
+    """The token id."""
     log_probability: float
-    """By the model itself, whatever the temperature."""
+    """At temperature 1."""
     ends: bool = False
-    """Whether the answer ends with it."""
+    """Whether it ends the answer."""

@@ -1,4 +1,4 @@
-"""Recipes beside each other on the same questions: what `compare` finds and reports show."""
+"""The result of `compare` and `evaluate`: recipes on the same questions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and the 95 % interval around it."""
+    """An estimate with its 95 % confidence interval."""
 
     value: float
     low: float
@@ -18,34 +18,34 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """One recipe's score minus another's over the questions both answered."""
+    """The score of one recipe minus another's, over the questions that both answered."""
 
     recipe: str
     against: str
     interval: Interval
-    """Paired over questions; clusters of questions are drawn whole."""
+    """Paired by question; the bootstrap resamples whole clusters."""
     p_value: float
-    """Two-sided, that there is no difference; 1 where every pair is equal."""
+    """Two-sided, for no difference; 1 if every pair is equal."""
     questions: int
     wins: int
     losses: int
     detectable: float
-    """The smallest true difference that this many questions show in four runs of five."""
+    """The minimum detectable effect at 80 % power with this many questions."""
 
 
 @dataclass(frozen=True)
 class Chances:
-    """What a search's answers would have come to, had others chosen among them."""
+    """The score of a search's candidates under other selection rules."""
 
     random: float
-    """One taken blindly."""
+    """A candidate chosen at random."""
     oracle: float
-    """The best of them, taken by one who knows."""
+    """The best candidate, chosen by an oracle."""
 
 
 @dataclass(frozen=True)
 class SubsampleCurve:
-    """What a recipe reaches with fewer answers than it drew, on average over which."""
+    """The score and cost with fewer answers than drawn, averaged over subsets."""
 
     answers: int
     score: float
@@ -55,54 +55,54 @@ class SubsampleCurve:
 
 @dataclass(frozen=True)
 class RecipeResult:
-    """How one recipe did."""
+    """The score and cost of one recipe."""
 
     recipe: str
-    """Its spelling."""
+    """The recipe's label."""
     questions: int
     score: Interval
-    """Mean over tasks of the mean over their questions."""
+    """Mean over tasks of the mean over questions."""
     tasks: Mapping[str, Interval]
     """By task."""
     cache_bytes: float
-    """Mean bytes of keys and values behind the prompt."""
+    """Mean bytes of the KV cache after prefill."""
     first_token: float
-    """Median seconds to the first token, as if asked alone."""
+    """Median time to first token in seconds, as if each question ran alone."""
     flops: float
-    """Mean FLOPs of a whole run, drafts and scoring included; not a number, as are the bytes
-    and the time, where a server answered, which does not tell."""
+    """Mean FLOPs of a run, draft and scoring included. NaN for models on servers, as are the
+    bytes and the time to first token."""
     read: float
-    """Mean prompt tokens that the target read."""
+    """Mean prompt tokens that the target prefilled."""
     frontier: frozenset[str] = frozenset()
-    """Of cache_bytes, first_token, flops, tokens and usd: where no other is as good and cheaper."""
+    """The costs (cache_bytes, first_token, flops, tokens, usd) in which it is Pareto-optimal."""
     usd: float = math.nan
-    """Mean US dollars of a whole run; not a number where no price is known."""
+    """Mean US dollars of a run; NaN without a price."""
     tokens: float = math.nan
-    """Mean tokens of a whole run: the prompt, all that is written, drafts and scoring."""
+    """Mean tokens of a run: prompt, output, draft and scoring."""
     counted_from: str = ""
-    """The recipe whose kept answers it was counted from, where nothing was asked for it."""
+    """The recipe whose stored answers this result reuses; empty if it has its own."""
     chances: Chances | None = None
-    """Of a search that chose among several answers."""
+    """For a search that chooses among several answers."""
     fewer: tuple[SubsampleCurve, ...] = ()
-    """Ascending, of a search whose draws tell."""
+    """Ascending by answers, for a search that draws independent answers."""
 
 
 @dataclass(frozen=True)
 class AtBudget:
-    """What a recipe makes of a budget."""
+    """The score of a recipe within a budget."""
 
     recipe: str
     answers: int
-    """0 where the budget does not cover one."""
+    """0 if the budget does not cover one answer."""
     score: float | None
-    """None then."""
+    """None without an answer."""
     tokens: float
-    """What it spends of the budget: less where more answers were not drawn."""
+    """Tokens spent; less than the budget if no more answers were drawn."""
 
 
 @dataclass(frozen=True)
 class EqualCost:
-    """What recipes reach for as many tokens."""
+    """The scores of recipes at an equal number of tokens."""
 
     tokens: float
     afforded: tuple[AtBudget, ...]
@@ -110,14 +110,14 @@ class EqualCost:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A recipe that is left out, since it cannot answer one of the questions."""
+    """A recipe that the comparison leaves out, since a question does not fit it."""
 
     recipe: str
     task: str
     question: str
-    """The first one that it cannot answer."""
+    """The first question that does not fit."""
     reason: str
-    """With the recipe's spelling."""
+    """The error message, with the recipe's spelling."""
     hint: str
 
 
@@ -126,19 +126,19 @@ class Comparison:
     """Recipes on the same tasks."""
 
     standings: tuple[RecipeResult, ...]
-    """In the order the recipes were given."""
+    """In the order of the recipes."""
     differences: tuple[Difference, ...]
-    """Every recipe against every other, once each way."""
+    """Every ordered pair of recipes."""
     tasks: tuple[str, ...]
     questions: int
-    """Answered by every recipe."""
+    """Questions that every recipe answered."""
     provenance: Mapping[str, str] = field(default_factory=dict)
-    """Versions, hardware, when and by which command."""
+    """Versions, hardware, date and command."""
     mixed: tuple[str, ...] = ()
-    """What of the provenance is not the same for all samples."""
+    """The provenance fields that differ between samples."""
     refusals: tuple[Refusal, ...] = ()
-    """The recipes that were asked for but are not in `standings`."""
+    """Requested recipes that are not in `standings`."""
     notes: tuple[str, ...] = ()
-    """What else a reader should know, in whole sentences."""
+    """Notes for the reader, in whole sentences."""
     equal: tuple[EqualCost, ...] = ()
-    """By budget, ascending; only where a search's draws tell."""
+    """Ascending by budget; only with searches that draw independent answers."""

@@ -1,23 +1,23 @@
-"""Everything that can go wrong, as one small tree.
+"""The exception tree.
 
 ForethoughtError
-├── UsageError                 what was asked cannot be done as asked (exit code 2)
-│   ├── UnknownNameError       no method or model is called that
+├── UsageError                 wrong input (exit code 2)
+│   ├── UnknownNameError       a name that the catalogue does not hold
 │   ├── BadParameterError      a value outside its limits
-│   ├── UnfitError             a question does not fit what it is asked with
-│   │   ├── PromptTooLongError     more tokens than the model's context holds
-│   │   ├── BudgetTooSmallError    what must stay does not fit in the budget
-│   │   └── NoDocumentError        there is nothing that a method could choose from
-│   └── BadDataError           a file of questions cannot be read
-├── BudgetSpentError           the budget does not cover what is needed next (exit code 3)
-├── StoreError                 the file of results cannot be used (exit code 1)
-└── ModelError                 a model could not be used (exit code 1)
-    ├── DamagedFileError       truncated, malformed or of the wrong content
-    ├── DownloadError          a file could not be fetched whole
-    ├── CacheError             the folder of converted models cannot be written or read
-    ├── RemoteError            a model's server cannot be reached, or does not answer as asked
-    ├── UnsupportedModelError  an architecture or feature we do not run correctly
-    └── TokenizerMismatchError two models whose tokens cannot be matched
+│   ├── UnfitError             a question that does not fit the recipe
+│   │   ├── PromptTooLongError     a prompt longer than the model's context
+│   │   ├── BudgetTooSmallError    a budget smaller than the protected tokens
+│   │   └── NoDocumentError        a prompt without a document to shorten
+│   └── BadDataError           an unreadable file of questions or plans
+├── BudgetSpentError           the budget does not cover the next step (exit code 3)
+├── StoreError                 an unusable results file (exit code 1)
+└── ModelError                 an unusable model (exit code 1)
+    ├── DamagedFileError       a truncated or malformed file
+    ├── DownloadError          an incomplete download
+    ├── CacheError             an unusable model cache
+    ├── RemoteError            an unreachable server, or a wrong reply
+    ├── UnsupportedModelError  an architecture or feature that is not supported
+    └── TokenizerMismatchError two tokenizers that cannot be aligned
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-MAKE_ANEW = "make it anew with: forethought pull MODEL --again"
-"""The hint where a model's converted files are damaged."""
+MAKE_ANEW = "fetch it again: forethought pull MODEL --again"
+"""The hint for damaged files of a converted model."""
 
 
 class ForethoughtError(Exception):
-    """What was wrong, with the value; `hint` says what to do next."""
+    """The message says what was wrong with the value; `hint` says what to do."""
 
     exit_code = 1
 
@@ -45,7 +45,7 @@ class ForethoughtError(Exception):
     @contextmanager
     @staticmethod
     def named(where: str) -> Iterator[None]:
-        """Say of errors that are raised inside where they arose."""
+        """Prefix the message of errors raised inside with `where`."""
         try:
             yield
         except ForethoughtError as error:
@@ -54,18 +54,18 @@ class ForethoughtError(Exception):
 
 
 class UsageError(ForethoughtError):
-    """What was asked cannot be done as asked."""
+    """Wrong input: arguments, parameters or data."""
 
     exit_code = 2
 
 
 class UnknownNameError(UsageError):
-    """No method or model is called that."""
+    """A name that the catalogue does not hold."""
 
     @classmethod
     def among(cls, kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
-        """The error for `name`, with its nearest neighbours among `known` as the hint."""
-        import difflib  # takes as long to import as all else here
+        """The error for `name`; the hint lists the closest of the known names."""
+        import difflib  # takes as long to import as all other modules of `--help`
 
         names = list(known)
         near = difflib.get_close_matches(name, names, n=3)
@@ -78,58 +78,58 @@ class BadParameterError(UsageError):
 
 
 class UnfitError(UsageError):
-    """A question does not fit what it is asked with; others may."""
+    """A question that does not fit the recipe; other questions may."""
 
 
 class PromptTooLongError(UnfitError):
-    """More tokens than the model's context holds."""
+    """A prompt longer than the model's context."""
 
 
 class BudgetTooSmallError(UnfitError):
-    """What must stay does not fit in the budget."""
+    """A budget smaller than the protected tokens."""
 
 
 class NoDocumentError(UnfitError):
-    """There is nothing that a method could choose from."""
+    """A prompt without a document to shorten."""
 
 
 class BadDataError(UsageError):
-    """A file of questions cannot be read."""
+    """An unreadable file of questions or plans."""
 
 
 class BudgetSpentError(ForethoughtError):
-    """What is left of a run's budget does not cover what is needed next."""
+    """The rest of a run's budget does not cover the next step."""
 
     exit_code = 3
 
 
 class StoreError(ForethoughtError):
-    """The file of results cannot be used."""
+    """An unusable results file."""
 
 
 class ModelError(ForethoughtError):
-    """A model could not be used."""
+    """An unusable model."""
 
 
 class DamagedFileError(ModelError):
-    """A file is truncated, malformed or not the one it should be."""
+    """A truncated or malformed file, or one with the wrong checksum."""
 
 
 class DownloadError(ModelError):
-    """A file could not be fetched whole."""
+    """An incomplete download."""
 
 
 class CacheError(ModelError):
-    """The folder of converted models cannot be written or read."""
+    """An unusable model cache."""
 
 
 class RemoteError(ModelError):
-    """A model's server cannot be reached, or does not answer as asked."""
+    """An unreachable server, or a reply that breaks the protocol."""
 
 
 class UnsupportedModelError(ModelError):
-    """An architecture or feature that would not run correctly here."""
+    """An architecture or feature that is not supported."""
 
 
 class TokenizerMismatchError(ModelError):
-    """Two models whose tokens cannot be matched."""
+    """Two tokenizers that cannot be aligned."""

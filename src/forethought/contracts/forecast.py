@@ -1,4 +1,4 @@
-"""What kept answers tell of fewer and of more of them: what `forecast` finds and reports show."""
+"""The result of `forecast`: scores and costs of fewer and of more answers than stored."""
 
 from __future__ import annotations
 
@@ -10,69 +10,69 @@ from forethought.contracts.comparison import Interval
 
 @dataclass(frozen=True)
 class Reached:
-    """What so many answers to each question come to, by how one of them is chosen."""
+    """The score of k answers to each question, by selection rule."""
 
     answers: int
     oracle: Interval
-    """By one who knows which is best: where answers are right or wrong, pass@k."""
+    """The best answer, chosen by an oracle: pass@k for answers that are right or wrong."""
     vote: Interval
-    """What most of them say; equal counts share the credit."""
+    """Majority vote (self-consistency); ties share the credit."""
     likely: Interval | None
-    """The likeliest by the model itself; None where its chances were not kept."""
+    """The answer of greatest likelihood; None without stored log-probabilities."""
     scored: Interval | None
-    """The best by the run's scorer; None without one, or where that is the likelihood."""
+    """The answer of greatest score; None without a scorer, or if it is the likelihood."""
     tokens: float
-    """Mean tokens a question, the prompt read once."""
+    """Mean tokens per question, with one prefill of the prompt."""
     flops: float
     scoring_tokens: float
-    """What the scorer adds."""
+    """Tokens that the scorer adds."""
     scoring_flops: float
 
 
 @dataclass(frozen=True)
 class Ahead:
-    """What more answers than were drawn are foreseen to reach, by one who knows which is right."""
+    """The predicted coverage (pass@k) of more answers than drawn."""
 
     answers: int
     oracle: Interval
-    """Over which questions were drawn; that the law holds so far out is assumed."""
+    """Uncertainty over questions; the interval assumes that the law holds this far out."""
     tokens: float
     flops: float
 
 
 @dataclass(frozen=True)
 class Law:
-    """Coverage of exp(a k^b), fitted to the answers that were drawn."""
+    """The law exp(a k^b) of coverage, fitted to the drawn answers."""
 
     a: float
     b: float
     misfit: float
-    """The greatest distance from what was seen, as a share."""
+    """The maximum distance from the observed coverage, as a share."""
     ahead: tuple[Ahead, ...]
 
 
 @dataclass(frozen=True)
 class Attempts:
-    """Drawing until a verifier accepts: what it is worth that lets some wrong answers pass.
+    """Sampling until an imperfect verifier accepts an answer, and its expected reward.
 
-    An accepted answer is worth 1 where it is right, and costs the penalty where it is wrong.
+    An accepted answer earns 1 if it is right, and costs the penalty if it is wrong.
     """
 
     false_positives: float
-    """Share of wrong answers that pass; all right ones do."""
+    """The verifier's false-positive rate; it accepts every right answer."""
     penalty: float
     best: int | None
-    """Attempts worth most; None where more are always worth more."""
+    """The number of attempts with the greatest reward; None if reward grows without end."""
     reward: float
-    """What those are worth a question."""
+    """Expected reward per question at `best`."""
     right: float
-    """Share of questions with a right answer accepted by then."""
+    """Share of questions with a right answer accepted."""
     wrong: float
-    """With a wrong one accepted."""
+    """Share of questions with a wrong answer accepted."""
     tries: float
-    """Attempts made on average."""
+    """Mean attempts per question."""
     first: float
-    """What a single attempt is worth."""
+    """Expected reward of a single attempt."""
 
 
 @dataclass(frozen=True)
@@ -83,23 +83,23 @@ class Curve:
     task: str
     questions: int
     answers: int
-    """Drawn for each question, at least."""
+    """Minimum answers drawn per question."""
     random: Interval
-    """One answer taken blindly: pass@1."""
+    """An answer chosen at random: pass@1."""
     reached: tuple[Reached, ...]
-    """By how many of the answers, ascending."""
+    """Ascending by number of answers."""
     scorer: str = ""
     law: Law | None = None
     no_law: str = ""
-    """Why there is none."""
+    """The reason for no law."""
     attempts: Attempts | None = None
     no_attempts: str = ""
-    """Why there are none."""
+    """The reason for no attempts."""
 
 
 @dataclass(frozen=True)
 class ForecastBin:
-    """Questions that are about equally hard."""
+    """Questions of similar difficulty."""
 
     number: int
     """1 for the easiest."""
@@ -107,35 +107,35 @@ class ForecastBin:
     success: float
     """Mean share of right answers."""
     best: str
-    """The recipe of the greatest score here."""
+    """The recipe with the greatest score in this bin."""
     score: float
-    """Its score here, which is flattered by having been chosen for it."""
+    """Its score in this bin, biased upwards by the selection."""
 
 
 @dataclass(frozen=True)
 class Difficulty:
-    """Questions of one task by how often they are answered rightly, and what suits each kind."""
+    """Questions of a task binned by difficulty, with the best recipe of each bin."""
 
     task: str
     sorted_by: str
-    """The recipe whose answers tell how hard a question is."""
+    """The recipe whose answers estimate difficulty."""
     bins: tuple[ForecastBin, ...]
     recipes: tuple[str, ...]
-    """All that answered every question of the bins."""
+    """Recipes that answered every question of the bins."""
     fixed: str = ""
-    """The recipe that does best on all of them."""
+    """The recipe with the greatest score over all bins."""
     fixed_score: float = 0.0
     adapted: float | None = None
-    """The score where each bin has the recipe chosen for it on its other questions; None where
-    there is nothing to choose, or too few questions."""
+    """The cross-validated score of the best recipe per bin; None without alternatives, or with
+    too few questions."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What the kept answers of some recipes tell."""
+    """The forecast from the stored answers of some recipes."""
 
     curves: tuple[Curve, ...]
     difficulties: tuple[Difficulty, ...] = ()
     notes: tuple[str, ...] = ()
-    """What was left out, and why."""
+    """What the forecast leaves out, and why."""
     provenance: Mapping[str, str] = field(default_factory=dict)

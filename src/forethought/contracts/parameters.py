@@ -1,4 +1,4 @@
-"""Parameter types of methods: each carries its own limits, checked once by `checked`."""
+"""Parameter types of methods: each carries its limits, and `checked` enforces them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from forethought.contracts.errors import BadParameterError
 
 @dataclass(frozen=True)
 class Range:
-    """The values a number may take, both ends included."""
+    """An inclusive range of numbers."""
 
     low: float
     high: float
@@ -25,7 +25,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Whole(Range):
-    """Whole numbers of a range."""
+    """Whole numbers in a range."""
 
     def problem(self, value: object) -> str:
         """What is wrong with `value`, or nothing."""
@@ -36,7 +36,7 @@ class Whole(Range):
 
 @dataclass(frozen=True)
 class Odd(Whole):
-    """Odd whole numbers of a range."""
+    """Odd whole numbers in a range."""
 
     def problem(self, value: object) -> str:
         """What is wrong with `value`, or nothing."""
@@ -51,7 +51,7 @@ _FACTORS = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
 
 @dataclass(frozen=True)
 class Budget:
-    """A whole number counts entries, a fraction up to 1.0 is a share, a text counts bytes."""
+    """An int counts entries, a float up to 1.0 is a share, a string counts bytes."""
 
     def problem(self, value: object) -> str:
         """What is wrong with `value`, or nothing."""
@@ -74,16 +74,16 @@ Keep = Annotated[Amount, Budget()]
 
 
 def bytes_of(size: str) -> int:
-    """The bytes that a text such as `8MiB` or `500kB` stands for."""
+    """The bytes of a size such as `8MiB` or `500kB`."""
     found = _SIZE.fullmatch(size)
     assert found, "checked before"
     return int(float(found[1]) * _FACTORS[found[2]])
 
 
 def entries_kept(keep: Amount, of: int) -> int:
-    """How many of `of` entries a Keep stands for: never more than `of`, at least one.
+    """The number of entries that a Keep allows out of `of`: at least one, at most `of`.
 
-    Bytes stand for all of them: only beside a model's shape do they become a number.
+    A size in bytes allows all: only the model's shape turns bytes into entries.
     """
     if isinstance(keep, str):
         return of
@@ -92,7 +92,7 @@ def entries_kept(keep: Amount, of: int) -> int:
 
 
 def in_words(limit: object) -> str:
-    """What a limit allows, as people say it."""
+    """The values that a limit allows, in words."""
     match limit:
         case Odd():
             return f"an odd number, {_range(limit)}"
@@ -109,7 +109,7 @@ def _range(limit: Range) -> str:
 
 
 def checked(method: type[Any], settings: dict[str, Any]) -> Any:
-    """A `method` built from `settings`, or a BadParameterError that names the wrong one."""
+    """A `method` built from `settings`; raises BadParameterError for a wrong value."""
     known = [field.name for field in fields(method)]
     name = method.__module__.rpartition(".")[2].replace("_", "-")
     for key in settings:

@@ -1,4 +1,4 @@
-"""Which strategy suits questions of which difficulty: what `tune` finds and a router follows."""
+"""The plan that `tune` writes and `difficulty-router` follows: a strategy for each difficulty."""
 
 from __future__ import annotations
 
@@ -20,53 +20,53 @@ SIGNS: tuple[Sign, ...] = ("agreement", "likelihood")
 
 @dataclass(frozen=True)
 class DifficultyBin:
-    """Questions that look about equally hard."""
+    """Questions of similar estimated difficulty."""
 
     least: tuple[float, float]
-    """The signs from which on a question belongs here, unless to an easier bin."""
+    """The minimum signals of a question in this bin, unless an easier bin takes it."""
     strategy: str
 
 
 @dataclass(frozen=True)
 class DifficultyPlan:
-    """A strategy for each bin of difficulty, the easiest first; the last takes all that is left."""
+    """A strategy for each bin of difficulty, easiest first; the last bin takes the rest."""
 
     bins: tuple[DifficultyBin, ...]
     probe: int = 0
-    """Answers drawn to see how hard a question is; 0 where there is nothing to choose."""
+    """Answers sampled to estimate difficulty; 0 with a single bin."""
     by: Sign = "agreement"
-    """The sign looked at first; the other one decides where that is equal."""
+    """The first signal; the other one breaks ties."""
     model: str = ""
-    """What it was fitted for: model, draft and methods, as a recipe spells them."""
+    """The model, draft and methods of the fit, as a recipe spells them."""
     tasks: tuple[str, ...] = ()
-    """What it was fitted on."""
+    """The tasks of the fit."""
     told: Mapping[str, Any] = field(default_factory=dict)
-    """What was found in fitting it."""
+    """Results of the fit."""
 
     def bin_of(self, agreement: float, likelihood: float) -> int:
-        """The place of the bin of a question with these signs."""
+        """The index of the bin for a question with these signals."""
         signs = ordered(self.by, agreement, likelihood)
         places = range(len(self.bins))
         return next((at for at in places if signs >= self.bins[at].least), places[-1])
 
     def text(self) -> str:
-        """The plan as the file that holds it."""
+        """The plan as JSON text for a file."""
         return json.dumps({"kind": KIND, "version": VERSION, **asdict(self)}, indent=2) + "\n"
 
     @property
     def digest(self) -> str:
-        """Names it by all that it holds."""
+        """A short hash of the whole plan."""
         # A letter in front makes it a word, which needs no quotes in a recipe.
         return "p" + hashlib.sha256(self.text().encode()).hexdigest()[:8]
 
 
 def ordered(by: Sign, agreement: float, likelihood: float) -> tuple[float, float]:
-    """Signs in the order they are looked at."""
+    """The two signals in the order of comparison."""
     return (agreement, likelihood) if by == "agreement" else (likelihood, agreement)
 
 
 def read_plan(text: str, where: str) -> DifficultyPlan:
-    """The plan that a file's text holds; BadDataError where it holds none."""
+    """The plan in a file's text; raises BadDataError if it holds none."""
     try:
         held = json.loads(text)
     except ValueError as error:
@@ -85,7 +85,7 @@ def read_plan(text: str, where: str) -> DifficultyPlan:
             told=held["told"],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise _foreign(where, f"a part of it is missing or of another kind: {error!r}") from error
+        raise _foreign(where, f"a field is missing or has the wrong type: {error!r}") from error
     if problem := _problem(found):
         raise _foreign(where, problem)
     return found
@@ -101,15 +101,15 @@ def _problem(plan: DifficultyPlan) -> str:
     if not plan.bins:
         return "it has no bins"
     if plan.by not in SIGNS:
-        return f"by={plan.by!r} is no sign"
+        return f"by={plan.by!r} is not one of {', '.join(SIGNS)}"
     if type(plan.probe) is not int or plan.probe < (len(plan.bins) > 1):
-        return f"a probe of {plan.probe!r} answers tells nothing"
+        return f"probe={plan.probe!r} must be a whole number above 0"
     if not all(math.isfinite(end) for both in limits for end in both):
-        return "a limit is no number"
+        return "a limit is not a number"
     if any(easier <= harder for easier, harder in pairwise(limits)):
-        return "its bins do not go from easy to hard"
+        return "its bins are not in order from easy to hard"
     return ""
 
 
 def _foreign(where: str, why: str) -> BadDataError:
-    return BadDataError(f"{where} is no plan of difficulties: {why}", "make one: forethought tune")
+    return BadDataError(f"{where} is not a difficulty plan: {why}", "make one: forethought tune")

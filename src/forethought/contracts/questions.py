@@ -1,4 +1,4 @@
-"""Questions with a checker: what a task hands out, and what is kept of an answer."""
+"""Tasks, their questions and checkers, and the samples that the store keeps."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import Any, Literal, Protocol
 from forethought.contracts.errors import UsageError
 
 Measure = Callable[[str], int]
-"""How many tokens a text has for the model that will be asked."""
+"""Counts the tokens of a text with the tokenizer of the model under test."""
 Tests = Literal["visible", "all"]
-"""Tests of a program: those that its question shows, or all there are."""
+"""The tests of a program: those that the question shows, or all of them."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One thing to ask, and how its answer is judged."""
+    """A question and the reference data for its checker."""
 
     identifier: str
-    """Unique within its task; the same whenever the task is made with the same settings."""
+    """Unique within its task; equal settings of the task give equal identifiers."""
     text: str
-    """What is asked."""
+    """The question itself."""
     document: str = ""
-    """What it is asked about; empty where the question stands alone."""
+    """The document that the question is about; empty without one."""
     answers: tuple[str, ...] = ()
-    """Reference answers; what they mean is the checker's business."""
+    """Reference answers, in the form that the checker expects."""
     cluster: str = ""
-    """Questions made from one source share it; empty where each stands for itself."""
+    """Shared by all questions from one source; empty for independent questions."""
     data: Mapping[str, Any] = field(default_factory=dict)
-    """What else the checker needs; plain JSON values."""
+    """Other data for the checker; plain JSON values."""
 
     @property
     def asked(self) -> str:
-        """The question, its document in front."""
+        """The document, then the question."""
         return f"{self.document}\n\n{self.text}" if self.document else self.text
 
 
@@ -42,66 +42,66 @@ class Task(Protocol):
 
     @property
     def answer_tokens(self) -> int:
-        """Most tokens an answer needs."""
+        """Maximum tokens of an answer."""
         ...
 
     def questions(self, measure: Measure) -> Iterator[Question]:
-        """The questions in order; the same settings and measure give the same ones."""
+        """The questions in order; deterministic for given settings and measure."""
         ...
 
     def check(self, question: Question, answer: str) -> float:
-        """How right an answer is, from 0 to 1.
+        """The score of an answer, from 0 to 1.
 
-        A wrong answer scores 0; what keeps an answer from being judged is an error, never a 0.
+        A wrong answer scores 0. An answer that cannot be judged raises an error.
         """
         ...
 
     def promise(self, question: Question, text: str) -> float:
-        """1 where the beginning of an answer can still become right, 0 where it went wrong.
+        """1 if a partial answer can still become correct, else 0.
 
-        UsageError for tasks whose steps cannot be checked.
+        Raises UsageError for tasks without checkable steps.
         """
         raise UsageError(
-            "this task tells only whole answers right from wrong",
+            "this task checks only whole answers",
             "name a task whose steps are checked; see: forethought list steps",
         )
 
     @property
     def has_tests(self) -> bool:
-        """Whether answers are programs, which `passed` tries out."""
+        """Whether answers are programs that `passed` can test."""
         return False
 
     def passed(self, question: Question, answer: str, tests: Tests) -> float:
-        """The share of these tests that an answer passes; 1 for all alone if `check` gives 1.
+        """The share of these tests that an answer passes; 1 for all tests only if `check` gives 1.
 
-        Without a single test to be seen, 1 where the program loads. What keeps tests from being
-        run is an error, never a 0. UsageError for tasks without tests.
+        Without visible tests, 1 if the program loads. Tests that cannot run raise an error.
+        Raises UsageError for tasks without tests.
         """
         raise UsageError(
-            "the answers of this task are no programs with tests",
-            "name a task that has tests, such as humaneval, or another scorer",
+            "this task has no programs to test",
+            "name a task with tests, such as humaneval, or another scorer",
         )
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One answer to one question of a task, judged and ready to be kept."""
+    """A scored answer to one question of a task, as the store keeps it."""
 
     key: str
-    """Names it by all that decides it: recipe, task, question, data and number."""
+    """A hash of the recipe, task, question, data and number."""
     recipe: str
-    """Spelling of the recipe, options and seed included where they differ from defaults."""
+    """The recipe's label: its spelling, and settings that differ from the defaults."""
     task: str
-    """Spelling of the task."""
+    """The task's spelling."""
     question: str
-    """Identifier of the question within the task."""
+    """The question's identifier within the task."""
     cluster: str
-    """Questions made from one source share it; the question's identifier where it has none."""
+    """The question's cluster, or its identifier if it has none."""
     number: int
-    """Which answer of several to the same question, from 0."""
+    """The index of this answer among several to the same question."""
     score: float
     """From 0 to 1."""
     run: Mapping[str, Any]
-    """The document of the run, as `Run.document` makes it, without the places it kept."""
+    """The document of the run, as `Run.document` makes it, without the kept positions."""
     provenance: Mapping[str, str]
     """Versions of the libraries, the hardware, and the hash of the question's data."""

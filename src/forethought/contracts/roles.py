@@ -1,7 +1,7 @@
-"""What each family of methods promises, and what it is handed to work with.
+"""Protocols of the network, the draft and approximations.
 
-The engine calls `LayerView` taps, methods implement `Approximation`, and `runs/`
-introduces the two to each other. Nothing here imports torch at run time.
+The engine calls taps with a `LayerView`, and methods implement `Approximation`. `prefill/` and
+`backends/local` connect the two. Nothing here imports torch at run time.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ __all__ = [
 
 Found = TypeVar("Found")
 Attend = Callable[[int, "Tensor", "Tensor", "Tensor"], "Tensor"]
-"""(layer, q [N, H, D], k [N, K, D], v [N, K, D]), rotated, to [N, H * D]."""
+"""Attention: (layer, q [N, H, D], k [N, K, D], v [N, K, D]), after RoPE, to [N, H * D]."""
 
 
 class Network(Protocol):
-    """A decoder: next-token logits for packed tokens; attention is the caller's."""
+    """A decoder: next-token logits for packed tokens; the caller supplies attention."""
 
     shape: ModelShape
     device: torch.device
     dtype: torch.dtype
 
     def for_long_texts(self) -> Network:
-        """The network for texts beyond its context, if it reads those otherwise; else itself."""
+        """The network for sequences beyond the context, if RoPE scaling differs; else itself."""
         return self
 
     def rotate(self, layer: int, vectors: Tensor, positions: Tensor) -> Tensor:
-        """Vectors [N, any, D] of a layer's queries or keys, turned on by `positions` [N].
+        """Rotate a layer's queries or keys [N, any, D] by `positions` [N], as RoPE does.
 
-        Positions may be negative or fractions; magnitudes stay.
+        Positions may be negative or fractional; magnitudes stay.
         """
         raise UnsupportedModelError(
-            "a method needs to turn queries to other positions, and this model does not show how",
+            "the method rotates queries to other positions, and this model exposes no RoPE",
             "use another method, or a model of a family that runs without transformers",
         )
 
     def weight_bytes(self, phase: str, layers: int | None = None, tokens: int = 1) -> int:
-        """Bytes of weights that one pass of this phase reads for so many tokens."""
+        """Bytes of weights that one forward pass of this phase reads for `tokens` tokens."""
         ...
 
     def forward(
@@ -73,118 +73,119 @@ class Network(Protocol):
     ) -> Tensor:
         """Logits [R, V] (float32) of the rows `logits_at` [R] of packed tokens [N].
 
-        `positions` [N] are logical positions. `phase` is "prefill" or "decode" and only
-        chooses the weight format. With `layers`, stops after that many layers and returns
-        an empty tensor. `logits_at` None means every row.
+        `positions` [N] are position ids. `phase`, "prefill" or "decode", only chooses the
+        weight format. With `layers`, the pass stops after that many layers and returns an
+        empty tensor. `logits_at` None means every token.
         """
         ...
 
 
 class Draft(Protocol):
-    """A model that reads ahead for the target, whatever its tokenizer."""
+    """A draft model that scores the target's prompt; its tokenizer may differ."""
 
     @property
     def name(self) -> str:
-        """What the draft is called."""
+        """The draft's name."""
         ...
 
     @property
     def layers(self) -> int:
-        """How many it has."""
+        """Number of layers."""
         ...
 
     @property
     def layer_span(self) -> tuple[int, int]:
-        """First layer worth looking at, and the layer to stop before, unless a method is told."""
+        """The default range of layers whose attention methods use: first, and one past the last."""
         ...
 
     def read(
         self, prompt: Prompt, tap: Tap, *, layers: int | None = None, lookahead: int = 0
     ) -> list[int]:
-        """Run the draft over the prompt, showing every layer to `tap`.
+        """Prefill the prompt with the draft and show every layer to `tap`.
 
-        Stops after `layers` layers when nothing has to be written; else runs all layers,
-        writes up to `lookahead` tokens greedily (an end-of-answer token counts and stops),
-        shows each step's layers too, and returns what it wrote as tokens of the target.
+        Without `lookahead`, the pass stops after `layers` layers. With it, the draft runs all
+        layers and decodes up to `lookahead` tokens greedily; an end token counts and stops.
+        `tap` sees the layers of each decode step too. Returns the decoded tokens as tokens of
+        the target.
         """
         ...
 
     def carry(self, importance: Tensor, prompt: Prompt) -> Tensor:
-        """Scores over the draft's own prompt tokens as scores over the target's tokens."""
+        """Map scores of the draft's prompt tokens to scores of the target's tokens."""
         ...
 
     def recall(self, what: Hashable, prompt: Prompt, find: Callable[[], Found]) -> Found:
-        """What `find` gives, found once for all methods that ask the same of one prompt.
+        """The result of `find`, computed once and shared by all methods of one prompt.
 
-        `what` names it by all that decides it besides prompt and draft. Whoever recalls is
-        charged as if it had been found anew.
+        `what` is the key of the result, beside prompt and draft. Every caller is charged as if
+        it had computed the result.
         """
         return find()
 
     def charge(self, tokens: int, flops: float) -> None:
-        """Charge what another model did to choose: tokens it read, and FLOPs."""
+        """Charge the tokens and FLOPs of another model that helps to choose."""
         ...
 
 
 class Approximation(Protocol):
-    """A method that makes one pass cheaper. Each hook's default changes nothing."""
+    """A method that makes prefill or decode cheaper. The default of each hook changes nothing."""
 
     def pays(self, prompt_length: int) -> bool:
-        """Whether anything would be dropped from a prompt of this many tokens."""
+        """Whether the method drops anything from a prompt of this many tokens."""
         ...
 
     def reads(self, prompt_length: int) -> int:
-        """How many of the prompt's tokens the target will read."""
+        """The number of prompt tokens that the target prefills."""
         return prompt_length
 
     def uses_draft(self) -> bool:
-        """Whether a draft is run; only such a method is shown a guess behind the prompt."""
+        """Whether the method runs a draft; only then may its prompt carry a look-ahead."""
         return False
 
     def drafts_with_itself(self) -> bool:
-        """Whether the target's own first layers are the draft, whichever draft was named."""
+        """Whether the draft is always the target's own first layers."""
         return False
 
     def draft_layers(self, draft: Draft) -> int:
-        """How many layers of the draft read the prompt, where one is run."""
+        """The number of draft layers that prefill the prompt."""
         return draft.layers
 
     def evicts(self) -> bool:
-        """Whether cache entries are dropped: by `on_layer`, or by `on_cache`."""
+        """Whether the method evicts cache entries, by `on_layer` or by `on_cache`."""
         return False
 
     def needs_all_queries(self) -> bool:
-        """Whether `on_layer` looks at more queries than the newest few hundred."""
+        """Whether `on_layer` needs more queries than the newest few hundred."""
         return False
 
     def sees_whole_cache(self) -> bool:
-        """Whether `on_cache` chooses, once the prompt was read whole, instead of `on_layer`."""
+        """Whether `on_cache` evicts after the whole prefill, instead of `on_layer`."""
         return False
 
     def evicts_every(self) -> int:
-        """Tokens written until `on_layer` is asked again what to keep; 0 for never."""
+        """Decoded tokens between further calls of `on_layer`; 0 for none."""
         return 0
 
     def cache_bits(self) -> int:
-        """Bits of a stored key or value once the prompt was read; 16 leaves them as they are."""
+        """Bits of a stored key or value after prefill; 16 stores them unquantised."""
         return 16
 
     def thins_attention(self) -> bool:
-        """Whether `on_attention` chooses what the prompt's queries see."""
+        """Whether `on_attention` makes prefill attention sparse."""
         return False
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
-        """The prompt the target should read; may use the draft, may add a look-ahead."""
+        """The prompt for the target, shortened or not; it may carry a look-ahead."""
         return prompt
 
     def on_attention(self, view: LayerView) -> Pattern | None:
-        """What a layer's queries may see, just before its attention; None for all."""
+        """The sparse pattern of a layer, chosen just before its attention; None for dense."""
         return None
 
     def on_layer(self, view: LayerView) -> Entries | None:
-        """The entries of a prompt's layer to keep, or None for all."""
+        """The entries of one layer to keep, or None for all."""
         return None
 
     def on_cache(self, cache: FullCacheView) -> Sequence[Entries] | None:
-        """The entries of every layer to keep, or None for all."""
+        """The entries of each layer to keep, or None for all."""
         return None

@@ -1,8 +1,8 @@
-"""Searching for an answer: what a strategy asks for, what it is given, and what it finds.
+"""Protocols of strategies and scorers, the asks they yield and the result of a search.
 
-A strategy is a generator: it yields asks and is sent what they gave. It never touches a model,
-a clock or a network, so that one driver can serve many searches at once, hold each within its
-budget, and repeat any of them token for token.
+A strategy is a generator: it yields asks and receives their results. It never touches a model,
+a clock or a network. So one driver can serve many searches at once, enforce each budget, and
+repeat any search token for token.
 """
 
 from __future__ import annotations
@@ -23,55 +23,54 @@ if TYPE_CHECKING:
     import numpy as np
 
 Ability = Literal["draft", "steps", "log-probabilities", "certainty", "verdicts", "next-tokens"]
-"""What a back end may lack: a second model that writes too, to go on from a prefix, the chance of
-each token written, how sure the model was of each, the chances of one-word answers, and those of
-the tokens that may follow."""
+"""Abilities that a back end may lack: a draft that decodes candidates, continuing from a prefix,
+log-probabilities, self-certainty, probabilities of one-word answers, and top next tokens."""
 Until = Literal["end", "step"]
 
 
 @dataclass(frozen=True)
 class Write:
-    """One child of each of these candidates: sent back as candidates, in order.
+    """Ask for one child of each parent; the result is a list of candidates, in order.
 
-    A candidate may stand here several times. Those that are done come back as they are.
+    A parent may occur several times. Finished candidates come back unchanged.
     """
 
     parents: tuple[Candidate, ...]
     until: Until = "end"
     delimiter: str = "\n\n"
-    """What ends a step; it belongs to the step."""
+    """The text that ends a step; the step includes it."""
     temperature: float | None = None
-    """The recipe's where None."""
+    """None for the recipe's temperature."""
     max_tokens: int | None = None
-    """Most tokens to add; as many as the recipe allows where None."""
+    """Maximum tokens to add; None for the recipe's maximum."""
     tokens: tuple[int, ...] = ()
-    """The first token of each child, where they are given and not drawn."""
+    """The first token of each child, if given and not sampled."""
 
 
 @dataclass(frozen=True)
 class Next:
-    """What may follow each of these candidates: sent back as a list of NextToken each.
+    """Ask for the top next tokens of each candidate; the result is a list of NextToken each.
 
-    The likeliest first; nothing behind a candidate that is done.
+    Most probable first; empty for a finished candidate.
     """
 
     candidates: tuple[Candidate, ...]
     top: int
-    """Tokens that go on, the likeliest; the likeliest that ends the answer stands among them."""
+    """Number of tokens that continue the text; the best end token is listed too."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What the run's scorer thinks of each candidate: sent back as numbers from 0 to 1."""
+    """Ask the scorer for the score of each candidate, from 0 to 1."""
 
     candidates: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Which candidates say the same: sent back as a number each, None for no answer.
+    """Ask which candidates have equal answers; the result is a group number each.
 
-    Equal numbers are equal answers; they count up from 0 as answers first appear.
+    Groups count from 0 in order of appearance; None for a candidate without an answer.
     """
 
     candidates: tuple[Candidate, ...]
@@ -79,22 +78,22 @@ class Group:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A model's chances of each of `choices` as its answer to each question.
+    """Ask for the probability of each of `choices` as the answer to each question.
 
-    Sent back as a list of chances for each question, which sum to 1.
+    The result is a list of probabilities for each question, which sum to 1.
     """
 
     questions: tuple[str, ...]
     choices: tuple[str, ...]
     by: str = ""
-    """The address of the model that gives them, where that is not the run's own."""
+    """The server address of the judging model; empty for the run's own model."""
 
 
 @dataclass(frozen=True)
 class Charge:
-    """What a scorer is about to spend on a model of its own: nothing is sent back.
+    """Charge the run for the scorer's own model before that runs; the result is None.
 
-    Where the budget does not cover it the search ends here, before anything is spent.
+    If the budget does not cover the cost, the search ends here and spends nothing.
     """
 
     cost: Cost
@@ -107,22 +106,22 @@ Scores = Generator[Ask, Any, "list[float]"]
 
 @dataclass(frozen=True)
 class Found:
-    """What a search came to."""
+    """The result of a search."""
 
     best: Candidate
     considered: tuple[Candidate, ...] = ()
-    """All answers that were chosen among, in the order they were written."""
+    """All candidates of the final choice, in order of creation."""
     weights: tuple[float, ...] = ()
-    """What each of them counted for."""
+    """The weight of each of them in the choice."""
     confidence: float | None = None
-    """Share of the weight that agrees with the best."""
+    """The share of the weight that agrees with `best`."""
     pruned: tuple[Candidate, ...] = ()
-    """What was given up on the way."""
+    """Candidates that the search abandoned."""
     notes: tuple[str, ...] = ()
 
 
 class Strategy(Protocol):
-    """A way to spend more than one pass on a question. Its defaults change nothing."""
+    """A search algorithm: it spends more than one pass on a question."""
 
     @property
     def needs(self) -> frozenset[Ability]:
@@ -131,55 +130,55 @@ class Strategy(Protocol):
 
     @property
     def scores(self) -> bool:
-        """Whether a scorer must be named."""
+        """Whether the strategy needs a scorer."""
         return False
 
     @property
     def draws_alike(self) -> bool:
-        """Whether all that it writes are independent answers of one law, as many whatever they say.
+        """Whether all candidates are i.i.d. answers and their number does not depend on them.
 
-        What fewer of them would have come to can then be told from them.
+        If so, subsets of the candidates estimate the score of fewer answers.
         """
         return False
 
     @property
     def chooses(self) -> Literal["vote", "score", ""]:
-        """By what alone: equal votes, or the greatest score; empty for any other rule."""
+        """The selection rule: majority vote or greatest score; empty for any other."""
         return ""
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Search from an empty candidate; all chance is in what is sent, and in `rng`."""
+        """Search from an empty candidate; only results and `rng` are random."""
         ...
 
 
 class Scorer(Protocol):
-    """Tells how good candidates are, whole answers or beginnings of them."""
+    """A verifier or reward model: it scores whole and partial answers."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset()
     """What the back end must be able to do."""
 
     @property
     def by(self) -> str:
-        """The address of the model on a server that it asks for verdicts; empty for none."""
+        """The server address of the model that gives verdicts; empty for none."""
         return ""
 
     def on_task(self, task: Task | None) -> Scorer:
-        """The scorer for questions of a task, or for one that belongs to none.
+        """The scorer for questions of this task, or for a question without a task.
 
-        UsageError where it cannot score without one.
+        Raises UsageError if the scorer needs a task.
         """
         return self
 
     def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
-        """A number from 0 to 1 for each candidate, in order; higher is better."""
+        """A score from 0 to 1 for each candidate, in order; higher is better."""
         ...
 
 
 class Reader(Protocol):
-    """Tells which answers are the same."""
+    """Groups equal answers."""
 
     def group(self, candidates: Sequence[Candidate]) -> list[int | None]:
-        """A number for each candidate; None where it holds no answer."""
+        """A group number for each candidate; None for a candidate without an answer."""
         ...
 
 
@@ -200,34 +199,34 @@ def write(
 def following(
     candidates: Iterable[Candidate], top: int
 ) -> Generator[Ask, Any, list[tuple[NextToken, ...]]]:
-    """Ask what may follow each of these."""
+    """Ask for the top next tokens of each of these."""
     return list((yield Next(tuple(candidates), top)))
 
 
 def take(
     parents: Iterable[Candidate], tokens: Iterable[int]
 ) -> Generator[Ask, Any, list[Candidate]]:
-    """Ask for the child of each of these that the token beside it makes."""
+    """Ask for the child of each parent that its token makes."""
     return list((yield Write(tuple(parents), max_tokens=1, tokens=tuple(tokens))))
 
 
 def score(candidates: Iterable[Candidate]) -> Generator[Ask, Any, list[float]]:
-    """Ask what the scorer thinks."""
+    """Ask for the score of each of these."""
     return list((yield Score(tuple(candidates))))
 
 
 def group(candidates: Iterable[Candidate]) -> Generator[Ask, Any, list[int | None]]:
-    """Ask which say the same."""
+    """Ask for groups of equal answers."""
     return list((yield Group(tuple(candidates))))
 
 
 def verdicts(
     questions: Iterable[str], choices: Sequence[str], *, by: str = ""
 ) -> Generator[Ask, Any, list[tuple[float, ...]]]:
-    """Ask for the chances of each choice."""
+    """Ask for the probability of each choice."""
     return list((yield Verdict(tuple(questions), tuple(choices), by)))
 
 
 def charge(cost: Cost) -> Generator[Ask, Any, None]:
-    """Ask for what is spent next to be charged."""
+    """Charge a cost before it is spent."""
     yield Charge(cost)

@@ -1,12 +1,12 @@
-r"""How recipes are spelled: words and calls, `specpc(keep=512, reduction=mean)`, joined by + and @.
+r"""The syntax of recipes: names and calls, `specpc(keep=512, reduction=mean)`, joined by + and @.
 
-Values are numbers, true, false, none, quoted text, or bare words that stand for text. What
-holds a sign of this syntax, such as a path with a +, is quoted; plain paths are words.
+A value is a number, true, false, none, quoted text, or a bare word. A name that holds a character
+of the syntax, such as a path with a +, needs quotes; plain paths need none.
 
-Quoted text knows the escapes that `written` uses: \n, \r, \t, \\, quotes, and \x, \u or \U with
-hexadecimal digits. A Windows path stands as it is typed: bare, or quoted where it begins with a
-drive (`C:\new`) or a share (`\\server\share`), or ends in a file name (`data\new.jsonl`).
-A path with doubled backslashes, as `written` spells it, is text with escapes.
+Quoted text has the escapes that `written` uses: \n, \r, \t, \\, quotes, and \x, \u or \U with
+hexadecimal digits. A Windows path needs no escapes: bare, or in quotes if it begins with a drive
+(`C:\new`) or a share (`\\server\share`), or ends in a file name (`data\new.jsonl`). A path with
+doubled backslashes, as `written` spells it, is text with escapes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _CONSTANTS = {"true": True, "false": False, "none": None}
 
 @dataclass(frozen=True)
 class Call:
-    """A name and the settings in its brackets."""
+    """A name and its parameters."""
 
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Call:
 
 
 def parse(text: str) -> Call:
-    """The call that `text` spells; a UsageError says what is wrong with it."""
+    """Parse a call; raises UsageError for wrong syntax."""
     found = _CALL.fullmatch(text.strip())
     if not found:
         raise UsageError(
@@ -74,7 +74,7 @@ def parse(text: str) -> Call:
 
 
 def split(text: str, separator: str) -> list[str]:
-    """The parts between separators that stand outside quotes and brackets; none if blank."""
+    """Split at separators outside quotes and brackets; a blank text has no parts."""
     cuts, depth = [0], 0
     for found in _PIECE.finditer(text):
         piece = found[0]
@@ -92,18 +92,18 @@ def split(text: str, separator: str) -> list[str]:
 
 
 def quoted(name: str) -> str:
-    """`name` as it may stand in a spelling: in quotes where it holds a sign of the syntax."""
+    """`name`, quoted if it holds a character of the syntax."""
     return _quotation(name) if name != name.strip() or set(name) & set("+@()[]'\"") else name
 
 
 def unquoted(text: str) -> str:
-    """The name that `quoted` wrote."""
+    """The inverse of `quoted`."""
     text = text.strip()
     return str(_literal(text)) if text[:1] in {"'", '"'} else text
 
 
 def written(value: Any) -> str:
-    """A value as it stands in a spelling."""
+    """A value in the syntax of a spelling."""
     if isinstance(value, str):
         plain = _WORD.fullmatch(value) and value.lower() not in _CONSTANTS
         return value if plain else _quotation(value)
@@ -111,7 +111,7 @@ def written(value: Any) -> str:
 
 
 def _quotation(text: str) -> str:
-    """`text` in quotes, in several where one would be read as a Windows path."""
+    """`text` in quotes; in several pieces if it would read as a Windows path."""
     whole = repr(text)
     if not _PATH.match(whole):
         return whole

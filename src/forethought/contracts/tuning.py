@@ -1,4 +1,4 @@
-"""What `tune` finds: a plan, and what it is worth on questions it was not fitted on."""
+"""The result of `tune`: a plan and its cross-validated gain."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from forethought.contracts.plan import DifficultyPlan
 
 @dataclass(frozen=True)
 class Chosen:
-    """A bin of the plan, on the questions it was fitted on."""
+    """A bin of the plan, on the questions of the fit."""
 
     strategy: str
     least: tuple[float, float]
-    """The signs from which on questions belong here, in the order they are looked at."""
+    """The minimum signals of a question in this bin, in the order of comparison."""
     questions: int
     score: float
-    """The strategy's here, which is flattered by having been chosen for it."""
+    """The strategy's score in this bin, biased upwards by the selection."""
     fixed_score: float
-    """Of the best single strategy here."""
+    """The score of the best single strategy in this bin."""
 
 
 @dataclass(frozen=True)
 class StrategyCost:
-    """What a way to answer scores and costs a question."""
+    """The mean score and tokens per question."""
 
     score: float
     tokens: float
@@ -33,7 +33,7 @@ class StrategyCost:
 
 @dataclass(frozen=True)
 class Tuned:
-    """A plan, and its worth beside that of the best single strategy."""
+    """A plan compared with the best single strategy."""
 
     plan: DifficultyPlan
     questions: int
@@ -41,19 +41,19 @@ class Tuned:
     fixed: str
     """The best single strategy."""
     strategies: Mapping[str, StrategyCost]
-    """Each alone."""
+    """Each strategy alone."""
     adapted: StrategyCost
-    """Of plans on questions that they were not fitted on, the probe paid."""
+    """Cross-validated plans, on held-out questions, with the cost of the probe."""
     gain: Interval
-    """How much more that is in score than the best single strategy's, by question."""
+    """The score of `adapted` minus the best single strategy's, paired by question."""
     worth: float
-    """Points of score that a thousand tokens had to bring."""
+    """Points of score that a thousand tokens must earn."""
     scorer: str = ""
-    """The one that some of its strategies rank by."""
+    """The scorer of the strategies that rank."""
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def alone(self) -> StrategyCost:
-        """Of the best single strategy, which is flattered by having been chosen by it."""
+        """The best single strategy's cost and score, biased upwards by the selection."""
         return self.strategies[self.fixed]

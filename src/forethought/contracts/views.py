@@ -1,4 +1,4 @@
-"""What methods see of a cache: a layer as it is read, or all of a prompt once it was.
+"""Views of the KV cache for methods: one layer during prefill, or the whole prompt after it.
 
 Nothing here imports torch at run time.
 """
@@ -15,97 +15,97 @@ if TYPE_CHECKING:
     from forethought.contracts.records import LayerShape, Prompt
 
 Entries: TypeAlias = "Sequence[Tensor] | Tensor"
-"""Entries of a layer to keep: for each of K key heads [M] ascending indices; M may differ."""
+"""Entries of a layer to keep: [M] ascending indices for each of K KV heads; M may differ."""
 
 
 class LayerView(Protocol):
-    """One layer of one row, right after its attention, before anything is dropped."""
+    """One layer of one sequence, after its attention and before eviction."""
 
     @property
     def layer(self) -> int:
-        """Its number, from 0."""
+        """The index of the layer, from 0."""
         ...
 
     @property
     def layers(self) -> int:
-        """How many layers the model has."""
+        """Number of layers of the model."""
         ...
 
     @property
     def shape(self) -> LayerShape:
-        """Its heads and scale."""
+        """Heads and scale of the layer."""
         ...
 
     @property
     def queries(self) -> Tensor:
-        """[N, H, D], rotated: the newest tokens of the row, as many as were kept in sight.
+        """[N, H, D], after RoPE: the queries of the newest tokens in the query window.
 
-        While a prompt is read in one pass these are all its tokens, the look-ahead's too.
+        During a prefill in one pass these are all tokens of prompt and look-ahead.
         """
         ...
 
     @property
     def keys(self) -> Tensor:
-        """[K, E, D], rotated: every entry of the row, the newest last.
+        """[K, E, D], after RoPE: every entry of the sequence, newest last.
 
-        Where heads hold different numbers of entries, those of a head come first and what
-        follows them is filling; see `held`.
+        If heads hold different numbers of entries, padding follows the entries of a head;
+        see `held`.
         """
         ...
 
     @property
     def values(self) -> Tensor:
-        """[K, E, V]: as `keys`."""
+        """[K, E, V], in the order of `keys`."""
         ...
 
     @property
     def held(self) -> Tensor | None:
-        """[K] how many entries each head holds; None where all hold E."""
+        """[K] entries of each head; None if all heads hold E."""
         ...
 
     @property
     def positions(self) -> Tensor:
-        """[E], or [K, E] where heads differ: the logical position of every entry."""
+        """[E], or [K, E] if heads differ: the position id of every entry."""
         ...
 
     @property
     def prompt_length(self) -> int:
-        """Tokens of the prompt; while it is read, entries after it belong to the look-ahead."""
+        """Tokens of the prompt; during prefill, later entries belong to the look-ahead."""
         ...
 
     @property
     def protected(self) -> frozenset[int]:
-        """Positions that must stay: of the template and the question."""
+        """Positions that eviction must keep: chat template and question."""
         ...
 
     @property
     def memory(self) -> Tensor | None:
-        """[K, E'] what `remember` was last given, of the E' entries then held that still are."""
+        """[K, E'] the last scores given to `remember`, for the E' of those entries that remain."""
         ...
 
     def remember(self, scores: Tensor) -> None:
-        """Keep scores [K, E] beside the entries until this layer is next shown."""
+        """Store scores [K, E] beside the entries until the next view of this layer."""
         ...
 
     def window_rows(self, count: int) -> Iterator[Tensor]:
-        """Attention of the last `count` queries over all entries.
+        """Attention probabilities of the last `count` queries over all entries.
 
-        Yields chunks of queries, oldest first: [K, G, rows, E] float32 probabilities, where
-        G = H / K query heads share a key head. Causal inside the window.
+        Yields chunks of queries, oldest first, as float32 [K, G, rows, E]; G = H / K query
+        heads share a KV head. Causal inside the window.
         """
         ...
 
     def rotate(self, vectors: Tensor, positions: Tensor) -> Tensor:
-        """Vectors [N, any, D] turned on by `positions` [N], as this layer turns its queries."""
+        """Rotate vectors [N, any, D] by `positions` [N] with this layer's RoPE."""
         ...
 
 
 Tap = Callable[[LayerView], "Entries | None"]
-"""Looks at a layer; may return the entries to keep."""
+"""Inspects a layer; may return the entries to keep."""
 
 
 class FullCacheView(Protocol):
-    """A prompt that was read whole; what is read or written here is forgotten again."""
+    """The full cache of a prefilled prompt; passes made here leave no entries behind."""
 
     @property
     def prompt(self) -> Prompt:
@@ -114,7 +114,7 @@ class FullCacheView(Protocol):
 
     @property
     def layers(self) -> Sequence[LayerView]:
-        """Every layer; the queries in sight are those of the prompt's last tokens."""
+        """Every layer; the query window holds the prompt's last tokens."""
         ...
 
     def encode(self, text: str) -> list[int]:
@@ -122,20 +122,20 @@ class FullCacheView(Protocol):
         ...
 
     def asked(self, text: str) -> list[int]:
-        """The tokens that ask `text` behind a document, up to where an answer begins."""
+        """The tokens of a turn that asks `text` after a document, up to the start of the answer."""
         ...
 
     def write(self, kept: Sequence[Entries], count: int) -> Sequence[LayerView]:
-        """Write up to `count` tokens greedily behind a copy cut to `kept`, one choice a layer.
+        """Decode up to `count` tokens greedily after a copy cut to `kept`, one choice per layer.
 
-        An end-of-answer token counts and stops. The views hold the queries of the prompt's last
-        tokens, then those of every token that was written, over the whole prompt's entries
-        alone; the queries of written tokens see all of them.
+        An end token counts and stops. The views hold the queries of the prompt's last tokens and
+        of every decoded token, over the entries of the whole prompt; the queries of decoded
+        tokens see all of these entries.
         """
         ...
 
     def read(self, tokens: Sequence[int], tap: Tap, *, after: int | None = None) -> None:
-        """Read tokens behind the first `after` prompt tokens (all when None), showing each layer.
+        """Prefill tokens after the first `after` prompt tokens (None for all); show each layer.
 
         The views hold the queries of these tokens; their entries come last.
         """
@@ -144,13 +144,13 @@ class FullCacheView(Protocol):
 
 @dataclass(frozen=True)
 class Pattern:
-    """Which keys a prompt's queries may see, beyond 'none newer than itself'.
+    """A sparse prefill pattern: the keys that queries see, within the causal mask.
 
-    A query block of 64 rows sees, as in MInference, a band of 64 keys for every slash and
-    single columns; see `engine/attention/sparse.py`.
+    As in MInference, a block of 64 queries sees a band of 64 keys for every slash, and single
+    columns; see `engine/attention/sparse.py`.
     """
 
     columns: Tensor
-    """[K or H, C] key indices, ascending: seen by every later query."""
+    """[K or H, C] key indices, ascending, visible to every later query."""
     slashes: Tensor
     """[K or H, S] distances from a query back to its key, descending."""

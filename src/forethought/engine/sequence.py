@@ -18,7 +18,7 @@ from forethought.engine.sampling import SampledToken, SamplingParams, choose, st
 from forethought.models.hardware.sliced_task import Clock, SlicedTask
 
 
-class Opened(NamedTuple):
+class SequenceStart(NamedTuple):
     """The cache that a sequence continues."""
 
     cache: SequenceCache
@@ -62,7 +62,7 @@ class Sequence:
 
     network: Network
     meter: Meter
-    open: Callable[[], Opened]
+    open: Callable[[], SequenceStart]
     """Gives the cache to continue, called once the prefill is complete."""
     prefill: Prefill | None = None
     sampling: SamplingParams = field(default_factory=SamplingParams)

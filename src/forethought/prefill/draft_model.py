@@ -18,8 +18,8 @@ from forethought.engine.batch import Batch, LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.engine.scheduler import decode
-from forethought.engine.sequence import Opened
 from forethought.engine.sequence import Sequence as TokenSequence
+from forethought.engine.sequence import SequenceStart
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
 
@@ -124,7 +124,7 @@ class ModelDraft:
         guess = TokenSequence(
             network,
             self.meter,
-            lambda: Opened(row, logits[-1]),
+            lambda: SequenceStart(row, logits[-1]),
             max_tokens=count,
             ends=self.model.tokenizer.ends,
             keeps_end=True,

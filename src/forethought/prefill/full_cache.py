@@ -16,8 +16,8 @@ from forethought.engine.cache.query_window import QueryWindow
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.layer_view import CachedLayer, view_of
 from forethought.engine.scheduler import decode
-from forethought.engine.sequence import Opened
 from forethought.engine.sequence import Sequence as TokenSequence
+from forethought.engine.sequence import SequenceStart
 from forethought.models.chat.prompt import question_tokens
 from forethought.models.model import Model
 
@@ -71,7 +71,7 @@ class FullCache:
         answer = TokenSequence(
             self.batch.network,
             self.batch.meter,
-            lambda: Opened(copy, self.logits),
+            lambda: SequenceStart(copy, self.logits),
             max_tokens=count,
             ends=self.model.tokenizer.ends,
             keeps_end=True,

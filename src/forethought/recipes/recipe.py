@@ -43,41 +43,45 @@ _DRAFT = re.compile(r"draft\s*\((.*)\)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides an answer besides the question; checked when it is made."""
+    """All that decides an answer besides the question; checked when it is made.
+
+    Each field is a flag of the command line, and its docstring is the flag's help.
+    """
 
     model: str = "smollm2"
-    """A name, a hub id, a folder of safetensors or a GGUF file."""
+    """A name, hub id, folder, GGUF file or server; --model also takes a recipe."""
     draft: str = "self"
-    """The model that reads ahead; `self` for the model's own first layers."""
+    """The draft model; `self` is the model's own first layers."""
     approximate: tuple[str, ...] = ()
-    """Methods in the order they are applied, in their shortest spelling."""
-    max_tokens: int = 256
-    """Most tokens of an answer."""
-    temperature: float | None = None
-    """0 always takes the likeliest token; None is 0, or 0.7 where there is a search."""
-    top_k: int = 0
-    """Only the k likeliest tokens; 0 for all."""
-    top_p: float = 1.0
-    """Only the likeliest tokens that together reach this probability."""
-    min_p: float = 0.0
-    """Only tokens at least this share as likely as the likeliest."""
-    samples: int = 1
-    """Answers drawn."""
-    stop: tuple[str, ...] = ()
-    """Texts that end an answer."""
-    keep_stop: bool = False
-    """Whether the text that ended an answer stays in it."""
-    logprobs: int = 0
-    """Likeliest tokens reported beside each one chosen."""
-    weights: str = "auto"
-    """Format of the weights: auto, bf16, int4, int8 or w8a8."""
-    seed: int = 0
-    budget: str = ""
-    """Most that may be spent, such as `500tok,2s`; empty for no limit."""
+    """Methods of `forethought list`, in order; repeat the flag, or join by +."""
     search: str = ""
-    """The strategy that spends several passes on a question; empty for one plain answer."""
+    """A strategy of `forethought list strategies`; without one, a plain answer."""
     scorer: str = ""
-    """What the search ranks candidates by, where it ranks any."""
+    """The scorer that ranks its candidates: see `forethought list scorers`."""
+    max_tokens: int = 256
+    """Maximum tokens of an answer."""
+    temperature: float | None = None
+    """Sampling temperature; 0 is greedy. By default 0, or 0.7 with a search."""
+    top_k: int = 0
+    """Sample from the k most probable tokens; 0: from all."""
+    top_p: float = 1.0
+    """Nucleus sampling: from the most probable tokens that reach this total."""
+    min_p: float = 0.0
+    """Sample from tokens at least this share as probable as the top one."""
+    samples: int = 1
+    """Answers to sample."""
+    stop: tuple[str, ...] = ()
+    """A stop string: the answer ends before it; repeatable."""
+    keep_stop: bool = False
+    """Keep the stop string in the answer."""
+    logprobs: int = 0
+    """Most probable tokens to report at each position, in --jsonl."""
+    weights: str = "auto"
+    """Weight format: auto, bf16, int4, int8 or w8a8."""
+    seed: int = 0
+    """The same seed gives the same answer."""
+    budget: str = ""
+    """Maximum to spend: 500tok, 2s, 1TFLOP or $0.01, joined by commas."""
 
     def __post_init__(self) -> None:
         self._check_kinds()

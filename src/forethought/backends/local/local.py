@@ -25,7 +25,7 @@ from forethought.contracts.search import Ability, Piece
 from forethought.cost.flops import answer_flops
 from forethought.engine.meter import Clock
 from forethought.engine.scheduler import Scheduler, TokenEvent
-from forethought.engine.sequence import Opened, Prefill
+from forethought.engine.sequence import Prefill, SequenceStart
 from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.model import Model
 from forethought.prefill.prepare import PreparedPrompt, prefill_all
@@ -236,7 +236,7 @@ class LocalBackend:
         reader = TokenSequence(
             piece.prompt.target.network,
             piece.sequence.meter,
-            lambda: Opened(candidate.own_cache(), None),
+            lambda: SequenceStart(candidate.own_cache(), None),
             tokens=[candidate.newest],
             max_tokens=1,
             reads_last=True,
@@ -263,10 +263,10 @@ class LocalBackend:
         stop = firsts if alone else len(tokens)
         root: list[CachedCandidate] = []
 
-        def open_root() -> Opened:
+        def open_root() -> SequenceStart:
             root.append(before or piece.run.root(prompt, piece.request))
             reader.network = prompt.target.network
-            return Opened(root[0].continued(alone=alone), root[0].logits)
+            return SequenceStart(root[0].continued(alone=alone), root[0].logits)
 
         def take(event: TokenEvent) -> None:
             if reader.error is not None:

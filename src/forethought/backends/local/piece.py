@@ -14,7 +14,7 @@ from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.engine.sampling import SamplingParams, certainty, stated
 from forethought.engine.scheduler import TokenEvent
-from forethought.engine.sequence import Opened, Sequence
+from forethought.engine.sequence import Sequence, SequenceStart
 from forethought.prefill.prepare import PreparedPrompt
 
 
@@ -117,7 +117,7 @@ class PieceInProgress:
             alone=not any(request.path),
         )
 
-    def _open(self) -> Opened:
+    def _open(self) -> SequenceStart:
         """The cache that the sequence continues, once its candidate is ready."""
         prompt, sequence = self.prompt, self.sequence
         if self.candidate is None:
@@ -129,7 +129,7 @@ class PieceInProgress:
         cache = self._cache(self.candidate)
         held = [one for one in (cache, self.candidate.cache) if one is not None]
         sequence.meter.watch(held)
-        return Opened(cache, self.candidate.logits)
+        return SequenceStart(cache, self.candidate.logits)
 
     def _cache(self, candidate: CachedCandidate) -> SequenceCache:
         """The cache to decode into; the candidate's own where no token will be decoded into it."""

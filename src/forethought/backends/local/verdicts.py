@@ -18,7 +18,7 @@ from forethought.cost.flops import causal_pairs, forward_flops
 from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Clock, Meter
-from forethought.engine.sequence import Opened, Prefill
+from forethought.engine.sequence import Prefill, SequenceStart
 from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
@@ -149,7 +149,7 @@ class VerdictInProgress:
         self._model = model
         self._found: RequestOutcome | None = None
         network, meter = model.target.network, Meter(model.clock)
-        nothing = Opened(SequenceCache(0), torch.empty(0))
+        nothing = SequenceStart(SequenceCache(0), torch.empty(0))
         self.sequence = TokenSequence(network, meter, lambda: nothing, max_tokens=0)
         self.sequence.prefill = Prefill(self._judge)
 

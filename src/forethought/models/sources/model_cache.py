@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -92,17 +91,12 @@ def _texts(values: dict[str, Any]) -> tuple[str, ...]:
 
 
 def cache_root() -> Path:
-    """FORETHOUGHT_CACHE, or the platform's own place for caches."""
+    """The folder that FORETHOUGHT_CACHE names, or the user's cache folder on this platform."""
     if chosen := os.environ.get("FORETHOUGHT_CACHE"):
         return Path(chosen).expanduser()
-    if chosen := os.environ.get("XDG_CACHE_HOME"):
-        return Path(chosen) / "forethought"
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData/Local") / "forethought"
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/forethought"
-    return Path.home() / ".cache/forethought"
+    from platformdirs import user_cache_path  # imports tempfile: 6 ms that few commands need
+
+    return user_cache_path("forethought", appauthor=False, opinion=False)
 
 
 def read_text(file: Path) -> str:
