@@ -191,3 +191,19 @@ def test_the_maps_show_the_folders_and_the_arrows(page: str) -> None:
 
     assert set(re.findall(r"^[├└]── (\w+)/", map_of_folders, re.MULTILINE)) == set(folders)
     assert " → ".join(layers) in " ".join(text.split())
+
+
+@pytest.mark.parametrize("page", ["AGENTS.md", "docs/architecture.md", "docs/life-of-a-request.md"])
+def test_files_that_a_page_names_exist(page: str) -> None:
+    """Code spans such as `cost/leases.py`, from the repository's root or the package's folder."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+
+    named = set(re.findall(r"`((?:\w+/)+(?:\w+\.\w+)?)`", text))
+
+    assert len(named) > 5
+    assert [name for name in named if not (ROOT / name).exists() and not in_source(name)] == []
+
+
+def in_source(name: str) -> bool:
+    """Whether a file or folder of the package is meant, also one deeper down (`importance/`)."""
+    return (SOURCE / name).exists() or any(SOURCE.glob(f"**/{name}"))
