@@ -26,7 +26,7 @@ KINDS: tuple[Kind, ...] = ("methods", "strategies", "scorers")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 METHOD = '''"""Keep what shines.
 
-Paper: A study of shining
+Paper: A study of shining, arXiv:2506.08373 (2025)
 Exact: at keep=1.0.
 Cost: a | b.
 """
@@ -79,7 +79,8 @@ def test_a_section_shows_the_record_and_the_parameters(tmp_path: Path) -> None:
     assert methods.section(entry).splitlines() == [
         "Keep what shines.",
         "",
-        "- **Paper:** A study of shining",
+        "- **Paper:** A study of shining, "
+        "[arXiv:2506.08373](https://arxiv.org/abs/2506.08373) (2025)",
         "- **Exact:** at keep=1.0.",
         "- **Cost:** a | b.",
         "",
@@ -150,6 +151,7 @@ def test_measured_figures_are_those_of_the_file() -> None:
         "| gsm8k | `qwen-coder-0.5b@rpc(n=8) --weights=bf16 --budget=2.6TFLOP` | 40 | 35 "
         "| 2,237 | 2.23 |"
     ) in searched
+    assert "| gsm8k | `qwen-coder-0.5b --weights=bf16` | 40 | 22 | 391 | 0.36 |" in searched
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -78,20 +78,25 @@ def _points(record: Record, column: str) -> str:
 
 
 def _searched(name: str) -> Iterator[list[str]]:
-    """Means over the questions of a search's recipe and task."""
+    """Means over the questions of each task: the recipes with the method, and the plain answer."""
     grouped: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for records in _files().values():
-        for record in records:
-            if "tflop" in record:
-                grouped[record["task"], record["recipe"]].append(record)
+    for record in (one for records in _files().values() for one in records if "tflop" in one):
+        grouped[record["task"], record["recipe"]].append(record)
+    runs = {(task, _model(recipe)) for task, recipe in grouped if name in names_in(recipe)}
     for (task, recipe), records in sorted(grouped.items()):
-        if name in names_in(recipe):
-            score, tokens, tflop = (
-                fmean(float(one[column]) for one in records)
-                for column in ("score", "tokens", "tflop")
-            )
-            means = [f"{100 * score:.0f}", f"{tokens:,.0f}", f"{tflop:.2f}"]
-            yield [task, code(recipe), str(len(records)), *means]
+        if name in names_in(recipe) or (not names_in(recipe) and (task, _model(recipe)) in runs):
+            yield [task, code(recipe), str(len(records)), *_means(records)]
+
+
+def _model(recipe: str) -> str:
+    return recipe.partition(" --")[0].partition("@")[0]
+
+
+def _means(records: list[Record]) -> list[str]:
+    score, tokens, tflop = (
+        fmean(float(one[column]) for one in records) for column in ("score", "tokens", "tflop")
+    )
+    return [f"{100 * score:.0f}", f"{tokens:,.0f}", f"{tflop:.2f}"]
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from forethought.catalogue import Entry, Kind
 from scripts.reference.markdown import NOTICE, code, page, prose, table
 from scripts.reference.measured import rows_of
 
+_ARXIV = re.compile(r"arXiv:(\d{4}\.\d{5})")
 Families = dict[str, list[Entry]]
 
 
@@ -98,7 +100,11 @@ def families(kind: Kind) -> Families:
 
 
 def _note(name: str, text: str) -> str:
-    return code(text) if name == "Example" else prose(text)
+    return code(text) if name == "Example" else _ARXIV.sub(_linked, prose(text))
+
+
+def _linked(found: re.Match[str]) -> str:
+    return f"[{found[0]}](https://arxiv.org/abs/{found[1]})"
 
 
 def _chapters(link: Callable[[str], str]) -> Iterator[str]:
