@@ -11,10 +11,8 @@ import pytest
 
 from forethought import catalogue
 from forethought.catalogue import Kind, MethodFile
-from forethought.cli import options
 from forethought.cli.grammar import Verb
 from forethought.cli.main import VERBS
-from forethought.cli.verbs import TABLES
 from scripts.reference import commands, markdown, measured, methods, site
 from scripts.reference.__main__ import COMMITTED
 
@@ -92,18 +90,19 @@ def test_a_section_shows_the_record_and_the_parameters(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", [{"help": "Another text."}, {"default": 77}])
 def test_the_command_line_page_changes_with_an_option(change: dict[str, object]) -> None:
-    changed = options.MAX_TOKENS._replace(**change)
-    ask = TABLES["ask"]
-    given = tuple(changed if one is options.MAX_TOKENS else one for one in ask.options)
+    ask = commands.tables()["ask"]
+    changed = tuple(
+        one._replace(**change) if one.name == "max_tokens" else one for one in ask.options
+    )
 
-    page = commands.of(VERBS, {"ask": ask._replace(options=given)}, [])
+    page = commands.of(VERBS, {"ask": ask._replace(options=changed)}, [])
 
     assert page != commands.of(VERBS, {"ask": ask}, [])
     assert str(next(iter(change.values()))) in page
 
 
 def test_the_command_line_page_lists_every_option_of_every_verb() -> None:
-    for name, verb in TABLES.items():
+    for name, verb in commands.tables().items():
         page = commands.of(VERBS, {name: verb}, [])
         assert all(f"`{spelled}`" in page for spelled in spellings(verb)), name
 

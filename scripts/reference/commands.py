@@ -19,13 +19,18 @@ ABOUT = (
 
 def commands_page() -> str:
     """`docs/cli.md`: the flags of the command and every verb with its options."""
-    return of(VERBS, TABLES, [*FLAGS, HELP])
+    return of(VERBS, tables(), [*FLAGS, HELP])
 
 
-def of(summaries: Mapping[str, str], tables: Mapping[str, Verb], flags: Iterable[Any]) -> str:
+def tables() -> dict[str, Verb]:
+    """The table of every verb, in the order of the command's help."""
+    return {name: TABLES[name] for name in VERBS}
+
+
+def of(summaries: Mapping[str, str], verbs: Mapping[str, Verb], flags: Iterable[Any]) -> str:
     """The page for these verbs."""
-    verbs = (part for name, verb in tables.items() for part in _verb(name, summaries[name], verb))
-    return page(NOTICE, "# Command line", ABOUT, _options(flags), *verbs)
+    parts = (part for name, verb in verbs.items() for part in _verb(name, summaries[name], verb))
+    return page(NOTICE, "# Command line", ABOUT, _options(flags), *parts)
 
 
 def _verb(name: str, summary: str, verb: Verb) -> Iterator[str]:
