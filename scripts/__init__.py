@@ -1,0 +1,1 @@
+"""Programs that build, check and document this checkout."""

@@ -1,0 +1,1 @@
+"""The generated reference: methods, tasks and the command line as Markdown."""
