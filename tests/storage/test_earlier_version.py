@@ -116,9 +116,9 @@ def test_outcomes_in_the_replay_log_read_back(file: Path, tmp_path: Path) -> Non
 
     with Store.open(file) as store, Store.open(tmp_path / "new.sqlite") as fresh:
         for key in log:
-            outcome = store.journal().get(key)
+            outcome = store.replay_log().get(key)
             assert outcome is not None
-            fresh.journal().put(outcome)
+            fresh.replay_log().put(outcome)
 
     written = pieces(tmp_path / "new.sqlite")
     assert len(log) > 8
@@ -185,7 +185,7 @@ def test_files_that_are_made_today_have_the_same_tables(file: Path, tmp_path: Pa
 
 def tables(path: Path) -> list[tuple[Any, ...]]:
     with Store.open(path) as store:
-        store.journal().get("")
+        store.replay_log().get("")
         query = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY 1, 2"
         version = store.connection.execute("PRAGMA user_version").fetchall()
         return [*store.connection.execute(query), *version]
