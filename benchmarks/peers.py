@@ -99,7 +99,7 @@ class Ours:
         from forethought.engine.meter import Meter
         from forethought.engine.sampling import SamplingParams
         from forethought.engine.scheduler import Scheduler
-        from forethought.engine.sequence import Opened, Sequence
+        from forethought.engine.sequence import Sequence, SequenceStart
 
         network = self.open(self.model).target.network
         batch = Batch(network, Meter(time.perf_counter))
@@ -113,7 +113,7 @@ class Ours:
             sampling = SamplingParams(temperature=0.0 if rows == 1 else 1.0)
             scheduler = Scheduler()
             for stream, cache in enumerate(own):
-                begun = Opened(cache, logits)
+                begun = SequenceStart(cache, logits)
                 scheduler.add(
                     Sequence(
                         network,
