@@ -110,7 +110,9 @@ def test_a_reply_that_is_no_verdict_is_an_error_and_no_score(toy, logprobs):
     done = found(toy)
     assert done.found is None
     assert isinstance(done.error, RemoteError)
-    assert ("none of Yes, No" if logprobs else "'Perhaps' where one of Yes, No") in str(done.error)
+    assert ("none of Yes, No" if logprobs else "'Perhaps', which is none of Yes, No") in str(
+        done.error
+    )
     # Where they are paid for, the first verdict goes alone, and none is asked for behind an error.
     assert done.cost.scoring_tokens == len(asked(toy)) * PROMPT_TOKENS == PROMPT_TOKENS
 

@@ -7,7 +7,7 @@ SERVER_BUGS = (
         name="what a judge reads is not part of the usage",
         seen_in="optillm, prompt tokens of ratings",
         file="backends/openai/verdicts.py",
-        old="self.spent = self.spent.plus(self._cost(question, heard))",
+        old="self.spent = self.spent.plus(self._cost(question, reply))",
         new="pass",
         test=(
             "tests/driver/test_judges.py::"
@@ -18,10 +18,11 @@ SERVER_BUGS = (
         name="a prompt that was sent again is paid again",
         seen_in="its_hub, retries",
         file="backends/openai/completions.py",
-        old="return cost_of(self.line.price, *self._prompt_tokens(), tokens)",
+        old="return cost_of(self.connection.price, *self._prompt_tokens(), tokens)",
         new=(
             "prompt, cached = self._prompt_tokens()\n"
-            "        return cost_of(self.line.price, prompt * (1 + self.prompts), cached, tokens)"
+            "        prompt *= 1 + self.prompts\n"
+            "        return cost_of(self.connection.price, prompt, cached, tokens)"
         ),
         test=(
             "tests/backends/openai/test_faults.py::"
@@ -55,11 +56,12 @@ SERVER_BUGS = (
         file="backends/openai/verdicts.py",
         old=(
             "        if found is None:\n            raise RemoteError(\n"
-            '                f"{self.line.able.model} replied'
+            '                f"{self.connection.capabilities.model} replied'
         ),
         new=(
             "        if found is None:\n            return (0.0,) * len(self.request.choices)\n"
-            '            raise RemoteError(\n                f"{self.line.able.model} replied'
+            "            raise RemoteError(\n"
+            '                f"{self.connection.capabilities.model} replied'
         ),
         test=(
             "tests/driver/test_judges.py::test_a_reply_that_is_no_verdict_is_an_error_and_no_score"
@@ -113,8 +115,8 @@ SERVER_BUGS = (
         name="the stop texts are forgotten",
         seen_in="large language monkeys, stop strings on the command line",
         file="backends/openai/completions.py",
-        old="StopMatcher(self.line.manner.stop, ",
-        new="StopMatcher((), ",
+        old="self.connection.params.stop, keep",
+        new="(), keep",
         test="tests/backends/openai/test_backend.py::test_texts_that_end_an_answer_are_no_part_of_it",
     ),
     Bug(
@@ -129,8 +131,8 @@ SERVER_BUGS = (
         name="several answers are asked for at once of servers that give one",
         seen_in="optillm, providers without n",
         file="backends/openai/protocol.py",
-        old='common: Body = {"model": self.model, "stream": True, self.limit: most}',
-        new='common: Body = {"model": self.model, "stream": True, "n": 2, self.limit: most}',
+        old='common: Body = {"model": self.model, "stream": True, self.limit: max_tokens}',
+        new='common: Body = {"model": self.model, "stream": True, "n": 2, self.limit: max_tokens}',
         test=(
             "tests/backends/openai/test_promises.py::"
             "test_no_request_asks_for_several_answers_or_forgets_how_they_are_drawn"
@@ -140,16 +142,16 @@ SERVER_BUGS = (
         name="more requests are on their way than allowed",
         seen_in="optillm PR #245, limits by provider",
         file="backends/openai/concurrency.py",
-        old="        await self._free.acquire()\n        self._taken += 1",
-        new="        self._taken += 1",
+        old="        await self._slots.acquire()\n        self._in_flight += 1",
+        new="        self._in_flight += 1",
         test="tests/backends/openai/test_api.py::test_no_more_are_on_their_way_at_once_than_allowed",
     ),
     Bug(
         name="a verdict that had to be asked for again is paid twice",
         seen_in="its_hub and optillm, retried ratings",
         file="backends/openai/verdicts.py",
-        old="self.lost = self.lost.plus(self._priced(question, heard))",
-        new="self.spent = self.spent.plus(self._cost(question, heard))",
+        old="self.lost = self.lost.plus(self._priced(question, reply))",
+        new="self.spent = self.spent.plus(self._cost(question, reply))",
         test=(
             "tests/driver/test_judges.py::"
             "test_a_verdict_that_had_to_be_asked_for_again_is_charged_once"

@@ -127,7 +127,7 @@ def test_money_is_a_budget_where_a_judge_is_paid_and_prices_go_with_it(toy):
     assert priced.judge == f"{toy.base}/v1#toy"
     check_priced([priced], prices_of(["1/2"]))
     check_money(priced)
-    with pytest.raises(UsageError, match="has no price"):
+    with pytest.raises(UsageError, match="have no price"):
         check_priced([recipe(toy, scorer="self-judge")], prices_of(["1/2"]))
     with pytest.raises(UsageError, match="has no price"):
         Session.open(recipe(toy, scorer="self-judge", budget="$1"))
@@ -146,7 +146,7 @@ def test_a_contender_may_name_its_judge(toy):
 
 
 def test_what_is_no_address_is_named():
-    with pytest.raises(BadParameterError, match="no address"):
+    with pytest.raises(BadParameterError, match="not the address"):
         Judges()._judge("judge")
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from forethought.backends.openai.endpoint import Patience
 from forethought.backends.openai.protocol import Price
-from forethought.backends.openai.token_estimate import by_rule
+from forethought.backends.openai.token_estimate import estimate_tokens
 from forethought.cli.main import exit_code
 from forethought.contracts.errors import RemoteError, UsageError
 from forethought.contracts.questions import Question
@@ -99,7 +99,7 @@ def test_plain_answers_and_searches_are_compared(toy, store):
     assert [texts(run) for run in likely] == [texts(run) for run in voted]
     assert [run["cost"]["usd"] for run in likely] == [run["cost"]["usd"] for run in voted]
     assert len(toy.told()["asked"]) == PROBES + 3 + 3 * 4
-    assert "counted by rule" in comparison_text(found, width=100, colour=False)
+    assert "are estimated" in comparison_text(found, width=100, colour=False)
 
 
 def test_a_second_run_asks_nothing(toy, store):
@@ -188,7 +188,7 @@ def test_an_interruption_keeps_no_half_of_a_search(toy, store, moment):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("snapkv", "snapkv: methods work inside a model that runs here"),
+        ("snapkv", "snapkv: methods need a local model"),
         ("draft(smollm2)+specpc", "runs on a server"),
     ],
 )
@@ -236,14 +236,14 @@ def test_a_model_here_and_one_on_a_server_stand_in_one_table(toy, store):
 
 
 def test_a_price_without_a_server_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="has no price"):
+    with pytest.raises(UsageError, match="have no price"):
         evaluate(["exact"], ["addition(count=1)"], prices=["1/2"], results=tmp_path / "r.sqlite")
 
 
 def test_lengths_are_about_those_of_a_tokenizer():
-    assert by_rule("The moon rose over the quiet harbour at 1912.\n") == 8 + 4 + 1 + 1
-    assert by_rule("") == 0
-    assert by_rule("水é") == 2
+    assert estimate_tokens("The moon rose over the quiet harbour at 1912.\n") == 8 + 4 + 1 + 1
+    assert estimate_tokens("") == 0
+    assert estimate_tokens("水é") == 2
 
 
 def test_the_command_says_where_it_goes_on_after_a_failure(toy, tmp_path, capsys):
@@ -273,5 +273,5 @@ def test_a_method_is_refused_on_the_command_line(toy, tmp_path, capsys):
     line = ["compare", "snapkv", "-m", f"{toy.base}/v1#toy", "-t", "vt", "--results", str(file)]
 
     assert exit_code(line) == 2
-    assert "runs here" in capsys.readouterr().err
+    assert "local model" in capsys.readouterr().err
     assert toy.told()["asked"] == []

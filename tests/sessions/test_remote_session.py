@@ -52,7 +52,7 @@ def test_an_answer_that_is_cut_within_a_letter_ends_before_it(toy, way):
     ("settings", "said"),
     [
         ({"approximate": ("snapkv",)}, "runs on a server"),
-        ({"logprobs": 2}, "not asked for --logprobs"),
+        ({"logprobs": 2}, "--logprobs, --keep-stop and --weights need"),
         ({"budget": "1TFLOP"}, "FLOPs cannot be held"),
         ({"budget": "$0.01"}, "price of toy is not known"),
     ],
@@ -111,13 +111,13 @@ def test_a_scorer_that_nothing_asks_is_refused_on_servers_too(toy):
 
 
 def test_a_price_of_a_model_that_is_not_asked_is_refused(toy):
-    with pytest.raises(UsageError, match="price of tay, which is not asked") as refused:
+    with pytest.raises(UsageError, match="--price names tay, which no request goes to") as refused:
         ask("What?", recipe(toy), prices=["tay=1/10", "2/20"])
     assert "--price 'toy=" in refused.value.hint
 
 
 def test_a_price_of_a_model_that_runs_here_is_refused():
-    with pytest.raises(UsageError, match="runs here has no price"):
+    with pytest.raises(UsageError, match="local models have no price"):
         ask("What?", "smollm2", prices=["1/10"])
 
 

@@ -61,7 +61,7 @@ class Judges:
         for address, job in judged:
             judge = self._judge(address)
             judge.check_limits(job.limit.kinds)
-            _ = judge.able  # asked the first time
+            _ = judge.capabilities  # asked the first time
         return Judged(backend, {by: self._judge(by) for by, _ in judged}) if judged else backend
 
     def close(self) -> None:

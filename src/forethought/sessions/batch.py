@@ -12,7 +12,7 @@ from typing import Self
 
 from forethought.backends.local.local import LocalBackend
 from forethought.backends.local.local_run import LocalRun
-from forethought.backends.openai.token_estimate import by_rule
+from forethought.backends.openai.token_estimate import estimate_tokens
 from forethought.contracts.questions import Measure
 from forethought.engine.meter import Clock
 from forethought.models.load import load
@@ -76,7 +76,7 @@ class Answers:
     def measure(self, recipe: Recipe) -> Measure:
         """How many tokens texts have for a recipe's model; by rule where it is on a server."""
         if is_remote(recipe.model):
-            return by_rule
+            return estimate_tokens
         encode = self.model(recipe.model, recipe.weights).tokenizer.encode
         return lambda text: len(encode(text))
 

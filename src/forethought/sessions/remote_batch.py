@@ -10,7 +10,7 @@ from typing import Self
 from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import Endpoint, Patience
 from forethought.backends.openai.protocol import Capabilities, CompletionParams, Price, price_of
-from forethought.backends.openai.recipe_check import check_remote, manner_of
+from forethought.backends.openai.recipe_check import check_remote, params_of
 from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock
 from forethought.recipes.identity import PRICE, SERVED, SERVER
@@ -85,7 +85,7 @@ class Servers:
 
     def _server(self, recipe: Recipe) -> OpenAIBackend:
         check_remote(recipe)
-        key = (recipe.model, manner_of(recipe))
+        key = (recipe.model, params_of(recipe))
         if key not in self._open:
             self._open[key] = OpenAIBackend(
                 Endpoint.parse(recipe.model),
@@ -99,12 +99,12 @@ class Servers:
     def _made(self, server: OpenAIBackend) -> dict[str, str]:
         """What is told of the server in the provenance of samples; found out once."""
         place = server.endpoint
-        server.found = self._found.get(place) or server.able
-        self._found[place] = server.found
+        server.known_capabilities = self._found.get(place) or server.capabilities
+        self._found[place] = server.known_capabilities
         price = price_of(self.prices, server.model)
         told = {
             SERVER: place.base,
-            SERVED: server.able.served,
+            SERVED: server.capabilities.served,
             PRICE: "" if price is None else str(price),
         }
         return {name: text for name, text in told.items() if text}

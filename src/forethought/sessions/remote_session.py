@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import Endpoint
 from forethought.backends.openai.protocol import Price
-from forethought.backends.openai.recipe_check import check_remote, manner_of
+from forethought.backends.openai.recipe_check import check_remote, params_of
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Event
 from forethought.driver.judges import Judges
@@ -39,15 +39,15 @@ class RemoteSession:
         """Answer one question, event by event; the last event holds the run."""
         recipe = self.recipe
         identifier = run_identifier(recipe, question, document, system)
-        manner, clock = manner_of(recipe, system), self.clock
+        params, clock = params_of(recipe, system), self.clock
         place = Endpoint.parse(recipe.model)
         with (
-            OpenAIBackend(place, manner, prices=self.prices, clock=clock) as server,
+            OpenAIBackend(place, params, prices=self.prices, clock=clock) as server,
             Judges(self.prices, place.base) as judges,
         ):
             asked = Question(identifier, question, document)
             server.check_limits(recipe.limit.kinds)  # before it is asked anything
             start = clock()
-            _ = server.able  # what it can do is asked before the search and its time begin
+            _ = server.capabilities  # what it can do is asked before the search and its time begin
             run = QuestionRun(recipe, clock, load_seconds=clock() - start)
             yield from run.events(server, judges, job_of(recipe, identifier, asked, plain=False))

@@ -77,7 +77,7 @@ def test_the_key_is_shown_to_the_server_and_to_nobody_else(toy, caplog):
     toy.set(key=KEY)
     with toy.remote(key=KEY) as remote:
         ask(remote)
-        seen = repr(remote) + repr(remote._api) + repr(remote._line)
+        seen = repr(remote) + repr(remote._api) + repr(remote._connection)
     assert set(toy.told()["keys"]) == {f"Bearer {KEY}"}
     assert KEY not in seen
     # What is sent is logged by a library below, if at all: without the value.
@@ -98,7 +98,7 @@ def test_redirects_are_not_followed(toy):
     with toy.remote("toy") as remote:
         assert remote.abilities
         toy.set({"status": 307, "headers": {"Location": f"{toy.base}/v1/elsewhere"}})
-        with pytest.raises(RemoteError, match=r"sends its callers on to .*/elsewhere"):
+        with pytest.raises(RemoteError, match=r"redirects to .*/elsewhere"):
             ask(remote)
     assert len(toy.told()["asked"]) == 1
 
@@ -181,13 +181,13 @@ def test_closing_leaves_nothing_behind(toy, caplog):
     toy.set(stops="neither", law="long", delay=0.01)
     for _ in range(2):
         with toy.remote("toy") as remote:
-            able = remote.able
+            capabilities = remote.capabilities
             remote.submit(request(until="step", delimiter="x", max_tokens=200))
             remote.poll()
             remote.submit(request(key="open", max_tokens=200))
         remote.close()
     gc.collect()
-    assert able.stops == "heard"
+    assert capabilities.stops == "watched"
     assert not [one for one in caplog.records if one.levelname == "ERROR"]
     assert not [one for one in threading.enumerate() if one is remote._thread]
 

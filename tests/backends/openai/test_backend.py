@@ -51,12 +51,12 @@ def test_seeds_change_what_is_drawn_with_seed_stream_and_place():
     assert all(0 <= seed < 2**31 for seed in seeds)
 
 
-@pytest.mark.parametrize("stops", ["kept", "told", "heard"])
+@pytest.mark.parametrize("stops", ["kept", "told", "watched"])
 @pytest.mark.parametrize("chat", [True, False])
 def test_steps_are_those_of_the_law_however_the_server_tells_of_their_ends(toy, stops, chat):
     toy.set(stops=stops, chat=chat)
     with toy.remote("toy") as remote:
-        assert (remote.able.stops, remote.able.chat) == (stops, chat)
+        assert (remote.capabilities.stops, remote.capabilities.chat) == (stops, chat)
         done = searched(Steps(), backend=remote)
 
     assert told(done) == known(Steps())
@@ -66,7 +66,7 @@ def test_steps_are_those_of_the_law_however_the_server_tells_of_their_ends(toy, 
 def test_a_server_that_trims_beginnings_gives_steps_without_doubled_spaces(toy):
     toy.set(trims=True)
     with toy.remote("toy") as remote:
-        assert remote.able.trims
+        assert remote.capabilities.trims
         parent = Candidate(path=(0,), question="judge nothing", steps=("a\n",), tokens=2)
         found = outcome_of(remote, request(parent=replace(parent, question="q"), until="step"))
 
@@ -96,7 +96,7 @@ def test_where_beginnings_are_not_gone_on_from_a_short_lease_is_the_budgets_end(
 
     assert {one.finish for one in done.found.considered} == {"budget"}
     assert [one.tokens for one in done.found.considered] == [5] * 4
-    assert "does not go on" in str(lost.error)
+    assert "cannot continue" in str(lost.error)
 
 
 @pytest.mark.parametrize("budget", ["13tok", "$0.0004", "40tok,$0.0005"])
@@ -188,10 +188,10 @@ def test_verdicts_are_the_chances_of_the_choices_among_themselves(toy, remote):
 
 
 def test_documents_systems_and_settings_are_sent(toy):
-    manner = CompletionParams(
+    params = CompletionParams(
         temperature=0.3, top_p=0.9, top_k=5, stop=("END",), system="Be brief."
     )
-    with toy.remote("toy", manner=manner) as remote:
+    with toy.remote("toy", params=params) as remote:
         assert remote.abilities
         toy.set()
         question = Question("q", "What?", document="A tale.")
@@ -213,7 +213,7 @@ def test_documents_systems_and_settings_are_sent(toy):
 
 def test_texts_that_end_an_answer_are_no_part_of_it(toy):
     first = first_letter()
-    with toy.remote("toy", manner=CompletionParams(stop=("\n",))) as remote:
+    with toy.remote("toy", params=CompletionParams(stop=("\n",))) as remote:
         assert outcome_of(remote, request(temperature=1.0)).piece.text == first
         # In a step, the server is asked to keep the text it stops at: ours goes nonetheless.
         step = outcome_of(remote, request(temperature=1.0, until="step", delimiter="zz"))
@@ -226,7 +226,7 @@ def test_a_text_that_begins_in_one_step_and_ends_in_the_next_is_no_part_of_the_a
     toy.set(chat=chat)
     before = Candidate((0,), steps=("a\n",), tokens=2)
     stop = ("a\nno", "\na", "\nb", "\nc")
-    with toy.remote("toy", manner=CompletionParams(temperature=1.0, stop=stop)) as remote:
+    with toy.remote("toy", params=CompletionParams(temperature=1.0, stop=stop)) as remote:
         asked = request(parent=before, until="step", delimiter="\n", temperature=1.0)
         piece = outcome_of(remote, asked).piece
 
@@ -236,7 +236,7 @@ def test_a_text_that_begins_in_one_step_and_ends_in_the_next_is_no_part_of_the_a
 
 def test_raw_prompts_are_laid_out_as_told(toy):
     with toy.remote("toy", raw=lambda question: f"<{question}>") as remote:
-        assert not remote.able.chat
+        assert not remote.capabilities.chat
         toy.set()
         outcome_of(remote, request(parent=Candidate((0,), steps=("a\n",), tokens=2)))
         (body,) = toy.told()["asked"]

@@ -15,16 +15,16 @@ ALL = {"steps", "log-probabilities", "verdicts"}
 def found(toy, **settings):
     toy.set(**settings)
     with toy.remote() as remote:
-        return remote.able, remote.abilities
+        return remote.capabilities, remote.abilities
 
 
 def test_a_server_that_does_all_is_found_to(toy):
-    able, abilities = found(toy)
+    capabilities, abilities = found(toy)
     assert abilities == ALL
-    assert able == Capabilities(
+    assert capabilities == Capabilities(
         "toy", logprobs=True, top=20, continues=True, stops="kept", overhead=7
     )
-    assert able.overhead == PROMPT_TOKENS
+    assert capabilities.overhead == PROMPT_TOKENS
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_what_a_server_refuses_or_ignores_it_is_not_asked_for(toy, settings, lac
 @pytest.mark.parametrize("stops", ["kept", "told", "neither"])
 @pytest.mark.parametrize("trims", [False, True])
 def test_what_a_server_can_do_does_not_depend_on_what_its_model_says(toy, stops, trims):
-    able, abilities = found(toy, astray=True, law="three_steps", stops=stops, trims=trims)
+    capabilities, abilities = found(toy, astray=True, law="three_steps", stops=stops, trims=trims)
     assert abilities == ALL
-    assert able.trims == trims
+    assert capabilities.trims == trims
     assert not any(body["messages"][0]["content"] == COUNTING and len(body["messages"]) > 1
                    for body in toy.told()["asked"])  # fmt: skip
 
@@ -68,7 +68,7 @@ def test_where_counts_do_not_tell_it_is_seen_by_what_is_written(toy, settings, s
 def test_details_are_found_out(toy):
     assert found(toy, top=5)[0].top == 5
     assert found(toy, stops="told")[0].stops == "told"
-    assert found(toy, stops="neither")[0].stops == "heard"
+    assert found(toy, stops="neither")[0].stops == "watched"
     assert found(toy, trims=True)[0].trims
     assert found(toy, usage=False)[0].overhead == 256
     assert found(toy, usage="whole")[0].overhead == PROMPT_TOKENS
@@ -77,8 +77,8 @@ def test_details_are_found_out(toy):
 
 
 def test_a_server_without_messages_is_asked_by_raw_prompts(toy):
-    able, abilities = found(toy, chat=False)
-    assert (able.chat, able.path) == (False, "/completions")
+    capabilities, abilities = found(toy, chat=False)
+    assert (capabilities.chat, capabilities.path) == (False, "/completions")
     assert abilities == ALL
 
 
@@ -88,10 +88,10 @@ def test_it_is_found_out_once_and_told_what_it_took(toy):
         asked = toy.told()["asked"]
         assert 3 <= len(asked) <= 6
         assert remote.probing.output_tokens == toy.told()["written"]
-        able = remote.able
+        capabilities = remote.capabilities
     assert sum(body["max_tokens"] for body in asked) <= 10
     toy.set()
-    with toy.remote("toy", found=able) as remote:
+    with toy.remote("toy", known_capabilities=capabilities) as remote:
         assert remote.abilities == ALL
     assert toy.told()["asked"] == []
 
@@ -111,5 +111,5 @@ def test_where_nothing_is_answered_the_first_complaint_is_told(toy):
     with toy.remote() as remote, pytest.raises(RemoteError, match="answered 400: I do not do that"):
         _ = remote.abilities
     toy.set(models=[])
-    with toy.remote() as remote, pytest.raises(RemoteError, match="names no model"):
+    with toy.remote() as remote, pytest.raises(RemoteError, match="lists no model"):
         _ = remote.abilities

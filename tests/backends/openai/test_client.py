@@ -1,4 +1,4 @@
-"""What the environment says of proxies and certificates, and addresses that cannot be asked."""
+"""Proxies and certificates of the environment, and invalid addresses."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FAR = Endpoint("https://models.example/v1", "m")
 HASTY = Patience(attempts=2, first_wait=0.0, connect_seconds=5.0, silence_seconds=5.0)
 
 
-def able(endpoint=FAR):
+def capabilities(endpoint=FAR):
     with OpenAIBackend(endpoint, key="", patience=HASTY) as remote:
-        return remote.able
+        return remote.capabilities
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def _bare(monkeypatch):
 def test_a_proxy_that_cannot_be_used_is_named_and_its_password_not_shown(monkeypatch, name, proxy):
     monkeypatch.setenv(name, proxy)
     with pytest.raises(UsageError, match=name) as caught:
-        able()
+        capabilities()
     assert "hunter2" not in caught.value.message + caught.value.hint
     assert "NO_PROXY" in caught.value.hint
 
@@ -65,7 +65,7 @@ def test_certificates_that_cannot_be_read_are_named(monkeypatch, tmp_path, conte
         path.write_text(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     with pytest.raises(UsageError, match=r"SSL_CERT_FILE .*missing\.pem") as caught:
-        able()
+        capabilities()
     assert caught.value.hint
     assert exit_code(["ask", "What?", "-m", f"{FAR.base}#m"]) == 2
     assert "SSL_CERT_FILE" in capsys.readouterr().err
@@ -74,7 +74,7 @@ def test_certificates_that_cannot_be_read_are_named(monkeypatch, tmp_path, conte
 def test_encryption_against_a_server_without_it_is_said_to_be_that(toy):
     plain = toy.base.replace("http:", "https:")
     with pytest.raises(RemoteError, match="no encrypted connection") as caught:
-        able(Endpoint.parse(f"{plain}#toy"))
+        capabilities(Endpoint.parse(f"{plain}#toy"))
     assert "http://" in caught.value.hint
 
 
@@ -117,6 +117,6 @@ def test_an_untrusted_certificate_is_named_at_once():
         threading.Thread(target=serve, daemon=True).start()
         place = Endpoint(f"https://127.0.0.1:{listening.getsockname()[1]}/v1", "m")
         with pytest.raises(RemoteError, match=r"the certificate of 127\.0\.0\.1") as caught:
-            able(place)
+            capabilities(place)
     assert "SSL_CERT_FILE" in caught.value.hint
     assert len(tried) == 1

@@ -46,7 +46,7 @@ def paid(done):
 
 @pytest.mark.parametrize("spelled", SEARCHES)
 def test_the_first_reply_that_counts_too_much_is_the_last(toy, remote, spelled):
-    assert remote.able.usage
+    assert remote.capabilities.usage
     toy.set(counts=TEN_TIMES)
     strategy = catalogue.build(spelled, "strategies")
     done = searched(strategy, backend=remote, scorer=Likelihood(), budget="$0.004")
@@ -94,7 +94,7 @@ def test_a_server_that_begins_to_count_too_much_ends_what_is_on_its_way(toy, rem
 def test_replies_that_are_lost_are_paid_from_the_budget(toy, budget, lacking):
     toy.set(**lacking)
     with toy.remote("toy", prices=PRICES) as remote:
-        assert remote.able.usage
+        assert remote.capabilities.usage
         toy.set(*[{"drop": 4}, {"error": 5}] * 40, **lacking)
         (done,) = Driver(remote).run([job(MajorityVote(n=4), budget=f"${budget}")])
 
@@ -106,7 +106,7 @@ def test_replies_that_are_lost_are_paid_from_the_budget(toy, budget, lacking):
 
 
 def test_a_lost_reply_is_asked_for_again_where_it_can_be_paid(toy, remote):
-    remote.found = replace(remote.able, continues=False)
+    remote.known_capabilities = replace(remote.capabilities, continues=False)
     toy.set({"drop": 4}, continues=False)
     done = searched(MajorityVote(n=1), backend=remote, budget="$0.01")
     assert done.found.best.finish == "stop"
@@ -122,7 +122,7 @@ def test_a_judge_that_counts_too_much_is_asked_once(toy):
     one = job(BestOfN(n=6), scorer=scorer(toy), budget="$0.5")
     with Judges(PRICES) as judges, toy.remote("toy", prices=PRICES) as remote:
         backend = judges.beside(remote, [one])
-        assert remote.able.usage
+        assert remote.capabilities.usage
         toy.set(counts=1000, opinion={"Yes": 0.9, "No": 0.1})
         (done,) = Driver(backend).run([one])
     judged = [body for body in toy.told()["asked"] if body["messages"][0]["content"][:5] == "judge"]

@@ -73,7 +73,7 @@ def test_a_broken_answer_is_gone_on_from_and_no_token_is_paid_twice(toy, remote,
 def test_a_broken_answer_that_cannot_be_gone_on_from_is_asked_for_anew(toy, lacking):
     toy.set(**lacking)
     with toy.remote("toy") as remote:
-        assert remote.able.usage
+        assert remote.capabilities.usage
         toy.set({"drop": 4}, {"drop": 3}, **lacking)
         found = outcome_of(remote, request())
 
@@ -87,7 +87,7 @@ def test_a_broken_answer_that_cannot_be_gone_on_from_is_asked_for_anew(toy, lack
 def test_what_was_done_in_vain_is_told_beside_the_cost(toy):
     toy.set(continues=False)
     with toy.remote("toy") as remote:
-        assert remote.able.usage
+        assert remote.capabilities.usage
         toy.set({"drop": 4}, continues=False)
         done = searched(MajorityVote(n=1), backend=remote)
 
@@ -98,7 +98,7 @@ def test_what_was_done_in_vain_is_told_beside_the_cost(toy):
 
 
 def test_what_a_server_writes_unasked_is_told_and_held_against_no_budget(toy, remote):
-    assert remote.able.usage
+    assert remote.capabilities.usage
     toy.set(heeds=False)
     done = searched(MajorityVote(n=2), backend=remote, budget="6tok")
 
@@ -113,7 +113,7 @@ def test_what_a_server_writes_unasked_is_told_and_held_against_no_budget(toy, re
 def test_a_step_whose_end_came_in_two_halves_is_seen(toy):
     toy.set(law="three_steps")
     with toy.remote("toy") as remote:
-        assert remote.able.stops == "kept"
+        assert remote.capabilities.stops == "kept"
         toy.set({"drop": 1})
         found = outcome_of(remote, request(until="step", delimiter=f"{first_letter()}\n"))
     assert found.piece.finish == "step"
@@ -133,7 +133,9 @@ def test_what_never_goes_well_is_an_error_that_costs_what_was_written(toy, remot
     assert len(toy.told()["asked"]) == 6
 
     toy.set({"drop": 3}, {"drop": 2}, *[{"status": 502}] * 4, continues=False)
-    with toy.remote("toy", found=replace(remote.able, continues=False)) as other:
+    with toy.remote(
+        "toy", known_capabilities=replace(remote.capabilities, continues=False)
+    ) as other:
         assert outcome_of(other, request()).cost.output_tokens == 3
 
 
@@ -173,15 +175,15 @@ def test_slow_tokens_are_waited_for_and_silence_is_not(toy):
     with toy.remote("toy", patience=Patience(silence_seconds=1.0)) as remote:
         assert remote.abilities
         assert outcome_of(remote, request()).piece.finish == "stop"
-        able = remote.able
+        capabilities = remote.capabilities
     toy.set(law="coin", delay=0.8)
     patience = Patience(silence_seconds=0.5, attempts=2)
-    with toy.remote("toy", patience=patience, found=able) as remote:
+    with toy.remote("toy", patience=patience, known_capabilities=capabilities) as remote:
         whole = outcome_of(remote, request(key="whole", max_tokens=1))
         broken = outcome_of(remote, request(key="broken", max_tokens=9))
     # Its one token came before the silence: nothing was missing but the end.
     assert (whole.piece.tokens, whole.piece.finish) == (1, "length")
-    assert "silent for too long (ReadTimeout) (2 attempts)" in str(broken.error)
+    assert "sent nothing for too long (ReadTimeout) (2 attempts)" in str(broken.error)
     assert broken.cost.output_tokens == 2
 
 
@@ -221,7 +223,7 @@ def test_a_server_that_breaks_answers_off_for_others_is_asked_for_fewer_at_once(
     with toy.remote("toy", patience=patience) as remote:
         assert remote.abilities
         toy.set(interrupts=True, continues=False, delay=0.004)
-        remote.found = replace(remote.able, continues=False)
+        remote.known_capabilities = replace(remote.capabilities, continues=False)
         done = searched(MajorityVote(n=12), backend=remote)
 
     assert told(done) == known(MajorityVote(n=12))
@@ -243,7 +245,7 @@ def test_a_server_that_serves_one_after_the_other_is_asked_for_fewer_at_once(toy
 
 def test_a_server_that_breaks_off_every_answer_is_given_up(toy, remote):
     toy.set(*[{"drop": 2}] * 100, delay=0.002)
-    remote.found = replace(remote.able, continues=False)
+    remote.known_capabilities = replace(remote.capabilities, continues=False)
     with pytest.raises(RemoteError, match=r"\(6 attempts\)"):
         searched(MajorityVote(n=4), backend=remote)
 
@@ -253,23 +255,23 @@ def test_a_server_that_breaks_off_every_answer_is_given_up(toy, remote):
 
 def test_places_become_fewer_once_for_all_that_break_off_together():
     async def taken():
-        places = ConcurrencyLimit(8)
-        async with places.one(), places.one(), places.one():
-            first, second = await places.fewer(8), await places.fewer(8)
-            seen = [places.most]
-            while places.most > 1:
-                await places.fewer(places.most)
-                seen.append(places.most)
-        alone = await places.fewer(1)
-        async with places.one():
+        limit = ConcurrencyLimit(8)
+        async with limit.slot(), limit.slot(), limit.slot():
+            first, second = await limit.lower(8), await limit.lower(8)
+            seen = [limit.allowed]
+            while limit.allowed > 1:
+                await limit.lower(limit.allowed)
+                seen.append(limit.allowed)
+        alone = await limit.lower(1)
+        async with limit.slot():
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(places.one().__aenter__(), 0.01)
+                await asyncio.wait_for(limit.slot().__aenter__(), 0.01)
         return first, second, seen, alone
 
     assert asyncio.run(taken()) == (True, True, [4, 2, 1], False)
 
 
 def test_a_lone_answer_that_breaks_off_has_no_others_to_blame():
-    places = ConcurrencyLimit(8)
-    assert not asyncio.run(places.fewer(8))
-    assert places.most == 8
+    limit = ConcurrencyLimit(8)
+    assert not asyncio.run(limit.lower(8))
+    assert limit.allowed == 8

@@ -13,7 +13,7 @@ from tests.backends.openai.hostile.server import serving
 
 MOST = 256
 """MiB of the whole process, interpreter and all."""
-IN_A_WHILE = ("silent for too long", SLOW)
+IN_A_WHILE = ("sent nothing for too long", SLOW)
 
 
 @pytest.mark.parametrize(("tokens", "cases"), [(40, FLOODS), (8000, LARGEST)])

@@ -26,7 +26,7 @@ from tests.driver.searches import job
 
 CASES = (*streams.CASES, *bodies.CASES, *floods.CASES, *keys.CASES)
 PRICE = Price(prompt=1.0, output=10.0)
-ABLE = Capabilities("toy", logprobs=True, overhead=300)
+CAPABILITIES = Capabilities("toy", logprobs=True, overhead=300)
 BUDGET = 0.002
 """Dollars: enough for two answers, and not for three times as many tokens as asked for."""
 SPELLED = [KEY, *keys.SPELLED.values()]
@@ -44,14 +44,19 @@ def patience(case: Case) -> Patience:
         attempts=2,
         first_wait=0.0,
         end_seconds=0.1,
-        silence_seconds=0.2 if "silent" in case.error else 30.0,
+        silence_seconds=0.2 if "sent nothing" in case.error else 30.0,
         reply_seconds=0.3 if case.error == floods.SLOW else 60.0,
         token_seconds=0.0,
     )
 
 
 def remote(server, case, **changes) -> OpenAIBackend:
-    settings = {"prices": {"": PRICE}, "key": KEY, "found": ABLE, "patience": patience(case)}
+    settings = {
+        "prices": {"": PRICE},
+        "key": KEY,
+        "known_capabilities": CAPABILITIES,
+        "patience": patience(case),
+    }
     endpoint = Endpoint.parse(f"{server.base(case)}#toy")
     return OpenAIBackend(endpoint, CompletionParams(temperature=1.0), **{**settings, **changes})
 

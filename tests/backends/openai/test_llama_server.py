@@ -114,9 +114,9 @@ def vote(remote, **settings):
 
 def test_what_it_does_is_found_out(remote, raw, model):
     assert remote.abilities == {"log-probabilities", "verdicts"}
-    assert remote.able.served == "smol"
+    assert remote.capabilities.served == "smol"
     greeting = chat_prompt(model.tokenizer, model.template, "Hi", "")
-    assert abs(remote.able.overhead - len(greeting)) <= 2
+    assert abs(remote.capabilities.overhead - len(greeting)) <= 2
     assert raw.abilities == {"log-probabilities", "verdicts", "steps"}
 
 

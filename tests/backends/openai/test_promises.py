@@ -91,11 +91,11 @@ def test_no_error_of_a_server_is_taken_for_an_answer(toy, remote):
 
 
 def test_what_a_model_thinks_is_paid_for_and_no_part_of_its_answer():
-    heard = StreamedReply()
-    heard.take({"choices": [{"delta": {"reasoning_content": "hmm"}}]})
-    heard.take({"choices": [{"delta": {"content": "4"}, "finish_reason": "stop"}]})
+    reply = StreamedReply()
+    reply.add({"choices": [{"delta": {"reasoning_content": "hmm"}}]})
+    reply.add({"choices": [{"delta": {"content": "4"}, "finish_reason": "stop"}]})
 
-    assert heard.text == "4"
-    assert heard.tokens(100) == len("hmm4") + 1
-    heard.take({"choices": [], "usage": {"completion_tokens": 9, "prompt_tokens": 3}})
-    assert heard.tokens(100) == 9
+    assert reply.text == "4"
+    assert reply.output_tokens(100) == len("hmm4") + 1
+    reply.add({"choices": [], "usage": {"completion_tokens": 9, "prompt_tokens": 3}})
+    assert reply.output_tokens(100) == 9

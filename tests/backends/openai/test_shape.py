@@ -45,35 +45,35 @@ def test_a_reply_of_another_form_is_an_error_that_shows_it(toy, remote, document
     toy.set({"status": 200, "body": document})
     error = outcome_of(remote, request()).error
     assert isinstance(error, RemoteError)
-    assert "sent what is no answer" in error.message
+    assert "sent a malformed answer" in error.message
     assert wrong in error.message
     assert error.hint
 
 
 def test_texts_in_parts_are_joined_and_other_parts_left_out():
-    heard = StreamedReply()
+    reply = StreamedReply()
     parts = [{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]
-    heard.take(said(message={"content": parts}))
-    assert heard.text == "ab"
+    reply.add(said(message={"content": parts}))
+    assert reply.text == "ab"
 
 
 def test_counts_may_be_written_as_whole_numbers_of_any_kind():
-    heard = StreamedReply()
-    heard.take({**said(text="a"), "usage": {"prompt_tokens": 12.0, "completion_tokens": 3.0}})
-    assert (heard.prompt(0), heard.tokens(9)) == ((12, 0), 3)
+    reply = StreamedReply()
+    reply.add({**said(text="a"), "usage": {"prompt_tokens": 12.0, "completion_tokens": 3.0}})
+    assert (reply.prompt_tokens(0), reply.output_tokens(9)) == ((12, 0), 3)
 
 
 def test_half_characters_are_shown_as_such_and_whole_ones_kept():
-    heard = StreamedReply()
-    heard.take(said(message={"content": "a\ud83db"}, finish_reason=None))
-    heard.take(said(message={"content": "\ud83d\ude00"}))
-    assert heard.text == "a\N{REPLACEMENT CHARACTER}b\N{GRINNING FACE}"
+    reply = StreamedReply()
+    reply.add(said(message={"content": "a\ud83db"}, finish_reason=None))
+    reply.add(said(message={"content": "\ud83d\ude00"}))
+    assert reply.text == "a\N{REPLACEMENT CHARACTER}b\N{GRINNING FACE}"
 
 
 def test_chances_are_added_and_rounding_above_certainty_is_none():
-    heard = StreamedReply()
+    reply = StreamedReply()
     entries = [{"token": "a", "logprob": -1.5}, {"token": "b", "logprob": 1e-7}]
     told = {"content": entries}
-    heard.take(said(message={"content": "a"}, logprobs=told, finish_reason=None))
-    heard.take(said(text="c", logprobs={"token_logprobs": [None, -0.25]}))
-    assert (heard.entries, heard.log_probability) == (4, -1.75)
+    reply.add(said(message={"content": "a"}, logprobs=told, finish_reason=None))
+    reply.add(said(text="c", logprobs={"token_logprobs": [None, -0.25]}))
+    assert (reply.scored_tokens, reply.log_probability) == (4, -1.75)

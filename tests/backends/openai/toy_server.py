@@ -43,7 +43,7 @@ class Toy:
             self.slept.append(seconds)
 
         settings = {"key": "", "sleep": sleep, "rng": random.Random(0)}
-        settings |= {"manner": CompletionParams(temperature=1.0), **changes}
+        settings |= {"params": CompletionParams(temperature=1.0), **changes}
         return OpenAIBackend(Endpoint.parse(f"{self.base}/v1#{model}"), **settings)
 
     def _asked(self, document):
@@ -71,16 +71,16 @@ def toy(_toy: Toy) -> Toy:
 
 
 @pytest.fixture(scope="module")
-def able(_toy):
+def capabilities(_toy):
     """What the server does at its defaults, found out once."""
     _toy.set()
     with _toy.remote("toy") as remote:
-        assert remote.able.continues
-        return remote.able
+        assert remote.capabilities.continues
+        return remote.capabilities
 
 
 @pytest.fixture
-def remote(able, toy):
+def remote(capabilities, toy):
     """A back end that knows what its server does."""
-    with toy.remote("toy", prices=PRICES, found=able) as found:
+    with toy.remote("toy", prices=PRICES, known_capabilities=capabilities) as found:
         yield found

@@ -1,4 +1,4 @@
-"""API keys: read from the environment, checked before they are used, shown to no one else."""
+"""API keys: read from the environment and checked before use."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Mapping
 
 from forethought.contracts.errors import BadParameterError
 
-KEY_NAMES = ("FORETHOUGHT_API_KEY", "OPENAI_API_KEY")  # looked at in this order
+KEY_NAMES = ("FORETHOUGHT_API_KEY", "OPENAI_API_KEY")  # the first that is set wins
 JUDGE_KEY = "FORETHOUGHT_JUDGE_KEY"
-"""Environment variable that may hold the key of judges."""
+"""Environment variable with the key for judges."""
 _INVISIBLE = "\ufeff\u200b"
-"""What editors and web pages leave around a key that was copied."""
+"""Invisible characters that copying from editors and web pages adds."""
 
 
 def key_of(environ: Mapping[str, str] = os.environ, names: tuple[str, ...] = KEY_NAMES) -> str:
-    """The first key that is set under one of these names; empty where there is none."""
+    """The first key set in these environment variables; empty if none is."""
     for name in names:
         if key := checked_key(environ.get(name, ""), name):
             return key
@@ -23,16 +23,16 @@ def key_of(environ: Mapping[str, str] = os.environ, names: tuple[str, ...] = KEY
 
 
 def checked_key(text: str, name: str = "the key") -> str:
-    """The key without blanks around it; BadParameterError, which does not show it, if it is none.
+    """The key without surrounding blanks; BadParameterError, without the key, if it is invalid.
 
-    A header carries visible ASCII alone.
+    HTTP headers carry visible ASCII only.
     """
     key = text.strip().strip(_INVISIBLE).strip()
     for place, letter in enumerate(key, 1):
         if not "!" <= letter <= "~":
-            kind = "a blank or control character" if letter <= " " else "a letter beyond ASCII"
+            kind = "a blank or control character" if letter <= " " else "a non-ASCII character"
             raise BadParameterError(
-                f"{name} holds {kind} at place {place} of {len(key)}, which no key can",
-                f"put the key alone into {name}: no name, no 'Bearer', no second line",
+                f"{name} holds {kind} at position {place} of {len(key)}",
+                f"set {name} to the key alone: no name, no 'Bearer', no second line",
             )
     return key

@@ -1,8 +1,8 @@
-"""A server of the OpenAI kind as a back end: vLLM, SGLang, llama.cpp, Ollama, or a vendor's.
+"""An OpenAI-compatible server as a back end: vLLM, SGLang, llama.cpp, Ollama or a vendor's API.
 
-Every piece is a request of its own with a seed of its own, so that what is written does not
-depend on what else is asked: several answers to one request (`n`) would share one seed.
-Tokens are the server's; it does not tell their numbers.
+Each piece is its own request with its own seed, so its text does not depend on other requests. The
+parameter `n` would share one seed among several answers. Tokens are counted by the server; token
+ids are unknown.
 """
 
 from __future__ import annotations
@@ -49,34 +49,34 @@ Work = Completion | VerdictCall
 
 @dataclass
 class OpenAIBackend:
-    """A server's model, asked piece by piece. Close it, or use it in a `with`."""
+    """A model on a server. Close it, or use it as a context manager."""
 
     endpoint: Endpoint
-    manner: CompletionParams = field(default_factory=CompletionParams)
+    params: CompletionParams = field(default_factory=CompletionParams)
     prices: Mapping[str, Price] = field(default_factory=dict)
-    """By name of the model; under "" that of all others."""
+    """Prices by model name; the key "" is the price of all other models."""
     raw: Raw | None = None
-    """Lays out a question as a raw prompt: where given, the server is asked by raw prompts.
-    It must show the question and the manner's system message as the model expects them."""
-    found: Capabilities | None = None
-    """What the server is known to do; it is asked where None."""
+    """Formats a question as a raw prompt; where given, the server gets raw prompts only. The prompt
+    must include the system message of `params`."""
+    known_capabilities: Capabilities | None = None
+    """The server's capabilities; probed on first use where None."""
     patience: Patience = field(default_factory=Patience)
     key: str = field(default_factory=key_of, repr=False)
     rng: random.Random = field(default_factory=random.Random, repr=False)
-    """Decides how long to wait between attempts, and nothing of what is written."""
+    """Jitters the waits between attempts; it does not affect sampling."""
     sleep: Sleep = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
     probing: Cost = field(default_factory=Cost)
-    """What finding out took; in no run's cost."""
+    """Cost of the probe, which no run is charged for."""
     _outcomes: queue.SimpleQueue[tuple[Work | None, RequestOutcome]] = field(
         default_factory=queue.SimpleQueue, repr=False
     )
     _pending: dict[str, Work | None] = field(default_factory=dict, repr=False)
-    """By key: what is on its way, or its outcome is at once known."""
+    """By request key: work in flight, or None where the outcome is already queued."""
     _tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict, repr=False)
-    """By identity of the work; touched by the loop alone."""
+    """By identity of the work; only the event loop touches it."""
     _prompts: dict[tuple[str, str, str], int] = field(default_factory=dict, repr=False)
-    """By run, question and beginning: tokens, as the server counts them."""
+    """By run, question and prefix: prompt tokens, as the server counted them."""
 
     def __post_init__(self) -> None:
         self.key = checked_key(self.key)
@@ -89,41 +89,44 @@ class OpenAIBackend:
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """What the server can do; asked the first time. RemoteError where it is out of reach."""
-        able = self.able
+        """The abilities that strategies ask for. RemoteError if the server is unreachable."""
+        capabilities = self.capabilities
         found: list[Ability] = []
-        if able.continues:
+        if capabilities.continues:
             found.append("steps")
-        if able.logprobs:
+        if capabilities.logprobs:
             found.append("log-probabilities")
-        if able.top:
+        if capabilities.top:
             found.append("verdicts")
         return frozenset(found)
 
     @property
-    def able(self) -> Capabilities:
-        """What the server does, in detail; asked the first time."""
-        if self.found is None:
+    def capabilities(self) -> Capabilities:
+        """The server's capabilities, probed on first use."""
+        if self.known_capabilities is None:
             probe = Probe(self._api, self.raw, partial(price_of, self.prices))
             try:
-                self.found = self._await(probe.run())
+                self.known_capabilities = self._await(probe.run())
             finally:
                 self.probing = self.probing.plus(probe.spent)
-        return self.found
+        return self.known_capabilities
 
     @property
     def model(self) -> str:
-        """The model's name; asked where the address does not tell."""
-        if self.found is not None:
-            return self.found.model
+        """The model's name; asked from the server if the address has none."""
+        if self.known_capabilities is not None:
+            return self.known_capabilities.model
         return self.endpoint.model or self._await(first_model(self._api))
 
     def check_limits(self, kinds: Collection[LimitKind]) -> None:
-        """Raise UsageError for FLOPs, and for dollars without a price; nothing is spent."""
+        """Raise UsageError for a budget in FLOPs, or in dollars without a price.
+
+        Sends no completion request.
+        """
         if "flops" in kinds:
             raise UsageError(
-                "a budget in FLOPs cannot be held on a server, which does not tell of them",
-                "give it in tokens, seconds or dollars",
+                "a budget in FLOPs cannot be held on a server, which reports none",
+                "give the budget in tokens, seconds or dollars",
             )
         if "usd" in kinds and price_of(self.prices, self.model) is None:
             raise UsageError(
@@ -132,62 +135,62 @@ class OpenAIBackend:
             )
 
     def now(self) -> float:
-        """What the clock shows."""
+        """The clock's time in seconds."""
         return self.clock()
 
     def bounds(self, requests: Sequence[Request | VerdictRequest]) -> list[CostBound]:
-        """Prompts count as the server counted them before, or as one token for each byte."""
+        """Upper bounds of costs: prompts as the server counted them, else one token per byte."""
         return [self._bound(request) for request in requests]
 
     def submit(self, request: Request | VerdictRequest) -> None:
         """Send a request."""
         match request:
             case VerdictRequest():
-                work: Work = VerdictCall(request, self._line)
+                work: Work = VerdictCall(request, self._connection)
             case Request():
-                if request.parent.text and not self.able.continues:
+                if request.parent.text and not self.capabilities.continues:
                     self._pending[request.key] = None
-                    self._outcomes.put((None, self._unwritten(request)))
+                    self._outcomes.put((None, self._cannot_continue(request)))
                     return
-                work = Completion(request, self._line, self._prompt_about(request))
+                work = Completion(request, self._connection, self._estimated_prompt_tokens(request))
         self._pending[request.key] = work
-        self._loop.call_soon_threadsafe(self._begin, work)
+        self._loop.call_soon_threadsafe(self._start, work)
 
     def poll(self, until: float | None = None) -> list[RequestOutcome]:
-        """Wait for outcomes."""
+        """Wait until an outcome arrives or the clock reaches `until`."""
         found: list[RequestOutcome] = []
         while self._pending and not found:
             left = None if until is None else max(0.0, until - self.clock())
             try:
-                found += self._known(*self._outcomes.get(timeout=left))
+                found += self._accept(*self._outcomes.get(timeout=left))
             except queue.Empty:
                 break
         while not self._outcomes.empty():
-            found += self._known(*self._outcomes.get())
+            found += self._accept(*self._outcomes.get())
         return found
 
     def cancel(self, key: str) -> None:
-        """Close a piece's connection; what it has so far is its outcome.
+        """Close a piece's connection; its outcome is the text so far.
 
-        Verdicts are a token each, and a search can go on from all or none: they are let come.
+        Verdicts run to their end: each is one token, and a search needs all of them.
         """
         work = self._pending.get(key)
         if work is not None and work.divides:
-            self._loop.call_soon_threadsafe(self._end, work)
+            self._loop.call_soon_threadsafe(self._cancel, work)
 
     def release(self, run: str) -> None:
-        """Forget a run; what is still on its way for it is ended."""
+        """Cancel a run's requests and drop its data."""
         for key, work in list(self._pending.items()):
             if work is not None and work.request.run == run:
                 del self._pending[key]
-                self._loop.call_soon_threadsafe(self._end, work)
+                self._loop.call_soon_threadsafe(self._cancel, work)
         self._prompts = {where: size for where, size in self._prompts.items() if where[0] != run}
 
     def close(self) -> None:
-        """End all that is on its way, and all connections."""
+        """Cancel all requests and close all connections."""
         if "_loop" not in self.__dict__ or sys.is_finalizing():
-            return  # a thread that the interpreter's end has stopped answers nobody
-        self._await(self._shut())
+            return  # at interpreter exit the loop's thread has stopped and never answers
+        self._await(self._shutdown())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -205,24 +208,24 @@ class OpenAIBackend:
         return Api(self.endpoint, self.key, self.patience, self.rng, self.sleep, self.clock)
 
     @cached_property
-    def _line(self) -> Connection:
-        able = self.able
-        price = price_of(self.prices, able.model)
-        return Connection(self._api, able, self.manner, price, self.raw or _as_it_is)
+    def _connection(self) -> Connection:
+        capabilities = self.capabilities
+        price = price_of(self.prices, capabilities.model)
+        return Connection(self._api, capabilities, self.params, price, self.raw or _unchanged)
 
     def _await(self, work: Coroutine[Any, Any, Found]) -> Found:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def _begin(self, work: Work) -> None:
+    def _start(self, work: Work) -> None:
         task = self._loop.create_task(work.run())
         self._tasks[id(work)] = task
-        task.add_done_callback(partial(self._ended, work))
+        task.add_done_callback(partial(self._finish, work))
 
-    def _end(self, work: Work) -> None:
+    def _cancel(self, work: Work) -> None:
         if task := self._tasks.get(id(work)):
             task.cancel()
 
-    def _ended(self, work: Work, task: asyncio.Task[None]) -> None:
+    def _finish(self, work: Work, task: asyncio.Task[None]) -> None:
         del self._tasks[id(work)]
         if task.cancelled():
             outcome = work.cancelled()
@@ -232,60 +235,64 @@ class OpenAIBackend:
             outcome = work.done()
         self._outcomes.put((work, replace(outcome, lost=work.lost)))
 
-    def _known(self, work: Work | None, outcome: RequestOutcome) -> list[RequestOutcome]:
+    def _accept(self, work: Work | None, outcome: RequestOutcome) -> list[RequestOutcome]:
         """The outcome, unless its run was released."""
         if self._pending.get(outcome.key, self) is not work:
             return []
         del self._pending[outcome.key]
-        if isinstance(work, Completion) and work.heard.usage:
+        if isinstance(work, Completion) and work.reply.usage:
             where = (work.request.run, *work.prompt)
             self._prompts[where] = outcome.cost.prompt_tokens + outcome.cost.cached_tokens
         return [outcome]
 
-    async def _shut(self) -> None:
+    async def _shutdown(self) -> None:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         if "_api" in self.__dict__:
             await self._api.close()
-        # Connections that were closed early leave their readers to be ended by the loop.
+        # Connections that were closed early leave async generators behind.
         await self._loop.shutdown_asyncgens()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*others, return_exceptions=True)
 
     def _bound(self, request: Request | VerdictRequest) -> CostBound:
-        price = self._line.price
+        price = self._connection.price
         match request:
             case VerdictRequest():
                 count = len(request.questions)
-                prompt = sum(map(self._line.prompt_at_most, request.questions))
-                replies = count * reply_tokens(self._line.able)
+                prompt = sum(map(self._connection.max_prompt_tokens, request.questions))
+                replies = count * reply_tokens(self._connection.capabilities)
                 once = replace(cost_of(price, prompt, 0, replies), output_tokens=0)
             case Request():
-                once = cost_of(price, self._prompt_at_most(request), 0, 0)
+                once = cost_of(price, self._max_prompt_tokens(request), 0, 0)
         return CostBound(once, cost_of(price, 0, 0, 1))
 
-    def _prompt_at_most(self, request: Request) -> int:
-        return self._known_prompt(request) or self._line.prompt_at_most(*prompt_of(request))
+    def _max_prompt_tokens(self, request: Request) -> int:
+        return self._known_prompt(request) or self._connection.max_prompt_tokens(
+            *prompt_of(request)
+        )
 
-    def _prompt_about(self, request: Request) -> int:
-        return self._known_prompt(request) or self._line.prompt_about(*prompt_of(request))
+    def _estimated_prompt_tokens(self, request: Request) -> int:
+        return self._known_prompt(request) or self._connection.estimated_prompt_tokens(
+            *prompt_of(request)
+        )
 
     def _known_prompt(self, request: Request) -> int:
-        """As the server counted it before; 0 where it did not."""
+        """Prompt tokens as the server counted them before; 0 if it did not."""
         return self._prompts.get((request.run, *prompt_of(request)), 0)
 
-    def _unwritten(self, request: Request) -> RequestOutcome:
-        """Where the server cannot go on from a beginning: what becomes of who would have to."""
+    def _cannot_continue(self, request: Request) -> RequestOutcome:
+        """The outcome of a request that needs a continuation where the server has none."""
         if request.path == request.parent.path:
-            # Its lease was short, and the rest cannot be asked for: the budget ends it.
+            # The lease ended in mid-candidate: the candidate ends as its budget would end it.
             return RequestOutcome(request.key, Cost(), Piece("", (), 0, 0.0, "cancelled"))
         error = UsageError(
-            f"{self.endpoint.base} does not go on from the beginning of an answer",
-            "use a model that runs here, or another strategy",
+            f"{self.endpoint.base} cannot continue the beginning of an answer",
+            "use a local model, or another strategy",
         )
         return RequestOutcome(request.key, Cost(), error=error)
 
 
-def _as_it_is(question: str) -> str:
+def _unchanged(question: str) -> str:
     return question

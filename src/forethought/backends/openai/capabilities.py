@@ -1,4 +1,5 @@
-"""Finds out what a server of the OpenAI kind does, by a few requests of a token or so each."""
+"""Probes the capabilities of an OpenAI-compatible server with a few requests of about a token
+each."""
 
 from __future__ import annotations
 
@@ -24,25 +25,25 @@ from forethought.contracts.records import Cost
 
 GREETING = "Hi"
 LETTER = "A"
-"""A beginning of one token, whatever the tokenizer."""
+"""A prefix of one token in every tokenizer."""
 COUNTING = "Count from one to ten in English words, each in a paragraph of its own."
-BEGUN, THEN = "one\n\ntwo\n\nthree", "\n\nfour"
-"""Broken between tokens: who starts anew never begins with an empty line and the next number."""
-WHOLE = "one\n\ntwo\n\nthree\n\n"
+COUNTED, NEXT = "one\n\ntwo\n\nthree", "\n\nfour"
+"""A prefix that ends between tokens, and its continuation, which no fresh answer starts with."""
+COUNTED_SPACED = "one\n\ntwo\n\nthree\n\n"
 _STOPS = ["e", " ", "a", "\n"]
-"""One of these comes soon, whatever is written."""
+"""Stop strings that any text soon contains."""
 _TOPS = (20, 5)
 _UNKNOWN = 256
-"""Tokens of a template, where no prompt is counted."""
+"""Assumed tokens of a chat template, where the server counts no prompt."""
 _NAME = 1000
-"""Letters of a model's name."""
+"""Most characters of a model's name."""
 
 
 async def first_model(api: Api) -> str:
-    """The name that the endpoint gives, or the first model that the server has."""
+    """The model that the address names, else the first that the server lists."""
     if api.endpoint.model:
         return api.endpoint.model
-    found = await api.patiently(lambda: api.get("/models"))
+    found = await api.with_retries(lambda: api.get("/models"))
     try:
         models = [object_of(one) for one in list_of(object_of(found).get("data"))]
         name = text_of(models[0].get("id")) if models else ""
@@ -50,151 +51,163 @@ async def first_model(api: Api) -> str:
         name = ""
     if not name or len(name) > _NAME or not name.isprintable():
         raise RemoteError(
-            f"{api.endpoint.base} names no model", "put its name behind the address: #model"
+            f"{api.endpoint.base} lists no model", "append the model's name to the address: #model"
         )
     return name
 
 
 @dataclass
 class Probe:
-    """What is found out, and what that took."""
+    """A probe of one server, and its cost."""
 
     api: Api
     raw: Raw | None
-    """Lays out raw prompts; where given, the server is asked by these alone."""
+    """Formats raw prompts; where given, only raw prompts are probed."""
     price: Callable[[str], Price | None]
     spent: Cost = field(default_factory=Cost)
-    _begun: int = 0
-    """Tokens of a prompt that ends with LETTER; 0 where they are not counted."""
+    _letter_tokens: int = 0
+    """Tokens of a prompt that ends with LETTER; 0 where the server does not count them."""
 
     async def run(self) -> Capabilities:
-        """Ask; RemoteError where the server answers nothing at all."""
-        able = await self._basics(Capabilities(model=await first_model(self.api)))
-        able = await self._chances(able)
-        return await self._beginnings(able)
+        """Probe all capabilities; RemoteError where no request succeeds."""
+        capabilities = await self._basics(Capabilities(model=await first_model(self.api)))
+        capabilities = await self._logprobs(capabilities)
+        return await self._continuation(capabilities)
 
-    async def _basics(self, able: Capabilities) -> Capabilities:
-        """How it wants to be asked."""
+    async def _basics(self, capabilities: Capabilities) -> Capabilities:
+        """Find an accepted request format: prompt kind, name of the token limit, usage option."""
         error: RefusedError | None = None
-        for plain in [replace(able, chat=chat) for chat in self._ways()]:
-            for known in (
+        for plain in [replace(capabilities, chat=chat) for chat in self._prompt_formats()]:
+            for candidate in (
                 plain,
                 replace(plain, limit="max_completion_tokens"),
                 replace(plain, usage=False),
             ):
                 try:
-                    heard = await self._heard(known, self._greeting(known))
+                    reply = await self._ask(candidate, self._greeting(candidate))
                 except RefusedError as refused:
                     error = error or refused
                 else:
-                    overhead = sum(heard.prompt(0)) or await self._counted(known)
-                    return replace(known, overhead=overhead, served=heard.served)
+                    overhead = sum(reply.prompt_tokens(0)) or await self._overhead(candidate)
+                    return replace(candidate, overhead=overhead, served=reply.served)
         assert error is not None
         raise error
 
-    async def _counted(self, able: Capabilities) -> int:
-        """Tokens of a short prompt, from a server that counts none in answers it streams."""
-        body = {**self._greeting(able), "stream": False}
+    async def _overhead(self, capabilities: Capabilities) -> int:
+        """Prompt tokens of the greeting, from a server that sends no usage in streams."""
+        body = {**self._greeting(capabilities), "stream": False}
         body.pop("stream_options", None)
-        heard = await self._answered(able, body)
-        return (sum(heard.prompt(0)) if heard else 0) or _UNKNOWN
+        reply = await self._try_asking(capabilities, body)
+        return (sum(reply.prompt_tokens(0)) if reply else 0) or _UNKNOWN
 
-    def _ways(self) -> tuple[bool, ...]:
-        """By messages, by raw prompts, or as it turns out."""
+    def _prompt_formats(self) -> tuple[bool, ...]:
+        """Values of `chat` to try: messages first, unless raw prompts are given."""
         return (False,) if self.raw else (True, False)
 
-    def _greeting(self, able: Capabilities) -> Body:
-        return able.body(GREETING, "", 1, CompletionParams(), self._lay)
+    def _greeting(self, capabilities: Capabilities) -> Body:
+        return capabilities.body(GREETING, "", 1, CompletionParams(), self._raw_prompt)
 
-    async def _chances(self, able: Capabilities) -> Capabilities:
-        """Whether it tells of log-probabilities, and of how many tokens at one place."""
+    async def _logprobs(self, capabilities: Capabilities) -> Capabilities:
+        """Probe log-probabilities, and the number of alternatives per token."""
         for top in _TOPS:
-            asked = replace(able, logprobs=True, top=top)
+            asked = replace(capabilities, logprobs=True, top=top)
             body = asked.with_top(self._greeting(asked))
-            heard = await self._answered(able, body)
-            if heard is not None and heard.entries:
-                seen = max((len(one) for one in heard.tops), default=0)
+            reply = await self._try_asking(capabilities, body)
+            if reply is not None and reply.scored_tokens:
+                seen = max((len(one) for one in reply.top_logprobs), default=0)
                 return replace(asked, top=top if seen > 1 else 0)
-        # Some tell of the tokens they wrote, and of no others.
-        asked = replace(able, logprobs=True)
-        heard = await self._answered(able, self._greeting(asked))
-        return asked if heard is not None and heard.entries else able
+        # Some servers return log-probabilities of sampled tokens only.
+        asked = replace(capabilities, logprobs=True)
+        reply = await self._try_asking(capabilities, self._greeting(asked))
+        return asked if reply is not None and reply.scored_tokens else capabilities
 
-    async def _beginnings(self, able: Capabilities) -> Capabilities:
-        """Whether it goes on from a beginning, and how it tells of a step's end."""
-        if able.chat and not await self._continues(able):
-            return able
-        able = replace(able, continues=True, stops=await self._stops(able))
-        return replace(able, trims=await self._trims(able)) if able.chat else able
+    async def _continuation(self, capabilities: Capabilities) -> Capabilities:
+        """Probe whether prefixes can be continued, and how stop strings are reported."""
+        if capabilities.chat and not await self._continues(capabilities):
+            return capabilities
+        capabilities = replace(capabilities, continues=True, stops=await self._stops(capabilities))
+        return (
+            replace(capabilities, trims=await self._trims(capabilities))
+            if capabilities.chat
+            else capabilities
+        )
 
-    async def _continues(self, able: Capabilities) -> bool:
-        """Whether it goes on from a beginning: what it counts decides, else what it writes.
+    async def _continues(self, capabilities: Capabilities) -> bool:
+        """Whether the server continues a prefix: by its prompt counts, else by its text.
 
-        A beginning that is gone on from is not closed, so that its prompt has fewer tokens than
-        one that holds the same message as a whole.
+        A message that is continued lacks its end-of-turn tokens, so its prompt is shorter than the
+        prompt of the same message in finished form.
         """
-        begun = able.body(GREETING, LETTER, 1, CompletionParams(), self._lay)
-        counted = await self._counts(able, begun)
+        begun = capabilities.body(GREETING, LETTER, 1, CompletionParams(), self._raw_prompt)
+        counted = await self._prompt_tokens(capabilities, begun)
         if counted is None:
             return False
-        self._begun = counted
-        closed = await self._counts(able, {**begun, "continue_final_message": False})
+        self._letter_tokens = counted
+        closed = await self._prompt_tokens(capabilities, {**begun, "continue_final_message": False})
         if closed and 0 < counted < closed:
             return True
-        body = able.body(COUNTING, BEGUN, 6, CompletionParams(), self._lay)
-        heard = await self._answered(able, {**body, "temperature": 0.0})
-        return heard is not None and heard.text.startswith(THEN)
+        body = capabilities.body(COUNTING, COUNTED, 6, CompletionParams(), self._raw_prompt)
+        reply = await self._try_asking(capabilities, {**body, "temperature": 0.0})
+        return reply is not None and reply.text.startswith(NEXT)
 
-    async def _stops(self, able: Capabilities) -> Stops:
-        """How it tells which text it stopped at."""
+    async def _stops(self, capabilities: Capabilities) -> Stops:
+        """How the server reports the stop string that ended an answer."""
         kept = {"stop": _STOPS, "include_stop_str_in_output": True}
         body = {
-            **able.body(COUNTING, "", 4, CompletionParams(), self._lay),
+            **capabilities.body(COUNTING, "", 4, CompletionParams(), self._raw_prompt),
             **kept,
             "temperature": 0.0,
         }
-        heard = await self._answered(able, body)
-        if heard is None or heard.finish != "stop":
-            return "heard"
-        if heard.text.endswith(tuple(_STOPS)):
+        reply = await self._try_asking(capabilities, body)
+        if reply is None or reply.finish != "stop":
+            return "watched"
+        if reply.text.endswith(tuple(_STOPS)):
             return "kept"
-        return "told" if heard.matched in _STOPS else "heard"
+        return "told" if reply.matched_stop in _STOPS else "watched"
 
-    async def _trims(self, able: Capabilities) -> bool:
-        """Whether it drops the spaces that a beginning ends with: again by what it counts."""
-        spaced = able.body(GREETING, LETTER + "\n\n", 1, CompletionParams(), self._lay)
-        if self._begun and (counted := await self._counts(able, spaced)):
-            return counted == self._begun
-        body = able.body(COUNTING, WHOLE, 1, CompletionParams(), self._lay)
-        heard = await self._answered(able, {**body, "temperature": 0.0})
-        return heard is not None and heard.text[:1].isspace()
+    async def _trims(self, capabilities: Capabilities) -> bool:
+        """Whether the server strips a prefix's trailing whitespace: by counts, else by its text."""
+        spaced = capabilities.body(
+            GREETING, LETTER + "\n\n", 1, CompletionParams(), self._raw_prompt
+        )
+        if self._letter_tokens and (counted := await self._prompt_tokens(capabilities, spaced)):
+            return counted == self._letter_tokens
+        body = capabilities.body(COUNTING, COUNTED_SPACED, 1, CompletionParams(), self._raw_prompt)
+        reply = await self._try_asking(capabilities, {**body, "temperature": 0.0})
+        return reply is not None and reply.text[:1].isspace()
 
-    async def _counts(self, able: Capabilities, body: Body) -> int | None:
-        """Tokens of a prompt as the server counts them, 0 where it does not; None if refused."""
-        heard = await self._answered(able, body)
-        return None if heard is None else sum(heard.prompt(0))
+    async def _prompt_tokens(self, capabilities: Capabilities, body: Body) -> int | None:
+        """Prompt tokens as the server counts them, 0 without a count; None if refused."""
+        reply = await self._try_asking(capabilities, body)
+        return None if reply is None else sum(reply.prompt_tokens(0))
 
-    async def _answered(self, able: Capabilities, body: Body) -> StreamedReply | None:
-        """What is heard; None where the server refuses a request of this kind."""
+    async def _try_asking(self, capabilities: Capabilities, body: Body) -> StreamedReply | None:
+        """The reply; None where the server refuses this kind of request."""
         try:
-            return await self._heard(able, body)
+            return await self._ask(capabilities, body)
         except RefusedError:
             return None
 
-    async def _heard(self, able: Capabilities, body: Body) -> StreamedReply:
-        line = Connection(self.api, able, CompletionParams(), self.price(able.model), self._lay)
+    async def _ask(self, capabilities: Capabilities, body: Body) -> StreamedReply:
+        connection = Connection(
+            self.api,
+            capabilities,
+            CompletionParams(),
+            self.price(capabilities.model),
+            self._raw_prompt,
+        )
         found: list[StreamedReply] = []
 
         async def attempt() -> None:
             found.append(StreamedReply())
-            await line.listen(body, found[-1], lambda: False)
+            await connection.receive(body, found[-1], lambda: False)
 
-        await self.api.patiently(attempt)
-        heard = found[-1]
-        prompt, cached = heard.prompt(0)
-        tokens = heard.tokens(int(body[able.limit]))
-        self.spent = self.spent.plus(cost_of(line.price, prompt, cached, tokens))
-        return heard
+        await self.api.with_retries(attempt)
+        reply = found[-1]
+        prompt, cached = reply.prompt_tokens(0)
+        tokens = reply.output_tokens(int(body[capabilities.limit]))
+        self.spent = self.spent.plus(cost_of(connection.price, prompt, cached, tokens))
+        return reply
 
-    def _lay(self, question: str) -> str:
+    def _raw_prompt(self, question: str) -> str:
         return self.raw(question) if self.raw else question

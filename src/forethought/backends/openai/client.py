@@ -1,4 +1,4 @@
-"""The HTTP client: what the environment says of proxies and certificates, and what goes wrong."""
+"""The HTTP client: proxies and certificates from the environment, transport errors as ours."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from urllib.parse import urlsplit
 import httpx2
 
 from forethought.backends.openai.endpoint import Endpoint, Patience
-from forethought.backends.openai.errors import PassingError, SilentError
+from forethought.backends.openai.errors import StalledError, TransientError
 from forethought.contracts.errors import RemoteError, UsageError
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 
 
-def client_of(
+def http_client(
     endpoint: Endpoint, key: str, patience: Patience, environ: Mapping[str, str] = os.environ
 ) -> httpx2.AsyncClient:
-    """A client for one server; UsageError for a proxy or certificates that cannot be used."""
-    # Certificates take long to read, and nothing shows one without encryption.
+    """An HTTP client for one server; UsageError for an unusable proxy or certificate file."""
+    # Loading certificates is slow, and plain HTTP needs none.
     verify = _certificates(environ) if endpoint.base.startswith("https:") else False
     try:
         return httpx2.AsyncClient(
             headers={
-                # A reply that is never unpacked cannot unpack into gigabytes.
+                # Without decompression, a small reply cannot grow to gigabytes.
                 "Accept-Encoding": "identity",
                 **({"Authorization": f"Bearer {key}"} if key else {}),
             },
@@ -37,7 +37,7 @@ def client_of(
                 patience.silence_seconds, connect=patience.connect_seconds, pool=None
             ),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=patience.at_once),
-            # A redirect could carry the key and the question to another host.
+            # A redirect would send the key and the question to another host.
             follow_redirects=False,
             verify=verify,
             trust_env=not endpoint.local,
@@ -55,20 +55,20 @@ def _certificates(environ: Mapping[str, str]) -> ssl.SSLContext:
         where = " or ".join(f"{name} ({environ[name]})" for name in named) or "this system"
         raise UsageError(
             f"the certificates of {where} cannot be read: {error}",
-            f"name a file of certificates in PEM form, or unset {' and '.join(named)}"
+            f"name a PEM file of certificates, or unset {' and '.join(named)}"
             if named
-            else "name a file of certificates in PEM form in SSL_CERT_FILE",
+            else "set SSL_CERT_FILE to a PEM file of certificates",
         ) from None
 
 
 def _no_proxy(environ: Mapping[str, str], error: Exception) -> UsageError:
-    """What is wrong with a proxy; its address, which may hold a password, is not shown."""
+    """The error for a bad proxy setting; it hides the address, which may hold a password."""
     named = sorted(name for name in environ if name.lower() in _PROXIES and environ[name])
     kinds = ", ".join(f"{name} ({_scheme(environ[name])}...)" for name in named)
     if isinstance(error, ImportError):
         problem, hint = "needs the package socksio", "pip install 'httpx2[socks]'"
     else:
-        problem = "is no address of a proxy"
+        problem = "is not a proxy address"
         hint = "write it http://host:port or socks5://host:port"
     which = kinds or "the system's proxy"
     return UsageError(f"{which} {problem}", f"{hint}, or put the host into NO_PROXY")
@@ -80,33 +80,33 @@ def _scheme(address: str) -> str:
 
 
 @contextmanager
-def reported(base: str) -> Iterator[None]:
-    """Turn what a connection may suffer into our errors."""
+def translated_errors(base: str) -> Iterator[None]:
+    """Translate transport errors into the package's errors."""
     try:
         yield
     except httpx2.TimeoutException as error:
-        raise SilentError(
-            f"{base} was silent for too long ({type(error).__name__})",
-            "check that the server is up, or wait longer",
+        raise StalledError(
+            f"{base} sent nothing for too long ({type(error).__name__})",
+            "check that the server is up",
         ) from None
     except TimeoutError:
         raise RemoteError(
-            f"{base} sends its reply more slowly than it can be waited for",
-            "ask for fewer tokens, or see the server's log",
+            f"{base} exceeded the time limit of a reply",
+            "lower the token limit, or see the server's log",
         ) from None
     except (httpx2.InvalidURL, UnicodeError) as error:
-        raise RemoteError(f"{base} cannot be asked: {error}", "check the address") from None
+        raise RemoteError(f"{base} is not a valid address: {error}", "check the address") from None
     except (httpx2.TransportError, httpx2.DecodingError) as error:
         if (failed := _encryption(error)) is not None:
             raise _unencrypted(base, failed) from None
-        raise PassingError(
+        raise TransientError(
             f"the connection to {base} failed: {str(error) or type(error).__name__}",
             "check the address, and that the server is up",
         ) from None
 
 
 def _encryption(error: BaseException | None) -> ssl.SSLError | None:
-    """What went wrong with the encryption, if it is that."""
+    """The TLS error behind a transport error, if there is one."""
     while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
     return error
@@ -116,9 +116,9 @@ def _unencrypted(base: str, error: ssl.SSLError) -> RemoteError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return RemoteError(
             f"the certificate of {urlsplit(base).netloc} is not trusted: {error.verify_message}",
-            "name a file with the certificate of who signed it in SSL_CERT_FILE",
+            "set SSL_CERT_FILE to a PEM file with the certificate of its issuer",
         )
-    return PassingError(
+    return TransientError(
         f"no encrypted connection to {base}: {error.reason or error}",
-        "check whether its address begins with http:// or https://",
+        "check whether the server's address begins with http:// or https://",
     )

@@ -1,11 +1,12 @@
-"""Pieces and verdicts on their way from a server, and what they are charged.
+"""Completion requests to a server, and their cost.
 
-A request is charged once, however often it has to be sent: its prompt once, and every token of
-its piece once. Attempts that were refused, or that broke off before a token came, cost nothing.
-What came before a connection was lost stays where the server goes on from a beginning and tells
-of every token, so that the next attempt asks for the rest alone; else the piece is asked for
-anew. Where nothing comes of a request in the end, or it is cancelled, what is known to have been
-written is charged. What a server is known to have done in vain besides is counted as `lost`.
+Retries are free: each request is charged its prompt once and each output token once. Attempts that
+are refused, or drop before their first token, cost nothing. If a connection drops, the text so far
+is kept where the server continues prefixes and returns log-probabilities: the next attempt asks for
+the rest. Otherwise the piece starts again.
+
+Failed and cancelled requests are charged for the tokens known to be written. Other work that the
+server did is counted as `lost`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from forethought.backends.openai.api import Api
-from forethought.backends.openai.errors import PassingError, SilentError
+from forethought.backends.openai.errors import StalledError, TransientError
 from forethought.backends.openai.finish_reasons import WITHHELD
 from forethought.backends.openai.protocol import (
     Body,
@@ -29,239 +30,259 @@ from forethought.backends.openai.protocol import (
 )
 from forethought.backends.openai.shape import ShapeError
 from forethought.backends.openai.streamed_reply import StreamedReply
-from forethought.backends.openai.token_estimate import by_rule
+from forethought.backends.openai.token_estimate import estimate_tokens
 from forethought.backends.stop_matcher import StopMatcher
 from forethought.contracts.backend import Request, RequestOutcome
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Piece
 
-_HALF = "\ufffd"
+_REPLACEMENT = "\ufffd"
+"""Servers send it in place of a character whose bytes were cut."""
 
 
 @dataclass(frozen=True)
 class Connection:
-    """A server, what it does, and how it is asked."""
+    """A server, its capabilities, and the parameters of every request to it."""
 
     api: Api
-    able: Capabilities
-    manner: CompletionParams
+    capabilities: Capabilities
+    params: CompletionParams
     price: Price | None
     raw: Raw
 
-    def prompt_at_most(self, question: str, beginning: str = "") -> int:
-        """Tokens of a prompt: no tokenizer makes more of a text than it has bytes."""
-        texts = (question, beginning, self.manner.system or "")
-        return self.able.overhead + sum(len(one.encode("utf-8", "surrogatepass")) for one in texts)
+    def max_prompt_tokens(self, question: str, prefix: str = "") -> int:
+        """Upper bound of prompt tokens: no tokenizer makes more tokens than bytes."""
+        texts = (question, prefix, self.params.system or "")
+        return self.capabilities.overhead + sum(
+            len(one.encode("utf-8", "surrogatepass")) for one in texts
+        )
 
-    def prompt_about(self, question: str, beginning: str = "") -> int:
-        """Tokens of a prompt, where the server does not count them."""
-        texts = (question, beginning, self.manner.system or "")
-        return self.able.overhead + sum(map(by_rule, texts))
+    def estimated_prompt_tokens(self, question: str, prefix: str = "") -> int:
+        """Prompt tokens, where the server does not count them."""
+        texts = (question, prefix, self.params.system or "")
+        return self.capabilities.overhead + sum(map(estimate_tokens, texts))
 
-    async def listen(self, body: Body, heard: StreamedReply, enough: Callable[[], bool]) -> None:
-        """Hear an answer until it ends, or it is enough; PassingError where it breaks off."""
-        places, base = self.api.places, self.api.endpoint.base
-        under, most = places.most, int(body[self.able.limit])
+    async def receive(
+        self, body: Body, reply: StreamedReply, ended_early: Callable[[], bool]
+    ) -> None:
+        """Stream a reply until it ends or `ended_early` holds; TransientError if it drops."""
+        limit, base, path = self.api.limit, self.api.endpoint.base, self.capabilities.path
+        allowed_at_start, most = limit.allowed, int(body[self.capabilities.limit])
 
-        def take(document: Mapping[str, Any]) -> bool:
-            nonlocal under
-            under = under if heard.begun else places.most
-            heard.take(document)
-            return enough() or heard.beyond(most)
+        def on_document(document: Mapping[str, Any]) -> bool:
+            nonlocal allowed_at_start
+            allowed_at_start = allowed_at_start if reply.started else limit.allowed
+            reply.add(document)
+            return ended_early() or reply.exceeds(most)
 
         try:
-            if await self.api.post(self.able.path, body, most, take) or heard.ended:
+            if await self.api.post(path, body, most, on_document) or reply.complete:
                 return
-            raise PassingError(f"{base} broke off an answer", "see the server's log")
+            raise TransientError(f"{base} dropped an unfinished answer", "see the server's log")
         except ShapeError as error:
             raise RemoteError(
-                f"{base} sent what is no answer: {error}",
+                f"{base} sent a malformed answer: {error}",
                 "check that it is the address of an OpenAI-compatible server",
             ) from None
-        except PassingError as error:
-            if heard.ended:
-                return  # it was whole: only its counts may be missing
-            if heard.begun or isinstance(error, SilentError):
-                error.crowded = await places.fewer(under)
+        except TransientError as error:
+            if reply.complete:
+                return  # the text is complete; only the usage may be missing
+            if reply.started or isinstance(error, StalledError):
+                error.overloaded = await limit.lower(allowed_at_start)
             raise
 
 
 @dataclass
 class Completion:
-    """A piece on its way."""
+    """One completion request, over all of its attempts."""
 
     divides: ClassVar[bool] = True
-    """Whether something can be made of a part of it."""
+    """Whether part of the reply is a useful outcome."""
     request: Request
-    line: Connection
-    prompt_about: int
-    """Tokens of its prompt, where the server does not tell."""
+    connection: Connection
+    estimated_prompt_tokens: int
+    """Prompt tokens, used where the server does not count them."""
     text: str = ""
-    """What earlier attempts left."""
+    """Text kept from earlier attempts."""
     tokens: int = 0
     log_probability: float = 0.0
     scored_tokens: int = 0
-    heard: StreamedReply = field(default_factory=StreamedReply)
-    """What the newest attempt has."""
+    reply: StreamedReply = field(default_factory=StreamedReply)
+    """The newest attempt's reply."""
     prompts: int = 0
-    """Earlier attempts for which the prompt is known to have been read."""
+    """Earlier attempts that are known to have prefilled the prompt."""
     wasted: int = 0
-    """Most tokens that an attempt wrote of which nothing stayed."""
+    """Most tokens written by an attempt of which no text was kept."""
     lost_tokens: int = 0
-    """What all such attempts wrote."""
-    given_up: bool = False
-    """Whether asking again could take more dollars than are left."""
+    """Tokens written by all such attempts."""
+    out_of_budget: bool = False
+    """Whether another attempt could cost more dollars than are left."""
 
     @property
     def prompt(self) -> tuple[str, str]:
-        """What its prompt asks and what it goes on from."""
+        """The question, and the prefix to continue."""
         return prompt_of(self.request)
 
     async def run(self) -> None:
-        """Write the piece; RemoteError where that cannot be."""
-        await self.line.api.patiently(self._attempt)
+        """Stream the piece; RemoteError where that fails."""
+        await self.connection.api.with_retries(self._attempt)
 
     def done(self) -> RequestOutcome:
-        """What it came to."""
-        if self.given_up:
+        """The outcome of a finished reply."""
+        if self.out_of_budget:
             return self.cancelled()
-        text, finish, back = self._cut()
+        text, finish, back = self._ending()
         if finish in WITHHELD and not (self.request.parent.text + text).strip():
-            return self.failed(self._withheld(finish))
-        # Of a letter that was cut, servers send a mark in its place.
-        kept = text.rstrip(_HALF) if finish == "length" else text
-        tokens = self._written()
+            return self.failed(self._withheld_error(finish))
+        kept = text.rstrip(_REPLACEMENT) if finish == "length" else text
+        tokens = self._output_tokens()
         piece = self._piece(kept, tokens, finish, back)
         return RequestOutcome(self.request.key, self._cost(tokens), piece)
 
     def cancelled(self) -> RequestOutcome:
-        """What it has so far, as its outcome."""
-        piece = self._piece(self._shown(), self._written(), "cancelled")
+        """The outcome with the text so far."""
+        piece = self._piece(self._text(), self._output_tokens(), "cancelled")
         return RequestOutcome(self.request.key, self._cost(piece.tokens), piece)
 
     def failed(self, error: BaseException) -> RequestOutcome:
-        """What it took, though nothing came of it."""
-        written = min(self.request.max_tokens, max(self._written(), self.tokens + self.wasted))
+        """The outcome of a failure, with its cost."""
+        written = min(
+            self.request.max_tokens, max(self._output_tokens(), self.tokens + self.wasted)
+        )
         failure = error if isinstance(error, Exception) else RemoteError(repr(error))
         return RequestOutcome(self.request.key, self._cost(written), error=failure)
 
     @property
     def lost(self) -> Cost:
-        """What the server is known to have done in vain, or unasked; nobody is charged for it."""
+        """Work of the server that is charged to nobody: repeated prompts and dropped tokens."""
         prompt, cached = self._prompt_tokens()
-        again = self.prompts if self.heard.begun else max(0, self.prompts - 1)
-        # What a server writes beyond what it was asked for cannot be held back either.
+        again = self.prompts if self.reply.started else max(0, self.prompts - 1)
+        # Some servers write more tokens than the request allows.
         left = self.request.max_tokens - self.tokens
-        beyond = max(0, self.heard.tokens(left) - left)
-        return cost_of(self.line.price, again * (prompt + cached), 0, self.lost_tokens + beyond)
+        beyond = max(0, self.reply.output_tokens(left) - left)
+        return cost_of(
+            self.connection.price, again * (prompt + cached), 0, self.lost_tokens + beyond
+        )
 
     async def _attempt(self) -> None:
-        self.heard = StreamedReply()
+        self.reply = StreamedReply()
         if self.tokens >= self.request.max_tokens:
             return
         try:
-            await self.line.listen(self._body(), self.heard, self._enough)
-        except PassingError:
-            self._keep()
-            self.given_up = not self._affordable
-            if not self.given_up:
+            await self.connection.receive(self._body(), self.reply, self._ended_early)
+        except TransientError:
+            self._keep_partial()
+            self.out_of_budget = not self._can_retry
+            if not self.out_of_budget:
                 raise
 
     @property
-    def _affordable(self) -> bool:
-        """Whether what attempts took in vain can be paid beside the request's own lease."""
+    def _can_retry(self) -> bool:
+        """Whether the lease can pay for the failed attempts."""
         prompts = self.prompts * sum(self._prompt_tokens())
-        in_vain = cost_of(self.line.price, prompts, 0, self.lost_tokens).usd or 0.0
+        in_vain = cost_of(self.connection.price, prompts, 0, self.lost_tokens).usd or 0.0
         return not in_vain or self.request.spare is None or in_vain <= self.request.spare
 
-    def _keep(self) -> None:
-        """Keep what came before a connection was lost, where the rest can be asked for."""
-        heard, able = self.heard, self.line.able
-        self.prompts += heard.begun
-        if able.continues and able.logprobs and heard.entries and not heard.hidden:
-            self.log_probability += heard.log_probability
-            self.scored_tokens += heard.entries
-            self.text, self.tokens = self._shown(), self._written()
+    def _keep_partial(self) -> None:
+        """Keep the text of a dropped attempt, where the rest can be requested."""
+        reply, capabilities = self.reply, self.connection.capabilities
+        self.prompts += reply.started
+        if (
+            capabilities.continues
+            and capabilities.logprobs
+            and reply.scored_tokens
+            and not reply.hidden
+        ):
+            self.log_probability += reply.log_probability
+            self.scored_tokens += reply.scored_tokens
+            self.text, self.tokens = self._text(), self._output_tokens()
         else:
-            written = heard.tokens(self.request.max_tokens - self.tokens)
+            written = reply.output_tokens(self.request.max_tokens - self.tokens)
             self.wasted = max(self.wasted, written)
             self.lost_tokens += written
-        self.heard = StreamedReply()
+        self.reply = StreamedReply()
 
     def _body(self) -> Body:
-        request, line = self.request, self.line
-        question, beginning = self.prompt
+        request, connection = self.request, self.connection
+        question, prefix = self.prompt
         most = request.max_tokens - self.tokens
-        body = line.able.body(question, beginning + self.text, most, line.manner, line.raw)
+        body = connection.capabilities.body(
+            question, prefix + self.text, most, connection.params, connection.raw
+        )
         place = replace(request.parent, tokens=request.parent.tokens + self.tokens)
         seed = request_seed(replace(request, parent=place))
-        settings = line.manner.settings(request.temperature)
+        settings = connection.params.settings(request.temperature)
         return {
             **body,
             **settings,
             "seed": seed,
-            **line.able.stopping(self._delimiter, line.manner),
+            **connection.capabilities.stopping(self._delimiter, connection.params),
         }
 
     @property
     def _delimiter(self) -> str | None:
         return self.request.delimiter if self.request.until == "step" else None
 
-    def _enough(self) -> bool:
-        """Whether what is heard ends the piece, though the server would go on."""
-        able = self.line.able
-        unsaid = self._delimiter is not None and (able.stops == "heard" or able.trims)
-        # A server that goes on from a beginning sees no text that started there.
-        watched = unsaid or bool(self.text)
-        return watched and not self.heard.finish and self._cut()[1] in ("step", "stop")
+    def _ended_early(self) -> bool:
+        """Whether the text so far ends the piece, although the server continues."""
+        capabilities = self.connection.capabilities
+        unreported = self._delimiter is not None and (
+            capabilities.stops == "watched" or capabilities.trims
+        )
+        # A server that continues a prefix misses stop strings that began in the prefix.
+        watched = unreported or bool(self.text)
+        return watched and not self.reply.finish and self._ending()[1] in ("step", "stop")
 
-    def _cut(self) -> tuple[str, str, int]:
-        """The piece's text, how it ends, and how many letters before it a stop text takes too."""
-        text, delimiter, step = self._shown(), self._delimiter, 0
+    def _ending(self) -> tuple[str, str, int]:
+        """The piece's text, its finish reason, and the characters before it that a stop string
+        covers."""
+        text, delimiter, step = self._text(), self._delimiter, 0
         if delimiter is not None:
-            if self.heard.finish == "stop" and self.heard.matched == delimiter:
+            if self.reply.finish == "stop" and self.reply.matched_stop == delimiter:
                 text += "" if text.endswith(delimiter) else delimiter
             step = text.find(delimiter) + len(delimiter) if delimiter in text else 0
-        matcher = StopMatcher(self.line.manner.stop, keep=False, after=self.request.parent.text)
+        matcher = StopMatcher(
+            self.connection.params.stop, keep=False, after=self.request.parent.text
+        )
         shown = matcher.feed(text[: step or None])
         if matcher.stopped:
             return shown, "stop", matcher.back
         if step:
             return text[:step], "step", 0
-        return text, self.heard.finish if self.heard.ended else "length", 0
+        return text, self.reply.finish if self.reply.complete else "length", 0
 
-    def _withheld(self, finish: str) -> RemoteError:
-        """Why there is no answer, though the server ended it."""
-        said = self.line.api.scrub.text(" ".join(self.heard.refusal.split()))[:300]
+    def _withheld_error(self, finish: str) -> RemoteError:
+        """The error for an answer that the server withheld."""
+        said = self.connection.api.scrub.text(" ".join(self.reply.refusal.split()))[:300]
         return RemoteError(
-            f"{self.line.api.endpoint.base}: {WITHHELD[finish].format('the answer')}, and nothing "
-            f"of it came{': ' + said if said else ''}",
-            "ask otherwise, or use another model",
+            f"{self.connection.api.endpoint.base}: {WITHHELD[finish].format('the answer')} before "
+            f"its first token{': ' + said if said else ''}",
+            "rephrase the question, or use another model",
         )
 
-    def _shown(self) -> str:
+    def _text(self) -> str:
         before = self.request.parent.text + self.text
-        fresh = self.line.api.scrub.answer(self.heard.text)
-        again = self.line.able.trims and before[-1:].isspace()
+        fresh = self.connection.api.scrub.answer(self.reply.text)
+        again = self.connection.capabilities.trims and before[-1:].isspace()
         return self.text + (fresh.lstrip() if again else fresh)
 
-    def _written(self) -> int:
+    def _output_tokens(self) -> int:
         left = self.request.max_tokens - self.tokens
-        return self.tokens + min(left, self.heard.tokens(left))
+        return self.tokens + min(left, self.reply.output_tokens(left))
 
     def _piece(self, text: str, tokens: int, finish: str, back: int = 0) -> Piece:
-        chance = self.log_probability + self.heard.log_probability
-        scored_tokens = self.scored_tokens + self.heard.entries
+        chance = self.log_probability + self.reply.log_probability
+        scored_tokens = self.scored_tokens + self.reply.scored_tokens
         return Piece(text, (), tokens, chance, finish, scored_tokens=scored_tokens, back=back)
 
     def _prompt_tokens(self) -> tuple[int, int]:
-        """Those of the prompt alone, without what earlier attempts had written."""
-        prompt, cached = self.heard.prompt(self.prompt_about + self.tokens)
+        """Fresh and cached prompt tokens, without the text of earlier attempts."""
+        prompt, cached = self.reply.prompt_tokens(self.estimated_prompt_tokens + self.tokens)
         fresh = max(0, prompt - self.tokens)
         return fresh, max(0, cached - (self.tokens - (prompt - fresh)))
 
     def _cost(self, tokens: int) -> Cost:
-        if not self.heard.begun and not self.prompts:
-            return cost_of(self.line.price, 0, 0, 0)
-        return cost_of(self.line.price, *self._prompt_tokens(), tokens)
+        if not self.reply.started and not self.prompts:
+            return cost_of(self.connection.price, 0, 0, 0)
+        return cost_of(self.connection.price, *self._prompt_tokens(), tokens)

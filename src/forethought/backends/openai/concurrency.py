@@ -1,4 +1,4 @@
-"""How many requests a server is sent at once: fewer, where it breaks some off for others."""
+"""The concurrency limit of one server; it falls when the server drops requests under load."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from dataclasses import dataclass, field
 
 @dataclass
 class ConcurrencyLimit:
-    """Places for requests, within one event loop."""
+    """A semaphore whose limit can be lowered, within one event loop."""
 
-    most: int
-    _taken: int = 0
-    _owed: int = 0
-    """Places that are to go once they are free."""
-    _free: asyncio.Semaphore = field(init=False, repr=False)
+    allowed: int
+    _in_flight: int = 0
+    _to_withdraw: int = 0
+    """Slots to remove once they are free."""
+    _slots: asyncio.Semaphore = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._free = asyncio.Semaphore(self.most)
+        self._slots = asyncio.Semaphore(self.allowed)
 
     @asynccontextmanager
-    async def one(self) -> AsyncGenerator[None, None]:
-        """Wait for a place and hold it."""
-        await self._free.acquire()
-        self._taken += 1
+    async def slot(self) -> AsyncGenerator[None, None]:
+        """Wait for a slot and hold it."""
+        await self._slots.acquire()
+        self._in_flight += 1
         try:
             yield
         finally:
-            self._taken -= 1
-            if self._owed:
-                self._owed -= 1
+            self._in_flight -= 1
+            if self._to_withdraw:
+                self._to_withdraw -= 1
             else:
-                self._free.release()
+                self._slots.release()
 
-    async def fewer(self, under: int) -> bool:
-        """Whether a request that was broken off may blame others, of which there are fewer then.
+    async def lower(self, at_start: int) -> bool:
+        """Halve the limit after a dropped request; True if load may explain the drop.
 
-        `under` is how many were allowed when it began: all that break off together count once.
+        `at_start` is the limit when the request began: requests that drop together halve it once.
         """
-        if under == self.most and self._taken:
-            kept = max(1, self.most // 2)
-            self._owed += self.most - kept
-            self.most = kept
-            while self._owed and not self._free.locked():
-                await self._free.acquire()
-                self._owed -= 1
-        return under > self.most
+        if at_start == self.allowed and self._in_flight:
+            kept = max(1, self.allowed // 2)
+            self._to_withdraw += self.allowed - kept
+            self.allowed = kept
+            while self._to_withdraw and not self._slots.locked():
+                await self._slots.acquire()
+                self._to_withdraw -= 1
+        return at_start > self.allowed

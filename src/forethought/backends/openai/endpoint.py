@@ -1,4 +1,4 @@
-"""Where a server is, and how patiently it is asked."""
+"""A server's address, and the limits on time and retries."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from forethought.contracts.errors import BadParameterError
 
 _SPELLED = "write it http://host:port/v1#model"
 _LONGEST = 253
-"""Letters of a host's name."""
+"""Characters of a host name."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a server is, and which of its models is meant."""
+    """The address of a server and the name of a model on it."""
 
     base: str
-    """Address up to the version, without a slash behind it."""
+    """The address up to the version, without a trailing slash."""
     model: str = ""
-    """Empty for the first that the server names."""
+    """Empty for the first model that the server lists."""
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
-        """The endpoint that `http://host:port/v1#model` spells; `/v1` may be left out."""
+        """Parse `http://host:port/v1#model`; `/v1` is the default path."""
         if "@" in text.partition("#")[0]:
-            # What is spelled is stored and shown; a password in it would be, too.
+            # Addresses are stored and shown, and a password would be as well.
             raise BadParameterError(
                 "an address may not hold a name and password", f"put a key into {KEY_NAMES[0]}"
             )
@@ -38,11 +38,9 @@ class Endpoint:
         except ValueError as error:
             raise BadParameterError(f"the address {text!r}: {error}", _SPELLED) from None
         if parts.query:
-            raise BadParameterError(
-                f"the address {text.partition('?')[0]!r} goes on with a query", _SPELLED
-            )
+            raise BadParameterError(f"the address {text.partition('?')[0]!r} has a query", _SPELLED)
         if parts.scheme not in ("http", "https") or not host or len(host) > _LONGEST:
-            raise BadParameterError(f"{text!r} is no address of a model's server", _SPELLED)
+            raise BadParameterError(f"{text!r} is not the address of a server", _SPELLED)
         path = parts.path.rstrip("/") or "/v1"
         if not (parts.netloc + path).isprintable() or " " in parts.netloc + path:
             raise BadParameterError(f"the address {text!r} holds blanks", _SPELLED)
@@ -50,7 +48,7 @@ class Endpoint:
 
     @property
     def local(self) -> bool:
-        """Whether the server is on this machine."""
+        """Whether the host is this machine."""
         host = urlsplit(self.base).hostname or ""
         try:
             return ipaddress.ip_address(host).is_loopback
@@ -60,29 +58,29 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long and how often a server is asked."""
+    """Limits on retries, waits, durations and request rates."""
 
     attempts: int = 6
-    """Times that a request is sent, at most."""
+    """Most attempts per request."""
     first_wait: float = 0.5
-    """Seconds before the second attempt; doubled before each later one."""
+    """Seconds before the second attempt; doubled for each later one."""
     longest_wait: float = 30.0
-    """Seconds, where the server asks for no other."""
+    """Most seconds between attempts, where the server sends no Retry-After."""
     longest_asked: float = 600.0
-    """Seconds the server may ask for; beyond them it is given up."""
+    """Longest Retry-After that is obeyed, in seconds; the request fails beyond it."""
     connect_seconds: float = 10.0
     silence_seconds: float = 120.0
-    """Without a byte for so long, a connection counts as lost."""
+    """A connection without a byte for this long counts as lost."""
     reply_seconds: float = 900.0
-    """A reply ends after so long, and `token_seconds` for each token asked for."""
+    """Time limit of a reply; `token_seconds` per requested token are added."""
     token_seconds: float = 5.0
     end_seconds: float = 1.0
-    """The end of a connection's reply is waited for so long once all of it was said."""
+    """Time to wait for a connection's end once the reply is complete."""
     at_once: int = 16
-    """Requests on their way to the host at once."""
+    """Most requests in flight per host."""
     per_minute: float | None = None
-    """Requests begun in a minute, evenly spaced; None where there is no limit."""
+    """Most requests started per minute, evenly spaced; None for no limit."""
 
     def longest_reply(self, tokens: int) -> float:
-        """Seconds that a reply of so many tokens may take."""
+        """Time limit in seconds of a reply of so many tokens."""
         return self.reply_seconds + self.token_seconds * tokens

@@ -1,17 +1,17 @@
-"""Bodies of replies, bytes in and texts out: server-sent events as the HTML standard has them."""
+"""Reply bodies from bytes to texts: whole documents, or server-sent events (HTML standard)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-MARK = b"\xef\xbb\xbf"
-"""What UTF-8 may begin with."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""UTF-8's byte order mark."""
 _FIELDS = (b"data", b"event", b"id", b"retry", b":")
 
 
 def begins_events(start: bytes) -> bool:
-    """Whether a body that begins so is a stream of events, whatever it is said to be."""
+    """Whether a body's first bytes look like server-sent events, whatever its content type."""
     return start.startswith(_FIELDS)
 
 
@@ -20,42 +20,42 @@ class WholeBody:
     """A body that is one document."""
 
     most: int
-    """Bytes of it."""
+    """Most bytes of the body."""
     _body: bytearray = field(default_factory=bytearray)
 
     @property
     def too_long(self) -> bool:
-        """Whether it is longer than it may be."""
+        """Whether the body exceeds its limit."""
         return len(self._body) > self.most
 
     def feed(self, chunk: bytes) -> Iterator[str]:
-        """Nothing yet."""
+        """Collect a chunk; no document is complete before the end."""
         self._body += chunk
         return iter(())
 
     def finish(self) -> Iterator[str]:
-        """All of it."""
+        """The whole document."""
         yield self._body.decode("utf-8", "replace")
 
 
 @dataclass
 class EventStream:
-    """Takes bytes in whatever pieces they come. Only CR, LF and CRLF end a line."""
+    """Parses server-sent events from chunks of any size. Only CR, LF and CRLF end a line."""
 
     most: int
-    """Bytes of an event."""
+    """Most bytes of an event."""
     _line: bytearray = field(default_factory=bytearray)
-    """A line that has not ended."""
+    """The current, unfinished line."""
     _data: list[bytes] = field(default_factory=list)
-    """The lines of an event that has not ended."""
+    """Data lines of the current, unfinished event."""
     _size: int = 0
     _returned: bool = False
-    """Whether the newest byte is a CR: an LF behind it ends no other line."""
+    """Whether the last byte is a CR: a following LF ends no further line."""
     _begun: bool = False
 
     @property
     def too_long(self) -> bool:
-        """Whether the event on its way is longer than events may be."""
+        """Whether the unfinished event exceeds its limit."""
         return self._size > self.most
 
     def feed(self, chunk: bytes) -> Iterator[str]:
@@ -72,7 +72,7 @@ class EventStream:
             self._add(part)
 
     def finish(self) -> Iterator[str]:
-        """The data of an event that the end of the stream cut off before its empty line."""
+        """The data of an event that the stream's end cut off before its empty line."""
         if self._line:
             yield from self._end_line()
         yield from self._end_event()
@@ -85,14 +85,14 @@ class EventStream:
         line = bytes(self._line)
         self._line.clear()
         if not self._begun:
-            line, self._begun = line.removeprefix(MARK), True
+            line, self._begun = line.removeprefix(BYTE_ORDER_MARK), True
         if not line:
             yield from self._end_event()
             return
         name, _, value = line.partition(b":")
         if name == b"data":
             self._data.append(value.removeprefix(b" "))
-        else:  # comments, names and numbers of events are of no use here
+        else:  # comments, event names and ids are ignored
             self._size -= len(line)
 
     def _end_event(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Why an answer ended, as servers of many makes name it."""
+"""Finish reasons, normalised across servers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ End = Literal["", "stop", "length", "content_filter", "refusal", "tool_calls", "
 WITHHELD: dict[str, str] = {
     "content_filter": "the server's content filter ended {}",
     "refusal": "the model on the server refused {}",
-    "tool_calls": "the server broke off for a tool, which it was not offered, in {}",
+    "tool_calls": "the server called a tool, although none was offered, in {}",
 }
-"""Ends of answers that are not whole, and what a reader is told of them."""
+"""Finish reasons of incomplete answers, with the note that a reader gets."""
 _NAMES: dict[str, tuple[str, ...]] = {
     "length": ("length", "max_tokens", "max_output_tokens", "model_length"),
     "content_filter": (
@@ -46,13 +46,13 @@ _ENDS: dict[str, End] = {
 
 
 def end_of(told: str) -> End:
-    """The end that a server names; whatever else it says, the answer ended by itself."""
+    """The normalised finish reason; an unknown name counts as "stop"."""
     name = told.strip().lower()
     return "" if name in _NO_END else _ENDS.get(name, "stop")
 
 
 def withheld(finishes: Iterable[str]) -> Iterator[str]:
-    """What a reader should know of answers that the server did not let end by themselves."""
+    """Notes on the answers that the server cut off or refused."""
     told = list(finishes)
     counts = Counter(told)
     for end, said in WITHHELD.items():

@@ -1,4 +1,4 @@
-"""Strikes a key out of whatever a server sends, however the server spells it."""
+"""Removes an API key, in any encoding, from texts that a server sends."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from forethought.backends.openai.shape import ShapeError
 from forethought.contracts.errors import ForethoughtError
 
 Error = TypeVar("Error", bound=ForethoughtError)
-STRUCK = "***"
+MASK = "***"
 _DEEPEST = 100
-"""Levels of a document; a reply has about eight."""
+"""Levels of nesting; a reply has about eight."""
 _ESCAPES = r"\\*+"
 _LEAST, _SURE = 8, 16
-"""Characters of a key that is no word such as EMPTY: with a digit, and without one."""
+"""Length from which a key with a digit, or any key, is secret and not a word such as EMPTY."""
 _LONGEST = 64
-"""Characters of a key that are looked for; what follows them goes with them."""
+"""Characters of the key that the pattern spells out; the characters after them match loosely."""
 
 
 @dataclass(frozen=True)
 class Scrubber:
-    """One key, and all of its spellings."""
+    """One key and a pattern for all of its encodings."""
 
     key: str = field(repr=False)
     _pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
@@ -38,24 +38,24 @@ class Scrubber:
 
     @property
     def secret(self) -> bool:
-        """Whether the key cannot stand in an answer by chance, as EMPTY or none may."""
+        """Whether the key is too unusual to occur in an answer, unlike EMPTY or none."""
         size = len(self.key)
         return size >= _SURE or (size >= _LEAST and any(map(str.isdigit, self.key)))
 
     def text(self, text: str) -> str:
-        """The text, which is about to be shown."""
-        return self._pattern.sub(STRUCK, text) if self._pattern else text
+        """The text without the key, for display."""
+        return self._pattern.sub(MASK, text) if self._pattern else text
 
     def answer(self, text: str) -> str:
-        """The text of an answer: words that are used as keys stay."""
+        """An answer without the key; a key that is a common word stays."""
         return self.text(text) if self.secret else text
 
     def error(self, error: Error) -> Error:
-        """An error of the same kind, without the key and without what it arose from."""
+        """The same error without the key and without its cause."""
         return type(error)(self.text(error.message), self.text(error.hint))
 
     def document(self, document: Any) -> Any:
-        """The parsed document, changed in place; ShapeError where it is nested beyond reason."""
+        """Scrub a parsed document in place; ShapeError where its nesting is too deep."""
         whole = [document]
         levels: list[tuple[Any, int]] = [(whole, 0)]
         while levels:
@@ -74,7 +74,7 @@ class Scrubber:
 
 
 def _secret(key: str) -> str:
-    """Matches a key, also cut short or encoded, wherever it stands."""
+    """Pattern for a key anywhere in a text, also truncated or encoded."""
     whole = [*_base64(key), key.encode().hex()]
     key = _with_single_backslashes(key)
     size = min(_LONGEST, max(_LEAST, -(-2 * len(key) // 3)))
@@ -85,30 +85,30 @@ def _secret(key: str) -> str:
 
 
 def _word(key: str) -> str:
-    """Matches a key that may be a word, where it stands alone."""
+    """Pattern for a key that may be a common word, as a word of its own."""
     return f"(?<![a-z0-9]){_letters(_with_single_backslashes(key))}(?![a-z0-9])"
 
 
 def _with_single_backslashes(key: str) -> str:
-    """A run of backslashes matches any other, since escapes double them."""
+    """Collapse runs of backslashes: escaping doubles them, so any run matches any other."""
     return re.sub(r"\\+", r"\\", key)
 
 
 def _letters(text: str) -> str:
-    """Matches these characters, but no backslashes before the first.
+    """Pattern for these characters, without backslashes before the first one.
 
-    Tried at each of many backslashes, they would take steps that grow with their square.
+    Matching optional backslashes there would take quadratic time on long runs of them.
     """
     start = r"(?<!\\)" if text.startswith("\\") else ""
     return start + _letter(text[0], "") + "".join(_letter(one, _ESCAPES) for one in text[1:])
 
 
 def _letter(letter: str, escapes: str) -> str:
-    """Matches a character as it is, escaped, or as a URL, JSON and HTML write it."""
+    """Pattern for a character as is, escaped, or in URL, JSON or HTML encoding."""
     code = ord(letter)
     plain = rf"{escapes}(?:{re.escape(letter)}|x{code:02x}|u00{code:02x})"
     often = ""
-    if letter == "\\":  # it stands for a run of them, each spelled in its own way
+    if letter == "\\":  # matches a run of backslashes, each in any encoding
         plain, often = r"\\++(?:x5c|u005c)?", "++"
     named = html.escape(letter)
     others = [rf"%(?:25)*{code:02x}", rf"&#0*{code};?", rf"&#x0*{code:x};?"]
@@ -117,7 +117,7 @@ def _letter(letter: str, escapes: str) -> str:
 
 
 def _base64(key: str) -> list[str]:
-    """What of the key's bytes stands in any text that is encoded with the key inside it."""
+    """The parts of the key's Base64 that are the same wherever the key stands in a text."""
     found = []
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + key.encode()).decode()

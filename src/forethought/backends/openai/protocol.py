@@ -1,4 +1,4 @@
-"""What is said to a server of the OpenAI kind, and what is understood of its answers."""
+"""Request bodies for OpenAI-compatible servers, and the values they share with replies."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from forethought.contracts.records import Cost
 
 Body = dict[str, Any]
 Raw = Callable[[str], str]
-"""Lays a question out as the raw prompt that an answer follows."""
-Stops = Literal["kept", "told", "heard"]
-"""How the end of a step is known: the server keeps the delimiter in the text, tells which
-delimiter it stopped at, or neither: then the connection is closed once it was heard."""
+"""Formats a question as a raw prompt."""
+Stops = Literal["kept", "told", "watched"]
+"""How a step's end is detected. "kept": the server includes the delimiter in the text. "told": it
+reports the matched stop string. "watched": neither, so the client closes the connection at the
+delimiter."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +46,22 @@ def price_of(prices: Mapping[str, Price], model: str) -> Price | None:
 
 @dataclass(frozen=True)
 class CompletionParams:
-    """How answers are drawn, besides what a request says."""
+    """Sampling parameters and system message of every request."""
 
     temperature: float = 0.7
-    """Where a request states none."""
+    """The default, where a request sets none."""
     top_k: int = 0
-    """Only the k likeliest tokens; 0 for all."""
+    """Sample among the k most likely tokens; 0 for all."""
     top_p: float = 1.0
     min_p: float = 0.0
     stop: tuple[str, ...] = ()
-    """Texts that end an answer; they are no part of it."""
+    """Stop strings; they are not part of the answer."""
     system: str | None = None
-    """The system message of every prompt."""
+    """The system message."""
 
     def settings(self, temperature: float | None) -> Body:
-        """The fields of a request; those that not all servers know only where they matter."""
+        """The request's fields; those that only some servers know are left out at their
+        defaults."""
         chosen = self.temperature if temperature is None else temperature
         plain = {"top_p": (self.top_p, 1.0), "top_k": (self.top_k, 0), "min_p": (self.min_p, 0.0)}
         used = {name: value for name, (value, off) in plain.items() if value != off}
@@ -68,57 +70,57 @@ class CompletionParams:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a server was found to do."""
+    """What a server supports."""
 
     model: str
     served: str = ""
-    """What the server itself calls the model that answers, and its version, where it tells."""
+    """The model name and version that the server reports, where it does."""
     chat: bool = True
-    """Whether it is asked by messages; else by raw prompts."""
+    """Whether requests hold messages; otherwise raw prompts."""
     limit: str = "max_tokens"
-    """Its name for the most tokens to write."""
+    """The server's field name for the output token limit."""
     usage: bool = True
-    """Whether a streamed answer may be asked to end with its token counts."""
+    """Whether a streamed answer can end with token counts."""
     logprobs: bool = False
     top: int = 0
-    """Likeliest tokens it tells of one place."""
+    """Alternatives per token with their log-probabilities."""
     continues: bool = False
-    """Whether it goes on from the beginning of an answer."""
+    """Whether the server continues the prefix of an answer."""
     trims: bool = False
-    """Whether it drops the spaces that such a beginning ends with."""
-    stops: Stops = "heard"
+    """Whether the server strips trailing whitespace from such a prefix."""
+    stops: Stops = "watched"
     overhead: int = 256
-    """Tokens that a prompt has besides those of the question, at most."""
+    """Prompt tokens besides the question's, at most."""
 
     @property
     def path(self) -> str:
-        """Where answers are asked for."""
+        """Path of the completions endpoint."""
         return "/chat/completions" if self.chat else "/completions"
 
     def body(
-        self, question: str, beginning: str, most: int, manner: CompletionParams, raw: Raw
+        self, question: str, prefix: str, max_tokens: int, params: CompletionParams, raw: Raw
     ) -> Body:
-        """A request for an answer, or for what follows its beginning."""
-        common: Body = {"model": self.model, "stream": True, self.limit: most}
+        """A request for an answer, or for the continuation of its prefix."""
+        common: Body = {"model": self.model, "stream": True, self.limit: max_tokens}
         if self.usage:
             common["stream_options"] = {"include_usage": True}
         if self.logprobs:
             common["logprobs"] = True if self.chat else 1
-            if self.chat and self.top:  # some tell of no token without
+            if self.chat and self.top:  # without it, some servers send no log-probabilities
                 common["top_logprobs"] = 1
         if not self.chat:
-            return {**common, "prompt": raw(question) + beginning}
+            return {**common, "prompt": raw(question) + prefix}
         messages = [{"role": "user", "content": question}]
-        if manner.system is not None:
-            messages.insert(0, {"role": "system", "content": manner.system})
-        if not beginning:
+        if params.system is not None:
+            messages.insert(0, {"role": "system", "content": params.system})
+        if not prefix:
             return {**common, "messages": messages}
-        messages.append({"role": "assistant", "content": beginning})
+        messages.append({"role": "assistant", "content": prefix})
         going_on = {"continue_final_message": True, "add_generation_prompt": False}
         return {**common, "messages": messages, **going_on}
 
     def with_top(self, body: Body) -> Body:
-        """The request, for the likeliest tokens too."""
+        """The request with the most likely alternatives per token."""
         return {
             **body,
             **(
@@ -128,11 +130,11 @@ class Capabilities:
             ),
         }
 
-    def stopping(self, delimiter: str | None, manner: CompletionParams) -> Body:
-        """The fields that say where an answer or a step ends."""
-        stops = list(manner.stop)
+    def stopping(self, delimiter: str | None, params: CompletionParams) -> Body:
+        """The fields for stop strings and a step's delimiter."""
+        stops = list(params.stop)
         extra: Body = {}
-        if delimiter is not None and self.stops != "heard" and not self.trims:
+        if delimiter is not None and self.stops != "watched" and not self.trims:
             stops.insert(0, delimiter)
             if self.stops == "kept":
                 extra["include_stop_str_in_output"] = True
@@ -140,24 +142,26 @@ class Capabilities:
 
 
 def request_seed(request: Request) -> int:
-    """31 bits for the server to draw with: by seed, stream and place, as all draws are.
+    """A 31-bit seed from the request's seed, its stream and its position.
 
-    The place is part of it because a server starts its draws anew with every request: the
-    steps of one candidate would else all be drawn with the same numbers.
+    The position matters because servers reseed for each request: without it, all steps of a
+    candidate would draw the same random numbers.
     """
     named = repr((request.seed, request.stream, request.parent.tokens))
     return int.from_bytes(hashlib.sha256(named.encode()).digest()[:4]) >> 1
 
 
 def prompt_of(request: Request) -> tuple[str, str]:
-    """What is asked, its document before it, and what its answer goes on from."""
+    """The question, after its document, and the prefix of its answer."""
     return request.parent.question or request.question.asked, request.parent.text
 
 
-def choice_chances(top: Mapping[str, float], choices: Sequence[str]) -> tuple[float, ...] | None:
-    """The chance of each choice among them all, by the likeliest tokens; None if none is there.
+def choice_probabilities(
+    top: Mapping[str, float], choices: Sequence[str]
+) -> tuple[float, ...] | None:
+    """Each choice's probability among the choices, from the top tokens; None if none occurs.
 
-    A choice is known by its first token, however an answer may begin: "Yes", " Yes", "yes".
+    A choice is matched by its first token, whatever its case and spacing: "Yes", " Yes", "yes".
     """
     masses = [0.0] * len(choices)
     for token, chance in top.items():

@@ -1,4 +1,4 @@
-"""What a recipe is to a model on a server: what it may ask for, and how."""
+"""Checks that a recipe fits a model on a server, and turns it into parameters and prices."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ _PRICE = "write it as dollars for a million tokens read, written and cached: 0.1
 
 
 def check_remote(recipe: Recipe) -> None:
-    """Raise UsageError for what needs the model here."""
+    """Raise UsageError for settings that need a local model."""
     if recipe.approximate or recipe.draft != Recipe.draft:
         raise UsageError(
-            f"{recipe.spelling}: methods work inside a model that runs here, and this one runs "
-            "on a server",
+            f"{recipe.spelling}: methods need a local model, and this model runs on a server",
             "shorten the text first with: forethought compress",
         )
     if recipe.logprobs or recipe.keep_stop or recipe.weights != Recipe.weights:
         raise UsageError(
-            "a server is not asked for --logprobs, --keep-stop or --weights",
-            "leave them out, or run the model here",
+            "--logprobs, --keep-stop and --weights need a local model",
+            "leave them out, or use a local model",
         )
 
 
-def manner_of(recipe: Recipe, system: str | None = None) -> CompletionParams:
-    """How the recipe draws answers."""
+def params_of(recipe: Recipe, system: str | None = None) -> CompletionParams:
+    """The recipe's sampling parameters."""
     return CompletionParams(
         temperature=recipe.warmth,
         top_k=recipe.top_k,
@@ -53,17 +52,17 @@ def prices_of(texts: Iterable[str]) -> dict[str, Price]:
 
 
 def check_priced(recipes: Iterable[Recipe], prices: Collection[str]) -> None:
-    """Raise UsageError for prices of models on no server that is asked, or to be judged by."""
+    """Raise UsageError for prices of models that neither answer nor judge on a server."""
     places = [place for one in recipes for place in (one.model, one.judge) if is_remote(place)]
     if prices and not places:
         raise UsageError(
-            "a model that runs here has no price", "leave out --price, or name a server with -m"
+            "local models have no price", "leave out --price, or name a server with -m"
         )
     asked = {place.partition("#")[2] for place in places}
-    # A server that is not told which of its models to ask may ask any.
+    # An address without a model name may stand for any model of the server.
     if "" not in asked and (others := set(prices) - asked - {""}):
         raise UsageError(
-            f"there is a price of {', '.join(sorted(others))}, which is not asked",
+            f"--price names {', '.join(sorted(others))}, which no request goes to",
             f"state one of {', '.join(sorted(asked))}, such as --price '{min(asked)}=0.15/0.6'",
         )
 

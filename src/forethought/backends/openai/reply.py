@@ -1,4 +1,4 @@
-"""Takes in a server's reply within bounds: so many bytes, so many values, JSON or events."""
+"""Parses a reply within limits of size: chunks of bytes to JSON documents, whole or streamed."""
 
 from __future__ import annotations
 
@@ -7,52 +7,58 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from forethought.backends.openai.errors import PassingError
-from forethought.backends.openai.event_stream import MARK, EventStream, WholeBody, begins_events
+from forethought.backends.openai.errors import TransientError
+from forethought.backends.openai.event_stream import (
+    BYTE_ORDER_MARK,
+    EventStream,
+    WholeBody,
+    begins_events,
+)
 from forethought.backends.openai.key_scrubber import Scrubber
 from forethought.backends.openai.shape import ShapeError
 from forethought.contracts.errors import RemoteError
 
 _MIB = 1 << 20
 _VALUES = 600_000
-"""Values of a document, at most: as objects in memory they take about 200 bytes each."""
+"""Most values of a document: as Python objects each takes about 200 bytes."""
 _START = len(b"event:")
-"""Bytes by which it is seen what a body is."""
+"""Bytes that show whether a body is a document or events."""
 _ENDED = "[DONE]"
 
 
 @dataclass(frozen=True)
 class Size:
-    """The most that a reply may hold."""
+    """Size limits of a reply."""
 
     document: int = 8 * _MIB
     """Bytes of one document or event."""
     stream: int = 8 * _MIB
-    """Bytes of all of a stream."""
+    """Bytes of the whole stream."""
 
     @classmethod
     def of(cls, tokens: int) -> Size:
-        """That of an answer: a streamed token comes in an envelope and with its alternatives."""
+        """Limits for an answer of so many tokens: each comes in an envelope with its
+        alternatives."""
         return cls(min(8 * _MIB, _MIB + 1024 * tokens), _MIB + 16384 * tokens)
 
 
 @dataclass
 class Reply:
-    """Bytes in, in whatever pieces they come; documents out, without the key.
+    """Parses chunks of bytes into documents without the key.
 
-    Each raises RemoteError for what is too large, and PassingError for what is no JSON.
+    Raises RemoteError for oversized replies, and TransientError for invalid JSON.
     """
 
     base: str
-    """The server's address, for errors."""
+    """The server's address, for error messages."""
     scrub: Scrubber
     size: Size
     streamed: bool
-    """Whether the server says that its body is a stream of events."""
+    """Whether the content type announces server-sent events."""
     over: bool = False
-    """Whether the server said that nothing more will come."""
+    """Whether the server sent its end marker."""
     _held: bytes = b""
-    """What came before it can be seen what the body is."""
+    """Bytes that came before the kind of body was known."""
     _body: EventStream | WholeBody | None = None
     _taken: int = 0
 
@@ -66,15 +72,15 @@ class Reply:
         self._check_size()
 
     def finish(self) -> Iterator[Any]:
-        """The documents that the end of the body ends."""
+        """The documents that the end of the body completes."""
         if self._body is None:
             yield from self.feed(self._begin(self._held, last=True))
         assert self._body is not None, "begun with its last byte"
         yield from self._documents(self._body.finish())
 
     def _begin(self, start: bytes, *, last: bool) -> bytes:
-        """What came so far, once that tells what the body is."""
-        start = start.removeprefix(MARK).lstrip()
+        """The bytes so far, once they show what kind of body follows; empty before."""
+        start = start.removeprefix(BYTE_ORDER_MARK).lstrip()
         if len(start) < _START and not last:
             self._held = start
             return b""
@@ -88,7 +94,7 @@ class Reply:
         most = self.size.document if long else self.size.stream
         if long or self._taken > most:
             raise RemoteError(
-                f"{self.base} sent more than the {most:,} bytes that its reply can have",
+                f"{self.base} sent more than the {most:,} bytes that its reply may have",
                 "check that it is the address of an OpenAI-compatible server",
             )
 
@@ -97,30 +103,30 @@ class Reply:
             self.over = self.over or data.strip() == _ENDED
             if self.over:
                 return
-            yield from map(self.parsed, _apart(data))
+            yield from map(self.parse, _split_documents(data))
 
-    def parsed(self, text: str) -> Any:
-        """The document that a text is, without the key."""
+    def parse(self, text: str) -> Any:
+        """Parse one document and scrub the key from it."""
         if sum(map(text.count, ",[{")) > _VALUES:
             raise RemoteError(
                 f"{self.base} sent a document of more than {_VALUES:,} values",
-                "ask for fewer tokens, or check the address",
+                "lower the token limit, or check the address",
             )
         try:
             return self.scrub.document(json.loads(text))
         except ShapeError as error:
             raise RemoteError(
-                f"{self.base} sent what is no answer: {error}", "check the address"
+                f"{self.base} sent a malformed answer: {error}", "check the address"
             ) from None
-        except (ValueError, RecursionError):  # a number of thousands of digits is a ValueError
+        except (ValueError, RecursionError):  # ValueError also for numbers of thousands of digits
             said = " ".join(self.scrub.text(text[:1000]).split())[:80]
             shown = f": {said}" if said else ""
-            raise PassingError(
-                f"{self.base} sent what is no JSON{shown}", "check the address"
+            raise TransientError(
+                f"{self.base} sent invalid JSON{shown}", "check the address"
             ) from None
 
 
-def _apart(data: str) -> list[str]:
+def _split_documents(data: str) -> list[str]:
     """The documents of an event; some servers put one on each of its lines."""
     lines = [line for line in data.split("\n") if line.strip()]
     if len(lines) > 1 and all(line.lstrip().startswith(("{", _ENDED)) for line in lines):

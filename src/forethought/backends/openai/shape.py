@@ -1,4 +1,4 @@
-"""What stands in a server's reply, looked at before it is used."""
+"""Checked access to the values of a server's reply."""
 
 from __future__ import annotations
 
@@ -9,35 +9,33 @@ from typing import Any, TypeVar
 Kind = TypeVar("Kind")
 
 _ABOVE_0 = 1e-3
-"""Log-probabilities are this much above 0 at most: by rounding."""
+"""Rounding may put a log-probability this far above 0."""
 _FARTHEST = 1e6
-"""And this much below."""
+"""Log-probabilities below the negative of this are invalid."""
 _MOST = 10**9
-"""Tokens of a prompt or an answer, beyond what any model takes."""
+"""Most tokens of a prompt or an answer, beyond any model's context."""
 
 
 class ShapeError(ValueError):
-    """A part of a reply is nothing that such a reply can hold."""
+    """A part of a reply has an impossible type or value."""
 
     def __init__(self, found: object, wanted: str) -> None:
         super().__init__(f"{reprlib.repr(found)[:80]} where {wanted} belongs")
 
 
 def object_of(found: object) -> Mapping[str, Any]:
-    """An object; an empty one where there is nothing."""
+    """An object; empty if the value is missing."""
     return _of(found or {}, dict, "an object")
 
 
 def list_of(found: object) -> Sequence[Any]:
-    """A list; an empty one where there is nothing."""
+    """A list; empty if the value is missing."""
     return _of(found or [], list, "a list")
 
 
 def text_of(found: object) -> str:
-    """A text, which may come in parts; what is half a character there is shown as none.
-
-    Parts of another kind than text are left out.
-    """
+    """A string, or the text parts of a list joined; lone surrogates become replacement
+    characters."""
     if isinstance(found, list):
         return "".join(text_of(object_of(part).get("text")) for part in found)
     text = _of(found or "", str, "a text")
@@ -45,7 +43,7 @@ def text_of(found: object) -> str:
 
 
 def count_of(found: object) -> int | None:
-    """A count; None where there is none."""
+    """A count; None if the value is missing."""
     if found is None:
         return None
     whole = int(found) if isinstance(found, float) and found.is_integer() else found
@@ -54,13 +52,13 @@ def count_of(found: object) -> int | None:
     return whole
 
 
-def chance_of(found: object) -> float:
-    """The logarithm of a chance; 0 where there is none, as before the first token of all."""
+def log_probability_of(found: object) -> float:
+    """A log-probability; 0 if the value is missing, as for a prompt's first token."""
     if found is None:
         return 0.0
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise ShapeError(found, "a log-probability")
-    if found > _ABOVE_0 or not found >= -_FARTHEST:  # what is no number is not above either
+    if found > _ABOVE_0 or not found >= -_FARTHEST:  # written so that NaN fails too
         raise ShapeError(found, "a log-probability")
     return min(0.0, float(found))
 

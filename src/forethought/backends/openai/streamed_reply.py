@@ -1,4 +1,4 @@
-"""What is understood of a server's answer while it comes."""
+"""Accumulates a server's reply while it streams."""
 
 from __future__ import annotations
 
@@ -7,44 +7,50 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forethought.backends.openai.finish_reasons import End, end_of
-from forethought.backends.openai.shape import chance_of, count_of, list_of, object_of, text_of
+from forethought.backends.openai.shape import (
+    count_of,
+    list_of,
+    log_probability_of,
+    object_of,
+    text_of,
+)
 
 _NAME = 300
-"""Letters of what a server calls a model."""
+"""Most characters of the model's name."""
 _WIDEST, _USUAL, _SPARE = 512, 8, 64
-"""Letters of a token: more than any has, more than the mean of many, and what few may have more."""
+"""Characters of a token: a maximum, a generous mean, and an allowance for short texts."""
 
 
 @dataclass
 class StreamedReply:
-    """What came of one attempt so far."""
+    """The reply of one attempt so far."""
 
     text: str = ""
     hidden: str = ""
-    """What the server keeps out of the text, such as reasoning."""
-    entries: int = 0
-    """Tokens whose log-probability came."""
+    """Output outside the answer, such as reasoning."""
+    scored_tokens: int = 0
+    """Tokens with a log-probability."""
     log_probability: float = 0.0
-    tops: list[dict[str, float]] = field(default_factory=list)
-    """By place, the log-probabilities of the likeliest tokens."""
+    top_logprobs: list[dict[str, float]] = field(default_factory=list)
+    """By position: log-probabilities of the most likely tokens."""
     finish: End = ""
-    matched: object = None
-    """The text that the server says it stopped at."""
+    matched_stop: object = None
+    """The stop string that the server reports."""
     usage: Mapping[str, Any] | None = None
     served: str = ""
-    """What the server calls the model that answers, and its version."""
+    """The model name and version that the server reports."""
     refusal: str = ""
-    """What the model says instead of an answer."""
+    """The model's refusal, sent in place of an answer."""
     tools: bool = False
-    """Whether it calls tools."""
+    """Whether the model calls tools."""
     parts: int = 0
-    """Documents that held a part of the answer."""
+    """Documents that held part of the answer."""
     _index: int | None = None
-    """The number of the answer, where the server sends several."""
+    """The choice that is followed, where the server sends several."""
 
-    def take(self, document: Mapping[str, Any]) -> None:
-        """Take in a part of an answer, or the whole of it; ShapeError where it is neither."""
-        self._take_usage(object_of(document.get("usage")))
+    def add(self, document: Mapping[str, Any]) -> None:
+        """Add a streamed part or a whole answer; ShapeError where the document is neither."""
+        self._add_usage(object_of(document.get("usage")))
         told = (document.get("model"), document.get("system_fingerprint"))
         named = " ".join(one for one in told if isinstance(one, str))[:_NAME]
         self.served = named or self.served
@@ -52,10 +58,10 @@ class StreamedReply:
         if choices and self._index is None:
             self._index = min(map(_index_of, choices))
         for choice in [one for one in choices if _index_of(one) == self._index][:1]:
-            if not self.finish:  # what a server sends behind the end is no part of the answer
-                self._take_choice(choice)
+            if not self.finish:  # text after the finish reason is not part of the answer
+                self._add_choice(choice)
 
-    def _take_choice(self, choice: Mapping[str, Any]) -> None:
+    def _add_choice(self, choice: Mapping[str, Any]) -> None:
         said = object_of(choice.get("delta") or choice.get("message"))
         text = text_of(said.get("content") or choice.get("text"))
         hidden = text_of(said.get("reasoning_content") or said.get("reasoning"))
@@ -63,76 +69,82 @@ class StreamedReply:
         self.hidden += hidden
         self.parts += bool(text or hidden)
         self.refusal += text_of(said.get("refusal"))
-        self._take_chances(object_of(choice.get("logprobs")))
+        self._add_log_probabilities(object_of(choice.get("logprobs")))
         self.finish = end_of(text_of(choice.get("finish_reason")))
         self.tools = self.tools or bool(said.get("tool_calls") or said.get("function_call"))
         if self.finish == "stop" and (self.refusal or self.tools):
             self.finish = "refusal" if self.refusal else "tool_calls"
         for name in ("stop_reason", "matched_stop"):
-            self.matched = choice.get(name) or self.matched
+            self.matched_stop = choice.get(name) or self.matched_stop
 
-    def _take_usage(self, found: Mapping[str, Any]) -> None:
+    def _add_usage(self, found: Mapping[str, Any]) -> None:
         for counts in (found, object_of(found.get("prompt_tokens_details"))):
             for name in ("prompt_tokens", "completion_tokens", "cached_tokens"):
                 count_of(counts.get(name))
         self.usage = found or self.usage
 
-    def _take_chances(self, found: Mapping[str, Any]) -> None:
+    def _add_log_probabilities(self, found: Mapping[str, Any]) -> None:
         if found.get("content"):
             entries = [object_of(entry) for entry in list_of(found["content"])]
-            chances = [entry.get("logprob") for entry in entries]
+            log_probabilities = [entry.get("logprob") for entry in entries]
             tops = [
-                {text_of(one.get("token")): chance_of(one.get("logprob")) for one in likely}
+                {
+                    text_of(one.get("token")): log_probability_of(one.get("logprob"))
+                    for one in likely
+                }
                 for likely in ([*map(object_of, list_of(e.get("top_logprobs")))] for e in entries)
             ]
         else:
-            chances = [*list_of(found.get("token_logprobs"))]
+            log_probabilities = [*list_of(found.get("token_logprobs"))]
             tops = [
-                {token: chance_of(chance) for token, chance in object_of(one).items()}
+                {
+                    token: log_probability_of(log_probability)
+                    for token, log_probability in object_of(one).items()
+                }
                 for one in list_of(found.get("top_logprobs"))
             ]
-        self.entries += len(chances)
-        self.log_probability += sum(map(chance_of, chances))
-        self.tops += tops
+        self.scored_tokens += len(log_probabilities)
+        self.log_probability += sum(map(log_probability_of, log_probabilities))
+        self.top_logprobs += tops
 
     @property
-    def begun(self) -> bool:
-        """Whether the server is known to have worked."""
-        return bool(self.text or self.hidden or self.entries or self.finish or self.usage)
+    def started(self) -> bool:
+        """Whether the server is known to have begun work."""
+        return bool(self.text or self.hidden or self.scored_tokens or self.finish or self.usage)
 
     @property
-    def ended(self) -> bool:
-        """Whether the answer came whole, if perhaps without its counts."""
+    def complete(self) -> bool:
+        """Whether the answer is complete, perhaps without its usage."""
         return self.finish not in ("", "broken")
 
-    def beyond(self, most: int) -> bool:
-        """Whether it surely has more tokens than so many, and none of the end."""
-        several = self.parts > most and self._letters > _USUAL * most + _SPARE
-        return not self.finish and (self.entries > most or several)
+    def exceeds(self, limit: int) -> bool:
+        """Whether an unfinished answer has certainly passed this many tokens."""
+        several = self.parts > limit and self._characters > _USUAL * limit + _SPARE
+        return not self.finish and (self.scored_tokens > limit or several)
 
     @property
-    def _letters(self) -> int:
+    def _characters(self) -> int:
         return len(self.text) + len(self.hidden)
 
-    def tokens(self, most: int) -> int:
-        """Tokens written: as the server counts them, else as they came, else never too few."""
+    def output_tokens(self, limit: int) -> int:
+        """Tokens written: the server's count, else the log-probabilities, else an upper bound."""
         if self.usage and (written := count_of(self.usage.get("completion_tokens"))) is not None:
-            # The end may have an entry and be no part of the count.
-            return max(written, self.entries - 1, -(-self._letters // _WIDEST))
-        if self.entries:
-            return self.entries
+            # The end-of-sequence token may have a log-probability and not count as usage.
+            return max(written, self.scored_tokens - 1, -(-self._characters // _WIDEST))
+        if self.scored_tokens:
+            return self.scored_tokens
         if self.finish == "length":
-            return most
-        # A token is a byte of text at least; one more may have ended it.
+            return limit
+        # A token has at least one byte of text; the end-of-sequence token has none.
         size = len((self.text + self.hidden).encode("utf-8", "surrogatepass"))
-        return min(most, size + bool(self.finish))
+        return min(limit, size + bool(self.finish))
 
-    def prompt(self, otherwise: int) -> tuple[int, int]:
-        """Prompt tokens that were read, and those that were cached instead."""
+    def prompt_tokens(self, estimate: int) -> tuple[int, int]:
+        """Fresh and cached prompt tokens; `estimate` replaces a missing count."""
         usage = self.usage or {}
         whole = count_of(usage.get("prompt_tokens"))
         if whole is None:
-            return otherwise, 0
+            return estimate, 0
         details = object_of(usage.get("prompt_tokens_details"))
         cached = min(whole, count_of(details.get("cached_tokens")) or 0)
         return whole - cached, cached

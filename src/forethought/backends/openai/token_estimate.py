@@ -1,4 +1,4 @@
-"""How long texts are for the model that will be asked."""
+"""Estimates token counts for models whose tokenizer is unknown."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 
 _PIECES = re.compile(r"[A-Za-z]{1,7}|\S|\n")
 APPROXIMATE = (
-    "Lengths that a task states in tokens are counted by rule, as a server does not tell its "
-    "tokenizer: one token for every seven letters begun of a word, for every digit, sign and other "
-    "letter, and for every line's end. Real counts differ by a fifth, for rare texts by half."
+    "Lengths that a task states in tokens are estimated, as a server does not share its "
+    "tokenizer: one token per seven letters of a word, and per digit, sign, other letter and "
+    "line break. Real counts differ by a fifth, for rare texts by half."
 )
-"""What to say where `by_rule` was used."""
+"""Note for results that use `estimate_tokens`."""
 
 
-def by_rule(text: str) -> int:
-    """About how many tokens a text has for most models of today: their tokenizers unseen."""
+def estimate_tokens(text: str) -> int:
+    """Approximate token count of a text under common tokenizers."""
     return len(_PIECES.findall(text))

@@ -1,7 +1,7 @@
-"""Verdicts on their way from a server: by chances where it tells them, else by what it writes.
+"""Verdicts from a server: by log-probabilities where it returns them, else by its text.
 
-A request is charged once, however often it has to be sent. A reply that is none of the choices is
-an error: nobody knows what it would be worth.
+Retries are free: each verdict is charged once. A reply that matches no choice is an error and never
+a score.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from functools import partial
 from typing import ClassVar
 
 from forethought.backends.openai.completions import Connection
-from forethought.backends.openai.errors import PassingError
+from forethought.backends.openai.errors import TransientError
 from forethought.backends.openai.protocol import (
     Body,
     Capabilities,
     CompletionParams,
-    choice_chances,
+    choice_probabilities,
     cost_of,
 )
 from forethought.backends.openai.streamed_reply import StreamedReply
@@ -26,101 +26,110 @@ from forethought.contracts.backend import RequestOutcome, VerdictRequest
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 
-_WRITTEN = 8
-"""Tokens that a reply of one word may have."""
-_AROUND = " \t\n\"'*`."
-"""What may stand around that word."""
+_REPLY_TOKENS = 8
+"""Token limit of a written verdict."""
+_DECORATION = " \t\n\"'*`."
+"""Characters that may surround a written verdict."""
 _SLACK = 1.1
-"""Times as many tokens of a prompt as there can be, before a count is taken for wrong."""
+"""Factor by which a server's prompt count may exceed our upper bound."""
 
 
 @dataclass
 class VerdictCall:
-    """Verdicts on their way, all at once."""
+    """A batch of verdicts in flight."""
 
     divides: ClassVar[bool] = False
-    """Whether something can be made of a part of it."""
+    """Whether part of the batch is a useful outcome."""
     request: VerdictRequest
-    line: Connection
+    connection: Connection
     chances: dict[int, tuple[float, ...]] = field(default_factory=dict)
     spent: Cost = field(default_factory=Cost)
     lost: Cost = field(default_factory=Cost)
-    """What was read and written in vain, where a reply broke off."""
+    """Cost of the replies that dropped."""
 
     async def run(self) -> None:
-        """Ask for all verdicts; RemoteError where one cannot be had."""
-        patiently = self.line.api.patiently
+        """Request all verdicts; RemoteError where one fails."""
+        with_retries = self.connection.api.with_retries
         places = list(range(len(self.request.questions)))
-        if self.line.price is not None:  # the first shows whether the others cost what they should
-            await patiently(partial(self._attempt, places.pop(0)))
-        asked = [patiently(partial(self._attempt, place)) for place in places]
-        # All are waited for, so that whatever they cost is known.
+        # Where money is at stake, one verdict checks the server's counts before the others start.
+        if self.connection.price is not None:
+            await with_retries(partial(self._attempt, places.pop(0)))
+        asked = [with_retries(partial(self._attempt, place)) for place in places]
+        # Awaits all of them, so that the costs of all are known.
         for found in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(found, BaseException):
                 raise found
 
     def done(self) -> RequestOutcome:
-        """What it came to."""
+        """The outcome with all verdicts."""
         chances = tuple(self.chances[place] for place in range(len(self.request.questions)))
         return RequestOutcome(self.request.key, self.spent, chances=chances)
 
     def cancelled(self) -> RequestOutcome:
-        """Nothing can be made of some of the verdicts."""
-        return self.failed(RemoteError("cancelled before all was judged", "allow it more time"))
+        """A cancelled batch is a failure: no part of it is useful."""
+        return self.failed(RemoteError("cancelled before all verdicts came", "allow more time"))
 
     def failed(self, error: BaseException) -> RequestOutcome:
-        """What it took, though nothing came of it."""
+        """The outcome of a failure, with its cost."""
         failure = error if isinstance(error, Exception) else RemoteError(repr(error))
         return RequestOutcome(self.request.key, self.spent, error=failure)
 
     async def _attempt(self, place: int) -> None:
-        heard, question = StreamedReply(), self.request.questions[place]
+        reply, question = StreamedReply(), self.request.questions[place]
         try:
-            await self.line.listen(self._body(question), heard, lambda: False)
-        except PassingError:
-            if heard.begun:
-                self.lost = self.lost.plus(self._priced(question, heard))
+            await self.connection.receive(self._body(question), reply, lambda: False)
+        except TransientError:
+            if reply.started:
+                self.lost = self.lost.plus(self._priced(question, reply))
             raise
-        self.spent = self.spent.plus(self._cost(question, heard))
-        self._check_counts(question, heard)
-        self.chances[place] = self._told(heard) if self.line.able.top else self._said(heard)
+        self.spent = self.spent.plus(self._cost(question, reply))
+        self._check_counts(question, reply)
+        self.chances[place] = (
+            self._from_logprobs(reply)
+            if self.connection.capabilities.top
+            else self._from_text(reply)
+        )
 
-    def _check_counts(self, question: str, heard: StreamedReply) -> None:
-        """Raise RemoteError where a server counts what nobody set dollars aside for."""
-        counted, most = sum(heard.prompt(0)), self.line.prompt_at_most(question)
-        if self.line.price is not None and counted > _SLACK * most:
+    def _check_counts(self, question: str, reply: StreamedReply) -> None:
+        """Raise RemoteError where a paid server counts more prompt tokens than there can be."""
+        counted, most = sum(reply.prompt_tokens(0)), self.connection.max_prompt_tokens(question)
+        if self.connection.price is not None and counted > _SLACK * most:
             raise RemoteError(
-                f"{self.line.api.endpoint.base} counts {counted:,} tokens of a prompt that has "
+                f"{self.connection.api.endpoint.base} counts {counted:,} tokens in a prompt of "
                 f"{most:,} at most",
-                "see how the server counts before you pay it for verdicts",
+                "check how the server counts tokens before you pay for verdicts",
             )
 
     def _body(self, question: str) -> Body:
-        able = self.line.able
-        body = able.body(question, "", reply_tokens(able), CompletionParams(), self.line.raw)
-        if able.top:
-            return {**able.with_top(body), "temperature": 1.0, "seed": 0}
+        capabilities = self.connection.capabilities
+        body = capabilities.body(
+            question, "", reply_tokens(capabilities), CompletionParams(), self.connection.raw
+        )
+        if capabilities.top:
+            return {**capabilities.with_top(body), "temperature": 1.0, "seed": 0}
         return {**body, "temperature": 0.0, "seed": 0}
 
-    def _told(self, heard: StreamedReply) -> tuple[float, ...]:
-        """The choices' chances as the first word of a reply."""
-        found = choice_chances(heard.tops[0] if heard.tops else {}, self.request.choices)
+    def _from_logprobs(self, reply: StreamedReply) -> tuple[float, ...]:
+        """The choices' probabilities as first token of the reply."""
+        found = choice_probabilities(
+            reply.top_logprobs[0] if reply.top_logprobs else {}, self.request.choices
+        )
         if found is None:
             raise RemoteError(
-                f"none of {self._choices} is among the tokens that {self.line.able.model} is "
-                "likely to answer with",
-                "use a scorer that asks for no verdicts, or a model that answers in one word",
+                f"none of {self._choices} is among the likely first tokens of "
+                f"{self.connection.capabilities.model}",
+                "use a scorer without verdicts, or a model that answers in one word",
             )
         return found
 
-    def _said(self, heard: StreamedReply) -> tuple[float, ...]:
-        """1 for the choice that was written, 0 for the others."""
-        found = written_choice(heard.text, self.request.choices)
+    def _from_text(self, reply: StreamedReply) -> tuple[float, ...]:
+        """1 for the choice in the reply, 0 for the others."""
+        found = written_choice(reply.text, self.request.choices)
         if found is None:
             raise RemoteError(
-                f"{self.line.able.model} replied {heard.text!r} where one of {self._choices} was "
-                "asked for",
-                "use a model that answers in one word, or a prompt that insists on it",
+                f"{self.connection.capabilities.model} replied {reply.text!r}, which is none of "
+                f"{self._choices}",
+                "use a model that answers in one word",
             )
         return tuple(float(place == found) for place in range(len(self.request.choices)))
 
@@ -128,24 +137,24 @@ class VerdictCall:
     def _choices(self) -> str:
         return ", ".join(self.request.choices)
 
-    def _cost(self, question: str, heard: StreamedReply) -> Cost:
-        priced = self._priced(question, heard)
+    def _cost(self, question: str, reply: StreamedReply) -> Cost:
+        priced = self._priced(question, reply)
         return Cost(scoring_tokens=priced.prompt_tokens + priced.cached_tokens, usd=priced.usd)
 
-    def _priced(self, question: str, heard: StreamedReply) -> Cost:
-        prompt, cached = heard.prompt(self.line.prompt_about(question))
-        most = reply_tokens(self.line.able)
-        written = most if most == 1 else heard.tokens(most)
-        return cost_of(self.line.price, prompt, cached, written)
+    def _priced(self, question: str, reply: StreamedReply) -> Cost:
+        prompt, cached = reply.prompt_tokens(self.connection.estimated_prompt_tokens(question))
+        most = reply_tokens(self.connection.capabilities)
+        written = most if most == 1 else reply.output_tokens(most)
+        return cost_of(self.connection.price, prompt, cached, written)
 
 
-def reply_tokens(able: Capabilities) -> int:
-    """Most tokens that a server is asked to reply with for one verdict."""
-    return 1 if able.top else _WRITTEN
+def reply_tokens(capabilities: Capabilities) -> int:
+    """Token limit of the reply to one verdict."""
+    return 1 if capabilities.top else _REPLY_TOKENS
 
 
 def written_choice(text: str, choices: Sequence[str]) -> int | None:
-    """Which choice a reply is, and nothing else; None where it is none of them."""
-    word = text.strip(_AROUND).casefold()
+    """The index of the choice that a reply consists of; None if it is none of them."""
+    word = text.strip(_DECORATION).casefold()
     places = [place for place, choice in enumerate(choices) if choice.casefold() == word]
     return places[0] if len(places) == 1 else None

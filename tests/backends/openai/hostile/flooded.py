@@ -26,7 +26,9 @@ def asked(base: str, most: int) -> object:
         "k", "run", Question("q", "What?"), Candidate(), (0,), 0, 0, "end", "\n", None, most
     )
     place = Endpoint(base, "toy")
-    with OpenAIBackend(place, key="", found=Capabilities("toy"), patience=PATIENCE) as remote:
+    with OpenAIBackend(
+        place, key="", known_capabilities=Capabilities("toy"), patience=PATIENCE
+    ) as remote:
         remote.submit(one)
         (outcome,) = remote.poll()
     return outcome.error or outcome.piece

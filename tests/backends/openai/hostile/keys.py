@@ -52,12 +52,12 @@ REFUSED = tuple(
 RAW = KEY.encode()
 SHOWN = (
     Case("the-key-as-a-reason", sent(http(b"", status=f"403 {KEY}")), error="answered 403: ***"),
-    Case("the-key-in-a-page", sent(http(b"<h1>%b</h1>" % RAW)), error="no JSON: <h1>***"),
+    Case("the-key-in-a-page", sent(http(b"<h1>%b</h1>" % RAW)), error="invalid JSON: <h1>***"),
     Case("the-key-where-it-is-sent-on", sent(http(
         b"", status="307 Go", headers=[f"Location: http://x/?key={quote(KEY)}"])),
-        error="sends its callers on to http://x/?key=***"),
+        error="redirects to http://x/?key=***"),
     Case("the-key-as-a-coding", sent(http(b"", headers=[f"Content-Encoding: {KEY}"])),
-         error="packs its replies (***)"),
+         error="compresses its replies (***)"),
     Case("the-key-as-a-status", sent(b"HTTP/1.1 %b\r\n\r\n" % RAW), error="the connection to"),
     Case("the-key-as-a-line", sent(b"HTTP/1.1 200 OK\r\n %b\r\n\r\n" % RAW), error="the conn"),
     Case("the-key-as-a-length", sent(http(b"", length=KEY)), error="the connection to"),
@@ -68,9 +68,9 @@ SHOWN = (
     Case("the-key-as-a-chance", said(whole(logprobs={"content": [{"logprob": KEY}]})), error="***"),
     Case("the-key-as-choices", said({"choices": KEY}), error="'***'"),
     Case("the-key-in-the-midst", streamed(delta("Paris"), {"error": KEY}), error="answer: ***"),
-    Case("the-key-as-an-event", sent(head(), event(RAW)), error="no JSON: ***"),
+    Case("the-key-as-an-event", sent(head(), event(RAW)), error="invalid JSON: ***"),
     Case("the-key-as-a-refusal", streamed(delta(refusal=KEY[:7]), delta(
-        refusal=KEY[7:], finish="stop")), error="nothing of it came: ***"),
+        refusal=KEY[7:], finish="stop")), error="before its first token: ***"),
     Case("the-key-deep-in-an-error", said({"detail": [{KEY: {"input": KEY}}]}, status="422 No"),
          error="answered 422"),
     Case("the-key-as-a-model", said({**whole(), "model": f"m {KEY}", "system_fingerprint": KEY})),
@@ -94,7 +94,7 @@ COUNTED = (
     Case("a-hundred-thousand-times", costly(10**8), usage=(10**8, 4), note=NOTE, requests=1),
     Case("more-written-than-asked", costly(12, 5000), usage=(12, 5000), note="in vain"),
     Case("a-million-written", costly(12, 10**6), usage=(12, 10**6), note="in vain", requests=1),
-    Case("each-reply-is-lost", sent(head(), event(delta("Paris ")) * 5), error="broke off",
+    Case("each-reply-is-lost", sent(head(), event(delta("Paris ")) * 5), error="unfinished",
          requests=2),
 )  # fmt: skip
 CASES = (*REFUSED, *SHOWN, *COUNTED)

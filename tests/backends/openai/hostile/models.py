@@ -15,7 +15,7 @@ from tests.backends.openai.hostile.replies import (
     sent,
 )
 
-NONE, NO_JSON = "names no model", "sent what is no JSON"
+NONE, NO_JSON = "lists no model", "sent invalid JSON"
 
 
 def listed(*names: object) -> object:
@@ -40,12 +40,12 @@ CASES = (
     Case("names-of-another-kind-behind", listed("a", 7), answer="a"),
     Case("the-key-as-a-name", listed(KEY), answer="***"),
     Case("models-100000-deep", sent(http(b"[" * 10**5)), error=NO_JSON),
-    Case("models-200-deep", sent(http(b"[" * 200 + b"]" * 200)), error="sent what is no answer"),
+    Case("models-200-deep", sent(http(b"[" * 200 + b"]" * 200)), error="sent a malformed answer"),
     Case("models-on-a-page", sent(http(b"<html>", kind="text/html")), error=NO_JSON),
     Case("models-in-no-text", sent(http(b"\xff\xfe\x00")), error=NO_JSON),
     Case("models-without-end", endless(b"[1],", b"[", kind="application/json"), error=TOO_MUCH),
     Case("models-in-a-stream", sent(head(), event(dumped({"data": [{"id": "a"}]})), DONE),
          answer="a"),
     Case("models-elsewhere", sent(http(b"", status="302 Go", headers=["Location: http://x/"])),
-         error="on to http://x/"),
+         error="redirects to http://x/"),
 )  # fmt: skip
