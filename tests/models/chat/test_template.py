@@ -12,7 +12,7 @@ import pytest
 
 from forethought.contracts.errors import UnsupportedModelError
 from forethought.models.chat.prompt import chat_prompt
-from forethought.models.chat.template import LONGEST_TEMPLATE, written
+from forethought.models.chat.template import LONGEST_TEMPLATE, render_chat
 from forethought.models.chat.template_budget import SECONDS, OverBudgetError, TemplateBudget, weight
 from forethought.models.tokenization.tokenizer import Tokenizer
 from tests.models.tiny_tokenizers import byte_level
@@ -26,7 +26,7 @@ DOUBLED = (
 
 def shown(template: str, *contents: str) -> str:
     messages = [("user", one) for one in contents or ("hello",)]
-    return written(template, messages, NAMES)
+    return render_chat(template, messages, NAMES)
 
 
 def nested(depth: int, inside: str, values: str = "range(99999)") -> str:
@@ -107,7 +107,7 @@ HEAVY = {
 def test_what_a_template_takes_is_limited(name: str) -> None:
     tracemalloc.start()
     try:
-        with pytest.raises(UnsupportedModelError, match="asks for too much") as caught:
+        with pytest.raises(UnsupportedModelError, match="exceeds its budget") as caught:
             shown(HEAVY[name], "hello\nworld")
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -231,7 +231,7 @@ def test_limits_hold_in_any_thread_and_for_each_alone() -> None:
     for thread in threads:
         thread.join()
 
-    assert all("too much" in found[number] for number in (1, 3, 5))
+    assert all("exceeds its budget" in found[number] for number in (1, 3, 5))
     assert all(found[number] == contents * 1000 for number in (0, 2, 4))
 
 
@@ -309,9 +309,9 @@ def conversation(count: int, length: int) -> list[tuple[str, str]]:
 def test_long_conversations_stay_within_the_limits(size: tuple[int, int]) -> None:
     messages = conversation(*size)
 
-    chatml = written(CHATML, messages, NAMES)
-    back = written(LOOKING_BACK, messages, NAMES)
-    macros = written(MACROS, messages, NAMES)
+    chatml = render_chat(CHATML, messages, NAMES)
+    back = render_chat(LOOKING_BACK, messages, NAMES)
+    macros = render_chat(MACROS, messages, NAMES)
 
     assert (
         chatml
@@ -328,7 +328,7 @@ def test_long_conversations_stay_within_the_limits(size: tuple[int, int]) -> Non
 def test_templates_that_look_on_from_every_message_stay_within_the_limits() -> None:
     messages = conversation(800, 50)
 
-    assert written(LOOKING_ON, messages, NAMES).count(" > ") == 798
+    assert render_chat(LOOKING_ON, messages, NAMES).count(" > ") == 798
 
 
 def test_a_document_of_a_million_characters_is_laid_out() -> None:

@@ -34,7 +34,7 @@ def test_a_file_cut_anywhere_is_refused(file: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.gguf"
     for length in np.linspace(0, len(whole) - 33, 60).astype(int):
         cut.write_bytes(whole[:length])
-        with pytest.raises(DamagedFileError, match=r"not a whole GGUF file") as caught:
+        with pytest.raises(DamagedFileError, match=r"not a complete GGUF file") as caught:
             GgufFile.open(cut)
         assert caught.value.hint
 

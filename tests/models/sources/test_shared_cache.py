@@ -108,7 +108,7 @@ def test_packed_weights_without_their_source_are_done_without(shared: Path) -> N
     model = loaded(shared)
 
     assert decodes_with_bf16(model)
-    assert "its GGUF file is gone" in model.notes[0]
+    assert "its GGUF file is missing" in model.notes[0]
 
 
 @pytest.mark.parametrize(("folders", "files"), [(0o000, 0o000), (0o555, 0o000), (0o666, 0o666)])

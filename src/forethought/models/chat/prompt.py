@@ -1,4 +1,4 @@
-"""Chat templates: from a question and a document to the tokens a model expects."""
+"""Chat prompts: renders question and document with the chat template, and tokenizes them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from forethought.contracts.errors import UnsupportedModelError
 from forethought.contracts.records import Prompt
-from forethought.models.chat.template import written
+from forethought.models.chat.template import render_chat
 from forethought.models.tokenization.tokenizer import Span, Tokenizer
 
 _JOINT = "\n\n"
-_USER, _SYSTEM = "\ue000\ue010\ue001", "\ue000\ue011\ue001"  # stand for contents
+_USER, _SYSTEM = "\ue000\ue010\ue001", "\ue000\ue011\ue001"  # placeholders of contents
 
 
 def chat_prompt(
@@ -24,14 +24,13 @@ def chat_prompt(
 ) -> Prompt:
     """The prompt that asks `question` about `document`.
 
-    Protected are all tokens but those that lie wholly inside the document; without a
-    document, all but those inside the question. Control tokens count only where the
-    template wrote them. Without a template the prompt is plain text, which starts with the
-    beginning-of-text token where the model expects one.
-    Raises UnsupportedModelError where the template cannot be used.
+    Protected tokens are all but those wholly inside the document, or, without a document, inside
+    the question. Control tokens are recognised only in text that the template wrote. Without a
+    template the prompt is plain text, after a BOS token if the model expects one. Raises
+    UnsupportedModelError for an unusable template.
     """
     content = f"{document}{_JOINT}{question}" if document else question
-    layout = _laid_out(tokenizer, template, content, system)
+    layout = _render_layout(tokenizer, template, content, system)
     tokens, spans = tokenizer.encode_with_spans(layout.text, layout.trusted)
     if not template and tokenizer.add_bos and tokenizer.bos is not None:
         tokens, spans = [tokenizer.bos, *tokens], [(0, 0), *spans]
@@ -45,17 +44,17 @@ def chat_prompt(
 
 
 def question_tokens(tokenizer: Tokenizer, template: str, text: str) -> list[int]:
-    """The tokens that ask `text` behind a document, up to where an answer begins."""
-    layout = _laid_out(tokenizer, template, _JOINT + text, None)
+    """Tokens of `text` as a question after a document, up to the start of the answer."""
+    layout = _render_layout(tokenizer, template, _JOINT + text, None)
     start = layout.content[0]
     shift = [(max(0, a - start), b - start) for a, b in layout.trusted if b > start]
     return tokenizer.encode_with_spans(layout.text[start:], shift)[0]
 
 
 def next_turn(tokenizer: Tokenizer, template: str, text: str) -> ChatTurn:
-    """What follows an answer: its end, the user's next message, and the start of an answer.
+    """Tokens after an answer: its end, the next user message, the start of the next answer.
 
-    Raises UnsupportedModelError where the template does not show an answer as it was given.
+    Raises UnsupportedModelError if the template changes answers.
     """
     if not template:
         plain = f"{_JOINT}{text}{_JOINT}"
@@ -63,7 +62,7 @@ def next_turn(tokenizer: Tokenizer, template: str, text: str) -> ChatTurn:
         return ChatTurn(plain, tuple(tokens), tuple(spans), (0, 0))
     names = {"bos": tokenizer.text_of(tokenizer.bos), "eos": tokenizer.text_of(tokenizer.end)}
     messages = [("user", "?"), ("assistant", _SYSTEM), ("user", _USER)]
-    _, found, rest = written(template, messages, names).partition(_SYSTEM)
+    _, found, rest = render_chat(template, messages, names).partition(_SYSTEM)
     if not found or rest.count(_USER) != 1:
         raise UnsupportedModelError(
             "the model's chat template does not show an answer and the next message once each",
@@ -83,36 +82,38 @@ def _outside(spans: Sequence[Span], free: Span) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class ChatTurn:
-    """A further message of a conversation, as tokens behind the answer before it."""
+    """A further user message of a conversation, as tokens that follow the last answer."""
 
     text: str
     tokens: tuple[int, ...]
     spans: tuple[Span, ...]
     """Character range of each token in `text`."""
     content: Span
-    """Where the user's message is."""
+    """Character range of the user's message."""
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """A rendered prompt, and where in it the user's message is."""
+    """A rendered prompt and the character range of the user's message."""
 
     text: str
     trusted: tuple[Span, ...]
-    """What the template wrote."""
+    """Ranges that the template wrote."""
     content: Span
     skipped: int = 0
-    """Leading characters of the message that the template dropped."""
+    """Leading characters of the message that the template stripped."""
 
     def range_of(self, first: int, last: int) -> Span:
-        """Where characters `first` to `last` of the message are now."""
+        """The place in the prompt of characters `first` to `last` of the message."""
         start, stop = self.content
         shift = start - self.skipped
         low, high = max(start, first + shift), min(stop, last + shift)
         return low, max(low, high)
 
 
-def _laid_out(tokenizer: Tokenizer, template: str, content: str, system: str | None) -> _Layout:
+def _render_layout(
+    tokenizer: Tokenizer, template: str, content: str, system: str | None
+) -> _Layout:
     if not template:
         text = f"{system}{_JOINT}{content}" if system else content
         return _Layout(text, (), (len(text) - len(content), len(text)))
@@ -125,7 +126,7 @@ def _laid_out(tokenizer: Tokenizer, template: str, content: str, system: str | N
             "use another model, or one with another template",
         )
     plain = _filled(skeleton, content, system or "")
-    # Many templates trim what they are given, which a stand-in without spaces hides.
+    # Many templates strip contents; a placeholder without spaces does not show it.
     trimmed = _filled(skeleton, content.strip(), (system or "").strip())
     if plain.text != wanted == trimmed.text:
         skipped = len(content) - len(content.lstrip())
@@ -134,7 +135,7 @@ def _laid_out(tokenizer: Tokenizer, template: str, content: str, system: str | N
 
 
 def _filled(skeleton: str, content: str, system: str) -> _Layout:
-    """The skeleton with the contents in their places."""
+    """The skeleton with its placeholders replaced by the contents."""
     text, trusted, place = "", [], (0, 0)
     for piece in re.split(f"({_USER}|{_SYSTEM})", skeleton):
         start = len(text)
@@ -153,4 +154,4 @@ def _render(template: str, content: str, system: str | None, names: dict[str, st
     messages = [("user", content)]
     if system is not None:
         messages.insert(0, ("system", system))
-    return written(template, messages, names)
+    return render_chat(template, messages, names)

@@ -1,7 +1,7 @@
-"""Chat templates: programs of strangers, run in a sandbox and within a budget.
+"""Renders chat templates: untrusted programs, run in a sandbox with a budget.
 
-Before a template is compiled, costs are written into it: whatever reads, writes, calls or
-repeats something spends first (see template_budget).
+Before compilation, costs are inserted into the template: each read, write, call and loop iteration
+spends from the budget first (see template_budget).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 from jinja2.utils import Cycler, Joiner, Namespace, pass_environment
 
 from forethought.contracts.errors import UnsupportedModelError
-from forethought.models.chat.template_budget import OverBudgetError, TemplateBudget, spending
+from forethought.models.chat.template_budget import OverBudgetError, TemplateBudget, current_budget
 from forethought.models.chat.template_costs import (
     FILTER_CHARGES,
     FREE_FILTERS,
@@ -32,38 +32,38 @@ from forethought.models.chat.template_costs import (
     REFUSED_FILTERS,
     Charge,
     charge_operation,
-    paid_texts,
+    charged_texts,
 )
-from forethought.models.chat.template_prices import PRICES, Priced
+from forethought.models.chat.template_prices import COST_FILTERS, CostInserter
 
 LONGEST_TEMPLATE, MOST_NODES = 100_000, 30_000
-"""Characters and parts of a template; those of published models have up to 30,000 and 1,500."""
+"""Limits on a template's characters and syntax nodes; published ones reach 30,000 and 1,500."""
 
 _FAILURES = (
     *(TemplateError, ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError),
     *(NameError, RuntimeError, SyntaxError, TypeError, ValueError),
 )
-"""What a template may raise while it is compiled or run."""
+"""Exceptions that a template may raise during compilation or rendering."""
 _SHOWN = 300  # characters of an error's text
-_LONGEST_DATE = 100  # characters of its form
+_LONGEST_DATE = 100  # characters of a date format
 _WIDEST_INDENT = 16
 
 
-def written(
+def render_chat(
     template: str,
     messages: Sequence[tuple[str, str]],
     names: dict[str, str],
     *,
     asks: bool = True,
 ) -> str:
-    """What the template makes of messages (role, content); an answer's start follows if it asks.
+    """Render messages (role, content); `asks` appends the start of an answer.
 
-    `names` are the tokens bos and eos. Raises UnsupportedModelError where it refuses them,
-    where it is no template, or where it takes more than such a conversation needs.
+    `names` are the tokens bos and eos. Raises UnsupportedModelError if the template is invalid,
+    refuses the messages or exceeds its budget.
     """
     compiled = _compiled(template)
     listed = [{"role": role, "content": content} for role, content in messages]
-    under_way = spending.set(TemplateBudget.of(listed))
+    token = current_budget.set(TemplateBudget.of(listed))
     try:
         return compiled.render(
             messages=listed,
@@ -75,19 +75,19 @@ def written(
         )
     except OverBudgetError as error:
         raise UnsupportedModelError(
-            f"the model's chat template asks for too much: {error}",
+            f"the model's chat template exceeds its budget: {error}",
             "use another model, or one with another template",
         ) from error
     except _FAILURES as error:
         raise UnsupportedModelError(
-            f"the model's chat template refuses this conversation: {_told(error)}",
+            f"the model's chat template refuses this conversation: {_shown_error(error)}",
             "leave out the system prompt, or use another model",
         ) from error
     finally:
-        spending.reset(under_way)
+        current_budget.reset(token)
 
 
-def _told(error: BaseException) -> str:
+def _shown_error(error: BaseException) -> str:
     text = str(error) or type(error).__name__
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
@@ -102,12 +102,12 @@ def _compiled(template: str) -> Template:
         return _Environment().from_string(template)
     except _FAILURES as error:
         raise UnsupportedModelError(
-            f"the model's chat template cannot be read: {_told(error)}", hint
+            f"the model's chat template cannot be read: {_shown_error(error)}", hint
         ) from error
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """The sandbox of the library, in which everything is paid."""
+    """Jinja's sandbox, with every operation charged to the budget."""
 
     intercepted_binops = frozenset(("+", "-", "*", "/", "//", "**", "%"))
 
@@ -116,7 +116,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             trim_blocks=True,
             lstrip_blocks=True,
             extensions=[loopcontrols, _Generation],
-            optimized=False,  # folding constants takes the cube of the depth of an expression
+            optimized=False,  # constant folding takes cubic time in an expression's depth
         )
         self.globals = {
             "cycler": Cycler,
@@ -128,44 +128,44 @@ class _Environment(ImmutableSandboxedEnvironment):
             "strftime_now": _now,
         }
         self._callable = tuple(self.globals.values())
-        paid = _all_paid({**self.filters, "join": _join, "tojson": _to_json}, FREE_FILTERS)
+        paid = _all_charged({**self.filters, "join": _join, "tojson": _to_json}, FREE_FILTERS)
         kept = {name: call for name, call in paid.items() if name not in REFUSED_FILTERS}
-        # The library declares functions, where it takes anything that can be called.
-        self.filters = cast(Any, kept | PRICES)
-        self.tests = cast(Any, _all_paid(cast(Any, self.tests), FREE_TESTS))
+        # The library's type stubs ask for functions, but any callable works.
+        self.filters = cast(Any, kept | COST_FILTERS)
+        self.tests = cast(Any, _all_charged(cast(Any, self.tests), FREE_TESTS))
 
     def _generate(self, source: nodes.Template, *names: Any, **settings: Any) -> str:
-        """The program of a template, with the costs in it."""
+        """Compile a template with costs inserted."""
         if sum(1 for _ in source.find_all(nodes.Node)) > MOST_NODES:
             raise OverBudgetError(f"it has more than {MOST_NODES:,} parts")
-        priced = Priced().visit(source)
-        return super()._generate(priced.set_environment(self), *names, **settings)
+        charged = CostInserter().visit(source)
+        return super()._generate(charged.set_environment(self), *names, **settings)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """A member; keys of several values are hashed through."""
+        """A member; a tuple as key is charged because it is hashed."""
         if isinstance(argument, tuple):
-            spending.get().read(argument)
+            current_budget.get().read(argument)
         return super().getitem(obj, argument)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """An operation of arithmetic."""
-        charge_operation(spending.get(), operator, left, right)
+        """An arithmetic operation."""
+        charge_operation(current_budget.get(), operator, left, right)
         return super().call_binop(context, operator, left, right)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """A call of a macro, a method or a global function."""
-        budget = spending.get()
+        budget = current_budget.get()
         budget.enter()
-        arguments = __self._paid_arguments(budget, __obj, args, kwargs)
+        arguments = __self._charge_arguments(budget, __obj, args, kwargs)
         found = super().call(__context, __obj, *arguments, **kwargs)
         budget.leave()
         budget.made(found)
         return found
 
-    def _paid_arguments(
+    def _charge_arguments(
         self, budget: TemplateBudget, called: Any, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[Any, ...]:
-        """Check that it may be called, and spend what that takes."""
+        """Check that the call is allowed, and charge it."""
         budget.read(arguments, named)
         method = getattr(called, "__wrapped__", called)  # the sandbox wraps str.format
         owner, name = getattr(method, "__self__", None), getattr(method, "__name__", "")
@@ -174,7 +174,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             if charge := METHOD_CHARGES.get(name):
                 charge(budget, (owner, *arguments), named)
             if name == "join" and arguments:
-                texts = paid_texts(budget, arguments[0], len(owner))
+                texts = charged_texts(budget, arguments[0], len(owner))
                 return (list(texts), *arguments[1:])
         elif not self._may_be_called(called, owner):
             kind = type(owner or called).__name__
@@ -190,22 +190,22 @@ class _Environment(ImmutableSandboxedEnvironment):
         )
 
 
-def _all_paid(
+def _all_charged(
     calls: Mapping[str, Callable[..., Any]], free: Collection[str]
 ) -> dict[str, Callable[..., Any]]:
-    """Filters or tests of the library; `free` ones read nothing through."""
+    """Charged versions of the library's filters or tests; those in `free` take constant time."""
     return {
-        name: _paid(call, FILTER_CHARGES.get(name), name in free) for name, call in calls.items()
+        name: _charged(call, FILTER_CHARGES.get(name), name in free) for name, call in calls.items()
     }
 
 
-def _paid(call: Callable[..., Any], charge: Charge | None, free: bool) -> Callable[..., Any]:
-    """A filter or test that spends what it reads, and what it makes."""
+def _charged(call: Callable[..., Any], charge: Charge | None, free: bool) -> Callable[..., Any]:
+    """A filter or test that is charged for its input and its output."""
 
     @wraps(call)
     def paid(*arguments: Any, **named: Any) -> Any:
-        budget = spending.get()
-        # Some are given the environment or a context first.
+        budget = current_budget.get()
+        # Some filters take the environment or a context as first argument.
         passed = arguments[1:] if hasattr(call, "jinja_pass_arg") else arguments
         if free:
             budget.spend(1)
@@ -224,10 +224,10 @@ def _paid(call: Callable[..., Any], charge: Charge | None, free: bool) -> Callab
 def _join(
     environment: ImmutableSandboxedEnvironment, value: Any, d: Any = "", attribute: Any = None
 ) -> str:
-    """The library's filter, each member paid before it becomes text."""
+    """Jinja's join filter, with each member charged before it becomes text."""
     members = value if attribute is None else map(make_attrgetter(environment, attribute), value)
     between = str(d)
-    return between.join(map(str, paid_texts(spending.get(), members, len(between))))
+    return between.join(map(str, charged_texts(current_budget.get(), members, len(between))))
 
 
 def _to_json(
@@ -237,14 +237,14 @@ def _to_json(
     separators: tuple[str, str] | None = None,
     sort_keys: bool = False,
 ) -> str:
-    """A value as JSON, each part paid as it is written."""
+    """A value as JSON, with each part charged as it is written."""
     wide = len(indent) if isinstance(indent, str) else indent or 0
     if wide > _WIDEST_INDENT:
         raise OverBudgetError(f"it indents JSON by {wide:,} characters")
     encoder = json.JSONEncoder(
         ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
     )
-    return "".join(paid_texts(spending.get(), encoder.iterencode(value), 0))
+    return "".join(charged_texts(current_budget.get(), encoder.iterencode(value), 0))
 
 
 def _refuse(message: str) -> NoReturn:
@@ -258,18 +258,18 @@ def _now(form: str) -> str:
 
 
 class _Namespace(Namespace):
-    """Values that a template may change; shown without them, as they may hold one another."""
+    """Jinja's namespace without its contents in `repr`, since namespaces may hold each other."""
 
     def __repr__(self) -> str:
         return "<namespace>"
 
 
 class _Generation(Extension):
-    """Lets `{% generation %}` blocks through; they only mark text for training."""
+    """Accepts `{% generation %}` blocks, which only mark text for training."""
 
     tags = {"generation"}  # noqa: RUF012  (how the library declares it)
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
-        """The inside of the block, as if it stood alone."""
+        """The block's body."""
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)

@@ -1,7 +1,7 @@
-"""What a chat template may spend: steps, characters and, in the last resort, time.
+"""The budget of a chat template: steps, characters and, as a last resort, time.
 
-Steps and characters are counted, so that the same template and conversation always end alike;
-the clock only bounds machines that are very slow.
+Steps and characters are counted, so a template's outcome on a conversation is deterministic. The
+clock only bounds very slow machines.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ STEPS, STEPS_PER_VALUE = 300_000, 2_000
 CHARACTERS, CHARACTERS_PER_CHARACTER = 16_000_000, 64
 SECONDS = 60.0
 DEPTH = 64
-"""Calls inside calls."""
+"""Nested calls."""
 READ_AT_ONCE = 64
-"""Characters that are read in a step."""
+"""Characters read per step."""
 CALL = 8
-"""Steps that a call takes, beside what it does."""
+"""Steps per call, besides the call's own work."""
 
 _NUMBER = 24  # characters of a number as text, at most
-_BETWEEN = 4  # characters between the members of a container as text
-_STEPS_BETWEEN_LOOKS = 10_000  # at the clock
+_BETWEEN = 4  # characters between members when a container is printed
+_STEPS_BETWEEN_CHECKS = 10_000  # between checks of the clock
 _CONTAINERS = (list, tuple, set, frozenset, KeysView, ValuesView, ItemsView)
 
 
 class OverBudgetError(TemplateRuntimeError):
-    """A template spent all that it may."""
+    """A template exceeded its budget."""
 
 
 @dataclass
 class TemplateBudget:
-    """What is left for one rendering."""
+    """The budget left for one rendering."""
 
     steps: int
     characters: int
@@ -45,11 +45,11 @@ class TemplateBudget:
 
     def __post_init__(self) -> None:
         self._until = self.clock() + SECONDS
-        self._next_look = self.steps - _STEPS_BETWEEN_LOOKS
+        self._next_check = self.steps - _STEPS_BETWEEN_CHECKS
 
     @classmethod
     def of(cls, conversation: Any) -> TemplateBudget:
-        """What a template may spend on these values: a share of it follows their size."""
+        """The budget for rendering these values; part of it grows with their size."""
         size = weight(conversation)
         return cls(
             STEPS + STEPS_PER_VALUE * size.values + size.characters,
@@ -57,20 +57,20 @@ class TemplateBudget:
         )
 
     def spend(self, steps: int, characters: int = 0) -> None:
-        """Take so much; raises OverBudgetError where less is left."""
+        """Spend steps and characters; OverBudgetError if too few are left."""
         self.steps -= steps
         self.characters -= characters
         if self.steps < 0:
             raise OverBudgetError("it takes more steps than a conversation of this size needs")
         if self.characters < 0:
             raise OverBudgetError("it writes more text than a conversation of this size needs")
-        if self.steps < self._next_look:
-            self._next_look = self.steps - _STEPS_BETWEEN_LOOKS
+        if self.steps < self._next_check:
+            self._next_check = self.steps - _STEPS_BETWEEN_CHECKS
             if self.clock() > self._until:
                 raise OverBudgetError(f"it takes more than {SECONDS:.0f} seconds")
 
     def enter(self) -> None:
-        """Begin a call; raises OverBudgetError where calls nest too deep."""
+        """Begin a call; OverBudgetError if calls nest too deeply."""
         self.spend(CALL)
         self.depth -= 1
         if self.depth < 0:
@@ -81,45 +81,45 @@ class TemplateBudget:
         self.depth += 1
 
     def read(self, *values: Any) -> None:
-        """Spend the steps of reading values through."""
+        """Spend the steps of traversing values."""
         size = weight(values, self.steps)
         self.spend(size.values + size.characters // READ_AT_ONCE)
 
     def write(self, *values: Any) -> None:
-        """Spend the characters of values as text, before they become text."""
+        """Spend the characters of values before they become text."""
         size = weight(values, self.steps)
         self.spend(size.values, size.characters)
 
     def made(self, value: Any) -> None:
-        """Spend what a new text or list takes."""
+        """Spend the size of a new text or list."""
         if isinstance(value, str):
             self.spend(0, len(value))
         elif isinstance(value, list | tuple):
             self.spend(len(value))
 
     def each(self, values: Iterable[Any]) -> Iterator[Any]:
-        """The same values, each read as it comes."""
+        """The same values; each is charged as it is consumed."""
         for value in values:
             self.read(value)
             yield value
 
 
-spending: ContextVar[TemplateBudget] = ContextVar("spending")
-"""The budget of the rendering under way; none while a template is compiled."""
+current_budget: ContextVar[TemplateBudget] = ContextVar("template budget")
+"""The budget of the current rendering; unset during compilation."""
 
 
 @dataclass(frozen=True)
 class Weight:
-    """The size of a value, with all that it holds, as often as it holds it."""
+    """The size of a value with all its members, counted as often as they occur."""
 
     values: int
     characters: int
 
 
 def weight(value: Any, most: int = 1 << 62) -> Weight:
-    """The size of a value; raises OverBudgetError beyond `most` values.
+    """The size of a value; OverBudgetError beyond `most` values.
 
-    What a container holds twice counts twice: comparing or printing it takes as long.
+    A member that occurs twice counts twice: comparing or printing it takes twice as long.
     """
     values = characters = 0
     waiting = [value]

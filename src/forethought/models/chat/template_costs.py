@@ -1,6 +1,6 @@
-"""What the functions of a chat template cost beyond reading their arguments.
+"""Costs of a chat template's functions besides reading their arguments.
 
-Few of them make much out of little: those are known here, and charged before they are called.
+Functions that produce large output from small input are charged before they run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from forethought.models.chat.template_budget import OverBudgetError, TemplateBudget, weight
 
 LARGEST_NUMBER = 1 << 10
-"""Bits of an integer."""
+"""Most bits of an integer."""
 _METHODS = (
     "capitalize casefold center count endswith expandtabs find format format_map get "
     "index isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric "
@@ -21,25 +21,26 @@ _METHODS = (
     "splitlines startswith strip swapcase title upper values zfill"
 )
 METHODS = frozenset(_METHODS.split())
-"""Methods of texts, lists and dictionaries that a template may call."""
+"""Methods of strings, lists and dictionaries that a template may call."""
 _REFUSED_FILTERS = (
     "filesizeformat forceescape pprint random striptags urlencode urlize wordcount wordwrap xmlattr"
 )
 REFUSED_FILTERS = frozenset(_REFUSED_FILTERS.split())
-"""Filters for web pages, and those whose cost does not follow from their arguments."""
+"""Filters for web pages, and filters whose cost is unpredictable."""
 FREE_FILTERS = frozenset(("attr", "count", "d", "default", "first", "last", "length"))
 _FREE_TESTS = (
     "boolean callable defined false filter float integer iterable mapping none number odd "
     "even sameas sequence string test true undefined"
 )
 FREE_TESTS = frozenset(_FREE_TESTS.split())
-"""Filters and tests that take the same time whatever the size of their arguments."""
+"""Filters and tests that take constant time."""
 
-_WIDEST = 1_000  # characters of a field
-_PATH = 16  # parts of an attribute's path
+_WIDEST = 1_000  # characters of a format field
+_PATH = 16  # parts of an attribute path
 
 Charge = Callable[[TemplateBudget, tuple[Any, ...], Mapping[str, Any]], None]
-"""Spends what a call takes, by its arguments; the first is the value that it is made on."""
+"""Spends the cost of a call, given its arguments; the first one is the method's or filter's
+subject."""
 
 
 def _whole(value: Any) -> int:
@@ -49,7 +50,7 @@ def _whole(value: Any) -> int:
 def _by_numbers(
     budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]
 ) -> None:
-    """Widths and counts: as much is written as the numbers say."""
+    """Widths and counts: the output is as long as the numbers say."""
     size = sum(map(_whole, (*arguments[1:], *named.values())))
     budget.spend(size, size)
 
@@ -62,10 +63,10 @@ def _by_lines(budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping
     budget.spend(0, wide * (len(marks) + 1))
 
 
-def _by_places(
+def _by_matches(
     budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]
 ) -> None:
-    """A replacement is written wherever the old text is found."""
+    """A replacement is written at each match."""
     found = (*arguments, *named.values())
     if len(found) >= 3 and all(isinstance(one, str) for one in found[:3]):
         text, old, new = found[:3]
@@ -81,29 +82,31 @@ def _by_parts(budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping
 def _by_fields(
     budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]
 ) -> None:
-    """Each field of a text with braces may show all arguments, padded."""
+    """Each field of a `str.format` string may print all arguments, padded."""
     form = str(arguments[0])
     bare = form.replace("{{", "").replace("}}", "")
     if re.search(r"\{[^{}]*(\{|[0-9]{4})", bare):
         raise OverBudgetError("it writes a field of unknown or great width")
-    _pay_fields(budget, form, form.count("{"), (arguments[1:], dict(named)))
+    _charge_fields(budget, form, form.count("{"), (arguments[1:], dict(named)))
 
 
-def _by_signs(budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-    """The same of a text with percent signs."""
+def _by_percent_fields(
+    budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]
+) -> None:
+    """Each field of a percent format may print all arguments, padded."""
     form = str(arguments[0])
     if re.search(r"%[^a-zA-Z%]*(\*|[0-9]{4})", form):
         raise OverBudgetError("it writes a field of unknown or great width")
-    _pay_fields(budget, form, form.count("%"), (arguments[1:], dict(named)))
+    _charge_fields(budget, form, form.count("%"), (arguments[1:], dict(named)))
 
 
-def _pay_fields(budget: TemplateBudget, form: str, fields: int, shown: Any) -> None:
+def _charge_fields(budget: TemplateBudget, form: str, fields: int, shown: Any) -> None:
     size = weight(shown, budget.steps)
     budget.spend(size.values + len(form), fields * (_WIDEST + size.characters))
 
 
 def _members(path: int | None = None) -> Charge:
-    """Of a filter that goes through the members of a value; `path` is where it takes one."""
+    """The charge of a filter that iterates; `path` is the position of its attribute argument."""
 
     def charge(
         budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]
@@ -119,7 +122,7 @@ def _members(path: int | None = None) -> Charge:
 
 
 def _sums(budget: TemplateBudget, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-    """Sums of lists copy what they have at every step."""
+    """Summing lists copies the partial sum at every step."""
     _members(0)(budget, arguments, named)
     if any(isinstance(one, list | tuple) for one in (*arguments[1:], *named.values())):
         raise OverBudgetError("it adds up lists")
@@ -130,7 +133,7 @@ METHOD_CHARGES: dict[str, Charge] = {
     **dict.fromkeys(("format", "format_map"), _by_fields),
     **dict.fromkeys(("split", "rsplit", "splitlines"), _by_parts),
     "expandtabs": _by_lines,
-    "replace": _by_places,
+    "replace": _by_matches,
 }
 FILTER_CHARGES: dict[str, Charge] = {
     **dict.fromkeys(("batch", "center", "round", "slice", "truncate"), _by_numbers),
@@ -138,20 +141,20 @@ FILTER_CHARGES: dict[str, Charge] = {
     **dict.fromkeys(("groupby", "rejectattr", "selectattr"), _members(0)),
     **dict.fromkeys(("join", "max", "min", "unique"), _members(1)),
     "dictsort": _members(),
-    "format": _by_signs,
+    "format": _by_percent_fields,
     "indent": _by_lines,
-    "replace": _by_places,
+    "replace": _by_matches,
     "sort": _members(2),
     "sum": _sums,
 }
 
 
 def charge_operation(budget: TemplateBudget, sign: str, left: Any, right: Any) -> None:
-    """Spend what an operation of arithmetic takes; refuse numbers of too many digits."""
+    """Spend the cost of an arithmetic operation; refuse integers beyond LARGEST_NUMBER."""
     if isinstance(left, int) and isinstance(right, int):
         _check_number(sign, left, right)
     elif isinstance(left, str) and sign == "%":
-        _by_signs(budget, (left, right), {})
+        _by_percent_fields(budget, (left, right), {})
     elif sign == "+":
         budget.write(*(one for one in (left, right) if isinstance(one, str)))
         budget.spend(sum(len(one) for one in (left, right) if isinstance(one, list | tuple)) // 8)
@@ -173,8 +176,8 @@ def _check_number(sign: str, left: int, right: int) -> None:
         raise OverBudgetError("it computes a number of too many digits")
 
 
-def paid_texts(budget: TemplateBudget, values: Any, between: int) -> Iterator[Any]:
-    """The members that become one text, each paid as it comes with what stands between."""
+def charged_texts(budget: TemplateBudget, values: Any, between: int) -> Iterator[Any]:
+    """Members to be joined into a text; each is charged, with its separator, when consumed."""
     for value in values:
         budget.write(value)
         budget.spend(0, between)

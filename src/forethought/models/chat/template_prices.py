@@ -1,6 +1,6 @@
-"""Costs written into a chat template's tree, before it is compiled.
+"""Inserts costs into a chat template's syntax tree before compilation.
 
-A cost is a filter around what it is of: its value comes out as it went in.
+A cost is a filter around an expression that returns its value unchanged.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Any
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
 
-from forethought.models.chat.template_budget import spending
+from forethought.models.chat.template_budget import current_budget
 
 _STEP, _READ, _WRITE, _BUILT = "_step", "_read", "_write", "_built"
 _SEQUENCES = (str, list, tuple)
-_OWN = (nodes.TemplateData, nodes.Const)  # text of the template's own
+_OWN = (nodes.TemplateData, nodes.Const)  # the template's literal text
 
 
-class Priced(NodeTransformer):
-    """Writes costs into a template's tree, as filters around what costs."""
+class CostInserter(NodeTransformer):
+    """Wraps the expressions that cost something in filters that charge for them."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
-        """Each turn is a step, also one that the loop's condition skips."""
+        """Each iteration is a step, even one that the loop's condition skips."""
         self.generic_visit(node)
         node.body.insert(0, _cost(node, 0))
         if node.test is not None:
@@ -31,7 +31,7 @@ class Priced(NodeTransformer):
         return node
 
     def visit_Output(self, node: nodes.Output) -> list[nodes.Node]:
-        """Values that are shown become text, and the template's own text is written."""
+        """Printed values and literal text are charged as characters."""
         self.generic_visit(node)
         own = [one for one in node.nodes if isinstance(one, _OWN)]
         node.nodes = [
@@ -40,13 +40,13 @@ class Priced(NodeTransformer):
         return [_cost(node, sum(map(_length, own))), node]
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
-        """Values that are joined become text."""
+        """Concatenated values are charged as characters."""
         self.generic_visit(node)
         node.nodes = [_filtered(one, _WRITE) for one in node.nodes]
         return node
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
-        """Both sides are read through."""
+        """Both operands are traversed."""
         self.generic_visit(node)
         node.expr = _filtered(node.expr, _READ)
         for operand in node.ops:
@@ -59,7 +59,7 @@ class Priced(NodeTransformer):
         return _filtered(node, _BUILT) if isinstance(node.arg, nodes.Slice) else node
 
     def _literal(self, node: nodes.Expr) -> nodes.Node:
-        """Containers are read through once: what is inside twice counts twice."""
+        """Containers are traversed once, with repeated members counted repeatedly."""
         self.generic_visit(node)
         return node if getattr(node, "ctx", "load") != "load" else _filtered(node, _READ)
 
@@ -73,7 +73,7 @@ def _length(node: nodes.Node) -> int:
 
 
 def _cost(node: nodes.Node, characters: int) -> nodes.ExprStmt:
-    """A statement that spends a step, and so many characters."""
+    """A statement that spends one step, and characters."""
     step = _filtered(nodes.Const(characters, lineno=node.lineno), _STEP)
     return nodes.ExprStmt(step, lineno=node.lineno)
 
@@ -83,30 +83,30 @@ def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
 
 
 def _step(characters: int) -> None:
-    spending.get().spend(1, characters)
+    current_budget.get().spend(1, characters)
 
 
 def _read(value: Any) -> Any:
-    spending.get().read(value)
+    current_budget.get().read(value)
     return value
 
 
 def _write(value: Any) -> Any:
-    spending.get().write(value)
+    current_budget.get().write(value)
     return value
 
 
 def _built(value: Any) -> Any:
-    """A slice: characters, or references to what is there already."""
+    """Charge a slice: copied characters of a text, or references of a list."""
     size = len(value) if isinstance(value, _SEQUENCES) else 0
-    spending.get().spend(1 + size // 8, size if isinstance(value, str) else 0)
+    current_budget.get().spend(1 + size // 8, size if isinstance(value, str) else 0)
     return value
 
 
-PRICES: dict[str, Callable[[Any], Any]] = {
+COST_FILTERS: dict[str, Callable[[Any], Any]] = {
     _STEP: _step,
     _READ: _read,
     _WRITE: _write,
     _BUILT: _built,
 }
-"""The filters that `Priced` writes into templates."""
+"""The filters that `CostInserter` inserts into templates."""

@@ -1,4 +1,4 @@
-"""Finished conversations as tokens, with the places that a model's judgement is read at."""
+"""Tokenizes finished conversations, with the positions that a reward model is read at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forethought.contracts.errors import UnsupportedModelError
-from forethought.models.chat.template import written
+from forethought.models.chat.template import render_chat
 from forethought.models.tokenization.tokenizer import Span, Tokenizer
 
 _JOINT = "\n\n"
@@ -17,38 +17,38 @@ _STAND_IN = "\ue000{}\ue001"
 
 @dataclass(frozen=True)
 class TextMarker:
-    """Text that is looked for again among the tokens: a control token counts as one."""
+    """Text whose tokens are located; it may be a control token."""
 
     text: str
 
 
 Message = tuple[str, Sequence[str | TextMarker]]
-"""A role, and the parts of what it says."""
+"""A role, and the parts of its content."""
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """A conversation's tokens, up to its end."""
+    """The tokens of a conversation, up to its end."""
 
     tokens: tuple[int, ...]
     marks: tuple[tuple[int, int], ...]
-    """First and last token of each mark, in order."""
+    """First and last token of each marker, in order."""
 
 
 @dataclass(frozen=True)
 class ScoredTokens:
-    """A text, and the tokens at which a model's judgement is read."""
+    """Tokens, and the positions at which a reward model's scores are read."""
 
     tokens: tuple[int, ...]
     places: tuple[int, ...]
-    """Numbers of tokens, ascending."""
+    """Token positions, ascending."""
 
 
 def transcript(tokenizer: Tokenizer, template: str, messages: Sequence[Message]) -> Transcript:
-    """The conversation of these messages; contents are read as text, whatever is in them.
+    """Tokenize a conversation; control tokens in contents are plain text, except in markers.
 
-    Without a template it is all parts with empty lines between the messages. Raises
-    UnsupportedModelError where the template does not show every message as it is.
+    Without a template, messages are joined with empty lines. Raises UnsupportedModelError if the
+    template does not show every message unchanged.
     """
     parts = [part for _, content in messages for part in content]
     text, spans = _filled(_skeleton(tokenizer, template, messages), parts)
@@ -63,7 +63,7 @@ def transcript(tokenizer: Tokenizer, template: str, messages: Sequence[Message])
 
 
 def _skeleton(tokenizer: Tokenizer, template: str, messages: Sequence[Message]) -> str:
-    """The conversation with numbered stand-ins for its parts."""
+    """The rendered conversation with numbered placeholders for its parts."""
     stood: list[tuple[str, str]] = []
     count = 0
     for role, content in messages:
@@ -73,7 +73,7 @@ def _skeleton(tokenizer: Tokenizer, template: str, messages: Sequence[Message]) 
     if not template:
         return _JOINT.join(content for _, content in stood)
     names = {"bos": tokenizer.text_of(tokenizer.bos), "eos": tokenizer.text_of(tokenizer.end)}
-    skeleton = written(template, stood, names, asks=False)
+    skeleton = render_chat(template, stood, names, asks=False)
     if re.findall("\ue000([0-9]+)\ue001", skeleton) != [str(number) for number in range(count)]:
         raise UnsupportedModelError(
             "the model's chat template does not show every message once and in order",
@@ -83,7 +83,7 @@ def _skeleton(tokenizer: Tokenizer, template: str, messages: Sequence[Message]) 
 
 
 def _filled(skeleton: str, parts: Sequence[str | TextMarker]) -> tuple[str, list[Span]]:
-    """The skeleton with its parts, and where each is."""
+    """The skeleton with its placeholders replaced by the parts, and the range of each part."""
     first, *between = re.split("\ue000[0-9]+\ue001", skeleton)
     pieces, spans, end = [first], [], len(first)
     for part, piece in zip(parts, between, strict=True):
@@ -95,20 +95,20 @@ def _filled(skeleton: str, parts: Sequence[str | TextMarker]) -> tuple[str, list
 
 
 def _outside(spans: Sequence[Span], length: int) -> list[Span]:
-    """What lies between these ranges, in order."""
+    """The ranges between these ranges, in order."""
     ends = [0, *(stop for _, stop in spans)]
     starts = [*(start for start, _ in spans), length]
     return [(end, start) for end, start in zip(ends, starts, strict=True) if end < start]
 
 
 def _covering(places: Sequence[Span], span: Span) -> tuple[int, int]:
-    """The first and the last of the tokens that hold some of a range."""
+    """The first and last token that overlap a character range."""
     first = bisect_right(places, span[0], key=_stop)
     last = bisect_left(places, span[1], key=_start) - 1
     if first > last:
         raise UnsupportedModelError(
-            "the reward model's tokenizer has no token for the text that its judgement is read at",
-            "name another tag, or use another reward model",
+            "the reward model's tokenizer has no token for its score marker",
+            "set another tag, or use another reward model",
         )
     return first, last
 

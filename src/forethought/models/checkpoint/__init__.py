@@ -1,1 +1,1 @@
-"""Reading published weights: claims checked, shapes compared, formats unpacked."""
+"""Reads published weights: checks stated values and shapes, and unpacks weight formats."""

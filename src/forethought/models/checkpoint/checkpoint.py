@@ -1,4 +1,4 @@
-"""What every kind of model file offers to the conversion: one small protocol."""
+"""The protocol of model files that can be converted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from forethought.models.decoder.quantise import Levels
 
 @dataclass(frozen=True)
 class Ends:
-    """Where texts begin and answers end."""
+    """Tokens that begin texts and end answers."""
 
     bos: int | None
     eos: tuple[int, ...]
@@ -23,24 +23,24 @@ class Ends:
 
 
 class Checkpoint(Protocol):
-    """A published model, under the names that transformers uses."""
+    """A published model under the tensor names of transformers."""
 
     config: dict[str, Any]
-    """As its `config.json` would state it."""
+    """The content of its `config.json`."""
     names: Collection[str]
-    """Of all its tensors."""
+    """Names of all tensors."""
     ends: Ends
     template: str
-    """The chat template; empty where there is none."""
+    """The chat template; empty if there is none."""
     notes: tuple[str, ...]
-    """Facts about this file that every run of the model reports, such as a guessed setting."""
+    """Facts about the files that every run reports, such as a guessed setting."""
 
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer, ready to be saved."""
+        """The tokenizer."""
         ...
 
     def shape_of(self, name: str) -> tuple[int, ...]:
-        """The shape of a tensor, as the file's header states it."""
+        """The shape of a tensor, from the file's header."""
         ...
 
     def tensor(self, name: str) -> Tensor:
@@ -48,5 +48,5 @@ class Checkpoint(Protocol):
         ...
 
     def levels(self, name: str) -> Levels | None:
-        """The 4-bit levels of a matrix that is stored as such, else None."""
+        """The 4-bit levels of a matrix stored in 4 bit; otherwise None."""
         ...

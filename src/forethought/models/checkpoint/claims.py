@@ -1,7 +1,7 @@
-"""Values that a file states about a model, each checked for type and size as it is read.
+"""Values stated in a model's files, checked for type and range on reading.
 
-A configuration or the metadata of a file is a claim until it is checked: a list may stand where
-a number belongs, a number may be infinite, a count may exceed what fits in the file.
+Configurations and metadata are untrusted: a list may stand in place of a number, numbers may be
+infinite, and counts may exceed the file's size.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ import numpy as np
 from forethought.contracts.errors import DamagedFileError
 
 MOST_COUNT = 1 << 40
-"""Above every count that a file can state, such as positions of a context."""
+"""Above every legitimate count, such as positions of a context."""
 _MOST_ITEMS = 1 << 22
-_SHOWN = 60  # characters of a wrong value in an error
+_SHOWN = 60  # characters of a wrong value in an error message
 _SURROGATE = re.compile("[\ud800-\udfff]")
 Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
 class Claims:
-    """The values of one JSON object or of one file's metadata; None counts as not stated.
+    """The values of a JSON object or of a file's metadata; None counts as missing.
 
-    Every reader raises DamagedFileError, with `where`, the key and the value, for a value of
-    another type or beyond the limits. It also does where nothing is stated and no default given.
+    Readers raise DamagedFileError, with `where`, the key and the value, for a wrong type or range,
+    and for a missing value without a default.
     """
 
     stated: Mapping[str, Any]
     where: str
-    """What states them, such as a file's name."""
+    """The origin of the values, such as a file's name."""
     hint: str = "fetch the model again"
 
     def has(self, key: str) -> bool:
@@ -52,26 +52,26 @@ class Claims:
         return self._number(key, self._found(key, default), above)
 
     def flag(self, key: str, default: bool | None = None) -> bool:
-        """A truth value."""
+        """A boolean."""
         value = self._found(key, default)
         if not isinstance(value, bool):
             raise self.wrong(key, value, "true or false")
         return value
 
     def text(self, key: str, default: str | None = None, *, longest: int = 1 << 10) -> str:
-        """A text of at most `longest` characters."""
+        """A string of at most `longest` characters."""
         return self._text(key, self._found(key, default), longest)
 
     def maybe_count(self, key: str, *, least: int = 1, most: int = MOST_COUNT) -> int | None:
-        """As `count`, and None where nothing is stated."""
+        """A whole number, or None if it is missing."""
         return self.count(key, least=least, most=most) if self.has(key) else None
 
     def maybe_number(self, key: str, *, above: float = -math.inf) -> float | None:
-        """As `number`, and None where nothing is stated."""
+        """A finite number, or None if it is missing."""
         return self.number(key, above=above) if self.has(key) else None
 
     def items(self, key: str, default: Sequence[Any] | None = None) -> Sequence[Any]:
-        """A list of anything, or an array."""
+        """A list of any values, or an array."""
         value = self._found(key, default)
         value = value.tolist() if isinstance(value, np.ndarray) else value
         if not isinstance(value, list | tuple) or len(value) > _MOST_ITEMS:
@@ -87,27 +87,27 @@ class Claims:
         return [self._number(key, value, above) for value in self.items(key)]
 
     def texts(self, key: str, *, longest: int = 1 << 10) -> list[str]:
-        """A list of texts."""
+        """A list of strings."""
         return [self._text(key, value, longest) for value in self.items(key)]
 
     def inner(self, key: str) -> Claims:
-        """What is stated one level below a key; nothing where the key is not stated."""
+        """The object under a key; empty if it is missing."""
         value = self._found(key, {})
         if not isinstance(value, Mapping):
             raise self.wrong(key, value, "an object")
         return Claims(value, f"{self.where}, {key}", self.hint)
 
     def parts(self, key: str) -> list[Claims]:
-        """What each object of a list states; nothing where the key is not stated."""
+        """The objects of a list; none if it is missing."""
         single = [Claims({key: value}, self.where, self.hint) for value in self.items(key, ())]
         return [one.inner(key) for one in single]
 
     def over(self, defaults: Mapping[str, Any]) -> Claims:
-        """The same claims, with defaults for keys that are not there."""
+        """These claims with defaults for missing keys."""
         return Claims({**defaults, **self.stated}, self.where, self.hint)
 
     def wrong(self, key: str, value: Any, wanted: str) -> DamagedFileError:
-        """The error for a value that cannot be."""
+        """The error for an impossible value."""
         return DamagedFileError(
             f"{self.where} states {shortened(value)} for {key!r}, not {wanted}", self.hint
         )
@@ -139,11 +139,11 @@ class Claims:
         return value
 
 
-_BEYOND = float(np.finfo(np.float32).max)  # models compute in float32 at most
+_BEYOND = float(np.finfo(np.float32).max)  # models compute in float32 or less
 
 
 def shortened(value: Any) -> str:
-    """A value as an error shows it."""
+    """A value as an error message shows it."""
     if isinstance(value, list | tuple | dict | np.ndarray):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value):,}"
     if isinstance(value, int) and abs(value) > MOST_COUNT:
@@ -153,14 +153,16 @@ def shortened(value: Any) -> str:
 
 
 def read_record(kind: type[Record], claims: Claims, **made: Any) -> Record:
-    """A flat record whose fields are numbers, texts, flags, or tuples and options of those.
+    """A flat dataclass of numbers, strings, booleans, and tuples or options of those.
 
-    `made` are fields read elsewhere. Unknown keys are refused: another version wrote them.
+    `made` holds fields read elsewhere. Unknown keys are an error: another version wrote them.
     """
     hints = get_type_hints(kind)
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     if strange := sorted(map(str, set(claims.stated) - set(known))):
-        raise DamagedFileError(f"{claims.where} states {shortened(strange[0])}", claims.hint)
+        raise DamagedFileError(
+            f"{claims.where} has the unknown key {shortened(strange[0])}", claims.hint
+        )
     wanted = [
         name
         for name, field in known.items()

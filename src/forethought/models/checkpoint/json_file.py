@@ -1,4 +1,4 @@
-"""JSON objects of model files: read whole, or refused with the file's name."""
+"""Reads JSON files of models, with a size limit and errors that name the file."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from forethought.contracts.errors import DamagedFileError
 
 MOST_BYTES = 1 << 24
-"""Of a file of settings; those published stay below a tenth of it."""
+"""Bytes of a settings file; published ones stay below a tenth of it."""
 
 
 def read_text(path: Path, most: int = MOST_BYTES) -> str:
-    """The text of a file of at most so many bytes, without a byte order mark."""
+    """The text of a file of limited size, without a byte order mark."""
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -39,10 +39,10 @@ def parse_object(text: str, where: str, hint: str = "fetch it again") -> dict[st
 
 
 def read_json(path: Path, most: int = MOST_BYTES) -> dict[str, Any]:
-    """The JSON object in a file of at most so many bytes; DamagedFileError where there is none."""
+    """The JSON object in a file of limited size; DamagedFileError if there is none."""
     return parse_object(read_text(path, most), str(path))
 
 
 def read_optional(path: Path) -> dict[str, Any]:
-    """As `read_json`, and nothing for a file that is not there."""
+    """The JSON object in a file; empty if the file is missing."""
     return read_json(path) if path.is_file() else {}

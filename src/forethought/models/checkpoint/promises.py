@@ -1,4 +1,4 @@
-"""What a configuration promises, against the tensors that a file holds: before any is read."""
+"""Compares a configuration with the tensors of a file before any tensor is read."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from forethought.models.decoder.config import DecoderConfig
 from forethought.models.decoder.names import Source, sources
 
 
-def promised(checkpoint: Checkpoint, config: DecoderConfig, where: str) -> dict[str, Source]:
-    """The sources of every canonical tensor, all of them there and in the right shapes.
+def checked_sources(checkpoint: Checkpoint, config: DecoderConfig, where: str) -> dict[str, Source]:
+    """The source tensors of every canonical tensor, with names and shapes checked.
 
-    Only names and shapes are compared, so that a configuration which promises more than the
-    file holds costs nothing. Raises DamagedFileError, which names the tensor.
+    Reads no tensor data, so an exaggerating configuration costs nothing. Raises DamagedFileError,
+    which names the tensor.
     """
     _check_counts(checkpoint, config, where)
     parts = sources(config, checkpoint.names)
@@ -25,7 +25,10 @@ def promised(checkpoint: Checkpoint, config: DecoderConfig, where: str) -> dict[
 
 
 def _check_counts(checkpoint: Checkpoint, config: DecoderConfig, where: str) -> None:
-    """Refuse more layers and experts than tensors: their names alone would fill memory."""
+    """Raise DamagedFileError for more layers and experts than tensors.
+
+    The names of that many layers could fill the memory.
+    """
     held = len(checkpoint.names)
     stacked = any(name.endswith(".experts.gate_up_proj") for name in checkpoint.names)
     experts = 0 if stacked else config.experts * len(config.expert_layers)
@@ -33,12 +36,12 @@ def _check_counts(checkpoint: Checkpoint, config: DecoderConfig, where: str) -> 
         raise DamagedFileError(
             f"{where} holds {held:,} tensors, too few for {config.layers:,} layers"
             + (f" with {config.experts:,} experts" if experts else ""),
-            "fetch the model again: its configuration belongs to another one",
+            "fetch the model again: its configuration belongs to another model",
         )
 
 
 def _shape(checkpoint: Checkpoint, source: Source, where: str) -> Shape:
-    """The shape of the tensors of a source, joined along rows, experts stacked."""
+    """The shape of a source's tensors, concatenated along rows, with experts stacked."""
     if isinstance(source[0], str):
         shapes = [checkpoint.shape_of(name) for name in source]
         if all(len(shape) and shape[1:] == shapes[0][1:] for shape in shapes):
@@ -48,7 +51,7 @@ def _shape(checkpoint: Checkpoint, source: Source, where: str) -> Shape:
         if len(set(shapes)) == 1:
             return (len(shapes), *shapes[0])
     raise DamagedFileError(
-        f"{where}: tensors that belong together have the shapes "
+        f"{where}: tensors to be joined have the shapes "
         f"{', '.join(str(list(shape)) for shape in shapes[:4])}",
         "fetch the model again",
     )

@@ -1,7 +1,7 @@
-"""FP8 and int8 weights with scales beside them, read into bf16.
+"""Reads FP8 and int8 weights with scales into bf16.
 
-Every format that is read here multiplies: weight = (stored - zero point) * scale. The scale of
-`X.weight` is `X.weight_scale`, or `X.weight_scale_inv`, which despite its name multiplies too.
+All supported formats compute weight = (stored - zero point) * scale. The scale of `X.weight` is
+`X.weight_scale` or `X.weight_scale_inv`; the latter also multiplies, despite its name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
 from forethought.models.checkpoint.tensor_folder import FETCH_AGAIN, StoredTensor
 
 SCALED_DTYPES = {"F8_E4M3": "FP8", "F8_E5M2": "FP8", "I8": "int8"}
-"""Dtypes of weights that mean nothing without a scale, and what people call them."""
+"""Dtypes that need a scale, and their usual names."""
 USE_ANOTHER = "use the model's unquantised weights, an FP8 version, or a GGUF file"
 
 _SCALE_ENDINGS = ("_scale", "_scale_inv")
@@ -32,26 +32,26 @@ Block = tuple[int, int]
 
 @dataclass(frozen=True)
 class ScaledWeight:
-    """A quantised weight [..., out, in] and the tensors that it is unscaled with."""
+    """A quantised weight [..., out, in] with the names of its scale and zero point."""
 
     name: str
     scale: str
     zero_point: str
-    """Empty where the format is symmetric."""
+    """Empty for symmetric formats."""
     block: Block
 
     @property
     def companions(self) -> set[str]:
-        """The tensors beside the weight that unscaling it uses."""
+        """Names of its scale and zero point."""
         return {self.scale, self.zero_point} - {""}
 
 
 def scaled_weights(
     stored: Mapping[str, StoredTensor], blocks: Collection[Block]
 ) -> dict[str, ScaledWeight]:
-    """Every quantised weight of a folder by name; `blocks` are the sizes its scales may have.
+    """All quantised weights of a folder by name; `blocks` are possible block sizes.
 
-    Raises UnsupportedModelError for a weight without a scale, or with one of another shape.
+    Raises UnsupportedModelError for a weight without a scale, or with one of an unexpected shape.
     """
     return {
         name: _scaled(name, stored, blocks)
@@ -61,7 +61,7 @@ def scaled_weights(
 
 
 def _is_companion(name: str, stored: Mapping[str, StoredTensor]) -> bool:
-    """Whether a tensor belongs to a weight: some zero points are int8, as weights are."""
+    """Whether a tensor is another weight's scale or zero point, which may be int8 too."""
     return any(
         name.endswith(ending) and name.removesuffix(ending) in stored
         for ending in (*_SCALE_ENDINGS, _ZERO_ENDING)
@@ -94,25 +94,25 @@ def _differ(stored: Mapping[str, StoredTensor], scale: str, zero_point: str) -> 
 def _block(
     name: str, stored: Mapping[str, StoredTensor], scale: str, blocks: Collection[Block]
 ) -> Block:
-    """The size of the blocks that the scale's shape says; the stated sizes settle the rest."""
+    """The block size that the scale's shape implies; stated sizes resolve ambiguity."""
     weight = stored[name].shape
     grid = _grid(weight, stored[scale].shape)
     if len(weight) >= 2 and grid is not None and 0 not in weight:
         rows, columns = weight[-2:]
-        whole = [(rows, columns), (1, columns)]  # a scale for the matrix, or one a row
+        whole = [(rows, columns), (1, columns)]  # a scale per matrix, or per row
         for sizes in (whole, sorted(set(blocks))):
             fitting = [(a, b) for a, b in sizes if grid == (-(-rows // a), -(-columns // b))]
             if len(fitting) == 1 or (fitting and sizes is whole):
                 return fitting[0]
     raise UnsupportedModelError(
         f"{name} {list(weight)} has scales of the shape {list(stored[scale].shape)}, "
-        "which fits neither the matrix, its rows, nor the blocks that its configuration states",
+        "which fits neither the matrix, nor its rows, nor the configuration's blocks",
         USE_ANOTHER,
     )
 
 
 def _grid(weight: tuple[int, ...], scale: tuple[int, ...]) -> Block | None:
-    """How many blocks a scale has along rows and columns of each matrix; None if unknown."""
+    """Number of blocks along the rows and columns of each matrix; None if unknown."""
     *stack, rows, _ = (0, 0, *weight)[-max(len(weight), 2) :]
     if math.prod(scale) == math.prod(stack):
         return 1, 1
@@ -120,13 +120,13 @@ def _grid(weight: tuple[int, ...], scale: tuple[int, ...]) -> Block | None:
         return rows, 1
     if len(scale) == len(weight) and list(scale[:-2]) == stack:
         return scale[-2], scale[-1]
-    if not stack and len(scale) == 4 and scale[1] == scale[3] == 1:  # blocks kept as axes
+    if not stack and len(scale) == 4 and scale[1] == scale[3] == 1:  # block axes of size 1
         return scale[0], scale[2]
     return None
 
 
 def unscaled(weight: Tensor, scale: Tensor, zero_point: Tensor | None, block: Block) -> Tensor:
-    """bf16 [..., out, in]: computed in float32, and rounded once.
+    """The weight in bf16 [..., out, in], computed in float32 and rounded once.
 
     Raises DamagedFileError for a scale that is not finite.
     """
@@ -156,7 +156,7 @@ def _chunks(rows: int, columns: int) -> Iterator[tuple[int, int]]:
 
 
 def _spread(values: Tensor, width: int, columns: int) -> Tensor:
-    """[n, blocks] to [n, columns], or to what broadcasts alike."""
+    """Expand [n, blocks] to [n, columns], or to a shape that broadcasts to it."""
     if values.shape[1] == 1:
         return values
     return values.repeat_interleave(width, 1)[:, :columns]

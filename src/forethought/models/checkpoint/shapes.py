@@ -1,4 +1,4 @@
-"""The shapes that a configuration promises, against those that a file holds."""
+"""The tensor shapes that a configuration implies."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Shape = tuple[int, ...]
 
 
 def check_shape(config: DecoderConfig, name: str, found: Shape, where: str) -> None:
-    """Raise DamagedFileError where a tensor, by its canonical name, is not as promised."""
+    """Raise DamagedFileError if a canonical tensor has another shape than configured."""
     inner = name.split(".", 2)[-1] if name.startswith("layers.") else name
     promised = _shapes(config).get(inner)
     if promised is None:
         raise DamagedFileError(
-            f"{where} holds {shortened(name)}, which no model has",
+            f"{where} holds the unknown tensor {shortened(name)}",
             f"fetch the model again, or {MAKE_ANEW}",
         )
     if tuple(found) != promised:

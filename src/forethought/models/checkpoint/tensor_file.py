@@ -1,4 +1,4 @@
-"""Writes safetensors files one tensor at a time, so that a model need not fit into memory."""
+"""Writes safetensors files tensor by tensor, so that models may exceed the memory."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _NAMES = {
     torch.uint8: "U8",
     torch.int32: "I32",
 }
-_ROOM_PER_TENSOR = 256  # bytes of header: names, a shape and two offsets
-_LENGTH = 8  # bytes before the header that hold its length
+_ROOM_PER_TENSOR = 256  # header bytes: name, shape and two offsets
+_LENGTH = 8  # bytes of the header's length field
 
 
 class TensorWriter:
-    """A safetensors file that grows; whole once the `with` block has ended well."""
+    """A safetensors file under construction; valid once the `with` block has succeeded."""
 
     def __init__(self, path: Path, most_tensors: int) -> None:
         self._file = path.open("wb")
@@ -46,7 +46,7 @@ class TensorWriter:
                 self._write_header()
 
     def add(self, name: str, tensor: Tensor) -> None:
-        """Append one tensor; its name must be new."""
+        """Append a tensor under a new name."""
         flat = tensor.detach().contiguous().reshape(-1).view(torch.uint8)
         self._entries[name] = {
             "dtype": _NAMES[tensor.dtype],
@@ -57,7 +57,7 @@ class TensorWriter:
         self._data += len(flat)
 
     def _write_header(self) -> None:
-        # The format allows trailing spaces, so the header can come last into its room.
+        # The header is written last, into reserved space: the format allows trailing blanks.
         header = json.dumps(self._entries).encode()
         if len(header) > self._room:
             raise ValueError("more tensors than announced, or longer names")

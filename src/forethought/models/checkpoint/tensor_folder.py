@@ -1,4 +1,4 @@
-"""The tensors in the safetensors files of a model folder, by name."""
+"""Reads headers and tensors of safetensors files."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ FETCH_AGAIN = "fetch the model again"
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor's place, and what its file's header says of it."""
+    """A tensor's file, dtype and shape, from the file's header."""
 
     file: Path
     dtype: str
-    """As safetensors spells it, such as BF16 or F8_E4M3."""
+    """The dtype as safetensors spells it, such as BF16 or F8_E4M3."""
     shape: tuple[int, ...]
 
 
 def headers(path: Path) -> Iterator[tuple[str, StoredTensor]]:
-    """Every tensor of a file; DamagedFileError where it cannot be read."""
+    """Names and headers of a file's tensors; DamagedFileError if it is unreadable."""
     if not path.is_file():
-        raise DamagedFileError(f"{path} is missing, or no file", FETCH_AGAIN)
+        raise DamagedFileError(f"{path} is missing, or not a file", FETCH_AGAIN)
     try:
         with safe_open(path, "pt") as file:
             for name in file.keys():  # noqa: SIM118  (not a mapping)
@@ -38,7 +38,7 @@ def headers(path: Path) -> Iterator[tuple[str, StoredTensor]]:
 
 
 def read_stored(name: str, stored: StoredTensor) -> Tensor:
-    """The tensor, in its stored dtype; DamagedFileError where the file cannot be read."""
+    """The tensor in its stored dtype; DamagedFileError if the file is unreadable."""
     try:
         with safe_open(stored.file, "pt") as file:
             found: Tensor = file.get_tensor(name)

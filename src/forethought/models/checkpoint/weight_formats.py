@@ -1,6 +1,6 @@
-"""How a folder says that its weights are quantised: refused by name unless they are read rightly.
+"""Detects quantised weight formats from settings and tensor names, and refuses unsupported ones.
 
-Quantising tools state their format in one of several files, or only in the names of tensors.
+Quantisation tools state their format in one of several files, or in tensor names only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from forethought.models.checkpoint.tensor_folder import FETCH_AGAIN, StoredTenso
 
 PLAIN_DTYPES = ("F64", "F32", "F16", "BF16")
 MODELOPT_STATEMENT = "hf_quant_config.json"
-"""The file in which ModelOpt states a format, beside or in place of config.json."""
+"""The file with ModelOpt's settings, beside or in place of config.json."""
 USUAL_BLOCK = (128, 128)
 
 _NAMES = {
@@ -34,7 +34,7 @@ _READ_BY_COMPRESSED_TENSORS = (
     *("float-quantized", "int-quantized", "naive-quantized"),
 )
 _FOREIGN_NAMES = {
-    r"[._]lora_(A|B|embedding|magnitude)": "a LoRA adapter beside the weights",
+    r"[._]lora_(A|B|embedding|magnitude)": "LoRA adapters beside the weights",
     r"\.(qweight|qzeros|g_idx)$": "GPTQ or AWQ weights",
     r"\.weight_packed$": "packed weights (compressed-tensors)",
     r"\.(compressed|bitmask|row_offsets)$": "sparse weights (compressed-tensors)",
@@ -48,37 +48,37 @@ _FOREIGN_NAMES = {
 _IGNORED = re.compile(
     r"\.(input|output|act|activation|q|k|v|kv|prob)_(scale|zero_point)$", re.ASCII
 )
-"""Scales of activations and of the KV cache, which stay in bf16 here."""
+"""Scales of activations and of the KV cache, which run in bf16."""
 
 
 def is_of_activations(name: str) -> bool:
-    """Whether a tensor scales activations or the KV cache, and so is no part of any weight."""
+    """Whether a tensor scales activations or the KV cache, and not a weight."""
     return _IGNORED.search(name) is not None
 
 
 def stated_blocks(
     config: Mapping[str, Any], modelopt: Mapping[str, Any]
 ) -> Collection[Block] | None:
-    """The block sizes that weights have scales for, as the folder states them.
+    """The block sizes of weight scales that the folder's settings imply.
 
-    None where nothing states that the weights are quantised. `modelopt` is what the file
-    `MODELOPT_STATEMENT` holds. Raises UnsupportedModelError for a format that is not read
-    here, DamagedFileError where a statement makes no sense.
+    None if no setting mentions quantised weights. `modelopt` is the content of
+    `MODELOPT_STATEMENT`. Raises UnsupportedModelError for an unsupported format, and
+    DamagedFileError for malformed settings.
     """
     stated = list(_statements(config, modelopt))
     try:
         found = [block for method, table in stated for block in _blocks(method, table)]
     except (TypeError, ValueError, OverflowError) as error:
         raise DamagedFileError(
-            f"the folder's quantisation settings make no sense: {error}", FETCH_AGAIN
+            f"the folder's quantisation settings are malformed: {error}", FETCH_AGAIN
         ) from error
     return found if stated else None
 
 
 def refuse_foreign(stored: Mapping[str, StoredTensor], folder: Path) -> None:
-    """Raise UnsupportedModelError for tensors of a format that is not read here, by name."""
+    """Raise UnsupportedModelError for tensors of an unsupported format."""
     if (folder / "adapter_config.json").is_file():
-        raise _unsupported("a LoRA adapter beside the weights")
+        raise _unsupported("LoRA adapters beside the weights")
     for pattern, what in _FOREIGN_NAMES.items():
         if any(re.search(pattern, name) for name in stored):
             raise _unsupported(what)
@@ -92,7 +92,7 @@ def refuse_foreign(stored: Mapping[str, StoredTensor], folder: Path) -> None:
 def _unsupported(what: str) -> UnsupportedModelError:
     lora = "LoRA" in what
     return UnsupportedModelError(
-        f"the folder holds {what}, which cannot be run here",
+        f"the folder holds {what}, which are not supported",
         "merge the adapter into the weights first" if lora else USE_ANOTHER,
     )
 
@@ -100,7 +100,7 @@ def _unsupported(what: str) -> UnsupportedModelError:
 def _statements(
     config: Mapping[str, Any], modelopt: Mapping[str, Any]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Each statement about quantised weights: its method, and its settings."""
+    """The method and settings of each statement about quantisation."""
     inner = config.get("text_config")
     for place in (config, inner if isinstance(inner, dict) else {}):
         if stated := place.get("compression_config"):
@@ -120,7 +120,7 @@ def _table(value: Any) -> Mapping[str, Any]:
 
 
 def _method(table: Mapping[str, Any]) -> str:
-    """The tool that made the weights; MLX is known by stating none."""
+    """The tool that quantised the weights; MLX settings name no method."""
     stated = table.get("quant_method")
     if stated is None:
         known = {"load_in_8bit": "bitsandbytes", "load_in_4bit": "bitsandbytes", "bits": "MLX"}
@@ -162,7 +162,7 @@ def _of_compressed_tensors(table: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def _block(stated: Any) -> Block:
-    """Two sizes, as a list or as a text such as 128x128."""
+    """Two sizes, as a list or as a string such as 128x128."""
     parts = stated.split("x") if isinstance(stated, str) else list(stated)
     rows, columns = map(int, parts)
     if min(rows, columns) < 1:

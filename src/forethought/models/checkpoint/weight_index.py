@@ -1,6 +1,6 @@
-"""The safetensors files of a model folder: which tensor is in which file, in which shape.
+"""Finds the file and header of each tensor of a model folder.
 
-Only headers are read here. The library checks offsets and sizes against each file's length.
+Reads headers only; the safetensors library checks offsets and sizes against each file's length.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ _AGAIN = "fetch it again"
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a model folder.
 
-    Raises UnsupportedModelError where there are only other kinds, DamagedFileError where the
-    index of several files cannot be followed.
+    Raises UnsupportedModelError if there are none, and DamagedFileError for a malformed index.
     """
     if (folder / _INDEX).is_file():
         return list(dict.fromkeys(folder / name for name in _weight_map(folder).values()))
@@ -29,13 +28,13 @@ def weight_files(folder: Path) -> list[Path]:
     files = [single] if single.is_file() else sorted(folder.glob("*.safetensors"))
     if not files:
         raise UnsupportedModelError(
-            f"{folder} holds no safetensors", "only safetensors and GGUF weights are read"
+            f"{folder} holds no safetensors", "use a model with safetensors or GGUF weights"
         )
     return files
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
-    """Every tensor of a model folder, by name; an index decides where two files hold a name."""
+    """All tensors of a model folder by name; the index decides between duplicates."""
     index = _weight_map(folder) if (folder / _INDEX).is_file() else {}
     stated = {name: folder / file for name, file in index.items()}
     found: dict[str, StoredTensor] = {}
@@ -52,23 +51,23 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
 
 
 def _weight_map(folder: Path) -> dict[str, str]:
-    """The file that the index states for each tensor, checked to be in the folder."""
+    """The index: file by tensor, with all files checked to be inside the folder."""
     path = folder / _INDEX
     stated = Claims(read_json(path, _MOST_INDEX_BYTES), str(path), _AGAIN).inner("weight_map")
     if not stated.stated:
-        raise DamagedFileError(f"{path} names no file", _AGAIN)
+        raise DamagedFileError(f"{path} lists no files", _AGAIN)
     files = {name: stated.text(name) for name in stated.stated}
     for name in set(files.values()):
         if not _stays_inside(name):
             raise DamagedFileError(
                 f"{path} names the file {shortened(name)}, which is outside the folder",
-                "use an index whose files lie beside it",
+                "use an index with files of its own folder",
             )
     return files
 
 
 def _stays_inside(name: str) -> bool:
-    """Whether a relative path cannot leave its folder; links inside the folder are followed."""
+    """Whether a relative path stays in its folder; symbolic links are allowed."""
     paths = PurePosixPath(name), PureWindowsPath(name)
     inside = all(not path.anchor and ".." not in path.parts for path in paths)
     return inside and "\0" not in name and name.endswith(".safetensors")

@@ -1,4 +1,4 @@
-"""GGUF files as checkpoints: everything a model needs, out of one file."""
+"""A GGUF file as a checkpoint: config, tensors, tokenizer and chat template."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _LONGEST_TEMPLATE = 1 << 20
 
 
 class GgufCheckpoint:
-    """A GGUF file under the names that transformers uses.
+    """A GGUF file under the tensor names of transformers.
 
-    Raises DamagedFileError for a truncated or malformed file, UnsupportedModelError for an
-    architecture, storage type or tokenizer we would not run correctly.
+    Raises DamagedFileError for a truncated or malformed file, and UnsupportedModelError for an
+    unknown architecture, storage type or tokenizer.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +46,7 @@ class GgufCheckpoint:
         self.notes: tuple[str, ...] = self._vocabulary.guesses()
 
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer inside the file."""
+        """The tokenizer stored in the file."""
         return self._tokenizer
 
     @cached_property
@@ -54,11 +54,11 @@ class GgufCheckpoint:
         return tokenizer_from(self._vocabulary)
 
     def shape_of(self, name: str) -> tuple[int, ...]:
-        """The shape of a tensor, as the file's header states it."""
+        """The shape of a tensor, from the file's header."""
         return self._found(name).tensor.shape
 
     def tensor(self, name: str) -> Tensor:
-        """float32 values, as they were before the export."""
+        """float32 values, with the export's changes undone."""
         stored = self._found(name)
         found = levels_of(stored.tensor)
         values = stored.tensor.dense() if found is None else found.dense()
@@ -67,7 +67,7 @@ class GgufCheckpoint:
         return values - stored.added if stored.added else values
 
     def levels(self, name: str) -> Levels | None:
-        """The 4-bit levels of a matrix stored as Q4_0, Q4_1 or Q4_K; None for any other."""
+        """The 4-bit levels of a matrix stored as Q4_0, Q4_1 or Q4_K; otherwise None."""
         stored = self._found(name)
         found = levels_of(stored.tensor)
         if found is not None and stored.interleaved_heads:
@@ -83,9 +83,9 @@ class GgufCheckpoint:
 
 
 def _order(rows: int, heads: int) -> Tensor:
-    """Which stored row each row of a rotary projection is.
+    """Stored row index of each row of a rotary projection.
 
-    Stored, the two halves that turn together alternate; published, one follows the other.
+    The file interleaves the two rotary halves of a head; transformers stores one after the other.
     """
     return torch.arange(rows).view(heads, -1, 2).transpose(1, 2).flatten()
 

@@ -1,4 +1,4 @@
-"""GGUF metadata as the configuration that transformers would write."""
+"""Translates GGUF metadata into a transformers configuration."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Config = dict[str, Any]
 _AGAIN = "fetch the file again"
 _LONGEST_KIND = 64
 _MOST_DIVISORS = 1 << 14
-_GEMMA3_27B_LAYERS = 62  # the one size whose queries are not scaled by the head's width
+_GEMMA3_27B_LAYERS = 62  # the only size whose query scale is not the head dimension's
 
 
 class _Facts:
-    """The metadata of one architecture, by the short key."""
+    """The metadata of one architecture, without the key prefix."""
 
     def __init__(self, file: GgufFile) -> None:
         self.file = file
@@ -39,7 +39,7 @@ class _Facts:
         return self.claims.count("block_count", most=MOST_LAYERS)
 
     def number(self, key: str, default: float | None = None) -> float:
-        # 32-bit floats: 9.99999974e-07 was written as 1e-06.
+        # Metadata holds 32-bit floats: 9.99999974e-07 stands for 1e-06.
         return float(f"{self.claims.number(key, default):.7g}")
 
     def maybe_number(self, key: str) -> float | None:
@@ -49,7 +49,7 @@ class _Facts:
         return self.claims.count(key, default)
 
     def same(self, key: str, default: int | None = None) -> int:
-        """A count that may be stated for each layer, where it is the same in all of them."""
+        """A count that may be stated per layer but must be the same in all layers."""
         stated = self.claims.stated.get(key)
         if not isinstance(stated, list | np.ndarray):
             return self.count(key, default)
@@ -58,14 +58,14 @@ class _Facts:
             raise self.claims.wrong(key, stated, f"{self.layers}, one for each layer")
         if len(distinct := set(found[: self.layers])) > 1:
             raise UnsupportedModelError(
-                f"{self.claims.where} states another {key!r} for some layers: "
+                f"{self.claims.where} states different values of {key!r} for its layers: "
                 f"{min(distinct)} to {max(distinct)}",
-                "use a model whose layers are alike",
+                "use a model whose layers have equal sizes",
             )
         return Claims({key: found[0]}, self.claims.where, _AGAIN).count(key)
 
     def window(self) -> int | None:
-        """How many newest positions a query sees; 0 stands for all."""
+        """The sliding window in positions; None for full attention."""
         return self.claims.count("attention.sliding_window", 0, least=0) or None
 
     def has(self, tensor: str) -> bool:
@@ -75,7 +75,7 @@ class _Facts:
 def config_of(file: GgufFile) -> Config:
     """The configuration as transformers would write it.
 
-    Raises UnsupportedModelError for an architecture not known here.
+    Raises UnsupportedModelError for an unknown architecture.
     """
     facts = _Facts(file)
     family = _FAMILIES.get(facts.kind)
@@ -92,7 +92,7 @@ def _common(facts: _Facts) -> Config:
         raise DamagedFileError(f"{facts.file.path} holds no embedding", _AGAIN)
     hidden, heads = facts.count("embedding_length"), facts.same("attention.head_count")
     head_dim = facts.count("attention.key_length", max(1, hidden // heads))
-    turning = facts.count("rope.dimension_count", head_dim)
+    rotated = facts.count("rope.dimension_count", head_dim)
     return {
         "vocab_size": facts.file.tensors["token_embd.weight"].shape[0],
         "hidden_size": hidden,
@@ -104,7 +104,7 @@ def _common(facts: _Facts) -> Config:
         "max_position_embeddings": facts.count("context_length"),
         "rms_norm_eps": facts.number("attention.layer_norm_rms_epsilon"),
         "rope_theta": facts.number("rope.freq_base", 10_000.0),
-        "partial_rotary_factor": turning / head_dim,
+        "partial_rotary_factor": rotated / head_dim,
         "rope_scaling": _scaling(facts),
         "tie_word_embeddings": not facts.has("output.weight"),
         "attention_bias": facts.has("blk.0.attn_q.bias"),
@@ -124,7 +124,7 @@ def _scaling(facts: _Facts) -> Config | None:
 
 
 def _rope_divisors(facts: _Facts) -> Config | None:
-    """Rotary frequencies that the file states one by one, as a tensor of divisors."""
+    """RoPE scaling with explicit divisors, if the file stores them as a tensor."""
     short = _values(facts, "rope_factors_short.weight") or _values(facts, "rope_freqs.weight")
     if not short:
         return None
@@ -187,7 +187,7 @@ def _gemma3(facts: _Facts) -> Config:
 
 
 def _pattern(facts: _Facts) -> Config:
-    """Which layers see a window, where the file states it: each by itself, or every so many."""
+    """The layers with a sliding window: a flag per layer, or a period."""
     key = "attention.sliding_window_pattern"
     if not isinstance(facts.claims.stated.get(key), np.ndarray):
         return {"sliding_window_pattern": facts.claims.maybe_count(key)}

@@ -1,7 +1,7 @@
-"""Reads GGUF files: the metadata at once, each tensor when it is asked for.
+"""Reads GGUF files: all metadata on opening, each tensor on demand.
 
-The layout is public: a header, key-value pairs, tensor records, then aligned tensor data.
-Every length is checked against the file's size before it is used.
+A file holds a header, key-value pairs, tensor records and aligned tensor data. Every length is
+checked against the file's size before use.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _NUMBERS = {
     **{10: "<u8", 11: "<i8", 12: "<f8"},
 }
 _MOST_DIMENSIONS = 4
-_LEAST_PAIR, _LEAST_RECORD = 13, 32  # bytes that a key with its value, and a tensor's record, take
-_MOST_ITEMS = 1 << 22  # of an array in the metadata
+_LEAST_PAIR, _LEAST_RECORD = 13, 32  # least bytes of a key with its value, and of a tensor's record
+_MOST_ITEMS = 1 << 22  # per array of metadata
 _MOST_ALIGNMENT = 1 << 20
 _LONGEST_NAME = 1 << 10
 _ELEMENTS_AT_ONCE = 1 << 24  # bounds the float32 copies made while decoding a tensor
@@ -39,28 +39,28 @@ _ELEMENTS_AT_ONCE = 1 << 24  # bounds the float32 copies made while decoding a t
 
 @dataclass(frozen=True)
 class GgufTensor:
-    """One stored tensor, whose bytes are read when they are asked for."""
+    """A stored tensor; its bytes are read on demand."""
 
     name: str
     shape: tuple[int, ...]
-    """Slowest dimension first, as torch counts."""
+    """Slowest dimension first, as in torch."""
     kind: str
     """The storage type, such as "Q4_K"."""
     path: Path
     start: int
-    """The first of its bytes in the file."""
+    """Offset of its first byte in the file."""
     row_bytes: int
-    """Bytes of a row of the last dimension."""
+    """Bytes per row of the last dimension."""
 
     @property
     def size(self) -> int:
-        """Bytes of the file that it takes."""
+        """Its bytes in the file."""
         return prod(self.shape[:-1]) * self.row_bytes
 
     def data(self) -> Bytes:
-        """Its quantised rows, uint8 [rows, bytes of a row].
+        """The quantised rows, uint8 [rows, bytes per row].
 
-        Read rather than mapped: a file that is cut short meanwhile is an error, not a signal.
+        Read, not mapped: truncating a mapped file would kill the process with a signal.
         """
         found = np.empty(self.size, dtype=np.uint8)
         try:
@@ -79,7 +79,7 @@ class GgufTensor:
         rows = self.data()
         step = max(1, _ELEMENTS_AT_ONCE // self.shape[-1])
         try:
-            with np.errstate(all="ignore"):  # values are as stored, finite or not
+            with np.errstate(all="ignore"):  # stored values may be infinite or NaN
                 parts = [
                     torch.from_numpy(np.array(_decoded(rows[i : i + step], kind), dtype=np.float32))
                     for i in range(0, len(rows), step)
@@ -111,19 +111,19 @@ _PLAIN = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}
 
 @dataclass(frozen=True)
 class GgufFile:
-    """The metadata and the tensors of one file."""
+    """The metadata and tensors of one file."""
 
     path: Path
     metadata: dict[str, Any]
-    """Numbers, strings, and arrays (of numbers: numpy; of strings: lists)."""
+    """Numbers, strings, numpy arrays of numbers, and lists of strings."""
     tensors: dict[str, GgufTensor]
 
     @classmethod
     def open(cls, path: Path) -> GgufFile:
-        """The file at `path`.
+        """Parse the file at `path`.
 
-        Raises DamagedFileError where it is truncated or no GGUF file, and
-        UnsupportedModelError for versions, storage types and split files we cannot read.
+        Raises DamagedFileError for a truncated or foreign file, and UnsupportedModelError for an
+        unknown version or storage type, or a split file.
         """
         reader = _Reader(path)
         tensor_count = reader.header()
@@ -136,13 +136,14 @@ class GgufFile:
         claims = Claims(metadata, str(path), _AGAIN)
         if claims.count("split.count", 1, least=0) > 1:
             raise UnsupportedModelError(
-                f"{path.name} is one part of a split model", "merge the parts into one file first"
+                f"{path.name} is one part of a split model",
+                "merge its parts with llama-gguf-split --merge",
             )
         records = [reader.record() for _ in range(tensor_count)]
         start = reader.aligned(claims.count("general.alignment", 32, most=_MOST_ALIGNMENT))
         tensors = {record.name: reader.tensor(record, start) for record in records}
         if len(tensors) < tensor_count:
-            raise reader.damaged("two tensors have one name")
+            raise reader.damaged("two tensors have the same name")
         reader.check_apart(list(tensors.values()))
         return cls(path, metadata, tensors)
 
@@ -156,7 +157,7 @@ class _Record:
 
 
 class _Reader:
-    """Walks through the file; refuses to step past its end."""
+    """A cursor over the file's bytes that never passes their end."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -170,10 +171,10 @@ class _Reader:
         self.pairs = 0
 
     def damaged(self, why: str) -> DamagedFileError:
-        return DamagedFileError(f"{self.path} is not a whole GGUF file: {why}", _AGAIN)
+        return DamagedFileError(f"{self.path} is not a complete GGUF file: {why}", _AGAIN)
 
     def header(self) -> int:
-        """Checks the magic number and the version; the number of tensors."""
+        """Check the magic number and the version; return the number of tensors."""
         if self.take(4).tobytes() != _MAGIC:
             raise self.damaged("it does not start with GGUF")
         version = self.number("<u4")
@@ -231,7 +232,7 @@ class _Reader:
         raise self.damaged(f"it holds an array of values of type {kind}")
 
     def strings(self, count: int) -> list[str]:
-        """As `string`, without numpy: vocabularies have hundreds of thousands."""
+        """Many strings, without numpy: vocabularies have hundreds of thousands."""
         view, place, end = self.bytes.data, self.place, len(self.bytes)
         found = []
         for _ in range(count):
@@ -263,7 +264,7 @@ class _Reader:
         return _Record(name, shape, kind, offset)
 
     def aligned(self, alignment: int) -> int:
-        """Where tensor data starts: the next multiple of `alignment`."""
+        """Start of the tensor data: the next multiple of `alignment`."""
         return -(-self.place // alignment) * alignment
 
     def tensor(self, record: _Record, start: int) -> GgufTensor:
@@ -284,7 +285,10 @@ class _Reader:
         return found
 
     def check_apart(self, tensors: list[GgufTensor]) -> None:
-        """Refuse tensors that share bytes: a small file could hold a model of any size."""
+        """Raise DamagedFileError for tensors that share bytes.
+
+        With shared bytes, a small file could hold a model of any size.
+        """
         end = 0
         for tensor in sorted(tensors, key=lambda tensor: tensor.start):
             if tensor.start < end:

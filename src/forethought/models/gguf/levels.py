@@ -1,4 +1,4 @@
-"""4-bit GGUF blocks as Levels: the stored integers and scales, never quantised again."""
+"""Unpacks 4-bit GGUF blocks into Levels: the stored integers and scales, without requantisation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from forethought.models.gguf.file import GgufTensor
 
 
 def levels_of(tensor: GgufTensor) -> Levels | None:
-    """The levels of a matrix stored as Q4_0, Q4_1 or Q4_K; None for any other."""
+    """The levels of a matrix stored as Q4_0, Q4_1 or Q4_K; otherwise None."""
     unpack = _KINDS.get(tensor.kind)
     if unpack is None or len(tensor.shape) != 2:
         return None
@@ -29,12 +29,12 @@ _Parts = tuple[Tensor, Tensor, Tensor]
 
 
 def _halves(blocks: Tensor) -> Tensor:
-    """float32 of the leading pairs of bytes, read as 16-bit floats."""
+    """float32 values of bytes that hold 16-bit floats."""
     return blocks.contiguous().view(torch.float16).float()
 
 
 def _nibbles(packed: Tensor) -> Tensor:
-    """[..., n] bytes to [..., 2n]: all low halves, then all high halves."""
+    """[..., n] bytes to [..., 2n]: all low nibbles, then all high nibbles."""
     return torch.cat([packed & 15, packed >> 4], -1)
 
 
@@ -49,7 +49,7 @@ def _q4_1(blocks: Tensor) -> _Parts:
 
 
 def _q4_k(blocks: Tensor) -> _Parts:
-    """Blocks of eight groups whose scales and minima are 6-bit multiples of two halves."""
+    """Superblocks of eight groups, with 6-bit scales and minima times two 16-bit floats."""
     unit, least_unit = _halves(blocks[..., :4]).chunk(2, -1)
     first, second, third = blocks[..., 4:16].chunk(3, -1)
     steps = torch.cat([first & 63, (third & 15) | (first >> 6 << 4)], -1)

@@ -1,7 +1,7 @@
-"""GGUF tensor names as transformers states them.
+"""Translates GGUF tensor names into those of transformers.
 
-Exporters rename, stack and reorder tensors: rotary rows of some architectures are
-interleaved, and gemma norms are stored with one added. All of that is undone here.
+GGUF exports rename, stack and reorder tensors: some architectures interleave rotary rows, and Gemma
+norms are stored plus one. This module undoes it all.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _AGAIN = "fetch the file again"
 
 @dataclass(frozen=True)
 class Stored:
-    """Where a published tensor is in the file, and how it was changed."""
+    """A published tensor's place in the file, and the changes that the export made."""
 
     tensor: GgufTensor
     interleaved_heads: int = 0
-    """Rotary halves of each of so many heads are interleaved row by row."""
+    """Number of heads whose rotary halves are interleaved by rows; 0 for none."""
     added: float = 0.0
-    """Was added to every value."""
+    """The constant that was added to every value."""
 
 
 _INTERLEAVED = ("llama", "mistral", "mixtral", "granite", "smollm3")
@@ -64,10 +64,10 @@ _MIXTRAL_EXPERTS = {"gate_proj": "w1", "up_proj": "w3", "down_proj": "w2"}
 
 
 def stored_tensors(file: GgufFile, config: Mapping[str, Any]) -> dict[str, Stored]:
-    """Every tensor of the model by the name that transformers uses.
+    """All tensors by their transformers names.
 
-    Raises UnsupportedModelError for a tensor that such a model should not have: leaving it
-    out could make the model silently wrong.
+    Raises UnsupportedModelError for an unexpected tensor: ignoring it could make the model silently
+    wrong.
     """
     found: dict[str, Stored] = {}
     for tensor in file.tensors.values():

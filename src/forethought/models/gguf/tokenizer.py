@@ -1,8 +1,7 @@
-"""Builds a tokenizer from the vocabulary inside a GGUF file.
+"""Builds a tokenizer from the vocabulary of a GGUF file.
 
-Two kinds are known: byte-level pairs with written merges ("gpt2", with one of several
-splitting patterns), and sentence pieces with scores ("llama"), whose merges are recovered
-from the scores.
+Two kinds are supported: byte-level BPE with explicit merges and a named splitting pattern ("gpt2"),
+and SentencePiece BPE ("llama"), whose merges are derived from the scores.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ from tokenizers import (
 from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
 from forethought.models.checkpoint.claims import Claims, shortened
 from forethought.models.tokenization.library import library_errors
-from forethought.models.tokenization.tokenizer import tried
+from forethought.models.tokenization.tokenizer import tested_tokenizer
 
 ENDS = ("eos", "eot", "eom")
-"""Purposes of the tokens that a file names as the end of an answer."""
+"""Roles of the tokens that a file names as the end of an answer."""
 ENDING_TEXTS = (
     *("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<|end|>"),
     *("<end_of_turn>", "<|eom_id|>", "</s>", "<eos>"),
 )
-"""Control tokens by which models end an answer, whether or not the file says so."""
+"""Control tokens that end answers, even where the file does not name them."""
 _PREFIX = "tokenizer."
 _LONGEST = 1 << 13  # characters of a token
-_LONGEST_PIECE = 1 << 9  # of a sentence piece, each of whose cuts may be a merge
+_LONGEST_PIECE = 1 << 9  # characters of a SentencePiece token: each split of it may be a merge
 _SPACE = "▁"
 _SPACE_TOKEN_TOP = float("inf")
 
@@ -59,7 +58,7 @@ _PLAIN = ("gpt-2",)
 
 
 class TokenKind(IntEnum):
-    """What a vocabulary entry is for, as GGUF numbers it."""
+    """The kind of a vocabulary entry, in GGUF's numbering."""
 
     NORMAL = 1
     UNKNOWN = 2
@@ -71,16 +70,16 @@ class TokenKind(IntEnum):
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The tokens of a GGUF file: what they stand for, and which are special."""
+    """The tokens of a GGUF file with their texts and kinds."""
 
     claims: Claims
-    """What the file states below "tokenizer."."""
+    """The metadata below "tokenizer."."""
     texts: list[str]
     kinds: list[int]
 
     @classmethod
     def read(cls, metadata: Mapping[str, Any], where: str = "the file") -> Vocabulary:
-        """The vocabulary in a file's metadata; DamagedFileError where its parts do not fit."""
+        """Parse the vocabulary in a file's metadata; DamagedFileError if its parts do not fit."""
         own = {
             key.removeprefix(_PREFIX): value
             for key, value in metadata.items()
@@ -97,16 +96,16 @@ class Vocabulary:
 
     @property
     def kind(self) -> str:
-        """How the tokenizer works: gpt2 or llama."""
+        """The kind of tokenizer: gpt2 or llama."""
         return self.claims.text("ggml.model")
 
     def token(self, name: str) -> int | None:
-        """The token that the file names for a purpose; None for a number that no token has."""
+        """The token that the file names for a role; None if missing or out of range."""
         stated = self.claims.maybe_count(f"ggml.{name}_token_id", least=-1)
         return stated if stated is not None and 0 <= stated < len(self.texts) else None
 
     def of(self, *wanted: TokenKind) -> Iterator[tuple[int, str]]:
-        """The tokens of some kinds, with their texts."""
+        """Numbers and texts of the tokens of some kinds."""
         return (
             (i, text)
             for i, (text, kind) in enumerate(zip(self.texts, self.kinds, strict=True))
@@ -114,7 +113,7 @@ class Vocabulary:
         )
 
     def added(self) -> list[AddedToken]:
-        """The entries that are matched in a text before anything else."""
+        """Tokens that are matched before the text is split."""
         control = [text for _, text in self.of(TokenKind.CONTROL, TokenKind.UNKNOWN)]
         defined = [text for _, text in self.of(TokenKind.USER_DEFINED)]
         return [
@@ -123,12 +122,12 @@ class Vocabulary:
         ]
 
     def guesses(self) -> tuple[str, ...]:
-        """What the file does not state, and what was taken instead."""
+        """Notes on settings that the file lacks, with the assumption made for each."""
         missing = {
-            "ggml.token_type": "no token types: only the tokens that usually end an answer, and "
-            "those it names, are control tokens",
-            "ggml.pre": f"no splitting pattern: texts are split as {_PLAIN[0]} does, which may "
-            "give other tokens than the model was trained on",
+            "ggml.token_type": "no token types: control tokens are those it names and the usual "
+            "end-of-answer tokens",
+            "ggml.pre": f"no splitting pattern: texts are split as in {_PLAIN[0]}, which may "
+            "differ from the model's training",
         }
         if self.kind != "gpt2":
             del missing["ggml.pre"]
@@ -140,7 +139,7 @@ class Vocabulary:
 
 
 def _guessed_kinds(claims: Claims, texts: Sequence[str]) -> Iterator[int]:
-    """CONTROL for the tokens that the file names or that usually end answers, else NORMAL."""
+    """CONTROL for tokens that the file names or that usually end answers, else NORMAL."""
     keys = [f"ggml.{name}_token_id" for name in ("bos", *ENDS, "unknown", "padding")]
     named = {claims.count(key, least=-1) for key in keys if claims.has(key)}
     for token, text in enumerate(texts):
@@ -151,14 +150,14 @@ def _guessed_kinds(claims: Claims, texts: Sequence[str]) -> Iterator[int]:
 def build_tokenizer(metadata: Mapping[str, Any]) -> Tokenizer:
     """The tokenizer that a GGUF file's metadata describes.
 
-    Raises UnsupportedModelError for a kind or a splitting pattern that is not known here,
-    DamagedFileError where parts are missing.
+    Raises UnsupportedModelError for an unknown kind or splitting pattern, and DamagedFileError for
+    missing parts.
     """
     return tokenizer_from(Vocabulary.read(metadata))
 
 
 def tokenizer_from(vocabulary: Vocabulary) -> Tokenizer:
-    """As `build_tokenizer`, from a vocabulary that was read before."""
+    """The tokenizer of a vocabulary; see `build_tokenizer`."""
     build = _BUILDERS.get(vocabulary.kind)
     if build is None:
         raise UnsupportedModelError(
@@ -166,14 +165,14 @@ def tokenizer_from(vocabulary: Vocabulary) -> Tokenizer:
             f"supported: {', '.join(_BUILDERS)}",
         )
     where = vocabulary.claims.where
-    with library_errors(f"{where}: its tokenizer cannot be made", "fetch the file again"):
-        return tried(build(vocabulary), where)
+    with library_errors(f"{where}: its tokenizer cannot be built", "fetch the file again"):
+        return tested_tokenizer(build(vocabulary), where)
 
 
 def _byte_level(vocabulary: Vocabulary) -> Tokenizer:
     claims = vocabulary.claims
     split = claims.text("ggml.pre", _PLAIN[0])
-    # Entries without a use only fill the embedding matrix up to a round number.
+    # Unused entries only pad the embedding matrix to a round size.
     unused = {i for i, _ in vocabulary.of(TokenKind.UNUSED)}
     entries = {text: i for i, text in enumerate(vocabulary.texts) if i not in unused}
     stated = claims.texts("ggml.merges", longest=2 * _LONGEST + 1)
@@ -240,7 +239,7 @@ def _sentence_pieces(vocabulary: Vocabulary) -> Tokenizer:
 
 
 def _stored(text: str) -> str:
-    """Runs of spaces are stored as such; in the vocabulary they are runs of the mark."""
+    """The text with its spaces replaced by SentencePiece's space mark."""
     return text.replace(" ", _SPACE)
 
 
@@ -259,9 +258,9 @@ def _text_at(vocabulary: Vocabulary, name: str) -> str | None:
 
 
 def _merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
-    """Every way to make a piece of two others, the best-scored piece first.
+    """All merges of two pieces into one, by descending score of the result.
 
-    Runs of spaces come before all: a run is always taken whole, the longest first.
+    Runs of spaces come first, the longest before all: a run is always one token if it can be.
     """
     claims, texts = vocabulary.claims, vocabulary.texts
     scores = claims.numbers("ggml.scores")

@@ -1,1 +1,1 @@
-"""Where models come from: hub, wheel, folder, GGUF file; conversion, and the model cache."""
+"""Model sources (hub, wheel, folder, GGUF file), their conversion, and the model cache."""

@@ -1,7 +1,7 @@
-"""Turns a checkpoint into the folder that models are loaded from.
+"""Converts a checkpoint into a folder of the model cache.
 
-Projections that read the same input are fused, weights become bf16, and 4-bit weights are
-packed for this machine's kernels beside them.
+Fuses projections that share an input, stores weights as bf16, and adds packed 4-bit weights for
+this machine's kernels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from forethought.contracts.errors import UnsupportedModelError
 from forethought.models.checkpoint.checkpoint import Checkpoint
-from forethought.models.checkpoint.promises import promised
+from forethought.models.checkpoint.promises import checked_sources
 from forethought.models.checkpoint.shapes import check_shape
 from forethought.models.checkpoint.tensor_file import TensorWriter
 from forethought.models.checkpoint.unread import check_all_read
@@ -41,8 +41,8 @@ from forethought.models.tokenization.tokenizer import Tokenizer, check_embedding
 
 _DTYPE = torch.bfloat16
 _PACKED = (".qkv.weight", ".out.weight", ".gate_up.weight", ".down.weight")
-_ROWS_TOGETHER = 16  # what the 4-bit kernel asks of a matrix
-_HEAD_ROWS = 1 << 14  # of the output head packed at once: bounds its float32 copies
+_ROWS_TOGETHER = 16  # the 4-bit kernel's row tile
+_HEAD_ROWS = 1 << 14  # rows of the output head packed at once: bounds its float32 copies
 
 Report = Callable[[int, int], None]
 
@@ -56,13 +56,13 @@ def convert(
     gguf: str = "",
     progress: Progress | None = None,
 ) -> None:
-    """Fill the empty `folder` with everything a load needs.
+    """Fill the empty `folder` with a converted model.
 
-    Checkpoints from a GGUF file (`gguf` is its path) get packed 4-bit weights as well.
-    Raises UnsupportedModelError for what the decoder does not know.
+    Checkpoints from a GGUF file (`gguf` is its path) also get packed 4-bit weights. Raises
+    UnsupportedModelError if the decoder does not support the model.
     """
     config = DecoderConfig.from_transformers(checkpoint.config, origin)
-    parts = promised(checkpoint, config, origin)
+    parts = checked_sources(checkpoint, config, origin)
     check_all_read(checkpoint, parts.values())
     check_embedding(checkpoint.tokenizer(), checkpoint.ends.bos, config.vocabulary, origin)
     with model_cache.room_for(folder):
@@ -77,13 +77,13 @@ def convert(
 
 
 def refer(checkpoint: Checkpoint, folder: Path, source: Path, *, origin: str, stamp: str) -> None:
-    """Fill the empty `folder` for a model that runs through transformers out of `source`."""
+    """Fill the empty `folder` for a model that transformers runs from `source`."""
     with model_cache.room_for(folder):
         _write_words(checkpoint, folder, Source(origin, stamp, reference=str(source.resolve())))
 
 
 def _write_words(checkpoint: Checkpoint, folder: Path, source: Source) -> None:
-    """Everything that is about text, and where it all came from."""
+    """Write tokenizer, chat template and source record."""
     inner = checkpoint.tokenizer()
     Tokenizer(inner).save(folder / model_cache.TOKENIZER)
     if checkpoint.template:
@@ -106,7 +106,7 @@ def _reporter(what: str, progress: Progress | None) -> Report:
 def _tensors(
     checkpoint: Checkpoint, config: DecoderConfig, parts: dict[str, Parts], origin: str
 ) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor under its canonical name, of the shape the configuration says."""
+    """All tensors by canonical name, with their shapes checked against the configuration."""
     for name, source in parts.items():
         tensor = _fused(checkpoint, source)
         check_shape(config, name, tuple(tensor.shape), origin)
@@ -131,22 +131,21 @@ def _fused(checkpoint: Checkpoint, source: Parts) -> Tensor:
 
 
 Matrices = Iterator[tuple[str, Levels | Tensor]]
-"""Names of linears, and their 4-bit levels; the output head, last, as it is."""
+"""Names of linear layers with their 4-bit levels, then the output head in full precision."""
 
 
 def add_decode_weights(folder: Path, progress: Progress | None = None) -> None:
-    """Give a converted model packed 4-bit weights for this machine, if it has none.
+    """Add packed 4-bit weights for this machine to a converted model, if missing.
 
-    They come from the GGUF file it was made from, else they are quantised anew.
-    Raises UnsupportedModelError where the model's shape does not allow it, CacheError where
-    they cannot be written.
+    Levels come from the original GGUF file if there is one; otherwise the weights are quantised.
+    Raises UnsupportedModelError for unsuitable shapes, and CacheError for failed writes.
     """
     if (folder / packed_name()).exists():
         return
     source = Source.read(folder)
     if not _packable(folder):
         raise UnsupportedModelError(
-            f"{source.origin} has matrices that do not fit the 4-bit kernel",
+            f"{source.origin} has matrices of shapes that the 4-bit kernel does not support",
             "run it with --weights bf16 or int8",
         )
     with model_cache.room_for(folder):
@@ -154,10 +153,12 @@ def add_decode_weights(folder: Path, progress: Progress | None = None) -> None:
         if source.gguf and original.is_file():
             checkpoint = GgufCheckpoint(original)
             config = DecoderConfig.from_transformers(checkpoint.config, str(original))
-            matrices = _from_checkpoint(checkpoint, promised(checkpoint, config, str(original)))
+            matrices = _from_checkpoint(
+                checkpoint, checked_sources(checkpoint, config, str(original))
+            )
         elif source.gguf:
             raise UnsupportedModelError(
-                f"{source.origin} was packed for another machine, and its GGUF file is gone",
+                f"{source.origin} was packed for another machine, and its GGUF file is missing",
                 f"run: forethought pull {source.origin} --again",
             )
         else:

@@ -1,4 +1,4 @@
-"""Folders as model hubs publish them: config.json, safetensors and a tokenizer."""
+"""Model folders as hubs publish them: config.json, safetensors and a tokenizer."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from forethought.models.sources.folder_text import ends_of, template_of, tokeniz
 class FolderCheckpoint:
     """A folder of safetensors; FP8 and int8 weights with scales become bf16.
 
-    Raises DamagedFileError where a file is missing or unreadable, UnsupportedModelError
-    where weights are stored in a way we cannot read.
+    Raises DamagedFileError for missing or unreadable files, and UnsupportedModelError for
+    unsupported weight formats.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,7 +47,7 @@ class FolderCheckpoint:
         self._stored = {n: one for n, one in found.items() if not is_of_activations(n)}
         self._scaled = scaled_weights(self._stored, [USUAL_BLOCK] if blocks is None else blocks)
         self.quantised = blocks is not None or bool(self._scaled)
-        """Whether the folder states quantised weights, or holds some."""
+        """Whether weights are quantised, by the folder's settings or by their dtypes."""
         beside = {name for one in self._scaled.values() for name in one.companions}
         self.names: Collection[str] = self._stored.keys() - beside
         settings = read_optional(folder / "tokenizer_config.json")
@@ -57,15 +57,15 @@ class FolderCheckpoint:
         self.notes = tuple(self._notes(blocks is not None, len(found) > len(self._stored)))
 
     def tokenizer(self) -> Tokenizer:
-        """The folder's tokenizer.json, or what transformers makes of its older files."""
+        """The folder's tokenizer.json, or older tokenizer files converted by transformers."""
         return self._tokenizer
 
     def shape_of(self, name: str) -> tuple[int, ...]:
-        """The shape of a tensor, as the file's header states it."""
+        """The shape of a tensor, from the file's header."""
         return self._found(name).shape
 
     def tensor(self, name: str) -> Tensor:
-        """A tensor as stored, or bf16 where it is quantised."""
+        """A tensor as stored, or bf16 if it is quantised."""
         if scaled := self._scaled.get(name):
             return self._unscaled(scaled)
         stored = self._found(name)
@@ -74,7 +74,7 @@ class FolderCheckpoint:
         return read_stored(name, stored)
 
     def levels(self, name: str) -> Levels | None:
-        """None: nothing here is stored in 4 bit."""
+        """None: folders hold no 4-bit levels."""
         return None
 
     def _found(self, name: str) -> StoredTensor:

@@ -1,4 +1,4 @@
-"""The words of a model folder: its tokenizer, its chat template, where texts begin and end."""
+"""Text settings of a model folder: tokenizer, chat template, BOS and EOS tokens."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from forethought.models.checkpoint.checkpoint import Ends
 from forethought.models.checkpoint.claims import Claims
 from forethought.models.checkpoint.json_file import read_optional, read_text
 from forethought.models.tokenization.library import library_errors
-from forethought.models.tokenization.tokenizer import read_published, tried
+from forethought.models.tokenization.tokenizer import read_published, tested_tokenizer
 
 _LONGEST_TEMPLATE = 1 << 20
-_MOST_TOKEN = (1 << 32) - 1  # what the tokenizers library counts up to
+_MOST_TOKEN = (1 << 32) - 1  # largest token id of the tokenizers library
 
 
 def template_of(folder: Path, settings: Mapping[str, Any]) -> str:
-    """The chat template, from its own file or from the tokenizer's settings."""
+    """The chat template, from its own file or from tokenizer_config.json."""
     alone = folder / "chat_template.jinja"
     if alone.is_file():
         return read_text(alone, _LONGEST_TEMPLATE)
@@ -39,7 +39,7 @@ def _claims(folder: Path, settings: Mapping[str, Any]) -> Claims:
 def ends_of(
     folder: Path, inner: Tokenizer, config: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Ends:
-    """Beginning and ending tokens, as the generation settings and the tokenizer state them."""
+    """BOS and EOS tokens, from the generation, model and tokenizer settings."""
     path = folder / "generation_config.json"
     generation = Claims(read_optional(path), str(path), "fetch it again")
     whole = Claims(config, str(folder / "config.json"), "fetch it again")
@@ -56,7 +56,7 @@ def ends_of(
 
 
 def _tokens(claims: Claims, key: str) -> list[int]:
-    """The tokens of a setting that holds one, several or none; -1 stands for none too."""
+    """Token ids of a setting that holds one, several or none; -1 also means none."""
     if not claims.has(key):
         return []
     several = isinstance(claims.stated[key], list)
@@ -65,7 +65,7 @@ def _tokens(claims: Claims, key: str) -> list[int]:
 
 
 def _number(inner: Tokenizer, settings: Claims, key: str) -> int | None:
-    """The number of a token that is stated as text, or as a record that holds it."""
+    """The id of a token that is stated as text, or as an object with its text."""
     if isinstance(settings.stated.get(key), dict):
         settings, key = settings.inner(key), "content"
     return inner.token_to_id(settings.text(key, ""))
@@ -76,7 +76,7 @@ def _adds(inner: Tokenizer, bos: int | None) -> bool:
 
 
 def tokenizer_of(folder: Path) -> Tokenizer:
-    """The tokenizer of a model folder; older kinds are converted by transformers."""
+    """The tokenizer of a model folder; transformers converts older formats."""
     path = folder / "tokenizer.json"
     if path.is_file():
         return read_published(path)
@@ -84,10 +84,10 @@ def tokenizer_of(folder: Path) -> Tokenizer:
         from transformers import AutoTokenizer
     except ImportError as error:
         raise UnsupportedModelError(
-            f"{folder} holds no tokenizer.json", "pip install 'forethought[hub]' converts it"
+            f"{folder} holds no tokenizer.json", "to convert it: pip install 'forethought[hub]'"
         ) from error
     hint = "use a model that comes with a tokenizer.json"
     with library_errors(f"the tokenizer in {folder} cannot be converted", hint):
         converted = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         inner: Tokenizer = converted.backend_tokenizer
-    return tried(inner, str(folder))
+    return tested_tokenizer(inner, str(folder))

