@@ -200,7 +200,7 @@ def test_a_search_finds_what_it_prefers_and_pays_for_it(folders) -> None:
 
 
 def test_a_name_that_is_no_model_is_refused_before_anything_is_asked() -> None:
-    with pytest.raises(UnknownNameError, match="no reward model"):
+    with pytest.raises(UnknownNameError, match="not a reward model"):
         RewardModel("./nowhere").on_task(None)
 
 

@@ -98,8 +98,8 @@ def test_only_wanted_rows_get_logits_and_early_layers_end_the_pass(tmp_path: Pat
 @pytest.mark.parametrize(
     ("kind", "settings", "why"),
     [
-        ("mamba", {}, "where its tokens stand"),
-        ("bloom", {}, "where its tokens stand"),
+        ("mamba", {}, "takes no position ids"),
+        ("bloom", {}, "takes no position ids"),
         ("gpt_oss", {"layer_types": ["full_attention"] * 4}, "sinks"),
         ("llama4_text", {}, "chunked_attention"),
         (
@@ -134,7 +134,7 @@ def test_a_model_that_mixes_tokens_outside_attention_is_refused() -> None:
     model = random_model("llama")
     model.model.layers[1].register_forward_pre_hook(lambda _, inputs: (inputs[0].cumsum(1),))
 
-    with pytest.raises(UnsupportedModelError, match="% off"):
+    with pytest.raises(UnsupportedModelError, match="% behind the attention seam"):
         behind_seam(model)
 
 

@@ -1,1 +1,1 @@
-"""The decoder: configuration, families, layers, rotary embeddings, linear products."""
+"""The decoder: configuration, families, layers, rotary embeddings, linear layers."""

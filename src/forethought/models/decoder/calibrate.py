@@ -1,8 +1,7 @@
-"""Finds the fastest faithful format to decode with, once for a model and machine.
+"""Finds the fastest weight format for decoding, once per model and machine.
 
-Every machine has other kernels: 4-bit products are four times as fast as bf16 ones on a CPU
-with AVX-512, and slower on one without. The choice is kept beside the model, so that the
-same recipe runs alike tomorrow.
+Speeds depend on the kernels: 4-bit products are four times as fast as bf16 on a CPU with AVX-512,
+and slower without it. The choice is stored beside the model, so later runs use the same format.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from forethought.models.hardware.threads import is_crowded, most_threads
 
 NAME = "calibration.json"
 _REPEATS = 5
-_SAMPLE = 6  # layers
+_SAMPLE = 6  # layers that are measured
 PARTS = ("qkv", "out", "gate_up", "down")
-"""A layer's products; with the head, the five shapes that are measured."""
+"""A layer's linear products; with the head, five shapes are measured."""
 
 Build = Callable[[str], Callable[[str], Linear]]
 """From a format to its linears by name."""
@@ -32,11 +31,10 @@ Build = Callable[[str], Callable[[str], Linear]]
 def decode_format(
     folder: Path, build: Build, formats: Sequence[str], layers: Sequence[Sequence[str]]
 ) -> str:
-    """The one of `formats` whose five products of one token are fastest on this machine.
+    """The format whose five products of one token are fastest on this machine.
 
-    `build` makes the linears of a format, `layers` names the products of each layer; formats
-    that differ after a "+" differ in the head alone. The winner is read from `folder` where
-    this machine has measured before.
+    `build` makes the linears of a format; `layers` names the products of each layer. Formats that
+    differ only after a "+" differ in the head alone. A choice stored in `folder` is reused.
     """
     here = f"{' or '.join(formats)}: {machine()}, {most_threads()} threads"
     file = folder / NAME
@@ -47,8 +45,8 @@ def decode_format(
     seconds = _seconds({name: build(name) for name in formats}, layers)
     best = min(seconds, key=seconds.__getitem__)
     if is_crowded(time.perf_counter() - wall, time.thread_time() - processor):
-        return best  # measured beside other processes: the next run measures again
-    with suppress(OSError):  # where the folder cannot be written, likewise
+        return best  # other processes disturbed the measurement: the next run measures again
+    with suppress(OSError):  # a folder without write access: the next run measures again
         fresh = folder / f".{NAME}"
         fresh.write_text(json.dumps({**known, here: best}, indent=1), "utf-8")
         fresh.replace(file)
@@ -66,10 +64,10 @@ def _read(file: Path) -> dict[str, str]:
 def _seconds(
     linears: Mapping[str, Callable[[str], Linear]], layers: Sequence[Sequence[str]]
 ) -> dict[str, float]:
-    """Seconds of one token's products: all layers, taken to be like some of them, and the head.
+    """Seconds of one token's products: all layers, extrapolated from a sample, and the head.
 
-    Several layers take turns, as they do in a model: weights must come from memory. Formats
-    take turns too, and share the time of layers they share, so that noise decides nothing.
+    The products alternate between several layers, so weights come from memory as in a model.
+    Formats alternate too and share the times of common layers, which limits the effect of noise.
     """
     sample = [name for names in layers[:_SAMPLE] for name in names]
     products = {_of_layers(f): [linear(name) for name in sample] for f, linear in linears.items()}

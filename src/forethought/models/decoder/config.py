@@ -1,7 +1,7 @@
-"""What a decoder is made of: one record for every family we run.
+"""The configuration of a decoder, one record for all families.
 
-`DecoderConfig.from_transformers` reads a `config.json`; supporting a family is one short
-function in `families` and, where its tensors are named differently, a line in `names`.
+`DecoderConfig.from_transformers` reads a `config.json`. A new family takes a short function in
+`families` and, if its tensors have other names, a line in `names`.
 """
 
 from __future__ import annotations
@@ -22,53 +22,53 @@ from forethought.models.decoder.rope_settings import RopeSettings
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """The shape and the habits of one decoder."""
+    """The sizes and variants of one decoder."""
 
     family: str
-    """The model type that `config.json` states."""
+    """The model type in `config.json`."""
     vocabulary: int
     hidden: int
     intermediate: int
-    """Width of the gated MLP (of dense layers)."""
+    """Width of the gated MLP in dense layers."""
     layers: int
     heads: int
     kv_heads: int
     head_dim: int
     context: int
-    """Most positions the rotary embedding in use is meant for."""
+    """Most positions that the rotary embedding in use supports."""
     epsilon: float
     """Added to the mean square in every norm."""
     ropes: tuple[RopeSettings, ...]
     """The distinct rotary embeddings."""
     layer_ropes: tuple[int | None, ...]
-    """Per layer, its index into `ropes`; None where queries and keys are not rotated."""
+    """Per layer: index into `ropes`; None without rotary embedding."""
     windows: tuple[int | None, ...]
-    """Per layer, how many newest positions a query sees; None for all."""
+    """Per layer: sliding window in positions; None for full attention."""
     scale: float
     """Factor on query·key before the softmax."""
     tied: bool = False
-    """Whether the head is the transposed embedding."""
+    """Whether the language model head is the transposed embedding."""
     activation: str = "silu"
-    """silu · gelu_tanh · gelu: applied to the gate of the MLP."""
+    """silu · gelu_tanh · gelu: applied to the MLP's gate."""
     pre_norm: bool = True
     """Norms before attention and before the MLP."""
     post_norm: bool = False
-    """Norms on what attention and the MLP add to the stream."""
+    """Norms after attention and after the MLP, before the residual addition."""
     norm_offset: float = 0.0
     """Added to every norm weight: 1.0 where the file stores weight - 1."""
     late_rounding: bool = False
-    """Whether norm weights are applied before rounding to the model's dtype, not after."""
+    """Whether norms multiply by the weight before rounding to the model's dtype, not after."""
     query_key_norm: str = "none"
-    """none · head (each head by itself) · full (all heads together)."""
+    """none · head (per head) · full (over all heads)."""
     attention_bias: bool = False
     output_bias: bool = False
     mlp_bias: bool = False
     softcap: float | None = None
-    """Attention scores are squashed to ±softcap."""
+    """Attention scores are limited to ±softcap by tanh."""
     logit_softcap: float | None = None
     embedding_scale: float = 1.0
     residual_scale: float = 1.0
-    """Factor on what attention and the MLP add to the stream."""
+    """Factor on the outputs of attention and MLP before the residual addition."""
     logit_scale: float = 1.0
     """Factor on the logits."""
     experts: int = 0
@@ -77,18 +77,18 @@ class DecoderConfig:
     expert_layers: tuple[int, ...] = ()
     """Layers whose MLP is a mixture of experts."""
     normalise_experts: bool = True
-    """Whether the chosen experts' weights are scaled to sum to one."""
+    """Whether the weights of the chosen experts are normalised to sum to one."""
     long_context: int = 0
-    """Context with `for_long_texts`; 0 where that changes nothing."""
+    """Context under `for_long_texts`; 0 if that changes nothing."""
 
     @classmethod
     def from_transformers(
         cls, config: Mapping[str, Any], where: str = "the model's config.json"
     ) -> DecoderConfig:
-        """The decoder that a raw `config.json` describes, old style or new.
+        """The decoder that a raw `config.json` describes, in any version of its layout.
 
-        Raises UnsupportedModelError for a model type, an activation or a rotary embedding
-        that is not known here, DamagedFileError for a size that is missing or cannot be.
+        Raises UnsupportedModelError for an unknown model type, activation or rotary embedding, and
+        DamagedFileError for a missing or impossible size.
         """
         claims = Claims(config, where)
         kind = claims.text("model_type", "unknown")
@@ -103,7 +103,7 @@ class DecoderConfig:
 
     @classmethod
     def from_json(cls, text: str) -> DecoderConfig:
-        """The inverse of `to_json`; raises DamagedFileError where that is not possible."""
+        """The inverse of `to_json`; DamagedFileError for malformed text."""
         with ForethoughtError.named("a stored decoder configuration cannot be read"):
             claims = Claims(parse_object(text, "it", MAKE_ANEW), "it", MAKE_ANEW)
             ropes = tuple(read_record(RopeSettings, rope) for rope in claims.parts("ropes"))
@@ -116,10 +116,10 @@ class DecoderConfig:
         return json.dumps(asdict(self), indent=1)
 
     def for_long_texts(self) -> DecoderConfig:
-        """The same decoder for texts beyond `context`, which it rotates otherwise.
+        """The decoder for texts beyond `context`, with other rotary frequencies.
 
-        Longrope models rotate *every* position of a long text differently, so the choice
-        is made once per decoder: cached keys of one kind never meet queries of the other.
+        Longrope models rotate *every* position of a long text differently. The choice is made once
+        per decoder, so cached keys and new queries always use the same frequencies.
         """
         if not self.long_context:
             return self
@@ -128,7 +128,7 @@ class DecoderConfig:
 
     @property
     def shape(self) -> ModelShape:
-        """The sizes that attention and cost accounting need."""
+        """The sizes for attention and cost accounting."""
         return ModelShape(
             layers=tuple(
                 LayerShape(

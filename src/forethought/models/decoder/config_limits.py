@@ -1,6 +1,6 @@
-"""What the sizes of a decoder may be, and how they must fit each other.
+"""Limits on the sizes of a decoder, and their consistency.
 
-The limits leave room above every published model; nothing is allocated before they are checked.
+The limits exceed every published model. They are checked before anything is allocated.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NORMS = ("none", "head", "full")
 
 
 def check_config(config: DecoderConfig, where: str) -> None:
-    """Raise DamagedFileError for sizes that no model can have; `where` states them."""
+    """Raise DamagedFileError for impossible sizes; `where` names their origin."""
     for wrong in _problems(config):
         raise DamagedFileError(f"{where}: {wrong}", "fetch the model again")
 
@@ -40,18 +40,21 @@ def _problems(config: DecoderConfig) -> Iterator[str]:
         if not 1 <= getattr(config, name) <= most:
             yield f"it states {getattr(config, name):,} for {name}, not 1 to {most:,}"
     if config.heads % config.kv_heads:
-        yield f"{config.heads} heads cannot share {config.kv_heads} key heads"
+        yield f"{config.heads} query heads are no multiple of {config.kv_heads} key heads"
     yield from _number_problems(config)
     yield from _layer_problems(config)
     yield from _expert_problems(config)
     for rope in config.ropes:
         if wrong := problem(rope, config.head_dim):
-            yield f"of a rotary embedding {wrong}"
+            yield f"rotary embedding: {wrong}"
 
 
 def _number_problems(config: DecoderConfig) -> Iterator[str]:
     if config.activation not in ACTIVATIONS or config.query_key_norm not in _NORMS:
-        yield f"it names {config.activation!r} and {config.query_key_norm!r}"
+        yield (
+            f"it states the activation {config.activation!r} and the query-key norm "
+            f"{config.query_key_norm!r}"
+        )
     for name in ("softcap", "logit_softcap"):
         cap = getattr(config, name)
         if cap is not None and not cap > 0:
@@ -65,16 +68,16 @@ def _layer_problems(config: DecoderConfig) -> Iterator[str]:
         if len(getattr(config, name)) != config.layers:
             yield f"it states {len(getattr(config, name))} {name} for {config.layers} layers"
     if any(rope is not None and rope >= len(config.ropes) for rope in config.layer_ropes):
-        yield f"layers name more than its {len(config.ropes)} rotary embeddings"
+        yield f"layers refer to more than its {len(config.ropes)} rotary embeddings"
     if any(window is not None and window < 1 for window in config.windows):
-        yield "a window is empty"
+        yield "a sliding window is empty"
 
 
 def _expert_problems(config: DecoderConfig) -> Iterator[str]:
     if not config.expert_layers:
         return
     if not 1 <= config.experts_per_token <= config.experts <= MOST_EXPERTS:
-        yield f"a token passes {config.experts_per_token} of {config.experts} experts"
+        yield f"it states {config.experts_per_token} of {config.experts} experts per token"
     if not 1 <= config.expert_intermediate <= _MOST["intermediate"]:
         yield f"it states {config.expert_intermediate:,} for the width of an expert"
     if max(config.expert_layers) >= config.layers:

@@ -1,7 +1,6 @@
-"""The decoder: one plain network for every family, with attention left to the caller.
+"""The decoder: one network for all families, with attention computed by the caller.
 
-Tokens of all rows come packed along one axis; there is no cache, no mask and no batch axis
-here.
+Tokens of all sequences are packed along one axis: there is no KV cache, mask or batch axis here.
 """
 
 from __future__ import annotations
@@ -38,12 +37,11 @@ _CANDIDATES = {
 
 
 def open_decoder(folder: Path, config: DecoderConfig, *, weights: str, device: str) -> Decoder:
-    """The decoder in `folder`, its tensors mapped from the file rather than read.
+    """Open the decoder in `folder`, with memory-mapped tensors.
 
-    "auto" decodes with the fastest of 4-bit (where they are packed) and bf16 weights; with
-    4-bit weights goes the form of the head that is faster here. 4-bit weights that `folder`
-    does not hold packed are made here, which takes seconds.
-    Raises DamagedFileError where a file is truncated or a tensor is missing.
+    "auto" decodes with the faster of bf16 and, if they are packed, 4-bit weights. 4-bit weights
+    come with the head layout that is faster on this machine. Missing 4-bit weights are packed in
+    memory, which takes seconds. Raises DamagedFileError for a truncated file or a missing tensor.
     """
     tensors = _mapped(folder / DENSE_FILE, device)
     for name, tensor in tensors.items():
@@ -121,10 +119,10 @@ class Decoder(Network):
         self._layers = [build.layer(i) for i in range(config.layers)]
         self._norm = build.norm("norm")
         self._head = linear("head")
-        self._bytes: dict[tuple[str, int | None, int], int] = {}  # asked for at every step
+        self._bytes: dict[tuple[str, int | None, int], int] = {}  # read at every step
 
     def for_long_texts(self) -> Network:
-        """The same weights, rotated as for texts beyond the context; itself if nothing changes."""
+        """The same weights with rotary frequencies for texts beyond the context, if they differ."""
         if not self.config.long_context:
             return self
         longer = copy(self)
@@ -134,7 +132,8 @@ class Decoder(Network):
         return longer
 
     def rotate(self, layer: int, vectors: Tensor, positions: Tensor) -> Tensor:
-        """Vectors [N, any, D] turned on by `positions` [N]; as they are where nothing turns."""
+        """Rotate vectors [N, any, D] by `positions` [N]; unchanged in layers without rotary
+        embedding."""
         rope = self._layers[layer].rope
         return vectors if rope is None else self._ropes[rope].rotate(vectors, positions)
 
@@ -174,7 +173,7 @@ class Decoder(Network):
     def _logits(
         self, layer: Layer, x: Tensor, mixed: Tensor, phase: str, rows: Tensor | None
     ) -> Tensor:
-        """The last layer's rest and the head, for the wanted rows alone."""
+        """Finish the last layer and apply the head, for the requested rows only."""
         if rows is not None:
             x, mixed = x[rows], mixed[rows]
         if not len(x):
@@ -188,7 +187,7 @@ class Decoder(Network):
 
 
 class _Builder:
-    """Makes the parts of a decoder from its tensors."""
+    """Builds the parts of a decoder from its tensors."""
 
     def __init__(
         self,
@@ -244,7 +243,7 @@ class _Builder:
         return self.norm(name) if wanted else None
 
     def head_norm(self, name: str) -> Norm:
-        """Queries' and keys' norms as one over all heads: weight [H + K, D]."""
+        """Query and key norms as one norm over all heads: weight [H + K, D]."""
         queries = self.tensors[f"{name}.query_norm.weight"].expand(self.config.heads, -1)
         keys = self.tensors[f"{name}.key_norm.weight"].expand(self.config.kv_heads, -1)
         return self.norm_of(torch.cat([queries, keys]))

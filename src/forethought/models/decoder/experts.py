@@ -1,4 +1,4 @@
-"""A mixture of experts: every token passes through the few that its router prefers."""
+"""Mixture of experts: each token uses the experts that its router ranks highest."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Experts:
         self.activation = activation
 
     def weight_bytes(self, tokens: int) -> int:
-        """Bytes that so many tokens read: the router, and each its own experts, up to all."""
+        """Bytes read for so many tokens: the router, and distinct experts per token up to all."""
         share = min(1.0, tokens * self.chosen / self.router.shape[0])
         return self.router.nbytes + int(share * (self.gate_up.nbytes + self.down.nbytes))
 
     def __call__(self, x: Tensor) -> Tensor:
-        """[N, hidden] to [N, hidden]; each token's experts are added in their order."""
+        """[N, hidden] to [N, hidden]; expert outputs are summed in expert order."""
         shares = F.linear(x, self.router).softmax(-1, dtype=torch.float32)
         weights, experts = shares.topk(self.chosen, -1)  # [N, chosen]
         if self.normalise:

@@ -1,7 +1,7 @@
-"""How each family of models states its shape in `config.json`.
+"""Reads the `config.json` of each model family.
 
-One short function per family turns the raw JSON into the fields of `DecoderConfig`. Files
-leave out what equals the family's own default, so each function knows those defaults.
+One short function per family returns the fields of `DecoderConfig`. Files omit values that equal
+the family's defaults, so each function supplies those.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Fields = dict[str, Any]
 
 MOST_LAYERS = 1 << 12
 MOST_EXPERTS = 1 << 14
-"""These two are checked as they are read, the other limits in `config_limits`."""
+"""Layers and experts are limited on reading; other limits are in `config_limits`."""
 _WINDOW = 4096
 _ACTIVATIONS = {
     "silu": "silu",
@@ -30,7 +30,7 @@ _ACTIVATIONS = {
 
 
 ACTIVATIONS = frozenset(_ACTIVATIONS.values())
-"""What a gate can be activated by."""
+"""The supported activations of a gate."""
 
 
 def _activation(name: str) -> str:
@@ -49,7 +49,7 @@ def _layers(raw: Claims) -> int:
 def _common(
     raw: Claims, *, theta: float = 10_000.0, epsilon: float = 1e-6, tied: bool = False
 ) -> Fields:
-    """What most families share; the arguments are the family's own defaults."""
+    """The fields that most families share; the arguments are the family's defaults."""
     heads, layers, hidden = raw.count("num_attention_heads"), _layers(raw), raw.count("hidden_size")
     head_dim = raw.count("head_dim", hidden // heads)
     scaling = raw.inner("rope_parameters")
@@ -57,7 +57,7 @@ def _common(
     base = raw.number("rope_theta", theta, above=0)
     rope = read_rope(raw, scaling, theta=base, head_dim=head_dim)
     context = raw.count("max_position_embeddings")
-    if rope.kind == "yarn":  # often switched on without raising the stated context
+    if rope.kind == "yarn":  # often enabled without raising max_position_embeddings
         context = max(context, int(rope.original_context * rope.factor))
     return {
         "family": raw.text("model_type"),
@@ -85,7 +85,7 @@ def _biases(raw: Claims) -> Fields:
 
 
 def _window(raw: Claims) -> int | None:
-    """The window of files that name one even where it is switched off."""
+    """The sliding window of families whose files state one even if it is disabled."""
     if not raw.flag("use_sliding_window", False):
         return None
     return raw.over({"sliding_window": _WINDOW}).maybe_count("sliding_window")
@@ -99,7 +99,7 @@ def _late_windows(raw: Claims) -> tuple[int | None, ...]:
 
 
 def _sliding(raw: Claims) -> Sequence[bool]:
-    """Whether each layer sees a window alone; nothing where the layers are not named."""
+    """Whether each layer uses a sliding window; empty if layers are not named."""
     named = raw.texts("layer_types") if raw.has("layer_types") else []
     if named and len(named) != _layers(raw):
         raise raw.wrong("layer_types", named, f"{_layers(raw)}, one for each layer")
@@ -131,17 +131,17 @@ def _qwen3(raw: Claims) -> Fields:
 
 def _smollm3(raw: Claims) -> Fields:
     fields = _common(raw, theta=2_000_000.0, tied=True) | _biases(raw)
-    turning = _turning(raw)
-    sliding = _sliding(raw) or [not turns for turns in turning]
+    rotated = _rotated_layers(raw)
+    sliding = _sliding(raw) or [not rotates for rotates in rotated]
     window = _window(raw)
     return fields | {
-        "layer_ropes": tuple(0 if turns else None for turns in turning),
+        "layer_ropes": tuple(0 if rotates else None for rotates in rotated),
         "windows": tuple(window if slides else None for slides in sliding),
     }
 
 
-def _turning(raw: Claims) -> Sequence[int]:
-    """Whether the queries and keys of each layer are rotated."""
+def _rotated_layers(raw: Claims) -> Sequence[int]:
+    """Whether each layer uses its rotary embedding."""
     every = raw.count("no_rope_layer_interval", 4)
     stated = raw.counts("no_rope_layers", most=1) if raw.has("no_rope_layers") else []
     if stated and len(stated) != _layers(raw):
@@ -218,7 +218,7 @@ _GEMMA3_SIZES = {
 
 
 def _gemma3_text(raw: Claims) -> Fields:
-    """Local layers turn by their own base and see a window; every sixth is global."""
+    """Local layers use their own RoPE base and a sliding window; every sixth is global."""
     if raw.flag("use_bidirectional_attention", False):
         raise UnsupportedModelError(
             "a Gemma 3 model with bidirectional attention is not a causal decoder",
@@ -229,11 +229,11 @@ def _gemma3_text(raw: Claims) -> Fields:
     changes = {"rope_parameters": whole.stated, "hidden_act": activation, "rope_scaling": None}
     plain = Claims({**_GEMMA3_SIZES, **raw.stated, **changes}, raw.where, raw.hint)
     fields = _common(plain, theta=1_000_000.0, tied=True) | _biases(raw)
-    turning = read_rope(plain, local, theta=10_000.0, head_dim=fields["head_dim"])
+    local_rope = read_rope(plain, local, theta=10_000.0, head_dim=fields["head_dim"])
     sliding = _sliding(raw) or _five_of_six(raw)
     window = raw.count("sliding_window", _WINDOW)
     return fields | {
-        "ropes": (*fields["ropes"], turning),
+        "ropes": (*fields["ropes"], local_rope),
         "layer_ropes": tuple(map(int, sliding)),
         "windows": tuple(window if slides else None for slides in sliding),
         "scale": raw.number("query_pre_attn_scalar", 256.0, above=0) ** -0.5,
@@ -253,7 +253,7 @@ def _five_of_six(raw: Claims) -> Sequence[bool]:
 
 
 def _gemma3_ropes(raw: Claims) -> tuple[Claims, Claims]:
-    """The parameters of the global layers' embedding, then of the local layers'."""
+    """RoPE parameters of the global layers, then of the local layers."""
     both = raw.inner("rope_parameters")
     stated = raw.number("rope_local_base_freq", 10_000.0, above=0)
     whole = both.inner("full_attention")
@@ -265,7 +265,7 @@ def _gemma3_ropes(raw: Claims) -> tuple[Claims, Claims]:
 
 
 def _gemma3(raw: Claims) -> Fields:
-    """The text part of a Gemma 3 that also sees."""
+    """The text part of a multimodal Gemma 3."""
     if not raw.has("text_config"):
         raise DamagedFileError(f"{raw.where} states no 'text_config'", raw.hint)
     return _gemma3_text(raw.inner("text_config").over({"model_type": "gemma3_text"}))
@@ -285,4 +285,4 @@ FAMILIES: dict[str, Callable[[Claims], Fields]] = {
     "qwen3_moe": _qwen3_moe,
     "smollm3": _smollm3,
 }
-"""Every model type the built-in decoder runs, and how to read its configuration."""
+"""Readers of the model types that the built-in decoder supports."""

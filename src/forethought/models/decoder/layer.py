@@ -1,7 +1,7 @@
 """One decoder layer, in two halves around its attention.
 
-For one token of a small model the number of operations decides the speed, so a layer fuses
-what it can and works in place on tensors that it made itself.
+For one token of a small model, the number of kernel calls limits the speed. Layers therefore fuse
+operations and work in place on their own tensors.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from forethought.models.decoder.rope import Rotation, rotate_
 from forethought.models.hardware.sliced_task import pause
 
 _ROWS = 512
-"""Tokens of a block: its values stay in the processor's cache, and a pass may pause behind it. A
-constant, since products of other shapes round otherwise."""
+"""Tokens per block: its values stay in the CPU's cache, and a pass may pause after it.
+A constant, since products of other shapes round differently."""
 
 
 class Mlp(Protocol):
@@ -99,7 +99,7 @@ class Layer:
         return torch.cat(flat, 1).view(both.shape)
 
     def finish_(self, x: Tensor, mixed: Tensor, phase: str) -> None:
-        """Add to the stream x [N, hidden] what attention's output [N, H * D] leads to."""
+        """Add the outputs of attention [N, H * D] and MLP to the residual stream x [N, hidden]."""
         if len(x) <= _ROWS:
             return self._finish_block_(x, mixed, phase)
         for rows, theirs in zip(torch.split(x, _ROWS), torch.split(mixed, _ROWS), strict=True):
@@ -145,7 +145,7 @@ class DenseMlp:
 
 @dataclass(frozen=True, slots=True)
 class SparseMlp:
-    """Experts in the place of an MLP; the phase does not change their format."""
+    """A mixture of experts as MLP; its format is the same in all phases."""
 
     experts: Experts
 

@@ -1,4 +1,4 @@
-"""Matrix products in the weight formats a decoder can run with.
+"""Matrix products in the decoder's weight formats.
 
 | format | prefill          | decode                                                       |
 |--------|------------------|--------------------------------------------------------------|
@@ -7,9 +7,9 @@
 | int8   | bf16             | 8-bit weights, one scale a row, bf16 activations               |
 | w8a8   | 8 bit both sides | 8 bit both sides, one activation scale a token                 |
 
-The phase chooses the format, never the number of rows: a token's result must not depend
-on what shares its batch. Integer products are exact, and the 4-bit kernel sums every row in
-the same order, so both keep that promise.
+The phase chooses the format, never the number of rows: a token's result must not depend on the
+batch. Integer products are exact, and the 4-bit kernel sums every row in the same order, so both
+are independent of the batch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from forethought.models.decoder.quantise import GROUP, quantise8
 from forethought.models.hardware.processor import has_memory_for, widened
 
 FORMATS = ("auto", "bf16", "int4", "int8", "w8a8")
-_WIDE_ROWS = 16  # from so many on, widening a weight costs less than it saves
+_WIDE_ROWS = 16  # from so many rows on, widening a weight costs less than it saves
 _ROWS = 512  # rows of an 8-bit product at once: bounds the int32 intermediate
 
 
@@ -36,7 +36,7 @@ class Linear(Protocol):
 
     @property
     def inputs(self) -> int:
-        """The size it takes."""
+        """Input size."""
         ...
 
     def __call__(self, x: Tensor, phase: str) -> Tensor:
@@ -50,16 +50,16 @@ class Linear(Protocol):
 
 @dataclass(frozen=True)
 class DenseLinear:
-    """The weight as it is, in its own dtype."""
+    """A weight in its own dtype."""
 
     weight: Tensor
     bias: Tensor | None = None
     keeps_wide: bool = False
-    """Whether a widened weight is kept, once it was needed."""
+    """Whether a widened weight is kept after its first use."""
 
     @property
     def inputs(self) -> int:
-        """The size it takes."""
+        """Input size."""
         return self.weight.shape[1]
 
     def bytes(self, phase: str) -> int:
@@ -89,7 +89,7 @@ class FourBit:
 
     @property
     def inputs(self) -> int:
-        """The size it takes."""
+        """Input size."""
         return self.scales.shape[0] * GROUP
 
     def bytes(self, phase: str) -> int:
@@ -111,7 +111,7 @@ class EightBitPlanes:
 
     @property
     def inputs(self) -> int:
-        """The size it takes."""
+        """Input size."""
         return self.high.inputs
 
     def bytes(self, phase: str) -> int:
@@ -133,7 +133,7 @@ class EightBit:
 
     @property
     def inputs(self) -> int:
-        """The size it takes."""
+        """Input size."""
         return self.weight.shape[1]
 
     def bytes(self, phase: str) -> int:
@@ -174,7 +174,7 @@ class EightBitBoth:
 
     @property
     def inputs(self) -> int:
-        """The size it takes."""
+        """Input size."""
         return self.weight.shape[1]
 
     def bytes(self, phase: str) -> int:
@@ -198,14 +198,14 @@ class EightBitBoth:
 
 @dataclass(frozen=True)
 class ByPhase:
-    """One format to read the prompt with, another to write with."""
+    """One format for prefill, another for decode."""
 
     prefill: Linear
     decode: Linear
 
     @property
     def inputs(self) -> int:
-        """The size it takes."""
+        """Input size."""
         return self.prefill.inputs
 
     def bytes(self, phase: str) -> int:
@@ -222,9 +222,9 @@ def build_linears(
 ) -> Callable[[str], Linear]:
     """Linears by name ("layers.0.qkv", "head") from dense and packed tensors.
 
-    `packed` holds what `pack_levels` and `pack_head` made, under "<name>.<suffix>"; it is
-    used for int4 alone, where "int4+planes" takes the head's planes if there are any. A tied
-    head uses the embedding.
+    `packed` holds the tensors of `pack_levels` and `pack_head` under "<name>.<suffix>". Only int4
+    uses it; "int4+planes" prefers the head's planes if there are any. A tied head uses the
+    embedding.
     """
     weights, _, head = weights.partition("+")
     wide = has_memory_for(2 * sum(tensor.nbytes for tensor in tensors.values()))

@@ -1,25 +1,25 @@
-"""What the tensors of a model are called, here and in its published files.
+"""Canonical tensor names, and the published names that they come from.
 
 Canonical names, for layer i (weights are [out, in], as published):
 
     embed.weight                            [vocabulary, hidden]
-    layers.{i}.attention_norm.weight        [hidden]           where there are norms before
+    layers.{i}.attention_norm.weight        [hidden]           with pre_norm
     layers.{i}.qkv.weight  .bias            queries, keys, values: [(H + 2K) * D, hidden]
     layers.{i}.query_norm.weight            [D], or [H * D] over all heads
     layers.{i}.key_norm.weight              [D], or [K * D] over all heads
     layers.{i}.out.weight  .bias            [hidden, H * D]
-    layers.{i}.attention_post_norm.weight   [hidden]           where there are norms after
+    layers.{i}.attention_post_norm.weight   [hidden]           with post_norm
     layers.{i}.mlp_norm.weight              [hidden]
     layers.{i}.gate_up.weight  .bias        gate, then up: [2 * intermediate, hidden]
     layers.{i}.down.weight  .bias           [hidden, intermediate]
     layers.{i}.mlp_post_norm.weight         [hidden]
-    layers.{i}.router.weight                [experts, hidden]  in layers of experts, with
+    layers.{i}.router.weight                [experts, hidden]  in layers with experts
     layers.{i}.experts.gate_up              [experts, 2 * intermediate, hidden]
     layers.{i}.experts.down                 [experts, hidden, intermediate]
     norm.weight                             [hidden]
-    head.weight                             [vocabulary, hidden], absent where it is tied
+    head.weight                             [vocabulary, hidden], absent if tied
 
-Values are stored as published: norms that are stored as weight - 1 stay so.
+Values are stored as published: norms that are published as weight - 1 stay so.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from collections.abc import Collection, Iterator
 from forethought.models.decoder.config import DecoderConfig
 
 Source = tuple[str, ...] | tuple[tuple[str, ...], ...]
-"""Published tensors that make one of ours: a tuple of names is concatenated along rows;
-a tuple of such tuples is that for each expert, then stacked along a new first axis."""
+"""Published tensors that form a canonical one. A tuple of names is concatenated along rows; a tuple
+of tuples is concatenated per expert, then stacked along a new first axis."""
 
 
 def sources(config: DecoderConfig, present: Collection[str] = ()) -> dict[str, Source]:
-    """For each canonical tensor of a model, the published tensors that make it up.
+    """The published source tensors of each canonical tensor.
 
-    `present` are the names its files hold, where known: some hold the experts of a layer in
-    one stacked tensor, which then is the only source, and some name the decoder otherwise.
+    `present` holds the names in the model's files, if known. Some files stack the experts of a
+    layer in one tensor, which is then the only source; some use another prefix.
     """
     model = _prefix(present)
     found: dict[str, Source] = {"embed.weight": (f"{model}embed_tokens.weight",)}
@@ -53,13 +53,13 @@ def sources(config: DecoderConfig, present: Collection[str] = ()) -> dict[str, S
 
 
 def _prefix(present: Collection[str]) -> str:
-    """What stands before the decoder's names: more than "model." in models that also see."""
+    """The prefix of the decoder's names, which is longer than "model." in multimodal models."""
     last = "embed_tokens.weight"
     return next((name.removesuffix(last) for name in present if name.endswith(last)), "model.")
 
 
 Part = tuple[str, Source]
-"""A canonical name and its source, both without the layer in front."""
+"""A canonical name and its source, both without the layer's prefix."""
 
 
 def _placed(layer: str, source: Source) -> Source:

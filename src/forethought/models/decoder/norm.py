@@ -1,4 +1,4 @@
-"""Root-mean-square norms, in the rounding order of the models' training code."""
+"""RMS norms, in the rounding order of the models' training code."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 class Norm:
-    """x / rms(x) * weight over the last axis; at least float32 inside.
+    """x / rms(x) * weight over the last axis, computed in float32 or wider.
 
-    Few operations on purpose: for one token of a small model, calls cost more than
-    arithmetic, and torch's own rms_norm is several times slower on many rows of bf16.
+    Uses few operations: for one token of a small model, kernel calls cost more than arithmetic, and
+    torch's rms_norm is several times slower on many rows of bf16.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class Norm:
 
     def __call__(self, x: Tensor) -> Tensor:
         """[..., size] to a new tensor of the same shape."""
-        # float() and type_as() return sooner than to(); in float64 nothing is to be widened.
+        # float() and type_as() are faster calls than to(); float64 needs no widening.
         wide = x if self.wide == self.dtype else x.float()
         root = torch.linalg.vector_norm(wide, 2, -1, True)
         factor = torch.addcmul(self.epsilon, root, root, value=1 / x.shape[-1]).rsqrt_()

@@ -1,4 +1,4 @@
-"""Matrices in 4 and 8 bits, and the layout that this machine's kernels read them in."""
+"""Quantises matrices to 4 and 8 bits, in the layout of this machine's kernels."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from torch import Tensor
 GROUP = 32
 """Values of a row that share a scale and a zero."""
 HEAD_BLOCK = 64
-"""Rows that the 4-bit kernel lays out together; a head can be packed in multiples of it."""
+"""Row tile of the 4-bit kernel; a head is packed in multiples of it."""
 
 
-_LAYOUT = 2  # raised when other tensors are packed, or the same ones otherwise
+_LAYOUT = 2  # raised with every change of the packed tensors
 
 
 def machine() -> str:
-    """What the layout of packed weights depends on."""
+    """The properties of this machine that the packed layout depends on."""
     capability = torch.backends.cpu.get_cpu_capability()
     return f"layout {_LAYOUT}, torch {torch.__version__}, {platform.machine()}, {capability}"
 
 
 def packed_name() -> str:
-    """The file of a converted folder that holds weights packed for this machine."""
+    """File name of a converted folder's weights packed for this machine."""
     return f"decode-{hashlib.sha256(machine().encode()).hexdigest()[:12]}.safetensors"
 
 
@@ -51,21 +51,21 @@ class Levels:
         )
 
     def rows(self, index: Tensor) -> Levels:
-        """These rows, in this order."""
+        """The rows at these indices, in their order."""
         return Levels(self.levels[index], self.scale[index], self.zero[index])
 
     def dense(self) -> Tensor:
-        """float32 [N, K]: the matrix these levels stand for."""
+        """The dequantised matrix: float32 [N, K]."""
         groups = (self.levels.float() - 8).view(len(self.levels), -1, GROUP)
         whole: Tensor = groups * self.scale[..., None] + self.zero[..., None]
         return whole.flatten(1)
 
 
 def quantise4(weight: Tensor) -> Levels:
-    """The nearest 4-bit levels of weight [N, K], each group of 32 spanning its own range.
+    """The 4-bit levels of weight [N, K], with a range per group of 32.
 
-    Of five slightly narrower ranges the one with the least squared error is taken, group by
-    group: clipping an outlier a little buys finer steps for the other values.
+    Each group uses the best of five ranges by squared error: clipping an outlier gives the other
+    values finer steps.
     """
     groups = weight.float().reshape(len(weight), -1, GROUP)
     low, high = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
@@ -104,11 +104,11 @@ def pack_levels(matrix: Levels) -> dict[str, Tensor]:
 
 
 def pack_head(weight: Tensor) -> dict[str, Tensor]:
-    """The output head [V, H] in 8 bit, since its errors reach the logits undamped, in two forms.
+    """The language model head [V, H] in 8 bit, in two layouts.
 
-    With one scale a row, and, where the size fits the 4-bit kernel, in groups of 32 as two
-    4-bit matrices: the high and the low halves of the levels. Which form is read faster
-    differs between machines.
+    8 bit, because the head's errors reach the logits undamped. One layout has a scale per row. The
+    other, for sizes that fit the 4-bit kernel, has groups of 32 as two 4-bit matrices: the high and
+    the low halves of the levels. Their speeds differ between machines.
     """
     rows = quantise8(weight)
     if len(weight) % HEAD_BLOCK:
@@ -129,7 +129,7 @@ def pack_head(weight: Tensor) -> dict[str, Tensor]:
 
 
 def stacked(pieces: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """One matrix from the packed tensors of its row blocks (multiples of 64 rows)."""
+    """One packed matrix from the tensors of its row blocks (multiples of 64 rows)."""
     # Scales of 4-bit matrices are [groups, rows, 2], everything else has rows first.
     return {
         suffix: torch.cat([piece[suffix] for piece in pieces], int(first.dim() == 3))

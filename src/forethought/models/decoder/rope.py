@@ -1,4 +1,4 @@
-"""Rotary position embeddings: angles once per forward pass, queries and keys in one go."""
+"""Rotary position embeddings: angles once per forward pass, queries and keys together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from forethought.models.decoder.rope_settings import RopeSettings
 
 
 class Rotation(NamedTuple):
-    """What `rotate_` needs at some positions, for dimensions 0 to R of every head."""
+    """Cosines and sines of some positions, for dimensions 0 to R of every head."""
 
     cosine: Tensor
     """[N, 1, R]"""
@@ -21,7 +21,7 @@ class Rotation(NamedTuple):
     """[N, 1, R]: negative in the first half, where it meets the second half's values."""
 
     def part(self, rows: slice) -> Rotation:
-        """The same for some of the positions."""
+        """The rotation at some of the positions."""
         return Rotation(self.cosine[rows], self.signed_sine[rows])
 
 
@@ -33,7 +33,7 @@ class Rope:
         self.magnitude = settings.magnitude
 
     def at(self, positions: Tensor, dtype: torch.dtype) -> Rotation:
-        """The turn at positions [N]; angles are float32, as models were trained with."""
+        """The rotation at positions [N]; angles are float32, as in the models' training."""
         angles = positions[:, None, None].float() * self.frequencies
         cosine, sine = angles.cos(), angles.sin()
         if self.magnitude != 1.0:
@@ -42,7 +42,8 @@ class Rope:
         return Rotation(torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1))
 
     def rotate(self, vectors: Tensor, positions: Tensor) -> Tensor:
-        """Vectors [N, any, D] turned on by positions [N], fractions too; magnitudes stay."""
+        """Rotate vectors [N, any, D] by positions [N], which may be fractions, without magnitude
+        scaling."""
         angles = positions[:, None, None].float() * self.frequencies
         cosine, sine = (part.to(vectors.dtype) for part in (angles.cos(), angles.sin()))
         turn = Rotation(torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1))
@@ -50,7 +51,7 @@ class Rope:
 
 
 def rotate_(heads: Tensor, turn: Rotation) -> Tensor:
-    """Rotate heads [N, any, D] in place: dimension i with i + R / 2, beyond R nothing."""
+    """Rotate heads [N, any, D] in place: dimension i with i + R / 2; dimensions beyond R stay."""
     size = turn.cosine.shape[-1]
     turning = heads if heads.shape[-1] == size else heads[..., :size]
     swapped = turning.roll(size // 2, -1)
@@ -68,7 +69,7 @@ def _default(settings: RopeSettings) -> Tensor:
 
 
 def _wavelengths(settings: RopeSettings) -> Tensor:
-    """Positions per radian, before any stretching."""
+    """Positions per radian, before any scaling."""
     share = torch.arange(0, settings.dimensions, 2, dtype=torch.float32) / settings.dimensions
     return torch.pow(settings.theta, share)
 
@@ -78,7 +79,7 @@ def _linear(settings: RopeSettings) -> Tensor:
 
 
 def _llama3(settings: RopeSettings) -> Tensor:
-    """Slow dimensions are stretched, fast ones kept, those between are blended."""
+    """Low frequencies are scaled, high ones kept, and those between blended."""
     plain, context = _default(settings), settings.original_context
     low, high = settings.low_frequency_factor, settings.high_frequency_factor
     turns = context * plain / (2 * math.pi)
@@ -91,21 +92,21 @@ def _longrope(settings: RopeSettings) -> Tensor:
 
 
 def _yarn(settings: RopeSettings) -> Tensor:
-    """As llama3, but the blend is linear in the dimension instead of in the turns."""
+    """Like llama3, but the blend is linear in the dimension, not in the number of turns."""
     plain, size = _default(settings), settings.dimensions
     low = _dimension_turning(settings, settings.fast_turns)
     high = _dimension_turning(settings, settings.slow_turns)
     if settings.round_turns:
         low, high = math.floor(low), math.ceil(high)
     low, high = max(low, 0), min(high, size - 1)
-    # Equal borders make a step; the small width only avoids a division by zero.
+    # Equal bounds give a step; the small width avoids a division by zero.
     width = high - low or 0.001
     stretched = ((torch.arange(size // 2, dtype=torch.float32) - low) / width).clamp(0, 1)
     return stretched * plain / settings.factor + (1 - stretched) * plain
 
 
 def _dimension_turning(settings: RopeSettings, turns: float) -> float:
-    """The pair that turns this often in the original context (fractional)."""
+    """The pair (fractional) that makes so many turns in the original context."""
     wavelength = settings.original_context / (turns * 2 * math.pi)
     return settings.dimensions * math.log(wavelength) / (2 * math.log(settings.theta))
 

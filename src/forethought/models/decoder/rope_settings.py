@@ -1,4 +1,4 @@
-"""How a model turns positions into angles, read from its configuration; no torch here."""
+"""Reads RoPE settings from a model's configuration; imports no torch."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ _MOST_THETA, _MOST_FACTOR, _LEAST = 1e18, 1e6, 1e-6
 
 @dataclass(frozen=True)
 class RopeSettings:
-    """One rotary embedding: which frequencies, over how many dimensions of a head."""
+    """One rotary embedding: its frequencies and the dimensions it rotates."""
 
     theta: float
     """Base of the geometric series of wavelengths."""
     dimensions: int
-    """Leading dimensions of a head that are rotated; the others pass unchanged."""
+    """Leading dimensions of a head that are rotated."""
     kind: str = "default"
     """One of KINDS."""
     factor: float = 1.0
-    """How much the context was stretched after the first training."""
+    """Factor by which the context was extended after pretraining."""
     original_context: int = 0
-    """Positions of the first training; 0 where the kind does not ask."""
+    """Context length of pretraining; 0 for kinds that ignore it."""
     magnitude: float = 1.0
     """Factor on cosine and sine."""
     low_frequency_factor: float = 1.0
     high_frequency_factor: float = 4.0
     fast_turns: float = 32.0
-    """yarn: dimensions that turn more often than this keep their frequency."""
+    """yarn: dimensions with more turns than this keep their frequency."""
     slow_turns: float = 1.0
-    """yarn: dimensions that turn less often than this are interpolated."""
+    """yarn: dimensions with fewer turns than this are interpolated."""
     round_turns: bool = True
-    """yarn: whether the borders between the two are whole dimensions."""
+    """yarn: whether the bounds between the two are whole dimensions."""
     divisors: tuple[float, ...] = ()
-    """longrope: a divisor of each frequency, in use."""
+    """longrope: the divisor of each frequency in use."""
     long_divisors: tuple[float, ...] = ()
-    """longrope: the divisors for texts longer than `original_context`."""
+    """longrope: divisors for texts longer than `original_context`."""
 
 
 def read_rope(raw: Claims, scaling: Claims, *, theta: float, head_dim: int) -> RopeSettings:
     """The rotary embedding that `scaling` (rope_parameters or rope_scaling) describes.
 
-    `raw` is the whole configuration, `theta` the base where `scaling` states none.
-    Raises UnsupportedModelError for a kind that is not one of KINDS.
+    `raw` is the whole configuration; `theta` is the default base. Raises UnsupportedModelError for
+    a kind outside KINDS.
     """
     stated = scaling.text("rope_type", scaling.text("type", "default"))
     kind = _OTHER_SPELLINGS.get(stated, stated)
@@ -139,7 +139,7 @@ _SCALED = {"linear": _linear, "llama3": _llama3, "longrope": _longrope, "yarn": 
 
 
 def problem(rope: RopeSettings, head_dim: int) -> str:
-    """What is wrong with a rotary embedding for heads of this size; empty where nothing is."""
+    """The problem with a rotary embedding for heads of this size; empty if there is none."""
     pairs, rest = divmod(rope.dimensions, 2)
     if rest or not 1 <= pairs <= head_dim // 2:
         return f"it rotates {rope.dimensions:,} dimensions of {head_dim:,}"

@@ -1,4 +1,4 @@
-"""Encoders of the BERT and RoBERTa kind: texts to a state per token, in one pass."""
+"""BERT and RoBERTa encoders: the hidden states of all tokens in one forward pass."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from forethought.models.sources.folder import FolderCheckpoint
 from forethought.models.tokenization.tokenizer import check_embedding
 
 _FIRST_POSITIONS = {"bert": 0, "roberta": 1, "xlm-roberta": 1}
-"""By kind of model, where positions start behind the number of the padding token."""
+"""By model type: offset of the first position after the padding token's id."""
 _BATCH_TOKENS = 1 << 13
 _MOST_ROWS, _MOST_WIDTH = 1 << 24, 1 << 20
 
@@ -34,26 +34,26 @@ class EncoderShape:
     epsilon: float
     first_position: int
     longest: int
-    """Most tokens of one text."""
+    """Most tokens per text."""
 
     vocabulary: int
-    """Rows of the table of word embeddings."""
+    """Rows of the word embedding."""
     positions: int
-    """Rows of the table of positions."""
+    """Rows of the position embedding."""
     segments: int
-    """Rows of the table of token types."""
+    """Rows of the token type embedding."""
 
     @classmethod
     def from_transformers(
         cls, config: dict[str, Any], where: str = "the encoder's config.json"
     ) -> EncoderShape:
-        """The sizes that a config.json states; UnsupportedModelError for other kinds."""
+        """The sizes in a config.json; UnsupportedModelError for other model types."""
         claims = Claims(config, where, "fetch the folder again")
         kind = claims.text("model_type", "unknown")
         if kind not in _FIRST_POSITIONS:
             raise UnsupportedModelError(
-                f"an encoder of type {shortened(kind)} is asked for",
-                f"use {', '.join(_FIRST_POSITIONS)}",
+                f"encoders of type {shortened(kind)} are not supported",
+                f"supported: {', '.join(_FIRST_POSITIONS)}",
             )
         for key, known in (("hidden_act", "gelu"), ("position_embedding_type", "absolute")):
             if (stated := claims.text(key, known)) != known:
@@ -81,13 +81,13 @@ class EncoderShape:
         )
 
     def flops(self, tokens: int) -> float:
-        """FLOPs of reading one text of so many tokens; a multiply and an add are two."""
+        """FLOPs of a forward pass over one text; a multiply-add counts as two."""
         products = 2 * tokens * self.hidden * (4 * self.hidden + 2 * self.intermediate)
         return float(self.layers * (products + 4 * tokens * tokens * self.hidden))
 
 
 class Encoder:
-    """The layers and embeddings of an encoder, in float32."""
+    """An encoder's embeddings and layers, in float32."""
 
     def __init__(self, checkpoint: FolderCheckpoint, device: str) -> None:
         where = str(checkpoint.folder)
@@ -98,8 +98,8 @@ class Encoder:
         found = [name for name in checkpoint.names if name.endswith(ending)]
         if len(found) != 1:
             raise DamagedFileError(
-                f"{checkpoint.folder} holds {len(found)} tables of word embeddings",
-                "name the folder of one encoder",
+                f"{checkpoint.folder} holds {len(found)} word embeddings, not one",
+                "use the folder of one encoder",
             )
         self._prefix = found[0].removesuffix(ending)
         self._weights = {
@@ -111,9 +111,9 @@ class Encoder:
     def read(
         self, texts: Sequence[Sequence[int]], reduce: Callable[[Tensor], Tensor]
     ) -> list[Tensor]:
-        """What `reduce` makes of the states [B, N, hidden] of texts of one length, by text.
+        """Encode texts; `reduce` maps the states [B, N, hidden] of equal-length texts to results.
 
-        Texts of equal length are read together, so nothing is padded.
+        Texts of equal length share a batch, so nothing is padded.
         """
         found: dict[int, Tensor] = {}
         for group in _of_equal_length(texts):
@@ -122,7 +122,7 @@ class Encoder:
         return [found[n] for n in range(len(texts))]
 
     def flops(self, texts: Sequence[Sequence[int]]) -> float:
-        """FLOPs of reading these texts."""
+        """FLOPs of encoding these texts."""
         return sum(self.shape.flops(len(text)) for text in texts)
 
     def _states(self, tokens: Tensor) -> Tensor:
@@ -162,13 +162,14 @@ class Encoder:
 
 
 def _check_words(tokenizer: Tokenizer, rows: int, where: str) -> None:
-    """Refuse a tokenizer whose tokens have no embedding, or that leaves an empty text empty."""
+    """Raise UnsupportedModelError for tokens without an embedding, or if an empty text stays
+    empty."""
     check_embedding(tokenizer, None, rows, where)
     around = tokenizer.encode("", add_special_tokens=True).ids
     if not around or max(around) >= rows:
         raise UnsupportedModelError(
-            f"the tokenizer in {where} puts the tokens {around[:4]} around a text, "
-            f"of {rows:,} rows of the embedding",
+            f"the tokenizer in {where} adds the special tokens {around[:4]} to a text, but the "
+            f"embedding has {rows:,} rows",
             "use the tokenizer that this encoder was published with",
         )
 
@@ -176,7 +177,7 @@ def _check_words(tokenizer: Tokenizer, rows: int, where: str) -> None:
 def read_tensor(
     checkpoint: FolderCheckpoint, name: str, shape: tuple[int, ...], device: str
 ) -> Tensor:
-    """A tensor in float32; DamagedFileError where its shape is another."""
+    """A tensor in float32; DamagedFileError for another shape."""
     found = checkpoint.shape_of(name)
     if found != shape:
         raise DamagedFileError(

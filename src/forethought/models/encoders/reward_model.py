@@ -1,9 +1,12 @@
-"""Decoders that judge: a small head in place of the output's, read at chosen tokens.
+"""Reward models: decoders with a small head that scores chosen tokens.
 
-Three kinds of head are known: one linear map (reward models, and token classifiers as
-transformers saves them), two with a ReLU between them (Qwen2.5-Math-PRM), and two words of the
-output head (models trained to say + or -). One label is a reward without bounds, squashed to a
-chance; of two labels the second is the good one.
+Three kinds of head are supported:
+- one linear map: reward models, and token classifiers saved by transformers;
+- two linear maps with a ReLU between: Qwen2.5-Math-PRM;
+- two rows of the language model head: models trained to say + or -.
+
+A single label is an unbounded reward, mapped to a probability by a sigmoid. Of two labels, the
+second is the good one.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from forethought.contracts.errors import (
 )
 from forethought.contracts.records import LayerShape
 from forethought.models.chat.transcript import ScoredTokens
-from forethought.models.checkpoint.promises import promised
+from forethought.models.checkpoint.promises import checked_sources
 from forethought.models.checkpoint.unread import check_all_read
 from forethought.models.decoder.config import DecoderConfig
 from forethought.models.decoder.decoder import Decoder
@@ -43,15 +46,15 @@ from forethought.models.tokenization.tokenizer import Tokenizer, check_embedding
 _BATCH_TOKENS = 1 << 12
 _SCORES = ("score", "score.0", "score.2")
 _HEADS = ("lm_head.weight", *(f"{name}.{kind}" for name in _SCORES for kind in ("weight", "bias")))
-"""Heads that may stand beside the decoder, whichever of them judges."""
+"""Heads that may stand beside the decoder without being used."""
 
 
 class RewardHead:
-    """A decoder with a head that judges.
+    """A decoder with a reward head.
 
-    With `words`, a bad and a good one, it is read from the output head. Raises
-    UnsupportedModelError where there is no head of a known kind, DamagedFileError where a
-    tensor is missing or of another shape.
+    With `words`, a bad and a good one, scores come from the language model head. Raises
+    UnsupportedModelError without a supported head, and DamagedFileError for a missing tensor or a
+    wrong shape.
     """
 
     def __init__(
@@ -59,14 +62,14 @@ class RewardHead:
     ) -> None:
         where = str(checkpoint.folder)
         config = DecoderConfig.from_transformers(checkpoint.config, where)
-        # A model with a head of its own may lack the output's: as if that were tied.
-        parts = promised(checkpoint, config if words else replace(config, tied=True), where)
+        # A model with a reward head may lack the language model head; `tied` asks for none.
+        parts = checked_sources(checkpoint, config if words else replace(config, tied=True), where)
         check_all_read(checkpoint, parts.values(), _HEADS)
         self.tokenizer = _tokenizer(checkpoint, config.vocabulary)
         self.template = checkpoint.template
         self.words = tuple(_last_token(self.tokenizer, word) for word in words)
-        """Tokens of the words."""
-        if not words:  # scales and caps of logits are the output head's
+        """Token ids of the words."""
+        if not words:  # logit scale and cap belong to the language model head
             config = replace(config, logit_scale=1.0, logit_softcap=None)
         read = _reader(checkpoint, device)
         self._head = (
@@ -75,22 +78,23 @@ class RewardHead:
         _check_labels(self._head, config, checkpoint)
         self._decoder = _decoder(parts, config, self._head, read)
         self.shape = replace(self._decoder.shape, head_parameters=self._head.parameters)
-        """Sizes; the output is the head's."""
+        """Sizes, with the reward head as output."""
 
     def chances(self, readings: Sequence[ScoredTokens]) -> list[np.ndarray]:
-        """For each text the chance of good at each of its places, float64.
+        """For each text the probability of good at each of its places, float64.
 
         Raises PromptTooLongError for a text beyond the model's context.
         """
         if not all(one.tokens for one in readings):
             raise UnsupportedModelError(
-                "the reward model's tokenizer makes no tokens of a text", "use another one"
+                "the reward model's tokenizer turned a text into no tokens",
+                "use another reward model",
             )
         longest = max((len(one.tokens) for one in readings), default=0)
         if longest > self.shape.context:
             raise PromptTooLongError(
-                f"the reward model reads {self.shape.context:,} tokens, and a question with its "
-                f"answer has {longest:,}",
+                f"a question with its answer has {longest:,} tokens, more than the reward model's "
+                f"context of {self.shape.context:,}",
                 "allow shorter answers, or use another reward model",
             )
         return [found for batch in _batches(readings) for found in self._judged(batch)]
@@ -114,7 +118,7 @@ class RewardHead:
         good = _good(found.double()).cpu().numpy()
         if not np.isfinite(good).all():
             raise DamagedFileError(
-                "the reward model computes values that are no numbers", "fetch the model again"
+                "the reward model's scores are infinite or NaN", "fetch the model again"
             )
         ends = np.cumsum([len(one.places) for one in batch]).tolist()
         return [good[a:b] for a, b in zip([0, *ends], ends, strict=False)]
@@ -122,9 +126,9 @@ class RewardHead:
 
 @cache
 def open_reward_head(name: str, words: tuple[str, ...] = ()) -> RewardHead:
-    """The reward model `name`, a folder or a hub's owner/name, loaded once.
+    """The reward model `name`, a folder or a hub id, loaded once per process.
 
-    Raises UnknownNameError, DownloadError, and as `RewardHead` does.
+    Raises UnknownNameError, DownloadError, and the errors of `RewardHead`.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return RewardHead(FolderCheckpoint(_folder(name)), device, words)
@@ -137,13 +141,14 @@ def _folder(name: str) -> Path:
     if hub.is_hub_id(name):
         return hub.fetch(name)
     raise UnknownNameError(
-        f"{name!r} is no reward model", "name a folder with a config.json, or a hub's owner/name"
+        f"{name!r} is not a reward model",
+        "give a folder with a config.json, or a hub id owner/name",
     )
 
 
 @dataclass(frozen=True)
 class _Packed:
-    """Causal attention within each of several texts, packed one behind the other."""
+    """Causal attention within each of several texts that are packed along one axis."""
 
     layers: Sequence[LayerShape]
     lengths: list[int]
@@ -168,7 +173,7 @@ def _attended(shape: LayerShape, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def _batches(readings: Sequence[ScoredTokens]) -> Iterator[list[ScoredTokens]]:
-    """Neighbours that are read together: as many as have few tokens in all."""
+    """Group neighbouring texts up to _BATCH_TOKENS tokens."""
     batch: list[ScoredTokens] = []
     for one in readings:
         if batch and sum(len(r.tokens) for r in [*batch, one]) > _BATCH_TOKENS:
@@ -180,18 +185,18 @@ def _batches(readings: Sequence[ScoredTokens]) -> Iterator[list[ScoredTokens]]:
 
 
 def _good(labels: Tensor) -> Tensor:
-    """[N, 1 or 2] to the chance of good [N]."""
+    """Labels [N, 1 or 2] to the probability of good [N]."""
     return torch.sigmoid(labels[:, 0]) if labels.shape[1] == 1 else torch.softmax(labels, 1)[:, 1]
 
 
 _Read = Callable[[str], Tensor]
-"""A published name to its tensor on the device."""
+"""Reads a tensor to the device by its published name."""
 
 
 def _reader(checkpoint: FolderCheckpoint, device: str) -> _Read:
     def read(name: str) -> Tensor:
         tensor = checkpoint.tensor(name)
-        # Half precision overflows in some of these models.
+        # float16 overflows in some of these models.
         return tensor.to(device, torch.bfloat16 if tensor.dtype == torch.float16 else tensor.dtype)
 
     return read
@@ -207,7 +212,7 @@ def _last_token(tokenizer: Tokenizer, word: str) -> int:
     tokens = tokenizer.encode(word)
     if not tokens:
         raise UnsupportedModelError(
-            f"the reward model's tokenizer has no token for {word!r}", "use another style"
+            f"the reward model's tokenizer has no token for {word!r}", "set another style"
         )
     return tokens[-1]
 
@@ -216,7 +221,7 @@ def _decoder(
     parts: Mapping[str, Source], config: DecoderConfig, head: Head, read: _Read
 ) -> Decoder:
     tensors = {name: _joined(part, read) for name, part in parts.items() if name != "head.weight"}
-    plain = build_linears(tensors, {}, "bf16")  # as stored: no format of its own
+    plain = build_linears(tensors, {}, "bf16")  # in the dtype of the tensors
 
     def linear(name: str) -> Linear:
         return head if name == "head" else plain(name)
@@ -233,19 +238,19 @@ def _joined(source: Source, read: _Read) -> Tensor:
 def _worded(
     parts: Mapping[str, Source], config: DecoderConfig, words: Sequence[int], read: _Read
 ) -> Head:
-    """The rows of these tokens in the output head."""
+    """The rows of these tokens in the language model head."""
     whole = _joined(parts["embed.weight" if config.tied else "head.weight"], read)
     return Head(((whole[list(words)].float(), None),))
 
 
 def _scored(checkpoint: FolderCheckpoint, read: _Read) -> Head:
-    """The score head that is stored in the folder."""
+    """The reward head stored in the folder."""
     names = checkpoint.names
     stored = [name for name in _SCORES if f"{name}.weight" in names]
     if stored not in (["score"], ["score.0", "score.2"]):
         raise UnsupportedModelError(
-            f"{checkpoint.folder} holds no reward head (score.weight) that is known",
-            "use a reward model or a token classifier; one that says + or - needs style=turns",
+            f"{checkpoint.folder} holds no supported reward head (score.weight)",
+            "use a reward model or a token classifier; models that say + or - need style=turns",
         )
     maps = tuple((read(f"{name}.weight").float(), _bias(name, names, read)) for name in stored)
     if not fit_together(maps):
@@ -269,5 +274,5 @@ def _check_labels(head: Head, config: DecoderConfig, checkpoint: FolderCheckpoin
     if head.labels not in (1, 2):
         raise UnsupportedModelError(
             f"the reward head in {checkpoint.folder} has {head.labels} labels",
-            "use one with a reward, or with the labels bad and good",
+            "use a head with one label, or with the labels bad and good",
         )

@@ -1,4 +1,4 @@
-"""Sentence embeddings: one unit vector a text, near to those of texts that mean the like."""
+"""Sentence embeddings: one unit vector per text, close for texts of similar meaning."""
 
 from __future__ import annotations
 
@@ -17,29 +17,31 @@ from forethought.models.encoders.folder import encoder_folder
 from forethought.models.sources.folder import FolderCheckpoint
 from forethought.models.tokenization.library import library_errors
 
-_LONGEST = 256  # tokens of a text that the published encoder was trained on
+_LONGEST = 256  # tokens per text in the published encoder's training
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Vectors of texts, and what they cost."""
+    """Embeddings of texts, and their cost."""
 
     vectors: np.ndarray
-    """[texts, hidden], each of length one."""
+    """[texts, hidden], unit vectors."""
     tokens: int
     flops: float
 
 
 @dataclass(frozen=True)
 class SentenceEncoder:
-    """An encoder whose states are averaged; of long texts it reads the beginning."""
+    """An encoder with mean pooling; it truncates long texts."""
 
     encoder: Encoder
     tokenizer: Tokenizer
 
     def embed(self, texts: Sequence[str]) -> Embedded:
-        """The vectors of `texts`."""
-        with library_errors("the encoder's tokenizer cannot read these texts", "use another"):
+        """Embed `texts`."""
+        with library_errors(
+            "the encoder's tokenizer cannot read these texts", "use another encoder"
+        ):
             encoded = [found.ids for found in self.tokenizer.encode_batch(list(texts))]
         rows = self.encoder.read(encoded, _averaged)
         vectors = torch.stack(rows).cpu().numpy()
@@ -48,7 +50,7 @@ class SentenceEncoder:
 
 @cache
 def open_sentence_encoder(name: str) -> SentenceEncoder:
-    """The sentence encoder `name` (see `encoder_folder`), loaded once."""
+    """The sentence encoder `name` (see `encoder_folder`), loaded once per process."""
     checkpoint = FolderCheckpoint(encoder_folder(name))
     encoder = Encoder(checkpoint, "cuda" if torch.cuda.is_available() else "cpu")
     tokenizer = checkpoint.tokenizer()

@@ -1,4 +1,4 @@
-"""Encoders that label every token of a text, such as with whether it may be left out."""
+"""Encoders that label each token, such as with the probability that it is worth keeping."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _SIGN = re.compile(r"\s*[!-/:-@[-`{-~]\s*")
 
 @dataclass(frozen=True)
 class Pieces:
-    """A text in the tokens of a classifier."""
+    """A text as tokens of a classifier."""
 
     tokens: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
     """Character range of each token."""
     words: tuple[int, ...]
-    """The word each token is part of, counted from 0; signs are words of their own."""
+    """Index of each token's word; each punctuation mark is a word."""
 
 
 class TokenClassifier:
-    """An encoder with two labels, of which the second means that a token is worth keeping."""
+    """An encoder with two labels; the second means that a token is worth keeping."""
 
     def __init__(self, checkpoint: FolderCheckpoint, device: str) -> None:
         self.encoder = Encoder(checkpoint, device)
@@ -43,29 +43,29 @@ class TokenClassifier:
         self._ends = self._tokenizer.encode("", add_special_tokens=True).ids
         if len(self._ends) != 2:
             raise UnsupportedModelError(
-                f"the tokenizer in {checkpoint.folder} puts {len(self._ends)} tokens around a text",
-                "use a classifier whose texts begin and end with one token each",
+                f"{checkpoint.folder}: its tokenizer adds {len(self._ends)} special tokens, not 2",
+                "use a classifier with one special token at each end of a text",
             )
         self.longest = self.encoder.shape.longest - 2
-        """Most tokens of a text, without those around it."""
+        """Most tokens per text, without the special tokens at its ends."""
         read = partial(read_tensor, checkpoint, device=device)
         self._weight = read("classifier.weight", shape=(2, self.encoder.shape.hidden))
         self._bias = read("classifier.bias", shape=(2,))
 
     def pieces(self, text: str) -> Pieces:
-        """The tokens of a text and the words that they make."""
-        with library_errors("the encoder's tokenizer cannot read this text", "use another"):
+        """Tokenize a text and group its tokens into words."""
+        with library_errors("the encoder's tokenizer cannot read this text", "use another encoder"):
             found = self._tokenizer.encode(text, add_special_tokens=False)
         spans = tuple((int(start), int(stop)) for start, stop in found.offsets)
         return Pieces(tuple(found.ids), spans, tuple(_words(text, spans, found.word_ids)))
 
     def chances(self, texts: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """For each text of at most `longest` tokens, how likely each is worth keeping."""
+        """For each text of at most `longest` tokens: the probability that each is worth keeping."""
         rows = self.encoder.read(self._whole(texts), self._kept)
         return [row[1:-1].cpu().numpy() for row in rows]
 
     def flops(self, texts: Sequence[Sequence[int]]) -> float:
-        """FLOPs of labelling these texts."""
+        """FLOPs of classifying these texts."""
         return self.encoder.flops(self._whole(texts))
 
     def _whole(self, texts: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -78,7 +78,7 @@ class TokenClassifier:
 
 @cache
 def open_token_classifier(name: str) -> TokenClassifier:
-    """The classifier `name` (see `encoder_folder`), loaded once."""
+    """The classifier `name` (see `encoder_folder`), loaded once per process."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return TokenClassifier(FolderCheckpoint(encoder_folder(name)), device)
 
@@ -91,7 +91,7 @@ def _plain(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def _words(text: str, spans: Sequence[tuple[int, int]], stated: Sequence[Any]) -> list[int]:
-    """The word of each token: a new one at white space, signs, and where the tokenizer says so."""
+    """Word index of each token; white space, punctuation and the tokenizer start new words."""
     found: list[int] = []
     for place, (start, stop) in enumerate(spans):
         before = spans[place - 1][1] if place else start

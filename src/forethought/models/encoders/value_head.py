@@ -1,4 +1,4 @@
-"""The small head that judges: linear maps in float32."""
+"""The head of a reward model: linear maps in float32."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class Head:
 
     @property
     def inputs(self) -> int:
-        """The size it takes."""
+        """Input size."""
         return self.maps[0][0].shape[1]
 
     @property
     def labels(self) -> int:
-        """The size it gives."""
+        """Output size."""
         return self.maps[-1][0].shape[0]
 
     @property
     def parameters(self) -> int:
-        """Weights that each row passes."""
+        """Number of weights."""
         return sum(weight.numel() for weight, _ in self.maps)
 
     def bytes(self, phase: str) -> int:
-        """Bytes of weights that one product reads."""
+        """Bytes of weights read per call."""
         return sum(weight.nbytes for weight, _ in self.maps)
 
     def __call__(self, x: Tensor, phase: str) -> Tensor:
@@ -46,7 +46,7 @@ class Head:
 
 
 def fit_together(maps: Maps) -> bool:
-    """Whether each map takes what the one before gives, and its bias has as many values."""
+    """Whether consecutive maps and their biases have matching sizes."""
     if any(weight.ndim != 2 for weight, _ in maps):
         return False
     biased = all(bias is None or bias.shape == weight.shape[:1] for weight, bias in maps)

@@ -1,1 +1,1 @@
-"""Any other causal model of transformers, behind the same attention seam."""
+"""Other causal models of transformers, behind the same attention seam."""

@@ -1,8 +1,8 @@
-"""Any other causal model of transformers, through the same attention seam as our decoder.
+"""Runs other causal models of transformers through our decoder's attention seam.
 
-The model runs without its cache and without its masks: its attention function is ours and
-asks whoever called `forward`. Some architectures never call that function, or mix tokens
-elsewhere too, and would be silently wrong; so opening a model compares it with itself.
+The model runs without its KV cache and masks: its attention function forwards to the caller's
+`attend`. Architectures that bypass that function, or mix tokens elsewhere, would be silently wrong.
+Opening a model therefore compares its logits with and without the seam.
 """
 
 from __future__ import annotations
@@ -25,18 +25,17 @@ from forethought.models.fallback.self_check import CHECK_ROWS, RowAttention, row
 from forethought.models.fallback.shape import shape_of
 
 SEAM = "forethought"
-"""Our name among the attention functions of transformers."""
+"""The seam's name among transformers' attention functions."""
 
 _BATCH_DEPENDENT = ("dynamic", "longrope")
-_TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-3}  # of the largest logit; 16 bit: 0.06
+_TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-3}  # relative to the largest logit
 
 
 def open_fallback(folder: Path, *, device: str = "cpu") -> Network:
-    """The model in a transformers folder (safetensors only), checked against itself.
+    """Load a transformers folder (safetensors only) and check it against itself.
 
-    Raises UnsupportedModelError where transformers is missing, where the architecture does
-    not route all its attention through the seam, or where the result differs from the
-    model's own; DamagedFileError where the folder cannot be read.
+    Raises UnsupportedModelError if transformers is missing, if attention bypasses the seam, or if
+    the logits differ from the model's own. Raises DamagedFileError for unreadable files.
     """
     model = load_model(folder).to(device).eval()
     with transformers_errors(folder.name):
@@ -44,7 +43,7 @@ def open_fallback(folder: Path, *, device: str = "cpu") -> Network:
 
 
 class Fallback(Network):
-    """A transformers model that leaves attention to the caller."""
+    """A transformers model whose attention is computed by the caller."""
 
     def __init__(self, model: Any, shape: ModelShape) -> None:
         self.model = model
@@ -53,7 +52,7 @@ class Fallback(Network):
         self.dtype: torch.dtype = model.dtype
 
     def weight_bytes(self, phase: str, layers: int | None = None, tokens: int = 1) -> int:
-        """Bytes of weights that one pass reads for one token, whatever its phase."""
+        """Bytes of weights that a pass reads per token, in any phase."""
         used = len(self.shape.layers[:layers]) * self.shape.layer_parameters
         head = self.shape.head_parameters if layers is None else 0
         return (used + head) * int(self.model.dtype.itemsize)
@@ -71,28 +70,28 @@ class Fallback(Network):
         """Logits [R, V] (float32) of rows `logits_at`; see `Network.forward`."""
         unwanted = logits_at is not None and not len(logits_at)
         stop = len(self.shape.layers) if layers is None and unwanted else layers
-        serving = _Serving(attend, stop)
+        serving = _CallerAttention(attend, stop)
         try:
-            with _answered_by(serving):
+            with _attention_by(serving):
                 return _logits(self.model, tokens, positions, logits_at)
         except _EnoughLayersError:
             return torch.empty((0, self.shape.vocabulary), device=tokens.device)
 
 
-class _Answer(Protocol):
-    """Whoever answers the attention calls of one forward pass."""
+class _Attention(Protocol):
+    """Computes the attention of one forward pass."""
 
-    def answer(self, q: Tensor, k: Tensor, v: Tensor, settings: _Settings) -> Tensor:
+    def compute(self, q: Tensor, k: Tensor, v: Tensor, settings: _Settings) -> Tensor:
         """q [N, H, D], k and v [N, K, D] to [N, H * D]."""
         ...
 
 
 class _EnoughLayersError(Exception):
-    """Ends a forward pass whose later layers nobody wants."""
+    """Ends a forward pass after the last requested layer."""
 
 
 class _Settings:
-    """What a layer says about its attention when it calls the seam."""
+    """Attention settings that a layer passes to the seam."""
 
     def __init__(self, stated: dict[str, Any]) -> None:
         self.scale: float | None = stated.get("scaling")
@@ -101,15 +100,15 @@ class _Settings:
         self.sinks = stated.get("s_aux") is not None
 
 
-class _Serving:
-    """Hands every layer to `attend`, in order."""
+class _CallerAttention:
+    """Forwards each layer's attention to `attend`, in order."""
 
     def __init__(self, attend: Attend, stop: int | None) -> None:
         self.attend = attend
         self.stop = stop
         self.layer = 0
 
-    def answer(self, q: Tensor, k: Tensor, v: Tensor, settings: _Settings) -> Tensor:
+    def compute(self, q: Tensor, k: Tensor, v: Tensor, settings: _Settings) -> Tensor:
         mixed = self.attend(self.layer, q, k, v)
         self.layer += 1
         if self.layer == self.stop:
@@ -117,18 +116,18 @@ class _Serving:
         return mixed
 
 
-class _Learning:
-    """Answers by the definition of attention and notes what each layer asked for."""
+class _RecordedAttention:
+    """Computes exact attention and records each layer's settings."""
 
     def __init__(self) -> None:
         self.shapes: list[LayerShape] = []
         self.rows = RowAttention()
 
-    def answer(self, q: Tensor, k: Tensor, v: Tensor, settings: _Settings) -> Tensor:
+    def compute(self, q: Tensor, k: Tensor, v: Tensor, settings: _Settings) -> Tensor:
         heads, head_dim = q.shape[1:]
         if settings.sinks or v.shape[2] != head_dim:
             raise UnsupportedModelError(
-                "this model's attention has learned sinks, or values of another size than keys",
+                "this model has attention sinks, or values of another size than keys",
                 "choose a model of another architecture",
             )
         scale = head_dim**-0.5 if settings.scale is None else float(settings.scale)
@@ -138,24 +137,24 @@ class _Learning:
         return self.rows.attend(len(self.shapes) - 1, shape, q, k, v)
 
 
-_answering: ContextVar[_Answer] = ContextVar("answering")
+_current: ContextVar[_Attention] = ContextVar("attention")
 
 
 @contextmanager
-def _answered_by(answer: _Answer) -> Iterator[None]:
-    token = _answering.set(answer)
+def _attention_by(attention: _Attention) -> Iterator[None]:
+    token = _current.set(attention)
     try:
         yield
     finally:
-        _answering.reset(token)
+        _current.reset(token)
 
 
 def _seam(
     module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **stated: Any
 ) -> tuple[Tensor, None]:
-    """The attention function transformers calls; tensors are [1, heads, N, D]."""
+    """The attention function that transformers calls; tensors are [1, heads, N, D]."""
     q, k, v = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-    mixed = _answering.get().answer(q, k, v, _Settings(stated))
+    mixed = _current.get().compute(q, k, v, _Settings(stated))
     return mixed.view(1, *q.shape[:2], -1), None
 
 
@@ -171,13 +170,13 @@ def _logits(model: Any, tokens: Tensor, positions: Tensor, rows: Tensor | None) 
     return logits
 
 
-def _refuse_what_no_check_can_show(model: Any) -> None:
-    """Refuse what cannot be asked for, or goes wrong only on texts too long for a check."""
+def _check_interface(model: Any) -> None:
+    """Raise for models that lack an input, or whose errors show on long texts only."""
     config = model.config.get_text_config()
     if "position_ids" not in inspect.signature(model.forward).parameters:
-        raise unsupported(config.model_type, "it cannot be told where its tokens stand")
+        raise unsupported(config.model_type, "it takes no position ids")
     if not hasattr(config, "max_position_embeddings"):
-        raise unsupported(config.model_type, "it states no longest context")
+        raise unsupported(config.model_type, "its configuration states no context length")
     kinds = set(getattr(config, "layer_types", None) or ()) - {
         "full_attention",
         "sliding_attention",
@@ -194,26 +193,26 @@ def _refuse_what_no_check_can_show(model: Any) -> None:
 
 @torch.inference_mode()
 def behind_seam(model: Any) -> Fallback:
-    """A transformers model behind the seam, if its packed logits equal its own row by row.
+    """Put a transformers model behind the seam, if packed logits equal its own per row.
 
-    Raises UnsupportedModelError otherwise. The model must attend eagerly when it comes.
+    Raises UnsupportedModelError otherwise. The model must be loaded with eager attention.
     """
     from transformers import AttentionInterface
 
     AttentionInterface.register(SEAM, _seam)
-    _refuse_what_no_check_can_show(model)
+    _check_interface(model)
     name = model.config.model_type
     own = torch.cat([_own_logits(model, row) for row in CHECK_ROWS])
     model.set_attn_implementation(SEAM)
     seen, shapes = _seam_logits(model)
     layers = model.config.get_text_config().num_hidden_layers
     if len(shapes) != layers:
-        why = f"{len(shapes)} of its {layers} layers leave their attention to us"
+        why = f"only {len(shapes)} of its {layers} layers call the attention function"
         raise unsupported(name, why)
-    _refuse_hidden_windows(model, shapes)
+    _check_windows(model, shapes)
     off = float((seen - own).abs().max() / own.abs().max())
     if not off <= _TOLERANCE.get(model.dtype, 0.06):
-        raise unsupported(name, f"its logits come out {off:.1%} off")
+        raise unsupported(name, f"its logits differ by {off:.1%} behind the attention seam")
     return Fallback(model, shape_of(model, shapes))
 
 
@@ -223,21 +222,21 @@ def _own_logits(model: Any, row: list[int]) -> Tensor:
 
 
 def _seam_logits(model: Any) -> tuple[Tensor, list[LayerShape]]:
-    """Logits of all check rows: packed, read in two passes; and what the layers asked for."""
+    """Logits of all check rows, packed and in two passes, with the layers' shapes."""
     rows, shapes, parts = RowAttention(), [], []
     for tokens, positions, counts in row_positions():
-        learning = _Learning()
-        learning.rows = rows
+        recorded = _RecordedAttention()
+        recorded.rows = rows
         rows.counts = counts
-        with _answered_by(learning):
+        with _attention_by(recorded):
             place = tokens.to(model.device), positions.to(model.device)
             parts.append(torch.split(_logits(model, *place, None), counts))
-        shapes = learning.shapes
+        shapes = recorded.shapes
     return torch.cat([torch.cat(halves) for halves in zip(*parts, strict=True)]), shapes
 
 
-def _refuse_hidden_windows(model: Any, shapes: list[LayerShape]) -> None:
-    """A window that only the model's masks know would be lost, and the check is too short."""
+def _check_windows(model: Any, shapes: list[LayerShape]) -> None:
+    """Raise if only the model's masks know its sliding window, which the short check misses."""
     config = model.config.get_text_config()
     window = getattr(config, "sliding_window", None)
     used = getattr(config, "use_sliding_window", True)
@@ -251,4 +250,4 @@ def _refuse_hidden_windows(model: Any, shapes: list[LayerShape]) -> None:
             kind == "sliding_attention" for kind in kinds
         ]
     if lost:
-        raise unsupported(config.model_type, "its layers do not state their sliding windows")
+        raise unsupported(config.model_type, "its layers do not pass on their sliding windows")

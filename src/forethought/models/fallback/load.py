@@ -1,4 +1,4 @@
-"""Opens a model of transformers from a folder, once its sizes fit what the folder holds."""
+"""Loads a transformers model from a folder, after checking its sizes against the files."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from forethought.models.checkpoint.json_file import read_json
 from forethought.models.checkpoint.weight_index import stored_tensors
 from forethought.models.decoder.families import MOST_LAYERS
 
-_MOST_STATED = 1 << 31  # of any whole number in a configuration
+_MOST_STATED = 1 << 31  # bound on whole numbers in a configuration
 _SMALLEST_ELEMENT = 0.5  # bytes
-_MOST_BUFFER_BYTES = 1 << 28  # of what a model computes for itself, such as its masks
+_MOST_BUFFER_BYTES = 1 << 28  # bytes of computed buffers, such as masks
 
 
 def load_model(folder: Path) -> Any:
-    """The transformers model in a folder, all its tensors there.
+    """The transformers model in a folder, with all of its tensors.
 
-    Raises DamagedFileError where they are not, or are smaller than the configuration says, and
-    UnsupportedModelError where transformers is missing or cannot run the model.
+    Raises DamagedFileError for missing or too small tensors, and UnsupportedModelError if
+    transformers is missing or cannot run the model.
     """
     try:
         from transformers import AutoConfig, AutoModelForCausalLM
         from transformers.utils import logging
     except ImportError as missing:
         raise UnsupportedModelError(
-            f"the model in {folder.name} is of a type only transformers knows",
-            "install it: pip install 'forethought[hub]'",
+            f"the model in {folder.name} needs transformers",
+            "pip install 'forethought[hub]'",
         ) from missing
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -58,7 +58,7 @@ def load_model(folder: Path) -> Any:
     lacking = sorted(
         str(key) for kind in ("missing_keys", "mismatched_keys") for key in found[kind]
     )
-    if lacking:  # it would answer with random numbers in their place
+    if lacking:  # transformers fills them with random numbers
         raise DamagedFileError(
             f"{folder} lacks tensors that the model needs: {', '.join(lacking[:3])}",
             "fetch the model again",
@@ -68,7 +68,7 @@ def load_model(folder: Path) -> Any:
 
 @contextmanager
 def transformers_errors(name: str) -> Iterator[None]:
-    """Raise what transformers raises inside as an error of ours, which names the model."""
+    """Turn exceptions of transformers into our errors, with the model's name."""
     try:
         yield
     except ForethoughtError:
@@ -77,20 +77,20 @@ def transformers_errors(name: str) -> Iterator[None]:
         raise DamagedFileError(
             f"transformers cannot read {name}: {str(error)[:200]}", "fetch the model again"
         ) from error
-    except Exception as error:  # what its models raise on a wrong setting is of any type
+    except Exception as error:  # models raise any type for wrong settings
         raise unsupported(name, f"{type(error).__name__}: {str(error)[:200]}") from error
 
 
 def unsupported(name: str, why: str) -> UnsupportedModelError:
-    """The error for a model that transformers cannot run as we need it."""
+    """The error for a model that transformers cannot run behind the seam."""
     return UnsupportedModelError(
-        f"{name} cannot run correctly here: {why}",
+        f"{name} cannot run correctly through transformers: {why}",
         "choose a model of another architecture, or run it behind an OpenAI-compatible server",
     )
 
 
 def _check_counts(stated: Mapping[str, Any], folder: Path) -> None:
-    """Refuse whole numbers in a configuration that nothing could be made of."""
+    """Raise DamagedFileError for absurd whole numbers in a configuration."""
     claims = Claims(stated, str(folder / "config.json"))
     for key, value in stated.items():
         if isinstance(value, int) and not -_MOST_STATED < value < _MOST_STATED:
@@ -110,7 +110,7 @@ def _check_layers(config: Any, folder: Path) -> None:
 
 
 def _check_size(model: Any, folder: Path) -> None:
-    """Compare what a model would take, made without memory, with the tensors in the folder."""
+    """Compare a model's size, computed on the meta device, with the folder's files."""
     held = sum(file.stat().st_size for file in {t.file for t in stored_tensors(folder).values()})
     needed = sum(parameter.numel() for parameter in model.parameters())
     computed = sum(buffer.nbytes for buffer in model.buffers())

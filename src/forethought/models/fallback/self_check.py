@@ -1,4 +1,4 @@
-"""A short packed batch and attention by its definition, to check a foreign model with."""
+"""A short packed batch and exact attention, to check a transformers model with."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor
 from forethought.contracts.records import LayerShape
 
 CHECK_ROWS = [[5, 17, 3, 11, 8, 9, 33, 2, 21], [44, 7], [9, 9, 12, 6, 1, 7, 13, 22, 31, 14, 36]]
-"""Token ids of three rows; small enough for any vocabulary."""
+"""Token ids of three sequences, valid in any vocabulary."""
 
-_LATER = 1  # tokens of each row that are read in a second pass
+_LATER = 1  # tokens of each row in the second pass
 
 
 def row_positions() -> Iterator[tuple[Tensor, Tensor, list[int]]]:
@@ -25,12 +25,12 @@ def row_positions() -> Iterator[tuple[Tensor, Tensor, list[int]]]:
 
 
 class RowAttention:
-    """Causal attention of packed rows over everything they said before."""
+    """Causal attention of packed rows over their previous keys and values."""
 
     def __init__(self) -> None:
         self.counts: list[int] = []
         """Tokens of each row in the next call."""
-        self.said: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self.past: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         """(layer, row) to its keys and values so far, [entries, K, D]."""
 
     def attend(self, layer: int, shape: LayerShape, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -42,15 +42,15 @@ class RowAttention:
     def _row(
         self, place: tuple[int, int], shape: LayerShape, q: Tensor, k: Tensor, v: Tensor
     ) -> Tensor:
-        if place in self.said:
-            keys, values = self.said[place]
+        if place in self.past:
+            keys, values = self.past[place]
             k, v = torch.cat([keys, k]), torch.cat([values, v])
-        self.said[place] = k, v
+        self.past[place] = k, v
         return exact_attention(shape, q, k, v)
 
 
 def exact_attention(shape: LayerShape, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """[n, H, D] of the n newest of all entries [e, K, D], at least in float32."""
+    """Attention [n, H, D] of the n newest queries over all entries, in float32 or wider."""
     wide = torch.promote_types(q.dtype, torch.float32)
     group = shape.heads // shape.kv_heads
     k, v = (tensor.to(wide).repeat_interleave(group, 1) for tensor in (k, v))

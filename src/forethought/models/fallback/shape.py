@@ -1,4 +1,4 @@
-"""The sizes of a transformers model, counted from its own parameters."""
+"""The sizes of a transformers model, counted from its parameters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from forethought.contracts.records import LayerShape, ModelShape
 
 
 def shape_of(model: Any, layers: list[LayerShape]) -> ModelShape:
-    """The sizes of a model whose attention layers are known; of experts the active ones."""
+    """A model's sizes, given its attention layers; experts count as far as they are active."""
     config = model.config.get_text_config()
     embedding = model.get_input_embeddings().weight
     inside = sum(p.numel() for p in model.base_model.parameters()) - embedding.numel()
@@ -23,7 +23,7 @@ def shape_of(model: Any, layers: list[LayerShape]) -> ModelShape:
 
 
 def _idle_parameters(model: Any, config: Any) -> int:
-    """Parameters of the experts that a token does not pass through."""
+    """Parameters of the experts that a token does not use."""
     chosen = getattr(config, "num_experts_per_tok", None)
     experts = getattr(config, "num_experts", None) or getattr(config, "num_local_experts", None)
     if not chosen or not experts:

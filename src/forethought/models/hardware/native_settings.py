@@ -1,11 +1,10 @@
-"""Settings of the native libraries under torch that must stand before those libraries start.
+"""Environment settings of torch's native libraries, made before those libraries start.
 
-A thread of OpenMP that waits for the others spins before it sleeps. GNU's library spins for
-milliseconds, and a spinning thread holds the core that another process needs. Intel's and LLVM's
-libraries yield while they spin, and keep their own settings. torch and oneDNN keep a compiled
-kernel for each shape, so that every new prompt length takes memory.
+An OpenMP thread spins before it sleeps. GNU's library spins for milliseconds and holds a core that
+another process needs; Intel's and LLVM's libraries yield, so their defaults stay. torch and oneDNN
+cache a compiled kernel per shape, so memory grows with every new prompt length.
 
-A variable that the user has set stays as it is.
+Variables that the user has set stay unchanged.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
 _SPINS = "2000"
-"""Turns of GNU's waiting loop, some microseconds: a sleep that short would cost more."""
+"""Iterations of GNU's spin loop, some microseconds: sleeping that briefly would cost more."""
 _SHAPES = "96"
-"""Kernels kept in each cache, about 0.7 MB each; a prompt of 11,000 tokens uses as many."""
+"""Kernels per cache, about 0.7 MB each; a prompt of 11,000 tokens uses as many."""
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 _THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT")
 _SYSTEM = Path("/")
 
 
 def settle(environment: MutableMapping[str, str]) -> None:
-    """Make all settings; they hold for libraries that have not started yet."""
+    """Apply all settings; libraries that have already started ignore them."""
     if not any(name in environment for name in _WAITING):
         environment["GOMP_SPINCOUNT"] = _SPINS
     cores = allowed_cores()
@@ -35,30 +34,30 @@ def settle(environment: MutableMapping[str, str]) -> None:
 
 
 def bound_caches(environment: MutableMapping[str, str]) -> None:
-    """Limit the kernels that torch and oneDNN keep; it holds until the first of them is made."""
+    """Limit the kernel caches of torch and oneDNN; call it before the first kernel."""
     environment.setdefault("LRU_CACHE_CAPACITY", _SHAPES)
     environment.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _SHAPES)
 
 
 def present_cores() -> int:
-    """The cores that this process may be scheduled on."""
+    """Cores in this process's affinity mask."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def allowed_cores(system: Path = _SYSTEM) -> int:
-    """The cores whose time this process may use: those present, or fewer under a quota.
+    """Cores that this process may use: those present, or fewer under a cgroup quota.
 
-    A container's quota is time, not cores: with two cores' worth of time on 64 cores, 64 threads
-    would use it up in the first part of each period and be stopped for the rest.
+    A container's quota limits time, not cores. With a quota of two cores on 64, 64 threads exhaust
+    it early in each period and stall for the rest.
     """
     quotas = [math.ceil(quota) for quota in _quotas(system) if quota > 0]
     return min([present_cores(), *quotas])
 
 
 def _quotas(system: Path) -> Iterator[float]:
-    """Cores' worth of time that each control group above this process allows."""
+    """Quotas, in cores, of this process's control groups and their parents."""
     for line in _text(system / "proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, group = rest.partition(":")
@@ -71,7 +70,7 @@ def _quotas(system: Path) -> Iterator[float]:
 
 
 def _along(mount: Path, group: str, read: Callable[[Path], float]) -> Iterator[float]:
-    """What holds for the group and all above it; inside a container the mount is the group."""
+    """Values of a group and all of its parents; inside a container, the mount is the group."""
     inside = [part for part in group.split("/") if part not in ("", "..")]
     for depth in range(len(inside) + 1):
         yield read(mount.joinpath(*inside[:depth]))
@@ -87,7 +86,7 @@ def _legacy(folder: Path) -> float:
 
 
 def _ratio(quota: str, period: str) -> float:
-    """Cores' worth of time; 0 where there is no limit."""
+    """A quota in cores; 0 for no limit."""
     try:
         return max(0.0, int(quota) / int(period))
     except (ValueError, ZeroDivisionError):

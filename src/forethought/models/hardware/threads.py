@@ -1,12 +1,11 @@
-"""How many threads forward passes use: fewer while other processes hold the cores.
+"""Adapts the number of threads of forward passes to the load of other processes.
 
-All threads of a parallel region wait for the last one, and a decode step has a hundred such
-regions. Where another process holds a core, each region waits for the system's scheduler: two
-processes on two cores then decode at a tenth of the rate of one alone. With one thread less, each
-decodes at two thirds of that rate.
+All threads of a parallel region wait for the last one, and a decode step has a hundred regions. If
+another process holds a core, each region waits for the system's scheduler: two processes on two
+cores decode at a tenth of one process's rate. With one thread less, each reaches two thirds.
 
-The calling thread computes during the whole of a pass, so time in which it was not given a
-core is time that another process had. This is measured, window by window.
+The calling thread computes throughout a pass, so wall time without processor time means that
+another process ran. It is measured in windows.
 """
 
 from __future__ import annotations
@@ -23,16 +22,16 @@ import torch.nn.functional as F
 from forethought.models.hardware.native_settings import allowed_cores, present_cores
 
 _WINDOW = 0.1
-"""Seconds of passes that are judged together."""
+"""Seconds of passes per measurement."""
 _CROWDED = 0.2
-"""Share of a window without a core that another process explains; alone it is 0.02."""
+"""Share of a window without a core that indicates another process; alone it is 0.02."""
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 32.0
-"""Seconds of passes before another thread is tried; doubled each time it finds no core."""
+"""Seconds of passes before another thread is tried; doubled after each failure."""
 
 
 @dataclass
 class ThreadCount:
-    """The number of threads for the next pass, from the time that past passes got."""
+    """The number of threads for the next pass, adapted to past passes."""
 
     most: int
     """Threads on an idle machine."""
@@ -44,12 +43,12 @@ class ThreadCount:
     calm: float = 0.0
     """Seconds of passes since the number of threads changed."""
     warned: bool = False
-    """Whether the last window was crowded: one may be a moment's, two are a neighbour's."""
+    """Whether the last window was crowded: only two crowded windows in a row count."""
     wall: float = 0.0
     processor: float = 0.0
 
     def passed(self, wall: float, processor: float) -> int:
-        """Note a pass of `wall` seconds in which the caller ran for `processor` seconds."""
+        """Record a pass of `wall` seconds with `processor` seconds of the caller's CPU time."""
         self.wall += wall
         self.processor += processor
         if self.wall >= _WINDOW:
@@ -68,7 +67,7 @@ class ThreadCount:
             return
         if self.tried:
             self.tried, self.wait = False, _FIRST_WAIT
-            self.calm = self.wait  # one more found a core: the next may too
+            self.calm = self.wait  # the added thread found a core: try the next at once
         self.calm += self.wall
         if self.now < self.most and self.calm >= self.wait:
             self._change(max(1, self.now // 8))
@@ -80,16 +79,16 @@ class ThreadCount:
 
 
 def is_crowded(wall: float, processor: float) -> bool:
-    """Whether a thread that computed all the time was given too little of its core."""
+    """Whether a busy thread got noticeably less processor time than wall time."""
     return processor < (1 - _CROWDED) * wall
 
 
 @contextmanager
 def watched(device: torch.device) -> Iterator[None]:
-    """A forward pass; on the CPU it has as many threads as find a core, and is measured."""
+    """Run a forward pass; on the CPU, measure it and adapt the number of threads."""
     count = _of_process()
     if torch.get_num_threads() != count.now:
-        # Set by hand since: this is what the user wants now.
+        # The user has called torch.set_num_threads, which takes precedence.
         count.most = count.now = torch.get_num_threads()
     if count.most == 1 or device.type != "cpu":
         yield
@@ -105,14 +104,14 @@ def watched(device: torch.device) -> Iterator[None]:
 
 
 def most_threads() -> int:
-    """The threads that passes use on an idle machine."""
+    """Threads of passes on an idle machine."""
     count = _of_process()
     return count.most if torch.get_num_threads() == count.now else torch.get_num_threads()
 
 
 @cache
 def _of_process() -> ThreadCount:
-    """The process's one count; torch's own default is cut to the time that a quota allows."""
+    """The process's thread count; torch's default is cut to a cgroup quota."""
     most = torch.get_num_threads()
     if allowed_cores() < most == present_cores():
         most = allowed_cores()
@@ -122,9 +121,9 @@ def _of_process() -> ThreadCount:
 
 @cache
 def products_agree() -> bool:
-    """Whether products give the same bits with one thread as with all of them here.
+    """Whether matrix products are bit-identical with one thread and with all.
 
-    Where they do not, the number of threads stays: a run must not depend on its neighbours.
+    If not, the number of threads stays fixed: results must not depend on other processes.
     """
     before = torch.get_num_threads()
     try:
@@ -139,7 +138,7 @@ _SIZES = [
     for rows in (1, 8, 200)
     for dtype in (torch.bfloat16, torch.float32)
 ]
-"""Sums long enough that a library might share one among threads, and usual ones."""
+"""Usual products, and sums so long that a library might split them among threads."""
 
 
 def _with_one_and(

@@ -1,7 +1,7 @@
-"""Checks a tokenizer.json before the tokenizers library reads it.
+"""Checks a tokenizer.json before the tokenizers library parses it.
 
-The library trusts the file: a token's number or a padded length may ask for more memory than
-there is, which ends the process.
+The library trusts the file: a huge token id or padding length exhausts the memory and kills the
+process.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from forethought.models.checkpoint.claims import Claims
 from forethought.models.tokenization.steps import check_steps
 
 MOST_BYTES = 1 << 27
-"""Of a tokenizer.json; the largest published ones have a quarter of it."""
-_MOST_TOKEN = 1 << 20  # numbers of tokens, or a few times as many as there are
+"""Bytes of a tokenizer.json; the largest published ones have a quarter of it."""
+_MOST_TOKEN = 1 << 20  # largest token id, unless the vocabulary itself is larger
 _LONGEST_TOKEN = 1 << 13
 _HINT = "fetch the model again, or use another"
 
 
 def check_tokenizer(values: Mapping[str, Any], where: str) -> None:
-    """Raise DamagedFileError or UnsupportedModelError for what the library must not see."""
+    """Raise DamagedFileError or UnsupportedModelError for content that would harm the library."""
     claims = Claims(values, where, _HINT)
     _check_tokens(claims)
     _check_merges(claims.inner("model"))
@@ -33,7 +33,7 @@ def _check_tokens(claims: Claims) -> None:
     model = claims.inner("model")
     if model.number("dropout", 0.0):
         raise UnsupportedModelError(
-            f"{claims.where} drops merges at random", "use a tokenizer without dropout"
+            f"{claims.where} states merge dropout", "use a tokenizer without dropout"
         )
     added = claims.parts("added_tokens")
     pieces = _pieces(model)
@@ -48,9 +48,10 @@ def _check_tokens(claims: Claims) -> None:
 
 
 def _check_merges(model: Claims) -> None:
-    """Refuse merges whose second part lacks the mark of pieces inside a word.
+    """Raise DamagedFileError for merges whose second part lacks the continuation prefix.
 
-    The library cuts as many bytes off, and ends the process where they end inside a character.
+    The library cuts the prefix's bytes off without a check, and aborts inside a multi-byte
+    character.
     """
     mark = model.text("continuing_subword_prefix", "")
     for merge in model.items("merges", ()) if mark else ():
@@ -61,7 +62,7 @@ def _check_merges(model: Claims) -> None:
 
 
 def _pieces(model: Claims) -> Claims:
-    """Every piece of the vocabulary and its number."""
+    """The vocabulary: ids by token."""
     stated = model.stated.get("vocab")
     if not isinstance(stated, list):
         return model.inner("vocab")

@@ -1,7 +1,7 @@
-"""Calls into the tokenizers library, whose failures become errors of ours.
+"""Turns failures of the tokenizers library into the package's errors.
 
-The library raises nothing narrower than Exception. Where it gives up inside, as its regular
-expressions do after too many steps, it raises a BaseException of a class that cannot be named.
+The library raises plain Exceptions. When it panics, as its regular expressions do after too many
+steps, it raises a BaseException of an unexported class.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LONGEST = 200  # characters of its message
 
 @contextmanager
 def library_errors(what: str, hint: str) -> Iterator[None]:
-    """Raise what the library raises inside as DamagedFileError: `what`, then why."""
+    """Turn the library's exceptions into DamagedFileError: `what`, then the reason."""
     try:
         yield
     except ForethoughtError:
@@ -27,7 +27,7 @@ def library_errors(what: str, hint: str) -> Iterator[None]:
     except BaseException as error:
         if type(error).__name__ != _PANIC:
             raise
-        # Without the cause: its text is the library's own stack, and nothing to act on.
+        # Without the cause, which holds only the library's stack trace.
         raise _damaged(what, hint, error) from None
 
 

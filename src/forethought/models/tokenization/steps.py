@@ -1,6 +1,6 @@
-"""The steps of a tokenizer.json that change texts: how many there are, and what they cost.
+"""Bounds the number and the output size of a tokenizer.json's text transformations.
 
-Each step may lengthen a text a little, so that a few dozen make it longer without end.
+Each step may lengthen a text, so a few dozen can make it grow without limit.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from forethought.contracts.errors import UnsupportedModelError
 from forethought.models.checkpoint.claims import Claims
 
 _MOST_STEPS = 256
-_MOST_PATTERNS = 16  # each may take a tenth of a second before its library gives up
+_MOST_PATTERNS = 16  # each may run for a tenth of a second before the regex engine stops
 _MOST_GROWTH = 256  # published tokenizers reach 64
 _LONGEST_TEXT = 1 << 13
 _LONGEST_PATTERN = 1 << 14
 _LONGEST_TABLE = 1 << 26
-_CHARSMAP_SLACK = 4  # published tables turn 3 bytes into up to 33
+_CHARSMAP_SLACK = 4  # published tables map 3 bytes to up to 33
 
 
 def check_steps(claims: Claims, part: str) -> None:
-    """Raise UnsupportedModelError where a part has too many steps, or lengthens texts too much.
+    """Raise UnsupportedModelError for too many steps, or too much growth of texts.
 
-    Raises DamagedFileError for a step whose settings cannot be.
+    Raises DamagedFileError for impossible settings.
     """
     growth, patterns = 1.0, 0
     for count, step in enumerate(_steps(claims.inner(part))):
@@ -39,7 +39,7 @@ def check_steps(claims: Claims, part: str) -> None:
 
 
 def _steps(step: Claims) -> Iterator[Claims]:
-    """A step and all within it; nesting is bounded by the reading of the JSON."""
+    """A step with all nested steps; the JSON parser bounds the nesting."""
     yield step
     for key, value in step.stated.items():
         inner = value if isinstance(value, list) else []
@@ -62,17 +62,17 @@ def _replaced(step: Claims) -> float:
         return max(1.0, content / len(plain))
     if not pattern.text("Regex", "", longest=_LONGEST_PATTERN):
         raise step.wrong("pattern", plain, "a text to replace")
-    return 1.0 + content  # it may match nothing, at every character
+    return 1.0 + content  # an empty match may occur at every character
 
 
 def _longest_mapping(step: Claims) -> float:
-    """The longest text that a table of replacements holds: they are kept one behind the other."""
+    """Growth by the longest replacement of a table; replacements are stored back to back."""
     stated = step.text("precompiled_charsmap", longest=_LONGEST_TABLE)
     try:
         table = base64.b64decode(stated, validate=True)
     except ValueError as error:
         raise step.wrong("precompiled_charsmap", stated, "base64") from error
-    start = 4 + int.from_bytes(table[:4], "little")  # behind an index of so many bytes
+    start = 4 + int.from_bytes(table[:4], "little")  # after the index, whose size comes first
     if start > len(table):
         raise step.wrong("precompiled_charsmap", stated, "a whole table")
     return max(1.0, max(map(len, table[start:].split(b"\0"))) / _CHARSMAP_SLACK)
@@ -94,20 +94,20 @@ def _cut(step: Claims) -> float:
 
 
 def _spaced(step: Claims, mark: str) -> float:
-    """A mark becomes a space; one that is empty stands between all characters."""
+    """Growth by replacing a mark with a space; an empty mark matches between all characters."""
     return 1.0 if step.text(mark, "", longest=_LONGEST_TEXT) else 2.0
 
 
 def _framed(step: Claims) -> float:
-    """A frame around texts holds some tokens, each of which may stand for several."""
+    """Growth by a post-processing template: its tokens, each of which may be several ids."""
     known = step.inner("special_tokens")
     numbers = [len(known.inner(token).items("ids")) for token in known.stated]
     return float(max(1, len(step.items("single")) * max([1, *numbers])))
 
 
 _GROWTH: dict[str, Callable[[Claims], float]] = {
-    "BertNormalizer": lambda step: 3.0,  # white space around characters
-    "ByteLevel": lambda step: 2.0,  # half of all bytes become two
+    "BertNormalizer": lambda step: 3.0,  # adds white space around characters
+    "ByteLevel": lambda step: 2.0,  # half of all bytes become two bytes
     "BPEDecoder": lambda step: _spaced(step, "suffix"),
     "CTC": lambda step: _spaced(step, "word_delimiter_token"),
     "FixedLength": _cut,
@@ -121,4 +121,4 @@ _GROWTH: dict[str, Callable[[Claims], float]] = {
     "TemplateProcessing": _framed,
     "WordPiece": lambda step: 2.0,  # a space before every piece
 }
-"""How many times longer each kind of step may make a text; of all others once."""
+"""Factor by which each kind of step may lengthen a text; 1 for all others."""

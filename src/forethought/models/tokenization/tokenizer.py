@@ -1,7 +1,7 @@
-"""Text to tokens and back, with the characters that each token stands for.
+"""Tokenizes and detokenizes text, with the character range of each token.
 
-Text is only text: what looks like a control token in it stays ordinary characters, unless
-the caller says that it comes from the chat template.
+Control tokens in a text are treated as plain characters, unless the caller marks the range as
+written by the chat template.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from forethought.models.tokenization.check import MOST_BYTES, check_tokenizer
 from forethought.models.tokenization.library import library_errors
 
 Span = tuple[int, int]
-"""Characters from the first up to, not including, the second."""
+"""A character range: start, and end (exclusive)."""
 Pieces = tuple[list[int], list[Span]]
-"""Tokens, and the characters each stands for."""
+"""Tokens and their character ranges."""
 
 _OTHER_MODEL = "use another model"
 _INCOMPLETE = "\ufffd"
 _SIGHT = 8
-"""Tokens within which a letter ends, but for bytes that are no text."""
-_LONE_SURROGATES = re.compile("[\ud800-\udfff]")  # what undecodable input leaves behind
+"""Tokens within which a valid UTF-8 character ends."""
+_LONE_SURROGATES = re.compile("[\ud800-\udfff]")  # left by undecodable input
 
 
 class Tokenizer:
-    """The tokenizer of one model."""
+    """The tokenizer of a model."""
 
     def __init__(
         self,
@@ -49,12 +49,12 @@ class Tokenizer:
         rows: int | None = None,
     ) -> None:
         self.bos = bos
-        """The token that starts a text, if the model knows one."""
+        """The beginning-of-sequence token, if the model has one."""
         listed = list(ends)
         self.ends = frozenset(listed)
         """Tokens that end an answer."""
         self.end = listed[0] if listed else None
-        """The one of them that the model states first."""
+        """The first of them in the model's settings."""
         self.add_bos = add_bos
         """Whether a text without a chat template starts with `bos`."""
         self._inner = inner
@@ -62,39 +62,38 @@ class Tokenizer:
         self._inner.no_truncation()
         self._fingerprint = fingerprint
         self._rows = rows
-        """Of the model's embedding; no bound where they are not known."""
-        self._lock = Lock()  # whether control tokens count is a setting of the tokenizer
+        """Rows of the model's embedding; None if unknown."""
+        self._lock = Lock()  # `encode_special_tokens` is state of the shared tokenizer
 
     @property
     def vocabulary_size(self) -> int:
-        """How many tokens there are."""
+        """Number of tokens."""
         return int(self._inner.get_vocab_size(with_added_tokens=True))
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of vocabulary and merges: equal where tokens mean the same text."""
+        """Hash of vocabulary and merges: equal if tokens mean the same text."""
         return self._fingerprint or fingerprint_of(self._inner)
 
     @cached_property
     def control_tokens(self) -> frozenset[int]:
-        """Tokens that no text can stand for."""
+        """Tokens that plain text never becomes."""
         added = self._inner.get_added_tokens_decoder()
         return frozenset(token for token, entry in added.items() if entry.special)
 
     def text_of(self, token: int | None) -> str:
-        """What the vocabulary calls a token; nothing for none."""
+        """The vocabulary's text for a token; empty for None."""
         found = None if token is None else self._inner.id_to_token(token)
         return found or ""
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of plain text, without a beginning-of-text token."""
+        """Tokenize plain text, without a BOS token."""
         return self._encode(text, control=False)[0]
 
     def encode_with_spans(self, text: str, trusted: Sequence[Span] = ()) -> Pieces:
-        """The tokens of `text` and the characters of each.
+        """Tokenize `text`, with the character range of each token.
 
-        Control tokens are recognised where they lie wholly inside one of the `trusted`
-        ranges; anywhere else they are read as ordinary characters.
+        Control tokens are recognised only if they lie wholly inside one of the `trusted` ranges.
         """
         if not trusted:
             return self._encode(text, control=False)
@@ -107,7 +106,7 @@ class Tokenizer:
         if self._rows is not None and max(tokens, default=0) >= self._rows:
             raise UnsupportedModelError(
                 f"the chat template writes {self.text_of(max(tokens))!r}, a token beyond the "
-                f"{self._rows:,} rows of the embedding",
+                f"embedding's {self._rows:,} rows",
                 "use the tokenizer and the template that this model was published with",
             )
         return tokens, spans
@@ -120,7 +119,7 @@ class Tokenizer:
         return found.ids, found.offsets
 
     def _encode_around(self, text: str, trusted: Sequence[Span]) -> Pieces:
-        """Control tokens of trusted ranges as they are; what lies between them as text."""
+        """Encode control tokens in trusted ranges as such, and everything between as text."""
         tokens: list[int] = []
         spans: list[Span] = []
         place = 0
@@ -142,19 +141,19 @@ class Tokenizer:
                     yield token, (first + start, first + stop)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of tokens; control tokens have none."""
-        with library_errors("the tokenizer cannot write these tokens as text", _OTHER_MODEL):
+        """The text of tokens; control tokens are skipped."""
+        with library_errors("the tokenizer cannot decode these tokens", _OTHER_MODEL):
             return str(self._inner.decode(list(tokens), skip_special_tokens=True))
 
     def decoding(self, after: Sequence[int] = ()) -> Decoding:
-        """Decodes a text token by token, from its start or behind the tokens `after`."""
+        """Start incremental decoding, at a text's start or after the tokens `after`."""
         return Decoding(self, after)
 
     def ends_in_part(self, tokens: Sequence[int], text: str) -> bool:
-        """Whether the tokens, decoded as `text`, leave the last letter incomplete."""
+        """Whether the tokens, decoded as `text`, end inside a character."""
         if not text.endswith(_INCOMPLETE):
             return False
-        # The model may have written the replacement character itself, as any other.
+        # The model may have generated the replacement character itself.
         written, whole = (map(self.text_of, one) for one in (tokens, self.encode(_INCOMPLETE)))
         return not "".join(written).endswith("".join(whole))
 
@@ -165,21 +164,21 @@ class Tokenizer:
 
 
 class Decoding:
-    """Decodes a growing text; never shows half a character."""
+    """Incremental detokenization; holds incomplete characters back."""
 
     def __init__(self, tokenizer: Tokenizer, after: Sequence[int] = ()) -> None:
         self._tokenizer = tokenizer
         for sight in (_SIGHT, len(after)):
-            # Decoders treat the start of a text differently: what was shown last stays in view.
+            # Decoders treat the start of a text specially, so the last tokens stay as context.
             self._shown: list[int] = []
             self._waiting: list[int] = []
             for token in after[-sight:]:
                 self.push(token)
             if len(self._waiting) < sight:
-                break  # a letter was complete among these: what lies before decides nothing
+                break  # a character ended among these, so earlier tokens do not matter
 
     def push(self, token: int) -> str:
-        """The text that is complete with this token; often all of it, sometimes none."""
+        """The text that this token completes; may be empty."""
         self._waiting.append(token)
         fresh = self._fresh()
         if self._tokenizer.ends_in_part(self._waiting, fresh):
@@ -188,7 +187,7 @@ class Decoding:
         return fresh
 
     def finish(self) -> str:
-        """What was held back and is complete; half a character is left out."""
+        """The remaining text, without an incomplete character."""
         whole = self._fresh().rstrip(_INCOMPLETE) if self._waiting else ""
         self._shown, self._waiting = [], []
         return whole
@@ -199,42 +198,42 @@ class Decoding:
 
 
 def _trimmed(text: str, span: Span) -> Span:
-    """Without the white space that some control tokens take in around them."""
+    """The span without the white space that some control tokens absorb."""
     part = text[span[0] : span[1]]
     start = span[0] + len(part) - len(part.lstrip())
     return start, start + len(part.strip())
 
 
 def _inside(span: Span, ranges: Sequence[Span]) -> bool:
-    """Whether one of these ascending ranges holds the span."""
+    """Whether one of these ascending ranges contains the span."""
     place = bisect_right(ranges, span[0], key=lambda one: one[0]) - 1
     return place >= 0 and span[1] <= ranges[place][1]
 
 
 def read_inner(path: Path) -> Inner:
-    """The tokenizer that a model's converted folder holds at `path`, as JSON."""
+    """The tokenizer of a converted folder."""
     again = f"fetch the model again, or {MAKE_ANEW}"
-    with library_errors(f"{path} is no tokenizer that can be read", again):
+    with library_errors(f"{path} is not a readable tokenizer", again):
         return Inner.from_file(str(path))
 
 
 def read_published(path: Path) -> Inner:
-    """The tokenizer in a file of somebody else's: checked before it is read, and tried after.
+    """A published tokenizer.json: checked before parsing, tested after.
 
-    Lengths that it pads or cuts texts to are dropped. Raises DamagedFileError, or
-    UnsupportedModelError for one that no text may be given to.
+    Padding and truncation settings are dropped. Raises DamagedFileError, or UnsupportedModelError
+    for unsafe settings.
     """
     text = read_text(path, MOST_BYTES)
     check_tokenizer(parse_object(text, str(path)), str(path))
-    with library_errors(f"{path} is no tokenizer that can be read", _OTHER_MODEL):
+    with library_errors(f"{path} is not a readable tokenizer", _OTHER_MODEL):
         inner = Inner.from_str(text)
-    return tried(inner, str(path))
+    return tested_tokenizer(inner, str(path))
 
 
-def tried(inner: Inner, where: str) -> Inner:
-    """The tokenizer, once it has read and written a short text of all kinds of characters.
+def tested_tokenizer(inner: Inner, where: str) -> Inner:
+    """The tokenizer, tested on short texts with all kinds of characters.
 
-    Raises DamagedFileError where its library gives up: it would do so on a user's text too.
+    Raises DamagedFileError if the library fails on them, since user texts would fail too.
     """
     inner.no_padding()
     inner.no_truncation()
@@ -255,27 +254,27 @@ _ALL_KINDS = (
 
 
 def check_embedding(inner: Inner, bos: int | None, rows: int, where: str) -> None:
-    """Raise UnsupportedModelError where texts can hold a token without a row in the embedding.
+    """Raise UnsupportedModelError if plain text can yield a token without an embedding row.
 
-    Control tokens without one are left: models of text share the tokenizers of models that see,
-    and no text of a user becomes such a token.
+    Control tokens may lack a row: text models share tokenizers with vision models, and plain text
+    never becomes a control token.
     """
     added = inner.get_added_tokens_decoder()
     control = {token for token, entry in added.items() if entry.special}
     vocabulary = inner.get_vocab(with_added_tokens=True)
     beyond = [t for t, token in vocabulary.items() if token >= rows and token not in control]
     if bos is not None and bos >= rows:
-        beyond.append(f"the beginning of texts, {bos:,}")
+        beyond.append(f"the BOS token {bos:,}")
     if beyond:
         raise UnsupportedModelError(
             f"{where}: {len(beyond):,} tokens, such as {shortened(beyond[0])}, are beyond the "
-            f"{rows:,} rows of the embedding",
+            f"embedding's {rows:,} rows",
             "use the tokenizer that this model was published with",
         )
 
 
 def fingerprint_of(inner: Inner) -> str:
-    """Hash of the vocabulary and the merges of a tokenizer."""
+    """Hash of a tokenizer's vocabulary and merges."""
     merges = json.loads(inner.to_str())["model"].get("merges", [])
     vocabulary = sorted(inner.get_vocab(with_added_tokens=True).items())
     return hashlib.sha256(json.dumps([vocabulary, merges]).encode()).hexdigest()
