@@ -16,13 +16,13 @@ SPENDING_BUGS = (
         name="a stopped search reads its beginnings as prompts are read, which rounds otherwise",
         seen_in="our own first version, after a kill",
         file="backends/local/local.py",
-        old="            return Opened(root[0].continued(alone=alone), root[0].logits)\n",
+        old="            return SequenceStart(root[0].continued(alone=alone), root[0].logits)\n",
         new=(
             "            from forethought.engine.batch import Batch\n"
             "            reader.tokens += reader.forced\n"
             "            batch = Batch(reader.network, reader.meter)\n"
             "            cache = root[0].continued(alone=alone)\n"
-            "            return Opened(cache, batch.prefill(cache, tokens[start:stop]))\n"
+            "            return SequenceStart(cache, batch.prefill(cache, tokens[start:stop]))\n"
         ),
         test="tests/sessions/test_smollm2.py::"
         "test_what_is_read_again_goes_on_to_the_last_bit_as_if_it_had_never_been_gone",
