@@ -60,7 +60,7 @@ EVICTION_BUGS = (
         name="template and question may be dropped from the cache",
         seen_in="SpecKV and SnapKV, the template's markers",
         file="methods/kv_eviction/_eviction.py",
-        old="return places if self.protect else frozenset()",
+        old="return places if self.method.protect else frozenset()",
         new="return frozenset()",
         test=(
             "tests/methods/kv_eviction/test_eviction.py::"
@@ -144,8 +144,8 @@ EVICTION_BUGS = (
         name="the cache outgrows its budget between two cuts",
         seen_in="kvpress #157, decoding buffers",
         file="methods/kv_eviction/_eviction.py",
-        old="return self.keep - self.every  #",
-        new="return self.keep  #",
+        old="return keep - self._every  #",
+        new="return keep  #",
         test=(
             "tests/methods/kv_eviction/test_evict.py::"
             "test_the_budget_is_never_exceeded_while_an_answer_grows"
@@ -177,7 +177,7 @@ EVICTION_BUGS = (
         name="sums begin anew at every cut",
         seen_in="H2O, baselines that score the prompt alone",
         file="methods/kv_eviction/importance/accumulated.py",
-        old="total[:, :before] += _without_filling(view, view.memory)",
+        old="total[:, :before] += _without_padding(view, view.memory)",
         new="pass",
         test="tests/methods/kv_eviction/test_h2o.py::test_sums_go_on_with_the_queries_since",
     ),

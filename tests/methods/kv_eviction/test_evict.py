@@ -1,7 +1,6 @@
 """Any importance under any allocation, again and again: budgets, off values, refusals."""
 
 from itertools import product
-from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -9,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forethought.contracts.errors import BadParameterError, BudgetTooSmallError, ModelError
+from forethought.contracts.parameters import FileIn
 from forethought.engine.cache.query_window import QueryWindow
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode_eviction import DecodeEviction
@@ -31,7 +31,9 @@ from tests.methods.reference import (
 from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
 
 LENGTH, KEEP = 40, 18
-CHOICES = get_type_hints(Evict)
+IMPORTANCES, ALLOCATIONS = (
+    FileIn(f"methods/kv_eviction/{folder}").names() for folder in ("importance", "allocation")
+)
 SETTINGS = {"keep": KEEP, "window": 4, "sinks": 2, "lookahead": 3, "future": 4, "beta": 3}
 
 
@@ -64,7 +66,7 @@ def allowed(importance, allocation):
 
 @pytest.mark.parametrize(
     ("importance", "allocation"),
-    list(product(get_args(CHOICES["importance"]), get_args(CHOICES["allocation"]))),
+    list(product(IMPORTANCES, ALLOCATIONS)),
 )
 def test_every_combination_keeps_exactly_its_budget_or_is_refused(decoder, importance, allocation):
     prompt = prompt_of(tokens_of(LENGTH), protected={0, 7, 8, 39})
@@ -88,7 +90,7 @@ def test_every_combination_keeps_exactly_its_budget_or_is_refused(decoder, impor
             assert head[-1] < end
 
 
-@pytest.mark.parametrize("importance", get_args(CHOICES["importance"]))
+@pytest.mark.parametrize("importance", IMPORTANCES)
 @pytest.mark.parametrize("keep", [LENGTH, 1.0])
 def test_a_budget_of_the_whole_prompt_is_exact(decoder, importance, keep):
     tokens, draft = tokens_of(LENGTH), TinyDraft(decoder)
