@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from forethought.contracts.errors import NoDocumentError
-from forethought.contracts.parameters import Keep
 from forethought.contracts.records import Prompt
-from forethought.methods.prompt_compression._room import PromptRoom, room_in
+from forethought.methods.prompt_compression._room import PromptRoom
 from forethought.numerics.sentences import sentences
 
 Score = Callable[[str, Sequence[str]], np.ndarray]
@@ -32,12 +31,11 @@ class Sentence:
     tokens: list[int]
 
 
-def retrieved(prompt: Prompt, keep: Keep, method: str, score: Score, *, protect: bool) -> Prompt:
+def retrieved(prompt: Prompt, room: PromptRoom, method: str, score: Score) -> Prompt:
     """The prompt of what must stay and of the best sentences that fit, in their order.
 
     A sentence too long for what is left of the budget is passed over for the next one.
     """
-    room = room_in(prompt, keep, method, protect=protect)
     question = question_of(prompt, method)
     found = sentences_of(prompt, room)
     ranks = np.argsort(-score(question, [sentence.text for sentence in found]), kind="stable")

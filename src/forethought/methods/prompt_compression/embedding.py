@@ -14,7 +14,6 @@ from functools import partial
 
 import numpy as np
 
-from forethought.contracts.parameters import Keep
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._retrieval import retrieved
@@ -25,19 +24,15 @@ from forethought.methods.prompt_compression._shortening import Shortening
 class Embedding(Shortening):
     """Keeps whole sentences, those nearest to the question first, until the budget is full."""
 
-    keep: Keep = 1024
-    """Most prompt tokens the target reads: a count, or a share of the prompt."""
     encoder: str = "all-minilm-l6-v2"
     """The sentence encoder: all-minilm-l6-v2, a folder of safetensors, or a hub's owner/name."""
-    protect: bool = True
-    """Keep the chat template and the question whatever the budget."""
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the sentences nearest to the question."""
         if not self.pays(len(prompt)):
             return prompt
         nearness = partial(self._nearness, draft)
-        return retrieved(prompt, self.keep, "embedding", nearness, protect=self.protect)
+        return retrieved(prompt, self.room(prompt), self.name, nearness)
 
     def _nearness(self, draft: Draft, question: str, texts: Sequence[str]) -> np.ndarray:
         # Here, since it loads torch, which no one needs who asks for less.

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forethought.contracts.errors import BadParameterError
-from forethought.contracts.parameters import Count, Keep, OddCount
+from forethought.contracts.parameters import Count, OddCount
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft, LayerView
-from forethought.methods.prompt_compression._room import room_in
 from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.numerics.importance import pooled
 
@@ -30,14 +29,10 @@ _DEPTH = 13 / 32  # the published layer of a model of 32
 class GemFilter(Shortening):
     """Keeps the tokens whose keys the last token's queries of one layer point at."""
 
-    keep: Keep = 1024
-    """Prompt tokens the target reads: a count, or a share of the prompt."""
     layers: Count | None = None
     """The first layers that are run; the last of them decides. Two fifths when not given."""
     kernel: OddCount = 5
     """Scores are averaged over this many tokens; 1 for none."""
-    protect: bool = True
-    """Keep the chat template and the question whatever their scores."""
 
     def uses_draft(self) -> bool:
         """Whether a draft is run."""
@@ -55,7 +50,7 @@ class GemFilter(Shortening):
         """The prompt of the chosen tokens."""
         if not self.pays(len(prompt)):
             return prompt
-        room = room_in(prompt, self.keep, "gem-filter", protect=self.protect)
+        room = self.room(prompt)
         scores = pooled(draft.carry(self._products(prompt, draft), prompt), self.kernel, "mean")
         free = np.array(room.free)
         best = free[np.argsort(-scores.cpu().numpy()[free], kind="stable")[: room.count]]
@@ -65,7 +60,7 @@ class GemFilter(Shortening):
         layers = self.draft_layers(draft)
         if layers > draft.layers:
             raise BadParameterError(
-                f"gem-filter runs the first {layers} layers, but {draft.name} has {draft.layers}",
+                f"{self.name} runs the first {layers} layers, but {draft.name} has {draft.layers}",
                 f"use layers={draft.layers} or fewer",
             )
         what = ("gem-filter", layers)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forethought.contracts.errors import BudgetTooSmallError
-from forethought.contracts.parameters import Count, Keep
+from forethought.contracts.parameters import Count
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
-from forethought.methods.prompt_compression._room import PromptRoom, room_in
+from forethought.methods.prompt_compression._room import PromptRoom
 from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.methods.prompt_compression._words import Chunk, chunks_of, tokens_by_word
 from forethought.numerics.word_choice import TextPart, words_that_fit
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 class LLMLingua2(Shortening):
     """Keeps the likeliest words of every chunk, at the highest rate that fits the budget."""
 
-    keep: Keep = 1024
-    """Most prompt tokens the target reads: a count, or a share of the prompt."""
     classifier: str = "microsoft/llmlingua-2-bert-base-multilingual-cased-meetingbank"
     """The token classifier: a hub's owner/name, or a folder of safetensors."""
     chunk: Count = 510
@@ -41,14 +39,12 @@ class LLMLingua2(Shortening):
     """Signs whose words always stay, such as '.?!'."""
     digits: bool = False
     """Whether words with digits always stay."""
-    protect: bool = True
-    """Keep the chat template and the question whatever the budget."""
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the words that stay."""
         if not self.pays(len(prompt)):
             return prompt
-        room = room_in(prompt, self.keep, "llmlingua2", protect=self.protect)
+        room = self.room(prompt)
         # Here, since it loads torch, which no one needs who asks for less.
         from forethought.models.encoders.token_classifier import open_token_classifier
 
@@ -70,7 +66,7 @@ class LLMLingua2(Shortening):
         forced = sum(int(part.counts[part.forced].sum()) for part in parts)
         if forced > room.count:
             raise BudgetTooSmallError(
-                f"llmlingua2 has room for {room.count} tokens of the document, but words of "
+                f"{self.name} has room for {room.count} tokens of the document, but words of "
                 f"{forced} tokens are forced to stay",
                 f"keep {forced - room.count} more, or force fewer words",
             )

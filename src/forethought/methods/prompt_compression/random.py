@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forethought.contracts.parameters import CountOrZero, Keep
+from forethought.contracts.parameters import CountOrZero
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
-from forethought.methods.prompt_compression._room import room_in
 from forethought.methods.prompt_compression._shortening import Shortening
 
 
@@ -22,17 +21,13 @@ from forethought.methods.prompt_compression._shortening import Shortening
 class Random(Shortening):
     """Keeps tokens by lot; with one seed, a smaller budget keeps a part of a larger one's."""
 
-    keep: Keep = 1024
-    """Prompt tokens the target reads: a count, or a share of the prompt."""
     seed: CountOrZero = 0
     """Decides the draw; the same seed and prompt length give the same choice."""
-    protect: bool = True
-    """Keep the chat template and the question, and draw among the rest."""
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of what must stay and of the tokens that were drawn."""
         if not self.pays(len(prompt)):
             return prompt
-        room = room_in(prompt, self.keep, "random", protect=self.protect)
+        room = self.room(prompt)
         drawn = np.random.default_rng(self.seed).permutation(room.free)[: room.count]
         return prompt.keep(room.kept(drawn.tolist()))

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forethought.contracts.parameters import Count, Keep
+from forethought.contracts.parameters import Count
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft, LayerView
-from forethought.methods.prompt_compression._room import PromptRoom, room_in
+from forethought.methods.prompt_compression._room import PromptRoom
 from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.numerics.importance import pooled
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 class SpecPrefill(Shortening):
     """Keeps whole chunks of tokens by the mean of their scores."""
 
-    keep: Keep = 1024
-    """Prompt tokens the target reads: a count, or a share of the prompt."""
     lookahead: Count = 8
     """Queries that count: of the last prompt token, and of all written tokens but the last."""
     kernel: Count = 13
@@ -39,8 +37,6 @@ class SpecPrefill(Shortening):
     """Tokens that are kept or dropped together; the last chunk chosen is cut to fit."""
     in_place: bool = True
     """Kept tokens stay at their positions, with gaps, and the answer starts where it would."""
-    protect: bool = True
-    """Keep the chat template and the question whatever their scores."""
 
     def uses_draft(self) -> bool:
         """Whether a draft is run."""
@@ -50,7 +46,7 @@ class SpecPrefill(Shortening):
         """The prompt of the chosen chunks."""
         if not self.pays(len(prompt)):
             return prompt
-        room = room_in(prompt, self.keep, "spec-prefill", protect=self.protect)
+        room = self.room(prompt)
         what = ("spec-prefill", self.kernel, self.lookahead)
         found = draft.recall(what, prompt, lambda: self._found(prompt, draft))
         scores = draft.carry(found, prompt).cpu().numpy()

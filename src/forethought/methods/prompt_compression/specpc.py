@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from forethought.contracts.parameters import Count, CountOrZero, Keep, entries_kept
+from forethought.contracts.parameters import Count, CountOrZero, entries_kept
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._shortening import Shortening
@@ -21,8 +21,6 @@ from forethought.numerics.prompt_choice import DraftChoice
 class SpecPC(Shortening):
     """Keeps the tokens that the draft's last queries attend to, and their neighbours."""
 
-    keep: Keep = 1024
-    """Prompt tokens the target reads: a count, or a share of the prompt."""
     window: Count = 64
     """The last prompt tokens, whose attention counts and which always stay."""
     kernel: Count | None = None
@@ -41,8 +39,6 @@ class SpecPC(Shortening):
     """First draft layer whose attention counts; chosen to fit the draft when not given."""
     last_layer: Count | None = None
     """The draft stops after this many layers; chosen to fit the draft when not given."""
-    protect: bool = True
-    """Keep the chat template and the question whatever their scores."""
 
     def uses_draft(self) -> bool:
         """Whether a draft is run."""
@@ -58,7 +54,7 @@ class SpecPC(Shortening):
         if not self.pays(len(prompt)):
             return prompt
         choice = self._choice(prompt)
-        choice.check(prompt, "specpc")
+        choice.check(prompt, self.name)
         # One written token needs no decode step, so no row of its own: nothing to write.
         rows, _ = choice.read(prompt, draft, self.lookahead if self.lookahead > 1 else 0)
         return choice.chosen(prompt, draft, rows)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forethought.contracts.parameters import Count, CountOrZero, Keep, entries_kept
+from forethought.contracts.parameters import Count, CountOrZero, entries_kept
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._shortening import Shortening
@@ -24,8 +24,6 @@ from forethought.numerics.prompt_choice import DraftChoice
 class SpecPCFused(Shortening):
     """Half of what stays is chosen by the question's attention, half by the written answer's."""
 
-    keep: Keep = 1024
-    """Prompt tokens the target reads: a count, or a share of the prompt."""
     window: Count = 32
     """The last prompt tokens, which look for the question and always stay."""
     kernel: Count = 32
@@ -34,8 +32,6 @@ class SpecPCFused(Shortening):
     """Tokens the draft writes; all but the last look for the answer."""
     first_layer: CountOrZero | None = None
     """First draft layer whose attention counts; the middle one when not given."""
-    protect: bool = True
-    """Keep the chat template and the question whatever their scores."""
 
     def uses_draft(self) -> bool:
         """Whether a draft is run."""
@@ -46,7 +42,7 @@ class SpecPCFused(Shortening):
         if not self.pays(len(prompt)):
             return prompt
         choice = self._choice(prompt, draft)
-        choice.check(prompt, "specpc-fused")
+        choice.check(prompt, self.name)
         rows, _ = choice.read(prompt, draft, self.lookahead)
         return choice.chosen(prompt, draft, rows)
 

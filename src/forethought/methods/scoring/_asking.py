@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from forethought.contracts.errors import UsageError
+from forethought.contracts.names import method_name
 from forethought.contracts.questions import Question, Task
-from forethought.contracts.search import Candidate
+from forethought.contracts.search import Candidate, Scorer
 
 
 def asked(question: Question, candidate: Candidate) -> str:
@@ -24,9 +25,10 @@ def rightness(task: Task, question: Question, candidate: Candidate) -> float:
     return judge(question, candidate.text)
 
 
-def without_task(scorer: str) -> UsageError:
+def without_task(scorer: Scorer) -> UsageError:
     """The error for a question that belongs to no task."""
     return UsageError(
-        f"{scorer} asks a task whether an answer is right, and this question belongs to none",
+        f"{method_name(type(scorer))} asks a task whether an answer is right, and this question "
+        "belongs to none",
         "ask a task's questions, or name a scorer that needs none; see: forethought list scorers",
     )

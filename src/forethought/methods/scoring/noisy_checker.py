@@ -36,12 +36,12 @@ class NoisyChecker(Scorer):
     def on_task(self, task: Task | None) -> Scorer:
         """The scorer of this task; UsageError without one."""
         if task is None:
-            raise without_task("noisy-checker")
+            raise without_task(self)
         return _OnTask(self, task)
 
     def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
         """Raise UsageError: no task was named."""
-        raise without_task("noisy-checker")
+        raise without_task(self)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from forethought.contracts.errors import BadParameterError
+from forethought.contracts.names import method_name
 from forethought.contracts.questions import Question, Task
 from forethought.contracts.search import Candidate, Scorer, Scores, verdicts
 from forethought.methods.scoring._asking import asked
@@ -55,7 +56,7 @@ class RemoteJudge(Scorer):
         places = set(_PLACES.findall(self.prompt))
         if self.prompt and places != {"question", "answer"}:
             raise BadParameterError(
-                f"remote-judge: the prompt {self.prompt!r} does not show both",
+                f"{method_name(type(self))}: the prompt {self.prompt!r} does not show both",
                 "write {question} and {answer} where they are to stand",
             )
         return self

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from forethought.contracts.errors import UsageError
+from forethought.contracts.names import method_name
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Ability, Candidate, Scorer, Scores
 
@@ -32,7 +33,7 @@ class SelfCertainty(Scorer):
 def _mean(one: Candidate) -> float:
     if one.certainty is None:
         raise UsageError(
-            "self-certainty was not told how sure the model was of an answer",
+            f"{method_name(SelfCertainty)} was not told how sure the model was of an answer",
             "ask a model that runs here; what a server wrote tells nothing of it",
         )
     return one.certainty / max(1, one.tokens)

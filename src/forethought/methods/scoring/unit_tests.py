@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from forethought.contracts.errors import UsageError
+from forethought.contracts.names import method_name
 from forethought.contracts.questions import Question, Task, Tests
 from forethought.contracts.search import Candidate, Scorer, Scores
 from forethought.methods.scoring._asking import without_task
@@ -30,17 +31,17 @@ class UnitTests(Scorer):
     def on_task(self, task: Task | None) -> Scorer:
         """The scorer of this task; UsageError without one, or without programs to be run."""
         if task is None:
-            raise without_task("unit-tests")
+            raise without_task(self)
         if not task.has_tests:
             raise UsageError(
-                "unit-tests runs programs, and this task asks for none",
+                f"{method_name(type(self))} runs programs, and this task asks for none",
                 "name another scorer, or a task of programs such as humaneval",
             )
         return _OnTask(self.tests, task)
 
     def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
         """Raise UsageError: no task was named."""
-        raise without_task("unit-tests")
+        raise without_task(self)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class _OnTask(Scorer):
         yield from ()  # a scorer is a generator, even where it asks nothing
         if any(not one.done for one in candidates):
             raise UsageError(
-                "unit-tests cannot run a program that is not finished yet",
+                f"{method_name(type(self))} cannot run a program that is not finished yet",
                 "use a strategy that scores whole answers, such as best-of-n",
             )
         # The same program passes the same tests.

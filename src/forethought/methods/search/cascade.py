@@ -17,6 +17,7 @@ import numpy as np
 
 from forethought import catalogue
 from forethought.contracts.errors import BadParameterError, BudgetSpentError
+from forethought.contracts.names import method_name
 from forethought.contracts.parameters import Count, Range
 from forethought.contracts.search import (
     Ability,
@@ -48,7 +49,8 @@ class Cascade(Strategy):
     def __post_init__(self) -> None:
         if self.n == 1 and self.by == "agreement" and self.sure <= 1:
             raise BadParameterError(
-                "cascade: one answer always agrees with itself, so the large model is never asked",
+                f"{method_name(type(self))}: one answer always agrees with itself, so the large "
+                "model is never asked",
                 "draw several, such as n=4, or use by=likelihood",
             )
         self._large()

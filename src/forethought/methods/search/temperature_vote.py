@@ -16,6 +16,7 @@ from typing import Annotated
 import numpy as np
 
 from forethought.contracts.errors import BadParameterError
+from forethought.contracts.names import method_name
 from forethought.contracts.parameters import Count, Range, Share
 from forethought.contracts.search import Candidate, Found, Search, Strategy, group, write
 from forethought.methods.search._answers import cut, elected
@@ -48,7 +49,7 @@ class TemperatureVote(Strategy):
     def __post_init__(self) -> None:
         if self.low > self.high:
             raise BadParameterError(
-                f"temperature-vote: low={self.low:g} is above high={self.high:g}",
+                f"{method_name(type(self))}: low={self.low:g} is above high={self.high:g}",
                 "give the lowest temperature as low",
             )
 
