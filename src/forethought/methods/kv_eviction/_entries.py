@@ -15,7 +15,7 @@ def entry_places(view: LayerView) -> Tensor:
     agree unless the prompt was shortened and its tokens kept their positions.
     """
     entries = view.keys.shape[1]
-    if view.held is None and len(view.queries) == entries:
+    if not view.decoding and view.held is None and len(view.queries) == entries:
         return whole_places(view)
     positions = view.positions.to(view.keys.device).expand(view.keys.shape[0], entries)
     if view.held is None:

@@ -64,7 +64,7 @@ class ExpectedImportance(LayerImportance):
 def _query_positions(view: LayerView) -> Tensor:
     """[N]: positions of the recent queries, even if their entries were evicted."""
     device, count = view.keys.device, len(view.queries)
-    if view.held is None and count == view.keys.shape[1]:
+    if not view.decoding and view.held is None and count == view.keys.shape[1]:
         return view.positions.expand(view.keys.shape[0], count)[0].to(device)
     end = int(view.positions.max()) + 1
     return torch.arange(end - count, end, device=device)
