@@ -1,8 +1,8 @@
-"""Keep prompt tokens drawn at random; what any other choice has to beat.
+"""Keep random prompt tokens: the control for every other choice.
 
-Paper: none; the control that a choice by importance is compared with
-Exact: when keep reaches the prompt's length; below it, chance decides what is lost.
-Cost: the target reads keep tokens; nothing else.
+Paper: none; the control for a choice by importance
+Exact: when keep reaches the prompt's length; below it, random tokens are lost.
+Cost: the target prefills keep tokens; nothing else.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from forethought.methods.prompt_compression._shortening import Shortening
 
 @dataclass(frozen=True)
 class Random(Shortening):
-    """Keeps tokens by lot; with one seed, a smaller budget keeps a part of a larger one's."""
+    """Keeps random tokens; with one seed, a smaller budget keeps a subset of a larger one's."""
 
     seed: CountOrZero = 0
-    """Decides the draw; the same seed and prompt length give the same choice."""
+    """Random seed; the same seed and prompt length give the same choice."""
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
-        """The prompt of what must stay and of the tokens that were drawn."""
+        """The prompt of protected and randomly chosen tokens."""
         if not self.pays(len(prompt)):
             return prompt
         room = self.room(prompt)

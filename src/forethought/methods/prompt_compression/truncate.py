@@ -1,8 +1,8 @@
-"""Keep the beginning and the end of the prompt, drop the middle; the usual stop-gap.
+"""Keep the beginning and the end of the prompt, and drop the middle.
 
 Paper: none; the default of many chat front ends
-Exact: when keep reaches the prompt's length; whatever stood in the middle is lost.
-Cost: the target reads keep tokens; nothing else.
+Exact: when keep reaches the prompt's length; below it, the middle of the prompt is lost.
+Cost: the target prefills keep tokens; nothing else.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from forethought.methods.prompt_compression._shortening import Shortening
 
 @dataclass(frozen=True)
 class Truncate(Shortening):
-    """Keeps the head and the tail of what may be dropped."""
+    """Keeps the first and the last droppable tokens."""
 
     head: Share = 0.5
-    """Share of the droppable budget spent on the beginning; the rest goes to the end."""
+    """Share of the budget for the beginning; the rest is for the end."""
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt without its middle."""

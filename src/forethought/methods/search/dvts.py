@@ -1,7 +1,7 @@
-"""Several trees that never compete: each follows the best of its steps down to an answer.
+"""Several independent trees: each follows the best of its steps to an answer.
 
 Paper: Diverse verifier tree search, search-and-learn, Hugging Face, 2024
-Exact: with trees=1 and width=1 it is the plain answer; with width=1 they are plain answers.
+Exact: equals one plain sample at trees=1 and width=1, and plain samples at width=1.
 Cost: trees times width steps and scores at every depth, fewer as trees end.
 """
 
@@ -22,24 +22,24 @@ from forethought.methods.search._steps import beginning, stepped
 
 @dataclass(frozen=True)
 class DVTS(Strategy):
-    """Of all trees' last leaves, the one that scores best."""
+    """Diverse verifier tree search: the leaf of highest score over all trees."""
 
     trees: Count = 4
-    """Searches side by side."""
+    """Independent trees."""
     width: Count = 4
-    """Steps drawn at each depth of a tree, the best of which is kept."""
+    """Steps sampled at each depth of a tree; the best is kept."""
     pick: Literal["best", "vote"] = "best"
-    """The answer: the best score, or what most say, each counted by its score."""
+    """Choice of the answer: best score, or a vote weighted by scores."""
     depth: Count = 40
-    """Steps of an answer, at most; the last one runs to the end."""
+    """Most steps of an answer; the last step runs to the end."""
     delimiter: str = "\n\n"
-    """What ends a step."""
+    """Text that ends a step."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"steps"})
     scores: ClassVar[bool] = True
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Draw steps in every tree, keep the best of each; then compare the leaves."""
+        """Sample steps in every tree and keep the best of each; then compare the leaves."""
         growing = {tree: beginning(start) for tree in range(self.trees)}
         leaves: dict[int, Sequence[AnswerOption]] = {}
         older: list[AnswerOption] = []
@@ -58,7 +58,7 @@ class DVTS(Strategy):
                 break
         options = [one for tree in sorted(leaves) for one in leaves[tree]]
         if spent:
-            # Answers that were worth less than a beginning beside them may now be all there is.
+            # Answers that lost to a partial answer may be the only finished ones.
             options += [one for one in older if one.whole]
         pruned = [one.candidate for one in older]
         return (yield from chosen(options, self.pick, rng, pruned=pruned))
