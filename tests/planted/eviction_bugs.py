@@ -201,10 +201,13 @@ EVICTION_BUGS = (
         name="only the first prompt is cut to its own budgets",
         seen_in="AdaKV, pyramid schedule frozen; KVCache-Factory #15",
         file="methods/kv_eviction/allocation/pyramid.py",
-        old="return falling_budgets(room.layers, room.each, self.beta, room.capacity)[room.layer]",
+        old=(
+            "return falling_budgets(room.layers, room.per_head, self.beta, room.capacity)"
+            "[room.layer]"
+        ),
         new=(
             'seen = globals().setdefault("_SEEN", [])\n'
-            "        seen.append(falling_budgets(room.layers, room.each, self.beta, "
+            "        seen.append(falling_budgets(room.layers, room.per_head, self.beta, "
             "room.capacity))\n        return seen[0][room.layer]"
         ),
         test=(

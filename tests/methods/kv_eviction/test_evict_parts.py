@@ -26,7 +26,7 @@ class Oldest(LayerImportance):
     seed: int
     sign: float = -1.0
 
-    def of_layer(self, view, places):
+    def score_layer(self, view, places):
         """Scores [K, E]."""
         return self.sign * (places // (self.seed + 1)).float()
 '''

@@ -22,7 +22,7 @@ def _without_gradients():
 
 
 def sums_of(view):
-    return AccumulatedAttention().of_layer(view, entry_places(view))
+    return AccumulatedAttention().score_layer(view, entry_places(view))
 
 
 def column_sums(attention, kv_heads=2):

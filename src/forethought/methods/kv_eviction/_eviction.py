@@ -181,7 +181,7 @@ class Eviction:
         assert isinstance(self.importance, LayerImportance), "on_cache chooses for the others"
         places = entry_places(view)
         # Scored even if nothing is dropped yet: H2O sums its scores over calls.
-        scores = self.importance.of_layer(view, places)
+        scores = self.importance.score_layer(view, places)
         if self._end(view, places) <= self.budget(view.prompt_length):
             return None
         layer = self._layer_cut(view, places, scores)
@@ -192,7 +192,7 @@ class Eviction:
         """The entries of every layer to keep; None for all."""
         if not self.pays(len(cache.prompt)):
             return None
-        scores = self.importance.of_cache(cache)
+        scores = self.importance.score_cache(cache)
         layers = [
             self._layer_cut(view, whole_places(view), own)
             for view, own in zip(cache.layers, scores, strict=True)

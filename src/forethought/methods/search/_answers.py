@@ -10,7 +10,7 @@ from forethought.contracts.search import Ask, Candidate, Found, Search, group, s
 from forethought.numerics.votes import Tally
 
 
-def cut(written: Iterable[Candidate]) -> bool:
+def budget_spent(written: Iterable[Candidate]) -> bool:
     """Whether the budget cut one of these short, and so is spent."""
     return any(one.finish == "budget" for one in written)
 
@@ -49,11 +49,11 @@ def scored(answers: Sequence[Candidate]) -> Generator[Ask, Any, list[float]]:
     return [next(numbers) if one.whole else 0.0 for one in answers]
 
 
-def afresh(start: Candidate, prompt: str) -> Candidate:
+def reprompted(start: Candidate, prompt: str) -> Candidate:
     """A candidate that answers the run's question under another prompt."""
     return replace(start, question=prompt)
 
 
-def aside(prompt: str) -> Candidate:
+def side_text(prompt: str) -> Candidate:
     """A candidate for an intermediate text, such as a critique, that is no answer."""
     return Candidate(question=prompt)

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 from forethought.contracts.search import Ask, Candidate, write
-from forethought.methods.search._answers import cut
+from forethought.methods.search._answers import budget_spent
 
 
 def hedged(
@@ -14,6 +14,6 @@ def hedged(
 ) -> Generator[Ask, Any, list[Candidate]]:
     """The greedy answer, then n - 1 samples unless the budget is spent."""
     pool = yield from write([start], temperature=0.0)
-    if n > 1 and not cut(pool):
+    if n > 1 and not budget_spent(pool):
         pool += yield from write([start] * (n - 1), temperature=temperature)
     return pool

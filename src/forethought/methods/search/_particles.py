@@ -165,27 +165,27 @@ class Stepwise(Protocol):
 
 
 def grow(
-    method: Stepwise, swarms: Sequence[ParticleSet], below: float, rng: np.random.Generator
+    method: Stepwise, sets: Sequence[ParticleSet], below: float, rng: np.random.Generator
 ) -> Generator[Ask, Any, None]:
     """Extend several particle sets together until all are finished or the budget is spent.
 
     There is no resampling after the last step, which would only lose answers.
     """
     for step in range(1, method.depth + 1):
-        yield from _step(swarms, "end" if step == method.depth else "step", method.delimiter)
-        for swarm in swarms:
-            swarm.weigh(step, method.target)
-        if any(swarm.cut for swarm in swarms) or all(swarm.done for swarm in swarms):
+        yield from _step(sets, "end" if step == method.depth else "step", method.delimiter)
+        for particle_set in sets:
+            particle_set.weigh(step, method.target)
+        if any(one.cut for one in sets) or all(one.done for one in sets):
             return
-        for swarm in swarms:
-            if not swarm.done:
-                swarm.resample(below, rng)
+        for particle_set in sets:
+            if not particle_set.done:
+                particle_set.resample(below, rng)
 
 
-def _step(swarms: Sequence[ParticleSet], until: Until, delimiter: str) -> Generator[Ask, Any, None]:
+def _step(sets: Sequence[ParticleSet], until: Until, delimiter: str) -> Generator[Ask, Any, None]:
     """Extend every unfinished particle by one step."""
-    places = [(swarm, place) for swarm in swarms for place in swarm.growing]
-    parents = [swarm.particles[place] for swarm, place in places]
+    places = [(particle_set, place) for particle_set in sets for place in particle_set.growing]
+    parents = [particle_set.particles[place] for particle_set, place in places]
     if not places:
         return
     states = yield from write([one.here for one in parents], until=until, delimiter=delimiter)
@@ -193,9 +193,9 @@ def _step(swarms: Sequence[ParticleSet], until: Until, delimiter: str) -> Genera
     judged = [one for one in states if one.finish != "budget"]
     values = (yield from score(judged)) if judged else []
     known = dict(zip([one.identity for one in judged], values, strict=True))
-    for (swarm, place), parent, state in zip(places, parents, states, strict=True):
+    for (particle_set, place), parent, state in zip(places, parents, states, strict=True):
         grown = parent.grown(state, known.get(state.identity, parent.score))
-        swarm.particles[place] = grown
+        particle_set.particles[place] = grown
 
 
 def sweeps(
@@ -217,20 +217,20 @@ def sweeps(
     options: list[AnswerOption] = []
     dropped: list[Candidate] = []
     for iteration in range(iterations):
-        swarms = [
+        sets = [
             ParticleSet(_beside(reference, start, n), temperature, reference)
             for temperature, reference in zip(temperatures, kept, strict=True)
         ]
-        yield from grow(method, swarms, 1.0, rng)
-        cut = any(swarm.cut for swarm in swarms)
+        yield from grow(method, sets, 1.0, rng)
+        cut = any(one.cut for one in sets)
         # A set cut short follows no target, so it counts only if it is the first iteration.
         weight = 0.0 if cut and iteration else 1 / iterations
-        for place, swarm in enumerate(swarms):
-            options += swarm.options(0.0 if place else weight)
-            dropped += [one.here for one in swarm.dropped if not one.here.done]
+        for place, particle_set in enumerate(sets):
+            options += particle_set.options(0.0 if place else weight)
+            dropped += [one.here for one in particle_set.dropped if not one.here.done]
         if cut:
             break
-        references = [swarm.draw(rng) for swarm in swarms]
+        references = [particle_set.draw(rng) for particle_set in sets]
         kept = list(traded(references, temperatures, method.target, rng))
     last = kept[0].here if kept[0] else None
     return (yield from chosen(options, pick, rng, pruned=dropped, drawn=last))

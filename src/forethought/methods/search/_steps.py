@@ -9,15 +9,15 @@ from forethought.contracts.search import Ask, Candidate, Until, score, write
 from forethought.methods.search._choice import AnswerOption
 
 
-def stepped(
+def next_steps(
     parents: Sequence[AnswerOption], *, until: Until, delimiter: str
 ) -> Generator[Ask, Any, list[AnswerOption]]:
     """One sampled step of each parent, with its score, which is also its weight."""
     states = yield from write([one.candidate for one in parents], until=until, delimiter=delimiter)
-    return (yield from valued(parents, states))
+    return (yield from scored_children(parents, states))
 
 
-def valued(
+def scored_children(
     parents: Sequence[AnswerOption], states: Sequence[Candidate]
 ) -> Generator[Ask, Any, list[AnswerOption]]:
     """A child of each parent with its score.
@@ -34,12 +34,12 @@ def valued(
     return found
 
 
-def beginning(start: Candidate) -> AnswerOption:
+def start_option(start: Candidate) -> AnswerOption:
     """The start of a search, with score 0."""
     return AnswerOption(start, 0.0, 0.0)
 
 
-def twins(drawn: Iterable[Candidate]) -> list[bool]:
+def duplicates(drawn: Iterable[Candidate]) -> list[bool]:
     """For each candidate, whether an earlier one has the same text and is as finished."""
     seen: set[tuple[str, bool]] = set()
     found = []

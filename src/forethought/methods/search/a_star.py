@@ -17,9 +17,9 @@ import numpy as np
 
 from forethought.contracts.parameters import Count
 from forethought.contracts.search import Ability, Candidate, Search, Strategy, write
-from forethought.methods.search._answers import cut
+from forethought.methods.search._answers import budget_spent
 from forethought.methods.search._choice import AnswerOption, chosen
-from forethought.methods.search._steps import beginning, stepped, twins
+from forethought.methods.search._steps import duplicates, next_steps, start_option
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class AStar(Strategy):
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Take the best node from the frontier, extend it, and add its children."""
         frontier = _Frontier()
-        frontier.add(_Node(beginning(start), spent=0.0, lacks=1.0))
+        frontier.add(_Node(start_option(start), spent=0.0, lacks=1.0))
         goals: list[AnswerOption] = []
         pruned: list[Candidate] = []
         grown = 0
@@ -58,17 +58,17 @@ class AStar(Strategy):
                 break
             grown += len(nodes)
             parents = [node for node in nodes for _ in range(self.n)]
-            drawn = yield from stepped(
+            drawn = yield from next_steps(
                 [node.option for node in parents], until="step", delimiter=self.delimiter
             )
             for node, one, again in zip(
-                parents, drawn, twins(one.candidate for one in drawn), strict=True
+                parents, drawn, duplicates(one.candidate for one in drawn), strict=True
             ):
                 if again:
                     pruned.append(one.candidate)
                 else:
                     frontier.add(self._child(node, one))
-            if cut(one.candidate for one in drawn):
+            if budget_spent(one.candidate for one in drawn):
                 break
         left = frontier.emptied()
         if len(goals) < self.goals:

@@ -31,7 +31,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import cut, leading, unjudged
+from forethought.methods.search._answers import budget_spent, leading, unjudged
 from forethought.numerics.votes import Tally
 
 _WHOLE = "Would you do better if you started over? Reply with Yes or No."
@@ -75,7 +75,11 @@ class Adaptive(Strategy):
             answers += fresh
             drawn, windows = drawn + few, windows + 1
             yield from known.hear([one for one in answers if one.whole])
-            if known.spent or cut([*begun, *fresh]) or known.one_stays(answers, self.enough):
+            if (
+                known.spent
+                or budget_spent([*begun, *fresh])
+                or known.one_stays(answers, self.enough)
+            ):
                 break
         if not any(one.path in known.chances for one in answers) and known.spent:
             return (yield from unjudged(answers, known.spent, pruned))
@@ -110,7 +114,7 @@ class Adaptive(Strategy):
         All of them if the budget does not cover their verdicts.
         """
         most = max(1, math.ceil(self.keep * len(begun) - 1e-9))
-        if not self.begin or most == len(begun) or cut(begun):
+        if not self.begin or most == len(begun) or budget_spent(begun):
             return list(begun)
         yield from known.hear(begun)
         if known.spent:

@@ -16,9 +16,9 @@ import numpy as np
 
 from forethought.contracts.parameters import Count
 from forethought.contracts.search import Ability, Candidate, Search, Strategy, Until
-from forethought.methods.search._answers import cut
+from forethought.methods.search._answers import budget_spent
 from forethought.methods.search._choice import AnswerOption, chosen
-from forethought.methods.search._steps import beginning, stepped, twins
+from forethought.methods.search._steps import duplicates, next_steps, start_option
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class Beam(Strategy):
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Sample steps and keep the best, until every answer ends."""
-        beam = [beginning(start)] * self.n
+        beam = [start_option(start)] * self.n
         ended: list[AnswerOption] = []
         pruned: list[Candidate] = []
         for step in range(1, self.depth + 1):
             until: Until = "end" if step == self.depth else "step"
-            drawn = yield from stepped(beam, until=until, delimiter=self.delimiter)
+            drawn = yield from next_steps(beam, until=until, delimiter=self.delimiter)
             ended += [one for one in drawn if one.candidate.done]
             growing = [one for one in drawn if not one.candidate.done]
-            if cut(one.candidate for one in drawn) or not growing:
+            if budget_spent(one.candidate for one in drawn) or not growing:
                 ended += growing
                 break
             places = self._best(growing)
@@ -63,6 +63,6 @@ class Beam(Strategy):
 
     def _best(self, growing: Sequence[AnswerOption]) -> list[int]:
         """Indices of the kept partial answers, ascending."""
-        again = twins(one.candidate for one in growing)
+        again = duplicates(one.candidate for one in growing)
         ranked = sorted(range(len(growing)), key=lambda at: (again[at], -growing[at].score))
         return sorted(ranked[: max(1, len(growing) // self.width)])

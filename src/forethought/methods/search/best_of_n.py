@@ -17,7 +17,7 @@ import numpy as np
 from forethought.contracts.errors import BudgetSpentError
 from forethought.contracts.parameters import Count, Range, Share
 from forethought.contracts.search import Candidate, Found, Search, Strategy, group, write
-from forethought.methods.search._answers import cut, elected, leading, scored, unjudged
+from forethought.methods.search._answers import budget_spent, elected, leading, scored, unjudged
 from forethought.numerics.votes import Tally, borda
 
 
@@ -66,7 +66,7 @@ class BestOfN(Strategy):
                 notes = (error.message,)
                 scores += [0.0] * len(drawn)
                 break
-            if cut(drawn) or (self.enough is not None and max(scores) >= self.enough):
+            if budget_spent(drawn) or (self.enough is not None and max(scores) >= self.enough):
                 break
         groups = yield from group(answers)
         tally = Tally.of(groups, self._weights(answers, scores))

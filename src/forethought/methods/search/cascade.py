@@ -28,7 +28,7 @@ from forethought.contracts.search import (
     group,
     write,
 )
-from forethought.methods.search._answers import cut, elected
+from forethought.methods.search._answers import budget_spent, elected
 from forethought.numerics.difficulty import signs
 from forethought.numerics.votes import Tally
 
@@ -78,7 +78,7 @@ class Cascade(Strategy):
         sure = agreement if self.by == "agreement" else small[best].likelihood
         told = f"{self.by} of the draft's answers: {sure:.2f}"
         settled = Found(small[best], tuple(small), tally.weights, tally.share)
-        if cut(small):
+        if budget_spent(small):
             return settled
         if sure >= self.sure:
             return replace(settled, notes=(f"{told}, so the target was not asked",))

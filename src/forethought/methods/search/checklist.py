@@ -26,7 +26,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import aside, cut, leading
+from forethought.methods.search._answers import budget_spent, leading, side_text
 from forethought.methods.search._hedge import hedged
 
 _NEEDED = """Here is a task:
@@ -67,8 +67,10 @@ class Checklist(Strategy):
         shown = _different(answers)
         if len(shown) < 2:
             return _found(answers, [0.0] * len(answers))
-        (needed,) = yield from write([aside(_NEEDED.format(asked=start.asked))], temperature=0.0)
-        if cut([needed]):
+        (needed,) = yield from write(
+            [side_text(_NEEDED.format(asked=start.asked))], temperature=0.0
+        )
+        if budget_spent([needed]):
             return _found(answers, [0.0] * len(answers), _told(0, self.orders))
         orders = [rng.permutation(len(shown)) for _ in range(self.orders)]
         pages = [

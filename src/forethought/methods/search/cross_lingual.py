@@ -26,7 +26,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import aside, cut, leading
+from forethought.methods.search._answers import budget_spent, leading, side_text
 from forethought.methods.search._hedge import hedged
 from forethought.numerics.overlap import mean_overlaps
 
@@ -65,10 +65,10 @@ class CrossLingual(Strategy):
         """Sample in both languages and let the model compare; without a budget, compare by chrF."""
         answers = yield from hedged(start, self.n, self.temperature)
         elsewhere: list[Candidate] = []
-        if self.evidence and not cut(answers):
+        if self.evidence and not budget_spent(answers):
             asked = _ELSEWHERE.format(asked=start.asked, language=self.language)
             elsewhere = yield from write(
-                [aside(asked)] * self.evidence, temperature=self.temperature
+                [side_text(asked)] * self.evidence, temperature=self.temperature
             )
         own = [place for place, one in enumerate(answers) if one.whole]
         texts = [answers[place].text.strip() for place in own]

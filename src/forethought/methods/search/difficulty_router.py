@@ -26,7 +26,7 @@ from forethought.contracts.search import (
     group,
     write,
 )
-from forethought.methods.search._answers import cut, elected
+from forethought.methods.search._answers import budget_spent, elected
 from forethought.methods.search._reusing import reusing
 from forethought.numerics.difficulty import signs
 from forethought.numerics.votes import Tally
@@ -64,7 +64,7 @@ class DifficultyRouter(Strategy):
             return (yield from _built(held.bins[0].strategy).search(start, rng))
         probe = yield from write([start] * held.probe)
         groups = yield from group(probe)
-        if cut(probe):
+        if budget_spent(probe):
             tally = Tally.of(groups, [1.0] * len(probe))
             best = elected(probe, tally, [one.likelihood for one in probe])
             return Found(probe[best], tuple(probe), tally.weights, tally.share)

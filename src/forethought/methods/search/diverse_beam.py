@@ -28,7 +28,7 @@ from forethought.contracts.search import (
     Strategy,
     following,
 )
-from forethought.methods.search._answers import cut
+from forethought.methods.search._answers import budget_spent
 from forethought.methods.search._choice import given_up
 from forethought.methods.search._token_beams import (
     BeamGroup,
@@ -66,7 +66,7 @@ class DiverseBeam(Strategy):
         left: list[TokenBeam] = []
         written: list[Candidate] = []
         notes: tuple[str, ...] = ()
-        while any(group.growing for group in groups) and not cut(written):
+        while any(group.growing for group in groups) and not budget_spent(written):
             try:
                 options = yield from self._options(groups)
             except BudgetSpentError as error:

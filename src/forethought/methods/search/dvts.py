@@ -15,9 +15,9 @@ import numpy as np
 
 from forethought.contracts.parameters import Count
 from forethought.contracts.search import Ability, Candidate, Search, Strategy, Until
-from forethought.methods.search._answers import cut
+from forethought.methods.search._answers import budget_spent
 from forethought.methods.search._choice import AnswerOption, chosen
-from forethought.methods.search._steps import beginning, stepped
+from forethought.methods.search._steps import next_steps, start_option
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,20 @@ class DVTS(Strategy):
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Sample steps in every tree and keep the best of each; then compare the leaves."""
-        growing = {tree: beginning(start) for tree in range(self.trees)}
+        growing = {tree: start_option(start) for tree in range(self.trees)}
         leaves: dict[int, Sequence[AnswerOption]] = {}
         older: list[AnswerOption] = []
         spent = False
         for step in range(1, self.depth + 1):
             until: Until = "end" if step == self.depth else "step"
             parents = [one for one in growing.values() for _ in range(self.width)]
-            drawn = yield from stepped(parents, until=until, delimiter=self.delimiter)
+            drawn = yield from next_steps(parents, until=until, delimiter=self.delimiter)
             older += [one for tree in growing for one in leaves.get(tree, ())]
             for place, tree in enumerate(growing):
                 leaves[tree] = drawn[place * self.width : (place + 1) * self.width]
             best = {tree: max(leaves[tree], key=lambda one: one.score) for tree in growing}
             growing = {tree: one for tree, one in best.items() if not one.candidate.done}
-            spent = cut(one.candidate for one in drawn)
+            spent = budget_spent(one.candidate for one in drawn)
             if spent or not growing:
                 break
         options = [one for tree in sorted(leaves) for one in leaves[tree]]

@@ -15,7 +15,7 @@ import numpy as np
 
 from forethought.contracts.parameters import Count, Share
 from forethought.contracts.search import Ability, Candidate, Found, Search, Strategy, group, write
-from forethought.methods.search._answers import cut, elected
+from forethought.methods.search._answers import budget_spent, elected
 from forethought.numerics.votes import Tally, leader_chance
 
 
@@ -56,7 +56,7 @@ class MajorityVote(Strategy):
             answers += drawn
             groups = yield from group(answers)
             tally = Tally.of(groups, [self._weight(one) for one in answers])
-            if cut(drawn) or self._decided(groups):
+            if budget_spent(drawn) or self._decided(groups):
                 break
         best = elected(answers, tally, [one.likelihood for one in answers])
         return Found(answers[best], tuple(answers), tuple(tally.weights), tally.share)

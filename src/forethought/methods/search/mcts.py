@@ -28,8 +28,8 @@ from forethought.contracts.search import (
     score,
     write,
 )
-from forethought.methods.search._answers import cut, leading
-from forethought.methods.search._steps import twins
+from forethought.methods.search._answers import budget_spent, leading
+from forethought.methods.search._steps import duplicates
 from forethought.numerics.votes import Tally
 
 SAME = 1e-9
@@ -72,16 +72,16 @@ class MCTS(Strategy):
         leaf = path[-1]
         until: Until = "end" if len(path) >= self.depth else "step"
         drawn = yield from write([leaf.state] * self.n, until=until, delimiter=self.delimiter)
-        pairs = list(zip(drawn, twins(drawn), strict=True))
-        leaf.children = [_node(leaf.state, one) for one, twin in pairs if not twin]
-        root.twins += [one for one, twin in pairs if twin]
+        pairs = list(zip(drawn, duplicates(drawn), strict=True))
+        leaf.children = [_node(leaf.state, one) for one, duplicate in pairs if not duplicate]
+        root.duplicates += [one for one, duplicate in pairs if duplicate]
         yield from _evaluated(leaf)
         _back_up(path, leaf.value)
         for child in leaf.children:
             if child.answers:
                 _back_up([*path, child], child.value)
         _close(path)
-        return cut(drawn)
+        return budget_spent(drawn)
 
     def _selected(self, root: _Node, rng: np.random.Generator) -> list[_Node]:
         """The path from the root to a node without children, by PUCT."""
@@ -125,7 +125,9 @@ class MCTS(Strategy):
         weights = [(one.value + 1) / 2 for one in answers]
         share = Tally.of(groups, weights).part(states.index(node.state))
         given_up = [one.state for one in root.below() if not one.children and not one.answers]
-        return Found(node.state, tuple(states), tuple(weights), share, (*given_up, *root.twins))
+        return Found(
+            node.state, tuple(states), tuple(weights), share, (*given_up, *root.duplicates)
+        )
 
 
 @dataclass
@@ -142,7 +144,7 @@ class _Node:
     closed: bool = False
     """Whether its subtree is finished."""
     children: list[_Node] = field(default_factory=list)
-    twins: list[Candidate] = field(default_factory=list)
+    duplicates: list[Candidate] = field(default_factory=list)
     """At the root, duplicate steps of the whole tree."""
 
     @property
@@ -197,7 +199,7 @@ def _unfinished(root: _Node) -> Found:
     """The longest leaf, if no answer is finished."""
     begun = [replace(one.state, finish="budget") for one in root.below() if not one.children]
     best = leading(begun, [one.likelihood for one in begun])
-    return Found(begun[best], tuple(begun), pruned=tuple(root.twins))
+    return Found(begun[best], tuple(begun), pruned=tuple(root.duplicates))
 
 
 def _back_up(path: list[_Node], value: float) -> None:

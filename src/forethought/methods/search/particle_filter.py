@@ -42,7 +42,7 @@ class ParticleFilter(Strategy):
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Extend, weight and resample; then choose."""
-        swarm = ParticleSet([Particle((start,))] * self.n)
-        yield from grow(self, [swarm], self.resample_below, rng)
-        dropped = [one.here for one in swarm.dropped if not one.here.done]
-        return (yield from chosen(swarm.options(1.0), self.pick, rng, pruned=dropped))
+        particle_set = ParticleSet([Particle((start,))] * self.n)
+        yield from grow(self, [particle_set], self.resample_below, rng)
+        dropped = [one.here for one in particle_set.dropped if not one.here.done]
+        return (yield from chosen(particle_set.options(1.0), self.pick, rng, pruned=dropped))

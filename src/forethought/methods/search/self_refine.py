@@ -23,7 +23,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import afresh, aside, cut
+from forethought.methods.search._answers import budget_spent, reprompted, side_text
 
 _CRITIQUE = """Here is a task:
 
@@ -66,10 +66,10 @@ class SelfRefine(Strategy):
         notes: tuple[str, ...] = ()
         for _ in range(self.rounds):
             said = {"asked": start.asked, "answer": answers[-1].text.strip()}
-            if cut(answers) or not answers[-1].text.strip():
+            if budget_spent(answers) or not answers[-1].text.strip():
                 break
-            (critique,) = yield from write([aside(_CRITIQUE.format(**said))])
-            if cut([critique]):
+            (critique,) = yield from write([side_text(_CRITIQUE.format(**said))])
+            if budget_spent([critique]):
                 break
             said["critique"] = critique.text.strip()
             page = _WRONG.format(critique=said["critique"])
@@ -80,7 +80,7 @@ class SelfRefine(Strategy):
                 break
             if wrong < self.doubt:
                 break
-            answers += yield from write([afresh(start, _REVISE.format(**said))])
+            answers += yield from write([reprompted(start, _REVISE.format(**said))])
         ended = [one for one in answers if one.whole and one.text.strip()]
         best = ended[-1] if ended else answers[0]
         weights = tuple(float(one is best) for one in answers)

@@ -16,7 +16,7 @@ import numpy as np
 
 from forethought.contracts.parameters import Count, Share
 from forethought.contracts.search import Ask, Candidate, Found, Search, Strategy, group, write
-from forethought.methods.search._answers import afresh, aside, cut, leading, scored
+from forethought.methods.search._answers import budget_spent, leading, reprompted, scored, side_text
 from forethought.numerics.votes import Tally
 
 _HINT = """Here is a task:
@@ -55,12 +55,12 @@ class SequentialRevision(Strategy):
         """Answer, score and hint, until an attempt is good enough."""
         attempts = yield from write([start])
         scores = yield from scored(attempts)
-        while len(attempts) < self.n and scores[-1] < self.enough and not cut(attempts):
+        while len(attempts) < self.n and scores[-1] < self.enough and not budget_spent(attempts):
             hint = yield from self._hint(start, attempts)
             if hint is None:
                 break
             again = _AGAIN.format(asked=start.asked, attempts=_listed(attempts), hint=hint)
-            fresh = yield from write([afresh(start, again)])
+            fresh = yield from write([reprompted(start, again)])
             scores += yield from scored(fresh)
             attempts += fresh
         groups = yield from group(attempts)
@@ -75,8 +75,8 @@ class SequentialRevision(Strategy):
         if not self.hints:
             return ""
         prompt = _HINT.format(asked=start.asked, attempts=_listed(attempts))
-        (hint,) = yield from write([aside(prompt)])
-        return None if cut([hint]) else f"\nA hint: {hint.text.strip()}\n"
+        (hint,) = yield from write([side_text(prompt)])
+        return None if budget_spent([hint]) else f"\nA hint: {hint.text.strip()}\n"
 
 
 def _listed(attempts: Sequence[Candidate]) -> str:

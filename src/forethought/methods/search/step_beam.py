@@ -22,9 +22,9 @@ from forethought.contracts.search import (
     Until,
     write,
 )
-from forethought.methods.search._answers import cut
+from forethought.methods.search._answers import budget_spent
 from forethought.methods.search._choice import AnswerOption, chosen
-from forethought.methods.search._steps import beginning, twins, valued
+from forethought.methods.search._steps import duplicates, scored_children, start_option
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class StepBeam(Strategy):
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Sample steps, score them and keep the best, until every answer ends."""
-        beam, width = [beginning(start)] * self.width, self.width
+        beam, width = [start_option(start)] * self.width, self.width
         ended: list[AnswerOption] = []
         worse: list[AnswerOption] = []
         pruned: list[Candidate] = []
@@ -55,11 +55,13 @@ class StepBeam(Strategy):
             drawn = yield from write(
                 [one.candidate for one in parents], until=until, delimiter=self.delimiter
             )
-            again = twins(drawn)
-            pruned += [one for one, twin in zip(drawn, again, strict=True) if twin]
-            fresh = [at for at, twin in enumerate(again) if not twin]
-            found = yield from valued([parents[at] for at in fresh], [drawn[at] for at in fresh])
-            if cut(drawn):
+            again = duplicates(drawn)
+            pruned += [one for one, duplicate in zip(drawn, again, strict=True) if duplicate]
+            fresh = [at for at, duplicate in enumerate(again) if not duplicate]
+            found = yield from scored_children(
+                [parents[at] for at in fresh], [drawn[at] for at in fresh]
+            )
+            if budget_spent(drawn):
                 # Answers that lost to a partial answer may be the only finished ones.
                 ended += found + [one for one in worse if one.whole]
                 break

@@ -19,7 +19,7 @@ from forethought.contracts.errors import BadParameterError
 from forethought.contracts.names import method_name
 from forethought.contracts.parameters import Count, Range, Share
 from forethought.contracts.search import Candidate, Found, Search, Strategy, group, write
-from forethought.methods.search._answers import cut, elected
+from forethought.methods.search._answers import budget_spent, elected
 from forethought.numerics.votes import Tally
 
 Temperature = Annotated[float, Range(0, 10)]
@@ -58,10 +58,10 @@ class TemperatureVote(Strategy):
         arms = self._arms()
         answers: list[Candidate] = []
         groups: list[int | None] = []
-        while any(arm.left for arm in arms) and not cut(answers):
+        while any(arm.left for arm in arms) and not budget_spent(answers):
             for arm in arms:
                 few = min(self.window, arm.left)
-                if few and not cut(answers):
+                if few and not budget_spent(answers):
                     arm.places += range(len(answers), len(answers) + few)
                     answers += yield from write([start] * few, temperature=arm.temperature)
                     arm.left -= few

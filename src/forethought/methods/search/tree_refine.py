@@ -27,7 +27,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import afresh, aside, cut, leading
+from forethought.methods.search._answers import budget_spent, leading, reprompted, side_text
 
 _CRITIQUE = """Here is a task:
 
@@ -79,7 +79,7 @@ class TreeRefine(Strategy):
         """Answer, judge and revise the best, depth after depth."""
         tree = _Tree(start, self.judges, self.temperature)
         answers = yield from write([start])
-        if not self.depth or cut(answers):
+        if not self.depth or budget_spent(answers):
             return Found(answers[0], tuple(answers), (1.0,))
         level = yield from tree.judged(answers)
         for _ in range(self.depth):
@@ -87,7 +87,7 @@ class TreeRefine(Strategy):
                 break
             revised = yield from self._revised(start, self._kept(level, rng))
             level = yield from tree.judged(revised)
-            if cut(revised) or tree.cut:
+            if budget_spent(revised) or tree.cut:
                 break
         return tree.found(answers[0])
 
@@ -104,7 +104,7 @@ class TreeRefine(Strategy):
         self, start: Candidate, kept: Sequence[_Node]
     ) -> Generator[Ask, Any, list[Candidate]]:
         prompts = [
-            afresh(
+            reprompted(
                 start,
                 _REVISE.format(
                     asked=start.asked, answer=one.answer.text.strip(), critique=one.critique
@@ -133,7 +133,7 @@ class _Tree:
     def __init__(self, start: Candidate, judges: int, temperature: float) -> None:
         self.start, self.judges, self.temperature = start, judges, temperature
         self.nodes: dict[str, _Node] = {}
-        self.twins: list[Candidate] = []
+        self.duplicates: list[Candidate] = []
         self.cut = False
         self.notes: tuple[str, ...] = ()
 
@@ -145,25 +145,25 @@ class _Tree:
             if text and one.whole and text not in self.nodes and text not in fresh:
                 fresh[text] = one
             else:
-                self.twins.append(one)
+                self.duplicates.append(one)
         if not fresh:
             return []
         said = yield from write(
             [
-                aside(_CRITIQUE.format(asked=self.start.asked, answer=text))
+                side_text(_CRITIQUE.format(asked=self.start.asked, answer=text))
                 for text in fresh
                 for _ in range(self.judges)
             ],
             temperature=self.temperature,
         )
-        self.cut = cut(said)
+        self.cut = budget_spent(said)
         heard = [one for one in said if one.whole]
         pages = [_ACCEPTED.format(critique=one.text.strip()) for one in heard]
         try:
             chances = (yield from verdicts(pages, ("Yes", "No"))) if pages else []
         except BudgetSpentError as error:
             self.cut, self.notes = True, (error.message,)
-            self.twins += fresh.values()
+            self.duplicates += fresh.values()
             return []
         accepts = {one.identity: yes for one, (yes, _) in zip(heard, chances, strict=True)}
         for place, (text, one) in enumerate(fresh.items()):
@@ -177,8 +177,8 @@ class _Tree:
         answers = [one.answer for one in nodes]
         values = [one.value for one in nodes]
         best = len(nodes) - 1 - leading(answers[::-1], values[::-1])
-        twins = tuple(one for one in self.twins if one.identity != first.identity)
-        return Found(answers[best], tuple(answers), tuple(values), None, twins, self.notes)
+        duplicates = tuple(one for one in self.duplicates if one.identity != first.identity)
+        return Found(answers[best], tuple(answers), tuple(values), None, duplicates, self.notes)
 
 
 def _node(answer: Candidate, critiques: Sequence[Candidate], accepts: dict[Any, float]) -> _Node:

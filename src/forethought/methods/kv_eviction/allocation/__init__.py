@@ -17,7 +17,7 @@ class LayerRoom:
     layer: int
     layers: int
     """Layers of the model."""
-    each: int
+    per_head: int
     """Entries per head, on average over heads and layers."""
     capacity: int
     """Droppable entries of a head before any eviction."""

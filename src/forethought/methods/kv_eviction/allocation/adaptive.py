@@ -27,7 +27,7 @@ class AdaptiveAllocation(Allocation):
         return [self._of_heads(room) for room in rooms]
 
     def _of_heads(self, room: LayerRoom) -> list[int]:
-        each, free = self.layers.of_layer(room), room.free()
+        each, free = self.layers.layer_budget(room), room.free()
         floor, total = int(each * self.alpha), each * len(free)
         quotas = [own * (1 - self.alpha) + floor for own in winners([room], total)[0]]
         return apportioned(quotas, total, free)

@@ -18,4 +18,4 @@ class GlobalAllocation(Allocation):
 
     def counts(self, rooms: Sequence[LayerRoom]) -> list[list[int]]:
         """The number of the best entries in each head."""
-        return winners(rooms, sum(room.each * len(room.scores) for room in rooms))
+        return winners(rooms, sum(room.per_head * len(room.scores) for room in rooms))

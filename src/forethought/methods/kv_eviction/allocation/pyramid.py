@@ -15,6 +15,6 @@ class Pyramid(Uniform):
 
     beta: int
 
-    def of_layer(self, room: LayerRoom) -> int:
+    def layer_budget(self, room: LayerRoom) -> int:
         """Entries that each head of a layer keeps."""
-        return falling_budgets(room.layers, room.each, self.beta, room.capacity)[room.layer]
+        return falling_budgets(room.layers, room.per_head, self.beta, room.capacity)[room.layer]

@@ -14,8 +14,8 @@ class Uniform(Allocation):
 
     def counts(self, rooms: Sequence[LayerRoom]) -> list[list[int]]:
         """The layer's budget for every head, or all its entries if they are fewer."""
-        return [[min(self.of_layer(room), free) for free in room.free()] for room in rooms]
+        return [[min(self.layer_budget(room), free) for free in room.free()] for room in rooms]
 
-    def of_layer(self, room: LayerRoom) -> int:
+    def layer_budget(self, room: LayerRoom) -> int:
         """Entries that each head of a layer keeps."""
-        return room.each
+        return room.per_head

@@ -25,7 +25,7 @@ class Importance(ABC):
         return
 
     @abstractmethod
-    def of_cache(self, cache: FullCacheView) -> list[Tensor]:
+    def score_cache(self, cache: FullCacheView) -> list[Tensor]:
         """Scores [K, E] of every layer, over the prompt's entries."""
 
 
@@ -33,12 +33,12 @@ class LayerImportance(Importance):
     """Scores that need one layer alone, during prefill and again during decode."""
 
     @abstractmethod
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E], given the place of each entry (see `entry_places`).
 
         Scores of padding and of entries that always stay have no effect.
         """
 
-    def of_cache(self, cache: FullCacheView) -> list[Tensor]:
+    def score_cache(self, cache: FullCacheView) -> list[Tensor]:
         """Scores [K, E] of every layer."""
-        return [self.of_layer(view, whole_places(view)) for view in cache.layers]
+        return [self.score_layer(view, whole_places(view)) for view in cache.layers]

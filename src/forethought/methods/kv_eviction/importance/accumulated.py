@@ -18,7 +18,7 @@ class AccumulatedAttention(LayerImportance):
 
     needs_all_queries: ClassVar[bool] = True
 
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]: the remembered sums plus the attention of the queries since."""
         kv_heads, entries, _ = view.keys.shape
         before = 0 if view.memory is None else view.memory.shape[1]

@@ -23,7 +23,7 @@ class DraftLookahead(LayerImportance):
     reduction: str = "max"
     looks_ahead: ClassVar[bool] = True
 
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E], pooled over the entries before the window."""
         drafted = after_newest(places) - view.prompt_length
         scores = window_scores(view, self.window + drafted + 1, self.reduction)

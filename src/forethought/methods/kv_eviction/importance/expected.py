@@ -25,7 +25,7 @@ class ExpectedImportance(LayerImportance):
     epsilon: float = 0.0
     needs_all_queries: ClassVar[bool] = True
 
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]: the mean over the query group, times the norm of each value."""
         apart = (places < self.sinks).unsqueeze(1)
         logits = self.logits(view).masked_fill_(apart, -torch.inf)

@@ -15,7 +15,7 @@ from forethought.methods.kv_eviction.importance import LayerImportance
 class KeyNorm(LayerImportance):
     """The negative L2 norm of each key."""
 
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]."""
         norms: Tensor = torch.linalg.vector_norm(view.keys.float(), dim=-1)
         return -norms

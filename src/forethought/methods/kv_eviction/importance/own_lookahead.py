@@ -31,11 +31,11 @@ class OwnLookahead(Importance):
         if self.lookahead:
             self.first.check(prompt)
 
-    def of_cache(self, cache: FullCacheView) -> list[Tensor]:
+    def score_cache(self, cache: FullCacheView) -> list[Tensor]:
         """Scores [K, E] of every layer."""
         views, decoded = self._decoded(cache)
         if self.window + decoded == 0:  # no query besides those of the first eviction
-            return self.first.importance.of_cache(cache)
+            return self.first.importance.score_cache(cache)
         return [self._of_layer(view, decoded) for view in views]
 
     def _decoded(self, cache: FullCacheView) -> tuple[Sequence[LayerView], int]:

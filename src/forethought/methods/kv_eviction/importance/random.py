@@ -18,7 +18,7 @@ class RandomImportance(LayerImportance):
 
     seed: int
 
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]; an entry has the same score in every call."""
         kv_heads = view.keys.shape[0]
         generator = torch.Generator().manual_seed(self.seed * view.layers + view.layer)

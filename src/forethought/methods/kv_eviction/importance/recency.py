@@ -14,6 +14,6 @@ from forethought.methods.kv_eviction.importance import LayerImportance
 class Recency(LayerImportance):
     """The place of each entry in the text."""
 
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]."""
         return places.float()

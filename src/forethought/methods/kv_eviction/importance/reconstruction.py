@@ -29,7 +29,7 @@ class Reconstruction(Importance):
     overlap: int = 8
     sinks: int = 4
 
-    def of_cache(self, cache: FullCacheView) -> list[Tensor]:
+    def score_cache(self, cache: FullCacheView) -> list[Tensor]:
         """Scores [K, E] of every layer: 0 before the text, above any score after it."""
         scores = [
             torch.zeros(view.keys.shape[:2], dtype=torch.float32, device=view.keys.device)

@@ -21,7 +21,7 @@ class WindowAttention(LayerImportance):
     kernel: int
     pool: str
 
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E], pooled over the entries before the window."""
         # Averaging over the query group commutes with mean pooling. Max pooling comes after it,
         # since the group shares one key head.
