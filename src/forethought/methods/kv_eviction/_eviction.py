@@ -79,7 +79,7 @@ class DecodeEvicting(Evicting):
 
     _: KW_ONLY
     every: CountOrZero = 0
-    """Decoded tokens between two evictions, within keep; 0 evicts once, after prefill."""
+    """Decoded tokens between two evictions; keep includes them. 0 evicts once, after prefill."""
 
     def evicts_every(self) -> int:
         """Decoded tokens between two calls of `on_layer`; 0 for none."""

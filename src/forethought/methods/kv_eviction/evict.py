@@ -33,7 +33,7 @@ class Evict(DecodeEvicting):
     """Division of the budget over layers and heads; adaptive is over the heads of a layer."""
     # Declared again, since its place in spellings is here.
     every: CountOrZero = 0
-    """Decoded tokens between two evictions, within keep; 0 evicts once, after prefill."""
+    """Decoded tokens between two evictions; keep includes them. 0 evicts once, after prefill."""
     window: Count = 32
     """Last tokens, which always stay; window, draft and own-lookahead score with them."""
     sinks: CountOrZero = 4
