@@ -15,7 +15,7 @@ from forethought.contracts.errors import (
     UnknownNameError,
     UsageError,
 )
-from forethought.contracts.parameters import Keep
+from forethought.contracts.parameters import Keep, settings_of
 from forethought.contracts.questions import Task
 
 METHOD = '''"""Keep what shines, drop the rest.
@@ -135,6 +135,13 @@ def test_what_a_parameter_may_be_is_said_in_words(kind: catalogue.Kind) -> None:
             assert not parameter.limits[:1].isupper(), (name, parameter)
 
 
+@pytest.mark.parametrize("kind", ["methods", "strategies", "scorers", "tasks"])
+def test_parameters_are_listed_in_the_order_of_spellings(kind: catalogue.Kind) -> None:
+    for name, entry in catalogue.entries(kind).items():
+        built = [setting.name for setting in settings_of(entry.load())]
+        assert [parameter.name for parameter in entry.parameters] == built, name
+
+
 def test_every_task_of_ours_says_what_it_cannot_do() -> None:
     for name, entry in catalogue.entries("tasks").items():
         assert Task in entry.load().__mro__, name
@@ -226,6 +233,70 @@ def test_an_installed_package_joins_by_its_entry_point(
     entry = catalogue.find("shine-on")
 
     assert entry.module.endswith(".methods.cache_care.shine_on")
+
+
+BASE = """from dataclasses import KW_ONLY, dataclass
+
+from forethought.contracts.parameters import Count, Keep
+
+Size = Count
+
+
+@dataclass(frozen=True)
+class Glow:
+    keep: Keep = 512
+    '''Entries.'''
+    _: KW_ONLY
+    last: bool = True
+    '''Last of all.'''
+
+
+@dataclass(frozen=True)
+class Glimmer(Glow):
+    width: Size = 3
+    '''How wide.'''
+    _: KW_ONLY
+    again: bool = False
+    '''Again.'''
+"""
+DERIVED = '''"""Shine on."""
+
+from dataclasses import dataclass
+
+from {base} import Glimmer as Shining
+
+
+@dataclass(frozen=True)
+class Shine(Shining):
+    """Shines."""
+
+    own: int = 1
+    """Its own."""
+    keep: int = 8
+    """Another default."""
+'''
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_parameters_of_a_base_class_are_listed_without_importing_it(
+    installed: Callable[[str, dict[str, str]], None], tmp_path: Path, absolute: bool
+) -> None:
+    base = f"acme_{tmp_path.name}.methods.cache_care._glow" if absolute else "._glow"
+    files = {"cache_care/_glow.py": BASE, "cache_care/shine_on.py": DERIVED.format(base=base)}
+    installed("methods", {**files, "../__init__.py": "", "cache_care/__init__.py": ""})
+
+    entry = catalogue.find("shine-on")
+
+    assert entry.parameters == (
+        Parameter("width", "a whole number, 1 or more", "3", "How wide."),
+        Parameter("own", "a whole number", "1", "Its own."),
+        Parameter("keep", "a whole number", "8", "Another default."),
+        Parameter("again", "true or false", "false", "Again."),
+        Parameter("last", "true or false", "true", "Last of all."),
+    )
+    assert entry.module not in sys.modules
+    method = catalogue.build("shine-on(last=false, keep=2, width=4, again=true)")
+    assert catalogue.spelled(method) == "shine-on(width=4, keep=2, again=true, last=false)"
 
 
 QUIZ = '''"""Ask."""

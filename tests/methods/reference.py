@@ -163,6 +163,7 @@ class SeenLayer:
     memory: torch.Tensor | None = None
     beyond: int = 0
     turn: object = None
+    decoding: bool = False
 
     def __post_init__(self):
         if self.positions is None:

@@ -252,8 +252,8 @@ ANSWER_BUGS = (
         name="an attempt that was right is tried again",
         seen_in="eureka-ml-insights, sequential attempts",
         file="methods/search/sequential_revision.py",
-        old="while len(attempts) < self.n and scores[-1] < self.enough and not cut(attempts):",
-        new="while len(attempts) < self.n and not cut(attempts):",
+        old="and scores[-1] < self.enough and not budget_spent(attempts):",
+        new="and not budget_spent(attempts):",
         test=(
             "tests/methods/search/test_sequential_revision.py::"
             "test_nothing_is_tried_after_a_right_attempt_and_nothing_right_is_lost"

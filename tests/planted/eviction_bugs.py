@@ -60,7 +60,7 @@ EVICTION_BUGS = (
         name="template and question may be dropped from the cache",
         seen_in="SpecKV and SnapKV, the template's markers",
         file="methods/kv_eviction/_eviction.py",
-        old="return places if self.protect else frozenset()",
+        old="return places if self.method.protect else frozenset()",
         new="return frozenset()",
         test=(
             "tests/methods/kv_eviction/test_eviction.py::"
@@ -144,8 +144,8 @@ EVICTION_BUGS = (
         name="the cache outgrows its budget between two cuts",
         seen_in="kvpress #157, decoding buffers",
         file="methods/kv_eviction/_eviction.py",
-        old="return self.keep - self.every  #",
-        new="return self.keep  #",
+        old="return keep - self._every  #",
+        new="return keep  #",
         test=(
             "tests/methods/kv_eviction/test_evict.py::"
             "test_the_budget_is_never_exceeded_while_an_answer_grows"
@@ -177,7 +177,7 @@ EVICTION_BUGS = (
         name="sums begin anew at every cut",
         seen_in="H2O, baselines that score the prompt alone",
         file="methods/kv_eviction/importance/accumulated.py",
-        old="total[:, :before] += _without_filling(view, view.memory)",
+        old="total[:, :before] += _without_padding(view, view.memory)",
         new="pass",
         test="tests/methods/kv_eviction/test_h2o.py::test_sums_go_on_with_the_queries_since",
     ),
@@ -201,10 +201,13 @@ EVICTION_BUGS = (
         name="only the first prompt is cut to its own budgets",
         seen_in="AdaKV, pyramid schedule frozen; KVCache-Factory #15",
         file="methods/kv_eviction/allocation/pyramid.py",
-        old="return falling_budgets(room.layers, room.each, self.beta, room.capacity)[room.layer]",
+        old=(
+            "return falling_budgets(room.layers, room.per_head, self.beta, room.capacity)"
+            "[room.layer]"
+        ),
         new=(
             'seen = globals().setdefault("_SEEN", [])\n'
-            "        seen.append(falling_budgets(room.layers, room.each, self.beta, "
+            "        seen.append(falling_budgets(room.layers, room.per_head, self.beta, "
             "room.capacity))\n        return seen[0][room.layer]"
         ),
         test=(

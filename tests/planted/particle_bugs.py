@@ -71,14 +71,15 @@ PARTICLE_BUGS = (
         seen_in="its_hub, particle filter: an extra resampling",
         file="methods/search/_particles.py",
         old=(
-            "if any(swarm.cut for swarm in swarms) or all(swarm.done for swarm in swarms):\n"
-            "            return\n        for swarm in swarms:\n            if not swarm.done:\n"
-            "                swarm.resample(below, rng)"
+            "if any(one.cut for one in sets) or all(one.done for one in sets):\n"
+            "            return\n        for particle_set in sets:\n"
+            "            if not particle_set.done:\n"
+            "                particle_set.resample(below, rng)"
         ),
         new=(
-            "ended = all(swarm.done for swarm in swarms)\n        for swarm in swarms:\n"
-            "            swarm.resample(1.0 if ended else below, rng)\n"
-            "        if ended or any(swarm.cut for swarm in swarms):\n            return"
+            "ended = all(one.done for one in sets)\n        for particle_set in sets:\n"
+            "            particle_set.resample(1.0 if ended else below, rng)\n"
+            "        if ended or any(one.cut for one in sets):\n            return"
         ),
         test=(
             "tests/methods/search/test_particle_filter.py::"

@@ -90,8 +90,8 @@ TREE_BUGS = (
         name="the beam starts with budget / width beginnings",
         seen_in="its_hub, beam search",
         file="methods/search/beam.py",
-        old="beam = [beginning(start)] * self.n",
-        new="beam = [beginning(start)] * max(1, self.n // self.width)",
+        old="beam = [start_option(start)] * self.n",
+        new="beam = [start_option(start)] * max(1, self.n // self.width)",
         test=(
             "tests/methods/search/test_beam.py::"
             "test_n_answers_end_and_nothing_that_was_written_is_lost"
@@ -101,10 +101,10 @@ TREE_BUGS = (
         name="the beam's width must divide the answers",
         seen_in="its_hub, beam search",
         file="methods/search/beam.py",
-        old="again = twins(one.candidate for one in growing)",
+        old="again = duplicates(one.candidate for one in growing)",
         new=(
             "assert len(growing) % self.width == 0\n"
-            "        again = twins(one.candidate for one in growing)"
+            "        again = duplicates(one.candidate for one in growing)"
         ),
         test=(
             "tests/methods/search/test_beam.py::"

@@ -6,10 +6,11 @@ from dataclasses import MISSING, fields, replace
 from typing import Any
 
 from forethought.catalogue.lookup import find, plain, singular
-from forethought.catalogue.places import Kind, by_family, files, plain_name
+from forethought.catalogue.places import Kind, by_family, files
 from forethought.catalogue.source import Entry
 from forethought.contracts import parameters, spelling
 from forethought.contracts.errors import BadParameterError, UnknownNameError
+from forethought.contracts.names import method_name
 
 _ASIDE = ("count", "skip_bad", "sandbox")
 """Settings of a task that change no question and no answer's score."""
@@ -38,14 +39,15 @@ def expand(text: str, kind: Kind = "tasks") -> dict[str, Any]:
 
 def spelled(method: Any) -> str:
     """The shortest spelling of a method or task: only what differs from its defaults."""
-    values = {item.name: getattr(method, item.name) for item in fields(method)}
+    settings = parameters.settings_of(type(method))
+    values = {item.name: getattr(method, item.name) for item in settings}
     # By repr, since keep=1 (one entry) and keep=1.0 (all of them) are equal as numbers.
     changed = {
         item.name: values[item.name]
-        for item in fields(method)
+        for item in settings
         if item.default is MISSING or repr(item.default) != repr(values[item.name])
     }
-    return str(spelling.Call(plain_name(type(method).__module__.rpartition(".")[2]), changed))
+    return str(spelling.Call(method_name(type(method)), changed))
 
 
 def spelled_open(task: Any) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from forethought.catalogue.places import File, Kind, MethodFile, by_family, files, named, plain_name
+from forethought.catalogue.places import File, Kind, MethodFile, by_family, files, named
 from forethought.catalogue.source import Entry, read_entry
 from forethought.contracts.errors import UnknownNameError
+from forethought.contracts.names import plain_name
 
 _SINGULAR = {"strategies": "strategy"}
 

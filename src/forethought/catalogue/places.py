@@ -14,6 +14,7 @@ from importlib.machinery import PathFinder
 from typing import Literal, NamedTuple
 
 from forethought.contracts.errors import DamagedFileError, UsageError
+from forethought.contracts.names import plain_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,11 +106,6 @@ def by_family(kind: Kind) -> dict[str, list[File]]:
     for file in sorted(files(kind).values(), key=lambda file: (file.family, file.name)):
         grouped.setdefault(file.family, []).append(file)
     return grouped
-
-
-def plain_name(file_name: str) -> str:
-    """A file's name as the name of what is in it."""
-    return file_name.replace("_", "-")
 
 
 def text_of(path: str) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import importlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
-from forethought.catalogue.places import plain_name, record, text_of, unreadable
+from forethought.catalogue.places import record, text_of, unreadable
 from forethought.contracts import parameters, spelling
 from forethought.contracts.errors import DamagedFileError
+from forethought.contracts.names import plain_name
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,16 @@ class Entry:
 
 def read_entry(path: Path, module: str) -> Entry:
     """What the file at `path`, the module of that name, says of its method or task."""
-    tree = _parsed(str(path))
-    summary, notes = record(ast.get_docstring(tree) or "")
-    method = _method_class(tree, path)
+    source = _Source(path, module, _parsed(str(path)))
+    summary, notes = record(ast.get_docstring(source.tree) or "")
+    method = _method_class(source.tree, path)
+    first, last = _parameters(method, source)
     return Entry(
         name=plain_name(path.stem),
         family=plain_name(path.parent.name),
         summary=summary,
         notes=notes,
-        parameters=tuple(_parameters(method, _aliases(tree))),
+        parameters=(*first, *last),
         module=module,
         class_name=method.name,
         path=path,
@@ -96,26 +100,93 @@ def _method_class(tree: ast.Module, path: Path) -> ast.ClassDef:
     return public[0]
 
 
-def _aliases(tree: ast.Module) -> dict[str, ast.expr]:
-    """What names assigned in the module stand for, such as a Literal of its own."""
-    return {
-        node.targets[0].id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    }
+@dataclass(frozen=True)
+class _Source:
+    """A module, read as text."""
+
+    path: Path
+    module: str
+    tree: ast.Module
+
+    def aliases(self) -> dict[str, ast.expr]:
+        """The values of names that the module assigns, such as a Literal of its own."""
+        return {
+            node.targets[0].id: node.value
+            for node in self.tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+
+    def bases(self, node: ast.ClassDef) -> Iterator[tuple[ast.ClassDef, _Source]]:
+        """Base classes in this file, or imported from a file whose name starts with _."""
+        names = [base.id for base in node.bases if isinstance(base, ast.Name)]
+        for name in names:
+            source, own_name = self._imported().get(name, (self, name))
+            for other in source.tree.body:
+                if isinstance(other, ast.ClassDef) and other.name == own_name:
+                    yield other, source
+
+    def _imported(self) -> dict[str, tuple[_Source, str]]:
+        """By name here, what is imported from private modules: the module and the name there."""
+        found: dict[str, tuple[_Source, str]] = {}
+        for node in self.tree.body:
+            if isinstance(node, ast.ImportFrom):
+                named = "." * node.level + (node.module or "")
+                module = resolve_name(named, self.module.rpartition(".")[0])
+                path = self._path_of(module)
+                if module.rpartition(".")[2].startswith("_") and path:
+                    source = _private(path, module)
+                    found |= {one.asname or one.name: (source, one.name) for one in node.names}
+        return found
+
+    def _path_of(self, module: str) -> Path | None:
+        """The file of a module of the same package or of this one."""
+        for known, path in ((self.module, self.path), (__name__, Path(__file__))):
+            home = path.parents[known.count(".")]
+            file = home.joinpath(*module.split(".")).with_suffix(".py")
+            if file.is_file():
+                return file
+        return None
 
 
-def _parameters(method: ast.ClassDef, aliases: dict[str, ast.expr]) -> Iterator[Parameter]:
+@cache  # many methods of a family derive from one
+def _private(path: Path, module: str) -> _Source:
+    return _Source(path, module, _parsed(str(path)))
+
+
+def _parameters(node: ast.ClassDef, source: _Source) -> tuple[list[Parameter], list[Parameter]]:
+    """Positional and keyword-only parameters of a class and its bases.
+
+    The order is that of `parameters.settings_of`.
+    """
+    first, last = _own_parameters(node, source.aliases())
+    for base, home in source.bases(node):
+        known = {one.name for one in [*first, *last]}
+        before, behind = _parameters(base, home)
+        first = [*(one for one in before if one.name not in known), *first]
+        last += [one for one in behind if one.name not in known]
+    return first, last
+
+
+def _own_parameters(
+    method: ast.ClassDef, aliases: dict[str, ast.expr]
+) -> tuple[list[Parameter], list[Parameter]]:
+    first: list[Parameter] = []
+    last: list[Parameter] = []
+    found = first
     for node, after in zip(method.body, [*method.body[1:], ast.Pass()], strict=True):
         if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
             continue
         if _is_constant(node):
             continue
+        if ast.unparse(node.annotation) == "KW_ONLY":
+            found = last
+            continue
         default = _default(node.value) if node.value else ""
         described = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
         text = str(after.value.value) if described else ""  # type: ignore[attr-defined]
         limits = _limits(node.annotation, aliases)
-        yield Parameter(node.target.id, limits, default, " ".join(text.split()))
+        found.append(Parameter(node.target.id, limits, default, " ".join(text.split())))
+    return first, last
 
 
 def _is_constant(node: ast.AnnAssign) -> bool:
@@ -167,8 +238,12 @@ def _range(limit: ast.Call) -> str:
         ends = [ast.literal_eval(end) for end in limit.args]
     except ValueError:
         return ""
-    return parameters.in_words(kind(*ends)) if kind and len(ends) == 2 else ""
+    whole = kind and len(ends) == len(fields(kind))
+    return parameters.in_words(kind(*ends)) if kind and whole else ""
 
 
-_RANGES = {"Range": parameters.Range, "Whole": parameters.Whole, "Odd": parameters.Odd}
+_RANGES: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (parameters.Range, parameters.Whole, parameters.Odd, parameters.FileIn)
+}
 _PLAIN = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
+from inspect import get_annotations
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from forethought.contracts.errors import BadParameterError
+from forethought.contracts.names import method_name, plain_name
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,26 @@ class Budget:
         return "" if 0 < value <= 1 else "must be a share from 0 to 1, or a whole number"
 
 
+_PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class FileIn:
+    """The name of a file in a folder of this package: a new file is a new option."""
+
+    folder: str
+
+    def names(self) -> list[str]:
+        """The names of the files."""
+        stems = [path.stem for path in (_PACKAGE / self.folder).glob("*.py")]
+        return sorted(plain_name(stem) for stem in stems if stem[0] != "_")
+
+    def problem(self, value: object) -> str:
+        """What is wrong with `value`, or nothing."""
+        names = self.names()
+        return "" if value in names else f"must be one of {', '.join(names)}"
+
+
 Count = Annotated[int, Whole(1, 1 << 20)]
 CountOrZero = Annotated[int, Whole(0, 1 << 20)]
 OddCount = Annotated[int, Odd(1, 1 << 20)]
@@ -100,6 +123,8 @@ def in_words(limit: object) -> str:
             return f"a whole number, {_range(limit)}"
         case Range():
             return f"a number, {_range(limit)}"
+        case FileIn():
+            return " or ".join(limit.names())
     return "a whole number, a share such as 0.25, or bytes such as 8MiB"
 
 
@@ -108,10 +133,25 @@ def _range(limit: Range) -> str:
     return f"{limit.low:,} or more" if limit.high >= 1 << 20 else f"{limit.low:,} to {limit.high:,}"
 
 
+def settings_of(method: type[Any]) -> list[Field[Any]]:
+    """The settings of a method or task in the order of `show` and of spellings.
+
+    A base class's settings come before those of the class itself, keyword-only ones after them.
+    """
+    left = {field.name: field for field in fields(method)}
+    first: list[Field[Any]] = []
+    last: list[Field[Any]] = []
+    for kind in method.__mro__:  # a setting declared again takes its new place
+        own = [left.pop(name) for name in get_annotations(kind) if name in left]
+        first = [*(field for field in own if not field.kw_only), *first]
+        last += [field for field in own if field.kw_only]
+    return first + last
+
+
 def checked(method: type[Any], settings: dict[str, Any]) -> Any:
     """A `method` built from `settings`; raises BadParameterError for a wrong value."""
-    known = [field.name for field in fields(method)]
-    name = method.__module__.rpartition(".")[2].replace("_", "-")
+    known = [field.name for field in settings_of(method)]
+    name = method_name(method)
     for key in settings:
         if key not in known:
             raise BadParameterError(

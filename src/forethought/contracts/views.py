@@ -69,6 +69,11 @@ class LayerView(Protocol):
         ...
 
     @property
+    def decoding(self) -> bool:
+        """Whether the answer is being decoded, so that entries may have been evicted before."""
+        ...
+
+    @property
     def prompt_length(self) -> int:
         """Tokens of the prompt; during prefill, later entries belong to the look-ahead."""
         ...

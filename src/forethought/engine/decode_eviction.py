@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forethought.contracts.roles import Network, Tap
 from forethought.engine.cache.sequence_cache import SequenceCache
@@ -38,7 +38,7 @@ class DecodeEviction:
                 protected=self.protected,
                 meter=meter,
             )
-            kept = self.tap(view)
+            kept = self.tap(replace(view, decoding=True))
             if kept is not None:
                 meter.watch([row])
                 row.keep(layer, kept)

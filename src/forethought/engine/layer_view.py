@@ -41,6 +41,8 @@ class CachedLayer:
     """By layer, what methods remember beside a row's entries."""
     meter: Meter | None = None
     """Charged for the rows that are asked for."""
+    decoding: bool = False
+    """Whether entries may have been evicted before."""
 
     @property
     def memory(self) -> Tensor | None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from forethought.methods.kv_eviction.allocation import LayerRoom
 from forethought.methods.kv_eviction.allocation.adaptive import AdaptiveAllocation
-from forethought.methods.kv_eviction.allocation.overall import Overall
+from forethought.methods.kv_eviction.allocation.global_ import GlobalAllocation
 from forethought.methods.kv_eviction.allocation.pyramid import Pyramid
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
 from forethought.numerics.apportionment import apportioned, falling_budgets
@@ -92,15 +92,15 @@ def test_no_allocation_spends_more_than_its_budget(seed, heads, entries, each, a
         AdaptiveAllocation(alpha, Pyramid(5)),
     ]
 
-    for rule in [*rules, Overall()]:
+    for rule in [*rules, GlobalAllocation()]:
         counts = rule.counts(rooms)
         alone = [rule.counts([room])[0] for room in rooms]
 
         assert sum(map(sum, counts)) <= layers * heads * each
-        assert rule == Overall() or counts == alone
+        assert rule == GlobalAllocation() or counts == alone
         for own, room in zip(counts, rooms, strict=True):
             assert all(0 <= count <= most for count, most in zip(own, room.free(), strict=True))
-    assert sum(map(sum, Overall().counts(rooms))) == min(layers * heads * each, free)
+    assert sum(map(sum, GlobalAllocation().counts(rooms))) == min(layers * heads * each, free)
 
 
 @settings(max_examples=40)
@@ -149,10 +149,10 @@ def test_layers_compete_over_their_best_entries():
     strong, weak = torch.tensor([[9.0, 8, 7], [6, 1, 1]]), torch.tensor([[5.0, 1, 1], [1, 1, 0.5]])
     rooms = [room_of(strong, 1, layers=2), room_of(weak, 1, layer=1, layers=2)]
 
-    assert Overall().counts(rooms) == [[3, 1], [0, 0]]
+    assert GlobalAllocation().counts(rooms) == [[3, 1], [0, 0]]
 
 
 def test_layers_of_different_lengths_compete_too():
     rooms = [room_of(torch.tensor([[1.0]]), 1), room_of(torch.tensor([[3.0, 2.0, 0.5]]), 1)]
 
-    assert Overall().counts(rooms) == [[0], [2]]
+    assert GlobalAllocation().counts(rooms) == [[0], [2]]

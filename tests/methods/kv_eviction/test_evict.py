@@ -1,7 +1,6 @@
 """Any importance under any allocation, again and again: budgets, off values, refusals."""
 
 from itertools import product
-from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -9,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forethought.contracts.errors import BadParameterError, BudgetTooSmallError, ModelError
-from forethought.engine.cache.query_window import QueryWindow
+from forethought.contracts.parameters import FileIn
 from forethought.engine.cache.sequence_cache import SequenceCache
-from forethought.engine.decode_eviction import DecodeEviction
 from forethought.methods.kv_eviction.ada_snapkv import AdaSnapKV
 from forethought.methods.kv_eviction.evict import Evict
 from forethought.methods.kv_eviction.expected_attention import ExpectedAttention
@@ -20,6 +18,15 @@ from forethought.methods.kv_eviction.knorm import KNorm
 from forethought.methods.kv_eviction.pyramidkv import PyramidKV
 from forethought.methods.kv_eviction.snapkv import SnapKV
 from forethought.methods.kv_eviction.streaming_llm import StreamingLLM
+from tests.methods.decode_cuts import (
+    check_decode_cuts,
+    decoded,
+    held_by,
+    newest,
+    received,
+    short_keys,
+    window_attention,
+)
 from tests.methods.reference import (
     SlowCache,
     TinyDraft,
@@ -31,7 +38,9 @@ from tests.methods.reference import (
 from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
 
 LENGTH, KEEP = 40, 18
-CHOICES = get_type_hints(Evict)
+IMPORTANCES, ALLOCATIONS = (
+    FileIn(f"methods/kv_eviction/{folder}").names() for folder in ("importance", "allocation")
+)
 SETTINGS = {"keep": KEEP, "window": 4, "sinks": 2, "lookahead": 3, "future": 4, "beta": 3}
 
 
@@ -64,7 +73,7 @@ def allowed(importance, allocation):
 
 @pytest.mark.parametrize(
     ("importance", "allocation"),
-    list(product(get_args(CHOICES["importance"]), get_args(CHOICES["allocation"]))),
+    list(product(IMPORTANCES, ALLOCATIONS)),
 )
 def test_every_combination_keeps_exactly_its_budget_or_is_refused(decoder, importance, allocation):
     prompt = prompt_of(tokens_of(LENGTH), protected={0, 7, 8, 39})
@@ -88,7 +97,7 @@ def test_every_combination_keeps_exactly_its_budget_or_is_refused(decoder, impor
             assert head[-1] < end
 
 
-@pytest.mark.parametrize("importance", get_args(CHOICES["importance"]))
+@pytest.mark.parametrize("importance", IMPORTANCES)
 @pytest.mark.parametrize("keep", [LENGTH, 1.0])
 def test_a_budget_of_the_whole_prompt_is_exact(decoder, importance, keep):
     tokens, draft = tokens_of(LENGTH), TinyDraft(decoder)
@@ -128,37 +137,46 @@ def test_the_budget_is_never_exceeded_while_an_answer_grows(decoder, method, len
     prompt = prompt_of(tokens_of(length), protected={0, 5})
     assert method.pays(length)
     assert method.evicts_every() == 5
-    method.on_prompt(prompt, TinyDraft(decoder), 4)
-    batch, row = evicted_row(decoder, method, prompt)
-    row.recent = QueryWindow(256)
-    review = DecodeEviction(method.on_layer, decoder, 5, length, prompt.protected)
+    assert method.on_prompt(prompt, TinyDraft(decoder), 4) is prompt
 
-    for step in range(31):
-        batch.step([row], [step])
-        review.after_step(row, batch.meter)
+    row = check_decode_cuts(decoder, method, prompt, range(31))
 
-        assert sum(row.lengths()) <= KEEP * 3 + 1e-9
-        for layer in range(3):
-            for head in row.head_positions(layer, 2):
-                assert {0, 5} <= set(head.tolist())
-                assert isinstance(method, NO_WINDOW) or length + step in head
     assert sum(row.lengths()) == (KEEP - 5 + 1) * 3
+    newest = [length + 30 in head for layer in held_by(decoder, row) for head in layer]
+    assert isinstance(method, NO_WINDOW) or all(newest)
 
 
 @pytest.mark.parametrize("method", LAYERWISE, ids=repr)
 def test_an_answer_within_the_budget_loses_nothing(decoder, method):
     roomy = type(method)(**{**vars(method), "keep": 100})
     tokens = tokens_of(LENGTH)
-    batch, row = evicted_row(decoder, roomy, prompt_of(tokens))
-    row.recent = QueryWindow(256)
-    review = DecodeEviction(roomy.on_layer, decoder, 5, LENGTH, frozenset())
 
-    for token in range(20):
-        logits = batch.step([row], [token])[0]
-        review.after_step(row, batch.meter)
+    *_, (_, logits) = decoded(decoder, roomy, prompt_of(tokens), range(20))
 
     exact = fresh_logits(decoder, [*tokens, *range(20)])
     torch.testing.assert_close(logits, exact, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("method", "score"), [
+    (StreamingLLM(keep=KEEP, sinks=2, every=5), newest),
+    (KNorm(keep=KEEP, every=5), short_keys),
+    (SnapKV(keep=KEEP, window=4, every=5), window_attention(4, 5, "mean")),
+    (SnapKV(keep=KEEP, window=7, every=3, pool="max"), window_attention(7, 5, "max")),
+    (H2O(keep=KEEP, every=5), received),
+    (Evict(**SETTINGS, every=5), window_attention(4, 7, "max")),
+], ids=repr)  # fmt: skip
+def test_evictions_during_decode_keep_the_best_by_a_slow_score(decoder, method, score):
+    # No token twice: rotations keep norms, so that in the first layer its keys would tie.
+    prompt = prompt_of(range(LENGTH), protected={0, 5, 30})
+
+    check_decode_cuts(decoder, method, prompt, range(LENGTH, LENGTH + 23), score)
+
+
+def test_as_many_queries_in_sight_as_entries_are_not_taken_for_a_prefill(decoder):
+    prompt = prompt_of(tokens_of(LENGTH), protected={5, 30})
+
+    method = StreamingLLM(keep=KEEP, sinks=2, every=5)
+    check_decode_cuts(decoder, method, prompt, range(31), newest, sight=KEEP)
 
 
 def test_a_budget_leaves_room_for_what_is_written_between_two_cuts(decoder):

@@ -87,7 +87,7 @@ def test_scores_follow_the_published_steps_on_a_real_decoder():
     importance = expected_of(future=5, sinks=2, epsilon=0.01)
 
     def look(view):
-        found.append(importance.of_layer(view, entry_places(view)))
+        found.append(importance.score_layer(view, entry_places(view)))
 
     batch_of(decoder).read(SequenceCache(3), tokens, LayerHook(look, LENGTH))
 
@@ -111,12 +111,12 @@ def test_scores_follow_the_published_steps_on_a_real_decoder():
 
 def test_values_scale_the_scores_and_their_sign_does_not_count():
     view = seen_layer(4, 20, turn=turn)
-    scores = expected_of().of_layer(view, entry_places(view))
+    scores = expected_of().score_layer(view, entry_places(view))
 
     view.values = view.values * -3
 
-    torch.testing.assert_close(expected_of().of_layer(view, entry_places(view)), 3 * scores)
-    plain = expected_of(value_norms=False).of_layer(view, entry_places(view))
+    torch.testing.assert_close(expected_of().score_layer(view, entry_places(view)), 3 * scores)
+    plain = expected_of(value_norms=False).score_layer(view, entry_places(view))
     torch.testing.assert_close(plain.sum(1), torch.ones(2))
 
 
@@ -132,13 +132,13 @@ def test_queries_stand_where_they_did_though_entries_were_dropped():
 
 def test_the_order_of_the_queries_does_not_count():
     view = seen_layer(4, 20, turn=turn)
-    scores = expected_of().of_layer(view, entry_places(view))
+    scores = expected_of().score_layer(view, entry_places(view))
     plain = turn(view.queries, -torch.arange(20))
 
     view.queries = turn(plain[torch.randperm(20)], torch.arange(20))
 
     torch.testing.assert_close(
-        expected_of().of_layer(view, entry_places(view)), scores, rtol=1e-3, atol=1e-5
+        expected_of().score_layer(view, entry_places(view)), scores, rtol=1e-3, atol=1e-5
     )
 
 

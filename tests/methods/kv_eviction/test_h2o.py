@@ -4,12 +4,11 @@ import pytest
 import torch
 
 from forethought.engine.batch import LayerHook
-from forethought.engine.cache.query_window import QueryWindow
 from forethought.engine.cache.sequence_cache import SequenceCache
-from forethought.engine.decode_eviction import DecodeEviction
 from forethought.methods.kv_eviction._entries import entry_places
 from forethought.methods.kv_eviction.h2o import H2O
 from forethought.methods.kv_eviction.importance.accumulated import AccumulatedAttention
+from tests.methods.decode_cuts import check_decode_cuts, received
 from tests.methods.reference import attention_matrices, evicted_row, prompt_of, seen_layer
 from tests.tiny import batch_of, tiny_decoder, tokens_of
 
@@ -23,7 +22,7 @@ def _without_gradients():
 
 
 def sums_of(view):
-    return AccumulatedAttention().of_layer(view, entry_places(view))
+    return AccumulatedAttention().score_layer(view, entry_places(view))
 
 
 def column_sums(attention, kv_heads=2):
@@ -93,20 +92,8 @@ def test_heavy_hitters_and_the_newest_are_kept():
 
 @pytest.mark.parametrize("every", [1, 4])
 def test_an_answer_never_holds_more_than_the_budget_and_lost_entries_stay_lost(every):
-    decoder, tokens, method = tiny_decoder(seed=3), tokens_of(LENGTH), H2O(keep=16, every=every)
-    batch, row = evicted_row(decoder, method, prompt_of(tokens))
-    row.recent = QueryWindow(256)
-    review = DecodeEviction(method.on_layer, decoder, every, LENGTH, frozenset())
-    held = [set(row.head_positions(0, 2)[0].tolist())]
+    decoder, method = tiny_decoder(seed=3), H2O(keep=16, every=every)
 
-    for step in range(12):
-        batch.step([row], [step])
-        review.after_step(row, batch.meter)
+    row = check_decode_cuts(decoder, method, prompt_of(tokens_of(LENGTH)), range(12), received)
 
-        assert max(row.lengths()) <= 16
-        now = set(row.head_positions(0, 2)[0].tolist())
-        assert now - {LENGTH + step} <= held[-1]
-        newest = range(LENGTH + step + 1 - (16 - every) // 2, LENGTH + step + 1)
-        assert set(newest) <= now
-        held.append(now)
-    assert len(held[-1]) == 16 - every
+    assert row.lengths() == (16 - every,) * 3

@@ -34,7 +34,7 @@ def test_scores_are_the_most_attention_while_a_chunk_is_repeated(decoder):
     cache = SlowCache(decoder, text_prompt(tokens, {0, 1, 2, 27, 28, 29}))
     importance = Reconstruction(chunk=10, overlap=4, sinks=2)
 
-    scores = importance.of_cache(cache)
+    scores = importance.score_cache(cache)
 
     assert len(cache.requests) == 3
     # Positions 3 to 26 in chunks of 10, 10 and 4; A is position 0.
@@ -60,7 +60,7 @@ def test_scores_are_the_most_attention_while_a_chunk_is_repeated(decoder):
 def test_every_entry_of_the_text_is_scored_once_and_no_other(decoder, chunk):
     cache = SlowCache(decoder, text_prompt(tokens_of(LENGTH), {0, 1, 2, 27, 28, 29}))
 
-    scores = Reconstruction(chunk, overlap=3, sinks=2).of_cache(cache)
+    scores = Reconstruction(chunk, overlap=3, sinks=2).score_cache(cache)
 
     assert len(cache.requests) == -(-24 // chunk)
     for layer in scores:
@@ -74,7 +74,7 @@ def test_every_entry_of_the_text_is_scored_once_and_no_other(decoder, chunk):
 def test_an_unprotected_prompt_is_repeated_whole(decoder):
     cache = SlowCache(decoder, text_prompt(tokens_of(12)))
 
-    scores = Reconstruction(5, overlap=0, sinks=2).of_cache(cache)
+    scores = Reconstruction(5, overlap=0, sinks=2).score_cache(cache)
 
     assert len(set(cache.requests)) == 1
     assert all(bool((layer > 0).all()) for layer in scores)
@@ -83,7 +83,7 @@ def test_an_unprotected_prompt_is_repeated_whole(decoder):
 def test_a_prompt_of_nothing_but_protected_tokens_asks_nothing(decoder):
     cache = SlowCache(decoder, text_prompt(tokens_of(12), range(12)))
 
-    scores = Reconstruction(5, overlap=0, sinks=2).of_cache(cache)
+    scores = Reconstruction(5, overlap=0, sinks=2).score_cache(cache)
 
     assert cache.requests == []
     assert all(not layer.any() for layer in scores)
@@ -116,7 +116,7 @@ def test_layers_and_heads_share_exactly_the_budget(decoder, keep):
 
 def test_the_best_of_all_layers_are_kept(decoder):
     cache = SlowCache(decoder, text_prompt(tokens_of(LENGTH)))
-    scores = torch.stack(Reconstruction(2048, 8, 4).of_cache(cache))
+    scores = torch.stack(Reconstruction(2048, 8, 4).score_cache(cache))
 
     kept = KVzip(keep=16).on_cache(cache)
 

@@ -97,12 +97,12 @@ def test_each_chain_keeps_its_own_law():
             exactly(ranked, "answer", 2 * seed + place, heat)
             for place, heat in enumerate(temperatures)
         ]
-        swarms = [
+        sets = [
             ParticleSet([one.at(0)] * 3, heat, one)
             for one, heat in zip(kept, temperatures, strict=True)
         ]
-        Hand(ranked, seed=seed).run(grow(method(), swarms, 1.0, rng))
-        kept = traded([one.draw(rng) for one in swarms], temperatures, "answer", rng)
+        Hand(ranked, seed=seed).run(grow(method(), sets, 1.0, rng))
+        kept = traded([one.draw(rng) for one in sets], temperatures, "answer", rng)
         for end, one in zip(ends, kept, strict=True):
             end.append(one.here.text)
     # 1,500 exact draws of four answers are at a mean distance of 0.013.

@@ -85,10 +85,12 @@ def test_the_evidence_is_without_bias_even_for_few_particles(target, below):
     _, evidence = weighted(uneven, liking, target)
     estimates = []
     for seed in range(700):
-        swarm = ParticleSet([Particle((Candidate(),))] * 6)
+        particle_set = ParticleSet([Particle((Candidate(),))] * 6)
         settings = method(target=target)
-        Hand(uneven, seed=seed).run(grow(settings, [swarm], below, np.random.default_rng(seed)))
-        estimates.append(math.exp(swarm.log_evidence))
+        Hand(uneven, seed=seed).run(
+            grow(settings, [particle_set], below, np.random.default_rng(seed))
+        )
+        estimates.append(math.exp(particle_set.log_evidence))
     error = np.std(estimates) / math.sqrt(len(estimates))
     assert error < 0.04 * evidence
     assert abs(np.mean(estimates) - evidence) < 3.5 * error

@@ -78,11 +78,11 @@ def test_a_filter_beside_an_exact_draw_ends_in_one(law, target, n):
     for seed in range(1000):
         rng, reference = np.random.default_rng(seed), exactly(law, target, seed)
         for again in range(2):
-            swarm = ParticleSet([reference] * n, reference=reference)
-            swarm.particles = [reference.at(0)] * n
+            particle_set = ParticleSet([reference] * n, reference=reference)
+            particle_set.particles = [reference.at(0)] * n
             hand = Hand(law, seed=seed * 2 + again)
-            hand.run(grow(method(target=target), [swarm], 1.0, rng))
-            reference = swarm.draw(rng)
+            hand.run(grow(method(target=target), [particle_set], 1.0, rng))
+            reference = particle_set.draw(rng)
         drawn.append(reference.here.text)
     # 1,000 exact draws are at a mean distance of 0.016 (4 answers) and 0.02 (14).
     assert distance(drawn, exact) < 0.04
@@ -91,13 +91,13 @@ def test_a_filter_beside_an_exact_draw_ends_in_one(law, target, n):
 def test_what_is_kept_stands_unchanged_in_every_swarm():
     for seed in range(30):
         reference = reference_of(("a\n", "b\n", ""))
-        swarm = ParticleSet([reference.at(0)] * 3, reference=reference)
+        particle_set = ParticleSet([reference.at(0)] * 3, reference=reference)
         hand = Hand(uneven, seed=seed)
-        search = grow(method(), [swarm], 1.0, np.random.default_rng(seed))
+        search = grow(method(), [particle_set], 1.0, np.random.default_rng(seed))
         hand.run(search)
 
-        assert swarm.particles[0] == reference
-        assert all(one.here.done for one in swarm.particles)
+        assert particle_set.particles[0] == reference
+        assert all(one.here.done for one in particle_set.particles)
         writes = [ask for ask in hand.asks if isinstance(ask, Write)]
         assert len(writes[0].parents) == 2
         # Copies of what is kept grow on by themselves, from where it stood then.
@@ -107,15 +107,15 @@ def test_what_is_kept_stands_unchanged_in_every_swarm():
 def test_what_is_kept_weighs_what_its_own_step_weighs():
     steps = ("a\n", "b\n", "a\n", "")
     reference = reference_of(steps)
-    swarm = ParticleSet([reference.at(0)], reference=reference)
+    particle_set = ParticleSet([reference.at(0)], reference=reference)
     for step in range(1, 5):
-        swarm.weigh(step, "steps")
-        assert swarm.particles[0] == reference.at(step)
-        assert swarm.log_weights[0] == pytest.approx(
+        particle_set.weigh(step, "steps")
+        assert particle_set.particles[0] == reference.at(step)
+        assert particle_set.log_weights[0] == pytest.approx(
             sum(reference.gain(at, "steps") for at in range(1, step + 1))
         )
-    swarm.weigh(5, "steps")
-    assert swarm.log_weights[0] == pytest.approx(reference.log_weight("steps"))
+    particle_set.weigh(5, "steps")
+    assert particle_set.log_weights[0] == pytest.approx(reference.log_weight("steps"))
 
 
 def test_what_is_kept_goes_into_the_next_iteration():
@@ -150,11 +150,11 @@ def test_copies_beside_what_is_kept_are_drawn_independently():
     particles = [Particle((Candidate(), Candidate((at,)))) for at in range(4)]
     counts = []
     for _ in range(3000):
-        swarm = ParticleSet(list(particles), reference=particles[0])
-        swarm.log_weights = np.log(shares)
-        swarm.resample(1.0, rng)
-        assert swarm.particles[0] == particles[0]
-        counts.append([swarm.particles[1:].count(one) for one in particles])
+        particle_set = ParticleSet(list(particles), reference=particles[0])
+        particle_set.log_weights = np.log(shares)
+        particle_set.resample(1.0, rng)
+        assert particle_set.particles[0] == particles[0]
+        counts.append([particle_set.particles[1:].count(one) for one in particles])
     # Three binomial draws each; four standard errors of their means are 0.062.
     assert np.mean(counts, axis=0) == pytest.approx(3 * shares, abs=0.062)
     assert np.var(counts, axis=0) == pytest.approx(3 * shares * (1 - shares), rel=0.1)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from forethought.contracts.search import Candidate, Score, Write
-from forethought.methods.search._answers import cut
+from forethought.methods.search._answers import budget_spent
 from forethought.methods.search._choice import AnswerOption
-from forethought.methods.search._steps import beginning, stepped, twins
+from forethought.methods.search._steps import duplicates, next_steps, start_option
 from forethought.methods.search.a_star import AStar
 from forethought.methods.search.beam import Beam
 from forethought.methods.search.dvts import DVTS
@@ -35,7 +35,7 @@ def scored(hand):
 def test_a_step_is_worth_its_score_and_a_cut_one_its_parents():
     hand = Cutting(lines(0.5, 3), seed=0)
     parent = AnswerOption(Candidate((4,), steps=("a\n",), tokens=2), 0.7, 0.7)
-    drawn = hand.run(stepped([parent] * 3, until="step", delimiter="\n"))
+    drawn = hand.run(next_steps([parent] * 3, until="step", delimiter="\n"))
 
     assert [one.candidate.finish for one in drawn] == ["", "budget", ""]
     assert [one.score for one in drawn] == [
@@ -45,20 +45,20 @@ def test_a_step_is_worth_its_score_and_a_cut_one_its_parents():
     ]
     assert [one.weight for one in drawn] == [one.score for one in drawn]
     assert scored(hand) == [drawn[0].candidate, drawn[2].candidate]
-    assert cut(one.candidate for one in drawn)
-    assert not cut(one.candidate for one in drawn[::2])
+    assert budget_spent(one.candidate for one in drawn)
+    assert not budget_spent(one.candidate for one in drawn[::2])
 
 
 def test_twins_are_equal_texts_that_both_go_on_or_both_ended():
     said = [("a", ""), ("b", ""), ("a", "stop"), ("a", ""), ("a", "stop"), ("b", "length")]
     drawn = [Candidate(steps=(text,), finish=end) for text, end in said]
-    assert twins(drawn) == [False, False, False, True, True, False]
-    assert beginning(Candidate()).score == 0
+    assert duplicates(drawn) == [False, False, False, True, True, False]
+    assert start_option(Candidate()).score == 0
 
 
 def test_twins_say_the_same_from_their_beginning_on_in_whatever_steps():
     said = [("a\n", "c"), ("b\n", "c"), ("a\nc",), ("c",)]
-    assert twins(Candidate(steps=steps) for steps in said) == [False, False, True, False]
+    assert duplicates(Candidate(steps=steps) for steps in said) == [False, False, True, False]
 
 
 @pytest.mark.parametrize(

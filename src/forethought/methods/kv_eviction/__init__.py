@@ -1,1 +1,1 @@
-"""Methods that keep only some cache entries of the prompt."""
+"""Methods that keep only part of the prompt's KV cache."""

@@ -1,4 +1,4 @@
-"""Which token each cache entry is of, also where heads hold different entries."""
+"""The token of each KV-cache entry, also where key heads hold different entries."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from forethought.contracts.roles import LayerView
 
 
 def entry_places(view: LayerView) -> Tensor:
-    """[K, E]: the place in the text of the token of each entry; -1 where there is none.
+    """[K, E]: the place in the text of each entry's token; -1 at padding.
 
-    While a prompt is read in one pass these count its tokens; later they are positions,
-    which are the same unless the prompt was cut and its tokens kept their positions.
+    During prefill, places count the tokens of the prompt. Later they are positions. The two
+    agree unless the prompt was shortened and its tokens kept their positions.
     """
     entries = view.keys.shape[1]
-    if view.held is None and len(view.queries) == entries:
+    if not view.decoding and view.held is None and len(view.queries) == entries:
         return whole_places(view)
     positions = view.positions.to(view.keys.device).expand(view.keys.shape[0], entries)
     if view.held is None:
@@ -25,7 +25,7 @@ def entry_places(view: LayerView) -> Tensor:
 
 
 def whole_places(view: LayerView) -> Tensor:
-    """[K, E]: the same while nothing was dropped."""
+    """[K, E]: the places in a cache that has lost no entry."""
     kv_heads, entries, _ = view.keys.shape
     return torch.arange(entries, device=view.keys.device).expand(kv_heads, entries)
 

@@ -1,10 +1,10 @@
-"""What every method of this family is made of: importance × allocation × when."""
+"""The parts of every eviction method: an importance, an allocation, and when to evict."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from math import ceil
 
 import torch
@@ -16,7 +16,8 @@ from forethought.contracts.errors import (
     BudgetTooSmallError,
     ModelError,
 )
-from forethought.contracts.parameters import Amount, entries_kept
+from forethought.contracts.names import method_name
+from forethought.contracts.parameters import CountOrZero, Keep, entries_kept
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Draft, Entries, FullCacheView, LayerView
 from forethought.methods.kv_eviction._entries import after_newest, entry_places, whole_places
@@ -26,205 +27,25 @@ from forethought.methods.kv_eviction.importance import Importance, LayerImportan
 
 
 @dataclass(frozen=True)
-class Eviction:
-    """A way to drop cache entries; a published method fixes some of these fields."""
-
-    method: str
-    """Its name, for errors."""
-    keep: Amount
-    importance: Importance
-    allocation: Allocation = field(default_factory=Uniform)
-    newest: int | float = 0
-    """Newest entries that always stay: a count, or a share of what is kept."""
-    newest_name: str = "window"
-    """What the method calls them."""
-    sinks: int = 0
-    """First entries that always stay."""
-    every: int = 0
-    """Tokens written between two cuts; 0 cuts once, after the prompt."""
-    protect: bool = True
-    lookahead: int | None = None
-    """Tokens that a draft writes at most, where the importance looks ahead."""
-
-    def pays(self, length: int) -> bool:
-        """Whether anything would be dropped from a prompt, or from the answer behind it."""
-        return self.every > 0 or entries_kept(self.keep, length) < length
-
-    def budget(self, length: int) -> int:
-        """Entries a head has on average after a cut: never more than `keep` until the next.
-
-        Nor once the prompt's last token was read again, where it is.
-        """
-        if self.every and isinstance(self.keep, int):
-            return self.keep - self.every  # the answer may outgrow a prompt that is shorter
-        return entries_kept(self.keep, length) - self._later()
-
-    def sees_whole_cache(self) -> bool:
-        """Whether the prompt must have been read whole."""
-        return self.allocation.spans_layers or not isinstance(self.importance, LayerImportance)
-
-    def prepared(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
-        """The prompt to read, once everything that must stay is seen to fit."""
-        if not self.pays(len(prompt)):
-            return prompt
-        self.check(prompt)
-        if not self.importance.looks_ahead or prompt.lookahead is not None:
-            return prompt  # another method of the recipe may have had it written
-        most = self.lookahead or answer_tokens
-        what = ("look-ahead", most)
-        guess = draft.recall(what, prompt, lambda: draft.read(prompt, _look_only, lookahead=most))
-        return prompt.with_lookahead(guess)
-
-    def check(self, prompt: Prompt) -> None:
-        """Raise BadParameterError or BudgetTooSmallError where this cannot be done."""
-        self._check_parts()
-        self.importance.check(prompt)
-        budget = self.budget(len(prompt))
-        newest = self._newest(budget)
-        # Once the answer is written, what is protected no longer lies in the window.
-        until = len(prompt) - (0 if self.every else newest + self._read_again())
-        outside = sum(self.sinks <= place < until for place in self._protected(prompt.protected))
-        fixed = newest + self.sinks
-        if budget > fixed and budget >= fixed + outside:
-            return
-        always = {self.newest_name: self.newest, "sinks": self.sinks, "every": self.every}
-        always = {name: value for name, value in always.items() if value}
-        stated = " and ".join(f"{name}={value}" for name, value in always.items())
-        takes = f", of which {stated} takes {fixed + self.every}" if always else ""
-        more = f", and what must stay needs {outside} more" if outside else ""
-        raise BudgetTooSmallError(
-            f"{self.method} keeps {budget + self._later()} entries{takes}{more}",
-            ", ".join(self._ways_out(outside, list(always))),
-        )
-
-    def _ways_out(self, outside: int, always: list[str]) -> list[str]:
-        """What would make it fit."""
-        ways = []
-        if isinstance(self.newest, int):
-            least = self.newest + self.sinks + max(outside, 1)
-            ways = [f"keep {least + self._later()} or more"]
-        elif self.newest < 1:  # a share grows with what is kept
-            least = ceil((self.sinks + outside + 1.5) / (1 - self.newest))
-            ways = [f"keep {least + self._later()} or more"]
-        ways += [f"use a smaller {' or '.join(always)}"] if always else []
-        return [*ways, "or protect=False"] if outside else ways
-
-    def on_layer(self, view: LayerView) -> Entries | None:
-        """The entries of a layer to keep; None where it has no more than that."""
-        assert isinstance(self.importance, LayerImportance), "on_cache chooses for the others"
-        places = entry_places(view)
-        # Also where nothing is dropped yet: some carry their scores on.
-        scores = self.importance.of_layer(view, places)
-        if self._end(view, places) <= self.budget(view.prompt_length):
-            return None
-        layer = self._layer(view, places, scores)
-        kept = layer.kept(self.allocation.counts([layer.room])[0])
-        return None if sum(map(len, kept)) == int((places >= 0).sum()) else kept
-
-    def on_cache(self, cache: FullCacheView) -> Sequence[Entries] | None:
-        """The entries of every layer to keep; None for all."""
-        if not self.pays(len(cache.prompt)):
-            return None
-        scores = self.importance.of_cache(cache)
-        layers = [
-            self._layer(view, whole_places(view), own)
-            for view, own in zip(cache.layers, scores, strict=True)
-        ]
-        counts = self.allocation.counts([layer.room for layer in layers])
-        return [layer.kept(own) for layer, own in zip(layers, counts, strict=True)]
-
-    def _layer(self, view: LayerView, places: Tensor, scores: Tensor) -> _Layer:
-        budget, end = self.budget(view.prompt_length), self._end(view, places)
-        wanted = sorted(self._protected(view.protected))
-        protected = torch.tensor(wanted, dtype=torch.long, device=places.device)
-        stays = (places < self.sinks) | (places >= end - self._newest(budget))
-        held = (places >= 0) & (places < end)
-        stays = held & (stays | torch.isin(places, protected))
-        free = held & ~stays
-        if not bool(scores[free].isfinite().all()):
-            raise ModelError(
-                f"{self.method}: scores of layer {view.layer} are not all numbers", MAKE_ANEW
-            )
-        fixed = int(stays.sum(1).max())
-        if fixed > budget:
-            raise BudgetTooSmallError(
-                f"{self.method} keeps {budget} entries, but {fixed} must stay",
-                f"keep {fixed + self._later() + 1} or more, or use protect=False",
-            )
-        ranked = scores.masked_fill(~free, -torch.inf)
-        return _Layer(
-            stays, LayerRoom(view.layer, view.layers, budget - fixed, end - fixed, ranked)
-        )
-
-    def _end(self, view: LayerView, places: Tensor) -> int:
-        """The place after the last entry that may be kept."""
-        return view.prompt_length - 1 if self._read_again() else after_newest(places)
-
-    def _newest(self, budget: int) -> int:
-        return self.newest if isinstance(self.newest, int) else round(self.newest * budget)
-
-    def _protected(self, places: frozenset[int]) -> frozenset[int]:
-        return places if self.protect else frozenset()
-
-    def _later(self) -> int:
-        """Entries that are added before the next cut, or before the answer begins."""
-        return self.every + self._read_again()
-
-    def _read_again(self) -> int:
-        """Tokens at the prompt's end that are read again after it."""
-        return int(self.importance.looks_ahead)
-
-    def _check_parts(self) -> None:
-        """Raise BadParameterError where importance, allocation and `every` do not go together."""
-        importance = self.importance
-        if self.every and (self.sees_whole_cache() or importance.looks_ahead):
-            raise BadParameterError(
-                f"{self.method} cuts every {self.every} tokens, but can only score a whole prompt",
-                "use every=0, or an importance and an allocation that look at one layer",
-            )
-        if self.allocation.spans_layers and (
-            importance.looks_ahead or importance.needs_all_queries
-        ):
-            raise BadParameterError(
-                f"{self.method} shares entries out over all layers at once, but its importance "
-                "is only known while a layer is read",
-                "use another allocation or importance",
-            )
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """A layer about to be cut."""
-
-    stays: Tensor
-    """[K, E]: what is kept whatever its score."""
-    room: LayerRoom
-
-    def kept(self, counts: Sequence[int]) -> list[Tensor]:
-        """Of each head what stays, and so many of its best; ties to the lower index."""
-        ranked = self.room.scores.sort(dim=-1, descending=True, stable=True).indices
-        for stays, best, count in zip(chosen := self.stays.clone(), ranked, counts, strict=True):
-            stays[best[:count]] = True
-        return [head.nonzero().flatten() for head in chosen]
-
-
-def _look_only(view: LayerView) -> None:
-    """Drop nothing."""
-
-
 class Evicting(Approximation):
-    """A method of this family: every hook as `eviction` says."""
+    """An eviction method: a subclass names its parts in `eviction`, and every hook uses them."""
+
+    keep: Keep = 1024
+    """KV-cache entries per layer and head, on average: a count, or a share of the prompt."""
+    _: KW_ONLY
+    protect: bool = True
+    """Always keep the chat template and the question."""
 
     @abstractmethod
     def eviction(self) -> Eviction:
-        """What it is made of."""
+        """The parts of this method."""
 
     def pays(self, prompt_length: int) -> bool:
-        """Whether anything would be dropped."""
+        """Whether the method drops any entry."""
         return self.eviction().pays(prompt_length)
 
     def uses_draft(self) -> bool:
-        """Whether a draft is run."""
+        """Whether a draft runs."""
         return self.eviction().importance.looks_ahead
 
     def evicts(self) -> bool:
@@ -232,19 +53,15 @@ class Evicting(Approximation):
         return True
 
     def needs_all_queries(self) -> bool:
-        """Whether `on_layer` looks at more queries than the newest few hundred."""
+        """Whether `on_layer` reads more queries than the last few hundred."""
         return self.eviction().importance.needs_all_queries
 
     def sees_whole_cache(self) -> bool:
-        """Whether `on_cache` chooses, once the prompt was read whole."""
+        """Whether `on_cache` chooses, after the whole prefill."""
         return self.eviction().sees_whole_cache()
 
-    def evicts_every(self) -> int:
-        """Tokens written until `on_layer` is asked again; 0 for never."""
-        return self.eviction().every
-
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
-        """The prompt to read, with a draft's guess behind it where that is scored by."""
+        """The prompt to prefill, with the draft's look-ahead if the importance needs it."""
         return self.eviction().prepared(prompt, draft, answer_tokens)
 
     def on_layer(self, view: LayerView) -> Entries | None:
@@ -254,3 +71,209 @@ class Evicting(Approximation):
     def on_cache(self, cache: FullCacheView) -> Sequence[Entries] | None:
         """The entries of every layer to keep, or None for all."""
         return self.eviction().on_cache(cache)
+
+
+@dataclass(frozen=True)
+class DecodeEvicting(Evicting):
+    """An eviction method that may also evict during decode."""
+
+    _: KW_ONLY
+    every: CountOrZero = 0
+    """Decoded tokens between two evictions; keep includes them. 0 evicts once, after prefill."""
+
+    def evicts_every(self) -> int:
+        """Decoded tokens between two calls of `on_layer`; 0 for none."""
+        return self.every
+
+
+@dataclass(frozen=True)
+class Eviction:
+    """The parts of an eviction method; a published method fixes some of them."""
+
+    method: Evicting
+    """The budget, the protection and the name in errors are this method's."""
+    importance: Importance
+    allocation: Allocation = field(default_factory=Uniform)
+    newest: int | float = 0
+    """Newest entries that always stay: a count, or a share of the budget."""
+    newest_name: str = "window"
+    """The method's parameter for `newest`, for errors."""
+    sinks: int = 0
+    """First entries that always stay."""
+    lookahead: int | None = None
+    """Most tokens the draft decodes, for an importance that looks ahead."""
+
+    @property
+    def name(self) -> str:
+        """The method's name."""
+        return method_name(type(self.method))
+
+    @property
+    def _every(self) -> int:
+        return self.method.evicts_every()
+
+    def pays(self, length: int) -> bool:
+        """Whether the method drops an entry of a prompt of this length, or of its answer."""
+        return self._every > 0 or entries_kept(self.method.keep, length) < length
+
+    def budget(self, length: int) -> int:
+        """Entries per head, on average, after an eviction.
+
+        Less than `keep`, which also holds the tokens that follow until the next eviction.
+        """
+        keep = self.method.keep
+        if self._every and isinstance(keep, int):
+            return keep - self._every  # the answer may outgrow a shorter prompt
+        return entries_kept(keep, length) - self._entries_to_come()
+
+    def sees_whole_cache(self) -> bool:
+        """Whether the choice needs the whole cache."""
+        return self.allocation.spans_layers or not isinstance(self.importance, LayerImportance)
+
+    def prepared(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
+        """The prompt to prefill; raises if the entries that must stay do not fit."""
+        if not self.pays(len(prompt)):
+            return prompt
+        self.check(prompt)
+        if not self.importance.looks_ahead or prompt.lookahead is not None:
+            return prompt  # another method of the recipe may have asked the draft already
+        most = self.lookahead or answer_tokens
+        what = ("look-ahead", most)
+        guess = draft.recall(what, prompt, lambda: draft.read(prompt, _keep_all, lookahead=most))
+        return prompt.with_lookahead(guess)
+
+    def check(self, prompt: Prompt) -> None:
+        """Raise BadParameterError or BudgetTooSmallError for parts or budgets that cannot work."""
+        self._check_parts()
+        self.importance.check(prompt)
+        budget = self.budget(len(prompt))
+        newest = self._newest(budget)
+        # During decode the window moves on, so it no longer covers protected tokens.
+        until = len(prompt) - (0 if self._every else newest + self._repeated_tokens())
+        outside = sum(self.sinks <= place < until for place in self._protected(prompt.protected))
+        fixed = newest + self.sinks
+        if budget > fixed and budget >= fixed + outside:
+            return
+        always = {self.newest_name: self.newest, "sinks": self.sinks, "every": self._every}
+        always = {name: value for name, value in always.items() if value}
+        stated = " and ".join(f"{name}={value}" for name, value in always.items())
+        takes = f", of which {stated} takes {fixed + self._every}" if always else ""
+        more = f", and what must stay needs {outside} more" if outside else ""
+        raise BudgetTooSmallError(
+            f"{self.name} keeps {budget + self._entries_to_come()} entries{takes}{more}",
+            ", ".join(self._ways_out(outside, list(always))),
+        )
+
+    def _ways_out(self, outside: int, always: list[str]) -> list[str]:
+        """The changes that make the budget fit."""
+        ways = []
+        if isinstance(self.newest, int):
+            least = self.newest + self.sinks + max(outside, 1)
+            ways = [f"keep {least + self._entries_to_come()} or more"]
+        elif self.newest < 1:  # a share grows with what is kept
+            least = ceil((self.sinks + outside + 1.5) / (1 - self.newest))
+            ways = [f"keep {least + self._entries_to_come()} or more"]
+        ways += [f"use a smaller {' or '.join(always)}"] if always else []
+        return [*ways, "or protect=False"] if outside else ways
+
+    def on_layer(self, view: LayerView) -> Entries | None:
+        """The entries of a layer to keep; None for all."""
+        assert isinstance(self.importance, LayerImportance), "on_cache chooses for the others"
+        places = entry_places(view)
+        # Scored even if nothing is dropped yet: H2O sums its scores over calls.
+        scores = self.importance.score_layer(view, places)
+        if self._end(view, places) <= self.budget(view.prompt_length):
+            return None
+        layer = self._layer_cut(view, places, scores)
+        kept = layer.kept(self.allocation.counts([layer.room])[0])
+        return None if sum(map(len, kept)) == int((places >= 0).sum()) else kept
+
+    def on_cache(self, cache: FullCacheView) -> Sequence[Entries] | None:
+        """The entries of every layer to keep; None for all."""
+        if not self.pays(len(cache.prompt)):
+            return None
+        scores = self.importance.score_cache(cache)
+        layers = [
+            self._layer_cut(view, whole_places(view), own)
+            for view, own in zip(cache.layers, scores, strict=True)
+        ]
+        counts = self.allocation.counts([layer.room for layer in layers])
+        return [layer.kept(own) for layer, own in zip(layers, counts, strict=True)]
+
+    def _layer_cut(self, view: LayerView, places: Tensor, scores: Tensor) -> _LayerCut:
+        budget, end = self.budget(view.prompt_length), self._end(view, places)
+        wanted = sorted(self._protected(view.protected))
+        protected = torch.tensor(wanted, dtype=torch.long, device=places.device)
+        stays = (places < self.sinks) | (places >= end - self._newest(budget))
+        held = (places >= 0) & (places < end)
+        stays = held & (stays | torch.isin(places, protected))
+        free = held & ~stays
+        if not bool(scores[free].isfinite().all()):
+            raise ModelError(
+                f"{self.name}: scores of layer {view.layer} are not all numbers", MAKE_ANEW
+            )
+        fixed = int(stays.sum(1).max())
+        if fixed > budget:
+            raise BudgetTooSmallError(
+                f"{self.name} keeps {budget} entries, but {fixed} must stay",
+                f"keep {fixed + self._entries_to_come() + 1} or more, or use protect=False",
+            )
+        ranked = scores.masked_fill(~free, -torch.inf)
+        return _LayerCut(
+            stays, LayerRoom(view.layer, view.layers, budget - fixed, end - fixed, ranked)
+        )
+
+    def _end(self, view: LayerView, places: Tensor) -> int:
+        """The place after the last entry that may stay."""
+        return view.prompt_length - 1 if self._repeated_tokens() else after_newest(places)
+
+    def _newest(self, budget: int) -> int:
+        return self.newest if isinstance(self.newest, int) else round(self.newest * budget)
+
+    def _protected(self, places: frozenset[int]) -> frozenset[int]:
+        return places if self.method.protect else frozenset()
+
+    def _entries_to_come(self) -> int:
+        """Entries that are added before the next eviction."""
+        return self._every + self._repeated_tokens()
+
+    def _repeated_tokens(self) -> int:
+        """Tokens at the prompt's end that the target reads again, after the look-ahead."""
+        return int(self.importance.looks_ahead)
+
+    def _check_parts(self) -> None:
+        """Raise BadParameterError if importance, allocation and `every` do not combine."""
+        importance = self.importance
+        if self._every and (self.sees_whole_cache() or importance.looks_ahead):
+            raise BadParameterError(
+                f"{self.name} cuts every {self._every} tokens, but can only score a whole prompt",
+                "use every=0, or an importance and an allocation that look at one layer",
+            )
+        if self.allocation.spans_layers and (
+            importance.looks_ahead or importance.needs_all_queries
+        ):
+            raise BadParameterError(
+                f"{self.name} shares entries out over all layers at once, but its importance "
+                "is only known while a layer is read",
+                "use another allocation or importance",
+            )
+
+
+@dataclass(frozen=True)
+class _LayerCut:
+    """The eviction of one layer."""
+
+    stays: Tensor
+    """[K, E]: the entries that stay whatever their score."""
+    room: LayerRoom
+
+    def kept(self, counts: Sequence[int]) -> list[Tensor]:
+        """Per head, the entries that stay and the `count` best; ties go to the lower index."""
+        ranked = self.room.scores.sort(dim=-1, descending=True, stable=True).indices
+        for stays, best, count in zip(chosen := self.stays.clone(), ranked, counts, strict=True):
+            stays[best[:count]] = True
+        return [head.nonzero().flatten() for head in chosen]
+
+
+def _keep_all(view: LayerView) -> None:
+    """Evict nothing."""

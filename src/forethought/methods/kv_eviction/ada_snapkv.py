@@ -1,4 +1,4 @@
-"""Let the heads of a layer compete for entries that the last prompt tokens attend to.
+"""Score entries as SnapKV does, and let the heads of a layer compete for the budget.
 
 Paper: Ada-KV, arXiv:2407.11550 (NeurIPS 2025), over SnapKV
 Exact: when keep reaches the prompt's length; equals snapkv of the same settings at alpha=1.
@@ -10,40 +10,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from forethought.contracts.parameters import Count, CountOrZero, Keep, OddCount, Share
-from forethought.methods.kv_eviction._eviction import Evicting, Eviction
+from forethought.contracts.parameters import Count, OddCount, Share
+from forethought.methods.kv_eviction._eviction import DecodeEvicting, Eviction
 from forethought.methods.kv_eviction.allocation.adaptive import AdaptiveAllocation
-from forethought.methods.kv_eviction.allocation.uniform import Uniform
 from forethought.methods.kv_eviction.importance.window import WindowAttention
 
 
 @dataclass(frozen=True)
-class AdaSnapKV(Evicting):
-    """SnapKV's scores, with a budget for each head."""
+class AdaSnapKV(DecodeEvicting):
+    """SnapKV's scores with a separate budget for each head."""
 
-    keep: Keep = 1024
-    """Cache entries per layer and head on average: a count, or a share of the prompt."""
     alpha: Share = 0.2
-    """Share of the average that every head has for itself; heads compete for the rest."""
+    """Share of the average budget guaranteed to every head; heads compete for the rest."""
     window: Count = 32
-    """The last prompt tokens, which score and always stay."""
+    """Last prompt tokens: their attention scores the entries, and they always stay."""
     kernel: OddCount = 7
-    """Scores are pooled over this many entries."""
+    """Width of the pooling kernel over scores, in entries."""
     pool: Literal["max", "mean"] = "max"
-    """How they are pooled."""
-    every: CountOrZero = 0
-    """Tokens written between two cuts, for which room is left; 0 cuts once, after the prompt."""
-    protect: bool = True
-    """Keep the chat template and the question whatever their scores."""
+    """Pooling of the scores."""
 
     def eviction(self) -> Eviction:
-        """What it is made of."""
+        """SnapKV's importance under an adaptive allocation."""
         return Eviction(
-            method="ada-snapkv",
-            keep=self.keep,
-            importance=WindowAttention(self.window, self.kernel, self.pool),
-            allocation=AdaptiveAllocation(self.alpha, Uniform()),
+            self,
+            WindowAttention(self.window, self.kernel, self.pool),
+            AdaptiveAllocation(self.alpha),
             newest=self.window,
-            every=self.every,
-            protect=self.protect,
         )

@@ -1,4 +1,4 @@
-"""Let the heads of a layer compete for entries that a draft's guess attends to.
+"""Score entries as SpecKV does, and let the heads of a layer compete for the budget.
 
 Paper: SpecKV, arXiv:2506.08373 (ICLR 2026), with the budgets of Ada-KV, arXiv:2407.11550
 Exact: when keep reaches the prompt's length; equals speckv of the same settings at alpha=1.
@@ -10,42 +10,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from forethought.contracts.parameters import Count, Keep, OddCount, Share
+from forethought.contracts.parameters import Count, OddCount, Share
 from forethought.methods.kv_eviction._eviction import Evicting, Eviction
 from forethought.methods.kv_eviction.allocation.adaptive import AdaptiveAllocation
-from forethought.methods.kv_eviction.allocation.uniform import Uniform
-from forethought.methods.kv_eviction.importance.draft_lookahead import DraftLookahead
+from forethought.methods.kv_eviction.importance.draft import DraftLookahead
 
 
 @dataclass(frozen=True)
 class AdaSpecKV(Evicting):
-    """SpecKV's scores, with a budget for each head."""
+    """SpecKV's scores with a separate budget for each head."""
 
-    keep: Keep = 1024
-    """Cache entries per layer and head on average: a count, or a share of the prompt."""
     alpha: Share = 0.2
-    """Share of the average that every head has for itself; heads compete for the rest."""
+    """Share of the average budget guaranteed to every head; heads compete for the rest."""
     window: Count = 32
-    """The last prompt tokens, which score with the look-ahead and always stay."""
+    """Last prompt tokens: they score the entries with the look-ahead, and always stay."""
     kernel: OddCount = 7
-    """Scores are pooled over this many entries."""
+    """Width of the pooling kernel over scores, in entries."""
     pool: Literal["max", "mean"] = "max"
-    """How they are pooled."""
+    """Pooling of the scores."""
     reduction: Literal["max", "mean"] = "max"
-    """Over the query group and the queries together."""
+    """Reduction of the attention over the query group and the queries."""
     lookahead: Count | None = None
-    """Tokens the draft writes at most; as many as the answer may have when not given."""
-    protect: bool = True
-    """Keep the chat template and the question whatever their scores."""
+    """Most tokens the draft decodes; the answer's token limit by default."""
 
     def eviction(self) -> Eviction:
-        """What it is made of."""
+        """SpecKV's importance under an adaptive allocation."""
         return Eviction(
-            method="ada-speckv",
-            keep=self.keep,
-            importance=DraftLookahead(self.window, self.kernel, self.pool, self.reduction),
-            allocation=AdaptiveAllocation(self.alpha, Uniform()),
+            self,
+            DraftLookahead(self.window, self.kernel, self.pool, self.reduction),
+            AdaptiveAllocation(self.alpha),
             newest=self.window,
-            protect=self.protect,
             lookahead=self.lookahead,
         )

@@ -1,131 +1,88 @@
-"""Keep cache entries by any importance, under any allocation, once or again and again.
+"""Keep cache entries by any importance, under any allocation, once or repeatedly.
 
 Paper: none of its own; every published eviction here is a point among these settings.
-Exact: when keep reaches the prompt's length and every=0; below it, dropped entries are out of
-the answer's sight.
-Cost: that of the importance chosen. own-lookahead, reconstruction and allocation=global hold
-the whole cache until they choose, and cannot choose again while an answer is written; nor can
-draft, and only importances that do not need every query go with global.
+Exact: when keep reaches the prompt's length and every=0. Below it, the answer cannot see dropped
+entries.
+Cost: that of the importance chosen. own-lookahead, reconstruction and allocation=global hold the
+whole cache until they choose. Neither they nor draft can evict during decode. draft, accumulated
+and expected do not combine with allocation=global.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from forethought.contracts.parameters import Count, CountOrZero, Keep, OddCount, Share
-from forethought.methods.kv_eviction._eviction import Evicting, Eviction
-from forethought.methods.kv_eviction.allocation import Allocation
-from forethought.methods.kv_eviction.allocation.adaptive import AdaptiveAllocation
-from forethought.methods.kv_eviction.allocation.overall import Overall
-from forethought.methods.kv_eviction.allocation.pyramid import Pyramid
-from forethought.methods.kv_eviction.allocation.uniform import Uniform
-from forethought.methods.kv_eviction.importance import Importance
-from forethought.methods.kv_eviction.importance.accumulated import AccumulatedAttention
-from forethought.methods.kv_eviction.importance.chance import Chance
-from forethought.methods.kv_eviction.importance.draft_lookahead import DraftLookahead
-from forethought.methods.kv_eviction.importance.expected import ExpectedImportance
-from forethought.methods.kv_eviction.importance.key_norm import KeyNorm
-from forethought.methods.kv_eviction.importance.own_lookahead import OwnLookahead
-from forethought.methods.kv_eviction.importance.recency import Recency
-from forethought.methods.kv_eviction.importance.reconstruction import Reconstruction
+from forethought import catalogue
+from forethought.contracts.parameters import Count, CountOrZero, FileIn, OddCount, Share
+from forethought.methods.kv_eviction._eviction import DecodeEvicting, Eviction
 from forethought.methods.kv_eviction.importance.window import WindowAttention
+
+_FAMILY = "forethought.methods.kv_eviction"
 
 
 @dataclass(frozen=True)
-class Evict(Evicting):
+class Evict(DecodeEvicting):
     """A free choice of importance, allocation and time."""
 
-    keep: Keep = 1024
-    """Cache entries per layer and head on average: a count, or a share of the prompt."""
-    importance: Literal[
-        "window",
-        "draft",
-        "own-lookahead",
-        "accumulated",
-        "expected",
-        "reconstruction",
-        "recency",
-        "key-norm",
-        "random",
-    ] = "window"
-    """What makes an entry worth keeping."""
-    allocation: Literal["uniform", "pyramid", "adaptive", "adaptive-pyramid", "global"] = "uniform"
-    """Which layers and heads keep how many; adaptive is over the heads of a layer."""
+    importance: Annotated[str, FileIn("methods/kv_eviction/importance")] = "window"
+    """Score of an entry; the entries of highest score stay."""
+    allocation: Annotated[str, FileIn("methods/kv_eviction/allocation")] = "uniform"
+    """Division of the budget over layers and heads; adaptive is over the heads of a layer."""
+    # Declared again, since its place in spellings is here.
     every: CountOrZero = 0
-    """Tokens written between two cuts, for which room is left; 0 cuts once, after the prompt."""
+    """Decoded tokens between two evictions; keep includes them. 0 evicts once, after prefill."""
     window: Count = 32
-    """The last tokens, which always stay; window, draft and own-lookahead score with them."""
+    """Last tokens, which always stay; window, draft and own-lookahead score with them."""
     sinks: CountOrZero = 4
-    """Entries that always stay at the start."""
+    """First entries, which always stay."""
     kernel: OddCount = 7
-    """What attention of single queries is pooled over."""
+    """Width of the pooling kernel over attention scores, in entries."""
     pool: Literal["max", "mean"] = "max"
-    """How it is pooled."""
+    """Pooling of attention scores."""
     lookahead: Count | None = None
-    """Tokens of draft (when not given, as many as the answer may have) or own-lookahead (8)."""
+    """Tokens of draft (the answer's limit by default) or own-lookahead (8 by default)."""
     future: Count = 512
-    """Positions that expected looks ahead."""
+    """Positions after the text over which expected averages queries."""
     chunk: Count = 2048
     """Tokens that reconstruction repeats at a time."""
     alpha: Share = 0.2
-    """Share of the average that adaptive leaves every head for itself."""
+    """Share of the average budget that adaptive guarantees to every head."""
     beta: Count = 20
-    """How steep a pyramid is."""
+    """Steepness of a pyramid."""
     seed: CountOrZero = 0
-    """Of random."""
-    protect: bool = True
-    """Keep the chat template and the question whatever their scores."""
+    """Seed of random."""
 
     def eviction(self) -> Eviction:
-        """What it is made of."""
-        return self._made_of(self._importance(), self._allocation())
-
-    def _made_of(self, importance: Importance, allocation: Allocation) -> Eviction:
-        return Eviction(
-            method="evict",
-            keep=self.keep,
-            importance=importance,
-            allocation=allocation,
+        """The importance and the allocation of these names, from the settings they share."""
+        first = Eviction(
+            self,
+            WindowAttention(self.window, self.kernel, self.pool),
             newest=self.window,
             sinks=self.sinks,
-            every=self.every,
-            protect=self.protect,
+        )
+        return Eviction(
+            self,
+            self._part("importance", self.importance, first),
+            self._part("allocation", self.allocation, first),
+            newest=self.window,
+            sinks=self.sinks,
             lookahead=self.lookahead,
         )
 
-    def _importance(self) -> Importance:
-        window = WindowAttention(self.window, self.kernel, self.pool)
-        match self.importance:
-            case "window":
-                return window
-            case "draft":
-                return DraftLookahead(self.window, self.kernel, self.pool, "max")
-            case "own-lookahead":
-                first = self._made_of(window, Uniform())
-                return OwnLookahead(first, self.lookahead or 8, self.window, self.kernel, self.pool)
-            case "accumulated":
-                return AccumulatedAttention()
-            case "expected":
-                return ExpectedImportance(self.future, self.sinks, True, True, 0.0)
-            case "reconstruction":
-                return Reconstruction(self.chunk, 8, self.sinks)
-            case "recency":
-                return Recency()
-            case "key-norm":
-                return KeyNorm()
-            case "random":
-                return Chance(self.seed)
+    def _part(self, folder: str, name: str, first: Eviction) -> Any:
+        """An importance or allocation: fields take the settings of their name, or defaults."""
+        kind = _class(folder, name)
+        settings = {**vars(self), "first": first}
+        given = {one.name: settings.get(one.name) for one in fields(kind)}
+        return kind(**{name: value for name, value in given.items() if value is not None})
 
-    def _allocation(self) -> Allocation:
-        match self.allocation:
-            case "uniform":
-                return Uniform()
-            case "pyramid":
-                return Pyramid(self.beta)
-            case "adaptive":
-                return AdaptiveAllocation(self.alpha, Uniform())
-            case "adaptive-pyramid":
-                return AdaptiveAllocation(self.alpha, Pyramid(self.beta))
-            case "global":
-                return Overall()
+
+@cache
+def _class(folder: str, name: str) -> Any:
+    """The class in the file of this name in a folder beside this file."""
+    files = catalogue.MethodFile(_FAMILY, Path(__file__).parent).files()
+    known = {file.name: file for file in files if file.family == folder}
+    return catalogue.among(known, name, folder).load()

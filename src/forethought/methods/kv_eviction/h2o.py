@@ -1,42 +1,30 @@
-"""Keep the cache entries that have received most attention, and the newest.
+"""Keep the cache entries that received the most attention, and the newest.
 
-Paper: H2O, arXiv:2306.14048 (NeurIPS 2023); published with a cut after every token (every=1),
-and without query groups, over which attention is averaged here.
-Exact: when keep reaches the prompt's length and every=0; sums over all queries favour early
-entries, and what is dropped stays dropped.
-Cost: attention rows of every query: about the products of queries and keys once more.
+Paper: H2O, arXiv:2306.14048 (NeurIPS 2023). The paper evicts after every token (every=1) and
+has no query groups; attention is averaged over the group here.
+Exact: when keep reaches the prompt's length and every=0. Sums over all queries favour early
+entries, and an evicted entry never returns.
+Cost: attention rows of every query: about as much as the query-key products again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forethought.contracts.parameters import CountOrZero, Keep, Share
-from forethought.methods.kv_eviction._eviction import Evicting, Eviction
+from forethought.contracts.parameters import Share
+from forethought.methods.kv_eviction._eviction import DecodeEvicting, Eviction
 from forethought.methods.kv_eviction.importance.accumulated import AccumulatedAttention
 
 
 @dataclass(frozen=True)
-class H2O(Evicting):
+class H2O(DecodeEvicting):
     """Heavy hitters and a recent window."""
 
-    keep: Keep = 1024
-    """Cache entries per layer and head after the prompt: a count, or a share of the prompt."""
     recent: Share = 0.5
-    """Share of these for the newest, which always stay."""
-    every: CountOrZero = 0
-    """Tokens written between two cuts, for which room is left; 0 cuts once, after the prompt."""
-    protect: bool = True
-    """Keep the chat template and the question whatever their scores."""
+    """Share of keep for the newest entries, which always stay."""
 
     def eviction(self) -> Eviction:
-        """What it is made of."""
+        """The accumulated attention and a recent window."""
         return Eviction(
-            method="h2o",
-            keep=self.keep,
-            importance=AccumulatedAttention(),
-            newest=float(self.recent),
-            newest_name="recent",
-            every=self.every,
-            protect=self.protect,
+            self, AccumulatedAttention(), newest=float(self.recent), newest_name="recent"
         )

@@ -1,9 +1,9 @@
-"""Keep the cache entries that the model's own first tokens attend to.
+"""Keep the cache entries that the model's own first answer tokens attend to.
 
 Paper: Lookahead Q-Cache, arXiv:2505.20334 (EMNLP 2025): LAQ++, and LAQ at window=0
 Exact: when keep reaches the prompt's length; the first token is always the exact one.
-Cost: lookahead steps behind a cut copy of the cache, and scoring the whole of it twice; the
-whole cache stands until then.
+Cost: lookahead decode steps over an evicted copy of the cache, and two scorings of the whole
+cache, which stays in memory until then.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from forethought.contracts.parameters import Count, CountOrZero, Keep, OddCount
+from forethought.contracts.parameters import Count, CountOrZero, OddCount
 from forethought.methods.kv_eviction._eviction import Evicting, Eviction
 from forethought.methods.kv_eviction.importance.own_lookahead import OwnLookahead
 from forethought.methods.kv_eviction.importance.window import WindowAttention
@@ -19,37 +19,29 @@ from forethought.methods.kv_eviction.importance.window import WindowAttention
 
 @dataclass(frozen=True)
 class LAQ(Evicting):
-    """Writes a few tokens behind what SnapKV keeps, and scores with their queries."""
+    """Decodes a few tokens over SnapKV's entries, and scores with their queries."""
 
-    keep: Keep = 1024
-    """Cache entries per layer and head after the prompt: a count, or a share of the prompt."""
     lookahead: CountOrZero = 8
-    """Tokens written to score with, greedily."""
+    """Tokens decoded for their queries, greedily."""
     window: CountOrZero = 8
-    """The last prompt tokens, which score too and always stay."""
+    """Last prompt tokens: they score the entries too, and always stay."""
     first_window: Count = 32
-    """Window of the cut behind which those tokens are written."""
+    """Window of the SnapKV eviction that the look-ahead decodes over."""
     kernel: OddCount = 7
-    """Scores are pooled over this many entries."""
+    """Width of the pooling kernel over scores, in entries."""
     pool: Literal["max", "mean"] = "max"
-    """How they are pooled."""
-    protect: bool = True
-    """Keep the chat template and the question whatever their scores."""
+    """Pooling of the scores."""
 
     def eviction(self) -> Eviction:
-        """What it is made of."""
+        """The look-ahead importance over a first eviction by SnapKV."""
         first = Eviction(
-            method="laq",
-            keep=self.keep,
-            importance=WindowAttention(self.first_window, self.kernel, self.pool),
+            self,
+            WindowAttention(self.first_window, self.kernel, self.pool),
             newest=self.first_window,
             newest_name="first_window",
-            protect=self.protect,
         )
         return Eviction(
-            method="laq",
-            keep=self.keep,
-            importance=OwnLookahead(first, self.lookahead, self.window, self.kernel, self.pool),
+            self,
+            OwnLookahead(first, self.lookahead, self.window, self.kernel, self.pool),
             newest=self.window,
-            protect=self.protect,
         )

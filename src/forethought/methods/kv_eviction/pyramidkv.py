@@ -1,7 +1,7 @@
-"""Keep more cache entries in the first layers, by what the last prompt tokens attend to.
+"""Score entries as SnapKV does, and keep more of them in the first layers.
 
-Paper: PyramidKV, arXiv:2406.02069; its integer schedule spends up to 13 % more than its
-budget, this one exactly the budget.
+Paper: PyramidKV, arXiv:2406.02069. The paper's integer schedule exceeds its budget by up to
+13 %; this one spends exactly the budget.
 Exact: when keep reaches the prompt's length; equals snapkv of the same settings at beta=1.
 Cost: as snapkv.
 """
@@ -11,39 +11,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from forethought.contracts.parameters import Count, CountOrZero, Keep, OddCount
-from forethought.methods.kv_eviction._eviction import Evicting, Eviction
+from forethought.contracts.parameters import Count, OddCount
+from forethought.methods.kv_eviction._eviction import DecodeEvicting, Eviction
 from forethought.methods.kv_eviction.allocation.pyramid import Pyramid
 from forethought.methods.kv_eviction.importance.window import WindowAttention
 
 
 @dataclass(frozen=True)
-class PyramidKV(Evicting):
-    """Budgets on a falling line over the layers."""
+class PyramidKV(DecodeEvicting):
+    """Budgets that fall linearly from the first layer to the last."""
 
-    keep: Keep = 1024
-    """Cache entries per layer and head on average: a count, or a share of the prompt."""
     beta: Count = 20
-    """How steep: the last layer keeps 1 / beta of the average, beside what always stays."""
+    """Steepness: the last layer keeps 1 / beta of the average, besides what always stays."""
     window: Count = 32
-    """The last prompt tokens, which score and always stay."""
+    """Last prompt tokens: their attention scores the entries, and they always stay."""
     kernel: OddCount = 7
-    """Scores are pooled over this many entries."""
+    """Width of the pooling kernel over scores, in entries."""
     pool: Literal["max", "mean"] = "max"
-    """How they are pooled."""
-    every: CountOrZero = 0
-    """Tokens written between two cuts, for which room is left; 0 cuts once, after the prompt."""
-    protect: bool = True
-    """Keep the chat template and the question whatever their scores."""
+    """Pooling of the scores."""
 
     def eviction(self) -> Eviction:
-        """What it is made of."""
+        """SnapKV's importance under a pyramid allocation."""
         return Eviction(
-            method="pyramidkv",
-            keep=self.keep,
-            importance=WindowAttention(self.window, self.kernel, self.pool),
-            allocation=Pyramid(self.beta),
+            self,
+            WindowAttention(self.window, self.kernel, self.pool),
+            Pyramid(self.beta),
             newest=self.window,
-            every=self.every,
-            protect=self.protect,
         )

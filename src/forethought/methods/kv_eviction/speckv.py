@@ -1,10 +1,10 @@
-"""Keep the cache entries that a draft's guess of the answer attends to.
+"""Keep the cache entries that a drafted answer attends to.
 
 Paper: SpecKV, arXiv:2506.08373 (ICLR 2026)
-Exact: when keep reaches the prompt's length; below it, dropped entries are out of the
-answer's sight, layer by layer and head by head. One entry more than keep is left alone.
-Cost: the draft reads the prompt and writes lookahead tokens; the target reads both once.
-Each layer is cut as soon as it is read, so the whole cache never stands at once.
+Exact: when keep reaches the prompt's length. Below it, the answer cannot see the entries that
+its layer and head dropped. A prompt one entry longer than keep is left whole.
+Cost: the draft prefills the prompt and decodes lookahead tokens; the target prefills both. Each
+layer is evicted right after its prefill, so the whole cache is never in memory.
 """
 
 from __future__ import annotations
@@ -12,37 +12,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from forethought.contracts.parameters import Count, Keep, OddCount
+from forethought.contracts.parameters import Count, OddCount
 from forethought.methods.kv_eviction._eviction import Evicting, Eviction
-from forethought.methods.kv_eviction.importance.draft_lookahead import DraftLookahead
+from forethought.methods.kv_eviction.importance.draft import DraftLookahead
 
 
 @dataclass(frozen=True)
 class SpecKV(Evicting):
     """Scores entries by the queries of the last prompt tokens and of a drafted answer."""
 
-    keep: Keep = 1024
-    """Cache entries per layer and head after the prompt: a count, or a share of the prompt."""
     window: Count = 32
-    """The last prompt tokens, which score with the look-ahead and always stay."""
+    """Last prompt tokens: they score the entries with the look-ahead, and always stay."""
     kernel: OddCount = 7
-    """Scores are pooled over this many entries."""
+    """Width of the pooling kernel over scores, in entries."""
     pool: Literal["max", "mean"] = "max"
-    """How they are pooled."""
+    """Pooling of the scores."""
     reduction: Literal["max", "mean"] = "max"
-    """Over the query group and the queries together."""
+    """Reduction of the attention over the query group and the queries."""
     lookahead: Count | None = None
-    """Tokens the draft writes at most; as many as the answer may have when not given."""
-    protect: bool = True
-    """Keep the chat template and the question whatever their scores."""
+    """Most tokens the draft decodes; the answer's token limit by default."""
 
     def eviction(self) -> Eviction:
-        """What it is made of."""
+        """The attention of the look-ahead and of the window."""
         return Eviction(
-            method="speckv",
-            keep=self.keep,
-            importance=DraftLookahead(self.window, self.kernel, self.pool, self.reduction),
+            self,
+            DraftLookahead(self.window, self.kernel, self.pool, self.reduction),
             newest=self.window,
-            protect=self.protect,
             lookahead=self.lookahead,
         )

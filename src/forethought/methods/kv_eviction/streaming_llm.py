@@ -1,40 +1,28 @@
 """Keep the first few cache entries and the newest; no scores at all.
 
-Paper: StreamingLLM, arXiv:2309.17453 (ICLR 2024), as a cut after the prompt: kept keys keep
-their rotation and the answer goes on at its true position (no shifting of positions).
-Exact: when keep reaches the prompt's length; whatever stood in the middle is lost.
-Cost: none beyond reading the prompt.
+Paper: StreamingLLM, arXiv:2309.17453 (ICLR 2024), as an eviction after prefill. Kept keys keep
+their rotation, and the answer continues at its true position.
+Exact: when keep reaches the prompt's length; the middle of the prompt is lost. Protected entries
+take room from the window.
+Cost: the prefill alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forethought.contracts.parameters import CountOrZero, Keep
-from forethought.methods.kv_eviction._eviction import Evicting, Eviction
+from forethought.contracts.parameters import CountOrZero
+from forethought.methods.kv_eviction._eviction import DecodeEvicting, Eviction
 from forethought.methods.kv_eviction.importance.recency import Recency
 
 
 @dataclass(frozen=True)
-class StreamingLLM(Evicting):
-    """Attention sinks at the start, and a recent window."""
+class StreamingLLM(DecodeEvicting):
+    """Attention sinks and a recent window."""
 
-    keep: Keep = 1024
-    """Cache entries per layer and head after the prompt: a count, or a share of the prompt."""
     sinks: CountOrZero = 4
-    """Entries kept from the start."""
-    every: CountOrZero = 0
-    """Tokens written between two cuts, for which room is left; 0 cuts once, after the prompt."""
-    protect: bool = True
-    """Keep the chat template and the question too, at the expense of the window."""
+    """First entries, which always stay."""
 
     def eviction(self) -> Eviction:
-        """What it is made of."""
-        return Eviction(
-            method="streaming-llm",
-            keep=self.keep,
-            importance=Recency(),
-            sinks=self.sinks,
-            every=self.every,
-            protect=self.protect,
-        )
+        """The newest entries and the sinks."""
+        return Eviction(self, Recency(), sinks=self.sinks)

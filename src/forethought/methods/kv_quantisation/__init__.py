@@ -1,1 +1,1 @@
-"""Methods that store the cache in fewer bits."""
+"""Methods that store the KV cache in fewer bits."""

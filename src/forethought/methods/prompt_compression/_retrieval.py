@@ -1,4 +1,4 @@
-"""Choosing whole sentences of a prompt by a score against its question."""
+"""The choice of whole sentences of a prompt by a score against its question."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from forethought.contracts.errors import NoDocumentError
-from forethought.contracts.parameters import Keep
 from forethought.contracts.records import Prompt
-from forethought.methods.prompt_compression._room import PromptRoom, room_in
+from forethought.methods.prompt_compression._room import PromptRoom
 from forethought.numerics.sentences import sentences
 
 Score = Callable[[str, Sequence[str]], np.ndarray]
-"""(question, sentences) to how well each matches."""
+"""(question, sentences) to the score of each sentence."""
 
 _WORD = re.compile(r"\S+")
 
@@ -24,20 +23,19 @@ _WORD = re.compile(r"\S+")
 class Sentence:
     """A sentence and its droppable tokens.
 
-    A token's first character decides; white space goes with what follows it, so that
-    sentences stay apart where those between them are dropped.
+    A token belongs to the sentence of its first character. White space belongs to the text after
+    it, so sentences stay apart when those between them are dropped.
     """
 
     text: str
     tokens: list[int]
 
 
-def retrieved(prompt: Prompt, keep: Keep, method: str, score: Score, *, protect: bool) -> Prompt:
-    """The prompt of what must stay and of the best sentences that fit, in their order.
+def retrieved(prompt: Prompt, room: PromptRoom, method: str, score: Score) -> Prompt:
+    """The prompt of its protected tokens and the best sentences that fit, in text order.
 
-    A sentence too long for what is left of the budget is passed over for the next one.
+    A sentence longer than the remaining budget is skipped for the next one.
     """
-    room = room_in(prompt, keep, method, protect=protect)
     question = question_of(prompt, method)
     found = sentences_of(prompt, room)
     ranks = np.argsort(-score(question, [sentence.text for sentence in found]), kind="stable")
@@ -49,7 +47,7 @@ def retrieved(prompt: Prompt, keep: Keep, method: str, score: Score, *, protect:
 
 
 def question_of(prompt: Prompt, method: str) -> str:
-    """What the user wrote behind the document; NoDocumentError where that is nothing."""
+    """The user's text after the document; NoDocumentError if it is empty."""
     free = [stop for i, (_, stop) in enumerate(prompt.spans) if i not in prompt.protected]
     start, stop = prompt.content
     question = prompt.text[max([start, *free]) : stop].strip()
@@ -63,7 +61,7 @@ def question_of(prompt: Prompt, method: str) -> str:
 
 
 def sentences_of(prompt: Prompt, room: PromptRoom) -> list[Sentence]:
-    """The sentences that hold droppable tokens; every such token is in exactly one."""
+    """The sentences with droppable tokens; every droppable token is in exactly one."""
     found: list[Sentence] = []
     places = _first_characters(prompt.text, [start for start, _ in prompt.spans])
     for first, last in room.runs():
@@ -83,7 +81,7 @@ def sentences_of(prompt: Prompt, room: PromptRoom) -> list[Sentence]:
 
 
 def _first_characters(text: str, starts: Sequence[int]) -> np.ndarray:
-    """From each start on, the first place that is no white space; else the end of the text."""
+    """The first place at or after each start without white space, or the end of the text."""
     words = [found.span() for found in _WORD.finditer(text)]
     begins, ends = np.array([*words, (len(text), len(text) + 1)]).T
     places = np.array(starts, dtype=int)

@@ -1,4 +1,4 @@
-"""How many droppable tokens a budget leaves room for, once what must stay is in."""
+"""The budget for droppable tokens, after the protected tokens are in."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from forethought.contracts.records import Prompt
 
 @dataclass(frozen=True)
 class PromptRoom:
-    """What of a prompt stays in any case, what may go, and how much of that may stay."""
+    """The protected and the droppable tokens of a prompt, and the budget for the latter."""
 
     protected: frozenset[int]
     free: tuple[int, ...]
-    """The tokens that may go, ascending."""
+    """The droppable tokens, ascending."""
     count: int
-    """How many of `free` may stay."""
+    """Droppable tokens that may stay."""
 
     def kept(self, chosen: list[int]) -> list[int]:
-        """The indices to keep when `chosen` are those of `free` that stay.
+        """The indices to keep, given the `chosen` droppable tokens.
 
-        BudgetTooSmallError where that is nothing at all.
+        BudgetTooSmallError if there are none.
         """
         if not (self.protected or chosen):
             raise BudgetTooSmallError(
@@ -32,7 +32,7 @@ class PromptRoom:
         return sorted([*self.protected, *chosen])
 
     def runs(self) -> list[tuple[int, int]]:
-        """First and last of every run of consecutive tokens that may go."""
+        """First and last token of every run of consecutive droppable tokens."""
         free = self.free
         breaks = [n for n in range(1, len(free)) if free[n] != free[n - 1] + 1]
         starts, stops = [0, *breaks], [*breaks, len(free)]
@@ -40,7 +40,7 @@ class PromptRoom:
 
 
 def room_in(prompt: Prompt, keep: Keep, method: str, *, protect: bool) -> PromptRoom:
-    """The room that `keep` leaves; BudgetTooSmallError when what must stay exceeds it."""
+    """The room under a budget `keep`; BudgetTooSmallError if protected tokens exceed it."""
     protected = prompt.protected if protect else frozenset()
     budget = entries_kept(keep, len(prompt))
     if len(protected) > budget:

@@ -1,4 +1,4 @@
-"""A prompt's droppable text in a classifier's chunks and words, and back to its tokens."""
+"""The droppable text of a prompt in chunks and words of a token classifier."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Classifier tokens that are read together."""
+    """Classifier tokens that the classifier reads together."""
 
     tokens: tuple[int, ...]
     words: tuple[int, ...]
@@ -26,7 +26,7 @@ class Chunk:
     texts: tuple[str, ...]
     """The words themselves."""
     stops: tuple[int, ...]
-    """Where each word ends in the prompt's text."""
+    """The end of each word in the prompt's text."""
 
 
 def chunks_of(
@@ -43,7 +43,7 @@ def chunks_of(
 
 
 def _cuts(text: str, pieces: Pieces, longest: int) -> Iterator[slice]:
-    """At the last full stop or line break that leaves a chunk short enough; else between words."""
+    """Cut at the last full stop or line break within `longest` tokens, or else between words."""
     count, start = len(pieces.tokens), 0
     nexts = [*(a for a, _ in pieces.spans[1:]), len(text)]
     closing = [
@@ -61,7 +61,7 @@ def _cuts(text: str, pieces: Pieces, longest: int) -> Iterator[slice]:
 
 
 def _last_within(cuts: Sequence[int], start: int, stop: int) -> int | None:
-    """The last of ascending `cuts` behind `start` and up to `stop`."""
+    """The last of ascending `cuts` after `start` and up to `stop`."""
     place = bisect_right(cuts, stop)
     return cuts[place - 1] if place and cuts[place - 1] > start else None
 
@@ -80,9 +80,9 @@ def _chunk(text: str, pieces: Pieces, part: slice, shift: int) -> Chunk:
 def tokens_by_word(
     prompt: Prompt, room: PromptRoom, chunks: Sequence[Chunk]
 ) -> list[list[list[int]]]:
-    """By chunk and word, the prompt's droppable tokens whose last character is in it.
+    """By chunk and word, the droppable tokens whose last character is in the word.
 
-    What stands between two words belongs to the later one; behind all words, to the last.
+    Text between two words belongs to the later one, text after all words to the last.
     """
     held: list[list[list[int]]] = [[[] for _ in chunk.stops] for chunk in chunks]
     places = [(n, word) for n, chunk in enumerate(chunks) for word in range(len(chunk.stops))]
@@ -97,7 +97,7 @@ def tokens_by_word(
 
 
 def _last_character(prompt: Prompt, token: int) -> int:
-    """Where a token's text has its last character that is no white space."""
+    """The place of the last character of a token's text without white space."""
     start, stop = prompt.spans[token]
     part = prompt.text[start:stop].rstrip()
     return (start + len(part) if part else stop) - 1

@@ -1,8 +1,8 @@
-"""Keep the document's sentences that share the question's words, by Okapi BM25.
+"""Keep the document's sentences that match the question's words, by Okapi BM25.
 
 Paper: Okapi at TREC-3, Robertson et al., 1994; a usual baseline of prompt compression
-Exact: when keep reaches the prompt's length; sentences in other words than the question's go.
-Cost: the target reads at most keep tokens; no model is run.
+Exact: when keep reaches the prompt's length. Sentences that paraphrase the question are lost.
+Cost: the target prefills at most keep tokens; no other model runs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated
 
 import numpy as np
 
-from forethought.contracts.parameters import Keep, Range, Share
+from forethought.contracts.parameters import Range, Share
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._retrieval import retrieved
@@ -23,22 +23,18 @@ from forethought.numerics.bm25 import bm25
 
 @dataclass(frozen=True)
 class BM25(Shortening):
-    """Keeps whole sentences, the best match first, until the budget is full."""
+    """Keeps whole sentences, best match first, until the budget is full."""
 
-    keep: Keep = 1024
-    """Most prompt tokens the target reads: a count, or a share of the prompt."""
     k1: Annotated[float, Range(0, 100)] = 1.2
-    """How much a word's repetition in a sentence adds; at 0 nothing."""
+    """Weight of repeated words in a sentence; 0 ignores repetition."""
     b: Share = 0.75
-    """How much long sentences are held back; at 0 not at all."""
-    protect: bool = True
-    """Keep the chat template and the question whatever the budget."""
+    """Penalty of long sentences; 0 for none."""
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
-        """The prompt of the sentences that match best."""
+        """The prompt of the best sentences."""
         if not self.pays(len(prompt)):
             return prompt
-        return retrieved(prompt, self.keep, "bm25", self._scores, protect=self.protect)
+        return retrieved(prompt, self.room(prompt), self.name, self._scores)
 
     def _scores(self, question: str, texts: Sequence[str]) -> np.ndarray:
         return bm25(question, texts, self.k1, self.b)

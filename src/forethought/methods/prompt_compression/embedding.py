@@ -1,9 +1,9 @@
-"""Keep the document's sentences that mean most nearly what the question does.
+"""Keep the document's sentences that are closest in meaning to the question.
 
 Paper: Sentence-BERT, arXiv:1908.10084; a usual baseline of prompt compression
-Exact: when keep reaches the prompt's length; sentences whose part in the answer does not show
-    in their own words go.
-Cost: a small encoder reads every sentence; the target reads at most keep tokens.
+Exact: when keep reaches the prompt's length. Sentences that matter only together with others are
+    lost.
+Cost: a small encoder reads every sentence; the target prefills at most keep tokens.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from functools import partial
 
 import numpy as np
 
-from forethought.contracts.parameters import Keep
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._retrieval import retrieved
@@ -23,24 +22,20 @@ from forethought.methods.prompt_compression._shortening import Shortening
 
 @dataclass(frozen=True)
 class Embedding(Shortening):
-    """Keeps whole sentences, those nearest to the question first, until the budget is full."""
+    """Keeps whole sentences, nearest to the question first, until the budget is full."""
 
-    keep: Keep = 1024
-    """Most prompt tokens the target reads: a count, or a share of the prompt."""
     encoder: str = "all-minilm-l6-v2"
-    """The sentence encoder: all-minilm-l6-v2, a folder of safetensors, or a hub's owner/name."""
-    protect: bool = True
-    """Keep the chat template and the question whatever the budget."""
+    """Sentence encoder: all-minilm-l6-v2, a folder of safetensors, or owner/name on the hub."""
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the sentences nearest to the question."""
         if not self.pays(len(prompt)):
             return prompt
         nearness = partial(self._nearness, draft)
-        return retrieved(prompt, self.keep, "embedding", nearness, protect=self.protect)
+        return retrieved(prompt, self.room(prompt), self.name, nearness)
 
     def _nearness(self, draft: Draft, question: str, texts: Sequence[str]) -> np.ndarray:
-        # Here, since it loads torch, which no one needs who asks for less.
+        # Imported here because it loads torch, which prompts within the budget do not need.
         from forethought.models.encoders.sentence_encoder import open_sentence_encoder
 
         found = open_sentence_encoder(self.encoder).embed([question, *texts])

@@ -1,8 +1,8 @@
-"""Keep the prompt tokens that an early layer of the target itself picks out, then start over.
+"""Keep the prompt tokens that an early layer of the target selects, then prefill those.
 
 Paper: GemFilter, arXiv:2409.17422
-Exact: when keep reaches the prompt's length; below it, dropped tokens are lost to the answer.
-Cost: the target's first layers read the prompt; the whole target reads keep tokens.
+Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
+Cost: the target's first layers prefill the prompt; the whole target prefills keep tokens.
 """
 
 from __future__ import annotations
@@ -13,49 +13,44 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forethought.contracts.errors import BadParameterError
-from forethought.contracts.parameters import Count, Keep, OddCount
+from forethought.contracts.parameters import Count, OddCount
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft, LayerView
-from forethought.methods.prompt_compression._room import room_in
 from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.numerics.importance import pooled
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_DEPTH = 13 / 32  # the published layer of a model of 32
+_DEPTH = 13 / 32  # the published layer, of a model with 32 layers
 
 
 @dataclass(frozen=True)
 class GemFilter(Shortening):
-    """Keeps the tokens whose keys the last token's queries of one layer point at."""
+    """Keeps the tokens whose keys have the largest products with the last token's queries."""
 
-    keep: Keep = 1024
-    """Prompt tokens the target reads: a count, or a share of the prompt."""
     layers: Count | None = None
-    """The first layers that are run; the last of them decides. Two fifths when not given."""
+    """First layers that run; the last of them selects. 13/32 of the layers by default."""
     kernel: OddCount = 5
-    """Scores are averaged over this many tokens; 1 for none."""
-    protect: bool = True
-    """Keep the chat template and the question whatever their scores."""
+    """Width of the mean pooling over scores, in tokens; 1 for none."""
 
     def uses_draft(self) -> bool:
-        """Whether a draft is run."""
+        """Whether a draft runs."""
         return True
 
     def drafts_with_itself(self) -> bool:
-        """Always: the layer that chooses is the target's own."""
+        """Always: the selecting layer is the target's own."""
         return True
 
     def draft_layers(self, draft: Draft) -> int:
-        """Those up to the one that decides."""
+        """The layers up to the one that selects."""
         return self.layers or max(1, round(_DEPTH * draft.layers))
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the chosen tokens."""
         if not self.pays(len(prompt)):
             return prompt
-        room = room_in(prompt, self.keep, "gem-filter", protect=self.protect)
+        room = self.room(prompt)
         scores = pooled(draft.carry(self._products(prompt, draft), prompt), self.kernel, "mean")
         free = np.array(room.free)
         best = free[np.argsort(-scores.cpu().numpy()[free], kind="stable")[: room.count]]
@@ -65,7 +60,7 @@ class GemFilter(Shortening):
         layers = self.draft_layers(draft)
         if layers > draft.layers:
             raise BadParameterError(
-                f"gem-filter runs the first {layers} layers, but {draft.name} has {draft.layers}",
+                f"{self.name} runs the first {layers} layers, but {draft.name} has {draft.layers}",
                 f"use layers={draft.layers} or fewer",
             )
         what = ("gem-filter", layers)

@@ -1,8 +1,8 @@
-"""Drop the words that a token classifier finds needless, whatever the question.
+"""Drop the words that a token classifier finds least informative, for any question.
 
 Paper: LLMLingua-2, arXiv:2403.12968 (ACL 2024 Findings)
-Exact: when keep reaches the prompt's length; below it, every part of the document loses alike.
-Cost: an encoder reads the document in pieces; the target reads at most keep tokens.
+Exact: when keep reaches the prompt's length. Below it, every part of the document loses words.
+Cost: an encoder reads the document in chunks; the target prefills at most keep tokens.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forethought.contracts.errors import BudgetTooSmallError
-from forethought.contracts.parameters import Count, Keep
+from forethought.contracts.parameters import Count
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
-from forethought.methods.prompt_compression._room import PromptRoom, room_in
+from forethought.methods.prompt_compression._room import PromptRoom
 from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.methods.prompt_compression._words import Chunk, chunks_of, tokens_by_word
 from forethought.numerics.word_choice import TextPart, words_that_fit
@@ -29,27 +29,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LLMLingua2(Shortening):
-    """Keeps the likeliest words of every chunk, at the highest rate that fits the budget."""
+    """Keeps the words of highest probability in every chunk, at one rate that fits the budget."""
 
-    keep: Keep = 1024
-    """Most prompt tokens the target reads: a count, or a share of the prompt."""
     classifier: str = "microsoft/llmlingua-2-bert-base-multilingual-cased-meetingbank"
-    """The token classifier: a hub's owner/name, or a folder of safetensors."""
+    """Token classifier: owner/name on the hub, or a folder of safetensors."""
     chunk: Count = 510
-    """Most classifier tokens that are read together; fewer where it holds fewer."""
+    """Classifier tokens per chunk, up to the classifier's context."""
     force: str = ""
-    """Signs whose words always stay, such as '.?!'."""
+    """Characters whose words always stay, such as '.?!'."""
     digits: bool = False
-    """Whether words with digits always stay."""
-    protect: bool = True
-    """Keep the chat template and the question whatever the budget."""
+    """Always keep words with digits."""
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
-        """The prompt of the words that stay."""
+        """The prompt of the kept words."""
         if not self.pays(len(prompt)):
             return prompt
-        room = room_in(prompt, self.keep, "llmlingua2", protect=self.protect)
-        # Here, since it loads torch, which no one needs who asks for less.
+        room = self.room(prompt)
+        # Imported here because it loads torch, which prompts within the budget do not need.
         from forethought.models.encoders.token_classifier import open_token_classifier
 
         classifier = open_token_classifier(self.classifier)
@@ -70,7 +66,7 @@ class LLMLingua2(Shortening):
         forced = sum(int(part.counts[part.forced].sum()) for part in parts)
         if forced > room.count:
             raise BudgetTooSmallError(
-                f"llmlingua2 has room for {room.count} tokens of the document, but words of "
+                f"{self.name} has room for {room.count} tokens of the document, but words of "
                 f"{forced} tokens are forced to stay",
                 f"keep {forced - room.count} more, or force fewer words",
             )
@@ -83,7 +79,7 @@ class LLMLingua2(Shortening):
         ]
 
     def _part(self, chunk: Chunk, chances: np.ndarray, held: Sequence[Sequence[int]]) -> TextPart:
-        """The chunk's words: a word's chance is the mean of its tokens', or 1 if it is forced."""
+        """The chunk's words; a word's probability is the mean of its tokens', or 1 if forced."""
         sizes = np.bincount(chunk.words)
         forced = np.array([self._is_forced(word) for word in chunk.texts])
         means = np.bincount(chunk.words, weights=chances) / sizes

@@ -1,8 +1,8 @@
-"""Keep prompt tokens drawn at random; what any other choice has to beat.
+"""Keep random prompt tokens: the control for every other choice.
 
-Paper: none; the control that a choice by importance is compared with
-Exact: when keep reaches the prompt's length; below it, chance decides what is lost.
-Cost: the target reads keep tokens; nothing else.
+Paper: none; the control for a choice by importance
+Exact: when keep reaches the prompt's length; below it, random tokens are lost.
+Cost: the target prefills keep tokens; nothing else.
 """
 
 from __future__ import annotations
@@ -11,28 +11,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forethought.contracts.parameters import CountOrZero, Keep
+from forethought.contracts.parameters import CountOrZero
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
-from forethought.methods.prompt_compression._room import room_in
 from forethought.methods.prompt_compression._shortening import Shortening
 
 
 @dataclass(frozen=True)
 class Random(Shortening):
-    """Keeps tokens by lot; with one seed, a smaller budget keeps a part of a larger one's."""
+    """Keeps random tokens; with one seed, a smaller budget keeps a subset of a larger one's."""
 
-    keep: Keep = 1024
-    """Prompt tokens the target reads: a count, or a share of the prompt."""
     seed: CountOrZero = 0
-    """Decides the draw; the same seed and prompt length give the same choice."""
-    protect: bool = True
-    """Keep the chat template and the question, and draw among the rest."""
+    """Random seed; the same seed and prompt length give the same choice."""
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
-        """The prompt of what must stay and of the tokens that were drawn."""
+        """The prompt of protected and randomly chosen tokens."""
         if not self.pays(len(prompt)):
             return prompt
-        room = room_in(prompt, self.keep, "random", protect=self.protect)
+        room = self.room(prompt)
         drawn = np.random.default_rng(self.seed).permutation(room.free)[: room.count]
         return prompt.keep(room.kept(drawn.tolist()))

@@ -1,8 +1,8 @@
-"""Drop prompt tokens that a draft model pays no attention to, before the target reads them.
+"""Drop the prompt tokens that a draft model attends to least, before the target prefills.
 
 Paper: SpecPC, arXiv:2506.08373 (ICLR 2026)
-Exact: when keep reaches the prompt's length; below it, dropped tokens are lost to the answer.
-Cost: the draft reads the prompt up to its last used layer; the target reads keep tokens.
+Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
+Cost: the draft prefills the prompt up to its last used layer; the target prefills keep tokens.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from forethought.contracts.parameters import Count, CountOrZero, Keep, entries_kept
+from forethought.contracts.parameters import Count, CountOrZero, entries_kept
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._shortening import Shortening
@@ -21,35 +21,31 @@ from forethought.numerics.prompt_choice import DraftChoice
 class SpecPC(Shortening):
     """Keeps the tokens that the draft's last queries attend to, and their neighbours."""
 
-    keep: Keep = 1024
-    """Prompt tokens the target reads: a count, or a share of the prompt."""
     window: Count = 64
-    """The last prompt tokens, whose attention counts and which always stay."""
+    """Last prompt tokens: their attention scores the prompt, and they always stay."""
     kernel: Count | None = None
-    """Scores are pooled over this many tokens; 16 to 64, the more are kept, when not given."""
+    """Width of the pooling over scores, in tokens; 16 to 64 by default, growing with keep."""
     pool: Literal["max", "mean"] = "max"
-    """How they are pooled."""
+    """Pooling of the scores."""
     neighbours: Count | None = None
-    """Tokens kept around each chosen one; as many as the kernel when not given."""
+    """Tokens kept around each chosen token; the kernel's width by default."""
     reduction: Literal["max", "mean", "window-mean"] = "max"
-    """Over heads, queries, layers and steps; window-mean averages the queries first."""
+    """Reduction over heads, queries, layers and steps; window-mean averages queries first."""
     weighted: bool = True
-    """Later queries of the window count more, from 0 for the oldest to 1 for the last."""
+    """Weight the window's queries from 0 for the oldest to 1 for the last."""
     lookahead: Count = 1
-    """Tokens the draft writes; the rows of all but the last count too."""
+    """Tokens the draft decodes; the queries of all but the last score too."""
     first_layer: CountOrZero | None = None
-    """First draft layer whose attention counts; chosen to fit the draft when not given."""
+    """First draft layer whose attention counts; chosen to fit the draft by default."""
     last_layer: Count | None = None
-    """The draft stops after this many layers; chosen to fit the draft when not given."""
-    protect: bool = True
-    """Keep the chat template and the question whatever their scores."""
+    """Draft layers that run; chosen to fit the draft by default."""
 
     def uses_draft(self) -> bool:
-        """Whether a draft is run."""
+        """Whether a draft runs."""
         return True
 
     def draft_layers(self, draft: Draft) -> int:
-        """Those up to the last one that counts; all of them where it has to write."""
+        """The layers up to the last that counts, or all if the draft decodes."""
         last = draft.layer_span[1] if self.last_layer is None else self.last_layer
         return draft.layers if self.lookahead > 1 else min(draft.layers, last)
 
@@ -58,8 +54,8 @@ class SpecPC(Shortening):
         if not self.pays(len(prompt)):
             return prompt
         choice = self._choice(prompt)
-        choice.check(prompt, "specpc")
-        # One written token needs no decode step, so no row of its own: nothing to write.
+        choice.check(prompt, self.name)
+        # A look-ahead of one token adds no query, so the draft decodes nothing.
         rows, _ = choice.read(prompt, draft, self.lookahead if self.lookahead > 1 else 0)
         return choice.chosen(prompt, draft, rows)
 
@@ -83,5 +79,5 @@ class SpecPC(Shortening):
 
 
 def _kernel(room: int) -> int:
-    """The widest kernel up to the published 64 with which four peaks fit: each keeps twice it."""
+    """The widest kernel, up to the published 64, with room for four peaks of twice its width."""
     return min(64, max(16, room // 8))

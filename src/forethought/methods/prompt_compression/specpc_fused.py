@@ -1,10 +1,10 @@
-"""Drop prompt tokens that matter neither to the question nor to what a draft answers.
+"""Drop prompt tokens that matter neither to the question nor to a drafted answer.
 
-Paper: SpecPC, arXiv:2506.08373 (ICLR 2026), with its look-ahead; that both looks choose in turns,
-    as in rank fusion, is ours
-Exact: when keep reaches the prompt's length; below it, dropped tokens are lost to the answer.
-Cost: the draft reads the prompt through all its layers and writes lookahead tokens, which is
-    more than specpc takes; the target reads keep tokens.
+Paper: SpecPC, arXiv:2506.08373 (ICLR 2026), with its look-ahead; the rank fusion of the two
+    choices is ours
+Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
+Cost: the draft prefills the prompt through all its layers and decodes lookahead tokens, more than
+    for specpc; the target prefills keep tokens.
 Example: forethought "Who signed it?" -f contract.txt -m qwen-coder-1.5b -d qwen-coder-0.5b
     -x specpc-fused
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forethought.contracts.parameters import Count, CountOrZero, Keep, entries_kept
+from forethought.contracts.parameters import Count, CountOrZero, entries_kept
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._shortening import Shortening
@@ -22,23 +22,19 @@ from forethought.numerics.prompt_choice import DraftChoice
 
 @dataclass(frozen=True)
 class SpecPCFused(Shortening):
-    """Half of what stays is chosen by the question's attention, half by the written answer's."""
+    """The question's attention chooses half of the tokens, the drafted answer's the other half."""
 
-    keep: Keep = 1024
-    """Prompt tokens the target reads: a count, or a share of the prompt."""
     window: Count = 32
-    """The last prompt tokens, which look for the question and always stay."""
+    """Last prompt tokens: their queries stand for the question, and they always stay."""
     kernel: Count = 32
-    """Scores are pooled over, and kept with, this many tokens."""
+    """Width of the pooling over scores, and tokens kept around each chosen token."""
     lookahead: Count = 32
-    """Tokens the draft writes; all but the last look for the answer."""
+    """Tokens the draft decodes; the queries of all but the last stand for the answer."""
     first_layer: CountOrZero | None = None
-    """First draft layer whose attention counts; the middle one when not given."""
-    protect: bool = True
-    """Keep the chat template and the question whatever their scores."""
+    """First draft layer whose attention counts; the middle layer by default."""
 
     def uses_draft(self) -> bool:
-        """Whether a draft is run."""
+        """Whether a draft runs."""
         return True
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
@@ -46,7 +42,7 @@ class SpecPCFused(Shortening):
         if not self.pays(len(prompt)):
             return prompt
         choice = self._choice(prompt, draft)
-        choice.check(prompt, "specpc-fused")
+        choice.check(prompt, self.name)
         rows, _ = choice.read(prompt, draft, self.lookahead)
         return choice.chosen(prompt, draft, rows)
 

@@ -1,37 +1,32 @@
-"""Keep the beginning and the end of the prompt, drop the middle; the usual stop-gap.
+"""Keep the beginning and the end of the prompt, and drop the middle.
 
 Paper: none; the default of many chat front ends
-Exact: when keep reaches the prompt's length; whatever stood in the middle is lost.
-Cost: the target reads keep tokens; nothing else.
+Exact: when keep reaches the prompt's length; below it, the middle of the prompt is lost.
+Cost: the target prefills keep tokens; nothing else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forethought.contracts.parameters import Keep, Share
+from forethought.contracts.parameters import Share
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
-from forethought.methods.prompt_compression._room import room_in
 from forethought.methods.prompt_compression._shortening import Shortening
 
 
 @dataclass(frozen=True)
 class Truncate(Shortening):
-    """Keeps the head and the tail of what may be dropped."""
+    """Keeps the first and the last droppable tokens."""
 
-    keep: Keep = 1024
-    """Prompt tokens the target reads: a count, or a share of the prompt."""
     head: Share = 0.5
-    """Share of the droppable budget spent on the beginning; the rest goes to the end."""
-    protect: bool = True
-    """Keep the chat template and the question wherever they stand."""
+    """Share of the budget for the beginning; the rest is for the end."""
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt without its middle."""
         if not self.pays(len(prompt)):
             return prompt
-        room = room_in(prompt, self.keep, "truncate", protect=self.protect)
+        room = self.room(prompt)
         head = round(room.count * self.head)
         tail = len(room.free) - room.count + head
         return prompt.keep(room.kept([*room.free[:head], *room.free[tail:]]))

@@ -1,1 +1,1 @@
-"""Scorers: they tell strategies how good answers and beginnings of answers are."""
+"""Scorers: they score answers and partial answers for strategies."""

@@ -1,32 +1,34 @@
-"""What several scorers need to know of a candidate."""
+"""Questions about a candidate that several scorers ask."""
 
 from __future__ import annotations
 
 from forethought.contracts.errors import UsageError
+from forethought.contracts.names import method_name
 from forethought.contracts.questions import Question, Task
-from forethought.contracts.search import Candidate
+from forethought.contracts.search import Candidate, Scorer
 
 
 def asked(question: Question, candidate: Candidate) -> str:
-    """What a candidate answers: the run's question with its document in front, or its own.
+    """The question that a candidate answers: the run's, with its document, or its own.
 
-    What an answer was asked for by in other words, such as to revise another, is not shown.
+    A rewritten prompt, such as a request for a revision, is not shown.
     """
     return candidate.asked or candidate.question or question.asked
 
 
 def rightness(task: Task, question: Question, candidate: Candidate) -> float:
-    """How right the task finds an answer, or a beginning while more can be written.
+    """The task's score of an answer, or of a partial answer.
 
-    UsageError for a beginning where the task's steps cannot be checked.
+    UsageError for a partial answer if the task cannot check steps.
     """
     judge = task.check if candidate.done else task.promise
     return judge(question, candidate.text)
 
 
-def without_task(scorer: str) -> UsageError:
-    """The error for a question that belongs to no task."""
+def without_task(scorer: Scorer) -> UsageError:
+    """The error for a question without a task."""
     return UsageError(
-        f"{scorer} asks a task whether an answer is right, and this question belongs to none",
+        f"{method_name(type(scorer))} asks a task whether an answer is right, and this question "
+        "belongs to none",
         "ask a task's questions, or name a scorer that needs none; see: forethought list scorers",
     )

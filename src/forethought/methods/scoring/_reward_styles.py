@@ -1,4 +1,4 @@
-"""How reward models were taught to see an answer, and where they say what they think of it."""
+"""Prompt formats of reward models, and the tokens at which each reads its scores."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from forethought.models.encoders.reward_model import RewardHead
 
 _ADVICE = r"Please reason step by step, and put your final answer within \boxed{}."
-"""The system message that Qwen's models were trained with."""
+"""The system message of Qwen's training data."""
 
 
 def tagged(
     head: RewardHead, question: str, steps: Sequence[str], tag: str, system: str | None
 ) -> ScoredTokens:
-    """Steps with a tag after each, read at the tags (Qwen2.5-Math-PRM)."""
+    """Steps with a tag after each, scored at the tags (Qwen2.5-Math-PRM)."""
     content = [part for step in steps for part in (step, TextMarker(tag))]
     messages: list[Message] = [("user", [question]), ("assistant", content)]
     found = _shown(head, _ADVICE if system is None else system, messages)
@@ -34,7 +34,7 @@ def tagged(
 def turned(
     head: RewardHead, question: str, steps: Sequence[str], system: str | None
 ) -> ScoredTokens:
-    """Each step a turn that was answered +, read where that was still to be said (RLHFlow)."""
+    """Each step is a user turn answered with +, scored at the token before + (RLHFlow)."""
     turns = [f"{question} {steps[0]}", *steps[1:]]
     messages: list[Message] = [
         message
@@ -52,7 +52,7 @@ def turned(
 
 
 def answered(head: RewardHead, question: str, answer: str, system: str | None) -> ScoredTokens:
-    """The whole conversation, read at its last token."""
+    """The whole conversation, scored at its last token."""
     messages: list[Message] = [("user", [question]), ("assistant", [answer])]
     found = _shown(head, system or "", messages)
     return ScoredTokens(found.tokens, (len(found.tokens) - 1,))

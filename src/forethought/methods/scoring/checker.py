@@ -1,7 +1,7 @@
-"""The task's own check: a scorer that is never wrong, for study.
+"""The task's own check: an oracle scorer, for study.
 
-Paper: Large Language Monkeys, arXiv:2407.21787 (coverage, the best that a scorer can reach)
-Exact: the best of n by it is right wherever one of n is.
+Paper: Large Language Monkeys, arXiv:2407.21787 (coverage, the upper bound of any scorer)
+Exact: best of n with it is right whenever one of n answers is right.
 Cost: none; the task's check runs no model.
 Example: forethought evaluate best-of-n@checker -t addition
 """
@@ -18,17 +18,17 @@ from forethought.methods.scoring._asking import rightness, without_task
 
 @dataclass(frozen=True)
 class Checker(Scorer):
-    """An answer's score is its points in the task; a beginning's, whether it can become right."""
+    """Scores an answer by its points in the task, a partial answer by whether it can be right."""
 
     def on_task(self, task: Task | None) -> Scorer:
-        """The scorer of this task; UsageError without one."""
+        """The scorer of this task; UsageError without a task."""
         if task is None:
-            raise without_task("checker")
+            raise without_task(self)
         return _OnTask(task)
 
     def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
-        """Raise UsageError: no task was named."""
-        raise without_task("checker")
+        """Raise UsageError: there is no task."""
+        raise without_task(self)
 
 
 @dataclass(frozen=True)
@@ -36,5 +36,5 @@ class _OnTask(Scorer):
     task: Task
 
     def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
-        yield from ()  # a scorer is a generator, even where it asks nothing
+        yield from ()  # makes this a generator, as every scorer is
         return [rightness(self.task, question, one) for one in candidates]

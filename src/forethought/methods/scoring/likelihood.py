@@ -1,8 +1,8 @@
-"""How likely the model itself finds its words: the mean probability of a token.
+"""The likelihood of an answer per token, under the model that sampled it.
 
-Paper: Self-Consistency, arXiv:2203.11171 (the normalised weights of its table of votes)
-Exact: the geometric mean of the tokens' probabilities at temperature 1, the end counted as one.
-Cost: none; what the model gave while it wrote.
+Paper: Self-Consistency, arXiv:2203.11171 (its normalised weighted sum)
+Exact: the geometric mean of the tokens' probabilities at temperature 1, the end token included.
+Cost: none; the probabilities are known from decoding.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from forethought.contracts.search import Ability, Candidate, Scorer, Scores
 
 @dataclass(frozen=True)
 class Likelihood(Scorer):
-    """The tokens' mean probability, whatever the length."""
+    """The geometric mean of the token probabilities."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"log-probabilities"})
 
     def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
-        """A number for each candidate; 1 where nothing is written yet."""
-        yield from ()  # a scorer is a generator, even where it asks nothing
+        """The likelihood of each candidate; 1 for an empty one."""
+        yield from ()  # makes this a generator, as every scorer is
         return [one.likelihood for one in candidates]

@@ -1,7 +1,7 @@
-"""The task's check with errors put in: what a search is worth behind an imperfect verifier.
+"""The task's check with random errors: the effect of an imperfect verifier on a search.
 
 Paper: Inference Scaling fLaws, arXiv:2411.17501
-Exact: with both rates at 0 it is the checker.
+Exact: equals checker when both rates are 0.
 Cost: none; the task's check runs no model.
 Example: forethought evaluate 'best-of-n@noisy-checker' -t addition
 """
@@ -20,28 +20,27 @@ from forethought.methods.scoring._asking import rightness, without_task
 
 @dataclass(frozen=True)
 class NoisyChecker(Scorer):
-    """The checker, whose verdict is turned round at given rates: v becomes 1 - v.
+    """The checker with verdicts flipped at given rates: v becomes 1 - v.
 
-    Whether one is turned round depends on the question, the candidate and the seed alone,
-    not on what else is scored or when.
+    The flip depends on the question, the candidate and the seed alone, not on other candidates.
     """
 
     false_positive: Share = 0.1
-    """How often something wrong (below a half) is passed: 1 - soundness."""
+    """Share of wrong answers (below 0.5) that pass: 1 - soundness."""
     false_negative: Share = 0.0
-    """How often something right is failed: 1 - completeness."""
+    """Share of right answers that fail: 1 - completeness."""
     seed: CountOrZero = 0
-    """Other seeds make other errors."""
+    """Random seed of the errors."""
 
     def on_task(self, task: Task | None) -> Scorer:
-        """The scorer of this task; UsageError without one."""
+        """The scorer of this task; UsageError without a task."""
         if task is None:
-            raise without_task("noisy-checker")
+            raise without_task(self)
         return _OnTask(self, task)
 
     def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
-        """Raise UsageError: no task was named."""
-        raise without_task("noisy-checker")
+        """Raise UsageError: there is no task."""
+        raise without_task(self)
 
 
 @dataclass(frozen=True)
@@ -50,19 +49,19 @@ class _OnTask(Scorer):
     task: Task
 
     def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
-        yield from ()  # a scorer is a generator, even where it asks nothing
-        return [self._heard(question, one) for one in candidates]
+        yield from ()  # makes this a generator, as every scorer is
+        return [self._verdict(question, one) for one in candidates]
 
-    def _heard(self, question: Question, candidate: Candidate) -> float:
+    def _verdict(self, question: Question, candidate: Candidate) -> float:
         true = rightness(self.task, question, candidate)
         rate = self.noise.false_positive if true < 0.5 else self.noise.false_negative
         return 1.0 - true if _uniform(self.noise.seed, question, candidate) < rate else true
 
 
 def _uniform(seed: int, question: Question, candidate: Candidate) -> float:
-    """A number from 0 up to, not including, 1.
+    """A number in [0, 1), fixed by its arguments.
 
-    The text counts too: candidates of other runs have the same paths.
+    The text is hashed too, since candidates of different runs share paths.
     """
     named = repr((seed, question.identifier, candidate.identity, candidate.text))
     digest = hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()

@@ -1,10 +1,10 @@
-"""Another model, on a server, says how likely it finds an answer right, or grades it.
+"""Another model, on a server, gives the probability that an answer is right, or a grade.
 
 Paper: Judging LLM-as-a-Judge, arXiv:2306.05685 (answers graded one by one); Language Models
-    (Mostly) Know What They Know, arXiv:2207.05221 (the chance of one word)
-Exact: no limit makes it right; judges favour answers like their own, and long ones.
-Cost: the judge reads each candidate with its question and writes a word; money where its price is
-    known. Questions and answers leave this machine for the server.
+    (Mostly) Know What They Know, arXiv:2207.05221 (the probability of one word)
+Exact: never; judges favour answers like their own, and long answers.
+Cost: the judge prefills each candidate with its question and decodes a word; in money too if its
+    price is known. Questions and answers leave this machine for the server.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from forethought.contracts.errors import BadParameterError
+from forethought.contracts.names import method_name
 from forethought.contracts.questions import Question, Task
 from forethought.contracts.search import Candidate, Scorer, Scores, verdicts
 from forethought.methods.scoring._asking import asked
@@ -32,18 +33,18 @@ _GRADES = tuple("0123456789")
 
 @dataclass(frozen=True)
 class RemoteJudge(Scorer):
-    """The chance of Yes against No, or the mean of the grades by their chances.
+    """The probability of Yes against No, or the expected grade.
 
-    What was written counts as sure, where the server tells no chances. A judge that replies with
-    anything else ends the search with an error.
+    If the server returns no probabilities, the judge's word counts with probability 1. Any other
+    reply ends the search with an error.
     """
 
     server: str
-    """The judge: a server of the OpenAI kind and its model, http://host:port/v1#model."""
+    """The judge: an OpenAI-compatible server and its model, http://host:port/v1#model."""
     asks: Literal["yes-no", "grade"] = "yes-no"
-    """Whether the answer is right, or how good it is in a digit from 0 to 9."""
+    """Ask whether the answer is right, or for a grade from 0 to 9."""
     prompt: str = ""
-    """What the judge is asked, with {question} and {answer} in it; a usual text where empty."""
+    """The judge's prompt, with {question} and {answer} in it; a built-in prompt if empty."""
 
     @property
     def by(self) -> str:
@@ -51,17 +52,17 @@ class RemoteJudge(Scorer):
         return self.server
 
     def on_task(self, task: Task | None) -> Scorer:
-        """The same; BadParameterError for a prompt that does not show question and answer."""
+        """The same scorer; BadParameterError for a prompt without question or answer."""
         places = set(_PLACES.findall(self.prompt))
         if self.prompt and places != {"question", "answer"}:
             raise BadParameterError(
-                f"remote-judge: the prompt {self.prompt!r} does not show both",
+                f"{method_name(type(self))}: the prompt {self.prompt!r} does not show both",
                 "write {question} and {answer} where they are to stand",
             )
         return self
 
     def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
-        """A number for each candidate; all are asked about at once."""
+        """A score for each candidate, from one batch of requests."""
         if not candidates:
             return []
         prompts = [self._prompt(asked(question, one), one) for one in candidates]
@@ -76,6 +77,6 @@ class RemoteJudge(Scorer):
 
     def _prompt(self, question: str, one: Candidate) -> str:
         usual = _SHOWN + ("" if one.done else _BEGUN) + _WHOLE[self.asks]
-        # Filled in at once: an answer may hold what looks like a place.
+        # One pass over the prompt, since an answer may contain "{question}".
         filled = {"question": question, "answer": one.text.strip()}
         return _PLACES.sub(lambda place: filled[place[1]], self.prompt or usual)

@@ -1,9 +1,9 @@
-"""A reward model reads each candidate: step by step, or the answer as a whole.
+"""A reward model scores each candidate, step by step or as a whole.
 
 Paper: The Lessons of Developing Process Reward Models, arXiv:2501.07301 (tags);
     RLHF Workflow, arXiv:2405.07863 (turns)
-Exact: no limit makes it right; a search that trusts it further finds what it overrates.
-Cost: each candidate is read whole by the reward model, beginnings again at every step.
+Exact: never; a longer search finds more answers that the model overrates.
+Cost: the reward model prefills each candidate whole, and partial answers again at every step.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RewardModel(Scorer):
-    """The chance of good that a model trained to judge gives the steps of an answer."""
+    """The probability of a good step under a process reward model, or of a good answer."""
 
     model: str = "Qwen/Qwen2.5-Math-PRM-7B"
-    """The reward model: a hub's owner/name, or a folder of safetensors."""
+    """Reward model: owner/name on the hub, or a folder of safetensors."""
     style: Literal["tags", "turns", "answer"] = "tags"
-    """Steps with a tag after each (Qwen), as turns that are answered + or - (RLHFlow), or none."""
+    """Tags after each step (Qwen), turns answered with + or - (RLHFlow), or the whole answer."""
     tag: str = "<extra_0>"
-    """What stands after each step where the style is tags."""
+    """Text after each step, with style=tags."""
     delimiter: str = "\n\n"
-    """Where pieces that were written at once fall into steps."""
+    """Text that ends a step, in answers that were not sampled step by step."""
     combine: Literal["last", "min", "product", "mean"] = "last"
-    """What an answer's score is of its steps'."""
+    """The answer's score from those of its steps."""
     system: str | None = None
-    """The system message; what the style's models were trained with where none."""
+    """System message; that of the style's training data by default."""
 
     def on_task(self, task: Task | None) -> Scorer:
-        """The same scorer, its model loaded: what cannot be is said before anything is spent."""
+        """The same scorer with its model loaded, so that errors come before any spending."""
         self._head()
         return self
 
     def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
-        """A chance for each candidate; without a step, 1 for a beginning and 0 for an answer."""
+        """A score for each candidate; without a step, 1 for a partial answer and 0 for others."""
         head = self._head()
         steps = [self._steps(one) for one in candidates]
         readings = [
@@ -66,17 +66,17 @@ class RewardModel(Scorer):
         ]
 
     def _head(self) -> RewardHead:
-        # Here, since it loads torch, which no one needs who asks for less.
+        # Imported here because it loads torch.
         from forethought.models.encoders.reward_model import open_reward_head
 
         return open_reward_head(self.model, ("-", "+") if self.style == "turns" else ())
 
     def _steps(self, candidate: Candidate) -> list[str]:
-        """Without white space around them. Pieces stay apart: what was a step remains one."""
-        parts = [part for piece in candidate.steps for part in self._parted(piece)]
+        """The steps without surrounding white space; sampled steps are never merged."""
+        parts = [part for piece in candidate.steps for part in self._split(piece)]
         return [part.strip() for part in parts if part.strip()]
 
-    def _parted(self, piece: str) -> list[str]:
+    def _split(self, piece: str) -> list[str]:
         return piece.split(self.delimiter) if self.delimiter else [piece]
 
     def _reading(

@@ -1,9 +1,9 @@
-"""The model that answers says how likely it finds the answer right.
+"""The answering model gives the probability that the answer is right.
 
 Paper: Language Models (Mostly) Know What They Know, arXiv:2207.05221 (P(True));
     Adaptive Inference-Time Compute, arXiv:2410.02725
-Exact: no limit makes it right; untrained models are often sure of what is wrong.
-Cost: each candidate is read once more, with its question, and one token is looked at.
+Exact: never; models without training for it are often sure of wrong answers.
+Cost: the model prefills each candidate again, with its question, and decodes one token.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _BEGUN = "The answer is not finished yet. Is it right so far? Reply with Yes or 
 
 @dataclass(frozen=True)
 class SelfJudge(Scorer):
-    """The chance of "Yes" against "No" where the model is asked whether an answer is right."""
+    """The probability of "Yes" against "No" to the question whether an answer is right."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"verdicts"})
 
     def score(self, question: Question, candidates: Sequence[Candidate]) -> Scores:
-        """The chance of "Yes" for each candidate; all are asked about at once."""
+        """The probability of "Yes" for each candidate, from one batch."""
         if not candidates:
             return []
         prompts = [_prompt(asked(question, one), one) for one in candidates]

@@ -1,1 +1,1 @@
-"""Strategies that spend several passes on a question."""
+"""Strategies that spend several samples on a question."""

@@ -1,4 +1,4 @@
-"""What strategies that compare whole answers have in common."""
+"""Functions shared by strategies that compare finished answers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from forethought.contracts.search import Ask, Candidate, Found, Search, group, s
 from forethought.numerics.votes import Tally
 
 
-def cut(written: Iterable[Candidate]) -> bool:
-    """Whether the budget ended one of these: then it has nothing for others."""
+def budget_spent(written: Iterable[Candidate]) -> bool:
+    """Whether the budget cut one of these short, and so is spent."""
     return any(one.finish == "budget" for one in written)
 
 
 def leading(answers: Sequence[Candidate], worth: Sequence[float]) -> int:
-    """The place of the whole answer that is worth most, of equal ones the first.
+    """The index of the finished answer of highest worth; ties go to the first.
 
-    Where none is whole, of the longest beginning.
+    Without a finished answer, the index of the longest partial one.
     """
     places = range(len(answers))
     ended = [place for place in places if answers[place].whole]
@@ -28,13 +28,13 @@ def leading(answers: Sequence[Candidate], worth: Sequence[float]) -> int:
 
 
 def elected(answers: Sequence[Candidate], tally: Tally, worth: Sequence[float]) -> int:
-    """The place of the answer worth most, at least 0, of those that say what won the vote."""
+    """The index of the answer of highest worth in the group that won the vote."""
     said = zip(tally.groups, worth, strict=True)
     return leading(answers, [one if group == tally.winner else -1.0 for group, one in said])
 
 
 def unjudged(answers: Sequence[Candidate], note: str, pruned: Iterable[Candidate] = ()) -> Search:
-    """What most answers say, where the budget covered the judging of none; the likeliest of it."""
+    """The majority vote, if the budget covered no scores; its answer of highest likelihood."""
     groups = yield from group(answers)
     tally = Tally.of(groups, [float(one.whole) for one in answers])
     best = elected(answers, tally, [one.likelihood for one in answers])
@@ -43,17 +43,17 @@ def unjudged(answers: Sequence[Candidate], note: str, pruned: Iterable[Candidate
 
 
 def scored(answers: Sequence[Candidate]) -> Generator[Ask, Any, list[float]]:
-    """The scorer's number for each that is whole; 0 for the others, which it is not shown."""
+    """The score of each finished answer; 0 for partial ones, which the scorer does not see."""
     ended = [one for one in answers if one.whole]
     numbers = iter((yield from score(ended)) if ended else ())
     return [next(numbers) if one.whole else 0.0 for one in answers]
 
 
-def afresh(start: Candidate, prompt: str) -> Candidate:
-    """An answer to the run's question that is asked for in other words."""
+def reprompted(start: Candidate, prompt: str) -> Candidate:
+    """A candidate that answers the run's question under another prompt."""
     return replace(start, question=prompt)
 
 
-def aside(prompt: str) -> Candidate:
-    """Something to be written on the way, which is no answer to the run's question."""
+def side_text(prompt: str) -> Candidate:
+    """A candidate for an intermediate text, such as a critique, that is no answer."""
     return Candidate(question=prompt)

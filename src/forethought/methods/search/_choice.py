@@ -1,4 +1,4 @@
-"""What a stepwise search ends with: one answer of those that were written."""
+"""The choice of a stepwise search among its answers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class AnswerOption:
 
     candidate: Candidate
     weight: float
-    """What it counts for, at least 0."""
+    """Its weight in a vote or a draw, at least 0."""
     score: float
-    """What the scorer gave it, or the beginning of it that was scored last."""
+    """Its score, or that of the last partial answer before it."""
 
     @property
     def whole(self) -> bool:
-        """Whether it ended by itself, or at its greatest length."""
+        """Whether it is finished or at its token limit."""
         return self.candidate.whole
 
 
@@ -38,9 +38,8 @@ def chosen(
 ) -> Search:
     """Choose one option: by "vote" of the weights, the "best" score, or a "draw" by weight.
 
-    Whole answers come first: the others are taken only where there is none. Of equal ones the
-    first is taken. An option that stands here several times counts for the sum of its weights.
-    `drawn` is the draw where that was made before.
+    Partial answers count only if no answer is finished. Ties go to the first. The weights of equal
+    options add up. `drawn` is the result of a draw made before.
     """
     every = _merged(options)
     whole = [one for one in every if one.whole]
@@ -69,7 +68,7 @@ def chosen(
 
 
 def _cut_short(options: Sequence[AnswerOption], pruned: Iterable[Candidate]) -> Found:
-    """The most promising beginning: only a spent budget leaves nothing but those."""
+    """The best partial answer, if the budget left no finished one."""
     states = [replace(one.candidate, finish="budget") for one in options]
     places = range(len(options))
     best = max(places, key=lambda place: (options[place].score, states[place].tokens))
@@ -78,7 +77,7 @@ def _cut_short(options: Sequence[AnswerOption], pruned: Iterable[Candidate]) -> 
 
 
 def given_up(left: Iterable[Candidate], answers: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Each of those left behind once, without those that an answer grew from."""
+    """The abandoned candidates without duplicates and without ancestors of answers."""
     within = {one.path[:size] for one in answers for size in range(len(one.path) + 1)}
     others = {one.identity: one for one in left if one.path not in within}
     return tuple(others.values())
@@ -94,7 +93,7 @@ def _merged(options: Iterable[AnswerOption]) -> list[AnswerOption]:
 
 
 def _weights(options: Sequence[AnswerOption]) -> list[float]:
-    """Theirs; equal ones where nothing that is left weighs anything."""
+    """The options' weights, or equal weights if all are 0."""
     weights = [one.weight for one in options]
     return weights if any(weights) else [1.0] * len(options)
 

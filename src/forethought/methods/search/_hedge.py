@@ -1,4 +1,4 @@
-"""Answers to choose among, the likeliest one and several that were drawn."""
+"""A pool of answers: the greedy one and several samples."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Generator
 from typing import Any
 
 from forethought.contracts.search import Ask, Candidate, write
-from forethought.methods.search._answers import cut
+from forethought.methods.search._answers import budget_spent
 
 
 def hedged(
     start: Candidate, n: int, temperature: float | None
 ) -> Generator[Ask, Any, list[Candidate]]:
-    """The answer at temperature 0, then n - 1 others, unless the budget ended before."""
+    """The greedy answer, then n - 1 samples unless the budget is spent."""
     pool = yield from write([start], temperature=0.0)
-    if n > 1 and not cut(pool):
+    if n > 1 and not budget_spent(pool):
         pool += yield from write([start] * (n - 1), temperature=temperature)
     return pool

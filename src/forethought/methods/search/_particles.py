@@ -1,4 +1,4 @@
-"""Populations of answers in the making, weighed and copied as they grow."""
+"""Particles: partial answers that are weighted and resampled as they grow."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ from forethought.numerics.resampling import (
 
 @dataclass(frozen=True)
 class Particle:
-    """An answer in the making, with all it grew from."""
+    """A partial answer with its history."""
 
     states: tuple[Candidate, ...]
-    """From where the search started, one more for each step."""
+    """The start, then the state after each step."""
     scores: tuple[float, ...] = ()
-    """Of each state but the first."""
+    """The score of each state but the first."""
 
     @property
     def here(self) -> Candidate:
-        """What is written."""
+        """The newest state."""
         return self.states[-1]
 
     @property
     def score(self) -> float:
-        """The newest."""
+        """The newest score."""
         return self.scores[-1] if self.scores else 0.0
 
     def grown(self, state: Candidate, value: float) -> Particle:
-        """With one more step."""
+        """The particle with one more step."""
         return Particle((*self.states, state), (*self.scores, value))
 
     def at(self, step: int) -> Particle:
-        """As it was after that many steps; all of it where it has fewer."""
+        """The particle after that many steps, or as it is if it has fewer."""
         return Particle(self.states[: step + 1], self.scores[:step])
 
     def gain(self, step: int, target: str) -> float:
-        """What that step multiplied the weight by, as a logarithm; 0 beyond the end.
+        """The log of the factor by which a step multiplies the weight; 0 beyond the end.
 
-        For the target "answer" only a change of the odds is new, so that the product over
-        all steps is the odds of the whole. For "steps" each step brings its own odds.
+        For the target "answer" the factor is the change of the odds, so the product over all
+        steps is the odds of the answer. For "steps" each step contributes its own odds.
         """
         if step > len(self.scores):
             return 0.0
@@ -67,64 +67,64 @@ class Particle:
 
 @dataclass
 class ParticleSet:
-    """Particles of one law, and what they weigh since they were last copied."""
+    """Particles of one target, and their weights since the last resampling."""
 
     particles: list[Particle]
     temperature: float = 1.0
-    """What log weights are divided by."""
+    """Divisor of the log weights."""
     reference: Particle | None = None
-    """Stands first among the particles, and is never replaced."""
+    """The first particle, which is never replaced (conditional SMC)."""
     log_weights: np.ndarray = field(init=False)
     settled: float = 0.0
-    """Logarithm of the product of mean weights, one for every time that was copied."""
+    """Log of the product of the mean weights at each resampling."""
     dropped: list[Particle] = field(default_factory=list)
-    """What was not copied."""
+    """Particles that a resampling dropped."""
 
     def __post_init__(self) -> None:
         self.log_weights = np.zeros(len(self.particles))
 
     @property
     def done(self) -> bool:
-        """Whether nothing can be added to any particle."""
+        """Whether every particle is finished."""
         return all(one.here.done for one in self.particles)
 
     @property
     def cut(self) -> bool:
-        """Whether the budget ended a particle."""
+        """Whether the budget cut a particle short."""
         return any(one.here.finish == "budget" for one in self.particles)
 
     @property
     def shares(self) -> np.ndarray:
-        """[N] parts of the weight, which sum to 1."""
+        """Normalised weights [N]."""
         return normalised(self.log_weights)
 
     @property
     def log_evidence(self) -> float:
-        """log of an estimate, without bias, of the mean weight of plain answers."""
+        """Log of an unbiased estimate of the mean weight under plain sampling."""
         return self.settled + log_mean_exp(self.log_weights)
 
     @property
     def growing(self) -> list[int]:
-        """Places of the particles that want a step."""
+        """Indices of the particles to extend."""
         free = range(1 if self.reference else 0, len(self.particles))
         return [place for place in free if not self.particles[place].here.done]
 
     def weigh(self, step: int, target: str) -> None:
-        """Take in the newest scores."""
+        """Update the weights with the newest scores."""
         if self.reference is not None:
             self.particles[0] = self.reference.at(step)
         gains = [one.gain(step, target) for one in self.particles]
         self.log_weights = self.log_weights + np.array(gains) / self.temperature
 
     def resample(self, below: float, rng: np.random.Generator) -> None:
-        """Copy by weight, where the effective count is less than that share of all."""
+        """Resample if the effective sample size is less than `below` times the particles."""
         shares, count = self.shares, len(self.particles)
         if effective_count(shares) >= below * count - 1e-9:
             return
         if self.reference is None:
             copied = systematic(shares, count, rng)
         else:
-            # Beside a particle that must stay, only independent draws leave the law as it is.
+            # Beside a fixed particle, only independent draws leave the target invariant.
             copied = [0, *multinomial(shares, count - 1, rng)]
         gone = set(range(count)) - set(copied)
         self.dropped += [self.particles[place] for place in sorted(gone)]
@@ -133,11 +133,11 @@ class ParticleSet:
         self.log_weights = np.zeros(count)
 
     def draw(self, rng: np.random.Generator) -> Particle:
-        """One particle by its weight."""
+        """One particle, sampled by weight."""
         return self.particles[int(rng.choice(len(self.particles), p=self.shares))]
 
     def options(self, weight: float) -> Iterator[AnswerOption]:
-        """What may be the answer; the particles weigh `weight` together, the dropped nothing."""
+        """Candidates for the answer: particles share `weight`, dropped ones weigh nothing."""
         for one, share in zip(self.particles, self.shares, strict=True):
             yield AnswerOption(one.here, weight * float(share), one.score)
         for one in self.dropped:
@@ -146,56 +146,56 @@ class ParticleSet:
 
 
 class Stepwise(Protocol):
-    """What the particle methods have in common."""
+    """The settings that particle methods share."""
 
     @property
     def depth(self) -> int:
-        """Steps of an answer, at most."""
+        """Most steps of an answer."""
         ...
 
     @property
     def delimiter(self) -> str:
-        """What ends a step."""
+        """Text that ends a step."""
         ...
 
     @property
     def target(self) -> str:
-        """What a particle's weight is made of."""
+        """The target of the weights: "answer" or "steps"."""
         ...
 
 
 def grow(
-    method: Stepwise, swarms: Sequence[ParticleSet], below: float, rng: np.random.Generator
+    method: Stepwise, sets: Sequence[ParticleSet], below: float, rng: np.random.Generator
 ) -> Generator[Ask, Any, None]:
-    """Grow swarms side by side until all is written, or the budget is spent.
+    """Extend several particle sets together until all are finished or the budget is spent.
 
-    Nothing is copied once all is written: that would only make the answers fewer.
+    There is no resampling after the last step, which would only lose answers.
     """
     for step in range(1, method.depth + 1):
-        yield from _step(swarms, "end" if step == method.depth else "step", method.delimiter)
-        for swarm in swarms:
-            swarm.weigh(step, method.target)
-        if any(swarm.cut for swarm in swarms) or all(swarm.done for swarm in swarms):
+        yield from _step(sets, "end" if step == method.depth else "step", method.delimiter)
+        for particle_set in sets:
+            particle_set.weigh(step, method.target)
+        if any(one.cut for one in sets) or all(one.done for one in sets):
             return
-        for swarm in swarms:
-            if not swarm.done:
-                swarm.resample(below, rng)
+        for particle_set in sets:
+            if not particle_set.done:
+                particle_set.resample(below, rng)
 
 
-def _step(swarms: Sequence[ParticleSet], until: Until, delimiter: str) -> Generator[Ask, Any, None]:
-    """One step of every particle that wants one."""
-    places = [(swarm, place) for swarm in swarms for place in swarm.growing]
-    parents = [swarm.particles[place] for swarm, place in places]
+def _step(sets: Sequence[ParticleSet], until: Until, delimiter: str) -> Generator[Ask, Any, None]:
+    """Extend every unfinished particle by one step."""
+    places = [(particle_set, place) for particle_set in sets for place in particle_set.growing]
+    parents = [particle_set.particles[place] for particle_set, place in places]
     if not places:
         return
     states = yield from write([one.here for one in parents], until=until, delimiter=delimiter)
-    # What the budget cut short is not worth a score.
+    # A step that the budget cut short gets no score.
     judged = [one for one in states if one.finish != "budget"]
     values = (yield from score(judged)) if judged else []
     known = dict(zip([one.identity for one in judged], values, strict=True))
-    for (swarm, place), parent, state in zip(places, parents, states, strict=True):
+    for (particle_set, place), parent, state in zip(places, parents, states, strict=True):
         grown = parent.grown(state, known.get(state.identity, parent.score))
-        swarm.particles[place] = grown
+        particle_set.particles[place] = grown
 
 
 def sweeps(
@@ -208,28 +208,29 @@ def sweeps(
     iterations: int,
     pick: str,
 ) -> Search:
-    """Grow a swarm per temperature, keep one of its particles, and grow it again beside that.
+    """Iterated conditional SMC with one particle set per temperature.
 
-    After each iteration, neighbours may trade what they keep. Answers are those of the first.
+    Each iteration keeps one particle of each set as its reference, and neighbouring temperatures
+    may swap references. The answers are those of the first temperature.
     """
     kept: list[Particle | None] = [None] * len(temperatures)
     options: list[AnswerOption] = []
     dropped: list[Candidate] = []
     for iteration in range(iterations):
-        swarms = [
+        sets = [
             ParticleSet(_beside(reference, start, n), temperature, reference)
             for temperature, reference in zip(temperatures, kept, strict=True)
         ]
-        yield from grow(method, swarms, 1.0, rng)
-        cut = any(swarm.cut for swarm in swarms)
-        # A swarm that was cut short is of no law: it counts only where there is no other.
+        yield from grow(method, sets, 1.0, rng)
+        cut = any(one.cut for one in sets)
+        # A set cut short follows no target, so it counts only if it is the first iteration.
         weight = 0.0 if cut and iteration else 1 / iterations
-        for place, swarm in enumerate(swarms):
-            options += swarm.options(0.0 if place else weight)
-            dropped += [one.here for one in swarm.dropped if not one.here.done]
+        for place, particle_set in enumerate(sets):
+            options += particle_set.options(0.0 if place else weight)
+            dropped += [one.here for one in particle_set.dropped if not one.here.done]
         if cut:
             break
-        references = [swarm.draw(rng) for swarm in swarms]
+        references = [particle_set.draw(rng) for particle_set in sets]
         kept = list(traded(references, temperatures, method.target, rng))
     last = kept[0].here if kept[0] else None
     return (yield from chosen(options, pick, rng, pruned=dropped, drawn=last))
@@ -245,7 +246,7 @@ def traded(
     target: str,
     rng: np.random.Generator,
 ) -> list[Particle]:
-    """The references after neighbours of different temperatures had their chance to swap."""
+    """The references after proposed swaps between neighbouring temperatures."""
     placed = list(references)
     for a, b in pairwise(range(len(placed))):
         log_a, log_b = placed[a].log_weight(target), placed[b].log_weight(target)

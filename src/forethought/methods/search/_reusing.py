@@ -1,4 +1,4 @@
-"""A strategy that begins with answers which were drawn before it was chosen."""
+"""Reuse of answers that were sampled before a strategy was chosen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from forethought.contracts.search import Ask, Candidate, Found, Search, Write
 
 
 def reusing(search: Search, start: Candidate, drawn: Sequence[Candidate]) -> Search:
-    """The search, its first plain answers to the run's question taken from those there are."""
+    """The search, with its first plain samples taken from the answers already drawn."""
     pool = list(drawn)
     try:
         ask = next(search)
@@ -26,7 +26,7 @@ def reusing(search: Search, start: Candidate, drawn: Sequence[Candidate]) -> Sea
 
 
 def _served(ask: Ask, start: Candidate, pool: list[Candidate]) -> Generator[Ask, Any, Any]:
-    """What the ask gives: answers of the pool first, where it asks for such."""
+    """The reply to an ask; requests for plain samples take answers of the pool first."""
     if not isinstance(ask, Write) or ask != Write(ask.parents) or set(ask.parents) != {start}:
         return (yield ask)
     few = min(len(pool), len(ask.parents))

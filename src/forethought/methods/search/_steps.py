@@ -1,4 +1,4 @@
-"""What a step gives: candidates with the scores they were worth."""
+"""Steps of a search: sampled continuations with their scores."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from forethought.contracts.search import Ask, Candidate, Until, score, write
 from forethought.methods.search._choice import AnswerOption
 
 
-def stepped(
+def next_steps(
     parents: Sequence[AnswerOption], *, until: Until, delimiter: str
 ) -> Generator[Ask, Any, list[AnswerOption]]:
-    """One more step of each, scored; a score is the weight too."""
+    """One sampled step of each parent, with its score, which is also its weight."""
     states = yield from write([one.candidate for one in parents], until=until, delimiter=delimiter)
-    return (yield from valued(parents, states))
+    return (yield from scored_children(parents, states))
 
 
-def valued(
+def scored_children(
     parents: Sequence[AnswerOption], states: Sequence[Candidate]
 ) -> Generator[Ask, Any, list[AnswerOption]]:
     """A child of each parent with its score.
 
-    What the budget cut short is not worth a score: it keeps its parent's.
+    A child that the budget cut short keeps its parent's score.
     """
     judged = [one for one in states if one.finish != "budget"]
     values = (yield from score(judged)) if judged else []
@@ -34,13 +34,13 @@ def valued(
     return found
 
 
-def beginning(start: Candidate) -> AnswerOption:
-    """Where a search starts: worth nothing yet."""
+def start_option(start: Candidate) -> AnswerOption:
+    """The start of a search, with score 0."""
     return AnswerOption(start, 0.0, 0.0)
 
 
-def twins(drawn: Iterable[Candidate]) -> list[bool]:
-    """Of each, whether one before it has the same text and has ended as it has."""
+def duplicates(drawn: Iterable[Candidate]) -> list[bool]:
+    """For each candidate, whether an earlier one has the same text and is as finished."""
     seen: set[tuple[str, bool]] = set()
     found = []
     for one in drawn:

@@ -1,4 +1,4 @@
-"""Beams that grow by a token at a time, and the groups they compete in."""
+"""Beams that grow token by token, and the groups in which they compete."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from forethought.contracts.search import Ask, Candidate, NextToken, Path, take
 
 Tokens = tuple[int, ...]
 Identity = tuple[str, Path]
-"""Of a candidate."""
+"""The identity of a candidate."""
 Child = tuple[Identity, int]
-"""A candidate, and a token behind it: what several groups may come to."""
+"""A candidate and its next token, which several groups may share."""
 
 
 @dataclass(frozen=True)
 class TokenBeam:
-    """A beginning of an answer, or all of one."""
+    """A partial or finished answer."""
 
     candidate: Candidate
     score: float = 0.0
-    """The log-probability of its tokens, less what was taken from it on the way."""
+    """The log-probability of its tokens, less all penalties."""
     tokens: Tokens = ()
-    """Its tokens, the one that ended it included."""
+    """Its tokens, the end token included."""
 
 
 @dataclass(frozen=True)
 class Pick:
-    """A token that a beam may go on with."""
+    """A possible next token of a beam."""
 
     beam: TokenBeam
     token: int
     score: float
-    """The beam's with this token."""
+    """The beam's score with this token."""
 
     @property
     def child(self) -> Child:
-        """What it comes to."""
+        """The candidate and the token."""
         return self.beam.candidate.identity, self.token
 
     @property
     def tokens(self) -> Tokens:
-        """The beam's, then this one."""
+        """The beam's tokens and this one."""
         return (*self.beam.tokens, self.token)
 
 
 @dataclass
 class BeamGroup:
-    """Beams that compete with each other and with no others."""
+    """Beams that compete with each other only."""
 
     growing: list[TokenBeam]
     ended: list[TokenBeam]
-    """The best of those that ended, best first."""
+    """The best finished beams, best first."""
 
     def picks(
         self,
@@ -61,9 +61,9 @@ class BeamGroup:
         penalty: Callable[[Tokens], float],
         width: int,
     ) -> list[Pick]:
-        """The best ways on, of all its beams: of equal ones the lower token, the earlier beam.
+        """The best next tokens over all beams; ties go to the lower token, then the earlier beam.
 
-        `penalty` is what a beam of these tokens loses by the last of them.
+        `penalty` maps a beam's tokens to the penalty of the last of them.
         """
         found = [
             Pick(beam, one.token, beam.score + one.log_probability - penalty(tokens))
@@ -74,10 +74,9 @@ class BeamGroup:
         return sorted(found, key=lambda one: (-one.score, one.token))[:width]
 
     def advance(self, beams: Iterable[TokenBeam], width: int) -> list[TokenBeam]:
-        """Go on with what its picks came to; the beams that are given up.
+        """Replace the beams by their children, and return the beams given up.
 
-        A score only falls: once as many have ended as are wanted, what grows and scores no
-        better cannot come in among them.
+        Scores only fall, so a growing beam cannot displace `width` finished beams of higher score.
         """
         beams = list(beams)
         self.growing = [one for one in beams if not one.candidate.whole]
@@ -94,7 +93,7 @@ class BeamGroup:
 def taken(
     picks: Iterable[Sequence[Pick]],
 ) -> Generator[Ask, Any, dict[Child, Candidate]]:
-    """What the picks of all groups come to; what several come to is written once."""
+    """The children of the picks of all groups; a child that groups share is decoded once."""
     wanted = {one.child: one for group in picks for one in group}
     written = yield from take(
         [one.beam.candidate for one in wanted.values()], [one.token for one in wanted.values()]

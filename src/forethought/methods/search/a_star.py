@@ -1,8 +1,8 @@
-"""Grow the most promising beginning of all first, by what it lacks and what it lost on the way.
+"""Extend the partial answer of lowest estimated cost first, as A* does.
 
 Paper: A*-Decoding, arXiv:2505.13672
-Exact: with n=1 it is the plain answer, step by step.
-Cost: n steps and n scores an expansion; at least as many in a row as the answer has steps.
+Exact: equals one plain sample, drawn step by step, at n=1.
+Cost: n steps and n scores per expansion, in at least as many rounds as the answer has steps.
 """
 
 from __future__ import annotations
@@ -17,39 +17,38 @@ import numpy as np
 
 from forethought.contracts.parameters import Count
 from forethought.contracts.search import Ability, Candidate, Search, Strategy, write
-from forethought.methods.search._answers import cut
+from forethought.methods.search._answers import budget_spent
 from forethought.methods.search._choice import AnswerOption, chosen
-from forethought.methods.search._steps import beginning, stepped, twins
+from forethought.methods.search._steps import duplicates, next_steps, start_option
 
 
 @dataclass(frozen=True)
 class AStar(Strategy):
-    """The first answer that no beginning promises to beat; a score of 1 lacks nothing."""
+    """Returns the first answer that no partial answer can beat; a score of 1 leaves no cost."""
 
     n: Count = 4
-    """Steps drawn behind a beginning; equal ones count once."""
+    """Steps sampled per expansion; equal steps count once."""
     cost: Literal["worsening", "consistent", "none"] = "worsening"
-    """What a step costs besides what its end lacks: what the score lost by it; what it gained,
-    so that costs never fall along a branch, but present quality cancels out; or nothing."""
+    """Cost of a step besides the remaining 1 - score: the loss of score (worsening), its gain
+    (consistent: total cost never falls along a branch), or none."""
     goals: Count = 1
-    """Answers collected, at most."""
+    """Most answers collected."""
     pick: Literal["best", "vote"] = "best"
-    """Of several goals: the best score, or what most say, each counted by its score."""
+    """Choice among several goals: best score, or a vote weighted by scores."""
     batch: Count = 1
-    """Beginnings grown at once; above 1 the order is no longer strict."""
+    """Partial answers extended at once; above 1 the order is not strict."""
     expansions: Count = 40
-    """Beginnings grown, at most; then the most promising is written to its end, where there is
-    no answer."""
+    """Most expansions; then, without an answer, the best partial answer is sampled to its end."""
     delimiter: str = "\n\n"
-    """What ends a step."""
+    """Text that ends a step."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"steps"})
     scores: ClassVar[bool] = True
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Take the best from the frontier, grow it, put back what came of it."""
+        """Take the best node from the frontier, extend it, and add its children."""
         frontier = _Frontier()
-        frontier.add(_Node(beginning(start), spent=0.0, lacks=1.0))
+        frontier.add(_Node(start_option(start), spent=0.0, lacks=1.0))
         goals: list[AnswerOption] = []
         pruned: list[Candidate] = []
         grown = 0
@@ -59,17 +58,17 @@ class AStar(Strategy):
                 break
             grown += len(nodes)
             parents = [node for node in nodes for _ in range(self.n)]
-            drawn = yield from stepped(
+            drawn = yield from next_steps(
                 [node.option for node in parents], until="step", delimiter=self.delimiter
             )
             for node, one, again in zip(
-                parents, drawn, twins(one.candidate for one in drawn), strict=True
+                parents, drawn, duplicates(one.candidate for one in drawn), strict=True
             ):
                 if again:
                     pruned.append(one.candidate)
                 else:
                     frontier.add(self._child(node, one))
-            if cut(one.candidate for one in drawn):
+            if budget_spent(one.candidate for one in drawn):
                 break
         left = frontier.emptied()
         if len(goals) < self.goals:
@@ -86,7 +85,7 @@ class AStar(Strategy):
         return _Node(option, parent.spent + self._edge(parent.lacks, lacks), lacks)
 
     def _edge(self, before: float, after: float) -> float:
-        """What a step costs that leads from what one beginning lacks to what the next does."""
+        """The cost of a step, from the remaining costs before and after it."""
         match self.cost:
             case "worsening":
                 return max(0.0, after - before)
@@ -97,36 +96,36 @@ class AStar(Strategy):
 
 @dataclass(frozen=True)
 class _Node:
-    """A beginning of an answer."""
+    """A partial answer in the frontier."""
 
     option: AnswerOption
     spent: float
     """Cost of all steps to here."""
     lacks: float
-    """What its score lacks of 1."""
+    """Remaining cost: 1 - score."""
 
     @property
     def promise(self) -> float:
-        """The less the better."""
+        """Estimated total cost; lower is better."""
         return self.spent + self.lacks
 
 
 @dataclass
 class _Frontier:
-    """What may be grown or returned, the most promising first; of equal ones the deepest."""
+    """Nodes by estimated cost, lowest first; ties go to the deepest."""
 
     heap: list[tuple[float, int, int, _Node]] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=count)
 
     def add(self, node: _Node) -> None:
-        """Put in a node."""
+        """Add a node."""
         depth = len(node.option.candidate.path)
         heappush(self.heap, (node.promise, -depth, next(self.numbers), node))
 
     def taken(self, most: int, goals: list[AnswerOption], wanted: int) -> list[_Node]:
-        """Up to `most` that can grow; answers that come up before go to `goals`.
+        """Up to `most` nodes to extend; answers found before them go to `goals`.
 
-        None once `wanted` goals are there: what came up beside the last stays in.
+        No nodes once there are `wanted` goals: they return to the frontier.
         """
         nodes: list[_Node] = []
         while self.heap and len(nodes) < most and len(goals) < wanted:
@@ -142,5 +141,5 @@ class _Frontier:
         return []
 
     def emptied(self) -> list[AnswerOption]:
-        """All that is left, the most promising first."""
+        """The remaining options, best first."""
         return [one[3].option for one in sorted(self.heap)]

@@ -1,11 +1,11 @@
-"""Ask the model whether starting over would give a better answer, and start over only then.
+"""Ask the model whether a new attempt would be better, and sample again only then.
 
-Paper: Adaptive Inference-Time Compute, arXiv:2410.02725; the published model was trained to
-    judge itself, others are less well calibrated
-Exact: with n=1 it is the plain answer; with enough=none, begin=0 the best of n by the model's own
-    judgement; with keep=1 nothing is given up half-way.
-Cost: up to n answers, one window after another, and the reading of each for a verdict; with
-    begin, most answers are given up after that many tokens.
+Paper: Adaptive Inference-Time Compute, arXiv:2410.02725; the paper's model is trained to judge
+    itself, others are less well calibrated
+Exact: equals one plain sample at n=1, and best of n by the model's own verdicts at enough=none and
+    begin=0; keep=1 gives up no partial answer.
+Cost: up to n answers, window after window, and a prefill of each for its verdict; with begin,
+    answers are given up after that many tokens.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import cut, leading, unjudged
+from forethought.methods.search._answers import budget_spent, leading, unjudged
 from forethought.numerics.votes import Tally
 
 _WHOLE = "Would you do better if you started over? Reply with Yes or No."
@@ -40,28 +40,28 @@ _BEGUN = "The answer is not finished yet. {}"
 
 @dataclass(frozen=True)
 class Adaptive(Strategy):
-    """The answer that the model is least inclined to begin anew."""
+    """The answer that the model is least inclined to replace."""
 
     n: Count = 16
-    """Answers begun, at most."""
+    """Most answers started."""
     enough: Share | None = 0.9
-    """Stop once the model would keep an answer with this chance; never where none."""
+    """Stop once the model keeps an answer with this probability; none never stops."""
     window: Count = 1
-    """Answers begun at once."""
+    """Answers started at once."""
     begin: CountOrZero = 0
-    """Tokens after which beginnings are judged, and the worse ones given up; 0 for never."""
+    """Tokens after which partial answers are judged and the worse given up; 0 for never."""
     keep: Share = 0.5
-    """Share of a window's beginnings that are written on, one at least."""
+    """Share of a window's partial answers to continue, at least one."""
     annealed: bool = False
-    """Whether windows are drawn at temperatures 0, 1/2, 3/4 and so on, the first one answer."""
+    """Sample windows at temperatures 0, 1/2, 3/4, ...; the first window is one answer."""
 
     @property
     def needs(self) -> frozenset[Ability]:
-        """Verdicts; steps where beginnings are judged before they are written on."""
+        """Verdicts, and steps if partial answers are judged."""
         return frozenset({"verdicts", "steps"} if self.begin else {"verdicts"})
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Begin a few, give up the worse, finish and judge the others; until one is good."""
+        """Start a window, drop its worse answers, finish and judge the rest, until one is good."""
         known = _Opinions(start)
         answers: list[Candidate] = []
         pruned: list[Candidate] = []
@@ -75,7 +75,11 @@ class Adaptive(Strategy):
             answers += fresh
             drawn, windows = drawn + few, windows + 1
             yield from known.hear([one for one in answers if one.whole])
-            if known.spent or cut([*begun, *fresh]) or known.one_stays(answers, self.enough):
+            if (
+                known.spent
+                or budget_spent([*begun, *fresh])
+                or known.one_stays(answers, self.enough)
+            ):
                 break
         if not any(one.path in known.chances for one in answers) and known.spent:
             return (yield from unjudged(answers, known.spent, pruned))
@@ -88,7 +92,7 @@ class Adaptive(Strategy):
         return Found(answers[best], tuple(answers), tally.weights, part, tuple(pruned), notes)
 
     def _next(self, drawn: int, windows: int) -> tuple[int, float | None]:
-        """How many to begin, and at what temperature; None is the recipe's."""
+        """The size and the temperature of the next window; None is the recipe's."""
         few = min(self.window, self.n - drawn)
         if not self.annealed:
             return few, None
@@ -97,7 +101,7 @@ class Adaptive(Strategy):
     def _begun(
         self, starts: Sequence[Candidate], temperature: float | None
     ) -> Generator[Ask, Any, list[Candidate]]:
-        """Beginnings to be judged, or what nothing was written behind yet."""
+        """Partial answers to judge, or the starts themselves without `begin`."""
         if not self.begin:
             return list(starts)
         return (yield from write(starts, temperature=temperature, max_tokens=self.begin))
@@ -105,12 +109,12 @@ class Adaptive(Strategy):
     def _promising(
         self, begun: Sequence[Candidate], known: _Opinions
     ) -> Generator[Ask, Any, list[Candidate]]:
-        """The better share of beginnings, in their order; those that ended are among them.
+        """The better share of the partial answers, in their order.
 
-        All of them where the budget does not cover judging them.
+        All of them if the budget does not cover their verdicts.
         """
         most = max(1, math.ceil(self.keep * len(begun) - 1e-9))
-        if not self.begin or most == len(begun) or cut(begun):
+        if not self.begin or most == len(begun) or budget_spent(begun):
             return list(begun)
         yield from known.hear(begun)
         if known.spent:
@@ -121,15 +125,15 @@ class Adaptive(Strategy):
 
 @dataclass
 class _Opinions:
-    """What the model thinks of candidates, each asked about once."""
+    """The model's verdicts on candidates, one request each."""
 
     start: Candidate
     chances: dict[Path, float] = field(default_factory=dict)
     spent: str = ""
-    """Why nobody is asked any more."""
+    """The reason why verdicts stopped."""
 
     def hear(self, candidates: Sequence[Candidate]) -> Generator[Ask, Any, None]:
-        """Ask about those that are new, all at once, while the budget covers it."""
+        """Request verdicts on new candidates, in one batch, while the budget covers it."""
         fresh = [one for one in candidates if one.path not in self.chances]
         if not fresh or self.spent:
             return
@@ -142,11 +146,11 @@ class _Opinions:
         self.chances |= {one.path: no for one, (_, no) in zip(fresh, heard, strict=True)}
 
     def one_stays(self, answers: Sequence[Candidate], enough: float | None) -> bool:
-        """Whether an answer would be kept with that chance."""
+        """Whether the model keeps an answer with that probability."""
         return enough is not None and max(map(self.of, answers)) >= enough
 
     def of(self, one: Candidate) -> float:
-        """The chance that it would be kept; 0 where nobody asked."""
+        """The probability that the model keeps it; 0 without a verdict."""
         return self.chances.get(one.path, 0.0)
 
 

@@ -1,9 +1,9 @@
-"""Draw several answers, and take the one that the scorer likes most.
+"""Sample several answers, and take the one of highest score.
 
 Paper: Training Verifiers to Solve Math Word Problems, arXiv:2110.14168; weighted votes and their
     comparison at equal cost, arXiv:2408.03314; votes by rank, arXiv:2502.18581
-Exact: with n=1 it is the plain answer; by a scorer that knows, right wherever one of n is.
-Cost: n answers behind one prompt, and n scores; fewer where one is good enough.
+Exact: equals one plain sample at n=1; with an oracle scorer, right whenever one of n is right.
+Cost: n answers over one prompt, and n scores; fewer if one is good enough.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ import numpy as np
 from forethought.contracts.errors import BudgetSpentError
 from forethought.contracts.parameters import Count, Range, Share
 from forethought.contracts.search import Candidate, Found, Search, Strategy, group, write
-from forethought.methods.search._answers import cut, elected, leading, scored, unjudged
+from forethought.methods.search._answers import budget_spent, elected, leading, scored, unjudged
 from forethought.numerics.votes import Tally, borda
 
 
 @dataclass(frozen=True)
 class BestOfN(Strategy):
-    """The best of n answers, or the best of those that agree on what scores most together."""
+    """The best of n answers, or the best in the group of highest total score."""
 
     n: Count = 8
-    """Answers drawn, at most."""
+    """Most answers sampled."""
     pick: Literal["best", "vote", "borda"] = "best"
-    """The answer of the best score, or of those whose scores sum to most, their best; or whose
-    weights by rank do, for scores that are only good for an order."""
+    """Choice of the answer: best score, or a vote by scores, or by ranks (borda) for scores whose
+    order alone is meaningful."""
     power: Annotated[float, Range(0, 100)] = 0.5
-    """With borda: what is behind r others of n weighs (1 - r/n)^power; 0 is a majority vote."""
+    """With borda, an answer of rank r weighs (1 - r/n)^power; 0 is a majority vote."""
     enough: Share | None = None
-    """Stop once an answer scores this much; never where none."""
+    """Stop once an answer has this score; none never stops."""
     window: Count = 1
-    """Answers drawn at once where a good one is enough."""
+    """Answers sampled at once if `enough` is set."""
 
     scores: ClassVar[bool] = True
 
     @property
     def draws_alike(self) -> bool:
-        """Unless one that is good enough ends it."""
+        """Whether no score ends the sampling early."""
         return self.enough is None
 
     @property
     def chooses(self) -> Literal["vote", "score", ""]:
-        """By the score, where there is no vote."""
+        """The score, unless there is a vote."""
         return "score" if self.pick == "best" else ""
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Draw, score and choose; without a budget for scores, a majority vote."""
+        """Sample, score and choose; without a budget for scores, a majority vote."""
         few = self.n if self.enough is None else self.window
         answers: list[Candidate] = []
         scores: list[float] = []
@@ -66,12 +66,12 @@ class BestOfN(Strategy):
                 notes = (error.message,)
                 scores += [0.0] * len(drawn)
                 break
-            if cut(drawn) or (self.enough is not None and max(scores) >= self.enough):
+            if budget_spent(drawn) or (self.enough is not None and max(scores) >= self.enough):
                 break
         groups = yield from group(answers)
         tally = Tally.of(groups, self._weights(answers, scores))
         if self.pick == "best":
-            # What was cut off before it said anything is no answer, however it scores.
+            # An answer cut off before it says anything loses to all others, whatever its score.
             said = [
                 one if group is not None else one - 2
                 for one, group in zip(scores, groups, strict=True)
@@ -82,7 +82,7 @@ class BestOfN(Strategy):
         return Found(answers[best], tuple(answers), tally.weights, tally.part(best), notes=notes)
 
     def _weights(self, answers: Sequence[Candidate], scores: Sequence[float]) -> list[float]:
-        """What each counts for; where all scores are 0, as in any vote, whole answers the same."""
+        """Weights of the votes; if all scores are 0, finished answers count equally."""
         if self.pick != "borda":
             return list(scores) if any(scores) else [float(one.whole) for one in answers]
         places = [place for place, one in enumerate(answers) if one.whole]

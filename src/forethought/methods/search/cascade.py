@@ -1,9 +1,9 @@
-"""Let a small model answer, and ask the large one only where the small one is unsure.
+"""Let a small model answer, and ask the large model only if the small one is unsure.
 
-Paper: FrugalGPT, arXiv:2305.05176; agreement of the small model's answers as the sign,
+Paper: FrugalGPT, arXiv:2305.05176; agreement of the small model's answers as the signal,
     arXiv:2310.03094
-Exact: with sure=0 it is the small model's vote; with sure above 1 it is the large model's answer.
-Cost: n answers of the small model, named by -d; where it is unsure, the large one's besides.
+Exact: equals the small model's vote at sure=0, and the large model's answer at sure above 1.
+Cost: n answers of the small model, named by -d, and the large model's answers if it is unsure.
 Example: forethought "Who signed it?" -m qwen-coder-1.5b -d smollm2 -s cascade
 """
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from forethought import catalogue
 from forethought.contracts.errors import BadParameterError, BudgetSpentError
+from forethought.contracts.names import method_name
 from forethought.contracts.parameters import Count, Range
 from forethought.contracts.search import (
     Ability,
@@ -27,35 +28,36 @@ from forethought.contracts.search import (
     group,
     write,
 )
-from forethought.methods.search._answers import cut, elected
+from forethought.methods.search._answers import budget_spent, elected
 from forethought.numerics.difficulty import signs
 from forethought.numerics.votes import Tally
 
 
 @dataclass(frozen=True)
 class Cascade(Strategy):
-    """What most of the small model's answers say, or what the large model says."""
+    """The majority vote of the small model, or the answer of the large model."""
 
     n: Count = 4
     """Answers of the small model."""
     sure: Annotated[float, Range(0, 2)] = 0.75
-    """The large model is asked below this: never at 0, always above 1."""
+    """Ask the large model below this confidence: never at 0, always above 1."""
     by: Literal["agreement", "likelihood"] = "agreement"
-    """How sure the small one is: the share that agrees, or the answer's mean token probability."""
+    """Confidence of the small model: share of agreement, or mean token probability."""
     then: str = "greedy"
-    """How the large model answers: a strategy, such as 'majority-vote(n=4)'."""
+    """Strategy of the large model, such as 'majority-vote(n=4)'."""
 
     def __post_init__(self) -> None:
         if self.n == 1 and self.by == "agreement" and self.sure <= 1:
             raise BadParameterError(
-                "cascade: one answer always agrees with itself, so the large model is never asked",
+                f"{method_name(type(self))}: one answer always agrees with itself, so the large "
+                "model is never asked",
                 "draw several, such as n=4, or use by=likelihood",
             )
         self._large()
 
     @property
     def needs(self) -> frozenset[Ability]:
-        """A second model, and what the large one's strategy needs."""
+        """A second model, and the needs of the large model's strategy."""
         signs: frozenset[Ability] = frozenset(
             {"log-probabilities"} if self.by == "likelihood" else ()
         )
@@ -63,11 +65,11 @@ class Cascade(Strategy):
 
     @property
     def scores(self) -> bool:
-        """Whether the large model's strategy does."""
+        """Whether the large model's strategy needs a scorer."""
         return self._large().scores
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Let the small model vote, and the large one answer where that is not sure enough."""
+        """Let the small model vote, and the large model answer below `sure`."""
         small = yield from write([replace(start, writer="draft")] * self.n)
         groups = yield from group(small)
         tally = Tally.of(groups, [1.0] * self.n)
@@ -76,7 +78,7 @@ class Cascade(Strategy):
         sure = agreement if self.by == "agreement" else small[best].likelihood
         told = f"{self.by} of the draft's answers: {sure:.2f}"
         settled = Found(small[best], tuple(small), tally.weights, tally.share)
-        if cut(small):
+        if budget_spent(small):
             return settled
         if sure >= self.sure:
             return replace(settled, notes=(f"{told}, so the target was not asked",))
@@ -95,7 +97,7 @@ class Cascade(Strategy):
 
 
 def _both(small: Sequence[Candidate], large: Found, note: str) -> Found:
-    """The large model's answer, with what the small one wrote counting for nothing."""
+    """The large model's answer; the small model's answers get weight 0."""
     weights = large.weights and (*(0.0 for _ in small), *large.weights)
     return replace(
         large,

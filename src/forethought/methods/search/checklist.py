@@ -1,8 +1,8 @@
-"""The model writes what a good answer needs, then sees all answers at once and names the best.
+"""Let the model write a checklist, then show it all answers at once and let it name the best.
 
 Paper: When Life Gives You Samples, arXiv:2506.20544 (CHOPS, checklisted one-pass selection)
-Exact: with n=1 it is the greedy answer.
-Cost: n answers and a checklist; the answers are read once for every order they are shown in.
+Exact: equals the greedy answer at n=1.
+Cost: n answers and a checklist; a prefill of all answers for every order.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import aside, cut, leading
+from forethought.methods.search._answers import budget_spent, leading, side_text
 from forethought.methods.search._hedge import hedged
 
 _NEEDED = """Here is a task:
@@ -50,25 +50,27 @@ Which answer is the best by the checklist? Reply with its letter alone."""
 
 @dataclass(frozen=True)
 class Checklist(Strategy):
-    """For answers in free form; answers are only compared beside each other."""
+    """Selection among free-form answers, by comparing them in one prompt."""
 
     n: Annotated[int, Whole(1, 26)] = 5
-    """Answers, the greedy one among them."""
+    """Answers, the greedy one included."""
     temperature: Annotated[float, Range(0, 10)] = 0.7
-    """Of all answers but the greedy one."""
+    """Temperature of all answers but the greedy one."""
     orders: Count = 2
-    """In how many random orders the answers are shown: what stands first is often preferred."""
+    """Random orders in which the answers are shown, since models prefer the first."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"verdicts"})
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Write the answers and the checklist, show them, take what is named most surely."""
+        """Write answers and checklist, show them, and take the answer of highest probability."""
         answers = yield from hedged(start, self.n, self.temperature)
         shown = _different(answers)
         if len(shown) < 2:
             return _found(answers, [0.0] * len(answers))
-        (needed,) = yield from write([aside(_NEEDED.format(asked=start.asked))], temperature=0.0)
-        if cut([needed]):
+        (needed,) = yield from write(
+            [side_text(_NEEDED.format(asked=start.asked))], temperature=0.0
+        )
+        if budget_spent([needed]):
             return _found(answers, [0.0] * len(answers), _told(0, self.orders))
         orders = [rng.permutation(len(shown)) for _ in range(self.orders)]
         pages = [
@@ -86,7 +88,7 @@ class Checklist(Strategy):
 def _named(
     pages: Sequence[str], letters: Sequence[str]
 ) -> Generator[Ask, Any, list[tuple[float, ...]]]:
-    """The chances of each letter on as many pages, from the first, as the budget covers."""
+    """The probabilities of each letter, for as many pages as the budget covers."""
     for most in range(len(pages), 0, -1):
         try:
             return (yield from verdicts(pages[:most], letters))
@@ -96,12 +98,12 @@ def _named(
 
 
 def _told(read: int, of: int) -> tuple[str, ...]:
-    """What is to be said where fewer pages were read than asked for."""
+    """A note if the budget covered fewer pages than asked for."""
     return () if read == of else (f"the budget covered {read} of {of} looks at the answers",)
 
 
 def _different(answers: Sequence[Candidate]) -> list[int]:
-    """The places where whole answers of different texts stand first."""
+    """The indices of finished answers with different texts."""
     found: dict[str, int] = {}
     for place, one in enumerate(answers):
         if one.whole:
@@ -123,6 +125,6 @@ def _page(asked: str, checklist: str, answers: Sequence[Candidate]) -> str:
 def _found(
     answers: Sequence[Candidate], weights: Sequence[float], notes: tuple[str, ...] = ()
 ) -> Found:
-    """The answer of most weight; the greedy one, which stands first, of equal ones."""
+    """The answer of highest weight; ties go to the first, the greedy one."""
     best = answers[leading(answers, weights)]
     return Found(best, tuple(answers), tuple(weights), notes=notes)

@@ -1,8 +1,8 @@
-"""Compare answers with each other, and with answers that were written in another language.
+"""Compare answers with each other and with answers in another language.
 
 Paper: When Life Gives You Samples, arXiv:2506.20544 (X-MBR)
-Exact: with n=1 it is the greedy answer; with evidence=0 the comparison is of the answers alone.
-Cost: n answers and the evidence; every answer is read once beside each other one and each
+Exact: equals the greedy answer at n=1; evidence=0 compares the answers alone.
+Cost: n answers and the evidence; a prefill for every pair of answers, and of an answer and a
     piece of evidence.
 """
 
@@ -26,7 +26,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import aside, cut, leading
+from forethought.methods.search._answers import budget_spent, leading, side_text
 from forethought.methods.search._hedge import hedged
 from forethought.numerics.overlap import mean_overlaps
 
@@ -48,27 +48,27 @@ Do the two answers say the same? Reply with Yes or No."""
 
 @dataclass(frozen=True)
 class CrossLingual(Strategy):
-    """The answer that the others, and those in another language, agree with most."""
+    """The answer of most agreement with the other answers and with those in another language."""
 
     n: Count = 5
-    """Answers, the greedy one among them."""
+    """Answers, the greedy one included."""
     temperature: Annotated[float, Range(0, 10)] = 0.7
-    """Of all answers but the greedy one."""
+    """Temperature of all answers but the greedy one."""
     evidence: CountOrZero = 3
-    """Answers in the other language, none of which is taken."""
+    """Answers in the other language, for comparison only."""
     language: str = "English"
-    """The other language: one that the model knows well."""
+    """The other language, preferably the model's best."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"verdicts"})
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Write in both languages, and let the model compare; without it, letters in common."""
+        """Sample in both languages and let the model compare; without a budget, compare by chrF."""
         answers = yield from hedged(start, self.n, self.temperature)
         elsewhere: list[Candidate] = []
-        if self.evidence and not cut(answers):
+        if self.evidence and not budget_spent(answers):
             asked = _ELSEWHERE.format(asked=start.asked, language=self.language)
             elsewhere = yield from write(
-                [aside(asked)] * self.evidence, temperature=self.temperature
+                [side_text(asked)] * self.evidence, temperature=self.temperature
             )
         own = [place for place, one in enumerate(answers) if one.whole]
         texts = [answers[place].text.strip() for place in own]
@@ -88,7 +88,7 @@ class CrossLingual(Strategy):
 def _agreed(
     asked: str, texts: Sequence[str], beside: Sequence[str]
 ) -> Generator[Ask, Any, list[float]]:
-    """How much the others, and what stands beside them, agree with each text."""
+    """The agreement of each text with the others and with the evidence."""
     pairs = _pairs(texts, beside)
     if not pairs:
         return [0.0] * len(texts)
@@ -103,7 +103,7 @@ def _agreed(
 
 
 def _pairs(texts: Sequence[str], beside: Sequence[str]) -> list[tuple[str, str]]:
-    """Different texts to be compared, each two once."""
+    """Pairs of different texts to compare, each pair once."""
     found = {(one, other): None for one in texts for other in beside if one != other}
     for number, one in enumerate(texts):
         for other in texts[:number]:
@@ -113,7 +113,7 @@ def _pairs(texts: Sequence[str], beside: Sequence[str]) -> list[tuple[str, str]]
 
 
 def _agreement(one: str, other: str, same: dict[tuple[str, str], float]) -> float:
-    """The chance that two texts say the same, whichever was shown first; 1 for equal ones."""
+    """The probability that two texts say the same, in either order; 1 for equal texts."""
     if one == other:
         return 1.0
     return same[(one, other)] if (one, other) in same else same[(other, one)]

@@ -1,9 +1,9 @@
-"""Look how hard a question is, and go on with the strategy that suits such questions.
+"""Estimate the difficulty of a question, and use the strategy fitted to it.
 
 Paper: Scaling LLM Test-Time Compute Optimally, arXiv:2408.03314 (compute-optimal scaling)
-Exact: with a plan of one bin it is that bin's strategy, and nothing is probed.
-Cost: the plan's probe, a few answers, which are the first ones of a vote that follows; then the
-    strategy. `forethought tune` makes plans from answers that are kept.
+Exact: equals the strategy of a plan with one bin, without a probe.
+Cost: the plan's probe, a few answers that a vote after it reuses; then the strategy.
+    `forethought tune` makes plans from stored answers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from forethought.contracts.search import (
     group,
     write,
 )
-from forethought.methods.search._answers import cut, elected
+from forethought.methods.search._answers import budget_spent, elected
 from forethought.methods.search._reusing import reusing
 from forethought.numerics.difficulty import signs
 from forethought.numerics.votes import Tally
@@ -36,16 +36,16 @@ _LONGEST = 1 << 20  # bytes of a plan
 
 @dataclass(frozen=True)
 class DifficultyRouter(Strategy):
-    """The strategy that a fitted plan has for questions of this difficulty."""
+    """The strategy of a fitted plan for questions of this difficulty."""
 
     plan: str
-    """The file that `forethought tune` wrote."""
+    """File written by `forethought tune`."""
     digest: str = ""
-    """What the plan must be named by, as `tune` tells; empty for whatever the file holds."""
+    """Digest of the plan, as printed by `tune`; empty accepts any plan."""
 
     @property
     def needs(self) -> frozenset[Ability]:
-        """What the plan's sign and any of its strategies need."""
+        """The needs of the plan's probe and of its strategies."""
         held = self._plan()
         signs: frozenset[Ability] = frozenset(
             {"log-probabilities"} if held.probe and held.by == "likelihood" else ()
@@ -54,17 +54,17 @@ class DifficultyRouter(Strategy):
 
     @property
     def scores(self) -> bool:
-        """Whether any of its strategies does."""
+        """Whether any strategy of the plan needs a scorer."""
         return any(_built(one.strategy).scores for one in self._plan().bins)
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Probe, choose, and go on."""
+        """Probe, choose a strategy, and run it."""
         held = self._plan()
         if len(held.bins) == 1:
             return (yield from _built(held.bins[0].strategy).search(start, rng))
         probe = yield from write([start] * held.probe)
         groups = yield from group(probe)
-        if cut(probe):
+        if budget_spent(probe):
             tally = Tally.of(groups, [1.0] * len(probe))
             best = elected(probe, tally, [one.likelihood for one in probe])
             return Found(probe[best], tuple(probe), tally.weights, tally.share)
@@ -108,7 +108,7 @@ def _built(spelled: str) -> Strategy:
 
 
 def _with_probe(found: Found, probe: Sequence[Candidate]) -> Found:
-    """What was found, and of the probe what it did not go on with."""
+    """The result, with the unused answers of the probe as pruned."""
     known = {one.identity for one in (*found.considered, *found.pruned)}
     left = tuple(one for one in probe if one.identity not in known)
     return replace(found, pruned=(*found.pruned, *left))

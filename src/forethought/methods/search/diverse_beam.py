@@ -1,9 +1,9 @@
-"""Groups of beams, token by token: each avoids what the groups before it say.
+"""Groups of beams, token by token: each group avoids the tokens of earlier groups.
 
 Paper: Diverse Beam Search, arXiv:1610.02424
-Exact: with groups=1 and width=1 it is the plain answer at temperature 0; with diversity=0 every
-    group is beam search of its width, and the first group is so whatever the diversity.
-Cost: a token of every beam at each step, read together; equal beams of several groups count once.
+Exact: equals greedy decoding at groups=1 and width=1; at diversity=0 every group is beam search of
+    its width, as the first group always is.
+Cost: a token of every beam at each step, in one batch; equal beams of several groups count once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from forethought.contracts.search import (
     Strategy,
     following,
 )
-from forethought.methods.search._answers import cut
+from forethought.methods.search._answers import budget_spent
 from forethought.methods.search._choice import given_up
 from forethought.methods.search._token_beams import (
     BeamGroup,
@@ -42,31 +42,31 @@ from forethought.methods.search._token_beams import (
 
 @dataclass(frozen=True)
 class DiverseBeam(Strategy):
-    """Of the answers of all groups, the likeliest."""
+    """The likeliest answer of all groups."""
 
     groups: Count = 4
-    """Searches side by side, each of which avoids what those before it say."""
+    """Groups of beams; each avoids the tokens of earlier groups."""
     width: Count = 1
-    """Beams of a group, and answers that it ends with, by what their tokens sum to."""
+    """Beams and answers of a group, by their summed log-probability."""
     diversity: Annotated[float, Range(0, 1000)] = 0.5
-    """Taken from a token's log-probability for each time that earlier groups say the same."""
+    """Penalty on a token's log-probability for each use in earlier groups."""
     avoid: Literal["place", "phrase"] = "place"
-    """The same is: a token at the same place, or a phrase wherever it stands."""
+    """Unit of the penalty: a token at the same place, or a phrase at any place."""
     phrase: Count = 2
     """Tokens of a phrase."""
     length: Share = 1.0
-    """The answer is chosen by log-probability over length to this power: at 1 that of a token,
-    at 0 that of the whole answer, which favours short ones."""
+    """Length normalisation: log-probability over length to this power. 1 is the mean per token, 0
+    the sum, which favours short answers."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"next-tokens"})
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Let every group grow by a token at a time until it has its answers."""
+        """Extend every group token by token until it has its answers."""
         groups = [BeamGroup([TokenBeam(start)], []) for _ in range(self.groups)]
         left: list[TokenBeam] = []
         written: list[Candidate] = []
         notes: tuple[str, ...] = ()
-        while any(group.growing for group in groups) and not cut(written):
+        while any(group.growing for group in groups) and not budget_spent(written):
             try:
                 options = yield from self._options(groups)
             except BudgetSpentError as error:
@@ -83,14 +83,14 @@ class DiverseBeam(Strategy):
     def _options(
         self, groups: Sequence[BeamGroup]
     ) -> Generator[Ask, Any, dict[Identity, Sequence[NextToken]]]:
-        """What may follow each beam: so many that no penalty brings up what is not among them."""
+        """The top next tokens of each beam, enough that no penalty promotes any other token."""
         beams = {one.candidate.identity: one for group in groups for one in group.growing}
         most = self.groups * self.width + self._avoided(groups, beams.values())
         told = yield from following([one.candidate for one in beams.values()], most)
         return dict(zip(beams, told, strict=True))
 
     def _avoided(self, groups: Sequence[BeamGroup], beams: Iterable[TokenBeam]) -> int:
-        """Tokens that may be penalised behind a beam, beside those of this step."""
+        """Most tokens with a penalty after a beam, besides those of this step."""
         if self.avoid == "place":
             return 0
         phrases = {phrase for group in groups for phrase in self._said(group, group.growing)}
@@ -100,7 +100,7 @@ class DiverseBeam(Strategy):
     def _picks(
         self, groups: Sequence[BeamGroup], options: dict[Identity, Sequence[NextToken]]
     ) -> list[list[Pick]]:
-        """What each group goes on with, in their order."""
+        """The picks of each group, in order."""
         said: Counter[Tokens] = Counter()
         size = self.phrase if self.avoid == "phrase" else 1
         picks: list[list[Pick]] = []
@@ -115,7 +115,7 @@ class DiverseBeam(Strategy):
         return picks
 
     def _said(self, group: BeamGroup, going_on: Iterable[TokenBeam | Pick]) -> Iterator[Tokens]:
-        """What later groups avoid of one, beside what it goes on with."""
+        """The tokens or phrases of a group that later groups avoid."""
         if self.avoid == "place":
             for one in going_on:
                 yield one.tokens[-1:]
@@ -131,7 +131,7 @@ class DiverseBeam(Strategy):
     def _found(
         self, groups: Sequence[BeamGroup], left: Iterable[TokenBeam], notes: tuple[str, ...]
     ) -> Found:
-        """The likeliest of what is whole; where nothing is, of the beginnings."""
+        """The likeliest finished answer, or the likeliest partial one if there is none."""
         growing = [one for group in groups for one in group.growing]
         answers = [one for group in groups for one in group.ended]
         if not answers:
@@ -147,7 +147,7 @@ class DiverseBeam(Strategy):
         return Found(considered[best], considered, tuple(weights), pruned=pruned, notes=notes)
 
     def _worth(self, beam: TokenBeam) -> float:
-        """By the model alone: what groups took from each other would favour the first."""
+        """The normalised log-probability without penalties, which would favour the first group."""
         return beam.candidate.log_probability / math.pow(max(1, len(beam.tokens)), self.length)
 
 

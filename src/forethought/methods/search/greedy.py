@@ -1,4 +1,4 @@
-"""The likeliest answer, token by token: what every other strategy is measured against.
+"""Greedy decoding: the baseline of every other strategy.
 
 Exact: it is the plain answer at temperature 0.
 Cost: one answer.
@@ -18,6 +18,6 @@ class Greedy(Strategy):
     """One answer at temperature 0."""
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Write one answer."""
+        """Decode one answer."""
         (answer,) = yield from write([start], temperature=0.0)
         return Found(answer, (answer,), (1.0,))

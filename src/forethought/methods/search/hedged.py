@@ -1,9 +1,9 @@
-"""The likeliest answer and a few drawn ones: take what has most in common with all others.
+"""The greedy answer and a few samples: take the one closest to all others.
 
 Paper: When Life Gives You Samples, arXiv:2506.20544 (hedged sampling); minimum Bayes risk
     choice with chrF
-Exact: with n=1, and with n=2, it is the greedy answer.
-Cost: n answers behind one prompt; comparing their letters runs no model.
+Exact: equals the greedy answer at n=1 and n=2.
+Cost: n answers over one prompt; the comparison by chrF runs no model.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from forethought.numerics.overlap import mean_overlaps
 
 @dataclass(frozen=True)
 class Hedged(Strategy):
-    """For answers in free form, which no vote can count; in any language."""
+    """Minimum Bayes risk selection for free-form answers in any language."""
 
     n: Count = 5
-    """Answers, the greedy one among them."""
+    """Answers, the greedy one included."""
     temperature: Annotated[float, Range(0, 10)] = 0.7
-    """Of all others."""
+    """Temperature of all answers but the greedy one."""
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Write, compare every two, and take the one that is likest to the others."""
+        """Sample, compare every pair, and take the answer closest to the others."""
         answers = yield from hedged(start, self.n, self.temperature)
         ended = [place for place, one in enumerate(answers) if one.whole]
         common = mean_overlaps([answers[place].text for place in ended])

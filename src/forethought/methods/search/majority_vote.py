@@ -1,8 +1,8 @@
-"""Draw several answers, and take what most of them say.
+"""Sample several answers, and take the most frequent one (self-consistency).
 
 Paper: Self-Consistency, arXiv:2203.11171; Adaptive-Consistency, arXiv:2305.11860
-Exact: with n=1 it is the plain answer; with confident=1 no vote is cut short.
-Cost: n answers behind one prompt, fewer where the vote is decided early.
+Exact: equals one plain sample at n=1; confident=1 never stops early.
+Cost: n answers over one prompt, fewer if the vote is decided early.
 """
 
 from __future__ import annotations
@@ -15,40 +15,40 @@ import numpy as np
 
 from forethought.contracts.parameters import Count, Share
 from forethought.contracts.search import Ability, Candidate, Found, Search, Strategy, group, write
-from forethought.methods.search._answers import cut, elected
+from forethought.methods.search._answers import budget_spent, elected
 from forethought.numerics.votes import Tally, leader_chance
 
 
 @dataclass(frozen=True)
 class MajorityVote(Strategy):
-    """The most frequent answer of n; of those that say it, the likeliest."""
+    """The most frequent of n answers; of its group, the likeliest."""
 
     n: Count = 8
-    """Answers drawn, at most."""
+    """Most answers sampled."""
     weight: Literal["equal", "probability"] = "equal"
-    """What an answer counts for: 1, or its tokens' mean probability."""
+    """Weight of an answer: 1, or its mean token probability."""
     window: Count = 4
-    """Answers drawn at once where the vote may be cut short."""
+    """Answers sampled at once if the vote may stop early."""
     confident: Share = 1.0
-    """Stop once the leading answer stays ahead with this probability (0.95 is usual)."""
+    """Stop once the leading answer stays ahead with this probability; 0.95 is usual."""
 
     @property
     def needs(self) -> frozenset[Ability]:
-        """Weights are the model's own chances."""
+        """Log-probabilities, if they weight the votes."""
         return frozenset(() if self.weight == "equal" else ("log-probabilities",))
 
     @property
     def draws_alike(self) -> bool:
-        """Unless the vote may be cut short."""
+        """Whether the vote never stops early."""
         return self.confident == 1
 
     @property
     def chooses(self) -> Literal["vote", "score", ""]:
-        """By votes, where they count the same."""
+        """A vote, if all answers count equally."""
         return "vote" if self.weight == "equal" else ""
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Draw, group and count."""
+        """Sample, group and count."""
         answers: list[Candidate] = []
         while len(answers) < self.n:
             few = self.window if self.confident < 1 else self.n
@@ -56,7 +56,7 @@ class MajorityVote(Strategy):
             answers += drawn
             groups = yield from group(answers)
             tally = Tally.of(groups, [self._weight(one) for one in answers])
-            if cut(drawn) or self._decided(groups):
+            if budget_spent(drawn) or self._decided(groups):
                 break
         best = elected(answers, tally, [one.likelihood for one in answers])
         return Found(answers[best], tuple(answers), tuple(tally.weights), tally.share)
@@ -65,6 +65,6 @@ class MajorityVote(Strategy):
         return 1.0 if self.weight == "equal" else answer.likelihood
 
     def _decided(self, groups: Sequence[int | None]) -> bool:
-        """Whether further answers are unlikely to change the winner; one alone tells nothing."""
+        """Whether more answers are unlikely to change the winner; needs at least two."""
         said = sum(group is not None for group in groups)
         return self.confident < 1 and said > 1 and leader_chance(groups) >= self.confident

@@ -1,9 +1,9 @@
-"""Grow a tree of steps where values and likelihood promise most, and walk down its best branch.
+"""Grow a tree of steps by PUCT, and follow its best branch to an answer.
 
 Paper: AlphaMath, arXiv:2405.03553 (PUCT selection, values instead of rollouts)
-Exact: with n=1, and where all steps score alike, it is the plain answer, step by step.
-Cost: n steps and n scores an iteration, and one answer more where the best branch has none;
-    steps share the cache of what stands before them.
+Exact: equals one plain sample, drawn step by step, at n=1 and whenever all scores are equal.
+Cost: n steps and n scores per iteration, and one more answer if the best branch has none; steps
+    share the KV cache of their prefix.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from forethought.contracts.search import (
     score,
     write,
 )
-from forethought.methods.search._answers import cut, leading
-from forethought.methods.search._steps import twins
+from forethought.methods.search._answers import budget_spent, leading
+from forethought.methods.search._steps import duplicates
 from forethought.numerics.votes import Tally
 
 SAME = 1e-9
-"""Mean values that differ by less are the same: they are sums in another order."""
+"""Mean values that differ by less are equal: rounding depends on the order of sums."""
 
 
 @dataclass(frozen=True)
 class MCTS(Strategy):
-    """The answer at the end of the branch of the best mean value."""
+    """The answer at the end of the branch of highest mean value."""
 
     n: Count = 4
-    """Steps drawn where the tree grows; equal ones count once."""
+    """Steps sampled per expansion; equal steps count once."""
     iterations: Count = 16
-    """How often it grows, at most: it ends where every branch has."""
+    """Most expansions; the search ends when every branch is finished."""
     explore: Annotated[float, Range(0, 100)] = 1.5
-    """How much the likelihood of a step that was visited little counts beside its value."""
+    """Weight of the prior of rarely visited steps against their value (PUCT constant)."""
     depth: Count = 40
-    """Steps of an answer, at most; the last one runs to the end."""
+    """Most steps of an answer; the last step runs to the end."""
     delimiter: str = "\n\n"
-    """What ends a step."""
+    """Text that ends a step."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"steps", "log-probabilities"})
     scores: ClassVar[bool] = True
@@ -68,23 +68,23 @@ class MCTS(Strategy):
         return (yield from self._read_out(root))
 
     def _grown(self, root: _Node, path: list[_Node]) -> Generator[Ask, Any, bool]:
-        """Expand the end of a path and back up what that is worth; whether the budget is spent."""
+        """Expand the end of a path and back up its value; whether the budget is spent."""
         leaf = path[-1]
         until: Until = "end" if len(path) >= self.depth else "step"
         drawn = yield from write([leaf.state] * self.n, until=until, delimiter=self.delimiter)
-        pairs = list(zip(drawn, twins(drawn), strict=True))
-        leaf.children = [_node(leaf.state, one) for one, twin in pairs if not twin]
-        root.twins += [one for one, twin in pairs if twin]
+        pairs = list(zip(drawn, duplicates(drawn), strict=True))
+        leaf.children = [_node(leaf.state, one) for one, duplicate in pairs if not duplicate]
+        root.duplicates += [one for one, duplicate in pairs if duplicate]
         yield from _evaluated(leaf)
         _back_up(path, leaf.value)
         for child in leaf.children:
             if child.answers:
                 _back_up([*path, child], child.value)
         _close(path)
-        return cut(drawn)
+        return budget_spent(drawn)
 
     def _selected(self, root: _Node, rng: np.random.Generator) -> list[_Node]:
-        """From the root to a node that was not expanded yet."""
+        """The path from the root to a node without children, by PUCT."""
         path = [root]
         while path[-1].children:
             open_ones = [child for child in path[-1].children if not child.closed]
@@ -98,10 +98,9 @@ class MCTS(Strategy):
         return child.mean + self.explore * child.prior * surprise
 
     def _ended(self, root: _Node) -> Generator[Ask, Any, None]:
-        """Write the first of the branches that are read out to its end, where it has none.
+        """Sample the best branch to its end, if it has no answer.
 
-        Where none has an answer that is the best; else one that is worth as much as the best of
-        those that have: scores that are all the same choose nothing.
+        The branch competes with those that have answers; equal values go to the first child.
         """
         path = [root]
         while (node := path[-1]).children:
@@ -115,7 +114,7 @@ class MCTS(Strategy):
                 _back_up([*path, *node.children], node.children[0].value)
 
     def _read_out(self, root: _Node) -> Search:
-        """Down from the root by mean value, along branches that have an answer."""
+        """Follow the highest mean value from the root, along branches with an answer."""
         node = root
         while not node.answers:
             best = max(one.worth for one in node.ways)
@@ -126,66 +125,68 @@ class MCTS(Strategy):
         weights = [(one.value + 1) / 2 for one in answers]
         share = Tally.of(groups, weights).part(states.index(node.state))
         given_up = [one.state for one in root.below() if not one.children and not one.answers]
-        return Found(node.state, tuple(states), tuple(weights), share, (*given_up, *root.twins))
+        return Found(
+            node.state, tuple(states), tuple(weights), share, (*given_up, *root.duplicates)
+        )
 
 
 @dataclass
 class _Node:
-    """A beginning of an answer, and what was found behind it."""
+    """A partial answer and the statistics of its subtree."""
 
     state: Candidate
     prior: float = 1.0
-    """How likely its last step was, as its tokens' mean."""
+    """Likelihood per token of its last step."""
     value: float = 0.0
-    """From -1 to 1."""
+    """Value of its score, from -1 to 1."""
     total: float = 0.0
     visits: int = 0
     closed: bool = False
-    """Whether nothing can be added behind it."""
+    """Whether its subtree is finished."""
     children: list[_Node] = field(default_factory=list)
-    twins: list[Candidate] = field(default_factory=list)
-    """At the root, steps that were drawn a second time."""
+    duplicates: list[Candidate] = field(default_factory=list)
+    """At the root, duplicate steps of the whole tree."""
 
     @property
     def mean(self) -> float:
-        """Of all values backed up through it; 0 where there were none."""
+        """Mean of the values backed up through it; 0 without any."""
         return self.total / self.visits if self.visits else 0.0
 
     @property
     def answers(self) -> bool:
-        """Whether it is an answer that ended by itself or at its greatest length."""
+        """Whether it is a finished answer, or one at its token limit."""
         return self.state.whole
 
     @property
     def worth(self) -> float:
-        """What it is read out by: its mean, or its own value where nothing was backed up."""
+        """Value for the final choice: its mean, or its own value without visits."""
         return self.mean if self.visits else self.value
 
     @property
     def found(self) -> bool:
-        """Whether there is an answer, here or behind it."""
+        """Whether its subtree has an answer."""
         return any(node.answers for node in self.below())
 
     @property
     def ways(self) -> list[_Node]:
-        """Its children that have an answer; all of them where none has."""
+        """Children with an answer, or all children if none has."""
         return [child for child in self.children if child.found] or self.children
 
     def below(self) -> Iterator[_Node]:
-        """This node and all behind it."""
+        """This node and its subtree."""
         yield self
         for child in self.children:
             yield from child.below()
 
 
 def _node(parent: Candidate, one: Candidate) -> _Node:
-    """The node of a step, as likely as its tokens are on average."""
+    """The node of a step, with its likelihood per token as prior."""
     tokens = one.scored_tokens - parent.scored_tokens or one.tokens - parent.tokens
     return _Node(one, math.exp((one.log_probability - parent.log_probability) / max(1, tokens)))
 
 
 def _evaluated(leaf: _Node) -> Generator[Ask, Any, None]:
-    """Give the children their values; what the budget cut short has its parent's, and is closed."""
+    """Score the children; a child that the budget cut short keeps its parent's value."""
     judged = [child for child in leaf.children if child.state.finish != "budget"]
     values = (yield from score([child.state for child in judged])) if judged else []
     for child in leaf.children:
@@ -195,10 +196,10 @@ def _evaluated(leaf: _Node) -> Generator[Ask, Any, None]:
 
 
 def _unfinished(root: _Node) -> Found:
-    """Where nothing has ended, the longest of the beginnings that were not gone on from."""
+    """The longest leaf, if no answer is finished."""
     begun = [replace(one.state, finish="budget") for one in root.below() if not one.children]
     best = leading(begun, [one.likelihood for one in begun])
-    return Found(begun[best], tuple(begun), pruned=tuple(root.twins))
+    return Found(begun[best], tuple(begun), pruned=tuple(root.duplicates))
 
 
 def _back_up(path: list[_Node], value: float) -> None:
@@ -208,6 +209,6 @@ def _back_up(path: list[_Node], value: float) -> None:
 
 
 def _close(path: list[_Node]) -> None:
-    """Close every node of a path all of whose children are closed, from its end on."""
+    """Close the nodes of a path whose children are all closed, from its end up."""
     for node in reversed(path):
         node.closed = all(child.closed for child in node.children)

@@ -1,8 +1,8 @@
-"""Several chains of particle filters, from strict to lenient, that trade the answers they keep.
+"""Several chains of particle filters, from strict to lenient, that swap their references.
 
 Paper: Particle-Based Monte Carlo for inference-time scaling, arXiv:2502.01618
-Exact: with pick=draw and growing iterations, answers follow p(answer) * s / (1 - s) for any n
-    of at least 2, where s is the answer's score.
+Exact: with pick=draw and more iterations, answers approach p(answer) * s / (1 - s) for any n of
+    at least 2, where s is the answer's score.
 Cost: that of particle Gibbs, times the chains.
 """
 
@@ -20,32 +20,32 @@ from forethought.methods.search._particles import sweeps
 
 @dataclass(frozen=True)
 class ParallelTempering(Strategy):
-    """Particle Gibbs at several temperatures of the weights; the answer is the strictest's."""
+    """Particle Gibbs at several temperatures of the weights; the first chain answers."""
 
     n: Count = 4
-    """Answers that grow side by side in each chain, the one that is kept included."""
+    """Particles of each chain, the reference included."""
     chains: Count = 3
-    """Temperatures, from 1 up in equal ratios."""
+    """Chains, at temperatures from 1 to hottest in equal ratios."""
     hottest: Annotated[float, Range(1, 1000)] = 4.0
-    """The last chain's temperature; at 1000 it hardly minds the scores."""
+    """Temperature of the last chain; 1000 all but ignores the scores."""
     iterations: Count = 4
-    """Filters in a row, in each chain."""
+    """Particle filters in sequence, in each chain."""
     target: Literal["answer", "steps"] = "answer"
-    """What a weight is made of: the odds of the newest score, or the product of all steps' odds
-    (the paper's, which favours many steps where scores are above 0.5)."""
+    """Weight of a particle: the odds of the newest score, or the product of all steps' odds. The
+    product is the paper's; it favours many steps when scores exceed 0.5."""
     pick: Literal["vote", "best", "draw"] = "vote"
-    """The answer: what most of the weight in the first chain says, the best last score of any
-    chain, or the one that the first chain would hand on."""
+    """Choice of the answer: weighted vote of the first chain, best score of any chain, or the
+    next reference of the first chain."""
     depth: Count = 40
-    """Steps of an answer, at most; the last one runs to the end."""
+    """Most steps of an answer; the last step runs to the end."""
     delimiter: str = "\n\n"
-    """What ends a step."""
+    """Text that ends a step."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"steps"})
     scores: ClassVar[bool] = True
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Filter in every chain, keep one in each, trade, filter beside it."""
+        """Filter in every chain, draw references, swap them, and filter again."""
         return (
             yield from sweeps(
                 self,
@@ -60,5 +60,5 @@ class ParallelTempering(Strategy):
 
     @property
     def temperatures(self) -> tuple[float, ...]:
-        """By chain, ascending."""
+        """The temperature of each chain, ascending."""
         return tuple(float(one) for one in np.geomspace(1.0, self.hottest, self.chains))

@@ -1,9 +1,9 @@
-"""Grow answers step by step; copy those that score well, and drop the others.
+"""Extend answers step by step, and resample them by their scores.
 
 Paper: Particle-Based Monte Carlo for inference-time scaling, arXiv:2502.01618
-Exact: with n=1 it is the plain answer; with pick=draw and growing n, answers follow
+Exact: equals one plain sample at n=1; with pick=draw and larger n, answers approach
     p(answer) * s / (1 - s), where s is the answer's score.
-Cost: n answers behind one prompt, and a score for each of their steps.
+Cost: n answers over one prompt, and a score for each of their steps.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from forethought.methods.search._particles import Particle, ParticleSet, grow
 
 @dataclass(frozen=True)
 class ParticleFilter(Strategy):
-    """A population of answers, weighed by the odds of their scores."""
+    """Sequential Monte Carlo over answers, weighted by the odds of their scores."""
 
     n: Count = 8
-    """Answers that grow side by side."""
+    """Particles."""
     target: Literal["answer", "steps"] = "answer"
-    """What a weight is made of: the odds of the newest score, or the product of all steps' odds
-    (the paper's, which favours many steps where scores are above 0.5)."""
+    """Weight of a particle: the odds of the newest score, or the product of all steps' odds. The
+    product is the paper's; it favours many steps when scores exceed 0.5."""
     resample_below: Share = 0.5
-    """Copies are made once the effective count falls below this share of n; 1 for every step."""
+    """Resample once the effective sample size is below this share of n; 1 for every step."""
     pick: Literal["vote", "best", "draw"] = "vote"
-    """The answer: what most of the weight says, the best last score, or a draw by weight."""
+    """Choice of the answer: weighted vote, best last score, or a draw by weight."""
     depth: Count = 40
-    """Steps of an answer, at most; the last one runs to the end."""
+    """Most steps of an answer; the last step runs to the end."""
     delimiter: str = "\n\n"
-    """What ends a step."""
+    """Text that ends a step."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"steps"})
     scores: ClassVar[bool] = True
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Grow, weigh, copy; then choose."""
-        swarm = ParticleSet([Particle((start,))] * self.n)
-        yield from grow(self, [swarm], self.resample_below, rng)
-        dropped = [one.here for one in swarm.dropped if not one.here.done]
-        return (yield from chosen(swarm.options(1.0), self.pick, rng, pruned=dropped))
+        """Extend, weight and resample; then choose."""
+        particle_set = ParticleSet([Particle((start,))] * self.n)
+        yield from grow(self, [particle_set], self.resample_below, rng)
+        dropped = [one.here for one in particle_set.dropped if not one.here.done]
+        return (yield from chosen(particle_set.options(1.0), self.pick, rng, pruned=dropped))

@@ -1,8 +1,8 @@
-"""Run a particle filter again and again, each time beside an answer of the time before.
+"""Run particle filters in sequence, each conditioned on an answer of the previous one.
 
 Paper: Particle-Based Monte Carlo for inference-time scaling, arXiv:2502.01618
-Exact: with pick=draw and growing iterations, answers follow p(answer) * s / (1 - s) for any n
-    of at least 2, where s is the answer's score.
+Exact: with pick=draw and more iterations, answers approach p(answer) * s / (1 - s) for any n of
+    at least 2, where s is the answer's score.
 Cost: a particle filter of n answers, and one of n - 1 for every further iteration.
 """
 
@@ -20,28 +20,28 @@ from forethought.methods.search._particles import sweeps
 
 @dataclass(frozen=True)
 class ParticleGibbs(Strategy):
-    """Particle filters in a row, each of which keeps one answer of the last as it was."""
+    """Iterated conditional SMC: each filter keeps one particle of the last as its reference."""
 
     n: Count = 4
-    """Answers that grow side by side, the one that is kept included."""
+    """Particles, the reference included."""
     iterations: Count = 4
-    """Filters in a row; 1 is a particle filter that copies at every step."""
+    """Particle filters in sequence; 1 is a particle filter that resamples at every step."""
     target: Literal["answer", "steps"] = "answer"
-    """What a weight is made of: the odds of the newest score, or the product of all steps' odds
-    (the paper's, which favours many steps where scores are above 0.5)."""
+    """Weight of a particle: the odds of the newest score, or the product of all steps' odds. The
+    product is the paper's; it favours many steps when scores exceed 0.5."""
     pick: Literal["vote", "best", "draw"] = "vote"
-    """The answer: what most of the weight of all filters says, the best last score, or the one
-    that the last filter would hand on."""
+    """Choice of the answer: weighted vote over all filters, best last score, or the next
+    reference."""
     depth: Count = 40
-    """Steps of an answer, at most; the last one runs to the end."""
+    """Most steps of an answer; the last step runs to the end."""
     delimiter: str = "\n\n"
-    """What ends a step."""
+    """Text that ends a step."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"steps"})
     scores: ClassVar[bool] = True
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Filter, keep one, filter beside it."""
+        """Filter, draw a reference, and filter again."""
         return (
             yield from sweeps(
                 self,

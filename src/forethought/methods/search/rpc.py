@@ -1,9 +1,9 @@
-"""Weigh answers by how likely their texts are, after the unlikely texts were dropped.
+"""Vote by the likelihood of the texts, after unlikely texts are pruned.
 
 Paper: Bridging Internal Probability and Self-Consistency, arXiv:2502.00511 (RPC)
-Exact: with n=1 it is the plain answer; where all texts are equally likely, a majority vote of
-    the different ones.
-Cost: n answers; counting them costs a fit of five numbers.
+Exact: equals one plain sample at n=1; if all texts are equally likely, a majority vote over the
+    different texts.
+Cost: n answers; the vote fits a mixture of five parameters.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from forethought.numerics.weibull import unlikely
 
 @dataclass(frozen=True)
 class RPC(Strategy):
-    """The answer whose texts have most probability together, each text counted once."""
+    """The answer whose different texts have the highest total likelihood."""
 
     n: Count = 32
-    """Answers drawn."""
+    """Answers sampled."""
     prune_from: Count = 16
-    """Different texts from which on unlikely ones are dropped; fewer tell too little."""
+    """Prune only from this number of different texts on; fewer are too few for the fit."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"log-probabilities"})
 
     @property
     def draws_alike(self) -> bool:
-        """Always: those that are dropped are reported too."""
+        """Always: pruned answers are reported too."""
         return True
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Draw, drop and count."""
+        """Sample, prune and vote."""
         answers = yield from write([start] * self.n)
         groups = yield from group(answers)
         likely = [one.likelihood for one in answers]
@@ -48,7 +48,7 @@ class RPC(Strategy):
             likely[place] if place in counted and place not in dropped else 0.0
             for place in range(len(answers))
         ]
-        if not any(weights):  # chances too small to be told from 0: a majority vote
+        if not any(weights):  # all likelihoods round to 0: a majority vote
             weights = [float(one.whole) for one in answers]
         tally = Tally.of(groups, weights)
         best = elected(answers, tally, weights)
@@ -69,7 +69,7 @@ class RPC(Strategy):
 
 
 def _first_of_each(answers: Sequence[Candidate], groups: Sequence[int | None]) -> list[int]:
-    """The places where a text that says something stands first."""
+    """The index of the first answer of each text that states an answer."""
     found: dict[str, int] = {}
     for place, one in enumerate(answers):
         if groups[place] is not None:

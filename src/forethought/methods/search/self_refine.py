@@ -1,8 +1,8 @@
-"""Answer, let the model criticise the answer, and revise it until it finds nothing wrong.
+"""Let the model criticise and revise its answer until it finds no mistake.
 
 Paper: Self-Refine, arXiv:2303.17651; Bag of Tricks, arXiv:2502.07191 (its defaults)
-Exact: with rounds=0 it is the plain answer; no limit makes it right.
-Cost: a critique, a verdict and a revision a round, one after another.
+Exact: equals one plain sample at rounds=0.
+Cost: a critique, a verdict and a revision per round, in sequence.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import afresh, aside, cut
+from forethought.methods.search._answers import budget_spent, reprompted, side_text
 
 _CRITIQUE = """Here is a task:
 
@@ -51,25 +51,25 @@ Write the answer anew, without the mistakes. Give the answer alone."""
 
 @dataclass(frozen=True)
 class SelfRefine(Strategy):
-    """The newest revision that was finished."""
+    """The newest finished revision."""
 
     rounds: CountOrZero = 3
-    """Revisions, at most."""
+    """Most revisions."""
     doubt: Share = 0.5
-    """Revise where the critique finds a mistake with at least this chance."""
+    """Revise if the critique finds a mistake with at least this probability."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"verdicts"})
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Write, criticise, revise."""
+        """Answer, criticise and revise."""
         answers = yield from write([start])
         notes: tuple[str, ...] = ()
         for _ in range(self.rounds):
             said = {"asked": start.asked, "answer": answers[-1].text.strip()}
-            if cut(answers) or not answers[-1].text.strip():
+            if budget_spent(answers) or not answers[-1].text.strip():
                 break
-            (critique,) = yield from write([aside(_CRITIQUE.format(**said))])
-            if cut([critique]):
+            (critique,) = yield from write([side_text(_CRITIQUE.format(**said))])
+            if budget_spent([critique]):
                 break
             said["critique"] = critique.text.strip()
             page = _WRONG.format(critique=said["critique"])
@@ -80,7 +80,7 @@ class SelfRefine(Strategy):
                 break
             if wrong < self.doubt:
                 break
-            answers += yield from write([afresh(start, _REVISE.format(**said))])
+            answers += yield from write([reprompted(start, _REVISE.format(**said))])
         ended = [one for one in answers if one.whole and one.text.strip()]
         best = ended[-1] if ended else answers[0]
         weights = tuple(float(one is best) for one in answers)

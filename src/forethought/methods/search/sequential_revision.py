@@ -1,9 +1,9 @@
-"""Answer, and where the scorer is not content, try again with a hint at what went wrong.
+"""Answer, and try again with a hint while the score is too low.
 
 Paper: Inference-Time Scaling for Complex Tasks, arXiv:2504.00294 (sequential scaling with
-    feedback); by a checker its results are a bound, and no method for questions without answers
-Exact: with n=1 it is the plain answer; by a scorer that knows, more attempts are never worse.
-Cost: attempts and hints one after another; each reads all attempts before it.
+    feedback); with the checker, its results are an upper bound
+Exact: equals one plain sample at n=1; with an oracle scorer, more attempts are never worse.
+Cost: attempts and hints in sequence; each prefills all attempts before it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from forethought.contracts.parameters import Count, Share
 from forethought.contracts.search import Ask, Candidate, Found, Search, Strategy, group, write
-from forethought.methods.search._answers import afresh, aside, cut, leading, scored
+from forethought.methods.search._answers import budget_spent, leading, reprompted, scored, side_text
 from forethought.numerics.votes import Tally
 
 _HINT = """Here is a task:
@@ -40,27 +40,27 @@ Try again."""
 
 @dataclass(frozen=True)
 class SequentialRevision(Strategy):
-    """The attempt that scores best, of equal ones the first."""
+    """The attempt of highest score; ties go to the first."""
 
     n: Count = 3
-    """Attempts, at most."""
+    """Most attempts."""
     enough: Share = 1.0
-    """Stop once an attempt scores this much."""
+    """Stop once an attempt has this score."""
     hints: bool = True
-    """Whether the model is asked for a hint before it tries again."""
+    """Ask the model for a hint before each new attempt."""
 
     scores: ClassVar[bool] = True
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Try, score, hint; until an attempt is good enough."""
+        """Answer, score and hint, until an attempt is good enough."""
         attempts = yield from write([start])
         scores = yield from scored(attempts)
-        while len(attempts) < self.n and scores[-1] < self.enough and not cut(attempts):
+        while len(attempts) < self.n and scores[-1] < self.enough and not budget_spent(attempts):
             hint = yield from self._hint(start, attempts)
             if hint is None:
                 break
             again = _AGAIN.format(asked=start.asked, attempts=_listed(attempts), hint=hint)
-            fresh = yield from write([afresh(start, again)])
+            fresh = yield from write([reprompted(start, again)])
             scores += yield from scored(fresh)
             attempts += fresh
         groups = yield from group(attempts)
@@ -71,12 +71,12 @@ class SequentialRevision(Strategy):
     def _hint(
         self, start: Candidate, attempts: Sequence[Candidate]
     ) -> Generator[Ask, Any, str | None]:
-        """What is said of the attempts before the next; None where the budget ended."""
+        """The hint before the next attempt; None if the budget is spent."""
         if not self.hints:
             return ""
         prompt = _HINT.format(asked=start.asked, attempts=_listed(attempts))
-        (hint,) = yield from write([aside(prompt)])
-        return None if cut([hint]) else f"\nA hint: {hint.text.strip()}\n"
+        (hint,) = yield from write([side_text(prompt)])
+        return None if budget_spent([hint]) else f"\nA hint: {hint.text.strip()}\n"
 
 
 def _listed(attempts: Sequence[Candidate]) -> str:

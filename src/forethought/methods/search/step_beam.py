@@ -1,8 +1,8 @@
-"""Keep the best few beginnings, and let each grow several ways; an ended answer leaves the beam.
+"""Keep the best few partial answers, and sample several steps after each.
 
 Paper: AlphaMath, arXiv:2405.03553 (step-level beam search)
-Exact: with width=1 and n=1 it is the plain answer, step by step; where all steps score alike, its
-    answers follow the law of plain ones.
+Exact: equals one plain sample, drawn step by step, at width=1 and n=1; with equal scores, answers
+    have the distribution of plain samples.
 Cost: width times n steps and scores at every depth, fewer as answers end.
 """
 
@@ -22,30 +22,30 @@ from forethought.contracts.search import (
     Until,
     write,
 )
-from forethought.methods.search._answers import cut
+from forethought.methods.search._answers import budget_spent
 from forethought.methods.search._choice import AnswerOption, chosen
-from forethought.methods.search._steps import beginning, twins, valued
+from forethought.methods.search._steps import duplicates, scored_children, start_option
 
 
 @dataclass(frozen=True)
 class StepBeam(Strategy):
-    """Of all that ended, the answer that scores best."""
+    """Step-level beam search: the finished answer of highest score."""
 
     width: Count = 2
-    """Beginnings kept at the start; one fewer for every answer that ended."""
+    """Partial answers kept; one fewer for every finished answer."""
     n: Count = 4
-    """Steps drawn behind each; equal ones count once."""
+    """Steps sampled after each partial answer; equal steps count once."""
     depth: Count = 40
-    """Steps of an answer, at most; the last one runs to the end."""
+    """Most steps of an answer; the last step runs to the end."""
     delimiter: str = "\n\n"
-    """What ends a step."""
+    """Text that ends a step."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"steps"})
     scores: ClassVar[bool] = True
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Draw steps, score them, keep the best; as often as it takes."""
-        beam, width = [beginning(start)] * self.width, self.width
+        """Sample steps, score them and keep the best, until every answer ends."""
+        beam, width = [start_option(start)] * self.width, self.width
         ended: list[AnswerOption] = []
         worse: list[AnswerOption] = []
         pruned: list[Candidate] = []
@@ -55,12 +55,14 @@ class StepBeam(Strategy):
             drawn = yield from write(
                 [one.candidate for one in parents], until=until, delimiter=self.delimiter
             )
-            again = twins(drawn)
-            pruned += [one for one, twin in zip(drawn, again, strict=True) if twin]
-            fresh = [at for at, twin in enumerate(again) if not twin]
-            found = yield from valued([parents[at] for at in fresh], [drawn[at] for at in fresh])
-            if cut(drawn):
-                # Answers worth less than a beginning beside them may now be all there is.
+            again = duplicates(drawn)
+            pruned += [one for one, duplicate in zip(drawn, again, strict=True) if duplicate]
+            fresh = [at for at, duplicate in enumerate(again) if not duplicate]
+            found = yield from scored_children(
+                [parents[at] for at in fresh], [drawn[at] for at in fresh]
+            )
+            if budget_spent(drawn):
+                # Answers that lost to a partial answer may be the only finished ones.
                 ended += found + [one for one in worse if one.whole]
                 break
             ranked = sorted(found, key=lambda one: -one.score)
@@ -71,7 +73,7 @@ class StepBeam(Strategy):
             width -= len(kept) - len(beam)
             if not beam:
                 break
-        # By path, so that of equal scores not simply the shortest answer wins.
+        # Sorted by path, so that ties do not go to the shortest answer.
         ended.sort(key=lambda one: one.candidate.path)
         pruned += [one.candidate for one in worse]
         return (yield from chosen(ended, "best", rng, pruned=pruned))

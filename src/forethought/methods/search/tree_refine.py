@@ -1,10 +1,10 @@
-"""Revise an answer several ways, keep the revisions that critics like, and revise those again.
+"""Revise an answer several ways, keep the revisions that critics accept, and revise those.
 
 Paper: SPaR, arXiv:2412.11605 (tree-search refinement, breadth first)
-Exact: with depth=0 it is the plain answer; critics that know and a reviser that succeeds with
-    chance q are right after one depth with chance 1 - (1 - q)^branch.
-Cost: judges critiques and verdicts for the first answer and every revision that differs; with
-    the defaults up to 15 revisions and 80 critiques, depth after depth.
+Exact: equals one plain sample at depth=0; with oracle critics and revisions that succeed with
+    probability q, one depth is right with probability 1 - (1 - q)^branch.
+Cost: `judges` critiques and verdicts for the first answer and every different revision; with the
+    defaults up to 15 revisions and 80 critiques, depth after depth.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from forethought.contracts.search import (
     verdicts,
     write,
 )
-from forethought.methods.search._answers import afresh, aside, cut, leading
+from forethought.methods.search._answers import budget_spent, leading, reprompted, side_text
 
 _CRITIQUE = """Here is a task:
 
@@ -56,30 +56,30 @@ Write the answer anew. Change only what the critic found wrong. Give the answer 
 
 @dataclass(frozen=True)
 class TreeRefine(Strategy):
-    """The first answer that critics accept, or the one that most of them accept."""
+    """The first answer that critics accept, or the answer that most of them accept."""
 
     branch: Count = 3
-    """Revisions of an answer."""
+    """Revisions per answer."""
     width: Count = 2
-    """Answers of a depth that are revised again."""
+    """Answers per depth that are revised again."""
     depth: CountOrZero = 3
-    """How often a revision is revised, at most."""
+    """Most rounds of revision."""
     judges: OddCount = 5
-    """Critiques of an answer."""
+    """Critiques per answer."""
     enough: Share = 0.5
-    """Stop where a greater share of the critics accepts an answer."""
+    """Stop once a larger share of the critics accepts an answer."""
     select: Literal["best", "drawn"] = "best"
-    """Whether the most accepted answers are revised, or those drawn by their share."""
+    """Revise the most accepted answers, or draw answers by their share of acceptance."""
     temperature: Annotated[float, Range(0, 10)] = 0.7
-    """Of critiques and revisions."""
+    """Temperature of critiques and revisions."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"verdicts"})
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Write, judge, revise the best; depth after depth."""
+        """Answer, judge and revise the best, depth after depth."""
         tree = _Tree(start, self.judges, self.temperature)
         answers = yield from write([start])
-        if not self.depth or cut(answers):
+        if not self.depth or budget_spent(answers):
             return Found(answers[0], tuple(answers), (1.0,))
         level = yield from tree.judged(answers)
         for _ in range(self.depth):
@@ -87,15 +87,15 @@ class TreeRefine(Strategy):
                 break
             revised = yield from self._revised(start, self._kept(level, rng))
             level = yield from tree.judged(revised)
-            if cut(revised) or tree.cut:
+            if budget_spent(revised) or tree.cut:
                 break
         return tree.found(answers[0])
 
     def _kept(self, level: Sequence[_Node], rng: np.random.Generator) -> list[_Node]:
-        """The nodes to be revised, no more than `width` and none twice."""
+        """The nodes to revise: at most `width`, without duplicates."""
         if self.select == "best" or len(level) <= self.width:
             return sorted(level, key=lambda one: -one.value)[: self.width]
-        # Where all shares are 0 a draw is as likely to take any.
+        # If all shares are 0, the draw is uniform.
         chances = np.array([one.value for one in level]) + 1e-9
         drawn = rng.choice(len(level), self.width, replace=False, p=chances / chances.sum())
         return [level[place] for place in drawn]
@@ -104,7 +104,7 @@ class TreeRefine(Strategy):
         self, start: Candidate, kept: Sequence[_Node]
     ) -> Generator[Ask, Any, list[Candidate]]:
         prompts = [
-            afresh(
+            reprompted(
                 start,
                 _REVISE.format(
                     asked=start.asked, answer=one.answer.text.strip(), critique=one.critique
@@ -118,52 +118,52 @@ class TreeRefine(Strategy):
 
 @dataclass(frozen=True)
 class _Node:
-    """An answer and what critics said of it."""
+    """An answer and its critiques."""
 
     answer: Candidate
     value: float
     """Share of the critics that accept it."""
     critique: str
-    """One that says what most say."""
+    """A critique that agrees with the majority."""
 
 
 class _Tree:
-    """All answers that were judged, each text once."""
+    """All judged answers, each text once."""
 
     def __init__(self, start: Candidate, judges: int, temperature: float) -> None:
         self.start, self.judges, self.temperature = start, judges, temperature
         self.nodes: dict[str, _Node] = {}
-        self.twins: list[Candidate] = []
+        self.duplicates: list[Candidate] = []
         self.cut = False
         self.notes: tuple[str, ...] = ()
 
     def judged(self, answers: Sequence[Candidate]) -> Generator[Ask, Any, list[_Node]]:
-        """Nodes of the answers that are new, and say something."""
+        """The nodes of new, non-empty answers."""
         fresh: dict[str, Candidate] = {}
         for one in answers:
             text = one.text.strip()
             if text and one.whole and text not in self.nodes and text not in fresh:
                 fresh[text] = one
             else:
-                self.twins.append(one)
+                self.duplicates.append(one)
         if not fresh:
             return []
         said = yield from write(
             [
-                aside(_CRITIQUE.format(asked=self.start.asked, answer=text))
+                side_text(_CRITIQUE.format(asked=self.start.asked, answer=text))
                 for text in fresh
                 for _ in range(self.judges)
             ],
             temperature=self.temperature,
         )
-        self.cut = cut(said)
+        self.cut = budget_spent(said)
         heard = [one for one in said if one.whole]
         pages = [_ACCEPTED.format(critique=one.text.strip()) for one in heard]
         try:
             chances = (yield from verdicts(pages, ("Yes", "No"))) if pages else []
         except BudgetSpentError as error:
             self.cut, self.notes = True, (error.message,)
-            self.twins += fresh.values()
+            self.duplicates += fresh.values()
             return []
         accepts = {one.identity: yes for one, (yes, _) in zip(heard, chances, strict=True)}
         for place, (text, one) in enumerate(fresh.items()):
@@ -172,17 +172,17 @@ class _Tree:
         return [self.nodes[text] for text in fresh]
 
     def found(self, first: Candidate) -> Found:
-        """The most accepted answer, of equal ones the latest; the first where none was judged."""
+        """The most accepted answer; ties go to the latest. The first answer if none was judged."""
         nodes = list(self.nodes.values()) or [_Node(first, 0.0, "")]
         answers = [one.answer for one in nodes]
         values = [one.value for one in nodes]
         best = len(nodes) - 1 - leading(answers[::-1], values[::-1])
-        twins = tuple(one for one in self.twins if one.identity != first.identity)
-        return Found(answers[best], tuple(answers), tuple(values), None, twins, self.notes)
+        duplicates = tuple(one for one in self.duplicates if one.identity != first.identity)
+        return Found(answers[best], tuple(answers), tuple(values), None, duplicates, self.notes)
 
 
 def _node(answer: Candidate, critiques: Sequence[Candidate], accepts: dict[Any, float]) -> _Node:
-    """What the critics come to; a verdict that is exactly even is ignored."""
+    """The share of accepting critics; a verdict of exactly 0.5 is ignored."""
     told = [(accepts[one.identity] > 0.5, one) for one in critiques if accepts[one.identity] != 0.5]
     if not told:
         return _Node(answer, 0.0, "")

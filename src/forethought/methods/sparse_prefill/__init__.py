@@ -1,1 +1,1 @@
-"""Methods that let a prompt's queries see only some of its keys."""
+"""Methods with sparse attention during prefill: a query sees only some keys."""

@@ -1,4 +1,4 @@
-"""What scores best."""
+"""The indices of the highest scores."""
 
 from __future__ import annotations
 

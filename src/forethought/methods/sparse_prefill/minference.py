@@ -1,12 +1,12 @@
-"""Read a prompt along the columns and diagonals that its last tokens attend to.
+"""Prefill along the columns and diagonals that the last prompt tokens attend to.
 
 Paper: MInference 1.0, arXiv:2407.02490 (NeurIPS 2024): its vertical-slash pattern for every
-head, with the published numbers for heads that no search was run for.
-Exact: when columns or slashes reach the prompt's length; below it, keys off the chosen lines
-are out of the prompt's own sight, and errors pass on from layer to layer.
+head, with the published sizes for heads without a search.
+Exact: when columns or slashes reach the prompt's length. Below it, prompt tokens do not see keys
+off the chosen lines, and errors pass on from layer to layer.
 Cost: attention rows of the last 64 tokens in every layer, then the chosen keys: a slash costs
-up to 64 of them, fewer where slashes lie close. A look-ahead behind the prompt counts as its
-last tokens. Layers with a sliding window are left as they are.
+up to 64 keys, fewer where slashes lie close. A look-ahead counts as the prompt's last tokens.
+Layers with a sliding window stay dense.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from forethought.methods.sparse_prefill._best import best
 
 @dataclass(frozen=True)
 class MInference(Approximation):
-    """Columns and slashes of each query head, by the last tokens' attention."""
+    """Columns and slashes of each query head, by the attention of the last tokens."""
 
     columns: Count = 1000
     """Keys per layer and query head that every later token sees."""
     slashes: Count = 6096
     """Distances per layer and query head at which every token sees a key."""
     sinks: CountOrZero = 30
-    """First tokens that are always among the columns."""
+    """First tokens, which are always columns."""
     nearest: Count = 100
-    """Shortest distances that are always among the slashes."""
+    """Shortest distances, which are always slashes."""
     queries: Count = 64
-    """The last tokens, whose attention is summed."""
+    """Last tokens, whose attention is summed."""
 
     def pays(self, prompt_length: int) -> bool:
-        """Whether some tokens may see less than all before them."""
+        """Whether a prompt of this length has tokens that do not see all keys."""
         return self.columns < prompt_length and self.slashes < prompt_length
 
     def thins_attention(self) -> bool:
-        """Whether `on_attention` chooses what the prompt's queries see."""
+        """Whether `on_attention` chooses the keys that prompt queries see."""
         return True
 
     def on_attention(self, view: LayerView) -> Pattern | None:
-        """The best columns and slashes of each query head; None where that would be all."""
+        """The best columns and slashes of each query head; None for dense attention."""
         entries = view.keys.shape[1]
         if view.shape.window is not None or not self.pays(entries):
             return None
@@ -64,13 +64,13 @@ class MInference(Approximation):
 
 
 def slash_sums(rows: Tensor, first: int) -> Tensor:
-    """[H, distances] sums of attention rows [H, R, E] by the distance from query to key.
+    """Sums [H, distances] of attention rows [H, R, E] by the distance from query to key.
 
-    The queries are the tokens from `first` on, so that distances end at first + R - 1.
+    The queries are the tokens from `first` on, so distances end at first + R - 1.
     """
     heads, count, entries = rows.shape
-    # Reversed, a row lists its keys by distance; each row then starts one place later than the
-    # one above it. Read in lines one shorter, padded rows move right by one a row.
+    # A reversed row lists keys by distance, and each row starts one place after the row above.
+    # Viewing the padded rows with a width one smaller shifts each row right by one.
     padded = rows.new_zeros((heads, count, entries + count))
     padded[..., :entries] = rows.flip(-1)
     width = entries + count - 1

@@ -1,4 +1,4 @@
-"""How many entries each layer and head keeps: one file for each rule."""
+"""Entries that each layer and head keeps: one file for each rule."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class LayerRoom:
-    """What one layer has to share out, beyond the entries that stay anyway."""
+    """The budget of one layer, besides the entries that always stay."""
 
     layer: int
     layers: int
-    """How many the model has, also where not all are shared out together."""
-    each: int
-    """Entries for a head, on average over heads and layers."""
+    """Layers of the model."""
+    per_head: int
+    """Entries per head, on average over heads and layers."""
     capacity: int
-    """Entries of a head that would be free to keep or drop had none been dropped yet."""
+    """Droppable entries of a head before any eviction."""
     scores: Tensor
-    """[K, E]; minus infinity at entries that are not free."""
+    """[K, E]; minus infinity at entries that cannot be chosen."""
 
     def free(self) -> list[int]:
-        """Of each head, how many entries are free to keep or drop."""
+        """Droppable entries of each head."""
         counts: list[int] = self.scores.isfinite().sum(1).tolist()
         return counts
 
 
 class Allocation(ABC):
-    """Shares out budgets: no layer, or no set of layers, gets more than its sum."""
+    """Divides a budget over layers and heads and never exceeds its sum."""
 
     spans_layers: ClassVar[bool] = False
-    """Whether layers compete, so that all must be scored before one is cut."""
+    """Whether layers compete, so that all are scored before the first eviction."""
 
     @abstractmethod
     def counts(self, rooms: Sequence[LayerRoom]) -> list[list[int]]:
-        """For each room, how many free entries each head keeps."""
+        """Per layer, the number of droppable entries each head keeps."""

@@ -1,9 +1,9 @@
-"""Heads of a layer compete for its entries, above a floor (Ada-KV, arXiv:2407.11550)."""
+"""The heads of a layer compete for its budget, above a floor (Ada-KV, arXiv:2407.11550)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import torch
@@ -15,28 +15,28 @@ from forethought.numerics.apportionment import apportioned
 
 @dataclass(frozen=True)
 class AdaptiveAllocation(Allocation):
-    """A head's share follows how many of the layer's best entries are its own."""
+    """A head's budget grows with its number of the layer's best entries."""
 
     alpha: float
-    """Share of the average that is every head's own."""
-    layers: Uniform
-    """What the heads of a layer keep on average."""
+    """Share of the average guaranteed to every head."""
+    layers: Uniform = field(default_factory=Uniform)
+    """The average budget of a layer's heads."""
 
     def counts(self, rooms: Sequence[LayerRoom]) -> list[list[int]]:
-        """Floor plus winners, rounded so that a layer's sum is exact."""
+        """The floor plus the best entries of each head, rounded to an exact sum per layer."""
         return [self._of_heads(room) for room in rooms]
 
     def _of_heads(self, room: LayerRoom) -> list[int]:
-        each, free = self.layers.of_layer(room), room.free()
+        each, free = self.layers.layer_budget(room), room.free()
         floor, total = int(each * self.alpha), each * len(free)
         quotas = [own * (1 - self.alpha) + floor for own in winners([room], total)[0]]
         return apportioned(quotas, total, free)
 
 
 def winners(rooms: Sequence[LayerRoom], total: int) -> list[list[int]]:
-    """How many of the `total` best free entries of all rooms are each head's.
+    """Per layer and head, the number of the `total` best entries of all layers.
 
-    Of equal scores the lower entry goes first, then the lower layer, then the lower head.
+    Equal scores rank by entry, then by layer, then by head, lowest first.
     """
     widest = max(room.scores.shape[1] for room in rooms)
     scores = torch.cat([_filled(room, widest) for room in rooms])

@@ -1,4 +1,4 @@
-"""More for the first layers, less for the last (PyramidKV, arXiv:2406.02069)."""
+"""More entries in the first layers, fewer in the last (PyramidKV, arXiv:2406.02069)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from forethought.numerics.apportionment import falling_budgets
 
 @dataclass(frozen=True)
 class Pyramid(Uniform):
-    """A falling line over the layers, whose sum is exact."""
+    """Budgets that fall linearly over the layers, with an exact sum."""
 
     beta: int
 
-    def of_layer(self, room: LayerRoom) -> int:
-        """What each head of a layer keeps."""
-        return falling_budgets(room.layers, room.each, self.beta, room.capacity)[room.layer]
+    def layer_budget(self, room: LayerRoom) -> int:
+        """Entries that each head of a layer keeps."""
+        return falling_budgets(room.layers, room.per_head, self.beta, room.capacity)[room.layer]

@@ -1,4 +1,4 @@
-"""The same for every layer and head."""
+"""The same budget for every layer and head."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from forethought.methods.kv_eviction.allocation import Allocation, LayerRoom
 
 @dataclass(frozen=True)
 class Uniform(Allocation):
-    """Every head keeps as many."""
+    """Every head keeps the average."""
 
     def counts(self, rooms: Sequence[LayerRoom]) -> list[list[int]]:
-        """The average for every head."""
-        return [[min(self.of_layer(room), free) for free in room.free()] for room in rooms]
+        """The layer's budget for every head, or all its entries if they are fewer."""
+        return [[min(self.layer_budget(room), free) for free in room.free()] for room in rooms]
 
-    def of_layer(self, room: LayerRoom) -> int:
-        """What each head of a layer keeps."""
-        return room.each
+    def layer_budget(self, room: LayerRoom) -> int:
+        """Entries that each head of a layer keeps."""
+        return room.per_head

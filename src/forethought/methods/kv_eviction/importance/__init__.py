@@ -1,4 +1,4 @@
-"""How much each cache entry of a layer matters: one file for each way to tell."""
+"""Scores of cache entries: one file for each importance."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from forethought.methods.kv_eviction._entries import whole_places
 
 
 class Importance(ABC):
-    """Scores of cache entries, told once the whole prompt was read; higher matters more."""
+    """Scores of cache entries after prefill; entries of higher score stay."""
 
     looks_ahead: ClassVar[bool] = False
-    """Whether a drafted answer is read behind the prompt to score it by."""
+    """Whether the target prefills a drafted answer after the prompt, for its queries."""
     needs_all_queries: ClassVar[bool] = False
-    """Whether the last few hundred queries of a prompt are not enough."""
+    """Whether the scores need more than the last few hundred queries."""
 
     def check(self, prompt: Prompt) -> None:
-        """Raise BudgetTooSmallError where the prompt leaves no room to find the scores."""
+        """Raise BudgetTooSmallError if the budget is too small to compute the scores."""
         return
 
     @abstractmethod
-    def of_cache(self, cache: FullCacheView) -> list[Tensor]:
-        """[K, E] of every layer, over the prompt's entries."""
+    def score_cache(self, cache: FullCacheView) -> list[Tensor]:
+        """Scores [K, E] of every layer, over the prompt's entries."""
 
 
 class LayerImportance(Importance):
-    """Scores that a layer can tell by itself, as soon as it was read and again later."""
+    """Scores that need one layer alone, during prefill and again during decode."""
 
     @abstractmethod
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
-        """[K, E], given the place of each entry (see `entry_places`).
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
+        """Scores [K, E], given the place of each entry (see `entry_places`).
 
-        What stands at entries that must stay, or go, anyway does not count.
+        Scores of padding and of entries that always stay have no effect.
         """
 
-    def of_cache(self, cache: FullCacheView) -> list[Tensor]:
-        """[K, E] of every layer."""
-        return [self.of_layer(view, whole_places(view)) for view in cache.layers]
+    def score_cache(self, cache: FullCacheView) -> list[Tensor]:
+        """Scores [K, E] of every layer."""
+        return [self.score_layer(view, whole_places(view)) for view in cache.layers]

@@ -1,4 +1,4 @@
-"""Attention that an entry has received from all queries so far (H2O, arXiv:2306.14048)."""
+"""Attention that an entry received from all queries so far (H2O, arXiv:2306.14048)."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from forethought.methods.kv_eviction.importance import LayerImportance
 
 @dataclass(frozen=True)
 class AccumulatedAttention(LayerImportance):
-    """Sums of attention over queries, averaged over the query group and carried on."""
+    """Attention summed over queries and averaged over the query group."""
 
     needs_all_queries: ClassVar[bool] = True
 
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
-        """[K, E]: the sums that were remembered, and what the queries since then add."""
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
+        """Scores [K, E]: the remembered sums plus the attention of the queries since."""
         kv_heads, entries, _ = view.keys.shape
         before = 0 if view.memory is None else view.memory.shape[1]
         total = torch.zeros(kv_heads, entries, dtype=torch.float32, device=view.keys.device)
         for rows in view.window_rows(entries - before):
             total += rows.mean(1).sum(1)
         if view.memory is not None:
-            total[:, :before] += _without_filling(view, view.memory)
+            total[:, :before] += _without_padding(view, view.memory)
         view.remember(total)
         return total
 
 
-def _without_filling(view: LayerView, memory: Tensor) -> Tensor:
-    """Memory [K, E'] with zeros where a head held nothing."""
+def _without_padding(view: LayerView, memory: Tensor) -> Tensor:
+    """Memory [K, E'] with zeros at padding."""
     if view.held is None:
         return memory
     added = view.keys.shape[1] - memory.shape[1]

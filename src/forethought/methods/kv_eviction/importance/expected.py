@@ -1,4 +1,4 @@
-"""Attention expected of queries to come (Expected Attention, arXiv:2510.00636)."""
+"""Expected attention of future queries (Expected Attention, arXiv:2510.00636)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from torch import Tensor
 from forethought.contracts.roles import LayerView
 from forethought.methods.kv_eviction.importance import LayerImportance
 
-_AT_ONCE = 64  # future positions whose rotations are held together
+_BLOCK = 64  # future positions whose rotations are in memory together
 
 
 @dataclass(frozen=True)
 class ExpectedImportance(LayerImportance):
-    """Future queries as a Gaussian with the mean and covariance of those in sight."""
+    """Future queries follow a Gaussian with the mean and covariance of the recent queries."""
 
     future: int
     sinks: int
-    covariance: bool
-    value_norms: bool
-    epsilon: float
+    covariance: bool = True
+    value_norms: bool = True
+    epsilon: float = 0.0
     needs_all_queries: ClassVar[bool] = True
 
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
-        """[K, E]: the mean over the query group, times the length of each value."""
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
+        """Scores [K, E]: the mean over the query group, times the norm of each value."""
         apart = (places < self.sinks).unsqueeze(1)
         logits = self.logits(view).masked_fill_(apart, -torch.inf)
         scores = torch.softmax(logits, -1).mean(1)
@@ -36,7 +36,7 @@ class ExpectedImportance(LayerImportance):
         return (scores + self.epsilon) * norms
 
     def logits(self, view: LayerView) -> Tensor:
-        """[K, G, E]: logarithms of the expected exponential of query times key."""
+        """[K, G, E]: the logarithm of the expected exponential of query times key."""
         keys = view.keys.float() * view.shape.scale
         kv_heads, _, size = keys.shape
         mean, spread = self._moments(view)
@@ -48,7 +48,7 @@ class ExpectedImportance(LayerImportance):
         return logits
 
     def _moments(self, view: LayerView) -> tuple[Tensor, Tensor]:
-        """[H, D] and [H, D, D] of queries averaged over the next `future` positions."""
+        """Mean [H, D] and covariance [H, D, D] of queries, averaged over future positions."""
         where = _query_positions(view)
         counted = where >= self.sinks
         end = int(where[-1]) + 1
@@ -62,20 +62,20 @@ class ExpectedImportance(LayerImportance):
 
 
 def _query_positions(view: LayerView) -> Tensor:
-    """[N]: positions of the queries in sight, whether or not their entries are still held."""
+    """[N]: positions of the recent queries, even if their entries were evicted."""
     device, count = view.keys.device, len(view.queries)
-    if view.held is None and count == view.keys.shape[1]:
+    if not view.decoding and view.held is None and count == view.keys.shape[1]:
         return view.positions.expand(view.keys.shape[0], count)[0].to(device)
     end = int(view.positions.max()) + 1
     return torch.arange(end - count, end, device=device)
 
 
 def average_turn(view: LayerView, positions: range) -> Tensor:
-    """[D, D]: a row vector times this is the vector, turned and averaged over positions."""
+    """[D, D]: a row vector times this is the vector, rotated and averaged over positions."""
     size, device = view.queries.shape[-1], view.keys.device
     total = torch.zeros(size, size, device=device)
     axes = torch.eye(size, device=device)
-    for start in range(0, len(positions), _AT_ONCE):
-        where = torch.tensor(positions[start : start + _AT_ONCE], device=device)
+    for start in range(0, len(positions), _BLOCK):
+        where = torch.tensor(positions[start : start + _BLOCK], device=device)
         total += view.rotate(axes.expand(len(where), -1, -1), where).sum(0)
     return total / len(positions)

@@ -1,4 +1,4 @@
-"""The shorter its key, the more important an entry (arXiv:2406.11430)."""
+"""The smaller the norm of its key, the more important an entry (arXiv:2406.11430)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from forethought.methods.kv_eviction.importance import LayerImportance
 
 @dataclass(frozen=True)
 class KeyNorm(LayerImportance):
-    """Minus the length of an entry's key."""
+    """The negative L2 norm of each key."""
 
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
-        """[K, E]."""
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
+        """Scores [K, E]."""
         norms: Tensor = torch.linalg.vector_norm(view.keys.float(), dim=-1)
         return -norms

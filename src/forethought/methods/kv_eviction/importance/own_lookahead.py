@@ -1,4 +1,4 @@
-"""Attention of tokens the model wrote itself behind a cut cache (LAQ, arXiv:2505.20334)."""
+"""Attention of tokens that the model decodes over an evicted cache (LAQ, arXiv:2505.20334)."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from forethought.methods.kv_eviction.importance.window import pooled_until, wind
 
 @dataclass(frozen=True)
 class OwnLookahead(Importance):
-    """What the model's own first tokens attend to, and the last `window` prompt tokens."""
+    """Attention of the model's own first tokens and of the last `window` prompt tokens."""
 
     first: Eviction
-    """How the cache is cut that those tokens are written behind."""
-    lookahead: int
-    window: int
-    kernel: int
-    pool: str
+    """The eviction of the copy that the look-ahead decodes over."""
+    lookahead: int = 8
+    window: int = 8
+    kernel: int = 7
+    pool: str = "max"
 
     def check(self, prompt: Prompt) -> None:
-        """Raise BudgetTooSmallError where the first cut cannot be made."""
+        """Raise BudgetTooSmallError if the first eviction is impossible."""
         if self.lookahead:
             self.first.check(prompt)
 
-    def of_cache(self, cache: FullCacheView) -> list[Tensor]:
-        """[K, E] of every layer."""
-        views, written = self._written(cache)
-        if self.window + written == 0:  # nothing was written, so nothing new is known
-            return self.first.importance.of_cache(cache)
-        return [self._of_layer(view, written) for view in views]
+    def score_cache(self, cache: FullCacheView) -> list[Tensor]:
+        """Scores [K, E] of every layer."""
+        views, decoded = self._decoded(cache)
+        if self.window + decoded == 0:  # no query besides those of the first eviction
+            return self.first.importance.score_cache(cache)
+        return [self._of_layer(view, decoded) for view in views]
 
-    def _written(self, cache: FullCacheView) -> tuple[Sequence[LayerView], int]:
+    def _decoded(self, cache: FullCacheView) -> tuple[Sequence[LayerView], int]:
         kept = self.first.on_cache(cache) if self.lookahead else None
         if kept is None:
             return cache.layers, 0
         views = cache.write(kept, self.lookahead)
         return views, len(views[0].queries) - len(cache.layers[0].queries)
 
-    def _of_layer(self, view: LayerView, written: int) -> Tensor:
-        scores = window_scores(view, self.window + written, "mean")
+    def _of_layer(self, view: LayerView, decoded: int) -> Tensor:
+        scores = window_scores(view, self.window + decoded, "mean")
         places = whole_places(view)
         until = after_newest(places) - self.window
         return pooled_until(scores, places, until, self.kernel, self.pool)

@@ -1,4 +1,4 @@
-"""The newer, the more important (StreamingLLM, arXiv:2309.17453)."""
+"""The newer an entry, the more important (StreamingLLM, arXiv:2309.17453)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from forethought.methods.kv_eviction.importance import LayerImportance
 
 @dataclass(frozen=True)
 class Recency(LayerImportance):
-    """The place of an entry."""
+    """The place of each entry in the text."""
 
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
-        """[K, E]."""
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
+        """Scores [K, E]."""
         return places.float()

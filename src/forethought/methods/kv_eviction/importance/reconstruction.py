@@ -1,4 +1,4 @@
-"""What a model needs to repeat its text (KVzip, arXiv:2505.23416)."""
+"""Attention that an entry receives while the model repeats its text (KVzip, arXiv:2505.23416)."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from forethought.methods.kv_eviction.importance import Importance
 
 _WHOLE = "Repeat the text above word for word."
 _PART = "Repeat the text above word for word, from where it says: "
-_NOT_JUDGED = 2.0
-_ROWS = 256  # queries whose attention is held together
+_NOT_SCORED = 2.0
+_ROWS = 256  # queries whose attention is in memory together
 
 
 @dataclass(frozen=True)
 class Reconstruction(Importance):
-    """The most attention an entry gets while the text is repeated, chunk by chunk.
+    """The maximum attention to an entry while the model repeats the text, chunk by chunk.
 
-    The text is what no template and no question protects; what stands behind it is not judged.
+    The text excludes the chat template and the question. Entries after it are not scored.
     """
 
-    chunk: int
-    overlap: int
-    sinks: int
+    chunk: int = 2048
+    overlap: int = 8
+    sinks: int = 4
 
-    def of_cache(self, cache: FullCacheView) -> list[Tensor]:
-        """[K, E] of every layer; 0 before the text, more than any score behind it."""
+    def score_cache(self, cache: FullCacheView) -> list[Tensor]:
+        """Scores [K, E] of every layer: 0 before the text, above any score after it."""
         scores = [
             torch.zeros(view.keys.shape[:2], dtype=torch.float32, device=view.keys.device)
             for view in cache.layers
         ]
         first, last = text_span(cache.prompt)
         for layer in scores if last else []:
-            layer[:, last:] = _NOT_JUDGED
+            layer[:, last:] = _NOT_SCORED
         for start in range(first, last, self.chunk):
             part = range(start, min(start + self.chunk, last))
             self._repeat(cache, scores, part, (first, last))
@@ -46,7 +46,7 @@ class Reconstruction(Importance):
     def _repeat(
         self, cache: FullCacheView, scores: list[Tensor], part: range, text: tuple[int, int]
     ) -> None:
-        """Have the model read a chunk again as its answer, and score the chunk's entries."""
+        """Let the model read a chunk again as its answer, and score the chunk's entries."""
         tokens = [*cache.asked(self._request(cache.prompt, part.start, text[0]))]
         tokens += cache.prompt.tokens[part.start : part.stop]
 
@@ -63,7 +63,7 @@ class Reconstruction(Importance):
         return _PART + prompt.text[before[0][0] : before[-1][1]]
 
     def _most_attention(self, view: LayerView, part: range) -> Tensor:
-        """[K, chunk]: over sinks, chunk and the repeating tokens alone, the most of any query."""
+        """[K, chunk]: the maximum over queries that see sinks, chunk and the repeated tokens."""
         repeating = len(view.queries)
         entries = view.keys.shape[1]
         sinks = range(min(self.sinks, part.start))
@@ -75,13 +75,13 @@ class Reconstruction(Importance):
 
 
 def text_span(prompt: Prompt) -> tuple[int, int]:
-    """The first token that nothing protects, and the one after the last; (0, 0) if none."""
+    """The first unprotected token and the token after the last; (0, 0) if there is none."""
     free = [place for place in range(len(prompt)) if place not in prompt.protected]
     return (free[0], free[-1] + 1) if free else (0, 0)
 
 
 def _rows_over(view: LayerView, seen: Tensor) -> Iterator[Tensor]:
-    """[K, G, rows, S]: attention over the entries `seen` alone, block by block of queries."""
+    """[K, G, rows, S]: attention over the entries `seen` alone, in blocks of queries."""
     entries, total = view.keys.shape[1], len(view.queries)
     keys = view.keys[:, seen].float()
     for start in range(0, total, _ROWS):

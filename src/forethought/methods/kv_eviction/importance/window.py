@@ -15,23 +15,23 @@ from forethought.numerics.importance import pooled
 
 @dataclass(frozen=True)
 class WindowAttention(LayerImportance):
-    """What the newest `window` tokens attend to, smoothed over neighbours."""
+    """Attention of the newest `window` tokens, pooled over neighbouring entries."""
 
     window: int
     kernel: int
     pool: str
 
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
-        """[K, E]."""
-        # Sums over the query group commute with mean pooling; for max pooling the group is
-        # averaged first, as one key head serves it.
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
+        """Scores [K, E], pooled over the entries before the window."""
+        # Averaging over the query group commutes with mean pooling. Max pooling comes after it,
+        # since the group shares one key head.
         scores = window_scores(view, self.window, "mean")
         until = after_newest(places) - self.window
         return pooled_until(scores, places, until, self.kernel, self.pool)
 
 
 def window_scores(view: LayerView, count: int, reduction: str) -> Tensor:
-    """[K, E]: the last `count` queries' attention, reduced over them and the query group."""
+    """[K, E]: attention of the last `count` queries, reduced over queries and query group."""
     total: Tensor | None = None
     groups = queries = 0
     for rows in view.window_rows(count):
@@ -46,6 +46,6 @@ def window_scores(view: LayerView, count: int, reduction: str) -> Tensor:
 
 
 def pooled_until(scores: Tensor, places: Tensor, until: int, kernel: int, pool: str) -> Tensor:
-    """Scores [K, E] pooled over neighbours; entries from the place `until` on count as 0."""
+    """Scores [K, E] pooled over neighbours; entries at or after the place `until` count as 0."""
     outside = (places < 0) | (places >= until)
     return pooled(scores.masked_fill(outside, 0.0), kernel, pool)

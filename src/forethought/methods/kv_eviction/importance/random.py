@@ -1,4 +1,4 @@
-"""Importance by chance: what any other has to beat."""
+"""Random scores: the control for every other importance."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from forethought.methods.kv_eviction.importance import LayerImportance
 
 
 @dataclass(frozen=True)
-class Chance(LayerImportance):
-    """A number drawn once for each layer, head and place."""
+class RandomImportance(LayerImportance):
+    """A random number for each layer, head and place."""
 
     seed: int
 
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
-        """[K, E]; the same for an entry whenever it is asked for."""
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
+        """Scores [K, E]; an entry has the same score in every call."""
         kv_heads = view.keys.shape[0]
         generator = torch.Generator().manual_seed(self.seed * view.layers + view.layer)
-        # By place first, so that a longer text draws the same for its beginning.
+        # The first axis is the place, so a longer text draws the same scores for its start.
         drawn = torch.rand(after_newest(places), kv_heads, generator=generator).T
         return drawn.to(view.keys.device).gather(1, places.clamp(min=0))

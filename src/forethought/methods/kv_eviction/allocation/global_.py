@@ -1,4 +1,4 @@
-"""All heads of all layers compete (KVzip, arXiv:2505.23416)."""
+"""One budget for which the heads of all layers compete (KVzip, arXiv:2505.23416)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from forethought.methods.kv_eviction.allocation.adaptive import winners
 
 
 @dataclass(frozen=True)
-class Overall(Allocation):
-    """The best entries of the whole cache, wherever they are."""
+class GlobalAllocation(Allocation):
+    """The best entries of the whole cache, in any layer and head."""
 
     spans_layers: ClassVar[bool] = True
 
     def counts(self, rooms: Sequence[LayerRoom]) -> list[list[int]]:
-        """How many of the best entries each head holds."""
-        return winners(rooms, sum(room.each * len(room.scores) for room in rooms))
+        """The number of the best entries in each head."""
+        return winners(rooms, sum(room.per_head * len(room.scores) for room in rooms))

@@ -15,18 +15,18 @@ from forethought.methods.kv_eviction.importance.window import pooled_until, wind
 
 @dataclass(frozen=True)
 class DraftLookahead(LayerImportance):
-    """What a guess of the answer attends to, read behind the prompt."""
+    """Attention of a drafted answer, which the target prefills after the prompt."""
 
     window: int
     kernel: int
     pool: str
-    reduction: str
+    reduction: str = "max"
     looks_ahead: ClassVar[bool] = True
 
-    def of_layer(self, view: LayerView, places: Tensor) -> Tensor:
-        """[K, E]."""
-        guessed = after_newest(places) - view.prompt_length
-        scores = window_scores(view, self.window + guessed + 1, self.reduction)
-        # The last prompt token is read again afterwards; the window lies before it.
+    def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
+        """Scores [K, E], pooled over the entries before the window."""
+        drafted = after_newest(places) - view.prompt_length
+        scores = window_scores(view, self.window + drafted + 1, self.reduction)
+        # The target reads the last prompt token again afterwards; the window lies before it.
         until = view.prompt_length - self.window - 1
         return pooled_until(scores, places, until, self.kernel, self.pool)
