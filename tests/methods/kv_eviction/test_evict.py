@@ -164,7 +164,7 @@ def test_an_answer_within_the_budget_loses_nothing(decoder, method):
     (SnapKV(keep=KEEP, window=7, every=3, pool="max"), window_attention(7, 5, "max")),
     (H2O(keep=KEEP, every=5), received),
     (Evict(**SETTINGS, every=5), window_attention(4, 7, "max")),
-], ids=repr)  # fmt: skip
+], ids=["newest", "norm", "window", "max", "received", "evict"])  # fmt: skip
 def test_evictions_during_decode_keep_the_best_by_a_slow_score(decoder, method, score):
     # No token twice: rotations keep norms, so that in the first layer its keys would tie.
     prompt = prompt_of(range(LENGTH), protected={0, 5, 30})
