@@ -11,6 +11,7 @@ from torch import Tensor
 from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import LayerView, Network, Pattern, Tap
 from forethought.cost.flops import causal_pairs
+from forethought.engine.attention.compiled import attend_compiled, attendable, kernels_for
 from forethought.engine.attention.decode import attend_step
 from forethought.engine.attention.masked_batch import attend_jointly, fits
 from forethought.engine.attention.prefill import Visibility, attend_causal
@@ -195,18 +196,43 @@ class BatchAttention:
     def __call__(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """q [N, H, D], k [N, K, D], v [N, K, V] of this step's tokens to [N, H * V]."""
         shape = self._batch.network.shape.layers[layer]
-        self._append(layer, keys, values)
         for recent, span in self._watched:
             recent.push(layer, queries[span])
         if self._single and self._hook is None:
-            many = queries.device.type != "cpu" and fits(self._rows, layer, shape)
-            attend = attend_jointly if many else attend_step
-            return attend(queries, self._rows, layer, shape)
+            return self._step(layer, queries, keys, values)
+        self._append(layer, keys, values)
         out = [
             self._attend(part.row, layer, shape, queries[span], span)
             for part, span in zip(self._parts, self._spans(), strict=True)
         ]
         return out[0] if len(out) == 1 else torch.cat(out)
+
+    def _step(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """One new token a row: each row by the compiled kernels if they can read its entries."""
+        rows, shape = self._rows, self._batch.network.shape.layers[layer]
+        made = kernels_for(queries, values, shape)
+        able = [made is not None and attendable(row, layer) for row in rows]
+        if made is not None and all(able):
+            return attend_compiled(made, (queries, keys, values), rows, layer, shape)
+        if made is not None and any(able):
+            # Each row alone: how it is attended to must not depend on its company.
+            parts = zip(*(torch.split(part, 1) for part in (queries, keys, values)), strict=True)
+            places = zip(rows, parts, strict=True)
+            return torch.cat([self._step_of(row, layer, *part) for row, part in places])
+        self._append(layer, keys, values)
+        many = queries.device.type != "cpu" and fits(rows, layer, shape)
+        attend = attend_jointly if many else attend_step
+        return attend(queries, rows, layer, shape)
+
+    def _step_of(
+        self, row: SequenceCache, layer: int, queries: Tensor, keys: Tensor, values: Tensor
+    ) -> Tensor:
+        shape = self._batch.network.shape.layers[layer]
+        made = kernels_for(queries, values, shape)
+        if made is not None and attendable(row, layer):
+            return attend_compiled(made, (queries, keys, values), [row], layer, shape)
+        row.append(layer, keys, values)
+        return attend_step(queries, [row], layer, shape)
 
     def _spans(self) -> Iterator[slice]:
         """Where the tokens of each part stand."""

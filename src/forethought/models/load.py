@@ -16,6 +16,7 @@ from forethought.contracts.errors import (
     UsageError,
 )
 from forethought.contracts.roles import Network
+from forethought.models.compiled.available import kernels
 from forethought.models.decoder.config import DecoderConfig
 from forethought.models.decoder.decoder import open_decoder
 from forethought.models.decoder.linear import FORMATS
@@ -53,6 +54,7 @@ def pull(name: str, *, again: bool = False, progress: Progress | None = None) ->
             with model_cache.building(place) as fresh:
                 origin.build(fresh, again=again, progress=progress)
                 _check_unchanged(origin, stamp)
+            kernels()  # compiled now rather than before the first answer
     return place
 
 

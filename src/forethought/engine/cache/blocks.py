@@ -28,6 +28,13 @@ class Block:
         self._kept: Tensor | None = None
         self.bytes = 0
         """Bytes of the tensors held, room to grow included."""
+        self.place = (0, 0, 0, 0)
+        """Addresses of plain keys and values, and their strides from head to head."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether entries are held as they are, or there are none."""
+        return not isinstance(self._keys, Packed)
 
     @property
     def keys(self) -> Tensor:
@@ -50,14 +57,20 @@ class Block:
         A full block grows by `slack` beyond what is added, or a sixteenth; without slack it
         grows by what is added alone.
         """
+        start = self.length
+        own_keys, own_values = self.extend(keys, values, reserve, slack)
+        own_keys[:, start : self.length] = keys.transpose(0, 1)
+        own_values[:, start : self.length] = values.transpose(0, 1)
+
+    def extend(
+        self, keys: Tensor, values: Tensor, reserve: int, slack: int = SLACK
+    ) -> tuple[Tensor, Tensor]:
+        """Count keys and values [N, K, D] as held, without writing them: the tensors to fill."""
         end = self.length + keys.shape[0]
         more = max(slack, end // 16) if slack else 0
-        own_keys, own_values = self._room(
-            keys, values, end, reserve if not self.length else end + more
-        )
-        own_keys[:, self.length : end] = keys.transpose(0, 1)
-        own_values[:, self.length : end] = values.transpose(0, 1)
+        held = self._room(keys, values, end, reserve if not self.length else end + more)
         self.length = end
+        return held
 
     def _room(self, keys: Tensor, values: Tensor, need: int, wanted: int) -> tuple[Tensor, Tensor]:
         """The tensors held, grown to what is wanted where `need` entries do not fit."""
@@ -119,6 +132,8 @@ class Block:
     def _hold(self, keys: Tensor | Packed, values: Tensor | Packed) -> None:
         self._keys, self._values = keys, values
         self.bytes = sum(_bytes(part) for part in (keys, values))
+        if isinstance(keys, Tensor) and isinstance(values, Tensor):
+            self.place = keys.data_ptr(), values.data_ptr(), keys.stride(0), values.stride(0)
 
 
 def _opened(held: Tensor | Packed | None) -> Tensor:

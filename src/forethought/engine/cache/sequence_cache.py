@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.roles import Entries
-from forethought.engine.cache.blocks import SLACK, LayerEntries
+from forethought.engine.cache.blocks import SLACK, Block, LayerEntries
 from forethought.engine.cache.query_window import QueryWindow
 
 
@@ -128,6 +128,15 @@ class SequenceCache:
     def append(self, layer: int, keys: Tensor, values: Tensor) -> None:
         """Add a layer's keys and values [N, K, D] of the tokens of this step."""
         self.tail.layers[layer].append(keys, values, self.reserve, self.slack)
+
+    def extend(self, layer: int, keys: Tensor, values: Tensor) -> Block:
+        """Make room for a layer's keys and values [N, K, D], which the caller writes: their block.
+
+        All heads must share a block.
+        """
+        block = self.tail.layers[layer].whole
+        block.extend(keys, values, self.reserve, self.slack)
+        return block
 
     def advance(self, count: int) -> range:
         """The positions of the next `count` tokens, taken from now on."""

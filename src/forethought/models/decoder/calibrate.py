@@ -36,6 +36,8 @@ def decode_format(
     `build` makes the linears of a format; `layers` names the products of each layer. Formats that
     differ only after a "+" differ in the head alone. A choice stored in `folder` is reused.
     """
+    if len(formats) == 1:
+        return formats[0]
     here = f"{' or '.join(formats)}: {machine()}, {most_threads()} threads"
     file = folder / NAME
     known = _read(file)

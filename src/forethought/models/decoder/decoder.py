@@ -19,6 +19,8 @@ from torch import Tensor
 from forethought.contracts.errors import MAKE_ANEW, DamagedFileError
 from forethought.contracts.roles import Attend, Network
 from forethought.models.checkpoint.shapes import check_shape
+from forethought.models.compiled.available import kernels
+from forethought.models.compiled.layer import compiled
 from forethought.models.decoder.calibrate import PARTS, decode_format
 from forethought.models.decoder.config import DecoderConfig
 from forethought.models.decoder.experts import Experts
@@ -30,10 +32,8 @@ from forethought.models.decoder.rope import Rope
 
 DENSE_FILE = "model.safetensors"
 """Every tensor under its canonical name."""
-_CANDIDATES = {
-    "auto": ("int4+rows", "int4+planes", "bf16"),
-    "int4": ("int4+rows", "int4+planes"),
-}
+_TORCH = ("int4+rows", "int4+planes")
+"""4-bit formats that need no compiled kernels."""
 
 
 def open_decoder(folder: Path, config: DecoderConfig, *, weights: str, device: str) -> Decoder:
@@ -51,7 +51,9 @@ def open_decoder(folder: Path, config: DecoderConfig, *, weights: str, device: s
     try:
         packed = _packed(folder, config, tensors, device) if wants_packed else {}
         if packed:
-            weights = _fastest(folder, config, tensors, packed, _CANDIDATES[weights])
+            four = ("compiled",) if kernels() else _TORCH
+            candidates = (*four, "bf16") if weights == "auto" else four
+            weights = _fastest(folder, config, tensors, packed, candidates)
         elif weights == "auto":
             weights = "bf16"
         return Decoder(config, tensors, build_linears(tensors, packed, weights))
@@ -202,7 +204,7 @@ class _Builder:
 
     def layer(self, i: int) -> Layer:
         config, name = self.config, f"layers.{i}"
-        return Layer(
+        plain = Layer(
             heads=config.heads,
             kv_heads=config.kv_heads,
             head_dim=config.head_dim,
@@ -219,6 +221,7 @@ class _Builder:
             query_norm=self.norm_if(config.query_key_norm == "full", f"{name}.query_norm"),
             key_norm=self.norm_if(config.query_key_norm == "full", f"{name}.key_norm"),
         )
+        return compiled(plain, config.activation)
 
     def mlp(self, i: int) -> Mlp:
         config, name = self.config, f"layers.{i}"

@@ -23,6 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from forethought.models.compiled.available import kernels
+from forethought.models.compiled.linear import CompiledEightBit, CompiledFourBit
 from forethought.models.decoder.quantise import GROUP, quantise8
 from forethought.models.hardware.processor import has_memory_for, widened
 
@@ -222,9 +224,9 @@ def build_linears(
 ) -> Callable[[str], Linear]:
     """Linears by name ("layers.0.qkv", "head") from dense and packed tensors.
 
-    `packed` holds the tensors of `pack_levels` and `pack_head` under "<name>.<suffix>". Only int4
-    uses it; "int4+planes" prefers the head's planes if there are any. A tied head uses the
-    embedding.
+    `packed` holds the tensors of `pack_levels` and `pack_head` under "<name>.<suffix>". Only 4-bit
+    formats use it: "int4+planes" prefers the head's planes if there are any, "compiled" runs the
+    compiled kernels. A tied head uses the embedding.
     """
     weights, _, head = weights.partition("+")
     wide = has_memory_for(2 * sum(tensor.nbytes for tensor in tensors.values()))
@@ -238,6 +240,8 @@ def build_linears(
         plain = dense(name)
         if weights == "bf16":
             return plain
+        if weights == "compiled":
+            return ByPhase(plain, _compiled(name, packed, plain.bias))
         if weights == "int4":
             return ByPhase(plain, _packed(name, packed, plain.bias, head == "planes"))
         eight = quantise8(plain.weight)
@@ -246,6 +250,21 @@ def build_linears(
         return EightBitBoth(eight["int8"], eight["int8_scales"], plain.bias)
 
     return build
+
+
+def _compiled(name: str, packed: Mapping[str, Tensor], bias: Tensor | None) -> Linear:
+    """The product by a compiled kernel; by torch where the kernels do not take the shape."""
+    made = kernels()
+    assert made is not None, "decoders are opened so only where there are kernels"
+    if f"{name}.int4" in packed:
+        weight, scales = packed[f"{name}.int4"], packed[f"{name}.int4_scales"]
+        if scales.shape[1] % made.block:
+            return FourBit(weight, scales, bias)
+        return CompiledFourBit(made, weight, scales, bias)
+    weight, scales = packed[f"{name}.int8"], packed[f"{name}.int8_scales"]
+    if bias is not None or weight.shape[1] % made.block:
+        return EightBit(weight, scales, bias)
+    return CompiledEightBit(made, weight, scales)
 
 
 def _packed(name: str, packed: Mapping[str, Tensor], bias: Tensor | None, planes: bool) -> Linear:

@@ -1,0 +1,74 @@
+"""Attention of decode steps by the compiled kernels.
+
+The kernels cache the new keys and values and attend in one call for all rows. They cut a row's
+entries into chunks of a fixed size, so that its result depends on its entries alone: not on its
+company, and not on which segments hold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from forethought.contracts.records import LayerShape
+from forethought.engine.cache.sequence_cache import SequenceCache, segments_of
+from forethought.models.compiled.available import kernels
+from forethought.models.compiled.kernels import MOST_SIZE, PIECE, Kernels
+
+
+def kernels_for(queries: Tensor, values: Tensor, shape: LayerShape) -> Kernels | None:
+    """The kernels, if they can attend in a layer of this shape with new tokens like these."""
+    if queries.dtype != torch.bfloat16 or queries.device.type != "cpu":
+        return None
+    if shape.window is not None or shape.softcap is not None:
+        return None
+    made = kernels()
+    size = values.shape[-1]
+    same = queries.shape[-1] == size and values.dtype == queries.dtype
+    fits = made is not None and same and size <= MOST_SIZE and not size % (2 * made.lanes)
+    return made if fits else None
+
+
+def attendable(row: SequenceCache, layer: int) -> bool:
+    """Whether every segment of a row holds a layer in one block, and unpacked."""
+    held = (segment.layers[layer] for segment in segments_of(row))
+    return all(not entries.ragged and entries.whole.plain for entries in held)
+
+
+def attend_compiled(
+    made: Kernels,
+    tokens: tuple[Tensor, Tensor, Tensor],
+    rows: Sequence[SequenceCache],
+    layer: int,
+    shape: LayerShape,
+) -> Tensor:
+    """Caches keys and values [R, K, D] of one new token a row; queries [R, H, D] to [R, H * D]."""
+    _, keys, values = tokens
+    pieces: list[int] = []
+    ends: list[int] = []
+    lengths: list[int] = []
+    for i, row in enumerate(rows):
+        total = 0
+        for view in row.views:
+            block = view.segment.layers[layer].whole
+            seen = block.length - view.unseen
+            if seen > 0:
+                pieces += (*block.place, seen)
+                total += seen
+        tail = row.extend(layer, keys[i : i + 1], values[i : i + 1])
+        pieces += (*tail.place, tail.length)
+        ends.append(len(pieces) // PIECE)
+        lengths.append(total + tail.length)
+    return made.attend(_aligned(tokens), shape.scale, pieces, ends, lengths)
+
+
+def _aligned(tokens: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """The same with contiguous heads and one stride between rows, as the kernels want them."""
+    size, step = tokens[0].shape[-1], tokens[0].stride(0)
+    if all(part.stride() == (step, size, 1) for part in tokens):
+        return tokens
+    heads = [part.shape[1] for part in tokens]
+    queries, keys, values = torch.split(torch.cat(tokens, 1), heads, 1)
+    return queries, keys, values

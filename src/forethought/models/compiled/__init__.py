@@ -1,0 +1,1 @@
+"""Decode kernels in C, compiled once for this machine where it has a compiler."""

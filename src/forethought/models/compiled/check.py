@@ -1,0 +1,78 @@
+"""Whether freshly compiled kernels agree with torch, for one row and for several."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from forethought.models.compiled.kernels import Kernels, matrix
+from forethought.models.decoder.quantise import GROUP, Levels, pack_levels, quantise8
+
+_ROWS = 7
+_CLOSE = 8e-3  # two roundings to bf16
+
+
+@torch.inference_mode()
+def agrees(kernels: Kernels) -> bool:
+    """Whether the kernels compute what torch does, row by row the same."""
+    return _four_bits(kernels) and _eight_bits(kernels) and _attention(kernels)
+
+
+def _four_bits(kernels: Kernels) -> bool:
+    outputs, inputs = 3 * kernels.block, 4 * GROUP
+    levels = Levels(
+        _random(outputs, inputs).mul(5).add(8).clamp(0, 15).to(torch.uint8),
+        _random(outputs, inputs // GROUP).abs(),
+        _random(outputs, inputs // GROUP),
+    )
+    packed = pack_levels(levels)
+    weight, scales = packed["int4"], packed["int4_scales"]
+    bias, x = _random(outputs).bfloat16(), _random(_ROWS, inputs).bfloat16()
+    made = matrix(weight, scales, bias)
+    found = kernels.product4(made, x)
+    expected = torch._weight_int4pack_mm_for_cpu(x, weight, GROUP, scales) + bias
+    alone = [kernels.product4(made, row[None]) for row in x]
+    return _near(found, expected) and torch.equal(found, torch.cat(alone))
+
+
+def _eight_bits(kernels: Kernels) -> bool:
+    outputs, inputs = 77, 4 * GROUP
+    eight, x = quantise8(_random(outputs, inputs)), _random(_ROWS, inputs).bfloat16()
+    weight, scales = eight["int8"], eight["int8_scales"]
+    found = kernels.product8(weight, scales, x)
+    expected = torch._weight_int8pack_mm(x, weight, scales)
+    alone = [kernels.product8(weight, scales, row[None]) for row in x]
+    return _near(found, expected) and torch.equal(found, torch.cat(alone))
+
+
+def _attention(kernels: Kernels) -> bool:
+    heads, kv_heads, entries, size = 10, 2, 300, 64
+    queries = _random(_ROWS, heads + 2 * kv_heads, size).bfloat16()
+    tokens = tuple(torch.split(queries, [heads, kv_heads, kv_heads], 1))
+    keys, values = (_random(_ROWS, kv_heads, entries, size).bfloat16() for _ in range(2))
+    pieces = [
+        (k.data_ptr(), v.data_ptr(), *2 * [entries * size], entries)
+        for k, v in zip(keys, values, strict=True)
+    ]
+    q, k, v = tokens
+
+    def run(rows: slice) -> Tensor:
+        own = pieces[rows]
+        flat = [number for piece in own for number in piece]
+        ends = list(range(1, len(own) + 1))
+        return kernels.attend((q[rows], k[rows], v[rows]), 0.125, flat, ends, [entries] * len(own))
+
+    found = run(slice(None))  # which puts the new keys and values in their places
+    grouped = q.reshape(_ROWS, kv_heads, heads // kv_heads, size)
+    expected = torch.nn.functional.scaled_dot_product_attention(grouped, keys, values, scale=0.125)
+    alone = torch.cat([run(slice(i, i + 1)) for i in range(_ROWS)])
+    return _near(found, expected.reshape(_ROWS, -1)) and torch.equal(found, alone)
+
+
+def _random(*sizes: int) -> Tensor:
+    return torch.randn(sizes, generator=torch.Generator().manual_seed(sum(sizes)))
+
+
+def _near(found: Tensor, expected: Tensor) -> bool:
+    off = (found.double() - expected.double()).norm() / expected.double().norm()
+    return bool(off < _CLOSE)

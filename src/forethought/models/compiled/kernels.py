@@ -1,0 +1,195 @@
+"""The compiled decode kernels as functions of tensors.
+
+They run on the threads of torch's own OpenMP runtime, whose functions are handed to them: a
+second runtime in the process would have threads of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from forethought.models.compiled.build import lanes
+from forethought.models.decoder.quantise import GROUP
+
+_POINTER, _LONG, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
+_FUNCTIONS = {
+    "product4": [_POINTER] * 2 + [_LONG] + [_POINTER] * 3,
+    "product8": [_POINTER] * 3 + [_LONG] * 3 + [_POINTER] * 3,
+    "layer_inputs": [_POINTER] * 2 + [_LONG, _POINTER, _LONG] + [_POINTER] * 5,
+    "layer_finish": [_POINTER] * 2 + [_LONG] + [_POINTER] * 5,
+    "attend": (
+        [_POINTER] + [_LONG] * 4 + [_FLOAT] + [_POINTER] * 3 + [_LONG] + [_POINTER] * 3
+        + [_LONG] + [_POINTER] * 2
+    ),
+}  # fmt: skip
+_OPENMP = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads")
+CHUNK = 128
+"""Entries of one partial attention, as in attention.c."""
+MOST_SIZE = 256
+"""The widest head that `attend` takes, as in attention.c."""
+
+PIECE = 5
+"""Numbers that describe a piece of a row to `attend`."""
+
+
+class Team(ctypes.Structure):
+    """The threads of one call."""
+
+    _fields_ = (*((name, _POINTER) for name in _OPENMP), ("threads", ctypes.c_uint))
+
+
+class Matrix(ctypes.Structure):
+    """A packed 4-bit matrix."""
+
+    _fields_ = (
+        *((name, _POINTER) for name in ("packed", "scales", "bias")),
+        *((name, _LONG) for name in ("inputs", "outputs")),
+    )
+
+
+def matrix(packed: Tensor, scales: Tensor, bias: Tensor | None) -> Matrix:
+    """What `quantise.pack_levels` made; the tensors must outlive it."""
+    groups, outputs = scales.shape[:2]
+    added = None if bias is None else bias.data_ptr()
+    return Matrix(packed.data_ptr(), scales.data_ptr(), added, groups * GROUP, outputs)
+
+
+class NormWeight(ctypes.Structure):
+    """A norm; none where the weight is."""
+
+    _fields_ = (("weight", _POINTER), ("late", _LONG), ("epsilon", _FLOAT))
+
+
+class LayerWeights(ctypes.Structure):
+    """A decoder layer without its attention."""
+
+    _fields_ = (
+        *((name, Matrix) for name in ("qkv", "out", "gate_up", "down")),
+        *((name, NormWeight) for name in ("attention", "mlp", "head")),
+        *((name, _LONG) for name in ("turned_heads", "head_size")),
+        ("residual", _FLOAT),
+    )
+
+
+class Kernels:
+    """The functions of one library. Tensors are bf16 and contiguous, results are new."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError or AttributeError where something cannot be found."""
+        self._library = ctypes.CDLL(str(path))
+        for name, arguments in _FUNCTIONS.items():
+            function = getattr(self._library, name)
+            function.argtypes, function.restype = arguments, None
+        runtime = _openmp()
+        self._openmp = [ctypes.cast(getattr(runtime, name), _POINTER).value for name in _OPENMP]
+        self._teams: dict[int, Team] = {}
+        self.lanes = lanes()
+        self.block = 4 * self.lanes
+        """Outputs of a 4-bit product come in multiples of this."""
+
+    def product4(self, weight: Matrix, x: Tensor) -> Tensor:
+        """x [N, in] times a 4-bit matrix: [N, out]."""
+        x = x.contiguous()
+        rows, inputs = x.shape
+        y = x.new_empty((rows, weight.outputs))
+        team = self._team()
+        sums = self._scratch(team, rows, inputs)
+        self._library.product4(
+            ctypes.byref(team), ctypes.byref(weight), rows,
+            x.data_ptr(), y.data_ptr(), sums.data_ptr(),
+        )  # fmt: skip
+        return y
+
+    def product8(self, weight: Tensor, scales: Tensor, x: Tensor) -> Tensor:
+        """x [N, in] times int8 weight [out, in], with a bf16 scale a row: float32 [N, out]."""
+        x = x.contiguous()
+        rows, (outputs, inputs) = len(x), weight.shape
+        y = torch.empty(rows, outputs)
+        spread = torch.empty_like(x)
+        self._library.product8(
+            ctypes.byref(self._team()), weight.data_ptr(), scales.data_ptr(), inputs, outputs,
+            rows, x.data_ptr(), spread.data_ptr(), y.data_ptr(),
+        )  # fmt: skip
+        return y
+
+    def layer_inputs(
+        self, layer: LayerWeights, x: Tensor, cosine: Tensor | None, sine: Tensor | None
+    ) -> Tensor:
+        """Queries, keys and values [N, out] of x [N, hidden]; rotated where angles are given."""
+        rows, hidden = x.shape
+        y = x.new_empty((rows, layer.qkv.outputs))
+        team = self._team()
+        sums, normed = self._scratch(team, rows, hidden), torch.empty_like(x)
+        rotary = 0 if cosine is None else cosine.shape[-1]
+        self._library.layer_inputs(
+            ctypes.byref(team), ctypes.byref(layer), rows, x.data_ptr(), rotary,
+            None if cosine is None else cosine.data_ptr(),
+            None if sine is None else sine.data_ptr(),
+            normed.data_ptr(), y.data_ptr(), sums.data_ptr(),
+        )  # fmt: skip
+        return y
+
+    def layer_finish_(self, layer: LayerWeights, x: Tensor, mixed: Tensor) -> None:
+        """Add to x [N, hidden] what attention's output `mixed` leads to."""
+        rows, inner = len(x), layer.down.inputs
+        team = self._team()
+        sums = self._scratch(team, rows, max(inner, layer.out.inputs, x.shape[1]))
+        normed, gated = torch.empty_like(x), x.new_empty((rows, inner))
+        self._library.layer_finish(
+            ctypes.byref(team), ctypes.byref(layer), rows, x.data_ptr(), mixed.data_ptr(),
+            normed.data_ptr(), gated.data_ptr(), sums.data_ptr(),
+        )  # fmt: skip
+
+    def attend(
+        self,
+        tokens: tuple[Tensor, Tensor, Tensor],
+        scale: float,
+        pieces: Sequence[int],
+        ends: Sequence[int],
+        lengths: Sequence[int],
+    ) -> Tensor:
+        """Cache keys and values of one token a row, and attend: [R, H * D].
+
+        `tokens` are queries [R, H, D], keys and values [R, K, D], views with one stride between
+        rows. `pieces` are five integers each: addresses of keys and values [K, entries, D],
+        their strides from head to head, and entries. `ends` [R] says where the pieces of each
+        row end; its last piece has room for the new token as its newest entry.
+        """
+        queries, keys, values = tokens
+        rows, heads, size = queries.shape
+        kv_heads, chunks = keys.shape[1], -(-max(lengths) // CHUNK)
+        mixed = queries.new_empty((rows, heads * size))
+        partial = torch.empty(rows * heads * chunks * (2 + size))
+        tables = [array("q", table) for table in (pieces, ends, lengths)]
+        where, until, counts = (table.buffer_info()[0] for table in tables)
+        self._library.attend(
+            ctypes.byref(self._team()), rows, kv_heads, heads // kv_heads, size, scale,
+            queries.data_ptr(), keys.data_ptr(), values.data_ptr(), queries.stride(0),
+            where, until, counts, chunks,
+            partial.data_ptr(), mixed.data_ptr(),
+        )  # fmt: skip
+        return mixed
+
+    def _team(self) -> Team:
+        threads = torch.get_num_threads()
+        if threads not in self._teams:
+            self._teams[threads] = Team(*self._openmp, threads)
+        return self._teams[threads]
+
+    def _scratch(self, team: Team, rows: int, inputs: int) -> Tensor:
+        """Room for the sums of all groups, for every thread its own."""
+        return torch.empty(team.threads * rows * (inputs // GROUP))
+
+
+def _openmp() -> ctypes.CDLL:
+    """The OpenMP runtime of this process: a preloaded one, else torch's."""
+    everything = ctypes.CDLL(None)
+    if hasattr(everything, _OPENMP[0]):
+        return everything
+    return ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))

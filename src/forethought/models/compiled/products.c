@@ -1,0 +1,228 @@
+/* Products with 4-bit and with 8-bit weights. */
+
+#include "products.h"
+
+#define AHEAD 8192          /* bytes: memory is slower than the weights' unpacking */
+#define OUTPUTS (LANES / 4) /* of an 8-bit product at once: their sums fill the registers */
+
+#define MIX(i) i, i + LANES, i + 2 * LANES, i + 3 * LANES
+#define MIX4(i) MIX(i), MIX((i) + 1), MIX((i) + 2), MIX((i) + 3)
+
+/* The bytes of two columns, so that word i has what rows i, i + LANES and so on have there. */
+INLINE words by_row(words columns) {
+#if defined(__clang__) && LANES == 16
+    return (words)__builtin_shufflevector((octets)columns, (octets)columns, MIX4(0), MIX4(4),
+                                          MIX4(8), MIX4(12));
+#elif defined(__clang__)
+    return (words)__builtin_shufflevector((octets)columns, (octets)columns, MIX4(0), MIX4(4));
+#elif LANES == 16
+    return (words)__builtin_shuffle((octets)columns, (octets){MIX4(0), MIX4(4), MIX4(8), MIX4(12)});
+#else
+    return (words)__builtin_shuffle((octets)columns, (octets){MIX4(0), MIX4(4)});
+#endif
+}
+
+static const int PLACE[4] = {0, 2, 1, 3}; /* which quarter of a block the n-th nibbles are of */
+
+/* The n-th nibbles of both halves of each word, as pairs of bf16: 1 + level / 16. */
+INLINE words levels(words rows, int n) {
+    const words shifted = n ? rows >> (4 * n - 3) : rows << 3;
+    return (shifted & 0x00780078u) | 0x3f803f80u;
+}
+
+/* Sixteenths of the sums of each group of x [K]. */
+INLINE void group_sums(const uint16_t *x, int64_t inputs, float *sums) {
+    for (int64_t g = 0; g < inputs / GROUP; g++) {
+        floats total = {0};
+        for (int i = 0; i < GROUP; i += LANES) total += load_bf16(x + g * GROUP + i);
+        sums[g] = sum_of(total) * 0.0625f;
+    }
+}
+
+/* One block of outputs for R tokens: with w = (level - 8) * scale + zero, a group adds
+   16 * scale * sum((1 + level / 16) * x) + (zero - 24 * scale) * sum(x). */
+INLINE void tile(const int R, const matrix *m, int64_t block, const uint16_t *x,
+                 const float *sums, floats y[TILE][4]) {
+    const int64_t groups = m->inputs / GROUP;
+    const uint8_t *packed = m->packed + block * m->inputs * (BLOCK / 2);
+    const uint32_t *scales = m->scales + block * BLOCK;
+    for (int r = 0; r < R; r++)
+        for (int n = 0; n < 4; n++) y[r][n] = (floats){0};
+    for (int64_t g = 0; g < groups; g++, scales += m->outputs, x += GROUP) {
+        floats part[TILE][4];
+        for (int r = 0; r < R; r++)
+            for (int n = 0; n < 4; n++) part[r][n] = (floats){0};
+        for (int ahead = 0; ahead < BLOCK; ahead += 16)
+            __builtin_prefetch(scales + 4 * m->outputs + ahead);
+        for (int k = 0; k < GROUP; k += 2, packed += BLOCK) {
+            __builtin_prefetch(packed + AHEAD);
+            const words rows = by_row(load(packed));
+            pairs tokens[TILE];
+            for (int r = 0; r < R; r++) tokens[r] = opened(every_pair(x + r * m->inputs + k));
+            for (int n = 0; n < 4; n++) {
+                const pairs weights = opened(levels(rows, n));
+                for (int r = 0; r < R; r++)
+                    part[r][n] = add_products(part[r][n], weights, tokens[r]);
+            }
+        }
+        for (int n = 0; n < 4; n++) {
+            const words both = load(scales + PLACE[n] * LANES);
+            const floats scale = first(both), base = second(both) - scale * 24.0f;
+            for (int r = 0; r < R; r++) {
+                y[r][n] += base * sums[r * groups + g];
+                y[r][n] += scale * part[r][n];
+            }
+        }
+    }
+    for (int n = 0; n < 4; n++) {
+        const int64_t at = block * BLOCK + PLACE[n] * LANES;
+        const floats bias = m->bias ? load_bf16(m->bias + at) : (floats){0};
+        for (int r = 0; r < R; r++) y[r][n] = y[r][n] * 16.0f + bias;
+    }
+}
+
+static void tile_of(int64_t rows, const matrix *m, int64_t block, const uint16_t *x,
+                    const float *sums, floats y[TILE][4]) {
+    switch (rows) {
+    case 1: tile(1, m, block, x, sums, y); break;
+    case 2: tile(2, m, block, x, sums, y); break;
+    case 3: tile(3, m, block, x, sums, y); break;
+    default: tile(4, m, block, x, sums, y);
+    }
+}
+
+static float *own_sums(const product *p) {
+    const matrix *m = p->weight;
+    float *sums = p->sums + p->team->number() * p->rows * (m->inputs / GROUP);
+    for (int64_t row = 0; row < p->rows; row++)
+        group_sums(p->x + row * m->inputs, m->inputs, sums + row * (m->inputs / GROUP));
+    return sums;
+}
+
+void multiply(const product *p) {
+    const product mine = *p; /* a copy that no other thread writes beside */
+    const matrix m = *p->weight;
+    const float *sums = own_sums(&mine);
+    const range blocks = share_of(mine.team, m.outputs / BLOCK);
+    for (int64_t block = blocks.from; block < blocks.to; block++)
+        for (int64_t row = 0; row < mine.rows; row += TILE) {
+            const int64_t some = least(TILE, mine.rows - row);
+            floats y[TILE][4];
+            tile_of(some, &m, block, mine.x + row * m.inputs, sums + row * (m.inputs / GROUP), y);
+            for (int64_t r = 0; r < some; r++)
+                for (int n = 0; n < 4; n++) {
+                    uint16_t *to = mine.y + (row + r) * m.outputs + block * BLOCK + PLACE[n] * LANES;
+                    store_bf16(to, mine.add == 0 ? y[r][n] : load_bf16(to) + y[r][n] * mine.add);
+                }
+        }
+}
+
+void multiply_gated(const product *p) {
+    const product mine = *p;
+    const matrix m = *p->weight;
+    const float *sums = own_sums(&mine);
+    const int64_t width = m.outputs / 2;
+    const range blocks = share_of(mine.team, width / BLOCK);
+    for (int64_t block = blocks.from; block < blocks.to; block++)
+        for (int64_t row = 0; row < mine.rows; row += TILE) {
+            const int64_t some = least(TILE, mine.rows - row);
+            const float *s = sums + row * (m.inputs / GROUP);
+            floats gate[TILE][4], up[TILE][4];
+            tile_of(some, &m, block, mine.x + row * m.inputs, s, gate);
+            tile_of(some, &m, block + width / BLOCK, mine.x + row * m.inputs, s, up);
+            for (int64_t r = 0; r < some; r++)
+                for (int n = 0; n < 4; n++) {
+                    const floats g = gate[r][n], silu = g / (1.0f + exponential(-g));
+                    store_bf16(mine.y + (row + r) * width + block * BLOCK + PLACE[n] * LANES,
+                               silu * up[r][n]);
+                }
+        }
+}
+
+static void run_multiply(void *p) { multiply(p); }
+
+void product4(const team *t, const matrix *m, int64_t rows, const uint16_t *x, uint16_t *y,
+              float *sums) {
+    product p = {t, m, rows, x, y, sums, 0};
+    t->parallel(run_multiply, &p, t->threads, 0);
+}
+
+typedef struct {
+    const team *team;
+    const int8_t *weight;   /* [N, K] */
+    const uint16_t *scales; /* [N] */
+    int64_t inputs, outputs, rows;
+    uint16_t *spread;  /* [rows, K] */
+    float *y;          /* [rows, N] */
+} product8_job;
+
+/* The bytes 2 i and 2 i + 1 of each word, as a pair of bf16, which holds 8 bits exactly. */
+INLINE words widened(words four, int i) {
+    const integers low = (integers)(four << (24 - 16 * i)) >> 24;
+    const integers high = (integers)(four << (16 - 16 * i)) >> 24;
+    const words a = (words)__builtin_convertvector(low, floats);
+    const words b = (words)__builtin_convertvector(high, floats);
+    return a >> 16 | b;
+}
+
+/* N outputs of R tokens, whose values `spread` has brought into the order of `widened`. */
+INLINE void dots(const int R, const int N, const product8_job *j, int64_t output, int64_t row) {
+    const int64_t inputs = j->inputs;
+    const int8_t *weight = j->weight + output * inputs;
+    const uint16_t *x = j->spread + row * inputs;
+    floats total[OUTPUTS][TILE];
+    for (int n = 0; n < N; n++)
+        for (int r = 0; r < R; r++) total[n][r] = (floats){0};
+    for (int64_t k = 0; k < inputs; k += BLOCK)
+        for (int i = 0; i < 2; i++) {
+            pairs tokens[TILE];
+            for (int r = 0; r < R; r++)
+                tokens[r] = opened(load(x + r * inputs + k + i * 2 * LANES));
+            for (int n = 0; n < N; n++) {
+                const int8_t *four = weight + n * inputs + k;
+                __builtin_prefetch(four + AHEAD);
+                const pairs weights = opened(widened(load(four), i));
+                for (int r = 0; r < R; r++)
+                    total[n][r] = add_products(total[n][r], weights, tokens[r]);
+            }
+        }
+    for (int n = 0; n < N; n++)
+        for (int r = 0; r < R; r++)
+            j->y[(row + r) * j->outputs + output + n] =
+                sum_of(total[n][r]) * wide(j->scales[output + n]);
+}
+
+static void spread(const uint16_t *x, uint16_t *to, int64_t count) {
+    for (int64_t k = 0; k < count; k += BLOCK)
+        for (int at = 0; at < BLOCK; at++)
+            to[k + at / 2 % 2 * 2 * LANES + at / 4 * 2 + at % 2] = x[k + at];
+}
+
+INLINE void dots_of(const int R, const product8_job *j, range outputs, int64_t row) {
+    int64_t output = outputs.from;
+    for (; output + OUTPUTS <= outputs.to; output += OUTPUTS) dots(R, OUTPUTS, j, output, row);
+    for (; output < outputs.to; output++) dots(R, 1, j, output, row);
+}
+
+static void run_product8(void *data) {
+    const product8_job j = *(product8_job *)data;
+    const range mine = share_of(j.team, j.outputs);
+    const int64_t together = 64; /* outputs that stay in the cache while all rows pass */
+    for (int64_t from = mine.from; from < mine.to; from += together) {
+        const range outputs = {from, least(from + together, mine.to)};
+        for (int64_t row = 0; row < j.rows; row += TILE)
+            switch (least(TILE, j.rows - row)) {
+            case 1: dots_of(1, &j, outputs, row); break;
+            case 2: dots_of(2, &j, outputs, row); break;
+            case 3: dots_of(3, &j, outputs, row); break;
+            default: dots_of(4, &j, outputs, row);
+            }
+    }
+}
+
+void product8(const team *t, const int8_t *weight, const uint16_t *scales, int64_t inputs,
+              int64_t outputs, int64_t rows, const uint16_t *x, uint16_t *room, float *y) {
+    spread(x, room, rows * inputs);
+    product8_job j = {t, weight, scales, inputs, outputs, rows, room, y};
+    t->parallel(run_product8, &j, t->threads, 0);
+}

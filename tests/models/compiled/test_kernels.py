@@ -1,0 +1,194 @@
+"""The compiled kernels against torch, and their promises about company and threads."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from forethought.models.compiled.kernels import CHUNK, Kernels, matrix
+from forethought.models.compiled.linear import CompiledEightBit, CompiledFourBit
+from forethought.models.decoder.linear import EightBit, FourBit, Linear
+from forethought.models.decoder.quantise import pack_levels, quantise4, quantise8
+
+OUT, IN = 192, 256
+ROUNDINGS = 8e-3
+"""Two roundings to bf16."""
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def random(*sizes: int, seed: int = 0) -> Tensor:
+    return torch.randn(sizes, generator=torch.Generator().manual_seed(seed))
+
+
+def far(got: Tensor, expected: Tensor) -> float:
+    return float((got.double() - expected.double()).norm() / expected.double().norm())
+
+
+def products(made: Kernels, kind: str) -> tuple[Linear, Linear]:
+    """A product by the kernels, and the same by torch."""
+    if kind == "int8":
+        eight = quantise8(random(77, IN))
+        weight, scales = eight["int8"], eight["int8_scales"]
+        return CompiledEightBit(made, weight, scales), EightBit(weight, scales)
+    packed, bias = pack_levels(quantise4(random(OUT, IN) * 0.05)), random(OUT).bfloat16()
+    four = packed["int4"], packed["int4_scales"], bias
+    return CompiledFourBit(made, *four), FourBit(*four)
+
+
+@pytest.mark.parametrize("kind", ["int4", "int8"])
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 7, 8, 33])
+def test_products_equal_those_of_torch_up_to_rounding(made: Kernels, kind: str, rows: int) -> None:
+    ours, theirs = products(made, kind)
+    x = random(rows, IN, seed=1).bfloat16()
+
+    assert far(ours(x, "decode"), theirs(x, "decode")) < ROUNDINGS
+
+
+@pytest.mark.parametrize("kind", ["int4", "int8"])
+@pytest.mark.parametrize("rows", [2, 3, 4, 7, 8, 33])
+def test_a_rows_product_does_not_depend_on_its_company(made: Kernels, kind: str, rows: int) -> None:
+    product, _ = products(made, kind)
+    x = random(rows, IN, seed=2).bfloat16()
+
+    together = product(x, "decode")
+
+    alone = torch.cat([product(row[None], "decode") for row in x])
+    assert torch.equal(together, alone)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("kind", ["int4", "int8"])
+def test_the_number_of_threads_changes_no_bit_of_a_product(made: Kernels, kind: str) -> None:
+    product, _ = products(made, kind)
+    x = random(5, IN, seed=3).bfloat16()
+
+    found = []
+    for count in (1, 2, 3):
+        torch.set_num_threads(count)
+        found.append(product(x, "decode"))
+
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("kind", ["int4", "int8"])
+def test_what_is_no_number_stays_so(made: Kernels, kind: str) -> None:
+    product, _ = products(made, kind)
+    x = random(3, IN, seed=4).bfloat16()
+    x[1, 5] = torch.nan
+
+    y = product(x, "decode")
+
+    assert y[1].isnan().all()
+    assert y[[0, 2]].isfinite().all()
+
+
+def test_zero_and_scale_of_each_group_count(made: Kernels) -> None:
+    levels = quantise4(random(OUT, IN) + 3)  # far from zero: the zeros carry most of it
+    packed = pack_levels(levels)
+    x = random(4, IN, seed=5).bfloat16()
+
+    y = made.product4(matrix(packed["int4"], packed["int4_scales"], None), x)
+
+    assert far(y, x.double() @ levels.dense().double().T) < ROUNDINGS
+
+
+Entries = tuple[Tensor, Tensor]
+
+
+def attend(
+    made: Kernels, tokens: tuple[Tensor, Tensor, Tensor], rows: list[list[Entries]]
+) -> Tensor:
+    """Attention of one token a row over pieces [K, entries, D], with room for it in the last."""
+    pieces: list[int] = []
+    ends, lengths = [], []
+    for row in rows:
+        for keys, values in row:
+            addresses = keys.data_ptr(), values.data_ptr()
+            pieces += (*addresses, keys.stride(0), values.stride(0), keys.shape[1])
+        ends.append(len(pieces) // 5)
+        lengths.append(sum(keys.shape[1] for keys, _ in row))
+    return made.attend(tokens, 0.2, pieces, ends, lengths)
+
+
+def tokens_of(rows: int, heads: int, kv_heads: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    every = random(rows, heads + 2 * kv_heads, size, seed=6).bfloat16()
+    queries, keys, values = torch.split(every, [heads, kv_heads, kv_heads], 1)
+    return queries, keys, values
+
+
+def entries_of(count: int, kv_heads: int, size: int, seed: int = 7) -> Entries:
+    both = random(2, kv_heads, count, size, seed=seed).bfloat16()
+    return both[0], both[1]
+
+
+def cut(entries: Entries, *places: int) -> list[Entries]:
+    """Copies of the entries as pieces that end at these places, and at the end."""
+    ends = [*places, entries[0].shape[1]]
+    spans = list(zip([0, *ends], ends, strict=False))
+    return [(entries[0][:, a:b].clone(), entries[1][:, a:b].clone()) for a, b in spans]
+
+
+@pytest.mark.parametrize("count", [1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 700])
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "size"), [(3, 3, 32), (9, 3, 64), (12, 2, 128), (8, 1, 256), (7, 1, 96)]
+)
+def test_attention_equals_its_definition(
+    made: Kernels, heads: int, kv_heads: int, size: int, count: int
+) -> None:
+    tokens, entries = tokens_of(1, heads, kv_heads, size), entries_of(count, kv_heads, size)
+
+    mixed = attend(made, tokens, [[entries]])
+
+    assert torch.equal(entries[0][:, -1], tokens[1][0])  # the new key and value were cached
+    assert torch.equal(entries[1][:, -1], tokens[2][0])
+    queries = tokens[0].view(kv_heads, -1, size).double()
+    keys, values = (part.double() for part in entries)
+    expected = F.scaled_dot_product_attention(queries, keys, values, scale=0.2)
+    assert far(mixed, expected.reshape(1, -1)) < ROUNDINGS
+
+
+@pytest.mark.parametrize("places", [(1,), (100, 101, 128), (130, 131, 400), (256,)])
+def test_where_a_cache_is_cut_into_pieces_changes_no_bit(
+    made: Kernels, places: tuple[int, ...]
+) -> None:
+    tokens, entries = tokens_of(1, 6, 2, 64), entries_of(500, 2, 64)
+
+    whole = attend(made, tokens, [cut(entries)])
+
+    assert torch.equal(whole, attend(made, tokens, [cut(entries, *places)]))
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_attention_depends_on_neither_company_nor_threads(made: Kernels, count: int) -> None:
+    tokens = tokens_of(4, 6, 2, 64)
+    shared = entries_of(300, 2, 64)
+    rows = [[shared, entries_of(own, 2, 64, seed=own)] for own in (1, 40, 200, 40)]
+    rows[2] = rows[2][1:]  # one row with a cache of its own alone
+    alone = [
+        attend(made, tuple(part[i : i + 1] for part in tokens), [row]) for i, row in enumerate(rows)
+    ]
+
+    torch.set_num_threads(count)
+    together = attend(made, tokens, rows)
+
+    assert torch.equal(together, torch.cat(alone))
+
+
+def test_a_score_that_is_no_number_shows(made: Kernels) -> None:
+    tokens, entries = tokens_of(1, 6, 2, 64), entries_of(300, 2, 64)
+    entries[0][0, 17] = torch.nan
+
+    mixed = attend(made, tokens, [[entries]]).view(6, 64)
+
+    assert mixed[:3].isnan().all()
+    assert mixed[3:].isfinite().all()
