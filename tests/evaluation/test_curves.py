@@ -14,11 +14,11 @@ from forethought.contracts.comparison import Interval
 from forethought.contracts.forecast import Curve
 from forethought.evaluation.curves import curve, powers
 from forethought.evaluation.draws import Draws, draws
-from forethought.evaluation.prices import Rates
+from forethought.evaluation.token_rates import TokenRates
 from forethought.numerics.intervals import mean_interval
 from tests.evaluation.kept import OUTPUT, PROMPT, READ, SCORING, WRITE, candidate, searched
 
-RATES = Rates(READ, WRITE, SCORING, 0.0)
+RATES = TokenRates(READ, WRITE, SCORING, 0.0)
 ANSWERS = {
     "q0": [
         ("7", 0.3, -3.0),

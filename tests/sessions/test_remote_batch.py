@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 from forethought.backends.openai.endpoint import Patience
-from forethought.backends.openai.protocol import Price
 from forethought.backends.openai.token_estimate import estimate_tokens
 from forethought.cli.main import exit_code
 from forethought.contracts.errors import RemoteError, UsageError
 from forethought.contracts.questions import Question
+from forethought.cost.prices import Price
 from forethought.evaluation.compare import compare, evaluate
 from forethought.evaluation.evaluate import Evaluation
 from forethought.recipes.recipe import Recipe

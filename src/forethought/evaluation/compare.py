@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from forethought import catalogue
-from forethought.backends.openai.protocol import Price
-from forethought.backends.openai.recipe_check import check_priced, prices_of
+from forethought.backends.openai.recipe_check import check_priced
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
+from forethought.cost.prices import Price, prices_of
 from forethought.evaluation.evaluate import Evaluation, EvaluationProgress
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.recipe_grid import EXACT, recipe_grid

@@ -12,7 +12,7 @@ from typing import Any
 from forethought import catalogue
 from forethought.contracts.questions import Sample
 from forethought.contracts.search import Candidate
-from forethought.evaluation.prices import Rates, Shares
+from forethought.evaluation.token_rates import CostShares, TokenRates
 from forethought.recipes.recipe import WARM, Recipe
 from forethought.tasks.same_answers import SameAnswers
 
@@ -33,9 +33,9 @@ class Draws:
     answers: tuple[Candidate, ...]
     scores: tuple[float | None, ...]
     """By the run's scorer; None where it was not shown the answer."""
-    tokens: Shares
+    tokens: CostShares
     """Mean by run; a question may have been asked more than once."""
-    flops: Shares
+    flops: CostShares
     runs: int
     """How many there were."""
 
@@ -90,7 +90,7 @@ def draws_alike(run: Mapping[str, Any]) -> bool:
     return bool(alike) and temperature(run) > 0
 
 
-def draws(samples: Sequence[Sample], check: Check, rates: Rates) -> list[Draws]:
+def draws(samples: Sequence[Sample], check: Check, rates: TokenRates) -> list[Draws]:
     """The answers to each question among samples of one recipe and task that draw alike."""
     by_question: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
@@ -113,7 +113,7 @@ def how_right(candidate: Mapping[str, Any], question: str, check: Check) -> floa
     return check(question, candidate["text"]) if kept is None else float(kept)
 
 
-def _draws(samples: Sequence[Sample], check: Check, rates: Rates) -> Draws:
+def _draws(samples: Sequence[Sample], check: Check, rates: TokenRates) -> Draws:
     found = [one for sample in samples for one in _answers(sample, check)]
     costs = [sample.run["cost"] for sample in samples]
     return Draws(
@@ -122,7 +122,7 @@ def _draws(samples: Sequence[Sample], check: Check, rates: Rates) -> Draws:
         right=tuple(right for right, _, _ in found),
         answers=tuple(answer for _, answer, _ in found),
         scores=tuple(score for _, _, score in found),
-        tokens=_mean([Shares.of_tokens(cost) for cost in costs]),
+        tokens=_mean([CostShares.of_tokens(cost) for cost in costs]),
         flops=_mean([rates.shares(cost) for cost in costs]),
         runs=len(samples),
     )
@@ -154,9 +154,9 @@ def written(run: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [one for one in run["candidates"] if "path" in one and "question" not in one]
 
 
-def _mean(shares: Sequence[Shares]) -> Shares:
+def _mean(shares: Sequence[CostShares]) -> CostShares:
     count = len(shares)
-    return Shares(
+    return CostShares(
         math.fsum(one.once for one in shares) / count,
         math.fsum(one.answers for one in shares) / count,
         math.fsum(one.scoring for one in shares) / count,

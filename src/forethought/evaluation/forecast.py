@@ -18,7 +18,7 @@ from forethought.evaluation.curves import curve
 from forethought.evaluation.difficulty import difficulty
 from forethought.evaluation.draws import Draws, draws, draws_alike
 from forethought.evaluation.judge import AnswerJudge
-from forethought.evaluation.prices import Rates
+from forethought.evaluation.token_rates import TokenRates
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.recipe_grid import recipe_grid
 from forethought.storage.location import held, results_file
@@ -190,11 +190,11 @@ class _Kept:
         self._tell(f"{label}: one answer to a question tells of no other number")
         return []
 
-    def _rates(self, label: str) -> Rates:
+    def _rates(self, label: str) -> TokenRates:
         """What tokens cost, from all runs whose model does the same to them."""
         ways = {name: _below(samples[0]) for name, samples in self.by_recipe.items()}
         alike = [name for name, way in ways.items() if way == ways[label]]
-        return Rates.of([one.run for name in alike for one in self.by_recipe[name]])
+        return TokenRates.of([one.run for name in alike for one in self.by_recipe[name]])
 
     def _tell(self, note: str) -> None:
         """Note what is usual, where the recipe was named."""

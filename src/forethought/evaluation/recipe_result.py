@@ -11,7 +11,7 @@ from forethought.contracts.comparison import Interval, RecipeResult
 from forethought.contracts.errors import StoreError
 from forethought.contracts.questions import Sample
 from forethought.evaluation.answered import Answers, TaskScores
-from forethought.evaluation.prices import all_tokens
+from forethought.evaluation.token_rates import all_tokens
 from forethought.numerics.intervals import mean_interval, mean_of_intervals
 from forethought.recipes.identity import SERVER
 

@@ -28,7 +28,7 @@ from forethought.evaluation.curves import (
     vote,
 )
 from forethought.evaluation.draws import Check, Draws, choices, draws, draws_alike
-from forethought.evaluation.prices import Rates
+from forethought.evaluation.token_rates import TokenRates
 from forethought.numerics.equal_cost import Arm, UnitCost, at_equal_cost
 from forethought.recipes.recipe import Recipe
 
@@ -50,7 +50,7 @@ class Searches:
     checks: Checks
     counted: Mapping[str, str]
     """Of each vote that nobody asked for, the name of the search whose answers it counts."""
-    rates: Mapping[str, Rates]
+    rates: Mapping[str, TokenRates]
     """What tokens cost, by what stands below a search."""
 
     @classmethod
@@ -201,12 +201,12 @@ def _below(recipe: Recipe) -> str:
 
 def _rates(
     recipes: Mapping[str, Recipe], samples: Mapping[str, Sequence[Sample]]
-) -> dict[str, Rates]:
+) -> dict[str, TokenRates]:
     """What tokens cost, from all runs whose model does the same to them."""
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for name, recipe in recipes.items():
         found[_below(recipe)] += [sample.run for sample in samples[name]]
-    return {below: Rates.of(runs) for below, runs in found.items() if runs}
+    return {below: TokenRates.of(runs) for below, runs in found.items() if runs}
 
 
 def _voting(recipe: Recipe, samples: Sequence[Sample]) -> Recipe | None:
@@ -227,7 +227,7 @@ def _voting(recipe: Recipe, samples: Sequence[Sample]) -> Recipe | None:
         return None
 
 
-def _vote(sample: Sample, voting: Recipe, rates: Rates, checks: Checks) -> Sample:
+def _vote(sample: Sample, voting: Recipe, rates: TokenRates, checks: Checks) -> Sample:
     """A search's answers as a vote would have chosen among them; equal counts share the credit."""
     (one,) = draws([sample], checks[sample.task], rates)
     cost = {

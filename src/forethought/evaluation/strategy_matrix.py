@@ -19,8 +19,8 @@ from forethought.evaluation.answered import answers_by_task, check_alike
 from forethought.evaluation.draws import Draws, draws, draws_alike, temperature
 from forethought.evaluation.fitting import StrategyMatrix
 from forethought.evaluation.judge import AnswerJudge
-from forethought.evaluation.prices import Rates, all_tokens
 from forethought.evaluation.replay import replayed
+from forethought.evaluation.token_rates import TokenRates, all_tokens
 from forethought.numerics.difficulty import signs
 from forethought.recipes.recipe import Recipe
 from forethought.storage.location import held
@@ -71,7 +71,7 @@ class StoredSamples:
         known = [sample for sample in samples if judge.knows(sample)]
         if not known:
             return {}
-        found = draws(known, judge.check, Rates.of([one.run for one in known]))
+        found = draws(known, judge.check, TokenRates.of([one.run for one in known]))
         return {one.question: _in_order(one) for one in found if not one.cut}
 
     def told(self, recipe: Recipe, probe: int, notes: Notes) -> Mapping[str, StrategyOutcome]:
