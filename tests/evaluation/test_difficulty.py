@@ -7,7 +7,7 @@ import pytest
 from forethought.evaluation.difficulty import difficulty
 from forethought.evaluation.draws import Draws, draws
 from forethought.evaluation.token_rates import TokenRates
-from tests.evaluation.kept import candidate, searched
+from tests.evaluation.stored import candidate, searched
 
 
 def drawn(right: list[int]) -> list[Draws]:

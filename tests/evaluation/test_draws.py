@@ -11,7 +11,7 @@ import pytest
 from forethought.contracts.questions import Sample
 from forethought.evaluation.draws import Choices, Draws, choices, draws, draws_alike
 from forethought.evaluation.token_rates import TokenRates
-from tests.evaluation.kept import OUTPUT, PROMPT, candidate, plain, searched
+from tests.evaluation.stored import OUTPUT, PROMPT, candidate, plain, searched
 
 
 def check(question: str, answer: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from forethought.evaluation.token_rates import CostShares, TokenRates, all_tokens
-from tests.evaluation.kept import READ, SCORING, WRITE, candidate, plain, searched
+from tests.evaluation.stored import READ, SCORING, WRITE, candidate, plain, searched
 
 
 def test_rates_that_runs_tell_apart_are_found() -> None:

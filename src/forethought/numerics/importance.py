@@ -1,6 +1,6 @@
-"""Importance of prompt tokens from attention rows, and the choice of what to keep.
+"""Importance of prompt tokens from attention rows, and the selection of tokens to keep.
 
-Works on tensors through their own methods, so that nothing here imports torch.
+Tensors are used through their own methods, so this module does not import torch.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 @dataclass
 class AttentionRows:
-    """Reduces a draft's attention to one score per prompt token, layer after layer.
+    """Reduces a draft's attention to one score per prompt token, layer by layer.
 
-    Reduction "max" is one maximum over heads, queries, layers and steps; "mean" is their
-    sum, which ranks alike; "window-mean" averages over the queries and takes the maximum
+    The reduction "max" takes the maximum over heads, queries, layers and decode steps. "mean"
+    takes their sum, which ranks alike. "window-mean" averages over queries and takes the maximum
     over heads, layers and steps.
     """
 
     window: int
     layers: range
-    """Those whose attention counts."""
+    """Layers whose attention counts."""
     weighted: bool
     reduction: str
     asked: list[Tensor] = field(default_factory=list)
-    """At most one: [L], the reduction so far of the window's rows."""
+    """At most one tensor [L], the reduction of the window's rows so far."""
     written: list[Tensor] = field(default_factory=list)
-    """The same of written tokens' rows; none where nothing was written."""
+    """At most one tensor [L], the reduction of the rows of generated look-ahead tokens."""
 
     def look(self, view: LayerView) -> None:
-        """Take in one layer: the window's rows of the prompt, or the row of a written token."""
+        """Add one layer: the window's rows in prefill, the newest token's row in decode."""
         if view.layer not in self.layers:
             return
         length = view.prompt_length
@@ -50,7 +50,7 @@ class AttentionRows:
 
     @property
     def scores(self) -> Tensor:
-        """[L], the reduction of all rows."""
+        """Scores [L], the reduction of all rows."""
         return self._joined([*self.asked, *self.written])
 
     def _weighted(self, view: LayerView, window: int) -> Iterator[Tensor]:
@@ -62,7 +62,7 @@ class AttentionRows:
             seen += count
 
     def _reduced(self, chunks: Iterator[Tensor]) -> Tensor:
-        """Chunks [K, G, rows, L] to [L]."""
+        """Reduce chunks [K, G, rows, L] to [L]."""
         total: Tensor | None = None
         queries = 0
         for rows in chunks:
@@ -86,9 +86,9 @@ class AttentionRows:
 
 
 def pooled(scores: Tensor, kernel: int, kind: str) -> Tensor:
-    """Scores [..., n] pooled over `kernel` neighbours, zeros beyond the ends counted.
+    """Pool scores [..., n] over windows of `kernel`, with zero padding.
 
-    With an even kernel the extra neighbour is on the right.
+    An even kernel has its extra neighbour on the right.
     """
     if kernel == 1:
         return scores
@@ -100,9 +100,9 @@ def pooled(scores: Tensor, kernel: int, kind: str) -> Tensor:
 
 
 def best_ranks(looks: Sequence[np.ndarray]) -> np.ndarray:
-    """Scores [L] by which tokens stand as in the best of their rankings by each of `looks` [L].
+    """Fuse scores `looks`, each [L], into one [L] that ranks a token by its best rank.
 
-    Tokens taken in that order come from each of the rankings in turn.
+    Tokens taken in that order alternate between the rankings.
     """
     order = np.argsort(-np.stack(looks), axis=1, kind="stable")
     return np.asarray(-np.argsort(order, axis=1).min(0))
@@ -116,10 +116,10 @@ def tokens_to_keep(
     neighbours: int,
     protected: frozenset[int],
 ) -> list[int]:
-    """The `budget` tokens to keep by pooled scores [L], ascending.
+    """The positions of the `budget` tokens to keep, ascending, by pooled scores [L].
 
-    Protected tokens come first, then the last `window`, then each of the best tokens with
-    its `neighbours` nearest tokens, itself included, until the budget is full.
+    Protected tokens come first, then the last `window` tokens, then the best tokens, each with
+    its `neighbours` nearest tokens including itself, until the budget is full.
     """
     length = len(scores)
     if budget >= length:

@@ -1,4 +1,4 @@
-"""Choosing prompt tokens by a draft's attention: shared by prompt compression and cascades."""
+"""Selection of prompt tokens by a draft's attention, for prompt compression and cascades."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DraftChoice:
-    """How a draft's attention becomes a choice of tokens; most fields are SpecPC's."""
+    """Settings that turn a draft's attention into a selection; most are SpecPC's parameters."""
 
     budget: int
     window: int
@@ -28,10 +28,10 @@ class DraftChoice:
     first_layer: int | None = None
     last_layer: int | None = None
     fusion: Literal["score", "rank"] = "score"
-    """How the look-ahead's rows join the window's: in one reduction, or by the better rank."""
+    """How look-ahead rows join the window's rows: in one reduction, or by the better rank."""
 
     def check(self, prompt: Prompt, method: str) -> None:
-        """Raise BudgetTooSmallError when what must stay exceeds the budget."""
+        """Raise BudgetTooSmallError if the protected tokens exceed the budget."""
         needed = len(self._protected(prompt))
         if needed > self.budget:
             raise BudgetTooSmallError(
@@ -41,7 +41,7 @@ class DraftChoice:
             )
 
     def read(self, prompt: Prompt, draft: Draft, lookahead: int) -> tuple[AttentionRows, list[int]]:
-        """Run the draft once: its attention rows, and the tokens it wrote."""
+        """Run the draft once; return its attention rows and its look-ahead tokens."""
         first, last = draft.layer_span
         first = first if self.first_layer is None else self.first_layer
         last = min(draft.layers, last if self.last_layer is None else self.last_layer)

@@ -81,7 +81,7 @@ class Store:
         returns, and is given back.
 
         Whoever shares a file shares its answers: so the first stays, whatever another process
-        found meanwhile. `said` tells whether both say the same.
+        found meanwhile. `answer_content` tells whether both say the same.
         """
         row = self._row(sample)
         marks = ", ".join("?" * len(row))
@@ -151,7 +151,7 @@ class Store:
         return Sample(**values)
 
 
-def said(sample: Sample) -> tuple[object, ...]:
+def answer_content(sample: Sample) -> tuple[object, ...]:
     """What makes two samples of one key the same answer.
 
     What it cost or took is not in it, nor what was noted of it or which machine wrote it: seconds,
