@@ -21,7 +21,7 @@ from forethought.evaluation.task_scores import check_same_questions, scores_by_t
 from forethought.evaluation.token_rates import TokenRates
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.recipe_grid import recipe_grid
-from forethought.storage.location import held, results_file
+from forethought.storage.location import no_answers, results_file
 from forethought.storage.store import Store
 
 
@@ -99,7 +99,7 @@ def _no_curves(file: Path, on: Recipe, tasks: Sequence[str], notes: Iterable[str
     told = "".join(f"\n{note}" for note in notes)
     asked = " ".join(f"-t '{task}'" for task in tasks[:1])
     return UsageError(
-        f"{held(file)} of {on.model} to {', '.join(tasks)} that tell of other numbers of them"
+        f"{no_answers(file)} of {on.model} to {', '.join(tasks)} that tell of other numbers of them"
         f"{told}",
         f"make some: forethought compare 'majority-vote(n=16)' -m {on.model} {asked} "
         f"--results {file}",

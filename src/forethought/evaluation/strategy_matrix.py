@@ -23,7 +23,7 @@ from forethought.evaluation.task_scores import check_same_questions, scores_by_t
 from forethought.evaluation.token_rates import TokenRates, all_tokens
 from forethought.numerics.difficulty import signs
 from forethought.recipes.recipe import Recipe
-from forethought.storage.location import held
+from forethought.storage.location import no_answers
 
 Notes = dict[str, None]
 
@@ -176,7 +176,7 @@ def _asked(recipe: Recipe) -> str:
 def _missing(stored: StoredSamples, names: Sequence[str], file: Path, why: str = "") -> UsageError:
     spelled = " ".join(f"'{name}'" for name in names)
     return UsageError(
-        f"{held(file)} of {', '.join(names)} to {stored.task} that a plan can be fitted to{why}",
+        f"{no_answers(file)} of {', '.join(names)} to {stored.task} that a plan can be fitted to{why}",
         f"make some: forethought compare {spelled} -m {stored.recipe.model} -t '{stored.task}' "
         f"--results {file}",
     )

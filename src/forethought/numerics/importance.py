@@ -31,9 +31,9 @@ class AttentionRows:
     """Layers whose attention counts."""
     weighted: bool
     reduction: str
-    asked: list[Tensor] = field(default_factory=list)
+    window_rows: list[Tensor] = field(default_factory=list)
     """At most one tensor [L], the reduction of the window's rows so far."""
-    written: list[Tensor] = field(default_factory=list)
+    lookahead_rows: list[Tensor] = field(default_factory=list)
     """At most one tensor [L], the reduction of the rows of generated look-ahead tokens."""
 
     def look(self, view: LayerView) -> None:
@@ -45,13 +45,13 @@ class AttentionRows:
             rows: Iterator[Tensor] = (row[..., :length] for row in view.window_rows(1))
         else:
             rows = self._weighted(view, min(self.window, length))
-        looks = self.written if view.keys.shape[1] > length else self.asked
-        looks[:] = [self._joined([*looks, self._reduced(rows)])]
+        reductions = self.lookahead_rows if view.keys.shape[1] > length else self.window_rows
+        reductions[:] = [self._joined([*reductions, self._reduced(rows)])]
 
     @property
     def scores(self) -> Tensor:
         """Scores [L], the reduction of all rows."""
-        return self._joined([*self.asked, *self.written])
+        return self._joined([*self.window_rows, *self.lookahead_rows])
 
     def _weighted(self, view: LayerView, window: int) -> Iterator[Tensor]:
         weights = np.linspace(0, 1, window) if self.weighted and window > 1 else np.ones(window)
@@ -78,8 +78,8 @@ class AttentionRows:
             return total.sum((0, 1))
         return total if self.reduction == "max" else (total / queries).amax((0, 1))
 
-    def _joined(self, looks: Sequence[Tensor]) -> Tensor:
-        first, *others = looks
+    def _joined(self, reductions: Sequence[Tensor]) -> Tensor:
+        first, *others = reductions
         for other in others:
             first = first + other if self.reduction == "mean" else first.maximum(other)
         return first
@@ -99,12 +99,12 @@ def pooled(scores: Tensor, kernel: int, kind: str) -> Tensor:
     return windows.amax(-1) if kind == "max" else windows.mean(-1)
 
 
-def best_ranks(looks: Sequence[np.ndarray]) -> np.ndarray:
-    """Fuse scores `looks`, each [L], into one [L] that ranks a token by its best rank.
+def best_ranks(reductions: Sequence[np.ndarray]) -> np.ndarray:
+    """Fuse scores `reductions`, each [L], into one [L] that ranks a token by its best rank.
 
     Tokens taken in that order alternate between the rankings.
     """
-    order = np.argsort(-np.stack(looks), axis=1, kind="stable")
+    order = np.argsort(-np.stack(reductions), axis=1, kind="stable")
     return np.asarray(-np.argsort(order, axis=1).min(0))
 
 

@@ -62,8 +62,10 @@ class DraftChoice:
 
     def chosen(self, prompt: Prompt, draft: Draft, rows: AttentionRows) -> Prompt:
         """The prompt cut to the budget."""
-        looks = [rows.scores] if self.fusion == "score" else [*rows.asked, *rows.written]
-        carried = [draft.carry(look, prompt) for look in looks]
+        reductions = (
+            [rows.scores] if self.fusion == "score" else [*rows.window_rows, *rows.lookahead_rows]
+        )
+        carried = [draft.carry(look, prompt) for look in reductions]
         scores = [pooled(one, self.kernel, self.pool).cpu().numpy() for one in carried]
         kept = tokens_to_keep(
             best_ranks(scores),
