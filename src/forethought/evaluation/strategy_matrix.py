@@ -176,7 +176,8 @@ def _asked(recipe: Recipe) -> str:
 def _missing(stored: StoredSamples, names: Sequence[str], file: Path, why: str = "") -> UsageError:
     spelled = " ".join(f"'{name}'" for name in names)
     return UsageError(
-        f"{no_answers(file)} of {', '.join(names)} to {stored.task} that a plan can be fitted to{why}",
+        f"{no_answers(file)} of {', '.join(names)} to {stored.task} that a plan can be fitted "
+        f"to{why}",
         f"make some: forethought compare {spelled} -m {stored.recipe.model} -t '{stored.task}' "
         f"--results {file}",
     )
