@@ -95,7 +95,7 @@ def test_a_recipe_that_was_named_is_told_why_it_says_nothing(file: Path) -> None
     found = foretold(file, [*votes(), *greedy()], "exact", "majority-vote(n=4)")
 
     assert [one.recipe for one in found.curves] == [VOTE]
-    assert found.notes == ("smollm2: its answers are no independent draws",)
+    assert found.notes == ("smollm2: its answers are not independent draws",)
 
 
 def test_other_models_and_tasks_take_no_part(file: Path) -> None:
@@ -118,9 +118,7 @@ def test_one_answer_to_each_question_tells_of_no_other_number(file: Path) -> Non
     found = foretold(file, [*votes(), *warm], "exact", "majority-vote(n=4)")
 
     assert [one.recipe for one in found.curves] == [VOTE]
-    assert found.notes == (
-        "smollm2 --temperature=0.8: one answer to a question tells of no other number",
-    )
+    assert found.notes == ("smollm2 --temperature=0.8: it has only one answer to a question",)
 
 
 def test_nothing_kept_names_the_line_that_makes_some(file: Path) -> None:

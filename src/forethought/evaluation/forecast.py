@@ -37,11 +37,11 @@ class ImperfectVerifier:
     def __post_init__(self) -> None:
         if self.false_positives is not None and not 0 <= self.false_positives <= 1:
             raise UsageError(
-                f"a share of {self.false_positives:g} false positives is none",
+                f"a share of {self.false_positives:g} false positives is not between 0 and 1",
                 "give a share from 0 to 1, such as 0.05",
             )
         if not self.penalty >= 0:
-            raise UsageError(f"a penalty of {self.penalty:g} is a gift", "give 0 or more")
+            raise UsageError(f"a penalty of {self.penalty:g} is not 0 or more", "give 0 or more")
 
 
 def forecast(
@@ -99,8 +99,8 @@ def _no_curves(file: Path, on: Recipe, tasks: Sequence[str], notes: Iterable[str
     told = "".join(f"\n{note}" for note in notes)
     asked = " ".join(f"-t '{task}'" for task in tasks[:1])
     return UsageError(
-        f"{no_answers(file)} of {on.model} to {', '.join(tasks)} that tell of other numbers of them"
-        f"{told}",
+        f"{no_answers(file)} of {on.model} to {', '.join(tasks)} for a forecast, which needs "
+        f"several independent answers to each question{told}",
         f"make some: forethought compare 'majority-vote(n=16)' -m {on.model} {asked} "
         f"--results {file}",
     )
@@ -169,13 +169,13 @@ class _TaskSamples:
     def _drawn(self, label: str, samples: Sequence[Sample]) -> list[Draws]:
         """Draws of one recipe; empty unless each question has several independent answers."""
         if not draws_alike(samples[0].run):
-            self._note_if_named(f"{label}: its answers are no independent draws")
+            self._note_if_named(f"{label}: its answers are not independent draws")
             return []
         known = [sample for sample in samples if self.judge.knows(sample)]
         if len(known) < len(samples):
             self._note(
                 f"{label}: {len(samples) - len(known)} of {len(samples)} answers left out, since "
-                f"{self.task} as it is given does not hold their questions; give a greater count"
+                f"{self.task} with these settings lacks their questions; give a greater count"
             )
         found = draws(known, self.judge.check, self._rates(label)) if known else []
         whole = [one for one in found if not one.cut]
@@ -187,7 +187,7 @@ class _TaskSamples:
             self._note(f"{label}: {min(counts)} to {max(counts)} answers by question")
         if counts and min(counts) > 1:
             return whole
-        self._note_if_named(f"{label}: one answer to a question tells of no other number")
+        self._note_if_named(f"{label}: it has only one answer to a question")
         return []
 
     def _rates(self, label: str) -> TokenRates:

@@ -182,12 +182,12 @@ class _SubsampledDraws:
 
     @property
     def tokens(self) -> UnitCost:
-        """With scoring, where it is scored."""
+        """Tokens, including those of the scorer."""
         return self._price(token_price, 0)
 
     @property
     def flops(self) -> UnitCost:
-        """With scoring, where it is scored."""
+        """FLOPs, including those of the scorer."""
         return self._price(flop_price, 1)
 
     def _price(self, price: Callable[[Sequence[Draws]], UnitCost], unit: int) -> UnitCost:

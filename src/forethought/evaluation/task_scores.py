@@ -61,9 +61,9 @@ def check_same_questions(answers: Mapping[str, ScoresByTask]) -> None:
             for name, origin in answered.origins.items():
                 if known.setdefault((task, name), origin) != origin:
                     raise UsageError(
-                        f"question {name} of {task} was another one for {recipe}: "
+                        f"question {name} of {task} is a different one for {recipe}: "
                         "its data have changed",
-                        "run the recipes anew on the same questions",
+                        "run the recipes again on the same questions",
                     )
 
 
@@ -75,9 +75,9 @@ def _task_scores(samples: Sequence[Sample]) -> TaskScores:
         same = origins.setdefault(sample.question, origin) == origin
         if sample.number in numbered[sample.question] or not same:
             raise UsageError(
-                f"question {sample.question} of {sample.task} by {sample.recipe} is there twice, "
-                f"or with other data (answer {sample.number})",
-                "its data have changed since: begin a new file with --results",
+                f"answer {sample.number} to question {sample.question} of {sample.task} by "
+                f"{sample.recipe} is stored twice, or with different data",
+                "start a new file with --results",
             )
         numbered[sample.question][sample.number] = sample.score
     scores = {

@@ -43,7 +43,7 @@ class PlanSettings:
     def __post_init__(self) -> None:
         if self.probe < 2 or self.bins < 1 or not 0 <= self.worth < 1e6:
             raise UsageError(
-                f"probe={self.probe}, bins={self.bins}, worth={self.worth:g} make no plan",
+                f"probe={self.probe}, bins={self.bins}, worth={self.worth:g} are out of range",
                 "give a probe of 2 answers or more, 1 bin or more, and a worth of 0 or more",
             )
 

@@ -94,7 +94,7 @@ class PowerLaw:
             raise UsageError(
                 f"coverage of {_told(values)} at k = {_told(k)} has no logarithms to draw "
                 "a line through",
-                "leave out where it is 0 or 1, or fit it by least squares",
+                "leave out k where coverage is 0 or 1, or fit by least squares",
             )
         x, y = np.log(np.asarray(k, dtype=np.float64)), np.log(-np.log(values))
         slope = float((x - x.mean()) @ y / ((x - x.mean()) @ (x - x.mean())))
@@ -132,8 +132,8 @@ def extrapolated(
 def _check(samples: int, right: int, k: int) -> None:
     if not 0 <= right <= samples or not 1 <= k <= samples:
         raise UsageError(
-            f"{right} right of {samples} samples tell nothing of {k} samples",
-            "give k from 1 to the samples, and as many right ones at most",
+            f"{right} right of {samples} samples do not determine pass@{k}",
+            "give k from 1 to the number of samples, and no more right ones than samples",
         )
 
 

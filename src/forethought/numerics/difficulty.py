@@ -68,7 +68,7 @@ def cross_fitted(scores: Floats, bins: Integers, rng: np.random.Generator, folds
     sizes = np.unique(bins, return_counts=True)[1]
     if folds < 2 or sizes.min() < folds:
         raise UsageError(
-            f"a bin of {sizes.min()} questions cannot be dealt out into {folds} folds",
+            f"a bin of {sizes.min()} questions cannot be split into {folds} folds",
             "give 2 folds or more, and fewer bins or more questions",
         )
     dealt = np.empty(len(bins), dtype=np.int64)

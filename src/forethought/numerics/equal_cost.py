@@ -86,7 +86,7 @@ def exchange(times: float, inference_share: float) -> float:
     """
     if inference_share <= 0:
         raise UsageError(
-            f"inference of {inference_share} tokens for each of training cannot be exchanged",
-            "give a share above 0",
+            f"an inference share of {inference_share} is not above 0",
+            "give inference tokens per training token, above 0",
         )
     return times + 3 / inference_share * (times - 1)

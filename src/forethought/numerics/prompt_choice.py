@@ -36,7 +36,7 @@ class DraftChoice:
         if needed > self.budget:
             raise BudgetTooSmallError(
                 f"{method} keeps {self.budget} tokens, but {needed} must stay: the chat template, "
-                "and a question behind its document",
+                "and the question after its document",
                 f"keep {needed} or more, or use protect=False",
             )
 
@@ -47,8 +47,8 @@ class DraftChoice:
         last = min(draft.layers, last if self.last_layer is None else self.last_layer)
         if first >= last:
             raise BadParameterError(
-                f"no layer of the draft {draft.name} is counted: first_layer {first}, and it "
-                f"stops after {last} of {draft.layers}",
+                f"no layer of the draft {draft.name} is counted: first_layer is {first}, and "
+                f"the draft stops after {last} of {draft.layers} layers",
                 f"use a first_layer below {last}, or a greater last_layer",
             )
         layers = range(first, last)

@@ -66,8 +66,8 @@ def best_of_n_divergence(n: int) -> float:
 def _check(samples: int, judged: int, k: int) -> None:
     if samples != judged or not 1 <= k <= samples:
         raise UsageError(
-            f"{samples} samples, of which {judged} are judged, tell nothing of {k} samples",
-            "give k from 1 to the samples, and judge each of them",
+            f"{samples} samples with {judged} judged do not determine a choice among {k}",
+            "give k from 1 to the number of samples, and judge each of them",
         )
 
 

@@ -34,8 +34,8 @@ class Verifier:
         passed, true = np.array(accepted, dtype=bool), np.array(right, dtype=bool)
         if len(passed) != len(true) or true.all() or not true.any():
             raise UsageError(
-                f"{int(true.sum())} right of {len(true)} answers tell nothing of a verifier",
-                "give its verdicts on answers of which some are right and some are wrong",
+                f"{int(true.sum())} right of {len(true)} answers do not determine its rates",
+                "give its verdicts on both right and wrong answers",
             )
         return cls(float(passed[true].mean()), 1.0 - float(passed[~true].mean()))
 

@@ -101,7 +101,8 @@ class Recipe:
         tokens = spend_limit(self.budget).tokens
         if tokens is not None and tokens < self.samples:
             raise BadParameterError(
-                f"a budget of {tokens} tokens gives {self.samples} samples none each",
+                f"a budget of {tokens} tokens is less than one token for each of {self.samples} "
+                "samples",
                 f"allow {self.samples}tok or more, or draw fewer samples",
             )
         self._normalise()

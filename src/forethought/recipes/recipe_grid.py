@@ -32,7 +32,7 @@ def recipe_grid(names: Sequence[str], base: Recipe, keeps: Sequence[Amount] = ()
         )
     if base.budget and not any(recipe.search for recipe in found):
         raise UsageError(
-            "nothing searches that --budget could limit",
+            "--budget limits searches, and no recipe has one",
             "name a strategy, or limit answers with --max-tokens",
         )
     return list(dict.fromkeys(found))
@@ -72,9 +72,9 @@ def _plain(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
         return [replace(base, approximate=(), search="", scorer="")]
     parts = spelling.split(name, "+")
     if not parts:
-        raise UsageError("a contender has no name", "name a method, or `exact`")
+        raise UsageError("a recipe has no name", "name a method, or `exact`")
     if parts == [AUTO]:
-        raise UsageError("auto chooses for one prompt, by what was compared", "name the methods")
+        raise UsageError("auto chooses methods for one prompt at a time", "name the methods")
     if _is_model(parts[0]):
         whole = Recipe.parse(name)
         recipe = replace(base, model=whole.model, draft=whole.draft)

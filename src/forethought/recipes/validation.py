@@ -13,8 +13,8 @@ def check_search(recipe: Recipe) -> None:
         raise UsageError("auto chooses for plain answers", "name a method, or leave out -s")
     if recipe.search and recipe.logprobs:
         raise UsageError(
-            "--logprobs tells of a plain answer's tokens as they come, and a search chooses later",
-            "leave it out: --json tells the log-probability of each candidate",
+            "--logprobs is for plain answers, and a search chooses its answer at the end",
+            "leave it out: --json shows the log-probability of each candidate",
         )
     if recipe.drafts_answers and recipe.draft == Recipe.draft:
         raise no_draft()
@@ -58,14 +58,12 @@ def no_scorer() -> UsageError:
 def check_together(recipe: Recipe) -> None:
     """Raise UsageError for a recipe that a batch cannot run."""
     if recipe.automatic:
-        raise UsageError(
-            "auto chooses for one prompt, by what was compared", "compare methods by name"
-        )
+        raise UsageError("auto chooses methods for one prompt at a time", "compare methods by name")
     limit = recipe.limit
     if limit.seconds is not None:
         raise UsageError(
-            f"{recipe.spelling}: a limit of time is no limit where many are asked at once",
-            "state the budget as tokens or FLOPs, or ask alone",
+            f"{recipe.spelling}: a time limit does not apply to a batch of questions",
+            "state the budget as tokens or FLOPs, or ask one question at a time",
         )
     if is_remote(recipe.model):
         return
@@ -73,7 +71,7 @@ def check_together(recipe: Recipe) -> None:
         check_money(recipe)
     elif recipe.samples > 1 or limit.flops or limit.usd:
         raise UsageError(
-            f"{recipe.spelling}: answers that are asked for together have one sample each, and "
-            "no budget but one of tokens",
-            "state a budget as tokens, such as 500tok, or ask alone",
+            f"{recipe.spelling}: a batch of plain answers has one sample for each question, and "
+            "takes only budgets of tokens",
+            "state the budget as tokens, such as 500tok, or ask one question at a time",
         )

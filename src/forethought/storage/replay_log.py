@@ -22,11 +22,11 @@ class ReplayLog(Protocol):
     """Outcomes by request key."""
 
     def get(self, key: str) -> RequestOutcome | None:
-        """What came of the request before, if anything did."""
+        """The stored outcome of a request, or None."""
         ...
 
     def put(self, outcome: RequestOutcome) -> None:
-        """Keep an outcome: it is safe once this returns."""
+        """Store an outcome durably."""
         ...
 
 
@@ -39,7 +39,7 @@ class StoredReplayLog:
     _ready: bool = field(default=False)
 
     def get(self, key: str) -> RequestOutcome | None:
-        """What came of the request before, if anything did."""
+        """The stored outcome of a request, or None."""
         rows = self._execute("SELECT outcome FROM pieces WHERE key = ?", (key,))
         return _read(key, json.loads(rows[0][0])) if rows else None
 

@@ -22,7 +22,7 @@ class Person:
     company: str
 
     def paragraph(self) -> str:
-        """What the text says."""
+        """The paragraph of its facts."""
         return articled(
             f"{self.name} was born in {self.town} in {self.born}. {self.name} is a {self.trade} "
             f"by trade, plays the {self.instrument}, and works for {self.company}."
@@ -50,7 +50,7 @@ class Company:
     founder: str
 
     def paragraph(self) -> str:
-        """What the text says."""
+        """The paragraph of its facts."""
         return (
             f"{self.name} was founded in {self.founded} by {self.founder}. "
             f"The company makes {self.product} and has its seat in the town of {self.town}."
