@@ -113,7 +113,7 @@ ESTIMATE_BUGS = (
         seen_in="compute-optimal scaling, bins from test data",
         file="evaluation/fitting.py",
         old="plan, test = fitted(matrix.subset(others), probe, by, bins), matrix.subset(held)",
-        new="plan, test = fitted(tried, probe, by, bins), matrix.subset(held)",
+        new="plan, test = fitted(matrix, probe, by, bins), matrix.subset(held)",
         test=(
             "tests/evaluation/test_fitting.py::"
             "test_what_is_chance_gains_nothing_on_held_out_questions"
