@@ -19,8 +19,8 @@ from typing import Any
 
 from forethought.contracts.comparison import Comparison, Difference
 from forethought.contracts.questions import Sample
-from forethought.evaluation.prices import all_tokens
 from forethought.evaluation.statistics import compared
+from forethought.evaluation.token_rates import all_tokens
 from forethought.storage.store import Store
 from report import table
 

@@ -12,13 +12,13 @@ import pytest
 
 from forethought.contracts.comparison import Interval
 from forethought.contracts.forecast import Curve
-from forethought.evaluation.curves import curve, powers
+from forethought.evaluation.curves import curve, powers_of_two
 from forethought.evaluation.draws import Draws, draws
-from forethought.evaluation.prices import Rates
+from forethought.evaluation.token_rates import TokenRates
 from forethought.numerics.intervals import mean_interval
-from tests.evaluation.kept import OUTPUT, PROMPT, READ, SCORING, WRITE, candidate, searched
+from tests.evaluation.stored import OUTPUT, PROMPT, READ, SCORING, WRITE, candidate, searched
 
-RATES = Rates(READ, WRITE, SCORING, 0.0)
+RATES = TokenRates(READ, WRITE, SCORING, 0.0)
 ANSWERS = {
     "q0": [
         ("7", 0.3, -3.0),
@@ -217,6 +217,6 @@ def test_without_false_positives_any_number_of_attempts_pays() -> None:
 
 
 def test_numbers_of_answers_double_up_to_all() -> None:
-    assert powers(1) == [1]
-    assert powers(6) == [1, 2, 4, 6]
-    assert powers(8) == [1, 2, 4, 8]
+    assert powers_of_two(1) == [1]
+    assert powers_of_two(6) == [1, 2, 4, 6]
+    assert powers_of_two(8) == [1, 2, 4, 8]

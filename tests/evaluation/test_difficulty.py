@@ -6,8 +6,8 @@ import pytest
 
 from forethought.evaluation.difficulty import difficulty
 from forethought.evaluation.draws import Draws, draws
-from forethought.evaluation.prices import Rates
-from tests.evaluation.kept import candidate, searched
+from forethought.evaluation.token_rates import TokenRates
+from tests.evaluation.stored import candidate, searched
 
 
 def drawn(right: list[int]) -> list[Draws]:
@@ -16,7 +16,7 @@ def drawn(right: list[int]) -> list[Draws]:
         searched(f"q{n:02}", [candidate(k, "x", right=float(k < count)) for k in range(4)])
         for n, count in enumerate(right)
     ]
-    return draws(samples, lambda question, answer: 0.0, Rates(1.0, 1.0, 1.0, 1.0))
+    return draws(samples, lambda question, answer: 0.0, TokenRates(1.0, 1.0, 1.0, 1.0))
 
 
 EASY_AND_HARD = drawn([4, 0, 3, 1, 4, 0, 3, 1])

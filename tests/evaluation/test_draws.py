@@ -10,8 +10,8 @@ import pytest
 
 from forethought.contracts.questions import Sample
 from forethought.evaluation.draws import Choices, Draws, choices, draws, draws_alike
-from forethought.evaluation.prices import Rates
-from tests.evaluation.kept import OUTPUT, PROMPT, candidate, plain, searched
+from forethought.evaluation.token_rates import TokenRates
+from tests.evaluation.stored import OUTPUT, PROMPT, candidate, plain, searched
 
 
 def check(question: str, answer: str) -> float:
@@ -19,7 +19,7 @@ def check(question: str, answer: str) -> float:
 
 
 def drawn(*samples: Sample) -> list[Draws]:
-    return draws(samples, check, Rates(2.0, 3.0, 5.0, 1.0))
+    return draws(samples, check, TokenRates(2.0, 3.0, 5.0, 1.0))
 
 
 def changed(sample: Sample, **parts: Any) -> Sample:
@@ -75,7 +75,7 @@ def test_how_right_an_answer_is_need_not_be_judged_again() -> None:
 
     sample = searched("q", [candidate(0, "wrong", right=1.0), candidate(1, "right", right=0.0)])
 
-    (found,) = draws([sample], refuse, Rates(1.0, 1.0, 1.0, 1.0))
+    (found,) = draws([sample], refuse, TokenRates(1.0, 1.0, 1.0, 1.0))
 
     assert found.right == (1.0, 0.0)
 

@@ -10,7 +10,14 @@ import pytest
 from forethought import catalogue
 from forethought.contracts.plan import DifficultyBin, DifficultyPlan
 from forethought.contracts.search import Candidate
-from forethought.evaluation.fitting import StrategyMatrix, fitted, held_out, paid, taken, value
+from forethought.evaluation.fitting import (
+    StrategyMatrix,
+    chosen_entries,
+    fitted,
+    held_out,
+    plan_tokens,
+    plan_value,
+)
 from forethought.evaluation.replay import replayed
 from forethought.methods.search.majority_vote import MajorityVote
 from tests.driver.searches import coin, searched
@@ -18,7 +25,7 @@ from tests.driver.searches import coin, searched
 NAMES = ("cheap", "dear")
 
 
-def tried(signs, scores, *, tokens=((10.0,), (40.0,)), probe=20.0, worth=0.0, clusters=()):
+def matrix(signs, scores, *, tokens=((10.0,), (40.0,)), probe=20.0, worth=0.0, clusters=()):
     """Two strategies; the dear one goes on with the probe."""
     table = np.array(scores, dtype=float)
     alone = np.broadcast_to(np.array(tokens), table.shape)
@@ -28,7 +35,7 @@ def tried(signs, scores, *, tokens=((10.0,), (40.0,)), probe=20.0, worth=0.0, cl
 
 
 EASY, HARD = [(1.0, 0.9)] * 8, [(0.5, 0.4)] * 8
-SPLIT = tried(EASY + HARD, [[1.0] * 8 + [0.0] * 8, [0.5] * 8 + [1.0] * 8])
+SPLIT = matrix(EASY + HARD, [[1.0] * 8 + [0.0] * 8, [0.5] * 8 + [1.0] * 8])
 """The cheap one is better on what is easy, the other on what is hard."""
 
 
@@ -40,23 +47,23 @@ def test_each_bin_has_the_strategy_that_is_best_in_it():
     plan = fit(SPLIT)
     assert plan.bins == (DifficultyBin((1.0, 0.9), "cheap"), DifficultyBin((0.5, 0.4), "dear"))
     assert (plan.probe, plan.by) == (4, "agreement")
-    assert value(plan, SPLIT).tolist() == [1.0] * 16
-    assert paid(plan, SPLIT).tolist() == [30.0] * 8 + [40.0] * 8
+    assert plan_value(plan, SPLIT).tolist() == [1.0] * 16
+    assert plan_tokens(plan, SPLIT).tolist() == [30.0] * 8 + [40.0] * 8
 
 
 def test_one_bin_is_the_best_single_strategy_without_a_probe():
     plan = fit(SPLIT, bins=1)
     assert plan == DifficultyPlan((DifficultyBin((0.0, 0.0), "dear"),))
-    assert taken(SPLIT.scores, plan, SPLIT).mean() == 0.75
-    assert paid(plan, SPLIT).tolist() == [40.0] * 16
+    assert chosen_entries(SPLIT.scores, plan, SPLIT).mean() == 0.75
+    assert plan_tokens(plan, SPLIT).tolist() == [40.0] * 16
 
 
 def test_bins_of_one_choice_are_one_bin_and_a_plan_that_gains_nothing_has_no_probe():
-    better = tried(EASY + HARD, [[0.0] * 16, [1.0] * 16])
+    better = matrix(EASY + HARD, [[0.0] * 16, [1.0] * 16])
     assert fit(better) == DifficultyPlan((DifficultyBin((0.0, 0.0), "dear"),))
     three = replace(SPLIT, signs=(*[(1.0, 0.9)] * 4, *[(0.8, 0.9)] * 4, *HARD))
     assert [one.strategy for one in fit(three, bins=4).bins] == ["cheap", "dear"]
-    equal = tried(EASY + HARD, [[1.0] * 16, [1.0] * 16])
+    equal = matrix(EASY + HARD, [[1.0] * 16, [1.0] * 16])
     assert fit(equal) == DifficultyPlan((DifficultyBin((0.0, 0.0), "cheap"),))
 
 
@@ -78,10 +85,10 @@ def test_the_second_sign_decides_where_the_first_is_equal():
 def test_tokens_that_cost_are_weighed_the_probes_too():
     scores = [[1.0] * 8 + [0.0] * 8, [1.0] * 8 + [1.0] * 8]
     # The probe costs 20 tokens on easy questions, and saves 10 of the dear strategy's.
-    free, priced = tried(EASY + HARD, scores), tried(EASY + HARD, scores, worth=0.001)
+    free, priced = matrix(EASY + HARD, scores), matrix(EASY + HARD, scores, worth=0.001)
     assert len(fit(free).bins) == 1
     assert [one.strategy for one in fit(priced).bins] == ["cheap", "dear"]
-    waste = tried(EASY + HARD, scores, worth=0.001, probe=31.0)
+    waste = matrix(EASY + HARD, scores, worth=0.001, probe=31.0)
     assert fit(waste) == DifficultyPlan((DifficultyBin((0.0, 0.0), "dear"),))
 
 
@@ -89,7 +96,7 @@ def test_a_bin_has_what_is_worth_most_behind_the_probe():
     # On the easiest questions, which both answer rightly, the cheap one saves 30 tokens alone.
     signs = [(1.0, 0.9)] * 8 + [(0.7, 0.9)] * 8 + HARD
     scores = [[1.0] * 8 + [1.0] * 8 + [0.0] * 8, [1.0] * 8 + [0.0] * 8 + [1.0] * 8]
-    plans = [fit(tried(signs, scores, worth=0.001, probe=size), bins=3) for size in (29, 31)]
+    plans = [fit(matrix(signs, scores, worth=0.001, probe=size), bins=3) for size in (29, 31)]
     assert [[one.strategy for one in plan.bins] for plan in plans] == [
         ["cheap", "dear"],
         ["dear", "cheap", "dear"],
@@ -99,19 +106,19 @@ def test_a_bin_has_what_is_worth_most_behind_the_probe():
 @pytest.mark.parametrize("seed", range(20))
 def test_on_its_own_questions_a_plan_is_never_worth_less_than_a_single_strategy(seed):
     rng = np.random.default_rng(seed)
-    table = tried(
+    table = matrix(
         [tuple(one) for one in rng.integers(1, 5, (30, 2)) / 4],
         rng.integers(0, 2, (2, 30)), worth=0.001,
     )  # fmt: skip
     for bins in (1, 2, 5):
         plan = fit(table, bins)
-        assert value(plan, table).mean() >= table.alone.mean(axis=1).max() - 1e-12
+        assert plan_value(plan, table).mean() >= table.alone.mean(axis=1).max() - 1e-12
         assert len(plan.bins) <= bins
 
 
 def test_on_held_out_questions_what_is_real_is_gained():
     signs = [(1.0, 0.9), (0.5, 0.4)] * 20
-    table = tried(signs, [[1.0, 0.0] * 20, [0.5, 1.0] * 20])
+    table = matrix(signs, [[1.0, 0.0] * 20, [0.5, 1.0] * 20])
     found = held_out(table, 4, "agreement", 2, np.random.default_rng(0))
     assert found.scores.tolist() == [1.0] * 40
     assert found.tokens.mean() == 35.0
@@ -122,11 +129,11 @@ def test_what_is_chance_gains_nothing_on_held_out_questions():
     for seed in range(60):
         rng = np.random.default_rng(seed)
         signs = [tuple(one) for one in rng.random((40, 2))]
-        table = tried(signs, rng.random((2, 40)))
+        table = matrix(signs, rng.random((2, 40)))
         found = held_out(table, 4, "agreement", 4, rng)
         differences.append((found.scores - table.scores).mean())
         plan = fit(table, 4)
-        flattered.append(value(plan, table).mean() - table.alone.mean(axis=1).max())
+        flattered.append(plan_value(plan, table).mean() - table.alone.mean(axis=1).max())
     error = np.std(differences) / 60**0.5
     assert abs(np.mean(differences)) < 3 * error
     assert np.mean(flattered) > 3 * error
@@ -139,8 +146,8 @@ def test_questions_of_one_cluster_are_held_out_together():
     right = rng.integers(0, 2, 20).repeat(2)
     signs = [(float(n // 2), 0.0) for n in range(40)]
     named = tuple(f"c{n // 2}" for n in range(40))
-    together = tried(signs, [1 - right, right], clusters=named)
-    apart = tried(signs, [1 - right, right])
+    together = matrix(signs, [1 - right, right], clusters=named)
+    apart = matrix(signs, [1 - right, right])
     known, told = (
         held_out(table, 4, "agreement", 20, np.random.default_rng(0)).scores.mean()
         for table in (together, apart)

@@ -12,10 +12,10 @@ from forethought import catalogue
 from forethought.contracts.errors import UsageError
 from forethought.contracts.forecast import Forecast
 from forethought.contracts.questions import Question, Sample
-from forethought.evaluation.forecast import Wager, forecast
+from forethought.evaluation.forecast import ImperfectVerifier, forecast
 from forethought.recipes.identity import QUESTION_HASH, question_hash
 from forethought.storage.store import Store
-from tests.evaluation.kept import candidate, plain, searched
+from tests.evaluation.stored import candidate, plain, searched
 
 TASK = "addition(digits=2)"
 VOTE = "smollm2@majority-vote(n=4)"
@@ -57,7 +57,7 @@ def foretold(
     with Store.open(file) as store:
         for sample in samples:
             store.put(sample)
-    return forecast(recipes, [task], results=file, wager=Wager(0.05))
+    return forecast(recipes, [task], results=file, verifier=ImperfectVerifier(0.05))
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_recipe_that_was_named_is_told_why_it_says_nothing(file: Path) -> None
     found = foretold(file, [*votes(), *greedy()], "exact", "majority-vote(n=4)")
 
     assert [one.recipe for one in found.curves] == [VOTE]
-    assert found.notes == ("smollm2: its answers are no independent draws",)
+    assert found.notes == ("smollm2: its answers are not independent draws",)
 
 
 def test_other_models_and_tasks_take_no_part(file: Path) -> None:
@@ -118,9 +118,7 @@ def test_one_answer_to_each_question_tells_of_no_other_number(file: Path) -> Non
     found = foretold(file, [*votes(), *warm], "exact", "majority-vote(n=4)")
 
     assert [one.recipe for one in found.curves] == [VOTE]
-    assert found.notes == (
-        "smollm2 --temperature=0.8: one answer to a question tells of no other number",
-    )
+    assert found.notes == ("smollm2 --temperature=0.8: it has only one answer to a question",)
 
 
 def test_nothing_kept_names_the_line_that_makes_some(file: Path) -> None:
@@ -186,7 +184,7 @@ def test_curves_end_where_a_question_has_no_more_answers(file: Path) -> None:
     assert f"{VOTE}: 3 to 4 answers by question" in found.notes
 
 
-@pytest.mark.parametrize("wager", [(-0.1, 1.0), (1.1, 1.0), (0.1, -1.0), (0.1, float("nan"))])
-def test_a_wager_that_is_none_is_refused(wager: tuple[float, float]) -> None:
+@pytest.mark.parametrize("verifier", [(-0.1, 1.0), (1.1, 1.0), (0.1, -1.0), (0.1, float("nan"))])
+def test_a_wager_that_is_none_is_refused(verifier: tuple[float, float]) -> None:
     with pytest.raises(UsageError):
-        Wager(*wager)
+        ImperfectVerifier(*verifier)

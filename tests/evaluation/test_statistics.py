@@ -252,7 +252,7 @@ def test_an_answer_that_is_there_twice_is_an_error() -> None:
 def test_answers_that_disagree_on_the_source_are_an_error() -> None:
     samples = [sample("a", "q0", 1.0), sample("a", "q0", 1.0, number=1, cluster="book")]
 
-    with pytest.raises(UsageError, match="other data"):
+    with pytest.raises(UsageError, match="different data"):
         compared(samples, ["a"], ["sums"])
 
 
@@ -260,7 +260,7 @@ def test_answers_that_disagree_on_the_source_are_an_error() -> None:
 def test_questions_that_changed_between_recipes_are_an_error(change: dict[str, object]) -> None:
     first, second = sample("a", "q0", 1.0), sample("b", "q0", 1.0)
 
-    with pytest.raises(UsageError, match="question q0 of sums was another one for b"):
+    with pytest.raises(UsageError, match="question q0 of sums is a different one for b"):
         both([first, replace(second, **change)])
 
 

@@ -19,7 +19,7 @@ from forethought.recipes.identity import QUESTION_HASH, question_hash
 from forethought.recipes.recipe import Recipe
 from forethought.reports.terminal.tuning import finding, tuning_text, usage
 from forethought.storage.store import Store
-from tests.evaluation.kept import OUTPUT, PROMPT, candidate, plain, searched
+from tests.evaluation.stored import OUTPUT, PROMPT, candidate, plain, searched
 
 TASK = "addition(digits=2)"
 ASKED = "addition(digits=2, count=24)"
@@ -131,7 +131,7 @@ def test_votes_that_were_not_run_are_counted_from_kept_answers(file: Path) -> No
     # A vote of two goes on with two of the probe's four answers, which are all paid.
     assert [one.strategy for one in found.plan.bins] == ["majority-vote(n=2)", "majority-vote(n=6)"]
     assert found.adapted.tokens == PROMPT + (4 + 6) / 2 * OUTPUT
-    assert any("was counted from answers that are kept" in one for one in found.notes)
+    assert any("was counted from stored answers" in one for one in found.notes)
     with pytest.raises(UsageError, match=r"no answers of majority-vote\(n=9\)"):
         tuned(file, [], "majority-vote(n=2)", "majority-vote(n=9)")
 
@@ -172,7 +172,7 @@ def test_too_few_questions_strategies_or_answers_are_refused(file: Path) -> None
         tuned(file, [], "beam@likelihood", "best-of-n@self-judge")
     with pytest.raises(UsageError, match="one model with the same methods"):
         tuned(file, [], "greedy", "snapkv@majority-vote")
-    with pytest.raises(UsageError, match="make no plan"):
+    with pytest.raises(UsageError, match="out of range"):
         PlanSettings(probe=1)
 
 

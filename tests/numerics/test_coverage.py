@@ -16,9 +16,9 @@ from forethought.numerics.coverage import (
     all_pass_at_k,
     beta_coverage,
     coverage,
-    foreseen,
+    extrapolated,
+    log_spaced,
     pass_at_k,
-    spread,
 )
 
 
@@ -71,7 +71,7 @@ def test_many_samples_lose_no_digits():
 
 @pytest.mark.parametrize("wrong", [(5, 2, 6), (5, 2, 0), (5, 6, 2), (5, -1, 2)])
 def test_k_beyond_the_samples_is_refused(wrong):
-    with pytest.raises(UsageError, match="tell nothing of"):
+    with pytest.raises(UsageError, match="do not determine"):
         pass_at_k(*wrong)
 
 
@@ -83,17 +83,17 @@ def test_coverage_is_the_mean_over_questions_in_any_order():
 
     assert coverage(samples, right, [1, 5]) == pytest.approx(by_hand)
     assert coverage(samples[::-1], right[::-1], [1, 5]) == pytest.approx(by_hand)
-    with pytest.raises(UsageError, match="tell nothing of 11 samples"):
+    with pytest.raises(UsageError, match="do not determine pass@11"):
         coverage(samples, right, [11])
 
 
 def test_k_are_spread_evenly_by_their_logarithms():
-    assert spread(1) == [1]
-    assert spread(8) == list(range(1, 9))
-    assert spread(10_000)[0] == 1
-    assert spread(10_000)[-1] == 10_000
-    assert len(spread(10_000)) <= 25
-    late = np.diff(np.log(spread(10_000)[-8:]))
+    assert log_spaced(1) == [1]
+    assert log_spaced(8) == list(range(1, 9))
+    assert log_spaced(10_000)[0] == 1
+    assert log_spaced(10_000)[-1] == 10_000
+    assert len(log_spaced(10_000)) <= 25
+    late = np.diff(np.log(log_spaced(10_000)[-8:]))
     assert late == pytest.approx(late[0], rel=0.01)
 
 
@@ -109,7 +109,7 @@ def test_a_population_of_known_chances_has_its_coverage():
 
 
 def test_the_law_fits_coverage_of_a_population_of_chances():
-    k = spread(10_000)
+    k = log_spaced(10_000)
     law = PowerLaw.fitted(k, [beta_coverage(0.25, 2.5, one) for one in k])
 
     off = [abs(law.at(one) - beta_coverage(0.25, 2.5, one)) for one in range(1, 10_001)]
@@ -121,7 +121,7 @@ def test_the_law_fits_coverage_of_a_population_of_chances():
 @pytest.mark.parametrize("how", [PowerLaw.fitted, PowerLaw.regressed])
 @pytest.mark.parametrize("law", [PowerLaw(-2.2, -0.33), PowerLaw(-8.0, -0.1), PowerLaw(-0.1, -1.5)])
 def test_a_law_is_found_again_from_what_it_says(how, law):
-    k = spread(1000)
+    k = log_spaced(1000)
     found = how(k, [law.at(one) for one in k])
 
     assert (found.a, found.b) == pytest.approx((law.a, law.b), rel=1e-6)
@@ -129,7 +129,7 @@ def test_a_law_is_found_again_from_what_it_says(how, law):
 
 def test_the_fit_has_the_least_squares_of_all_laws_near_it():
     rng = np.random.default_rng(2)
-    k = spread(300)
+    k = log_spaced(300)
     seen = [min(1.0, max(0.0, PowerLaw(-3, -0.4).at(one) + rng.normal(0, 0.05))) for one in k]
     found = PowerLaw.fitted(k, seen)
 
@@ -166,19 +166,19 @@ def population(questions, samples, seed):
 
 def test_what_is_foreseen_does_not_depend_on_the_order_of_questions():
     samples, right = population(80, 100, 3)
-    ahead = foreseen(samples, right, [1, 1000], np.random.default_rng(0), resamples=50)
-    behind = foreseen(samples, right[::-1], [1, 1000], np.random.default_rng(0), resamples=50)
+    ahead = extrapolated(samples, right, [1, 1000], np.random.default_rng(0), resamples=50)
+    behind = extrapolated(samples, right[::-1], [1, 1000], np.random.default_rng(0), resamples=50)
 
     assert [one.value for one in ahead] == pytest.approx([one.value for one in behind])
 
 
 def test_intervals_cover_the_law_of_all_questions_as_often_as_they_say():
-    k = spread(50)
+    k = log_spaced(50)
     law = PowerLaw.fitted(k, [beta_coverage(0.25, 2.5, one) for one in k])
     held = []
     for seed in range(50):
         samples, right = population(100, 50, seed)
-        (one,) = foreseen(samples, right, [500], np.random.default_rng(seed), resamples=60)
+        (one,) = extrapolated(samples, right, [500], np.random.default_rng(seed), resamples=60)
         assert 0 <= one.low <= one.value <= one.high <= 1
         held.append(one.low <= law.at(500) <= one.high)
 
@@ -189,10 +189,10 @@ def test_intervals_cover_the_law_of_all_questions_as_often_as_they_say():
 
 def test_questions_of_one_source_make_wider_intervals():
     samples, right = population(40, 50, 5)
-    once = foreseen(samples, right, [100], np.random.default_rng(0), resamples=400)[0]
+    once = extrapolated(samples, right, [100], np.random.default_rng(0), resamples=400)[0]
     four = [str(place) for place in range(40)] * 4
-    again = foreseen(samples * 4, right * 4, [100], np.random.default_rng(0), four, 400)[0]
-    apart = foreseen(samples * 4, right * 4, [100], np.random.default_rng(0), (), 400)[0]
+    again = extrapolated(samples * 4, right * 4, [100], np.random.default_rng(0), four, 400)[0]
+    apart = extrapolated(samples * 4, right * 4, [100], np.random.default_rng(0), (), 400)[0]
 
     assert again.value == pytest.approx(once.value)
     assert again.high - again.low == pytest.approx(once.high - once.low, rel=0.1)
@@ -200,7 +200,7 @@ def test_questions_of_one_source_make_wider_intervals():
 
 
 def test_sources_of_unlike_size_leave_no_doubt_where_questions_are_alike():
-    (one,) = foreseen(
+    (one,) = extrapolated(
         [20] * 6, [4] * 6, [50], np.random.default_rng(0), ["a", "b", "b", "b", "c", "c"], 50
     )
 
@@ -209,7 +209,7 @@ def test_sources_of_unlike_size_leave_no_doubt_where_questions_are_alike():
 
 def test_the_interval_holds_the_value_however_few_draws_it_is_made_of():
     samples, right = population(10, 50, 7)
-    every = [foreseen(samples, right, [9], dice, resamples=1)[0] for dice in _dice(20)]
+    every = [extrapolated(samples, right, [9], dice, resamples=1)[0] for dice in _dice(20)]
 
     assert all(one.low <= one.value <= one.high for one in every)
     assert len({one.value for one in every}) == 1
@@ -221,4 +221,4 @@ def _dice(count):
 
 def test_nothing_is_foreseen_from_single_samples():
     with pytest.raises(UsageError, match="shows no law"):
-        foreseen([1, 1], [0, 1], [10], np.random.default_rng(0))
+        extrapolated([1, 1], [0, 1], [10], np.random.default_rng(0))

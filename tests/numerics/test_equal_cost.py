@@ -65,5 +65,5 @@ def test_the_exchange_for_a_larger_model():
 
 
 def test_nothing_is_exchanged_for_no_inference():
-    with pytest.raises(UsageError, match="cannot be exchanged"):
+    with pytest.raises(UsageError, match="is not above 0"):
         exchange(2, 0)

@@ -148,9 +148,9 @@ def test_what_says_nothing_has_no_vote_but_where_nothing_else_is_said():
 @pytest.mark.parametrize("k", [0, 4])
 def test_k_beyond_the_samples_is_refused(k):
     for reached in (best_of_k, vote_of_k):
-        with pytest.raises(UsageError, match="3 samples, of which 3 are judged"):
+        with pytest.raises(UsageError, match="3 samples with 3 judged"):
             reached([1, 2, 3], [0, 0, 1], k)
-        with pytest.raises(UsageError, match="of which 2 are judged"):
+        with pytest.raises(UsageError, match="with 2 judged"):
             reached([1, 2, 3], [0, 0], 1)
 
 

@@ -146,5 +146,5 @@ def test_rates_are_read_from_verdicts_beside_the_truth():
 
 @pytest.mark.parametrize("right", [[True, True], [False, False], []])
 def test_rates_that_nothing_was_seen_of_are_an_error(right):
-    with pytest.raises(UsageError, match="tell nothing of a verifier"):
+    with pytest.raises(UsageError, match="do not determine its rates"):
         Verifier.of(right, right)

@@ -112,8 +112,8 @@ ESTIMATE_BUGS = (
         name="a plan is tried on the questions it was fitted on",
         seen_in="compute-optimal scaling, bins from test data",
         file="evaluation/fitting.py",
-        old="plan, test = fitted(tried.part(others), probe, by, bins), tried.part(held)",
-        new="plan, test = fitted(tried, probe, by, bins), tried.part(held)",
+        old="plan, test = fitted(matrix.subset(others), probe, by, bins), matrix.subset(held)",
+        new="plan, test = fitted(matrix, probe, by, bins), matrix.subset(held)",
         test=(
             "tests/evaluation/test_fitting.py::"
             "test_what_is_chance_gains_nothing_on_held_out_questions"

@@ -31,8 +31,8 @@ EVALUATION_BUGS = (
         name="answers are kept once all were given",
         seen_in="lighteval #417 and #880, lmms-eval #852: work lost",
         file="evaluation/evaluate.py",
-        old="for sample in self._asked(going, refused):",
-        new="for sample in list(self._asked(going, refused)):",
+        old="for sample in self._answered(going, refused):",
+        new="for sample in list(self._answered(going, refused)):",
         test=(
             "tests/evaluation/test_evaluate.py::"
             "test_what_cannot_be_judged_stops_the_run_and_keeps_the_rest"
@@ -176,7 +176,7 @@ EVALUATION_BUGS = (
     Bug(
         name="several answers to a question are as many questions",
         seen_in="inspect_ai PR #1113 and #1118, epochs",
-        file="evaluation/answered.py",
+        file="evaluation/task_scores.py",
         old=(
             "    scores = {\n"
             "        question: math.fsum(scores.values()) / len(scores) for question, scores "

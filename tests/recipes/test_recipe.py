@@ -193,5 +193,5 @@ def test_the_weight_formats_are_those_a_decoder_runs_with() -> None:
 
 
 def test_a_budget_that_gives_some_samples_nothing_is_refused() -> None:
-    with pytest.raises(BadParameterError, match="2 tokens gives 5 samples none each"):
+    with pytest.raises(BadParameterError, match="2 tokens is less than one token for each of 5"):
         Recipe(samples=5, budget="2tok")

@@ -63,7 +63,7 @@ def test_a_name_of_nothing_is_an_error(name):
 
 
 def test_auto_is_no_contender():
-    with pytest.raises(UsageError, match="auto chooses for one prompt"):
+    with pytest.raises(UsageError, match="auto chooses methods for one prompt"):
         spelled("auto")
 
 
@@ -92,5 +92,5 @@ def test_a_budget_limits_searches_and_no_plain_answer():
     found = recipe_grid(["exact", "snapkv", "majority-vote(n=4)", "snapkv@beam@likelihood"], base)
 
     assert [recipe.budget for recipe in found] == ["", "", "500tok", "500tok"]
-    with pytest.raises(UsageError, match="nothing searches"):
+    with pytest.raises(UsageError, match="no recipe has one"):
         recipe_grid(["exact", "snapkv"], base)

@@ -149,12 +149,12 @@ def test_a_draft_reads_once_for_all_budgets():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"samples": 2}, "one sample each"),
-        ({"budget": "1GFLOP"}, "one sample each"),
-        ({"budget": "2s"}, "a limit of time is no limit"),
-        ({"budget": "2s", "search": "majority-vote"}, "a limit of time is no limit"),
+        ({"samples": 2}, "one sample for each question"),
+        ({"budget": "1GFLOP"}, "one sample for each question"),
+        ({"budget": "2s"}, "a time limit does not apply"),
+        ({"budget": "2s", "search": "majority-vote"}, "a time limit does not apply"),
         ({"budget": "$1", "search": "majority-vote"}, "has no price"),
-        ({"approximate": ("auto",)}, "auto chooses for one prompt"),
+        ({"approximate": ("auto",)}, "auto chooses methods for one prompt"),
     ],
 )
 def test_what_cannot_be_asked_together_is_refused_before_a_model_is_loaded(settings, said):

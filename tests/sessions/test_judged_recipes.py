@@ -8,12 +8,12 @@ import pytest
 
 from forethought.backends.known import KnownBackend
 from forethought.backends.openai.endpoint import Patience
-from forethought.backends.openai.protocol import Price
-from forethought.backends.openai.recipe_check import check_priced, prices_of
+from forethought.backends.openai.recipe_check import check_priced
 from forethought.backends.verdict_prefixes import VerdictPrefixes
 from forethought.contracts.backend import VerdictRequest
 from forethought.contracts.errors import BadParameterError, UsageError
 from forethought.contracts.search import Found, Strategy, Verdict, score, verdicts, write
+from forethought.cost.prices import Price, prices_of
 from forethought.driver.driver import Driver
 from forethought.driver.judges import JUDGE_KEY, Judged, Judges
 from forethought.driver.requests import judgement_of

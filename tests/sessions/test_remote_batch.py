@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 from forethought.backends.openai.endpoint import Patience
-from forethought.backends.openai.protocol import Price
 from forethought.backends.openai.token_estimate import estimate_tokens
 from forethought.cli.main import exit_code
 from forethought.contracts.errors import RemoteError, UsageError
 from forethought.contracts.questions import Question
+from forethought.cost.prices import Price
 from forethought.evaluation.compare import compare, evaluate
 from forethought.evaluation.evaluate import Evaluation
 from forethought.recipes.recipe import Recipe
@@ -208,7 +208,7 @@ def test_a_search_that_the_server_cannot_do_is_refused(toy, store):
 
 def test_a_time_is_no_budget_where_many_are_asked_at_once(toy, store):
     hurried = replace(recipes(toy)[0], budget="2s")
-    with pytest.raises(UsageError, match="a limit of time is no limit"):
+    with pytest.raises(UsageError, match="a time limit does not apply"):
         evaluated(store, (hurried,))
 
 

@@ -4,10 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from forethought.backends.openai.protocol import Price, price_of
-from forethought.backends.openai.recipe_check import prices_of
 from forethought.cli.main import exit_code
-from forethought.contracts.errors import BadParameterError, UsageError
+from forethought.contracts.errors import UsageError
 from forethought.recipes.recipe import Recipe
 from forethought.reports.terminal.panel import panel
 from forethought.sessions.ask import ask, conversation
@@ -119,34 +117,3 @@ def test_a_price_of_a_model_that_is_not_asked_is_refused(toy):
 def test_a_price_of_a_model_that_runs_here_is_refused():
     with pytest.raises(UsageError, match="local models have no price"):
         ask("What?", "smollm2", prices=["1/10"])
-
-
-@pytest.mark.parametrize(
-    ("texts", "prices"),
-    [
-        (["1/10"], {"": Price(1.0, 10.0)}),
-        (["a=b=0.15/0.6/0.075", "2/3"], {"a=b": Price(0.15, 0.6, 0.075), "": Price(2.0, 3.0)}),
-        ([], {}),
-    ],
-)
-def test_prices_are_read(texts, prices):
-    assert prices_of(texts) == prices
-
-
-@pytest.mark.parametrize("text", ["1", "1/2/3/4", "a/b", "-1/2", "nan/1", "inf/1", "", "m="])
-def test_what_is_no_price_is_refused(text):
-    with pytest.raises(BadParameterError, match="is no price"):
-        prices_of([text])
-
-
-def test_a_price_is_stated_once():
-    with pytest.raises(BadParameterError, match="stated twice"):
-        prices_of(["m=1/2", " m = 1/3"])
-
-
-def test_a_model_has_its_own_price_or_that_of_all_others():
-    prices = prices_of(["m=1/2", "3/4"])
-
-    assert price_of(prices, "m") == Price(1.0, 2.0)
-    assert price_of(prices, "n") == Price(3.0, 4.0)
-    assert price_of(prices_of(["m=1/2"]), "n") is None

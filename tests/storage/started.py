@@ -12,7 +12,7 @@ def started(program: list[str]) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, *program],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -20,7 +20,7 @@ from forethought.cli.main import exit_code
 from forethought.contracts.questions import Question, Sample
 from forethought.evaluation.compare import compare
 from forethought.recipes.recipe import Recipe
-from forethought.storage.store import Store, said
+from forethought.storage.store import Store, answer_content
 from tests.cli.tiny_folder import write_tiny_model
 
 EARLIER = Path(__file__).with_name("earlier")
@@ -106,8 +106,8 @@ def test_searches_are_put_together_again_from_the_replay_log(
 
     assert asked == 2
     assert pieces(file) == log  # no request had another key, so none was served anew
-    assert [(one.key, one.recipe, said(one)) for one in samples(file)] == [
-        (one.key, one.recipe, said(one)) for one in before
+    assert [(one.key, one.recipe, answer_content(one)) for one in samples(file)] == [
+        (one.key, one.recipe, answer_content(one)) for one in before
     ]
 
 

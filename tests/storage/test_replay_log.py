@@ -29,7 +29,7 @@ def start(file, questions, strategy):
     return subprocess.Popen(
         [sys.executable, "tests/driver/killed_search.py", str(file), str(questions), strategy],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

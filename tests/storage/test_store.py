@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from forethought.contracts.errors import StoreError
-from forethought.storage.store import Store, said
+from forethought.storage.store import Store, answer_content
 from forethought.storage.store_file import VERSION, _prepare, open_file
 from tests.storage.sample_maker import sample
 from tests.storage.started import started
@@ -131,7 +131,7 @@ def test_keeping_the_same_sample_twice_changes_nothing(file: Path) -> None:
         assert store.put(first) == first
         assert store.put(slower) == first
 
-        assert said(slower) == said(first)
+        assert answer_content(slower) == answer_content(first)
         assert store.samples() == [first]
 
 
@@ -142,7 +142,7 @@ def test_what_one_of_two_runs_noted_makes_them_no_others(file: Path) -> None:
     with Store.open(file) as store:
         assert store.put(first) == store.put(noted) == first
 
-        assert said(noted) == said(first)
+        assert answer_content(noted) == answer_content(first)
         assert store.samples() == [first]
 
 
@@ -155,7 +155,7 @@ def test_of_two_answers_with_one_key_the_first_stays(file: Path, change: dict[st
         store.put(first)
 
         assert store.put(other) == first
-        assert said(other) != said(first)
+        assert answer_content(other) != answer_content(first)
         assert store.samples() == [first]
 
 

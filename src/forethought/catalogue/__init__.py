@@ -1,14 +1,13 @@
-"""Finds methods and tasks by name: the folders under methods/ and tasks/ are the registry.
+"""The catalogue of methods and tasks: the folders methods/ and tasks/ are the registry.
 
-The family `search` holds strategies and `scoring` holds scorers; all others hold methods that
-approximate.
+The file name is the name of the method, the folder its family, and the one public class its
+implementation. The module docstring is the record: a summary, then notes such as `Paper:`. The
+family `search` holds strategies, `scoring` holds scorers, and all others hold approximations.
+Files whose name starts with _ are not listed.
 
-File name = name of the method, folder = family, the file's one public class = the method, and
-the file's docstring is its record: a summary, then notes such as `Paper:`. Listing reads
-source text and imports no method; building imports exactly the one module that was named.
-Other packages join by an entry point of the group `forethought.methods` or
-`forethought.tasks`, whose value names a package with the same folders. A file whose name
-starts with _ is not listed.
+Listing reads source text and imports no method; building imports only the named module. Other
+packages join through an entry point of the group `forethought.methods` or `forethought.tasks`,
+whose value names a package with the same folders.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Looked up when first used, since what reads whole files is slow to import.
+    # Imported on first use: the modules that parse source are slow to import.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

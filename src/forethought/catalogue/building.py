@@ -1,4 +1,4 @@
-"""Methods and tasks from their spellings, and back."""
+"""Builds methods and tasks from their spellings, and spells them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from forethought.contracts.errors import BadParameterError, UnknownNameError
 from forethought.contracts.names import method_name
 
 _ASIDE = ("count", "skip_bad", "sandbox")
-"""Settings of a task that change no question and no answer's score."""
+"""Settings of a task that change neither its questions nor their scores."""
 
 
 def build(text: str, kind: Kind = "methods") -> Any:
-    """A method from its spelling, such as `specpc(keep=512, reduction=mean)`."""
+    """Build a method from its spelling, such as `specpc(keep=512, reduction=mean)`."""
     call = spelling.parse(text)
     return _built(find(call.name, kind), call.settings)
 
 
 def expand(text: str, kind: Kind = "tasks") -> dict[str, Any]:
-    """What `text` spells, by shortest spelling; a family's name stands for all of its members.
+    """Build every member that `text` spells, by shortest spelling; a family stands for all members.
 
-    `ruler(tokens=4000)` gives every task of that family with that setting.
+    `ruler(tokens=4000)` builds every task of that family with that setting.
     """
     call = spelling.parse(text)
     known, grouped = files(kind), by_family(kind)
@@ -38,10 +38,10 @@ def expand(text: str, kind: Kind = "tasks") -> dict[str, Any]:
 
 
 def spelled(method: Any) -> str:
-    """The shortest spelling of a method or task: only what differs from its defaults."""
+    """The shortest spelling of a method or task, with the settings that differ from defaults."""
     settings = parameters.settings_of(type(method))
     values = {item.name: getattr(method, item.name) for item in settings}
-    # By repr, since keep=1 (one entry) and keep=1.0 (all of them) are equal as numbers.
+    # Compare by repr: keep=1 (one entry) and keep=1.0 (all entries) are equal as numbers.
     changed = {
         item.name: values[item.name]
         for item in settings
@@ -51,9 +51,9 @@ def spelled(method: Any) -> str:
 
 
 def spelled_open(task: Any) -> str:
-    """A task's spelling without how many of its questions are asked, or what is left out.
+    """A task's spelling without `count`, `skip_bad` and `sandbox`.
 
-    More questions keep the first ones, so that they go by the same name; so they do in any sandbox.
+    These settings do not change a question, so samples stay valid under the same name.
     """
     left = {f.name: f.default for f in fields(task) if f.name in _ASIDE}
     return spelled(replace(task, **left))

@@ -1,4 +1,4 @@
-"""Methods and tasks by name, with all that their source says of them."""
+"""Lookup of methods and tasks by name, with the record that their source holds."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ _SINGULAR = {"strategies": "strategy"}
 
 
 def entries(kind: Kind = "methods") -> dict[str, Entry]:
-    """Everything of a kind by name, those of this package first."""
+    """All entries of a kind by name, this package's first."""
     return {name: entry(file) for name, file in files(kind).items()}
 
 
 def catalogued(places: Sequence[MethodFile], kind: str = "methods") -> dict[str, Entry]:
-    """The methods of these places by name; two of one name are an error."""
+    """The entries of these packages by name; UsageError if two share a name."""
     return {name: entry(file) for name, file in named(places, kind).items()}
 
 
 def families(kind: Kind = "methods") -> dict[str, list[Entry]]:
-    """The methods of each family, both in order of name."""
+    """The entries of each family; families and entries are sorted by name."""
     return {name: [entry(file) for file in group] for name, group in by_family(kind).items()}
 
 
 def find(name: str, kind: Kind = "methods") -> Entry:
-    """The entry called `name`, or an error that suggests its neighbours."""
+    """The entry called `name`; UnknownNameError suggests similar names."""
     return among(files(kind), name, singular(kind))
 
 
 def among(known: dict[str, File], name: str, kind: str) -> Entry:
-    """The entry called `name` among these files; only that one is read."""
+    """The entry called `name` among these files; only its file is read."""
     if plain(name) not in known:
         raise UnknownNameError.among(kind, name, known)
     return entry(known[plain(name)])
 
 
 def singular(kind: Kind) -> str:
-    """What one of a kind is called."""
+    """The singular of a kind."""
     return _SINGULAR.get(kind, kind.removesuffix("s"))
 
 
 def plain(name: str) -> str:
-    """A name as the catalogue spells it."""
+    """The catalogue's spelling of a name."""
     return plain_name(name.strip().lower())
 
 
 @cache
 def entry(file: File) -> Entry:
-    """All that a file says of its method or task."""
+    """The entry that a file declares."""
     return read_entry(Path(file.path), file.module)

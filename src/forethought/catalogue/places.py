@@ -1,6 +1,6 @@
-"""Where methods and tasks are: the files of this package and of those that join it.
+"""The files of methods and tasks, in this package and in packages that join it.
 
-Listing them reads no more than the head of each file, so that it takes a few milliseconds.
+Listing reads only the head of each file and takes a few milliseconds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Kind = Literal["methods", "strategies", "scorers", "tasks"]
-"""What is looked for. Tasks have a folder of their own; the rest is told by its family."""
+"""Kinds of entries. Tasks have a folder of their own; the family tells the others apart."""
 _FAMILIES: dict[str, Kind] = {"search": "strategies", "scoring": "scorers"}
 
 
@@ -35,12 +35,12 @@ class File(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """What the first sentence of its docstring says."""
+        """The first paragraph of its docstring."""
         text = text_of(self.path)
         quoted = text.removeprefix('"""').partition('"""') if text.startswith('"""') else ("", "")
         if quoted[1] and "\\" not in quoted[0]:
             return record(quoted[0])[0]
-        # Only a docstring that is written otherwise needs all of the file read as Python.
+        # Other forms of docstring need the whole file parsed.
         from forethought.catalogue.source import docstring
 
         return record(docstring(self.path))[0]
@@ -53,7 +53,7 @@ class MethodFile(NamedTuple):
     folder: Path | str
 
     def files(self) -> Iterator[File]:
-        """Everything in its folders, in order of family and name."""
+        """Its files, sorted by family and name."""
         for family in _visible(self.folder):
             folder = os.path.join(self.folder, family)
             for file in _visible(folder) if os.path.isdir(folder) else []:
@@ -69,7 +69,7 @@ def _visible(folder: Path | str) -> list[str]:
 
 
 def files(kind: Kind) -> dict[str, File]:
-    """The files of a kind by the names of what is in them, those of this package first."""
+    """The files of a kind by name, this package's first."""
     if kind == "tasks":
         return in_folder("tasks")
     found = in_folder("methods")
@@ -88,7 +88,7 @@ def in_folder(folder: str) -> dict[str, File]:
 
 
 def named(places: Iterable[MethodFile], kind: str) -> dict[str, File]:
-    """The files of these places by name; two of one name are an error."""
+    """The files of these packages by name; UsageError if two share a name."""
     found: dict[str, File] = {}
     for file in (file for place in places for file in place.files()):
         if file.name in found:
@@ -101,7 +101,7 @@ def named(places: Iterable[MethodFile], kind: str) -> dict[str, File]:
 
 
 def by_family(kind: Kind) -> dict[str, list[File]]:
-    """The files of each family, both in order of name."""
+    """The files of each family; families and files are sorted by name."""
     grouped: dict[str, list[File]] = {}
     for file in sorted(files(kind).values(), key=lambda file: (file.family, file.name)):
         grouped.setdefault(file.family, []).append(file)
@@ -118,14 +118,14 @@ def text_of(path: str) -> str:
 
 
 def unreadable(path: str, error: Exception) -> DamagedFileError:
-    """The error for a file that is no Python."""
+    """The error for a file that does not parse as Python."""
     return DamagedFileError(
         f"{path} is not readable as Python: {error}", "mend it, or rename it to start with _"
     )
 
 
 def record(docstring: str) -> tuple[str, dict[str, str]]:
-    """The summary and the notes after it; a note runs on until the next one or a blank line."""
+    """The summary and the notes of a docstring; a note ends at the next one or a blank line."""
     notes: dict[str, str] = {}
     key = "summary"
     for line in (line.strip() for line in docstring.splitlines()):
@@ -145,7 +145,7 @@ def _other_places(folder: str) -> Iterator[MethodFile]:
     from importlib import metadata, util
 
     for point in metadata.entry_points(group=f"forethought.{folder}"):
-        # Only the topmost package is looked up: finding a deeper one would import its parents.
+        # Only the top package is looked up: a deeper lookup would import its parents.
         top, *below = point.value.split(".")
         spec = util.find_spec(top)
         for found in (spec and spec.submodule_search_locations) or []:
@@ -153,10 +153,10 @@ def _other_places(folder: str) -> Iterator[MethodFile]:
 
 
 def _joined() -> bool:
-    """Whether an installed package may have entry points for us.
+    """Whether an installed package may declare entry points of this package's groups.
 
-    `importlib.metadata` takes longer to import than everything else together, and hardly anybody
-    needs it: without it the same folders are looked through for the heading of our groups.
+    `importlib.metadata` takes longer to import than everything else together, so the same folders
+    are first scanned for the heading of the groups.
     """
     others = [finder for finder in sys.meta_path if finder is not PathFinder]
     if any(hasattr(finder, "find_distributions") for finder in others):
@@ -167,7 +167,7 @@ def _joined() -> bool:
 def _joins(folder: str) -> bool:
     try:
         names = os.listdir(folder)
-    except NotADirectoryError:  # an archive: what is in it is left to `importlib.metadata`
+    except NotADirectoryError:  # an archive: left to `importlib.metadata`
         return True
     except OSError:
         return False

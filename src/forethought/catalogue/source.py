@@ -1,4 +1,4 @@
-"""What a method's or task's source says of it, read without importing it."""
+"""Entries of methods and tasks, parsed from source without import."""
 
 from __future__ import annotations
 
@@ -19,47 +19,47 @@ from forethought.contracts.names import plain_name
 
 @dataclass(frozen=True)
 class Parameter:
-    """One setting of a method or task, as its source declares it."""
+    """One setting of a method or task."""
 
     name: str
     limits: str
-    """The values it may take, in words."""
+    """Allowed values, in words."""
     default: str
-    """As it would be spelled; empty where there is none."""
+    """Default as spelled in a recipe; empty if there is none."""
     help: str
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a method or task without importing it."""
+    """The record of a method or task."""
 
     name: str
     family: str
     summary: str
     notes: dict[str, str]
-    """Paper, Exact, Cost and the like: what follows each in the docstring."""
+    """Notes of the docstring by heading, such as Paper, Exact and Cost."""
     parameters: tuple[Parameter, ...]
     module: str
     class_name: str
     path: Path
     line: int
-    """Where the class begins in the file at `path`."""
+    """Line of the class in the file at `path`."""
     constants: dict[str, object] = field(default_factory=dict)
-    """What its class says of all that are made of it, such as whether a scorer must be named."""
+    """Class-level constants, such as whether a strategy needs a scorer."""
 
     def document(self) -> dict[str, Any]:
-        """All of it as plain JSON values."""
+        """The entry as plain JSON values."""
         told = asdict(self) | {"path": str(self.path)}
         return {name: value for name, value in told.items() if name != "constants"}
 
     def load(self) -> type[Any]:
-        """The class itself, imported now."""
+        """Import and return the class."""
         method: type[Any] = getattr(importlib.import_module(self.module), self.class_name)
         return method
 
 
 def read_entry(path: Path, module: str) -> Entry:
-    """What the file at `path`, the module of that name, says of its method or task."""
+    """Parse the entry that the file at `path`, the module `module`, declares."""
     source = _Source(path, module, _parsed(str(path)))
     summary, notes = record(ast.get_docstring(source.tree) or "")
     method = _method_class(source.tree, path)
@@ -194,7 +194,7 @@ def _is_constant(node: ast.AnnAssign) -> bool:
 
 
 def _constants(method: ast.ClassDef) -> Iterator[tuple[str, object]]:
-    """Values of the class itself, where they are written out."""
+    """Class constants with a literal value."""
     for node in method.body:
         match node:
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=value)):
@@ -210,7 +210,7 @@ def _default(node: ast.expr) -> str:
 
 
 def _limits(node: ast.expr, aliases: dict[str, ast.expr]) -> str:
-    """The values of a type in words; its source text where that says it best."""
+    """The values of a type in words, or else its source text."""
     match node:
         case ast.Name(id=name) if name in aliases:
             return _limits(aliases[name], {})
@@ -232,7 +232,7 @@ def _limits(node: ast.expr, aliases: dict[str, ast.expr]) -> str:
 
 
 def _range(limit: ast.Call) -> str:
-    """A range in words; empty where its ends are not written out."""
+    """A range in words; empty if its ends are not literals."""
     kind = _RANGES.get(ast.unparse(limit.func))
     try:
         ends = [ast.literal_eval(end) for end in limit.args]

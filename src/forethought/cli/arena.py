@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from forethought import catalogue
-from forethought.backends.openai.protocol import Price
-from forethought.backends.openai.recipe_check import prices_of
 from forethought.cli import options
 from forethought.cli.grammar import Given
 from forethought.cli.recipes import described_alone
@@ -22,6 +20,7 @@ from forethought.contracts.comparison import Comparison
 from forethought.contracts.errors import BadParameterError, RemoteError, UsageError
 from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
+from forethought.cost.prices import Price, prices_of
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.recipe_grid import recipe_grid
 from forethought.storage.location import results_file

@@ -1,1 +1,1 @@
-"""What a run spends: FLOPs, bytes and when an approximation can pay."""
+"""The cost of a run: FLOPs and bytes, token prices, budgets and leases."""

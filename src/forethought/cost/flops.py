@@ -1,4 +1,4 @@
-"""Floating-point operations and bytes of a forward pass, counted from the shape alone."""
+"""FLOPs and bytes of a forward pass, counted from the model's shape."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from forethought.contracts.records import LayerShape, ModelShape
 def forward_flops(
     shape: ModelShape, tokens: int, keys: list[float], logits: int, layers: int | None = None
 ) -> float:
-    """FLOPs of reading `tokens`, where layer i visits keys[i] query-key pairs in all.
+    """FLOPs of a forward pass over `tokens`, with keys[i] query-key pairs in layer i.
 
-    A multiply and an add count as two; `logits` rows pass the output head.
+    A multiply-add counts as two; `logits` rows pass the output head.
     """
     used = shape.layers[:layers]
     products = 2.0 * shape.layer_parameters * tokens * len(used)
@@ -19,31 +19,31 @@ def forward_flops(
 
 
 def attention_flops(layer: LayerShape, pairs: float) -> float:
-    """FLOPs of the scores and the mixing of query-key pairs in one layer."""
+    """FLOPs of attention scores and weighted values for these query-key pairs in one layer."""
     return 4.0 * layer.heads * layer.head_dim * pairs
 
 
 def causal_pairs(past: float, tokens: int, window: int | None = None) -> float:
-    """Query-key pairs of `tokens` new tokens behind `past` entries, each seeing itself."""
+    """Query-key pairs of `tokens` new tokens after `past` entries, under a causal mask."""
     if window is None or past + tokens <= window:
         return tokens * past + tokens * (tokens + 1) // 2
-    full = max(0.0, min(tokens, past + tokens - window))  # queries whose whole window is filled
+    full = max(0.0, min(tokens, past + tokens - window))  # queries with a full window
     growing = tokens - full
     return growing * past + growing * (growing + 1) // 2 + full * window
 
 
 def prefill_flops(shape: ModelShape, tokens: int, layers: int | None = None) -> float:
-    """FLOPs of reading a prompt of `tokens` and producing one row of logits."""
+    """FLOPs of the prefill of `tokens`, with one row of logits."""
     keys = [causal_pairs(0, tokens, layer.window) for layer in shape.layers[:layers]]
     return forward_flops(shape, tokens, keys, logits=1 if layers is None else 0, layers=layers)
 
 
 def answer_flops(shape: ModelShape, prompt: int, tokens: int) -> float:
-    """FLOPs of writing `tokens` one by one behind a prompt of `prompt` entries."""
+    """FLOPs of decoding `tokens` after a prompt of `prompt` entries."""
     keys = [causal_pairs(prompt, tokens, layer.window) for layer in shape.layers]
     return forward_flops(shape, tokens, keys, logits=tokens)
 
 
 def entry_bytes(shape: ModelShape, itemsize: int = 2) -> int:
-    """Bytes of one token's keys and values in all layers."""
+    """Bytes of one token's KV-cache entries in all layers."""
     return sum(2 * layer.kv_heads * layer.head_dim * itemsize for layer in shape.layers)

@@ -1,8 +1,7 @@
-"""What a run may spend, and what it has: nothing begins without a lease that covers it whole.
+"""Leases: no request starts without a lease on its maximum cost.
 
-A lease holds the most that a request can take. What it did not take comes back when it is
-settled, so that what is settled and what is leased never exceed the limit together, however
-many requests are on their way.
+Settling a request charges its actual cost and returns the rest of its lease. Settled and leased
+amounts together never exceed the limit, for any number of concurrent requests.
 """
 
 from __future__ import annotations
@@ -16,36 +15,36 @@ from forethought.contracts.records import Cost
 from forethought.cost.budget import Limit
 
 Amounts = dict[str, float]
-"""By field of Limit but seconds, which a clock watches."""
+"""Amounts by field of Limit, except seconds, which a clock enforces."""
 KINDS = {"tokens": "output_tokens", "flops": "flops", "usd": "usd"}
-"""Fields of Limit, and the fields of Cost that they limit."""
+"""Fields of Limit, and the field of Cost that each limits."""
 
 _SLACK = 0.1
-"""Share of a lease by which a charge may exceed it."""
+"""Tolerated excess of a charge, as a share of its lease."""
 
 
 @dataclass
 class Leases:
-    """Spent and leased, against one limit."""
+    """Spent and leased amounts under one limit."""
 
     limit: Limit
     spent: Cost = field(default_factory=Cost)
     drafted: int = 0
-    """Tokens of answers that a draft wrote: they count against a limit of tokens too."""
+    """Answer tokens decoded by the draft; they count against a token limit too."""
     leases: dict[str, Amounts] = field(default_factory=dict)
-    """By the key of the request that holds it."""
+    """Leases by request key."""
     lost: Cost = field(default_factory=Cost)
-    """What servers did in vain or unasked, which nobody knew before: beyond any limit but that of
-    dollars, which are paid whatever they were paid for."""
+    """Cost of failed or unrequested work by servers. Only a dollar limit counts it, since dollars
+    are paid in any case."""
     beyond: float = 0.0
-    """US dollars that were charged above the leases: a server counts otherwise than it should."""
+    """US dollars charged above leases, because a server counts tokens differently."""
     _settled_once: bool = False
     seconds: float = 0.0
-    """What was waited for requests; those on their way together are waited for once."""
+    """Time spent on requests; concurrent requests count once."""
     _longest: float = 0.0
 
     def left(self) -> Amounts:
-        """What may still be leased, of the kinds that are limited."""
+        """The amounts still available to lease, by limited kind."""
         left = {
             kind: most - self._settled(kind) - sum(one[kind] for one in self.leases.values())
             for kind in KINDS
@@ -55,24 +54,24 @@ class Leases:
 
     @property
     def surprised(self) -> bool:
-        """Whether a charge came out above its lease: then no further dollar is spent."""
+        """Whether a charge exceeded its lease; no further dollars are then spent."""
         return self.limit.usd is not None and self.beyond > 0
 
     @property
     def careful(self) -> bool:
-        """Whether one request goes first: what it is charged tells whether leases hold."""
+        """Whether a first request must settle alone, to check its charge against its lease."""
         return self.limit.usd is not None and not self._settled_once
 
     def spare(self, count: int) -> float | None:
-        """US dollars that each of so many may lose beside its lease; None without a limit."""
+        """US dollars per request, of `count`, for losses beyond its lease; None without a limit."""
         left = self.left().get("usd")
         return None if left is None else max(0.0, left) / max(1, count)
 
     def shares(self, bounds: Sequence[CostBound], wanted: Sequence[int]) -> list[int]:
-        """Tokens for each of several requests that begin at once; 0 for those left out.
+        """Tokens for each of several concurrent requests; 0 leaves a request out.
 
-        Each gets what it wants where all can have it. Else they get as nearly the same as
-        whole tokens allow, the earlier ones more, and what some do not want goes to others.
+        If the budget covers all, each gets what it wants. Otherwise shares are as equal as whole
+        tokens allow, earlier requests first; unwanted tokens go to the others.
         """
         granted = list(wanted)
         for kind, amount in self.left().items():
@@ -82,22 +81,22 @@ class Leases:
         return granted
 
     def covers(self, bound: CostBound) -> bool:
-        """Whether a request that writes nothing can be paid."""
+        """Whether the budget covers a request without output."""
         return all(_paid(bound.once, kind) <= amount for kind, amount in self.left().items())
 
     def lease(self, key: str, bound: CostBound, tokens: int) -> None:
-        """Set aside what a request may take at most."""
+        """Lease the maximum cost of a request."""
         amounts = {kind: _most(bound, kind, tokens) for kind in KINDS}
         for kind, amount in self.left().items():
             assert amounts[kind] <= amount * (1 + 1e-9), f"{key}: {kind} beyond the limit"
         self.leases[key] = amounts
 
     def settle(self, key: str, cost: Cost, drafted: int = 0, seconds: float = 0.0) -> None:
-        """Give back the lease of a request, and charge what it took."""
+        """Return the lease of a request, and charge its cost."""
         if (lease := self.leases.pop(key, None)) is not None:
             self._settled_once = True
             excess = _paid(cost, "usd") - lease["usd"]
-            # A template may hold the time of day, and so a token more than before.
+            # A template may hold the time of day, so prompts may differ by a token.
             self.beyond += excess if excess > _SLACK * lease["usd"] else 0.0
         self._longest = max(self._longest, seconds)
         if not self.leases:
@@ -119,26 +118,26 @@ def _most(bound: CostBound, kind: str, tokens: int) -> float:
 
 
 def _each(bound: CostBound, kind: str) -> float:
-    """What a token takes that is written, by whichever model."""
+    """The cost of one output token, of the target or the draft."""
     return _paid(bound.token, kind) + (bound.token.draft_tokens if kind == "tokens" else 0)
 
 
 def _fair(
     wanted: Sequence[int], once: Sequence[float], each: Sequence[float], amount: float
 ) -> list[int]:
-    """Token counts whose cost stays within `amount`; later requests are left out first."""
+    """Token counts whose cost is within `amount`; later requests are dropped first."""
     alive = [place for place, tokens in enumerate(wanted) if tokens]
     least = accumulate(once[p] + each[p] for p in alive)
     alive = alive[: sum(total <= amount for total in least)]
     granted = [0] * len(wanted)
     left = amount - sum(once[p] for p in alive)
     for rank, place in enumerate(sorted(alive, key=lambda p: wanted[p])):
-        # Those who want least are served first: what they leave is shared by the others.
+        # Requests that want least are served first; the others share the rest.
         share = left / (len(alive) - rank)
         most = int(share / each[place] * (1 + 1e-12)) if each[place] else wanted[place]
         granted[place] = min(wanted[place], most)
         left -= granted[place] * each[place]
-    for place in alive:  # what rounding left over
+    for place in alive:  # distribute the rounding remainder
         more = int(left / each[place]) if each[place] else 0
         extra = min(wanted[place] - granted[place], min(more, 1))
         granted[place] += extra

@@ -26,7 +26,7 @@ from forethought.engine.meter import Clock
 if TYPE_CHECKING:
     from forethought.backends.openai.backend import OpenAIBackend
     from forethought.backends.openai.endpoint import Patience
-    from forethought.backends.openai.protocol import Price
+    from forethought.cost.prices import Price
 
 _LOOK = 0.05
 """Seconds after which it is looked whether another back end has something."""

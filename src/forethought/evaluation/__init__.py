@@ -1,1 +1,1 @@
-"""Answers of a task, judged and compared."""
+"""Evaluation: recipes on tasks, comparisons, forecasts, fitted plans."""

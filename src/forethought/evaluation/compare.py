@@ -1,4 +1,4 @@
-"""The calls behind `evaluate` and `compare`, for Python."""
+"""Python calls behind the verbs `evaluate` and `compare`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from forethought import catalogue
-from forethought.backends.openai.protocol import Price
-from forethought.backends.openai.recipe_check import check_priced, prices_of
+from forethought.backends.openai.recipe_check import check_priced
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
+from forethought.cost.prices import Price, prices_of
 from forethought.evaluation.evaluate import Evaluation, EvaluationProgress
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.recipe_grid import EXACT, recipe_grid
@@ -33,20 +33,20 @@ def evaluate(
     progress: Callable[[EvaluationProgress], None] | None = None,
     searches: bool = False,
 ) -> Comparison:
-    """Score recipes on tasks; what the results file holds already is not asked again.
+    """Score recipes on tasks; samples in the results file are reused.
 
-    Recipes are named as on the command line: methods on top of `base`, `exact`, or whole
-    recipes; `keeps` are budgets for methods that leave theirs open. Tasks are spellings of
-    tasks or families, and prices what --price takes. With `searches` it is told too what those
-    chose among, and what votes would have come to.
+    Recipes are spelled as on the command line: methods applied to `base`, `exact`, or whole
+    recipes. `keeps` are budgets for methods that leave `keep` open. Tasks are spellings of tasks
+    or families. `prices` are values of --price. With `searches`, the comparison adds statistics
+    of the candidates of searches and counts majority votes over them.
     """
     on = Recipe.parse(base) if isinstance(base, str) else base
-    found: dict[str, Task] = {}
+    built: dict[str, Task] = {}
     for text in tasks:
-        found |= {catalogue.spelled_open(task): task for task in catalogue.expand(text).values()}
+        built |= {catalogue.spelled_open(task): task for task in catalogue.expand(text).values()}
     chosen = recipe_grid(recipes, on, keeps)
-    file, paid = Path(results or results_file()), prices_of(prices)
-    return measured(chosen, found, file, samples, progress, paid, searches)
+    file, priced = Path(results or results_file()), prices_of(prices)
+    return measured(chosen, built, file, samples, progress, priced, searches)
 
 
 def measured(
@@ -58,7 +58,7 @@ def measured(
     prices: Mapping[str, Price] | None = None,
     searches: bool = False,
 ) -> Comparison:
-    """Recipes on tasks, by spelling: ask what the results file lacks, and compare all of it."""
+    """Run the samples that the results file lacks, then compare all; tasks go by spelling."""
     check_priced(recipes, prices or {})
     with Answers(servers=Servers(prices=prices or {})) as answers:
         every = tuple(dict.fromkeys(map(answers.settled, recipes)))
@@ -78,7 +78,7 @@ def compare(
     results: Path | str | None = None,
     progress: Callable[[EvaluationProgress], None] | None = None,
 ) -> Comparison:
-    """As `evaluate`, with the exact run of the model as the first recipe."""
+    """Like `evaluate`, with the model's exact run as the first recipe and search statistics."""
     return evaluate(
         [EXACT, *recipes],
         tasks,

@@ -1,4 +1,4 @@
-"""Curves over the number of answers, from those that were drawn: nothing is asked for them."""
+"""Score and cost against the number of answers, computed from stored answers alone."""
 
 from __future__ import annotations
 
@@ -10,56 +10,56 @@ import numpy as np
 from forethought.contracts.comparison import Interval
 from forethought.contracts.forecast import Ahead, Attempts, Curve, Law, Reached
 from forethought.evaluation.draws import Draws
-from forethought.numerics.coverage import PowerLaw, coverage, foreseen, spread
+from forethought.numerics.coverage import PowerLaw, coverage, extrapolated, log_spaced
 from forethought.numerics.equal_cost import UnitCost
 from forethought.numerics.intervals import mean_interval
 from forethought.numerics.selection import best_of_k, vote_of_k
 from forethought.numerics.verifiers import Kind, Resampling, Verifier
 
 FEWEST_ANSWERS = 4
-"""With fewer for each question no law is fitted."""
+"""Answers per question below which no power law is fitted."""
 FEWEST_QUESTIONS = 8
-"""With fewer neither."""
+"""Questions below which no power law is fitted."""
 FURTHER = (2, 4, 10)
-"""How many times the answers that were drawn are looked ahead to."""
+"""Extrapolate to these multiples of the number of stored answers."""
 
-Each = Callable[[Draws, int], float]
-"""What so many of the answers to a question come to."""
+ScoreOfK = Callable[[Draws, int], float]
+"""Expected score of k answers to a question, under one way to choose among them."""
 
 
-def powers(most: int) -> list[int]:
-    """1, 2, 4, and so on up to `most`, which is the last."""
+def powers_of_two(most: int) -> list[int]:
+    """Powers of two below `most`, then `most` itself."""
     return sorted({1 << place for place in range(most.bit_length())} | {most})
 
 
 def oracle(one: Draws, k: int) -> float:
-    """How right the best of k answers is; where all are right or wrong, pass@k."""
+    """Expected score of the best of k answers; pass@k if scores are 0 or 1."""
     return best_of_k(one.right, one.right, k)
 
 
 def vote(one: Draws, k: int) -> float:
-    """How right the answer is that most of k give; equal counts share the credit."""
+    """Expected score of a majority vote over k answers; tied groups share the credit."""
     return vote_of_k(one.groups, one.right, k)
 
 
 def likely(one: Draws, k: int) -> float:
-    """How right the likeliest of k answers is."""
+    """Expected score of the likeliest of k answers."""
     return best_of_k(one.likelihood or (), one.right, k)
 
 
 def scored(one: Draws, k: int) -> float:
-    """How right that of k answers is which the scorer likes most."""
+    """Expected score of the answer that the scorer ranks first among k."""
     return best_of_k(one.ranks or (), one.right, k)
 
 
-def chance(one: Draws) -> float:
-    """How right an answer is that is taken blindly."""
+def random_answer(one: Draws) -> float:
+    """Expected score of one random answer."""
     return math.fsum(one.right) / one.count
 
 
-def mean_at(drawn: Sequence[Draws], each: Each, k: int) -> Interval:
-    """The mean over questions, with its interval; clusters count together."""
-    # Sums of chances end a little beside 0 and 1.
+def mean_at(drawn: Sequence[Draws], each: ScoreOfK, k: int) -> Interval:
+    """Mean of `each` over questions, with its clustered 95 % interval."""
+    # Rounding of summed probabilities leaves [0, 1] by a few ulps.
     values = [min(1.0, max(0.0, round(each(one, k), 12))) for one in drawn]
     return mean_interval(values, [one.cluster for one in drawn])
 
@@ -74,7 +74,7 @@ def curve(
     penalty: float = 1.0,
     seed: int = 0,
 ) -> Curve:
-    """What fewer, and more, of one recipe's answers come to."""
+    """Score and cost of one recipe with fewer answers, and extrapolated to more."""
     most = min(one.count for one in drawn)
     law, no_law = _law(drawn, seed)
     attempts, no_attempts = _attempts(drawn, false_positives, penalty)
@@ -83,8 +83,8 @@ def curve(
         task=task,
         questions=len(drawn),
         answers=most,
-        random=mean_at(drawn, lambda one, _: chance(one), 1),
-        reached=tuple(_reached(drawn, k, _ways(drawn, scorer)) for k in powers(most)),
+        random=mean_at(drawn, lambda one, _: random_answer(one), 1),
+        reached=tuple(_reached(drawn, k, _ways(drawn, scorer)) for k in powers_of_two(most)),
         scorer=scorer,
         law=law,
         no_law=no_law,
@@ -94,40 +94,40 @@ def curve(
 
 
 def token_price(drawn: Sequence[Draws]) -> UnitCost:
-    """Mean tokens of k answers to a question, without scoring."""
+    """Mean tokens per question of k answers, without scoring."""
     return _mean_price([UnitCost(one.tokens.once, _each(one, one.tokens.answers)) for one in drawn])
 
 
 def flop_price(drawn: Sequence[Draws]) -> UnitCost:
-    """Mean FLOPs of k answers to a question, without scoring."""
+    """Mean FLOPs per question of k answers, without scoring."""
     return _mean_price([UnitCost(one.flops.once, _each(one, one.flops.answers)) for one in drawn])
 
 
 def scoring_each(drawn: Sequence[Draws]) -> tuple[float, float]:
-    """Mean tokens, and FLOPs, that the scorer takes for each answer."""
+    """Mean tokens and FLOPs of the scorer per answer."""
     tokens = [_each(one, one.tokens.scoring) for one in drawn]
     flops = [_each(one, one.flops.scoring) for one in drawn]
     return math.fsum(tokens) / len(drawn), math.fsum(flops) / len(drawn)
 
 
 def has_likelihood(drawn: Sequence[Draws]) -> bool:
-    """Whether all answers have their chances."""
+    """Whether every answer has its log-probability."""
     return all(one.likelihood is not None for one in drawn)
 
 
 def has_scores(drawn: Sequence[Draws]) -> bool:
-    """Whether a scorer has ranked the answers to every question."""
+    """Whether a scorer scored the answers to every question."""
     return all(one.ranks is not None for one in drawn)
 
 
-def _ways(drawn: Sequence[Draws], scorer: str) -> dict[str, Each]:
-    """How one of the answers can be chosen besides by a vote; a scorer that is another way."""
-    found: dict[str, Each] = {"likely": likely} if has_likelihood(drawn) else {}
-    other = has_scores(drawn) and not (found and scorer == "likelihood")
-    return found | ({"scored": scored} if other else {})
+def _ways(drawn: Sequence[Draws], scorer: str) -> dict[str, ScoreOfK]:
+    """Ways to choose an answer besides a vote; the scorer counts if it is not the likelihood."""
+    ways: dict[str, ScoreOfK] = {"likely": likely} if has_likelihood(drawn) else {}
+    other = has_scores(drawn) and not (ways and scorer == "likelihood")
+    return ways | ({"scored": scored} if other else {})
 
 
-def _reached(drawn: Sequence[Draws], k: int, ways: Mapping[str, Each]) -> Reached:
+def _reached(drawn: Sequence[Draws], k: int, ways: Mapping[str, ScoreOfK]) -> Reached:
     tokens, flops = scoring_each(drawn)
     return Reached(
         answers=k,
@@ -143,7 +143,7 @@ def _reached(drawn: Sequence[Draws], k: int, ways: Mapping[str, Each]) -> Reache
 
 
 def _each(one: Draws, whole: float) -> float:
-    """A run's cost of all answers, for one of them."""
+    """The cost per answer, from the cost of all answers of a run."""
     return whole * one.runs / one.count
 
 
@@ -160,7 +160,7 @@ def _right_or_wrong(drawn: Sequence[Draws]) -> bool:
 
 
 def _law(drawn: Sequence[Draws], seed: int) -> tuple[Law | None, str]:
-    """The fitted law and what it foresees; or None, and why."""
+    """The fitted power law and its extrapolation, or None and the reason."""
     samples = [one.count for one in drawn]
     right = [round(math.fsum(one.right)) for one in drawn]
     most = min(samples)
@@ -173,12 +173,12 @@ def _law(drawn: Sequence[Draws], seed: int) -> tuple[Law | None, str]:
         return None, "the law is one of answers that are right or wrong, and some are in part"
     if not any(right) or right == samples:
         return None, f"{'no' if not any(right) else 'every'} answer was right, which shows no law"
-    k = spread(most)
+    k = log_spaced(most)
     seen = coverage(samples, right, k)
     further = [times * most for times in FURTHER]
     law = PowerLaw.fitted(k, seen.tolist())
     clusters = [one.cluster for one in drawn]
-    found = foreseen(samples, right, further, np.random.default_rng(seed), clusters)
+    ahead = extrapolated(samples, right, further, np.random.default_rng(seed), clusters)
     tokens, flops = token_price(drawn), flop_price(drawn)
     return Law(
         a=law.a,
@@ -186,7 +186,7 @@ def _law(drawn: Sequence[Draws], seed: int) -> tuple[Law | None, str]:
         misfit=max(abs(law.at(one) - value) for one, value in zip(k, seen, strict=True)),
         ahead=tuple(
             Ahead(count, interval, tokens.of(count), flops.of(count))
-            for count, interval in zip(further, found, strict=True)
+            for count, interval in zip(further, ahead, strict=True)
         ),
     ), ""
 
@@ -198,7 +198,7 @@ def _attempts(
         return None, ""
     if not _right_or_wrong(drawn):
         return None, "a verifier accepts or rejects, and some answers are right in part"
-    kinds = tuple(Kind(1 / len(drawn), chance(one)) for one in drawn)
+    kinds = tuple(Kind(1 / len(drawn), random_answer(one)) for one in drawn)
     trials = Resampling(kinds, Verifier(1.0, 1.0 - false_positives), penalty)
     best = trials.best()
     return Attempts(

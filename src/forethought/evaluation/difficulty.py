@@ -1,4 +1,4 @@
-"""Questions by difficulty, and which of the recipes that were run suits each kind."""
+"""Difficulty bins of a task's questions, and the best stored recipe for each bin."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from forethought.contracts.forecast import Difficulty, ForecastBin
-from forethought.evaluation.curves import chance
+from forethought.evaluation.curves import random_answer
 from forethought.evaluation.draws import Draws
 from forethought.numerics.difficulty import best_by_bin, cross_fitted, difficulty_bins
 
 MOST_BINS = 5
 FEWEST_IN_BIN = 4
-"""Two to choose by, and two to score the choice with."""
+"""Two questions to choose a recipe, and two to score the choice."""
 
 
 def difficulty(
@@ -23,16 +23,17 @@ def difficulty(
     scores: Mapping[str, Mapping[str, float]],
     seed: int = 0,
 ) -> Difficulty | None:
-    """Bins of the questions of `drawn`; None where they are too few for two.
+    """Bin the questions of `drawn` by success; None if they are too few for two bins.
 
-    `scores` holds each recipe's, by question. Recipes that lack one of the questions are left out.
+    `scores` maps recipe and question to a score. Recipes without a score for every question are
+    left out.
     """
     bins = min(MOST_BINS, len(drawn) // FEWEST_IN_BIN)
     if bins < 2:
         return None
     names = [one.question for one in drawn]
     recipes = [name for name, known in scores.items() if all(one in known for one in names)]
-    success = np.array([chance(one) for one in drawn])
+    success = np.array([random_answer(one) for one in drawn])
     rng = np.random.default_rng(seed)
     places = difficulty_bins(success.tolist(), rng, bins=bins)
     table = np.array([[scores[name][one] for one in names] for name in recipes])

@@ -1,4 +1,4 @@
-"""Independent answers to a question, found in what is kept of runs: of a search, or of samples."""
+"""Independent answers to a question, from stored searches or repeated samples."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 from forethought import catalogue
 from forethought.contracts.questions import Sample
 from forethought.contracts.search import Candidate
-from forethought.evaluation.prices import Rates, Shares
+from forethought.evaluation.token_rates import CostShares, TokenRates
 from forethought.recipes.recipe import WARM, Recipe
 from forethought.tasks.same_answers import SameAnswers
 
 Check = Callable[[str, str], float]
-"""How right an answer (the second) to a question, by its identifier, is."""
+"""Score of an answer (second argument) to the question with this identifier (first)."""
 RIGHT = "right"
-"""Where a candidate of a kept run holds how right it is."""
+"""Field of a stored candidate that holds its score."""
 
 
 @dataclass(frozen=True)
@@ -29,69 +29,72 @@ class Draws:
     question: str
     cluster: str
     right: tuple[float, ...]
-    """How right each is, from 0 to 1."""
+    """Score of each answer, from 0 to 1."""
     answers: tuple[Candidate, ...]
     scores: tuple[float | None, ...]
-    """By the run's scorer; None where it was not shown the answer."""
-    tokens: Shares
-    """Mean by run; a question may have been asked more than once."""
-    flops: Shares
+    """Score that the run's scorer gave each answer; None if it did not see the answer."""
+    tokens: CostShares
+    """Mean over runs; a question may have several."""
+    flops: CostShares
     runs: int
-    """How many there were."""
+    """Number of runs."""
 
     @property
     def count(self) -> int:
-        """How many answers."""
+        """Number of answers."""
         return len(self.right)
 
     @cached_property
     def groups(self) -> list[int | None]:
-        """Which say the same."""
+        """Group number of each answer; equal answers share a group."""
         return SameAnswers().group(self.answers)
 
     @property
     def likelihood(self) -> list[float] | None:
-        """A token's mean log-probability in each; None where it was not kept."""
+        """Mean log-probability per token of each answer; None if it was not stored."""
         if all(one.log_probability == 0.0 for one in self.answers):
             return None
         return [one.mean_log_probability for one in self.answers]
 
     @property
     def ranks(self) -> list[float] | None:
-        """The scorer's numbers, least where it was not shown an answer; None without any."""
+        """Scores by the scorer, -inf for answers that it did not see; None if it saw no answer."""
         if all(one is None for one in self.scores):
             return None
         return [-math.inf if one is None else one for one in self.scores]
 
     @property
     def cut(self) -> bool:
-        """Whether a budget or a stop cut one short: then they tell nothing of others."""
+        """Whether an answer was cut short, so that the draws are not independent."""
         return any(not one.whole for one in self.answers)
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What the answers that a search chose among would have come to, had others chosen."""
+    """Scores that other ways to choose would reach on the candidates of a search."""
 
     random: float
     oracle: float
 
 
 def temperature(run: Mapping[str, Any]) -> float:
-    """What a kept run's answers were drawn at."""
+    """The sampling temperature of a stored run."""
     usual = WARM if Recipe.parse(run["recipe"]).search else 0.0
     return float(run.get("settings", {}).get("temperature", usual))
 
 
 def draws_alike(run: Mapping[str, Any]) -> bool:
-    """Whether a kept run's answers are independent draws of one law, at a temperature above 0."""
+    """Whether a stored run's answers are independent draws from one distribution.
+
+    They are not at temperature 0.
+    """
     search = Recipe.parse(run["recipe"]).search
     alike = not search or catalogue.build(search, "strategies").draws_alike
     return bool(alike) and temperature(run) > 0
 
 
-def draws(samples: Sequence[Sample], check: Check, rates: Rates) -> list[Draws]:
-    """The answers to each question among samples of one recipe and task that draw alike."""
+def draws(samples: Sequence[Sample], check: Check, rates: TokenRates) -> list[Draws]:
+    """The answers to each question; `samples` have one recipe and task, and draw alike."""
     by_question: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         by_question[sample.question].append(sample)
@@ -99,21 +102,21 @@ def draws(samples: Sequence[Sample], check: Check, rates: Rates) -> list[Draws]:
 
 
 def choices(sample: Sample, check: Check) -> Choices | None:
-    """What was to be had among a search's answers; None where there was no choice."""
-    found = [one for one in written(sample.run) if not one["pruned"]]
+    """Random and oracle scores of a search's candidates; None for fewer than two."""
+    found = [one for one in own_candidates(sample.run) if not one["pruned"]]
     if len(found) < 2:
         return None
-    right = [how_right(one, sample.question, check) for one in found]
+    right = [correctness(one, sample.question, check) for one in found]
     return Choices(math.fsum(right) / len(right), max(right))
 
 
-def how_right(candidate: Mapping[str, Any], question: str, check: Check) -> float:
-    """How right a candidate is, as it was kept, or else judged now."""
+def correctness(candidate: Mapping[str, Any], question: str, check: Check) -> float:
+    """The stored score of a candidate; a candidate without one is judged."""
     kept = candidate.get(RIGHT)
     return check(question, candidate["text"]) if kept is None else float(kept)
 
 
-def _draws(samples: Sequence[Sample], check: Check, rates: Rates) -> Draws:
+def _draws(samples: Sequence[Sample], check: Check, rates: TokenRates) -> Draws:
     found = [one for sample in samples for one in _answers(sample, check)]
     costs = [sample.run["cost"] for sample in samples]
     return Draws(
@@ -122,7 +125,7 @@ def _draws(samples: Sequence[Sample], check: Check, rates: Rates) -> Draws:
         right=tuple(right for right, _, _ in found),
         answers=tuple(answer for _, answer, _ in found),
         scores=tuple(score for _, _, score in found),
-        tokens=_mean([Shares.of_tokens(cost) for cost in costs]),
+        tokens=_mean([CostShares.of_tokens(cost) for cost in costs]),
         flops=_mean([rates.shares(cost) for cost in costs]),
         runs=len(samples),
     )
@@ -137,7 +140,7 @@ def _answers(sample: Sample, check: Check) -> Iterator[tuple[float, Candidate, f
         )
         yield sample.score, answer, None
         return
-    for one in written(run):
+    for one in own_candidates(run):
         answer = Candidate(
             path=(sample.number, *one["path"]),
             steps=(one["text"],),
@@ -146,17 +149,17 @@ def _answers(sample: Sample, check: Check) -> Iterator[tuple[float, Candidate, f
             scored_tokens=one.get("summed", 0),
             finish=one["finish"],
         )
-        yield how_right(one, sample.question, check), answer, one["score"]
+        yield correctness(one, sample.question, check), answer, one["score"]
 
 
-def written(run: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a search wrote in answer to the run's own question."""
+def own_candidates(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Candidates of a search that answer the run's own question."""
     return [one for one in run["candidates"] if "path" in one and "question" not in one]
 
 
-def _mean(shares: Sequence[Shares]) -> Shares:
+def _mean(shares: Sequence[CostShares]) -> CostShares:
     count = len(shares)
-    return Shares(
+    return CostShares(
         math.fsum(one.once for one in shares) / count,
         math.fsum(one.answers for one in shares) / count,
         math.fsum(one.scoring for one in shares) / count,

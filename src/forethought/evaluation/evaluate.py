@@ -1,7 +1,7 @@
-"""Recipes meet tasks: every sample is kept before the next is asked for, so a run can go on.
+"""Evaluation of recipes on tasks, resumable: each sample is stored before the next one starts.
 
-What was kept is not asked again, and nothing that is shown depends on how often a run was
-stopped or on which recipes were asked together.
+Stored samples are never repeated. The result depends neither on interruptions nor on which
+recipes were evaluated together.
 """
 
 from __future__ import annotations
@@ -16,53 +16,53 @@ from forethought.backends.openai.token_estimate import APPROXIMATE
 from forethought.contracts.comparison import Comparison, Refusal
 from forethought.contracts.errors import BadDataError, ForethoughtError, UsageError
 from forethought.contracts.questions import Question, Sample, Task
-from forethought.evaluation.draws import RIGHT, written
-from forethought.evaluation.searches import Checks, Searches
+from forethought.evaluation.draws import RIGHT, own_candidates
+from forethought.evaluation.search_analysis import Checks, SearchAnalysis
 from forethought.evaluation.statistics import compared
 from forethought.recipes.identity import QUESTION_HASH, question_hash, sample_key, sample_seed
 from forethought.recipes.recipe import Recipe, is_remote
 from forethought.sessions.batch import Answers, BatchQuestion
-from forethought.storage.store import Store, said
+from forethought.storage.store import Store, answer_content
 
-_PLACES = ("positions", "shares")
+_POSITIONS = ("positions", "shares")
 
 
 @dataclass(frozen=True)
 class EvaluationProgress:
-    """How far an evaluation is."""
+    """Progress of an evaluation."""
 
     done: int
-    """Samples that are kept, those of earlier runs included."""
+    """Samples in the store, including those of earlier runs."""
     asked: int
-    """Samples asked for in this run so far."""
+    """Samples that this run added."""
     total: int
 
 
 @dataclass(frozen=True)
 class WantedSample:
-    """A sample that an evaluation needs."""
+    """One sample of an evaluation: a recipe, a question and the number of the answer."""
 
     key: str
     recipe: Recipe
-    """As it is asked: with the task's answer length and a seed of its own."""
+    """The recipe as run: with the task's answer length and a seed of its own."""
     name: str
-    """The recipe's name in tables."""
+    """Label of the recipe in tables."""
     task: str
-    """Its spelling."""
+    """Spelling of the task."""
     origin: Task
     question: Question
     number: int
 
     @property
     def ask(self) -> BatchQuestion:
-        """The question for its recipe."""
+        """The batch entry that runs this sample."""
         question = self.question
         return BatchQuestion(self.recipe, question.text, question.document, self.origin, question)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Recipes on tasks, and the file their samples are kept in."""
+    """Recipes, tasks and the store of their samples."""
 
     recipes: tuple[Recipe, ...]
     tasks: Mapping[str, Task]
@@ -71,15 +71,15 @@ class Evaluation:
     answers: Answers
     provenance: Mapping[str, str]
     samples: int = 1
-    """Answers to each question."""
+    """Answers per question."""
     searches: bool = False
-    """Whether to tell too what searches chose among, and what votes would have come to."""
+    """Whether to add statistics of search candidates and majority votes counted from them."""
 
     def run(self, progress: Callable[[EvaluationProgress], None] | None = None) -> Comparison:
-        """Ask what is not kept yet, and compare all of it.
+        """Run the missing samples, store them, and compare all recipes.
 
-        A recipe that a question does not fit is left out, and the others go on. The first
-        recipe is what they are compared with: where it does not fit, the error is raised.
+        A recipe that refuses a question is dropped, and the remaining ones continue. The first
+        recipe is the baseline: if it refuses, the error is raised.
         """
         wanted = list(self.wanted())
         missing = self._missing(wanted)
@@ -87,26 +87,26 @@ class Evaluation:
         report = progress or _silent
         report(EvaluationProgress(kept, 0, total))
         refused: dict[str, Refusal] = {}
-        others: list[Sample] = []
-        for group in self._together(missing):
-            going = self._missing(group)  # another process may have answered some meanwhile
+        conflicting: list[Sample] = []
+        for group in self._batches(missing):
+            going = self._missing(group)  # another process may have stored some meanwhile
             kept += len(group) - len(going)
             going = [one for one in going if one.name not in refused]
-            for sample in self._asked(going, refused):
+            for sample in self._answered(going, refused):
                 first = self.store.put(sample)
-                others += [first] if said(first) != said(sample) else []
+                conflicting += [first] if answer_content(first) != answer_content(sample) else []
                 asked += 1
                 report(EvaluationProgress(kept + asked, asked, total))
         found = self.compared([one for one in wanted if one.name not in refused])
-        notes = (*found.notes, *_told_of(others))
+        notes = (*found.notes, *_conflict_note(conflicting))
         return replace(found, notes=notes, refusals=tuple(refused.values()))
 
     def _missing(self, wanted: Sequence[WantedSample]) -> list[WantedSample]:
         return [one for one in wanted if not self.store.has(one.key)]
 
     def compared(self, wanted: Sequence[WantedSample]) -> Comparison:
-        """What is kept of these, compared."""
-        # A recipe that states what is usual has the answers of the one that leaves it open.
+        """Compare the stored samples among `wanted`."""
+        # Recipes that differ only in stated defaults share their samples; relabel them.
         kept = [
             replace(sample, recipe=one.name)
             for one in wanted
@@ -114,18 +114,18 @@ class Evaluation:
         ]
         names = list(dict.fromkeys(one.name for one in wanted))
         recipes = {one.label: one for one in self.recipes if one.label in names}
-        looked = Searches.of(recipes if self.searches else {}, kept, self._checks(wanted))
-        samples = looked.all_samples if self.searches else kept
-        names = list(looked.recipes) if self.searches else names
+        analysis = SearchAnalysis.of(recipes if self.searches else {}, kept, self._checks(wanted))
+        samples = analysis.all_samples if self.searches else kept
+        names = list(analysis.recipes) if self.searches else names
         found = compared(samples, names, list(self.tasks), provenance=self.provenance)
-        found = looked.told(found) if self.searches else found
+        found = analysis.extended(found) if self.searches else found
         notes = (APPROXIMATE,) if is_remote(self.recipes[0].model) else ()
         return replace(found, notes=notes)
 
     def wanted(self) -> Iterator[WantedSample]:
-        """Every sample that is needed, question by question."""
+        """Every sample of the evaluation, question by question."""
         found = {name: self._questions(name) for name in self.tasks}
-        # The first question of every task, then the second: what is there early is balanced.
+        # Tasks alternate, so that a partial evaluation is balanced.
         for questions in zip_longest(*found.values()):
             for (name, task), question in zip(self.tasks.items(), questions, strict=True):
                 for number in range(self.samples if question else 0):
@@ -133,25 +133,25 @@ class Evaluation:
                         yield _wanted(recipe, name, task, question, number)
 
     def _questions(self, name: str) -> list[Question]:
-        """A task's questions; lengths are those of the first recipe's model."""
+        """A task's questions; lengths are in tokens of the first recipe's model."""
         questions = list(self.tasks[name].questions(self.answers.measure(self.recipes[0])))
         if not questions:
             raise BadDataError(f"the task {name} has no questions", "name another file")
         return questions
 
-    def _together(self, missing: Sequence[WantedSample]) -> Iterator[tuple[WantedSample, ...]]:
-        """What to ask at once: all recipes of a question, or as many questions as pay."""
+    def _batches(self, missing: Sequence[WantedSample]) -> Iterator[tuple[WantedSample, ...]]:
+        """Batches of samples: all recipes on as many questions as run efficiently together."""
         by_question: dict[tuple[str, str], list[WantedSample]] = {}
         for one in missing:
             by_question.setdefault((one.task, one.question.identifier), []).append(one)
-        # Of what is missing alone: no model is loaded whose answers are all kept.
+        # Missing samples only: a model with all its answers stored is never loaded.
         pay = min((self.answers.at_once(one.recipe) for one in missing), default=1)
         most = max(1, pay // (len(self.recipes) * self.samples))
         groups = list(by_question.values())
         for start in range(0, len(groups), most):
             yield tuple(one for group in groups[start : start + most] for one in group)
 
-    def _asked(
+    def _answered(
         self, group: Sequence[WantedSample], refused: dict[str, Refusal]
     ) -> Iterator[Sample]:
         def refuse(place: int, error: UsageError) -> None:
@@ -173,14 +173,14 @@ class Evaluation:
                 cluster=one.question.cluster or one.question.identifier,
                 number=one.number,
                 score=self._score(one, run["answer"]),
-                run=self._judged(one, _lean(run)),
+                run=self._judged(one, _without_positions(run)),
                 provenance={**made, QUESTION_HASH: question_hash(one.question)},
             )
 
     def _judged(self, one: WantedSample, run: dict[str, Any]) -> dict[str, Any]:
-        """A run with how right each whole answer is that a search wrote."""
+        """The run, with a score on every finished candidate."""
         known = dict[str, float]()
-        for candidate in written(run):
+        for candidate in own_candidates(run):
             if candidate["finish"] in ("stop", "length"):
                 text = candidate["text"]
                 if text not in known:
@@ -189,7 +189,7 @@ class Evaluation:
         return run
 
     def _checks(self, wanted: Sequence[WantedSample]) -> Checks:
-        """How answers to these are judged, by task."""
+        """Checkers of answers to these questions, by task."""
         asked = {(one.task, one.question.identifier): one for one in wanted}
 
         def check(task: str, question: str, answer: str) -> float:
@@ -203,10 +203,10 @@ class Evaluation:
 
 
 def _wanted(recipe: Recipe, name: str, task: Task, question: Question, number: int) -> WantedSample:
-    # Only where the recipe leaves it open does the task say how long an answer may be.
+    # A stated --max-tokens takes precedence over the task's answer length.
     given = recipe.max_tokens != Recipe.max_tokens
     settled = recipe if given else replace(recipe, max_tokens=task.answer_tokens)
-    # Searches that ask in the same way are given the same answers to choose among.
+    # Searches that sample alike share a seed, so they choose among the same candidates.
     drawn_by = settled.asking if settled.search else settled
     seed = sample_seed(drawn_by.to_json(), name, question.identifier, number)
     key = sample_key(settled.to_json(), name, question, number)
@@ -214,10 +214,10 @@ def _wanted(recipe: Recipe, name: str, task: Task, question: Question, number: i
     return WantedSample(key, asked, recipe.label, name, task, question, number)
 
 
-def _told_of(others: Sequence[Sample]) -> Iterator[str]:
-    """What to say where another process kept answers that say something else."""
-    if others:
-        one, count = others[0], len(others)
+def _conflict_note(conflicting: Sequence[Sample]) -> Iterator[str]:
+    """A note if another process stored different answers first."""
+    if conflicting:
+        one, count = conflicting[0], len(conflicting)
         yield (
             f"{count:,} {'answer' if count == 1 else 'answers'} of this run, such as that to "
             f"{one.question} of {one.task} by {one.recipe}, differ from what another process "
@@ -226,11 +226,11 @@ def _told_of(others: Sequence[Sample]) -> Iterator[str]:
         )
 
 
-def _lean(run: dict[str, Any]) -> dict[str, Any]:
-    """A run without the places it kept: they are most of its bytes, and found again by asking."""
-    kept = {name: value for name, value in run["kept"].items() if name not in _PLACES}
+def _without_positions(run: dict[str, Any]) -> dict[str, Any]:
+    """The run without its kept positions, which are most of its bytes and reproducible."""
+    kept = {name: value for name, value in run["kept"].items() if name not in _POSITIONS}
     return {**run, "kept": kept}
 
 
 def _silent(progress: EvaluationProgress) -> None:
-    """Tell nobody."""
+    """Ignore progress."""

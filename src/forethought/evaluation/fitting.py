@@ -1,7 +1,7 @@
-"""Plans fitted to scores: bins of difficulty by signs, and the strategy that is worth most in each.
+"""Difficulty plans fitted to scores: the most valuable strategy for each bin of difficulty.
 
-A plan is worth what it would do on other questions: fitting as a whole, limits of the bins
-included, is done anew without each fold of the questions that it is then tried on.
+A plan's value is estimated by cross-validation. Each fold of questions is scored by a plan
+that was fitted, bin limits included, to the other folds.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class StrategyMatrix:
-    """Strategies on questions, the cheapest strategy first."""
+    """Scores and tokens of strategies on questions, the cheapest strategy first."""
 
     strategies: tuple[str, ...]
     signs: tuple[tuple[float, float], ...]
-    """Agreement and likelihood of the probe, by question."""
+    """Agreement and likelihood of the probe's answers, by question."""
     clusters: tuple[str, ...]
     scores: Floats
     """[strategies, questions]"""
     tokens: Floats
-    """[strategies, questions], asked alone."""
+    """[strategies, questions], each strategy alone."""
     routed: Floats
-    """The same behind a probe, whose answers are paid."""
+    """[strategies, questions], each strategy after a probe, probe included."""
     worth: float = 0.0
-    """Score that a token must bring."""
+    """Score that a token must gain."""
 
     @property
     def alone(self) -> Floats:
-        """What each strategy is worth, asked alone."""
+        """Value of each strategy alone, net of tokens."""
         return self.scores - self.worth * self.tokens
 
     @property
     def behind(self) -> Floats:
-        """What each is worth behind a probe."""
+        """Value of each strategy after a probe, net of tokens."""
         return self.scores - self.worth * self.routed
 
-    def part(self, places: Sequence[int] | NDArray[np.int64]) -> StrategyMatrix:
-        """The same for some questions."""
+    def subset(self, places: Sequence[int] | NDArray[np.int64]) -> StrategyMatrix:
+        """The columns of some questions."""
         return StrategyMatrix(
             self.strategies,
             tuple(self.signs[place] for place in places),
@@ -60,37 +60,37 @@ class StrategyMatrix:
         )
 
     def best(self) -> int:
-        """The single strategy that is worth most, of equal ones the cheapest."""
+        """Index of the single strategy of greatest plan_value; ties go to the cheapest."""
         return int(self.alone.mean(axis=1).argmax())
 
 
-def fitted(tried: StrategyMatrix, probe: int, by: Sign, bins: int) -> DifficultyPlan:
-    """The plan of at most so many bins that is worth most on these questions.
+def fitted(matrix: StrategyMatrix, probe: int, by: Sign, bins: int) -> DifficultyPlan:
+    """The plan of greatest plan_value on these questions, with at most `bins` bins.
 
-    It has one bin and no probe where nothing is gained by more.
+    If more bins gain nothing, it has one bin and no probe.
     """
-    single = DifficultyPlan((DifficultyBin((0.0, 0.0), tried.strategies[tried.best()]),), 0, by)
+    single = DifficultyPlan((DifficultyBin((0.0, 0.0), matrix.strategies[matrix.best()]),), 0, by)
     if bins == 1:
         return single
-    ranks = [ordered(by, *signs) for signs in tried.signs]
+    ranks = [ordered(by, *signs) for signs in matrix.signs]
     limits = _limits(ranks, bins)
     places = np.array([next(n for n, at in enumerate(limits) if rank >= at) for rank in ranks])
-    choice = best_by_bin(tried.behind, places)
+    choice = best_by_bin(matrix.behind, places)
     found: list[DifficultyBin] = []
     for place, least in enumerate(limits):
-        strategy = tried.strategies[choice[place]]
+        strategy = matrix.strategies[choice[place]]
         if found and found[-1].strategy == strategy:
             found.pop()
         found.append(DifficultyBin(least, strategy))
     plan = DifficultyPlan(tuple(found), probe, by)
-    gain = value(plan, tried).mean() - tried.alone[tried.best()].mean()
+    gain = plan_value(plan, matrix).mean() - matrix.alone[matrix.best()].mean()
     return plan if len(found) > 1 and gain > 1e-12 else single
 
 
 def _limits(ranks: Sequence[tuple[float, float]], bins: int) -> list[tuple[float, float]]:
-    """The least signs of each bin, the easiest first.
+    """The lower limit of signs for each bin, the easiest first.
 
-    Bins are as nearly equal as they can be where questions of equal signs stay together.
+    Questions of equal signs share a bin; bins are otherwise as equal in size as possible.
     """
     counts = sorted(Counter(ranks).items(), reverse=True)
     ends = np.cumsum([count for _, count in counts])
@@ -99,44 +99,44 @@ def _limits(ranks: Sequence[tuple[float, float]], bins: int) -> list[tuple[float
     return [counts[place][0] for place in sorted({*cuts, len(counts) - 1})]
 
 
-def routes(plan: DifficultyPlan, tried: StrategyMatrix) -> list[int]:
-    """The strategy that each question is sent to."""
-    return [tried.strategies.index(plan.bins[plan.bin_of(*one)].strategy) for one in tried.signs]
+def routes(plan: DifficultyPlan, matrix: StrategyMatrix) -> list[int]:
+    """Index of the strategy that the plan chooses for each question."""
+    return [matrix.strategies.index(plan.bins[plan.bin_of(*one)].strategy) for one in matrix.signs]
 
 
-def taken(table: Floats, plan: DifficultyPlan, tried: StrategyMatrix) -> Floats:
-    """What the plan takes of a table [strategies, questions], by question."""
-    return table[routes(plan, tried), np.arange(len(tried.signs))]
+def chosen_entries(table: Floats, plan: DifficultyPlan, matrix: StrategyMatrix) -> Floats:
+    """Entries of a table [strategies, questions] that the plan chooses, by question."""
+    return table[routes(plan, matrix), np.arange(len(matrix.signs))]
 
 
-def paid(plan: DifficultyPlan, tried: StrategyMatrix) -> Floats:
-    """Tokens of following the plan, by question."""
-    return taken(tried.tokens if len(plan.bins) == 1 else tried.routed, plan, tried)
+def plan_tokens(plan: DifficultyPlan, matrix: StrategyMatrix) -> Floats:
+    """Tokens of the plan, by question."""
+    return chosen_entries(matrix.tokens if len(plan.bins) == 1 else matrix.routed, plan, matrix)
 
 
-def value(plan: DifficultyPlan, tried: StrategyMatrix) -> Floats:
-    """What following the plan is worth, by question."""
-    return taken(tried.scores, plan, tried) - tried.worth * paid(plan, tried)
+def plan_value(plan: DifficultyPlan, matrix: StrategyMatrix) -> Floats:
+    """Value of the plan net of tokens, by question."""
+    return chosen_entries(matrix.scores, plan, matrix) - matrix.worth * plan_tokens(plan, matrix)
 
 
 @dataclass(frozen=True)
-class Held:
-    """What was scored and paid, by question, by plans that were fitted on other questions."""
+class HeldOut:
+    """Scores and tokens by question, under plans fitted to other questions."""
 
     scores: Floats
     tokens: Floats
 
 
 def held_out(
-    tried: StrategyMatrix, probe: int, by: Sign, bins: int, rng: np.random.Generator
-) -> Held:
-    """Fit without each fold, and try on it; questions of one cluster stay together."""
-    names = sorted(set(tried.clusters))
+    matrix: StrategyMatrix, probe: int, by: Sign, bins: int, rng: np.random.Generator
+) -> HeldOut:
+    """Cross-validate plans; questions of one cluster share a fold."""
+    names = sorted(set(matrix.clusters))
     dealt = dict(zip(rng.permutation(names).tolist(), np.arange(len(names)) % FOLDS, strict=True))
-    folds = np.array([dealt[name] for name in tried.clusters])
+    folds = np.array([dealt[name] for name in matrix.clusters])
     found = np.zeros((2, len(folds)))
     for fold in sorted(set(folds.tolist())):
         (held,), (others,) = np.nonzero(folds == fold), np.nonzero(folds != fold)
-        plan, test = fitted(tried.part(others), probe, by, bins), tried.part(held)
-        found[:, held] = taken(test.scores, plan, test), paid(plan, test)
-    return Held(*found)
+        plan, test = fitted(matrix.subset(others), probe, by, bins), matrix.subset(held)
+        found[:, held] = chosen_entries(test.scores, plan, test), plan_tokens(plan, test)
+    return HeldOut(*found)

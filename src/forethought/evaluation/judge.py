@@ -1,4 +1,4 @@
-"""Judges answers of runs that were kept without how right each of them was."""
+"""Judges stored candidates that have no score."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from forethought.contracts.questions import Question, Sample, Task
-from forethought.evaluation.draws import RIGHT, written
+from forethought.evaluation.draws import RIGHT, own_candidates
 from forethought.recipes.identity import QUESTION_HASH, question_hash
 from forethought.recipes.recipe import Recipe
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 @dataclass
 class AnswerJudge:
-    """Judges candidates of runs that were kept without how right each was."""
+    """A task's checker for stored candidates, with its verdicts cached."""
 
     task: Task
     recipe: Recipe
-    """Whose model's tokens a task's questions are measured by."""
+    """The recipe whose tokenizer measures the length of questions."""
     verdicts: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def check(self, question: str, answer: str) -> float:
-        """How right an answer is."""
+        """The score of an answer."""
         if (question, answer) not in self.verdicts:
             self.verdicts[question, answer] = self.task.check(self._questions[question], answer)
         return self.verdicts[question, answer]
 
     def knows(self, sample: Sample) -> bool:
-        """Whether candidates of a sample need no judge, or the task still has its question."""
-        if all(RIGHT in one for one in written(sample.run)):
+        """Whether every candidate has a score, or the task still has the sample's question."""
+        if all(RIGHT in one for one in own_candidates(sample.run)):
             return True
         question = self._questions.get(sample.question)
         return question is not None and question_hash(question) == sample.provenance.get(
@@ -48,7 +48,7 @@ class AnswerJudge:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        # Only tasks that are made to a length ask for it, so others need not wait for torch.
+        # Only tasks of a set length need a tokenizer; the others do not load torch.
         from forethought.models.load import load
 
         return load(self.recipe.model, weights=self.recipe.weights).tokenizer

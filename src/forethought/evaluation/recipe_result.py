@@ -1,4 +1,4 @@
-"""How each recipe did, and which of them no other beats at a lower cost."""
+"""Score and cost of each recipe, and the cost frontiers."""
 
 from __future__ import annotations
 
@@ -10,51 +10,54 @@ from dataclasses import replace
 from forethought.contracts.comparison import Interval, RecipeResult
 from forethought.contracts.errors import StoreError
 from forethought.contracts.questions import Sample
-from forethought.evaluation.answered import Answers, TaskScores
-from forethought.evaluation.prices import all_tokens
+from forethought.evaluation.task_scores import ScoresByTask, TaskScores
+from forethought.evaluation.token_rates import all_tokens
 from forethought.numerics.intervals import mean_interval, mean_of_intervals
 from forethought.recipes.identity import SERVER
 
 COSTS = ("cache_bytes", "first_token", "flops", "tokens", "usd")
-"""Fields of a Standing that a frontier is drawn over."""
+"""Fields of RecipeResult that have a frontier."""
 
 
-def standing(recipe: str, answers: Answers, samples: Sequence[Sample]) -> RecipeResult:
-    """One recipe's scores and what its samples of the tasks of `answers` cost."""
-    runs = [sample for sample in samples if sample.task in answers]
-    tasks = {task: _interval(answered) for task, answered in answers.items()}
+def recipe_result(recipe: str, scores: ScoresByTask, samples: Sequence[Sample]) -> RecipeResult:
+    """One recipe's scores, and the mean cost of its samples of the tasks in `scores`."""
+    runs = [sample for sample in samples if sample.task in scores]
+    tasks = {task: _interval(answered) for task, answered in scores.items()}
     return RecipeResult(
         recipe=recipe,
-        questions=sum(len(answered.scores) for answered in answers.values()),
+        questions=sum(len(answered.scores) for answered in scores.values()),
         score=mean_of_intervals(list(tasks.values())),
         tasks=tasks,
-        cache_bytes=statistics.fmean(_seen(runs, "kept", "cache_bytes")),
-        first_token=statistics.median(_seen(runs, "timing", "first_token")),
-        flops=statistics.fmean(_seen(runs, "cost", "flops")),
-        read=statistics.fmean(_spent(runs, "cost", "prompt_tokens")),
-        usd=_paid(runs),
+        cache_bytes=statistics.fmean(_local_values(runs, "kept", "cache_bytes")),
+        first_token=statistics.median(_local_values(runs, "timing", "first_token")),
+        flops=statistics.fmean(_local_values(runs, "cost", "flops")),
+        read=statistics.fmean(_values(runs, "cost", "prompt_tokens")),
+        usd=_mean_usd(runs),
         tokens=statistics.fmean(all_tokens(sample.run["cost"]) for sample in runs),
     )
 
 
-def with_frontiers(standings: Sequence[RecipeResult]) -> tuple[RecipeResult, ...]:
-    """The same, each marked with the costs at which no other is as good and cheaper."""
+def with_frontiers(results: Sequence[RecipeResult]) -> tuple[RecipeResult, ...]:
+    """The results, each marked with the costs on whose frontier it lies.
+
+    A recipe lies on a frontier if no other one is as good and cheaper.
+    """
     return tuple(
         replace(
             one,
             frontier=frozenset(
-                cost for cost in COSTS if not any(_beats(other, one, cost) for other in standings)
+                cost for cost in COSTS if not any(_beats(other, one, cost) for other in results)
             ),
         )
-        for one in standings
+        for one in results
     )
 
 
 def _beats(other: RecipeResult, one: RecipeResult, cost: str) -> bool:
-    """Whether `other` is as good and as cheap, and one of them strictly."""
+    """Whether `other` is at least as good and as cheap, and strictly better in one of them."""
     better = (other.score.value, -getattr(other, cost))
     mine = (one.score.value, -getattr(one, cost))
-    if math.isnan(mine[1]):  # what is not known stands on no frontier
+    if math.isnan(mine[1]):  # an unknown cost lies on no frontier
         return True
     return better != mine and all(a >= b for a, b in zip(better, mine, strict=True))
 
@@ -64,20 +67,20 @@ def _interval(answered: TaskScores) -> Interval:
     return mean_interval(list(scores.values()), answered.clusters(list(scores)))
 
 
-def _seen(samples: Sequence[Sample], part: str, name: str) -> list[float]:
-    """What only a model that runs here shows; not a number where a server answered."""
+def _local_values(samples: Sequence[Sample], part: str, name: str) -> list[float]:
+    """Values that only local models report; NaN for scores of a server."""
     return [
         math.nan if SERVER in sample.provenance else _number(sample, part, name)
         for sample in samples
     ]
 
 
-def _paid(samples: Sequence[Sample]) -> float:
+def _mean_usd(samples: Sequence[Sample]) -> float:
     priced = [sample.run["cost"].get("usd") for sample in samples]
     return math.nan if None in priced else statistics.fmean(priced)
 
 
-def _spent(samples: Sequence[Sample], part: str, name: str) -> list[float]:
+def _values(samples: Sequence[Sample], part: str, name: str) -> list[float]:
     return [_number(sample, part, name) for sample in samples]
 
 

@@ -1,4 +1,4 @@
-"""What a strategy would have made of answers that are kept: nothing is asked for it."""
+"""Replay of a strategy on stored answers; no model runs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from forethought.tasks.same_answers import SameAnswers
 
 
 def replayed(strategy: Strategy, answers: Sequence[Candidate]) -> tuple[int, int] | None:
-    """The place of the answer it would choose, and how many it would draw.
+    """The index of the answer that the strategy chooses, and the number of answers it draws.
 
-    None where it asks for more answers than there are, or for anything but plain ones.
+    None if it asks for more answers than `answers` holds, or for anything but plain samples.
     """
     start = Candidate()
     search = strategy.search(start, np.random.default_rng(0))
@@ -26,14 +26,14 @@ def replayed(strategy: Strategy, answers: Sequence[Candidate]) -> tuple[int, int
             found: Found = stopped.value
             known = [one.identity for one in answers]
             return known.index(found.best.identity), drawn
-        given = _given(ask, start, answers[drawn:])
+        given = _reply(ask, start, answers[drawn:])
         if given is None:
             return None
         drawn += len(given) if isinstance(ask, Write) else 0
         sent = given
 
 
-def _given(ask: Ask, start: Candidate, left: Sequence[Candidate]) -> list[Any] | None:
+def _reply(ask: Ask, start: Candidate, left: Sequence[Candidate]) -> list[Any] | None:
     match ask:
         case Group():
             return SameAnswers().group(ask.candidates)

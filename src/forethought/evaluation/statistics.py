@@ -1,4 +1,4 @@
-"""From samples to a comparison: scores with intervals, paired differences, frontiers."""
+"""A comparison computed from samples: scores with intervals, paired differences, frontiers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ import numpy as np
 from forethought.contracts.comparison import Comparison, Difference, Interval
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Sample
-from forethought.evaluation.answered import Answers, TaskScores, answers_by_task, check_alike
-from forethought.evaluation.recipe_result import standing, with_frontiers
+from forethought.evaluation.recipe_result import recipe_result, with_frontiers
+from forethought.evaluation.task_scores import (
+    ScoresByTask,
+    TaskScores,
+    check_same_questions,
+    scores_by_task,
+)
 from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import (
     detectable_difference,
@@ -31,21 +36,21 @@ def compared(
     seed: int = 0,
     provenance: Mapping[str, str] | None = None,
 ) -> Comparison:
-    """These recipes on these tasks, in this order; other samples are left out.
+    """Compare these recipes on these tasks, in this order; other samples are ignored.
 
-    Several answers to a question count as one score, their mean. The order of `samples` does
-    not matter, and a difference does not depend on which other recipes are compared.
+    A question's score is the mean over its answers. The result does not depend on the order of
+    `samples`, nor a difference on the other recipes.
     """
     _check_names(recipes, tasks)
     by_recipe: dict[str, list[Sample]] = {recipe: [] for recipe in recipes}
     for sample in sorted(samples, key=lambda one: (one.task, one.question, one.number, one.key)):
         if sample.recipe in by_recipe:
             by_recipe[sample.recipe].append(sample)
-    answers = {name: answers_by_task(name, found, tasks) for name, found in by_recipe.items()}
-    check_alike(answers)
+    answers = {name: scores_by_task(name, found, tasks) for name, found in by_recipe.items()}
+    check_same_questions(answers)
     return Comparison(
         standings=with_frontiers(
-            [standing(name, answers[name], by_recipe[name]) for name in recipes]
+            [recipe_result(name, answers[name], by_recipe[name]) for name in recipes]
         ),
         differences=_differences(recipes, answers, seed),
         tasks=tuple(tasks),
@@ -56,9 +61,9 @@ def compared(
 
 
 def _mixed(samples: Sequence[Sample]) -> tuple[str, ...]:
-    """What of their provenance differs between samples; which question it was does not count.
+    """Provenance fields that differ between samples, except the hash of the question.
 
-    Servers may differ between recipes, but what answers for one recipe should stay the same.
+    Servers may differ between recipes, but not within one recipe.
     """
     seen: dict[tuple[str, str], str] = {}
     found: dict[str, None] = {}
@@ -79,24 +84,26 @@ def _check_names(recipes: Sequence[str], tasks: Sequence[str]) -> None:
 
 
 def _shared(answered: Sequence[TaskScores]) -> list[str]:
-    """The questions that all of them hold, in order."""
+    """The questions that all of them answered, sorted."""
     first, *others = (one.scores for one in answered)
     return sorted(name for name in first if all(name in other for other in others))
 
 
 def _differences(
-    recipes: Sequence[str], answers: Mapping[str, Answers], seed: int
+    recipes: Sequence[str], answers: Mapping[str, ScoresByTask], seed: int
 ) -> tuple[Difference, ...]:
     found = {}
     for recipe, against in combinations(recipes, 2):
-        # Of each pair, one order is drawn and the other mirrors it, so that they agree.
+        # One order of each pair is resampled and the other mirrors it, so the two agree.
         first, second = sorted((recipe, against))
         drawn = _difference(first, second, answers, seed)
         found[first, second], found[second, first] = drawn, _mirrored(drawn)
     return tuple(found[a, b] for a in recipes for b in recipes if a != b)
 
 
-def _difference(recipe: str, against: str, answers: Mapping[str, Answers], seed: int) -> Difference:
+def _difference(
+    recipe: str, against: str, answers: Mapping[str, ScoresByTask], seed: int
+) -> Difference:
     mine, theirs = answers[recipe], answers[against]
     shared = {task: _shared([mine[task], theirs[task]]) for task in mine}
     pairs = {

@@ -1,4 +1,4 @@
-"""What kept answers tell of strategies, question by question: scores, tokens, and signs."""
+"""The strategy matrix of stored answers: scores, tokens and difficulty signs by question."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from forethought import catalogue
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Sample, Task
 from forethought.contracts.search import Strategy
-from forethought.evaluation.answered import answers_by_task, check_alike
 from forethought.evaluation.draws import Draws, draws, draws_alike, temperature
 from forethought.evaluation.fitting import StrategyMatrix
 from forethought.evaluation.judge import AnswerJudge
-from forethought.evaluation.prices import Rates, all_tokens
 from forethought.evaluation.replay import replayed
+from forethought.evaluation.task_scores import check_same_questions, scores_by_task
+from forethought.evaluation.token_rates import TokenRates, all_tokens
 from forethought.numerics.difficulty import signs
 from forethought.recipes.recipe import Recipe
-from forethought.storage.location import held
+from forethought.storage.location import no_answers
 
 Notes = dict[str, None]
 
 
-def below(recipe: Recipe) -> str:
-    """Model and methods of a recipe, whatever searches on top of them."""
+def without_search(recipe: Recipe) -> str:
+    """Spelling of a recipe without draft and search: model and methods."""
     return replace(recipe, draft=Recipe.draft, search="", scorer="").spelling
 
 
 @dataclass(frozen=True)
 class StrategyOutcome:
-    """What is known of one strategy and one question."""
+    """Score and cost of one strategy on one question."""
 
     score: float
     tokens: float
     probed: float
-    """Tokens behind a probe."""
+    """Tokens after a probe, probe included."""
 
 
 @dataclass
 class StoredSamples:
-    """What is kept of one task, of recipes that differ in how they search."""
+    """Stored samples of one task, of recipes that differ only in their search."""
 
     task: str
     made: Task
@@ -54,7 +54,7 @@ class StoredSamples:
 
     @cached_property
     def by_label(self) -> Mapping[str, list[Sample]]:
-        """By the recipe's name, options included."""
+        """The samples of each recipe, by label."""
         found: dict[str, list[Sample]] = defaultdict(list)
         for sample in self.samples:
             found[sample.recipe].append(sample)
@@ -62,7 +62,7 @@ class StoredSamples:
 
     @cached_property
     def drawn(self) -> Mapping[str, Draws]:
-        """By question, independent answers: those of the recipe that most of are kept of."""
+        """Draws by question, of the recipe with most independent answers."""
         sources = [some for some in self.by_label.values() if draws_alike(some[0].run)]
         return max(map(self._drawn, sources), key=_size, default={})
 
@@ -71,19 +71,19 @@ class StoredSamples:
         known = [sample for sample in samples if judge.knows(sample)]
         if not known:
             return {}
-        found = draws(known, judge.check, Rates.of([one.run for one in known]))
+        found = draws(known, judge.check, TokenRates.of([one.run for one in known]))
         return {one.question: _in_order(one) for one in found if not one.cut}
 
-    def told(self, recipe: Recipe, probe: int, notes: Notes) -> Mapping[str, StrategyOutcome]:
-        """What is known of a strategy, by question: as it was run, or else as it is replayed."""
+    def outcomes(self, recipe: Recipe, probe: int, notes: Notes) -> Mapping[str, StrategyOutcome]:
+        """A strategy's outcome by question: from its stored runs, or else by replay."""
         label = self._label(recipe, notes)
         if label:
-            return self._run(label, probe)
-        notes[f"{self.task}: {recipe.search} was counted from answers that are kept"] = None
-        return self._replayed(catalogue.build(recipe.search, "strategies"), probe)
+            return self._from_runs(label, probe)
+        notes[f"{self.task}: {recipe.search} was counted from stored answers"] = None
+        return self._by_replay(catalogue.build(recipe.search, "strategies"), probe)
 
     def _label(self, recipe: Recipe, notes: Notes) -> str:
-        """The name that a strategy's runs are kept by; the one that most of are."""
+        """The label of a strategy's stored runs; of several, the one with most questions."""
         names = [
             label
             for label, some in self.by_label.items()
@@ -95,10 +95,10 @@ class StoredSamples:
             notes[f"{self.task}: of {', '.join(names)} the first was taken"] = None
         return next(iter(names), "")
 
-    def _run(self, label: str, probe: int) -> Mapping[str, StrategyOutcome]:
+    def _from_runs(self, label: str, probe: int) -> Mapping[str, StrategyOutcome]:
         samples = self.by_label[label]
-        answers = answers_by_task(label, samples, [self.task])
-        check_alike({label: answers})
+        answers = scores_by_task(label, samples, [self.task])
+        check_same_questions({label: answers})
         alike = bool(Recipe.parse(samples[0].run["recipe"]).search) and draws_alike(samples[0].run)
         spent: dict[str, list[float]] = defaultdict(list)
         drawn: dict[str, int] = {}
@@ -108,12 +108,12 @@ class StoredSamples:
         found = {}
         for question, score in answers[self.task].scores.items():
             tokens = math.fsum(spent[question]) / len(spent[question])
-            # A vote's first answers are those of the probe; other strategies have no use for them.
+            # A vote reuses the probe's answers; other strategies cannot.
             left = self._probe_tokens(question, drawn[question], probe)
             found[question] = StrategyOutcome(score, tokens, tokens + left)
         return found
 
-    def _replayed(self, strategy: Strategy, probe: int) -> Mapping[str, StrategyOutcome]:
+    def _by_replay(self, strategy: Strategy, probe: int) -> Mapping[str, StrategyOutcome]:
         found = {}
         for question, one in self.drawn.items():
             if (chosen := replayed(strategy, one.answers)) is None:
@@ -128,56 +128,57 @@ class StoredSamples:
         return found
 
     def _probe_tokens(self, question: str, used: int, probe: int) -> float:
-        """Of the probe's answers behind those that are used again."""
+        """Tokens of the probe's answers after the first `used` ones."""
         one = self.drawn.get(question)
         return sum(answer.tokens for answer in one.answers[used:probe]) if one else 0.0
 
 
-def tried(
-    kept: Sequence[StoredSamples], recipes: Sequence[Recipe], probe: int, file: Path, notes: Notes
+def strategy_matrix(
+    stored: Sequence[StoredSamples], recipes: Sequence[Recipe], probe: int, file: Path, notes: Notes
 ) -> StrategyMatrix:
-    """All strategies on the questions that all of them, and the probe, are known of."""
-    rows = [row for one in kept for row in _rows(one, recipes, probe, file, notes)]
-    order = sorted(range(len(recipes)), key=lambda at: sum(told[at].tokens for _, told in rows))
-    found = [[told[at] for _, told in rows] for at in order]
-    looked = [_signs(one, probe) for one, _ in rows]
+    """All strategies on the questions that have the probe and every strategy's outcome."""
+    rows = [row for one in stored for row in _rows(one, recipes, probe, file, notes)]
+    order = sorted(range(len(recipes)), key=lambda at: sum(row[at].tokens for _, row in rows))
+    found = [[row[at] for _, row in rows] for at in order]
+    probe_signs = [_signs(one, probe) for one, _ in rows]
     return StrategyMatrix(
         strategies=tuple(recipes[at].search for at in order),
-        signs=tuple(looked),
+        signs=tuple(probe_signs),
         clusters=tuple(one.cluster for one, _ in rows),
-        scores=np.array([[told.score for told in row] for row in found]),
-        tokens=np.array([[told.tokens for told in row] for row in found]),
-        routed=np.array([[told.probed for told in row] for row in found]),
+        scores=np.array([[outcome.score for outcome in row] for row in found]),
+        tokens=np.array([[outcome.tokens for outcome in row] for row in found]),
+        routed=np.array([[outcome.probed for outcome in row] for row in found]),
     )
 
 
 def _rows(
-    kept: StoredSamples, recipes: Sequence[Recipe], probe: int, file: Path, notes: Notes
+    stored: StoredSamples, recipes: Sequence[Recipe], probe: int, file: Path, notes: Notes
 ) -> Iterator[tuple[Draws, list[StrategyOutcome]]]:
-    probed = {name: one for name, one in kept.drawn.items() if one.count >= probe}
+    probed = {name: one for name, one in stored.drawn.items() if one.count >= probe}
     if not probed:
         why = f", whose first {probe} tell how hard a question is"
-        raise _missing(kept, [f"majority-vote(n={max(probe, 8)})"], file, why)
-    told = [kept.told(recipe, probe, notes) for recipe in recipes]
-    if lacking := [one for one, found in zip(recipes, told, strict=True) if not found]:
-        raise _missing(kept, [_asked(one) for one in lacking], file)
-    shared = [name for name in probed if all(name in found for found in told)]
-    if left := len(kept.drawn) - len(shared):
-        notes[f"{kept.task}: {left} questions left out, which not all answered"] = None
+        raise _missing(stored, [f"majority-vote(n={max(probe, 8)})"], file, why)
+    outcomes = [stored.outcomes(recipe, probe, notes) for recipe in recipes]
+    if lacking := [one for one, found in zip(recipes, outcomes, strict=True) if not found]:
+        raise _missing(stored, [_asked(one) for one in lacking], file)
+    shared = [name for name in probed if all(name in found for found in outcomes)]
+    if left := len(stored.drawn) - len(shared):
+        notes[f"{stored.task}: {left} questions left out: not all answered them"] = None
     for name in sorted(shared):
-        named = replace(probed[name], cluster=f"{kept.task} {probed[name].cluster}")
-        yield named, [found[name] for found in told]
+        named = replace(probed[name], cluster=f"{stored.task} {probed[name].cluster}")
+        yield named, [found[name] for found in outcomes]
 
 
 def _asked(recipe: Recipe) -> str:
     return "@".join(part for part in (recipe.search, recipe.scorer) if part)
 
 
-def _missing(kept: StoredSamples, names: Sequence[str], file: Path, why: str = "") -> UsageError:
+def _missing(stored: StoredSamples, names: Sequence[str], file: Path, why: str = "") -> UsageError:
     spelled = " ".join(f"'{name}'" for name in names)
     return UsageError(
-        f"{held(file)} of {', '.join(names)} to {kept.task} that a plan can be fitted to{why}",
-        f"make some: forethought compare {spelled} -m {kept.recipe.model} -t '{kept.task}' "
+        f"{no_answers(file)} of {', '.join(names)} to {stored.task} that a plan can be fitted "
+        f"to{why}",
+        f"make some: forethought compare {spelled} -m {stored.recipe.model} -t '{stored.task}' "
         f"--results {file}",
     )
 
@@ -188,7 +189,7 @@ def _signs(one: Draws, probe: int) -> tuple[float, float]:
 
 
 def _is_plain(sample: Sample) -> bool:
-    """Whether it is a plain answer at temperature 0, which `greedy` gives too."""
+    """Whether the sample is a plain greedy answer, equal to that of the strategy `greedy`."""
     return not Recipe.parse(sample.run["recipe"]).search and temperature(sample.run) == 0
 
 
@@ -197,7 +198,7 @@ def _size(found: Mapping[str, Draws]) -> int:
 
 
 def _in_order(one: Draws) -> Draws:
-    """The answers in the order they were drawn, whatever was dropped of them."""
+    """The answers in the order they were drawn."""
     order = sorted(range(one.count), key=lambda at: one.answers[at].path)
     return replace(
         one,

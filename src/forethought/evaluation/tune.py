@@ -1,4 +1,4 @@
-"""A plan of which strategy suits questions of which difficulty: the call behind `tune`."""
+"""Difficulty plans fitted to stored answers: the Python call behind `tune`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from forethought.contracts.plan import DifficultyPlan, Sign
 from forethought.contracts.questions import Task
 from forethought.contracts.tuning import Chosen, StrategyCost, Tuned
 from forethought.evaluation.fitting import StrategyMatrix, fitted, held_out, routes
-from forethought.evaluation.strategy_matrix import StoredSamples, below, tried
+from forethought.evaluation.strategy_matrix import StoredSamples, strategy_matrix, without_search
 from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import paired_interval
 from forethought.recipes.recipe import Recipe
@@ -25,25 +25,25 @@ from forethought.storage.location import results_file
 from forethought.storage.store import Store
 
 FEWEST_IN_BIN = 8
-"""Questions that a bin is fitted on, at least; with fewer a plan is a matter of chance."""
+"""Least questions per bin; with fewer, the choice of a strategy is noise."""
 
 
 @dataclass(frozen=True)
 class PlanSettings:
-    """What plan is wanted."""
+    """Settings of the fit."""
 
     probe: int = 4
-    """Answers that tell how hard a question is."""
+    """Answers drawn to estimate a question's difficulty."""
     by: Sign = "agreement"
     bins: int = 3
     worth: float = 0.0
-    """Points of score, of 100, that a thousand tokens must bring; 0 where they cost nothing."""
+    """Points of score, of 100, that a thousand tokens must gain; 0 makes tokens free."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.probe < 2 or self.bins < 1 or not 0 <= self.worth < 1e6:
             raise UsageError(
-                f"probe={self.probe}, bins={self.bins}, worth={self.worth:g} make no plan",
+                f"probe={self.probe}, bins={self.bins}, worth={self.worth:g} are out of range",
                 "give a probe of 2 answers or more, 1 bin or more, and a worth of 0 or more",
             )
 
@@ -56,10 +56,10 @@ def tune(
     wanted: PlanSettings | None = None,
     results: Path | str | None = None,
 ) -> Tuned:
-    """Fit a plan to what the results file holds; no model is asked. All questions count alike.
+    """Fit a plan to the results file; no model runs. All questions count alike.
 
-    Strategies are named as for `compare`. Votes need not have been run where enough answers of
-    another one are kept. UsageError where too little is kept.
+    Strategies are spelled as for `compare`. A vote without stored runs is replayed on the stored
+    answers of another recipe. UsageError if the file holds too few samples.
     """
     on = Recipe.parse(base) if isinstance(base, str) else base
     asked = wanted or PlanSettings()
@@ -70,16 +70,18 @@ def tune(
         raise UsageError("there is no task", "name one with -t; see: forethought list tasks")
     recipes = _recipes(strategies, on)
     file = Path(results or results_file()).expanduser()
-    kept = _kept(file, built, on, recipes)
+    stored = _stored_samples(file, built, on, recipes)
     notes: dict[str, None] = {}
-    table = replace(tried(kept, recipes, asked.probe, file, notes), worth=asked.worth / 1e5)
+    table = replace(
+        strategy_matrix(stored, recipes, asked.probe, file, notes), worth=asked.worth / 1e5
+    )
     _check_enough(table, asked)
     found = _tuned(table, asked)
     scorer = next((one.scorer for one in recipes if one.scorer), "")
     plan = replace(
         found.plan,
         model=_named(recipes),
-        tasks=tuple(one.task for one in kept),
+        tasks=tuple(one.task for one in stored),
         told={**found.plan.told, "scorer": scorer},
     )
     made = {"forethought": metadata.version("forethought"), "results": file.name}
@@ -93,7 +95,7 @@ def _recipes(strategies: Sequence[str], on: Recipe) -> list[Recipe]:
             f"a plan chooses among strategies, and {len(found)} are named",
             "name two or more, such as: greedy 'majority-vote(n=8)'",
         )
-    if len({below(one) for one in found}) > 1:
+    if len({without_search(one) for one in found}) > 1:
         raise UsageError(
             "a plan chooses among strategies of one model with the same methods",
             "name strategies alone, and the model with -m",
@@ -108,19 +110,19 @@ def _recipes(strategies: Sequence[str], on: Recipe) -> list[Recipe]:
 
 
 def _named(recipes: Sequence[Recipe]) -> str:
-    """Model, draft and methods of all of them."""
+    """Spelling of the model, draft and methods that the recipes share."""
     drafted = next((one for one in recipes if one.draft != Recipe.draft), recipes[0])
     return replace(drafted, search="", scorer="").spelling
 
 
-def _kept(
+def _stored_samples(
     file: Path, tasks: dict[str, Task], on: Recipe, recipes: Sequence[Recipe]
 ) -> list[StoredSamples]:
     found = defaultdict(list)
     if file.exists():
         with Store.open(file) as store:
             for sample in store.samples(tasks=list(tasks)):
-                if below(Recipe.parse(sample.run["recipe"])) == below(recipes[0]):
+                if without_search(Recipe.parse(sample.run["recipe"])) == without_search(recipes[0]):
                     found[sample.task].append(sample)
     return [StoredSamples(name, task, found[name], on) for name, task in tasks.items()]
 
@@ -155,11 +157,11 @@ def _tuned(table: StrategyMatrix, asked: PlanSettings) -> Tuned:
         gain=gain,
         worth=asked.worth,
     )
-    return replace(found, plan=replace(plan, told=_told(found)))
+    return replace(found, plan=replace(plan, told=_fit_record(found)))
 
 
-def _told(found: Tuned) -> dict[str, object]:
-    """What the plan's file tells of how it was found."""
+def _fit_record(found: Tuned) -> dict[str, object]:
+    """Results of the fit that the plan's file records."""
     return {
         "questions": found.questions,
         "score": round(found.adapted.score, 6),

@@ -1,1 +1,1 @@
-"""Small numerical tools, numpy only."""
+"""Numerics on numpy and scipy: estimators, intervals, votes, resampling, selection."""

@@ -1,4 +1,4 @@
-"""Whole numbers of a fixed sum: budgets that are shared out and never overspent."""
+"""Apportionment: a total split into whole numbers that sum to it exactly."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 
 def apportioned(quotas: Sequence[float], total: int, caps: Sequence[int]) -> list[int]:
-    """Whole numbers near `quotas`, at most `caps`, that sum to `total` or to all the caps.
+    """Round `quotas` to whole numbers, at most `caps`, that sum to `total` or to the sum of caps.
 
-    Every quota is rounded down; what is missing goes one by one to the largest remainders,
-    those of lower index first. The quotas may sum to no more than `total`.
+    Largest-remainder rounding: every quota is rounded down, and the rest goes one by one to the
+    largest remainders, lower indices first. The quotas sum to `total` at most.
     """
     shares = [min(int(quota), cap) for quota, cap in zip(quotas, caps, strict=True)]
     order = sorted(range(len(shares)), key=lambda i: (shares[i] - quotas[i], i))
@@ -18,10 +18,10 @@ def apportioned(quotas: Sequence[float], total: int, caps: Sequence[int]) -> lis
 
 
 def falling_budgets(layers: int, mean: int, steepness: int, cap: int) -> list[int]:
-    """A budget for each layer on a falling line, of `layers * mean` in all where `cap` allows.
+    """A budget per layer on a falling line, `layers * mean` in total if `cap` allows.
 
     The line ends at `mean // steepness` unless its start would pass `cap`. Budgets are rounded
-    down; what is missing goes one by one to the first layers.
+    down; the rest goes one by one to the first layers.
     """
     if layers == 1 or cap <= mean:
         return [min(mean, cap)] * layers
@@ -33,7 +33,7 @@ def falling_budgets(layers: int, mean: int, steepness: int, cap: int) -> list[in
 
 
 def _hand_out(shares: list[int], total: int, caps: Sequence[int], order: Iterable[int]) -> None:
-    """Raise shares one by one, in this order and again, until they sum to `total`."""
+    """Raise shares by one, cycling through `order`, until they sum to `total`."""
     missing, order = total - sum(shares), list(order)
     while missing > 0:
         open_shares = [i for i in order if shares[i] < caps[i]][:missing]

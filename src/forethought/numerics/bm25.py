@@ -1,4 +1,4 @@
-"""Okapi BM25: how well short texts match the words of a question."""
+"""Okapi BM25: relevance of short texts to a question."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Scripts without spaces between words match character by character.
+# Scripts without spaces between words are split into characters.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, in small letters, without punctuation."""
+    """The words of a text, casefolded, without punctuation."""
     return _WORD.findall(text.casefold())
 
 
 def bm25(question: str, texts: Sequence[str], k1: float, b: float) -> np.ndarray:
-    """A score for each of `texts`; a word counts as often as the question has it.
+    """The BM25 score of each text; repeated words of the question count repeatedly.
 
-    A word in n of N texts weighs ln(1 + (N - n + 1/2) / (n + 1/2)), which is never negative.
+    The inverse document frequency of a word in n of N texts is
+    ln(1 + (N - n + 1/2) / (n + 1/2)), which is never negative.
     """
     counts = [Counter(words(text)) for text in texts]
     lengths = np.array([count.total() for count in counts], dtype=float)
@@ -42,7 +43,7 @@ def bm25(question: str, texts: Sequence[str], k1: float, b: float) -> np.ndarray
 def _places(
     counts: Sequence[Counter[str]], wanted: Counter[str]
 ) -> dict[str, tuple[list[int], list[int]]]:
-    """Of each wanted word that occurs: which texts hold it, and how often each does."""
+    """Postings of each wanted word: the texts that hold it, and its count in each."""
     found: dict[str, tuple[list[int], list[int]]] = {}
     for number, count in enumerate(counts):
         for word in count.keys() & wanted.keys():

@@ -1,7 +1,8 @@
-"""Coverage: how likely one of k samples is right, and the law by which it grows with k.
+"""Coverage: the probability that one of k samples is right, and its power law in k.
 
-Coverage is what a perfect choice among the samples would reach, not what a strategy does. The
-estimator is that of arXiv:2107.03374, the law exp(a k^b) that of arXiv:2407.21787.
+Coverage is the score of an oracle that chooses among the samples, an upper bound for every
+strategy. The estimator is that of arXiv:2107.03374, the law exp(a k^b) that of
+arXiv:2407.21787.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from forethought.contracts.comparison import Interval
 from forethought.contracts.errors import UsageError
 
 Floats = NDArray[np.float64]
-_HIGHEST = 600.0  # exp of more is beyond what a float holds
+_HIGHEST = 600.0  # exp overflows a float soon after
 
 
 def pass_at_k(samples: int, right: int, k: int) -> float:
-    """The chance that one of k samples is right, k of them drawn from those that were made.
+    """pass@k: the probability that k of the samples, drawn without replacement, hold a right one.
 
-    Unbiased for the chance that one of k new samples is, unlike 1 - (1 - right / samples)^k.
-    UsageError for k beyond the samples.
+    Unbiased for k new samples, unlike 1 - (1 - right / samples)^k. UsageError if k exceeds the
+    number of samples.
     """
     _check(samples, right, k)
     if samples - right < k:
@@ -35,43 +36,43 @@ def pass_at_k(samples: int, right: int, k: int) -> float:
 
 
 def all_pass_at_k(samples: int, right: int, k: int) -> float:
-    """The chance that all of k samples are right, k of them drawn from those that were made."""
+    """The probability that k of the samples, drawn without replacement, are all right."""
     return 1.0 - pass_at_k(samples, samples - right, k)
 
 
 def coverage(samples: Sequence[int], right: Sequence[int], k: Sequence[int]) -> Floats:
-    """The mean of `pass_at_k` over questions, at each k; samples and right ones by question."""
+    """The mean of `pass_at_k` over questions, at each k; counts are by question."""
     mean: Floats = _by_question(samples, right, k).mean(axis=0)
     return mean
 
 
-def spread(most: int, points: int = 25) -> list[int]:
-    """At most so many whole numbers from 1 to `most`, evenly spread by their logarithms."""
+def log_spaced(most: int, points: int = 25) -> list[int]:
+    """At most `points` whole numbers from 1 to `most`, evenly spaced in logarithm."""
     return sorted({round(k) for k in np.geomspace(1, most, points)})
 
 
 def beta_coverage(a: float, b: float, k: float) -> float:
-    """Coverage where chances of success are drawn from Beta(a, b): 1 - B(a, b + k) / B(a, b)."""
+    """Coverage if success rates follow Beta(a, b): 1 - B(a, b + k) / B(a, b)."""
     missed = math.lgamma(b + k) - math.lgamma(b) + math.lgamma(a + b) - math.lgamma(a + b + k)
     return -math.expm1(missed)
 
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """Coverage of exp(a k^b); neither a nor b is above 0."""
+    """Coverage as exp(a k^b), where a and b are at most 0."""
 
     a: float
     b: float
 
     def at(self, k: float) -> float:
-        """Coverage of k samples."""
+        """Coverage at k samples."""
         return math.exp(self.a * k**self.b)
 
     @classmethod
     def fitted(cls, k: Sequence[int], seen: Sequence[float]) -> PowerLaw:
-        """The law of least squares to coverage as seen at each k.
+        """Fit the law to observed coverage by least squares.
 
-        UsageError where it is seen at fewer than two k, or is 0 at all or 1 at all of them.
+        UsageError for fewer than two values of k, or if coverage is 0 everywhere or 1 everywhere.
         """
         values = np.asarray(seen, dtype=np.float64)
         if len(set(k)) < 2 or values.max() <= 0 or values.min() >= 1:
@@ -84,23 +85,23 @@ class PowerLaw:
 
     @classmethod
     def regressed(cls, k: Sequence[int], seen: Sequence[float]) -> PowerLaw:
-        """The straight line of log(-log coverage) over log k.
+        """Fit a straight line to log(-log coverage) over log k.
 
-        UsageError where it is seen at fewer than two k, or is 0 or 1 at one of them.
+        UsageError for fewer than two values of k, or if coverage is 0 or 1 at one of them.
         """
         values = np.asarray(seen, dtype=np.float64)
         if len(set(k)) < 2 or values.min() <= 0 or values.max() >= 1:
             raise UsageError(
                 f"coverage of {_told(values)} at k = {_told(k)} has no logarithms to draw "
                 "a line through",
-                "leave out where it is 0 or 1, or fit it by least squares",
+                "leave out k where coverage is 0 or 1, or fit by least squares",
             )
         x, y = np.log(np.asarray(k, dtype=np.float64)), np.log(-np.log(values))
         slope = float((x - x.mean()) @ y / ((x - x.mean()) @ (x - x.mean())))
         return cls(-math.exp(float(y.mean()) - slope * float(x.mean())), slope)
 
 
-def foreseen(
+def extrapolated(
     samples: Sequence[int],
     right: Sequence[int],
     at: Sequence[int],
@@ -108,13 +109,13 @@ def foreseen(
     clusters: Sequence[str] = (),
     resamples: int = 1000,
 ) -> list[Interval]:
-    """Coverage at each of `at`, by the fitted law, with its 95 % bootstrap interval.
+    """Coverage at each k of `at` by the fitted law, with 95 % bootstrap intervals.
 
-    `at` may lie beyond the samples. Questions are drawn anew, those of a cluster together; the
-    intervals cover which questions were drawn, and not whether the law holds so far out.
-    UsageError where `PowerLaw.fitted` has nothing to fit.
+    `at` may exceed the number of samples. The bootstrap resamples questions in whole clusters.
+    Its intervals cover the draw of questions and assume that the law holds at larger k.
+    UsageError if `PowerLaw.fitted` has nothing to fit.
     """
-    k = spread(min(samples))
+    k = log_spaced(min(samples))
     each = _by_question(samples, right, k)
     law = PowerLaw.fitted(k, each.mean(axis=0).tolist())
     drawn = _resampled(each, clusters or [str(place) for place in range(len(each))], resamples, rng)
@@ -131,8 +132,8 @@ def foreseen(
 def _check(samples: int, right: int, k: int) -> None:
     if not 0 <= right <= samples or not 1 <= k <= samples:
         raise UsageError(
-            f"{right} right of {samples} samples tell nothing of {k} samples",
-            "give k from 1 to the samples, and as many right ones at most",
+            f"{right} right of {samples} samples do not determine pass@{k}",
+            "give k from 1 to the number of samples, and no more right ones than samples",
         )
 
 
@@ -145,7 +146,7 @@ def _by_question(samples: Sequence[int], right: Sequence[int], k: Sequence[int])
 def _resampled(
     each: Floats, clusters: Sequence[str], resamples: int, rng: np.random.Generator
 ) -> Floats:
-    """Mean curves of clusters drawn anew, [resamples, k]."""
+    """Mean curves of bootstrap draws of clusters, [resamples, k]."""
     _, places = np.unique(np.asarray(clusters, dtype=object), return_inverse=True)
     count = int(places.max()) + 1
     sums, sizes = np.zeros((count, each.shape[1])), np.zeros(count)
@@ -157,10 +158,10 @@ def _resampled(
 
 
 def _least_squares(k: Floats, seen: Floats) -> Floats:
-    """a and b that are nearest to coverage `seen` at each k, [2]."""
+    """a and b of the least-squares fit to the coverage `seen` at each k, [2]."""
     log_k = np.log(k)
 
-    # It looks for the logarithms of -a and -b, so that both stay below 0.
+    # The fit runs over the logarithms of -a and -b, so that both stay below 0.
     def powers(logs: Floats) -> Floats:
         found: Floats = np.exp(np.minimum(logs[0] - np.exp(logs[1]) * log_k, _HIGHEST))
         return found

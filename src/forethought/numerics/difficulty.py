@@ -1,4 +1,4 @@
-"""Questions by difficulty, and the choice of a strategy for each bin of them (arXiv:2408.03314)."""
+"""Difficulty bins, and the choice of a strategy for each bin (arXiv:2408.03314)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from forethought.contracts.errors import UsageError
 from forethought.numerics.votes import Tally
 
 Floats = NDArray[np.float64]
-Whole = NDArray[np.int64]
+Integers = NDArray[np.int64]
 
 
 def signs(groups: Sequence[int | None], likelihoods: Sequence[float]) -> tuple[float, float]:
-    """How sure a few answers to a question look: how many of all agree, and their likelihood.
+    """Signs of difficulty from a few answers: the agreeing share, and the mean likelihood.
 
-    Answers of equal groups agree, None gives no answer. Both from 0, the hardest, to 1.
+    Answers of one group agree; None is no answer. Both signs run from 0, the hardest, to 1.
     """
     tally = Tally.of(groups, [1.0] * len(groups))
     agreeing = max(tally.totals.values(), default=0.0)
@@ -30,12 +30,11 @@ def difficulty_bins(
     *,
     bins: int = 5,
     then: Sequence[float] = (),
-) -> Whole:
-    """The bin of each question, from 1 for the easiest: as many in each, up to one.
+) -> Integers:
+    """The bin of each question, from 1 for the easiest; bin sizes differ by one at most.
 
-    `success` is what the questions are sorted by, the greatest first, such as the share of right
-    samples; only its order counts. Many questions may share 0 or 1: those are sorted by `then`,
-    and what is still equal by chance. UsageError for more bins than questions.
+    Questions are sorted by `success`, the greatest first, such as the share of right samples.
+    Ties are sorted by `then`, remaining ties at random. UsageError for more bins than questions.
     """
     count = len(success)
     if not 1 <= bins <= count:
@@ -47,29 +46,29 @@ def difficulty_bins(
     return found
 
 
-def best_by_bin(scores: Floats, bins: Whole) -> dict[int, int]:
-    """By bin, the strategy of the greatest mean score, of equal ones the first.
+def best_by_bin(scores: Floats, bins: Integers) -> dict[int, int]:
+    """The strategy of greatest mean score in each bin; ties go to the first.
 
-    `scores` is [strategies, questions], all at one budget.
+    `scores` is [strategies, questions] at one budget.
     """
     return {int(one): int(scores[:, bins == one].mean(1).argmax()) for one in np.unique(bins)}
 
 
-def score_by_bin(scores: Floats, bins: Whole, choice: dict[int, int]) -> float:
-    """The mean score where every bin has the strategy that was chosen for it."""
+def score_by_bin(scores: Floats, bins: Integers, choice: dict[int, int]) -> float:
+    """The mean score if each bin uses its chosen strategy."""
     return float(np.mean([scores[choice[int(one)], place] for place, one in enumerate(bins)]))
 
 
-def cross_fitted(scores: Floats, bins: Whole, rng: np.random.Generator, folds: int = 2) -> float:
-    """The mean score of bins' strategies that were chosen on other questions of the bin.
+def cross_fitted(scores: Floats, bins: Integers, rng: np.random.Generator, folds: int = 2) -> float:
+    """The cross-validated mean score of choosing a strategy per bin.
 
-    Questions of every bin are dealt out at random into folds; each fold is scored with the
-    choice of all others. UsageError for a bin of fewer questions than folds, or one fold.
+    Each bin is split into random folds, and each fold is scored with the choice made on the
+    others. UsageError if a bin has fewer questions than folds, or for fewer than two folds.
     """
     sizes = np.unique(bins, return_counts=True)[1]
     if folds < 2 or sizes.min() < folds:
         raise UsageError(
-            f"a bin of {sizes.min()} questions cannot be dealt out into {folds} folds",
+            f"a bin of {sizes.min()} questions cannot be split into {folds} folds",
             "give 2 folds or more, and fewer bins or more questions",
         )
     dealt = np.empty(len(bins), dtype=np.int64)

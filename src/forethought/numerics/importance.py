@@ -1,6 +1,6 @@
-"""Importance of prompt tokens from attention rows, and the choice of what to keep.
+"""Importance of prompt tokens from attention rows, and the selection of tokens to keep.
 
-Works on tensors through their own methods, so that nothing here imports torch.
+Tensors are used through their own methods, so this module does not import torch.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 @dataclass
 class AttentionRows:
-    """Reduces a draft's attention to one score per prompt token, layer after layer.
+    """Reduces a draft's attention to one score per prompt token, layer by layer.
 
-    Reduction "max" is one maximum over heads, queries, layers and steps; "mean" is their
-    sum, which ranks alike; "window-mean" averages over the queries and takes the maximum
+    The reduction "max" takes the maximum over heads, queries, layers and decode steps. "mean"
+    takes their sum, which ranks alike. "window-mean" averages over queries and takes the maximum
     over heads, layers and steps.
     """
 
     window: int
     layers: range
-    """Those whose attention counts."""
+    """Layers whose attention counts."""
     weighted: bool
     reduction: str
-    asked: list[Tensor] = field(default_factory=list)
-    """At most one: [L], the reduction so far of the window's rows."""
-    written: list[Tensor] = field(default_factory=list)
-    """The same of written tokens' rows; none where nothing was written."""
+    window_rows: list[Tensor] = field(default_factory=list)
+    """At most one tensor [L], the reduction of the window's rows so far."""
+    lookahead_rows: list[Tensor] = field(default_factory=list)
+    """At most one tensor [L], the reduction of the rows of generated look-ahead tokens."""
 
     def look(self, view: LayerView) -> None:
-        """Take in one layer: the window's rows of the prompt, or the row of a written token."""
+        """Add one layer: the window's rows in prefill, the newest token's row in decode."""
         if view.layer not in self.layers:
             return
         length = view.prompt_length
@@ -45,13 +45,13 @@ class AttentionRows:
             rows: Iterator[Tensor] = (row[..., :length] for row in view.window_rows(1))
         else:
             rows = self._weighted(view, min(self.window, length))
-        looks = self.written if view.keys.shape[1] > length else self.asked
-        looks[:] = [self._joined([*looks, self._reduced(rows)])]
+        reductions = self.lookahead_rows if view.keys.shape[1] > length else self.window_rows
+        reductions[:] = [self._joined([*reductions, self._reduced(rows)])]
 
     @property
     def scores(self) -> Tensor:
-        """[L], the reduction of all rows."""
-        return self._joined([*self.asked, *self.written])
+        """Scores [L], the reduction of all rows."""
+        return self._joined([*self.window_rows, *self.lookahead_rows])
 
     def _weighted(self, view: LayerView, window: int) -> Iterator[Tensor]:
         weights = np.linspace(0, 1, window) if self.weighted and window > 1 else np.ones(window)
@@ -62,7 +62,7 @@ class AttentionRows:
             seen += count
 
     def _reduced(self, chunks: Iterator[Tensor]) -> Tensor:
-        """Chunks [K, G, rows, L] to [L]."""
+        """Reduce chunks [K, G, rows, L] to [L]."""
         total: Tensor | None = None
         queries = 0
         for rows in chunks:
@@ -78,17 +78,17 @@ class AttentionRows:
             return total.sum((0, 1))
         return total if self.reduction == "max" else (total / queries).amax((0, 1))
 
-    def _joined(self, looks: Sequence[Tensor]) -> Tensor:
-        first, *others = looks
+    def _joined(self, reductions: Sequence[Tensor]) -> Tensor:
+        first, *others = reductions
         for other in others:
             first = first + other if self.reduction == "mean" else first.maximum(other)
         return first
 
 
 def pooled(scores: Tensor, kernel: int, kind: str) -> Tensor:
-    """Scores [..., n] pooled over `kernel` neighbours, zeros beyond the ends counted.
+    """Pool scores [..., n] over windows of `kernel`, with zero padding.
 
-    With an even kernel the extra neighbour is on the right.
+    An even kernel has its extra neighbour on the right.
     """
     if kernel == 1:
         return scores
@@ -99,12 +99,12 @@ def pooled(scores: Tensor, kernel: int, kind: str) -> Tensor:
     return windows.amax(-1) if kind == "max" else windows.mean(-1)
 
 
-def best_ranks(looks: Sequence[np.ndarray]) -> np.ndarray:
-    """Scores [L] by which tokens stand as in the best of their rankings by each of `looks` [L].
+def best_ranks(reductions: Sequence[np.ndarray]) -> np.ndarray:
+    """Fuse scores `reductions`, each [L], into one [L] that ranks a token by its best rank.
 
-    Tokens taken in that order come from each of the rankings in turn.
+    Tokens taken in that order alternate between the rankings.
     """
-    order = np.argsort(-np.stack(looks), axis=1, kind="stable")
+    order = np.argsort(-np.stack(reductions), axis=1, kind="stable")
     return np.asarray(-np.argsort(order, axis=1).min(0))
 
 
@@ -116,10 +116,10 @@ def tokens_to_keep(
     neighbours: int,
     protected: frozenset[int],
 ) -> list[int]:
-    """The `budget` tokens to keep by pooled scores [L], ascending.
+    """The positions of the `budget` tokens to keep, ascending, by pooled scores [L].
 
-    Protected tokens come first, then the last `window`, then each of the best tokens with
-    its `neighbours` nearest tokens, itself included, until the budget is full.
+    Protected tokens come first, then the last `window` tokens, then the best tokens, each with
+    its `neighbours` nearest tokens including itself, until the budget is full.
     """
     length = len(scores)
     if budget >= length:

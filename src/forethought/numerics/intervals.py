@@ -1,8 +1,8 @@
-"""95 % intervals of mean scores; they cover which questions were drawn, and nothing else.
+"""95 % confidence intervals of mean scores, over the draw of questions.
 
-Scores lie in [0, 1] and so do the intervals. All rest on Wilson's: independent scores of 0 or
-1 get it as published; for others and for clusters, the number of questions is replaced by the
-number of 0/1 scores that would have the same error, and the normal quantile by Student's.
+Scores and intervals lie in [0, 1]. All intervals are Wilson's: independent 0/1 scores use it
+as published. Other scores and clusters use the effective number of 0/1 scores with the same
+standard error, and Student's quantile in place of the normal one.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from forethought.contracts.comparison import Interval
 from forethought.numerics.student import normal_quantile, student_quantile
 
 UPPER = 0.975
-"""The probability below the upper end."""
+"""Probability below the upper end of an interval."""
 
 
 @dataclass(frozen=True)
 class Clustered:
-    """Values by cluster: questions made from one source say less than as many from several."""
+    """Values grouped by cluster; questions from one source are not independent."""
 
     sums: NDArray[np.float64]
-    """The sum of the values of each cluster."""
+    """Sum of the values in each cluster."""
     sizes: NDArray[np.float64]
-    """How many values each cluster has."""
+    """Number of values in each cluster."""
 
     @classmethod
     def of(cls, values: Sequence[float], clusters: Sequence[str]) -> Clustered:
-        """Each value's cluster is named at the same place in `clusters`."""
+        """Group `values` by the cluster named at the same index of `clusters`."""
         _, places = np.unique(np.asarray(clusters, dtype=object), return_inverse=True)
         sums = np.bincount(places, np.asarray(values, dtype=np.float64)).astype(np.float64)
         return cls(sums, np.bincount(places).astype(np.float64))
 
     @classmethod
     def alone(cls, values: Sequence[float]) -> Clustered:
-        """Each value a cluster of its own."""
+        """Make each value a cluster of its own."""
         return cls(np.asarray(values, dtype=np.float64), np.ones(len(values)))
 
     @property
     def count(self) -> int:
-        """How many clusters there are."""
+        """Number of clusters."""
         return len(self.sums)
 
     @property
@@ -54,14 +54,14 @@ class Clustered:
 
     @property
     def error(self) -> float:
-        """The standard error of the mean where clusters are drawn whole; 0 for one cluster."""
+        """The standard error of the mean under cluster sampling; 0 for one cluster."""
         residuals = self.sums - self.sizes * self.mean
         spread = float(residuals @ residuals) * self.count / max(self.count - 1, 1)
         return math.sqrt(spread) / float(self.sizes.sum())
 
 
 def wilson(mean: float, count: float, quantile: float | None = None) -> Interval:
-    """Wilson's interval of a share seen in `count` draws: never empty, not at 0 or 1 either."""
+    """Wilson's interval of a share of `count` draws; not empty even at 0 or 1."""
     quantile = normal_quantile(UPPER) if quantile is None else quantile
     spread = quantile**2 / count
     centre = (mean + spread / 2) / (1 + spread)
@@ -71,16 +71,16 @@ def wilson(mean: float, count: float, quantile: float | None = None) -> Interval
 
 
 def mean_interval(scores: Sequence[float], clusters: Sequence[str]) -> Interval:
-    """The mean of one task's scores, each from a cluster named at the same place.
+    """The mean of one task's scores and its interval; `clusters` names each score's cluster.
 
-    One cluster, or scores that are all alike, count as one 0/1 score per cluster: what does
-    not vary shows no error, and is not therefore certain.
+    A single cluster, or equal scores, count as one 0/1 score per cluster: no observed variance
+    does not mean no uncertainty.
     """
     grouped, alone = Clustered.of(scores, clusters), Clustered.alone(scores)
     mean = min(1.0, max(0.0, grouped.mean))
     if grouped.count == alone.count and set(scores) <= {0, 1}:
         return wilson(mean, grouped.count)
-    # Few clusters may look more alike than single questions do, by chance alone.
+    # A few clusters may vary less than single questions by chance.
     error = max(grouped.error, alone.error)
     if grouped.count == 1 or error < 1e-9:
         return wilson(mean, grouped.count)
@@ -88,10 +88,10 @@ def mean_interval(scores: Sequence[float], clusters: Sequence[str]) -> Interval:
 
 
 def mean_of_intervals(intervals: Sequence[Interval]) -> Interval:
-    """The mean of independent estimates, each counting alike.
+    """The unweighted mean of independent estimates.
 
-    Distances to the ends add up as errors do (the method of variance estimates recovery of
-    Zou and Donner): the interval of one estimate is its own, and none leaves [0, 1].
+    Distances to the interval's ends add in quadrature (Zou and Donner's variance estimates
+    recovery). One estimate keeps its own interval, and the result stays in [0, 1].
     """
     count = len(intervals)
     value = math.fsum(one.value for one in intervals) / count

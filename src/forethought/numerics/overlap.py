@@ -1,7 +1,6 @@
-"""How much two texts have in common: the F-score of their letter n-grams (chrF).
+"""Overlap of two texts: the F-score of their character n-grams (chrF, Popović 2015).
 
-As in Popović 2015, letters of all languages count and spaces do not; precision and recall weigh
-the same here, so that neither text is the reference.
+Whitespace is ignored. Precision and recall weigh the same, so the score is symmetric.
 """
 
 from __future__ import annotations
@@ -10,16 +9,16 @@ from collections import Counter
 from collections.abc import Sequence
 
 LONGEST = 6
-"""Letters of the longest n-grams."""
+"""Length of the longest n-grams."""
 
 
 def overlap(first: str, second: str) -> float:
-    """From 0 (no letter in common) to 1 (the same but for spaces); the same both ways round."""
+    """The symmetric overlap, from 0 (no common character) to 1 (equal but for spaces)."""
     return _overlap(_grams(first), _grams(second))
 
 
 def mean_overlaps(texts: Sequence[str]) -> list[float]:
-    """Each text's overlap with all others, on average; 1 for a text without others."""
+    """The mean overlap of each text with all others; 1 for a single text."""
     grams = [_grams(text) for text in texts]
     size = len(texts)
     sums = [0.0] * size
@@ -32,7 +31,7 @@ def mean_overlaps(texts: Sequence[str]) -> list[float]:
 
 
 def _grams(text: str) -> list[Counter[str]]:
-    """By length: how often each n-gram occurs."""
+    """Counts of the n-grams of each length."""
     letters = "".join(text.split())
     return [
         Counter(letters[place : place + size] for place in range(len(letters) - size + 1))
@@ -41,7 +40,7 @@ def _grams(text: str) -> list[Counter[str]]:
 
 
 def _overlap(first: list[Counter[str]], second: list[Counter[str]]) -> float:
-    """The mean over the lengths that occur in either; 1 for two empty texts."""
+    """The mean F-score over the lengths that occur in either text; 1 for two empty texts."""
     found = []
     for one, other in zip(first, second, strict=True):
         both = one.total() + other.total()

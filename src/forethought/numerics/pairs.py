@@ -1,7 +1,7 @@
-"""Paired differences of scores, question by question, over one task or several.
+"""Paired differences of scores over one task or several.
 
-The difference is the mean over tasks of the mean over questions. Tasks are fixed; within a
-task, clusters of questions are drawn whole.
+The difference is the mean over tasks of the mean over questions. Tasks are fixed; clusters of
+questions within a task are resampled whole.
 """
 
 from __future__ import annotations
@@ -18,23 +18,22 @@ from forethought.numerics.student import normal_quantile, normal_share, student_
 
 RESAMPLES = 10_000
 _POWER = 0.8
-_FEW = 10.0  # questions, of which nothing is known of those that were not drawn
-_ENUMERATED = 16  # clusters; beyond, sign flips are drawn
-_AT_ONCE = 1 << 20  # numbers held while resampling
+_FEW = 10.0  # questions up to which an unseen difference may be as large as 1
+_ENUMERATED = 16  # clusters up to which sign flips are enumerated, not sampled
+_AT_ONCE = 1 << 20  # numbers in memory while resampling
 
 
 def mean_difference(tasks: Sequence[Clustered]) -> float:
-    """The mean over tasks of their mean differences."""
+    """The mean over tasks of the mean difference."""
     return math.fsum(task.mean for task in tasks) / len(tasks)
 
 
 def paired_interval(tasks: Sequence[Clustered], rng: np.random.Generator) -> Interval:
-    """The 95 % percentile-bootstrap interval of the mean difference, mended for few questions.
+    """The 95 % percentile-bootstrap interval of the mean difference, corrected for small samples.
 
-    The percentiles are moved out by as much as Student's t is wider than the normal
-    (Hesterberg's expanded percentiles). Two made-up questions, one won and one lost by the
-    largest difference to be thought of, join the draw (as in Bonett and Price's interval of
-    paired shares): questions that all agree leave a doubt too.
+    The percentiles are expanded by the ratio of Student's t to the normal (Hesterberg). Each draw
+    includes two pseudo-questions, one won and one lost by the largest plausible difference (after
+    Bonett and Price), so that equal scores still have an interval.
     """
     value, count = mean_difference(tasks), _count(tasks)
     draws = np.mean([_resampled(task, rng) for task in tasks], axis=0)
@@ -49,11 +48,11 @@ def paired_interval(tasks: Sequence[Clustered], rng: np.random.Generator) -> Int
 
 
 def sign_flip_probability(tasks: Sequence[Clustered], rng: np.random.Generator) -> float:
-    """The two-sided p-value that neither is better: each cluster might have gone either way.
+    """The two-sided p-value of no difference, by random sign flips of whole clusters.
 
-    Exact for up to 16 clusters that differ, and where all differ by as much (the exact
-    McNemar test, for 0/1 scores of one task); else estimated from drawn flips, where it is
-    never 0. It is 1 where every pair is equal.
+    It is exact for up to 16 clusters that differ, and if all differences have one size (the exact
+    McNemar test for 0/1 scores of one task). Otherwise sampled flips estimate it, never as 0. It
+    is 1 if every pair is equal.
     """
     parts = np.concatenate([task.sums / task.sizes.sum() / len(tasks) for task in tasks])
     sizes = np.abs(parts[np.abs(parts) > 1e-12])
@@ -70,10 +69,10 @@ def sign_flip_probability(tasks: Sequence[Clustered], rng: np.random.Generator) 
 
 
 def detectable_difference(tasks: Sequence[Clustered]) -> float:
-    """The true difference that a two-sided test at 5 % shows in four runs of five.
+    """The true difference that a two-sided 5 % test detects with a power of 80 %.
 
-    From the error of the paired difference; where nothing varies, from the doubt that
-    `paired_interval` leaves.
+    It follows from the standard error of the paired difference or, if nothing varies, from the
+    pseudo-questions of `paired_interval`.
     """
     error = math.hypot(*(task.error for task in tasks)) / len(tasks)
     if error < 1e-12:
@@ -82,15 +81,15 @@ def detectable_difference(tasks: Sequence[Clustered]) -> float:
 
 
 def _count(tasks: Sequence[Clustered]) -> float:
-    """How many clusters, equally spread over the tasks, would be as good as these."""
+    """The effective number of clusters, as if spread evenly over the tasks."""
     return len(tasks) ** 2 / math.fsum(1 / task.count for task in tasks)
 
 
 def _largest(tasks: Sequence[Clustered]) -> float:
-    """The largest difference that a made-up question may show.
+    """The difference of a pseudo-question: the largest observed or, for few questions, plausible.
 
-    As large as any that was seen; while questions are few, larger ones may just not have been
-    drawn yet, so that one small difference must not narrow the interval.
+    With few questions larger differences may not have been drawn yet, so a single small one must
+    not narrow the interval.
     """
     found = max(float(np.max(np.abs(task.sums / task.sizes))) for task in tasks)
     return max(found, min(1.0, _FEW / _count(tasks)))
@@ -103,7 +102,7 @@ def _expanded_tail(tasks: Sequence[Clustered]) -> float:
 
 
 def _resampled(task: Clustered, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Means of a task whose clusters are drawn anew, [RESAMPLES]."""
+    """Bootstrap means of a task, [RESAMPLES]."""
     means = []
     for rows in _rows(task.count):
         drawn = rng.integers(0, task.count, (rows, task.count))
@@ -112,13 +111,13 @@ def _resampled(task: Clustered, rng: np.random.Generator) -> NDArray[np.float64]
 
 
 def _rows(width: int) -> list[int]:
-    """RESAMPLES in parts, so that each part's numbers fit in memory."""
+    """RESAMPLES split into blocks that fit in memory."""
     most = max(1, _AT_ONCE // width)
     return [min(most, RESAMPLES - start) for start in range(0, RESAMPLES, most)]
 
 
 def _binomial(count: int, lead: int) -> float:
-    """The probability that `count` fair coins show a lead of `lead` or more either way."""
+    """The probability that `count` fair coins differ by `lead` or more."""
     hits = sum(math.comb(count, k) for k in range(count + 1) if abs(2 * k - count) >= lead)
     return float(hits / 2**count)
 

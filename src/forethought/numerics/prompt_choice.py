@@ -1,4 +1,4 @@
-"""Choosing prompt tokens by a draft's attention: shared by prompt compression and cascades."""
+"""Selection of prompt tokens by a draft's attention, for prompt compression and cascades."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DraftChoice:
-    """How a draft's attention becomes a choice of tokens; most fields are SpecPC's."""
+    """Settings that turn a draft's attention into a selection; most are SpecPC's parameters."""
 
     budget: int
     window: int
@@ -28,27 +28,27 @@ class DraftChoice:
     first_layer: int | None = None
     last_layer: int | None = None
     fusion: Literal["score", "rank"] = "score"
-    """How the look-ahead's rows join the window's: in one reduction, or by the better rank."""
+    """How look-ahead rows join the window's rows: in one reduction, or by the better rank."""
 
     def check(self, prompt: Prompt, method: str) -> None:
-        """Raise BudgetTooSmallError when what must stay exceeds the budget."""
+        """Raise BudgetTooSmallError if the protected tokens exceed the budget."""
         needed = len(self._protected(prompt))
         if needed > self.budget:
             raise BudgetTooSmallError(
                 f"{method} keeps {self.budget} tokens, but {needed} must stay: the chat template, "
-                "and a question behind its document",
+                "and the question after its document",
                 f"keep {needed} or more, or use protect=False",
             )
 
     def read(self, prompt: Prompt, draft: Draft, lookahead: int) -> tuple[AttentionRows, list[int]]:
-        """Run the draft once: its attention rows, and the tokens it wrote."""
+        """Run the draft once; return its attention rows and its look-ahead tokens."""
         first, last = draft.layer_span
         first = first if self.first_layer is None else self.first_layer
         last = min(draft.layers, last if self.last_layer is None else self.last_layer)
         if first >= last:
             raise BadParameterError(
-                f"no layer of the draft {draft.name} is counted: first_layer {first}, and it "
-                f"stops after {last} of {draft.layers}",
+                f"no layer of the draft {draft.name} is counted: first_layer is {first}, and "
+                f"the draft stops after {last} of {draft.layers} layers",
                 f"use a first_layer below {last}, or a greater last_layer",
             )
         layers = range(first, last)
@@ -62,8 +62,10 @@ class DraftChoice:
 
     def chosen(self, prompt: Prompt, draft: Draft, rows: AttentionRows) -> Prompt:
         """The prompt cut to the budget."""
-        looks = [rows.scores] if self.fusion == "score" else [*rows.asked, *rows.written]
-        carried = [draft.carry(look, prompt) for look in looks]
+        reductions = (
+            [rows.scores] if self.fusion == "score" else [*rows.window_rows, *rows.lookahead_rows]
+        )
+        carried = [draft.carry(look, prompt) for look in reductions]
         scores = [pooled(one, self.kernel, self.pool).cpu().numpy() for one in carried]
         kept = tokens_to_keep(
             best_ranks(scores),

@@ -1,7 +1,6 @@
-"""Choosing among k samples: what the best by score, and what a vote, is right on average.
+"""Expected score of best-of-k and of a majority vote over k samples.
 
-All are exact means over the ways to draw k of the samples that were made, so nothing has to be
-drawn: estimates from the same samples differ by nothing but the question of which were made.
+Both are exact means over all subsets of k samples, without Monte Carlo noise.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ Floats = NDArray[np.float64]
 
 
 def best_of_k(scores: Sequence[float], right: Sequence[float], k: int) -> float:
-    """How right the best-scored of k samples is; of equal scores each is as likely taken.
+    """The expected score of the sample ranked first among k; ties are broken at random.
 
-    `right` is from 0 to 1. UsageError for k beyond the samples, or a score that is no number.
+    `right` holds values from 0 to 1. UsageError if k exceeds the samples, or for a score of NaN.
     """
     order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
     ranked = np.asarray(scores, dtype=np.float64)[order]
@@ -35,13 +34,13 @@ def best_of_k(scores: Sequence[float], right: Sequence[float], k: int) -> float:
 
 
 def vote_of_k(groups: Sequence[int | None], right: Sequence[float], k: int) -> float:
-    """How right the answer is that most of k samples give; of equal ones each is as likely taken.
+    """The expected score of a majority vote over k samples; ties are broken at random.
 
-    Equal groups are equal answers; None gives no answer and has no vote, unless all do. `right`
-    is by sample, from 0 to 1. UsageError for k beyond the samples.
+    Equal groups are equal answers. None is no answer and does not vote, unless all are None.
+    `right` holds a value from 0 to 1 per sample. UsageError if k exceeds the samples.
 
-    A sum over the votes that the winner may have, and over how many other answers have as many:
-    work grows with samples * k^2, so some hundreds of samples take a second.
+    The sum runs over the winner's votes and the number of ties. Work grows with samples * k^2:
+    a few hundred samples take a second.
     """
     _check(len(groups), len(right), k)
     counts = Counter(group for group in groups if group is not None)
@@ -57,9 +56,9 @@ def vote_of_k(groups: Sequence[int | None], right: Sequence[float], k: int) -> f
 
 
 def best_of_n_divergence(n: int) -> float:
-    """The most that the law of the best of n differs from that of one: log n - (n - 1) / n nats.
+    """The largest KL divergence of best-of-n from one sample: log n - (n - 1) / n nats.
 
-    By Kullback and Leibler's measure; reached where no two samples are equally good.
+    It is reached if no two samples have equal scores.
     """
     return math.log(n) - (n - 1) / n
 
@@ -67,15 +66,15 @@ def best_of_n_divergence(n: int) -> float:
 def _check(samples: int, judged: int, k: int) -> None:
     if samples != judged or not 1 <= k <= samples:
         raise UsageError(
-            f"{samples} samples, of which {judged} are judged, tell nothing of {k} samples",
-            "give k from 1 to the samples, and judge each of them",
+            f"{samples} samples with {judged} judged do not determine a choice among {k}",
+            "give k from 1 to the number of samples, and judge each of them",
         )
 
 
 def _first_chances(samples: int, k: int) -> Floats:
-    """By rank, the chance that it is the first of those that k draws take, [samples].
+    """The probability [samples] that each rank is the best among k draws without replacement.
 
-    C(samples - rank, k - 1) / C(samples, k), each from the one before.
+    It is C(samples - rank, k - 1) / C(samples, k), computed by recurrence.
     """
     ranks = np.arange(1, samples)
     ratios = np.maximum(samples - ranks - k + 1, 0) / (samples - ranks)
@@ -83,7 +82,7 @@ def _first_chances(samples: int, k: int) -> Floats:
 
 
 def _win_chance(counts: Counter[int], group: int, silent: int, k: int) -> float:
-    """The chance that `group` has most votes, an equal share of it where others have as many."""
+    """The probability that `group` wins the vote; tied groups share it equally."""
     others = [count for one, count in counts.items() if one != group]
     share = k / (counts.total() + silent)
     if share == 1:
@@ -96,15 +95,15 @@ def _win_chance(counts: Counter[int], group: int, silent: int, k: int) -> float:
         own[votes] * _not_ahead(rest, free, votes, k - votes)
         for votes in range(1, min(counts[group], k) + 1)
     )
-    # Draws without replacement are binomial counts, given that they sum to k.
+    # Draws without replacement are binomial counts, conditioned on their sum k.
     return total / float(_binomial(counts.total() + silent, share)[k])
 
 
 def _not_ahead(others: list[Floats], free: Floats, votes: int, left: int) -> float:
-    """The chance that others have `left` votes together and none more than `votes`.
+    """The probability that the others share `left` votes and none has more than `votes`.
 
-    Where t of them have as many it counts for 1 / (1 + t), the integral of y^t from 0 to 1,
-    which a quadrature of enough points gives exactly.
+    A tie with t others counts 1 / (1 + t), the integral of y^t from 0 to 1, which Gauss-Legendre
+    quadrature with enough points gives exactly.
     """
     level = sum(len(one) > votes for one in others)
     points, weights = np.polynomial.legendre.leggauss(min(level, left // votes) // 2 + 1)
@@ -119,7 +118,7 @@ def _not_ahead(others: list[Floats], free: Floats, votes: int, left: int) -> flo
 
 
 def _joined(drawn: Floats, more: Floats) -> Floats:
-    """Chances of sums of independent counts, as far as `drawn` goes, by row."""
+    """Convolve distributions of counts row by row, truncated to the width of `drawn`."""
     width = drawn.shape[1]
     found = np.zeros_like(drawn)
     for count in range(more.shape[1]):
@@ -128,7 +127,7 @@ def _joined(drawn: Floats, more: Floats) -> Floats:
 
 
 def _binomial(count: int, share: float) -> Floats:
-    """Chances of 0 to `count` successes, each of chance `share` between 0 and 1."""
+    """The binomial probabilities of 0 to `count` successes at rate `share`, within (0, 1)."""
     logs = np.array([math.lgamma(n + 1) for n in range(count + 1)])
     hits = np.arange(count + 1)
     choices = logs[count] - logs - logs[::-1]

@@ -1,4 +1,4 @@
-"""Cuts a text into sentences, by punctuation and line breaks alone."""
+"""Sentence splitting by punctuation and line breaks."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 LONGEST = 1000
-"""Characters after which even a text without sentence ends is cut, at a space if it has one."""
+"""Longest sentence in characters; longer ones are cut, at a space if there is one."""
 
-# A full stop ends no sentence behind an initial or a title, and neither a full stop nor a
-# line break does before a small letter.
+# A full stop after an initial or a title ends no sentence. Neither does a full stop or a line
+# break before a lower-case letter.
 _END = re.compile(
     r"""(?:\n\s*\n\s*
     | \n\s*(?![a-z\s])
@@ -22,9 +22,9 @@ _END = re.compile(
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """Character ranges of the sentences of `text`, which they cover without gaps.
+    """Character ranges of the sentences, which cover `text` without gaps.
 
-    White space behind a sentence belongs to it.
+    A sentence includes the whitespace after it.
     """
     found: list[tuple[int, int]] = []
     start = 0

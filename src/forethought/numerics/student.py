@@ -5,19 +5,19 @@ from __future__ import annotations
 from statistics import NormalDist
 
 
-def normal_quantile(share: float) -> float:
-    """The value that a standard normal variable stays below with this probability."""
-    return NormalDist().inv_cdf(share)
+def normal_quantile(probability: float) -> float:
+    """The standard normal quantile of this probability."""
+    return NormalDist().inv_cdf(probability)
 
 
 def normal_share(value: float) -> float:
-    """The probability that a standard normal variable stays below this value."""
+    """The standard normal distribution function."""
     return NormalDist().cdf(value)
 
 
-def student_quantile(share: float, freedom: int) -> float:
-    """The value that Student's t stays below with this probability."""
-    # Here, since loading it takes longer than all else that answering one question loads.
+def student_quantile(probability: float, freedom: int) -> float:
+    """The quantile of Student's t with `freedom` degrees of freedom."""
+    # Imported late: scipy.special takes longer to load than all other imports of `ask`.
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, share))
+    return float(stdtrit(freedom, probability))

@@ -1,8 +1,8 @@
-"""Resampling behind an imperfect verifier: what so many attempts are worth.
+"""Expected reward of resampling with an imperfect verifier (arXiv:2411.17501).
 
-Attempts go on until the verifier accepts one, or all are used. An accepted answer is worth 1
-where it is right and -penalty where it is wrong; no answer is worth 0. The formulas are those of
-arXiv:2411.17501, with tasks weighted by their shares at every attempt.
+Attempts repeat until the verifier accepts an answer or the attempts run out. An accepted
+answer is worth 1 if right and -penalty if wrong; no answer is worth 0. Tasks are weighted by
+their shares at every attempt.
 """
 
 from __future__ import annotations
@@ -18,70 +18,70 @@ from forethought.contracts.errors import UsageError
 
 @dataclass(frozen=True)
 class Verifier:
-    """How often it accepts and rejects rightly; both from 0 to 1."""
+    """True positive and true negative rates of a verifier, from 0 to 1."""
 
     completeness: float
-    """Chance that a right answer is accepted."""
+    """Probability that a right answer is accepted."""
     soundness: float
-    """Chance that a wrong answer is rejected."""
+    """Probability that a wrong answer is rejected."""
 
     @classmethod
     def of(cls, accepted: Sequence[bool], right: Sequence[bool]) -> Verifier:
-        """The rates that were seen where the truth is known.
+        """The observed rates on labelled answers.
 
-        UsageError where nothing was right, or nothing wrong: then one rate is unknown.
+        UsageError if all answers are right or all are wrong, since one rate is then unknown.
         """
         passed, true = np.array(accepted, dtype=bool), np.array(right, dtype=bool)
         if len(passed) != len(true) or true.all() or not true.any():
             raise UsageError(
-                f"{int(true.sum())} right of {len(true)} answers tell nothing of a verifier",
-                "give its verdicts on answers of which some are right and some are wrong",
+                f"{int(true.sum())} right of {len(true)} answers do not determine its rates",
+                "give its verdicts on both right and wrong answers",
             )
         return cls(float(passed[true].mean()), 1.0 - float(passed[~true].mean()))
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Tasks that are equally hard."""
+    """A class of equally hard tasks."""
 
     share: float
-    """Of all tasks; the shares of all kinds sum to 1."""
+    """Share of all tasks; the shares of all kinds sum to 1."""
     success: float
-    """Chance that one attempt is right."""
+    """Probability that one attempt is right."""
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """Tasks of some kinds, a verifier and what its errors cost; `attempts` may be infinite."""
+    """Kinds of tasks, a verifier and the cost of its errors; `attempts` may be infinite."""
 
     kinds: tuple[Kind, ...]
     verifier: Verifier
     penalty: float = 1.0
-    """What an answer costs that is accepted and wrong; at least 0."""
+    """Cost of an accepted wrong answer; at least 0."""
     price: float = 0.0
-    """What an attempt costs; at least 0."""
+    """Cost of an attempt; at least 0."""
 
     def right(self, attempts: float) -> float:
-        """Chance that a right answer is accepted within so many attempts."""
+        """Probability that a right answer is accepted within these attempts."""
         return self._total(self._accepted_right, attempts)
 
     def wrong(self, attempts: float) -> float:
-        """Chance that a wrong answer is accepted."""
+        """Probability that a wrong answer is accepted within these attempts."""
         return self._total(self._accepted_wrong, attempts)
 
     def nothing(self, attempts: float) -> float:
-        """Chance that none is accepted."""
+        """Probability that no answer is accepted."""
         return float(self._shares @ self._rejected**attempts)
 
     def tries(self, attempts: float) -> float:
-        """Attempts that are made on average, where at most so many are allowed."""
+        """Mean number of attempts made, of at most `attempts`."""
         return self._total(np.ones(len(self.kinds)), attempts)
 
     def accuracy(self, attempt: int) -> float:
-        """Chance that an answer is right that is accepted at this attempt, counted from 1.
+        """Probability that an answer accepted at this attempt is right; attempts count from 1.
 
-        It falls with the attempts where kinds differ, since later ones come from harder tasks.
-        NaN where none can be accepted then.
+        It falls with the attempts if kinds differ, since later attempts come from harder tasks. NaN
+        if no answer can be accepted at this attempt.
         """
         reached = self._shares * self._rejected ** (attempt - 1)
         right = float(reached @ self._accepted_right)
@@ -89,19 +89,19 @@ class Resampling:
         return right / (right + wrong) if right + wrong else math.nan
 
     def reward(self, attempts: float) -> float:
-        """What so many attempts are worth on average."""
+        """Expected reward of these attempts."""
         return self._total(self._worth, attempts)
 
     def best(self) -> float:
-        """Attempts of the greatest reward, of equal ones the fewest: whole, or infinite."""
-        # Kinds that are rejected more often are all worth more or all worth less, so the gain of
-        # one more attempt changes its sign once at most.
+        """The number of attempts of greatest reward, possibly infinite; ties go to the fewest."""
+        # The worth of a kind is monotonic in its rejection rate, so the gain of one more attempt
+        # changes sign at most once.
         if self._gain(math.inf) > 0:
             return math.inf if self.reward(math.inf) > 0 else 0.0
         return float(self._last_gain()) if self._gain(1) > 0 else 0.0
 
     def _last_gain(self) -> int:
-        """The last attempt that gains, where the first does and the last ones do not."""
+        """The last attempt with a positive gain, by bisection."""
         high = 2
         while self._gain(high) > 0:
             high *= 2
@@ -112,7 +112,7 @@ class Resampling:
         return low
 
     def _gain(self, attempt: float) -> float:
-        """What this attempt adds, over how often the most rejected of all kinds come to it."""
+        """The gain of this attempt, scaled by how often the most rejected kind reaches it."""
         worth = self._shares * self._worth
         most = float(self._rejected[worth != 0].max(initial=0.0))
         if not most:  # the first attempt is always accepted
@@ -120,9 +120,9 @@ class Resampling:
         return float(worth @ np.minimum(1.0, self._rejected / most) ** (float(attempt) - 1))
 
     def _total(self, each: np.ndarray, attempts: float) -> float:
-        """Over all kinds, what each attempt gives times how many are made on average."""
+        """The sum over kinds of the value per attempt times the mean number of attempts."""
         left = 1.0 - self._rejected
-        endless = left <= 0  # nothing is ever accepted: all attempts are made
+        endless = left <= 0  # the verifier never accepts: all attempts are made
         made = (1.0 - self._rejected**attempts) / np.where(endless, 1.0, left)
         made = np.where(endless, attempts, made)
         gives = self._shares * each != 0
@@ -149,5 +149,5 @@ class Resampling:
 
     @property
     def _worth(self) -> np.ndarray:
-        """Of one attempt, by kind."""
+        """Expected reward of one attempt, by kind."""
         return self._accepted_right - self.penalty * self._accepted_wrong - self.price

@@ -1,4 +1,4 @@
-"""Counting answers: weighted votes, and how sure the leader is of staying ahead."""
+"""Weighted votes over answers, and the confidence in the leader."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tally:
-    """A vote of answers, some of which may say nothing."""
+    """A weighted vote over answers, some of which may be empty."""
 
     groups: tuple[int | None, ...]
-    """By answer: equal numbers are equal answers; None says nothing and counts for nothing."""
+    """Group of each answer; equal answers share a number, None is an empty answer without vote."""
     weights: tuple[float, ...]
-    """By answer."""
+    """Weight of each answer."""
     totals: dict[int, float]
-    """By group."""
+    """Total weight of each group."""
 
     @classmethod
     def of(cls, groups: Sequence[int | None], weights: Sequence[float]) -> Tally:
-        """Count these answers; weights are at least 0, so no logarithms of chances."""
+        """Count these answers; weights are at least 0, so log-probabilities do not qualify."""
         assert all(weight >= 0 for weight in weights), "a vote counts for nothing or more"
         totals: dict[int, float] = {}
         counted = []
@@ -33,26 +33,26 @@ class Tally:
 
     @property
     def winner(self) -> int | None:
-        """The group of the greatest total, of equal ones the first seen; None without any."""
+        """The group of greatest total; ties go to the first seen. None if all answers are empty."""
         return max(self.totals, key=lambda group: self.totals[group], default=None)
 
     @property
     def share(self) -> float | None:
-        """The winner's part of all weight; None where nothing was said."""
+        """The winner's share of the total weight; None if all answers are empty."""
         whole = math.fsum(self.totals.values())
         if self.winner is None or whole <= 0:
             return None
         return self.totals[self.winner] / whole
 
     def part(self, place: int) -> float | None:
-        """The part of all weight that says what this answer says; None where it says nothing."""
+        """The share of the total weight in this answer's group; None if it is empty."""
         group, whole = self.groups[place], math.fsum(self.totals.values())
         return None if group is None or whole <= 0 else self.totals[group] / whole
 
     def best(self, quality: Sequence[float]) -> int:
-        """The place of the winner's best member by `quality`, of equal ones the first.
+        """The index of the winner's best member by `quality`; ties go to the first.
 
-        Where nothing was said, the best of all.
+        If all answers are empty, every answer is a member.
         """
         winner = self.winner
         members = [place for place, group in enumerate(self.groups) if group == winner]
@@ -60,10 +60,9 @@ class Tally:
 
 
 def borda(scores: Sequence[float], power: float) -> list[float]:
-    """Weights by rank among n: 1 for the best, then (1 - 1/n)^power, (1 - 2/n)^power and so on.
+    """Borda weights by rank among n: 1, (1 - 1/n)^power, (1 - 2/n)^power and so on.
 
-    Equal scores get the same. With power 0 all do; the greater it is, the less others count
-    beside the best.
+    Equal scores get equal weights. Power 0 weighs all alike; a greater power favours the best.
     """
     size = len(scores)
     ranks = [sum(other > one for other in scores) for one in scores]
@@ -71,9 +70,9 @@ def borda(scores: Sequence[float], power: float) -> list[float]:
 
 
 def leader_chance(groups: Sequence[int | None]) -> float:
-    """The probability that the leading answer is likelier than the runner-up.
+    """The posterior probability that the leading answer is likelier than the runner-up.
 
-    Their counts against each other, under a uniform prior on the leader's share of the two.
+    It uses their two counts, under a uniform prior on the leader's share.
     """
     counts = Counter(group for group in groups if group is not None).most_common(2)
     first = counts[0][1] if counts else 0
@@ -84,7 +83,7 @@ def leader_chance(groups: Sequence[int | None]) -> float:
 def beta_half(a: int, b: int) -> float:
     """The regularised incomplete beta function at one half, for whole a and b of at least 1.
 
-    It is the chance of at least a heads in a + b - 1 tosses of a fair coin.
+    It is the probability of at least a heads in a + b - 1 tosses of a fair coin.
     """
     tosses = a + b - 1
     heads = sum(math.comb(tosses, count) for count in range(a, tosses + 1))

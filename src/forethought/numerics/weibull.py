@@ -1,7 +1,7 @@
-"""Two kinds of numbers told apart: a mixture of two Weibull laws, fitted by likelihood.
+"""A mixture of two Weibull distributions, fitted by maximum likelihood.
 
-The fit starts from one place and stays within bounds, as the released code of perplexity
-consistency does (arXiv:2502.00511); it is the local optimum that is reached from there.
+The fit starts from one fixed point within bounds, as in the released code of perplexity
+consistency (arXiv:2502.00511), and returns the local optimum reached from there.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 
 START = np.array([0.5, 1.0, 1.0, 1.5, 2.0])
-"""Share of the first law, its shape and scale, shape and scale of the second."""
+"""Share, shape and scale of the first component, shape and scale of the second."""
 BOUNDS = ((0.2, 0.8), *(((0.01, None),) * 4))
-_LEAST = 1e-300  # a number of 0 has no density where a shape is below 1
-_STEEPEST = 600.0  # exp of more is beyond what a float holds
+_LEAST = 1e-300  # a value of 0 has infinite density if a shape is below 1
+_STEEPEST = 600.0  # exp overflows a float soon after
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Two Weibull laws, the one of the higher mean first."""
+    """Two Weibull components, the one of higher mean first."""
 
     share: float
-    """Of the first law."""
+    """Share of the first component."""
     shapes: tuple[float, float]
     scales: tuple[float, float]
 
     @classmethod
     def of(cls, place: Numbers) -> Mixture:
-        """The mixture of such parameters as START holds."""
+        """The mixture with parameters in the order of START."""
         share, *laws = (float(value) for value in place)
         first, second = (laws[0], laws[1]), (laws[2], laws[3])
         if _mean(*first) < _mean(*second):
@@ -40,7 +40,7 @@ class Mixture:
         return cls(share, (first[0], second[0]), (first[1], second[1]))
 
     def first(self, values: Numbers) -> Numbers:
-        """The chance that each value comes from the first law."""
+        """The posterior probability that each value comes from the first component."""
         place = np.array([self.share, self.shapes[0], self.scales[0], *self._second])
         chances, _ = _parts(place, np.log(np.maximum(values, _LEAST)))
         return np.asarray(np.exp(chances[0]))
@@ -51,8 +51,8 @@ class Mixture:
 
 
 def fitted(values: Numbers) -> Mixture:
-    """The mixture that is fitted to values of at least 0, by bounded quasi-Newton steps."""
-    # Here, since loading it takes longer than telling what a strategy is.
+    """Fit a mixture to values of at least 0 by bounded quasi-Newton steps (L-BFGS-B)."""
+    # Imported late: scipy.optimize takes longer to load than listing a strategy.
     from scipy.optimize import minimize
 
     logs = np.log(np.maximum(values, _LEAST))
@@ -61,11 +61,11 @@ def fitted(values: Numbers) -> Mixture:
 
 
 def unlikely(values: Numbers) -> NDArray[np.bool_]:
-    """Which values belong to the lower of two laws rather than the higher, and are below average.
+    """Mask of values below the mean that rather belong to the lower component.
 
-    Never all of them: the greatest value is not below the average.
+    The greatest value is never masked.
     """
-    # Rounding may put the average of equal values just above them.
+    # Rounding may put the mean of equal values just above them.
     below = values < values.mean() * (1 - 1e-12)
     if not below.any():
         return np.asarray(below)
@@ -73,7 +73,7 @@ def unlikely(values: Numbers) -> NDArray[np.bool_]:
 
 
 def surprise(place: Numbers, logs: Numbers) -> tuple[float, Numbers]:
-    """The negative log-likelihood of values by their logarithms, and its slope (5 numbers)."""
+    """The negative log-likelihood of values, given as logarithms, and its gradient [5]."""
     share, shapes, scales = place[0], place[1::2, None], place[2::2, None]
     chances, whole = _parts(place, logs)
     belong = np.exp(chances)
@@ -87,7 +87,7 @@ def surprise(place: Numbers, logs: Numbers) -> tuple[float, Numbers]:
 
 
 def _parts(place: Numbers, logs: Numbers) -> tuple[Numbers, Numbers]:
-    """Log-chances (2 × values) that each comes from either law, and its log-density."""
+    """Log posteriors [2, values] of the components, and the log-density of each value."""
     share, shapes, scales = place[0], place[1::2, None], place[2::2, None]
     away = logs - np.log(scales)
     bent = np.exp(np.minimum(shapes * away, _STEEPEST))

@@ -1,4 +1,4 @@
-"""Choosing words by chances, part by part, each part losing about the same share."""
+"""Selection of words by keep probability, each part of a text losing the same share."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class TextPart:
     """The words of one part of a text."""
 
     chances: np.ndarray
-    """[W], how likely each is worth keeping; 1 where it is forced."""
+    """[W], the keep probability of each word; 1 for forced words."""
     counts: np.ndarray
-    """[W], what each takes of the budget."""
+    """[W], the tokens of each word."""
     forced: np.ndarray
-    """[W], whether it stays in any case."""
+    """[W], whether the word always stays."""
 
     def kept(self, dropped: float) -> np.ndarray:
-        """[W], the words that stay when a share of `dropped` goes.
+        """Mask [W] of the words that stay if a share `dropped` of tokens goes.
 
-        Those above a percentile of the chances, where a word counts as often as it is long;
-        the percentile is one above the share, so the least likely words go even at 0.
+        Words stay above a percentile of the probabilities, weighted by tokens. The percentile is
+        one point above the share, so the least likely words go even at a share of 0.
         """
         lengthened = np.repeat(self.chances, self.counts)
         if not len(lengthened):
@@ -35,9 +35,9 @@ class TextPart:
 
 
 def words_that_fit(parts: Sequence[TextPart], budget: int) -> list[np.ndarray]:
-    """What stays of each part at the smallest share dropped where all counts fit the budget.
+    """Masks of the words kept in each part, at the smallest dropped share that fits the budget.
 
-    Forced words have to fit by themselves.
+    The forced words alone must fit.
     """
     fits, too_much = 1.0, -0.01
     for _ in range(_HALVINGS):

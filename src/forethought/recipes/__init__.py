@@ -1,1 +1,1 @@
-"""Recipes: spelling, validation, identity, grids."""
+"""Recipes: spelling, validation, identity and grids."""

@@ -1,7 +1,6 @@
-"""Names and seeds of samples, derived from all that decides them and from nothing else.
+"""Keys and seeds of samples, derived from the inputs that determine them alone.
 
-Everything goes through JSON before it is hashed: lists of texts have one encoding, so that no
-two different inputs can run together into the same bytes.
+Inputs are hashed as JSON, so that different lists of texts never encode to the same bytes.
 """
 
 from __future__ import annotations
@@ -15,33 +14,33 @@ from forethought.contracts.questions import Question
 from forethought.recipes.recipe import Recipe
 
 _LAYOUT = 1
-"""Raised when keys are made otherwise, so that old samples are not taken for new ones."""
+"""Version of the key's layout; a new layout must not match old samples."""
 
 QUESTION_HASH = "data"
-"""Where a sample's provenance holds the hash of the question it answers."""
+"""Provenance field: hash of the question."""
 SERVER = "server"
-"""Where it holds the address of the server whose model answered; without one, a model here did."""
+"""Provenance field: address of the server that answered; absent for local models."""
 SERVED = "served"
-"""Where it holds what the server called that model, and its version."""
+"""Provenance field: name and version of the model as the server reports them."""
 PRICE = "price"
-"""Where it holds what was paid, if a price was stated."""
+"""Provenance field: the stated price."""
 OF_SERVERS = (SERVER, SERVED, PRICE)
 
 
 def question_hash(question: Question) -> str:
-    """Names a question by all that it holds; changed data change it."""
+    """The hash of a question over all of its fields."""
     parts = {field.name: getattr(question, field.name) for field in fields(question)}
     return _digest(["question", {**parts, "data": dict(question.data)}]).hex()
 
 
 def sample_key(recipe_json: str, task: str, question: Question, number: int) -> str:
-    """Names answer `number` of a recipe (as `Recipe.to_json` writes it) to a question."""
+    """The key of answer `number` of a recipe (`Recipe.to_json`) to a question."""
     parts = ["sample", _LAYOUT, recipe_json, task, question_hash(question), number]
     return _digest(parts).hex()
 
 
 def sample_seed(recipe_json: str, task: str, question_identifier: str, number: int) -> int:
-    """The seed of an answer, from 0 to 2**63 - 1; the order of asking does not change it."""
+    """The seed of an answer, from 0 to 2**63 - 1, independent of the order of execution."""
     parts = ["seed", _LAYOUT, recipe_json, task, question_identifier, number]
     return int.from_bytes(_digest(parts)[:8], "big") >> 1
 
@@ -49,9 +48,9 @@ def sample_seed(recipe_json: str, task: str, question_identifier: str, number: i
 def run_identifier(
     recipe: Recipe, question: str, document: str = "", system: str | None = None
 ) -> str:
-    """Names a run by what went into it: the same recipe and question give the same one."""
-    said = () if system is None else (system,)
-    parts = "\0".join((recipe.to_json(), question, document, *said))
+    """The identifier of a run; equal recipes and questions have equal identifiers."""
+    systems = () if system is None else (system,)
+    parts = "\0".join((recipe.to_json(), question, document, *systems))
     return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

@@ -1,9 +1,9 @@
-"""Recipes: a model, what is applied to it, how it answers, a budget and a seed.
+"""Recipes: a model, its methods, sampling parameters, a budget and a seed.
 
-A recipe is spelled `MODEL+draft(MODEL)+METHOD(parameter=value)@STRATEGY(parameter=value)@SCORER`:
-the draft is left out where the model drafts for itself, and of a method only what differs from
-its defaults is shown. A model's name with a +, an @ or a bracket in it is quoted. The spelling
-says which computation is done; the JSON form holds every field that decides an answer.
+A recipe is spelled `MODEL+draft(MODEL)+METHOD(parameter=value)@STRATEGY(parameter=value)@SCORER`.
+The spelling leaves out a model that drafts for itself and parameters at their defaults. Names of
+models with a +, an @ or a bracket are quoted. The spelling names the computation; the JSON form
+holds every field that determines an answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Limit", "Recipe", "spend_limit"]
 
 WEIGHTS = ("auto", "bf16", "int4", "int8", "w8a8")
 AUTO = "auto"
-"""In the place of methods: chosen when the prompt is known."""
+"""Stands for methods that are chosen once the prompt is known."""
 _LIMITS = {
     "max_tokens": Whole(1, 1 << 20),
     "temperature": Range(0, 2),
@@ -36,14 +36,14 @@ _LIMITS = {
     "seed": Whole(0, (1 << 63) - 1),
 }
 WARM = 0.7
-"""The temperature of a search, unless another is stated: at 0 all its draws would be equal."""
+"""Default temperature of a search; at 0 all its samples would be equal."""
 _SEARCHING = ("search", "scorer")
 _DRAFT = re.compile(r"draft\s*\((.*)\)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides an answer besides the question; checked when it is made.
+    """Everything that determines an answer besides the question; validated on construction.
 
     Each field is a flag of the command line, and its docstring is the flag's help.
     """
@@ -101,75 +101,76 @@ class Recipe:
         tokens = spend_limit(self.budget).tokens
         if tokens is not None and tokens < self.samples:
             raise BadParameterError(
-                f"a budget of {tokens} tokens gives {self.samples} samples none each",
+                f"a budget of {tokens} tokens is less than one token for each of {self.samples} "
+                "samples",
                 f"allow {self.samples}tok or more, or draw fewer samples",
             )
-        self._settle()
+        self._normalise()
 
     @property
     def spelling(self) -> str:
-        """Model, draft and methods, as `parse` reads them."""
+        """The recipe's spelling, as `parse` reads it."""
         draft = [] if self.draft == "self" else [f"draft({spelling.quoted(self.draft)})"]
         plain = "+".join([spelling.quoted(self.model), *draft, *self.approximate])
         return "@".join(part for part in (plain, self.search, self.scorer) if part)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The fields beside `spelling` and the seed that are not at their defaults."""
+        """Fields that differ from their defaults, except the spelled ones and the seed."""
         spelled = {"model", "draft", "approximate", *_SEARCHING, "seed"}
-        usual = {item.name: item.default for item in fields(self) if item.name not in spelled}
+        defaults = {item.name: item.default for item in fields(self) if item.name not in spelled}
         return {
             name: getattr(self, name)
-            for name, value in usual.items()
+            for name, value in defaults.items()
             if getattr(self, name) != value
         }
 
     @property
     def warmth(self) -> float:
-        """The temperature, stated or not."""
+        """The sampling temperature, with its default applied."""
         stated = self.temperature
-        return _usual(self.search) if stated is None else stated
+        return _default_temperature(self.search) if stated is None else stated
 
     @property
     def asking(self) -> Recipe:
-        """How a search with this recipe asks for answers, without how it chooses among them."""
+        """The recipe of a search's samples, without the choice among them."""
         return replace(self, search="", scorer="", samples=1, budget="", temperature=self.warmth)
 
     @property
     def drafts_answers(self) -> bool:
-        """Whether its strategy has the draft write too."""
+        """Whether the strategy samples from the draft too."""
         search = self.search
         return bool(search) and "draft" in catalogue.build(search, "strategies").needs
 
     @property
     def judge(self) -> str:
-        """The address of the model on a server that its scorer asks; empty for none."""
+        """Address of the server model that the scorer asks; empty for none."""
         return str(catalogue.build(self.scorer, "scorers").by) if self.scorer else ""
 
     @property
     def automatic(self) -> bool:
-        """Whether its methods are chosen when the prompt is known."""
+        """Whether the methods are chosen once the prompt is known."""
         return self.approximate == (AUTO,)
 
     @property
     def label(self) -> str:
-        """The spelling, and every other setting that is not at its default."""
-        told = {**self.settings, **({"seed": self.seed} if self.seed else {})}
-        return " ".join([self.spelling, *(f"{_flag(k)}={v}" for k, v in told.items())])
+        """The spelling, followed by all other settings that differ from defaults."""
+        shown = {**self.settings, **({"seed": self.seed} if self.seed else {})}
+        return " ".join([self.spelling, *(f"{_flag(k)}={v}" for k, v in shown.items())])
 
     @property
     def limit(self) -> Limit:
-        """The budget, read."""
+        """The parsed budget."""
         return spend_limit(self.budget)
 
     @property
     def identifier(self) -> str:
-        """Twelve hexadecimal digits that every other recipe has otherwise."""
+        """Twelve hexadecimal digits that identify the recipe."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
     @classmethod
     def parse(cls, text: str) -> Recipe:
-        """The recipe that `text` spells, all other fields at their defaults."""
+        """Parse a spelling; all other fields have their defaults."""
         plain, *searches = spelling.split(text, "@") or [""]
         if len(searches) > 2:
             raise UsageError(f"{text!r} has too many @", "write it MODEL@STRATEGY@SCORER")
@@ -186,14 +187,14 @@ class Recipe:
         )
 
     def to_json(self) -> str:
-        """Every field, as one line of JSON with its keys in order; without a search none of its."""
+        """All fields as one line of JSON, keys sorted; search fields only if there is a search."""
         held = {k: v for k, v in asdict(self).items() if self.search or k not in _SEARCHING}
         held["temperature"] = self.warmth
         return json.dumps(held, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """The recipe that `to_json` wrote; fields left out have their defaults."""
+        """Parse the JSON of `to_json`; missing fields have their defaults."""
         try:
             found = json.loads(text)
         except json.JSONDecodeError as error:
@@ -214,14 +215,14 @@ class Recipe:
             value = self.warmth if item.default is None else getattr(self, item.name)
             if kind is tuple:
                 right = isinstance(value, tuple) and all(isinstance(one, str) for one in value)
-            else:  # numbers are left to their limits
+            else:  # limits check numbers
                 right = isinstance(value, kind) or kind in (int, float)
             if not right:
                 wanted = "a tuple of texts" if kind is tuple else f"of type {kind.__name__}"
                 raise BadParameterError(f"{item.name} {value!r} must be {wanted}")
 
-    def _settle(self) -> None:
-        """One form for recipes that mean the same, so that they are equal and hash alike."""
+    def _normalise(self) -> None:
+        """Normalise the fields, so that equivalent recipes are equal and hash alike."""
         names = [text.strip().lower() for text in self.approximate]
         if AUTO in names and len(names) > 1:
             raise UsageError(
@@ -235,7 +236,9 @@ class Recipe:
         settled = {
             "draft": "self" if self.draft == self.model else self.draft,
             "approximate": methods,
-            "temperature": None if self.warmth == _usual(self.search) else float(self.warmth),
+            "temperature": None
+            if self.warmth == _default_temperature(self.search)
+            else float(self.warmth),
             "top_p": float(self.top_p),
             "min_p": float(self.min_p),
             "budget": "".join(self.budget.split()),
@@ -247,7 +250,7 @@ class Recipe:
 
 
 def is_remote(model: str) -> bool:
-    """Whether a model is named by its server's address."""
+    """Whether `model` is the address of a server."""
     return model.startswith(("http://", "https://"))
 
 
@@ -255,7 +258,7 @@ def _spelled(text: str, kind: catalogue.Kind = "methods") -> str:
     return catalogue.spelled(catalogue.build(text, kind))
 
 
-def _usual(search: str) -> float:
+def _default_temperature(search: str) -> float:
     return WARM if search.strip() else 0.0
 
 

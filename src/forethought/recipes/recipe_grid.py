@@ -1,4 +1,4 @@
-"""Recipes as a comparison names them: methods on one model, at several budgets."""
+"""Recipe grids: the recipes of a comparison, from methods on one model and several budgets."""
 
 from __future__ import annotations
 
@@ -18,29 +18,28 @@ EXACT = "exact"
 
 
 def recipe_grid(names: Sequence[str], base: Recipe, keeps: Sequence[Amount] = ()) -> list[Recipe]:
-    """The recipes that `names` stand for, in order, each once.
+    """Expand `names` into recipes, in order and without duplicates.
 
-    A name is `exact`, or a method or several joined by + with or without a draft of their own,
-    which go on top of `base`, or a whole recipe that begins with another model; then, behind
-    an @, a strategy, and its scorer behind another. A strategy alone is one on top of `base`.
-    Where a method's `keep` is left open, there is one recipe for each of `keeps`. The budget
-    of `base` limits searches; plain answers have none.
+    A name is `exact`, or methods joined by + (with or without a draft) that apply to `base`, or
+    a whole recipe that begins with another model. A strategy may follow an @, and its scorer
+    another @. A strategy alone applies to `base`. A method that leaves `keep` open yields one
+    recipe for each of `keeps`. The budget of `base` limits searches only.
     """
     found = [recipe for name in names for recipe in _recipes(name, base, keeps)]
-    if keeps and not any(_has(recipe, keeps) for recipe in found):
+    if keeps and not any(_uses(recipe, keeps) for recipe in found):
         raise UsageError(
             "no method takes the budget of --keep", "name one that leaves its keep open"
         )
     if base.budget and not any(recipe.search for recipe in found):
         raise UsageError(
-            "nothing searches that --budget could limit",
+            "--budget limits searches, and no recipe has one",
             "name a strategy, or limit answers with --max-tokens",
         )
     return list(dict.fromkeys(found))
 
 
-def _has(recipe: Recipe, keeps: Sequence[Amount]) -> bool:
-    """Whether a method of the recipe has one of these budgets."""
+def _uses(recipe: Recipe, keeps: Sequence[Amount]) -> bool:
+    """Whether a method of the recipe uses one of these budgets."""
     built = [catalogue.build(text) for text in recipe.approximate]
     return any(getattr(method, "keep", None) in keeps for method in built)
 
@@ -51,16 +50,16 @@ def _recipes(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
         plain, searching = "", [plain, *searching]
     if not searching:
         under = replace(base, budget="")
-        return [_named_for_what_it_does(recipe) for recipe in _plain(plain, under, keeps)]
+        return [_without_unused_draft(recipe) for recipe in _plain(plain, under, keeps)]
     if len(searching) > 2:
         raise UsageError(f"{name!r} has too many @", "write it METHODS@STRATEGY@SCORER")
     search, scorer = (*searching, "")[:2]
     under = replace(base, search="", scorer="")
     found = _plain(plain, under, keeps) if plain else [under]
-    sought = [replace(recipe, search=search, scorer=scorer) for recipe in found]
-    for recipe in sought:
+    searches = [replace(recipe, search=search, scorer=scorer) for recipe in found]
+    for recipe in searches:
         check_search(recipe)
-    return [_named_for_what_it_does(recipe) for recipe in sought]
+    return [_without_unused_draft(recipe) for recipe in searches]
 
 
 def _is_strategy(part: str) -> bool:
@@ -73,9 +72,9 @@ def _plain(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
         return [replace(base, approximate=(), search="", scorer="")]
     parts = spelling.split(name, "+")
     if not parts:
-        raise UsageError("a contender has no name", "name a method, or `exact`")
+        raise UsageError("a recipe has no name", "name a method, or `exact`")
     if parts == [AUTO]:
-        raise UsageError("auto chooses for one prompt, by what was compared", "name the methods")
+        raise UsageError("auto chooses methods for one prompt at a time", "name the methods")
     if _is_model(parts[0]):
         whole = Recipe.parse(name)
         recipe = replace(base, model=whole.model, draft=whole.draft)
@@ -85,12 +84,13 @@ def _plain(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
         recipe = replace(base, draft=added.draft if added.draft != "self" else base.draft)
         methods = [part for part in parts if not part.startswith("draft(")]
     return [
-        replace(recipe, approximate=(*base.approximate, *kept)) for kept in _kept(methods, keeps)
+        replace(recipe, approximate=(*base.approximate, *kept))
+        for kept in _at_budgets(methods, keeps)
     ]
 
 
-def _named_for_what_it_does(recipe: Recipe) -> Recipe:
-    """The recipe without a draft that neither a method nor its strategy runs."""
+def _without_unused_draft(recipe: Recipe) -> Recipe:
+    """The recipe, without its draft if neither a method nor the strategy runs it."""
     drafting = recipe.drafts_answers or any(
         catalogue.build(text).uses_draft() for text in recipe.approximate
     )
@@ -102,8 +102,8 @@ def _is_model(part: str) -> bool:
     return name in WHEEL_MODELS or "/" in name or name.endswith(".gguf") or Path(name).exists()
 
 
-def _kept(methods: list[str], keeps: Sequence[Amount]) -> list[list[str]]:
-    """The methods at each budget, where the last of them that has one leaves it open."""
+def _at_budgets(methods: list[str], keeps: Sequence[Amount]) -> list[list[str]]:
+    """The methods at each budget, applied to the last method with an open `keep`."""
     for place, text in reversed(list(enumerate(methods))):
         call = spelling.parse(text)
         method = catalogue.find(call.name).load()

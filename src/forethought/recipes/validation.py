@@ -1,4 +1,4 @@
-"""What a recipe must have and must not have, told before anything is loaded or asked."""
+"""Validation of recipes before any model is loaded or asked."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from forethought.recipes.recipe import Recipe, is_remote
 
 
 def check_search(recipe: Recipe) -> None:
-    """Raise UsageError where a search lacks a model or scorer, or has what it has no use for."""
+    """Raise UsageError if a search lacks a draft or scorer, or has an option it does not use."""
     if recipe.search and recipe.automatic:
         raise UsageError("auto chooses for plain answers", "name a method, or leave out -s")
     if recipe.search and recipe.logprobs:
         raise UsageError(
-            "--logprobs tells of a plain answer's tokens as they come, and a search chooses later",
-            "leave it out: --json tells the log-probability of each candidate",
+            "--logprobs is for plain answers, and a search chooses its answer at the end",
+            "leave it out: --json shows the log-probability of each candidate",
         )
     if recipe.drafts_answers and recipe.draft == Recipe.draft:
         raise no_draft()
@@ -30,7 +30,7 @@ def check_search(recipe: Recipe) -> None:
 
 
 def check_money(recipe: Recipe) -> None:
-    """Raise UsageError for a budget in money where all its models run here."""
+    """Raise UsageError for a budget in dollars if all of the recipe's models are local."""
     if recipe.limit.usd is not None and not recipe.judge:
         raise UsageError(
             "a model that runs here has no price",
@@ -39,7 +39,7 @@ def check_money(recipe: Recipe) -> None:
 
 
 def no_draft() -> UsageError:
-    """The error of a search that lacks the smaller model it asks first."""
+    """The error of a cascade without a smaller model."""
     return UsageError(
         "the search asks a smaller model first, and none is named besides the model itself",
         "name one with -d, such as -d smollm2, and with -m a larger one that runs here too",
@@ -47,7 +47,7 @@ def no_draft() -> UsageError:
 
 
 def no_scorer() -> UsageError:
-    """The error of a search that lacks what it ranks candidates by."""
+    """The error of a ranking search without a scorer."""
     return UsageError(
         "the search ranks candidates by a scorer, and none is named",
         "name one with --scorer, or in a recipe behind an @, such as best-of-n@likelihood; "
@@ -56,16 +56,14 @@ def no_scorer() -> UsageError:
 
 
 def check_together(recipe: Recipe) -> None:
-    """Raise UsageError for a recipe that is for one question at a time."""
+    """Raise UsageError for a recipe that a batch cannot run."""
     if recipe.automatic:
-        raise UsageError(
-            "auto chooses for one prompt, by what was compared", "compare methods by name"
-        )
+        raise UsageError("auto chooses methods for one prompt at a time", "compare methods by name")
     limit = recipe.limit
     if limit.seconds is not None:
         raise UsageError(
-            f"{recipe.spelling}: a limit of time is no limit where many are asked at once",
-            "state the budget as tokens or FLOPs, or ask alone",
+            f"{recipe.spelling}: a time limit does not apply to a batch of questions",
+            "state the budget as tokens or FLOPs, or ask one question at a time",
         )
     if is_remote(recipe.model):
         return
@@ -73,7 +71,7 @@ def check_together(recipe: Recipe) -> None:
         check_money(recipe)
     elif recipe.samples > 1 or limit.flops or limit.usd:
         raise UsageError(
-            f"{recipe.spelling}: answers that are asked for together have one sample each, and "
-            "no budget but one of tokens",
-            "state a budget as tokens, such as 500tok, or ask alone",
+            f"{recipe.spelling}: a batch of plain answers has one sample for each question, and "
+            "takes only budgets of tokens",
+            "state the budget as tokens, such as 500tok, or ask one question at a time",
         )

@@ -1,1 +1,1 @@
-"""Runs as text: panel, tables, strips. Data in, text out."""
+"""Reports: panels, tables, charts and pages. Data in, text out."""

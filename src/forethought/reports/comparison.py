@@ -1,4 +1,4 @@
-"""A comparison as terminal text, Markdown and CSV; `comparison_html` makes the page."""
+"""A comparison as terminal text, Markdown and CSV."""
 
 from __future__ import annotations
 

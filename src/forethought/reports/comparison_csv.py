@@ -1,4 +1,4 @@
-"""A comparison as CSV: every recipe on every task, and in total."""
+"""A comparison as CSV: one row per recipe and task, and one total per recipe."""
 
 from __future__ import annotations
 
@@ -34,36 +34,36 @@ _COLUMNS = (
 def comparison_csv(comparison: Comparison, *, timing: bool = True) -> str:
     """One row for each recipe and task, then the recipe's total with an empty task.
 
-    Scores and differences are from 0 to 1, costs in bytes, seconds and FLOPs. A column
-    `frontier_…` is 1 where no other recipe is as good and cheaper.
+    Scores and differences are fractions of 1; costs are in bytes, seconds and FLOPs. A column
+    `frontier_…` is 1 if no other recipe is as good and cheaper.
     """
     axes = figures.axes(comparison, timing)
     columns = [*_COLUMNS, *(one.name for one in axes), *(f"frontier_{one.name}" for one in axes)]
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="")
     writer.writeheader()
-    for standing, difference in zip(
+    for result, difference in zip(
         comparison.standings, figures.from_baseline(comparison), strict=True
     ):
-        writer.writerows(_task(standing, task) for task in comparison.tasks)
-        writer.writerow(_total(standing, axes) | _difference(difference))
+        writer.writerows(_task(result, task) for task in comparison.tasks)
+        writer.writerow(_total(result, axes) | _difference(difference))
     return out.getvalue()
 
 
-def _task(standing: RecipeResult, task: str) -> dict[str, str]:
-    found = standing.tasks.get(task)
-    named = {"recipe": standing.recipe, "task": task}
+def _task(result: RecipeResult, task: str) -> dict[str, str]:
+    found = result.tasks.get(task)
+    named = {"recipe": result.recipe, "task": task}
     return named | (_interval("score", found) if found else {})
 
 
-def _total(standing: RecipeResult, axes: Sequence[Axis]) -> dict[str, str]:
-    costs = {one.name: _number(one.cost(standing)) for one in axes}
-    on = {f"frontier_{one.name}": str(int(one.name in standing.frontier)) for one in axes}
+def _total(result: RecipeResult, axes: Sequence[Axis]) -> dict[str, str]:
+    costs = {one.name: _number(one.cost(result)) for one in axes}
+    on = {f"frontier_{one.name}": str(int(one.name in result.frontier)) for one in axes}
     return {
-        "recipe": standing.recipe,
-        "questions": str(standing.questions),
-        **_interval("score", standing.score),
-        "read_tokens": _number(standing.read),
+        "recipe": result.recipe,
+        "questions": str(result.questions),
+        **_interval("score", result.score),
+        "read_tokens": _number(result.read),
         **costs,
         **on,
     }

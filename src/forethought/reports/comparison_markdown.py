@@ -1,4 +1,4 @@
-"""A comparison as Markdown, for a README or an issue."""
+"""A comparison as Markdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from forethought.reports.names import task_names
 
 
 def comparison_markdown(comparison: Comparison, *, timing: bool = True) -> str:
-    """The finding, a table of recipes, a table of recipes by task, and what the intervals say."""
+    """The finding, tables of recipes in total and by task, and caveats."""
     axes = figures.axes(comparison, timing)
     recipes = figures.named(comparison)
     tasks = task_names(comparison.tasks)
@@ -22,7 +22,7 @@ def comparison_markdown(comparison: Comparison, *, timing: bool = True) -> str:
     blocks = [
         plain(finding(comparison, timing=timing)),
         "".join(shared) + figures.scope(comparison) + settings,
-        _table(_standings(comparison, recipes.short, axes)),
+        _table(_results(comparison, recipes.short, axes)),
         "★ no recipe is as good and cheaper by that cost · ▼ ▲ the interval of the difference "
         "excludes 0",
         *_equal(comparison),
@@ -32,7 +32,7 @@ def comparison_markdown(comparison: Comparison, *, timing: bool = True) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _standings(
+def _results(
     comparison: Comparison, names: Sequence[str], axes: Sequence[Axis]
 ) -> Iterable[list[str]]:
     first = comparison.standings[0]
@@ -42,11 +42,11 @@ def _standings(
         f"difference to {plain(names[0])} (95 %)",
         *(one.title for one in axes),
     ]
-    for name, standing, change in zip(
+    for name, result, change in zip(
         names, comparison.standings, figures.from_baseline(comparison), strict=True
     ):
-        score = f"{figures.points(standing.score.value)} ({figures.span(standing.score)})"
-        costs = [_cost(standing, first, axis) for axis in axes]
+        score = f"{figures.points(result.score.value)} ({figures.span(result.score)})"
+        costs = [_cost(result, first, axis) for axis in axes]
         yield [code(name), score, _change(change), *costs]
 
 
@@ -58,10 +58,10 @@ def _change(change: Difference | None) -> str:
     return f"{shown} {figures.mark(found)}".rstrip()
 
 
-def _cost(standing: RecipeResult, first: RecipeResult, axis: Axis) -> str:
-    amount = figures.amount(axis, axis.cost(standing))
-    factor = figures.factor(axis.cost(standing), axis.cost(first))
-    star = " ★" if axis.name in standing.frontier else ""
+def _cost(result: RecipeResult, first: RecipeResult, axis: Axis) -> str:
+    amount = figures.amount(axis, axis.cost(result))
+    factor = figures.factor(axis.cost(result), axis.cost(first))
+    star = " ★" if axis.name in result.frontier else ""
     return f"{amount}, {factor} ×{star}"
 
 
@@ -69,8 +69,8 @@ def _by_task(
     comparison: Comparison, names: Sequence[str], tasks: Sequence[str]
 ) -> Iterable[list[str]]:
     yield ["recipe", *map(plain, tasks)]
-    for name, standing in zip(names, comparison.standings, strict=True):
-        found = [standing.tasks.get(task) for task in comparison.tasks]
+    for name, result in zip(names, comparison.standings, strict=True):
+        found = [result.tasks.get(task) for task in comparison.tasks]
         yield [
             code(name),
             *(figures.points(one.value) if one else figures.MISSING for one in found),

@@ -1,4 +1,4 @@
-"""Records as JSON documents that every reader takes."""
+"""Records as JSON documents in strict JSON."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Collection
 from typing import Any
 
 MEASURED = ("first_token", "provenance")
-"""What of a comparison no second run repeats."""
+"""Fields of a comparison that differ between equal runs."""
 
 
 def plain(value: Any, without: Collection[str] = ()) -> Any:
-    """Values that JSON knows: null for what is no number, and sets in order.
+    """Convert to plain JSON values: NaN and infinities to null, sets to sorted lists.
 
-    Fields and members of sets that are named in `without` are left out.
+    Fields and members of sets named in `without` are dropped.
     """
     if isinstance(value, dict):
         return {
@@ -28,12 +28,12 @@ def plain(value: Any, without: Collection[str] = ()) -> Any:
 
 
 def document(value: Any, without: Collection[str] = ()) -> str:
-    """A record's dictionary as an indented JSON document."""
+    """Format a record's dictionary as indented JSON."""
     return json.dumps(plain(value, without), ensure_ascii=False, allow_nan=False, indent=2)
 
 
 def embedded(values: dict[str, Any], without: Collection[str] = ()) -> str:
-    """JSON that no HTML parser takes for the end of its element."""
+    """JSON for a script element, escaped so that no HTML parser ends the element early."""
     found = plain(values, without)
     text = json.dumps(found, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for sign in "<>&":

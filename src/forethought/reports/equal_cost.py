@@ -1,4 +1,4 @@
-"""What recipes reach for as many tokens, as a table in whatever form is shown."""
+"""The table of scores at equal tokens, for every output format."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from forethought.reports import figures, units
 
 TITLE = "At equal tokens"
 NOTE = (
-    "Scores of as many answers as the tokens pay for, the prompt read once; in brackets how many. "
-    "A recipe whose answers do not tell of fewer stands where it was run; it spends what it spent "
-    "there. Means over all ways to draw so many."
+    "Scores of as many answers as the tokens pay for, with one prefill; the number of answers is "
+    "in brackets. Scores are means over all ways to draw that many answers. A recipe whose "
+    "answers cannot be subsampled is shown at the cost it was run at."
 )
 
 
 def rows(comparison: Comparison) -> list[list[str]]:
-    """A heading, then a row for each recipe; nothing where no search's draws tell."""
+    """A heading, then one row per recipe; empty without subsampled searches."""
     if not comparison.equal:
         return []
     names = figures.named(comparison).short
@@ -29,7 +29,7 @@ def rows(comparison: Comparison) -> list[list[str]]:
 
 
 def section(comparison: Comparison) -> str:
-    """The table as a part of a page."""
+    """The table as an HTML section."""
     found = rows(comparison)
     if not found:
         return ""

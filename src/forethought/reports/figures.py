@@ -1,4 +1,4 @@
-"""The figures of a comparison as people read them, and the axes of cost."""
+"""Formatted figures of a comparison, and the axes of cost."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ MINUS = "\u2212"
 DASH = "\u2013"
 MISSING = DASH
 COUNTED = "*"
-"""Behind the name of a recipe that was counted from another's answers."""
+"""Suffix of recipes that were counted from another recipe's answers."""
 _MACHINE = ("processor", "cores", "threads", "device", "system", "python")
-"""What of a sample's provenance decides how fast it was."""
+"""Provenance fields that affect speed."""
 _SERVED = ("served", "price")
-"""What of it a server may change between two answers."""
+"""Provenance fields that a server may change between two answers."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A kind of cost that recipes are ranked by."""
+    """A cost that recipes are ranked by."""
 
     name: str
-    """Of the field of Standing, and in its `frontier`."""
+    """Field of RecipeResult, also the name in its `frontier`."""
     title: str
-    """In a heading."""
+    """Heading of a column."""
     meaning: str
-    """With what is averaged, for the title of an axis."""
+    """Title of a chart's axis, with the average it shows."""
     noun: str
-    """In a sentence."""
+    """Noun within a sentence."""
     shown: Callable[[float], str]
-    """A value with its unit."""
+    """Formats a value with its unit."""
     binary: bool = False
-    """Whether marks on the axis are powers of two."""
+    """Whether ticks are powers of two."""
 
-    def cost(self, standing: RecipeResult) -> float:
-        """What the recipe costs on this axis."""
+    def cost(self, result: RecipeResult) -> float:
+        """The recipe's cost on this axis."""
         return {
-            "cache_bytes": standing.cache_bytes,
-            "first_token": standing.first_token,
-            "flops": standing.flops,
-            "tokens": standing.tokens,
-            "usd": standing.usd,
+            "cache_bytes": result.cache_bytes,
+            "first_token": result.first_token,
+            "flops": result.flops,
+            "tokens": result.tokens,
+            "usd": result.usd,
         }[self.name]
 
 
@@ -75,30 +75,30 @@ FLOPS = Axis("flops", "FLOPs", "FLOPs of a whole run, mean", "FLOPs", units.flop
 
 TOKENS = Axis("tokens", "tokens", "tokens of a whole run, mean", "tokens", units.count)
 USD = Axis("usd", "price", "price of a whole run, mean", "price", units.dollars)
-_SAME = 1.01  # caches that differ by a smaller factor differ by where answers ended
+_SAME = 1.01  # smaller factors between cache sizes come from the length of answers
 
 
 def axes(comparison: Comparison, timing: bool) -> tuple[Axis, ...]:
-    """The axes of cost; with `timing` also the one that a clock measured.
+    """The axes of cost; `timing` includes measured time.
 
-    Searches spend tokens and FLOPs: nothing can be shown before they have chosen, and the
-    cache behind the prompt counts only where methods make it smaller. Servers tell of tokens
-    alone, and have a price where one was stated.
+    Searches are shown over tokens and FLOPs: their first token is available only after the
+    choice, and their cache counts only if a method shrinks it. Servers report tokens alone, and
+    dollars if a price was stated.
     """
-    known = _suited(comparison, timing)
-    afar = any(not math.isfinite(one.flops) for one in comparison.standings)
-    known = tuple(one for one in known if _told(comparison, one)) if afar else known
-    first = [TOKENS] if afar or TOKENS in known else []
-    priced = [USD] if _told(comparison, USD) else []
+    known = _axes_of_kind(comparison, timing)
+    remote = any(not math.isfinite(one.flops) for one in comparison.standings)
+    known = tuple(one for one in known if _has_known_cost(comparison, one)) if remote else known
+    first = [TOKENS] if remote or TOKENS in known else []
+    priced = [USD] if _has_known_cost(comparison, USD) else []
     return (*first, *priced, *(one for one in known if one is not TOKENS))
 
 
-def _told(comparison: Comparison, axis: Axis) -> bool:
-    """Whether any recipe has that cost."""
+def _has_known_cost(comparison: Comparison, axis: Axis) -> bool:
+    """Whether any recipe has a known cost on this axis."""
     return any(math.isfinite(axis.cost(one)) for one in comparison.standings)
 
 
-def _suited(comparison: Comparison, timing: bool) -> tuple[Axis, ...]:
+def _axes_of_kind(comparison: Comparison, timing: bool) -> tuple[Axis, ...]:
     if not searching(comparison):
         return (CACHE, FIRST_TOKEN, FLOPS) if timing else (CACHE, FLOPS)
     caches = [one.cache_bytes for one in comparison.standings]
@@ -107,7 +107,7 @@ def _suited(comparison: Comparison, timing: bool) -> tuple[Axis, ...]:
 
 
 def searching(comparison: Comparison) -> bool:
-    """Whether one of the recipes is a search."""
+    """Whether any recipe is a search."""
     return any(is_search(one.recipe) for one in comparison.standings)
 
 
@@ -135,14 +135,14 @@ def signed_span(interval: Interval) -> str:
 
 
 def named(comparison: Comparison) -> Names:
-    """Short names of recipes; those that nothing was asked for end in a star."""
+    """Short names of recipes; names of counted recipes end in a star."""
     found = recipe_names([one.recipe for one in comparison.standings])
     pairs = zip(found.short, comparison.standings, strict=True)
     return replace(found, short=tuple(f"{n}{COUNTED * bool(one.counted_from)}" for n, one in pairs))
 
 
 def mark(interval: Interval) -> str:
-    """`▲` or `▼` where a difference's interval excludes zero."""
+    """`▲` or `▼` if the interval of a difference excludes zero."""
     if interval.low > 0:
         return "▲"
     return "▼" if interval.high < 0 else ""
@@ -154,14 +154,14 @@ def amount(axis: Axis, value: float) -> str:
 
 
 def factor(value: float, of: float) -> str:
-    """A cost beside another, such as `0.13`; without a sign, which the heading has."""
+    """The ratio of two costs, such as `0.13`; the heading carries the × sign."""
     if not (math.isfinite(value) and math.isfinite(of)) or of <= 0:
         return MISSING
     return units.ratio(value / of).removesuffix(" ×")
 
 
 def difference(comparison: Comparison, recipe: str, against: str) -> Difference | None:
-    """How `recipe` differs from `against`, if they were compared."""
+    """The difference of `recipe` from `against`; None if they were not compared."""
     found = (
         one for one in comparison.differences if (one.recipe, one.against) == (recipe, against)
     )
@@ -169,7 +169,7 @@ def difference(comparison: Comparison, recipe: str, against: str) -> Difference 
 
 
 def from_baseline(comparison: Comparison) -> list[Difference | None]:
-    """For each recipe in order, how it differs from the first; None for the first itself."""
+    """The difference of each recipe from the first one; None for the first itself."""
     first = comparison.standings[0].recipe
     return [
         None if one.recipe == first else difference(comparison, one.recipe, first)
@@ -178,7 +178,7 @@ def from_baseline(comparison: Comparison) -> list[Difference | None]:
 
 
 def scope(comparison: Comparison) -> str:
-    """What was asked, such as `13 tasks, 130 questions answered by every recipe`."""
+    """The scope, such as `13 tasks, 130 questions answered by every recipe`."""
     tasks = len(comparison.tasks)
     return (
         f"{tasks} {'task' if tasks == 1 else 'tasks'}, {comparison.questions:,} "
@@ -187,7 +187,7 @@ def scope(comparison: Comparison) -> str:
 
 
 def caveats(comparison: Comparison, *, timing: bool = True) -> list[str]:
-    """What the intervals cover and do not, how small a difference would show, who is left out."""
+    """Caveats: coverage of the intervals, detectable differences, recipes left out, notes."""
     found = [
         "Intervals are 95 %, over questions: another draw of questions, not another model or "
         "seed. They are not widened for the number of recipes."
@@ -200,7 +200,7 @@ def caveats(comparison: Comparison, *, timing: bool = True) -> list[str]:
         found.append(f"The smallest true difference that shows in four runs of five: {smallest}.")
     found += [_counted(name, one, comparison) for name, one in _all_counted(comparison)]
     found += comparison.notes
-    return [*found, *_mixture(comparison, timing), *map(_left_out, comparison.refusals)]
+    return [*found, *_mixed_provenance(comparison, timing), *map(_left_out, comparison.refusals)]
 
 
 def _all_counted(comparison: Comparison) -> list[tuple[str, RecipeResult]]:
@@ -217,8 +217,8 @@ def _counted(name: str, one: RecipeResult, comparison: Comparison) -> str:
     )
 
 
-def _mixture(comparison: Comparison, timing: bool) -> list[str]:
-    """What to say where samples were not all made by the same software on the same machine."""
+def _mixed_provenance(comparison: Comparison, timing: bool) -> list[str]:
+    """Caveats about samples with different software or hardware."""
     made = [name for name in comparison.mixed if name not in (*_MACHINE, *_SERVED)]
     on = [name for name in comparison.mixed if name in _MACHINE]
     found = []

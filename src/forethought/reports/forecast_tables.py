@@ -1,4 +1,4 @@
-"""A forecast as tables of figures and the sentences under them, in whatever form is shown."""
+"""The tables and notes of a forecast, for every output format."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from forethought.contracts.forecast import (
 from forethought.reports import figures, units
 
 FORESEEN = "…"
-"""Behind a number of answers that were not drawn."""
+"""Suffix of extrapolated numbers of answers."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A table, what it is about, and what is to be said of it."""
+    """A table with its title, context and notes."""
 
     title: str
     context: str
@@ -32,7 +32,7 @@ class Shown:
 
 
 def finding(found: Forecast) -> str:
-    """What choosing among the answers of the first curve is worth, in a sentence."""
+    """One sentence on the gain of choosing among the first curve's answers."""
     one = found.curves[0]
     last = one.reached[-1]
     ways = {"a vote": last.vote, "the likeliest": last.likely, "the scorer's best": last.scored}
@@ -47,24 +47,24 @@ def finding(found: Forecast) -> str:
 
 
 def tables(found: Forecast) -> list[Shown]:
-    """One for each curve, and one for each task's questions by difficulty."""
+    """A table for each curve, and one for each task by difficulty."""
     return [*map(curve_table, found.curves), *map(difficulty_table, found.difficulties)]
 
 
 def caveats(found: Forecast) -> list[str]:
-    """What the intervals cover and do not, and what was left out."""
+    """Caveats: coverage of the intervals, and recipes left out."""
     return [
         "Intervals are 95 %, over questions: another draw of questions, not another model. "
-        "All choices are means over every way to draw so many of the answers that are kept; no "
-        "model was asked for them.",
-        "What the best of k would be needs one who knows: no choice reaches more, and where right "
-        "answers can be guessed, lucky guesses count.",
+        "Scores are means over every way to draw that many of the stored answers; no model was "
+        "asked for them.",
+        "The best of k is the score of an oracle, an upper bound for every way to choose; where "
+        "right answers can be guessed, lucky guesses count.",
         *found.notes,
     ]
 
 
 def curve_table(one: Curve) -> Shown:
-    """What so many answers come to, drawn and foreseen."""
+    """Score and cost by number of answers, stored and extrapolated."""
     likely, scored = (
         any(getattr(row, name) for row in one.reached) for name in ("likely", "scored")
     )
@@ -82,7 +82,7 @@ def curve_table(one: Curve) -> Shown:
 
 
 def difficulty_table(one: Difficulty) -> Shown:
-    """Questions by difficulty, and the recipe that does best on each kind."""
+    """Difficulty bins, and the best recipe for each."""
     return Shown(
         title=f"{one.task} by difficulty",
         context=f"sorted by how often {one.sorted_by} answers rightly, ties by chance",
@@ -149,8 +149,8 @@ def _law(law: Law, one: Curve) -> str:
     return (
         f"{FORESEEN} is foreseen by coverage = exp({law.a:.3g} k^{law.b:.3g}), which is off by "
         f"{figures.points(law.misfit)} points at most where answers were drawn. The intervals "
-        "assume that the law goes on; beyond four times the answers drawn little else speaks for "
-        f"it.{few}"
+        "assume that the law holds; beyond four times the answers drawn there is little evidence "
+        f"for it.{few}"
     ).replace("-", figures.MINUS)
 
 
@@ -196,5 +196,5 @@ def _adapted(one: Difficulty) -> str:
 
 
 def widths(rows: Sequence[Sequence[str]]) -> list[int]:
-    """How many columns each cell of a row needs."""
+    """The width of each column."""
     return [max(map(len, column)) for column in zip(*rows, strict=True)]

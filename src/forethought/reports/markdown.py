@@ -1,4 +1,4 @@
-"""Text of others in Markdown: no sign of it is Markdown or HTML, and none leaves its line."""
+"""Untrusted text in Markdown: escaped, on one line."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from forethought.reports.terminal.printable import printable
 
 
 def plain(text: str) -> str:
-    """Text on one line in which no sign means anything."""
+    """Escape text, so that it holds no Markdown or HTML, and join its lines."""
     return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#&~" else sign for sign in _line(text))
 
 
 def code(text: str) -> str:
-    """Text as code; a bar would end a cell, and as many backticks as the fence has the code."""
+    """Format text as inline code in a table cell, with a fence longer than its backticks."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence, space = "`" * (longest + 1), " " * bool(longest)
     inner = _line(text).replace("|", "\\|")
@@ -22,7 +22,7 @@ def code(text: str) -> str:
 
 
 def table(heading: Iterable[str], rule: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of cells that are Markdown already."""
+    """A table from cells in Markdown."""
     return "\n".join(f"| {' | '.join(row)} |" for row in [heading, rule, *rows])
 
 

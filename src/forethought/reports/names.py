@@ -1,4 +1,4 @@
-"""Short names of recipes and tasks that stand beside each other."""
+"""Short, distinct names of recipes and tasks in one report."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ EXACT = "exact"
 
 @dataclass(frozen=True)
 class Names:
-    """Short names in the order of the spellings they stand for, all of them different."""
+    """Short names, all distinct, in the order of their spellings."""
 
     short: tuple[str, ...]
     shared: tuple[str, ...] = ()
-    """What was left out of every name, to be said once."""
+    """Parts that all names share and leave out, to be shown once."""
 
 
 def recipe_names(recipes: Sequence[str]) -> Names:
-    """Recipes without the model, the draft and the settings they share; a plain one is `exact`."""
+    """Recipes without the model, draft and settings they share; a plain recipe is `exact`."""
     found = [_split(recipe) for recipe in recipes]
     models = {one.parts[0] for one in found if one.parts}
     if len(models) != 1 or not all(one.parts for one in found):
@@ -39,15 +39,15 @@ def recipe_names(recipes: Sequence[str]) -> Names:
         short = [
             replace(one, parts=tuple(p for p in one.parts if not _is_draft(p))) for one in rest
         ]
-        named = _named(short, (*shared[:1], *drafts, *shared[1:]))
+        named = _names_of(short, (*shared[:1], *drafts, *shared[1:]))
         if _all_differ(named.short):
             return named
-    named = _named(rest, shared)
+    named = _names_of(rest, shared)
     return named if _all_differ(named.short) else Names(tuple(recipes))
 
 
 def task_names(tasks: Sequence[str]) -> Names:
-    """Tasks without the settings that all of them share."""
+    """Tasks without the settings they share."""
     heads, settings = [], []
     for task in tasks:
         head, bracket, inner = task.partition("(")
@@ -60,9 +60,9 @@ def task_names(tasks: Sequence[str]) -> Names:
 
 
 def labels(names: Sequence[str]) -> tuple[str, ...]:
-    """Names for small places: `snapkv 512` for `snapkv(keep=512)`.
+    """Labels for charts: `snapkv 512` for `snapkv(keep=512)`.
 
-    They stay as they are where two would be the same or not all numbers are of one parameter.
+    Names stay unchanged if two labels would be equal, or numbers belong to several parameters.
     """
     parameters = {parameter for name in names for parameter, _ in [_only_number(name)] if parameter}
     found = tuple(_label(name) for name in names)
@@ -70,22 +70,22 @@ def labels(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def method(name: str) -> str:
-    """What a short name is a setting of: its methods without their numbers."""
+    """The family of a short name: its methods without their numbers."""
     found = _split(name)
     plain = "+".join(_without_numbers(part) for part in found.parts)
     return "@".join(filter(None, [plain, *map(_without_numbers, found.search)])) or name
 
 
 def is_search(recipe: str) -> bool:
-    """Whether a recipe spends several passes on a question."""
+    """Whether a recipe has a strategy."""
     try:
         return len(spelling.split(recipe, "@")) > 1
-    except UsageError:  # not a spelling of ours
+    except UsageError:  # not a recipe's spelling
         return False
 
 
 def fitted(names: Sequence[str], room: int) -> tuple[str, ...]:
-    """Names of at most `room` columns: the middle of longer ones gives way to `…`."""
+    """Shorten names to at most `room` columns, with `…` in the middle."""
     found = [_elided(name, room) for name in names]
     for at, name in enumerate(found):
         if found.count(name) > 1 and name != names[at]:
@@ -96,7 +96,7 @@ def fitted(names: Sequence[str], room: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Split:
-    """A recipe's name in pieces."""
+    """The parts of a recipe's name."""
 
     parts: tuple[str, ...]
     """Model, draft and methods."""
@@ -106,13 +106,13 @@ class _Split:
 
     @property
     def name(self) -> str:
-        """The pieces put together again."""
+        """The parts joined again."""
         plain = "+".join(self.parts)
         spelled = "@".join(filter(None, [plain, *self.search])) or EXACT
         return " ".join(filter(None, [spelled, self.settings]))
 
 
-def _named(found: Sequence[_Split], shared: tuple[str, ...]) -> Names:
+def _names_of(found: Sequence[_Split], shared: tuple[str, ...]) -> Names:
     return Names(tuple(one.name for one in found), shared)
 
 
@@ -121,14 +121,14 @@ def _split(recipe: str) -> _Split:
     try:
         plain, *search = spelling.split(spelled, "@") or [""]
         return _Split(tuple(_parts(plain)), tuple(search), (flag + settings).strip())
-    except UsageError:  # not a spelling of ours, so it stands as it is
+    except UsageError:  # not a recipe's spelling: keep it whole
         return _Split((recipe,))
 
 
 def _parts(recipe: str) -> list[str]:
     try:
         return spelling.split(recipe, "+")
-    except UsageError:  # not a spelling of ours, so it stands as it is
+    except UsageError:  # not a recipe's spelling: keep it whole
         return [recipe]
 
 
@@ -153,7 +153,7 @@ def _label(name: str) -> str:
 
 
 def _only_number(name: str) -> tuple[str, str]:
-    """The parameter of a method with one number for its settings, and its short label."""
+    """The parameter and the short label of a method whose only setting is a number."""
     call = _call(name)
     if call is None or len(call.settings) != 1:
         return "", ""

@@ -1,4 +1,4 @@
-"""Numbers as people read them: three digits and a unit."""
+"""Numbers formatted with three digits and a unit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def flops(value: float) -> str:
 
 
 def count(value: float) -> str:
-    """How many, such as `1,234`."""
+    """A count, such as `1,234`."""
     return f"{value:,.0f}"
 
 
@@ -50,5 +50,5 @@ def _scaled(value: float, base: int, steps: int) -> tuple[float, int]:
 
 
 def _digits(value: float, step: int) -> str:
-    # Without a prefix it is a count, and whole.
+    # A value without a prefix is a whole count.
     return f"{value:.0f}" if step == 0 or value >= 99.95 else f"{value:#.3g}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from forethought.backends.openai.recipe_check import check_priced, prices_of
+from forethought.backends.openai.recipe_check import check_priced
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Event
+from forethought.cost.prices import prices_of
 from forethought.recipes.recipe import Recipe, is_remote
 from forethought.sessions.conversation import Conversation
 from forethought.sessions.session import Progress, Session

@@ -9,8 +9,9 @@ from typing import Self
 
 from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import Endpoint, Patience
-from forethought.backends.openai.protocol import Capabilities, CompletionParams, Price, price_of
+from forethought.backends.openai.protocol import Capabilities, CompletionParams
 from forethought.backends.openai.recipe_check import check_remote, params_of
+from forethought.cost.prices import Price, price_of
 from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock
 from forethought.recipes.identity import PRICE, SERVED, SERVER

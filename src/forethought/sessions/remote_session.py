@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import Endpoint
-from forethought.backends.openai.protocol import Price
 from forethought.backends.openai.recipe_check import check_remote, params_of
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Event
+from forethought.cost.prices import Price
 from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock
 from forethought.recipes.identity import run_identifier

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from forethought import catalogue
 from forethought.backends.local.local import LocalBackend
 from forethought.backends.local.local_run import LocalRun
-from forethought.backends.openai.protocol import Price
 from forethought.contracts.questions import Question, Sample
 from forethought.contracts.records import Event
+from forethought.cost.prices import Price
 from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock, Meter
 from forethought.models.chat.prompt import chat_prompt

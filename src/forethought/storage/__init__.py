@@ -1,1 +1,1 @@
-"""The results store, the replay log, and what a sample was made with."""
+"""The results store, the replay log and the provenance of samples."""

@@ -17,8 +17,8 @@ def results_file() -> Path:
     return user_data_path("forethought", appauthor=False) / "results.sqlite"
 
 
-def held(file: Path) -> str:
-    """The beginning of a message about answers that a file does not hold: why it does not."""
+def no_answers(file: Path) -> str:
+    """The start of an error message: the file lacks answers, or does not exist."""
     return (
         f"{file} holds no answers" if file.exists() else f"there is no file {file}, so no answers"
     )

@@ -1,4 +1,4 @@
-"""What a sample was made with: versions of the libraries, and the machine."""
+"""Provenance of a sample: library versions and the machine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import torch
 from forethought.models.hardware.threads import most_threads
 
 _LIBRARIES = ("forethought", "torch", "numpy", "tokenizers")
-_PROCESSORS = Path("/proc/cpuinfo")  # Linux; elsewhere the platform's own word for it
+_PROCESSORS = Path("/proc/cpuinfo")  # Linux only; other systems use `platform`
 
 
 def provenance(device: str = "cpu") -> dict[str, str]:
     """Versions and hardware of a run on `device` ("cpu", or torch's name of a GPU).
 
-    Nothing in it changes from one run to the next on the same machine: no time is kept.
+    It holds no time, so runs on one machine have equal provenance.
     """
     return {
         **{name: version(name) for name in _LIBRARIES},

@@ -1,4 +1,4 @@
-"""What back ends gave, kept so that a run that was stopped asks nothing twice."""
+"""The replay log of back-end outcomes: a resumed run repeats no request."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from forethought.contracts.search import NextToken, Piece
 from forethought.storage.store_file import reporting
 
 _SCORED = "summed"
-"""The stored name of `Piece.scored_tokens`: files that exist keep their keys."""
+"""The stored name of `Piece.scored_tokens`, kept for existing files."""
 
 
 class ReplayLog(Protocol):
-    """Outcomes by the key of their request."""
+    """Outcomes by request key."""
 
     def get(self, key: str) -> RequestOutcome | None:
-        """What came of the request before, if anything did."""
+        """The stored outcome of a request, or None."""
         ...
 
     def put(self, outcome: RequestOutcome) -> None:
-        """Keep an outcome: it is safe once this returns."""
+        """Store an outcome durably."""
         ...
 
 
 @dataclass
 class StoredReplayLog:
-    """Outcomes in a results file, each on the disk before it is used."""
+    """Outcomes in a results file, each on disk before its use."""
 
     path: Path
     connection: sqlite3.Connection
     _ready: bool = field(default=False)
 
     def get(self, key: str) -> RequestOutcome | None:
-        """What came of the request before, if anything did."""
-        rows = self._asked("SELECT outcome FROM pieces WHERE key = ?", (key,))
+        """The stored outcome of a request, or None."""
+        rows = self._execute("SELECT outcome FROM pieces WHERE key = ?", (key,))
         return _read(key, json.loads(rows[0][0])) if rows else None
 
     def put(self, outcome: RequestOutcome) -> None:
-        """Keep an outcome, unless there is one of that key."""
+        """Store an outcome, unless its key is already stored."""
         document = {
             "cost": asdict(outcome.cost),
             "piece": None if outcome.piece is None else _document(outcome.piece),
@@ -54,12 +54,12 @@ class StoredReplayLog:
             "seconds": outcome.seconds,
             "lost": asdict(outcome.lost),
         }
-        self._asked(
+        self._execute(
             "INSERT INTO pieces (key, outcome) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
             (outcome.key, json.dumps(document)),
         )
 
-    def _asked(self, query: str, values: Sequence[str]) -> list[Any]:
+    def _execute(self, query: str, values: Sequence[str]) -> list[Any]:
         with reporting(self.path):
             if not self._ready:
                 self.connection.execute(
@@ -73,7 +73,7 @@ class StoredReplayLog:
 def _read(key: str, document: dict[str, Any]) -> RequestOutcome:
     piece = document["piece"]
     if piece is not None:
-        # The first version had no such count: it summed every token and an end token.
+        # Old files lack this count: there every token and the end token were scored.
         counted = piece["tokens"] + (piece["finish"] == "stop")
         piece = _piece({_SCORED: counted, **piece})
     chances = tuple(tuple(one) for one in document["chances"])

@@ -1,8 +1,7 @@
-"""Samples on disk, in one SQLite file that survives being killed at any moment.
+"""The results store: samples in one SQLite file that survives a kill at any moment.
 
-A sample is on the disk before `put` returns. Several processes may write at once; within a
-process a store may be used from any thread, but from one at a time. The file must not lie on a
-network drive.
+`put` returns once the sample is on disk. Several processes may write at once; threads of one
+process must take turns. The file must not lie on a network drive.
 """
 
 from __future__ import annotations
@@ -25,31 +24,31 @@ from forethought.storage.store_file import open_file, reporting
 __all__ = ["QUESTION_HASH", "Store", "question_hash", "sample_key", "sample_seed"]
 
 PATIENCE = 30.0
-"""Seconds to wait for another process that is writing."""
+"""Seconds to wait for another process's write."""
 
-_NAMES = tuple(field.name for field in fields(Sample))  # the columns too
+_NAMES = tuple(field.name for field in fields(Sample))  # also the column names
 _COLUMNS = ", ".join(_NAMES)
 _ORDER = "ORDER BY recipe, task, question, number, key"
 
 
 @dataclass(frozen=True)
 class Store:
-    """The samples of one file; use it in a `with` statement, or `close` it."""
+    """The samples of one file. Use it in a `with` statement, or `close` it."""
 
     path: Path
     connection: sqlite3.Connection
 
     @classmethod
     def open(cls, path: Path | str, patience: float = PATIENCE) -> Store:
-        """The store in the file at `path`, which is made if there is none.
+        """Open the store at `path`; a missing file is created.
 
-        `patience` is how many seconds to wait for other processes that write to it.
+        `patience` is the time in seconds to wait for other writers.
         """
         place = Path(path)
         return cls(place, open_file(place, patience))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.connection.close()
 
     def __enter__(self) -> Store:
@@ -64,24 +63,23 @@ class Store:
         self.close()
 
     def replay_log(self) -> StoredReplayLog:
-        """Where searches keep what they asked for, in the same file."""
+        """The replay log of searches, in the same file."""
         return StoredReplayLog(self.path, self.connection)
 
     def has(self, key: str) -> bool:
-        """Whether the sample of that name is kept."""
+        """Whether a sample with this key is stored."""
         return bool(self._rows("SELECT 1 FROM samples WHERE key = ?", (key,)))
 
     def get(self, key: str) -> Sample | None:
-        """The sample of that name, as plain JSON values; None where there is none."""
+        """The sample with this key, or None; `run` and `provenance` are plain JSON values."""
         rows = self._rows(f"SELECT {_COLUMNS} FROM samples WHERE key = ?", (key,))
         return self._sample(rows[0]) if rows else None
 
     def put(self, sample: Sample) -> Sample:
-        """Keep a sample: it, or the one that was first with its key, is on the disk once this
-        returns, and is given back.
+        """Store a sample and return the stored one: the first sample with a key stays.
 
-        Whoever shares a file shares its answers: so the first stays, whatever another process
-        found meanwhile. `said` tells whether both say the same.
+        Processes that share a file thus share its answers. `answer_content` tells whether two
+        samples of one key agree. The returned sample is on disk.
         """
         row = self._row(sample)
         marks = ", ".join("?" * len(row))
@@ -103,9 +101,9 @@ class Store:
     def samples(
         self, recipes: Collection[str] | None = None, tasks: Collection[str] | None = None
     ) -> list[Sample]:
-        """What is kept of these recipes and tasks (of all, where None).
+        """The samples of these recipes and tasks (all if None).
 
-        Ordered by recipe, task, question and number, whatever the order of writing was.
+        They are sorted by recipe, task, question and number.
         """
         chosen = {"recipe": recipes, "task": tasks}
         wanted = {name: json.dumps(list(v)) for name, v in chosen.items() if v is not None}
@@ -115,7 +113,7 @@ class Store:
         return [self._sample(row) for row in self._rows(query, tuple(wanted.values()))]
 
     def counts(self) -> dict[tuple[str, str], int]:
-        """How many samples are kept, by recipe and task."""
+        """The number of samples by recipe and task."""
         query = "SELECT recipe, task, COUNT(*) FROM samples GROUP BY recipe, task ORDER BY 1, 2"
         return {(recipe, task): count for recipe, task, count in self._rows(query, ())}
 
@@ -124,7 +122,7 @@ class Store:
             return self.connection.execute(query, values).fetchall()
 
     def _row(self, sample: Sample) -> tuple[Any, ...]:
-        if not 0 <= sample.score <= 1:  # also where it is no number
+        if not 0 <= sample.score <= 1:  # true for NaN too
             raise StoreError(
                 f"the score {sample.score} of {_named(sample)} is not between 0 and 1",
                 "have the task's checker return a share",
@@ -151,11 +149,11 @@ class Store:
         return Sample(**values)
 
 
-def said(sample: Sample) -> tuple[object, ...]:
-    """What makes two samples of one key the same answer.
+def answer_content(sample: Sample) -> tuple[object, ...]:
+    """The content by which two samples of one key are compared.
 
-    What it cost or took is not in it, nor what was noted of it or which machine wrote it: seconds,
-    bytes moved and the peak of the cache depend on what else was asked at the same time.
+    It leaves out cost, timing, notes and provenance: seconds, bytes moved and peak cache bytes
+    depend on the batch in which a sample ran.
     """
     run = sample.run
     texts = [one["text"] for one in run.get("candidates", ())]
@@ -163,7 +161,7 @@ def said(sample: Sample) -> tuple[object, ...]:
 
 
 def _place(sample: Sample) -> tuple[str, str, int]:
-    """What its key names, but for the recipe: one recipe may have several spellings."""
+    """The parts of a key except the recipe, which may have several spellings."""
     return sample.task, sample.question, sample.number
 
 

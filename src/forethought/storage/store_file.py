@@ -1,4 +1,4 @@
-"""The file behind a store of samples: opened, checked, and its failures put into words."""
+"""The SQLite file of a store: opening, checks, and errors of SQLite as typed errors."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from forethought.contracts.errors import StoreError
 
 VERSION = 1
-"""Raised whenever older programs could not read the file."""
+"""Format version; it grows with changes that older programs cannot read."""
 APPLICATION = 0x46545354
-"""Marks the file as ours among SQLite files: "FTST" in ASCII."""
+"""SQLite application id of results files: "FTST" in ASCII."""
 
 _TABLES = (
     """
@@ -58,7 +58,7 @@ _REASONS = {
 
 
 def open_file(path: Path, patience: float) -> sqlite3.Connection:
-    """A connection to the file at `path`, made if there is none and checked if there is one."""
+    """Connect to the file at `path`; a missing file is created, an existing one is checked."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -80,13 +80,13 @@ def open_file(path: Path, patience: float) -> sqlite3.Connection:
 
 @contextmanager
 def reporting(path: Path) -> Iterator[None]:
-    """Failures of SQLite become errors that say what to do."""
+    """Turn errors of SQLite into StoreErrors with a hint."""
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # extended codes refine the last byte
-        said, hint = _REASONS.get(code, ("cannot be used", "open the store again"))
-        raise StoreError(f"the results file {path} {said} ({error})", hint) from error
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code is the last byte
+        problem, hint = _REASONS.get(code, ("cannot be used", "open the store again"))
+        raise StoreError(f"the results file {path} {problem} ({error})", hint) from error
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, patience: float) -> None:
@@ -103,7 +103,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, patience: float) -> Non
 
 
 def _is_ready(connection: sqlite3.Connection, path: Path) -> bool:
-    # In one transaction: another process may be making the file just now.
+    # In one transaction: another process may be creating the file.
     connection.execute("SAVEPOINT look")
     try:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -125,7 +125,7 @@ def _is_ready(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 def _use_log(connection: sqlite3.Connection, deadline: float) -> None:
-    """Write ahead into a log. SQLite does not wait for others here, so this does."""
+    """Switch to a write-ahead log; SQLite's own wait does not cover this switch."""
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -139,7 +139,7 @@ def _use_log(connection: sqlite3.Connection, deadline: float) -> None:
 def _make(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if not _is_ready(connection, path):  # another process may have been first
+        if not _is_ready(connection, path):  # another process may have created it first
             for statement in _TABLES:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION}")

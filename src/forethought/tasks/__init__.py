@@ -1,1 +1,1 @@
-"""Questions with a checker: one folder per family, one file per task."""
+"""Tasks: questions with a checker, one folder per family and one file per task."""

@@ -1,4 +1,4 @@
-"""The memory of a whole process tree, bounded by a control group or watched from outside."""
+"""Memory limits of a process tree, by a control group or by polling."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ _LIMITS = {
     "memory.max": None,
     "memory.swap.max": 0,
 }
-"""The files that bound memory in either version of control groups; None is the limit itself."""
+"""Limit files of control groups v1 and v2, with their value; None is the limit itself."""
 
 
 class MemoryBound(Protocol):
-    """What keeps the processes of a sandbox to their memory."""
+    """A memory limit on the processes of a sandbox."""
 
     @property
     def stands(self) -> bool:
-        """Whether memory is bounded at all."""
+        """Whether the limit is in force."""
         ...
 
     def start(self, process: int) -> None:
-        """Bound this process and all that it starts."""
+        """Limit this process and its descendants."""
         ...
 
     def exceeded(self) -> bool:
-        """Whether the processes hold more than they may, and have to be ended."""
+        """Whether the processes exceed the limit and must be killed."""
         ...
 
 
 @contextmanager
 def bound(most: int) -> Iterator[MemoryBound]:
-    """Something that bounds the memory of the tree of one process.
+    """A memory limit for one process tree.
 
-    A control group where this user may make one, since the kernel then lets no byte more be taken;
-    else the processes are counted again and again.
+    The kernel enforces it through a control group if this user may create one; otherwise the
+    processes' memory is polled.
     """
     group = _new_group(most)
     try:
-        yield _Grouped(group, most) if group else _Watched(most)
+        yield _ControlGroup(group, most) if group else _PolledMemory(most)
     finally:
         if group:
             _remove(group)
 
 
-class _Watched:
-    """Counts what the processes hold."""
+class _PolledMemory:
+    """A limit by polling the memory of the processes."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -62,26 +62,26 @@ class _Watched:
 
     @property
     def stands(self) -> bool:
-        """Whether the system tells of the children and the memory of processes."""
+        """Whether /proc shows the children and memory of processes."""
         return Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
     def start(self, process: int) -> None:
         self._process = process
 
     def exceeded(self) -> bool:
-        """By the shares of pages that several processes hold; only counted once that matters."""
+        """Compare resident memory first; the slower proportional memory only above the limit."""
         found = list(_tree(self._process))
         return (
             sum(map(_resident, found)) > self._most and sum(map(_proportional, found)) > self._most
         )
 
 
-class _Grouped:
-    """A control group that the processes are put into; watched where they cannot be."""
+class _ControlGroup:
+    """A limit by control group, with polling as fallback."""
 
     def __init__(self, group: Path, most: int) -> None:
         self._group = group
-        self._watched = _Watched(most)
+        self._watched = _PolledMemory(most)
         self._holds = False
 
     @property
@@ -99,7 +99,7 @@ class _Grouped:
 
 
 def _tree(process: int) -> Iterator[int]:
-    """A process and all its descendants, as far as they still run."""
+    """A process and its running descendants."""
     yield process
     with suppress(OSError):
         for thread in os.listdir(f"/proc/{process}/task"):
@@ -115,7 +115,7 @@ def _resident(process: int) -> int:
 
 
 def _proportional(process: int) -> int:
-    """Bytes with shared pages divided among their holders, where this user may know them."""
+    """Proportional set size in bytes; resident size if that is not readable."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -124,7 +124,7 @@ def _proportional(process: int) -> int:
 
 
 def _new_group(most: int) -> Path | None:
-    """A new control group with this limit; None where there may be none."""
+    """Create a control group with this limit; None without permission."""
     for parent in _parents():
         group = parent / f"{_NAME}{os.getpid()}-{secrets.token_hex(4)}"
         try:
@@ -138,7 +138,7 @@ def _new_group(most: int) -> Path | None:
 
 
 def _parents() -> Iterator[Path]:
-    """Control groups that could have a child, from this process's own one upwards."""
+    """Candidate parent control groups, from this process's own upwards."""
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
@@ -167,6 +167,6 @@ def _limited(group: Path, most: int) -> bool:
 
 
 def _remove(group: Path) -> None:
-    """Remove a control group, once all of its processes are gone."""
+    """Remove a control group without processes."""
     with suppress(OSError):
         group.rmdir()

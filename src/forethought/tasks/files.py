@@ -1,4 +1,4 @@
-"""Files that a user names: their content, or an error that says why there is none."""
+"""Reading of files named by the user, with typed errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from forethought.contracts.errors import BadDataError
 
 
 def content_of(path: str, hint: str, called: str = "") -> bytes:
-    """The bytes of a regular file; a device or a pipe may never end."""
+    """The bytes of a regular file; BadDataError for anything else, since a pipe may never end."""
     name = called or path
     try:
         file = Path(path).expanduser()
@@ -16,5 +16,5 @@ def content_of(path: str, hint: str, called: str = "") -> bytes:
             raise BadDataError(f"{name} is not a file", hint)
         return file.read_bytes()
     except (OSError, ValueError, RuntimeError) as error:
-        told = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise BadDataError(f"{name} cannot be read: {told}", hint) from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise BadDataError(f"{name} cannot be read: {reason}", hint) from error

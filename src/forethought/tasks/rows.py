@@ -1,4 +1,4 @@
-"""Files of questions with one JSON object a line: read, checked, drawn in order."""
+"""JSONL files of questions: parsing, validation and order of rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from forethought.contracts.errors import BadDataError
 from forethought.tasks.files import content_of
 
 Fields = Mapping[str, tuple[type, ...]]
-"""The fields that a line must have, and the types each may be of."""
+"""Required fields of a line, with their allowed types."""
 
 TEXT: tuple[type, ...] = (str,)
 NUMBER: tuple[type, ...] = (int, float)
@@ -27,18 +27,18 @@ class Row:
     """One line of a file."""
 
     line: int
-    """Its number in the file, from 1."""
+    """Line number in the file, from 1."""
     values: Mapping[str, Any]
 
     def named(self, identifier: str, task: str) -> str:
-        """What the line calls its question; the task and the line's number if nothing."""
+        """The question's identifier: the field `identifier`, or else task and line number."""
         given = self.values.get(identifier)
         return f"{task}-{self.line}" if given is None else str(given)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The good lines of a file, and what was wrong with the others."""
+    """The valid rows of a file, and a note on each invalid line."""
 
     good: tuple[Row, ...]
     notes: tuple[str, ...]
@@ -55,10 +55,10 @@ def rows(
     identifier: str,
     problem: Callable[[Mapping[str, Any]], str] = _no_problem,
 ) -> Rows:
-    """The lines of the file at `path`; one that is bad is an error, unless it may be skipped.
+    """Read the file at `path`; an invalid line is an error unless `skip_bad`.
 
-    No two lines may have the same value of the field `identifier`, which a line lacks too where
-    it is null, and `problem` may find more that is wrong with a line.
+    Values of the field `identifier` must be unique; null counts as missing. `problem` may reject
+    further lines with a reason.
     """
     good: list[Row] = []
     notes: list[str] = []
@@ -68,7 +68,7 @@ def rows(
             values = _parsed(content, fields)
             if found := problem(values):
                 raise _BadLineError(found)
-            _once(values, identifier, seen, number)
+            _check_unique(values, identifier, seen, number)
         except _BadLineError as error:
             if not skip_bad:
                 raise _bad_line(path, number, str(error)) from error
@@ -83,7 +83,7 @@ def rows(
 
 
 def drawn(of: Rows, count: int, seed: int) -> tuple[Row, ...]:
-    """The first `count` rows (0: all) in the file's order, or in the order of another seed."""
+    """The first `count` rows (0: all), in the file's order or shuffled by a seed above 0."""
     order = list(of.good)
     if seed:
         Random(seed).shuffle(order)
@@ -91,7 +91,7 @@ def drawn(of: Rows, count: int, seed: int) -> tuple[Row, ...]:
 
 
 class _BadLineError(Exception):
-    """A line that cannot be used, with the reason."""
+    """An invalid line, with the reason."""
 
 
 def _lines(path: str) -> Iterator[tuple[int, bytes]]:
@@ -105,7 +105,7 @@ def _lines(path: str) -> Iterator[tuple[int, bytes]]:
 
 def _parsed(content: bytes, fields: Fields) -> dict[str, Any]:
     try:
-        values = json.loads(content.decode(), parse_constant=_no_number, parse_float=_finite)
+        values = json.loads(content.decode(), parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise _BadLineError(f"not JSON ({error})") from error
     if not isinstance(values, dict):
@@ -116,17 +116,17 @@ def _parsed(content: bytes, fields: Fields) -> dict[str, Any]:
         if not isinstance(values[name], types) or isinstance(values[name], bool):
             wanted = " or ".join(one.__name__ for one in types)
             raise _BadLineError(f"{name} is {shortened(values[name])}, not of type {wanted}")
-    _whole_characters(values)
+    _refuse_surrogates(values)
     return values
 
 
 def shortened(value: object) -> str:
-    """A value as a message shows it, however long it is."""
+    """A value shortened for a message."""
     return _SHORT.repr(value)
 
 
-def _whole_characters(values: dict[str, Any]) -> None:
-    """Refuse halves of characters, which no file and no tokenizer can hold."""
+def _refuse_surrogates(values: dict[str, Any]) -> None:
+    """Refuse lone surrogates, which neither files nor tokenizers can encode."""
     try:
         json.dumps(values, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
@@ -142,11 +142,13 @@ def _finite(text: str) -> float:
     return number
 
 
-def _no_number(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
-def _once(values: dict[str, Any], identifier: str, seen: dict[object, int], number: int) -> None:
+def _check_unique(
+    values: dict[str, Any], identifier: str, seen: dict[object, int], number: int
+) -> None:
     if values.get(identifier) is None:
         values.pop(identifier, None)
         return

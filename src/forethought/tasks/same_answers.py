@@ -1,4 +1,4 @@
-"""Which answers say the same, whatever words and reasoning stand around what they come to."""
+"""Grouping of equal answers, by their final results."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _MARKS = re.compile(r"[^\w\s]|_")
 
 @dataclass(frozen=True)
 class SameAnswers(Reader):
-    """By the value of what an answer comes to; where it comes to none, by all its words.
+    """Groups answers by the value of their final result, or else by all their words.
 
-    An answer that was cut off says something only if it boxed its result before.
+    A truncated answer counts as empty unless it boxed its result.
     """
 
     def group(self, candidates: Sequence[Candidate]) -> list[int | None]:
-        """A number for each candidate; None where it says nothing."""
+        """The group number of each candidate; None for an empty answer."""
         known: list[str] = []
-        places: dict[str, int | None] = {"": None}  # the same words need no second look
+        places: dict[str, int | None] = {"": None}  # cache: equal texts are compared once
         for result in (results := [*map(_result, candidates)]):
             if result not in places:
                 place = next((n for n, one in enumerate(known) if equal(one, result)), len(known))

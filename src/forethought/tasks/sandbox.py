@@ -1,13 +1,13 @@
-"""Running programs that nobody has read, apart from all else and from the tests that judge them.
+"""The sandbox: runs untrusted programs, separated from the system and from their tests.
 
-A program runs in a process that holds no privilege, sees no file but Python's own library and one
-small empty folder, and reaches no network, terminal or other process. Namespaces wall it off on
-Linux; Landlock rules and a filter of system calls do so once more, or alone where a user may have
-no namespaces. All walls are tried before the program is loaded, and those that held are told. Where
-files, network or processes stay open, an audit hook refuses what plain code would do.
+A program runs in a process without privileges. It sees only Python's library and one small
+empty folder, and reaches no network, terminal or other process. On Linux, namespaces isolate it.
+Landlock rules and a seccomp filter are a second layer, or the only one if namespaces are not
+permitted. Every wall is tested before the program is loaded, and the outcome lists the walls that
+held. If files, network or processes stay open, an audit hook refuses what plain code would do.
 
-The tests run in a process of their own. They call the program's function over a pipe that carries
-plain values alone, so that nothing in the program can reach what it is compared with.
+The tests run in a process of their own. They call the program's function over a pipe that
+carries plain values only, so that the program cannot reach the expected results.
 """
 
 from __future__ import annotations
@@ -33,67 +33,67 @@ from forethought.tasks._memory import MemoryBound, bound
 Status = Literal["passed", "failed", "timed out", "unfit"]
 
 WALLS = ("files", "network", "processes", "privileges", "terminal", "kernel", "memory")
-"""What a program may be kept from: all walls there are."""
+"""All walls: the resources that a program can be kept from."""
 
 _FOLDER = Path(__file__).parent
 _SECONDS_TO_START = 60.0
 _SECONDS_BETWEEN_LOOKS = 0.05
 _OUT_OF_PROCESSOR_TIME = 128 + 24
-"""The exit code by the signal SIGXCPU, which Windows lacks."""
+"""Exit code for the signal SIGXCPU, which Windows lacks."""
 
 
 class SandboxError(ForethoughtError):
-    """The sandbox itself did not work, so nothing is known of the program."""
+    """The sandbox failed, so the program has no outcome."""
 
 
 class MissingWallsError(SandboxError):
-    """This system cannot keep programs from everything, and all walls were asked for."""
+    """A required wall does not hold on this system."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a program may use."""
+    """Resource limits of a program."""
 
     seconds: float = 10.0
-    """Time on the wall clock."""
+    """Wall-clock time."""
     cpu_seconds: int = 10
     """Processor time of each process."""
     memory_bytes: int = 1 << 30
     """Address space of each process, and memory of all together."""
     file_bytes: int = 16 << 20
-    """Length of each file; all together may have four times as much."""
+    """Size of each file; all files together may have four times as much."""
     processes: int = 16
-    """Processes and threads beside the first."""
+    """Processes and threads besides the first."""
     output_bytes: int = 1 << 16
-    """Output that is kept; the rest is thrown away."""
+    """Output kept; the rest is dropped."""
 
 
 @dataclass(frozen=True)
 class ProgramTests:
-    """What a program has to pass."""
+    """Tests that a program must pass."""
 
     entry: str
-    """The function of the program that is tested, which the tests call by this name."""
+    """Name of the tested function, as the tests call it."""
     source: str
-    """The tests: they are passed where they run to their end."""
+    """The tests, which pass if they run to their end."""
     setup: str = ""
-    """Code that the tests need, but do not judge."""
+    """Code that the tests need, but that is not tested."""
 
 
 @dataclass(frozen=True)
 class ProgramOutcome:
-    """How a program ended."""
+    """The outcome of a program."""
 
     status: Status
-    """Unfit: the tests themselves failed, before they asked the program anything."""
+    """`unfit`: the tests failed before they called the program."""
     output: str
-    """What was written to standard output and error, up to the limit."""
+    """Standard output and error, up to the limit."""
     walls: tuple[str, ...]
-    """The walls that were tried and held."""
+    """Walls that were tested and held."""
     reason: str = ""
-    """What is wrong with the tests."""
+    """Why the tests are unfit."""
 
 
 DEFAULT = Limits()
@@ -106,10 +106,10 @@ def run(
     tests: ProgramTests = _LOADS,
     needed: tuple[str, ...] = (),
 ) -> ProgramOutcome:
-    """Run tests on a program; without tests it passes where it runs to its end.
+    """Run tests on a program; without tests it passes if it runs to its end.
 
-    SandboxError where it could not be run; MissingWallsError, before the program is loaded, where
-    a wall of those that are needed does not hold.
+    SandboxError if the sandbox fails. MissingWallsError, before the program is loaded, if a wall
+    in `needed` does not hold.
     """
     if os.name != "posix":
         raise SandboxError("the sandbox does not run on Windows", "use Linux or macOS")
@@ -129,20 +129,20 @@ def run(
         file.seek(0)
         if "memory" in needed and not memory.stands:
             raise _missing({"memory"})
-        talk = _conversation(folder, file, limits, memory)
-    return _outcome(talk, needed)
+        transcript = _conversation(folder, file, limits, memory)
+    return _outcome(transcript, needed)
 
 
 @cache
 def missing_walls() -> tuple[str, ...]:
-    """The walls that do not hold on this system, tried once."""
+    """The walls that do not hold on this system; tested once."""
     held = run("").walls
     return tuple(wall for wall in WALLS if wall not in held)
 
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """A new folder with one for the program to work in, and things that it must not reach."""
+    """A temporary folder with the program's work folder, and bait that it must not reach."""
     with tempfile.TemporaryDirectory(prefix="forethought-", ignore_cleanup_errors=True) as name:
         folder = Path(os.path.realpath(name))
         folder.chmod(0o711)
@@ -154,19 +154,21 @@ def _folder() -> Iterator[Path]:
 
 
 @dataclass(frozen=True)
-class _Talk:
-    """All that was heard of a program."""
+class _Transcript:
+    """Everything received from a sandbox."""
 
-    said: bytes
-    """By the tests' side: the walls, that all is ready, and the verdict."""
+    messages: bytes
+    """Messages of the tests' process: walls, readiness, verdict."""
     output: bytes
     code: int | None
-    """The exit code; None where time ran out."""
+    """The exit code; None after a timeout."""
     bounded: bool
-    """Whether memory was."""
+    """Whether a memory limit was in force."""
 
 
-def _conversation(folder: Path, settings: IO[str], limits: Limits, memory: MemoryBound) -> _Talk:
+def _conversation(
+    folder: Path, settings: IO[str], limits: Limits, memory: MemoryBound
+) -> _Transcript:
     config = {"limits": asdict(limits), "outside": str(folder)}
     config |= {"readable": _readable(sys.executable)}
     reads, writes = os.pipe()
@@ -178,10 +180,10 @@ def _conversation(folder: Path, settings: IO[str], limits: Limits, memory: Memor
     finally:
         os.close(writes)
     try:
-        # It waits for its configuration, so that nothing starts before memory is bounded.
+        # The process waits for its configuration, so nothing runs before memory is limited.
         memory.start(process.pid)
         _configure(process, config)
-        return _heard(process, reads, limits, memory)
+        return _transcript_of(process, reads, limits, memory)
     finally:
         _end(process)
         os.close(reads)
@@ -198,7 +200,7 @@ def _started(work: Path, settings: int, writes: int) -> subprocess.Popen[bytes]:
 
 
 def _process(code: str, **settings: Any) -> subprocess.Popen[bytes]:
-    """A fresh interpreter, without packages, that finds the inside of the sandbox alone."""
+    """A fresh interpreter without packages, whose path holds only the inside of the sandbox."""
     start = f"import sys; sys.path.append({str(_FOLDER)!r}); {code}"
     try:
         return subprocess.Popen(
@@ -217,31 +219,31 @@ def _process(code: str, **settings: Any) -> subprocess.Popen[bytes]:
 
 @cache
 def _readable(executable: str) -> list[str]:
-    """The files that programs need, as this interpreter tells."""
+    """The files that programs need, as surveyed by this interpreter."""
     with _process("from _inside import survey; survey.main()", stderr=subprocess.PIPE) as process:
         found, errors = process.communicate()
     if process.returncode != 0:
-        raise _silent(errors.decode(errors="replace"))
+        raise _not_started(errors.decode(errors="replace"))
     paths: list[str] = json.loads(found)
     return paths
 
 
 def _configure(process: subprocess.Popen[bytes], config: dict[str, Any]) -> None:
     assert process.stdin is not None
-    with suppress(BrokenPipeError):  # it ended at once; what it said is told
+    with suppress(BrokenPipeError):  # it ended at once; its output explains why
         process.stdin.write(json.dumps(config).encode())
     with suppress(BrokenPipeError):
         process.stdin.close()
 
 
-def _heard(
-    process: subprocess.Popen[bytes], said: int, limits: Limits, memory: MemoryBound
-) -> _Talk:
-    """What comes through both pipes until the process ends, or its time is up, or its memory."""
+def _transcript_of(
+    process: subprocess.Popen[bytes], messages: int, limits: Limits, memory: MemoryBound
+) -> _Transcript:
+    """Read both pipes until the process ends or exceeds its time or memory."""
     assert process.stdout is not None
     output = process.stdout.fileno()
-    kept = {said: b"", output: b""}
-    most = {said: 1 << 16, output: limits.output_bytes}
+    kept = {messages: b"", output: b""}
+    most = {messages: 1 << 16, output: limits.output_bytes}
     deadline, ready, exceeded = time.monotonic() + _SECONDS_TO_START, False, False
     look = time.monotonic() + _SECONDS_BETWEEN_LOOKS
     with selectors.DefaultSelector() as selector:
@@ -256,12 +258,12 @@ def _heard(
                 kept[key.fd] += chunk[: most[key.fd] - len(kept[key.fd])]
                 if not chunk:
                     selector.unregister(key.fd)
-            if not ready and b"ready" in kept[said]:
+            if not ready and b"ready" in kept[messages]:
                 deadline, ready = time.monotonic() + limits.seconds, True
             if time.monotonic() > look:
                 look, exceeded = time.monotonic() + _SECONDS_BETWEEN_LOOKS, memory.exceeded()
     code = -1 if exceeded else _code(process, deadline)
-    return _Talk(kept[said], kept[output], code, memory.stands)
+    return _Transcript(kept[messages], kept[output], code, memory.stands)
 
 
 def _code(process: subprocess.Popen[bytes], deadline: float) -> int | None:
@@ -272,7 +274,7 @@ def _code(process: subprocess.Popen[bytes], deadline: float) -> int | None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and all that it started; the inside ends its own tree when asked."""
+    """End the process tree; on SIGTERM the inside ends its own tree."""
     process.terminate()
     try:
         process.wait(2)
@@ -283,24 +285,26 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.stdout.close()
 
 
-def _outcome(talk: _Talk, needed: tuple[str, ...]) -> ProgramOutcome:
-    output = talk.output.decode(errors="replace")
-    said: dict[str, Any] = {}
-    for line in talk.said.decode(errors="replace").splitlines():
-        with suppress(ValueError):  # a line that was cut
-            said |= json.loads(line)
-    if "walls" not in said:
-        raise _silent(output)
-    walls = [*said["walls"], *(["memory"] if talk.bounded else [])]
+def _outcome(transcript: _Transcript, needed: tuple[str, ...]) -> ProgramOutcome:
+    output = transcript.output.decode(errors="replace")
+    messages: dict[str, Any] = {}
+    for line in transcript.messages.decode(errors="replace").splitlines():
+        with suppress(ValueError):  # a truncated line
+            messages |= json.loads(line)
+    if "walls" not in messages:
+        raise _not_started(output)
+    walls = [*messages["walls"], *(["memory"] if transcript.bounded else [])]
     if missing := set(needed) - set(walls):
         raise _missing(missing)
-    if "ready" not in said:
-        raise _silent(output)
-    ended: Status = "timed out" if talk.code in (None, _OUT_OF_PROCESSOR_TIME) else "failed"
-    return ProgramOutcome(said.get("verdict", ended), output, tuple(walls), said.get("reason", ""))
+    if "ready" not in messages:
+        raise _not_started(output)
+    ended: Status = "timed out" if transcript.code in (None, _OUT_OF_PROCESSOR_TIME) else "failed"
+    return ProgramOutcome(
+        messages.get("verdict", ended), output, tuple(walls), messages.get("reason", "")
+    )
 
 
-def _silent(output: str) -> SandboxError:
+def _not_started(output: str) -> SandboxError:
     return SandboxError(
         f"the sandbox did not start: {output.strip()[-500:] or 'it said nothing'}",
         "the program was not run; see that Python can start and that memory is free",

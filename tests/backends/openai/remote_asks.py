@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from forethought.backends.known import KnownBackend
-from forethought.backends.openai.protocol import Price, request_seed
+from forethought.backends.openai.protocol import request_seed
 from forethought.contracts.backend import Request
 from forethought.contracts.search import Candidate
+from forethought.cost.prices import Price
 from tests.driver.searches import QUESTION, searched, three_steps
 
 PRICES = {"toy": Price(prompt=1.0, output=10.0)}

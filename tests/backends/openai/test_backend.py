@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from forethought.backends.known import sequences
-from forethought.backends.openai.protocol import CompletionParams, Price, request_seed
+from forethought.backends.openai.protocol import CompletionParams, request_seed
 from forethought.contracts.backend import VerdictRequest
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Candidate, Found, Strategy, write
 from forethought.cost.budget import spend_limit
+from forethought.cost.prices import Price
 from forethought.driver.driver import Driver
 from forethought.methods.search.majority_vote import MajorityVote
 from tests.backends.openai.openai_server import LAWS, NUMBERS, PROMPT_TOKENS

@@ -13,8 +13,9 @@ import pytest
 
 from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import Endpoint, Patience
-from forethought.backends.openai.protocol import Capabilities, CompletionParams, Price
+from forethought.backends.openai.protocol import Capabilities, CompletionParams
 from forethought.contracts.errors import RemoteError
+from forethought.cost.prices import Price
 from forethought.driver.driver import Driver
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.recipes.recipe import Recipe

@@ -23,15 +23,7 @@ from forethought.backends.openai.api_keys import checked_key, key_of
 from forethought.backends.openai.capabilities import Probe, first_model
 from forethought.backends.openai.completions import Completion, Connection
 from forethought.backends.openai.endpoint import Endpoint, Patience
-from forethought.backends.openai.protocol import (
-    Capabilities,
-    CompletionParams,
-    Price,
-    Raw,
-    cost_of,
-    price_of,
-    prompt_of,
-)
+from forethought.backends.openai.protocol import Capabilities, CompletionParams, Raw, prompt_of
 from forethought.backends.openai.verdicts import VerdictCall, reply_tokens
 from forethought.contracts.backend import (
     CostBound,
@@ -42,6 +34,7 @@ from forethought.contracts.backend import (
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Cost, LimitKind
 from forethought.contracts.search import Ability, Piece
+from forethought.cost.prices import Price, cost_of, price_of
 
 Found = TypeVar("Found")
 Work = Completion | VerdictCall

@@ -9,19 +9,12 @@ from dataclasses import dataclass, field, replace
 from forethought.backends.openai.api import Api
 from forethought.backends.openai.completions import Connection
 from forethought.backends.openai.errors import RefusedError
-from forethought.backends.openai.protocol import (
-    Body,
-    Capabilities,
-    CompletionParams,
-    Price,
-    Raw,
-    Stops,
-    cost_of,
-)
+from forethought.backends.openai.protocol import Body, Capabilities, CompletionParams, Raw, Stops
 from forethought.backends.openai.shape import ShapeError, list_of, object_of, text_of
 from forethought.backends.openai.streamed_reply import StreamedReply
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
+from forethought.cost.prices import Price, cost_of
 
 GREETING = "Hi"
 LETTER = "A"

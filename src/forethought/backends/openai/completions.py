@@ -22,9 +22,7 @@ from forethought.backends.openai.protocol import (
     Body,
     Capabilities,
     CompletionParams,
-    Price,
     Raw,
-    cost_of,
     prompt_of,
     request_seed,
 )
@@ -36,6 +34,7 @@ from forethought.contracts.backend import Request, RequestOutcome
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Piece
+from forethought.cost.prices import Price, cost_of
 
 _REPLACEMENT = "\ufffd"
 """Servers send it in place of a character whose bytes were cut."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from forethought.contracts.backend import Request
-from forethought.contracts.records import Cost
 
 Body = dict[str, Any]
 Raw = Callable[[str], str]
@@ -18,30 +17,6 @@ Stops = Literal["kept", "told", "watched"]
 """How a step's end is detected. "kept": the server includes the delimiter in the text. "told": it
 reports the matched stop string. "watched": neither, so the client closes the connection at the
 delimiter."""
-
-
-@dataclass(frozen=True)
-class Price:
-    """US dollars for a million tokens."""
-
-    prompt: float
-    output: float
-    cached: float | None = None
-    """Of prompt tokens that the server had cached; as all others where None."""
-
-    def __str__(self) -> str:
-        cached = "" if self.cached is None else f"/{self.cached:g}"
-        return f"${self.prompt:g}/{self.output:g}{cached} a million tokens"
-
-    def usd(self, prompt: int, cached: int, output: int) -> float:
-        """What so many tokens cost; `prompt` without those that were cached."""
-        seen = self.prompt if self.cached is None else self.cached
-        return (prompt * self.prompt + cached * seen + output * self.output) / 1e6
-
-
-def price_of(prices: Mapping[str, Price], model: str) -> Price | None:
-    """A model's own price, or under "" that of all that have none; None where it is not known."""
-    return prices.get(model, prices.get(""))
 
 
 @dataclass(frozen=True)
@@ -171,9 +146,3 @@ def choice_probabilities(
                 masses[place] += math.exp(chance)
     whole = sum(masses)
     return tuple(mass / whole for mass in masses) if whole else None
-
-
-def cost_of(price: Price | None, prompt: int, cached: int, output: int) -> Cost:
-    """The cost of so many tokens."""
-    usd = None if price is None else price.usd(prompt, cached, output)
-    return Cost(prompt_tokens=prompt, cached_tokens=cached, output_tokens=output, usd=usd)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from forethought.backends.openai.protocol import CompletionParams, Price
-from forethought.contracts.errors import BadParameterError, UsageError
+from forethought.backends.openai.protocol import CompletionParams
+from forethought.contracts.errors import UsageError
 from forethought.recipes.recipe import Recipe, is_remote
-
-_PRICE = "write it as dollars for a million tokens read, written and cached: 0.15/0.6/0.075"
 
 
 def check_remote(recipe: Recipe) -> None:
@@ -37,20 +35,6 @@ def params_of(recipe: Recipe, system: str | None = None) -> CompletionParams:
     )
 
 
-def prices_of(texts: Iterable[str]) -> dict[str, Price]:
-    """Prices by name of the model, each written `MODEL=READ/WRITTEN` or with `/CACHED`.
-
-    Without a name it is that of all models that have none of their own.
-    """
-    found: dict[str, Price] = {}
-    for text in texts:
-        model, _, amounts = text.rpartition("=")
-        if model.strip() in found:
-            raise BadParameterError(f"--price {text!r}: that price is stated twice", "keep one")
-        found[model.strip()] = _price(text, amounts)
-    return found
-
-
 def check_priced(recipes: Iterable[Recipe], prices: Collection[str]) -> None:
     """Raise UsageError for prices of models that neither answer nor judge on a server."""
     places = [place for one in recipes for place in (one.model, one.judge) if is_remote(place)]
@@ -65,13 +49,3 @@ def check_priced(recipes: Iterable[Recipe], prices: Collection[str]) -> None:
             f"--price names {', '.join(sorted(others))}, which no request goes to",
             f"state one of {', '.join(sorted(asked))}, such as --price '{min(asked)}=0.15/0.6'",
         )
-
-
-def _price(text: str, amounts: str) -> Price:
-    try:
-        read, written, *cached = [float(part) for part in amounts.split("/")]
-        if len(cached) <= 1 and all(0 <= each < 1e9 for each in (read, written, *cached)):
-            return Price(read, written, *cached)
-    except ValueError:
-        pass
-    raise BadParameterError(f"--price {text!r} is no price", _PRICE)

@@ -19,12 +19,12 @@ from forethought.backends.openai.protocol import (
     Capabilities,
     CompletionParams,
     choice_probabilities,
-    cost_of,
 )
 from forethought.backends.openai.streamed_reply import StreamedReply
 from forethought.contracts.backend import RequestOutcome, VerdictRequest
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
+from forethought.cost.prices import cost_of
 
 _REPLY_TOKENS = 8
 """Token limit of a written verdict."""

@@ -1,4 +1,4 @@
-"""Charts as SVG to stand in a page, whose style sheet colours them."""
+"""The scatter chart of score against cost, as SVG for a page that supplies the style sheet."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from forethought.reports.figures import points
 
 COLOURS = 7
 _RADIUS = 5.5
-_LEADER = 13.0  # labels that stand further away are joined to their points
-_ASIDE = 6.0  # of an 11 px letter
+_LEADER = 13.0  # labels further away get a line to their point
+_ASIDE = 6.0  # width of an 11 px letter
 _MARGIN = {"left": 46.0, "right": 14.0, "top": 12.0, "bottom": 46.0}
 _SHAPES = (
     "M5.5 0A5.5 5.5 0 1 1-5.5 0A5.5 5.5 0 1 1 5.5 0Z",
@@ -30,43 +30,43 @@ _SHAPES = (
 
 @dataclass(frozen=True)
 class Point:
-    """A recipe in the plane of cost and quality."""
+    """A recipe in the plane of cost and score."""
 
     label: str
     said: str
-    """All of it in words, for those who do not see it."""
+    """Accessible description."""
     number: int
-    """Of the recipe; its tooltip has it."""
+    """Index of the recipe, and of its tooltip."""
     family: int
-    """Which colour and shape; points of one family are joined."""
+    """Index of colour and shape; points of one family are joined by a line."""
     cost: float
     score: Interval
     frontier: bool = False
     chances: Chances | None = None
-    """Of a search: the room between a blind choice and the best one."""
+    """Random and oracle scores of a search's candidates."""
     fewer: tuple[tuple[float, float], ...] = ()
-    """Cost and score with fewer answers, on the way here."""
+    """Cost and score with fewer answers."""
 
 
 @dataclass(frozen=True)
 class Plane:
-    """How the plane is laid out and named."""
+    """Size and axes of the chart."""
 
     width: float
     height: float
     cost_title: str
     cost_shown: Callable[[float], str]
     binary: bool = False
-    """Whether costs are marked at powers of two."""
+    """Whether cost ticks are powers of two."""
     reference: Interval | None = None
-    """A score to compare with, drawn as a line with a band."""
+    """Baseline score, drawn as a line with a band."""
     reference_name: str = ""
 
 
 def scatter(shown: Sequence[Point], plane: Plane) -> str:
-    """Quality with its interval against cost on a scale of factors; the frontier as a step line.
+    """Scores with intervals against cost on a log scale, and the frontier as a step line.
 
-    Points whose cost is not positive have no place on it and are left out.
+    Points without a positive cost are left out.
     """
     shown = [one for one in shown if math.isfinite(one.cost) and one.cost > 0]
     if not shown:
@@ -75,8 +75,8 @@ def scatter(shown: Sequence[Point], plane: Plane) -> str:
     parts = [
         *_grid(x, y, plane),
         *_reference(shown, x, y, plane),
-        *(_room(one, x, y) for one in shown),
-        *(_way(one, x, y) for one in shown),
+        *(_chances_bar(one, x, y) for one in shown),
+        *(_subsample_line(one, x, y) for one in shown),
         *_families(shown, x, y),
         *_frontier(shown, x, y),
         *(_bar(one, x, y) for one in shown),
@@ -89,7 +89,7 @@ def scatter(shown: Sequence[Point], plane: Plane) -> str:
 
 
 def scales(shown: Sequence[Point], plane: Plane) -> tuple[Scale, Scale]:
-    """The scales of cost and of score that hold all points, their bars and the reference."""
+    """Scales of cost and score that cover all points, intervals and the baseline."""
     intervals = [one.score for one in shown] + ([plane.reference] if plane.reference else [])
     bounds = [bound for one in intervals for bound in (one.low, one.value, one.high)]
     bounds += [bound for one in shown if one.chances for bound in asdict(one.chances).values()]
@@ -106,17 +106,17 @@ def scales(shown: Sequence[Point], plane: Plane) -> tuple[Scale, Scale]:
 
 
 def marker(family: int) -> str:
-    """The sign of a family of methods, around the origin."""
+    """The marker of a family, centred on the origin."""
     return f'<path class="mark c{family % COLOURS}" d="{_SHAPES[family % len(_SHAPES)]}"/>'
 
 
 def key(family: int) -> str:
-    """The sign of a family of methods as a picture of its own."""
+    """The marker of a family as an SVG of its own, for a legend."""
     return f'<svg class="key" viewBox="-8 -8 16 16" aria-hidden="true">{marker(family)}</svg>'
 
 
 def interval_row(interval: Interval, scale: Scale, marks: Sequence[float], kind: str) -> str:
-    """A dot and its interval on one line; `scale` is in hundredths of the width there is."""
+    """A dot with its interval on one line; `scale` is in percent of the width."""
     grid = "".join(_upright(scale.at(mark), "zero" if mark == 0 else "grid") for mark in marks)
     low, value, high = (scale.at(one) for one in (interval.low, interval.value, interval.high))
     return (
@@ -178,8 +178,8 @@ def _families(shown: Sequence[Point], x: Scale, y: Scale) -> Iterable[str]:
             yield f'<path class="joined c{family % COLOURS}" data-family="{family}" d="M{path}"/>'
 
 
-def _room(one: Point, x: Scale, y: Scale) -> str:
-    """A broad pale bar from what a blind choice would score to what the best would."""
+def _chances_bar(one: Point, x: Scale, y: Scale) -> str:
+    """A wide pale bar from the random score to the oracle score."""
     if one.chances is None:
         return ""
     top, bottom = y.at(one.chances.oracle), y.at(one.chances.random)
@@ -190,8 +190,8 @@ def _room(one: Point, x: Scale, y: Scale) -> str:
     )
 
 
-def _way(one: Point, x: Scale, y: Scale) -> str:
-    """From one answer on to as many as were drawn."""
+def _subsample_line(one: Point, x: Scale, y: Scale) -> str:
+    """The line of scores from one answer up to all drawn answers."""
     if not one.fewer:
         return ""
     places = [*one.fewer, (one.cost, one.score.value)]
@@ -200,14 +200,14 @@ def _way(one: Point, x: Scale, y: Scale) -> str:
 
 
 def _frontier(shown: Sequence[Point], x: Scale, y: Scale) -> Iterable[str]:
-    corners = _steps(shown, x, y)
+    corners = _frontier_corners(shown, x, y)
     if corners:
         path = "L".join(f"{across:.1f} {down:.1f}" for across, down in corners)
         yield f'<path class="frontier" d="M{path}"/>'
 
 
-def _steps(shown: Sequence[Point], x: Scale, y: Scale) -> list[tuple[float, float]]:
-    """From the cheapest on: as good until the next that is better, then up to it."""
+def _frontier_corners(shown: Sequence[Point], x: Scale, y: Scale) -> list[tuple[float, float]]:
+    """Corners of the frontier's step line, from the cheapest recipe on."""
     leading = sorted((one for one in shown if one.frontier), key=lambda one: one.cost)
     corners: list[tuple[float, float]] = []
     for one in leading:
@@ -263,13 +263,13 @@ def _label_places(
         Ground(
             area=area,
             points=[Box(a - size, d - size, a + size, d + size) for a, d in at],
-            lines=[*bars, *_pieces(_steps(shown, x, y)), *_pieces(across)],
+            lines=[*bars, *_segments(_frontier_corners(shown, x, y)), *_segments(across)],
         ),
     )
 
 
-def _pieces(corners: Sequence[tuple[float, float]]) -> Iterable[Box]:
-    """The steps of the frontier as thin boxes; they run along the axes."""
+def _segments(corners: Sequence[tuple[float, float]]) -> Iterable[Box]:
+    """The segments of a step line as thin boxes."""
     for (x1, y1), (x2, y2) in pairwise(corners):
         yield Box(min(x1, x2) - 1, min(y1, y2) - 1, max(x1, x2) + 1, max(y1, y2) + 1)
 

@@ -1,4 +1,4 @@
-"""Curves over the number of answers as SVG to stand in a page, whose style sheet colours them."""
+"""Curves of score over the number of answers, as SVG for a page that supplies the style sheet."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from forethought.reports.charts.scale import Scale, linear_scale, log_scale, tic
 from forethought.reports.figures import points
 
 _MARGIN = {"left": 46.0, "right": 18.0, "top": 14.0, "bottom": 62.0}
-_LINE = 15.0  # from one label to the next
+_LINE = 15.0  # distance between labels
 _CHARACTER = 6.6
 BEST, VOTE, SCORED, LIKELY = 3, 1, 2, 4
-"""Colours of the style sheet, by what chooses."""
+"""Indices of the style sheet's colours, by way to choose."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """One way to choose, over the number of answers."""
+    """One way to choose an answer, over the number of answers."""
 
     name: str
     colour: int
@@ -30,12 +30,12 @@ class Series:
 
     @property
     def last(self) -> Interval:
-        """Its value where most answers are drawn."""
+        """Its value at the greatest number of answers."""
         return self.values[-1]
 
 
 def series(one: Curve) -> list[Series]:
-    """The ways to choose that a curve has, the best first."""
+    """The series of a curve, the oracle first."""
     ways = (
         ("best of them", BEST, [row.oracle for row in one.reached]),
         ("vote", VOTE, [row.vote for row in one.reached]),
@@ -51,9 +51,9 @@ def series(one: Curve) -> list[Series]:
 
 
 def curve_chart(one: Curve, number: int, width: float, height: float) -> str:
-    """Scores against the number of answers, with what the best is foreseen to reach.
+    """Scores against the number of answers, with the extrapolation of the oracle.
 
-    `number` names the tooltips: `number-answers`.
+    Tooltips have the id `number-answers`.
     """
     ways, ahead = series(one), one.law.ahead if one.law else ()
     counts = [row.answers for row in one.reached] + [row.answers for row in ahead]
@@ -69,7 +69,7 @@ def curve_chart(one: Curve, number: int, width: float, height: float) -> str:
     parts = [*_grid(x, y, one, width, height), *_random(x, y, one)]
     parts += [_ribbon(x, y, ways[0].places, ways[0].values, BEST)]
     if ahead:
-        parts += _foreseen(x, y, one)
+        parts += _extrapolation(x, y, one)
     parts += [_path(x, y, way.places, way.values, f"curve c{way.colour}") for way in ways]
     parts += [*_marks(x, y, one, number), *_labels(x, y, one, ways, width)]
     return (
@@ -104,7 +104,7 @@ def _grid(x: Scale, y: Scale, one: Curve, width: float, height: float) -> Iterab
 
 
 def _short(tokens: float) -> str:
-    """Tokens in few letters."""
+    """A short form of a token count."""
     return f"{tokens:,.0f}" if tokens < 9999.5 else f"{tokens / 1000:,.0f}k"
 
 
@@ -117,7 +117,7 @@ def _random(x: Scale, y: Scale, one: Curve) -> Iterable[str]:
     yield _line("reference", x.start, y.at(one.random.value), x.end, y.at(one.random.value))
 
 
-def _foreseen(x: Scale, y: Scale, one: Curve) -> Iterable[str]:
+def _extrapolation(x: Scale, y: Scale, one: Curve) -> Iterable[str]:
     assert one.law is not None
     last = one.reached[-1]
     places = [last.answers, *(row.answers for row in one.law.ahead)]
@@ -134,7 +134,7 @@ def _ribbon(
     colour: int,
     more: str = "",
 ) -> str:
-    """The interval as an area."""
+    """The band of intervals."""
     above = [(x.at(k), y.at(value.high)) for k, value in zip(places, values, strict=True)]
     below = [(x.at(k), y.at(value.low)) for k, value in zip(places, values, strict=True)]
     path = "L".join(f"{across:.1f} {down:.1f}" for across, down in [*above, *reversed(below)])
@@ -148,7 +148,7 @@ def _path(x: Scale, y: Scale, places: Sequence[int], values: Sequence[Interval],
 
 
 def _marks(x: Scale, y: Scale, one: Curve, number: int) -> Iterable[str]:
-    """A dot for each number of answers, whose tooltip tells all of it."""
+    """A dot with a tooltip for each number of answers."""
     rows = [(row.answers, row.oracle) for row in one.reached]
     rows += [(row.answers, row.oracle) for row in (one.law.ahead if one.law else ())]
     for answers, value in rows:
@@ -162,17 +162,17 @@ def _marks(x: Scale, y: Scale, one: Curve, number: int) -> Iterable[str]:
 
 
 def _labels(x: Scale, y: Scale, one: Curve, ways: Sequence[Series], width: float) -> Iterable[str]:
-    """Names beside the ends of lines, apart from each other."""
+    """Labels at the ends of the lines, without overlap."""
     best, *others = [(way.name, way.last.value, way.colour) for way in ways]
     end = x.at(one.reached[-1].answers)
-    # The best goes on rising behind its last answers, so its name stands before them.
+    # The oracle's line continues as extrapolation, so its label goes before the last point.
     before = end - _CHARACTER * (len(best[0]) + 6) > _MARGIN["left"]
     across, anchor = (end - 8, "end") if before else (end + 8, "start")
     yield _label(across, y.at(best[1]) - 9, anchor, best)
     others.append(("one at random", one.random.value, 0))
     wide = max(len(name) for name, *_ in others) + 6
     left = end + 10 + wide * _CHARACTER > width - 4
-    # Where there is no room beyond the last answers, names stand above their lines' ends.
+    # Without room beyond the last point, labels go above the ends of their lines.
     across, anchor = (width - _MARGIN["right"] - 2, "end") if left else (end + 10, "start")
     last = y.at(best[1]) if not before else -math.inf
     for name in sorted(others, key=lambda one: -one[1]):

@@ -1,4 +1,4 @@
-"""Where labels of points go, so that they cover little and stand close to their points."""
+"""Label placement: close to their points, with little overlap."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Anchor = Literal["start", "middle", "end"]
-_CHARACTER, _LINE = 6.5, 14.0  # of 12 px letters, a little generous
+_CHARACTER, _LINE = 6.5, 14.0  # size of 12 px letters, with a margin
 _GAPS = (12.0, 18.0, 27.0, 38.0, 52.0, 68.0)
 _ROUNDS = 4
 _SIDES: tuple[tuple[float, float], ...] = (
@@ -32,8 +32,8 @@ class Box:
     bottom: float
 
     def shared(self, other: Box) -> float:
-        """The area that both cover."""
-        # Most boxes are apart, and this is asked very often.
+        """The area of the overlap."""
+        # A fast path: most boxes do not overlap.
         if (
             self.left >= other.right
             or other.left >= self.right
@@ -45,7 +45,7 @@ class Box:
         return wide * (min(self.bottom, other.bottom) - max(self.top, other.top))
 
     def inside(self, other: Box) -> bool:
-        """Whether no part of it is outside the other."""
+        """Whether it lies within the other box."""
         return (
             self.left >= other.left
             and self.right <= other.right
@@ -56,31 +56,31 @@ class Box:
 
 @dataclass(frozen=True)
 class LabelPlace:
-    """Where a label stands."""
+    """The position of a label."""
 
     x: float
-    """Of its anchor."""
+    """x of the anchor."""
     y: float
-    """Of its baseline."""
+    """y of the baseline."""
     anchor: Anchor
     box: Box
     gap: float
-    """From the point, in pixels."""
+    """Distance from the point, in pixels."""
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What labels stand on."""
+    """The drawing below the labels."""
 
     area: Box
     points: Sequence[Box]
-    """Of markers, in the order of the labels."""
+    """Boxes of the markers, in the order of the labels."""
     lines: Sequence[Box]
-    """Thin things: bars and pieces of lines."""
+    """Boxes of interval bars and line segments."""
 
 
 def places(labels: Sequence[str], ground: Ground) -> list[LabelPlace]:
-    """The best place found for each label, all of them tried again when the others stand."""
+    """The position of each label, by iterated greedy choice."""
     options = [_options(label, point) for label, point in zip(labels, ground.points, strict=True)]
     own = [[(place, _cost(place, at, ground)) for place in one] for at, one in enumerate(options)]
     chosen = [min(one, key=lambda pair: pair[1])[0] for one in own]
@@ -108,7 +108,7 @@ def _place(label: str, x: float, y: float, side: tuple[float, float], gap: float
 
 
 def _cost(place: LabelPlace, at: int, ground: Ground) -> float:
-    """What a place costs whatever the other labels do."""
+    """The cost of a position, apart from other labels."""
     if not place.box.inside(ground.area):
         return 1e6
     points = sum(

@@ -1,4 +1,4 @@
-"""Scales of charts: values to pixels, and round values to mark."""
+"""Scales of charts: values to pixels, and round ticks."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _FACTORS = ((1, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))
-_WIDE = 5.0  # the factor below which steps mark a scale of factors better
+_WIDE = 5.0  # log scales below this range get linear ticks
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Values from `low` to `high` on pixels from `start` to `end`."""
+    """A map of values from `low` to `high` to pixels from `start` to `end`."""
 
     low: float
     high: float
     start: float
     end: float
     log: bool = False
-    """Equal factors, not equal steps, are equally far apart."""
+    """Whether the scale is logarithmic."""
 
     def at(self, value: float) -> float:
         """The pixel of a value."""
@@ -30,7 +30,7 @@ class Scale:
 
 
 def log_scale(values: Sequence[float], start: float, end: float) -> Scale:
-    """A scale of factors around positive values, with a margin."""
+    """A log scale around positive values, with a margin."""
     low, high = min(values), max(values)
     margin = max((high / low) ** 0.07, 1.1)
     return Scale(low / margin, high * margin, start, end, log=True)
@@ -39,7 +39,7 @@ def log_scale(values: Sequence[float], start: float, end: float) -> Scale:
 def linear_scale(
     values: Sequence[float], start: float, end: float, *, within: tuple[float, float] | None = None
 ) -> Scale:
-    """A scale of steps around values that ends at round values, and not beyond `within`."""
+    """A linear scale around values that ends at round values, clipped to `within`."""
     low, high = min(values), max(values)
     step = _round_step(max(high - low, 1e-9 + abs(high) * 1e-6) / 5)
     low, high = math.floor(low / step) * step, math.ceil(high / step) * step
@@ -51,7 +51,7 @@ def linear_scale(
 
 
 def ticks(scale: Scale, most: int, *, binary: bool = False) -> list[float]:
-    """At most `most` round values on a scale; powers of two where `binary`."""
+    """At most `most` round values on a scale; powers of two if `binary`."""
     wide = scale.log and scale.high >= _WIDE * scale.low
     return _powers(scale, most, binary) if wide else _steps(scale, most, binary)
 

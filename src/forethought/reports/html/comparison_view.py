@@ -1,4 +1,4 @@
-"""A comparison with the names, families and axes that its page shows it with."""
+"""The view of a comparison: names, families and axes of its page."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from forethought.reports.names import Names, labels, method, task_names
 
 @dataclass(frozen=True)
 class ComparisonView:
-    """A comparison with the names, families and axes it is shown with."""
+    """A comparison with the names, families and axes of its page."""
 
     comparison: Comparison
     timing: bool = True
 
     @cached_property
     def recipes(self) -> Names:
-        """Short names of recipes, and what they share."""
+        """Short names of recipes, and their shared parts."""
         return figures.named(self.comparison)
 
     @cached_property
     def tasks(self) -> Names:
-        """Short names of tasks, and what they share."""
+        """Short names of tasks, and their shared settings."""
         return task_names(self.comparison.tasks)
 
     @property
@@ -35,22 +35,22 @@ class ComparisonView:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Names of recipes for a chart."""
+        """Labels of recipes in a chart."""
         return labels(self.names)
 
     @cached_property
     def family_names(self) -> list[str]:
-        """Recipes without their numbers, in order of appearance."""
+        """Families: recipes without their numbers, in order of appearance."""
         return list(dict.fromkeys(map(_family, self.names)))
 
     @cached_property
     def families(self) -> list[int]:
-        """For each recipe, the index of its family."""
+        """Index of each recipe's family."""
         return [self.family_names.index(_family(name)) for name in self.names]
 
     @property
     def axes(self) -> tuple[Axis, ...]:
-        """The kinds of cost shown."""
+        """The axes of cost."""
         return figures.axes(self.comparison, self.timing)
 
 

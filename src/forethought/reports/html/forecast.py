@@ -1,4 +1,4 @@
-"""A forecast as one HTML page that needs nothing else: no network, no other file."""
+"""A forecast as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SIZES = {"wide": (1050.0, 470.0), "narrow": (350.0, 440.0)}
 
 
 def forecast_html(found: Forecast, *, title: str) -> str:
-    """The finding, a chart for each recipe and task with its table, and questions by difficulty."""
+    """The finding, a chart with its table for each recipe and task, and difficulty tables."""
     return page(
         title=title,
         finding=finding(found),
@@ -82,21 +82,21 @@ def _table(shown: Shown) -> str:
 def _tips(one: Curve, number: int) -> Iterable[str]:
     ways = series(one)
     for place, row in enumerate(one.reached):
-        told = {way.name: _with_span(way.values[place]) for way in ways}
-        told["one at random"] = figures.points(one.random.value)
-        yield _tip(number, row.answers, told, row.tokens, row.flops)
+        values = {way.name: _with_span(way.values[place]) for way in ways}
+        values["one at random"] = figures.points(one.random.value)
+        yield _tip(number, row.answers, values, row.tokens, row.flops)
     for further in one.law.ahead if one.law else ():
-        told = {"best, as foreseen": _with_span(further.oracle)}
-        yield _tip(number, further.answers, told, further.tokens, further.flops)
+        values = {"best, as foreseen": _with_span(further.oracle)}
+        yield _tip(number, further.answers, values, further.tokens, further.flops)
 
 
 def _with_span(interval: Interval) -> str:
     return f"{figures.points(interval.value)} ({figures.span(interval)})"
 
 
-def _tip(number: int, answers: int, told: Mapping[str, str], tokens: float, flops: float) -> str:
+def _tip(number: int, answers: int, values: Mapping[str, str], tokens: float, flops: float) -> str:
     cost = {"tokens": f"{tokens:,.0f}", "FLOPs": units.flops(flops)}
     return (
         f'<div class="tip" id="tip-{number}-{answers}" role="tooltip">'
-        f"<strong>{answers:,} answers</strong>{listed({**told, **cost})}</div>"
+        f"<strong>{answers:,} answers</strong>{listed({**values, **cost})}</div>"
     )

@@ -1,4 +1,4 @@
-"""The page that reports stand in: one HTML file that needs nothing else."""
+"""The frame of report pages: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def page(
     tips: str,
     data: str,
 ) -> str:
-    """The whole page; finding and caveats are text, the others HTML, and `data` JSON."""
+    """The whole page; finding and caveats are text, `data` is JSON, all other parts are HTML."""
     parts = {
         "title": escape(title),
         "style": part("page.css"),
@@ -42,17 +42,17 @@ def page(
 
 
 def part(name: str) -> str:
-    """A file of the page."""
+    """The text of a template file."""
     return (files("forethought.reports.html") / "page" / name).read_text("utf-8")
 
 
 def prose(text: str) -> str:
-    """Text in which no number is parted from its sign at the end of a line."""
+    """Escaped text with no line break between a number and its sign."""
     return escape(text).replace(" %", "&nbsp;%").replace(" ×", "&nbsp;×")
 
 
 def listed(rows: Mapping[str, str]) -> str:
-    """Names and what they are; nothing where there are none."""
+    """A definition list; empty without rows."""
     if not rows:
         return ""
     found = "".join(f"<dt>{escape(name)}</dt><dd>{escape(one)}</dd>" for name, one in rows.items())

@@ -1,4 +1,4 @@
-"""The tables of the page of a comparison, as HTML."""
+"""HTML tables of a comparison's page."""
 
 from __future__ import annotations
 
@@ -13,54 +13,54 @@ from forethought.reports.charts.scale import Scale, linear_scale, ticks
 from forethought.reports.figures import Axis
 from forethought.reports.html.comparison_view import ComparisonView
 
-_DARK_FROM, _BRIGHT_FROM = 0.68, 0.56  # shares from which the other ink reads better
+_DARK_FROM, _BRIGHT_FROM = 0.68, 0.56  # shades from which the other ink is legible
 
 
-def standings(reading: ComparisonView) -> str:
-    """All figures of every recipe."""
+def results(view: ComparisonView) -> str:
+    """The table of all figures of every recipe."""
     heading = ["recipe", "score", "95 %", "difference", "95 %", "p"]
-    for axis in reading.axes:
+    for axis in view.axes:
         heading += [axis.title, "×"]
-    rows = [_standing(reading, number) for number in range(len(reading.names))]
+    rows = [_result_row(view, number) for number in range(len(view.names))]
     note = (
-        f"Differences and × are to {reading.names[0]}. "
+        f"Differences and × are to {view.names[0]}. "
         "★ no recipe is as good and cheaper by that cost; n: questions."
     )
     table = _table([*heading, "tokens read", "n"], rows)
     return f'{table}<p class="note">{escape(note)}</p>'
 
 
-def facts(reading: ComparisonView, number: int) -> list[tuple[str, str]]:
-    """What is said of one recipe where it is pointed at."""
-    one, first = reading.comparison.standings[number], reading.comparison.standings[0]
-    change = figures.difference(reading.comparison, one.recipe, first.recipe)
+def facts(view: ComparisonView, number: int) -> list[tuple[str, str]]:
+    """The rows of one recipe's tooltip."""
+    one, first = view.comparison.standings[number], view.comparison.standings[0]
+    change = figures.difference(view.comparison, one.recipe, first.recipe)
     rows = [("score", f"{figures.points(one.score.value)} ({figures.span(one.score)})")]
     if change:
-        rows.append((f"minus {reading.names[0]}", _change_text(change.interval)))
+        rows.append((f"minus {view.names[0]}", _change_text(change.interval)))
         rows.append(("p", _p_value(change.p_value)))
         rows.append(("better, worse on", f"{change.wins:,}, {change.losses:,} questions"))
-    for axis in reading.axes:
+    for axis in view.axes:
         rows.append((axis.title, _cost_text(one, first, axis)))
-    rows += _room(one)
+    rows += _chances(one)
     rows.append(("prompt tokens read", f"{one.read:,.0f}"))
     return [*rows, ("questions", f"{one.questions:,}")]
 
 
-def _room(one: RecipeResult) -> list[tuple[str, str]]:
+def _chances(one: RecipeResult) -> list[tuple[str, str]]:
     if one.chances is None:
         return []
     random, oracle = figures.points(one.chances.random), figures.points(one.chances.oracle)
     return [("a blind choice", random), ("the best choice", oracle)]
 
 
-def heat(reading: ComparisonView) -> str:
-    """Scores by task, shaded from 0 to 100."""
-    tasks = [_breakable(name) for name in reading.tasks.short]
+def heat(view: ComparisonView) -> str:
+    """The heat map of scores by task, from 0 to 100."""
+    tasks = [_breakable(name) for name in view.tasks.short]
     heading = "".join(f"<th>{name}</th>" for name in tasks)
     rows = "".join(
-        f"<tr>{_label(reading, number)}{_heat_cell(one.score, 'all')}<td class='gap'></td>"
-        f"{''.join(_heat_cell(one.tasks.get(task)) for task in reading.comparison.tasks)}</tr>"
-        for number, one in enumerate(reading.comparison.standings)
+        f"<tr>{_label(view, number)}{_heat_cell(one.score, 'all')}<td class='gap'></td>"
+        f"{''.join(_heat_cell(one.tasks.get(task)) for task in view.comparison.tasks)}</tr>"
+        for number, one in enumerate(view.comparison.standings)
     )
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Scores by task">'
@@ -70,58 +70,58 @@ def heat(reading: ComparisonView) -> str:
     )
 
 
-def by_task(reading: ComparisonView) -> str:
-    """Scores by task with their intervals."""
+def by_task(view: ComparisonView) -> str:
+    """The table of scores by task, with intervals."""
     rows = [
         [
-            _name(reading, number),
-            *(_with_bounds(one.tasks.get(task)) for task in reading.comparison.tasks),
+            _name(view, number),
+            *(_with_bounds(one.tasks.get(task)) for task in view.comparison.tasks),
         ]
-        for number, one in enumerate(reading.comparison.standings)
+        for number, one in enumerate(view.comparison.standings)
     ]
-    return _table(["recipe", *reading.tasks.short], rows)
+    return _table(["recipe", *view.tasks.short], rows)
 
 
-def differences(reading: ComparisonView, against: int) -> str:
-    """Every other recipe beside one: as dots with intervals, and as a table."""
-    first = reading.comparison.standings[against].recipe
+def differences(view: ComparisonView, against: int) -> str:
+    """Differences of all other recipes to one, as dots with intervals and as a table."""
+    first = view.comparison.standings[against].recipe
     found = [
         (number, change)
-        for number, one in enumerate(reading.comparison.standings)
-        if (change := figures.difference(reading.comparison, one.recipe, first))
+        for number, one in enumerate(view.comparison.standings)
+        if (change := figures.difference(view.comparison, one.recipe, first))
     ]
     hidden = " hidden" if against else ""
     if not found:
         shown = '<p class="empty">No other recipe answered these questions.</p>'
         return f'<div data-against="{against}"{hidden}>{shown}</div>'
     heading = ["recipe", "difference", "95 %", "p", "better on", "worse on", "of", "detectable"]
-    table = _table(heading, [_difference(reading, *pair) for pair in found])
+    table = _table(heading, [_difference(view, *pair) for pair in found])
     return (
-        f'<div data-against="{against}"{hidden}><div class="chart">{_plots(reading, found)}</div>'
+        f'<div data-against="{against}"{hidden}><div class="chart">{_plots(view, found)}</div>'
         f'<div class="table">{table}</div></div>'
     )
 
 
-def _standing(reading: ComparisonView, number: int) -> list[str]:
-    one, first = reading.comparison.standings[number], reading.comparison.standings[0]
-    change = figures.difference(reading.comparison, one.recipe, first.recipe)
+def _result_row(view: ComparisonView, number: int) -> list[str]:
+    one, first = view.comparison.standings[number], view.comparison.standings[0]
+    change = figures.difference(view.comparison, one.recipe, first.recipe)
     cells = [_cell(figures.points(one.score.value)), _bounds(figures.span(one.score))]
     if change:
         cells += [_change(change.interval), _bounds(figures.signed_span(change.interval))]
         cells.append(_cell(_p_value(change.p_value)))
     else:
         cells += [_cell("")] * 3
-    for axis in reading.axes:
+    for axis in view.axes:
         cells.append(_cell(figures.amount(axis, axis.cost(one))))
         share = figures.factor(axis.cost(one), axis.cost(first))
         cells.append(_signed_cell(share, "★" if axis.name in one.frontier else ""))
-    return [_name(reading, number), *cells, _cell(f"{one.read:,.0f}"), _cell(f"{one.questions:,}")]
+    return [_name(view, number), *cells, _cell(f"{one.read:,.0f}"), _cell(f"{one.questions:,}")]
 
 
-def _difference(reading: ComparisonView, number: int, change: Difference) -> list[str]:
+def _difference(view: ComparisonView, number: int, change: Difference) -> list[str]:
     found = change.interval
     return [
-        _name(reading, number),
+        _name(view, number),
         _change(found),
         _bounds(figures.signed_span(found)),
         _cell(_p_value(change.p_value)),
@@ -132,13 +132,13 @@ def _difference(reading: ComparisonView, number: int, change: Difference) -> lis
     ]
 
 
-def _plots(reading: ComparisonView, found: Sequence[tuple[int, Difference]]) -> str:
+def _plots(view: ComparisonView, found: Sequence[tuple[int, Difference]]) -> str:
     scale = _difference_scale([change.interval for _, change in found])
     marks = ticks(scale, 6)
     axis = "".join(
         f'<span style="left:{scale.at(mark):.2f}%">{_tick(mark)}</span>' for mark in marks
     )
-    rows = "".join(_plot(reading, number, change, scale, marks) for number, change in found)
+    rows = "".join(_plot(view, number, change, scale, marks) for number, change in found)
     return (
         '<table class="plots"><thead><tr><th class="name">recipe</th>'
         f'<th class="plot"><span class="axis">{axis}</span></th>'
@@ -148,13 +148,13 @@ def _plots(reading: ComparisonView, found: Sequence[tuple[int, Difference]]) -> 
 
 
 def _plot(
-    reading: ComparisonView, number: int, change: Difference, scale: Scale, marks: Sequence[float]
+    view: ComparisonView, number: int, change: Difference, scale: Scale, marks: Sequence[float]
 ) -> str:
     found = change.interval
     kind = "above" if found.low > 0 else "below" if found.high < 0 else "even"
     drawn = chart.interval_row(found, scale, marks, kind) if _finite(found) else ""
     return (
-        f'<tr>{_label(reading, number, "name")}<td class="plot">{drawn}</td>'
+        f'<tr>{_label(view, number, "name")}<td class="plot">{drawn}</td>'
         f"{_change(found, 'value')}{_bounds(figures.signed_span(found))}</tr>"
     )
 
@@ -211,17 +211,15 @@ def _p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _label(reading: ComparisonView, number: int, kind: str = "") -> str:
-    return _name(reading, number, kind, reading.labels[number])
+def _label(view: ComparisonView, number: int, kind: str = "") -> str:
+    return _name(view, number, kind, view.labels[number])
 
 
-def _name(reading: ComparisonView, number: int, kind: str = "", shown: str = "") -> str:
-    full = escape(reading.comparison.standings[number].recipe)
-    sign = chart.key(reading.families[number])
+def _name(view: ComparisonView, number: int, kind: str = "", shown: str = "") -> str:
+    full = escape(view.comparison.standings[number].recipe)
+    sign = chart.key(view.families[number])
     given = f' class="{kind}"' if kind else ""
-    return (
-        f'<th scope="row"{given} title="{full}">{sign}{escape(shown or reading.names[number])}</th>'
-    )
+    return f'<th scope="row"{given} title="{full}">{sign}{escape(shown or view.names[number])}</th>'
 
 
 def _breakable(name: str) -> str:
@@ -237,7 +235,7 @@ def _change(interval: Interval, kind: str = "") -> str:
 
 
 def _signed_cell(text: str, sign: str, kind: str = "") -> str:
-    """A number, and room for a sign after it so that numbers stay below each other."""
+    """A number with space for a sign, so that numbers align."""
     given = f' class="{kind}"' if kind else ""
     return f'<td{given}>{escape(text)}<span class="sign">{sign}</span></td>'
 

@@ -1,4 +1,4 @@
-"""The candidates of a search as lines: which there were, and which of them was chosen."""
+"""Candidates of a search as terminal lines, with the chosen one marked."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from forethought.reports.terminal.printable import printable
 
 MOST = 8
-"""Candidates shown; of more, the ones that weigh most."""
+"""Most candidates shown; the ones of greatest weight."""
 
 
 def summary(run: dict[str, Any]) -> str:
-    """How many there were, in one line; nothing for a run that is no search."""
+    """The number of candidates in one line; empty if the run is not a search."""
     found = [one for one in run["candidates"] if "path" in one]
     if not found:
         return ""
@@ -23,9 +23,9 @@ def summary(run: dict[str, Any]) -> str:
 
 
 def lines(run: dict[str, Any], room: int) -> list[str]:
-    """One line of at most `room` columns for each: what it counts for, and how it ends.
+    """One line per candidate, of at most `room` columns: weight, score, tokens and last line.
 
-    Where two models wrote, each line says which.
+    If two models wrote, each line names its model.
     """
     found = [one for one in run["candidates"] if "path" in one and not one["pruned"]]
     if len(found) < 2:
@@ -57,13 +57,13 @@ def _number(value: float | None) -> str:
 
 
 def _ending(text: str) -> str:
-    """The last line of an answer, where its result stands."""
+    """The last line of an answer, which holds its result."""
     written = [line.strip() for line in text.splitlines() if line.strip()]
     return printable(written[-1]) if written else "(nothing)"
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Cells below one another; columns that are empty everywhere are left out."""
+    """Align cells in columns; empty columns are left out."""
     used = [place for place in range(len(rows[0])) if any(row[place] for row in rows)]
     widths = {place: max(len(row[place]) for row in rows) for place in used}
     last = used[-1]

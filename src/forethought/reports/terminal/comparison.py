@@ -1,4 +1,4 @@
-"""A comparison as text for a terminal."""
+"""A comparison as terminal text."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from forethought.reports.terminal.printable import printable
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _STAR = "★"
 _BOUNDS = "95 %"
-_NAME = 16  # what is left of a name in a narrow terminal
+_NAME = 16  # least width of a name in a narrow terminal
 Rows = Sequence[Sequence[str]]
-"""Cells, line by line; the first lines are the heading and the first column the name."""
+"""Cells by line; the first lines are the heading, the first column the name."""
 Column = tuple[list[str], list[str]]
 """The words of a task's name, and its scores."""
 
@@ -25,19 +25,19 @@ Column = tuple[list[str], list[str]]
 def comparison_text(
     comparison: Comparison, *, width: int, colour: bool, timing: bool = True
 ) -> str:
-    """Two tables, recipes and recipes by task, in at most `width` columns; then what holds.
+    """Tables of recipes in total and by task, in at most `width` columns; finding and caveats.
 
-    Without `timing` nothing that a clock measured is in it.
+    Without `timing` it leaves out measured times.
     """
     axes = figures.axes(comparison, timing)
     recipes = figures.named(comparison)
     tasks = task_names(comparison.tasks)
     rows = _fitting(comparison, recipes.short, axes, width)
     short = [row[0] for row in rows[1:]]
-    notes = [*_legend(comparison, recipes.short[0], axes), *_keys(short, recipes.short)]
+    notes = [*_legend(comparison, recipes.short[0], axes), *_short_names(short, recipes.short)]
     blocks = [
         _wrapped(_context(comparison, recipes, tasks), width),
-        *_stacked(rows, width, colour),
+        *_tables(rows, width, colour),
         _dim("\n".join(_wrapped(note, width) for note in notes), colour),
         *_equal(comparison, short, width, colour),
         *_by_task(comparison, short, tasks.short, width, colour),
@@ -58,7 +58,7 @@ def _context(comparison: Comparison, recipes: Names, tasks: Names) -> str:
 def _fitting(
     comparison: Comparison, names: Sequence[str], axes: Sequence[Axis], width: int
 ) -> list[list[str]]:
-    """The rows of recipes with amounts, or where that is too wide without and with short names."""
+    """The rows of recipes; if too wide, without amounts and with short names."""
     rows = _rows(comparison, names, axes, amounts=True)
     if max(map(len, _lines(rows, False))) <= width:
         return rows
@@ -68,8 +68,8 @@ def _fitting(
     return [rows[0], *([name, *row[1:]] for name, row in zip(short, rows[1:], strict=True))]
 
 
-def _stacked(rows: Rows, width: int, colour: bool) -> Iterator[str]:
-    """The rows as one table, or where that is too wide as tables of some of its columns each."""
+def _tables(rows: Rows, width: int, colour: bool) -> Iterator[str]:
+    """The rows as one table; if too wide, as several tables of some columns each."""
     columns = list(zip(*rows, strict=True))
     names, start = columns[0], 1
     while start < len(columns):
@@ -82,7 +82,7 @@ def _stacked(rows: Rows, width: int, colour: bool) -> Iterator[str]:
 
 
 def _is_table(columns: Rows, start: int, stop: int, width: int) -> bool:
-    """Whether these columns fit side by side, and no bounds are cut off from their value."""
+    """Whether these columns fit side by side and keep bounds next to their value."""
     whole = stop == len(columns) or not columns[stop][0].startswith(_BOUNDS)
     rows = list(zip(columns[0], *columns[start:stop], strict=True))
     return whole and max(map(len, _lines(rows, False))) <= width
@@ -108,12 +108,12 @@ def _rows(
     for axis in axes:
         heading += [axis.title, "× "] if amounts else [f"{_brief(axis)} "]
     rows = [heading]
-    for name, standing, change in zip(
+    for name, result, change in zip(
         names, comparison.standings, figures.from_baseline(comparison), strict=True
     ):
-        cells = [name, figures.points(standing.score.value), figures.span(standing.score)]
+        cells = [name, figures.points(result.score.value), figures.span(result.score)]
         changes = _change(change) if several else []
-        rows.append([*cells, *changes, *_costs(standing, first, axes, amounts)])
+        rows.append([*cells, *changes, *_costs(result, first, axes, amounts)])
     return rows
 
 
@@ -130,15 +130,15 @@ def _change(change: Difference | None) -> list[str]:
 
 
 def _costs(
-    standing: RecipeResult, first: RecipeResult, axes: Sequence[Axis], amounts: bool
+    result: RecipeResult, first: RecipeResult, axes: Sequence[Axis], amounts: bool
 ) -> Iterator[str]:
     for axis in axes:
-        star = _STAR if axis.name in standing.frontier else " "
-        amount = figures.amount(axis, axis.cost(standing))
+        star = _STAR if axis.name in result.frontier else " "
+        amount = figures.amount(axis, axis.cost(result))
         if amounts:
             yield amount
-        beside = figures.factor(axis.cost(standing), axis.cost(first))
-        # Where the first has no such cost there is nothing to be beside.
+        beside = figures.factor(axis.cost(result), axis.cost(first))
+        # Without the baseline's cost there is no ratio to show.
         alone = not amounts and beside == figures.MISSING
         yield (amount if alone else beside) + star
 
@@ -147,8 +147,8 @@ def _shorter(names: Sequence[str], room: int) -> Sequence[str]:
     return names if max(map(len, names)) <= room else fitted(labels(names), room)
 
 
-def _keys(short: Sequence[str], names: Sequence[str]) -> list[str]:
-    """What shortened names stand for; one example where all are shortened alike."""
+def _short_names(short: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Explanations of shortened names; one example if all are shortened alike."""
     labelled = labels(names)
     changed = [
         (one, name)
@@ -199,18 +199,18 @@ def _block(columns: Sequence[Column], names: Sequence[str], colour: bool) -> lis
     return _lines(rows, colour, depth)
 
 
-def _task_score(standing: RecipeResult, task: str) -> str:
-    found = standing.tasks.get(task)
+def _task_score(result: RecipeResult, task: str) -> str:
+    found = result.tasks.get(task)
     return figures.points(found.value) if found else figures.MISSING
 
 
 def _words(task: str) -> list[str]:
-    """A name for a narrow column: a line for each of its words."""
+    """A name for a narrow column, one word per line."""
     return [task] if "(" in task else task.split("-")
 
 
 def _blocks(columns: Sequence[Column], room: int) -> list[list[Column]]:
-    """Columns side by side as long as there is room for them."""
+    """Columns grouped into blocks that fit the width."""
     blocks: list[list[Column]] = []
     left = 0
     for words, scores in columns:
@@ -226,7 +226,7 @@ def _blocks(columns: Sequence[Column], room: int) -> list[list[Column]]:
 def _lines(rows: Rows, colour: bool, headings: int = 1) -> list[str]:
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    # Bounds stand close to what they are bounds of.
+    # Bounds are set closer to their value.
     gaps = [1 if heading.startswith(_BOUNDS) else 2 for heading in rows[0]]
     lines = []
     for at, row in enumerate(rows):

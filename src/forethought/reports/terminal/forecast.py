@@ -1,4 +1,4 @@
-"""A forecast as text for a terminal, as Markdown and as CSV."""
+"""A forecast as terminal text, Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLUMNS = (
 
 
 def forecast_text(found: Forecast, *, width: int, colour: bool) -> str:
-    """Tables with what is to be said of each, in lines of at most `width` where words allow."""
+    """Tables with their notes, wrapped to `width` between words."""
     blocks = [_wrapped(finding(found), width)]
     for shown in tables(found):
         blocks.append("\n".join(_lines(shown, width, colour)))
@@ -32,7 +32,7 @@ def forecast_text(found: Forecast, *, width: int, colour: bool) -> str:
 
 
 def forecast_markdown(found: Forecast) -> str:
-    """The same as Markdown."""
+    """The forecast as Markdown."""
     blocks = [plain(finding(found))]
     for shown in tables(found):
         blocks += [f"### {plain(shown.title)}", plain(shown.context), _table(shown)]
@@ -41,7 +41,7 @@ def forecast_markdown(found: Forecast) -> str:
 
 
 def forecast_csv(found: Forecast) -> str:
-    """A row for each recipe, task, number of answers and way to choose one of them."""
+    """A row for each recipe, task, number of answers and way to choose an answer."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(_COLUMNS)
@@ -55,8 +55,8 @@ def _records(one: Curve) -> Iterator[list[str]]:
         answers: int, choice: str, score: Interval, tokens: float, flops: float, foreseen: int = 0
     ) -> list[str]:
         values = (score.value, score.low, score.high, tokens, flops)
-        told = [one.recipe, one.task, one.questions, answers, choice, foreseen]
-        return [*map(str, told), *(repr(float(value)) for value in values)]
+        fields = [one.recipe, one.task, one.questions, answers, choice, foreseen]
+        return [*map(str, fields), *(repr(float(value)) for value in values)]
 
     for row in one.reached:
         scored = (row.tokens + row.scoring_tokens, row.flops + row.scoring_flops)

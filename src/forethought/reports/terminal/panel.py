@@ -1,4 +1,4 @@
-"""The lines under an answer: what it cost beside the exact run, and how to run it again."""
+"""The panel under an answer: cost relative to the exact run, and the recipe to repeat it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from forethought.reports.terminal.strip import strip
 
 _LABEL = 9
 _DRAWN = "drawn"
-_HARD = "\ue000"  # stands for a space that no line ends at
+_HARD = "\ue000"  # placeholder of a non-breaking space
 _NAMED = {"\n": "\\n", "\t": "\\t", "\\": "\\\\", "'": "\\'"}
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"
 _ENDS = {
@@ -27,7 +27,7 @@ _ENDS = {
 
 
 def panel(run: dict[str, Any], *, width: int, colour: bool) -> str:
-    """A run's document as lines of at most `width` columns, dimmed on a terminal."""
+    """Format a run's document in at most `width` columns, dimmed if `colour`."""
     rows = [
         ("ended", _ENDS.get(run["finish"], "")),
         (_DRAWN, candidates.summary(run)),
@@ -39,12 +39,12 @@ def panel(run: dict[str, Any], *, width: int, colour: bool) -> str:
         *(("note", note) for note in run["notes"]),
         ("recipe", _recipe(run)),
     ]
-    lines = [line for label, text in rows if text for line in _shown(run, label, text, width)]
+    lines = [line for label, text in rows if text for line in _row_lines(run, label, text, width)]
     return "\n".join(f"{_DIM}{line}{_RESET}" if colour else line for line in lines)
 
 
-def _shown(run: dict[str, Any], label: str, text: str, width: int) -> list[str]:
-    """The lines of a row; below the row of candidates stand the candidates."""
+def _row_lines(run: dict[str, Any], label: str, text: str, width: int) -> list[str]:
+    """The lines of a row, with the candidates below theirs."""
     indent = " " * (_LABEL + 1)
     below = candidates.lines(run, width - len(indent)) if label == _DRAWN else []
     return [*_lines(label, text, width), *(indent + line for line in below)]
@@ -79,7 +79,7 @@ def _cost(run: dict[str, Any]) -> str:
         f"{cost['prompt_tokens']:,} + {cost['output_tokens']:,} tokens{cached}{draft}",
         units.seconds(cost["seconds"]),
     ]
-    if cost["flops"]:  # a server does not tell
+    if cost["flops"]:  # servers do not report FLOPs
         parts.append(units.flops(cost["flops"]) + beside)
     if cost["usd"] is not None:
         parts.append(units.dollars(cost["usd"]))
@@ -122,20 +122,20 @@ def _option(name: str, value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A value as a shell reads it back; no line of the panel ends amid it."""
-    if all(map(_stands, text)):
+    """A value quoted for the shell, without line breaks inside."""
+    if all(map(_is_plain, text)):
         return shlex.quote(text).replace(" ", _HARD)
     return f"$'{''.join(map(_in_shell, text))}'".replace(" ", _HARD)
 
 
-def _stands(sign: str) -> bool:
-    """Whether a sign can stand on a line as it is."""
+def _is_plain(sign: str) -> bool:
+    """Whether a character needs no escape."""
     return printable(sign) == sign and sign not in ("\n", "\t", _HARD)
 
 
 def _in_shell(sign: str) -> str:
-    """A sign between `$'` and `'`, where \\x is a byte and \\u a character."""
-    if sign in _NAMED or _stands(sign):
+    """A character inside `$'...'`, where \\x is a byte and \\u a character."""
+    if sign in _NAMED or _is_plain(sign):
         return _NAMED.get(sign, sign)
     return f"\\x{ord(sign):02x}" if ord(sign) < 0x80 else f"\\u{ord(sign):04x}"
 
@@ -143,7 +143,7 @@ def _in_shell(sign: str) -> str:
 def _kept(run: dict[str, Any], width: int) -> str:
     kept = run["kept"]
     of, shares = kept["of"], kept["shares"]
-    if not kept["prompt_tokens"]:  # ended before anything was read
+    if not kept["prompt_tokens"]:  # ended before prefill
         return ""
     if shares:
         text = f"{sum(shares):,.0f} of {of:,} cache entries a head"

@@ -1,4 +1,4 @@
-"""A search as a tree: how many samples went each way, what they scored, and what was given up."""
+"""The search tree of a run as SVG: samples per branch, scores, pruned branches."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ svg.tree { font: 13px/1.3 system-ui, sans-serif; background: light-dark(#ffffff,
 
 @dataclass
 class _Node:
-    """A piece of text that one or more candidates share."""
+    """A step that one or more candidates share."""
 
     text: str = ""
     score: float | None = None
@@ -45,14 +45,14 @@ class _Node:
     row: float = 0.0
 
     samples: int = 0
-    """Candidates that end here or further on."""
+    """Number of candidates at or below this node."""
     gone: bool = False
-    """Whether all that grew from it was given up."""
+    """Whether every candidate at or below it was pruned."""
     chosen: bool = False
-    """Whether the answer grew from it."""
+    """Whether the chosen candidate passes through it."""
 
     def sum_up(self) -> None:
-        """Tell what its children, which have told it before, come to."""
+        """Aggregate the children, which were aggregated before."""
         leaf, children = self.leaf, self.children.values()
         self.samples = (leaf is not None) + sum(one.samples for one in children)
         self.gone = (leaf is None or bool(leaf["pruned"])) and all(one.gone for one in children)
@@ -61,18 +61,18 @@ class _Node:
 
 
 def search_tree(run: Mapping[str, Any]) -> str:
-    """The tree of a run's document as one SVG, light or dark as its reader likes.
+    """The search tree of a run's document as one SVG, in light and dark colours.
 
-    Branches are as wide as samples went their way, the darker the better they scored, and grey
-    where they were given up. Empty for a run that is no search.
+    Width shows the number of samples, colour the score, and grey a pruned branch. Empty if the
+    run is not a search.
     """
     found = [one for one in run["candidates"] if "path" in one]
     if not found:
         return ""
-    root = _planted(found)
-    _join(root)
-    nodes = _from_leaves(root)
-    rows = _laid_out(nodes)
+    root = _built(found)
+    _merge_chains(root)
+    nodes = _postorder(root)
+    rows = _assign_rows(nodes)
     deepest = max(node.depth for node in nodes)
     step = min(_WIDEST, max(_NARROWEST, (_WIDTH - _LABEL - _LEFT) / max(deepest, 1)))
     width = _LEFT + deepest * step + _LABEL
@@ -87,7 +87,7 @@ def search_tree(run: Mapping[str, Any]) -> str:
 
 
 def tree_page(run: Mapping[str, Any]) -> str:
-    """The tree in a page of its own, below the answer."""
+    """An HTML page with the answer and the tree."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -100,13 +100,13 @@ def tree_page(run: Mapping[str, Any]) -> str:
     )
 
 
-def _planted(found: Iterable[Mapping[str, Any]]) -> _Node:
+def _built(found: Iterable[Mapping[str, Any]]) -> _Node:
     root = _Node("start")
     for one in found:
         node = root
         steps = one.get("steps") or [{"text": one["text"], "score": one["score"]}]
         path, topic = list(one["path"]), str(one.get("question", ""))
-        # A candidate may have been written in fewer pieces than its path has places.
+        # A candidate may have fewer steps than its path has elements.
         for place, number in enumerate(path):
             child = node.children.setdefault((topic, number), _Node(depth=node.depth + 1))
             if place < len(steps):
@@ -116,8 +116,8 @@ def _planted(found: Iterable[Mapping[str, Any]]) -> _Node:
     return root
 
 
-def _join(root: _Node) -> None:
-    """Make one piece of pieces without a score between which nothing parts, such as tokens."""
+def _merge_chains(root: _Node) -> None:
+    """Merge chains of nodes without scores or branches, such as single tokens."""
     waiting = [root]
     while waiting:
         node = waiting.pop()
@@ -132,8 +132,8 @@ def _join(root: _Node) -> None:
             waiting.append(child)
 
 
-def _from_leaves(root: _Node) -> list[_Node]:
-    """All nodes by their paths, each after what grew from it; however deep the tree is."""
+def _postorder(root: _Node) -> list[_Node]:
+    """All nodes in postorder, without recursion."""
     waiting, found = [root], list[_Node]()
     while waiting:
         found.append(waiting.pop())
@@ -141,15 +141,15 @@ def _from_leaves(root: _Node) -> list[_Node]:
     return found[::-1]
 
 
-def _laid_out(nodes: Sequence[_Node]) -> float:
-    """Give every node its row: leaves one after the other, others amid what grew from them."""
+def _assign_rows(nodes: Sequence[_Node]) -> float:
+    """Assign rows: leaves in order, inner nodes in the middle of their children."""
     row = 0.0
     for node in nodes:
         node.sum_up()
         if node.children:
             rows = [child.row for child in node.children.values()]
             node.row = (min(rows) + max(rows)) / 2
-        if node.leaf is not None or not node.children:  # others may be written on from an answer
+        if node.leaf is not None or not node.children:  # an answer may have children too
             node.row, row = row, row + 1
     return row
 
@@ -162,7 +162,7 @@ def _branches(nodes: Sequence[_Node], step: float) -> Iterator[str]:
 
 
 def _dot(node: _Node, step: float, total: int) -> str:
-    """A node with what it says."""
+    """A node with its tooltip."""
     x, y = _place(node, step)
     said = f"{node.samples} of {total} samples" + _scored(node.score)
     title = f"<title>{escape(said)}\n\n{_text(node.text.strip())}</title>"
@@ -197,18 +197,18 @@ def _shade(node: _Node) -> str:
 
 
 def _label(node: _Node, x: float, y: float) -> str:
-    """How a candidate ends, and what it counted for."""
+    """The last line of a candidate, and its weight or score."""
     if node.leaf is None:
         return ""
     numbers = [one for one in (node.leaf["weight"], node.leaf["score"]) if one is not None]
-    told = " · ".join(f"{one:.2f}" for one in numbers[:1])
+    figure = " · ".join(f"{one:.2f}" for one in numbers[:1])
     ending = _ending(str(node.leaf["text"]))
-    aside = f'<tspan class="aside">{told}  </tspan>' if told else ""
+    aside = f'<tspan class="aside">{figure}  </tspan>' if figure else ""
     return f'<text x="{x + 10:.1f}" y="{y + 4:.1f}">{aside}{_text(ending)}</text>'
 
 
 def _text(said: str) -> str:
-    """A text as a page may hold it: not even escaped it may hold a control character."""
+    """Escaped text; XML forbids control characters even when escaped."""
     return escape(_CONTROLS.sub("\ufffd", said))
 
 

@@ -1,4 +1,4 @@
-"""A strip of blocks: where along the prompt something was kept."""
+"""The strip of blocks that shows the kept parts of a prompt."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ LEVELS = "▁▂▃▄▅▆▇"
 
 
 def strip(positions: Sequence[int], shares: Sequence[float], of: int, *, width: int) -> str:
-    """At most `width` blocks over positions 0 to `of`; the higher, the more was kept there.
+    """At most `width` blocks over positions 0 to `of`; a block's height is the share kept.
 
-    `shares` weighs each position from 0 to 1; empty where all of them count whole. Only
-    what was dropped whole has the lowest block, only what was kept whole the highest.
+    `shares` holds the kept share of each position, from 0 to 1; empty means 1 for all. The lowest
+    block means that nothing was kept, the highest that everything was.
     """
     cells = min(of, width)
     if cells <= 0:

@@ -1,4 +1,4 @@
-"""Lists and records of methods and models as text."""
+"""Tables and records of methods and models as terminal text."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 _BOLD, _RESET = "\x1b[1m", "\x1b[0m"
 _COLUMN = 28
 Row = tuple[str, str]
-"""A name and what is said of it."""
+"""A name and its description."""
 
 
 def table(rows: Sequence[Row], *, width: int, indent: int = 2) -> str:
     """Two columns, the second wrapped beside the first."""
-    # A long name, such as a parameter with a long default, leaves the others their room.
+    # A single long name must not widen the column for all rows.
     column = min(max((len(name) for name, _ in rows), default=0), _COLUMN) + 2
     shown = ((printable(name), text) for name, text in rows)
     return "\n".join(_named(" " * indent, name, column, text, width) for name, text in shown)
 
 
 def _named(indent: str, name: str, column: int, text: str, width: int) -> str:
-    """A name and what is said of it; on the next line where the name is too long."""
+    """A name and its description, which goes on the next line if the name is too long."""
     if len(name) + 2 <= column:
         return _row(indent + f"{name:<{column}}", text, width)
     return f"{indent}{name}\n{_row(indent + ' ' * column, text, width)}"
@@ -40,7 +40,7 @@ def groups(groups: Mapping[str, Sequence[Row]], *, width: int, colour: bool) -> 
 
 
 def method(entry: Entry, *, width: int, colour: bool) -> str:
-    """All that is known of a method: its record, its parameters, an example."""
+    """The record of a method, its parameters and an example."""
     about = {
         **{name: text for name, text in entry.notes.items() if name != "Example"},
         "Source": f"{entry.path}:{entry.line}",

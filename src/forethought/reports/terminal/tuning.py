@@ -1,4 +1,4 @@
-"""A fitted plan as text for a terminal: what it says, and what it is worth."""
+"""A fitted plan and its value as terminal text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEFT = {"strategy alone", "strategy", "difficulty", "from"}
 
 
 def tuning_text(found: Tuned, *, file: str, width: int, colour: bool) -> str:
-    """The finding, the strategies, the bins, and how to use the plan that `file` holds."""
+    """The finding, the strategies, the bins, and the options that use the plan in `file`."""
     blocks = [_wrapped(finding(found), width), _table(_ALONE, _alone(found), colour)]
     if len(found.bins) > 1:
         blocks.append(_table(_BINS, list(_bins(found)), colour))
@@ -31,25 +31,25 @@ def tuning_text(found: Tuned, *, file: str, width: int, colour: bool) -> str:
 
 
 def finding(found: Tuned) -> str:
-    """What the plan is worth, in a sentence or two."""
+    """The value of the plan, in a sentence or two."""
     gain, adapted, alone = found.gain, found.adapted, found.alone
     shown = f"{_signed(gain.value)} points (95 %: {_signed(gain.low)} to {_signed(gain.high)})"
     if len(found.bins) == 1:
-        said = f"one strategy for all questions, {found.fixed}: difficulty tells too little"
+        verdict = f"one strategy for all questions, {found.fixed}: difficulty tells too little"
     elif gain.low > 0:
-        said = "choosing by difficulty is better than any single strategy"
+        verdict = "choosing by difficulty is better than any single strategy"
     elif gain.high < 0:
-        said = "choosing by difficulty is worse than the best single strategy"
+        verdict = "choosing by difficulty is worse than the best single strategy"
     else:
-        said = "choosing by difficulty is not shown to be better than the best single strategy"
+        verdict = "choosing by difficulty is not shown to be better than the best single strategy"
     return (
-        f"{found.questions} questions: {said}. On questions that plans were not fitted on: "
+        f"{found.questions} questions: {verdict}. On questions that plans were not fitted on: "
         f"{_spent(adapted)}; {found.fixed} alone: {_spent(alone)}; {shown}"
     )
 
 
 def usage(found: Tuned, file: str) -> str:
-    """The options that ask with the plan."""
+    """The command-line options that use the plan."""
     router = f"difficulty-router(plan={written(file)}, digest={written(found.plan.digest)})"
     scorer = f" --scorer {shlex.quote(found.scorer)}" if found.scorer else ""
     return f"-m {shlex.quote(found.plan.model)} -s {shlex.quote(router)}{scorer}"

@@ -1,4 +1,4 @@
-"""An audit hook in place of walls that are missing; a fence for plain code, not a wall."""
+"""An audit hook for missing walls; it stops plain code, not an attacker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WATCHED = {"files", "network", "processes"}
 
 
 def watch(directory: str, walls: list[str]) -> None:
-    """Refuse what the missing walls would have kept out."""
+    """Refuse the operations that missing walls would have blocked."""
     if set(walls) >= _WATCHED:
         return
     inside = os.path.realpath(directory) + os.sep

@@ -1,4 +1,4 @@
-"""System calls that Python has no function for."""
+"""System calls without a function in Python's library."""
 
 from __future__ import annotations
 
@@ -19,71 +19,71 @@ NEW_MOUNTS_IPC_NET = 0x00020000 | 0x08000000 | 0x40000000
 
 
 class Kernel:
-    """The system calls of this process; each raises OSError where the kernel refuses."""
+    """System calls of this process; each raises OSError if the kernel refuses."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
 
     def call(self, number: int, *arguments: object) -> int:
-        """A system call by its number."""
+        """Make a system call by number."""
         return self._checked(self._libc.syscall(ctypes.c_long(number), *map(_word, arguments)))
 
     def named(self, name: str, *arguments: object) -> int:
-        """A system call by its name; OSError where this kind of machine is not known."""
+        """Make a system call by name; OSError on an unknown architecture."""
         return self.call(number(name), *arguments)
 
     def unshare(self, flags: int) -> None:
-        """Give this process namespaces of its own."""
+        """Move this process into new namespaces."""
         self._checked(self._libc.unshare(ctypes.c_int(flags)))
 
     def mount(self, source: str, at: str, kind: str, flags: int, options: str = "") -> None:
-        """Mount a file system, or a file or folder a second time."""
+        """Mount a file system, or bind a file or folder."""
         texts = (source.encode(), at.encode(), kind.encode())
         data = options.encode() or None
         self._checked(self._libc.mount(*texts, ctypes.c_ulong(flags), data))
 
     def unmount(self, at: str, flags: int) -> None:
-        """Take a file system out of the tree of files."""
+        """Unmount a file system."""
         self._checked(self._libc.umount2(at.encode(), ctypes.c_int(flags)))
 
     def die_with_parent(self) -> None:
-        """Be killed when the parent ends."""
+        """Receive SIGKILL when the parent ends."""
         if sys.platform.startswith("linux"):
             self._control(_DIE_WITH_PARENT, 9)
 
     def adopt_orphans(self) -> None:
-        """Become the parent of descendants whose own parent ends."""
+        """Become the subreaper of orphaned descendants."""
         if sys.platform.startswith("linux"):
             self._control(_ADOPT_ORPHANS, 1)
 
     def hide_memory(self, hidden: bool) -> None:
-        """Keep processes of the same user from reading this one's memory, or let them."""
+        """Forbid or allow other processes of this user to read this process's memory."""
         self._control(_DUMPABLE, 0 if hidden else 1)
 
     def forbid_new_privileges(self) -> None:
-        """Give no privileges to programs that are started from now on."""
+        """Set no_new_privs: started programs gain no privileges."""
         self._control(_NO_NEW_PRIVILEGES, 1)
 
     def forbids_new_privileges(self) -> bool:
-        """Whether `forbid_new_privileges` holds."""
+        """Whether no_new_privs is set."""
         return self._control(_HAS_NO_NEW_PRIVILEGES, 0) == 1
 
     def drop_bounding_set(self) -> None:
-        """Let no program that is started from now on gain any capability."""
+        """Drop the capability bounding set, so that started programs gain no capability."""
         for capability in range(_MOST_CAPABILITIES):
             try:
                 self._control(_DROP_BOUND, capability)
             except OSError:
-                return  # beyond the last capability, or not privileged to drop any
+                return  # past the last capability, or without the privilege to drop any
 
     def drop_capabilities(self) -> None:
-        """Give up all capabilities of this process."""
+        """Drop all capabilities of this process."""
         self._control(_AMBIENT, _CLEAR_AMBIENT)
         header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
         self._checked(self._libc.capset(header, (ctypes.c_uint32 * 6)()))
 
     def has_capabilities(self) -> bool:
-        """Whether this process holds or may regain a capability."""
+        """Whether this process has or may regain a capability."""
         header, sets = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
         self._checked(self._libc.capget(header, sets))
         return any(sets)

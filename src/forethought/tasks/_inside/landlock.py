@@ -1,4 +1,4 @@
-"""Landlock rules: the files that may be read and written, and no way out to other processes."""
+"""Landlock rules: readable and writable files, and no sockets or signals to the outside."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .syscalls import number
 _ASK_VERSION, _BENEATH = 1, 1
 _EXECUTE, _WRITE, _READ, _LIST = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _DEVICES = 1 << 6 | 1 << 11
-"""The rights to make device files."""
+"""Rights to create device files."""
 _IOCTL = 1 << 15
 _FILE_RIGHTS_BY_VERSION = {1: 1 << 13, 2: 1 << 14, 3: 1 << 15, 5: 1 << 16}
-"""One more than all rights that a version of Landlock knows."""
+"""First right unknown to each version of Landlock."""
 _CONNECT_AND_BIND = 3
 _SOCKETS_AND_SIGNALS = 3
 
 
 def restrict(kernel: Kernel, readable: Iterable[str], devices: Iterable[str], work: str) -> None:
-    """Keep this process and its children to these files; OSError where Landlock is missing."""
+    """Restrict this process and its children to these files; OSError without Landlock."""
     version = kernel.call(number("landlock_create_ruleset"), None, 0, _ASK_VERSION)
     rights = max(last for since, last in _FILE_RIGHTS_BY_VERSION.items() if since <= version) - 1
     settings = struct.pack(
@@ -44,7 +44,7 @@ def _allow(kernel: Kernel, rules: int, path: str, rights: int) -> None:
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
-        return  # what is not there needs no rule
+        return  # a missing file needs no rule
     if not stat.S_ISDIR(os.fstat(place).st_mode):
         rights &= ~_LIST
     rule = ctypes.create_string_buffer(struct.pack("=Qi", rights, place))

@@ -1,4 +1,4 @@
-"""Limits on what each process may use, and the end of whole process trees."""
+"""Resource limits of processes, and termination of process trees."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def restrict(limits: dict[str, Any]) -> None:
     """Limit processor time, memory and files of this process and its children."""
     seconds, memory = limits["cpu_seconds"], limits["memory_bytes"]
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    with suppress(ValueError):  # systems that bound no address space
+    with suppress(ValueError):  # systems without a limit on address space
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (limits["file_bytes"],) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -22,7 +22,7 @@ def restrict(limits: dict[str, Any]) -> None:
 
 
 def forked(processes: int) -> int:
-    """Fork under a limit on processes; where others of the user count too, leave room for them."""
+    """Fork under a process limit, with headroom for the user's other processes."""
     most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     for others in (5, 1 << 9, 1 << 12, 1 << 15):
         allowed = processes + others
@@ -37,7 +37,7 @@ def forked(processes: int) -> int:
 
 
 def exit_code(child: int) -> int:
-    """How the child ended: its code, or 128 and the signal; orphans are buried meanwhile."""
+    """The child's exit code, or 128 plus its signal; orphans are reaped meanwhile."""
     while True:
         ended, status = os.wait()
         if ended == child:
@@ -46,9 +46,9 @@ def exit_code(child: int) -> int:
 
 
 def kill_children() -> None:
-    """Kill every child, and what these leave to this process, until none is left."""
+    """Kill all children and adopted orphans, until none is left."""
     if os.getpid() == 1 or not os.path.isdir("/proc/self"):
-        return  # the process tree ends with its first process
+        return  # a PID namespace ends with its first process
     while children := _children():
         for child in children:
             os.kill(child, _KILL)

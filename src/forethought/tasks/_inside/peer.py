@@ -1,4 +1,4 @@
-"""One side of the conversation between the tests and the program."""
+"""One side of the protocol between the tests and the program."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from typing import Any, Protocol
 from .values import MalformedError, packed, unpacked
 
 _LONGEST = 64 << 20
-"""Bytes of a message."""
+"""Most bytes of a message."""
 
 
 OUT_OF_TIME = 128 + 24
-"""How a process ends that used up its processor time."""
+"""Exit code of a process that exceeded its processor time."""
 
 
 class EndedError(BaseException):
-    """The other side ended, or talks nonsense; no test may catch this as an error of its own."""
+    """The other side ended or broke the protocol; not an Exception, so no test catches it."""
 
     code = 1
-    """How it ended, as far as it is known."""
+    """Exit code, as far as it is known."""
 
 
 class CannotBeSharedError(BaseException):
-    """A value that the other side cannot get, not even a reference to it."""
+    """A value that cannot be sent, not even by reference."""
 
 
 class ProgramError(Exception):
-    """The other side raised something that is no error of Python's own."""
+    """The other side raised an error that is not built in."""
 
 
 class Serving(Protocol):
-    """What a side does at the other one's request."""
+    """Handles the other side's requests."""
 
     def shares(self, value: Any) -> bool:
-        """Whether a reference to the value may be handed out."""
+        """Whether the value may be sent by reference."""
         ...
 
     def do(self, request: str, *arguments: Any) -> Any:
-        """The result of a request."""
+        """Execute a request and return its result."""
         ...
 
 
 class Peer:
-    """Sends values and requests through one pipe, and gets those of the other side from another."""
+    """Exchanges values and requests with the other side over two pipes."""
 
     def __init__(self, reads: int, writes: int, serving: Serving) -> None:
         self._reads = os.fdopen(reads, "rb")
@@ -55,12 +55,12 @@ class Peer:
         self._serving = serving
         self._shared: list[Any] = []
         self.asked = 0
-        """Requests sent so far."""
+        """Number of requests sent."""
         self.raised: Exception | None = None
-        """What the other side raised last."""
+        """Last error raised by the other side."""
 
     def ask(self, request: str, *arguments: Any) -> Any:
-        """What the other side answers; raises what it raised."""
+        """Send a request and return its result, or raise the other side's error."""
         self._send({"ask": request, "of": [self._packed(one) for one in arguments]})
         self.asked += 1
         while True:
@@ -81,7 +81,7 @@ class Peer:
                     raise EndedError(f"no answer: {message!r:.80}")
 
     def serve(self) -> None:
-        """Answer requests until the other side ends."""
+        """Handle requests until the other side ends."""
         while True:
             match self._received():
                 case {"ask": str(wanted), "of": list(given)}:
@@ -94,7 +94,7 @@ class Peer:
             line = _line(answer)
         except (EndedError, CannotBeSharedError):
             raise
-        # The program may raise anything, its own exits included; the other side is told.
+        # The program may raise anything, SystemExit included; forward it.
         except BaseException as error:
             line = _line({"error": type(error).__name__, "text": _text(error)})
         self._write(line)
@@ -144,14 +144,14 @@ class Peer:
             raise EndedError(f"no message: {line!r:.80}") from error
 
 
-def tell_of_end(writes: int, code: int) -> None:
-    """Tell the other side, for a process that ended, how it did; whatever it left half said."""
+def report_end(writes: int, code: int) -> None:
+    """Report the exit code of an ended process; a newline first ends its partial message."""
     with suppress(OSError):
         os.write(writes, b"\n" + _line({"ended": code}))
 
 
 class Remote:
-    """Something of the other side: it can be used there, and equals itself alone."""
+    """A reference to an object of the other side; it equals only itself."""
 
     __slots__ = ("_number", "_peer")
 
@@ -160,20 +160,20 @@ class Remote:
         self._number = number
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        """Call it; where that returns None, lists and the like may have been changed."""
+        """Call it; if it returns None, mutable arguments are updated to their state afterwards."""
         value, after = self._peer.ask("call", self, arguments, named)
         for old, new in zip(arguments, after, strict=False):
             _change(old, new)
         return value
 
     def __getattr__(self, name: str) -> Any:
-        """Its attribute; those that Python itself looks up are not there."""
+        """Get an attribute, except dunder attributes."""
         if name.startswith("__"):
             raise AttributeError(name)
         return self._peer.ask("attribute", self, name)
 
     def __iter__(self) -> Iterator[Any]:
-        """What it gives, one by one, asked for as needed."""
+        """Iterate lazily over the remote object."""
         steps: Iterator[Any] = self._peer.ask("iterate", self)
         return steps
 
@@ -181,7 +181,7 @@ class Remote:
         return self._peer.ask("next", self)
 
     def __getitem__(self, key: Any) -> Any:
-        """The item of this key."""
+        """Get an item."""
         return self._peer.ask("item", self, key)
 
     def __len__(self) -> int:
@@ -192,7 +192,7 @@ class Remote:
 
 
 def _change(old: Any, new: Any) -> None:
-    """Make a list, set or dictionary what it became on the other side."""
+    """Update a mutable argument in place to its state on the other side."""
     if type(old) is not type(new):
         return
     if type(old) in (list, bytearray):
@@ -209,7 +209,7 @@ def _line(message: Any) -> bytes:
 def _text(error: BaseException) -> str:
     try:
         return str(error)[:1000]
-    # An error of the program's own may fail to tell of itself.
+    # A program's own exception may fail in __str__.
     except BaseException:
         return ""
 
@@ -219,6 +219,6 @@ def _error(name: str, text: str) -> Exception:
     if isinstance(kind, type) and issubclass(kind, Exception):
         try:
             return kind(text)
-        except TypeError:  # one that needs more than a text, such as UnicodeDecodeError
+        except TypeError:  # its constructor needs more arguments, such as UnicodeDecodeError
             return ProgramError(f"{name}: {text}")
     return ProgramError(f"{name}: {text}")

@@ -1,4 +1,4 @@
-"""Giving up all that a process could do beyond what any process may."""
+"""Dropping of privileges."""
 
 from __future__ import annotations
 
@@ -9,33 +9,32 @@ from contextlib import suppress
 from . import landlock, seccomp
 from .kernel import Kernel
 
-_STRANGERS = 60_000
+_FIRST_UNUSED = 60_000
 SECOND = 2500
-"""From the user of the program to that of the tests."""
+"""Offset from the program's user id to that of the tests."""
 _LIBRARY = os.path.dirname(os.path.realpath(os.__file__))
 
 
 def user_of(work: str) -> int:
-    """Whom programs run as, to whom the folder `work` is given.
+    """The user id of programs, which becomes the owner of the folder `work`.
 
-    Instead of the administrator it is a user that nobody is, whom limits by user bind, and whose
-    limits count this sandbox alone. The administrator stays where others cannot read Python's own
-    library, since nothing would run.
+    Root is replaced by an unused user id, so that per-user limits apply and count this sandbox
+    alone. Root stays if other users cannot read Python's library, since nothing would run.
     """
     if os.geteuid() != 0 or not _open_to_all(_LIBRARY):
         return os.geteuid()
-    user = _STRANGERS + os.getpid() % SECOND
+    user = _FIRST_UNUSED + os.getpid() % SECOND
     try:
         os.chown(work, user, user)
     except OSError:
-        return 0  # an administrator of a container, who may be nobody else
+        return 0  # root of a container that maps no other user
     return user
 
 
 def give_up(kernel: Kernel | None, user: int) -> None:
-    """Lose all capabilities for good, and become `user` if this is the administrator."""
+    """Drop all capabilities permanently, and switch from root to `user`."""
     if os.geteuid() == 0 and user != 0:
-        with suppress(PermissionError):  # where a container's administrator has no other groups
+        with suppress(PermissionError):  # root of a container without other groups
             os.setgroups([])
         os.setgid(user)
         os.setuid(user)
@@ -46,9 +45,9 @@ def give_up(kernel: Kernel | None, user: int) -> None:
 
 
 def confine(kernel: Kernel, readable: Iterable[str], devices: Iterable[str], work: str) -> None:
-    """Restrict files by Landlock, and system calls by a filter, where the kernel has them.
+    """Restrict files by Landlock and system calls by seccomp, if the kernel supports them.
 
-    Both are a second layer, whose absence the trials tell where it matters.
+    Both are a second layer; the trials detect if their absence opens a wall.
     """
     with suppress(OSError):
         landlock.restrict(kernel, readable, devices, work)
@@ -57,7 +56,7 @@ def confine(kernel: Kernel, readable: Iterable[str], devices: Iterable[str], wor
 
 
 def _open_to_all(path: str) -> bool:
-    """Whether everybody may enter the folder and all that it lies in."""
+    """Whether everybody may read the folder and all of its parents."""
     parts = path.split("/")[1:]
     folders = ["/" + "/".join(parts[:end]) for end in range(1, len(parts) + 1)]
     return all(os.stat(folder).st_mode & 0o005 == 0o005 for folder in folders)

@@ -1,4 +1,4 @@
-"""The process of the program that nobody has read: it loads it, and does what the tests ask."""
+"""The process of the untrusted program: loads it and handles the tests' requests."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from typing import Any
 from .peer import EndedError, Peer
 
 _NAME = "program"
-"""Not __main__: what a program does when it is started is no part of the functions asked for."""
+"""Not __main__, so that a program's main block does not run."""
 
 
 class Program:
-    """What the tests may ask of a program."""
+    """Requests that the tests may send to the program."""
 
     def __init__(self, walls: list[str]) -> None:
-        self._standing = walls
+        self._walls_held = walls
 
     def shares(self, value: Any) -> bool:
-        """Whatever the program made may be used by the tests."""
+        """The tests may use any object of the program."""
         return True
 
     def do(self, request: str, *arguments: Any) -> Any:
-        """Do what is asked; errors that are raised go to the tests."""
+        """Execute a request; errors go to the tests."""
         return getattr(self, f"_{request}")(*arguments)
 
     def _walls(self) -> Any:
-        return self._standing
+        return self._walls_held
 
     def _load(self, source: str, entry: str) -> Any:
-        """Run the program; what it calls `entry`, if that is asked for."""
+        """Run the program and return its object `entry`, if one is named."""
         module = types.ModuleType(_NAME)
         sys.modules[_NAME] = module
         try:
             exec(compile(source, "program.py", "exec"), module.__dict__)
-        # The program may raise anything, its own exits included; where is shown, then it is told.
+        # The program may raise anything, SystemExit included; print the traceback and forward it.
         except BaseException:
             _show()
             raise
@@ -70,7 +70,7 @@ class Program:
 
 
 def run(reads: int, writes: int, walls: list[str]) -> None:
-    """Do what the tests ask until they end; first of all they ask which walls stand."""
+    """Handle the tests' requests until they end; the first one asks for the walls."""
     sys.modules["__main__"] = types.ModuleType("__main__")
     sys.argv = ["program.py"]
     sys.dont_write_bytecode = True

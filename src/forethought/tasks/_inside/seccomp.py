@@ -1,4 +1,4 @@
-"""A filter that refuses system calls which no plain program needs: a second layer."""
+"""A seccomp filter that refuses system calls no plain program needs: a second layer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _MACHINE, _ARGUMENTS = 0, 4, 16
 _FOREIGN_NUMBERS = 0x40000000
-"""Numbers from here on are those of x32 programs."""
+"""First system call number of the x32 ABI."""
 
 _REFUSED = (
     # the tree of files
@@ -23,7 +23,7 @@ _REFUSED = (
     *("migrate_pages", "move_pages", "setpriority", "ioprio_set", "seccomp"),
     # other programs
     *("execve", "execveat", "personality"),
-    # what several processes of a system share
+    # shared between processes
     *("socket", "bind", "connect", "listen", "accept", "accept4"),
     *("shmget", "shmat", "shmctl", "semget", "semop", "semctl", "semtimedop"),
     *("msgget", "msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink"),
@@ -37,12 +37,12 @@ _REFUSED = (
     *("setdomainname", "vhangup"),
 )
 _X86_REFUSED = (154, 172, 173)
-"""modify_ldt, iopl and ioperm, which other machines lack."""
+"""modify_ldt, iopl and ioperm, which exist on x86 only."""
 _RECENT = (
     *("close_range", "openat2", "faccessat2", "epoll_pwait2", "futex_waitv", "fchmodat2"),
     *("futex_wake", "futex_wait", "futex_requeue", "mseal"),
 )
-"""Of the recent calls, those that are allowed; the others seem not to exist."""
+"""Recent calls that are allowed; all other recent calls return ENOSYS."""
 _NEW_NAMESPACES = 0x7E020000
 _TERMINAL_REQUESTS = (0x5412, 0x541C, 0x540E, 0x5423)
 """TIOCSTI, TIOCLINUX, TIOCSCTTY and TIOCSETD."""
@@ -51,7 +51,7 @@ _UNIX, _STREAM, _TYPE_BITS = 1, 1, 0xF
 
 
 def install(kernel: Kernel) -> None:
-    """Filter the system calls of this process and its children; OSError where that cannot be."""
+    """Filter the system calls of this process and its children; OSError if unsupported."""
     if not machine():
         raise OSError(errno.ENOSYS, "no numbers of system calls are known for this machine")
     kernel.filter_calls(_program())
@@ -80,21 +80,21 @@ def _program() -> bytes:
 
 
 def _recent() -> bytes:
-    """Of the calls that all machines number alike, allow the known ones that are harmless."""
+    """Among calls with common numbers, allow only the known harmless ones."""
     allowed = [_unless(_EQUAL, number(name), _step(_RETURN, _ALLOW)) for name in _RECENT]
     body = b"".join(allowed) + _refusal(errno.ENOSYS)
     return _step(_AT_LEAST, FIRST_COMMON, 0, len(body) // 8) + body
 
 
 def _by_argument(name: str, argument: int, refused: list[tuple[int, int]]) -> bytes:
-    """Refuse a call where the low half of an argument compares so."""
+    """Refuse a call if the low half of an argument matches a comparison."""
     tests = b"".join(_unless(how, value, _refusal(errno.EPERM)) for how, value in refused)
     body = _step(_LOAD, _ARGUMENTS + 8 * argument) + tests + _step(_RETURN, _ALLOW)
     return _step(_EQUAL, number(name), 0, len(body) // 8) + body
 
 
 def _socket_pairs() -> bytes:
-    """Allow pairs of local streams alone: others can be pointed at sockets outside."""
+    """Allow only pairs of local stream sockets: other kinds can reach outside sockets."""
     body = (
         _step(_LOAD, _ARGUMENTS)
         + _step(_EQUAL, _UNIX, 0, 3)

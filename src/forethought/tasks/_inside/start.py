@@ -1,7 +1,7 @@
-"""Puts up the walls and starts the processes.
+"""Sets up the walls and starts the processes.
 
-This process starts a first one, which owns the tree of processes. That one starts the tests, and a
-second tree whose first process runs the program: it cannot even name processes outside.
+This process forks a first one, the root of the process tree. The first process forks the tests,
+and a second tree whose PID namespace holds the program alone.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from typing import Any, NamedTuple, NoReturn
 
 from . import hook, limits, privileges, program, tester, trials, view
 from .kernel import NEW_PIDS, Kernel
-from .peer import tell_of_end
+from .peer import report_end
 
 
 class Sandbox(NamedTuple):
-    """What all processes know."""
+    """Configuration shared by all processes."""
 
     kernel: Kernel | None
-    """None where the system is not Linux."""
+    """None on systems other than Linux."""
     limits: dict[str, Any]
     readable: list[str]
     work: str
-    """The one folder that may be written."""
+    """The only writable folder."""
     outside: str
-    """A folder to be tried from inside."""
+    """An outside folder that trials try to reach."""
     starter: int
-    """The process that asked for all this."""
+    """Process id of the sandbox's parent."""
     user: int
-    """Whom the program runs as."""
+    """User id of the program."""
     apart: bool
-    """Whether there are namespaces."""
+    """Whether the process is in namespaces."""
 
 
 class Pipes(NamedTuple):
-    """Ends of pipes, and files that are open."""
+    """File descriptors of pipes and files."""
 
     settings: int
     result: int
@@ -50,14 +50,14 @@ class Pipes(NamedTuple):
 
 
 def main(settings_at: int, result_at: int) -> NoReturn:
-    """Run the program and the tests that the settings hold, and exit as the first process did.
+    """Run the program and the tests of the settings; exit with the first process's code.
 
-    The configuration comes from standard input, which is empty for all that are started.
+    The configuration comes from standard input, which is empty for the children.
     """
     sys.path.pop()
     config: dict[str, Any] = json.load(sys.stdin)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    listening = _listening(config["outside"])
+    bait = _bait_sockets(config["outside"])
     sandbox = _walled(config)
     pipes = Pipes(settings_at, result_at, *os.pipe(), *os.pipe())
     first = os.fork()
@@ -68,15 +68,15 @@ def main(settings_at: int, result_at: int) -> NoReturn:
     _close_all_but()
     code = limits.exit_code(first)
     limits.kill_children()
-    del listening
+    del bait
     os._exit(code)
 
 
-def _listening(outside: str) -> list[_socket.socket]:
-    """Sockets that the trials look for; they take connections while this process lives."""
+def _bait_sockets(outside: str) -> list[_socket.socket]:
+    """Listening sockets as bait for the trials."""
     found = []
     for name in (f"{outside}/socket", f"\0{outside}"):
-        with suppress(OSError):  # names without a path are Linux's own
+        with suppress(OSError):  # abstract names exist on Linux only
             one = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
             one.bind(name)
             one.listen(1)
@@ -109,7 +109,7 @@ def _walled(config: dict[str, Any]) -> Sandbox:
 
 
 def _stop(first: int) -> NoReturn:
-    """End the first process; its heirs come to this one, and are ended too."""
+    """Kill the first process, then its orphans, which this process adopts."""
     os.kill(first, signal.SIGKILL)
     os.waitpid(first, 0)
     limits.kill_children()
@@ -117,7 +117,7 @@ def _stop(first: int) -> NoReturn:
 
 
 def _first_process(sandbox: Sandbox, pipes: Pipes) -> NoReturn:
-    """Start the tests and the program, and end with the tests; what is left then ends too."""
+    """Start the tests and the program; end with the tests and kill the rest."""
     limits.restrict(sandbox.limits)
     tests = os.fork()
     if tests == 0:
@@ -139,7 +139,7 @@ def _first_process(sandbox: Sandbox, pipes: Pipes) -> NoReturn:
 
 
 def _second_tree(sandbox: Sandbox, pipes: Pipes) -> NoReturn:
-    """Run the program in a process of its own, and tell the tests how that ended."""
+    """Run the program in a process of its own, and report its end to the tests."""
     if sandbox.kernel:
         sandbox.kernel.die_with_parent()
         sandbox.kernel.adopt_orphans()
@@ -147,7 +147,7 @@ def _second_tree(sandbox: Sandbox, pipes: Pipes) -> NoReturn:
     if worker == 0:
         _run_program(sandbox, pipes)
     _close_all_but(pipes.program_writes)
-    tell_of_end(pipes.program_writes, limits.exit_code(worker))
+    report_end(pipes.program_writes, limits.exit_code(worker))
     limits.kill_children()
     os._exit(0)
 
@@ -156,7 +156,7 @@ def _run_program(sandbox: Sandbox, pipes: Pipes) -> NoReturn:
     _close_all_but(pipes.program_reads, pipes.program_writes)
     _confine(sandbox, sandbox.user)
     if sandbox.kernel:
-        sandbox.kernel.hide_memory(False)  # so that what it uses can be counted
+        sandbox.kernel.hide_memory(False)  # so that its memory can be measured
     walls = trials.walls(sandbox.kernel, sandbox.outside, sandbox.starter)
     hook.watch(sandbox.work, walls)
     program.run(pipes.program_reads, pipes.program_writes, walls)
@@ -171,7 +171,7 @@ def _confine(sandbox: Sandbox, user: int) -> None:
 
 
 def _close_all_but(*kept: int) -> None:
-    """Close all files but the standard ones and these."""
+    """Close all file descriptors except the standard ones and these."""
     least = 3
     for number in sorted(kept):
         os.closerange(least, number)

@@ -1,4 +1,4 @@
-"""The files that programs need: Python's own library, and the shared libraries it is made with."""
+"""The files that programs need: Python's library and its shared libraries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 
 _NOT_NEEDED = ("_tkinter", "nis.", "_test", "xx")
-"""Extension modules that are for windows, networks and Python's own tests."""
+"""Extension modules for windows, networks and Python's own tests."""
 _BESIDES = ("/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo", "/usr/lib/locale")
 
 
@@ -19,12 +19,12 @@ def main() -> None:
     library = [path for path in sys.path if os.path.exists(path)]
     held = [_loaded(os.path.join(folder, name)) for folder in library for name in _names(folder)]
     found = [*library, *_shared_libraries(), *filter(os.path.exists, _BESIDES)]
-    assert held is not None  # they stay loaded until here
+    assert held is not None  # keeps the libraries loaded until here
     sys.stdout.write(json.dumps(_outermost({os.path.normpath(path) for path in found})))
 
 
 def _outermost(paths: set[str]) -> list[str]:
-    """The paths that lie in no other one."""
+    """The paths that lie within no other path."""
     kept: list[str] = []
     for path in sorted(paths):
         if not kept or not path.startswith(kept[-1] + "/"):
@@ -46,7 +46,7 @@ def _loaded(path: str) -> ctypes.CDLL | None:
 
 
 def _shared_libraries() -> list[str]:
-    """The paths of all that the loader has loaded."""
+    """The paths of all loaded shared libraries."""
     found: list[str] = []
     if not sys.platform.startswith("linux"):
         return found

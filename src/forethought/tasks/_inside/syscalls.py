@@ -1,4 +1,4 @@
-"""Numbers of system calls, for x86-64 and 64-bit ARM."""
+"""System call numbers of x86-64 and 64-bit ARM."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import os
 import sys
 
 AUDIT_NAMES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-"""How a seccomp filter sees the kinds of machines known here."""
+"""Audit architecture constants of seccomp."""
 FIRST_COMMON = 424
-"""From this number on, all machines share the numbers."""
+"""First number that is common to all architectures."""
 
 _NUMBERS = {
     "accept": (43, 202),
@@ -105,13 +105,13 @@ _COMMON = {
 
 
 def machine() -> str:
-    """The kind of machine that this process is compiled for; empty where it is none of these."""
+    """The architecture of this process; empty if unknown."""
     name = os.uname().machine
     return name if name in AUDIT_NAMES and sys.maxsize > 1 << 32 else ""
 
 
 def number(name: str) -> int:
-    """The number of a system call on this machine; OSError where it is not known."""
+    """The number of a system call on this architecture; OSError if unknown."""
     if name in _COMMON:
         return _COMMON[name]
     if not machine():

@@ -1,4 +1,4 @@
-"""The process of the tests: nothing of the program is in it but the values that it gives."""
+"""The process of the tests, which receives only plain values from the program."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _NAME = "tests"
 
 
 class Tests:
-    """What a program may ask of the tests: to call functions that they handed over."""
+    """Requests that the program may send to the tests: use of objects passed to it."""
 
     def shares(self, value: Any) -> bool:
-        """Functions and iterators; other things would let the program look around here."""
+        """Functions and iterators only; other objects would expose the tests' process."""
         return callable(value) or isinstance(value, Iterator)
 
     def do(self, request: str, *arguments: Any) -> Any:
-        """Do what is asked; errors that are raised go to the program."""
+        """Execute a request; errors go to the program."""
         match request, arguments:
             case "call", (of, tuple(given), dict(named)):
                 return of(*given, **named), ()
@@ -35,7 +35,7 @@ class Tests:
 
 
 def run(settings_at: int, result_at: int, reads: int, writes: int) -> None:
-    """Tell of the walls, and of the verdict if enough of them stand."""
+    """Report the walls and, if the needed ones held, the verdict."""
     with os.fdopen(settings_at, encoding="utf-8") as file:
         settings: dict[str, Any] = json.load(file)
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -43,34 +43,34 @@ def run(settings_at: int, result_at: int, reads: int, writes: int) -> None:
     sys.dont_write_bytecode = True
     peer = Peer(reads, writes, Tests())
     walls = peer.ask("walls")
-    _tell(result_at, walls=walls)
+    _report(result_at, walls=walls)
     if not set(settings["needed"]) <= set(walls):
         return
-    _tell(result_at, ready=True)
+    _report(result_at, ready=True)
     try:
         reason = _unfit(peer, settings)
     except EndedError as error:
         os.write(2, f"{error}\n".encode())
-        _tell(result_at, verdict="timed out" if error.code == OUT_OF_TIME else "failed")
-    # Tests may fail by any error; the first ones may be their own, which are told as such.
+        _report(result_at, verdict="timed out" if error.code == OUT_OF_TIME else "failed")
+    # Tests may fail with any error.
     except BaseException as error:
-        if error is not peer.raised:  # which the program has shown
+        if error is not peer.raised:  # the program already printed its own errors
             _show()
-        _tell(result_at, verdict="failed")
+        _report(result_at, verdict="failed")
     else:
-        _tell(result_at, verdict="unfit" if reason else "passed", reason=reason)
+        _report(result_at, verdict="unfit" if reason else "passed", reason=reason)
 
 
 def _unfit(peer: Peer, settings: dict[str, Any]) -> str:
-    """Run the tests; raises where they fail, and says what is wrong with them themselves."""
+    """Run the tests; raise if they fail, return a reason if the tests themselves are unfit."""
     module = types.ModuleType(_NAME)
     sys.modules[_NAME] = module
     try:
         exec(compile(settings["setup"], "setup.py", "exec"), module.__dict__)
         tests = compile(settings["tests"], "tests.py", "exec")
-    # What is wrong before the program is asked anything is wrong with the tests.
+    # Errors before the first request are errors of the tests.
     except Exception as error:
-        return _told(error)
+        return _described(error)
     entry = settings["entry"]
     function = peer.ask("load", settings["program"], entry)
     if not entry:
@@ -85,16 +85,16 @@ def _unfit(peer: Peer, settings: dict[str, Any]) -> str:
         return f"they hand over {error}"
     except Exception as error:
         if peer.asked == before:
-            return _told(error)
+            return _described(error)
         raise
     return ""
 
 
-def _told(error: Exception) -> str:
+def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:500]
 
 
-def _tell(result_at: int, **fields: Any) -> None:
+def _report(result_at: int, **fields: Any) -> None:
     os.write(result_at, json.dumps(fields).encode() + b"\n")
 
 

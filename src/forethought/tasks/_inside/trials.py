@@ -1,4 +1,4 @@
-"""Walls that are tried: what a program would do to get out, done before it starts."""
+"""Trials of the walls: escape attempts, made before the program starts."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _UNUSED_PORT = 65534
 def walls(kernel: Kernel | None, outside: str, process: int) -> list[str]:
     """The names of the walls that held.
 
-    `outside` is a folder that everybody may enter: with a file that everybody may change, and a
-    socket that takes connections, as one of that name without a path does. `process` started all.
+    `outside` is a world-accessible folder with a world-writable file and a listening socket; an
+    abstract socket of the same name listens too. `process` is the sandbox's parent.
     """
     if kernel is None or not machine():
         return []
@@ -45,7 +45,7 @@ def walls(kernel: Kernel | None, outside: str, process: int) -> list[str]:
         "terminal": _terminal(),
         "kernel": _kernel(kernel),
     }
-    # Whatever a trial won by succeeding is given back.
+    # Give back any privilege that a successful trial gained.
     kernel.drop_capabilities()
     return [name for name, held in tried.items() if held]
 
@@ -117,7 +117,7 @@ def _kernel(kernel: Kernel) -> bool:
 
 
 def _held(attempt: Callable[[], object], *refusals: int) -> bool:
-    """Whether an attempt is refused, in one of these ways or by permission."""
+    """Whether an attempt fails with one of these errors or by permission."""
     try:
         attempt()
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Plain values as JSON: all that the tests and the program exchange.
+"""Values as JSON, exchanged between the tests and the program.
 
-Numbers, texts, bytes and Python's containers go by value, instances of their subclasses as what
-they derive from. Anything else stays where it is, and the other side gets a reference to it.
+Numbers, texts, bytes and built-in containers go by value; instances of subclasses go as their
+base type. All other objects go by reference.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _EXACT_NUMBERS = {"Fraction": "fractions", "Decimal": "decimal"}
 
 
 class MalformedError(Exception):
-    """What was received is no value."""
+    """Received JSON that encodes no value."""
 
 
 def packed(value: Any, reference: Callable[[Any], Any]) -> Any:
-    """The value as JSON; `reference` gives the JSON of what cannot go by value."""
+    """Encode a value as JSON; `reference` encodes objects that go by reference."""
     if value is None or type(value) in (bool, float):
         return value
     if isinstance(value, bool | int):
@@ -34,10 +34,10 @@ def packed(value: Any, reference: Callable[[Any], Any]) -> Any:
     if isinstance(value, dict):
         items = [[packed(side, reference) for side in item] for item in dict.items(value)]
         return {"dict": items}
-    return _rarer(value, reference)
+    return _packed_rare(value, reference)
 
 
-def _rarer(value: Any, reference: Callable[[Any], Any]) -> Any:
+def _packed_rare(value: Any, reference: Callable[[Any], Any]) -> Any:
     for name, kind in _CONTAINERS.items():
         if isinstance(value, kind):
             return {name: [packed(item, reference) for item in kind.__iter__(value)]}
@@ -55,7 +55,7 @@ def _rarer(value: Any, reference: Callable[[Any], Any]) -> Any:
 
 
 def unpacked(found: Any, reference: Callable[[str, int], Any]) -> Any:
-    """The value that JSON stands for; `reference` gives what a reference stands for."""
+    """Decode a value from JSON; `reference` resolves references."""
     if found is None or isinstance(found, bool | int | float | str):
         return found
     if isinstance(found, list):

@@ -1,4 +1,4 @@
-"""Namespaces, and a tree of files that holds Python's own library and one small empty folder."""
+"""Namespaces, and a file tree of Python's library and one small empty folder."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
 def separate(kernel: Kernel) -> bool:
-    """Enter namespaces of mounts, networks and processes; False where the system gives none.
+    """Enter mount, network and PID namespaces; False if the system refuses.
 
-    Children of this process are in the namespace of processes, the process itself is not.
+    The PID namespace applies to children of this process, not to the process itself.
     """
     user, group = os.geteuid(), os.getegid()
     if user == 0 and _entered(kernel, NEW_MOUNTS_IPC_NET | NEW_PIDS):
@@ -33,14 +33,14 @@ def separate(kernel: Kernel) -> bool:
         _write("/proc/self/gid_map", f"{group} {group} 1")
         _write("/proc/sys/user/max_user_namespaces", "0")
     except OSError:
-        return True  # without the mapping no file systems can be mounted, which the trials tell
+        return True  # without the mapping mounts fail, which the trials detect
     return True
 
 
 def replace_root(
     kernel: Kernel, readable: Iterable[str], base: str, work: str, work_bytes: int
 ) -> None:
-    """Build the tree of files on the folder `base`, and make it the root where that can be."""
+    """Build the file tree on the folder `base`, and make it the root if permitted."""
     try:
         kernel.mount("", "/", "", _RECURSIVE | _PRIVATE)
         kernel.mount(
@@ -61,7 +61,7 @@ def replace_root(
         kernel.named("pivot_root", b".", b".")
         kernel.unmount(".", _DETACH)
     except OSError:
-        return  # the old tree stays, which the trials tell
+        return  # the old root stays, which the trials detect
 
 
 def _entered(kernel: Kernel, flags: int) -> bool:
@@ -78,7 +78,7 @@ def _write(path: str, text: str) -> None:
 
 
 def _bind(kernel: Kernel, source: str, at: str) -> None:
-    """Show a file or folder at a second place, without packages that are installed in it."""
+    """Bind a file or folder to a second path, and hide installed packages."""
     if os.path.isdir(source):
         os.makedirs(at, exist_ok=True)
     elif os.path.exists(source):

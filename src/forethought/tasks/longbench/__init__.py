@@ -1,1 +1,1 @@
-"""Long documents with questions of many kinds, after LongBench (arXiv:2308.14508), from files."""
+"""LongBench (arXiv:2308.14508): questions about long documents, from files."""

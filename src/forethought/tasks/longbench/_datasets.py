@@ -1,4 +1,4 @@
-"""What is done with each of LongBench's data sets: how it is asked and judged."""
+"""LongBench's data sets: instruction, metric and answer length of each."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ WHICH = (
 
 @dataclass(frozen=True)
 class DataSet:
-    """How one data set is asked and judged."""
+    """Instruction and metric of one data set."""
 
     metric: Metric
     tokens: int
     """Most tokens of an answer."""
     instruction: str
-    """What is asked, with a place for the input."""
+    """Instruction, with a placeholder for the input."""
     first_line: bool = False
-    """Whether only the first line counts: few-shot answers tend to run on with new examples."""
+    """Whether only the first line counts, since few-shot answers continue with new examples."""
 
 
 DATA_SETS: Mapping[str, DataSet] = {
@@ -62,5 +62,5 @@ DATA_SETS: Mapping[str, DataSet] = {
 
 
 def data_set(name: str) -> DataSet | None:
-    """The data set called that, in its variant of even lengths too; none if it is not known."""
+    """The data set of this name or of its `_e` variant; None if unknown."""
     return DATA_SETS.get(name.removesuffix("_e"))

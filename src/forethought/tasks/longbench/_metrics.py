@@ -1,4 +1,4 @@
-"""LongBench's measures of an answer against one reference, each from 0 to 1."""
+"""LongBench's metrics of an answer against one reference, from 0 to 1."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]|[\u3000-\u303f\uff
 def score(
     metric: Metric, answer: str, reference: str, chinese: bool, classes: Sequence[str]
 ) -> float:
-    """How well the answer agrees with the reference."""
+    """The metric of an answer against a reference."""
     if metric == "classification":
         return _classification(answer, reference, classes)
     if metric in _OF_WORDS:
@@ -25,7 +25,7 @@ def score(
 
 
 def normalised(text: str, chinese: bool) -> list[str]:
-    """Words in lower case without articles and punctuation; of Chinese, the signs."""
+    """Lower-case words without articles and punctuation; characters for Chinese."""
     plain = _PUNCTUATION.sub("", text.lower())
     if chinese:
         return list(re.sub(r"\s+", "", plain))
@@ -33,9 +33,9 @@ def normalised(text: str, chinese: bool) -> list[str]:
 
 
 def common_length(one: Sequence[str], other: Sequence[str]) -> int:
-    """Length of the longest common subsequence, a row of its table in one operation.
+    """Length of the longest common subsequence, bit-parallel (Hyyrö 2004).
 
-    Bit n of `rises` is 0 where the row rises behind item n (Hyyrö 2004).
+    Bit n of `rises` is 0 if the table's row rises after item n.
     """
     short, long = sorted((one, other), key=len)
     places: dict[str, int] = {}
@@ -55,7 +55,7 @@ def _f1(answer: str, reference: str, chinese: bool) -> float:
 
 
 def _rouge_l(answer: str, reference: str, chinese: bool) -> float:
-    """Over the whole text; the package that LongBench uses joins the matches of sentences."""
+    """ROUGE-L over the whole text; LongBench's package joins the matches of sentences."""
     given, wanted = (
         list("".join(text.split())) if chinese else text.split() for text in (answer, reference)
     )
@@ -67,14 +67,14 @@ def _harmonic(shared: int, given: int, wanted: int) -> float:
 
 
 def _code(answer: str, reference: str) -> float:
-    """Twice the common subsequence over both lengths, of the first line that is code."""
+    """Edit similarity of the first line of code: twice the LCS over the sum of lengths."""
     lines = answer.lstrip("\n").split("\n")
     code = next((line for line in lines if not any(sign in line for sign in ("`", "#", "//"))), "")
     return _harmonic(common_length(code, reference), len(code), len(reference))
 
 
 def _classification(answer: str, reference: str, classes: Sequence[str]) -> float:
-    """1 for the right class alone, shared among all the classes that are named."""
+    """1 over the number of named classes if the right class is among them, else 0."""
     named = [one for one in classes if one in answer]
     named = [one for one in named if one == reference or one not in reference]
     return 1 / len(named) if reference in named else 0.0
@@ -85,7 +85,7 @@ def _retrieval(answer: str, reference: str) -> float:
 
 
 def _count(answer: str, reference: str) -> float:
-    """The share of the answer's numbers that are the reference."""
+    """The share of the answer's numbers that equal the reference."""
     numbers = re.findall(r"\d+", answer)
     return numbers.count(reference.strip()) / len(numbers) if numbers else 0.0
 

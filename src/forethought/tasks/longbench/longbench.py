@@ -1,8 +1,8 @@
 """Long documents with questions of many kinds, from a file in LongBench's format.
 
 Paper: LongBench, arXiv:2308.14508
-Score: by data set: F1 of words, ROUGE-L, likeness of code, the class, or the number; the best
-    over all references.
+Score: the data set's metric: word F1, ROUGE-L, edit similarity, class or number; the best over
+    all references.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ _FIELDS = {"_id": TEXT, "input": TEXT, "context": TEXT, "answers": (list,), "dat
 
 @dataclass(frozen=True)
 class LongBench(Task):
-    """Questions about long documents, each judged as its data set is."""
+    """Questions about long documents, scored by the metric of their data set."""
 
     path: str
     """A JSONL file with the fields _id, input, context, answers and dataset."""
     metric: Literal["auto", "f1", "rouge-l", "code", "classification", "retrieval", "count"] = (
         "auto"
     )
-    """How answers are judged; auto: as LongBench judges the data set."""
+    """Metric of answers; auto: LongBench's metric for the data set."""
     count: CountOrZero = 0
-    """How many questions; 0 is all of them."""
+    """Number of questions; 0 is all of them."""
     seed: CountOrZero = 0
-    """0 keeps the file's order; other seeds draw in another order."""
+    """0 keeps the file's order; other seeds shuffle it."""
     skip_bad: bool = False
-    """Leave out lines that cannot be used, instead of stopping at the first one."""
+    """Leave out invalid lines instead of stopping at the first one."""
     longest: CountOrZero = 0
-    """Most tokens of an answer; 0: as many as LongBench grants the data sets of the file."""
+    """Most tokens of an answer; 0: LongBench's limit for the data sets of the file."""
 
     @property
     def answer_tokens(self) -> int:
@@ -53,7 +53,7 @@ class LongBench(Task):
             yield self._question(row)
 
     def check(self, question: Question, answer: str) -> float:
-        """The answer's best agreement with a reference."""
+        """The best metric of the answer over all references."""
         data = question.data
         if _known(data["dataset"], self.metric).first_line:
             answer = answer.lstrip("\n").partition("\n")[0]
@@ -63,7 +63,7 @@ class LongBench(Task):
         )
 
     def notes(self) -> tuple[str, ...]:
-        """What was wrong with each line that is left out."""
+        """A note on each line that is left out."""
         return self._rows().notes
 
     def _rows(self) -> Rows:
@@ -103,7 +103,7 @@ def _texts(value: object) -> bool:
 
 
 def _known(name: str, metric: Literal["auto"] | Metric) -> DataSet:
-    """How the data set is asked and judged; with a metric of its own, another one may come."""
+    """The data set, with a stated metric applied; unknown names get defaults."""
     known = data_set(name) or DataSet("f1", 128, RESPOND)
     chosen: Metric = known.metric if metric == "auto" else metric
     return DataSet(chosen, known.tokens, known.instruction, known.first_line)

@@ -1,1 +1,1 @@
-"""Problems in words and symbols whose answers are numbers or expressions, from files."""
+"""Mathematics problems whose answers are numbers or expressions, from files."""

@@ -1,4 +1,4 @@
-"""Exact and complex numbers, bounded in size."""
+"""Exact and complex arithmetic, bounded in size."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import math
 from fractions import Fraction
 
 Value = Fraction | complex
-"""Exact, or a number in floating point where roots, pi or i come in."""
+"""An exact fraction, or floating point once roots, pi or i occur."""
 
 _BITS = 4096
 
 
 class NoValueError(Exception):
-    """The text is no expression that is read here."""
+    """The text is not a supported expression."""
 
 
 def same(one: Value, other: Value) -> bool:
-    """Whether two values are equal, to rounding where they are in floating point."""
+    """Whether two values are equal, up to rounding in floating point."""
     if isinstance(one, Fraction) and isinstance(other, Fraction):
         return one == other
     try:
@@ -27,7 +27,7 @@ def same(one: Value, other: Value) -> bool:
 
 
 def real(number: Value) -> Fraction | float:
-    """The number itself, unless it has an imaginary part."""
+    """The real number; NoValueError if it has an imaginary part."""
     if isinstance(number, Fraction):
         return number
     if number.imag:
@@ -36,7 +36,7 @@ def real(number: Value) -> Fraction | float:
 
 
 def bounded(result: Value) -> Value:
-    """The result, unless it is too large a fraction."""
+    """The result; NoValueError if the fraction is too large."""
     if (
         isinstance(result, Fraction)
         and max(result.numerator.bit_length(), result.denominator.bit_length()) > _BITS
@@ -46,12 +46,12 @@ def bounded(result: Value) -> Value:
 
 
 def size(number: Value) -> Fraction | float:
-    """How far a number is from 0."""
+    """The absolute value of a number."""
     return abs(number) if isinstance(number, Fraction) else math.hypot(number.real, number.imag)
 
 
 def raised(base: Value, power: Value) -> Value:
-    """A power, exact where it is rational."""
+    """A power, exact if it is rational."""
     if isinstance(base, Fraction) and isinstance(power, Fraction):
         if power.denominator == 1:
             bits = max(base.numerator.bit_length(), base.denominator.bit_length())

@@ -1,4 +1,4 @@
-"""Where in an answer its final answer stands."""
+"""Extraction of the final answer from a text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import pairwise
 
 _ANNOUNCED = re.compile(r"\banswer\s*(?:is\b|:|=)[\s:*]*", re.IGNORECASE)
 _NUMBER = re.compile(
-    r"(?!(?<=[A-Za-z])\d+[A-Za-z])"  # the 2 of H2O is no number
+    r"(?!(?<=[A-Za-z])\d+[A-Za-z])"  # not the 2 of H2O
     r"(?:(?<![\w)])[-\u2212])?[$£€]?(?:\d{1,3}(?:(?:,\\!|\{,\}|\\,|,)\d{3})+(?!\d)|\d+)"
     r"(?:\.\d+)?(?:/\d+)?%?|\.\d+%?"
 )
@@ -28,24 +28,24 @@ _LAYOUT = re.compile(r"\\[()\[\]!,;: ]|\\q?quad|[\s$~*]|\\text\s*\{|\}")
 _NAME = re.compile(r"[A-Za-z](?:_\w|_\{\w+)?")
 _CONNECTIVES = {",", ";", "&", "and", "or", ",and", ",or"}
 _FAR = 60
-"""Characters behind which two boxes do not belong together."""
+"""Characters between two boxes beyond which they form no list."""
 
 
 @dataclass(frozen=True)
 class _Found:
-    """A box or a formula of an answer."""
+    """A box or a formula in an answer."""
 
     start: int
     stop: int
     inner: str
-    """What stands in it, without boxes of its own."""
+    """Its content, without nested boxes."""
 
 
 def final(answer: str) -> str:
-    """The last boxed text, else what follows ####, else what is announced, else the last number.
+    """The final answer: last box, else text after ####, else after "answer is", else last number.
 
-    Boxes with nothing but commas, "and" or "or" between them are one list. Empty where there is
-    none of these.
+    Boxes with nothing but commas, "and" or "or" between them form one list. Empty if none of
+    these occurs.
     """
     boxes = _boxes(answer)
     if boxes:
@@ -58,17 +58,17 @@ def final(answer: str) -> str:
 
 
 def boxed(answer: str) -> list[str]:
-    """What stands in each closed \\boxed{...}, outermost boxes only."""
+    """The contents of closed \\boxed{...}, outermost boxes only."""
     return [box.inner for box in _boxes(answer)]
 
 
 def numbers_in(text: str) -> list[str]:
-    """The numbers of a text as they are written, thousands' commas and fractions included."""
+    """The numbers of a text as written, with thousands separators and fractions."""
     return [found[0] for found in _NUMBER.finditer(text)]
 
 
 def _boxes(answer: str) -> list[_Found]:
-    """The closed boxes that stand in no other closed box."""
+    """The closed boxes that lie in no other closed box."""
     opened: list[re.Match[str]] = []
     closed: list[tuple[int, int, int]] = []  # where the command, the inside and the rest begin
     for found in _BRACE.finditer(answer):
@@ -86,14 +86,14 @@ def _boxes(answer: str) -> list[_Found]:
 
 
 def _unwrapped(answer: str, group: Sequence[tuple[int, int, int]]) -> str:
-    """What stands in the first box of the group, without the frames of those inside it."""
+    """The content of the group's first box, without the frames of nested boxes."""
     frames = [part for start, inside, stop in group for part in ((start, inside), (stop - 1, stop))]
     ordered = sorted(frames)
     return "".join(answer[before[1] : after[0]] for before, after in pairwise(ordered)).strip()
 
 
 def _listed(answer: str, found: Sequence[_Found]) -> str:
-    """The last of these, and those before it that are joined to it as a list."""
+    """The last item, and the items before it that form a list with it."""
     first = len(found) - 1
     while first and _joins(answer[found[first - 1].stop : found[first].start]):
         first -= 1
@@ -101,20 +101,20 @@ def _listed(answer: str, found: Sequence[_Found]) -> str:
 
 
 def _joins(between: str) -> bool:
-    """Whether this is nothing but a connective, and at most the name of what follows."""
+    """Whether the text is only a connective, and optionally the name of the next item."""
     if len(between) > _FAR:
         return False
-    said = _LAYOUT.sub(" ", between).split()
-    if said and said[-1].endswith("="):
-        name = "".join(said[-2:] if said[-1] == "=" else said[-1:]).removesuffix("=")
+    words = _LAYOUT.sub(" ", between).split()
+    if words and words[-1].endswith("="):
+        name = "".join(words[-2:] if words[-1] == "=" else words[-1:]).removesuffix("=")
         if not _NAME.fullmatch(name):
             return False
-        said = said[: -2 if said[-1] == "=" else -1]
-    return "".join(said) in _CONNECTIVES or (not said and "\n" not in between)
+        words = words[: -2 if words[-1] == "=" else -1]
+    return "".join(words) in _CONNECTIVES or (not words and "\n" not in between)
 
 
 def _statement(text: str) -> str:
-    """The formula or number that a text begins with, or else where its first sentence ends up."""
+    """The formula or number at the start of a text, or else the result of its first sentence."""
     line = text.strip().partition("\n")[0]
     formulas = list(_formulas(line))
     if formulas and formulas[0].start == 0:
@@ -127,7 +127,7 @@ def _statement(text: str) -> str:
 
 
 def _first_listed(line: str, formulas: Sequence[_Found]) -> str:
-    """The first formula, and those behind it that are joined to it as a list."""
+    """The first formula, and the formulas after it that form a list with it."""
     last = 0
     while last + 1 < len(formulas) and _joins(line[formulas[last].stop : formulas[last + 1].start]):
         last += 1
@@ -136,7 +136,7 @@ def _first_listed(line: str, formulas: Sequence[_Found]) -> str:
 
 
 def _last(text: str) -> str:
-    """The last number of a text, with the formula that it stands in; without any, a formula."""
+    """The last number of a text, with the formula around it; without a number, a formula."""
     formulas = list(_formulas(text))
     numbers = list(_NUMBER.finditer(text))
     if not formulas and "\\" in text and not _TWO_LETTERS.search(_COMMAND.sub("", text)):
@@ -148,7 +148,7 @@ def _last(text: str) -> str:
 
 
 def _formulas(text: str) -> Iterator[_Found]:
-    r"""What stands between $ and $, $$ and $$, \( and \), or \[ and \]; sums of money do not."""
+    r"""The formulas in $...$, $$...$$, \(...\) or \[...\], except amounts of money."""
     opened: re.Match[str] | None = None
     for found in _DELIMITER.finditer(text):
         if opened and found[0] == _CLOSES[opened[0]]:

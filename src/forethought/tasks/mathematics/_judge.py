@@ -1,9 +1,9 @@
-r"""Whether two final answers in LaTeX say the same.
+r"""Equality of two final answers in LaTeX.
 
-Numbers and expressions are compared by value; tuples and intervals in order, with their
-brackets; lists, sets and unions in any order; equations and inequalities up to a factor, and an
-inequality also as its interval; matrices entry by entry. A decimal of six places or more equals
-what it is rounded from.
+Numbers and expressions are compared by value. Tuples and intervals are ordered and keep their
+brackets; lists, sets and unions are unordered. Equations and inequalities are equal up to a
+factor, and an inequality also equals its interval. Matrices are compared entry by entry. A decimal
+of six places or more equals the number it was rounded from.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OPENING, _CLOSING = "([{", ")]}"
 
 
 def equal(reference: str, answer: str) -> bool:
-    """Whether the answer says what the reference says."""
+    """Whether the answer equals the reference."""
     if max(len(reference), len(answer)) > _LONGEST:
         return bool(answer.strip()) and _words(reference) == _words(answer)
     given = readings(plain(answer))
@@ -59,7 +59,7 @@ def _any_order(references: Sequence[str], answers: Sequence[str]) -> bool:
 
 
 def _items(text: str) -> list[str]:
-    """The members of a union, set or list, both signs of a plus-minus apart."""
+    """The members of a union, set or list; a plus-minus gives two members."""
     if _encloses(text, "{", "}"):
         text = text[1:-1]
     unions = _split(text, UNION)
@@ -90,7 +90,7 @@ def _objects(reference: str, answer: str) -> bool:
         return _grids(matrices[0], matrices[1])
     if _is_tuple(reference) or _is_tuple(answer):
         return _tuples(reference, answer)
-    # A word is not the product of its letters.
+    # Do not read a word as the product of its letters.
     if _TEXT.fullmatch(reference) or _WORD.fullmatch(without_text(reference)):
         return False
     return _expressions(reference, answer) or _rounded(reference, answer)
@@ -129,7 +129,7 @@ def _grids(reference: list[list[str]], answer: list[list[str]]) -> bool:
 
 
 def _expressions(reference: str, answer: str) -> bool:
-    """Whether both are worth the same; a percentage also as the share that it is."""
+    """Whether both have equal values; a percentage also equals its fraction."""
     try:
         values = [
             (value(reference.rstrip("%"), point), value(answer.rstrip("%"), point))
@@ -144,11 +144,11 @@ def _expressions(reference: str, answer: str) -> bool:
 
 
 def _rounded(reference: str, answer: str) -> bool:
-    """Whether one is a long decimal that the other is rounded or cut to."""
-    return _is_cut(reference, answer) or _is_cut(answer, reference)
+    """Whether one is a long decimal to which the other is rounded or truncated."""
+    return _is_truncated(reference, answer) or _is_truncated(answer, reference)
 
 
-def _is_cut(decimal: str, exact: str) -> bool:
+def _is_truncated(decimal: str, exact: str) -> bool:
     found = _DECIMAL.fullmatch(decimal)
     if not found:
         return False
@@ -163,7 +163,7 @@ def _is_cut(decimal: str, exact: str) -> bool:
 
 
 def _words(text: str) -> str:
-    # Two numerals side by side are not one.
+    # Keep the space between two numerals.
     bare = " ".join(_SPACE.sub("", part) for part in _APART.split(without_text(text)))
     lettered = _LETTER.fullmatch(bare)
     bare = lettered[1] if lettered else bare
@@ -171,7 +171,7 @@ def _words(text: str) -> str:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """The parts between separators that stand outside all brackets, of whatever kind."""
+    """Split at separators outside all brackets."""
     cuts, depth = [-1], 0
     for place, sign in enumerate(text):
         depth += (sign in _OPENING) - (sign in _CLOSING)
@@ -181,7 +181,7 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def _encloses(text: str, opening: str, closing: str) -> bool:
-    """Whether the first sign of the text is `opening`, closed only by the last one."""
+    """Whether `opening` at the start is closed only by `closing` at the end."""
     if len(text) < 2 or text[0] != opening or text[-1] != closing:
         return False
     depth = 0

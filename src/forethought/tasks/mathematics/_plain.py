@@ -1,14 +1,14 @@
-r"""LaTeX made plain: layout and units taken out, one spelling for each sign and number."""
+r"""Normalisation of LaTeX: no layout or units, one spelling for each sign and number."""
 
 from __future__ import annotations
 
 import re
 
 UNION = "\u222a"
-"""The sign that stands between the parts of a union."""
+"""The sign between the parts of a union."""
 
 _THIN = r"(?:\s*\{\s*,\s*\}|,\s*\\!|\\[,;:! ]|[~ \u00a0\u2009\u202f])(?:\s|\\!)*"
-"""What groups the digits of a number; a bare comma may also part a list."""
+"""Separators of digit groups; a bare comma is not among them, since it may separate a list."""
 _GROUPED = re.compile(rf"(?<![\d.])\d{{1,3}}(?:{_THIN}\d{{3}})+(?!\d)")
 _REPEATING = re.compile(
     r"(?<!\d)(\d{0,50})\.(\d{0,50})\\(?:overline|bar|dot)\s*(?:\{(\d{1,50})\}|(\d))"
@@ -16,7 +16,7 @@ _REPEATING = re.compile(
 _SPELLINGS = tuple(
     (re.compile(pattern), spelling)
     for pattern, spelling in (
-        # Files that were escaped twice: no row of a matrix begins with a bare command's name.
+        # Files that were escaped twice; a matrix row never starts with the bare name of a command.
         (
             r"\\\\(?=(?:[dt]?frac|left|right|sqrt|pi|text|infty|cdot|times|circ|le|ge|cup)(?![a-z]))",
             r"\\",
@@ -78,7 +78,7 @@ _MOST_UNITS = 4
 
 
 def plain(text: str) -> str:
-    """The answer without layout, currency, degrees and units; grouped digits as one number."""
+    """Remove layout, currency, degrees and units, and join grouped digits."""
     text = _REPEATING.sub(_fraction, _GROUPED.sub(_together, text))
     for pattern, spelling in _SPELLINGS:
         text = pattern.sub(spelling, text)
@@ -89,14 +89,14 @@ def plain(text: str) -> str:
 
 
 def readings(text: str) -> list[str]:
-    """What a plain answer may mean: exact or rounded, a number with commas or a list."""
+    """Possible readings of a plain answer: exact or rounded, a number with commas or a list."""
     parts = text.split("≈")
     numbers = [part.replace(",", "") for part in parts if _THOUSANDS.fullmatch(part.strip())]
     return [*numbers, *(part.strip() for part in parts)]
 
 
 def without_text(text: str) -> str:
-    r"""What \text{...} stands around, without it."""
+    r"""Replace \text{...} by its content."""
     return _TEXT.sub(r"\1", text)
 
 
@@ -105,9 +105,10 @@ def _together(number: re.Match[str]) -> str:
 
 
 def _fraction(number: re.Match[str]) -> str:
-    """A repeating decimal as a fraction: all digits without those before the period, over 9…90…0.
+    """A repeating decimal as a fraction.
 
-    Both have as many digits as there are behind the point.
+    The numerator is all digits minus those before the period, the denominator 9…90…0 with one 9
+    per digit of the period and one 0 per fixed digit.
     """
     whole, fixed = number[1], number[2]
     period = number[3] or number[4]

@@ -1,4 +1,4 @@
-"""Equations and inequalities: what a name is said to be, which interval, and what says the same."""
+"""Equations and inequalities: their solved side, their interval and their equality."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _NUMERIC = re.compile(r"[^A-Za-z]*(?:\\(?:frac|sqrt|pi|binom)[^A-Za-z]*)*")
 
 @dataclass(frozen=True)
 class Relation:
-    """Sides with a sign between each two of them."""
+    """Sides, with a relation sign between neighbours."""
 
     sides: tuple[str, ...]
     signs: tuple[str, ...]
 
 
 def relation(text: str) -> Relation | None:
-    """The equation or inequality that a plain text is; None where it is neither."""
+    """Parse an equation or inequality; None if the text is neither."""
     cuts, signs, depth = [0], [], 0
     for found in _SIGN_OR_BRACKET.finditer(text):
         depth += (found[0] in "([{") - (found[0] in ")]}")
@@ -38,9 +38,10 @@ def relation(text: str) -> Relation | None:
 
 
 def worth(text: str) -> str:
-    """The last side of equations, if a name or a sum of numbers is said to be that; else the text.
+    """The value that a text states.
 
-    An inequality about one name is the interval that it may be in.
+    For an equation of a name or of numbers it is the last side. For an inequality of one name
+    it is the interval. Otherwise it is the text.
     """
     found = relation(text)
     if found is None:
@@ -53,9 +54,9 @@ def worth(text: str) -> str:
 
 
 def alike(one: Relation, other: Relation) -> bool:
-    """Whether left minus right of one is everywhere the same multiple of the other's.
+    """Whether two relations are equal up to a factor of left minus right.
 
-    A negative multiple turns an inequality round. Chains of equations count by their ends.
+    A negative factor reverses an inequality. Chains of equations count by their ends.
     """
     first, second = _ends(one), _ends(other)
     if first is None or second is None:
@@ -72,7 +73,7 @@ def alike(one: Relation, other: Relation) -> bool:
 
 
 def clash(one: Relation, other: Relation) -> bool:
-    """Whether they speak of variables that have nothing to do with each other."""
+    """Whether the relations name disjoint variables."""
     letters = [
         {side for side in of.sides if len(side) == 1 and side.isalpha()} for of in (one, other)
     ]
@@ -92,7 +93,7 @@ def _gap(of: Relation, point: int) -> Value:
 
 
 def _interval(found: Relation) -> str:
-    """The interval of one name between numbers, or on one side of a number; else nothing."""
+    """The interval of one name, bounded on one or both sides; empty for other relations."""
     if len(found.signs) == 2 and _is_name(found.sides[1]):
         low, high = found.signs
         if {low, high} <= {">", "≥"}:
@@ -100,9 +101,9 @@ def _interval(found: Relation) -> str:
             return _between(found.sides[2], low, high, found.sides[0])
         return _between(found.sides[0], low, high, found.sides[2])
     if len(found.signs) == 1 and _is_name(found.sides[0]):
-        return _beside(found.signs[0], found.sides[1])
+        return _half_line(found.signs[0], found.sides[1])
     if len(found.signs) == 1 and _is_name(found.sides[1]):
-        return _beside(_MIRRORED[found.signs[0]], found.sides[0])
+        return _half_line(_MIRRORED[found.signs[0]], found.sides[0])
     return ""
 
 
@@ -113,7 +114,7 @@ def _between(low: str, above: str, below: str, high: str) -> str:
     return f"{opening}{low},{high}{closing}"
 
 
-def _beside(sign: str, number: str) -> str:
+def _half_line(sign: str, number: str) -> str:
     if sign in ("<", "≤"):
         return _between(r"-\infty", "<", sign, number)
     return _between(number, _MIRRORED[sign], "<", r"\infty") if sign in (">", "≥") else ""

@@ -1,7 +1,7 @@
-r"""What an expression in LaTeX is worth, exactly where it is rational.
+r"""Evaluation of LaTeX expressions, exact for rational values.
 
-Variables get fixed rational values, several in turn, so that expressions that agree at all of
-them are the same. Sizes are bounded, so no expression takes long.
+Variables take fixed rational values at several points; expressions that agree at all points
+count as equal. Sizes are bounded, so evaluation is fast.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from forethought.tasks.mathematics._arithmetic import (
 )
 
 POINTS = 3
-"""How many sets of values the variables get."""
+"""Number of points, sets of values for the variables."""
 _FUNCTIONS: Mapping[str, Callable[[complex], complex]] = {
     r"\sin": cmath.sin,
     r"\cos": cmath.cos,
@@ -57,14 +57,14 @@ _NO_NAMES = (r"\text", r"\begin", r"\end")
 
 
 def value(text: str, point: int) -> Value:
-    """What the expression is worth at one of the points."""
-    reader = _Reader(_tokens(text), point)
+    """The value of an expression at one of the points."""
+    parser = _Parser(_tokens(text), point)
     try:
-        result = reader.total()
+        result = parser.total()
     except (ZeroDivisionError, OverflowError, ValueError, RecursionError) as error:
         raise NoValueError(str(error)) from error
-    if reader.next():
-        raise NoValueError(f"{reader.next()!r} is left over")
+    if parser.next():
+        raise NoValueError(f"{parser.next()!r} is left over")
     return result
 
 
@@ -82,8 +82,8 @@ def _variable(name: str, point: int) -> Fraction:
     return Fraction(2 + digest[0], 3 + digest[1])
 
 
-class _Reader:
-    """Reads one expression from left to right; every method reads what it is named for."""
+class _Parser:
+    """A recursive-descent parser; each method parses the construct in its name."""
 
     def __init__(self, tokens: list[str], point: int) -> None:
         self.tokens = tokens
@@ -134,12 +134,12 @@ class _Reader:
         if _is_number(token):
             return self._mixed(token)
         if token == "|":
-            return _absolute(self._until("|"))
+            return _absolute(self._up_to("|"))
         if token in _CLOSING:
-            return self._until(_CLOSING[token])
+            return self._up_to(_CLOSING[token])
         if token in _ROUNDED:
             closing, rounded = _ROUNDED[token]
-            return Fraction(rounded(real(self._until(closing))))
+            return Fraction(rounded(real(self._up_to(closing))))
         if token == r"\frac":
             return bounded(self._argument() / self._argument())
         if token == r"\binom":
@@ -169,7 +169,7 @@ class _Reader:
         return "".join(taken[1:-1])
 
     def _mixed(self, token: str) -> Value:
-        """A number, to a base if it has one; with a proper fraction behind it, their sum."""
+        """A number; a subscript is its base, and a proper fraction after it is added."""
         whole = Fraction(token)
         if self.next() == "_":
             self._take()
@@ -181,7 +181,7 @@ class _Reader:
         return whole
 
     def _fractions(self) -> Iterator[tuple[str, str, int]]:
-        """What would be top and bottom of a fraction here, and how many tokens it takes."""
+        """Candidates for a fraction here: numerator, denominator and number of tokens."""
         ahead = [*self.tokens[self.place : self.place + 7], *[""] * 7]
         if ahead[1] == "/":
             yield ahead[0], ahead[2], 3
@@ -196,16 +196,16 @@ class _Reader:
                 yield ahead[1], ahead[3], 5
 
     def _function(self, name: str) -> Value:
-        r"""A function, its power before or behind what it is of: \sin^2 x is (\sin x)^2."""
+        r"""A function application, with an optional power of it: \sin^2 x is (\sin x)^2."""
         if self.next() != "^":
-            return _FUNCTIONS[name](complex(self._of()))
+            return _FUNCTIONS[name](complex(self._operand()))
         power = self._exponent()
         if power == -1 and name in _INVERSES:
-            return _INVERSES[name](complex(self._of()))
-        return raised(_FUNCTIONS[name](complex(self._of())), power)
+            return _INVERSES[name](complex(self._operand()))
+        return raised(_FUNCTIONS[name](complex(self._operand())), power)
 
-    def _of(self) -> Value:
-        """What a function is of: a factor, and the letters behind it unless it has brackets."""
+    def _operand(self) -> Value:
+        """A function's argument: a factor and, without brackets, the letters after it."""
         bracketed = self.next() in _CLOSING
         result = self._power()
         while not bracketed and (self.next() in _CONSTANTS or self.next().isalpha()):
@@ -216,7 +216,7 @@ class _Reader:
         degree = Fraction(2)
         if self.next() == "[":
             self._take()
-            given = self._until("]")
+            given = self._up_to("]")
             if not isinstance(given, Fraction):
                 raise NoValueError("a root of that degree")
             degree = given
@@ -227,17 +227,17 @@ class _Reader:
         if self.next() == "_":
             self._take()
             base = self._argument()
-        return cmath.log(complex(self._of())) / cmath.log(complex(base))
+        return cmath.log(complex(self._operand())) / cmath.log(complex(base))
 
     def _argument(self) -> Value:
-        """What stands in braces, or else one sign: LaTeX reads a fraction 43 as 4 over 3."""
+        r"""A LaTeX argument, a group in braces or one character: \frac43 is 4 over 3."""
         token = self.next()
         if token.isdigit() and len(token) > 1:
             self.tokens[self.place] = token[1:]
             return Fraction(token[0])
         return self._factor()
 
-    def _until(self, closing: str) -> Value:
+    def _up_to(self, closing: str) -> Value:
         result = self.total()
         if self._take() != closing:
             raise NoValueError(f"{closing!r} is missing")

@@ -1,4 +1,4 @@
-"""Word problems whose answer is one number: how they are put, and how answers are judged."""
+"""Word problems with one number as the answer: prompt and checker."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ INSTRUCTION = (
 
 
 def put(problem: str) -> str:
-    """The problem with what to do."""
+    """The problem followed by the instruction."""
     return f"{problem.strip()}\n\n{INSTRUCTION}"
 
 
 def judged(question: Question, answer: str) -> float:
-    """1 if the number that the answer ends in is the reference's."""
+    """1 if the answer's final number equals the reference, else 0."""
     given = final(answer)
     if equal(question.answers[0], given):
         return 1.0
-    # It may be a sentence: then what follows its last equals sign has one number.
+    # A sentence counts by the only number after its last equals sign.
     numbers = numbers_in(given.rpartition("=")[2])
     return float(len(numbers) == 1 and equal(question.answers[0], numbers[0]))

@@ -1,7 +1,7 @@
-"""Word problems of grade school in several steps, from a file.
+"""Grade-school word problems of several steps, from a file.
 
 Paper: arXiv:2110.14168
-Score: 1 if the number that the answer ends in equals the reference.
+Score: 1 if the answer's final number equals the reference.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _FIELDS = {"question": TEXT, "answer": TEXT}
 
 @dataclass(frozen=True)
 class Gsm8k(Task):
-    """Word problems of grade school in several steps, from a file."""
+    """Grade-school word problems of several steps, from a file."""
 
     path: str
-    """A JSONL file with the fields question and answer, and id if they have names."""
+    """JSONL file with the fields question and answer, and optionally id."""
     count: CountOrZero = 0
-    """How many questions; 0 is all of them."""
+    """Number of questions; 0 is all of them."""
     seed: CountOrZero = 0
-    """0 keeps the file's order; other seeds draw in another order."""
+    """0 keeps the file's order; other seeds shuffle it."""
     skip_bad: bool = False
-    """Leave out lines that cannot be used, instead of stopping at the first one."""
+    """Leave out invalid lines instead of stopping at the first one."""
     answer_tokens: Count = 512
     """Most tokens of an answer."""
 
@@ -39,11 +39,11 @@ class Gsm8k(Task):
         return (_question(row) for row in drawn(self._rows(), self.count, self.seed))
 
     def check(self, question: Question, answer: str) -> float:
-        """1 if the number that the answer ends in is the reference's."""
+        """1 if the answer's final number equals the reference, else 0."""
         return judged(question, answer)
 
     def notes(self) -> tuple[str, ...]:
-        """What was wrong with each line that is left out."""
+        """A note on each line that is left out."""
         return self._rows().notes
 
     def _rows(self) -> Rows:
@@ -51,7 +51,7 @@ class Gsm8k(Task):
 
 
 def _problem(values: Mapping[str, Any]) -> str:
-    """What is wrong with a line that has its fields."""
+    """Why a line with all fields is invalid; empty if it is valid."""
     if not values["question"].strip():
         return "the question is empty"
     return "" if numbers_in(_reference(values)) else "the answer ends in no number"

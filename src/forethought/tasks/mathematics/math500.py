@@ -1,7 +1,7 @@
 """Competition problems with answers in LaTeX, from a file.
 
 Paper: arXiv:2103.03874, in the selection of arXiv:2305.20050
-Score: 1 if the boxed answer is worth, or says, what the reference does.
+Score: 1 if the final answer equals the reference, by value or by form.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class Math500(Task):
     """Competition problems with answers in LaTeX, from a file."""
 
     path: str
-    """A JSONL file with the fields problem and answer, and unique_id if they have names."""
+    """JSONL file with the fields problem and answer, and optionally unique_id."""
     count: CountOrZero = 0
-    """How many questions; 0 is all of them."""
+    """Number of questions; 0 is all of them."""
     seed: CountOrZero = 0
-    """0 keeps the file's order; other seeds draw in another order."""
+    """0 keeps the file's order; other seeds shuffle it."""
     skip_bad: bool = False
-    """Leave out lines that cannot be used, instead of stopping at the first one."""
+    """Leave out invalid lines instead of stopping at the first one."""
     answer_tokens: Count = 1024
     """Most tokens of an answer."""
 
@@ -39,11 +39,11 @@ class Math500(Task):
         return (_question(row) for row in drawn(self._rows(), self.count, self.seed))
 
     def check(self, question: Question, answer: str) -> float:
-        """1 if the answer ends in what the reference says."""
+        """1 if the final answer equals the reference, else 0."""
         return float(equal(question.answers[0], final(answer)))
 
     def notes(self) -> tuple[str, ...]:
-        """What was wrong with each line that is left out."""
+        """A note on each line that is left out."""
         return self._rows().notes
 
     def _rows(self) -> Rows:

@@ -1,7 +1,7 @@
-"""One-step word problems with numbers that mislead, from a file.
+"""One-step word problems with distracting numbers, from a file.
 
 Paper: arXiv:2103.07191
-Score: 1 if the number that the answer ends in equals the reference.
+Score: 1 if the answer's final number equals the reference.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _FIELDS = {"ID": TEXT, "Body": TEXT, "Question": TEXT, "Answer": NUMBER}
 
 @dataclass(frozen=True)
 class Svamp(Task):
-    """One-step word problems with numbers that mislead, from a file."""
+    """One-step word problems with distracting numbers, from a file."""
 
     path: str
-    """A JSONL file with the fields ID, Body, Question and Answer."""
+    """JSONL file with the fields ID, Body, Question and Answer."""
     count: CountOrZero = 0
-    """How many questions; 0 is all of them."""
+    """Number of questions; 0 is all of them."""
     seed: CountOrZero = 0
-    """0 keeps the file's order; other seeds draw in another order."""
+    """0 keeps the file's order; other seeds shuffle it."""
     skip_bad: bool = False
-    """Leave out lines that cannot be used, instead of stopping at the first one."""
+    """Leave out invalid lines instead of stopping at the first one."""
     answer_tokens: Count = 256
     """Most tokens of an answer."""
 
@@ -37,11 +37,11 @@ class Svamp(Task):
         return (_question(row) for row in drawn(self._rows(), self.count, self.seed))
 
     def check(self, question: Question, answer: str) -> float:
-        """1 if the number that the answer ends in is the reference's."""
+        """1 if the answer's final number equals the reference, else 0."""
         return judged(question, answer)
 
     def notes(self) -> tuple[str, ...]:
-        """What was wrong with each line that is left out."""
+        """A note on each line that is left out."""
         return self._rows().notes
 
     def _rows(self) -> Rows:

@@ -1,1 +1,1 @@
-"""Programs to write, judged by running them, from files."""
+"""Programming tasks, judged by running tests, from files."""

@@ -1,4 +1,4 @@
-"""The program in an answer: which of its blocks of code is meant."""
+"""Extraction of the program from an answer."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import textwrap
 from collections.abc import Iterator
 
 _FENCE = re.compile(r"(?P<margin>[ \t>]*+)(?P<fence>`{3,}+|~{3,}+)[^`]*+")
-"""A line that opens a block."""
+"""A line that opens a code block."""
 _THINKING = re.compile(
     r"<(think|thinking|thought|reasoning)>.*?(?:</\1>|\Z)"
     r"|\[(THINK)\].*?(?:\[/\2\]|\Z)",
     re.DOTALL | re.IGNORECASE,
 )
 _THINKING_ENDS = re.compile(r"</(?:think|thinking|thought|reasoning)>|\[/THINK\]")
-"""Where a chat template began the thinking, the answer holds its end alone."""
+"""The end of thinking without its start, which the chat template holds."""
 
 
 def code_of(answer: str, entry: str) -> str:
-    """The last block that defines `entry`; else the last with a function's body, or the last.
+    """The last code block that defines `entry`, else the last with a function body, else the last.
 
-    All of the answer where it has no block. Thinking is no part of an answer.
+    Without code blocks it is the whole answer. Thinking is removed first.
     """
     answer = _without_thinking(answer.replace("\r\n", "\n"))
     blocks = list(_blocks(answer))
@@ -33,7 +33,7 @@ def code_of(answer: str, entry: str) -> str:
 
 
 def defines(code: str, entry: str) -> bool:
-    """Whether a program defines the function, by a def or as another name of one."""
+    """Whether the code defines the function, by def or by assignment."""
     return bool(_defines(entry).search(code))
 
 
@@ -54,19 +54,19 @@ def _without_thinking(answer: str) -> str:
 
 
 def _blocks(answer: str) -> Iterator[str]:
-    """The code between fences; the last block may lack its end."""
+    """The code blocks; the last fence may be unclosed."""
     opened: re.Match[str] | None = None
     code: list[str] = []
     for line in answer.split("\n"):
         if opened is None:
             opened, code = _FENCE.fullmatch(line), []
         elif _closes(line, opened["fence"]):
-            yield _plain(opened["margin"], "".join(f"{one}\n" for one in code))
+            yield _without_margin(opened["margin"], "".join(f"{one}\n" for one in code))
             opened = None
         else:
             code.append(line)
     if opened is not None and code:
-        yield _plain(opened["margin"], "\n".join(code))
+        yield _without_margin(opened["margin"], "\n".join(code))
 
 
 def _closes(line: str, fence: str) -> bool:
@@ -74,8 +74,8 @@ def _closes(line: str, fence: str) -> bool:
     return rest.startswith(fence) and not rest.rstrip(" \t").strip("`~")
 
 
-def _plain(margin: str, code: str) -> str:
-    """A block's code without the margin that its fence has, in a list or a quotation."""
+def _without_margin(margin: str, code: str) -> str:
+    """A block's code without the margin of its fence, in a list or quotation."""
     if ">" in margin:
         code = re.sub(r"^[ \t]*+>[ ]?", "", code, flags=re.MULTILINE)
     elif margin:
@@ -84,7 +84,7 @@ def _plain(margin: str, code: str) -> str:
 
 
 def _unindented(code: str, most: int) -> str:
-    """The code moved left by its common indentation, but no more than its fence is indented."""
+    """Dedent the code by its common indentation, but at most by that of its fence."""
     lines = code.expandtabs(4).splitlines(keepends=True)
     common = [len(line) - len(line.lstrip()) for line in lines if line.strip()]
     shift = min([most, *common])
@@ -92,10 +92,10 @@ def _unindented(code: str, most: int) -> str:
 
 
 def as_program(prompt: str, code: str, entry: str) -> str:
-    """The prompt's code and the answer's.
+    """The program: the prompt's code followed by the answer's code.
 
-    An answer with the whole function comes after the prompt, whose imports and helpers it may
-    need; an answer with a mere body goes on where the prompt ends.
+    A whole function may need the prompt's imports and helpers; a bare body continues the
+    prompt's function.
     """
     if not defines(code, entry):
         code = code if code[:1] in (" ", "\t") else textwrap.indent(code, "    ")

@@ -1,4 +1,4 @@
-"""The parts of a test function: what each of its asserts needs, so that each can be run alone."""
+"""Splits a test function into programs with one assertion each."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import ast
 
 
 def parts(test: str) -> tuple[str, ...]:
-    """The test's program once for each statement of `check` that asserts, without the others.
+    """The test program once per asserting statement of `check`, without the other assertions.
 
-    What prepares them stays in its place. The whole, where there are not several such statements
-    or they cannot be told apart.
+    Other statements stay. The whole program is returned if it has fewer than two asserting
+    statements or does not parse.
     """
     try:
         tree = ast.parse(test)

@@ -1,4 +1,4 @@
-"""The tests that a programming question shows: its docstring's examples, as asserts."""
+"""Visible tests of a programming question: docstring examples as assertions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from itertools import islice
 
 _ARROWS = re.compile(r"(?<!\s)\s*(?:==|=>|->|➞|should return|returns)\s*")
 _LABEL = re.compile(r"^(?:[A-Za-z][A-Za-z0-9 ]*:|\d+[.)]|[-*•])\s+")
-"""What may stand before an example in its line, such as "For example:"."""
+"""A label before an example, such as "For example:"."""
 _MOST_ARROWS = 20
-"""Arrows of a line that are tried: all before each is parsed anew."""
+"""Most arrows tried per line; each needs a new parse."""
 _UNREADABLE = (SyntaxError, ValueError, MemoryError, RecursionError)
-"""What text that is no Python, or too deep, may give."""
+"""Errors of text that is not Python, or nested too deeply."""
 
 
 def shown_tests(prompt: str, entry: str) -> tuple[str, ...]:
-    """Programs that fail where an example in the docstring of the function `entry` does not hold.
+    """Programs that fail if a docstring example of the function `entry` does not hold.
 
-    Examples are lines after >>> with a value below, asserts, and calls with a value behind them.
-    What has no value that can be read is left out.
+    Examples are >>> lines with a value below, assertions, and calls followed by a value. Examples
+    without a literal value are left out.
     """
     found: list[str] = []
     before: list[str] = []
@@ -41,7 +41,7 @@ def shown_tests(prompt: str, entry: str) -> tuple[str, ...]:
 
 
 def _docstring(prompt: str, entry: str) -> str:
-    """The function's docstring; all behind its head where it cannot be read as Python."""
+    """The function's docstring; if the prompt does not parse, all text after its head."""
     with suppress(*_UNREADABLE):
         for node in ast.walk(ast.parse(prompt)):
             if isinstance(node, ast.FunctionDef) and node.name == entry:
@@ -50,7 +50,7 @@ def _docstring(prompt: str, entry: str) -> str:
 
 
 def _example(source: str, want: str, before: list[str]) -> Iterator[str]:
-    """The test that an example is; one without a value is what later ones build on."""
+    """The test of a >>> example; an example without a value is setup for later ones."""
     if not source:
         return
     if not want.strip():
@@ -63,7 +63,7 @@ def _example(source: str, want: str, before: list[str]) -> Iterator[str]:
 
 
 def _plain(line: str, entry: str) -> Iterator[str]:
-    """The test that a line without >>> is, if it is one: an assert, or a call and its value."""
+    """The test of a line without >>>: an assertion, or a call with its value."""
     with suppress(*_UNREADABLE):
         (statement,) = ast.parse(line).body
         if isinstance(statement, ast.Assert) and _calls(line, entry):
@@ -92,12 +92,12 @@ def _is_call(source: str, entry: str) -> bool:
 
 
 def _equal(source: str, want: str) -> Iterator[str]:
-    """A test that the expression has the value; none where either cannot be read."""
+    """A test that the expression has the value; none if either does not parse."""
     with suppress(*_UNREADABLE):
         ast.parse(source, mode="eval")
         value = ast.literal_eval(want.strip())
         if isinstance(value, float):
-            # A docstring shows few digits, and sums may round.
+            # Docstrings show few digits, and sums may round.
             yield f"assert abs(({source}) - {value!r}) <= 1e-6 * max(1.0, abs({value!r}))"
         else:
             yield f"assert ({source}) == {value!r}"

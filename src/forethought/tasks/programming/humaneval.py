@@ -1,4 +1,4 @@
-"""Python functions to complete from their docstring, judged by their tests, from a file.
+"""Python functions to complete from their docstring, judged by tests, from a file.
 
 Paper: HumanEval, arXiv:2107.03374
 Score: 1 if the function passes all of its tests in the sandbox.
@@ -26,42 +26,42 @@ _FIELDS = {"task_id": TEXT, "prompt": TEXT, "entry_point": TEXT, "test": TEXT}
 
 @dataclass(frozen=True)
 class HumanEval(Task):
-    """Python functions to complete from their docstring, judged by their tests."""
+    """Python functions to complete from their docstring, judged by tests."""
 
     path: str
-    """A JSONL file with the fields task_id, prompt, entry_point and test."""
+    """JSONL file with the fields task_id, prompt, entry_point and test."""
     count: CountOrZero = 0
-    """How many questions; 0 is all of them."""
+    """Number of questions; 0 is all of them."""
     seed: CountOrZero = 0
-    """0 keeps the file's order; other seeds draw in another order."""
+    """0 keeps the file's order; other seeds shuffle it."""
     skip_bad: bool = False
-    """Leave out lines that cannot be used, instead of stopping at the first one."""
+    """Leave out invalid lines instead of stopping at the first one."""
     answer_tokens: Count = 512
     """Most tokens of an answer."""
     seconds: Count = 10
-    """Longest time that the tests of one answer may take; each alone has a second at least."""
+    """Time limit in seconds for the tests of one answer; each test has at least one second."""
     sandbox: Literal["available", "strict"] = "available"
-    """Whether programs run behind the walls that this system has, or only where all hold."""
+    """available: run with the walls that this system has; strict: require all walls."""
 
     def questions(self, measure: Measure) -> Iterator[Question]:
-        """The questions in order; MissingWallsError where walls are asked for that do not hold."""
+        """The questions in order; MissingWallsError if a required wall does not hold."""
         if self._needed:
             walled.run("", needed=self._needed)
         return (_question(row) for row in drawn(self._rows(), self.count, self.seed))
 
     def check(self, question: Question, answer: str) -> float:
-        """1 if the tests pass; a SandboxError or BadDataError if they could not be run."""
+        """1 if the tests pass, else 0; SandboxError or BadDataError if they cannot run."""
         return float(self._passes_all(question, answer))
 
     @property
     def has_tests(self) -> bool:
-        """Whether answers are programs: they are."""
+        """True: answers are programs."""
         return True
 
     def passed(self, question: Question, answer: str, tests: Tests) -> float:
-        """The share of tests that pass, each run by itself where not all of them do.
+        """The share of tests that pass; they run one by one unless all pass together.
 
-        Those that fail before they ask the program anything do not count.
+        Tests that fail before they call the program do not count.
         """
         if tests == "all":
             if self._passes_all(question, answer):
@@ -83,7 +83,7 @@ class HumanEval(Task):
         return outcome.status == "passed"
 
     def _share(self, question: Question, answer: str, tests: Sequence[str]) -> float:
-        """Of a program that does not pass all tests together, the share that pass alone."""
+        """The share of tests that pass alone, for a program that does not pass all together."""
         size = max(len(tests), 1)
         if self._run(question, answer, "", size).status != "passed":
             return 0.0
@@ -91,14 +91,14 @@ class HumanEval(Task):
         fit = [verdict for verdict in found if verdict != "unfit"]
         if not fit:
             return 1.0
-        # If each passes alone, one of them disturbs another, or is unfit.
+        # If every test passes alone, one of them disturbs another: the share stays below 1.
         most = len(fit) - (len(fit) == size)
         return min(fit.count("passed"), most) / len(fit)
 
     def _run(
         self, question: Question, answer: str, source: str, shared_by: int = 1
     ) -> walled.ProgramOutcome:
-        """Run tests on an answer within their share of the time; without any, load it alone."""
+        """Run tests on an answer within their share of the time; without tests, only load it."""
         prompt, entry = question.data["prompt"], question.data["entry_point"]
         code = as_program(prompt, code_of(answer, entry), entry)
         tests = walled.ProgramTests(
@@ -113,22 +113,22 @@ class HumanEval(Task):
         return walled.WALLS if self.sandbox == "strict" else ()
 
     def notes(self) -> tuple[str, ...]:
-        """What was wrong with each line that is left out, and which walls this system lacks."""
+        """A note on each line that is left out, and on walls that this system lacks."""
         missing = ", ".join(walled.missing_walls())
-        told = f"programs ran without these walls: {missing}; --sandbox strict refuses that"
-        return (*self._rows().notes, *([told] if missing else []))
+        note = f"programs ran without these walls: {missing}; --sandbox strict refuses that"
+        return (*self._rows().notes, *([note] if missing else []))
 
     def _rows(self) -> Rows:
         return rows(self.path, _FIELDS, self.skip_bad, identifier="task_id")
 
 
 def _calling(test: str, question: Question) -> str:
-    """The test function's program with a call of it."""
+    """The test program, with a call of its `check`."""
     return f"{test}\n\ncheck({question.data['entry_point']})\n"
 
 
 def _setup(prompt: str) -> str:
-    """The prompt's code, with an empty function where the answer goes on."""
+    """The prompt's code, with an empty body for the function to complete."""
     last = prompt.rstrip().rpartition("\n")[2]
     margin = last[: len(last) - len(last.lstrip())] + "    "
     for code in (prompt, f"{prompt.rstrip()}\n{margin}pass\n"):

@@ -1,1 +1,1 @@
-"""Thirteen tests of long contexts, after RULER (arXiv:2404.06654), on text made here."""
+"""RULER (arXiv:2404.06654): thirteen long-context tasks on generated text."""

@@ -1,4 +1,4 @@
-"""Questions about paragraphs that hold the answer, among others of the same form."""
+"""Questions that one or two paragraphs answer, among similar distractor paragraphs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from forethought.tasks.ruler._length import depths, dice, fitted, placed
 
 @dataclass(frozen=True)
 class DocumentQuestion:
-    """A question, its answer and the paragraphs that it takes."""
+    """A question, its answer and the paragraphs that hold it."""
 
     text: str
     answer: str
@@ -22,7 +22,7 @@ class DocumentQuestion:
 
 
 def one_hop(pair: Pair) -> list[DocumentQuestion]:
-    """What one paragraph of the pair answers."""
+    """Questions that one paragraph of the pair answers."""
     return [
         DocumentQuestion(text, answer, [of.paragraph()])
         for of in (pair.person, pair.company)
@@ -31,7 +31,7 @@ def one_hop(pair: Pair) -> list[DocumentQuestion]:
 
 
 def two_hops(pair: Pair) -> list[DocumentQuestion]:
-    """What only both paragraphs answer: facts of a company known by who works there."""
+    """Questions that need both paragraphs: facts of a company that is named by its employee."""
     needed = [pair.person.paragraph(), pair.company.paragraph()]
     called = f"the company that {pair.person.name} works for"
     return [
@@ -42,11 +42,11 @@ def two_hops(pair: Pair) -> list[DocumentQuestion]:
 
 @dataclass(frozen=True)
 class Documents:
-    """The shape of one kind of question about documents."""
+    """Settings of one document task."""
 
     task: str
     hops: int
-    """Paragraphs that an answer takes: 1 or 2."""
+    """Paragraphs needed for an answer: 1 or 2."""
 
     def questions(self, tokens: int, count: int, seed: int, measure: Measure) -> Iterator[Question]:
         """The questions in order."""
@@ -73,7 +73,7 @@ class Documents:
 
 
 def _paragraphs(world: Iterator[Pair], random: Random) -> Iterator[str]:
-    """Paragraphs of other pairs, those of a pair some way apart."""
+    """Distractor paragraphs; the two of a pair are separated."""
     waiting: list[str] = []
     for pair in world:
         waiting += [pair.person.paragraph(), pair.company.paragraph()]

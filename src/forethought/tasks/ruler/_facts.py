@@ -1,4 +1,4 @@
-"""A made-up world of people and companies: paragraphs of facts, each fact to be asked for."""
+"""A generated world of people and companies: paragraphs of facts, with questions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from forethought.tasks.ruler._haystack import articled
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody, and all that is told of them."""
+    """A person and their facts."""
 
     name: str
     trade: str
@@ -22,14 +22,14 @@ class Person:
     company: str
 
     def paragraph(self) -> str:
-        """What the text says."""
+        """The paragraph of its facts."""
         return articled(
             f"{self.name} was born in {self.town} in {self.born}. {self.name} is a {self.trade} "
             f"by trade, plays the {self.instrument}, and works for {self.company}."
         )
 
     def asked(self) -> dict[str, str]:
-        """Questions that this paragraph answers, and their answers."""
+        """Questions that this paragraph answers, with their answers."""
         return {
             f"In which town was {self.name} born?": self.town,
             f"In which year was {self.name} born?": str(self.born),
@@ -41,7 +41,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Company:
-    """A company, and all that is told of it."""
+    """A company and its facts."""
 
     name: str
     product: str
@@ -50,14 +50,14 @@ class Company:
     founder: str
 
     def paragraph(self) -> str:
-        """What the text says."""
+        """The paragraph of its facts."""
         return (
             f"{self.name} was founded in {self.founded} by {self.founder}. "
             f"The company makes {self.product} and has its seat in the town of {self.town}."
         )
 
     def asked(self, called: str = "") -> dict[str, str]:
-        """Questions that this paragraph answers, the company named or `called` otherwise."""
+        """Questions that this paragraph answers; `called` replaces the company's name."""
         called = called or self.name
         return {
             f"In which year was {called} founded?": str(self.founded),
@@ -69,14 +69,14 @@ class Company:
 
 @dataclass(frozen=True)
 class Pair:
-    """A person and the company they work for, and nobody else does."""
+    """A person and the company that employs only them."""
 
     person: Person
     company: Company
 
 
 def pairs(random: Random) -> Iterator[Pair]:
-    """Pairs without end; no two share a name of a person, founder, company or town."""
+    """Pairs without end; names of people, founders, companies and towns are unique."""
     names, companies = _distinct(_full_name, random), _distinct(_company_name, random)
     towns = _distinct(_town, random)
     while True:
@@ -117,6 +117,6 @@ def _company_name(random: Random) -> str:
 
 
 def _town(random: Random) -> str:
-    """Three parts give enough names for any length of text."""
+    """A name of three parts, enough for any length of text."""
     first, middle = random.sample(vocabulary.NAME_STARTS, 2)
     return first + middle.lower() + random.choice(vocabulary.TOWN_ENDS)

@@ -1,4 +1,4 @@
-"""Sentences of generated prose, as patterns whose {names} stand for other patterns or words."""
+"""The grammar of generated prose: patterns whose {names} expand to patterns or words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What needles are hidden in: sentences without end, each with the space that follows it."""
+"""Haystacks: endless sentences, each with its trailing space."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from forethought.tasks.files import content_of
 from forethought.tasks.ruler._grammar import PATTERNS
 
 Units = Callable[[int], list[str]]
-"""The first so many pieces of a text; asking for more keeps those before."""
+"""The first n pieces of a text; a greater n extends a smaller one."""
 
 _NAME_ONE = "give noise, prose, or the path of a text file in UTF-8"
 NOISE = (
@@ -25,7 +25,7 @@ NOISE = (
 
 
 def units(haystack: str, random: Random) -> Units:
-    """Sentences of the haystack so named: `noise`, `prose`, or the text of a file, repeated."""
+    """Sentences of a haystack: `noise`, `prose`, or the text of a file, repeated."""
     if haystack == "noise":
         return growing(cycle(NOISE))
     if haystack == "prose":
@@ -34,7 +34,7 @@ def units(haystack: str, random: Random) -> Units:
 
 
 def growing(source: Iterator[str]) -> Units:
-    """The first pieces of `source`, kept as they are drawn."""
+    """Cache the pieces of `source` as they are drawn."""
     drawn: list[str] = []
 
     def first(count: int) -> list[str]:
@@ -53,13 +53,13 @@ def prose(random: Random) -> Iterator[str]:
 
 
 def sentence(random: Random) -> str:
-    """One sentence of plain English about ordinary things."""
+    """One generated sentence."""
     text = articled(_expanded("{sentence}", random))
     return text[0].upper() + text[1:]
 
 
 def articled(text: str) -> str:
-    """The text with `an` for `a` before a vowel."""
+    """Replace `a` by `an` before a vowel."""
     return re.sub(r"\b([Aa])(?= [aeiou])", r"\1n", text)
 
 
@@ -70,7 +70,7 @@ def _expanded(pattern: str, random: Random) -> str:
 
 
 def sentences_of_file(path: str) -> list[str]:
-    """The sentences of a text file, or an error where it has none."""
+    """The sentences of a text file; BadDataError if it has none."""
     try:
         text = content_of(path, _NAME_ONE, f"the haystack {path!r}").decode("utf-8-sig")
     except UnicodeDecodeError as error:

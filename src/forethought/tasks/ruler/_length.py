@@ -1,4 +1,4 @@
-"""Questions as long as they may be: what does not change with the length, and the fitting."""
+"""Length fitting of questions, with randomness independent of the length."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from forethought.contracts.errors import BadParameterError
 from forethought.contracts.questions import Measure, Question
 
 _GOLDEN = 0.6180339887498949
-"""Its multiples spread over 0 to 1 as evenly as any sequence without an end does."""
+"""Golden ratio conjugate: its multiples modulo 1 are evenly spread for any count."""
 
 
 def dice(task: str, seed: int, number: int) -> Random:
-    """The randomness of one question, whatever the number of questions and their length."""
+    """The generator of one question, independent of the number of questions and their length."""
     return Random(f"{task} {seed} {number}")
 
 
 def depths(task: str, seed: int, number: int, count: int) -> list[float]:
-    """Where `count` needles go, from 0 to 1: an even spread that starts elsewhere each time."""
+    """Depths of `count` needles, from 0 to 1: evenly spaced, with an offset per question."""
     start = Random(f"{task} {seed}").random() + number * _GOLDEN
     return [(start + needle / count) % 1 for needle in range(count)]
 
 
 def placed(units: Sequence[str], needles: Sequence[str], at: Sequence[float]) -> list[str]:
-    """The units with each needle put in at its depth."""
-    laid = list(units)
+    """Insert each needle at its depth."""
+    found = list(units)
     for depth, needle in sorted(zip(at, needles, strict=True), reverse=True):
-        laid.insert(round(depth * len(units)), needle)
-    return laid
+        found.insert(round(depth * len(units)), needle)
+    return found
 
 
 def fitted(made: Callable[[int], Question], tokens: int, measure: Measure, least: int) -> Question:
-    """The longest question that `made` gives from `least` units on, within `tokens`."""
+    """The longest question of `made`, of at least `least` units, within `tokens`."""
 
     def length(count: int) -> int:
         question = made(count)

@@ -1,4 +1,4 @@
-"""Needles in a haystack: sentences that give a key's values, and a question for some keys."""
+"""Needle-in-a-haystack questions: sentences with values of keys, some of which are asked."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Form = Literal["words", "number", "code"]
 
 @dataclass(frozen=True)
 class Needles:
-    """The shape of one kind of needle question."""
+    """Settings of one needle task."""
 
     task: str
     haystack: str
-    """noise, prose, a path, or needles: nothing but needles of other keys."""
+    """noise, prose, a path, or needles (needles of other keys only)."""
     keys: int = 1
-    """Keys that have values in the text."""
+    """Keys with values in the text."""
     values: int = 1
-    """Values of each key."""
+    """Values per key."""
     asked: int = 1
-    """Keys that are asked for."""
+    """Keys asked for."""
     key: Form = "words"
     value: Form = "number"
 
@@ -90,7 +90,7 @@ class Needles:
 
 
 def _distinct(form: Form, random: Random) -> Callable[[], str]:
-    """Draws of this form, none of them twice."""
+    """A generator of distinct values of this form."""
     seen: set[str] = set()
 
     def draw() -> str:

@@ -1,4 +1,4 @@
-"""The words that generated text is made of."""
+"""The vocabulary of generated text."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A long numbered list of words: which ten stand in it most often.
+"""The ten most common words of a long numbered list.
 
 Paper: RULER, common words extraction, arXiv:2404.06654
-Score: the share of the common words that stand in the answer.
+Score: the share of the common words that occur in the answer.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from forethought.tasks.ruler._scores import share_found
 from forethought.tasks.ruler._vocabulary import ADJECTIVES, NOUNS, PEOPLE, PLACES
 
 _LONG = 4096
-"""Lists shorter than this repeat words less often, as RULER's do."""
+"""Lists shorter than this repeat words less often, as in RULER."""
 
 
 @dataclass(frozen=True)
 class CommonWords(Task):
-    """Ten words many times and all others a few times, shuffled into a numbered list."""
+    """Common words many times and other words a few times, shuffled into a numbered list."""
 
     tokens: Count = 2000
-    """Most tokens of document and question together; as many as fit are used."""
+    """Most tokens of document and question together; the document fills them."""
     count: Count = 10
-    """How many questions; asking for more keeps the first ones."""
+    """Number of questions; a greater count keeps the first ones."""
     seed: CountOrZero = 0
-    """Other seeds give other questions."""
+    """Seed of the questions."""
     common: Count | None = None
-    """How often each common word stands there; none: 30, or 6 below 4,096 tokens."""
+    """Repetitions of each common word; none: 30, or 6 below 4,096 tokens."""
     uncommon: Count | None = None
-    """How often each other word stands there; none: 3, or 1 below 4,096 tokens."""
+    """Repetitions of each other word; none: 3, or 1 below 4,096 tokens."""
     wanted: Count = 10
-    """How many common words there are."""
+    """Number of common words."""
 
     answer_tokens = 120
 
@@ -47,13 +47,13 @@ class CommonWords(Task):
             yield self._question(number, measure)
 
     def check(self, question: Question, answer: str) -> float:
-        """The share of the common words that stand in the answer."""
+        """The share of the common words that occur in the answer."""
         return share_found(question, answer)
 
     def _question(self, number: int, measure: Measure) -> Question:
-        words = _words(dice("cwe", self.seed, number))
-        apart = _Apart()
-        # More than could stand in the list need not be found to see that they do not fit.
+        words = _distinct_words(dice("cwe", self.seed, number))
+        apart = _NonOverlappingWords()
+        # One word more than fits is enough to detect that they do not fit.
         common = [*islice(filter(apart.add, words), min(self.wanted, self.tokens + 1))]
         others = growing(word for word in words if not apart.overlaps(word))
 
@@ -82,8 +82,8 @@ class CommonWords(Task):
         )
 
 
-def _words(random: Random) -> Iterator[str]:
-    """Words without end, none twice: real ones, then made-up ones of four syllables."""
+def _distinct_words(random: Random) -> Iterator[str]:
+    """Distinct words without end: real ones, then generated ones of four syllables."""
     real = sorted({*ADJECTIVES, *NOUNS, *PEOPLE, *PLACES})
     random.shuffle(real)
     yield from real
@@ -95,25 +95,25 @@ def _words(random: Random) -> Iterator[str]:
             yield word
 
 
-class _Apart:
-    """Words of which none stands in another, as a reference is looked for inside the answer."""
+class _NonOverlappingWords:
+    """Words of which none contains another, since scores look for substrings."""
 
     def __init__(self) -> None:
         self._words: set[str] = set()
-        self._pieces: set[str] = set()
+        self._substrings: set[str] = set()
 
     def add(self, word: str) -> bool:
-        """Take the word in, unless it overlaps with one that is in."""
+        """Add the word, unless it overlaps one already added."""
         if self.overlaps(word):
             return False
         self._words.add(word)
-        self._pieces |= _pieces(word)
+        self._substrings |= _substrings(word)
         return True
 
     def overlaps(self, word: str) -> bool:
-        """Whether the word stands in one of these, or one of these in it."""
-        return word in self._pieces or not self._words.isdisjoint(_pieces(word))
+        """Whether the word contains, or lies in, an added word."""
+        return word in self._substrings or not self._words.isdisjoint(_substrings(word))
 
 
-def _pieces(word: str) -> set[str]:
+def _substrings(word: str) -> set[str]:
     return {word[a:b] for b in range(1, len(word) + 1) for a in range(b)}

@@ -1,7 +1,7 @@
-"""A text of made-up words whose frequencies fall off steeply: the three most frequent ones.
+"""The three most frequent words of a text of coded words with steep frequencies.
 
 Paper: RULER, frequent words extraction, arXiv:2404.06654
-Score: the share of the three words that stand in the answer.
+Score: the share of the three words that occur in the answer.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class FrequentWords(Task):
     """Coded words drawn by rank with frequency rank^-alpha; dots take the first rank."""
 
     tokens: Count = 2000
-    """Most tokens of document and question together; as many as fit are used."""
+    """Most tokens of document and question together; the document fills them."""
     count: Count = 10
-    """How many questions; asking for more keeps the first ones."""
+    """Number of questions; a greater count keeps the first ones."""
     seed: CountOrZero = 0
-    """Other seeds give other questions."""
+    """Seed of the questions."""
     alpha: Annotated[float, Range(1, 5)] = 2.0
-    """How steeply frequencies fall, 1 to 5: the r-th word has a share near r^-alpha."""
+    """Steepness, 1 to 5: the r-th word has a frequency proportional to r^-alpha."""
 
     answer_tokens = 50
 
@@ -41,7 +41,7 @@ class FrequentWords(Task):
             yield self._question(number, measure)
 
     def check(self, question: Question, answer: str) -> float:
-        """The share of the three words that stand in the answer."""
+        """The share of the three words that occur in the answer."""
         return share_found(question, answer)
 
     def _question(self, number: int, measure: Measure) -> Question:
@@ -66,7 +66,7 @@ class FrequentWords(Task):
 
 
 def _coded_words(random: Random) -> list[str]:
-    """Words of six letters, none twice, behind dots that stand for the commonest."""
+    """Distinct words of six letters, after the dots that take the first rank."""
     seen = {"....": None}
     while len(seen) < _VOCABULARY:
         seen["".join(random.choices(ascii_lowercase, k=6))] = None
@@ -74,7 +74,7 @@ def _coded_words(random: Random) -> list[str]:
 
 
 def _counts(weights: list[float], length: int) -> list[int]:
-    """How often each rank occurs in a text of about `length` words; parts of words are dropped."""
+    """The count of each rank in a text of about `length` words, rounded down."""
     total = sum(weights)
     return [int(length * weight / total) for weight in weights]
 

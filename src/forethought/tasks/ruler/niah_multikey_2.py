@@ -1,7 +1,7 @@
 """Nothing but needles, with names of two words and numbers; one is asked for.
 
 Paper: RULER, niah_multikey_2, arXiv:2404.06654
-Score: the share of the asked values that stand in the answer.
+Score: the share of the asked values that occur in the answer.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class NiahMultikey2(Task):
     """Nothing but needles, with names of two words and numbers; one is asked for."""
 
     tokens: Count = 2000
-    """Most tokens of document and question together; as many as fit are used."""
+    """Most tokens of document and question together; the document fills them."""
     count: Count = 10
-    """How many questions; asking for more keeps the first ones."""
+    """Number of questions; a greater count keeps the first ones."""
     seed: CountOrZero = 0
-    """Other seeds give other questions."""
+    """Seed of the questions."""
 
     answer_tokens = 48
 
@@ -34,5 +34,5 @@ class NiahMultikey2(Task):
         return needles.questions(self.tokens, self.count, self.seed, measure)
 
     def check(self, question: Question, answer: str) -> float:
-        """The share of the asked values that stand in the answer."""
+        """The share of the asked values that occur in the answer."""
         return share_found(question, answer)

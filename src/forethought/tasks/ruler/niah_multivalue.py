@@ -1,7 +1,7 @@
 """Four needles of one name in prose, all of their numbers asked for.
 
 Paper: RULER, niah_multivalue, arXiv:2404.06654
-Score: the share of the asked values that stand in the answer.
+Score: the share of the asked values that occur in the answer.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class NiahMultivalue(Task):
     """Four needles of one name in prose, all of their numbers asked for."""
 
     tokens: Count = 2000
-    """Most tokens of document and question together; as many as fit are used."""
+    """Most tokens of document and question together; the document fills them."""
     count: Count = 10
-    """How many questions; asking for more keeps the first ones."""
+    """Number of questions; a greater count keeps the first ones."""
     seed: CountOrZero = 0
-    """Other seeds give other questions."""
+    """Seed of the questions."""
     haystack: str = "prose"
-    """What surrounds them: noise, prose, or the path of a text file."""
+    """Text around the needles: noise, prose, or the path of a text file."""
 
     answer_tokens = 96
 
@@ -36,5 +36,5 @@ class NiahMultivalue(Task):
         return needles.questions(self.tokens, self.count, self.seed, measure)
 
     def check(self, question: Question, answer: str) -> float:
-        """The share of the asked values that stand in the answer."""
+        """The share of the asked values that occur in the answer."""
         return share_found(question, answer)

@@ -1,7 +1,7 @@
 """A question that one paragraph answers, among paragraphs of the same form.
 
 Paper: RULER, qa_1 (there SQuAD; here a made-up world), arXiv:2404.06654
-Score: 1 if the reference stands in the answer.
+Score: 1 if the reference occurs in the answer.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class OneDocument(Task):
     """A question that one paragraph answers, among paragraphs of the same form."""
 
     tokens: Count = 2000
-    """Most tokens of document and question together; as many as fit are used."""
+    """Most tokens of document and question together; the document fills them."""
     count: Count = 10
-    """How many questions; asking for more keeps the first ones."""
+    """Number of questions; a greater count keeps the first ones."""
     seed: CountOrZero = 0
-    """Other seeds give other questions."""
+    """Seed of the questions."""
 
     answer_tokens = 32
 
@@ -33,5 +33,5 @@ class OneDocument(Task):
         return Documents("qa-1", hops=1).questions(self.tokens, self.count, self.seed, measure)
 
     def check(self, question: Question, answer: str) -> float:
-        """1 if the reference stands in the answer."""
+        """1 if the reference occurs in the answer, else 0."""
         return any_found(question, answer)

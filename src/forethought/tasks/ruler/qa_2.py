@@ -1,7 +1,7 @@
 """A question that two paragraphs answer together, among paragraphs of the same form.
 
 Paper: RULER, qa_2 (there HotpotQA; here a made-up world), arXiv:2404.06654
-Score: 1 if the reference stands in the answer.
+Score: 1 if the reference occurs in the answer.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class TwoDocuments(Task):
     """A question that two paragraphs answer together, among paragraphs of the same form."""
 
     tokens: Count = 2000
-    """Most tokens of document and question together; as many as fit are used."""
+    """Most tokens of document and question together; the document fills them."""
     count: Count = 10
-    """How many questions; asking for more keeps the first ones."""
+    """Number of questions; a greater count keeps the first ones."""
     seed: CountOrZero = 0
-    """Other seeds give other questions."""
+    """Seed of the questions."""
 
     answer_tokens = 32
 
@@ -33,5 +33,5 @@ class TwoDocuments(Task):
         return Documents("qa-2", hops=2).questions(self.tokens, self.count, self.seed, measure)
 
     def check(self, question: Question, answer: str) -> float:
-        """1 if the reference stands in the answer."""
+        """1 if the reference occurs in the answer, else 0."""
         return any_found(question, answer)

@@ -1,7 +1,7 @@
-"""Variables given to one another along a chain: which of them have the value the chain starts with.
+"""Variable tracking: the variables that get a value along a chain of assignments.
 
 Paper: RULER, variable tracking, arXiv:2404.06654
-Score: the share of the chain's variables that stand in the answer.
+Score: the share of the chain's variables that occur in the answer.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ _VALUES = range(10_000, 100_000)
 
 @dataclass(frozen=True)
 class VariableTracking(Task):
-    """Chains of assignments strewn over a text, in order; one chain is asked for."""
+    """Chains of assignments spread over a text, in order; one chain is asked for."""
 
     tokens: Count = 2000
-    """Most tokens of document and question together; as many as fit are used."""
+    """Most tokens of document and question together; the document fills them."""
     count: Count = 10
-    """How many questions; asking for more keeps the first ones."""
+    """Number of questions; a greater count keeps the first ones."""
     seed: CountOrZero = 0
-    """Other seeds give other questions."""
+    """Seed of the questions."""
     hops: Count = 4
-    """How often the value is handed on: a chain has one variable more."""
+    """Assignments from variable to variable; a chain has one more variable."""
     chains: Count = 1
-    """Chains in the text; those not asked for have other values."""
+    """Chains in the text, each with its own value."""
     haystack: str = "noise"
-    """What surrounds them: noise, prose, or the path of a text file."""
+    """Text around the needles: noise, prose, or the path of a text file."""
 
     @property
     def answer_tokens(self) -> int:
-        """Most tokens an answer needs: eight for every name."""
+        """Most tokens of an answer: eight per name."""
         return 8 * (self.hops + 1)
 
     def questions(self, measure: Measure) -> Iterator[Question]:
-        """The questions in order; BadParameterError where there are too many chains."""
+        """The questions in order; BadParameterError for too many chains."""
         if self.chains > len(_VALUES):
             raise BadParameterError(
                 f"chains={self.chains} is too many", f"give chains={len(_VALUES)} or less"
@@ -53,7 +53,7 @@ class VariableTracking(Task):
             yield self._question(number, measure)
 
     def check(self, question: Question, answer: str) -> float:
-        """The share of the chain's variables that stand in the answer."""
+        """The share of the chain's variables that occur in the answer."""
         return share_found(question, answer)
 
     def _question(self, number: int, measure: Measure) -> Question:

@@ -1,1 +1,1 @@
-"""Made-up questions that are answered in steps, one a line, each of which can be checked."""
+"""Generated questions that are answered in steps, one checkable step a line."""

@@ -1,4 +1,4 @@
-"""Long numbers, and how they may be written."""
+"""Long numbers and their notation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
 
 def long_number(random: Random, digits: int) -> int:
-    """A number of exactly so many digits."""
+    """A random number of exactly `digits` digits."""
     return random.randrange(10 ** (digits - 1), 10**digits)
 
 
 def without_thousands(text: str) -> str:
-    """The text without commas inside of numbers."""
+    """Remove thousands separators."""
     return _THOUSANDS.sub("", text)

@@ -1,4 +1,4 @@
-"""Questions drawn by chance, none twice."""
+"""Random, distinct questions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Drawn = TypeVar("Drawn", bound=Hashable)
 def distinct(
     task: str, seed: int, count: int, draw: Callable[[Random], Drawn]
 ) -> Iterator[tuple[str, Drawn]]:
-    """So many different draws, each with its identifier; a greater count keeps the first ones.
+    """`count` distinct draws with their identifiers; a greater count keeps the first ones.
 
-    BadParameterError where no more different ones are found.
+    BadParameterError if no further distinct draw is found.
     """
     random = Random(f"{task} {seed}")
     seen: set[Drawn] = set()

@@ -1,47 +1,47 @@
-"""What an expression of whole numbers, + - * / and parentheses comes to."""
+"""Evaluation of expressions of whole numbers, + - * / and parentheses."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-_MOST = 64  # words; no question needs more, and a deep nest must not exhaust the stack
+_MOST = 64  # words; bounds the recursion depth
 
 Words = tuple[str, ...]
 Part = tuple[Fraction, Words]
-"""What the first words come to, and the words behind them."""
+"""The value of the first words, and the remaining words."""
 
 
-def value(said: Words) -> Fraction | None:
-    """Its exact value; None where it is no expression or divides by 0."""
-    if len(said) > _MOST:
+def value(tokens: Words) -> Fraction | None:
+    """The exact value; None for an invalid expression or a division by 0."""
+    if len(tokens) > _MOST:
         return None
     try:
-        found, rest = _sum(said)
+        found, rest = _sum(tokens)
     except (ValueError, ZeroDivisionError):
         return None
     return None if rest else found
 
 
-def _sum(said: Words) -> Part:
-    found, rest = _product(said)
+def _sum(tokens: Words) -> Part:
+    found, rest = _product(tokens)
     while rest[:1] in (("+",), ("-",)):
         other, behind = _product(rest[1:])
         found, rest = (found + other if rest[0] == "+" else found - other), behind
     return found, rest
 
 
-def _product(said: Words) -> Part:
-    found, rest = _atom(said)
+def _product(tokens: Words) -> Part:
+    found, rest = _atom(tokens)
     while rest[:1] in (("*",), ("/",)):
         other, behind = _atom(rest[1:])
         found, rest = (found * other if rest[0] == "*" else found / other), behind
     return found, rest
 
 
-def _atom(said: Words) -> Part:
-    if said[:1] != ("(",):
-        return Fraction(int("".join(said[:1]))), said[1:]
-    found, rest = _sum(said[1:])
+def _atom(tokens: Words) -> Part:
+    if tokens[:1] != ("(",):
+        return Fraction(int("".join(tokens[:1]))), tokens[1:]
+    found, rest = _sum(tokens[1:])
     if rest[:1] != (")",):
         raise ValueError("a parenthesis is not closed")
     return found, rest[1:]

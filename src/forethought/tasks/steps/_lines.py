@@ -1,4 +1,4 @@
-"""Answers in lines: right steps, one a line, then a line that gives the answer."""
+"""Answers in steps: one step a line, then a line with the answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STEPS_ONLY = (
     "Write every step on a line of its own, in exactly this form, and no other text. "
     "The last line is the answer, after the word Answer and a colon."
 )
-"""What every prompt says of the form."""
+"""The part of the prompt that describes the form of an answer."""
 
 _WORD = re.compile(r"\d+|[a-z]+|\S", re.ASCII)
 _ANSWER = re.compile(
@@ -22,43 +22,43 @@ _SPELLINGS = str.maketrans({"×": "*", "·": "*", "÷": "/", "\u2212": "-", "→
 
 
 class StepState(Protocol):
-    """Where right steps have led to: what may follow, and which answers are right."""
+    """The state after valid steps: possible next steps, and right answers."""
 
     def steps(self) -> Mapping[Words, StepState]:
-        """Every right next line, as `words` reads it, and where it leads to."""
+        """Every valid next step, as split by `words`, with the state after it."""
         ...
 
     def right(self, answer: str) -> bool:
-        """Whether this is a right answer, whatever the steps before it."""
+        """Whether the answer is right, regardless of the steps before it."""
         ...
 
     def begins(self, answer: str) -> bool:
-        """Whether more letters can make this a right answer."""
+        """Whether the text is a prefix of a right answer."""
         ...
 
 
 class OneAnswer(StepState, Protocol):
-    """A place of a question that has one answer."""
+    """A state of a question with one right answer."""
 
     answer: str
-    """The only right one."""
+    """The right answer."""
 
     def right(self, answer: str) -> bool:
-        """Whether it is the same word by word."""
+        """Whether the answer equals the right one word by word."""
         return words(answer) == words(self.answer)
 
     def begins(self, answer: str) -> bool:
-        """Whether the right one begins so."""
+        """Whether the text is a prefix of the right answer."""
         return starts(words(answer), words(self.answer))
 
 
 def words(text: str) -> Words:
-    """Numbers, words and signs, whatever their case and the spaces and commas between them."""
+    """Split a text into numbers, words and signs, ignoring case, spaces and commas."""
     return tuple(_WORD.findall(text.translate(_SPELLINGS).lower()))
 
 
 def starts(given: Words, whole: Words) -> bool:
-    """Whether more letters can make `given` the `whole`."""
+    """Whether `given` is a prefix of `whole`; its last word may be partial."""
     if not given:
         return True
     *before, last = given
@@ -67,23 +67,23 @@ def starts(given: Words, whole: Words) -> bool:
 
 
 def rightness(start: StepState, text: str) -> float:
-    """1 if the last line that gives an answer gives a right one."""
+    """1 if the last answer line is right, else 0."""
     given = _answers(text)
     return float(bool(given) and start.right(given[-1]))
 
 
 def promise(start: StepState, text: str) -> float:
-    """1 if every line is a right step from where those before it led, else 0.
+    """1 if every line is a valid step after the lines before it, else 0.
 
-    A line that is not finished is right if it can become so. The first answer is judged whatever
-    steps are missing before it, and nothing behind it is.
+    An unfinished line is valid if it is a prefix of a valid step. The first answer is judged
+    even if steps are missing; text after it is ignored.
     """
     place = start
     *lines, last = text.split("\n")
     for line in lines:
         if given := _answers(line):
             return float(start.right(given[0]))
-        following = place.steps().get(said) if (said := words(line)) else place
+        following = place.steps().get(split) if (split := words(line)) else place
         if following is None:
             return 0.0
         place = following
@@ -94,5 +94,5 @@ def promise(start: StepState, text: str) -> float:
 
 
 def _answers(text: str) -> list[str]:
-    """What each line that gives an answer gives."""
+    """The answer of each answer line."""
     return [found.rstrip("*_$`. \t\r").lstrip("$`") for found in _ANSWER.findall(text)]

@@ -1,7 +1,7 @@
-"""Two long numbers to be added digit by digit.
+"""Addition of two long numbers digit by digit.
 
 Paper: scratchpads, arXiv:2112.00114
-Score: 1 if the sum that is given as the answer is right.
+Score: 1 if the answered sum is right.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ Now add: """
 
 @dataclass(frozen=True)
 class Addition(Task):
-    """Two numbers of equal length; a step is one pair of digits and the carry."""
+    """Two numbers of equal length; a step is one pair of digits with the carry."""
 
     digits: Annotated[int, Whole(1, 1000)] = 8
-    """Digits of each number, and so steps of a right answer."""
+    """Digits of each number, and steps of a right answer."""
     count: Count = 10
-    """How many questions; asking for more keeps the first ones."""
+    """Number of questions; a greater count keeps the first ones."""
     seed: CountOrZero = 0
-    """Other seeds give other questions."""
+    """Seed of the questions."""
 
     @property
     def answer_tokens(self) -> int:
-        """Most tokens an answer needs: 32 for a step, and a few for each digit of the sum."""
+        """Most tokens of an answer: 32 per step, and a few per digit of the sum."""
         return 36 * self.digits + 32
 
     def questions(self, measure: Measure) -> Iterator[Question]:
@@ -60,7 +60,7 @@ class Addition(Task):
             )
 
     def check(self, question: Question, answer: str) -> float:
-        """1 if the sum that is given as the answer is right."""
+        """1 if the answered sum is right, else 0."""
         return rightness(_start(question), without_thousands(answer))
 
     def promise(self, question: Question, text: str) -> float:
@@ -73,7 +73,7 @@ class Addition(Task):
 
 @dataclass(frozen=True)
 class _Column(OneAnswer):
-    """Digits that are left of both numbers, the last ones next."""
+    """The remaining digits of both numbers; the last ones are next."""
 
     first: str
     second: str

@@ -1,7 +1,7 @@
-"""Brackets of four kinds, some still open: which ones close them, and in which order.
+"""The brackets that close a sequence of nested brackets of four kinds.
 
 Paper: Dyck languages of BIG-Bench, arXiv:2206.04615
-Score: 1 if the brackets that are given as the answer close all open ones in order.
+Score: 1 if the answered brackets close all open ones in order.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ Now read: """
 
 @dataclass(frozen=True)
 class Brackets(Task):
-    """Nested brackets; a step is one bracket and all that are open behind it."""
+    """Nested brackets; a step is one bracket and the brackets open after it."""
 
     length: Annotated[int, Whole(1, 1000)] = 12
-    """Brackets to read, and so steps of a right answer."""
+    """Brackets to read, and steps of a right answer."""
     depth: Annotated[int, Whole(1, 100)] = 4
-    """Most brackets that are open at once."""
+    """Most brackets open at once."""
     count: Count = 10
-    """How many questions; asking for more keeps the first ones."""
+    """Number of questions; a greater count keeps the first ones."""
     seed: CountOrZero = 0
-    """Other seeds give other questions."""
+    """Seed of the questions."""
 
     @property
     def answer_tokens(self) -> int:
-        """Most tokens an answer needs: one for every bracket, and a few for each step."""
+        """Most tokens of an answer: one per bracket, and a few per step."""
         return (self.length + 1) * (2 * min(self.depth, self.length) + 8)
 
     def questions(self, measure: Measure) -> Iterator[Question]:
@@ -62,7 +62,7 @@ class Brackets(Task):
             )
 
     def check(self, question: Question, answer: str) -> float:
-        """1 if the brackets that are given as the answer close all open ones in order."""
+        """1 if the answered brackets close all open ones in order, else 0."""
         return rightness(_start(question), answer)
 
     def promise(self, question: Question, text: str) -> float:
@@ -80,14 +80,14 @@ class Brackets(Task):
 
 
 @dataclass(frozen=True)
-class _Reading(OneAnswer):
-    """Brackets that are left to read, and those that are open."""
+class _BracketState(OneAnswer):
+    """The remaining brackets and the open ones."""
 
     left: str
     answer: str
     still_open: str = ""
 
-    def steps(self) -> Mapping[Words, _Reading]:
+    def steps(self) -> Mapping[Words, _BracketState]:
         if not self.left:
             return {}
         now = _read(self.still_open, self.left[0])
@@ -106,6 +106,6 @@ def _answer(row: str) -> str:
     return " ".join(_CLOSES[bracket] for bracket in reversed(still_open)) or "none"
 
 
-def _start(question: Question) -> _Reading:
+def _start(question: Question) -> _BracketState:
     row = question.data["brackets"]
-    return _Reading(row, _answer(row))
+    return _BracketState(row, _answer(row))

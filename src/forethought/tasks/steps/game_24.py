@@ -1,7 +1,7 @@
-"""Four numbers from which 24 is to be made with + - * /, each used once.
+"""The game of 24: four numbers, each used once with + - * / to make 24.
 
 Paper: Tree of Thoughts, arXiv:2305.10601
-Score: 1 if the expression that is given as the answer uses each number once and makes 24.
+Score: 1 if the answered expression uses each number once and makes 24.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ Now make 24 from: """
 
 @dataclass(frozen=True)
 class Game24(Task):
-    """Four whole numbers that 24 can be made from; a step joins two of them."""
+    """Four whole numbers that can make 24; a step combines two of them."""
 
     largest: Annotated[int, Whole(3, 100)] = 13
-    """Numbers are from 1 to this."""
+    """Largest number."""
     count: Count = 10
-    """How many questions; asking for more keeps the first ones."""
+    """Number of questions; a greater count keeps the first ones."""
     seed: CountOrZero = 0
-    """Other seeds give other questions."""
+    """Seed of the questions."""
 
     answer_tokens = 160
 
@@ -61,11 +61,11 @@ class Game24(Task):
             )
 
     def check(self, question: Question, answer: str) -> float:
-        """1 if the expression given as the answer uses each number once and makes 24."""
+        """1 if the answered expression uses each number once and makes 24, else 0."""
         return rightness(_start(question), answer)
 
     def promise(self, question: Question, text: str) -> float:
-        """1 if the steps so far are right and 24 can be made from what is left, else 0."""
+        """1 if the steps so far are right and the remaining numbers can make 24, else 0."""
         return promise(_start(question), text)
 
     def _numbers(self, random: Random) -> tuple[int, ...]:
@@ -76,26 +76,29 @@ class Game24(Task):
 
 
 @dataclass(frozen=True)
-class _Table(StepState):
-    """The numbers of the question, and those that are left."""
+class _RemainingNumbers(StepState):
+    """The numbers of the question, and the remaining ones."""
 
     given: tuple[int, ...]
     left: Numbers
 
-    def steps(self) -> Mapping[Words, _Table]:
-        return {step: _Table(self.given, after) for step, after in _right_steps(self.left).items()}
+    def steps(self) -> Mapping[Words, _RemainingNumbers]:
+        return {
+            step: _RemainingNumbers(self.given, after)
+            for step, after in _right_steps(self.left).items()
+        }
 
     def right(self, answer: str) -> bool:
-        said = _expression(answer)
-        return self._used(said) == sorted(self.given) and value(said) == 24
+        tokens = _expression(answer)
+        return self._used(tokens) == sorted(self.given) and value(tokens) == 24
 
     def begins(self, answer: str) -> bool:
-        said = _expression(answer)
-        if self._used(said) == sorted(self.given) and (made := value(said)) is not None:
+        tokens = _expression(answer)
+        if self._used(tokens) == sorted(self.given) and (made := value(tokens)) is not None:
             return made == 24
         left = list(map(str, self.given))
-        for place, word in enumerate(said):
-            last = place == len(said) - 1
+        for place, word in enumerate(tokens):
+            last = place == len(tokens) - 1
             if word.isdecimal():
                 fits = [one for one in left if one == word or (last and one.startswith(word))]
                 if not fits:
@@ -105,13 +108,13 @@ class _Table(StepState):
                 return False
         return True
 
-    def _used(self, said: tuple[str, ...]) -> list[int]:
-        # Too long a number is none of the question's.
-        return sorted(int(word[:9]) for word in said if word.isdecimal())
+    def _used(self, tokens: tuple[str, ...]) -> list[int]:
+        # Truncated, since a number of more digits is not one of the question's.
+        return sorted(int(word[:9]) for word in tokens if word.isdecimal())
 
 
-def _joined(left: Numbers) -> Iterator[tuple[str, Numbers]]:
-    """All that can be made of two numbers, and what is left then, in order of size."""
+def _combined(left: Numbers) -> Iterator[tuple[str, Numbers]]:
+    """All combinations of two numbers, with the sorted remaining numbers after each."""
     for one, other in permutations(range(len(left)), 2):
         rest = [number for place, number in enumerate(left) if place not in (one, other)]
         for sign, made in _made(left[one], left[other]):
@@ -131,7 +134,7 @@ def _made(one: Fraction, other: Fraction) -> Iterator[tuple[str, Fraction]]:
 def _right_steps(left: Numbers) -> Mapping[Words, Numbers]:
     return {
         words(f"{line} (left: {' '.join(map(str, order))})"): after
-        for line, after in _joined(left)
+        for line, after in _combined(left)
         if _makes_24(after)
         for order in permutations(after)
     }
@@ -141,15 +144,15 @@ def _right_steps(left: Numbers) -> Mapping[Words, Numbers]:
 def _makes_24(left: Numbers) -> bool:
     if len(left) == 1:
         return left[0] == 24
-    return any(_makes_24(after) for _, after in _joined(left))
+    return any(_makes_24(after) for _, after in _combined(left))
 
 
 def _expression(answer: str) -> tuple[str, ...]:
-    """The words of an answer, without an "= 24" behind them."""
-    said = words(answer)
-    return said[:-2] if said[-2:] == ("=", "24") else said
+    """The words of an answer, without a final "= 24"."""
+    tokens = words(answer)
+    return tokens[:-2] if tokens[-2:] == ("=", "24") else tokens
 
 
-def _start(question: Question) -> _Table:
+def _start(question: Question) -> _RemainingNumbers:
     numbers = tuple(question.data["numbers"])
-    return _Table(numbers, tuple(map(Fraction, numbers)))
+    return _RemainingNumbers(numbers, tuple(map(Fraction, numbers)))

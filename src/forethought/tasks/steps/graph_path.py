@@ -1,7 +1,7 @@
-"""Arrows between numbered points: a way from one point to another, past dead ends.
+"""A path along arrows between numbered points, among dead ends.
 
 Paper: NLGraph, arXiv:2305.10037
-Score: 1 if the way that is given as the answer follows arrows from the start to the goal.
+Score: 1 if the answered path follows arrows from the start to the goal.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ Now """
 
 @dataclass(frozen=True)
 class GraphPath(Task):
-    """Points and arrows, one way from start to goal among dead ends; a step is one arrow."""
+    """Points and arrows with one path from start to goal; a step is one arrow."""
 
     nodes: Annotated[int, Whole(2, 999)] = 12
-    """Points in all; those that are not on the way are dead ends, or lead to some."""
+    """Number of points; points off the path lead to dead ends."""
     depth: Annotated[int, Whole(1, 998)] = 4
-    """Arrows on the way, and so steps of a right answer."""
+    """Arrows on the path, and steps of a right answer."""
     count: Count = 10
-    """How many questions; asking for more keeps the first ones."""
+    """Number of questions; a greater count keeps the first ones."""
     seed: CountOrZero = 0
-    """Other seeds give other questions."""
+    """Seed of the questions."""
 
     @property
     def answer_tokens(self) -> int:
-        """Most tokens an answer needs: for every arrow twice the arrow and its points."""
+        """Most tokens of an answer: twice each arrow with its points."""
         return 20 * self.depth + 24
 
     def questions(self, measure: Measure) -> Iterator[Question]:
-        """The questions in order; BadParameterError where the way has too few points."""
+        """The questions in order; BadParameterError for too few points."""
         if self.nodes <= self.depth:
             raise BadParameterError(
                 f"nodes={self.nodes} is too few for a way of depth={self.depth}",
@@ -79,15 +79,15 @@ class GraphPath(Task):
             )
 
     def check(self, question: Question, answer: str) -> float:
-        """1 if the way that is given as the answer follows arrows from the start to the goal."""
+        """1 if the answered path follows arrows from the start to the goal, else 0."""
         return rightness(_start(question), answer)
 
     def promise(self, question: Question, text: str) -> float:
-        """1 if the steps so far follow arrows and the goal can still be reached, else 0."""
+        """1 if the steps so far follow arrows and the goal is still reachable, else 0."""
         return promise(_start(question), text)
 
     def _graph(self, random: Random) -> tuple[tuple[int, ...], tuple[Arrow, ...]]:
-        """A way and all arrows: a tree that is rooted in the start, with the goal as a leaf."""
+        """A path and all arrows: a tree rooted in the start, with the goal as a leaf."""
         names = random.sample(range(1, self.nodes + 1), self.nodes)
         way, others = names[: self.depth + 1], names[self.depth + 1 :]
         arrows = list(pairwise(way))
@@ -101,7 +101,7 @@ class GraphPath(Task):
 
 @dataclass(frozen=True)
 class _Point(StepState):
-    """Where the way has come to."""
+    """The current point of the path."""
 
     arrows: frozenset[Arrow]
     start: int
@@ -120,7 +120,7 @@ class _Point(StepState):
         points = _points(answer)
         if len(points) < 2 or not all(point.isdecimal() for point in points):
             return False
-        # Too long a number for a point is none of them.
+        # Truncated, since a number of more digits is not a point.
         way = [int(point[:9]) for point in points]
         follows = all(arrow in self.arrows for arrow in pairwise(way))
         return follows and way[0] == self.start and way[-1] == self.goal
@@ -140,7 +140,7 @@ class _Point(StepState):
 
 
 def _reaching(arrows: frozenset[Arrow], goal: int) -> set[int]:
-    """The points that some way leads from to the goal, and the goal."""
+    """The points from which the goal is reachable, goal included."""
     found, fresh = {goal}, {goal}
     while fresh:
         fresh = {one for one, other in arrows if other in fresh} - found

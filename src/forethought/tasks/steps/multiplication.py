@@ -1,7 +1,7 @@
-"""Two numbers to be multiplied digit by digit of the second one.
+"""Multiplication of two numbers, digit by digit of the second one.
 
 Paper: Faith and Fate, arXiv:2305.18654
-Score: 1 if the product that is given as the answer is right.
+Score: 1 if the answered product is right.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ Now multiply: """
 
 @dataclass(frozen=True)
 class Multiplication(Task):
-    """Two numbers of equal length; a step is one digit of the second and the total so far."""
+    """Two numbers of equal length; a step is one digit of the second, with the total so far."""
 
     digits: Annotated[int, Whole(1, 100)] = 3
-    """Digits of each number, and so steps of a right answer."""
+    """Digits of each number, and steps of a right answer."""
     count: Count = 10
-    """How many questions; asking for more keeps the first ones."""
+    """Number of questions; a greater count keeps the first ones."""
     seed: CountOrZero = 0
-    """Other seeds give other questions."""
+    """Seed of the questions."""
 
     @property
     def answer_tokens(self) -> int:
-        """Most tokens an answer needs: a few, and one for every digit of every step."""
+        """Most tokens of an answer: one per digit of each step, and a few more."""
         return (self.digits + 1) * (6 * self.digits + 24)
 
     def questions(self, measure: Measure) -> Iterator[Question]:
@@ -58,7 +58,7 @@ class Multiplication(Task):
             )
 
     def check(self, question: Question, answer: str) -> float:
-        """1 if the product that is given as the answer is right."""
+        """1 if the answered product is right, else 0."""
         return rightness(_start(question), without_thousands(answer))
 
     def promise(self, question: Question, text: str) -> float:
@@ -71,7 +71,7 @@ class Multiplication(Task):
 
 @dataclass(frozen=True)
 class _Row(OneAnswer):
-    """What is left of the second number, its last digit next."""
+    """The remaining digits of the second number; the last one is next."""
 
     first: int
     second: str

@@ -1,7 +1,7 @@
-"""A formula of three-literal clauses: truth values that satisfy it, variable by variable.
+"""3-SAT: truth values that satisfy clauses of three literals, variable by variable.
 
 Paper: 3SAT of arXiv:2504.00294
-Score: 1 if the values that are given as the answer satisfy every clause.
+Score: 1 if the answered values satisfy every clause.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from forethought.tasks.steps._lines import (
 )
 
 Clause = tuple[int, ...]
-"""Variables, counted from 1; below 0 where negated."""
+"""Variables, numbered from 1; negative if negated."""
 
 _PROMPT = f"""\
 Give every variable a value, true or false, so that every clause holds. A clause holds if at \
@@ -48,25 +48,25 @@ Now """
 
 @dataclass(frozen=True)
 class SmallSat(Task):
-    """A formula that some values satisfy; a step is the value of one variable."""
+    """A satisfiable formula; a step is the value of one variable."""
 
     variables: Annotated[int, Whole(3, 20)] = 5
-    """Variables, and so steps of a right answer."""
+    """Variables, and steps of a right answer."""
     clauses: Annotated[int, Whole(1, 200)] = 12
-    """Clauses of three variables each, all different; the more, the fewer answers are right."""
+    """Distinct clauses of three variables; more clauses leave fewer right answers."""
     count: Count = 10
-    """How many questions; asking for more keeps the first ones."""
+    """Number of questions; a greater count keeps the first ones."""
     seed: CountOrZero = 0
-    """Other seeds give other questions."""
+    """Seed of the questions."""
 
     @property
     def answer_tokens(self) -> int:
-        """Most tokens an answer needs: for every variable twice its value."""
+        """Most tokens of an answer: twice each variable with its value."""
         return 20 * self.variables + 24
 
     def questions(self, measure: Measure) -> Iterator[Question]:
-        """The questions in order; BadParameterError where there are not so many clauses."""
-        # Of the eight ways to negate three variables, seven hold under the hidden values.
+        """The questions in order; BadParameterError for too many clauses."""
+        # Of the eight ways to negate three variables, seven hold under the hidden assignment.
         if self.clauses > (most := 7 * comb(self.variables, 3)):
             raise BadParameterError(
                 f"clauses={self.clauses} is too many for variables={self.variables}",
@@ -82,15 +82,15 @@ class SmallSat(Task):
             )
 
     def check(self, question: Question, answer: str) -> float:
-        """1 if the values that are given as the answer satisfy every clause."""
+        """1 if the answered values satisfy every clause, else 0."""
         return rightness(_start(question), answer)
 
     def promise(self, question: Question, text: str) -> float:
-        """1 if values of the other variables satisfy the formula with those so far, else 0."""
+        """1 if the values so far extend to a satisfying assignment, else 0."""
         return promise(_start(question), text)
 
     def _formula(self, random: Random) -> tuple[Clause, ...]:
-        """Clauses that hold under hidden values, which are forgotten."""
+        """Clauses that hold under a random hidden assignment."""
         hidden = [random.choice((-1, 1)) for _ in range(self.variables)]
         found: dict[Clause, None] = {}
         while len(found) < self.clauses:
@@ -103,7 +103,7 @@ class SmallSat(Task):
 
 @dataclass(frozen=True)
 class _Values(StepState):
-    """Clauses that do not hold yet, without what is false, and variables without a value."""
+    """The open clauses without false literals, and the free variables."""
 
     clauses: tuple[Clause, ...]
     free: tuple[int, ...]
@@ -116,16 +116,16 @@ class _Values(StepState):
         return to is not None and not to.steps()
 
     def begins(self, answer: str) -> bool:
-        said = words(answer)
-        end = max(0, len(said) - 1) // 4 * 4
-        to = self._after(said[:end])
-        return to is not None and any(starts(said[end:], step) for step in to.steps())
+        tokens = words(answer)
+        end = max(0, len(tokens) - 1) // 4 * 4
+        to = self._after(tokens[:end])
+        return to is not None and any(starts(tokens[end:], step) for step in to.steps())
 
-    def _after(self, said: Words) -> StepState | None:
-        """Where the values of an answer lead to, each of four words as a step is."""
+    def _after(self, tokens: Words) -> StepState | None:
+        """The state after the values of an answer, each of four words like a step."""
         place: StepState | None = self
-        while place is not None and said:
-            place, said = place.steps().get(said[:4]), said[4:]
+        while place is not None and tokens:
+            place, tokens = place.steps().get(tokens[:4]), tokens[4:]
         return place
 
     def given(self, literal: int) -> _Values:

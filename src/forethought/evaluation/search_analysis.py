@@ -1,4 +1,4 @@
-"""What searches chose among, looked into: other choices, fewer answers, and equal costs."""
+"""Analysis of stored searches: other choices among candidates, fewer answers, equal cost."""
 
 from __future__ import annotations
 
@@ -21,43 +21,43 @@ from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Sample
 from forethought.evaluation.curves import (
     flop_price,
-    powers,
+    powers_of_two,
     scored,
     scoring_each,
     token_price,
     vote,
 )
 from forethought.evaluation.draws import Check, Draws, choices, draws, draws_alike
-from forethought.evaluation.prices import Rates
+from forethought.evaluation.token_rates import TokenRates
 from forethought.numerics.equal_cost import Arm, UnitCost, at_equal_cost
 from forethought.recipes.recipe import Recipe
 
 Checks = Mapping[str, Check]
-"""How answers are judged, by task."""
+"""Checkers of answers, by task."""
 _BUDGETS = 6
-_APART = 1.25
-"""Budgets that differ by a smaller factor are one."""
+_LEAST_FACTOR = 1.25
+"""Budgets closer than this factor merge."""
 
 
 @dataclass(frozen=True)
-class Searches:
-    """The kept runs of recipes of which some are searches."""
+class SearchAnalysis:
+    """Stored samples of recipes, and majority votes counted from searches among them."""
 
     recipes: Mapping[str, Recipe]
-    """By name, in order; what is counted besides stands behind its source."""
+    """By label, in order; a counted vote follows its source."""
     samples: Mapping[str, Sequence[Sample]]
-    """By name."""
+    """By label."""
     checks: Checks
     counted: Mapping[str, str]
-    """Of each vote that nobody asked for, the name of the search whose answers it counts."""
-    rates: Mapping[str, Rates]
-    """What tokens cost, by what stands below a search."""
+    """For each counted vote, the label of the search that drew its answers."""
+    rates: Mapping[str, TokenRates]
+    """Token rates, by the spelling of a recipe without its search."""
 
     @classmethod
     def of(
         cls, recipes: Mapping[str, Recipe], samples: Sequence[Sample], checks: Checks
-    ) -> Searches:
-        """These recipes' samples, and votes of as many answers where a search drew them."""
+    ) -> SearchAnalysis:
+        """The samples of these recipes, and a counted vote for each search that draws alike."""
         known: dict[str, list[Sample]] = defaultdict(list)
         for sample in samples:
             known[sample.recipe].append(sample)
@@ -68,27 +68,27 @@ class Searches:
             voting = _voting(recipe, known[name])
             if voting is not None and voting.label not in {*recipes, *every}:
                 every[voting.label], counted[voting.label] = voting, name
-                paid = rates[_below(recipe)]
+                paid = rates[_without_search(recipe)]
                 kept[voting.label] = [_vote(one, voting, paid, checks) for one in known[name]]
         return cls(every, kept, checks, counted, rates)
 
     @property
     def all_samples(self) -> list[Sample]:
-        """Of all recipes, counted ones too."""
+        """The samples of all recipes, counted votes included."""
         return [sample for name in self.recipes for sample in self.samples.get(name, ())]
 
-    def told(self, found: Comparison) -> Comparison:
-        """The comparison with what its searches' answers tell besides."""
-        standings = tuple(
+    def extended(self, found: Comparison) -> Comparison:
+        """The comparison, extended by the statistics of its searches."""
+        results = tuple(
             replace(
                 one,
                 counted_from=self.counted.get(one.recipe, ""),
                 chances=self._chances(one.recipe),
-                fewer=tuple(self._fewer(one.recipe)),
+                fewer=tuple(self._subsample_curve(one.recipe)),
             )
             for one in found.standings
         )
-        return replace(found, standings=standings, equal=tuple(self._equal(found)))
+        return replace(found, standings=results, equal=tuple(self._equal_cost(found)))
 
     def _by_task(self, name: str) -> dict[str, list[Sample]]:
         grouped: dict[str, list[Sample]] = defaultdict(list)
@@ -97,7 +97,10 @@ class Searches:
         return grouped
 
     def _chances(self, name: str) -> Chances | None:
-        """Mean over tasks of the mean over their questions; None of what chose among nothing."""
+        """Random and oracle scores, a mean over tasks of means over questions.
+
+        None if a sample has fewer than two candidates.
+        """
         by_task = []
         for task, samples in self._by_task(name).items():
             seen = [choices(one, self.checks[task]) for one in samples]
@@ -107,39 +110,39 @@ class Searches:
         random = _mean([_mean([one.random for one in seen]) for seen in by_task])
         return Chances(random, _mean([_mean([one.oracle for one in seen]) for seen in by_task]))
 
-    def _drawn(self, name: str) -> list[list[Draws]]:
-        """By task, the independent answers to each question; empty where they are none."""
+    def _draws(self, name: str) -> list[list[Draws]]:
+        """Draws by task; empty unless all answers are independent and whole."""
         by_task = self._by_task(self.counted.get(name, name))
         every = [sample for samples in by_task.values() for sample in samples]
         if not every or not all(draws_alike(sample.run) for sample in every):
             return []
-        rates = self.rates[_below(self.recipes[name])]
+        rates = self.rates[_without_search(self.recipes[name])]
         found = [draws(samples, self.checks[task], rates) for task, samples in by_task.items()]
         return [] if any(one.cut for drawn in found for one in drawn) else found
 
     @cached_property
-    def _arms(self) -> dict[str, _Drawn | None]:
+    def _arms(self) -> dict[str, _SubsampledDraws | None]:
         return {name: self._arm(name) for name in self.recipes}
 
-    def _arm(self, name: str) -> _Drawn | None:
-        """What its draws tell of fewer answers; None where they do not."""
+    def _arm(self, name: str) -> _SubsampledDraws | None:
+        """Subsampled draws of a recipe; None if its draws or its choice do not allow that."""
         recipe = self.recipes[name]
         if not recipe.search:
             return None
-        drawn = self._drawn(name)
+        drawn = self._draws(name)
         chooses = catalogue.build(recipe.search, "strategies").chooses
         ranked = all(one.ranks is not None for task in drawn for one in task)
         if not drawn or not (chooses == "vote" or (chooses == "score" and ranked)):
             return None
-        return _Drawn(drawn, vote if chooses == "vote" else scored)
+        return _SubsampledDraws(drawn, vote if chooses == "vote" else scored)
 
-    def _fewer(self, name: str) -> Iterator[SubsampleCurve]:
+    def _subsample_curve(self, name: str) -> Iterator[SubsampleCurve]:
         arm = self._arms[name]
-        for k in powers(arm.most)[:-1] if arm else ():
+        for k in powers_of_two(arm.most)[:-1] if arm else ():
             assert arm is not None
             yield SubsampleCurve(k, arm.reached(k), arm.tokens.of(k), arm.flops.of(k))
 
-    def _equal(self, found: Comparison) -> Iterator[EqualCost]:
+    def _equal_cost(self, found: Comparison) -> Iterator[EqualCost]:
         if not any(self._arms.values()):
             return
         arms = []
@@ -162,29 +165,29 @@ class Searches:
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """A search's independent answers, and how it chooses among them."""
+class _SubsampledDraws:
+    """A search's independent answers, and its way to choose among them."""
 
     by_task: Sequence[Sequence[Draws]]
     each: Callable[[Draws, int], float]
 
     @property
     def most(self) -> int:
-        """Answers to each question, at least."""
+        """The least number of answers to a question."""
         return min(one.count for task in self.by_task for one in task)
 
     def reached(self, k: int) -> float:
-        """The score with k answers."""
+        """Expected score with k answers."""
         return _mean([_mean([self.each(one, k) for one in task]) for task in self.by_task])
 
     @property
     def tokens(self) -> UnitCost:
-        """With scoring, where it is scored."""
+        """Tokens, including those of the scorer."""
         return self._price(token_price, 0)
 
     @property
     def flops(self) -> UnitCost:
-        """With scoring, where it is scored."""
+        """FLOPs, including those of the scorer."""
         return self._price(flop_price, 1)
 
     def _price(self, price: Callable[[Sequence[Draws]], UnitCost], unit: int) -> UnitCost:
@@ -194,23 +197,23 @@ class _Drawn:
         return UnitCost(drawing.once, drawing.each + added)
 
 
-def _below(recipe: Recipe) -> str:
-    """Model, draft and methods, whatever searches on top of them."""
+def _without_search(recipe: Recipe) -> str:
+    """Spelling of the recipe without its search: model, draft and methods."""
     return replace(recipe, search="", scorer="").spelling
 
 
 def _rates(
     recipes: Mapping[str, Recipe], samples: Mapping[str, Sequence[Sample]]
-) -> dict[str, Rates]:
-    """What tokens cost, from all runs whose model does the same to them."""
+) -> dict[str, TokenRates]:
+    """Token rates, fitted to all runs with the same model, draft and methods."""
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for name, recipe in recipes.items():
-        found[_below(recipe)] += [sample.run for sample in samples[name]]
-    return {below: Rates.of(runs) for below, runs in found.items() if runs}
+        found[_without_search(recipe)] += [sample.run for sample in samples[name]]
+    return {below: TokenRates.of(runs) for below, runs in found.items() if runs}
 
 
 def _voting(recipe: Recipe, samples: Sequence[Sample]) -> Recipe | None:
-    """The vote of as many answers as a search drew, where it drew them all alike."""
+    """The majority vote over as many answers as the search drew; None if it does not apply."""
     if not recipe.search or not samples or not all(draws_alike(one.run) for one in samples):
         return None
     counts = {sum("path" in one for one in sample.run["candidates"]) for sample in samples}
@@ -223,12 +226,12 @@ def _voting(recipe: Recipe, samples: Sequence[Sample]) -> Recipe | None:
         return None
     try:
         return replace(recipe, search=f"majority-vote(n={counts.pop()})", scorer="")
-    except UsageError:  # such as a budget that was enough only for the search itself
+    except UsageError:  # such as a budget below the vote's number of samples
         return None
 
 
-def _vote(sample: Sample, voting: Recipe, rates: Rates, checks: Checks) -> Sample:
-    """A search's answers as a vote would have chosen among them; equal counts share the credit."""
+def _vote(sample: Sample, voting: Recipe, rates: TokenRates, checks: Checks) -> Sample:
+    """The sample of a majority vote over a search's answers; tied groups share the credit."""
     (one,) = draws([sample], checks[sample.task], rates)
     cost = {
         **sample.run["cost"],
@@ -236,18 +239,18 @@ def _vote(sample: Sample, voting: Recipe, rates: Rates, checks: Checks) -> Sampl
         "flops": sample.run["cost"]["flops"] - one.flops.scoring,
     }
     if sample.run["cost"]["scoring_tokens"]:
-        cost["usd"] = None  # what of it was for scoring is not told
+        cost["usd"] = None  # the scorer's part of the price is unknown
     score = min(1.0, max(0.0, vote(one, one.count)))
     run = {**sample.run, "recipe": voting.spelling, "cost": cost}
     return replace(sample, key=f"{sample.key} vote", recipe=voting.label, score=score, run=run)
 
 
 def _budgets(tokens: Sequence[float]) -> list[float]:
-    """Twice as many tokens each time, from what the first recipe takes to the most of all."""
+    """Budgets in tokens, doubling from the first recipe's cost to the greatest cost."""
     most = max(tokens)
     doubled = [tokens[0] * 2**step for step in range(_BUDGETS)]
-    # What the dearest recipe takes should not miss its budget by rounding.
-    return [*(one for one in doubled if one * _APART < most), most * (1 + 1e-9)]
+    # Rounding must not push the dearest recipe over its budget.
+    return [*(one for one in doubled if one * _LEAST_FACTOR < most), most * (1 + 1e-9)]
 
 
 def _mean(values: Sequence[float]) -> float:

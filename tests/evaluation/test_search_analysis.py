@@ -10,10 +10,10 @@ import pytest
 from forethought import catalogue
 from forethought.contracts.comparison import Chances, Comparison, RecipeResult
 from forethought.contracts.questions import Sample
-from forethought.evaluation.searches import Searches
+from forethought.evaluation.search_analysis import SearchAnalysis
 from forethought.evaluation.statistics import compared
 from forethought.recipes.recipe import Recipe
-from tests.evaluation.kept import OUTPUT, PROMPT, READ, SCORING, WRITE, candidate, plain, searched
+from tests.evaluation.stored import OUTPUT, PROMPT, READ, SCORING, WRITE, candidate, plain, searched
 
 BEST = "smollm2@best-of-n(n=4)@self-judge"
 VOTE = "smollm2@majority-vote(n=4)"
@@ -44,8 +44,8 @@ def told(
     tasks: Sequence[str] = ("addition",),
 ) -> Comparison:
     recipes = {name: Recipe.parse(name) for name in names}
-    searches = Searches.of(recipes, kept, dict.fromkeys(tasks, check))
-    return searches.told(compared(searches.all_samples, list(searches.recipes), tasks))
+    searches = SearchAnalysis.of(recipes, kept, dict.fromkeys(tasks, check))
+    return searches.extended(compared(searches.all_samples, list(searches.recipes), tasks))
 
 
 def by_name(found: Comparison) -> dict[str, RecipeResult]:

@@ -1,4 +1,4 @@
-"""What a recipe's samples say of the questions of a task: one score each."""
+"""Scores of recipes on the questions of tasks: one mean score per question."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Sample
 from forethought.recipes.identity import QUESTION_HASH
 
-Answers = Mapping[str, "TaskScores"]
-"""A recipe's answered questions, by task."""
+ScoresByTask = Mapping[str, "TaskScores"]
+"""Scores of one recipe, by task."""
 
 
 @dataclass(frozen=True)
 class QuestionOrigin:
-    """What makes a question the same one for every answer to it."""
+    """Identity of a question, which all answers to it must share."""
 
     cluster: str
     data: str
-    """Its hash; empty where the sample does not tell."""
+    """Hash of the question's data; empty if the sample does not hold one."""
 
 
 @dataclass(frozen=True)
 class TaskScores:
-    """The questions of one task that one recipe answered."""
+    """Scores of one recipe on one task."""
 
     scores: Mapping[str, float]
-    """By question: the mean over its answers."""
+    """Mean score over the answers to each question."""
     origins: Mapping[str, QuestionOrigin]
-    """By question."""
+    """Identity of each question."""
 
     def clusters(self, questions: Sequence[str]) -> list[str]:
-        """The cluster of each of these questions."""
+        """Clusters of these questions."""
         return [self.origins[name].cluster for name in questions]
 
 
-def answers_by_task(recipe: str, samples: Sequence[Sample], tasks: Sequence[str]) -> Answers:
-    """The scores of a recipe's samples; an error where it has none of a task."""
+def scores_by_task(recipe: str, samples: Sequence[Sample], tasks: Sequence[str]) -> ScoresByTask:
+    """Group a recipe's samples by task; UsageError if a task has no sample."""
     found: dict[str, list[Sample]] = {task: [] for task in tasks}
     for sample in samples:
         if sample.task in found:
@@ -50,24 +50,24 @@ def answers_by_task(recipe: str, samples: Sequence[Sample], tasks: Sequence[str]
                 f"{recipe} has no answer to a question of {task}",
                 "run it on that task first, or leave one of them out",
             )
-    return {task: _answered(answers) for task, answers in found.items()}
+    return {task: _task_scores(answers) for task, answers in found.items()}
 
 
-def check_alike(answers: Mapping[str, Answers]) -> None:
-    """An error where recipes answered questions of one name that are not the same."""
+def check_same_questions(answers: Mapping[str, ScoresByTask]) -> None:
+    """Raise UsageError if two recipes answered different questions under one identifier."""
     known: dict[tuple[str, str], QuestionOrigin] = {}
     for recipe, tasks in answers.items():
         for task, answered in tasks.items():
             for name, origin in answered.origins.items():
                 if known.setdefault((task, name), origin) != origin:
                     raise UsageError(
-                        f"question {name} of {task} was another one for {recipe}: "
+                        f"question {name} of {task} is a different one for {recipe}: "
                         "its data have changed",
-                        "run the recipes anew on the same questions",
+                        "run the recipes again on the same questions",
                     )
 
 
-def _answered(samples: Sequence[Sample]) -> TaskScores:
+def _task_scores(samples: Sequence[Sample]) -> TaskScores:
     numbered: dict[str, dict[int, float]] = defaultdict(dict)
     origins: dict[str, QuestionOrigin] = {}
     for sample in samples:
@@ -75,9 +75,9 @@ def _answered(samples: Sequence[Sample]) -> TaskScores:
         same = origins.setdefault(sample.question, origin) == origin
         if sample.number in numbered[sample.question] or not same:
             raise UsageError(
-                f"question {sample.question} of {sample.task} by {sample.recipe} is there twice, "
-                f"or with other data (answer {sample.number})",
-                "its data have changed since: begin a new file with --results",
+                f"answer {sample.number} to question {sample.question} of {sample.task} by "
+                f"{sample.recipe} is stored twice, or with different data",
+                "start a new file with --results",
             )
         numbered[sample.question][sample.number] = sample.score
     scores = {
