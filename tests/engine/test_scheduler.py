@@ -255,6 +255,24 @@ def test_a_sequence_cancelled_amid_its_prefill_frees_what_was_filled(decoder):
     assert not any(event.sequence is one for event in scheduler.step())
 
 
+def test_a_prefill_that_is_cancelled_is_charged_for_the_layers_it_reached(decoder):
+    def begun(steps):
+        one, other = waiting(decoder, tokens_of(LONG)), ready(decoder, tokens_of(5))
+        scheduler = scheduled(other, one, prefill_seconds=0.0)
+        while one.cache is None and steps:
+            scheduler.step()
+            steps -= 1
+        return scheduler, one, steps
+
+    _, whole, left = begun(1000)
+    scheduler, one, _ = begun((1000 - left) // 2)
+    assert one.meter.flops == 0  # a pass is charged at its end
+
+    scheduler.cancel(one)
+
+    assert 0.1 < one.meter.flops / whole.meter.flops < 0.9
+
+
 def test_a_prefill_that_others_need_survives_a_cancel(decoder):
     one = waiting(decoder, tokens_of(LONG), max_tokens=4)
     other = Sequence(decoder, one.meter, one.open, one.prefill, max_tokens=4)

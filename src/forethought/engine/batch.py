@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -127,7 +128,7 @@ class Batch:
         attend = BatchAttention(self, parts, positions, hook)
         ends = torch.tensor([len(part.tokens) for part in parts]).cumsum(0) - 1
         ends -= torch.tensor([part.hidden_tail for part in parts])
-        with watched(device):
+        with self._charged_in_part(shares, phase, attend), watched(device):
             out = self.network.forward(
                 torch.tensor([t for part in parts for t in part.tokens], device=device),
                 torch.tensor(positions, device=device),
@@ -139,6 +140,18 @@ class Batch:
         for share in shares:
             self._charge(share, phase, layers, int(logits))
         return out
+
+    @contextmanager
+    def _charged_in_part(
+        self, shares: Sequence[MeterShare], phase: str, attend: BatchAttention
+    ) -> Iterator[None]:
+        """Charge the layers that a pass has reached, should it be cancelled in between."""
+        try:
+            yield
+        except BaseException:
+            for share in shares if attend.reached else ():
+                self._charge(share, phase, attend.reached, 0)
+            raise
 
     def _charge(self, share: MeterShare, phase: str, layers: int | None, logits: int) -> None:
         spans = [
@@ -188,6 +201,8 @@ class BatchAttention:
         self._parts = parts
         self._positions = positions
         self._hook = hook
+        self.reached = 0
+        """Layers that the pass has completed."""
         self._rows = [part.row for part in parts]
         self._single = all(len(part.tokens) == 1 for part in parts)
         spans = zip(self._rows, self._spans(), strict=True)
@@ -195,6 +210,7 @@ class BatchAttention:
 
     def __call__(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """q [N, H, D], k [N, K, D], v [N, K, V] of this step's tokens to [N, H * V]."""
+        self.reached = layer
         shape = self._batch.network.shape.layers[layer]
         for recent, span in self._watched:
             recent.push(layer, queries[span])

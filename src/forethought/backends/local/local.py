@@ -27,6 +27,7 @@ from forethought.engine.meter import Clock
 from forethought.engine.scheduler import Scheduler, TokenEvent
 from forethought.engine.sequence import Prefill, SequenceStart
 from forethought.engine.sequence import Sequence as TokenSequence
+from forethought.models.hardware.memory import cache_room
 from forethought.models.model import Model
 from forethought.prefill.prepare import PreparedPrompt, prefill_all
 from forethought.recipes.recipe import Recipe
@@ -56,6 +57,10 @@ class LocalBackend:
     _blocked: dict[Where, list[PieceInProgress]] = field(default_factory=dict)
     """Pieces whose candidate is not cached yet, by candidate."""
     _events: list[BackendEvent] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.scheduler.cache_bytes is None:
+            self.scheduler.cache_bytes = cache_room(self.target.network.device)
 
     @property
     def abilities(self) -> frozenset[Ability]:
