@@ -1,7 +1,7 @@
 """Protocols of the network, the draft and approximations.
 
-The engine calls taps with a `LayerView`, and methods implement `Approximation`. `prefill/` and
-`backends/local` connect the two. Nothing here imports torch at run time.
+Methods implement `Approximation`. `prefill/` and `backends/local` pass their hooks to the engine as
+taps, which receive a `LayerView` of each layer. Nothing here imports torch at run time.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Recipe:
     model: str = "smollm2"
     """A name, hub id, folder, GGUF file or server; --model also takes a recipe."""
     draft: str = "self"
-    """The draft model; `self` is the model's own first layers."""
+    """The draft model; `self` is the model itself, or its first layers if the method allows."""
     approximate: tuple[str, ...] = ()
     """Methods of `forethought list`, in order; repeat the flag, or join by +."""
     search: str = ""

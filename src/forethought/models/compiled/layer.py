@@ -1,4 +1,4 @@
-"""A decoder layer whose decode steps run in two calls of the compiled kernels."""
+"""A decoder layer whose decode steps call the compiled kernels before and after attention."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Other causal models of transformers, behind the same attention seam."""
+"""Other causal models of transformers, whose attention the engine computes as for our decoder."""

@@ -1,7 +1,7 @@
-"""Runs other causal models of transformers through our decoder's attention seam.
+"""Runs other causal models of transformers with the engine's attention.
 
-The model runs without its KV cache and masks: its attention function forwards to the caller's
-`attend`. Architectures that bypass that function, or mix tokens elsewhere, would be silently wrong.
+The model runs without its KV cache and masks: its attention function, the seam, forwards to the
+caller's `attend`. Architectures that bypass it, or mix tokens elsewhere, would be silently wrong.
 Opening a model therefore compares its logits with and without the seam.
 """
 
