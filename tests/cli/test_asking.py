@@ -224,7 +224,7 @@ def test_a_search_that_is_the_plain_answer_takes_what_that_takes(ask: Ask) -> No
         (["-s", "greedy", "--tree", "t.png"], "no known report format"),
         (["-s", "greedy", "--then", "And?"], "conversation"),
         (["-s", "greedy", "--samples", "2"], "draws its own samples"),
-        (["-s", "greedy", "--logprobs", "2"], "a search chooses later"),
+        (["-s", "greedy", "--logprobs", "2"], "a search chooses its answer at the end"),
         (["-s", "greedy", "-x", "auto"], "auto chooses for plain answers"),
     ],
 )
