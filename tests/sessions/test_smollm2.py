@@ -93,6 +93,17 @@ def test_samples_do_not_depend_on_how_many_are_drawn(smollm2: Model, seed: int) 
     assert texts[1] == texts[2][:3]
 
 
+@pytest.fixture(params=["compiled", "torch"])
+def attention(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Attention of decode steps: by the compiled kernels where there are some, or by torch.
+
+    The kernels round alike wherever segments begin; torch does not.
+    """
+    if request.param == "torch":
+        monkeypatch.setattr("forethought.engine.attention.compiled.kernels", lambda: None)
+    return str(request.param)
+
+
 @pytest.mark.parametrize(
     ("search", "scorer", "settings"),
     [
@@ -105,7 +116,7 @@ def test_samples_do_not_depend_on_how_many_are_drawn(smollm2: Model, seed: int) 
     ],
 )
 def test_the_first_candidate_is_the_plain_answer_to_the_last_bit(
-    smollm2: Model, search: str, scorer: str, settings: dict[str, Any]
+    smollm2: Model, attention: str, search: str, scorer: str, settings: dict[str, Any]
 ) -> None:
     asked = {"max_tokens": 40, **settings}
     plain = ask(smollm2, **asked)
@@ -116,7 +127,7 @@ def test_the_first_candidate_is_the_plain_answer_to_the_last_bit(
     assert plain["cost"]["output_tokens"] > 12
 
 
-def test_the_first_of_several_answers_is_the_one_alone(smollm2: Model) -> None:
+def test_the_first_of_several_answers_is_the_one_alone(smollm2: Model, attention: str) -> None:
     asked = {"max_tokens": 40, "temperature": 0.8, "seed": 3}
     several = ask(smollm2, samples=3, **asked)
     assert several["candidates"][0]["text"] == ask(smollm2, **asked)["answer"]
