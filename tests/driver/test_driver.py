@@ -74,7 +74,7 @@ def test_one_answer_by_steps_is_the_plain_answer():
         assert steps.log_probability == pytest.approx(plain.log_probability)
 
 
-@pytest.mark.parametrize("names", [{"run": "a"}, {"named": "a"}])
+@pytest.mark.parametrize("names", [{"run": "a"}, {"key_namespace": "a"}])
 def test_one_search_twice_at_once_is_refused_and_not_waited_for(names):
     jobs = [job(MajorityVote(n=2), **{"run": str(at), **names}) for at in range(2)]
     with pytest.raises(UsageError, match="such as a"):
@@ -252,13 +252,15 @@ def test_where_the_budget_is_spent_before_any_answer_its_beginning_is_given():
 
 
 def test_where_the_budget_is_spent_before_anything_it_is_an_error():
-    class Judged(Strategy):
+    class JudgedBackend(Strategy):
         def search(self, start, rng):
             yield from verdicts(["Is it hard?"], ("yes", "no"))
             return Found(start)
 
     with pytest.raises(BudgetSpentError, match="before the candidates"):
-        searched(Judged(), backend=KnownBackend(three_steps, verdict_flops=9.0), budget="8FLOP")
+        searched(
+            JudgedBackend(), backend=KnownBackend(three_steps, verdict_flops=9.0), budget="8FLOP"
+        )
 
 
 def test_a_failure_ends_its_own_search_and_no_other():

@@ -221,7 +221,7 @@ def decoded(decoder, method, prompt, tokens, sight=256) -> Iterator[tuple]:
     `sight` is the number of newest queries that evictions during decode see.
     """
     batch, row = batch_of(decoder), SequenceCache(len(decoder.shape.layers))
-    row.recent = QueryWindow(sight)
+    row.query_window = QueryWindow(sight)
     batch.read(row, prompt.tokens, LayerHook(method.on_layer, len(prompt), prompt.protected))
     every = method.evicts_every()
     review = DecodeEviction(method.on_layer, decoder, every, len(prompt), prompt.protected)

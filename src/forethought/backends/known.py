@@ -57,7 +57,7 @@ class KnownBackend:
     )
     verdict_flops: float = 0.0
     """What a question takes that is judged."""
-    look_flops: float = 0.0
+    next_token_flops: float = 0.0
     """What it takes to tell what may follow a text, where nobody went on from there before."""
     failures: Mapping[str, Exception] = field(default_factory=dict)
     """By key: requests that come to nothing."""
@@ -109,10 +109,10 @@ class KnownBackend:
         match request:
             case VerdictRequest():
                 return CostBound(Cost(flops=self.verdict_flops * len(request.questions)))
-        return CostBound(self._looking(request), _cost(request, 1))
+        return CostBound(self._next_token_cost(request), _cost(request, 1))
 
-    def _looking(self, request: Request) -> Cost:
-        return Cost(flops=self.look_flops) if request.top and request.first else Cost()
+    def _next_token_cost(self, request: Request) -> Cost:
+        return Cost(flops=self.next_token_flops) if request.top and request.first else Cost()
 
     def cancel(self, key: str) -> None:
         """Keep of a request what was written until now."""
@@ -149,7 +149,7 @@ class KnownBackend:
                 return RequestOutcome(request.key, cost, chances=chances)
         if request.top:
             found = likeliest(self._law(request)(asked(request), request.parent.text), request.top)
-            return RequestOutcome(request.key, self._looking(request), following=found)
+            return RequestOutcome(request.key, self._next_token_cost(request), following=found)
         piece = self._written(request)
         cost = _cost(request, piece.tokens)
         return RequestOutcome(request.key, cost, piece=piece)

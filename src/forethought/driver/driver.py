@@ -32,11 +32,11 @@ class Driver:
     replay_log: ReplayLog | None = None
     """Outcomes of an earlier run, which are used again."""
     _stopping: bool = False
-    _ready: deque[RequestOutcome] = field(default_factory=deque)
+    _outcomes: deque[RequestOutcome] = field(default_factory=deque)
     """What is to be handed on: from the replay log, or from the back end."""
-    _streamed: list[TokenDelta | PromptReady] = field(default_factory=list)
+    _stream_events: list[TokenDelta | PromptReady] = field(default_factory=list)
     """Events of plain answers in progress, to be handed on."""
-    _begun: dict[str, float] = field(default_factory=dict)
+    _started_at: dict[str, float] = field(default_factory=dict)
     """When the requests on their way were begun."""
 
     def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]:
@@ -52,86 +52,86 @@ class Driver:
         """
         for job in jobs:
             check_needs(job, self.backend)
-        _check_apart(jobs)
-        news: list[GrownCandidates] = []
-        alive = [SearchState(job, self.backend, self.submit, news.append) for job in jobs]
-        whose: dict[str, SearchState] = {}
-        for one in alive:
-            whose |= dict.fromkeys(one.proceed(), one)
-        while alive:
-            yield from news
-            news.clear()
-            for one in [one for one in alive if one.done is not None]:
-                alive.remove(one)
+        _check_distinct(jobs)
+        grown: list[GrownCandidates] = []
+        active = [SearchState(job, self.backend, self.submit, grown.append) for job in jobs]
+        owners: dict[str, SearchState] = {}
+        for one in active:
+            owners |= dict.fromkeys(one.proceed(), one)
+        while active:
+            yield from grown
+            grown.clear()
+            for one in [one for one in active if one.done is not None]:
+                active.remove(one)
                 self.backend.release(one.job.run)
                 assert one.done is not None
                 yield one.done
             try:
-                if alive and not self._stopping:
-                    self._poll(alive)
-                    yield from (whose[one.key].streamed(one) for one in self._streamed)
-                    self._streamed.clear()
-                    for _ in range(len(self._ready)):  # what this begins is not handed on yet
-                        outcome = self._ready.popleft()
-                        one = whose.pop(outcome.key)
-                        whose |= dict.fromkeys(one.receive(outcome), one)
+                if active and not self._stopping:
+                    self._poll(active)
+                    yield from (owners[one.key].streamed(one) for one in self._stream_events)
+                    self._stream_events.clear()
+                    for _ in range(len(self._outcomes)):  # what this begins is not handed on yet
+                        outcome = self._outcomes.popleft()
+                        one = owners.pop(outcome.key)
+                        owners |= dict.fromkeys(one.receive(outcome), one)
             except KeyboardInterrupt:
                 self._stopping = True
             if self._stopping:
-                self._hear_last(whose)
-            for one in alive if self._stopping else ():
+                self._drain(owners)
+            for one in active if self._stopping else ():
                 one.interrupt()
 
     def stop(self) -> None:
         """End all searches with what they have, as an interruption does."""
         self._stopping = True
 
-    def _hear_last(self, whose: dict[str, SearchState]) -> None:
+    def _drain(self, owners: dict[str, SearchState]) -> None:
         """End the requests on their way, and take in what they have written and taken."""
         end = self.backend.now() + _PATIENCE
         try:
-            for key in whose:
+            for key in owners:
                 self.backend.cancel(key)
-            while whose and self.backend.now() < end:
+            while owners and self.backend.now() < end:
                 self._poll((), end)
-                while self._ready:
-                    outcome = self._ready.popleft()
-                    whose.pop(outcome.key).hear(outcome)
+                while self._outcomes:
+                    outcome = self._outcomes.popleft()
+                    owners.pop(outcome.key).record(outcome)
         except KeyboardInterrupt:
-            whose.clear()  # who interrupts again does not want to wait
+            owners.clear()  # who interrupts again does not want to wait
 
     def submit(self, request: Request | VerdictRequest) -> None:
-        """Begin a request, unless what comes of it is known already."""
-        known = self.replay_log.get(request.key) if self.replay_log else None
-        if known is None:
-            self._begun[request.key] = self.backend.now()
+        """Begin a request, unless what comes of it is replayed already."""
+        replayed = self.replay_log.get(request.key) if self.replay_log else None
+        if replayed is None:
+            self._started_at[request.key] = self.backend.now()
             self.backend.submit(request)
         else:
-            self._ready.append(known)
+            self._outcomes.append(replayed)
 
-    def _poll(self, alive: Collection[SearchState], patience: float | None = None) -> None:
-        """Wait for events, up to the next deadline; requests whose time is over are ended.
+    def _poll(self, active: Collection[SearchState], patience: float | None = None) -> None:
+        """Wait for events, up to the next deadline; requests owners time is over are ended.
 
         Whole outcomes go to the replay log.
         """
-        if self._ready:
+        if self._outcomes:
             return
         now = self.backend.now()
-        for one in alive:
+        for one in active:
             one.check_time()
-        limits = [one.deadline for one in alive if one.deadline is not None]
+        limits = [one.deadline for one in active if one.deadline is not None]
         until = min((limit for limit in limits if limit > now), default=patience)
         for outcome in self.backend.poll(until):
             if not isinstance(outcome, RequestOutcome):
-                self._streamed.append(outcome)
+                self._stream_events.append(outcome)
                 continue
-            seconds = self.backend.now() - self._begun.pop(outcome.key)
+            seconds = self.backend.now() - self._started_at.pop(outcome.key)
             timed = replace(outcome, seconds=seconds)
             cut = timed.piece is not None and timed.piece.finish == "cancelled"
             if self.replay_log and timed.error is None and not cut:
                 self.replay_log.put(timed)
-            self._ready.append(timed)
-        for one in alive:
+            self._outcomes.append(timed)
+        for one in active:
             one.check_time()
 
 
@@ -151,13 +151,13 @@ def check_needs(job: Job, backend: Backend) -> None:
         raise no_scorer()
 
 
-def _check_apart(jobs: Sequence[Job]) -> None:
-    """Raise UsageError for jobs whose requests would have the same names."""
-    named = Counter(job.named or job.run for job in jobs)
-    twice = [name for name, count in named.items() if count > 1]
-    if twice:
+def _check_distinct(jobs: Sequence[Job]) -> None:
+    """Raise UsageError for jobs owners requests would have the same names."""
+    counts = Counter(job.key_namespace or job.run for job in jobs)
+    repeated = [name for name, count in counts.items() if count > 1]
+    if repeated:
         raise UsageError(
-            f"{len(twice)} searches are asked for twice at once, such as {twice[0]}",
+            f"{len(repeated)} searches are asked for twice at once, such as {repeated[0]}",
             "ask for each once, with another seed, or one after the other: the second is then "
             "answered from the replay log",
         )

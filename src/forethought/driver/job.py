@@ -42,7 +42,7 @@ class Job:
     seed: int = 0
     max_tokens: int = 256
     """Most tokens of an answer."""
-    named: str = ""
+    key_namespace: str = ""
     """What its requests are named by, where they are the same as other searches' requests:
     equal for all that ask the same model in the same way; the run's own name where empty."""
     plain: bool = False
@@ -93,7 +93,7 @@ class JobResult:
     """What was found in reading the prompt; None where the back end does not tell."""
     cut: Cut = ""
     """What left something undone."""
-    short: str = ""
+    overflow: str = ""
     """What did not fit the model's context, or what a method may keep."""
     scores: Mapping[tuple[str, Path], float] = field(default_factory=dict)
     """What the scorer gave, by identity of the candidate."""
@@ -110,7 +110,7 @@ class JobResult:
         return self.cut == "budget"
 
 
-def as_score(number: float) -> float:
+def checked_score(number: float) -> float:
     """What a scorer gave, if that is one: from 0 to 1, but for rounding."""
     if not -1e-6 <= number <= 1 + 1e-6:  # what is no number is not within either
         raise ModelError(
@@ -120,7 +120,7 @@ def as_score(number: float) -> float:
     return min(max(float(number), 0.0), 1.0)
 
 
-def fuller(known: Opened | None, told: Opened | None) -> Opened | None:
+def merged(known: Opened | None, told: Opened | None) -> Opened | None:
     """What is known of the target's prompt: more, once the target has read it."""
     if known is None or told is None:
         return known or told

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from forethought.backends.openai.endpoint import Patience
     from forethought.cost.prices import Price
 
-_LOOK = 0.05
+_POLL_SECONDS = 0.05
 """Seconds after which it is looked whether another back end has something."""
 
 
@@ -51,7 +51,7 @@ class Judges:
     def __exit__(self, *unused: object) -> None:
         self.close()
 
-    def beside(self, backend: Backend, jobs: Iterable[Job]) -> Backend:
+    def with_judges(self, backend: Backend, jobs: Iterable[Job]) -> Backend:
         """The back end, its verdicts given by the judges that the jobs' scorers name, if any.
 
         UsageError for a budget that a judge cannot hold, and RemoteError for one that cannot be
@@ -61,8 +61,10 @@ class Judges:
         for address, job in judged:
             judge = self._judge(address)
             judge.check_limits(job.limit.kinds)
-            _ = judge.capabilities  # asked the first time
-        return Judged(backend, {by: self._judge(by) for by, _ in judged}) if judged else backend
+            _ = judge.capabilities  # probes the server
+        return (
+            JudgedBackend(backend, {by: self._judge(by) for by, _ in judged}) if judged else backend
+        )
 
     def close(self) -> None:
         """End all connections."""
@@ -97,14 +99,14 @@ class Judges:
 
 
 @dataclass
-class Judged:
+class JudgedBackend:
     """A back end, and judges by their addresses for the verdicts that are asked of them."""
 
     backend: Backend
     judges: Mapping[str, Backend]
-    _here: set[str] = field(default_factory=set)
+    _own: set[str] = field(default_factory=set)
     """Keys of what is on its way from the back end."""
-    _there: dict[str, Backend] = field(default_factory=dict)
+    _judging: dict[str, Backend] = field(default_factory=dict)
     """By key: the judge it is on its way from."""
 
     @property
@@ -114,33 +116,35 @@ class Judged:
 
     def check_limits(self, kinds: Collection[LimitKind]) -> None:
         """Raise UsageError for what the back end or a judge cannot hold."""
-        for where in (self.backend, *self.judges.values()):
-            where.check_limits(kinds)
+        for target in (self.backend, *self.judges.values()):
+            target.check_limits(kinds)
 
     def submit(self, request: Request | VerdictRequest) -> None:
         """Begin a request where it belongs."""
-        where = self._where(request)
-        where.submit(request)
-        if where is self.backend:
-            self._here.add(request.key)
+        target = self._backend_of(request)
+        target.submit(request)
+        if target is self.backend:
+            self._own.add(request.key)
         else:
-            self._there[request.key] = where
+            self._judging[request.key] = target
 
     def bounds(self, requests: Sequence[Request | VerdictRequest]) -> list[CostBound]:
         """The most that each can take, as those say that will be asked."""
-        own = [one for one in requests if self._where(one) is self.backend]
+        own = [one for one in requests if self._backend_of(one) is self.backend]
         found = iter(self.backend.bounds(own))
         return [
-            next(found) if self._where(one) is self.backend else self._where(one).bounds([one])[0]
+            next(found)
+            if self._backend_of(one) is self.backend
+            else self._backend_of(one).bounds([one])[0]
             for one in requests
         ]
 
     def poll(self, until: float | None = None) -> Sequence[BackendEvent]:
         """Wait for outcomes of whichever has one first."""
         while True:
-            found = self._from_judges(wait=not self._here) or self._from_backend(until)
+            found = self._from_judges(wait=not self._own) or self._from_backend(until)
             late = until is not None and self.backend.now() >= until
-            if found or late or not (self._here or self._there):
+            if found or late or not (self._own or self._judging):
                 return found
 
     def now(self) -> float:
@@ -149,30 +153,30 @@ class Judged:
 
     def cancel(self, key: str) -> None:
         """End a request, where that makes sense."""
-        self._there.get(key, self.backend).cancel(key)
+        self._judging.get(key, self.backend).cancel(key)
 
     def release(self, run: str) -> None:
         """Forget what was kept for a run."""
-        for where in (self.backend, *self.judges.values()):
-            where.release(run)
+        for target in (self.backend, *self.judges.values()):
+            target.release(run)
 
-    def _where(self, request: Request | VerdictRequest) -> Backend:
+    def _backend_of(self, request: Request | VerdictRequest) -> Backend:
         by = request.by if isinstance(request, VerdictRequest) else ""
         return self.judges[by] if by else self.backend
 
     def _from_judges(self, *, wait: bool) -> Sequence[BackendEvent]:
         found: list[BackendEvent] = []
-        for judge in {id(one): one for one in self._there.values()}.values():
-            found += judge.poll(judge.now() + (_LOOK if wait and not found else 0.0))
+        for judge in {id(one): one for one in self._judging.values()}.values():
+            found += judge.poll(judge.now() + (_POLL_SECONDS if wait and not found else 0.0))
         for one in found:
-            self._there.pop(one.key, None)
+            self._judging.pop(one.key, None)
         return found
 
     def _from_backend(self, until: float | None) -> Sequence[BackendEvent]:
-        if not self._here:
+        if not self._own:
             return []
-        soon = self.backend.now() + _LOOK if self._there else None
+        soon = self.backend.now() + _POLL_SECONDS if self._judging else None
         ends = [end for end in (until, soon) if end is not None]
         found = self.backend.poll(min(ends, default=None))
-        self._here -= {one.key for one in found if isinstance(one, RequestOutcome)}
+        self._own -= {one.key for one in found if isinstance(one, RequestOutcome)}
         return found

@@ -9,7 +9,7 @@ from forethought.contracts.backend import CostBound, Place, Request, RequestOutc
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Candidate, Next, NextToken
 from forethought.driver.job import Job
-from forethought.driver.requests import first_behind, request_key
+from forethought.driver.requests import mark_first, request_key
 
 
 @dataclass
@@ -19,30 +19,30 @@ class NextTokenRequests:
     requests: list[Request] = field(default_factory=list)
     _keys: list[str] = field(default_factory=list)
     """By candidate; empty where that is done."""
-    _told: dict[str, tuple[NextToken, ...]] = field(default_factory=dict)
+    _found: dict[str, tuple[NextToken, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, job: Job, ask: Next, behind: Collection[Place]) -> NextTokenRequests:
+    def of(cls, job: Job, ask: Next, prefixes: Collection[Place]) -> NextTokenRequests:
         """What is to be requested, beside the texts that its run has read before."""
         wanted = [_request(job, one, ask.top) for one in ask.candidates if not one.done]
-        named = job.named or job.run
+        namespace = job.key_namespace or job.run
         once: dict[Place, Request] = {}
-        for one in first_behind(wanted, behind):
-            once.setdefault(one.place, replace(one, key=request_key(named, one, 0)))
+        for one in mark_first(wanted, prefixes):
+            once.setdefault(one.place, replace(one, key=request_key(namespace, one, 0)))
         places = iter([one.place for one in wanted])
         keys = ["" if one.done else once[next(places)].key for one in ask.candidates]
         return cls(list(once.values()), keys)
 
-    def hear(self, outcome: RequestOutcome) -> None:
+    def record(self, outcome: RequestOutcome) -> None:
         """Take in what was told."""
-        self._told[outcome.key] = outcome.following
+        self._found[outcome.key] = outcome.following
 
-    def sent_back(self) -> list[tuple[NextToken, ...]]:
+    def results(self) -> list[tuple[NextToken, ...]]:
         """What may follow each candidate, in the order of the ask."""
-        return [self._told[key] if key else () for key in self._keys]
+        return [self._found[key] if key else () for key in self._keys]
 
 
-def together(bounds: Sequence[CostBound]) -> CostBound:
+def total_bound(bounds: Sequence[CostBound]) -> CostBound:
     """The most that requests can take that write nothing."""
     total = Cost()
     for bound in bounds:

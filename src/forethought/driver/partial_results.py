@@ -12,7 +12,7 @@ Scores = dict[tuple[str, Path], float]
 """By identity of a candidate."""
 
 
-def nothing_left(before: str) -> BudgetSpentError:
+def budget_spent(before: str) -> BudgetSpentError:
     """The error of an ask that the budget does not cover, made before the candidates `before`."""
     return BudgetSpentError(
         f"the budget was spent before the candidates {before}",
@@ -24,13 +24,13 @@ def best_so_far(
     written: Sequence[Candidate], scores: Scores, notes: tuple[str, ...]
 ) -> Found | None:
     """The best answer that is whole, else the longest beginning; None where there is neither."""
-    begun = [one for one in _answers(written) if one.text]
-    if not begun:
+    started = [one for one in _answers(written) if one.text]
+    if not started:
         return None
     # What others grew from is a part of those, such as all tokens of a beam but the newest.
-    within = {(one.question, path) for one in begun for path in _before(one.path)}
-    begun = [one for one in begun if one.identity not in within]
-    found = [one for one in begun if one.whole] or begun
+    within = {(one.question, path) for one in started for path in _ancestors(one.path)}
+    started = [one for one in started if one.identity not in within]
+    found = [one for one in started if one.whole] or started
     rank = _ranked(scores)
     best = max(found, key=lambda one: (*rank(one), one.tokens))
     return Found(best, tuple(found), notes=notes)
@@ -46,13 +46,13 @@ def _ranked(scores: Scores) -> Callable[[Candidate], tuple[float, float]]:
 
     def rank(one: Candidate) -> tuple[float, float]:
         likely = one.mean_log_probability if one.whole else -inf
-        known = [scores.get((one.question, path)) for path in (one.path, *_before(one.path))]
+        known = [scores.get((one.question, path)) for path in (one.path, *_ancestors(one.path))]
         return next((score for score in known if score is not None), -inf), likely
 
     return rank
 
 
-def _before(path: Path) -> list[Path]:
+def _ancestors(path: Path) -> list[Path]:
     """The paths of what it grew from, the nearest first."""
     return [path[:size] for size in range(len(path) - 1, -1, -1)]
 

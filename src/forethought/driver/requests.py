@@ -45,7 +45,7 @@ class PendingCandidate:
         """The child, or the parent where nothing could be added."""
         return self.parent if self.parent.done else self.parent.grown(self.child, self._joined())
 
-    def broken_off(self) -> Candidate:
+    def interrupted(self) -> Candidate:
         """The same, where an interruption and no budget ended what was not over."""
         self.over = "" if self.over == "budget" else self.over
         return self.result()
@@ -87,16 +87,18 @@ class PendingCandidate:
         )
 
 
-def placed(ask: Write, children: Counter[tuple[str, Path]], longest: int) -> list[PendingCandidate]:
-    """A slot for each child that is asked for; each is counted among its parent's `children`."""
+def pending_children(
+    ask: Write, children: Counter[tuple[str, Path]], longest: int
+) -> list[PendingCandidate]:
+    """A pending for each child that is asked for; each is counted among its parent's `children`."""
     given = ask.tokens or (None,) * len(ask.parents)
     return [
-        _slot(ask, parent, token, children, longest)
+        _pending_child(ask, parent, token, children, longest)
         for parent, token in zip(ask.parents, given, strict=True)
     ]
 
 
-def _slot(
+def _pending_child(
     ask: Write,
     parent: Candidate,
     token: int | None,
@@ -112,30 +114,30 @@ def _slot(
     return PendingCandidate(parent, child, ask, wanted, "", token=token)
 
 
-def piece_request(job: Job, slot: PendingCandidate) -> Request:
+def piece_request(job: Job, pending: PendingCandidate) -> Request:
     """What is asked for next of a candidate; its key and its tokens come with its lease."""
-    ask = slot.ask
+    ask = pending.ask
     return Request(
         key="",
         run=job.run,
         question=job.question,
-        parent=slot.so_far,
-        path=(*slot.parent.path, slot.child),
+        parent=pending.so_far,
+        path=(*pending.parent.path, pending.child),
         seed=job.seed,
-        stream=stream_of(slot.parent, slot.child),
+        stream=stream_of(pending.parent, pending.child),
         until=ask.until,
         delimiter=ask.delimiter,
         temperature=ask.temperature,
-        max_tokens=slot.left,
-        token=None if slot.pieces else slot.token,
+        max_tokens=pending.left,
+        token=None if pending.pieces else pending.token,
     )
 
 
-def judgement_of(
-    job: Job, ask: Verdict, read: VerdictPrefixes
+def verdict_request(
+    job: Job, ask: Verdict, prefixes: VerdictPrefixes
 ) -> tuple[VerdictRequest, VerdictPrefixes]:
     """What is asked for where verdicts are to be given, and what the run has `read` then."""
-    then = read.copied()
+    then = prefixes.copy()
     # What another model judges, the run's own has not read.
     behind = () if ask.by else tuple(then.add(one) for one in ask.questions)
     named = repr((job.run, "verdict", ask.questions, ask.choices, behind, ask.by))
@@ -143,10 +145,10 @@ def judgement_of(
     return asked, then
 
 
-def first_behind(requests: Iterable[Request], behind: Collection[Place]) -> list[Request]:
+def mark_first(requests: Iterable[Request], prefixes: Collection[Place]) -> list[Request]:
     """The same, those known as first that are the first behind their text."""
     found: list[Request] = []
-    known = set(behind)
+    known = set(prefixes)
     for request in requests:
         found.append(replace(request, first=request.place not in known))
         known.add(request.place)

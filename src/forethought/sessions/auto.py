@@ -20,7 +20,7 @@ from forethought.contracts.records import Prompt
 from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import paired_interval
 from forethought.prefill.draft_model import ModelDraft
-from forethought.prefill.prefill import reading_flops
+from forethought.prefill.prefill import total_prefill_flops
 from forethought.recipes.recipe import Recipe
 
 DEFAULT = "specpc(keep=0.25)"
@@ -58,7 +58,7 @@ def choose(
     if length < LEAST_TOKENS:
         return AutoChoice((), f"exact: a prompt of {length:,} tokens is read quickly as it is")
     known = compared_with_exact(recipe, samples, length)
-    exact = reading_flops([], length, draft)
+    exact = total_prefill_flops([], length, draft)
     if not known:
         return _unmeasured(recipe, length, draft, exact)
     good = [one for one in known if one.difference.low >= -LOSS]
@@ -88,7 +88,7 @@ def _unmeasured(recipe: Recipe, length: int, draft: ModelDraft, exact: float) ->
 
 def _flops(methods: Sequence[str], length: int, draft: ModelDraft) -> float:
     built = [catalogue.build(text) for text in methods]
-    return reading_flops([one for one in built if one.pays(length)], length, draft)
+    return total_prefill_flops([one for one in built if one.pays(length)], length, draft)
 
 
 def compared_with_exact(recipe: Recipe, samples: Sequence[Sample], length: int) -> list[Evidence]:

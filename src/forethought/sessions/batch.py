@@ -17,11 +17,11 @@ from forethought.contracts.questions import Measure
 from forethought.engine.meter import Clock
 from forethought.models.load import load
 from forethought.models.model import Model
-from forethought.prefill.draft_model import Memory
+from forethought.prefill.draft_model import DraftResults
 from forethought.recipes.recipe import Recipe, is_remote
 from forethought.recipes.validation import check_together
-from forethought.sessions.asks import BatchAnswer, BatchQuestion, Refuse
-from forethought.sessions.driven import alike, driven, name_of
+from forethought.sessions.batch_jobs import run_batch, run_name, without_seed
+from forethought.sessions.batch_question import BatchAnswer, BatchQuestion, Refuse
 from forethought.sessions.remote_batch import Servers
 from forethought.storage.replay_log import ReplayLog
 
@@ -81,7 +81,7 @@ class Answers:
         return lambda text: len(encode(text))
 
     def at_once(self, recipe: Recipe) -> int:
-        """How many answers of a recipe it pays to ask for at once."""
+        """How many answers of a recipe it pays to request at once."""
         if is_remote(recipe.model):
             return AT_ONCE_ELSEWHERE
         device = self.model(recipe.model, recipe.weights).network.device
@@ -89,7 +89,7 @@ class Answers:
 
     def answer(
         self,
-        asks: Sequence[BatchQuestion],
+        questions: Sequence[BatchQuestion],
         refuse: Refuse | None = None,
         replay_log: ReplayLog | None = None,
     ) -> Iterator[BatchAnswer]:
@@ -97,39 +97,55 @@ class Answers:
 
         Where a prompt does not fit a recipe's budget or context, `refuse` is told, and the
         others are answered; without it the first such error is raised before any answer. What
-        searches ask for is kept in `replay_log`.
+        searches request is kept in `replay_log`.
         """
-        for ask in asks:
-            check_together(ask.recipe)
-        here = {place: ask for place, ask in enumerate(asks) if not is_remote(ask.recipe.model)}
-        there = {place: ask for place, ask in enumerate(asks) if place not in here}
-        plain = {place: ask for place, ask in here.items() if not ask.recipe.search}
+        for question in questions:
+            check_together(question.recipe)
+        here = {
+            place: question
+            for place, question in enumerate(questions)
+            if not is_remote(question.recipe.model)
+        }
+        there = {place: question for place, question in enumerate(questions) if place not in here}
+        plain = {place: question for place, question in here.items() if not question.recipe.search}
         if plain:
             yield from self._together(plain, None, refuse)
-        searching = {place: ask for place, ask in here.items() if ask.recipe.search}
+        searching = {place: question for place, question in here.items() if question.recipe.search}
         # One recipe after the other: what one was given another finds in the replay log.
-        for recipe in dict.fromkeys(alike(ask.recipe) for ask in searching.values()):
-            some = {p: ask for p, ask in searching.items() if alike(ask.recipe) == recipe}
+        for recipe in dict.fromkeys(
+            without_seed(question.recipe) for question in searching.values()
+        ):
+            some = {
+                p: question
+                for p, question in searching.items()
+                if without_seed(question.recipe) == recipe
+            }
             yield from self._together(some, replay_log, refuse)
         if there:
             yield from self._servers.answered(there, replay_log, refuse)
 
     def _together(
-        self, asks: Mapping[int, BatchQuestion], replay_log: ReplayLog | None, refuse: Refuse | None
+        self,
+        questions: Mapping[int, BatchQuestion],
+        replay_log: ReplayLog | None,
+        refuse: Refuse | None,
     ) -> Iterator[BatchAnswer]:
         """Answers of models of this machine, whatever recipes they have."""
-        memory: Memory = {}
-        runs = {name_of(ask): self._run(ask.recipe, memory) for ask in asks.values()}
-        first = next(iter(asks.values())).recipe
+        results: DraftResults = {}
+        runs = {
+            run_name(question): self._run(question.recipe, results)
+            for question in questions.values()
+        }
+        first = next(iter(questions.values())).recipe
         backend = LocalBackend(first, *self._models_of(first), self._clock)
         backend.runs.update(runs)
         judges = self._servers.judges()
-        yield from driven(asks, backend, replay_log, self._clock, judges, runs, refuse)
+        yield from run_batch(questions, backend, replay_log, self._clock, judges, runs, refuse)
 
-    def _run(self, recipe: Recipe, memory: Memory) -> LocalRun:
+    def _run(self, recipe: Recipe, results: DraftResults) -> LocalRun:
         models = self._models_of(recipe)
         plain = not recipe.search
-        return LocalRun(recipe, *models, self._clock, plain=plain, memory=memory)
+        return LocalRun(recipe, *models, self._clock, plain=plain, draft_results=results)
 
     def _models_of(self, recipe: Recipe) -> tuple[Model, Model]:
         target = self.model(recipe.model, recipe.weights)

@@ -11,7 +11,7 @@ from forethought.engine.meter import Meter
 from forethought.models.chat.prompt import chat_prompt
 from forethought.prefill.prepare import Preparation
 from forethought.recipes.recipe import Recipe, is_remote
-from forethought.sessions.session import Progress, Session, built
+from forethought.sessions.session import Progress, Session, built_methods
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def compress(
     target, meter, start = session.target, Meter(session.clock), session.clock()
     prompt = chat_prompt(target.tokenizer, target.template, question, document)
     models = session.methods, target, session.draft
-    prepared = Preparation(*models, chosen.max_tokens).of(prompt, meter)
+    prepared = Preparation(*models, chosen.max_tokens).prepare(prompt, meter)
     short = prepared.compressed()
     places = short.origins or tuple(range(len(short)))
     kept = Kept(len(short), len(prompt), places)
@@ -63,7 +63,7 @@ def _check(recipe: Recipe) -> None:
             "a model on a server tells of no tokens and of no attention",
             "name one that runs here: the shorter text is for any model",
         )
-    methods = built(recipe)
+    methods = built_methods(recipe)
     if recipe.automatic:
         raise UsageError("auto chooses for an answer, and none is written", "name a method with -x")
     if not methods:

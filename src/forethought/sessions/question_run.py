@@ -48,7 +48,7 @@ class QuestionRun:
         connections of `judges` are closed at the end.
         """
         with judges or nullcontext():
-            driver = Driver(judges.beside(backend, [job]) if judges else backend)
+            driver = Driver(judges.with_judges(backend, [job]) if judges else backend)
             start, happened = self.clock(), driver.events([job])
             notes = [_note(text) for text in self.remarks]
             while True:
@@ -192,7 +192,7 @@ def job_of(
         seed=recipe.seed,
         max_tokens=recipe.max_tokens,
         plain=plain,
-        named=run_identifier(recipe.asking, question.text, question.document),
+        key_namespace=run_identifier(recipe.asking, question.text, question.document),
     )
 
 
@@ -206,8 +206,8 @@ def _ended_by(result: JobResult, found: Found) -> str:
 
 def _cut_short(result: JobResult, found: Found, *, plain: bool) -> Iterator[str]:
     """Notes on a run that left something undone."""
-    if result.cut == "context" and result.short not in found.notes:
-        yield f"the search ended with what it had: {result.short}"
+    if result.cut == "context" and result.overflow not in found.notes:
+        yield f"the search ended with what it had: {result.overflow}"
     if not result.budget_spent:
         return
     cost, timed = result.cost, result.job.limit.seconds is not None
@@ -220,7 +220,7 @@ def _cut_short(result: JobResult, found: Found, *, plain: bool) -> Iterator[str]
 def _of_server(result: JobResult, found: Found) -> Iterator[str]:
     """Notes on the server that answered."""
     yield from withheld(one.finish for one in found.considered or (found.best,))
-    yield from in_vain(result.lost)
+    yield from wasted_work(result.lost)
     if result.beyond:
         stopped = "; nothing more was spent" if result.job.limit.usd is not None else ""
         yield (
@@ -229,7 +229,7 @@ def _of_server(result: JobResult, found: Found) -> Iterator[str]:
         )
 
 
-def in_vain(lost: Cost) -> Iterator[str]:
+def wasted_work(lost: Cost) -> Iterator[str]:
     """A note on work of a server that is in no cost."""
     read, written = lost.prompt_tokens + lost.cached_tokens, lost.output_tokens
     if read or written:

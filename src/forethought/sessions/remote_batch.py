@@ -16,8 +16,8 @@ from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock
 from forethought.recipes.identity import PRICE, SERVED, SERVER
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.asks import BatchAnswer, BatchQuestion, Refuse
-from forethought.sessions.driven import alike, driven
+from forethought.sessions.batch_jobs import run_batch, without_seed
+from forethought.sessions.batch_question import BatchAnswer, BatchQuestion, Refuse
 from forethought.storage.replay_log import ReplayLog
 
 
@@ -53,7 +53,7 @@ class Servers:
 
     def answered(
         self,
-        asks: Mapping[int, BatchQuestion],
+        questions: Mapping[int, BatchQuestion],
         replay_log: ReplayLog | None,
         refuse: Refuse | None = None,
     ) -> Iterator[BatchAnswer]:
@@ -61,13 +61,19 @@ class Servers:
 
         Not of all recipes together, as what one was given another finds in the replay log.
         """
-        for recipe in dict.fromkeys(alike(ask.recipe) for ask in asks.values()):
+        for recipe in dict.fromkeys(
+            without_seed(question.recipe) for question in questions.values()
+        ):
             server = self._server(recipe)
             server.check_limits(recipe.limit.kinds)
             made = self._made(server)
-            some = {place: ask for place, ask in asks.items() if alike(ask.recipe) == recipe}
+            some = {
+                place: question
+                for place, question in questions.items()
+                if without_seed(question.recipe) == recipe
+            }
             judges = self.judges(server.endpoint.base)
-            for one in driven(some, server, replay_log, self.clock, judges, refuse=refuse):
+            for one in run_batch(some, server, replay_log, self.clock, judges, refuse=refuse):
                 yield replace(one, made=made)
 
     def judges(self, own: str = "") -> Judges:

@@ -54,7 +54,7 @@ class Session:
         """Load what the recipe names."""
         start = clock()
         check_money(recipe)
-        methods = built(recipe)
+        methods = built_methods(recipe)
         check_search(recipe)
         target = load(recipe.model, weights=recipe.weights, progress=progress)
         drafting = recipe.automatic or recipe.drafts_answers
@@ -75,7 +75,7 @@ class Session:
 
     def local_run(self, recipe: Recipe, system: str | None = None) -> LocalRun:
         """The state of one run of the session's models."""
-        methods = built(recipe) if self.recipe.automatic else self.methods
+        methods = built_methods(recipe) if self.recipe.automatic else self.methods
         plain = not recipe.search
         models = self.target, self.draft
         return LocalRun(recipe, *models, self.clock, system, plain=plain, methods=methods)
@@ -100,7 +100,7 @@ class Session:
         model = self.target
         prompt = chat_prompt(model.tokenizer, model.template, asked.text, asked.document, system)
         draft = ModelDraft(self.draft, self.target, Meter(self.clock))
-        choice = choose(self.recipe, prompt, draft, kept_samples())
+        choice = choose(self.recipe, prompt, draft, stored_samples())
         return replace(self.recipe, approximate=choice.methods), (f"auto: {choice.reason}",)
 
 
@@ -114,13 +114,13 @@ def unused_draft(local: LocalRun) -> tuple[str, ...]:
     return (f"the draft {recipe.draft} is not used: no method asks for one",)
 
 
-def built(recipe: Recipe) -> Methods:
+def built_methods(recipe: Recipe) -> Methods:
     """The methods of a recipe with their spellings; none yet where they are chosen later."""
     names = () if recipe.automatic else recipe.approximate
     return tuple((name, catalogue.build(name)) for name in names)
 
 
-def kept_samples() -> list[Sample]:
+def stored_samples() -> list[Sample]:
     """What is in the results file; nothing where there is none."""
     file = results_file()
     if not file.is_file():

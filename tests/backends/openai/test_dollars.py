@@ -121,7 +121,7 @@ def test_a_lost_reply_is_asked_for_again_where_it_can_be_paid(toy, remote):
 def test_a_judge_that_counts_too_much_is_asked_once(toy):
     one = job(BestOfN(n=6), scorer=scorer(toy), budget="$0.5")
     with Judges(PRICES) as judges, toy.remote("toy", prices=PRICES) as remote:
-        backend = judges.beside(remote, [one])
+        backend = judges.with_judges(remote, [one])
         assert remote.capabilities.usage
         toy.set(counts=1000, opinion={"Yes": 0.9, "No": 0.1})
         (done,) = Driver(backend).run([one])

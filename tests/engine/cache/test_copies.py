@@ -32,7 +32,7 @@ def test_a_row_goes_on_from_a_mark_as_if_the_other_had_not(decoder, before, fork
     if forked:
         row.fork()
 
-    second = SequenceCache.copied_at(mark)
+    second = SequenceCache.copy_at(mark)
     logits = batch.step([row, second], [9, 10])
 
     expected = [fresh_logits(decoder, [*past, *own, 7, 8, 9])]
@@ -47,7 +47,7 @@ def test_the_prompt_is_shared_and_the_rest_is_one_piece_however_often(decoder):
     (prompt,) = row.views
     for token in range(5):
         batch.step([row], [token])
-        second = SequenceCache.copied_at(row.mark())
+        second = SequenceCache.copy_at(row.mark())
         batch.step([second], [9])
         row, second = second, row
 
@@ -62,4 +62,4 @@ def test_a_mark_whose_entries_were_dropped_since_is_refused(decoder):
     mark = row.mark()
     row.keep(1, [torch.arange(4)] * 2)
     with pytest.raises(AssertionError, match="cannot come back"):
-        SequenceCache.copied_at(mark)
+        SequenceCache.copy_at(mark)

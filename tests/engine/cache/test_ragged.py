@@ -29,7 +29,7 @@ def _without_gradients():
 
 def ragged_row(decoder, kept=KEPT):
     batch, row = batch_of(decoder), SequenceCache(3)
-    batch.read(row, tokens_of(LENGTH), LayerHook(lambda view: kept, LENGTH))
+    batch.prefill_whole(row, tokens_of(LENGTH), LayerHook(lambda view: kept, LENGTH))
     return batch, row
 
 
@@ -124,10 +124,10 @@ def test_cutting_twice_keeps_the_first_places(decoder):
 
 def test_a_view_shows_filling_as_no_entry(decoder):
     batch, row = ragged_row(decoder)
-    row.recent = QueryWindow(4)
+    row.query_window = QueryWindow(4)
     batch.step([row], [1])
 
-    view = view_of(row, 0, decoder, row.recent.at(0), prompt_length=LENGTH,
+    view = view_of(row, 0, decoder, row.query_window.at(0), prompt_length=LENGTH,
                    protected=frozenset(), meter=batch.meter)  # fmt: skip
     (rows,) = view.window_rows(1)
 
@@ -142,7 +142,7 @@ def test_a_part_of_a_shared_row_leaves_the_whole_as_it_is(decoder):
     logits = batch.prefill(row, tokens_of(LENGTH))
     row.freeze()
 
-    part = row.part([KEPT, None, KEPT])
+    part = row.subset([KEPT, None, KEPT])
     batch.step([part], [1])
 
     assert row.lengths() == (LENGTH,) * 3
@@ -155,7 +155,7 @@ def test_a_part_of_a_shared_row_leaves_the_whole_as_it_is(decoder):
 
 def test_a_review_cuts_again_and_again_and_carries_what_was_remembered(decoder):
     batch, row = batch_of(decoder), SequenceCache(3)
-    row.recent = QueryWindow(8)
+    row.query_window = QueryWindow(8)
     batch.prefill(row, tokens_of(LENGTH))
     lengths, carried = [], []
 

@@ -84,7 +84,7 @@ def test_forgetting_drops_the_newest_tokens(decoder):
     past, batch, row = tokens_of(25), batch_of(decoder), SequenceCache(3)
     batch.prefill(row, past)
 
-    row.forget(4)
+    row.drop_newest(4)
     logits = batch.step([row], [past[21]])
 
     close(logits[0], fresh_logits(decoder, past[:22]))
@@ -94,7 +94,7 @@ def test_keeping_everything_changes_nothing(decoder):
     tokens, batch, row = tokens_of(40), batch_of(decoder), SequenceCache(3)
     everything = torch.arange(40).expand(2, -1)
 
-    batch.read(row, tokens, LayerHook(lambda view: everything, 40))
+    batch.prefill_whole(row, tokens, LayerHook(lambda view: everything, 40))
     logits = batch.step([row], [1])
 
     close(logits[0], fresh_logits(decoder, [*tokens, 1]))
@@ -105,7 +105,7 @@ def test_dropped_entries_are_gone_and_the_rest_keep_position_and_value(decoder):
     batch.prefill(full, tokens)
     kept = torch.stack([torch.arange(0, 40, 4), torch.arange(3, 40, 4)])
 
-    batch.read(row, tokens, LayerHook(lambda view: kept, 40))
+    batch.prefill_whole(row, tokens, LayerHook(lambda view: kept, 40))
 
     for layer in range(3):
         mine, whole = row.tail.layers[layer], full.tail.layers[layer]
@@ -154,7 +154,9 @@ def test_layers_may_keep_different_numbers(decoder):
     tokens, batch, row = tokens_of(40), batch_of(decoder), SequenceCache(3)
     sizes = [5, 17, 40]
 
-    batch.read(row, tokens, LayerHook(lambda v: torch.arange(sizes[v.layer]).expand(2, -1), 40))
+    batch.prefill_whole(
+        row, tokens, LayerHook(lambda v: torch.arange(sizes[v.layer]).expand(2, -1), 40)
+    )
     batch.step([row], [1])
 
     assert [entries.length for entries in row.tail.layers] == [6, 18, 41]
@@ -184,7 +186,7 @@ def test_reported_bytes_are_those_of_the_storages_held(decoder):
 def test_memory_falls_when_entries_are_dropped(decoder):
     tokens, batch, row = tokens_of(64), batch_of(decoder), SequenceCache(3)
 
-    batch.read(row, tokens, LayerHook(lambda view: torch.arange(4).expand(2, -1), 64))
+    batch.prefill_whole(row, tokens, LayerHook(lambda view: torch.arange(4).expand(2, -1), 64))
 
     assert cache_bytes([row]) == 4 * 3 * 2 * 2 * 8 * 8
     # Layers were cut one by one: never more than one whole layer and the cut ones.

@@ -26,7 +26,7 @@ class CachedCandidate:
     """The candidate whose cache it will continue, while it has none."""
     root: CachedCandidate | None = None
     """The prompt that it stands behind; None at the prompt itself."""
-    alone: bool = False
+    one_segment: bool = False
     """Whether prompt and answer lie in one piece, as for an answer without a search."""
     entries: tuple[float, ...] = ()
     """Entries per layer, its newest token's included."""
@@ -38,11 +38,11 @@ class CachedCandidate:
     @classmethod
     def at_prompt(cls, cache: SequenceCache, logits: Tensor) -> CachedCandidate:
         """The candidate without tokens, behind a prompt."""
-        one = cls(cache, alone=True)
-        one.read(logits)
+        one = cls(cache, one_segment=True)
+        one.take_logits(logits)
         return one
 
-    def read(self, logits: Tensor) -> None:
+    def take_logits(self, logits: Tensor) -> None:
         """Take the logits [V] of its newest token, which has an entry from now on."""
         assert self.cache is not None, "an entry needs a cache"
         self.logits, self.parent = logits, None
@@ -52,10 +52,10 @@ class CachedCandidate:
         """The cache that its newest token is decoded into."""
         if self.cache is None:
             assert self.parent is not None, "a candidate without a cache has a parent"
-            self.cache = self.parent.continued(alone=self.alone)
+            self.cache = self.parent.continued(one_segment=self.one_segment)
         return self.cache
 
-    def continued(self, *, alone: bool) -> SequenceCache:
+    def continued(self, *, one_segment: bool) -> SequenceCache:
         """A cache for a child that decodes behind it.
 
         The first child of its kind takes this cache as it is, the others get copies. A child
@@ -64,18 +64,18 @@ class CachedCandidate:
         """
         assert self.cache is not None, "its newest token has an entry"
         assert self._mark is not None, "its newest token has an entry"
-        if alone == self.alone and not self._taken:
+        if one_segment == self.one_segment and not self._taken:
             self._taken = True
             return self.cache
-        if alone or not self.alone:
-            return SequenceCache.copied_at(self._mark)
+        if one_segment or not self.one_segment:
+            return SequenceCache.copy_at(self._mark)
         if self.root is None:
-            return SequenceCache.copied_at(self.shared)
+            return SequenceCache.copy_at(self.shared)
         return SequenceCache.spliced(self._mark, self.root.start, self.root.shared)
 
-    def copied(self) -> SequenceCache:
+    def copy(self) -> SequenceCache:
         """A cache of its own for a child that will drop entries."""
-        return SequenceCache.copied_at(self.start)
+        return SequenceCache.copy_at(self.start)
 
     @property
     def start(self) -> CacheMark:
@@ -87,7 +87,7 @@ class CachedCandidate:
     def shared(self) -> CacheMark:
         """The end of the prompt that all candidates but the first share."""
         if self._shared is None:
-            copy = SequenceCache.copied_at(self.start)
+            copy = SequenceCache.copy_at(self.start)
             copy.freeze()
             self._shared = copy.mark()
         return self._shared

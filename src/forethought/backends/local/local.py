@@ -138,7 +138,7 @@ class LocalBackend:
         )
 
     def _begin_queued(self) -> None:
-        """Turn queued requests into sequences; equal prompts of plain answers prefill together."""
+        """Turn queued requests into sequences; equal prompts of plain answers prefill shared."""
         groups: dict[tuple[object, ...], PromptGroup] = {}
         asked: Counter[str] = Counter()
         while self._queued:
@@ -168,13 +168,13 @@ class LocalBackend:
         self._work[request.key] = piece
         prompt.waiting += request.max_tokens > 1
         piece.candidate = run.caches.get(request.place)
-        if prompt.unfilled:
-            together = (id(prompt.target), prompt.prompt.tokens) if run.plain else (id(prompt),)
-            groups.setdefault(together, PromptGroup(self.clock)).add(prompt)
+        if prompt.untouched:
+            shared = (id(prompt.target), prompt.prompt.tokens) if run.plain else (id(prompt),)
+            groups.setdefault(shared, PromptGroup(self.clock)).add(prompt)
         if piece.candidate is None and request.parent.tokens:
-            self._block(piece, self._replay)
+            self._block(piece, self._recompute)
         elif piece.candidate is not None and piece.candidate.logits is None:
-            self._block(piece, self._read_newest)
+            self._block(piece, self._decode_newest)
         else:
             self._start(piece)
 
@@ -196,7 +196,7 @@ class LocalBackend:
             self._handlers[id(event.sequence)](event)
 
     def _take(self, piece: PieceInProgress, event: TokenEvent) -> None:
-        if piece.run.plain and not piece.run.told and piece.candidate is not None:
+        if piece.run.plain and not piece.run.reported and piece.candidate is not None:
             self._events.append(piece.run.prompt_ready(piece.request))
         piece.add(event)
         if piece.delta is not None:
@@ -221,40 +221,40 @@ class LocalBackend:
             waiting[:] = [one for one in waiting if one is not work]
 
     def _block(
-        self, piece: PieceInProgress, read: Callable[[PieceInProgress, Where], None]
+        self, piece: PieceInProgress, begin: Callable[[PieceInProgress, Where], None]
     ) -> None:
         """Hold a piece back until its candidate is cached, which is begun once for all."""
         where = piece.request.run, piece.request.place
         self._blocked.setdefault(where, []).append(piece)
         if len(self._blocked[where]) == 1:
-            read(piece, where)
+            begin(piece, where)
 
     def _unblock(self, where: Where, candidate: CachedCandidate) -> None:
         for piece in self._blocked.pop(where, []):
             piece.candidate = candidate
             self._start(piece)
 
-    def _read_newest(self, piece: PieceInProgress, where: Where) -> None:
+    def _decode_newest(self, piece: PieceInProgress, where: Where) -> None:
         """Decode the newest token of a candidate, for all pieces that continue it."""
         candidate = piece.candidate
         assert candidate is not None, "a candidate without logits"
-        reader = TokenSequence(
+        sequence = TokenSequence(
             piece.prompt.target.network,
             piece.sequence.meter,
             lambda: SequenceStart(candidate.own_cache(), None),
             tokens=[candidate.newest],
             max_tokens=1,
-            reads_last=True,
+            caches_last=True,
         )
 
         def take(event: TokenEvent) -> None:
-            assert reader.logits is not None, "its last token was decoded"
-            candidate.read(reader.logits)
+            assert sequence.logits is not None, "its last token was decoded"
+            candidate.take_logits(sequence.logits)
             self._unblock(where, candidate)
 
-        self._schedule(reader, take)
+        self._schedule(sequence, take)
 
-    def _replay(
+    def _recompute(
         self, piece: PieceInProgress, where: Where, before: CachedCandidate | None = None
     ) -> None:
         """Decode a candidate's tokens again, as they were decoded first, since no cache holds it.
@@ -264,29 +264,31 @@ class LocalBackend:
         parent, prompt = piece.request.parent, piece.prompt
         tokens, firsts = parent.token_ids, parent.first_child_tokens
         start = firsts if before is not None else 0
-        alone = start < firsts
-        stop = firsts if alone else len(tokens)
+        one_segment = start < firsts
+        stop = firsts if one_segment else len(tokens)
         root: list[CachedCandidate] = []
 
         def open_root() -> SequenceStart:
             root.append(before or piece.run.root(prompt, piece.request))
-            reader.network = prompt.target.network
-            return SequenceStart(root[0].continued(alone=alone), root[0].logits)
+            sequence.network = prompt.target.network
+            return SequenceStart(root[0].continued(one_segment=one_segment), root[0].logits)
 
         def take(event: TokenEvent) -> None:
-            if reader.error is not None:
-                self._fail(where, reader.error)
-            elif reader.finish and not reader.decoding:
-                found = CachedCandidate(reader.cache, root=root[0].root or root[0], alone=alone)
-                assert reader.logits is not None, "its last token was decoded"
-                found.read(reader.logits)
+            if sequence.error is not None:
+                self._fail(where, sequence.error)
+            elif sequence.finish and not sequence.decoding:
+                found = CachedCandidate(
+                    sequence.cache, root=root[0].root or root[0], one_segment=one_segment
+                )
+                assert sequence.logits is not None, "its last token was decoded"
+                found.take_logits(sequence.logits)
                 if stop < len(tokens):
-                    self._replay(piece, where, found)
+                    self._recompute(piece, where, found)
                 else:
                     piece.run.caches.put(piece.request.place, found)
                     self._unblock(where, found)
 
-        reader = TokenSequence(
+        sequence = TokenSequence(
             prompt.target.network,
             piece.sequence.meter,
             open_root,
@@ -294,9 +296,9 @@ class LocalBackend:
             tokens=list(tokens[:start]),
             forced=list(tokens[start:stop]),
             max_tokens=stop,
-            reads_last=True,
+            caches_last=True,
         )
-        self._schedule(reader, take)
+        self._schedule(sequence, take)
 
     def _fail(self, where: Where, error: ForethoughtError) -> None:
         for piece in self._blocked.pop(where, []):

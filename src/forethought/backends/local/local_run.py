@@ -16,9 +16,9 @@ from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Clock, Meter
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
-from forethought.prefill.draft_model import Memory
+from forethought.prefill.draft_model import DraftResults
 from forethought.prefill.prefill import Methods
-from forethought.prefill.prepare import Preparation, PreparedPrompt, short_room
+from forethought.prefill.prepare import Preparation, PreparedPrompt, room_note
 from forethought.recipes.recipe import Recipe
 
 
@@ -40,7 +40,7 @@ class LocalRun:
     """Whether its answers are shown token by token, and continue no other candidate."""
     methods: Methods | None = None
     """The methods of the recipe, or those that act in this turn of a conversation."""
-    memory: Memory = field(default_factory=dict)
+    draft_results: DraftResults = field(default_factory=dict)
     caches: CandidateCaches = field(default_factory=CandidateCaches)
     prompts: dict[tuple[Writer, str], PreparedPrompt] = field(default_factory=dict)
     """By the model that reads it, and the question where that is not the run's own."""
@@ -51,9 +51,9 @@ class LocalRun:
     """That cache, and the tokens of the answer."""
     cached: int = 0
     """Tokens of the prompt that the cache of the conversation holds."""
-    told: bool = False
+    reported: bool = False
     """Whether the prefill of its prompt was told of."""
-    _told: dict[Writer, tuple[float, float]] = field(default_factory=dict)
+    _reported: dict[Writer, tuple[float, float]] = field(default_factory=dict)
     """Bytes moved and FLOPs that outcomes have told of."""
 
     def meter(self, writer: Writer) -> Meter:
@@ -70,7 +70,7 @@ class LocalRun:
         if request.parent.writer == "target":
             return prompt.opened
         length = len(self._prompt(request, "target").prompt)
-        short = short_room(prompt.room, prompt.answer_tokens, "draft")
+        short = room_note(prompt.room, prompt.answer_tokens, "draft")
         return Opened(length, Kept(0, length, ()), short)
 
     def root(self, prompt: PreparedPrompt, request: Request) -> CachedCandidate:
@@ -81,12 +81,12 @@ class LocalRun:
         found = self.caches.get(place)
         if found is None:
             assert prompt.result is not None, "prefilled first"
-            self.settle(prompt, request.parent.writer)
-            found = CachedCandidate.at_prompt(prompt.result.row, prompt.result.logits)
+            self.charge_prefill(prompt, request.parent.writer)
+            found = CachedCandidate.at_prompt(prompt.result.cache, prompt.result.logits)
             self.caches.put(place, found)
         return found
 
-    def settle(self, prompt: PreparedPrompt, writer: Writer) -> None:
+    def charge_prefill(self, prompt: PreparedPrompt, writer: Writer) -> None:
         """Charge a prefill to the run, once."""
         if not prompt.charged:
             prompt.charged = True
@@ -94,7 +94,7 @@ class LocalRun:
 
     def prompt_ready(self, request: Request) -> PromptReady:
         """What the prefill of a plain answer's prompt has found and took; told once."""
-        self.told = True
+        self.reported = True
         stages = dict(self.prompt_of(request).meter.stages)
         return PromptReady(request.key, self.opened(request), stages)
 
@@ -122,8 +122,8 @@ class LocalRun:
         except where a method drops entries as the answer grows.
         """
         meter = self.meter(writer)
-        moved, flops = self._told.get(writer, (0.0, 0.0))
-        self._told[writer] = meter.bytes_moved, meter.flops
+        moved, flops = self._reported.get(writer, (0.0, 0.0))
+        self._reported[writer] = meter.bytes_moved, meter.flops
         # Both models' caches stay until the run is over.
         peak = sum(one.peak_cache_bytes for one in self.meters.values())
         spent = replace(cost, bytes_moved=meter.bytes_moved - moved, peak_cache_bytes=peak)
@@ -144,7 +144,7 @@ class LocalRun:
                 self.system,
             )
             past = self.past if laid is not None else None
-            found = self._preparation(writer).of(prompt, Meter(self.clock), past)
+            found = self._preparation(writer).prepare(prompt, Meter(self.clock), past)
             self._check(found)
             self.prompts[where] = found
         return self.prompts[where]
@@ -154,7 +154,7 @@ class LocalRun:
         if writer == "draft":
             # Methods are the target's: a draft that answers reads all of the prompt.
             return Preparation((), self.draft, self.draft, most)
-        return Preparation(self._methods(), self.target, self.draft, most, self.memory)
+        return Preparation(self._methods(), self.target, self.draft, most, self.draft_results)
 
     def _methods(self) -> Methods:
         if self.methods is not None:
@@ -170,7 +170,7 @@ class LocalRun:
         return min(self.recipe.max_tokens, max(1, allowed // self.recipe.samples))
 
     def _check(self, prompt: PreparedPrompt) -> None:
-        if not self.plain and prompt.plan.evicts_again:
+        if not self.plain and prompt.plan.evicts_in_decode:
             raise UsageError(
                 "a search continues the caches of its candidates, which a method that drops "
                 "entries while it decodes would change",

@@ -85,14 +85,16 @@ class PieceInProgress:
     def outcome(self) -> RequestOutcome:
         """What the request came to, with its cost."""
         request, key = self.request, self.request.key
-        metered = self.prompt.plan.evicts_again
+        metered = self.prompt.plan.evicts_in_decode
         if self.opens:
-            self.run.settle(self.prompt, request.parent.writer)
+            self.run.charge_prefill(self.prompt, request.parent.writer)
         cost = self.run.charged(request.parent.writer, self._cost(), metered=metered)
         if (error := self.sequence.error) is not None:
             return RequestOutcome(key, cost, error=error)
-        told = self.opens and not request.parent.question and self.prompt.result is not None
-        opened = self.run.opened(request) if told else None
+        reports_prompt = (
+            self.opens and not request.parent.question and self.prompt.result is not None
+        )
+        opened = self.run.opened(request) if reports_prompt else None
         if request.top:
             return RequestOutcome(key, cost, opened=opened, following=self._following())
         return RequestOutcome(key, cost, self._piece(), opened=opened)
@@ -114,7 +116,7 @@ class PieceInProgress:
             newest=tokens[-1],
             parent=before if single else None,
             root=before.root or before,
-            alone=not any(request.path),
+            one_segment=not any(request.path),
         )
 
     def _open(self) -> SequenceStart:
@@ -123,12 +125,12 @@ class PieceInProgress:
         if self.candidate is None:
             self.candidate = self.run.root(prompt, self.request)
         sequence.network, room = prompt.target.network, prompt.room
-        sequence.full = "length" if sequence.max_tokens < room else "full"
+        sequence.finish_at_max = "length" if sequence.max_tokens < room else "full"
         sequence.max_tokens = min(sequence.max_tokens, room)
         sequence.decode_eviction = prompt.decode_eviction()
         cache = self._cache(self.candidate)
         held = [one for one in (cache, self.candidate.cache) if one is not None]
-        sequence.meter.watch(held)
+        sequence.meter.track_peak(held)
         return SequenceStart(cache, self.candidate.logits)
 
     def _cache(self, candidate: CachedCandidate) -> SequenceCache:
@@ -137,11 +139,11 @@ class PieceInProgress:
         if self.request.max_tokens <= 1:
             return candidate.own_cache()
         prompt.waiting -= 1
-        if prompt.plan.evicts_again and prompt.waiting:
-            return candidate.copied()
+        if prompt.plan.evicts_in_decode and prompt.waiting:
+            return candidate.copy()
         # The first of all candidates is the answer that one alone would be, bit for bit.
-        alone = not any(self.request.path) or prompt.plan.evicts_again
-        return candidate.continued(alone=alone)
+        one_segment = not any(self.request.path) or prompt.plan.evicts_in_decode
+        return candidate.continued(one_segment=one_segment)
 
     def _sampling(self) -> SamplingParams:
         recipe, given = self.run.recipe, self.request.temperature

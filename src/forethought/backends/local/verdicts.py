@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from forethought.backends.verdict_prefixes import Chain, common
+from forethought.backends.verdict_prefixes import Chain, common_prefix
 from forethought.contracts.backend import RequestOutcome, VerdictRequest
 from forethought.contracts.errors import PromptTooLongError
 from forethought.contracts.records import Cost
@@ -23,18 +23,18 @@ from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
 
-KEPT = 8192
+KEPT_TOKENS = 8192
 """Tokens of a run's questions that are kept for others to go on from, beside its first one."""
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _JudgedPrompt:
     """A prompt that was read, for others to go on from where they part from it."""
 
     tokens: tuple[int, ...]
     fresh: int
     """Tokens that were read for it alone."""
-    row: SequenceCache
+    cache: SequenceCache
 
 
 @dataclass
@@ -47,13 +47,13 @@ class VerdictModel:
 
     target: Model
     clock: Clock
-    _readings: dict[str, dict[str, _Reading]] = field(default_factory=dict)
+    _judged: dict[str, dict[str, _JudgedPrompt]] = field(default_factory=dict)
     """By run and question, the oldest first."""
 
-    def flops(self, judgement: VerdictRequest) -> float:
-        """FLOPs of reading what is new of the questions."""
+    def flops(self, request: VerdictRequest) -> float:
+        """FLOPs of judged what is new of the questions."""
         shape, found = self.target.shape, 0.0
-        for question, chain in _paired(judgement):
+        for question, chain in _paired(request):
             tokens = self._prompt(question)
             shared = self._shared(self._prompt(chain[-1]), tokens) if chain else 0
             fresh = len(tokens) - shared
@@ -61,54 +61,56 @@ class VerdictModel:
             found += forward_flops(shape, fresh, pairs, logits=1)
         return found
 
-    def outcome(self, judgement: VerdictRequest) -> RequestOutcome:
+    def outcome(self, request: VerdictRequest) -> RequestOutcome:
         """For each question the chance of each choice, among the choices alone."""
-        for question in judgement.questions:
+        for question in request.questions:
             self._check_fits(len(self._prompt(question)))
         meter = Meter(self.clock)
         chances = tuple(
-            self._chances(self._read(judgement.run, question, chain, meter)[1], judgement.choices)
-            for question, chain in _paired(judgement)
+            self._chances(self._prefill(request.run, question, chain, meter)[1], request.choices)
+            for question, chain in _paired(request)
         )
-        return RequestOutcome(judgement.key, meter.cost(0.0), chances=chances)
+        return RequestOutcome(request.key, meter.cost(0.0), chances=chances)
 
     def release(self, run: str) -> None:
         """Forget what a run asked."""
-        self._readings.pop(run, None)
+        self._judged.pop(run, None)
 
     def _shared(self, first: Sequence[int], tokens: Sequence[int]) -> int:
         """Tokens that both begin with, but the last: behind it there are chances to be told."""
         if self._network(first) is not self._network(tokens):
             return 0
-        return min(common(first, tokens), len(tokens) - 1)
+        return min(common_prefix(first, tokens), len(tokens) - 1)
 
-    def _read(self, run: str, question: str, chain: Chain, meter: Meter) -> tuple[_Reading, Tensor]:
+    def _prefill(
+        self, run: str, question: str, chain: Chain, meter: Meter
+    ) -> tuple[_JudgedPrompt, Tensor]:
         """A question read behind the last of the chain, and the logits [V] behind it."""
         tokens = self._prompt(question)
-        row, shared = SequenceCache(len(self.target.shape.layers), len(tokens)), 0
+        cache, shared = SequenceCache(len(self.target.shape.layers), len(tokens)), 0
         if chain:
-            before = self._before(run, chain)
+            before = self._prefilled(run, chain)
             shared = self._shared(before.tokens, tokens)
-            row = before.row.before(shared)
-            row.reserve = len(tokens) - shared
-        logits = Batch(self._network(tokens), meter).prefill(row, tokens[shared:])
+            cache = before.cache.before(shared)
+            cache.reserve = len(tokens) - shared
+        logits = Batch(self._network(tokens), meter).prefill(cache, tokens[shared:])
         meter.count("scoring", len(tokens) - shared)
-        reading = _Reading(tokens, len(tokens) - shared, row)
-        self._keep(run, question, reading)
-        return reading, logits
+        judged = _JudgedPrompt(tokens, len(tokens) - shared, cache)
+        self._keep(run, question, judged)
+        return judged, logits
 
-    def _before(self, run: str, chain: Chain) -> _Reading:
+    def _prefilled(self, run: str, chain: Chain) -> _JudgedPrompt:
         """The last of a chain; read anew, as it was and paid before, where it is not at hand."""
         *earlier, question = chain
-        found = self._readings.get(run, {}).get(question)
-        return found or self._read(run, question, tuple(earlier), Meter(self.clock))[0]
+        found = self._judged.get(run, {}).get(question)
+        return found or self._prefill(run, question, tuple(earlier), Meter(self.clock))[0]
 
-    def _keep(self, run: str, question: str, reading: _Reading) -> None:
+    def _keep(self, run: str, question: str, judged: _JudgedPrompt) -> None:
         """Keep what was read, and let go of the oldest that is too much: all but the first."""
-        kept = self._readings.setdefault(run, {})
-        kept.setdefault(question, reading)
+        kept = self._judged.setdefault(run, {})
+        kept.setdefault(question, judged)
         later = list(kept)[1:]
-        spare = sum(kept[one].fresh for one in later) - KEPT
+        spare = sum(kept[one].fresh for one in later) - KEPT_TOKENS
         for one in later:
             if spare <= 0:
                 break
@@ -117,10 +119,10 @@ class VerdictModel:
     def _chances(self, logits: Tensor, choices: Sequence[str]) -> tuple[float, ...]:
         whole = torch.log_softmax(logits.double(), 0)
         # A choice is known by its first token, however an answer may begin: "Yes", " Yes", "yes".
-        each = torch.stack([torch.logsumexp(whole[self._beginnings(one)], 0) for one in choices])
+        each = torch.stack([torch.logsumexp(whole[self._first_tokens(one)], 0) for one in choices])
         return tuple(torch.softmax(each, 0).tolist())
 
-    def _beginnings(self, choice: str) -> list[int]:
+    def _first_tokens(self, choice: str) -> list[int]:
         spellings = {f"{space}{word}" for space in ("", " ") for word in (choice, choice.lower())}
         return sorted({self.target.tokenizer.encode(text)[0] for text in spellings})
 
@@ -172,6 +174,6 @@ class VerdictInProgress:
         self._found = self._model.outcome(self.request)
 
 
-def _paired(judgement: VerdictRequest) -> Iterator[tuple[str, Chain]]:
+def _paired(request: VerdictRequest) -> Iterator[tuple[str, Chain]]:
     """The questions, each with what it goes on from."""
-    return zip(judgement.questions, judgement.behind, strict=True)
+    return zip(request.questions, request.behind, strict=True)

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.records import LayerShape
-from forethought.engine.cache.sequence_cache import SegmentView, SequenceCache
+from forethought.engine.cache.segment import SegmentView
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.hardware.threads import most_threads
 
 _LEAST_SPAN = 256  # entries that a thread takes at once, where there are fewer heads than threads

@@ -15,18 +15,18 @@ from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock
 from forethought.recipes.identity import run_identifier
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.asks import BatchAnswer, BatchQuestion, Refuse
+from forethought.sessions.batch_question import BatchAnswer, BatchQuestion, Refuse
 from forethought.sessions.question_run import QuestionRun, job_of
 from forethought.storage.replay_log import ReplayLog
 
 
-def name_of(ask: BatchQuestion) -> str:
+def run_name(question: BatchQuestion) -> str:
     """The name of an ask's run."""
-    return run_identifier(ask.recipe, ask.question, ask.document)
+    return run_identifier(question.recipe, question.question, question.document)
 
 
-def driven(
-    asks: Mapping[int, BatchQuestion],
+def run_batch(
+    questions: Mapping[int, BatchQuestion],
     backend: Backend,
     replay_log: ReplayLog | None,
     clock: Clock,
@@ -41,32 +41,32 @@ def driven(
     does not fit it.
     """
     named: dict[str, list[int]] = {}
-    for place, ask in asks.items():
-        named.setdefault(name_of(ask), []).append(place)
+    for place, question in questions.items():
+        named.setdefault(run_name(question), []).append(place)
     local = dict(runs or {})
     jobs = []
     for name, (place, *_) in named.items():
-        ask, run = asks[place], local.get(name)
+        question, run = questions[place], local.get(name)
         plain = run is not None and run.plain
-        jobs.append(job_of(ask.recipe, name, ask.posed, ask.task, plain=plain))
+        jobs.append(job_of(question.recipe, name, question.posed, question.task, plain=plain))
     failed = None
-    for done in Driver(judges.beside(backend, jobs), replay_log).run(jobs):
+    for done in Driver(judges.with_judges(backend, jobs), replay_log).run(jobs):
         if done.cut == "interrupted" or isinstance(done.error, KeyboardInterrupt):
             raise KeyboardInterrupt
         name = done.job.run
         if done.error is not None:
-            failed = failed or _unless_refused(done.error, asks, named[name], refuse)
+            failed = failed or _unless_refused(done.error, questions, named[name], refuse)
             continue
         for place in named[name]:
-            yield BatchAnswer(place, _record(asks[place], done, clock, local.get(name)))
+            yield BatchAnswer(place, _record(questions[place], done, clock, local.get(name)))
         local.pop(name, None)
     if failed is not None:
         raise failed
 
 
-def _record(ask: BatchQuestion, done: JobResult, clock: Clock, local: LocalRun | None) -> Run:
+def _record(question: BatchQuestion, done: JobResult, clock: Clock, local: LocalRun | None) -> Run:
     """The record of an answer, timed as if it had been asked for alone."""
-    run = QuestionRun(ask.recipe, clock, local)
+    run = QuestionRun(question.recipe, clock, local)
     if local is None or not local.plain:
         return run.record(done, done.seconds)
     stages = local.meter("target").stages
@@ -76,19 +76,19 @@ def _record(ask: BatchQuestion, done: JobResult, clock: Clock, local: LocalRun |
 
 def _unless_refused(
     error: BaseException,
-    asks: Mapping[int, BatchQuestion],
+    questions: Mapping[int, BatchQuestion],
     places: list[int],
     refuse: Refuse | None,
 ) -> BaseException | None:
     """The error, unless it is refused: those who asked are named in it then."""
     if refuse is None or not isinstance(error, UnfitError):
         return error
-    error.message = f"{asks[places[0]].recipe.spelling}: {error.message}"
+    error.message = f"{questions[places[0]].recipe.spelling}: {error.message}"
     for place in places:
         refuse(place, error)
     return None
 
 
-def alike(recipe: Recipe) -> Recipe:
+def without_seed(recipe: Recipe) -> Recipe:
     """What recipes have in common whose searches can run together."""
     return replace(recipe, seed=0)
