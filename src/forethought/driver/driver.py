@@ -1,4 +1,4 @@
-"""Serves the asks of many searches at once, whatever back end writes for them."""
+"""Runs many searches at once on any back end."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from forethought.recipes.validation import no_draft, no_scorer
 from forethought.storage.replay_log import ReplayLog
 
 _PATIENCE = 5.0
-"""Seconds that an interrupted search waits for what its requests had."""
+"""Seconds that an interrupted search waits for the outcomes of cancelled requests."""
 
 
 @dataclass
 class Driver:
-    """A back end, and everything that is asked of it."""
+    """Runs jobs on a back end."""
 
     backend: Backend
     replay_log: ReplayLog | None = None
-    """Outcomes of an earlier run, which are used again."""
+    """Outcomes of earlier runs, which are used again."""
     _stopping: bool = False
     _outcomes: deque[RequestOutcome] = field(default_factory=deque)
-    """What is to be handed on: from the replay log, or from the back end."""
+    """Outcomes to deliver, from the replay log or from the back end."""
     _stream_events: list[TokenDelta | PromptReady] = field(default_factory=list)
-    """Events of plain answers in progress, to be handed on."""
+    """Events of plain answers to deliver."""
     _started_at: dict[str, float] = field(default_factory=dict)
-    """When the requests on their way were begun."""
+    """When each open request was submitted."""
 
     def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]:
-        """Run all jobs, each given out as soon as it is done; see `events`."""
+        """Run all jobs and yield each result as soon as it is complete; see `events`."""
         return (event for event in self.events(jobs) if isinstance(event, JobResult))
 
     def events(self, jobs: Sequence[Job]) -> Iterator[GrownCandidates | Streamed | JobResult]:
-        """Run all jobs: what is written, and each job as soon as it is done.
+        """Run all jobs and yield their events, and each result as soon as it is complete.
 
-        An interruption ends all of them with what they have. A job that fails is given out
-        with its error, and the others go on. Nothing that is found depends on which jobs are
-        run together, or on how long anything took, unless a job has a limit in seconds.
+        An interruption ends every job with what it has. A job that fails yields its error, and the
+        others continue. No result depends on timing or on the set of jobs, unless a job has a limit
+        in seconds.
         """
         for job in jobs:
             check_needs(job, self.backend)
@@ -71,7 +71,9 @@ class Driver:
                     self._poll(active)
                     yield from (owners[one.key].streamed(one) for one in self._stream_events)
                     self._stream_events.clear()
-                    for _ in range(len(self._outcomes)):  # what this begins is not handed on yet
+                    for _ in range(
+                        len(self._outcomes)
+                    ):  # outcomes that this adds wait for the next round
                         outcome = self._outcomes.popleft()
                         one = owners.pop(outcome.key)
                         owners |= dict.fromkeys(one.receive(outcome), one)
@@ -87,7 +89,7 @@ class Driver:
         self._stopping = True
 
     def _drain(self, owners: dict[str, SearchState]) -> None:
-        """End the requests on their way, and take in what they have written and taken."""
+        """Cancel the open requests, and record their text and cost."""
         end = self.backend.now() + _PATIENCE
         try:
             for key in owners:
@@ -98,10 +100,10 @@ class Driver:
                     outcome = self._outcomes.popleft()
                     owners.pop(outcome.key).record(outcome)
         except KeyboardInterrupt:
-            owners.clear()  # who interrupts again does not want to wait
+            owners.clear()  # a second interruption means: do not wait
 
     def submit(self, request: Request | VerdictRequest) -> None:
-        """Begin a request, unless what comes of it is replayed already."""
+        """Start a request, unless the replay log has its outcome."""
         replayed = self.replay_log.get(request.key) if self.replay_log else None
         if replayed is None:
             self._started_at[request.key] = self.backend.now()
@@ -110,9 +112,9 @@ class Driver:
             self._outcomes.append(replayed)
 
     def _poll(self, active: Collection[SearchState], patience: float | None = None) -> None:
-        """Wait for events, up to the next deadline; requests owners time is over are ended.
+        """Wait for events until the next deadline; cancel requests after their deadline.
 
-        Whole outcomes go to the replay log.
+        Complete outcomes go to the replay log.
         """
         if self._outcomes:
             return
@@ -136,7 +138,7 @@ class Driver:
 
 
 def check_needs(job: Job, backend: Backend) -> None:
-    """Raise UsageError for what cannot work, before anything is spent."""
+    """Raise UsageError if the back end cannot run the job; nothing is spent."""
     backend.check_limits(job.limit.kinds)
     needs = job.strategy.needs | (job.scorer.needs if job.scorer else frozenset())
     missing = needs - backend.abilities
@@ -152,7 +154,7 @@ def check_needs(job: Job, backend: Backend) -> None:
 
 
 def _check_distinct(jobs: Sequence[Job]) -> None:
-    """Raise UsageError for jobs owners requests would have the same names."""
+    """Raise UsageError if two jobs would have equal request keys."""
     counts = Counter(job.key_namespace or job.run for job in jobs)
     repeated = [name for name, count in counts.items() if count > 1]
     if repeated:

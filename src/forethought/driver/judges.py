@@ -1,4 +1,4 @@
-"""Models on servers that judge what another back end writes."""
+"""Models on servers that judge the candidates of another back end."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from forethought.cost.prices import Price
 
 _POLL_SECONDS = 0.05
-"""Seconds after which it is looked whether another back end has something."""
+"""Seconds between two polls of a back end while another one has requests too."""
 
 
 @dataclass
 class Judges:
-    """Servers that give verdicts, each found out about once and kept until closed."""
+    """Servers that give verdicts; each is probed once and stays open until closed."""
 
     prices: Mapping[str, Price] = field(default_factory=dict)
-    """By name of the model; under "" that of all others."""
+    """By model name; under "" the price of all other models."""
     own: str = ""
-    """The address of the server that writes, whose key is shown to no other; empty where none."""
+    """The address of the answering server; its API key goes to no other server. May be empty."""
     patience: Patience | None = None
     clock: Clock = time.monotonic
     _open: dict[str, OpenAIBackend] = field(default_factory=dict)
@@ -52,10 +52,10 @@ class Judges:
         self.close()
 
     def with_judges(self, backend: Backend, jobs: Iterable[Job]) -> Backend:
-        """The back end, its verdicts given by the judges that the jobs' scorers name, if any.
+        """The back end with the judges that the jobs' scorers name, if any.
 
-        UsageError for a budget that a judge cannot hold, and RemoteError for one that cannot be
-        reached, before anything is asked.
+        Raises UsageError for a limit that a judge cannot enforce, and RemoteError for a judge that
+        cannot be reached, before any request.
         """
         judged = [(job.scorer.by, job) for job in jobs if job.scorer and job.scorer.by]
         for address, job in judged:
@@ -67,13 +67,13 @@ class Judges:
         )
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         for judge in self._open.values():
             judge.close()
         self._open.clear()
 
     def _judge(self, address: str) -> OpenAIBackend:
-        # Here, since what speaks to servers is slow to import, and few need it.
+        # Imported here: the client is slow to import, and few runs need it.
         from forethought.backends.openai.backend import OpenAIBackend
         from forethought.backends.openai.endpoint import Endpoint, Patience
 
@@ -100,27 +100,27 @@ class Judges:
 
 @dataclass
 class JudgedBackend:
-    """A back end, and judges by their addresses for the verdicts that are asked of them."""
+    """A back end whose verdicts come from judges, by server address."""
 
     backend: Backend
     judges: Mapping[str, Backend]
     _own: set[str] = field(default_factory=set)
-    """Keys of what is on its way from the back end."""
+    """Keys of the back end's open requests."""
     _judging: dict[str, Backend] = field(default_factory=dict)
-    """By key: the judge it is on its way from."""
+    """The judge of each other open request, by key."""
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """What the back end can do."""
+        """The abilities of the back end."""
         return self.backend.abilities
 
     def check_limits(self, kinds: Collection[LimitKind]) -> None:
-        """Raise UsageError for what the back end or a judge cannot hold."""
+        """Raise UsageError for a limit that the back end or a judge cannot enforce."""
         for target in (self.backend, *self.judges.values()):
             target.check_limits(kinds)
 
     def submit(self, request: Request | VerdictRequest) -> None:
-        """Begin a request where it belongs."""
+        """Start a request at the judge or back end that it names."""
         target = self._backend_of(request)
         target.submit(request)
         if target is self.backend:
@@ -129,7 +129,7 @@ class JudgedBackend:
             self._judging[request.key] = target
 
     def bounds(self, requests: Sequence[Request | VerdictRequest]) -> list[CostBound]:
-        """The most that each can take, as those say that will be asked."""
+        """An upper bound for each request, from the back end that will serve it."""
         own = [one for one in requests if self._backend_of(one) is self.backend]
         found = iter(self.backend.bounds(own))
         return [
@@ -140,7 +140,7 @@ class JudgedBackend:
         ]
 
     def poll(self, until: float | None = None) -> Sequence[BackendEvent]:
-        """Wait for outcomes of whichever has one first."""
+        """Wait for outcomes of the back end and the judges."""
         while True:
             found = self._from_judges(wait=not self._own) or self._from_backend(until)
             late = until is not None and self.backend.now() >= until
@@ -148,15 +148,15 @@ class JudgedBackend:
                 return found
 
     def now(self) -> float:
-        """What the back end's clock shows."""
+        """The back end's clock."""
         return self.backend.now()
 
     def cancel(self, key: str) -> None:
-        """End a request, where that makes sense."""
+        """Stop a request."""
         self._judging.get(key, self.backend).cancel(key)
 
     def release(self, run: str) -> None:
-        """Forget what was kept for a run."""
+        """Free the cache entries of a run."""
         for target in (self.backend, *self.judges.values()):
             target.release(run)
 

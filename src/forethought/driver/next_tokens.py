@@ -1,4 +1,4 @@
-"""What may follow candidates: how that is asked for, once behind each text, and what was told."""
+"""Requests for the top next tokens of each candidate, one per distinct text."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from forethought.driver.requests import mark_first, request_key
 
 @dataclass
 class NextTokenRequests:
-    """One ask on its way."""
+    """The requests of one ask, and their outcomes."""
 
     requests: list[Request] = field(default_factory=list)
     _keys: list[str] = field(default_factory=list)
-    """By candidate; empty where that is done."""
+    """The request of each candidate; empty for a finished one."""
     _found: dict[str, tuple[NextToken, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, job: Job, ask: Next, prefixes: Collection[Place]) -> NextTokenRequests:
-        """What is to be requested, beside the texts that its run has read before."""
+        """The requests of an ask; `prefixes` are those that the run has paid for."""
         wanted = [_request(job, one, ask.top) for one in ask.candidates if not one.done]
         namespace = job.key_namespace or job.run
         once: dict[Place, Request] = {}
@@ -34,16 +34,16 @@ class NextTokenRequests:
         return cls(list(once.values()), keys)
 
     def record(self, outcome: RequestOutcome) -> None:
-        """Take in what was told."""
+        """Store an outcome."""
         self._found[outcome.key] = outcome.following
 
     def results(self) -> list[tuple[NextToken, ...]]:
-        """What may follow each candidate, in the order of the ask."""
+        """The top next tokens of each candidate, in the order of the ask."""
         return [self._found[key] if key else () for key in self._keys]
 
 
 def total_bound(bounds: Sequence[CostBound]) -> CostBound:
-    """The most that requests can take that write nothing."""
+    """The upper bound of requests that decode nothing."""
     total = Cost()
     for bound in bounds:
         total = total.plus(bound.once)

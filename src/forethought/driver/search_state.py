@@ -1,4 +1,4 @@
-"""One search on its way: its asks become requests within its budget, their outcomes answers."""
+"""One search in progress: its asks become requests, and their outcomes become results."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ from forethought.driver.requests import (
     verdict_request,
 )
 
-_SEARCH = 1  # tells a strategy's own chance from that of the tokens
+_SEARCH = 1  # separates the strategy's random numbers from those of the tokens
 
 
 class SearchState:
-    """A job on its way."""
+    """A job in progress."""
 
     def __init__(
         self,
@@ -93,25 +93,25 @@ class SearchState:
         self._next_tokens: NextTokenRequests | None = None
         self._children: Counter[tuple[str, Path]] = Counter()
         self._prefixes: set[Place] = set()
-        """Texts that pieces were asked for behind."""
+        """Prefixes that the run has requests for; each is paid once."""
         self._scores: dict[tuple[str, Path], float] = {}
         self._candidates: list[Candidate] = []
         self._opened: Opened | None = None
         self._cut: Cut = ""
         self._error: BaseException | None = None
         self._unfit: UnfitError | None = None
-        """Why something that was asked for now cannot be had."""
+        """Set if the latest ask does not fit a context or a method's budget."""
         self._overflow = ""
-        """What did not fit the model's context or a method's budget."""
+        """The message of the first text that did not fit."""
 
     def proceed(self, value: Any = None) -> list[str]:
-        """Go on with what was asked for; the keys of the requests that this begins."""
+        """Continue the search with the result of its last ask; returns the keys of new requests."""
         started: list[str] = []
         try:
             while self.done is None and not started:
                 value, started = self._advance(value)
         except BudgetSpentError as error:
-            # Between two asks there is nothing but the best so far.
+            # The budget ended between two asks, so the best candidate so far is the answer.
             found = best_so_far(self._candidates, self._scores, (error.message,))
             self._end_with(found, self._cut_reason, error)
         except ForethoughtError as error:
@@ -119,7 +119,7 @@ class SearchState:
         return started
 
     def receive(self, outcome: RequestOutcome) -> list[str]:
-        """Take in an outcome; the keys of the requests that this begins."""
+        """Record an outcome and continue after the last one; returns the keys of new requests."""
         self.record(outcome)
         if error := self._error or self._fatal(outcome.error):
             self._fail(error)
@@ -132,7 +132,7 @@ class SearchState:
         return self._submit_pieces() or self.proceed(self._results())
 
     def record(self, outcome: RequestOutcome) -> None:
-        """Take in what a request has written and taken, and begin nothing."""
+        """Record the piece and the cost of an outcome, and start no request."""
         pending = self._open.pop(outcome.key)
         piece = outcome.piece
         drafted = piece.tokens if pending and piece and pending.parent.writer == "draft" else 0
@@ -148,21 +148,21 @@ class SearchState:
                 self._overflow = self._overflow or "the model's context ended a text before its end"
 
     def streamed(self, event: TokenDelta | PromptReady) -> Streamed:
-        """An event of one of the answers in progress."""
+        """The event of one of the answers in progress."""
         pending = self._open[event.key]
         return Streamed(self.job.run, pending.child if pending is not None else 0, event)
 
     def check_time(self) -> None:
-        """End what is being written where time or trust is over; verdicts in part tell nothing."""
+        """Cancel pieces after the deadline or an overcharge; partial verdicts are useless."""
         ended = self._late() or self.leases.surprised
         for key in [key for key, pending in self._open.items() if ended and pending is not None]:
             self._backend.cancel(key)
 
     def _advance(self, value: Any) -> tuple[Any, list[str]]:
-        """Serve the next ask: of the scorer, while it scores.
+        """Serve the next ask: the scorer's while it scores, else the strategy's.
 
-        A strategy hears where the budget or the context does not cover what it asks for, and may
-        yet answer by what it has.
+        If the budget or the context does not cover an ask, the strategy gets an error and may still
+        answer with what it has.
         """
         try:
             ask = self._next_ask(value)
@@ -175,7 +175,7 @@ class SearchState:
             return self._returned(stopped.value), []
 
     def _next_ask(self, value: Any) -> Ask:
-        """What is asked for next, by the scorer while it scores."""
+        """The next ask: the scorer's while it scores, else the strategy's."""
         unfit, self._unfit = self._unfit, None
         if unfit is not None:
             return self._refused(unfit)
@@ -187,14 +187,14 @@ class SearchState:
             return self._refused(error)
 
     def _refused(self, error: BudgetSpentError | UnfitError) -> Ask:
-        """What the strategy asks for next, once it hears that it cannot have what it wanted."""
+        """The strategy's next ask after a BudgetSpentError."""
         if fatal := self._fatal(error):
             raise fatal
         self._scoring, self._unfit, self._cut = None, None, self._cut_reason
         return self._search.throw(BudgetSpentError(error.message, error.hint))
 
     def _fatal(self, error: Exception | None) -> Exception | None:
-        """The error, unless the search may end with what it has: then that is noted."""
+        """The error if it ends the job; None if the search may end with its best candidate."""
         if error is None or isinstance(error, BudgetSpentError):
             return None
         if not isinstance(error, UnfitError) or isinstance(error, NoDocumentError):
@@ -206,11 +206,11 @@ class SearchState:
 
     @property
     def _cut_reason(self) -> Cut:
-        """What is told to have ended a search that ends early."""
+        """The reason that an early end has."""
         return "context" if self._overflow else "budget"
 
     def _returned(self, value: Any) -> Any:
-        """A generator has returned: the strategy's ends the job, a scorer's goes on with it."""
+        """Handle a returned generator: the strategy's ends the job, a scorer's continues it."""
         if self._scoring is None:
             self._finish(value)
             return None
@@ -220,7 +220,7 @@ class SearchState:
         return [self._scores[one.identity] for one in self._wanted_scores]
 
     def _serve(self, ask: Ask) -> tuple[Any, list[str]]:
-        """What an ask gives at once, or the keys of the requests it begins."""
+        """The immediate result of an ask, or the keys of its requests."""
         match ask:
             case Write():
                 self._ask = ask
@@ -245,7 +245,7 @@ class SearchState:
                 return None, []
 
     def _start_scoring(self, candidates: Sequence[Candidate]) -> None:
-        """Hand the scorer what it has not seen."""
+        """Give the scorer the candidates without a score."""
         assert self.job.scorer is not None, "checked before anything was asked"
         self._wanted_scores = candidates
         fresh = {one.identity: one for one in candidates if one.identity not in self._scores}
@@ -253,7 +253,7 @@ class SearchState:
         self._scoring = self.job.scorer.score(self.job.question, self._to_score)
 
     def _submit_pieces(self) -> list[str]:
-        """Begin a piece of every candidate that wants one and can be paid; their keys."""
+        """Request a piece of every unfinished candidate within the budget; returns the keys."""
         waiting = [pending for pending in self._pending if not pending.over]
         requests = mark_first((piece_request(self.job, one) for one in waiting), self._prefixes)
         bounds = self._backend.bounds(requests)
@@ -263,7 +263,7 @@ class SearchState:
         for pending, request, bound, tokens in zip(waiting, requests, bounds, granted, strict=True):
             if request.first and tokens:
                 self._prefixes.add(request.place)
-            # Nobody goes on from what nobody could pay to read.
+            # A prefix whose prefill nobody could pay for cannot be continued.
             if not tokens or request.place not in self._prefixes:
                 pending.over = "budget"
                 continue
@@ -281,21 +281,21 @@ class SearchState:
         return [request.key for request in started]
 
     def _request_next_tokens(self, ask: Next) -> list[str]:
-        """Begin to find out what may follow the candidates."""
+        """Request the top next tokens of the candidates."""
         self._next_tokens = asked = NextTokenRequests.of(self.job, ask, self._prefixes)
         started = self._submit_all(asked.requests, "could go on")
         self._prefixes |= {one.place for one in asked.requests}
         return started
 
     def _request_verdicts(self, ask: Verdict) -> list[str]:
-        """Begin to have verdicts given."""
+        """Request the verdicts of an ask."""
         request, prefixes = verdict_request(self.job, ask, self._verdict_prefixes)
         started = self._submit_all([request], "were judged")
         self._verdict_prefixes = prefixes
         return started
 
     def _submit_all(self, requests: Sequence[Request | VerdictRequest], before: str) -> list[str]:
-        """Begin requests that write nothing, where the budget covers all of them; their keys."""
+        """Start requests that decode nothing, if the budget covers all; returns their keys."""
         bounds = self._backend.bounds(requests)
         self._check_covered(total_bound(bounds), before)
         for request, bound in zip(requests, bounds, strict=True):
@@ -313,7 +313,7 @@ class SearchState:
         return self.deadline is not None and self._backend.now() >= self.deadline
 
     def _results(self) -> Any:
-        """What the last ask gave."""
+        """The result of the last ask."""
         match self._ask:
             case Verdict() | Next() if self._unfit:
                 return None
@@ -321,7 +321,7 @@ class SearchState:
                 return list(self._verdicts)
             case Next() if self._next_tokens is not None:
                 return self._next_tokens.results()
-        self._unfit = None  # the others are written
+        self._unfit = None  # the other candidates have their pieces
         found = [pending.result() for pending in self._pending]
         if any(pending.over == "budget" for pending in self._pending):
             self._cut = self._cut_reason
@@ -330,7 +330,7 @@ class SearchState:
         return found
 
     def interrupt(self) -> None:
-        """End the search now with what has come back: nothing more is waited for."""
+        """End the search with the outcomes so far."""
         self._open.clear()
         written = [
             *self._candidates,
@@ -364,5 +364,5 @@ class SearchState:
         self._error = self._error or error
         for key in self._open:
             self._backend.cancel(key)
-        if not self._open:  # all requests have come back, and are paid
+        if not self._open:  # all requests have returned, and are paid
             self.done = JobResult(self.job, self.leases.spent, error=self._error)

@@ -89,8 +89,7 @@ class FullCache:
         )
 
     def read(self, tokens: Sequence[int], tap: Tap, *, after: int | None = None) -> None:
-        """Prefill tokens after the first `after` prompt tokens; see
-        contracts.views.FullCacheView.read."""
+        """Prefill tokens after the first `after` of the prompt; see FullCacheView.read."""
         positions = self.prompt.places(len(self.prompt) + 1)
         behind = self.cache.before(positions[len(self.prompt) if after is None else after])
         self.batch.prefill_whole(

@@ -1,4 +1,4 @@
-"""Many questions at once: their jobs run together on one back end."""
+"""Many questions as jobs of one driver."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from forethought.contracts.records import Run
 from forethought.driver.driver import Driver
 from forethought.driver.job import JobResult
 from forethought.driver.judges import Judges
-from forethought.engine.meter import Clock
 from forethought.recipes.identity import run_identifier
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.batch_question import BatchAnswer, BatchQuestion, Refuse
-from forethought.sessions.question_run import QuestionRun, job_of
+from forethought.sessions.question_run import job_of
+from forethought.sessions.run_record import RunRecorder
 from forethought.storage.replay_log import ReplayLog
 
 
 def run_name(question: BatchQuestion) -> str:
-    """The name of an ask's run."""
+    """The identifier of a question's run."""
     return run_identifier(question.recipe, question.question, question.document)
 
 
@@ -29,23 +29,22 @@ def run_batch(
     questions: Mapping[int, BatchQuestion],
     backend: Backend,
     replay_log: ReplayLog | None,
-    clock: Clock,
     judges: Judges,
     runs: Mapping[str, LocalRun] | None = None,
     refuse: Refuse | None = None,
 ) -> Iterator[BatchAnswer]:
-    """The answers of a back end, each as soon as its job is done.
+    """Run the questions on a back end and yield each answer as soon as its job is complete.
 
-    `runs` are those of models of this machine, by name. A job that fails lets the others end, as
-    what they took is paid; then its error is raised. `refuse` is told instead where its question
-    does not fit it.
+    `runs` are the runs of local models, by identifier. If a job fails, the others finish, because
+    they are paid for; then its error is raised. If its question does not fit and `refuse` is given,
+    `refuse` is called instead.
     """
-    named: dict[str, list[int]] = {}
+    places_of: dict[str, list[int]] = {}
     for place, question in questions.items():
-        named.setdefault(run_name(question), []).append(place)
+        places_of.setdefault(run_name(question), []).append(place)
     local = dict(runs or {})
     jobs = []
-    for name, (place, *_) in named.items():
+    for name, (place, *_) in places_of.items():
         question, run = questions[place], local.get(name)
         plain = run is not None and run.plain
         jobs.append(job_of(question.recipe, name, question.posed, question.task, plain=plain))
@@ -55,32 +54,32 @@ def run_batch(
             raise KeyboardInterrupt
         name = done.job.run
         if done.error is not None:
-            failed = failed or _unless_refused(done.error, questions, named[name], refuse)
+            failed = failed or _unrefused(done.error, questions, places_of[name], refuse)
             continue
-        for place in named[name]:
-            yield BatchAnswer(place, _record(questions[place], done, clock, local.get(name)))
+        for place in places_of[name]:
+            yield BatchAnswer(place, _record(questions[place], done, local.get(name)))
         local.pop(name, None)
     if failed is not None:
         raise failed
 
 
-def _record(question: BatchQuestion, done: JobResult, clock: Clock, local: LocalRun | None) -> Run:
-    """The record of an answer, timed as if it had been asked for alone."""
-    run = QuestionRun(question.recipe, clock, local)
+def _record(question: BatchQuestion, done: JobResult, local: LocalRun | None) -> Run:
+    """The record of an answer, with the times of a run alone."""
+    recorder = RunRecorder(question.recipe, local)
     if local is None or not local.plain:
-        return run.record(done, done.seconds)
+        return recorder.record(done, done.seconds)
     stages = local.meter("target").stages
-    run.first_token = sum(seconds for name, seconds in stages.items() if name != "decode")
-    return run.record(done, sum(stages.values()))
+    first_token = sum(seconds for name, seconds in stages.items() if name != "decode")
+    return recorder.record(done, sum(stages.values()), first_token)
 
 
-def _unless_refused(
+def _unrefused(
     error: BaseException,
     questions: Mapping[int, BatchQuestion],
     places: list[int],
     refuse: Refuse | None,
 ) -> BaseException | None:
-    """The error, unless it is refused: those who asked are named in it then."""
+    """The error, unless `refuse` handles it; then its message names the recipe."""
     if refuse is None or not isinstance(error, UnfitError):
         return error
     error.message = f"{questions[places[0]].recipe.spelling}: {error.message}"
@@ -90,5 +89,5 @@ def _unless_refused(
 
 
 def without_seed(recipe: Recipe) -> Recipe:
-    """What recipes have in common whose searches can run together."""
+    """The recipe without its seed; searches with equal results can run together."""
     return replace(recipe, seed=0)

@@ -1,4 +1,4 @@
-"""A prompt made shorter and handed back as text, for whatever model answers it."""
+"""Compresses a prompt to a shorter text, for any model to answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from forethought.sessions.session import Progress, Session, built_methods
 
 @dataclass(frozen=True)
 class Compressed:
-    """What is left of a document and the question behind it."""
+    """The compressed document, and the question after it."""
 
     text: str
     document: dict[str, Any]
@@ -30,10 +30,10 @@ def compress(
     document: str = "",
     progress: Progress | None = None,
 ) -> Compressed:
-    """Shorten a document for a question as a recipe says; no answer is written.
+    """Compress a document for a question by a recipe's methods; no answer is decoded.
 
-    The recipe's model counts the tokens, and drafts where no other model is named. Raises
-    UsageError where a method works on the cache, which no text can show.
+    The recipe's model counts the tokens, and it drafts if the recipe names no other draft. Raises
+    UsageError for a method that works on the KV cache, because no text can show its effect.
     """
     chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
     _check(chosen)

@@ -15,7 +15,7 @@ from forethought.contracts.backend import VerdictRequest
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.methods.search.majority_vote import MajorityVote
-from forethought.sessions.question_run import wasted_work
+from forethought.sessions.run_record import wasted_work
 from tests.backends.openai.openai_server import PROMPT_TOKENS
 from tests.backends.openai.remote_asks import (
     Derived,

@@ -1,4 +1,4 @@
-"""The chances a model gives to one-word answers; what questions begin with alike is read once."""
+"""Probabilities of one-word answers by a local model; common prefixes are prefilled once."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
 
 KEPT_TOKENS = 8192
-"""Tokens of a run's questions that are kept for others to go on from, beside its first one."""
+"""Tokens of a run's later questions that stay cached for new questions to continue."""
 
 
 @dataclass(frozen=True)
 class _JudgedPrompt:
-    """A prompt that was read, for others to go on from where they part from it."""
+    """A prefilled question, which later questions may share a prefix with."""
 
     tokens: tuple[int, ...]
     fresh: int
-    """Tokens that were read for it alone."""
+    """Tokens that were prefilled for it alone."""
     cache: SequenceCache
 
 
@@ -41,17 +41,17 @@ class _JudgedPrompt:
 class VerdictModel:
     """A model that gives verdicts.
 
-    A question is read from where it parts from the one it goes on from: what both begin with,
-    such as a document or the steps of an answer, was read for that.
+    A question continues the longest judged prefix, such as a document or the steps of an answer,
+    and prefills only the rest.
     """
 
     target: Model
     clock: Clock
     _judged: dict[str, dict[str, _JudgedPrompt]] = field(default_factory=dict)
-    """By run and question, the oldest first."""
+    """By run and question, oldest first."""
 
     def flops(self, request: VerdictRequest) -> float:
-        """FLOPs of judged what is new of the questions."""
+        """FLOPs of the prefill of all tokens that are not cached."""
         shape, found = self.target.shape, 0.0
         for question, chain in _paired(request):
             tokens = self._prompt(question)
@@ -62,7 +62,7 @@ class VerdictModel:
         return found
 
     def outcome(self, request: VerdictRequest) -> RequestOutcome:
-        """For each question the chance of each choice, among the choices alone."""
+        """The probability of each choice for each question, normalised over the choices."""
         for question in request.questions:
             self._check_fits(len(self._prompt(question)))
         meter = Meter(self.clock)
@@ -73,11 +73,11 @@ class VerdictModel:
         return RequestOutcome(request.key, meter.cost(0.0), chances=chances)
 
     def release(self, run: str) -> None:
-        """Forget what a run asked."""
+        """Free the cache entries of a run."""
         self._judged.pop(run, None)
 
     def _shared(self, first: Sequence[int], tokens: Sequence[int]) -> int:
-        """Tokens that both begin with, but the last: behind it there are chances to be told."""
+        """Length of the common prefix, without the last token, whose logits give the verdict."""
         if self._network(first) is not self._network(tokens):
             return 0
         return min(common_prefix(first, tokens), len(tokens) - 1)
@@ -85,7 +85,7 @@ class VerdictModel:
     def _prefill(
         self, run: str, question: str, chain: Chain, meter: Meter
     ) -> tuple[_JudgedPrompt, Tensor]:
-        """A question read behind the last of the chain, and the logits [V] behind it."""
+        """Prefill a question after the last prefix of its chain; returns it and its logits [V]."""
         tokens = self._prompt(question)
         cache, shared = SequenceCache(len(self.target.shape.layers), len(tokens)), 0
         if chain:
@@ -100,13 +100,13 @@ class VerdictModel:
         return judged, logits
 
     def _prefilled(self, run: str, chain: Chain) -> _JudgedPrompt:
-        """The last of a chain; read anew, as it was and paid before, where it is not at hand."""
+        """The last prefix of a chain, prefilled again but not charged if it is not cached."""
         *earlier, question = chain
         found = self._judged.get(run, {}).get(question)
         return found or self._prefill(run, question, tuple(earlier), Meter(self.clock))[0]
 
     def _keep(self, run: str, question: str, judged: _JudgedPrompt) -> None:
-        """Keep what was read, and let go of the oldest that is too much: all but the first."""
+        """Cache a question and drop the oldest beyond the limit, but never the first."""
         kept = self._judged.setdefault(run, {})
         kept.setdefault(question, judged)
         later = list(kept)[1:]
@@ -118,7 +118,7 @@ class VerdictModel:
 
     def _chances(self, logits: Tensor, choices: Sequence[str]) -> tuple[float, ...]:
         whole = torch.log_softmax(logits.double(), 0)
-        # A choice is known by its first token, however an answer may begin: "Yes", " Yes", "yes".
+        # A choice is its first token in all spellings: "Yes", " Yes", "yes", " yes".
         each = torch.stack([torch.logsumexp(whole[self._first_tokens(one)], 0) for one in choices])
         return tuple(torch.softmax(each, 0).tolist())
 
@@ -130,7 +130,7 @@ class VerdictModel:
         return chat_prompt(self.target.tokenizer, self.target.template, question).tokens
 
     def _network(self, tokens: Sequence[int]) -> Network:
-        """The model as it reads texts of that length."""
+        """The network for texts of this length."""
         return self.target.for_length(len(tokens)).network
 
     def _check_fits(self, length: int) -> None:
@@ -144,7 +144,7 @@ class VerdictModel:
 
 
 class VerdictInProgress:
-    """A request for verdicts; its prefills run in slices, and nothing is decoded."""
+    """A verdict request in progress; its prefills run in slices, and nothing is decoded."""
 
     def __init__(self, request: VerdictRequest, model: VerdictModel) -> None:
         self.request = request
@@ -156,7 +156,7 @@ class VerdictInProgress:
         self.sequence.prefill = Prefill(self._judge)
 
     def outcome(self) -> RequestOutcome:
-        """The chances, or why there are none."""
+        """The probabilities, or the error."""
         key = self.request.key
         if self._found is not None:
             return self._found
@@ -165,15 +165,15 @@ class VerdictInProgress:
         return RequestOutcome(key, Cost(), Piece("", (), 0, 0.0, "cancelled"))
 
     def hold(self) -> None:
-        """No answer is kept."""
+        """Do nothing: no cache is kept."""
 
     def kept(self) -> None:
-        """Nothing continues a verdict."""
+        """Do nothing: no candidate continues a verdict."""
 
     def _judge(self) -> None:
         self._found = self._model.outcome(self.request)
 
 
 def _paired(request: VerdictRequest) -> Iterator[tuple[str, Chain]]:
-    """The questions, each with what it goes on from."""
+    """The questions with their chains of prefixes."""
     return zip(request.questions, request.behind, strict=True)

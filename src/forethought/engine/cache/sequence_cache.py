@@ -118,8 +118,10 @@ class SequenceCache:
         memory: dict[int, Tensor] | None = None,
     ) -> SequenceCache:
         """A private copy of the kept entries: indices for each layer, None for all.
-         The entries must lie in one segment, frozen or not. `memory` are the remembered scores of
-        all entries; None for the cache's own."""
+
+        The entries must lie in one segment, frozen or not. `memory` are the remembered scores of
+        all entries; None for the cache's own.
+        """
         assert len(self.views) + any(self.tail.lengths()) <= 1, "a part is taken of one segment"
         source = self.views[0].segment if self.views else self.tail
         other = SequenceCache(len(source.layers))
