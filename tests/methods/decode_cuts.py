@@ -222,7 +222,9 @@ def decoded(decoder, method, prompt, tokens, sight=256) -> Iterator[tuple]:
     """
     batch, row = batch_of(decoder), SequenceCache(len(decoder.shape.layers))
     row.query_window = QueryWindow(sight)
-    batch.read(row, prompt.tokens, LayerHook(method.on_layer, len(prompt), prompt.protected))
+    batch.prefill_whole(
+        row, prompt.tokens, LayerHook(method.on_layer, len(prompt), prompt.protected)
+    )
     every = method.evicts_every()
     review = DecodeEviction(method.on_layer, decoder, every, len(prompt), prompt.protected)
     for token in tokens:
