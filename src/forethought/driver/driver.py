@@ -159,7 +159,7 @@ def _check_distinct(jobs: Sequence[Job]) -> None:
     repeated = [name for name, count in counts.items() if count > 1]
     if repeated:
         raise UsageError(
-            f"{len(repeated)} searches are asked for twice at once, such as {repeated[0]}",
-            "ask for each once, with another seed, or one after the other: the second is then "
+            f"{len(repeated)} searches occur twice in one batch, such as {repeated[0]}",
+            "give one of them another seed, or run them one after the other: the second is then "
             "answered from the replay log",
         )

@@ -81,7 +81,7 @@ class Judges:
             place = Endpoint.parse(address)
             if not place.model:
                 raise UsageError(
-                    f"the judge {address!r} names no model, so that it could be another tomorrow",
+                    f"the judge {address!r} names no model, so the server could change it",
                     f"write it {place.base}#model",
                 )
             self._open[address] = OpenAIBackend(

@@ -145,7 +145,7 @@ class SearchState:
             pending.pieces.append(piece)
             pending.over = pending.ended(piece, self.job.max_tokens)
             if piece.finish == "full" and pending.over == "budget":
-                self._overflow = self._overflow or "the model's context ended a text before its end"
+                self._overflow = self._overflow or "a text reached the end of the model's context"
 
     def streamed(self, event: TokenDelta | PromptReady) -> Streamed:
         """The event of one of the answers in progress."""
@@ -246,7 +246,7 @@ class SearchState:
 
     def _start_scoring(self, candidates: Sequence[Candidate]) -> None:
         """Give the scorer the candidates without a score."""
-        assert self.job.scorer is not None, "checked before anything was asked"
+        assert self.job.scorer is not None, "checked before the first request"
         self._wanted_scores = candidates
         fresh = {one.identity: one for one in candidates if one.identity not in self._scores}
         self._to_score = list(fresh.values())

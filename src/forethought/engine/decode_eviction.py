@@ -27,7 +27,7 @@ class DecodeEviction:
         self.steps += 1
         if self.steps % self.every:
             return
-        assert cache.query_window is not None, "a reviewed cache keeps its newest queries in sight"
+        assert cache.query_window is not None, "eviction during decode needs a query window"
         for layer in range(len(cache.tail.layers)):
             view = view_of(
                 cache,

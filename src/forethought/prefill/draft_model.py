@@ -186,7 +186,11 @@ class ModelDraft:
 
     def _check_fits(self, tokens: int, model: Model) -> None:
         if tokens > model.shape.context:
-            other = "the method truncate before this one" if self.may_shorten else "begin anew"
+            other = (
+                "the method truncate before this one"
+                if self.may_shorten
+                else "start a new conversation"
+            )
             raise PromptTooLongError(
                 f"the draft {model.name} holds {model.shape.context:,} tokens, but would "
                 f"prefill {tokens:,}",

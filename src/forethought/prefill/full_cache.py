@@ -37,7 +37,7 @@ class FullCache:
     @cached_property
     def layers(self) -> Sequence[CachedLayer]:
         """Every layer; the query window holds the prompt's last tokens."""
-        assert self.cache.query_window is not None, "a prompt read whole keeps its queries in sight"
+        assert self.cache.query_window is not None, "a full cache has a query window"
         window = self.cache.query_window
         return [self._view(layer, window.at(layer)) for layer in range(len(self.cache.tail.layers))]
 

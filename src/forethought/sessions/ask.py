@@ -57,7 +57,9 @@ def conversation(
     """Load the recipe's models for a conversation of several questions."""
     chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
     if is_remote(chosen.model):
-        raise UsageError("a conversation keeps its cache on this machine", "ask one question")
+        raise UsageError(
+            "a conversation needs the KV cache of a model on this machine", "ask one question"
+        )
     return Conversation(Session.open(chosen, progress), document, system)
 
 

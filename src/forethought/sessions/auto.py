@@ -56,7 +56,7 @@ def choose(
     """The methods for a prompt; none if the exact run is the best choice."""
     length = len(prompt)
     if length < LEAST_TOKENS:
-        return AutoChoice((), f"exact: a prompt of {length:,} tokens is read quickly as it is")
+        return AutoChoice((), f"exact: the prefill of {length:,} tokens is short as it is")
     known = compared_with_exact(recipe, samples, length)
     exact = total_prefill_flops([], length, draft)
     if not known:

@@ -60,14 +60,18 @@ def compress(
 def _check(recipe: Recipe) -> None:
     if is_remote(recipe.model):
         raise UsageError(
-            "a model on a server tells of no tokens and of no attention",
-            "name one that runs here: the shorter text is for any model",
+            "a model on a server exposes neither its tokens nor its attention",
+            "name a model that runs here; any model can answer the shorter text",
         )
     methods = built_methods(recipe)
     if recipe.automatic:
-        raise UsageError("auto chooses for an answer, and none is written", "name a method with -x")
+        raise UsageError(
+            "auto chooses methods for an answer, and compress decodes none", "name a method with -x"
+        )
     if not methods:
-        raise UsageError("nothing says how to shorten the prompt", "name a method with -x")
+        raise UsageError(
+            "the recipe has no method that shortens the prompt", "name a method with -x"
+        )
     for name, method in methods:
         if method.evicts() or method.thins_attention() or method.cache_bits() < 16:
             raise UsageError(

@@ -37,7 +37,7 @@ class Conversation:
         packing = any(method.cache_bits() < 16 for _, method in self.session.methods)
         if recipe.samples > 1 or packing or recipe.automatic or recipe.search:
             raise UsageError(
-                "a conversation has one answer a turn, and a cache that can be cut again",
+                "a conversation has one answer per turn and evicts from its cache at every turn",
                 "leave out --samples, --search, quantised-kv and auto",
             )
 
@@ -87,7 +87,7 @@ class Conversation:
         """Keep the cache and the prompt that the next turn continues."""
         if local.answer is None:
             raise UsageError(
-                "the last turn ended before its answer began", "begin the conversation anew"
+                "the last turn ended before its answer began", "start a new conversation"
             )
         self._cache, tokens = local.answer
         said = local.prompts["target", ""].short

@@ -113,14 +113,14 @@ def _ended_by(result: JobResult, found: Found) -> str:
 def _cut_short(result: JobResult, found: Found, *, plain: bool) -> Iterator[str]:
     """Notes on a run that a limit ended early."""
     if result.cut == "context" and result.overflow not in found.notes:
-        yield f"the search ended with what it had: {result.overflow}"
+        yield f"the search ended with its candidates so far: {result.overflow}"
     if not result.budget_spent:
         return
     cost, timed = result.cost, result.job.limit.seconds is not None
     if not timed and not (cost.prompt_tokens or cost.output_tokens or cost.draft_tokens):
         yield "the prefill of the prompt takes more than the budget"
     elif found.best.whole and not plain:
-        yield "the budget ended the search before it had done all that it would have"
+        yield "the budget ended the search early"
 
 
 def _of_server(result: JobResult, found: Found) -> Iterator[str]:
@@ -131,17 +131,17 @@ def _of_server(result: JobResult, found: Found) -> Iterator[str]:
         stopped = "; nothing more was spent" if result.job.limit.usd is not None else ""
         yield (
             f"the server counts more tokens than there can be: it charged ${result.beyond:.2g} "
-            f"above what was set aside{stopped}"
+            f"above its leases{stopped}"
         )
 
 
 def wasted_work(lost: Cost) -> Iterator[str]:
     """A note on wasted work of a server, which no cost includes."""
-    read, written = lost.prompt_tokens + lost.cached_tokens, lost.output_tokens
-    if read or written:
+    prompt, output = lost.prompt_tokens + lost.cached_tokens, lost.output_tokens
+    if prompt or output:
         yield (
-            f"beyond the cost, the server read {read:,} and wrote {written:,} tokens in vain: "
-            "connections broke, or it wrote more than it was asked for"
+            f"beyond the cost, the server wasted {prompt:,} prompt and {output:,} output tokens: "
+            "connections broke, or it decoded more than requested"
         )
 
 

@@ -93,7 +93,7 @@ def test_what_was_done_in_vain_is_told_beside_the_cost(toy):
 
     assert done.cost.output_tokens == 6
     (note,) = wasted_work(done.lost)
-    assert f"the server read {PROMPT_TOKENS} and wrote 4 tokens in vain" in note
+    assert f"wasted {PROMPT_TOKENS} prompt and 4 output tokens" in note
     assert not list(wasted_work(Cost()))
 
 
@@ -106,7 +106,7 @@ def test_what_a_server_writes_unasked_is_told_and_held_against_no_budget(toy, re
     # The connection is closed at the first token beyond the three that each was asked for.
     assert done.lost.output_tokens == 2
     (note,) = wasted_work(done.lost)
-    assert "wrote 2 tokens in vain" in note
+    assert "and 2 output tokens" in note
     assert "more than it was asked for" in note
 
 

@@ -108,7 +108,7 @@ class Block:
 
     def drop_newest(self, count: int) -> None:
         """Drop the newest entries."""
-        assert 0 <= count <= self.length, "only what is held can be forgotten"
+        assert 0 <= count <= self.length, "only held entries can be dropped"
         self.length -= count
 
     def pack(self, bits: int) -> None:

@@ -189,7 +189,7 @@ class SequenceCache:
 
     def drop_newest(self, count: int) -> None:
         """Drop the newest `count` tokens, which must lie in the private tail."""
-        assert count <= len(self.tail.positions), "only private tokens can be forgotten"
+        assert count <= len(self.tail.positions), "only private tokens can be dropped"
         self._drop_from_tail(count)
         self.next -= count
 
@@ -204,7 +204,7 @@ class SequenceCache:
 
         Layers with an eviction must hold no entry from that position on.
         """
-        assert not self.views, "only a private cache can be settled"
+        assert not self.views, "only a private cache can be truncated"
         extra = sum(p >= position for p in self.tail.positions)
         for entries in self.tail.layers:
             if entries.kept is None:
