@@ -146,7 +146,7 @@ class Batch:
     def _charged_in_part(
         self, shares: Sequence[MeterShare], phase: str, attend: BatchAttention
     ) -> Iterator[None]:
-        """Charge the layers that a pass has reached, should it be cancelled in between."""
+        """Charge the completed layers of a pass that is cancelled or fails."""
         try:
             yield
         except BaseException:

@@ -65,7 +65,7 @@ class Block:
     def extend(
         self, keys: Tensor, values: Tensor, reserve: int, slack: int = SLACK
     ) -> tuple[Tensor, Tensor]:
-        """Count keys and values [N, K, D] as held, without writing them: the tensors to fill."""
+        """Make room for keys and values [N, K, D]; returns the tensors that the caller fills."""
         end = self.length + keys.shape[0]
         more = max(slack, end // 16) if slack else 0
         held = self._room(keys, values, end, reserve if not self.length else end + more)

@@ -51,7 +51,7 @@ class SequenceCache:
         self.tail.layers[layer].append(keys, values, self.reserve, self.slack)
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> Block:
-        """Make room for a layer's keys and values [N, K, D], which the caller writes: their block.
+        """Make room for a layer's keys and values [N, K, D]; returns the block to fill.
 
         All heads must share a block.
         """
