@@ -107,7 +107,7 @@ def test_what_a_server_writes_unasked_is_told_and_held_against_no_budget(toy, re
     assert done.lost.output_tokens == 2
     (note,) = wasted_work(done.lost)
     assert "and 2 output tokens" in note
-    assert "more than it was asked for" in note
+    assert "more than requested" in note
 
 
 def test_a_step_whose_end_came_in_two_halves_is_seen(toy):
