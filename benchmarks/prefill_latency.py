@@ -68,12 +68,12 @@ class Case:
         prompt = Prompt(ids, tuple((n, n + 1) for n in range(tokens)), "x" * tokens)
         methods = ((method, catalogue.build(method)),) if method else ()
         preparation = Preparation(methods, self.target, self.target, new)
-        prepared = preparation.of(prompt, Meter(time.perf_counter))
+        prepared = preparation.prepare(prompt, Meter(time.perf_counter))
 
         def begin() -> Any:
             if prepared.error:
                 raise prepared.error
-            return SequenceStart(prepared.result.row, prepared.result.logits)
+            return SequenceStart(prepared.result.cache, prepared.result.logits)
 
         prefill = Prefill(lambda: prefill_all([prepared], time.perf_counter))
         network = self.target.for_length(tokens + new).network

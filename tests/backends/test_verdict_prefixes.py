@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forethought.backends.verdict_prefixes import LEAST, VerdictPrefixes, common
+from forethought.backends.verdict_prefixes import LEAST, VerdictPrefixes, common_prefix
 
 TEXTS = st.lists(
     st.lists(st.sampled_from("ab"), max_size=4).map(lambda s: "x".join(c * 20 for c in s))
@@ -26,14 +26,14 @@ def read(texts):
 )
 def test_next_to_nothing_more_could_be_spared_and_every_link_spares_enough(texts, question):
     found = read(texts)
-    chain = found.copied().add(question)
+    chain = found.copy().add(question)
     if not texts:
         assert chain == ()
         return
     assert chain[0] == texts[0]
-    most = max(common(one, question) for one in texts)
-    assert common(chain[-1], question) > most - LEAST
-    spared = [common(one, question) for one in chain]
+    most = max(common_prefix(one, question) for one in texts)
+    assert common_prefix(chain[-1], question) > most - LEAST
+    spared = [common_prefix(one, question) for one in chain]
     assert all(more >= less + LEAST for less, more in itertools.pairwise(spared))
     assert all(found.chains[one] == chain[:place] for place, one in enumerate(chain))
 
@@ -44,7 +44,7 @@ def test_what_was_judged_again_changes_nothing():
 
 
 def test_common_counts_what_both_begin_with():
-    assert common("abc", "abd") == 2
-    assert common("ab", "abd") == 2
-    assert common((1, 2), (2, 2)) == 0
-    assert common("", "a") == 0
+    assert common_prefix("abc", "abd") == 2
+    assert common_prefix("ab", "abd") == 2
+    assert common_prefix((1, 2), (2, 2)) == 0
+    assert common_prefix("", "a") == 0

@@ -24,7 +24,7 @@ from forethought.methods.search.mcts import MCTS
 from forethought.methods.search.particle_filter import ParticleFilter
 from forethought.methods.search.step_beam import StepBeam
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.question_run import QuestionRun
+from forethought.sessions.run_record import RunRecorder
 from tests.driver.searches import Kept, Rule, Twice, coin, delays, job, searched, three_steps
 
 
@@ -74,7 +74,7 @@ def test_one_answer_by_steps_is_the_plain_answer():
         assert steps.log_probability == pytest.approx(plain.log_probability)
 
 
-@pytest.mark.parametrize("names", [{"run": "a"}, {"named": "a"}])
+@pytest.mark.parametrize("names", [{"run": "a"}, {"key_namespace": "a"}])
 def test_one_search_twice_at_once_is_refused_and_not_waited_for(names):
     jobs = [job(MajorityVote(n=2), **{"run": str(at), **names}) for at in range(2)]
     with pytest.raises(UsageError, match="such as a"):
@@ -199,7 +199,7 @@ def test_a_step_that_ends_with_the_last_token_allowed_ends_the_answer():
 
 def test_a_beginning_that_a_budget_ended_says_so():
     done = searched(Blocked(), backend=KnownBackend(three_steps, verdict_flops=9.0), budget="8FLOP")
-    run = QuestionRun(Recipe(model="toy", search="greedy"), lambda: 0.0).record(done, 1.0)
+    run = RunRecorder(Recipe(model="toy", search="greedy")).record(done, 1.0)
     assert run.finish == "budget"
 
 
@@ -208,7 +208,7 @@ def test_only_a_budget_that_is_no_time_can_be_too_small_for_a_prompt(budget, sai
     limit = spend_limit(budget)
     asked = replace(job(MajorityVote(n=1)), limit=limit)
     ended = JobResult(asked, Cost(), Found(Candidate()), cut="budget")
-    run = QuestionRun(Recipe(model="toy", search="greedy"), lambda: 0.0).record(ended, 1.0)
+    run = RunRecorder(Recipe(model="toy", search="greedy")).record(ended, 1.0)
     assert ("the prefill of the prompt takes more than the budget" in run.notes) == said
 
 
@@ -252,13 +252,15 @@ def test_where_the_budget_is_spent_before_any_answer_its_beginning_is_given():
 
 
 def test_where_the_budget_is_spent_before_anything_it_is_an_error():
-    class Judged(Strategy):
+    class JudgedBackend(Strategy):
         def search(self, start, rng):
             yield from verdicts(["Is it hard?"], ("yes", "no"))
             return Found(start)
 
     with pytest.raises(BudgetSpentError, match="before the candidates"):
-        searched(Judged(), backend=KnownBackend(three_steps, verdict_flops=9.0), budget="8FLOP")
+        searched(
+            JudgedBackend(), backend=KnownBackend(three_steps, verdict_flops=9.0), budget="8FLOP"
+        )
 
 
 def test_a_failure_ends_its_own_search_and_no_other():

@@ -14,7 +14,7 @@ from forethought.contracts.errors import RemoteError, UsageError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Found, Strategy, score, verdicts, write
 from forethought.driver.driver import Driver
-from forethought.driver.judges import Judged, Judges
+from forethought.driver.judges import JudgedBackend, Judges
 from forethought.methods.scoring.remote_judge import RemoteJudge
 from forethought.methods.search.best_of_n import BestOfN
 from forethought.methods.search.majority_vote import MajorityVote
@@ -35,7 +35,9 @@ def scorer(toy, **settings):
 def judged(backend, *jobs, prices=PRICES, journal=None, **settings):
     """What becomes of the jobs, their judges beside the back end."""
     with Judges(prices, patience=FAST, **settings) as judges:
-        drive = Driver(judges.beside(backend, jobs), *([journal] if journal is not None else []))
+        drive = Driver(
+            judges.with_judges(backend, jobs), *([journal] if journal is not None else [])
+        )
         yield {done.job.run: done for done in drive.run(jobs)}
 
 
@@ -131,7 +133,7 @@ def test_a_verdict_that_had_to_be_asked_for_again_is_charged_once(toy):
     plain = found(toy)
     with Judges(PRICES, patience=FAST) as judges:
         one = job(BestOfN(n=6), scorer=scorer(toy))
-        backend = judges.beside(KnownBackend(coin(0.7)), [one])
+        backend = judges.with_judges(KnownBackend(coin(0.7)), [one])
         toy.set({"status": 500}, None, {"drop": 0}, {"abort": 0}, {"status": 429})
         (done,) = Driver(backend).run([one])
     assert done.found == plain.found
@@ -143,7 +145,7 @@ def test_a_verdict_that_had_to_be_asked_for_again_is_charged_once(toy):
 def test_a_judge_that_fails_in_the_end_ends_the_search_with_its_error(toy):
     with Judges(PRICES, patience=FAST) as judges:
         one = job(BestOfN(n=2), scorer=scorer(toy))
-        backend = judges.beside(KnownBackend(coin(0.7)), [one])
+        backend = judges.with_judges(KnownBackend(coin(0.7)), [one])
         toy.set(*[{"status": 503}] * 9)
         (done,) = Driver(backend).run([one])
     assert isinstance(done.error, RemoteError)
@@ -241,7 +243,7 @@ def test_bounds_are_told_by_who_will_be_asked(toy):
         VerdictRequest("b", "run", ("judge",), ("Yes", "No"), by=one.scorer.by),
     )
     with Judges(PRICES, patience=FAST) as judges:
-        backend = judges.beside(KnownBackend(coin(), verdict_flops=7.0), [one])
+        backend = judges.with_judges(KnownBackend(coin(), verdict_flops=7.0), [one])
         first, second = backend.bounds([other, own])
         assert (first.once.flops, second.once.flops) == (0.0, 7.0)
         assert first.once.usd > 0
@@ -250,7 +252,7 @@ def test_bounds_are_told_by_who_will_be_asked(toy):
 
 def test_without_a_judge_the_back_end_stands_alone():
     backend = KnownBackend(coin())
-    assert Judges().beside(backend, [job(MajorityVote()), job(BestOfN())]) is backend
+    assert Judges().with_judges(backend, [job(MajorityVote()), job(BestOfN())]) is backend
 
 
 class Thinking:
@@ -275,7 +277,7 @@ class Thinking:
 
 def judged_beside_a_piece(looks):
     judge = Thinking(looks)
-    both = Judged(KnownBackend(coin(), delay=lambda key: 10.0), {"j": judge})
+    both = JudgedBackend(KnownBackend(coin(), delay=lambda key: 10.0), {"j": judge})
     both.submit(VerdictRequest("verdict", "run", ("?",), ("Yes",), by="j"))
     both.submit(request("piece"))
     return both, judge

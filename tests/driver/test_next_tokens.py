@@ -130,7 +130,7 @@ def test_only_the_first_to_ask_behind_a_text_pays_for_reading_it():
         yield write(ones, max_tokens=1)
         yield following(ones, 2)
 
-    backend = KnownBackend(three_steps, look_flops=100.0)
+    backend = KnownBackend(three_steps, next_token_flops=100.0)
     _, done = told(asks, backend=backend)
     assert done.cost.flops == 3 * 100 + 4
     assert len(backend.asked) == len(set(backend.asked)) == 1 + 1 + 2 + 3 + 2 + 2
@@ -142,7 +142,7 @@ def test_looks_begin_only_where_the_budget_covers_all_of_them():
         yield following(ones, 2)
 
     for flops in (302, 303):
-        backend = KnownBackend(three_steps, look_flops=100.0)
+        backend = KnownBackend(three_steps, next_token_flops=100.0)
         strategy = Told(asks)
         (done,) = Driver(backend).run([job(strategy, budget=f"{flops}FLOP")])
         assert done.cost.flops == (3 if flops == 302 else 303)
@@ -158,7 +158,7 @@ def test_looks_and_given_tokens_are_kept_and_asked_once(tmp_path):
 
     with Store.open(tmp_path / "results.sqlite") as store:
         found = []
-        backends = [KnownBackend(three_steps, look_flops=5.0) for _ in range(2)]
+        backends = [KnownBackend(three_steps, next_token_flops=5.0) for _ in range(2)]
         for backend in backends:
             strategy = Told(asks)
             (done,) = Driver(backend, store.replay_log()).run([job(strategy)])

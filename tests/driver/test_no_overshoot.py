@@ -80,7 +80,7 @@ def unsteady(seed, failing):
         opinion=opinion,
         delay=delay,
         verdict_flops=3.0,
-        look_flops=2.0,
+        next_token_flops=2.0,
         drafted=three_steps,
         failing=failing,
     )

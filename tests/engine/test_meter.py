@@ -39,7 +39,7 @@ def test_stopping_early_costs_less():
     batch = batch_of(decoder)
 
     with torch.inference_mode():
-        batch.read(SequenceCache(3), tokens_of(50), LayerHook(lambda view: None, 50), 1)
+        batch.prefill_whole(SequenceCache(3), tokens_of(50), LayerHook(lambda view: None, 50), 1)
 
     assert batch.meter.flops == prefill_flops(decoder.shape, 50, layers=1)
     assert batch.meter.flops < prefill_flops(decoder.shape, 50) / 2
@@ -68,7 +68,7 @@ def test_entries_that_are_dropped_after_reading_were_read(layers):
     for tap in (lambda view: None, lambda view: none):
         batch = batch_of(decoder)
         with torch.inference_mode():
-            batch.read(SequenceCache(3), tokens_of(50), LayerHook(tap, 50), layers)
+            batch.prefill_whole(SequenceCache(3), tokens_of(50), LayerHook(tap, 50), layers)
         moved.append(batch.meter.bytes_moved)
 
     share = 1 if layers is None else layers / 3

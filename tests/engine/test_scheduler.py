@@ -42,7 +42,7 @@ def waiting(decoder, prompt, hook=None, **settings):
         if hook is None:
             found.append(batch.prefill(cache, prompt))
         else:
-            found.append(batch.read(cache, prompt, hook)[-1])
+            found.append(batch.prefill_whole(cache, prompt, hook)[-1])
 
     prefill = Prefill(fill)
     return Sequence(
@@ -154,7 +154,7 @@ def test_forced_tokens_are_taken_as_they_are_and_sampling_goes_on_behind_them(de
 
 
 def test_a_last_token_that_is_decoded_leaves_its_logits(decoder):
-    one = ready(decoder, tokens_of(20), max_tokens=4, reads_last=True)
+    one = ready(decoder, tokens_of(20), max_tokens=4, caches_last=True)
 
     events = run(one)
 
@@ -193,7 +193,7 @@ def test_a_prefill_in_slices_gives_the_bits_of_one_pass(decoder):
         # Three layers of three blocks, and attention between them.
         assert steps > 3 * 3
         for layer in range(3):
-            both = zip(whole.held.pieces(layer), part.held.pieces(layer), strict=True)
+            both = zip(whole.held.kv_slices(layer), part.held.kv_slices(layer), strict=True)
             for one, two in both:
                 shared = min(one.keys.shape[1], two.keys.shape[1])
                 assert torch.equal(one.keys[:, :shared], two.keys[:, :shared])

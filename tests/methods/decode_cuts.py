@@ -221,8 +221,10 @@ def decoded(decoder, method, prompt, tokens, sight=256) -> Iterator[tuple]:
     `sight` is the number of newest queries that evictions during decode see.
     """
     batch, row = batch_of(decoder), SequenceCache(len(decoder.shape.layers))
-    row.recent = QueryWindow(sight)
-    batch.read(row, prompt.tokens, LayerHook(method.on_layer, len(prompt), prompt.protected))
+    row.query_window = QueryWindow(sight)
+    batch.prefill_whole(
+        row, prompt.tokens, LayerHook(method.on_layer, len(prompt), prompt.protected)
+    )
     every = method.evicts_every()
     review = DecodeEviction(method.on_layer, decoder, every, len(prompt), prompt.protected)
     for token in tokens:

@@ -29,9 +29,9 @@ class TinyDraft:
         batch, row = batch_of(self.decoder), SequenceCache(len(self.decoder.shape.layers))
         look = LayerHook(tap, len(prompt))
         if not lookahead:
-            batch.read(row, prompt.tokens, look, layers)
+            batch.prefill_whole(row, prompt.tokens, look, layers)
             return []
-        logits = batch.read(row, prompt.tokens, look)[-1]
+        logits = batch.prefill_whole(row, prompt.tokens, look)[-1]
         written = [int(logits.argmax())]
         while len(written) < lookahead and written[-1] not in self.ends:
             logits = batch.step([row], [written[-1]], look)[0]
@@ -142,7 +142,7 @@ def evicted_row(decoder, method, prompt):
     """A row after a method's eviction, as `runs` makes it; and its batch."""
     batch, row = batch_of(decoder), SequenceCache(len(decoder.shape.layers))
     look = LayerHook(method.on_layer, len(prompt), prompt.protected)
-    batch.read(row, [*prompt.tokens, *(prompt.lookahead or ())], look)
+    batch.prefill_whole(row, [*prompt.tokens, *(prompt.lookahead or ())], look)
     return batch, row
 
 

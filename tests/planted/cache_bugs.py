@@ -34,11 +34,11 @@ CACHE_BUGS = (
     Bug(
         name="what is dropped is held elsewhere, uncounted",
         seen_in="ThinK #5, memory that is saved on paper",
-        file="engine/cache/sequence_cache.py",
-        old="        self.layers[layer] = self.part(layer, indices)\n",
+        file="engine/cache/segment.py",
+        old="        self.layers[layer] = self.subset(layer, indices)\n",
         new=(
             '        self.hidden = [*getattr(self, "hidden", []), self.layers[layer]]\n'
-            "        self.layers[layer] = self.part(layer, indices)\n"
+            "        self.layers[layer] = self.subset(layer, indices)\n"
         ),
         test="tests/engine/cache/test_sequence_cache.py::test_nothing_holds_on_to_what_was_dropped",
     ),
@@ -98,8 +98,8 @@ CACHE_BUGS = (
         name="written queries are masked as if they were the prompt's last",
         seen_in="LAQ, square mask over the last keys",
         file="prefill/full_cache.py",
-        old=", beyond=len(queries))",
-        new=")",
+        old=", queries_beyond=len(queries)",
+        new="",
         test=(
             "tests/prefill/test_full_cache.py::"
             "test_written_tokens_attend_to_all_of_the_prompt_from_behind_it"
@@ -109,8 +109,8 @@ CACHE_BUGS = (
         name="what is written on trial goes into the whole cache too",
         seen_in="LAQ, two caches that alias",
         file="prefill/full_cache.py",
-        old="copy = self.row.part(kept)",
-        new="copy = self.row",
+        old="copy = self.cache.subset(kept)",
+        new="copy = self.cache",
         test="tests/prefill/test_full_cache.py::test_what_is_written_on_trial_leaves_no_trace",
     ),
     Bug(

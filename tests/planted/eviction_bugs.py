@@ -83,9 +83,9 @@ EVICTION_BUGS = (
     Bug(
         name="entries stand at their number in the cache, not in the text",
         seen_in="VeloxQuant-MLX #171, stored positions",
-        file="engine/cache/sequence_cache.py",
-        old="return [where[own[: len(own) - unseen]] for own in places]",
-        new="return [where[: len(own) - unseen] for own in places]",
+        file="engine/cache/segment.py",
+        old="return [where[own[: len(own) - unseen]] for own in tokens]",
+        new="return [where[: len(own) - unseen] for own in tokens]",
         test=(
             "tests/engine/cache/test_sequence_cache.py::"
             "test_dropped_entries_are_gone_and_the_rest_keep_position_and_value"
@@ -95,8 +95,8 @@ EVICTION_BUGS = (
         name="the guess of the answer stays in the cache",
         seen_in="SpecKV ports, look-ahead entries",
         file="prefill/prefill.py",
-        old="row.settle(last[0])",
-        new="row.next = last[0]",
+        old="cache.truncate(last[0])",
+        new="cache.next = last[0]",
         test="tests/prefill/test_prefill.py::test_a_look_ahead_leaves_no_trace",
     ),
     Bug(
@@ -133,10 +133,10 @@ EVICTION_BUGS = (
         name="the draft's cache is held while the target reads",
         seen_in="llama.cpp PR #27692 and SpecKV-PC, draft never freed",
         file="prefill/draft_model.py",
-        old="        look = LayerHook(tap, len(own))\n",
+        old="        hook = LayerHook(tap, len(own))\n",
         new=(
-            "        look = LayerHook(tap, len(own))\n"
-            "        self.memory[row] = (row, self.meter)\n"
+            "        hook = LayerHook(tap, len(own))\n"
+            "        self.results[cache] = (cache, self.meter)\n"
         ),
         test="tests/prefill/test_draft_model.py::test_a_drafts_cache_is_let_go_once_it_has_written",
     ),

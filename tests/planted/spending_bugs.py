@@ -16,12 +16,15 @@ SPENDING_BUGS = (
         name="a stopped search reads its beginnings as prompts are read, which rounds otherwise",
         seen_in="our own first version, after a kill",
         file="backends/local/local.py",
-        old="            return SequenceStart(root[0].continued(alone=alone), root[0].logits)\n",
+        old=(
+            "            return SequenceStart(root[0].continued(one_segment=one_segment), "
+            "root[0].logits)\n"
+        ),
         new=(
             "            from forethought.engine.batch import Batch\n"
-            "            reader.tokens += reader.forced\n"
-            "            batch = Batch(reader.network, reader.meter)\n"
-            "            cache = root[0].continued(alone=alone)\n"
+            "            sequence.tokens += sequence.forced\n"
+            "            batch = Batch(sequence.network, sequence.meter)\n"
+            "            cache = root[0].continued(one_segment=one_segment)\n"
             "            return SequenceStart(cache, batch.prefill(cache, tokens[start:stop]))\n"
         ),
         test="tests/sessions/test_smollm2.py::"
@@ -31,8 +34,8 @@ SPENDING_BUGS = (
         name="a search of one candidate rounds otherwise than the plain answer",
         seen_in="our own first version: shared prompts are merged, a single answer is in one piece",
         file="backends/local/piece.py",
-        old="alone = not any(self.request.path) or prompt.plan.evicts_again",
-        new="alone = False",
+        old="one_segment = not any(self.request.path) or prompt.plan.evicts_in_decode",
+        new="one_segment = False",
         test="tests/sessions/test_smollm2.py::"
         "test_the_first_candidate_is_the_plain_answer_to_the_last_bit",
     ),
@@ -40,7 +43,7 @@ SPENDING_BUGS = (
         name="all that goes on from the first candidate holds a prompt of its own",
         seen_in="our own second version: its row is in one piece with the prompt",
         file="backends/local/candidate_cache.py",
-        old="        if alone or not self.alone:\n",
+        old="        if one_segment or not self.one_segment:\n",
         new="        if True:\n",
         test="tests/backends/local/test_local.py::"
         "test_what_goes_on_from_the_first_candidate_shares_the_prompt",
@@ -49,7 +52,7 @@ SPENDING_BUGS = (
         name="the first of several answers is another than the one alone",
         seen_in="our own first version, at near-ties",
         file="backends/local/candidate_cache.py",
-        old="copy = SequenceCache.copied_at(self.start)\n",
+        old="copy = SequenceCache.copy_at(self.start)\n",
         new="copy = self.cache\n",
         test="tests/sessions/test_smollm2.py::test_the_first_of_several_answers_is_the_one_alone",
     ),
@@ -73,7 +76,7 @@ SPENDING_BUGS = (
         name="what a scorer's own model spends is free",
         seen_in="A*-decoding, reward passes left out; lm-polygraph, estimators uncharged",
         file="driver/search_state.py",
-        old='self.ledger.settle("", ask.cost)',
+        old='self.leases.settle("", ask.cost)',
         new="pass",
         test="tests/driver/test_charges.py::test_what_a_scorer_spends_is_part_of_the_cost",
     ),
@@ -162,8 +165,8 @@ SPENDING_BUGS = (
         name="one failed request ends the whole run",
         seen_in="its_hub #66 and #67, one dead particle",
         file="driver/search_state.py",
-        old="            self._fail(error)\n            return []\n        self._chances",
-        new="            raise error\n        self._chances",
+        old="            self._fail(error)\n            return []\n        self._verdicts",
+        new="            raise error\n        self._verdicts",
         test="tests/driver/test_driver.py::test_a_failure_ends_its_own_search_and_no_other",
     ),
     Bug(
@@ -207,8 +210,8 @@ SPENDING_BUGS = (
         name="what was given is asked for again",
         seen_in="gepa #4, rollouts done twice",
         file="driver/driver.py",
-        old="known = self.replay_log.get(request.key) if self.replay_log else None",
-        new="known = None",
+        old="replayed = self.replay_log.get(request.key) if self.replay_log else None",
+        new="replayed = None",
         test="tests/storage/test_replay_log.py::test_half_a_piece_and_a_failure_are_never_kept",
     ),
     Bug(
@@ -226,8 +229,8 @@ SPENDING_BUGS = (
         name="a question for a verdict sees the rest of another that begins alike",
         seen_in="vLLM #42019 and #3251, log-probabilities of prompts beside a prefix cache",
         file="backends/local/verdicts.py",
-        old="row = before.row.before(shared)",
-        new="row = before.row.fork()",
+        old="cache = before.cache.before(shared)",
+        new="cache = before.cache.fork()",
         test=(
             "tests/backends/local/test_verdicts.py::test_chances_are_those_of_questions_that_are_read_alone"
         ),

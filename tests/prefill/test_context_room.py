@@ -137,7 +137,8 @@ def test_answers_survive_where_what_is_asked_about_them_does_not_fit(name, lengt
 
     assert found["answer"]
     assert found["finish"] in ("stop", "length")
-    told = [one for one in found["notes"] if "context ended" in one or "holds 400" in one]
+    texts = ("end of the model's context", "holds 400")
+    told = [one for one in found["notes"] if any(text in one for text in texts)]
     assert told or length < 200
 
 
@@ -162,7 +163,7 @@ def test_a_later_turn_that_does_not_fit_the_draft_is_not_told_to_shorten_it():
     with pytest.raises(PromptTooLongError, match="draft target holds 400") as later:
         list(talk.stream("y" * 60))
 
-    assert later.value.hint == "use a draft with a longer context, or begin anew"
+    assert later.value.hint == "use a draft with a longer context, or start a new conversation"
 
 
 def test_a_conversation_that_is_full_advises_a_new_one():

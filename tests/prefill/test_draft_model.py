@@ -126,7 +126,7 @@ def test_a_written_answer_is_handed_over_in_the_targets_tokens_with_its_end(ende
     words = FOREIGN.tokenizer.encode("tokens of merges")
     written = [*words, min(FOREIGN.tokenizer.ends)] if ended else words
 
-    handed = draft._in_target(written)
+    handed = draft._target_tokens(written)
 
     plain = TARGET.tokenizer.encode("tokens of merges")
     assert handed == ([*plain, min(TARGET.tokenizer.ends)] if ended else plain)
@@ -180,7 +180,7 @@ def test_what_was_found_is_recalled_for_the_same_prompt_alone():
     found = [draft.recall("what", prompt, lambda text=prompt.text: text) for prompt in asked * 2]
 
     assert found == [prompt.text for prompt in asked * 2]
-    assert len(draft.memory) == 2
+    assert len(draft.results) == 2
 
 
 def test_a_draft_stops_at_whatever_ends_its_answers():

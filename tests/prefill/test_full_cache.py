@@ -27,7 +27,7 @@ def both(seed=0):
     """The same prompt twice: read by the engine, and by loops."""
     prompt = prompt_of(tokens_of(LENGTH, seed))
     batch, row = batch_of(MODEL.network), SequenceCache(len(MODEL.shape.layers), LENGTH)
-    row.recent = QueryWindow(LENGTH)
+    row.query_window = QueryWindow(LENGTH)
     logits = batch.prefill(row, prompt.tokens)
     return FullCache(batch, row, prompt, MODEL, logits), SlowCache(MODEL.network, prompt)
 
@@ -62,12 +62,12 @@ def test_written_tokens_attend_to_all_of_the_prompt_from_behind_it(seed):
 
 def test_what_is_written_on_trial_leaves_no_trace():
     whole, _ = both()
-    before, end = held(whole.row), whole.row.next
+    before, end = held(whole.cache), whole.cache.next
 
     whole.write([torch.arange(9).expand(2, -1)] * 3, 6)
 
-    assert whole.row.next == end
-    for old, new in zip(before, held(whole.row), strict=True):
+    assert whole.cache.next == end
+    for old, new in zip(before, held(whole.cache), strict=True):
         assert all(torch.equal(*pair) for pair in zip(old, new, strict=True))
 
 

@@ -8,7 +8,7 @@ import torch
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation
 from forethought.engine.cache.sequence_cache import SequenceCache
-from forethought.prefill.prefill import PrefillPlan, read
+from forethought.prefill.prefill import PrefillPlan, prefill
 from tests.tiny import batch_of, tokens_of
 from tests.tiny_model import tiny_model
 
@@ -48,14 +48,14 @@ def test_a_look_ahead_leaves_no_trace(layers, guessed):
             tokens_of(guessed, seed=1)
         )
 
-        found = read(
+        found = prefill(
             batch_of(decoder), model, prompt, PrefillPlan((KeepsThePrompt(layers),)), LENGTH
         )
-        after = batch_of(decoder).step([found.row], [7])
+        after = batch_of(decoder).step([found.cache], [7])
         expected_after = batch_of(decoder).step([exact], [7])
 
     torch.testing.assert_close(found.logits, expected)
     torch.testing.assert_close(after, expected_after)
-    assert found.row.next == LENGTH + 1
-    assert found.row.lengths() == (LENGTH + 1,) * 3
-    assert found.row.head_positions(0, 2)[0].tolist() == [*range(LENGTH + 1)]
+    assert found.cache.next == LENGTH + 1
+    assert found.cache.lengths() == (LENGTH + 1,) * 3
+    assert found.cache.head_positions(0, 2)[0].tolist() == [*range(LENGTH + 1)]

@@ -13,7 +13,7 @@ from forethought.models.chat.prompt import chat_prompt
 from forethought.prefill.draft_model import ModelDraft
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.auto import DEFAULT, choose
-from forethought.sessions.session import Session, built
+from forethought.sessions.session import Session, built_methods
 from tests.sessions.tiny_session import DOCUMENT, DRAFTS, QUESTION, TARGET
 from tests.tiny_model import TEMPLATE, tiny_model
 
@@ -107,7 +107,7 @@ def test_a_run_says_what_was_chosen_and_can_be_repeated(monkeypatch, tmp_path):
     assert run["notes"][0].startswith(f"auto: {DEFAULT}: ")
     assert run["kept"]["prompt_tokens"] == round(len(LONG) / 4)
     named = replace(Recipe.parse(run["recipe"]), max_tokens=4)
-    alone = Session(named, built(named), BIG, DRAFTS["same-tokens"])
+    alone = Session(named, built_methods(named), BIG, DRAFTS["same-tokens"])
     *_, repeated = alone.stream(QUESTION, DOCUMENT * 4)
     assert repeated.data["run"]["answer"] == run["answer"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from forethought import catalogue
 from forethought.contracts.errors import UsageError
-from forethought.engine.cache.packing import Packed
+from forethought.engine.cache.packing import PackedTensor
 from forethought.engine.cache.sequence_cache import segments_of
 from forethought.prefill import prepare
 from forethought.recipes.recipe import Recipe
@@ -177,14 +177,14 @@ def test_the_bytes_reported_are_those_of_the_storages_held(name, monkeypatch):
     def keeping(read):
         def kept(*given):
             found = read(*given)
-            rows = [one.row for one in (found if isinstance(found, list) else [found])]
+            rows = [one.cache for one in (found if isinstance(found, list) else [found])]
             results.extend(map(held_bytes, rows))
             return found
 
         return kept
 
-    monkeypatch.setattr(prepare, "read", keeping(prepare.read))
-    monkeypatch.setattr(prepare, "read_together", keeping(prepare.read_together))
+    monkeypatch.setattr(prepare, "prefill", keeping(prepare.prefill))
+    monkeypatch.setattr(prepare, "prefill_together", keeping(prepare.prefill_together))
     recipe = replace(EXACT, max_tokens=1, approximate=(below_full_budget(name),) if name else ())
     asks = [BatchQuestion(replace(recipe, max_tokens=n), QUESTION, DOCUMENT) for n in (1, 2)]
 
@@ -204,7 +204,7 @@ def held_bytes(row):
         for layer in segment.layers
         for block in (found.block for found in layer.parts())
         for kept in (block._keys, block._values)
-        for part in (kept.tensors() if isinstance(kept, Packed) else [kept])
+        for part in (kept.tensors() if isinstance(kept, PackedTensor) else [kept])
         if kept is not None
     ]
     return sum({storage.data_ptr(): storage.nbytes() for storage in held}.values())

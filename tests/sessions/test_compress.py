@@ -45,7 +45,7 @@ def test_a_budget_of_everything_changes_nothing(smollm2: Model) -> None:
 
 @pytest.mark.parametrize(
     ("recipe", "said"),
-    [("smollm2", "nothing says how"), ("smollm2+snapkv", "works on the cache"),
+    [("smollm2", "no method that shortens"), ("smollm2+snapkv", "works on the cache"),
      ("smollm2+truncate+quantised-kv", "works on the cache")],
 )  # fmt: skip
 def test_what_no_text_can_show_is_refused(recipe: str, said: str) -> None:

@@ -91,5 +91,5 @@ def test_a_shortened_prompt_stays_short_and_later_turns_are_whole():
 
 @pytest.mark.parametrize("settings", [{"samples": 2}, {"approximate": ("quantised-kv",)}])
 def test_what_cannot_go_on_is_refused(settings):
-    with pytest.raises(UsageError, match="one answer a turn"):
+    with pytest.raises(UsageError, match="one answer per turn"):
         Conversation(session(**settings), DOCUMENT)

@@ -74,5 +74,5 @@ def test_an_eviction_behind_a_thinned_reading_keeps_no_more_than_alone(name):
 
 
 def test_what_goes_on_dropping_entries_does_not_stand_beside_a_guess():
-    with pytest.raises(UsageError, match="goes on dropping entries by the newest queries"):
+    with pytest.raises(UsageError, match="evicts during decode by the newest queries"):
         answered(H2O(keep=120, every=16), THIN)

@@ -15,15 +15,15 @@ from forethought.contracts.errors import BadParameterError, UsageError
 from forethought.contracts.search import Found, Strategy, Verdict, score, verdicts, write
 from forethought.cost.prices import Price, prices_of
 from forethought.driver.driver import Driver
-from forethought.driver.judges import JUDGE_KEY, Judged, Judges
-from forethought.driver.requests import judgement_of
+from forethought.driver.judges import JUDGE_KEY, JudgedBackend, Judges
+from forethought.driver.requests import verdict_request
 from forethought.methods.scoring.remote_judge import RemoteJudge
 from forethought.methods.search.best_of_n import BestOfN
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.recipe_grid import recipe_grid
 from forethought.recipes.validation import check_money
-from forethought.sessions.asks import BatchQuestion
 from forethought.sessions.batch import Answers
+from forethought.sessions.batch_question import BatchQuestion
 from forethought.sessions.remote_batch import Servers
 from forethought.sessions.remote_session import RemoteSession
 from forethought.sessions.session import Session
@@ -39,7 +39,7 @@ PROMPT = "judge {question} {answer}"
 def judge_once(toy, own=""):
     one = job(BestOfN(n=2), scorer=RemoteJudge(f"{toy.base}/v1#toy", prompt=PROMPT))
     with Judges(PRICES, own, FAST) as judges:
-        (done,) = Driver(judges.beside(KnownBackend(coin()), [one])).run([one])
+        (done,) = Driver(judges.with_judges(KnownBackend(coin()), [one])).run([one])
     assert done.found
 
 
@@ -154,7 +154,7 @@ def test_a_written_verdict_may_cost_as_many_tokens_as_it_is_let(toy):
     toy.set(logprobs=False)
     one = job(BestOfN(n=2), scorer=RemoteJudge(f"{toy.base}/v1#toy", prompt=PROMPT))
     with Judges({"toy": Price(0.0, 10.0)}, patience=FAST) as judges:
-        backend = judges.beside(KnownBackend(coin()), [one])
+        backend = judges.with_judges(KnownBackend(coin()), [one])
         asked = VerdictRequest("k", "run", ("judge a", "judge b"), ("Yes", "No"), by=one.scorer.by)
         (bound,) = backend.bounds([asked])
     assert bound.once.usd == pytest.approx(2 * 8 * 10 / 1e6)
@@ -179,7 +179,7 @@ class Recorded(KnownBackend):
 def test_what_a_judge_read_is_not_what_the_runs_own_model_has_read(toy):
     one = job(JudgeFirst(), scorer=RemoteJudge(f"{toy.base}/v1#toy", prompt=PROMPT))
     backend, there = Recorded(coin()), Recorded(coin())
-    (done,) = Driver(Judged(backend, {one.scorer.by: there})).run([one])
+    (done,) = Driver(JudgedBackend(backend, {one.scorer.by: there})).run([one])
     assert done.error is None
     own = [one for one in backend.requests if isinstance(one, VerdictRequest)]
     assert [one.behind for one in own] == [((),), (("First of its own?",),)]
@@ -189,4 +189,6 @@ def test_what_a_judge_read_is_not_what_the_runs_own_model_has_read(toy):
 
 def test_verdicts_of_two_judges_go_by_two_names():
     asks = [Verdict(("?",), ("Yes", "No"), by) for by in ("", "http://a/v1#m", "http://b/v1#m")]
-    assert len({judgement_of(job(BestOfN()), ask, VerdictPrefixes())[0].key for ask in asks}) == 3
+    assert (
+        len({verdict_request(job(BestOfN()), ask, VerdictPrefixes())[0].key for ask in asks}) == 3
+    )

@@ -1,7 +1,7 @@
-"""A toy back end whose every probability is known: searches can be checked against their laws.
+"""A toy back end with known probabilities, to check searches against exact distributions.
 
-Tokens are texts; what may follow a text, and how likely, is a function of it. Time is
-simulated: a token takes its seconds, and requests end in the order that follows from them.
+Tokens are strings; a function of the text gives the probability of each next token. Time is
+simulated: each token takes a number of seconds, and requests finish in that order.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from forethought.contracts.records import Cost, LimitKind
 from forethought.contracts.search import Ability, NextToken, Piece
 
 END = ""
-"""The token that ends an answer."""
+"""The end token."""
 Law = Callable[[str, str], Mapping[str, float]]
-"""(question, text so far) to the chance of each next token."""
+"""(question, text so far) to the probability of each next token."""
 Opinion = Callable[[str, tuple[str, ...]], tuple[float, ...]]
-"""(question, choices) to the chance of each choice."""
+"""(question, choices) to the probability of each choice."""
 Delay = Callable[[str], float]
-"""A request's key to the seconds that each of its tokens takes."""
+"""A request's key to the seconds of each of its tokens."""
 
 
 def sequences(law: Law, question: str = "") -> dict[str, float]:
-    """The chance of every whole answer; the law must end."""
+    """The probability of every whole answer; the law must be finite."""
     return dict(_ends(law, question, "", 1.0))
 
 
@@ -47,7 +47,7 @@ def _ends(law: Law, question: str, text: str, chance: float) -> Iterator[tuple[s
 
 @dataclass
 class KnownBackend:
-    """Writes by a law, as a `Backend`."""
+    """A `Backend` that samples from a known distribution."""
 
     law: Law
     opinion: Opinion = lambda question, choices: (1 / len(choices),) * len(choices)
@@ -56,15 +56,15 @@ class KnownBackend:
         {"steps", "log-probabilities", "certainty", "verdicts", "next-tokens"}
     )
     verdict_flops: float = 0.0
-    """What a question takes that is judged."""
-    look_flops: float = 0.0
-    """What it takes to tell what may follow a text, where nobody went on from there before."""
+    """FLOPs of one verdict."""
+    next_token_flops: float = 0.0
+    """FLOPs of the top next tokens of a prefix, for the first request that asks."""
     failures: Mapping[str, Exception] = field(default_factory=dict)
-    """By key: requests that come to nothing."""
+    """Requests that fail, by key."""
     drafted: Law | None = None
-    """A second model's law; one of its tokens costs a tenth."""
+    """The law of a draft model; its tokens cost a tenth."""
     asked: list[str] = field(default_factory=list)
-    """Keys of everything submitted, in order."""
+    """Keys of all submitted requests, in order."""
     clock: float = 0.0
     _waiting: list[tuple[float, int, RequestOutcome, Request | VerdictRequest]] = field(
         default_factory=list
@@ -75,7 +75,7 @@ class KnownBackend:
             self.abilities |= {"draft"}
 
     def submit(self, request: Request | VerdictRequest) -> None:
-        """Begin a request."""
+        """Start a request."""
         self.asked.append(request.key)
         outcome = self._outcome(request)
         written = outcome.cost.output_tokens + outcome.cost.draft_tokens
@@ -84,7 +84,7 @@ class KnownBackend:
         heapq.heappush(self._waiting, ended)
 
     def poll(self, until: float | None = None) -> list[RequestOutcome]:
-        """Go on to when the next request ends, or to `until`."""
+        """Advance the clock to the end of the next request, or to `until`."""
         if until is not None and (not self._waiting or self._waiting[0][0] > until):
             self.clock = max(self.clock, until)
             return []
@@ -99,23 +99,23 @@ class KnownBackend:
         return self.clock
 
     def check_limits(self, kinds: Collection[LimitKind]) -> None:
-        """All are held."""
+        """Accept all limits."""
 
     def bounds(self, requests: Sequence[Request | VerdictRequest]) -> list[CostBound]:
-        """A token costs one FLOP and a millionth of a dollar."""
+        """One FLOP and a millionth of a dollar for each token."""
         return [self._bound(request) for request in requests]
 
     def _bound(self, request: Request | VerdictRequest) -> CostBound:
         match request:
             case VerdictRequest():
                 return CostBound(Cost(flops=self.verdict_flops * len(request.questions)))
-        return CostBound(self._looking(request), _cost(request, 1))
+        return CostBound(self._next_token_cost(request), _cost(request, 1))
 
-    def _looking(self, request: Request) -> Cost:
-        return Cost(flops=self.look_flops) if request.top and request.first else Cost()
+    def _next_token_cost(self, request: Request) -> Cost:
+        return Cost(flops=self.next_token_flops) if request.top and request.first else Cost()
 
     def cancel(self, key: str) -> None:
-        """Keep of a request what was written until now."""
+        """End a request with the tokens decoded so far."""
         for at, (end, number, outcome, request) in enumerate(self._waiting):
             if request.key == key and end > self.clock:
                 self._waiting[at] = (self.clock, number, self._cut(request, outcome, end), request)
@@ -123,7 +123,7 @@ class KnownBackend:
                 return
 
     def release(self, run: str) -> None:
-        """Nothing is kept for a run."""
+        """Do nothing: no run has cache entries."""
 
     def _cut(
         self, request: Request | VerdictRequest, outcome: RequestOutcome, end: float
@@ -134,8 +134,8 @@ class KnownBackend:
         left = math.ceil((end - self.clock) / self.delay(outcome.key))
         tokens = max(0, piece.tokens - left)
         cost = _cost(request, tokens)
-        # A token of this toy is one character or more, so that its text cannot be cut: what
-        # was paid for stays, and what was written is given up.
+        # Tokens differ in length, so the text cannot be cut by tokens. The decoded tokens are
+        # charged, and the text is dropped.
         return replace(outcome, piece=Piece("", (), tokens, 0.0, "cancelled"), cost=cost)
 
     def _outcome(self, request: Request | VerdictRequest) -> RequestOutcome:
@@ -149,7 +149,7 @@ class KnownBackend:
                 return RequestOutcome(request.key, cost, chances=chances)
         if request.top:
             found = likeliest(self._law(request)(asked(request), request.parent.text), request.top)
-            return RequestOutcome(request.key, self._looking(request), following=found)
+            return RequestOutcome(request.key, self._next_token_cost(request), following=found)
         piece = self._written(request)
         cost = _cost(request, piece.tokens)
         return RequestOutcome(request.key, cost, piece=piece)
@@ -178,7 +178,7 @@ class KnownBackend:
 
 
 def certainty(law: Mapping[str, float]) -> float:
-    """The divergence from uniform, over the tokens that are possible, to the law; in nats."""
+    """KL divergence from the uniform distribution over possible tokens to the law, in nats."""
     chances = [chance for chance in law.values() if chance]
     return -math.fsum(math.log(len(chances) * chance) for chance in chances) / len(chances)
 
@@ -190,22 +190,22 @@ def _cost(request: Request, tokens: int) -> Cost:
 
 
 def asked(request: Request) -> str:
-    """The question that a request is about."""
+    """The question of a request."""
     return request.parent.question or request.question.text
 
 
 def number_of(token: str) -> int:
-    """The number of a token: its bytes, read as one."""
+    """The id of a token: its bytes as a number."""
     return int.from_bytes(token.encode())
 
 
 def text_of(number: int) -> str:
-    """The token of that number."""
+    """The token of an id."""
     return number.to_bytes((number.bit_length() + 7) // 8).decode()
 
 
 def likeliest(law: Mapping[str, float], top: int) -> tuple[NextToken, ...]:
-    """The likeliest tokens that go on, and the end among them, where it is possible at all."""
+    """The top next tokens, and the end token if it is possible."""
     found = [NextToken(number_of(t), math.log(p), t == END) for t, p in law.items() if p]
     found.sort(key=lambda one: (-one.log_probability, one.token))
     kept = [one for one in found if not one.ends][:top]
@@ -213,7 +213,7 @@ def likeliest(law: Mapping[str, float], top: int) -> tuple[NextToken, ...]:
 
 
 def drawn(law: Mapping[str, float], temperature: float | None, place: list[int]) -> str:
-    """A token by its chance at a temperature; what is drawn depends on `place` alone."""
+    """A token sampled at a temperature; the draw depends on `place` alone."""
     tokens, chances = list(law), np.array(list(law.values()), dtype=float)
     if temperature == 0:
         return tokens[int(chances.argmax())]

@@ -1,7 +1,7 @@
-"""Ends an answer at a stop string, without ever showing part of one.
+"""Ends an answer at a stop string and never shows a part of one.
 
-Of several stop strings the one that is complete first ends the answer; of those that are complete
-with the same letter it is the one that began first. So how a text comes in pieces changes nothing.
+The stop string that is complete first ends the answer; if two end at the same character, the one
+that starts first does. So the result does not depend on how the text is split.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 
 class StopMatcher:
-    """Passes text through, holding back what may yet become a stop string."""
+    """Passes text through, but holds back a possible start of a stop string."""
 
     def __init__(self, stops: Sequence[str], keep: bool, after: str = "") -> None:
-        """`keep` leaves the stop string in the text; `after` is what was shown before."""
+        """`keep` leaves the stop string in the text; `after` is text that is already shown."""
         self._stops = [stop for stop in stops if stop]
         self._keep = keep
         self._held = after
@@ -21,10 +21,10 @@ class StopMatcher:
         self._held = after[len(after) - self._old :]
         self.stopped = False
         self.back = 0
-        """Last letters of `after` that turned out to belong to the stop string."""
+        """Characters at the end of `after` that belong to the stop string."""
 
     def feed(self, text: str) -> str:
-        """The text that may be shown now; sets `stopped` once a stop string is complete."""
+        """The text that can be shown; sets `stopped` once a stop string is complete."""
         if self.stopped:
             return ""
         self._held += text
@@ -38,18 +38,18 @@ class StopMatcher:
         return shown
 
     def finish(self) -> str:
-        """What was held back, once no more text will come."""
+        """The text held back, when the answer has ended."""
         return "" if self.stopped else self._release(len(self._held))
 
     def _release(self, count: int) -> str:
-        """Let the first `count` letters go; those that were shown before are not shown again."""
+        """Take the first `count` held characters, without those already shown."""
         again = min(self._old, count)
         shown, self._held = self._held[again:count], self._held[count:]
         self._old -= again
         return shown
 
     def _pending(self) -> int:
-        """Length of the longest tail of the held text that begins a stop string."""
+        """Length of the longest suffix of the held text that starts a stop string."""
         longest = max((len(stop) for stop in self._stops), default=0)
         for size in range(min(longest - 1, len(self._held)), 0, -1):
             if any(stop.startswith(self._held[-size:]) for stop in self._stops):

@@ -1,1 +1,1 @@
-"""Serves strategies: their asks become requests within leases."""
+"""Runs strategies: their asks become requests within leases."""

@@ -1,4 +1,4 @@
-"""Serves the asks of many searches at once, whatever back end writes for them."""
+"""Runs many searches at once on any back end."""
 
 from __future__ import annotations
 
@@ -21,122 +21,124 @@ from forethought.recipes.validation import no_draft, no_scorer
 from forethought.storage.replay_log import ReplayLog
 
 _PATIENCE = 5.0
-"""Seconds that an interrupted search waits for what its requests had."""
+"""Seconds that an interrupted search waits for the outcomes of cancelled requests."""
 
 
 @dataclass
 class Driver:
-    """A back end, and everything that is asked of it."""
+    """Runs jobs on a back end."""
 
     backend: Backend
     replay_log: ReplayLog | None = None
-    """Outcomes of an earlier run, which are used again."""
+    """Outcomes of earlier runs, which are used again."""
     _stopping: bool = False
-    _ready: deque[RequestOutcome] = field(default_factory=deque)
-    """What is to be handed on: from the replay log, or from the back end."""
-    _streamed: list[TokenDelta | PromptReady] = field(default_factory=list)
-    """Events of plain answers in progress, to be handed on."""
-    _begun: dict[str, float] = field(default_factory=dict)
-    """When the requests on their way were begun."""
+    _outcomes: deque[RequestOutcome] = field(default_factory=deque)
+    """Outcomes to deliver, from the replay log or from the back end."""
+    _stream_events: list[TokenDelta | PromptReady] = field(default_factory=list)
+    """Events of plain answers to deliver."""
+    _started_at: dict[str, float] = field(default_factory=dict)
+    """When each open request was submitted."""
 
     def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]:
-        """Run all jobs, each given out as soon as it is done; see `events`."""
+        """Run all jobs and yield each result as soon as it is complete; see `events`."""
         return (event for event in self.events(jobs) if isinstance(event, JobResult))
 
     def events(self, jobs: Sequence[Job]) -> Iterator[GrownCandidates | Streamed | JobResult]:
-        """Run all jobs: what is written, and each job as soon as it is done.
+        """Run all jobs and yield their events, and each result as soon as it is complete.
 
-        An interruption ends all of them with what they have. A job that fails is given out
-        with its error, and the others go on. Nothing that is found depends on which jobs are
-        run together, or on how long anything took, unless a job has a limit in seconds.
+        An interruption ends every job with what it has. A job that fails yields its error, and the
+        others continue. No result depends on timing or on the set of jobs, unless a job has a limit
+        in seconds.
         """
         for job in jobs:
             check_needs(job, self.backend)
-        _check_apart(jobs)
-        news: list[GrownCandidates] = []
-        alive = [SearchState(job, self.backend, self.submit, news.append) for job in jobs]
-        whose: dict[str, SearchState] = {}
-        for one in alive:
-            whose |= dict.fromkeys(one.proceed(), one)
-        while alive:
-            yield from news
-            news.clear()
-            for one in [one for one in alive if one.done is not None]:
-                alive.remove(one)
+        _check_distinct(jobs)
+        grown: list[GrownCandidates] = []
+        active = [SearchState(job, self.backend, self.submit, grown.append) for job in jobs]
+        owners: dict[str, SearchState] = {}
+        for one in active:
+            owners |= dict.fromkeys(one.proceed(), one)
+        while active:
+            yield from grown
+            grown.clear()
+            for one in [one for one in active if one.done is not None]:
+                active.remove(one)
                 self.backend.release(one.job.run)
                 assert one.done is not None
                 yield one.done
             try:
-                if alive and not self._stopping:
-                    self._poll(alive)
-                    yield from (whose[one.key].streamed(one) for one in self._streamed)
-                    self._streamed.clear()
-                    for _ in range(len(self._ready)):  # what this begins is not handed on yet
-                        outcome = self._ready.popleft()
-                        one = whose.pop(outcome.key)
-                        whose |= dict.fromkeys(one.receive(outcome), one)
+                if active and not self._stopping:
+                    self._poll(active)
+                    yield from (owners[one.key].streamed(one) for one in self._stream_events)
+                    self._stream_events.clear()
+                    for _ in range(
+                        len(self._outcomes)
+                    ):  # outcomes that this adds wait for the next round
+                        outcome = self._outcomes.popleft()
+                        one = owners.pop(outcome.key)
+                        owners |= dict.fromkeys(one.receive(outcome), one)
             except KeyboardInterrupt:
                 self._stopping = True
             if self._stopping:
-                self._hear_last(whose)
-            for one in alive if self._stopping else ():
+                self._drain(owners)
+            for one in active if self._stopping else ():
                 one.interrupt()
 
     def stop(self) -> None:
         """End all searches with what they have, as an interruption does."""
         self._stopping = True
 
-    def _hear_last(self, whose: dict[str, SearchState]) -> None:
-        """End the requests on their way, and take in what they have written and taken."""
+    def _drain(self, owners: dict[str, SearchState]) -> None:
+        """Cancel the open requests, and record their text and cost."""
         end = self.backend.now() + _PATIENCE
         try:
-            for key in whose:
+            for key in owners:
                 self.backend.cancel(key)
-            while whose and self.backend.now() < end:
+            while owners and self.backend.now() < end:
                 self._poll((), end)
-                while self._ready:
-                    outcome = self._ready.popleft()
-                    whose.pop(outcome.key).hear(outcome)
+                while self._outcomes:
+                    outcome = self._outcomes.popleft()
+                    owners.pop(outcome.key).record(outcome)
         except KeyboardInterrupt:
-            whose.clear()  # who interrupts again does not want to wait
+            owners.clear()  # a second interruption means: do not wait
 
     def submit(self, request: Request | VerdictRequest) -> None:
-        """Begin a request, unless what comes of it is known already."""
-        known = self.replay_log.get(request.key) if self.replay_log else None
-        if known is None:
-            self._begun[request.key] = self.backend.now()
+        """Start a request, unless the replay log has its outcome."""
+        replayed = self.replay_log.get(request.key) if self.replay_log else None
+        if replayed is None:
+            self._started_at[request.key] = self.backend.now()
             self.backend.submit(request)
         else:
-            self._ready.append(known)
+            self._outcomes.append(replayed)
 
-    def _poll(self, alive: Collection[SearchState], patience: float | None = None) -> None:
-        """Wait for events, up to the next deadline; requests whose time is over are ended.
+    def _poll(self, active: Collection[SearchState], patience: float | None = None) -> None:
+        """Wait for events until the next deadline; cancel requests after their deadline.
 
-        Whole outcomes go to the replay log.
+        Complete outcomes go to the replay log.
         """
-        if self._ready:
+        if self._outcomes:
             return
         now = self.backend.now()
-        for one in alive:
+        for one in active:
             one.check_time()
-        limits = [one.deadline for one in alive if one.deadline is not None]
+        limits = [one.deadline for one in active if one.deadline is not None]
         until = min((limit for limit in limits if limit > now), default=patience)
         for outcome in self.backend.poll(until):
             if not isinstance(outcome, RequestOutcome):
-                self._streamed.append(outcome)
+                self._stream_events.append(outcome)
                 continue
-            seconds = self.backend.now() - self._begun.pop(outcome.key)
+            seconds = self.backend.now() - self._started_at.pop(outcome.key)
             timed = replace(outcome, seconds=seconds)
             cut = timed.piece is not None and timed.piece.finish == "cancelled"
             if self.replay_log and timed.error is None and not cut:
                 self.replay_log.put(timed)
-            self._ready.append(timed)
-        for one in alive:
+            self._outcomes.append(timed)
+        for one in active:
             one.check_time()
 
 
 def check_needs(job: Job, backend: Backend) -> None:
-    """Raise UsageError for what cannot work, before anything is spent."""
+    """Raise UsageError if the back end cannot run the job; nothing is spent."""
     backend.check_limits(job.limit.kinds)
     needs = job.strategy.needs | (job.scorer.needs if job.scorer else frozenset())
     missing = needs - backend.abilities
@@ -151,13 +153,13 @@ def check_needs(job: Job, backend: Backend) -> None:
         raise no_scorer()
 
 
-def _check_apart(jobs: Sequence[Job]) -> None:
-    """Raise UsageError for jobs whose requests would have the same names."""
-    named = Counter(job.named or job.run for job in jobs)
-    twice = [name for name, count in named.items() if count > 1]
-    if twice:
+def _check_distinct(jobs: Sequence[Job]) -> None:
+    """Raise UsageError if two jobs would have equal request keys."""
+    counts = Counter(job.key_namespace or job.run for job in jobs)
+    repeated = [name for name, count in counts.items() if count > 1]
+    if repeated:
         raise UsageError(
-            f"{len(twice)} searches are asked for twice at once, such as {twice[0]}",
-            "ask for each once, with another seed, or one after the other: the second is then "
+            f"{len(repeated)} searches occur twice in one batch, such as {repeated[0]}",
+            "give one of them another seed, or run them one after the other: the second is then "
             "answered from the replay log",
         )

@@ -1,4 +1,4 @@
-"""What is given to be searched, and what comes back."""
+"""Jobs for the driver, their events and their results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from forethought.contracts.search import (
 from forethought.cost.budget import Limit
 
 Cut = Literal["", "budget", "context", "interrupted"]
-"""What ended a search before it had done all that it would have."""
+"""The reason that a search ended early; empty if it did not."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Job:
     """One question for one strategy."""
 
     run: str
-    """Names it: equal for the same recipe, question and seed, and for no others."""
+    """The run's identifier: equal for equal recipe, question and seed, and for nothing else."""
     question: Question
     strategy: Strategy
     reader: Reader
@@ -41,22 +41,22 @@ class Job:
     limit: Limit = field(default_factory=Limit)
     seed: int = 0
     max_tokens: int = 256
-    """Most tokens of an answer."""
-    named: str = ""
-    """What its requests are named by, where they are the same as other searches' requests:
-    equal for all that ask the same model in the same way; the run's own name where empty."""
+    """Maximum tokens of an answer."""
+    key_namespace: str = ""
+    """Prefix of the request keys. Jobs that ask the same model in the same way have equal
+    namespaces, so that their requests are shared; empty for the run's own identifier."""
     plain: bool = False
-    """Whether its answers are shown as they are decoded, and the first is the answer."""
+    """Whether answers stream token by token, and the first one is the answer."""
 
 
 @dataclass(frozen=True)
 class PlainAnswer(Strategy):
-    """Answers at the recipe's own temperature; nothing chooses among them."""
+    """Samples answers at the recipe's temperature; the first one is the answer."""
 
     n: int = 1
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
-        """Write all of them."""
+        """Ask for all answers at once."""
         answers = yield from write([start] * self.n)
         return Found(answers[0], tuple(answers))
 
@@ -72,7 +72,7 @@ class Streamed:
 
 @dataclass(frozen=True)
 class GrownCandidates:
-    """Candidates that grew."""
+    """Candidates that grew by a piece."""
 
     run: str
     candidates: Sequence[Candidate]
@@ -80,39 +80,39 @@ class GrownCandidates:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What became of a job."""
+    """The result of a job."""
 
     job: Job
     cost: Cost
     found: Found | None = None
     error: BaseException | None = None
-    """Why there is nothing; what was spent until then is in `cost`."""
+    """The error if the job failed; `cost` is what it spent until then."""
     written: int = 0
-    """How many children were begun."""
+    """Number of children that were started."""
     opened: Opened | None = None
-    """What was found in reading the prompt; None where the back end does not tell."""
+    """The result of the prefill; None if the back end does not report it."""
     cut: Cut = ""
-    """What left something undone."""
-    short: str = ""
-    """What did not fit the model's context, or what a method may keep."""
+    """The reason that the search ended early."""
+    overflow: str = ""
+    """The text that did not fit the model's context or a method's budget, as a message."""
     scores: Mapping[tuple[str, Path], float] = field(default_factory=dict)
-    """What the scorer gave, by identity of the candidate."""
+    """The scorer's scores, by identity of the candidate."""
     seconds: float = 0.0
-    """What its requests took, also those that were answered in an earlier run."""
+    """Seconds of its requests, including those of the replay log."""
     lost: Cost = field(default_factory=Cost)
-    """What servers did in vain besides, or unasked."""
+    """Work that servers wasted or did unasked."""
     beyond: float = 0.0
-    """US dollars charged above what was leased."""
+    """US dollars charged above the leases."""
 
     @property
     def budget_spent(self) -> bool:
-        """Whether the budget left something undone."""
+        """Whether the budget ended the search early."""
         return self.cut == "budget"
 
 
-def as_score(number: float) -> float:
-    """What a scorer gave, if that is one: from 0 to 1, but for rounding."""
-    if not -1e-6 <= number <= 1 + 1e-6:  # what is no number is not within either
+def checked_score(number: float) -> float:
+    """The score, clamped to 0 to 1 against rounding; raises ModelError for any other number."""
+    if not -1e-6 <= number <= 1 + 1e-6:  # NaN fails this comparison too
         raise ModelError(
             f"the scorer gave {number}, and scores go from 0 to 1",
             "use another scorer, or mend this one",
@@ -120,9 +120,9 @@ def as_score(number: float) -> float:
     return min(max(float(number), 0.0), 1.0)
 
 
-def fuller(known: Opened | None, told: Opened | None) -> Opened | None:
-    """What is known of the target's prompt: more, once the target has read it."""
-    if known is None or told is None:
-        return known or told
-    fullest = known if known.kept.prompt_tokens else told
-    return replace(fullest, notes=tuple(dict.fromkeys((*known.notes, *told.notes))))
+def merged(known: Opened | None, new: Opened | None) -> Opened | None:
+    """The result of the target's prefill, with the notes of both."""
+    if known is None or new is None:
+        return known or new
+    fullest = known if known.kept.prompt_tokens else new
+    return replace(fullest, notes=tuple(dict.fromkeys((*known.notes, *new.notes))))

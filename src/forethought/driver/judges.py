@@ -1,4 +1,4 @@
-"""Models on servers that judge what another back end writes."""
+"""Models on servers that judge the candidates of another back end."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from forethought.backends.openai.endpoint import Patience
     from forethought.cost.prices import Price
 
-_LOOK = 0.05
-"""Seconds after which it is looked whether another back end has something."""
+_POLL_SECONDS = 0.05
+"""Seconds between two polls of a back end while another one has requests too."""
 
 
 @dataclass
 class Judges:
-    """Servers that give verdicts, each found out about once and kept until closed."""
+    """Servers that give verdicts; each is probed once and stays open until closed."""
 
     prices: Mapping[str, Price] = field(default_factory=dict)
-    """By name of the model; under "" that of all others."""
+    """By model name; under "" the price of all other models."""
     own: str = ""
-    """The address of the server that writes, whose key is shown to no other; empty where none."""
+    """The address of the answering server; its API key goes to no other server. May be empty."""
     patience: Patience | None = None
     clock: Clock = time.monotonic
     _open: dict[str, OpenAIBackend] = field(default_factory=dict)
@@ -51,27 +51,29 @@ class Judges:
     def __exit__(self, *unused: object) -> None:
         self.close()
 
-    def beside(self, backend: Backend, jobs: Iterable[Job]) -> Backend:
-        """The back end, its verdicts given by the judges that the jobs' scorers name, if any.
+    def with_judges(self, backend: Backend, jobs: Iterable[Job]) -> Backend:
+        """The back end with the judges that the jobs' scorers name, if any.
 
-        UsageError for a budget that a judge cannot hold, and RemoteError for one that cannot be
-        reached, before anything is asked.
+        Raises UsageError for a limit that a judge cannot enforce, and RemoteError for a judge that
+        cannot be reached, before any request.
         """
         judged = [(job.scorer.by, job) for job in jobs if job.scorer and job.scorer.by]
         for address, job in judged:
             judge = self._judge(address)
             judge.check_limits(job.limit.kinds)
-            _ = judge.capabilities  # asked the first time
-        return Judged(backend, {by: self._judge(by) for by, _ in judged}) if judged else backend
+            _ = judge.capabilities  # probes the server
+        return (
+            JudgedBackend(backend, {by: self._judge(by) for by, _ in judged}) if judged else backend
+        )
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         for judge in self._open.values():
             judge.close()
         self._open.clear()
 
     def _judge(self, address: str) -> OpenAIBackend:
-        # Here, since what speaks to servers is slow to import, and few need it.
+        # Imported here: the client is slow to import, and few runs need it.
         from forethought.backends.openai.backend import OpenAIBackend
         from forethought.backends.openai.endpoint import Endpoint, Patience
 
@@ -79,7 +81,7 @@ class Judges:
             place = Endpoint.parse(address)
             if not place.model:
                 raise UsageError(
-                    f"the judge {address!r} names no model, so that it could be another tomorrow",
+                    f"the judge {address!r} names no model, so the server could change it",
                     f"write it {place.base}#model",
                 )
             self._open[address] = OpenAIBackend(
@@ -97,82 +99,84 @@ class Judges:
 
 
 @dataclass
-class Judged:
-    """A back end, and judges by their addresses for the verdicts that are asked of them."""
+class JudgedBackend:
+    """A back end whose verdicts come from judges, by server address."""
 
     backend: Backend
     judges: Mapping[str, Backend]
-    _here: set[str] = field(default_factory=set)
-    """Keys of what is on its way from the back end."""
-    _there: dict[str, Backend] = field(default_factory=dict)
-    """By key: the judge it is on its way from."""
+    _own: set[str] = field(default_factory=set)
+    """Keys of the back end's open requests."""
+    _judging: dict[str, Backend] = field(default_factory=dict)
+    """The judge of each other open request, by key."""
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """What the back end can do."""
+        """The abilities of the back end."""
         return self.backend.abilities
 
     def check_limits(self, kinds: Collection[LimitKind]) -> None:
-        """Raise UsageError for what the back end or a judge cannot hold."""
-        for where in (self.backend, *self.judges.values()):
-            where.check_limits(kinds)
+        """Raise UsageError for a limit that the back end or a judge cannot enforce."""
+        for target in (self.backend, *self.judges.values()):
+            target.check_limits(kinds)
 
     def submit(self, request: Request | VerdictRequest) -> None:
-        """Begin a request where it belongs."""
-        where = self._where(request)
-        where.submit(request)
-        if where is self.backend:
-            self._here.add(request.key)
+        """Start a request at the judge or back end that it names."""
+        target = self._backend_of(request)
+        target.submit(request)
+        if target is self.backend:
+            self._own.add(request.key)
         else:
-            self._there[request.key] = where
+            self._judging[request.key] = target
 
     def bounds(self, requests: Sequence[Request | VerdictRequest]) -> list[CostBound]:
-        """The most that each can take, as those say that will be asked."""
-        own = [one for one in requests if self._where(one) is self.backend]
+        """An upper bound for each request, from the back end that will serve it."""
+        own = [one for one in requests if self._backend_of(one) is self.backend]
         found = iter(self.backend.bounds(own))
         return [
-            next(found) if self._where(one) is self.backend else self._where(one).bounds([one])[0]
+            next(found)
+            if self._backend_of(one) is self.backend
+            else self._backend_of(one).bounds([one])[0]
             for one in requests
         ]
 
     def poll(self, until: float | None = None) -> Sequence[BackendEvent]:
-        """Wait for outcomes of whichever has one first."""
+        """Wait for outcomes of the back end and the judges."""
         while True:
-            found = self._from_judges(wait=not self._here) or self._from_backend(until)
+            found = self._from_judges(wait=not self._own) or self._from_backend(until)
             late = until is not None and self.backend.now() >= until
-            if found or late or not (self._here or self._there):
+            if found or late or not (self._own or self._judging):
                 return found
 
     def now(self) -> float:
-        """What the back end's clock shows."""
+        """The back end's clock."""
         return self.backend.now()
 
     def cancel(self, key: str) -> None:
-        """End a request, where that makes sense."""
-        self._there.get(key, self.backend).cancel(key)
+        """Stop a request."""
+        self._judging.get(key, self.backend).cancel(key)
 
     def release(self, run: str) -> None:
-        """Forget what was kept for a run."""
-        for where in (self.backend, *self.judges.values()):
-            where.release(run)
+        """Free the cache entries of a run."""
+        for target in (self.backend, *self.judges.values()):
+            target.release(run)
 
-    def _where(self, request: Request | VerdictRequest) -> Backend:
+    def _backend_of(self, request: Request | VerdictRequest) -> Backend:
         by = request.by if isinstance(request, VerdictRequest) else ""
         return self.judges[by] if by else self.backend
 
     def _from_judges(self, *, wait: bool) -> Sequence[BackendEvent]:
         found: list[BackendEvent] = []
-        for judge in {id(one): one for one in self._there.values()}.values():
-            found += judge.poll(judge.now() + (_LOOK if wait and not found else 0.0))
+        for judge in {id(one): one for one in self._judging.values()}.values():
+            found += judge.poll(judge.now() + (_POLL_SECONDS if wait and not found else 0.0))
         for one in found:
-            self._there.pop(one.key, None)
+            self._judging.pop(one.key, None)
         return found
 
     def _from_backend(self, until: float | None) -> Sequence[BackendEvent]:
-        if not self._here:
+        if not self._own:
             return []
-        soon = self.backend.now() + _LOOK if self._there else None
+        soon = self.backend.now() + _POLL_SECONDS if self._judging else None
         ends = [end for end in (until, soon) if end is not None]
         found = self.backend.poll(min(ends, default=None))
-        self._here -= {one.key for one in found if isinstance(one, RequestOutcome)}
+        self._own -= {one.key for one in found if isinstance(one, RequestOutcome)}
         return found

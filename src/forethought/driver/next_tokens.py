@@ -1,4 +1,4 @@
-"""What may follow candidates: how that is asked for, once behind each text, and what was told."""
+"""Requests for the top next tokens of each candidate, one per distinct text."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from forethought.contracts.backend import CostBound, Place, Request, RequestOutc
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Candidate, Next, NextToken
 from forethought.driver.job import Job
-from forethought.driver.requests import first_behind, request_key
+from forethought.driver.requests import mark_first, request_key
 
 
 @dataclass
 class NextTokenRequests:
-    """One ask on its way."""
+    """The requests of one ask, and their outcomes."""
 
     requests: list[Request] = field(default_factory=list)
     _keys: list[str] = field(default_factory=list)
-    """By candidate; empty where that is done."""
-    _told: dict[str, tuple[NextToken, ...]] = field(default_factory=dict)
+    """The request of each candidate; empty for a finished one."""
+    _found: dict[str, tuple[NextToken, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, job: Job, ask: Next, behind: Collection[Place]) -> NextTokenRequests:
-        """What is to be requested, beside the texts that its run has read before."""
+    def of(cls, job: Job, ask: Next, prefixes: Collection[Place]) -> NextTokenRequests:
+        """The requests of an ask; `prefixes` are those that the run has paid for."""
         wanted = [_request(job, one, ask.top) for one in ask.candidates if not one.done]
-        named = job.named or job.run
+        namespace = job.key_namespace or job.run
         once: dict[Place, Request] = {}
-        for one in first_behind(wanted, behind):
-            once.setdefault(one.place, replace(one, key=request_key(named, one, 0)))
+        for one in mark_first(wanted, prefixes):
+            once.setdefault(one.place, replace(one, key=request_key(namespace, one, 0)))
         places = iter([one.place for one in wanted])
         keys = ["" if one.done else once[next(places)].key for one in ask.candidates]
         return cls(list(once.values()), keys)
 
-    def hear(self, outcome: RequestOutcome) -> None:
-        """Take in what was told."""
-        self._told[outcome.key] = outcome.following
+    def record(self, outcome: RequestOutcome) -> None:
+        """Store an outcome."""
+        self._found[outcome.key] = outcome.following
 
-    def sent_back(self) -> list[tuple[NextToken, ...]]:
-        """What may follow each candidate, in the order of the ask."""
-        return [self._told[key] if key else () for key in self._keys]
+    def results(self) -> list[tuple[NextToken, ...]]:
+        """The top next tokens of each candidate, in the order of the ask."""
+        return [self._found[key] if key else () for key in self._keys]
 
 
-def together(bounds: Sequence[CostBound]) -> CostBound:
-    """The most that requests can take that write nothing."""
+def total_bound(bounds: Sequence[CostBound]) -> CostBound:
+    """The upper bound of requests that decode nothing."""
     total = Cost()
     for bound in bounds:
         total = total.plus(bound.once)

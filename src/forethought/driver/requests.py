@@ -1,4 +1,4 @@
-"""Candidates on their way, and what their requests are called."""
+"""Candidates in progress, their requests and the keys of these."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ from forethought.driver.job import Job
 
 @dataclass
 class PendingCandidate:
-    """A candidate on its way: what it grows from, and the pieces it has so far."""
+    """A candidate in progress: its parent, and its pieces so far."""
 
     parent: Candidate
     child: int
     ask: Write
     wanted: int
-    """Most tokens to write."""
+    """Maximum tokens to decode."""
     over: str
-    """How it ended; empty while it is on its way."""
+    """The finish reason; empty while it is in progress."""
     leased: int = 0
-    """Tokens that its newest request may write."""
+    """Tokens that its latest request may decode."""
     pieces: list[Piece] = field(default_factory=list)
     token: int | None = None
-    """The first one, where it is given."""
+    """The first token, if the strategy gives it."""
 
     @property
     def left(self) -> int:
-        """Tokens that may still be written."""
+        """Tokens that may still be decoded."""
         return self.wanted - sum(piece.tokens for piece in self.pieces)
 
     @property
     def so_far(self) -> Candidate:
-        """What the next piece is written behind."""
+        """The candidate that the next piece continues."""
         return self.parent.grown(self.child, self._joined("step")) if self.pieces else self.parent
 
     def result(self) -> Candidate:
-        """The child, or the parent where nothing could be added."""
+        """The child, or the parent itself if it is finished."""
         return self.parent if self.parent.done else self.parent.grown(self.child, self._joined())
 
-    def broken_off(self) -> Candidate:
-        """The same, where an interruption and no budget ended what was not over."""
+    def interrupted(self) -> Candidate:
+        """The child of an interrupted search, whose finish reason is not the budget."""
         self.over = "" if self.over == "budget" else self.over
         return self.result()
 
     def ended(self, piece: Piece, longest: int) -> str:
-        """How it ended with its newest piece; empty where it goes on."""
+        """The finish reason after its latest piece; empty if it continues."""
         if piece.finish == "cancelled":
             return "budget"
         if piece.finish == "full":
-            # Of a text on the way to an answer a part is of no use.
+            # A part of an intermediate text is of no use.
             return "budget" if self.parent.question else "length"
         if piece.finish == "step" and self.so_far.tokens >= longest:
             return "length"
@@ -64,7 +64,7 @@ class PendingCandidate:
         if piece.tokens < self.leased:
             return "length"  # the model's context is full
         if self.left:
-            return ""  # its lease was short: there may be more
+            return ""  # its lease was short, and the next one may be longer
         return "length" if self.so_far.tokens >= longest else "step"
 
     def _joined(self, finish: str = "") -> Piece:
@@ -87,16 +87,18 @@ class PendingCandidate:
         )
 
 
-def placed(ask: Write, children: Counter[tuple[str, Path]], longest: int) -> list[PendingCandidate]:
-    """A slot for each child that is asked for; each is counted among its parent's `children`."""
+def pending_children(
+    ask: Write, children: Counter[tuple[str, Path]], longest: int
+) -> list[PendingCandidate]:
+    """A pending candidate for each child of the ask; numbers it among its parent's `children`."""
     given = ask.tokens or (None,) * len(ask.parents)
     return [
-        _slot(ask, parent, token, children, longest)
+        _pending_child(ask, parent, token, children, longest)
         for parent, token in zip(ask.parents, given, strict=True)
     ]
 
 
-def _slot(
+def _pending_child(
     ask: Write,
     parent: Candidate,
     token: int | None,
@@ -112,41 +114,41 @@ def _slot(
     return PendingCandidate(parent, child, ask, wanted, "", token=token)
 
 
-def piece_request(job: Job, slot: PendingCandidate) -> Request:
-    """What is asked for next of a candidate; its key and its tokens come with its lease."""
-    ask = slot.ask
+def piece_request(job: Job, pending: PendingCandidate) -> Request:
+    """The request for a candidate's next piece; its lease sets key and tokens."""
+    ask = pending.ask
     return Request(
         key="",
         run=job.run,
         question=job.question,
-        parent=slot.so_far,
-        path=(*slot.parent.path, slot.child),
+        parent=pending.so_far,
+        path=(*pending.parent.path, pending.child),
         seed=job.seed,
-        stream=stream_of(slot.parent, slot.child),
+        stream=stream_of(pending.parent, pending.child),
         until=ask.until,
         delimiter=ask.delimiter,
         temperature=ask.temperature,
-        max_tokens=slot.left,
-        token=None if slot.pieces else slot.token,
+        max_tokens=pending.left,
+        token=None if pending.pieces else pending.token,
     )
 
 
-def judgement_of(
-    job: Job, ask: Verdict, read: VerdictPrefixes
+def verdict_request(
+    job: Job, ask: Verdict, prefixes: VerdictPrefixes
 ) -> tuple[VerdictRequest, VerdictPrefixes]:
-    """What is asked for where verdicts are to be given, and what the run has `read` then."""
-    then = read.copied()
-    # What another model judges, the run's own has not read.
-    behind = () if ask.by else tuple(then.add(one) for one in ask.questions)
+    """The request for an ask's verdicts, and the prefixes that the run has judged after it."""
+    extended = prefixes.copy()
+    # Another model has not prefilled the prompts of this run.
+    behind = () if ask.by else tuple(extended.add(one) for one in ask.questions)
     named = repr((job.run, "verdict", ask.questions, ask.choices, behind, ask.by))
     asked = VerdictRequest(hashed(named), job.run, ask.questions, ask.choices, behind, ask.by)
-    return asked, then
+    return asked, extended
 
 
-def first_behind(requests: Iterable[Request], behind: Collection[Place]) -> list[Request]:
-    """The same, those known as first that are the first behind their text."""
+def mark_first(requests: Iterable[Request], prefixes: Collection[Place]) -> list[Request]:
+    """The requests, with `first` set on the first one for each prefix."""
     found: list[Request] = []
-    known = set(behind)
+    known = set(prefixes)
     for request in requests:
         found.append(replace(request, first=request.place not in known))
         known.add(request.place)
@@ -154,10 +156,10 @@ def first_behind(requests: Iterable[Request], behind: Collection[Place]) -> list
 
 
 def stream_of(parent: Candidate, child: int) -> int:
-    """What tells a child's draws from all others of its run.
+    """The random stream of a child, which no other child of the run has.
 
-    A first child goes on with its parent's stream, so that a search which always takes first
-    children draws what plain sampling draws.
+    A first child continues its parent's stream. So a search that always takes first children
+    samples the tokens of a plain answer.
     """
     path = (*parent.path, child)
     while len(path) > 1 and path[-1] == 0:
@@ -168,20 +170,21 @@ def stream_of(parent: Candidate, child: int) -> int:
     return int.from_bytes(hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()[:7])
 
 
-def request_key(named: str, request: Request, tokens: int) -> str:
-    """Names a request by who may ask it, and by what of it may differ among those.
+def request_key(namespace: str, request: Request, tokens: int) -> str:
+    """The key of a request: the namespace, and everything in which its requests differ.
 
-    Its parent's text is part of it: two searches may come to another text on the same path.
+    The key holds the parent's text, because two searches may reach different texts on the same
+    path.
     """
     parent = request.parent
     place = (parent.question, parent.text, parent.token_ids, request.path, request.stream)
     drawn = (request.until, request.delimiter, request.temperature, tokens, request.first)
     how = (*drawn, request.token, request.top)
-    # The target is not named, so that its pieces go by the names they had without a draft.
+    # The target has no name here, so its requests have equal keys with and without a draft.
     whose = () if parent.writer == "target" else (parent.writer,)
-    return hashed(repr((named, place, how, *whose)))
+    return hashed(repr((namespace, place, how, *whose)))
 
 
-def hashed(named: str) -> str:
-    """A name of fixed length for what was named."""
-    return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+def hashed(text: str) -> str:
+    """A hash of fixed length."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

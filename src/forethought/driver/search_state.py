@@ -1,4 +1,4 @@
-"""One search on its way: its asks become requests within its budget, their outcomes answers."""
+"""One search in progress: its asks become requests, and their outcomes become results."""
 
 from __future__ import annotations
 
@@ -47,125 +47,125 @@ from forethought.driver.job import (
     Job,
     JobResult,
     Streamed,
-    as_score,
-    fuller,
+    checked_score,
+    merged,
 )
-from forethought.driver.next_tokens import NextTokenRequests, together
-from forethought.driver.partial_results import best_so_far, first_of, nothing_left
+from forethought.driver.next_tokens import NextTokenRequests, total_bound
+from forethought.driver.partial_results import best_so_far, budget_spent, first_of
 from forethought.driver.requests import (
     PendingCandidate,
-    first_behind,
-    judgement_of,
+    mark_first,
+    pending_children,
     piece_request,
-    placed,
     request_key,
+    verdict_request,
 )
 
-_SEARCH = 1  # tells a strategy's own chance from that of the tokens
+_SEARCH = 1  # separates the strategy's random numbers from those of the tokens
 
 
 class SearchState:
-    """A job on its way."""
+    """A job in progress."""
 
     def __init__(
         self,
         job: Job,
         backend: Backend,
         submit: Callable[[Request | VerdictRequest], None],
-        tell: Callable[[GrownCandidates], None],
+        report: Callable[[GrownCandidates], None],
     ) -> None:
         self.job = job
         self.done: JobResult | None = None
-        self.ledger = Leases(job.limit)
+        self.leases = Leases(job.limit)
         seconds = job.limit.seconds
         self.deadline = None if seconds is None else backend.now() + seconds
-        self._backend, self._submit, self._tell = backend, submit, tell
+        self._backend, self._submit, self._report = backend, submit, report
         self._open: dict[str, PendingCandidate | None] = {}
         rng = np.random.default_rng([job.seed, _SEARCH])
         self._search = job.strategy.search(Candidate(asked=job.question.asked), rng)
         self._scoring: Scores | None = None
         self._to_score: Sequence[Candidate] = ()
         self._wanted_scores: Sequence[Candidate] = ()
-        self._asked: Ask | None = None
-        self._slots: list[PendingCandidate] = []
-        self._chances: tuple[tuple[float, ...], ...] = ()
-        self._read = VerdictPrefixes()
-        self._looks: NextTokenRequests | None = None
+        self._ask: Ask | None = None
+        self._pending: list[PendingCandidate] = []
+        self._verdicts: tuple[tuple[float, ...], ...] = ()
+        self._verdict_prefixes = VerdictPrefixes()
+        self._next_tokens: NextTokenRequests | None = None
         self._children: Counter[tuple[str, Path]] = Counter()
-        self._behind: set[Place] = set()
-        """Texts that pieces were asked for behind."""
+        self._prefixes: set[Place] = set()
+        """Prefixes that the run has requests for; each is paid once."""
         self._scores: dict[tuple[str, Path], float] = {}
-        self._seen: list[Candidate] = []
+        self._candidates: list[Candidate] = []
         self._opened: Opened | None = None
         self._cut: Cut = ""
         self._error: BaseException | None = None
         self._unfit: UnfitError | None = None
-        """Why something that was asked for now cannot be had."""
-        self._short = ""
-        """What did not fit the model's context or a method's budget."""
+        """Set if the latest ask does not fit a context or a method's budget."""
+        self._overflow = ""
+        """The message of the first text that did not fit."""
 
     def proceed(self, value: Any = None) -> list[str]:
-        """Go on with what was asked for; the keys of the requests that this begins."""
-        begun: list[str] = []
+        """Continue the search with the result of its last ask; returns the keys of new requests."""
+        started: list[str] = []
         try:
-            while self.done is None and not begun:
-                value, begun = self._advance(value)
+            while self.done is None and not started:
+                value, started = self._advance(value)
         except BudgetSpentError as error:
-            # Between two asks there is nothing but the best so far.
-            found = best_so_far(self._seen, self._scores, (error.message,))
-            self._end_with(found, self._spent, error)
+            # The budget ended between two asks, so the best candidate so far is the answer.
+            found = best_so_far(self._candidates, self._scores, (error.message,))
+            self._end_with(found, self._cut_reason, error)
         except ForethoughtError as error:
             self._fail(error)
-        return begun
+        return started
 
     def receive(self, outcome: RequestOutcome) -> list[str]:
-        """Take in an outcome; the keys of the requests that this begins."""
-        self.hear(outcome)
+        """Record an outcome and continue after the last one; returns the keys of new requests."""
+        self.record(outcome)
         if error := self._error or self._fatal(outcome.error):
             self._fail(error)
             return []
-        self._chances = outcome.chances
-        if self._looks is not None:
-            self._looks.hear(outcome)
+        self._verdicts = outcome.chances
+        if self._next_tokens is not None:
+            self._next_tokens.record(outcome)
         if self._open:
             return []
-        return self._begin() or self.proceed(self._sent_back())
+        return self._submit_pieces() or self.proceed(self._results())
 
-    def hear(self, outcome: RequestOutcome) -> None:
-        """Take in what a request has written and taken, and begin nothing."""
-        slot = self._open.pop(outcome.key)
+    def record(self, outcome: RequestOutcome) -> None:
+        """Record the piece and the cost of an outcome, and start no request."""
+        pending = self._open.pop(outcome.key)
         piece = outcome.piece
-        drafted = piece.tokens if slot and piece and slot.parent.writer == "draft" else 0
-        self.ledger.settle(outcome.key, outcome.cost, drafted, outcome.seconds)
-        self.ledger.lost = self.ledger.lost.plus(outcome.lost)
-        self._opened = fuller(self._opened, outcome.opened)
-        if slot is not None and outcome.error is not None:
-            slot.over = "budget"
-        if slot is not None and piece is not None:
-            slot.pieces.append(piece)
-            slot.over = slot.ended(piece, self.job.max_tokens)
-            if piece.finish == "full" and slot.over == "budget":
-                self._short = self._short or "the model's context ended a text before its end"
+        drafted = piece.tokens if pending and piece and pending.parent.writer == "draft" else 0
+        self.leases.settle(outcome.key, outcome.cost, drafted, outcome.seconds)
+        self.leases.lost = self.leases.lost.plus(outcome.lost)
+        self._opened = merged(self._opened, outcome.opened)
+        if pending is not None and outcome.error is not None:
+            pending.over = "budget"
+        if pending is not None and piece is not None:
+            pending.pieces.append(piece)
+            pending.over = pending.ended(piece, self.job.max_tokens)
+            if piece.finish == "full" and pending.over == "budget":
+                self._overflow = self._overflow or "a text reached the end of the model's context"
 
     def streamed(self, event: TokenDelta | PromptReady) -> Streamed:
-        """An event of one of the answers in progress."""
+        """The event of one of the answers in progress."""
         pending = self._open[event.key]
         return Streamed(self.job.run, pending.child if pending is not None else 0, event)
 
     def check_time(self) -> None:
-        """End what is being written where time or trust is over; verdicts in part tell nothing."""
-        late = self._late() or self.ledger.surprised
-        for key in [key for key, slot in self._open.items() if late and slot is not None]:
+        """Cancel pieces after the deadline or an overcharge; partial verdicts are useless."""
+        ended = self._late() or self.leases.surprised
+        for key in [key for key, pending in self._open.items() if ended and pending is not None]:
             self._backend.cancel(key)
 
     def _advance(self, value: Any) -> tuple[Any, list[str]]:
-        """Serve the next ask: of the scorer, while it scores.
+        """Serve the next ask: the scorer's while it scores, else the strategy's.
 
-        A strategy hears where the budget or the context does not cover what it asks for, and may
-        yet answer by what it has.
+        If the budget or the context does not cover an ask, the strategy gets an error and may still
+        answer with what it has.
         """
         try:
-            ask = self._next(value)
+            ask = self._next_ask(value)
             while True:
                 try:
                     return self._serve(ask)
@@ -174,8 +174,8 @@ class SearchState:
         except StopIteration as stopped:
             return self._returned(stopped.value), []
 
-    def _next(self, value: Any) -> Ask:
-        """What is asked for next, by the scorer while it scores."""
+    def _next_ask(self, value: Any) -> Ask:
+        """The next ask: the scorer's while it scores, else the strategy's."""
         unfit, self._unfit = self._unfit, None
         if unfit is not None:
             return self._refused(unfit)
@@ -187,152 +187,155 @@ class SearchState:
             return self._refused(error)
 
     def _refused(self, error: BudgetSpentError | UnfitError) -> Ask:
-        """What the strategy asks for next, once it hears that it cannot have what it wanted."""
+        """The strategy's next ask after a BudgetSpentError."""
         if fatal := self._fatal(error):
             raise fatal
-        self._scoring, self._unfit, self._cut = None, None, self._spent
+        self._scoring, self._unfit, self._cut = None, None, self._cut_reason
         return self._search.throw(BudgetSpentError(error.message, error.hint))
 
     def _fatal(self, error: Exception | None) -> Exception | None:
-        """The error, unless the search may end with what it has: then that is noted."""
+        """The error if it ends the job; None if the search may end with its best candidate."""
         if error is None or isinstance(error, BudgetSpentError):
             return None
         if not isinstance(error, UnfitError) or isinstance(error, NoDocumentError):
             return error
-        if not best_so_far(self._seen, self._scores, ()):
+        if not best_so_far(self._candidates, self._scores, ()):
             return error
-        self._unfit, self._short = error, self._short or error.message
+        self._unfit, self._overflow = error, self._overflow or error.message
         return None
 
     @property
-    def _spent(self) -> Cut:
-        """What is told to have ended a search that ends early."""
-        return "context" if self._short else "budget"
+    def _cut_reason(self) -> Cut:
+        """The reason that an early end has."""
+        return "context" if self._overflow else "budget"
 
     def _returned(self, value: Any) -> Any:
-        """A generator has returned: the strategy's ends the job, a scorer's goes on with it."""
+        """Handle a returned generator: the strategy's ends the job, a scorer's continues it."""
         if self._scoring is None:
             self._finish(value)
             return None
         self._scoring = None
         for candidate, number in zip(self._to_score, value, strict=True):
-            self._scores[candidate.identity] = as_score(number)
+            self._scores[candidate.identity] = checked_score(number)
         return [self._scores[one.identity] for one in self._wanted_scores]
 
     def _serve(self, ask: Ask) -> tuple[Any, list[str]]:
-        """What an ask gives at once, or the keys of the requests it begins."""
+        """The immediate result of an ask, or the keys of its requests."""
         match ask:
             case Write():
-                self._asked = ask
-                self._slots = placed(ask, self._children, self.job.max_tokens)
-                begun = self._begin()
-                return (None, begun) if begun else (self._sent_back(), [])
+                self._ask = ask
+                self._pending = pending_children(ask, self._children, self.job.max_tokens)
+                started = self._submit_pieces()
+                return (None, started) if started else (self._results(), [])
             case Next():
-                self._asked, self._slots = ask, []
-                begun = self._look(ask)
-                return (None, begun) if begun else (self._sent_back(), [])
+                self._ask, self._pending = ask, []
+                started = self._request_next_tokens(ask)
+                return (None, started) if started else (self._results(), [])
             case Verdict():
-                self._asked, self._slots = ask, []
-                return None, self._judge(ask)
+                self._ask, self._pending = ask, []
+                return None, self._request_verdicts(ask)
             case Score():
-                self._begin_scoring(ask.candidates)
+                self._start_scoring(ask.candidates)
                 return None, []
             case Group():
                 return self.job.reader.group(ask.candidates), []
             case Charge():
                 self._check_covered(CostBound(ask.cost))
-                self.ledger.settle("", ask.cost)
+                self.leases.settle("", ask.cost)
                 return None, []
 
-    def _begin_scoring(self, candidates: Sequence[Candidate]) -> None:
-        """Hand the scorer what it has not seen."""
-        assert self.job.scorer is not None, "checked before anything was asked"
+    def _start_scoring(self, candidates: Sequence[Candidate]) -> None:
+        """Give the scorer the candidates without a score."""
+        assert self.job.scorer is not None, "checked before the first request"
         self._wanted_scores = candidates
         fresh = {one.identity: one for one in candidates if one.identity not in self._scores}
         self._to_score = list(fresh.values())
         self._scoring = self.job.scorer.score(self.job.question, self._to_score)
 
-    def _begin(self) -> list[str]:
-        """Begin a piece of every candidate that wants one and can be paid; their keys."""
-        waiting = [slot for slot in self._slots if not slot.over]
-        requests = first_behind((piece_request(self.job, one) for one in waiting), self._behind)
+    def _submit_pieces(self) -> list[str]:
+        """Request a piece of every unfinished candidate within the budget; returns the keys."""
+        waiting = [pending for pending in self._pending if not pending.over]
+        requests = mark_first((piece_request(self.job, one) for one in waiting), self._prefixes)
         bounds = self._backend.bounds(requests)
-        wanted = [0 if self._late() else slot.left for slot in waiting]
-        granted = self.ledger.shares(bounds, wanted)
-        begun = []
-        for slot, request, bound, tokens in zip(waiting, requests, bounds, granted, strict=True):
+        wanted = [0 if self._late() else pending.left for pending in waiting]
+        granted = self.leases.shares(bounds, wanted)
+        started = []
+        for pending, request, bound, tokens in zip(waiting, requests, bounds, granted, strict=True):
             if request.first and tokens:
-                self._behind.add(request.place)
-            # Nobody goes on from what nobody could pay to read.
-            if not tokens or request.place not in self._behind:
-                slot.over = "budget"
+                self._prefixes.add(request.place)
+            # A prefix whose prefill nobody could pay for cannot be continued.
+            if not tokens or request.place not in self._prefixes:
+                pending.over = "budget"
                 continue
-            slot.leased = tokens
-            key = request_key(self.job.named or self.job.run, request, tokens)
+            pending.leased = tokens
+            key = request_key(self.job.key_namespace or self.job.run, request, tokens)
             leased = replace(request, max_tokens=tokens, key=key)
-            self.ledger.lease(leased.key, bound, tokens)
-            self._open[leased.key] = slot
-            begun.append(leased)
-            if self.ledger.careful:
+            self.leases.lease(leased.key, bound, tokens)
+            self._open[leased.key] = pending
+            started.append(leased)
+            if self.leases.careful:
                 break
-        spare = self.ledger.spare(len(begun))
-        for request in begun:
+        spare = self.leases.spare(len(started))
+        for request in started:
             self._submit(replace(request, spare=spare))
-        return [request.key for request in begun]
+        return [request.key for request in started]
 
-    def _look(self, ask: Next) -> list[str]:
-        """Begin to find out what may follow the candidates."""
-        self._looks = looks = NextTokenRequests.of(self.job, ask, self._behind)
-        begun = self._begin_whole(looks.requests, "could go on")
-        self._behind |= {one.place for one in looks.requests}
-        return begun
+    def _request_next_tokens(self, ask: Next) -> list[str]:
+        """Request the top next tokens of the candidates."""
+        self._next_tokens = asked = NextTokenRequests.of(self.job, ask, self._prefixes)
+        started = self._submit_all(asked.requests, "could go on")
+        self._prefixes |= {one.place for one in asked.requests}
+        return started
 
-    def _judge(self, ask: Verdict) -> list[str]:
-        """Begin to have verdicts given."""
-        judgement, read = judgement_of(self.job, ask, self._read)
-        begun = self._begin_whole([judgement], "were judged")
-        self._read = read
-        return begun
+    def _request_verdicts(self, ask: Verdict) -> list[str]:
+        """Request the verdicts of an ask."""
+        request, prefixes = verdict_request(self.job, ask, self._verdict_prefixes)
+        started = self._submit_all([request], "were judged")
+        self._verdict_prefixes = prefixes
+        return started
 
-    def _begin_whole(self, requests: Sequence[Request | VerdictRequest], before: str) -> list[str]:
-        """Begin requests that write nothing, where the budget covers all of them; their keys."""
+    def _submit_all(self, requests: Sequence[Request | VerdictRequest], before: str) -> list[str]:
+        """Start requests that decode nothing, if the budget covers all; returns their keys."""
         bounds = self._backend.bounds(requests)
-        self._check_covered(together(bounds), before)
+        self._check_covered(total_bound(bounds), before)
         for request, bound in zip(requests, bounds, strict=True):
-            self.ledger.lease(request.key, bound, 0)
+            self.leases.lease(request.key, bound, 0)
             self._open[request.key] = None
         for request in requests:
             self._submit(request)
         return [request.key for request in requests]
 
     def _check_covered(self, bound: CostBound, before: str = "were judged") -> None:
-        if self._late() or not self.ledger.covers(bound):
-            raise nothing_left(before)
+        if self._late() or not self.leases.covers(bound):
+            raise budget_spent(before)
 
     def _late(self) -> bool:
         return self.deadline is not None and self._backend.now() >= self.deadline
 
-    def _sent_back(self) -> Any:
-        """What the last ask gave."""
-        match self._asked:
+    def _results(self) -> Any:
+        """The result of the last ask."""
+        match self._ask:
             case Verdict() | Next() if self._unfit:
                 return None
             case Verdict():
-                return list(self._chances)
-            case Next() if self._looks is not None:
-                return self._looks.sent_back()
-        self._unfit = None  # the others are written
-        found = [slot.result() for slot in self._slots]
-        if any(slot.over == "budget" for slot in self._slots):
-            self._cut = self._spent
-        self._seen += found
-        self._tell(GrownCandidates(self.job.run, found))
+                return list(self._verdicts)
+            case Next() if self._next_tokens is not None:
+                return self._next_tokens.results()
+        self._unfit = None  # the other candidates have their pieces
+        found = [pending.result() for pending in self._pending]
+        if any(pending.over == "budget" for pending in self._pending):
+            self._cut = self._cut_reason
+        self._candidates += found
+        self._report(GrownCandidates(self.job.run, found))
         return found
 
     def interrupt(self) -> None:
-        """End the search now with what has come back: nothing more is waited for."""
+        """End the search with the outcomes so far."""
         self._open.clear()
-        written = [*self._seen, *(slot.broken_off() for slot in self._slots if slot.pieces)]
+        written = [
+            *self._candidates,
+            *(pending.interrupted() for pending in self._pending if pending.pieces),
+        ]
         found = first_of(written) if self.job.plain else best_so_far(written, self._scores, ())
         self._end_with(found, "interrupted", KeyboardInterrupt())
 
@@ -345,21 +348,21 @@ class SearchState:
     def _finish(self, found: Found) -> None:
         self.done = JobResult(
             self.job,
-            self.ledger.spent,
+            self.leases.spent,
             found,
             written=sum(self._children.values()),
             opened=self._opened,
             cut=self._cut,
-            short=self._short,
+            overflow=self._overflow,
             scores=self._scores,
-            seconds=self.ledger.seconds,
-            lost=self.ledger.lost,
-            beyond=self.ledger.beyond,
+            seconds=self.leases.seconds,
+            lost=self.leases.lost,
+            beyond=self.leases.beyond,
         )
 
     def _fail(self, error: BaseException) -> None:
         self._error = self._error or error
         for key in self._open:
             self._backend.cancel(key)
-        if not self._open:  # all requests have come back, and are paid
-            self.done = JobResult(self.job, self.ledger.spent, error=self._error)
+        if not self._open:  # all requests have returned, and are paid
+            self.done = JobResult(self.job, self.leases.spent, error=self._error)

@@ -1,1 +1,1 @@
-"""The cache, attention over it, sampling and decoding."""
+"""The scheduler, sequences, their KV caches, attention, sampling and metering; no text."""

@@ -1,4 +1,4 @@
-"""One forward pass over the packed tokens of any number of rows."""
+"""One forward pass over the packed tokens of any number of sequences."""
 
 from __future__ import annotations
 
@@ -17,38 +17,39 @@ from forethought.engine.attention.decode import attend_step
 from forethought.engine.attention.masked_batch import attend_jointly, fits
 from forethought.engine.attention.prefill import Visibility, attend_causal
 from forethought.engine.attention.sparse import attend_sparse, pattern_pairs
-from forethought.engine.cache.sequence_cache import KVSlice, SequenceCache
-from forethought.engine.layer_view import CachedLayer, by_heads, view_of
+from forethought.engine.cache.segment import KVSlice
+from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.layer_view import CachedLayer, slices_by_head, view_of
 from forethought.engine.meter import Meter
 from forethought.models.hardware.threads import watched
 
-CHUNK = 2048  # prompt tokens a pass, where no method needs to see the whole prompt at once
+CHUNK = 2048  # prompt tokens per pass, unless a method must see the whole prompt at once
 
 
 @dataclass(frozen=True)
 class NewTokens:
-    """New tokens of one row."""
+    """New tokens of one sequence."""
 
-    row: SequenceCache
+    cache: SequenceCache
     tokens: Sequence[int]
     positions: Sequence[int] = ()
-    """Where they stand; one after the other when empty."""
+    """Their position ids; consecutive if empty."""
     meter: Meter | None = None
-    """Whom to charge; whoever runs the batch when None."""
+    """The meter to charge; None for the batch's own."""
     hidden_tail: int = 0
-    """Newest tokens that the logits do not stand behind."""
+    """Newest tokens that the logits do not follow: logits come after the token before them."""
 
     def place(self) -> Sequence[int]:
-        """Give the tokens their places in the row: their positions."""
+        """Take positions for the tokens in the cache, and return them."""
         if not self.positions:
-            return self.row.advance(len(self.tokens))
-        self.row.place(self.positions)
+            return self.cache.advance(len(self.tokens))
+        self.cache.place(self.positions)
         return self.positions
 
 
 @dataclass(frozen=True)
 class MeterShare:
-    """What one meter is charged for in a pass."""
+    """The part of a pass that one meter is charged for."""
 
     meter: Meter
     parts: Sequence[NewTokens]
@@ -58,57 +59,57 @@ class MeterShare:
 
 @dataclass(frozen=True)
 class LayerHook:
-    """A tap, and what of the row's entries is the prompt."""
+    """A tap for each layer of a prefill or decode pass, and the extent of the prompt."""
 
     tap: Tap
-    length: int
+    prompt_length: int
     protected: frozenset[int] = frozenset()
-    thin: Callable[[LayerView], Pattern | None] | None = None
-    """Asked before a layer's attention which keys its queries may see."""
+    choose_pattern: Callable[[LayerView], Pattern | None] | None = None
+    """Chooses a sparse pattern just before a layer's attention; None for dense attention."""
     hidden_tail: int = 0
-    """Newest tokens that the tap is not shown."""
+    """Newest tokens that the tap does not see."""
 
 
 class Batch:
-    """Runs a network over rows and keeps the meter."""
+    """Runs forward passes of a network over cached sequences, and charges them."""
 
     def __init__(self, network: Network, meter: Meter) -> None:
         self.network = network
         self.meter = meter
 
     def prefill(
-        self, row: SequenceCache, tokens: Sequence[int], positions: Sequence[int] = ()
+        self, cache: SequenceCache, tokens: Sequence[int], positions: Sequence[int] = ()
     ) -> Tensor:
-        """Read tokens into a row, chunk by chunk; logits [V] after the last of them."""
+        """Prefill tokens in chunks; returns logits [V] after the last token."""
         logits = torch.empty(0)
         for start in range(0, len(tokens), CHUNK):
             chunk = slice(start, start + CHUNK)
-            part = NewTokens(row, tokens[chunk], positions[chunk])
+            part = NewTokens(cache, tokens[chunk], positions[chunk])
             last = start + CHUNK >= len(tokens)
             logits = self.forward([part], phase="prefill", logits=last)
         return logits[-1]
 
-    def read(
+    def prefill_whole(
         self,
-        row: SequenceCache,
+        cache: SequenceCache,
         tokens: Sequence[int],
         hook: LayerHook,
         layers: int | None = None,
         positions: Sequence[int] = (),
     ) -> Tensor:
-        """Read tokens in one pass, showing each layer; entries the tap drops are freed.
+        """Prefill tokens in one pass that shows each layer to the hook; frees the entries it drops.
 
-        Returns logits [1, V] after the last token that is shown, or an empty tensor when stopped
-        early.
+        Returns logits [1, V] after the last token that the hook sees, or an empty tensor if the
+        pass stops after `layers` layers.
         """
-        part = NewTokens(row, tokens, positions, hidden_tail=hook.hidden_tail)
+        part = NewTokens(cache, tokens, positions, hidden_tail=hook.hidden_tail)
         return self.forward([part], phase="prefill", hook=hook, layers=layers)
 
     def step(
-        self, rows: Sequence[SequenceCache], tokens: Sequence[int], hook: LayerHook | None = None
+        self, caches: Sequence[SequenceCache], tokens: Sequence[int], hook: LayerHook | None = None
     ) -> Tensor:
-        """One new token for each row: logits [R, V]."""
-        parts = [NewTokens(row, [token]) for row, token in zip(rows, tokens, strict=True)]
+        """Decode one token of each sequence: logits [R, V]."""
+        parts = [NewTokens(cache, [token]) for cache, token in zip(caches, tokens, strict=True)]
         return self.forward(parts, phase="decode", hook=hook)
 
     @torch.inference_mode()
@@ -121,7 +122,7 @@ class Batch:
         layers: int | None = None,
         logits: bool = True,
     ) -> Tensor:
-        """Logits [R, V] after each part, but what is aside (empty when not asked for)."""
+        """Logits [R, V] after each part without its hidden tail; empty without `logits`."""
         shares = self._shares(parts, layers)
         positions = [p for part in parts for p in part.place()]
         device = self.network.device
@@ -145,7 +146,7 @@ class Batch:
     def _charged_in_part(
         self, shares: Sequence[MeterShare], phase: str, attend: BatchAttention
     ) -> Iterator[None]:
-        """Charge the layers that a pass has reached, should it be cancelled in between."""
+        """Charge the completed layers of a pass that is cancelled or fails."""
         try:
             yield
         except BaseException:
@@ -158,13 +159,13 @@ class Batch:
             (past, len(part.tokens)) for past, part in zip(share.pasts, share.parts, strict=True)
         ]
         weights = self.network.weight_bytes(phase, layers, sum(tokens for _, tokens in spans))
-        rows = len(share.parts) * logits
-        share.meter.forward(self.network.shape, weights, spans, rows, layers)
+        logit_count = len(share.parts) * logits
+        share.meter.forward(self.network.shape, weights, spans, logit_count, layers)
         share.meter.read_cache(share.bytes_read)
-        share.meter.watch([part.row for part in share.parts])
+        share.meter.track_peak([part.cache for part in share.parts])
 
     def _shares(self, parts: Sequence[NewTokens], layers: int | None) -> list[MeterShare]:
-        """The parts of each meter: everyone is charged as if its rows were alone."""
+        """The parts of each meter; each is charged as if its sequences ran alone."""
         meters = [part.meter or self.meter for part in parts]
         whose = {id(meter): meter for meter in meters}
         groups = [
@@ -172,15 +173,17 @@ class Batch:
             for meter in whose.values()
         ]
         return [
-            MeterShare(meter, mine, [p.row.lengths() for p in mine], self._bytes_read(mine, layers))
+            MeterShare(
+                meter, mine, [p.cache.lengths() for p in mine], self._bytes_read(mine, layers)
+            )
             for meter, mine in groups
         ]
 
     def _bytes_read(self, parts: Sequence[NewTokens], layers: int | None) -> int:
-        """Bytes of keys and values that a pass will read; pieces that rows share once."""
-        segments = {id(v.segment): v.lengths() for part in parts for v in part.row.views}
+        """Bytes of keys and values that a pass reads; a shared segment counts once."""
+        segments = {id(v.segment): v.lengths() for part in parts for v in part.cache.views}
         new = sum(len(part.tokens) for part in parts)
-        held = [*segments.values(), *(part.row.tail.lengths() for part in parts)]
+        held = [*segments.values(), *(part.cache.tail.lengths() for part in parts)]
         used = self.network.shape.layers[:layers]
         sizes = [2 * self.network.dtype.itemsize * one.kv_heads * one.head_dim for one in used]
         totals = [new + sum(lengths) for lengths in zip(*held, strict=True)]
@@ -203,55 +206,57 @@ class BatchAttention:
         self._hook = hook
         self.reached = 0
         """Layers that the pass has completed."""
-        self._rows = [part.row for part in parts]
+        self._caches = [part.cache for part in parts]
         self._single = all(len(part.tokens) == 1 for part in parts)
-        spans = zip(self._rows, self._spans(), strict=True)
-        self._watched = [(row.recent, span) for row, span in spans if row.recent is not None]
+        spans = zip(self._caches, self._spans(), strict=True)
+        self._windows = [
+            (cache.query_window, span) for cache, span in spans if cache.query_window is not None
+        ]
 
     def __call__(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """q [N, H, D], k [N, K, D], v [N, K, V] of this step's tokens to [N, H * V]."""
+        """q [N, H, D], k [N, K, D], v [N, K, V] of this pass's tokens to [N, H * V]."""
         self.reached = layer
         shape = self._batch.network.shape.layers[layer]
-        for recent, span in self._watched:
-            recent.push(layer, queries[span])
+        for window, span in self._windows:
+            window.push(layer, queries[span])
         if self._single and self._hook is None:
             return self._step(layer, queries, keys, values)
         self._append(layer, keys, values)
         out = [
-            self._attend(part.row, layer, shape, queries[span], span)
+            self._attend(part.cache, layer, shape, queries[span], span)
             for part, span in zip(self._parts, self._spans(), strict=True)
         ]
         return out[0] if len(out) == 1 else torch.cat(out)
 
     def _step(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """One new token a row: each row by the compiled kernels if they can read its entries."""
-        rows, shape = self._rows, self._batch.network.shape.layers[layer]
+        """One new token per sequence, by the compiled kernels if they can read its entries."""
+        caches, shape = self._caches, self._batch.network.shape.layers[layer]
         made = kernels_for(queries, values, shape)
-        able = [made is not None and attendable(row, layer) for row in rows]
-        if made is not None and all(able):
-            return attend_compiled(made, (queries, keys, values), rows, layer, shape)
-        if made is not None and any(able):
-            # Each row alone: how it is attended to must not depend on its company.
+        compiled = [made is not None and attendable(cache, layer) for cache in caches]
+        if made is not None and all(compiled):
+            return attend_compiled(made, (queries, keys, values), caches, layer, shape)
+        if made is not None and any(compiled):
+            # One by one: the kernel of a sequence must not depend on the other sequences.
             parts = zip(*(torch.split(part, 1) for part in (queries, keys, values)), strict=True)
-            places = zip(rows, parts, strict=True)
-            return torch.cat([self._step_of(row, layer, *part) for row, part in places])
+            pairs = zip(caches, parts, strict=True)
+            return torch.cat([self._step_of(cache, layer, *part) for cache, part in pairs])
         self._append(layer, keys, values)
-        many = queries.device.type != "cpu" and fits(rows, layer, shape)
+        many = queries.device.type != "cpu" and fits(caches, layer, shape)
         attend = attend_jointly if many else attend_step
-        return attend(queries, rows, layer, shape)
+        return attend(queries, caches, layer, shape)
 
     def _step_of(
-        self, row: SequenceCache, layer: int, queries: Tensor, keys: Tensor, values: Tensor
+        self, cache: SequenceCache, layer: int, queries: Tensor, keys: Tensor, values: Tensor
     ) -> Tensor:
         shape = self._batch.network.shape.layers[layer]
         made = kernels_for(queries, values, shape)
-        if made is not None and attendable(row, layer):
-            return attend_compiled(made, (queries, keys, values), [row], layer, shape)
-        row.append(layer, keys, values)
-        return attend_step(queries, [row], layer, shape)
+        if made is not None and attendable(cache, layer):
+            return attend_compiled(made, (queries, keys, values), [cache], layer, shape)
+        cache.append(layer, keys, values)
+        return attend_step(queries, [cache], layer, shape)
 
     def _spans(self) -> Iterator[slice]:
-        """Where the tokens of each part stand."""
+        """The range of each part in the packed tokens."""
         start = 0
         for part in self._parts:
             yield slice(start, start + len(part.tokens))
@@ -259,67 +264,67 @@ class BatchAttention:
 
     def _append(self, layer: int, keys: Tensor, values: Tensor) -> None:
         if len(self._parts) == 1:
-            return self._rows[0].append(layer, keys, values)
+            return self._caches[0].append(layer, keys, values)
         for part, span in zip(self._parts, self._spans(), strict=True):
-            part.row.append(layer, keys[span], values[span])
+            part.cache.append(layer, keys[span], values[span])
         return None
 
     def _attend(
-        self, row: SequenceCache, layer: int, shape: LayerShape, queries: Tensor, span: slice
+        self, cache: SequenceCache, layer: int, shape: LayerShape, queries: Tensor, span: slice
     ) -> Tensor:
         hook = self._hook
         if hook is None:
-            return self._mixed(row, layer, shape, queries, span)
+            return self._dense(cache, layer, shape, queries, span)
         view = view_of(
-            row,
+            cache,
             layer,
             self._batch.network,
             queries,
-            prompt_length=hook.length,
+            prompt_length=hook.prompt_length,
             protected=hook.protected,
             meter=self._batch.meter,
         )
-        pattern = hook.thin(view) if hook.thin else None
+        pattern = hook.choose_pattern(view) if hook.choose_pattern else None
         if pattern is None:
-            out = self._mixed(row, layer, shape, queries, span)
+            out = self._dense(cache, layer, shape, queries, span)
         else:
-            out = self._thinned(row, layer, view, pattern, span)
+            out = self._sparse(cache, layer, view, pattern, span)
         kept = hook.tap(view.without_newest(hook.hidden_tail) if hook.hidden_tail else view)
         if kept is not None:
-            self._batch.meter.watch(self._rows)
-            row.keep(layer, kept)
+            self._batch.meter.track_peak(self._caches)
+            cache.keep(layer, kept)
         return out
 
-    def _mixed(
-        self, row: SequenceCache, layer: int, shape: LayerShape, queries: Tensor, span: slice
+    def _dense(
+        self, cache: SequenceCache, layer: int, shape: LayerShape, queries: Tensor, span: slice
     ) -> Tensor:
         per = shape.heads // shape.kv_heads
         out = []
-        for piece in by_heads(row, layer, shape.kv_heads):
-            first, stop, _ = piece.heads.indices(shape.kv_heads)
+        for kv in slices_by_head(cache, layer, shape.kv_heads):
+            first, stop, _ = kv.heads.indices(shape.kv_heads)
             mine = queries[:, first * per : stop * per]
-            sight = self._sight(row, layer, shape, span, piece)
-            out.append(attend_causal(mine, piece.keys, piece.values, shape, sight))
+            visibility = self._visibility(cache, layer, shape, span, kv)
+            out.append(attend_causal(mine, kv.keys, kv.values, shape, visibility))
         return out[0] if len(out) == 1 else torch.cat(out, 1)
 
-    def _thinned(
-        self, row: SequenceCache, layer: int, view: CachedLayer, pattern: Pattern, span: slice
+    def _sparse(
+        self, cache: SequenceCache, layer: int, view: CachedLayer, pattern: Pattern, span: slice
     ) -> Tensor:
-        (whole,) = by_heads(row, layer, view.shape.kv_heads)
-        sight = self._sight(row, layer, view.shape, span, whole)
+        (whole,) = slices_by_head(cache, layer, view.shape.kv_heads)
+        visibility = self._visibility(cache, layer, view.shape, span, whole)
         visited = pattern_pairs(pattern, len(view.queries), view.shape.kv_heads)
         dense = causal_pairs(view.keys.shape[1] - len(view.queries), len(view.queries))
-        self._batch.meter.spare(view.shape, dense - visited)
-        return attend_sparse(view.queries, view.keys, view.values, view.shape, sight, pattern)
+        self._batch.meter.refund_attention(view.shape, dense - visited)
+        return attend_sparse(view.queries, view.keys, view.values, view.shape, visibility, pattern)
 
-    def _sight(
-        self, row: SequenceCache, layer: int, shape: LayerShape, span: slice, piece: KVSlice
+    def _visibility(
+        self, cache: SequenceCache, layer: int, shape: LayerShape, span: slice, kv: KVSlice
     ) -> Visibility:
         if shape.window is None:
             return Visibility()
         device = self._batch.network.device
         queries = torch.tensor(self._positions[span], device=device)
-        where = row.head_positions(layer, shape.kv_heads)[piece.heads]
+        where = cache.head_positions(layer, shape.kv_heads)[kv.heads]
         same = all(torch.equal(where[0], other) for other in where[1:])
         keys = where[0] if same else torch.stack(where)
         return Visibility(shape.window, queries, keys.to(device))

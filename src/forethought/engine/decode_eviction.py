@@ -1,4 +1,4 @@
-"""Asks a method again, every so many written tokens, what a row should keep."""
+"""Eviction during decode: a method chooses again every so many tokens."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from forethought.engine.meter import Meter
 
 @dataclass
 class DecodeEviction:
-    """A tap that decides anew while an answer grows; the row must be private."""
+    """A tap that evicts entries during decode; the sequence must share none."""
 
     tap: Tap
     network: Network
     every: int
-    """Tokens between two decisions."""
+    """Decode steps between two evictions."""
     prompt_length: int
     protected: frozenset[int]
     steps: int = 0
 
-    def after_step(self, row: SequenceCache, meter: Meter) -> None:
-        """Note that the row took in a token; every so often, let the tap choose."""
+    def after_step(self, cache: SequenceCache, meter: Meter) -> None:
+        """Count a decode step, and let the tap evict if it is time."""
         self.steps += 1
         if self.steps % self.every:
             return
-        assert row.recent is not None, "a reviewed row keeps its newest queries in sight"
-        for layer in range(len(row.tail.layers)):
+        assert cache.query_window is not None, "eviction during decode needs a query window"
+        for layer in range(len(cache.tail.layers)):
             view = view_of(
-                row,
+                cache,
                 layer,
                 self.network,
-                row.recent.at(layer),
+                cache.query_window.at(layer),
                 prompt_length=self.prompt_length,
                 protected=self.protected,
                 meter=meter,
             )
             kept = self.tap(replace(view, decoding=True))
             if kept is not None:
-                meter.watch([row])
-                row.keep(layer, kept)
+                meter.track_peak([cache])
+                cache.keep(layer, kept)

@@ -1,4 +1,4 @@
-"""What a method sees of a layer: its queries, its keys, and attention rows on demand."""
+"""The view of one layer for methods: queries, entries, and attention rows on demand."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from torch.nn.utils.rnn import pad_sequence
 from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import Network
 from forethought.cost.flops import attention_flops
-from forethought.engine.cache.sequence_cache import KVSlice, SequenceCache
+from forethought.engine.cache.segment import KVSlice
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.models.hardware.processor import widened
 
-_CHUNK_BYTES = 2 << 20  # probabilities materialised at once: stay in the last-level cache
+_CHUNK_BYTES = 2 << 20  # probabilities computed at once: they stay in the last-level cache
 
 
 @dataclass(frozen=True)
 class CachedLayer:
-    """One layer of one row, right after its attention (see contracts.roles.LayerView)."""
+    """One layer of one sequence after its attention (see contracts.views.LayerView)."""
 
     layer: int
     layers: int
@@ -35,22 +36,22 @@ class CachedLayer:
     protected: frozenset[int]
     network: Network
     held: Tensor | None = None
-    beyond: int = 0
-    """Queries that come after every entry: those of tokens whose entries are not shown."""
-    notes: dict[int, Tensor] = field(default_factory=dict)
-    """By layer, what methods remember beside a row's entries."""
+    queries_beyond: int = 0
+    """Queries of tokens after the prompt whose own entries the view leaves out."""
+    memories: dict[int, Tensor] = field(default_factory=dict)
+    """The scores that methods remember beside the entries, by layer."""
     meter: Meter | None = None
-    """Charged for the rows that are asked for."""
+    """Charged for the attention rows that a method requests."""
     decoding: bool = False
     """Whether entries may have been evicted before."""
 
     @property
     def memory(self) -> Tensor | None:
-        """[K, E'] what was remembered of the entries that were held before."""
-        return self.notes.get(self.layer)
+        """[K, E'] the remembered scores of entries that the layer held before."""
+        return self.memories.get(self.layer)
 
     def without_newest(self, count: int) -> CachedLayer:
-        """What would be seen had the newest tokens not been read; no head lacks entries yet."""
+        """The view without the newest tokens; only before an eviction of this layer."""
         return replace(
             self,
             queries=self.queries[:-count],
@@ -60,15 +61,15 @@ class CachedLayer:
         )
 
     def remember(self, scores: Tensor) -> None:
-        """Keep scores [K, E] beside the entries."""
-        self.notes[self.layer] = scores
+        """Store scores [K, E] beside the entries."""
+        self.memories[self.layer] = scores
 
     def rotate(self, vectors: Tensor, positions: Tensor) -> Tensor:
-        """Vectors [N, any, D] turned on by `positions` [N]."""
+        """Rotate vectors [N, any, D] by `positions` [N], as RoPE does."""
         return self.network.rotate(self.layer, vectors, positions)
 
     def window_rows(self, count: int) -> Iterator[Tensor]:
-        """[K, G, rows, E] float32 probabilities of the last `count` queries, oldest first."""
+        """Attention probabilities [K, G, rows, E] of the last `count` queries, oldest first."""
         length, heads, _ = self.queries.shape
         count = min(count, length)
         size = max(16, _CHUNK_BYTES // (4 * heads * self.keys.shape[1]))
@@ -79,11 +80,11 @@ class CachedLayer:
         kv_heads, rows = self.keys.shape[0], block.stop - block.start
         if self.meter is not None:
             pairs = rows * self._seen(block)
-            self.meter.flops += attention_flops(self.shape, pairs) / 2  # no values are mixed
+            self.meter.flops += attention_flops(self.shape, pairs) / 2  # no product with the values
         packed = self.queries[block].reshape(rows, kv_heads, -1, self.keys.shape[-1])
         packed = packed.permute(1, 2, 0, 3)
         hidden = self._hidden(block).to(self.keys.device)
-        # Keys that are later than all of these queries need no product.
+        # Keys after all of these queries are masked, so they need no product.
         seen = self._seen(block)
         keys = widened(self.keys[:, :seen]).transpose(1, 2)
         scores = torch.matmul(widened(packed.flatten(1, 2)), keys).float()
@@ -94,9 +95,9 @@ class CachedLayer:
         return F.pad(torch.softmax(scores, -1), (0, self.keys.shape[1] - seen))
 
     def _seen(self, block: slice) -> int:
-        """Entries that the last query of a block may see, in the head that holds most."""
+        """Entries that the last query of a block sees, in the head with most entries."""
         entries = len(self.keys[0])
-        later: int = len(self.queries) - block.stop - self.beyond
+        later: int = len(self.queries) - block.stop - self.queries_beyond
         return min(entries, max(1, entries - later))
 
     def _hidden(self, block: slice) -> Tensor:
@@ -105,49 +106,51 @@ class CachedLayer:
         held = torch.tensor([entries]) if self.held is None else self.held.cpu()
         length = len(self.queries)
         rows = torch.arange(block.start, block.stop)
-        newest = held[:, None] - length + self.beyond + rows  # [1 or K, rows]: its own entry
+        newest = (
+            held[:, None] - length + self.queries_beyond + rows
+        )  # [1 or K, rows]: index of its own entry
         place = torch.arange(entries)
         hidden = place > newest[..., None]
         hidden |= place >= held[:, None, None]
         if self.shape.window is not None:
             where = self.positions.cpu().expand(kv_heads, entries)
-            last = where.gather(1, held.expand(kv_heads)[:, None] - 1) + self.beyond
+            last = where.gather(1, held.expand(kv_heads)[:, None] - 1) + self.queries_beyond
             at = last - length + 1 + rows
             hidden = hidden | (at[..., None] - where[:, None] >= self.shape.window)
         return hidden[:, None]
 
 
-def by_heads(row: SequenceCache, layer: int, kv_heads: int) -> Iterator[KVSlice]:
-    """All entries of a layer in one piece; where heads differ, in one for each head."""
-    pieces = list(row.pieces(layer))
-    if not row.ragged(layer):
-        yield _joined(slice(None), pieces)
+def slices_by_head(cache: SequenceCache, layer: int, kv_heads: int) -> Iterator[KVSlice]:
+    """All entries of a layer in one slice, or one slice per head if heads differ."""
+    slices = list(cache.kv_slices(layer))
+    if not cache.ragged(layer):
+        yield _joined(slice(None), slices)
         return
     for head in range(kv_heads):
         own = slice(head, head + 1)
-        yield _joined(own, [_of_head(piece, head) for piece in pieces if _has(piece, head)])
+        yield _joined(own, [_of_head(kv, head) for kv in slices if _has(kv, head)])
 
 
-def _has(piece: KVSlice, head: int) -> bool:
-    return piece.heads in (slice(None), slice(head, head + 1))
+def _has(kv: KVSlice, head: int) -> bool:
+    return kv.heads in (slice(None), slice(head, head + 1))
 
 
-def _of_head(piece: KVSlice, head: int) -> KVSlice:
-    if piece.heads != slice(None):
-        return piece
+def _of_head(kv: KVSlice, head: int) -> KVSlice:
+    if kv.heads != slice(None):
+        return kv
     own = slice(head, head + 1)
-    return KVSlice(own, piece.keys[own], piece.values[own])
+    return KVSlice(own, kv.keys[own], kv.values[own])
 
 
-def _joined(heads: slice, pieces: list[KVSlice]) -> KVSlice:
-    if len(pieces) == 1:
-        return pieces[0]
-    keys, values = ([getattr(p, name) for p in pieces] for name in ("keys", "values"))
+def _joined(heads: slice, slices: list[KVSlice]) -> KVSlice:
+    if len(slices) == 1:
+        return slices[0]
+    keys, values = ([getattr(p, name) for p in slices] for name in ("keys", "values"))
     return KVSlice(heads, torch.cat(keys, 1), torch.cat(values, 1))
 
 
 def view_of(
-    row: SequenceCache,
+    cache: SequenceCache,
     layer: int,
     network: Network,
     queries: Tensor,
@@ -156,16 +159,16 @@ def view_of(
     protected: frozenset[int],
     meter: Meter,
 ) -> CachedLayer:
-    """A layer of a row as methods see it: its queries, and every entry."""
+    """The view of a layer with these queries and all entries of the cache."""
     shape = network.shape.layers[layer]
-    pieces = list(by_heads(row, layer, shape.kv_heads))
-    where = row.head_positions(layer, shape.kv_heads)
-    if len(pieces) == 1:
-        keys, values, held = pieces[0].keys, pieces[0].values, None
+    slices = list(slices_by_head(cache, layer, shape.kv_heads))
+    where = cache.head_positions(layer, shape.kv_heads)
+    if len(slices) == 1:
+        keys, values, held = slices[0].keys, slices[0].values, None
     else:
-        held = torch.tensor([piece.keys.shape[1] for piece in pieces])
+        held = torch.tensor([kv.keys.shape[1] for kv in slices])
         keys, values = (
-            pad_sequence([getattr(p, name)[0] for p in pieces], batch_first=True)
+            pad_sequence([getattr(p, name)[0] for p in slices], batch_first=True)
             for name in ("keys", "values")
         )
     return CachedLayer(
@@ -180,6 +183,6 @@ def view_of(
         protected=protected,
         network=network,
         held=held,
-        notes=row.memory,
+        memories=cache.memory,
         meter=meter,
     )

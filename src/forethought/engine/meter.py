@@ -1,4 +1,4 @@
-"""Counts what a run spends, where it is spent."""
+"""Counts the tokens, FLOPs, bytes and seconds of a run where they are spent."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Clock = Callable[[], float]
 
 @dataclass
 class Meter:
-    """Tokens, FLOPs, bytes, seconds a stage and the peak of the cache."""
+    """Tokens, FLOPs, bytes moved, seconds per stage and peak cache bytes."""
 
     clock: Clock
-    """Seconds, monotonic."""
+    """Monotonic seconds."""
     stages: dict[str, float] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=dict)
     """By kind: prompt, cached, output, scoring, draft."""
@@ -29,25 +29,25 @@ class Meter:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to a stage."""
+        """Add the seconds of the block to a stage."""
         start = self.clock()
         try:
             yield
         finally:
             self.stages[name] = self.stages.get(name, 0.0) + self.clock() - start
 
-    def copied(self) -> Meter:
-        """The same counts, apart from here on."""
+    def copy(self) -> Meter:
+        """An independent copy."""
         return replace(self, stages=dict(self.stages), tokens=dict(self.tokens))
 
     def restore(self, before: Meter) -> None:
-        """Take back what was counted since `before` was copied."""
+        """Undo everything since `before` was copied."""
         self.stages, self.tokens = dict(before.stages), dict(before.tokens)
         self.flops, self.bytes_moved = before.flops, before.bytes_moved
         self.peak_cache_bytes = before.peak_cache_bytes
 
     def since(self, before: Meter) -> Meter:
-        """What was spent since `before` was copied; stages are left out."""
+        """The difference to `before`, an earlier copy; stages are left out."""
         tokens = {k: n - before.tokens.get(k, 0) for k, n in self.tokens.items()}
         return Meter(
             self.clock,
@@ -58,7 +58,7 @@ class Meter:
         )
 
     def add(self, other: Meter) -> None:
-        """Charge what another meter counted."""
+        """Add the counts of another meter."""
         self.flops += other.flops
         self.bytes_moved += other.bytes_moved
         self.peak_cache_bytes = max(self.peak_cache_bytes, other.peak_cache_bytes)
@@ -79,32 +79,32 @@ class Meter:
         logits: int,
         layers: int | None,
     ) -> None:
-        """Charge one forward pass; each span is (entries per layer before it, its new tokens)."""
+        """Charge one forward pass; a span is (entries per layer before it, new tokens)."""
         self.bytes_moved += weight_bytes
         self.flops += 0.0 if layers else 2.0 * shape.head_parameters * logits
         used = shape.layers[:layers]
-        for (past, tokens), rows in Counter(spans).items():
+        for (past, tokens), count in Counter(spans).items():
             products = 2.0 * shape.layer_parameters * tokens * len(used)
             attention = sum(
                 attention_flops(layer, causal_pairs(held, tokens, layer.window))
                 for held, layer in zip(past, used, strict=False)
             )
-            self.flops += rows * (products + attention)
+            self.flops += count * (products + attention)
 
-    def spare(self, layer: LayerShape, pairs: float) -> None:
-        """Take back the attention over query-key pairs of one layer that were not visited."""
+    def refund_attention(self, layer: LayerShape, pairs: float) -> None:
+        """Undo the attention cost of query-key pairs that a layer skipped."""
         self.flops -= attention_flops(layer, pairs)
 
     def read_cache(self, size: int) -> None:
-        """Charge the reading of cached keys and values."""
+        """Charge reads of cached keys and values, in bytes."""
         self.bytes_moved += size
 
-    def watch(self, rows: Iterable[SequenceCache]) -> None:
-        """Note the bytes these rows hold now."""
-        self.peak_cache_bytes = max(self.peak_cache_bytes, cache_bytes(rows))
+    def track_peak(self, caches: Iterable[SequenceCache]) -> None:
+        """Raise the peak to the bytes of these caches, if they hold more."""
+        self.peak_cache_bytes = max(self.peak_cache_bytes, cache_bytes(caches))
 
     def cost(self, seconds: float) -> Cost:
-        """What was spent so far."""
+        """The cost so far."""
         return Cost(
             prompt_tokens=self.tokens.get("prompt", 0),
             cached_tokens=self.tokens.get("cached", 0),

@@ -1,8 +1,8 @@
-"""Runs any number of sequences: one decode pass for all, and prefills in slices between passes.
+"""Runs any number of sequences: one decode pass for all, and slices of a prefill between passes.
 
-A sequence waits until its cache fits, prefills, decodes, and finishes. Results do not depend on the
-company a sequence has: each draws from its own random stream, and the logits of a row depend on
-that row alone.
+A sequence waits until its cache fits, prefills, decodes and finishes. Results do not depend on the
+other sequences: each one has its own random stream, and the logits of a row depend on that row
+alone.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from forethought.models.hardware.sliced_task import pause
 
 Result = TypeVar("Result")
 IDLE_SLICE = 0.1
-"""Seconds of prefill in a step while nothing decodes: a caller may cancel in between."""
+"""Seconds of prefill per step while no sequence decodes; a caller may cancel between steps."""
 
 
 class TokenEvent(NamedTuple):
-    """A sequence took a token, or it finished without one."""
+    """A sequence took a token, or finished without one."""
 
     sequence: Sequence
     sampled: SampledToken | None
@@ -37,7 +37,7 @@ class TokenEvent(NamedTuple):
 
 
 class Scheduler:
-    """Sequences of any networks, advanced step by step."""
+    """Advances sequences of any networks step by step."""
 
     def __init__(
         self,
@@ -46,11 +46,11 @@ class Scheduler:
         prefill_seconds: float | None = None,
         cache_bytes: int | None = None,
     ) -> None:
-        """`prefill_seconds` bounds the prefill between two decode passes.
+        """`prefill_seconds` limits the prefill between two decode passes.
 
-        None prefills every waiting prompt first, which gives the highest throughput. 0 runs one
-        block of tokens between two passes. `cache_bytes` bounds what admitted sequences expect to
-        hold.
+        None prefills every waiting prompt first, for the highest throughput. 0 runs one block of
+        tokens between two passes. `cache_bytes` limits the expected cache bytes of admitted
+        sequences.
         """
         self.clock = clock
         self.prefill_seconds = prefill_seconds
@@ -58,13 +58,13 @@ class Scheduler:
         self.decoded: Collection[Sequence] = ()
         """The sequences of the last step's decode passes."""
         self.decode_seconds = 0.0
-        """What those passes took."""
+        """Seconds of those passes."""
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits or runs."""
+        """Whether no sequence waits or runs."""
         return not self._waiting and not self._running
 
     def add(self, sequence: Sequence) -> None:
@@ -72,7 +72,7 @@ class Scheduler:
         self._waiting.append(sequence)
 
     def cancel(self, sequence: Sequence) -> None:
-        """End a sequence and free its cache; its prefill is dropped where no other needs it."""
+        """End a sequence and free its cache; drop its prefill if no other sequence waits for it."""
         sequence.end("cancelled")
         sequence.release()
         self._remove([sequence])
@@ -82,7 +82,7 @@ class Scheduler:
 
     @torch.inference_mode()
     def step(self) -> list[TokenEvent]:
-        """One decode pass over all decoding sequences, and at most one slice of a prefill."""
+        """Run one decode pass over all decoding sequences and at most one slice of a prefill."""
         self._admit()
         live = [one for one in self._running if one.decoding]
         events = self._begin()
@@ -109,12 +109,12 @@ class Scheduler:
             self._running.append(self._waiting.popleft())
 
     def _pending(self) -> Prefill | None:
-        """The prefill that is next, in the order of admission."""
+        """The next unfinished prefill, in the order of admission."""
         waited = (one.prefill for one in self._running if one.cache is None and not one.finish)
         return next((one for one in waited if one is not None and not one.done), None)
 
     def _advance(self, prefill: Prefill) -> list[TokenEvent]:
-        """Run a slice of a prefill; where it fails, so do the sequences that need it."""
+        """Run a slice of a prefill; if it fails, the sequences that wait for it fail too."""
         bound, busy = self.prefill_seconds, any(one.decoding for one in self._running)
         seconds = bound if busy and bound is not None else IDLE_SLICE
         try:
@@ -128,7 +128,7 @@ class Scheduler:
         return []
 
     def _begin(self) -> list[TokenEvent]:
-        """Open the caches of sequences whose prefill is complete, and take their first tokens."""
+        """Open the caches of sequences whose prefill is complete, and sample their first tokens."""
         ready = [
             one
             for one in self._running
@@ -139,7 +139,7 @@ class Scheduler:
         return self._choose(ready)
 
     def _decode(self, live: list[Sequence]) -> list[TokenEvent]:
-        """One decode pass of each network over its sequences; then each takes a token."""
+        """Run one decode pass per network, then let each sequence take a token."""
         start = self.clock()
         for group in _passes(live):
             first = group[0]
@@ -147,7 +147,7 @@ class Scheduler:
             batch = Batch(first.network, first.meter)
             logits = batch.forward(parts, phase="decode", hook=first.layer_hook)
             for one, row in zip(group, logits, strict=True):
-                one.stepped(row)
+                one.take_logits(row)
         events = self._choose(live)
         self.decoded, self.decode_seconds = live, self.clock() - start
         return events
@@ -169,7 +169,7 @@ class Scheduler:
 
 
 def decode(sequence: Sequence) -> None:
-    """Decode one sequence to its end, beside no other; a sliced task may pause between steps."""
+    """Decode one sequence to its end, alone; a sliced task may pause between steps."""
     scheduler = Scheduler()
     scheduler.add(sequence)
     while not scheduler.idle:
@@ -178,7 +178,7 @@ def decode(sequence: Sequence) -> None:
 
 
 def _passes(live: Iterable[Sequence]) -> list[list[Sequence]]:
-    """The sequences of each pass: of one network, and one that shows its layers alone."""
+    """The sequences of each pass: one network per pass; a sequence with a layer hook runs alone."""
     groups: dict[tuple[int, int], list[Sequence]] = {}
     for one in live:
         alone = id(one) if one.layer_hook is not None else 0
@@ -187,7 +187,7 @@ def _passes(live: Iterable[Sequence]) -> list[list[Sequence]]:
 
 
 def _guarded(sequence: Sequence, act: Callable[[], Result]) -> Result | None:
-    """The result of an act of one sequence, whose error is that sequence's alone."""
+    """The result of an act of one sequence; an error fails that sequence alone."""
     try:
         return act()
     except ForethoughtError as error:

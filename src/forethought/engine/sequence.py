@@ -1,4 +1,4 @@
-"""A sequence of tokens that the scheduler prefills and decodes; it knows no text."""
+"""A sequence that the scheduler prefills and decodes; it holds token ids and no text."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class SequenceStart(NamedTuple):
 
     cache: SequenceCache
     logits: Tensor | None
-    """[V] after the newest token; None while that token has no entry yet."""
+    """[V] after the newest token; None if that token has no entry yet."""
 
 
 class Prefill:
-    """Work that fills caches, shared by all sequences that begin from them."""
+    """Resumable work that fills caches; several sequences may wait for one prefill."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self.done = False
@@ -35,7 +35,7 @@ class Prefill:
         self._task: SlicedTask | None = None
 
     def advance(self, seconds: float, clock: Clock) -> None:
-        """Run for about so many seconds; an exception of the work is raised, and drops it."""
+        """Run for about this many seconds; re-raise an exception of the work and drop the work."""
         if self._task is None:
             self._task = SlicedTask(self._work, clock)
         task = self._task
@@ -47,7 +47,7 @@ class Prefill:
                 self._task = None
 
     def cancel(self) -> None:
-        """Drop the work and what it has filled so far."""
+        """Drop the work and the entries that it has computed."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -57,87 +57,87 @@ class Prefill:
 class Sequence:
     """One sequence: its cache, tokens, sampling parameters, limits, hooks and meter.
 
-    It waits for its prefill, decodes, and is finished once `finish` is set.
+    It waits for its prefill, then decodes; it is finished once `finish` is set.
     """
 
     network: Network
     meter: Meter
     open: Callable[[], SequenceStart]
-    """Gives the cache to continue, called once the prefill is complete."""
+    """Returns the cache to continue; called once, after the prefill."""
     prefill: Prefill | None = None
     sampling: SamplingParams = field(default_factory=SamplingParams)
     stream: int = 0
-    """Separates its draws from those of other sequences with the same seed."""
+    """The random stream; sequences with the same seed differ by it."""
     max_tokens: int = 256
-    """Length at which it ends, tokens that it began with included."""
+    """Maximum length in tokens, including those it starts with."""
     ends: frozenset[int] = frozenset()
-    """Tokens that end it; they are not part of it."""
+    """End tokens; the sequence excludes them unless `keeps_end`."""
     tokens: list[int] = field(default_factory=list)
-    """The tokens behind the prompt, those that it began with included."""
+    """The tokens after the prompt, including those it starts with."""
     forced: list[int] = field(default_factory=list)
-    """Tokens to take next instead of sampled ones."""
-    full: str = "length"
-    """Its finish reason at `max_tokens`."""
+    """Next tokens that are given instead of sampled."""
+    finish_at_max: str = "length"
+    """The finish reason at `max_tokens`."""
     keeps_end: bool = False
-    """Whether the token that ends it is part of it."""
-    reads_last: bool = False
-    """Whether its last token gets a cache entry too, and so leaves logits behind."""
+    """Whether an end token becomes part of the sequence."""
+    caches_last: bool = False
+    """Whether the last token is decoded into the cache too, which leaves its logits."""
     decode_eviction: DecodeEviction | None = None
     layer_hook: LayerHook | None = None
-    """Shown every layer of each of its decode steps."""
+    """Sees every layer of the sequence's decode steps."""
     expected_bytes: int = 0
-    """Cache bytes that it may need; the scheduler admits by them."""
+    """Cache bytes that the sequence may need; the scheduler admits by them."""
     cache: SequenceCache | None = None
     logits: Tensor | None = None
-    """[V] for its next token, once its newest token has a cache entry."""
-    unread: bool = False
-    """Whether its newest token has no cache entry yet."""
+    """[V] for the next token; set once the newest token has an entry."""
+    uncached: bool = False
+    """Whether the newest token has no cache entry yet."""
     steps: int = 0
-    """Decode steps so far: tokens that got a cache entry."""
+    """Decode steps so far: tokens that got an entry."""
     finish: str = ""
-    """Empty while it runs; then stop, `full`, error, or the reason given to `end`."""
+    """Empty while it runs; then stop, `finish_at_max`, error, or the reason given to `end`."""
     error: ForethoughtError | None = None
 
     @property
     def decoding(self) -> bool:
         """Whether it takes part in the next decode pass."""
-        return self.unread and (self.reads_last or not self.finish)
+        return self.uncached and (self.caches_last or not self.finish)
 
     @property
     def held(self) -> SequenceCache:
-        """Its cache, once it has begun."""
+        """The cache; the sequence must have begun."""
         assert self.cache is not None, "a sequence that has begun holds a cache"
         return self.cache
 
     def end(self, reason: str) -> None:
-        """Take no more tokens."""
+        """Finish; no further token is sampled."""
         self.finish = self.finish or reason
 
     def fail(self, error: ForethoughtError) -> None:
-        """End with an error."""
+        """Finish with an error."""
         self.error, self.finish = error, "error"
 
     def release(self) -> None:
-        """Let go of the cache and the logits."""
+        """Free the cache and the logits."""
         self.cache = self.logits = None
-        self.unread = False
+        self.uncached = False
 
     def begin(self) -> None:
-        """Open the cache; a sequence that is full already ends here."""
+        """Open the cache; a sequence that is already at its maximum length finishes here."""
         self.cache, self.logits = self.open()
-        self.unread = self.logits is None
+        self.uncached = self.logits is None
         if len(self.tokens) >= self.max_tokens:
-            self.end(self.full)
+            self.end(self.finish_at_max)
 
-    def stepped(self, logits: Tensor) -> None:
-        """Take the logits [V] of a decode step."""
-        self.logits, self.unread = logits, False
+    def take_logits(self, logits: Tensor) -> None:
+        """Store the logits [V] of a decode step, and evict entries if it is time."""
+        self.logits, self.uncached = logits, False
         self.steps += 1
         if self.decode_eviction is not None:
             self.decode_eviction.after_step(self.held, self.meter)
 
     def choose(self) -> SampledToken:
-        """Take the next token, sampled or forced; the logits are used up."""
+        """Take the next token, sampled or forced, from the logits."""
         assert self.logits is not None, "logits come before a choice"
         logits, self.logits = self.logits, None
         if self.forced:
@@ -149,7 +149,7 @@ class Sequence:
             self.end("stop")
         if self.keeps_end or not ends:
             self.tokens.append(chosen.token)
-            self.unread = True
+            self.uncached = True
         if len(self.tokens) >= self.max_tokens:
-            self.end(self.full)
+            self.end(self.finish_at_max)
         return chosen

@@ -1,1 +1,1 @@
-"""A prompt on its way into a KV cache."""
+"""Prompt preparation: plan, byte budgets, drafts, shortening, context check and prefill."""

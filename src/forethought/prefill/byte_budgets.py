@@ -1,4 +1,4 @@
-"""Budgets in bytes become entries, once the model that fills them is known."""
+"""Converts budgets in bytes to numbers of entries of a model."""
 
 from __future__ import annotations
 
@@ -12,27 +12,33 @@ from forethought.contracts.roles import Approximation
 from forethought.cost.flops import entry_bytes
 from forethought.models.model import Model
 
-_STORED_BITS = {16: 16.0, 8: 8.5, 4: 5.0}  # of a number, its share of scale and zero included
+_STORED_BITS = {16: 16.0, 8: 8.5, 4: 5.0}  # per number, its share of scale and zero point included
 
 
-def sized(
+def with_entry_budgets(
     methods: Sequence[tuple[str, Approximation]], target: Model
 ) -> tuple[tuple[str, Approximation], ...]:
-    """The methods, with every budget that counts bytes as the entries that fill them.
+    """The methods, with every budget in bytes converted to entries.
 
-    Raises BudgetTooSmallError where not one entry fits.
+    Raises BudgetTooSmallError if not even one entry fits.
     """
     bits = _STORED_BITS[min([16, *(method.cache_bits() for _, method in methods)])]
     each = entry_bytes(target.shape, target.network.dtype.itemsize) * bits / 16
-    # The last group of entries has a scale and a zero of its own, however few it holds.
+    # The last group of entries has its own scale and zero point, even if it is not full.
     started = entry_bytes(target.shape, target.network.dtype.itemsize) if bits < 16 else 0
-    return tuple((name, _sized(name, method, each, started)) for name, method in methods)
+    return tuple(
+        (name, _with_entry_budget(name, method, each, started)) for name, method in methods
+    )
 
 
-def _sized(name: str, method: Approximation, each: float, started: int) -> Approximation:
+def _with_entry_budget(
+    name: str, method: Approximation, each: float, started: int
+) -> Approximation:
     sizes = {field: getattr(method, field, None) for field in ("keep", "prompt_keep")}
     entries = {
-        f: int((bytes_of(size) - started) // each) for f, size in sizes.items() if _is_size(size)
+        f: int((bytes_of(size) - started) // each)
+        for f, size in sizes.items()
+        if _is_byte_budget(size)
     }
     if any(count < 1 for count in entries.values()):
         raise BudgetTooSmallError(
@@ -42,5 +48,5 @@ def _sized(name: str, method: Approximation, each: float, started: int) -> Appro
     return replace(method, **entries) if entries else method  # type: ignore[type-var]
 
 
-def _is_size(value: object) -> TypeGuard[str]:
+def _is_byte_budget(value: object) -> TypeGuard[str]:
     return isinstance(value, str)

@@ -1,4 +1,4 @@
-"""A model that reads ahead for the target: another one, or the target's own first layers."""
+"""The draft: another model, or the target's own first layers."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
 
 _VERY_SMALL = 2e8  # parameters in the layers of a draft
-Memory = dict[Hashable, tuple[Any, Meter]]
+DraftResults = dict[Hashable, tuple[Any, Meter]]
 
 
 @dataclass(frozen=True)
 class ModelDraft:
-    """A draft in the terms of its target's tokens (see contracts.roles.Draft)."""
+    """A draft whose results are in the target's tokens (see contracts.roles.Draft)."""
 
     model: Model
     target: Model
     meter: Meter
-    memory: Memory = field(default_factory=dict)
-    """What was found before, by what was asked; shared by those who ask of the same prompts."""
-    shortens: bool = True
-    """Whether a method may shorten the prompt: not that of a conversation's later turn."""
+    results: DraftResults = field(default_factory=dict)
+    """Earlier results by their key, with their cost; shared by runs on the same prompts."""
+    may_shorten: bool = True
+    """Whether methods may shorten the prompt; False for later turns of a conversation."""
 
     def serving(self, method: Approximation) -> ModelDraft:
-        """The draft that a method is given: this one, or the target itself."""
+        """The draft that a method uses: this one, or the target itself."""
         return replace(self, model=self.target) if method.drafts_with_itself() else self
 
     @property
     def name(self) -> str:
-        """What the draft is called."""
+        """The draft's name."""
         return "self" if self.is_self else self.model.name
 
     @property
@@ -55,23 +55,23 @@ class ModelDraft:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes on the target's files, then on the draft's where that is another model."""
+        """Notes on the target's files, then on the draft's if it is another model."""
         own = () if self.is_self else self.model.notes
         return (*self.target.notes, *(f"draft {self.name}: {note}" for note in own))
 
     @property
     def layers(self) -> int:
-        """How many it has."""
+        """Number of layers."""
         return len(self.model.shape.layers)
 
     @property
     def layer_span(self) -> tuple[int, int]:
-        """First layer worth looking at, and the layer to stop before.
+        """The default first layer that methods use, and one past the last.
 
-        Another model: the published first layer, and a stop between 0.42 and 0.6 of the way,
-        the later the smaller it is beside the target; very small ones look for what was asked
-        only after the middle (docs/lab-log.md). The target itself: a few early layers, or
-        nothing is saved.
+        Another model: the published first layer, and a stop between 0.42 and 0.6 of its layers,
+        later for drafts that are small beside the target. Very small drafts attend to the question
+        only after the middle (docs/lab-log.md). The target itself: a few early layers, since more
+        save nothing.
         """
         layers = self.layers
         if self.is_self:
@@ -89,7 +89,7 @@ class ModelDraft:
         return self.model.tokenizer.fingerprint == self.target.tokenizer.fingerprint
 
     def own_prompt(self, prompt: Prompt) -> Prompt:
-        """The prompt as the draft reads it: its own tokens and its own chat template."""
+        """The prompt in the draft's own tokens and chat template."""
         if self.shares_tokens:
             return prompt
         start, stop = prompt.content
@@ -98,33 +98,35 @@ class ModelDraft:
     def read(
         self, prompt: Prompt, tap: Tap, *, layers: int | None = None, lookahead: int = 0
     ) -> list[int]:
-        """Run the draft over the prompt; see contracts.roles.Draft.read."""
+        """Prefill the prompt with the draft; see contracts.roles.Draft.read."""
         own = self.own_prompt(prompt)
         model = self.model.for_length(len(own) + lookahead)
         self._check_fits(len(own) + min(lookahead, 1), model)
         lookahead = min(lookahead, model.shape.context - len(own))
         count = self.layers
-        row, batch = SequenceCache(count, len(own) + lookahead), Batch(model.network, self.meter)
+        cache, batch = SequenceCache(count, len(own) + lookahead), Batch(model.network, self.meter)
         if not lookahead:
             stop = None if layers is None or layers >= count else layers
-            batch.read(row, own.tokens, LayerHook(_freeing(tap), len(own)), stop)
+            batch.prefill_whole(cache, own.tokens, LayerHook(_dropping(tap), len(own)), stop)
             self.meter.count("draft", len(own))
             return []
-        look = LayerHook(tap, len(own))
-        logits = batch.read(row, own.tokens, look)
+        hook = LayerHook(tap, len(own))
+        logits = batch.prefill_whole(cache, own.tokens, hook)
         self.meter.count("draft", len(own))
-        written = self._in_target(self._write(model.network, row, logits, look, lookahead))
-        target = self.target.for_length(len(prompt) + len(written))
-        return written[: max(0, target.shape.context - len(prompt))]
+        decoded = self._target_tokens(
+            self._decode_guess(model.network, cache, logits, hook, lookahead)
+        )
+        target = self.target.for_length(len(prompt) + len(decoded))
+        return decoded[: max(0, target.shape.context - len(prompt))]
 
-    def _write(
-        self, network: Network, row: SequenceCache, logits: Tensor, hook: LayerHook, count: int
+    def _decode_guess(
+        self, network: Network, cache: SequenceCache, logits: Tensor, hook: LayerHook, count: int
     ) -> list[int]:
-        """Decode greedily, each step's layers shown too; an end token counts and stops."""
+        """Decode greedily and show each step's layers; an end token counts and stops."""
         guess = TokenSequence(
             network,
             self.meter,
-            lambda: SequenceStart(row, logits[-1]),
+            lambda: SequenceStart(cache, logits[-1]),
             max_tokens=count,
             ends=self.model.tokenizer.ends,
             keeps_end=True,
@@ -134,25 +136,25 @@ class ModelDraft:
         self.meter.count("draft", len(guess.tokens))
         return guess.tokens
 
-    def _in_target(self, written: Sequence[int]) -> list[int]:
+    def _target_tokens(self, decoded: Sequence[int]) -> list[int]:
         if self.shares_tokens:
-            return list(written)
-        ended = written[-1] in self.model.tokenizer.ends
-        text = self.model.tokenizer.decode(written[:-1] if ended else written)
+            return list(decoded)
+        ended = decoded[-1] in self.model.tokenizer.ends
+        text = self.model.tokenizer.decode(decoded[:-1] if ended else decoded)
         end = self.target.tokenizer.end
         closing = [end] if ended and end is not None else []
         return [*self.target.tokenizer.encode(text), *closing]
 
     def carry(self, importance: Tensor, prompt: Prompt) -> Tensor:
-        """Scores over the draft's tokens as scores over the target's, by their characters.
+        """Map scores of the draft's tokens to the target's tokens by their characters.
 
-        A target token scores as high as the best draft token that shares a character with it.
+        A target token gets the best score of the draft tokens that share a character with it.
         """
         if self.shares_tokens:
             return importance
         own = self.own_prompt(prompt)
         given, read = (whole.text[slice(*whole.content)] for whole in (prompt, own))
-        # A template may have trimmed what it was given.
+        # A template may have stripped white space.
         shift = prompt.content[0] + max(0, given.find(read)) - own.content[0]
         by_character = np.zeros(len(prompt.text) + 1, dtype=np.float32)
         first, last = own.content
@@ -164,39 +166,43 @@ class ModelDraft:
         return torch.from_numpy(np.array(best, dtype=np.float32))
 
     def recall(self, what: Hashable, prompt: Prompt, find: Callable[[], Found]) -> Found:
-        """What `find` gives, found once; see contracts.roles.Draft.recall."""
+        """The result of `find`, computed once; see contracts.roles.Draft.recall."""
         key = (what, self.name, self.target.name, prompt.tokens, prompt.text)
-        if key in self.memory:
-            found, spent = self.memory[key]
+        if key in self.results:
+            found, spent = self.results[key]
             self.meter.add(spent)
             return cast(Found, found)
-        before, start = self.meter.copied(), self.meter.clock()
+        before, start = self.meter.copy(), self.meter.clock()
         found = find()
         spent = self.meter.since(before)
         spent.stages["draft"] = self.meter.clock() - start
-        self.memory[key] = (found, spent)
+        self.results[key] = (found, spent)
         return found
 
     def charge(self, tokens: int, flops: float) -> None:
-        """Charge what another model did to choose."""
+        """Charge the tokens and FLOPs of another model that helps to choose."""
         self.meter.count("draft", tokens)
         self.meter.flops += flops
 
     def _check_fits(self, tokens: int, model: Model) -> None:
         if tokens > model.shape.context:
-            other = "the method truncate before this one" if self.shortens else "begin anew"
+            other = (
+                "the method truncate before this one"
+                if self.may_shorten
+                else "start a new conversation"
+            )
             raise PromptTooLongError(
                 f"the draft {model.name} holds {model.shape.context:,} tokens, but would "
-                f"read {tokens:,}",
+                f"prefill {tokens:,}",
                 f"use a draft with a longer context, or {other}",
             )
 
 
-def _freeing(tap: Tap) -> Tap:
-    """The tap, after which the layer's entries are dropped: no later token needs them."""
+def _dropping(tap: Tap) -> Tap:
+    """The tap, followed by an eviction of the whole layer: no later token needs its entries."""
 
-    def look(view: LayerView) -> Entries:
+    def drop(view: LayerView) -> Entries:
         tap(view)
         return torch.empty((view.keys.shape[0], 0), dtype=torch.long, device=view.keys.device)
 
-    return look
+    return drop

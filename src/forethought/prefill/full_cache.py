@@ -1,4 +1,4 @@
-"""A prompt that was read whole, as methods that choose afterwards see it."""
+"""The full cache of a prefilled prompt, for methods that evict after prefill."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from forethought.models.model import Model
 
 @dataclass(frozen=True)
 class FullCache:
-    """The whole cache of a prompt (see contracts.roles.FullCacheView)."""
+    """The full cache of a prompt (see contracts.views.FullCacheView)."""
 
     batch: Batch
-    row: SequenceCache
-    """All of the prompt in one segment, its newest queries in sight."""
+    cache: SequenceCache
+    """The whole prompt in one segment, with a query window."""
     prompt: Prompt
     model: Model
     logits: Tensor
-    """[V], after the last token of the prompt."""
+    """[V] after the last token of the prompt."""
 
     @cached_property
     def layers(self) -> Sequence[CachedLayer]:
-        """Every layer; the queries in sight are those of the prompt's last tokens."""
-        assert self.row.recent is not None, "a prompt read whole keeps its queries in sight"
-        recent = self.row.recent
-        return [self._view(layer, recent.at(layer)) for layer in range(len(self.row.tail.layers))]
+        """Every layer; the query window holds the prompt's last tokens."""
+        assert self.cache.query_window is not None, "a full cache has a query window"
+        window = self.cache.query_window
+        return [self._view(layer, window.at(layer)) for layer in range(len(self.cache.tail.layers))]
 
     def _view(self, layer: int, queries: Tensor) -> CachedLayer:
         network = self.batch.network
         length, meter = len(self.prompt), self.batch.meter
         return view_of(
-            self.row,
+            self.cache,
             layer,
             network,
             queries,
@@ -59,15 +59,15 @@ class FullCache:
         return self.model.tokenizer.encode(text)
 
     def asked(self, text: str) -> list[int]:
-        """The tokens that ask `text` behind a document."""
+        """The tokens of a turn that asks `text` after a document."""
         return question_tokens(self.model.tokenizer, self.model.template, text)
 
     def write(self, kept: Sequence[Entries], count: int) -> Sequence[LayerView]:
-        """Write greedily behind a copy cut to `kept`; see contracts.roles.FullCacheView.write."""
+        """Decode greedily after a copy cut to `kept`; see contracts.views.FullCacheView.write."""
         if not count:
             return self.layers
-        copy = self.row.part(kept)
-        copy.recent = QueryWindow(count)
+        copy = self.cache.subset(kept)
+        copy.query_window = QueryWindow(count)
         answer = TokenSequence(
             self.batch.network,
             self.batch.meter,
@@ -75,20 +75,24 @@ class FullCache:
             max_tokens=count,
             ends=self.model.tokenizer.ends,
             keeps_end=True,
-            reads_last=True,
+            caches_last=True,
         )
         decode(answer)
         self.batch.meter.count("scoring", len(answer.tokens))
-        assert copy.recent is not None, "set above"
-        return [self._continued(view, copy.recent.at(view.layer)) for view in self.layers]
+        assert copy.query_window is not None, "set above"
+        return [self._continued(view, copy.query_window.at(view.layer)) for view in self.layers]
 
     def _continued(self, view: CachedLayer, queries: Tensor) -> CachedLayer:
-        """A view whose queries go on after the prompt, over the prompt's entries alone."""
-        return replace(view, queries=torch.cat([view.queries, queries]), beyond=len(queries))
+        """The view with further queries after the prompt, over the prompt's entries alone."""
+        return replace(
+            view, queries=torch.cat([view.queries, queries]), queries_beyond=len(queries)
+        )
 
     def read(self, tokens: Sequence[int], tap: Tap, *, after: int | None = None) -> None:
-        """Read tokens behind the first `after` of the prompt; see FullCacheView.read."""
-        places = self.prompt.places(len(self.prompt) + 1)
-        behind = self.row.before(places[len(self.prompt) if after is None else after])
-        self.batch.read(behind, tokens, LayerHook(tap, len(self.prompt), self.prompt.protected))
+        """Prefill tokens after the first `after` of the prompt; see FullCacheView.read."""
+        positions = self.prompt.places(len(self.prompt) + 1)
+        behind = self.cache.before(positions[len(self.prompt) if after is None else after])
+        self.batch.prefill_whole(
+            behind, tokens, LayerHook(tap, len(self.prompt), self.prompt.protected)
+        )
         self.batch.meter.count("scoring", len(tokens))

@@ -1,4 +1,4 @@
-"""From a question to a cache the answer can be written from."""
+"""The plan of a prompt's methods, and the prefill that carries it out."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from forethought.prefill.full_cache import FullCache
 Methods = Sequence[tuple[str, Approximation]]
 """Methods with their spellings."""
 
-_LONG = 1 << 40  # tokens: more than any budget in tokens
-SIGHT = 256  # newest queries kept in sight for methods that choose later
+_ANY_LENGTH = 1 << 40  # tokens: above any budget in tokens
+QUERY_WINDOW = 256  # newest queries that later evictions can use
 
 
 @dataclass(frozen=True)
 class PrefillPlan:
-    """The approximations that apply to a prompt; notes on the models, and why others do not."""
+    """The methods that apply to a prompt, and notes on the models and on skipped methods."""
 
     applied: tuple[Approximation, ...]
     notes: tuple[str, ...] = ()
 
     @property
     def evicting(self) -> Approximation | None:
-        """The one that drops cache entries, if any."""
+        """The method that evicts cache entries, if any."""
         return next((method for method in self.applied if method.evicts()), None)
 
     @property
-    def thinning(self) -> Approximation | None:
-        """The one that chooses what the prompt's queries see, if any."""
+    def sparse_prefill(self) -> Approximation | None:
+        """The method that makes prefill attention sparse, if any."""
         return next((method for method in self.applied if method.thins_attention()), None)
 
     @property
@@ -51,19 +51,25 @@ class PrefillPlan:
         """Bits of a stored key or value."""
         return min([16, *(method.cache_bits() for method in self.applied)])
 
-    def sight(self, length: int) -> QueryWindow | None:
-        """What keeps the newest queries of a row in sight, where they are asked for later."""
+    def query_window(self, length: int) -> QueryWindow | None:
+        """The query window of an answer's sequence; None unless it evicts during decode."""
         if self.evicting is None or not self.evicting.evicts_every():
             return None
-        return QueryWindow(max(SIGHT, self.evicting.evicts_every()))
+        return QueryWindow(max(QUERY_WINDOW, self.evicting.evicts_every()))
 
     @property
-    def evicts_again(self) -> bool:
-        """Whether entries are dropped while an answer is decoded."""
+    def evicts_in_decode(self) -> bool:
+        """Whether entries are evicted during decode."""
         return self.evicting is not None and self.evicting.evicts_every() > 0
 
+    def compressed(self, prompt: Prompt, draft: ModelDraft, answer_tokens: int) -> Prompt:
+        """The prompt that the target prefills, shortened by the methods in order."""
+        for method in self.applied:
+            prompt = method.on_prompt(prompt, draft.serving(method), answer_tokens)
+        return prompt
+
     def decode_eviction(self, network: Network, prompt: Prompt) -> DecodeEviction | None:
-        """Decides again which entries stay while an answer is decoded; None where nothing does."""
+        """The evictions during an answer's decode; None if there are none."""
         method = self.evicting
         if method is None or not method.evicts_every():
             return None
@@ -76,16 +82,16 @@ class PrefillPlan:
 
 @dataclass(frozen=True)
 class PrefillResult:
-    """A prompt that was read."""
+    """The cache of a prefilled prompt."""
 
-    row: SequenceCache
+    cache: SequenceCache
     logits: Tensor
-    """[V], after the last token of the prompt."""
+    """[V] after the last token of the prompt."""
     kept: Kept
 
 
 def plan(methods: Methods, prompt: Prompt, draft: ModelDraft) -> PrefillPlan:
-    """Leave out what would drop nothing, and a draft that costs more than it saves."""
+    """Select the methods that drop something and whose drafts save more than they cost."""
     applied: list[Approximation] = []
     notes = list(draft.notes)
     length = len(prompt)
@@ -102,43 +108,43 @@ def plan(methods: Methods, prompt: Prompt, draft: ModelDraft) -> PrefillPlan:
 
 
 def _check_order(methods: Methods) -> None:
-    """Raise UsageError unless methods of one kind stand alone, and shortening comes first."""
+    """Raise UsageError if two methods conflict or an eviction comes before a shortening."""
     evicting = [name for name, method in methods if method.evicts()]
     if len(evicting) > 1:
         raise UsageError(
             "two methods of one recipe drop cache entries", "keep one of them, or run both apart"
         )
-    thinning = [name for name, method in methods if method.thins_attention()]
-    if len(thinning) > 1:
+    sparse = [name for name, method in methods if method.thins_attention()]
+    if len(sparse) > 1:
         raise UsageError("two methods of one recipe thin attention", "keep one of them")
-    packing = [name for name, method in methods if method.cache_bits() < 16]
-    if len(packing) > 1:
+    quantising = [name for name, method in methods if method.cache_bits() < 16]
+    if len(quantising) > 1:
         raise UsageError("two methods of one recipe pack the cache", "keep one of them")
-    whole = [name for name, method in methods if method.sees_whole_cache()]
-    if whole and thinning:
+    after = [name for name, method in methods if method.sees_whole_cache()]
+    if after and sparse:
         raise UsageError(
-            f"{whole[0]} scores a prompt that was read whole, which {thinning[0]} does not do",
+            f"{after[0]} evicts after a dense prefill, but {sparse[0]} makes it sparse",
             "keep one of them",
         )
     guessing = [
         name for name, method in methods if method.thins_attention() and method.uses_draft()
     ]
-    again = [name for name, method in methods if method.evicts_every()]
-    if again and guessing:
+    repeated = [name for name, method in methods if method.evicts_every()]
+    if repeated and guessing:
         raise UsageError(
-            f"{again[0]} goes on dropping entries by the newest queries, among which are those of "
-            f"the guess that {guessing[0]} has written",
+            f"{repeated[0]} evicts during decode by the newest queries, some of which belong to "
+            f"the guess that {guessing[0]} decoded",
             "use every=0, or minference, which needs no guess",
         )
-    if again and packing:
+    if repeated and quantising:
         raise UsageError(
-            f"{again[0]} goes on dropping entries, which {packing[0]} has packed away",
+            f"{repeated[0]} evicts during decode, but {quantising[0]} quantises the entries",
             "use every=0, or leave one of them out",
         )
-    inside = {*evicting, *thinning, *packing}
+    inside = {*evicting, *sparse, *quantising}
     for place, (name, _) in enumerate(methods):
         later = [(one, m) for one, m in methods[place:] if one not in inside]
-        shortening = [one for one, method in later if method.reads(_LONG) < _LONG]
+        shortening = [one for one, method in later if method.reads(_ANY_LENGTH) < _ANY_LENGTH]
         if name in inside and shortening:
             what = "drops cache entries" if name in evicting else "works on the cache"
             raise UsageError(
@@ -150,18 +156,18 @@ def _check_order(methods: Methods) -> None:
 def _draft_pays(method: Approximation, length: int, draft: ModelDraft) -> bool:
     """Whether a method that shortens the prompt saves more FLOPs than its draft spends.
 
-    Methods that only drop cache entries are taken at their word: they save memory.
+    Methods that only evict entries always pay: they save memory.
     """
-    reads = method.reads(length)
-    if not method.uses_draft() or method.evicts() or reads == length:
+    remaining = method.reads(length)
+    if not method.uses_draft() or method.evicts() or remaining == length:
         return True
     if draft.target.for_length(length).shape.context <= length:
-        return True  # without it there would be no answer at all
-    return reading_flops([method], length, draft) < reading_flops([], length, draft)
+        return True  # the prompt would not fit without the method
+    return total_prefill_flops([method], length, draft) < total_prefill_flops([], length, draft)
 
 
-def reading_flops(methods: Sequence[Approximation], length: int, draft: ModelDraft) -> float:
-    """FLOPs of the drafts over a prompt, and of the target over what they leave of it."""
+def total_prefill_flops(methods: Sequence[Approximation], length: int, draft: ModelDraft) -> float:
+    """FLOPs of all drafts over a prompt, and of the target over the shortened prompt."""
     spent = 0.0
     for method in methods:
         if method.uses_draft():
@@ -173,120 +179,124 @@ def reading_flops(methods: Sequence[Approximation], length: int, draft: ModelDra
     return spent + prefill_flops(draft.target.shape, length)
 
 
-def shortened(plan: PrefillPlan, prompt: Prompt, draft: ModelDraft, answer_tokens: int) -> Prompt:
-    """The prompt the target will read."""
-    for method in plan.applied:
-        prompt = method.on_prompt(prompt, draft.serving(method), answer_tokens)
-    return prompt
-
-
-def read(
+def prefill(
     batch: Batch,
     target: Model,
     prompt: Prompt,
     plan: PrefillPlan,
-    of: int,
+    original_length: int,
     past: SequenceCache | None = None,
 ) -> PrefillResult:
-    """Read a prompt into a row, dropping entries as the plan says.
+    """Prefill a prompt and evict entries as planned.
 
-    `of` is the length of the prompt before anything was dropped. With `past`, a row that was
-    read up to somewhere in the prompt, the rest is read behind it.
+    `original_length` is the prompt's length before methods shortened it. `past` is the cache of a
+    first part of the prompt; the rest is prefilled after it.
     """
     layers = len(batch.network.shape.layers)
-    row = past or SequenceCache(layers, len(prompt) + len(prompt.lookahead or ()))
-    start = row.next
+    cache = past or SequenceCache(layers, len(prompt) + len(prompt.lookahead or ()))
+    start = cache.next
     evicting = plan.evicting
     if evicting is not None and evicting.sees_whole_cache():
-        row, logits = _read_whole(batch, row, target, prompt, plan)
-    elif evicting is not None or plan.thinning is not None:
-        logits = _read_shown(batch, row, prompt, plan)
+        cache, logits = _prefill_then_evict(batch, cache, target, prompt, plan)
+    elif evicting is not None or plan.sparse_prefill is not None:
+        logits = _prefill_with_hook(batch, cache, prompt, plan)
     else:
-        logits = batch.prefill(row, prompt.tokens[start:], prompt.positions[start:])
+        logits = batch.prefill(cache, prompt.tokens[start:], prompt.positions[start:])
     batch.meter.count("prompt", len(prompt) - start)
     batch.meter.count("cached", start)
-    return settled(batch.meter, row, logits, prompt, plan, of)
+    return finished(batch.meter, cache, logits, prompt, plan, original_length)
 
 
-def settled(
-    meter: Meter, row: SequenceCache, logits: Tensor, prompt: Prompt, plan: PrefillPlan, of: int
+def finished(
+    meter: Meter,
+    cache: SequenceCache,
+    logits: Tensor,
+    prompt: Prompt,
+    plan: PrefillPlan,
+    original_length: int,
 ) -> PrefillResult:
-    """What was read, packed as the plan says and counted."""
-    kept = _kept(row, prompt, of)
+    """The result of a prefill, with its entries quantised as planned and its cost charged."""
+    kept = _kept_tokens(cache, prompt, original_length)
     if plan.bits < 16:
-        row.pack(plan.bits)
-    meter.watch([row])
-    return PrefillResult(row, logits, replace(kept, cache_bytes=cache_bytes([row])))
+        cache.pack(plan.bits)
+    meter.track_peak([cache])
+    return PrefillResult(cache, logits, replace(kept, cache_bytes=cache_bytes([cache])))
 
 
-def _read_shown(batch: Batch, row: SequenceCache, prompt: Prompt, plan: PrefillPlan) -> Tensor:
-    """Read the prompt and its look-ahead in one pass, showing every layer as it comes."""
-    evicting, thinning = plan.evicting, plan.thinning
+def _prefill_with_hook(
+    batch: Batch, cache: SequenceCache, prompt: Prompt, plan: PrefillPlan
+) -> Tensor:
+    """Prefill the prompt and its look-ahead in one pass; methods see each layer."""
+    evicting, sparse = plan.evicting, plan.sparse_prefill
     guess = prompt.lookahead or ()
-    # A guess that was written for another method is nothing to score by, nor to be kept.
+    # The guess of another method neither scores entries nor stays in the cache.
     hidden_tail = len(guess) if evicting and not evicting.uses_draft() else 0
-    look = LayerHook(
+    hook = LayerHook(
         evicting.on_layer if evicting else _keep_all,
         len(prompt),
         prompt.protected,
-        thinning.on_attention if thinning else None,
+        sparse.on_attention if sparse else None,
         hidden_tail,
     )
-    row.recent = plan.sight(len(prompt)) if evicting else None
+    cache.query_window = plan.query_window(len(prompt)) if evicting else None
     tokens = [*prompt.tokens, *guess]
-    places, start = prompt.places(len(tokens)), row.next
-    logits = batch.read(row, tokens[start:], look, positions=places[start:])
+    places, start = prompt.places(len(tokens)), cache.next
+    logits = batch.prefill_whole(cache, tokens[start:], hook, positions=places[start:])
     if prompt.lookahead is None:
         return logits[-1]
     batch.meter.count("scoring", len(guess))
     if hidden_tail:
-        row.settle(places[len(prompt)])
+        cache.truncate(places[len(prompt)])
         return logits[-1]
-    # The look-ahead was only there to score: back to before the last prompt token, whose
-    # logits the answer starts from.
+    # The look-ahead only scored entries. Rewind to before the last prompt token, whose
+    # logits start the answer.
     batch.meter.count("scoring", 1)
-    return reread(batch, row, prompt)
+    return prefill_last_token(batch, cache, prompt)
 
 
-def reread(batch: Batch, row: SequenceCache, prompt: Prompt) -> Tensor:
-    """Logits [V] after the last prompt token, read again over what is left before it."""
+def prefill_last_token(batch: Batch, cache: SequenceCache, prompt: Prompt) -> Tensor:
+    """Logits [V] of the last prompt token, prefilled again over the remaining entries."""
     last = prompt.places(len(prompt))[-1:]
-    row.settle(last[0])
-    row.slack = 0  # what is held behind the prompt is the budget, and no room for the answer yet
-    logits = batch.prefill(row, prompt.tokens[-1:], last)
-    row.slack = SLACK
+    cache.truncate(last[0])
+    cache.slack = 0  # the entries are at their budget, and room for the answer comes later
+    logits = batch.prefill(cache, prompt.tokens[-1:], last)
+    cache.slack = SLACK
     return logits
 
 
 def _keep_all(view: LayerView) -> None:
-    """Drop nothing."""
+    """Evict nothing."""
 
 
-def _read_whole(
-    batch: Batch, row: SequenceCache, target: Model, prompt: Prompt, plan: PrefillPlan
+def _prefill_then_evict(
+    batch: Batch, cache: SequenceCache, target: Model, prompt: Prompt, plan: PrefillPlan
 ) -> tuple[SequenceCache, Tensor]:
-    """Read the prompt whole, then take the part of it that the plan's method keeps."""
+    """Prefill the whole prompt, then keep the entries that the method chooses."""
     assert plan.evicting is not None
-    row.recent = QueryWindow(len(prompt))  # a window may be as wide as the prompt
-    logits = batch.prefill(row, prompt.tokens, prompt.positions)
-    kept = plan.evicting.on_cache(FullCache(batch, row, prompt, target, logits))
-    return (row if kept is None else row.part(kept)), logits
+    cache.query_window = QueryWindow(len(prompt))  # a method may use all queries of the prompt
+    logits = batch.prefill(cache, prompt.tokens, prompt.positions)
+    kept = plan.evicting.on_cache(FullCache(batch, cache, prompt, target, logits))
+    return (cache if kept is None else cache.subset(kept)), logits
 
 
-def _kept(row: SequenceCache, prompt: Prompt, of: int) -> Kept:
+def _kept_tokens(cache: SequenceCache, prompt: Prompt, original_length: int) -> Kept:
     origins = prompt.origins or tuple(range(len(prompt)))
-    whole = all(layer.kept is None for layer in row.tail.layers)
+    whole = all(layer.kept is None for layer in cache.tail.layers)
     if whole:
-        return Kept(len(prompt), of, origins)
-    shapes = row.tail.layers
-    heads = [h for layer in range(len(shapes)) for h in row.tail.places(layer, _heads(row, layer))]
+        return Kept(len(prompt), original_length, origins)
+    shapes = cache.tail.layers
+    heads = [
+        h
+        for layer in range(len(shapes))
+        for h in cache.tail.token_indices(layer, _heads(cache, layer))
+    ]
     votes = torch.bincount(torch.cat(heads), minlength=len(prompt))[: len(prompt)] / len(heads)
     seen = votes.nonzero().flatten().tolist()
     shares = tuple(round(float(votes[i]), 4) for i in seen)
-    return Kept(len(prompt), of, tuple(origins[i] for i in seen), shares)
+    return Kept(len(prompt), original_length, tuple(origins[i] for i in seen), shares)
 
 
-def _heads(row: SequenceCache, layer: int) -> int:
-    """How many key heads a layer that was cut has."""
-    kept = row.tail.layers[layer].kept
+def _heads(cache: SequenceCache, layer: int) -> int:
+    """Heads of a layer with an eviction that choose separately; 1 without one."""
+    kept = cache.tail.layers[layer].kept
     return 1 if kept is None else len(kept)

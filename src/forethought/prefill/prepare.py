@@ -20,26 +20,25 @@ from forethought.engine.meter import Clock, Meter
 from forethought.engine.sequence import Prefill
 from forethought.models.hardware.sliced_task import pause
 from forethought.models.model import Model
-from forethought.prefill.byte_budgets import sized
-from forethought.prefill.draft_model import Memory, ModelDraft
+from forethought.prefill.byte_budgets import with_entry_budgets
+from forethought.prefill.draft_model import DraftResults, ModelDraft
 from forethought.prefill.prefill import (
     Methods,
     PrefillPlan,
     PrefillResult,
     plan,
-    read,
-    reading_flops,
-    shortened,
+    prefill,
+    total_prefill_flops,
 )
-from forethought.prefill.shared_prefix import Branch, read_together, shared_key
+from forethought.prefill.shared_prefix import Branch, prefill_together, shared_key
 
 
 @dataclass
 class PreparedPrompt:
-    """A prompt, what its methods make of it, and its cache once it is prefilled."""
+    """A prompt with its plan, and with its cache once it is prefilled."""
 
     target: Model
-    """For texts of this length, once the prompt is shortened."""
+    """The target; after shortening, the target for sequences of this length."""
     prompt: Prompt
     """The whole prompt."""
     plan: PrefillPlan
@@ -47,38 +46,38 @@ class PreparedPrompt:
     meter: Meter
     """Charged for drafts and prefill alone."""
     answer_tokens: int
-    """Most tokens of an answer."""
+    """Maximum tokens of an answer."""
     past: SequenceCache | None = None
     """The cache of the conversation so far."""
     notes: tuple[str, ...] = ()
     short: Prompt | None = None
-    """What the target prefills, once the methods have shortened the prompt."""
+    """The prompt that the target prefills; set once the methods have shortened it."""
     result: PrefillResult | None = None
     room: int = 0
-    """Most tokens that an answer may have behind the prompt, once it is prefilled."""
+    """Maximum tokens of an answer after the prompt, by the model's context; set by `shorten`."""
     error: ForethoughtError | None = None
-    """Why the prompt cannot be prefilled."""
+    """The error that prevents the prefill."""
     prefill: Prefill | None = None
-    """The work in progress."""
+    """The prefill in progress."""
     charged: bool = False
-    """Whether its run was charged for the prefill."""
+    """Whether a run has been charged for the prefill."""
     waiting: int = 0
-    """Sequences that will begin behind it."""
+    """Sequences that will start from its cache."""
 
     @property
     def cached(self) -> int:
-        """Prompt tokens that the cache of the conversation holds already."""
+        """Prompt tokens that the conversation's cache already holds."""
         return self.past.next if self.past is not None else 0
 
     @property
-    def unfilled(self) -> bool:
-        """Whether nobody has begun to prefill it."""
+    def untouched(self) -> bool:
+        """Whether no prefill has started or finished."""
         return self.result is None and self.error is None and self.prefill is None
 
     def flops_at_most(self) -> float:
-        """FLOPs of the prefill, its drafts included."""
+        """An upper bound on the FLOPs of the prefill, its drafts included."""
         length, most = len(self.prompt), self.answer_tokens
-        flops = reading_flops(self.plan.applied, length, self.draft)
+        flops = total_prefill_flops(self.plan.applied, length, self.draft)
         for method in self.plan.applied:
             if method.uses_draft() or method.sees_whole_cache():
                 # The draft may decode a guess of the answer, which the target then prefills.
@@ -94,13 +93,13 @@ class PreparedPrompt:
 
     @property
     def opened(self) -> Opened:
-        """What the prefill has found."""
+        """The result of the prefill, for the driver."""
         assert self.result is not None, "prefilled first"
-        short = short_room(self.room, self.answer_tokens)
+        short = room_note(self.room, self.answer_tokens)
         return Opened(len(self.prompt), self.result.kept, (*self.notes, *short))
 
     def spent(self) -> Cost:
-        """What the prefill and its drafts took so far."""
+        """The cost of the prefill and its drafts so far."""
         return self.meter.cost(0.0)
 
     def compressed(self) -> Prompt:
@@ -108,10 +107,10 @@ class PreparedPrompt:
         methods, length = self.plan.applied, len(self.prompt)
         choosing = any(one.uses_draft() or one.reads(length) < length for one in methods)
         with self.meter.stage("draft") if choosing else nullcontext():
-            return shortened(self.plan, self.prompt, self.draft, self.answer_tokens)
+            return self.plan.compressed(self.prompt, self.draft, self.answer_tokens)
 
     def shorten(self) -> None:
-        """Let methods shorten the prompt; then check that it fits the context."""
+        """Shorten the prompt, then check that it fits the context."""
         short = self.compressed()
         end = short.end + len(short.lookahead or ()) + self.answer_tokens
         self.target = self.target.for_length(end)
@@ -121,21 +120,21 @@ class PreparedPrompt:
             check_turn(short, self.target, self.past.next)
         self.room, self.short = self.target.shape.context - short.end, short
 
-    def fill(self) -> None:
-        """Prefill what is left of the prompt."""
+    def run_prefill(self) -> None:
+        """Prefill the shortened prompt, after the conversation so far."""
         assert self.short is not None, "shortened first"
         with self.meter.stage("prefill"):
             batch = Batch(self.target.network, self.meter)
             of = len(self.prompt)
-            self.result = read(batch, self.target, self.short, self.plan, of, self.past)
+            self.result = prefill(batch, self.target, self.short, self.plan, of, self.past)
 
     def decode_eviction(self) -> DecodeEviction | None:
-        """A new answer's evictions while it is decoded, if there are any."""
+        """A new answer's evictions during decode; None if there are none."""
         assert self.short is not None, "shortened first"
         return self.plan.decode_eviction(self.target.network, self.short)
 
-    def guarded(self, act: Callable[[], None]) -> None:
-        """Do a part of the preparation; its error is kept for the sequences that wait."""
+    def attempt(self, act: Callable[[], None]) -> None:
+        """Run one part of the preparation; store its error for the waiting sequences."""
         try:
             act()
         except ForethoughtError as error:
@@ -144,20 +143,24 @@ class PreparedPrompt:
 
 @dataclass(frozen=True)
 class Preparation:
-    """The models and methods that prompts are prepared with."""
+    """Prepares prompts with these methods and models."""
 
     methods: Methods
     target: Model
     draft: Model
     answer_tokens: int
-    memory: Memory = field(default_factory=dict)
-    """What drafts found for prompts of the same tokens."""
+    draft_results: DraftResults = field(default_factory=dict)
+    """Results of drafts, shared by prompts with the same tokens."""
 
-    def of(self, prompt: Prompt, meter: Meter, past: SequenceCache | None = None) -> PreparedPrompt:
-        """A prompt with its plan; no model runs yet."""
-        shortens = past is None
-        draft = ModelDraft(self.draft, self.target, meter, self.memory, shortens=shortens)
-        methods = sized(self.methods, self.target) if self.methods else ()
+    def prepare(
+        self, prompt: Prompt, meter: Meter, past: SequenceCache | None = None
+    ) -> PreparedPrompt:
+        """Plan the methods for a prompt; no model runs yet."""
+        may_shorten = past is None
+        draft = ModelDraft(
+            self.draft, self.target, meter, self.draft_results, may_shorten=may_shorten
+        )
+        methods = with_entry_budgets(self.methods, self.target) if self.methods else ()
         chosen = plan(methods, prompt, draft)
         return PreparedPrompt(
             self.target, prompt, chosen, draft, meter, self.answer_tokens, past, chosen.notes
@@ -165,18 +168,18 @@ class Preparation:
 
 
 def prefill_all(prompts: Sequence[PreparedPrompt], clock: Clock) -> None:
-    """Shorten prompts one after the other, then prefill them; those alike after that together."""
+    """Shorten each prompt, then prefill all; equal shortened prompts share one prefill."""
     for one in prompts:
-        one.guarded(one.shorten)
-        pause(end_slice=True)  # drafts may have spent a time limit
+        one.attempt(one.shorten)
+        pause(end_slice=True)  # drafts may have used up the time limit
     for group in _sharing([one for one in prompts if one.error is None]):
-        if len(group) == 1 or not _filled_together(group, clock):
+        if len(group) == 1 or not _prefilled_together(group, clock):
             for one in group:
-                one.guarded(one.fill)
+                one.attempt(one.run_prefill)
 
 
 def _sharing(prompts: Sequence[PreparedPrompt]) -> list[list[PreparedPrompt]]:
-    """Prompts that one prefill can fill, in one list each."""
+    """The prompts in groups that one prefill can fill."""
     if len(prompts) == 1:
         return [list(prompts)]
     groups: dict[tuple[object, ...], list[PreparedPrompt]] = {}
@@ -187,14 +190,14 @@ def _sharing(prompts: Sequence[PreparedPrompt]) -> list[list[PreparedPrompt]]:
     return list(groups.values())
 
 
-def _filled_together(group: Sequence[PreparedPrompt], clock: Clock) -> bool:
-    """Whether one prefill has served all; a method that fails must not fail the others."""
+def _prefilled_together(group: Sequence[PreparedPrompt], clock: Clock) -> bool:
+    """Whether one prefill filled all; False if a method failed, so that each runs alone."""
     branches = [
         Branch(one.plan, one.short, len(one.prompt), one.meter) for one in group if one.short
     ]
-    before = [one.meter.copied() for one in group]
+    before = [one.meter.copy() for one in group]
     try:
-        results = read_together(group[0].target, branches, clock)
+        results = prefill_together(group[0].target, branches, clock)
     except ForethoughtError:
         for one, meter in zip(group, before, strict=True):
             one.meter.restore(meter)
@@ -204,21 +207,15 @@ def _filled_together(group: Sequence[PreparedPrompt], clock: Clock) -> bool:
     return True
 
 
-def _alone(target: Model, branch: Branch) -> PrefillResult:
-    with branch.meter.stage("prefill"):
-        batch = Batch(target.network, branch.meter)
-        return read(batch, target, branch.prompt, branch.plan, branch.of)
-
-
-def short_room(room: int, answer_tokens: int, whose: str = "model") -> tuple[str, ...]:
-    """A note where the context has less room than the answer may need."""
+def room_note(room: int, answer_tokens: int, whose: str = "model") -> tuple[str, ...]:
+    """A note if the context has less room than the answer may need."""
     if room >= answer_tokens:
         return ()
     return (f"the {whose}'s context has room for {room:,} tokens of the answer",)
 
 
 def check_context(prompt: Prompt, target: Model, draft: ModelDraft) -> None:
-    """Raise PromptTooLongError, naming what would make the prompt fit."""
+    """Raise PromptTooLongError if the prompt does not fit; the hint names methods that mend it."""
     context = target.shape.context
     if prompt.end < context:
         return
@@ -234,14 +231,14 @@ def check_context(prompt: Prompt, target: Model, draft: ModelDraft) -> None:
 
 
 def check_turn(prompt: Prompt, target: Model, before: int) -> None:
-    """Raise PromptTooLongError for a turn that does not fit behind the `before` tokens of others.
+    """Raise PromptTooLongError if a turn does not fit after `before` tokens of conversation.
 
-    Methods shorten a conversation's first turn alone, so none is named.
+    Methods shorten only the first turn of a conversation, so the hint names none for this turn.
     """
     context = target.shape.context
     if prompt.end < context:
         return
-    # A question has some tokens of the chat template around it.
+    # The chat template adds some tokens around a question.
     shorter = "ask a shorter question, or " if before + 32 < context else ""
     raise PromptTooLongError(
         f"the conversation has {prompt.end:,} tokens with this question, but {target.name} holds "

@@ -1,1 +1,1 @@
-"""What a caller holds: ask, conversation, compress, batch."""
+"""The calls of users: ask, conversation, compress, batches."""

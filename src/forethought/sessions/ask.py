@@ -1,4 +1,4 @@
-"""Asking one question: the call behind the command line and the public `ask`."""
+"""One question or one conversation: the calls behind the command line and the package."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def stream(
     prices: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Generator[Event, None, None]:
-    """Load the recipe's models and answer one question, event by event.
+    """Load the recipe's models and answer one question; yields events.
 
-    The last event is `done` and holds the run's document. A KeyboardInterrupt, raised inside
-    or thrown in, ends the run with what there is. `prices` are what --price takes.
+    The last event is `done` and holds the run's document. A KeyboardInterrupt, raised inside or
+    thrown in, ends the run with the text so far. `prices` are values of --price.
     """
     for name, text in (("question", question), ("document", document)):
         if not isinstance(text, str):
@@ -37,7 +37,7 @@ def stream(
     paid = prices_of(prices)
     check_priced([chosen], paid)
     if is_remote(chosen.model):
-        # Imported here since few need it, and what speaks to servers is slow to import.
+        # Imported here: the client is slow to import, and few questions need it.
         from forethought.sessions.remote_session import RemoteSession
 
         remote = RemoteSession(chosen, prices=paid)
@@ -54,10 +54,12 @@ def conversation(
     system: str | None = None,
     progress: Progress | None = None,
 ) -> Conversation:
-    """Load the recipe's models for several questions, each over what was said before it."""
+    """Load the recipe's models for a conversation of several questions."""
     chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
     if is_remote(chosen.model):
-        raise UsageError("a conversation keeps its cache on this machine", "ask one question")
+        raise UsageError(
+            "a conversation needs the KV cache of a model on this machine", "ask one question"
+        )
     return Conversation(Session.open(chosen, progress), document, system)
 
 

@@ -1,8 +1,8 @@
-"""`-x auto`: the method and budget for one prompt, from what was compared and what it would cost.
+"""`-x auto`: chooses methods and budgets for a prompt from stored comparisons and FLOPs.
 
-A method that was compared with the exact run of the same model may be chosen where what it lost
-is known to be small; of those, the one that computes least for this prompt. Where nothing was
-compared, the cost model alone decides whether the default is worth it.
+A recipe that was compared with the exact run of the same model is eligible if its loss is known to
+be small. Of the eligible recipes, the one with the fewest FLOPs for this prompt wins. Without a
+stored comparison, FLOPs alone decide whether the default pays.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from forethought.contracts.records import Prompt
 from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import paired_interval
 from forethought.prefill.draft_model import ModelDraft
-from forethought.prefill.prefill import reading_flops
+from forethought.prefill.prefill import total_prefill_flops
 from forethought.recipes.recipe import Recipe
 
 DEFAULT = "specpc(keep=0.25)"
-"""What is chosen where nothing was compared, if its draft pays."""
+"""The method without a stored comparison, if its draft pays."""
 LOSS = 0.1
-"""The most that may be lost of a score from 0 to 1, by the lower end of its interval."""
+"""The maximum loss of a score from 0 to 1, by the lower end of its interval."""
 LEAST_SAVED = 1.5
-"""Times less to compute for a prompt, below which the exact run is as good."""
+"""The minimum ratio of FLOPs to the exact run's; below it, the exact run is the choice."""
 LEAST_TOKENS = 1024
-_SPREAD = 2.0  # a comparison counts for prompts up to so many times longer or shorter
+_SPREAD = 2.0  # comparisons count for prompts up to this many times longer or shorter
 
 
 @dataclass(frozen=True)
 class AutoChoice:
-    """What was chosen, and why in one line."""
+    """The chosen methods, and the reason in one line."""
 
     methods: tuple[str, ...]
     reason: str
@@ -43,7 +43,7 @@ class AutoChoice:
 
 @dataclass(frozen=True)
 class Evidence:
-    """How a recipe did beside the exact run of its model, on prompts of about one length."""
+    """A recipe's difference to the exact run of its model, on prompts of similar length."""
 
     methods: tuple[str, ...]
     difference: Interval
@@ -53,12 +53,12 @@ class Evidence:
 def choose(
     recipe: Recipe, prompt: Prompt, draft: ModelDraft, samples: Sequence[Sample]
 ) -> AutoChoice:
-    """The methods to apply to a prompt; none where the exact run is the best choice."""
+    """The methods for a prompt; none if the exact run is the best choice."""
     length = len(prompt)
     if length < LEAST_TOKENS:
-        return AutoChoice((), f"exact: a prompt of {length:,} tokens is read quickly as it is")
+        return AutoChoice((), f"exact: the prefill of {length:,} tokens is short as it is")
     known = compared_with_exact(recipe, samples, length)
-    exact = reading_flops([], length, draft)
+    exact = total_prefill_flops([], length, draft)
     if not known:
         return _unmeasured(recipe, length, draft, exact)
     good = [one for one in known if one.difference.low >= -LOSS]
@@ -88,11 +88,11 @@ def _unmeasured(recipe: Recipe, length: int, draft: ModelDraft, exact: float) ->
 
 def _flops(methods: Sequence[str], length: int, draft: ModelDraft) -> float:
     built = [catalogue.build(text) for text in methods]
-    return reading_flops([one for one in built if one.pays(length)], length, draft)
+    return total_prefill_flops([one for one in built if one.pays(length)], length, draft)
 
 
 def compared_with_exact(recipe: Recipe, samples: Sequence[Sample], length: int) -> list[Evidence]:
-    """What is known of recipes of this model and draft, from prompts of about this length."""
+    """The stored evidence on recipes of this model and draft, from prompts of similar length."""
     scores: dict[str, dict[tuple[str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
     clusters: dict[tuple[str, str], str] = {}
     for sample in samples:
@@ -109,7 +109,7 @@ def compared_with_exact(recipe: Recipe, samples: Sequence[Sample], length: int) 
 
 
 def _same_models(name: str, recipe: Recipe) -> Recipe | None:
-    """The recipe of that name if it has our models, some methods and no other settings."""
+    """The recipe of that name if it has the same models, some methods and no other settings."""
     if " " in name.replace(", ", ""):  # options follow the spelling
         return None
     parsed = Recipe.parse(name)

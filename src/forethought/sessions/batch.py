@@ -1,7 +1,6 @@
-"""Many recipes and questions at once: prompts prefilled once for all who share them.
+"""Many recipes and questions at once; recipes that share a prompt share its prefill.
 
-An answer does not depend on what it shares a prompt or a step with: each recipe gets the tokens,
-and is charged the cost, that it has alone.
+Sharing changes no answer: each recipe gets the tokens, and is charged the cost, of a run alone.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from forethought.contracts.questions import Measure
 from forethought.engine.meter import Clock
 from forethought.models.load import load
 from forethought.models.model import Model
-from forethought.prefill.draft_model import Memory
+from forethought.prefill.draft_model import DraftResults
 from forethought.recipes.recipe import Recipe, is_remote
 from forethought.recipes.validation import check_together
-from forethought.sessions.asks import BatchAnswer, BatchQuestion, Refuse
-from forethought.sessions.driven import alike, driven, name_of
+from forethought.sessions.batch_jobs import run_batch, run_name, without_seed
+from forethought.sessions.batch_question import BatchAnswer, BatchQuestion, Refuse
 from forethought.sessions.remote_batch import Servers
 from forethought.storage.replay_log import ReplayLog
 
@@ -30,13 +29,13 @@ __all__ = ["Answers", "BatchAnswer", "BatchQuestion"]
 Loader = Callable[[str, str], Model]
 """(name, weights) to a model."""
 AT_ONCE_ON_CPU = 8
-"""Answers: more gain little on two cores."""
+"""Answers on a CPU; more gain little on two cores."""
 AT_ONCE_ELSEWHERE = 64
 """Answers on a GPU or a server, which have work for all of them."""
 
 
 class Answers:
-    """Models, each loaded once when first needed, and what is asked of them."""
+    """Answers batches of questions; loads each model once, when first needed."""
 
     def __init__(
         self,
@@ -56,13 +55,13 @@ class Answers:
         self.close()
 
     def close(self) -> None:
-        """End all connections to servers."""
+        """Close all connections to servers."""
         self._servers.close()
 
     def settled(self, recipe: Recipe) -> Recipe:
-        """The recipe under the name that its answers are kept by, if it can be asked at all.
+        """The recipe under the name of its stored answers.
 
-        Raises UsageError where it cannot, or a server cannot, before anything is loaded or asked.
+        Raises UsageError if the models or the server cannot run it, before any model loads.
         """
         check_together(recipe)
         return self._servers.settled(recipe) if is_remote(recipe.model) else recipe
@@ -74,14 +73,14 @@ class Answers:
         return self._models[name, weights]
 
     def measure(self, recipe: Recipe) -> Measure:
-        """How many tokens texts have for a recipe's model; by rule where it is on a server."""
+        """Counts the tokens of texts for a recipe's model; estimates them for a server's model."""
         if is_remote(recipe.model):
             return estimate_tokens
         encode = self.model(recipe.model, recipe.weights).tokenizer.encode
         return lambda text: len(encode(text))
 
     def at_once(self, recipe: Recipe) -> int:
-        """How many answers of a recipe it pays to ask for at once."""
+        """The number of answers that pays to request at once."""
         if is_remote(recipe.model):
             return AT_ONCE_ELSEWHERE
         device = self.model(recipe.model, recipe.weights).network.device
@@ -89,47 +88,63 @@ class Answers:
 
     def answer(
         self,
-        asks: Sequence[BatchQuestion],
+        questions: Sequence[BatchQuestion],
         refuse: Refuse | None = None,
         replay_log: ReplayLog | None = None,
     ) -> Iterator[BatchAnswer]:
-        """Answer everything, each as soon as it is whole.
+        """Answer all questions and yield each answer as soon as it is complete.
 
-        Where a prompt does not fit a recipe's budget or context, `refuse` is told, and the
-        others are answered; without it the first such error is raised before any answer. What
-        searches ask for is kept in `replay_log`.
+        If a prompt does not fit a recipe's budget or context, `refuse` is called and the others are
+        answered. Without `refuse`, the first such error is raised before any answer. `replay_log`
+        stores the requests of searches.
         """
-        for ask in asks:
-            check_together(ask.recipe)
-        here = {place: ask for place, ask in enumerate(asks) if not is_remote(ask.recipe.model)}
-        there = {place: ask for place, ask in enumerate(asks) if place not in here}
-        plain = {place: ask for place, ask in here.items() if not ask.recipe.search}
+        for question in questions:
+            check_together(question.recipe)
+        here = {
+            place: question
+            for place, question in enumerate(questions)
+            if not is_remote(question.recipe.model)
+        }
+        there = {place: question for place, question in enumerate(questions) if place not in here}
+        plain = {place: question for place, question in here.items() if not question.recipe.search}
         if plain:
-            yield from self._together(plain, None, refuse)
-        searching = {place: ask for place, ask in here.items() if ask.recipe.search}
-        # One recipe after the other: what one was given another finds in the replay log.
-        for recipe in dict.fromkeys(alike(ask.recipe) for ask in searching.values()):
-            some = {p: ask for p, ask in searching.items() if alike(ask.recipe) == recipe}
-            yield from self._together(some, replay_log, refuse)
+            yield from self._answered_here(plain, None, refuse)
+        searching = {place: question for place, question in here.items() if question.recipe.search}
+        # One recipe after the other: the replay log serves requests that an earlier recipe made.
+        for recipe in dict.fromkeys(
+            without_seed(question.recipe) for question in searching.values()
+        ):
+            some = {
+                p: question
+                for p, question in searching.items()
+                if without_seed(question.recipe) == recipe
+            }
+            yield from self._answered_here(some, replay_log, refuse)
         if there:
-            yield from self._servers.answered(there, replay_log, refuse)
+            yield from self._servers.answers(there, replay_log, refuse)
 
-    def _together(
-        self, asks: Mapping[int, BatchQuestion], replay_log: ReplayLog | None, refuse: Refuse | None
+    def _answered_here(
+        self,
+        questions: Mapping[int, BatchQuestion],
+        replay_log: ReplayLog | None,
+        refuse: Refuse | None,
     ) -> Iterator[BatchAnswer]:
-        """Answers of models of this machine, whatever recipes they have."""
-        memory: Memory = {}
-        runs = {name_of(ask): self._run(ask.recipe, memory) for ask in asks.values()}
-        first = next(iter(asks.values())).recipe
+        """The answers of models on this machine, for any mix of recipes."""
+        results: DraftResults = {}
+        runs = {
+            run_name(question): self._run(question.recipe, results)
+            for question in questions.values()
+        }
+        first = next(iter(questions.values())).recipe
         backend = LocalBackend(first, *self._models_of(first), self._clock)
         backend.runs.update(runs)
         judges = self._servers.judges()
-        yield from driven(asks, backend, replay_log, self._clock, judges, runs, refuse)
+        yield from run_batch(questions, backend, replay_log, judges, runs, refuse)
 
-    def _run(self, recipe: Recipe, memory: Memory) -> LocalRun:
+    def _run(self, recipe: Recipe, results: DraftResults) -> LocalRun:
         models = self._models_of(recipe)
         plain = not recipe.search
-        return LocalRun(recipe, *models, self._clock, plain=plain, memory=memory)
+        return LocalRun(recipe, *models, self._clock, plain=plain, draft_results=results)
 
     def _models_of(self, recipe: Recipe) -> tuple[Model, Model]:
         target = self.model(recipe.model, recipe.weights)

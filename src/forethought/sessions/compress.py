@@ -1,4 +1,4 @@
-"""A prompt made shorter and handed back as text, for whatever model answers it."""
+"""Compresses a prompt to a shorter text, for any model to answer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from forethought.engine.meter import Meter
 from forethought.models.chat.prompt import chat_prompt
 from forethought.prefill.prepare import Preparation
 from forethought.recipes.recipe import Recipe, is_remote
-from forethought.sessions.session import Progress, Session, built
+from forethought.sessions.session import Progress, Session, built_methods
 
 
 @dataclass(frozen=True)
 class Compressed:
-    """What is left of a document and the question behind it."""
+    """The compressed document, and the question after it."""
 
     text: str
     document: dict[str, Any]
@@ -30,10 +30,10 @@ def compress(
     document: str = "",
     progress: Progress | None = None,
 ) -> Compressed:
-    """Shorten a document for a question as a recipe says; no answer is written.
+    """Compress a document for a question by a recipe's methods; no answer is decoded.
 
-    The recipe's model counts the tokens, and drafts where no other model is named. Raises
-    UsageError where a method works on the cache, which no text can show.
+    The recipe's model counts the tokens, and it drafts if the recipe names no other draft. Raises
+    UsageError for a method that works on the KV cache, because no text can show its effect.
     """
     chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
     _check(chosen)
@@ -41,7 +41,7 @@ def compress(
     target, meter, start = session.target, Meter(session.clock), session.clock()
     prompt = chat_prompt(target.tokenizer, target.template, question, document)
     models = session.methods, target, session.draft
-    prepared = Preparation(*models, chosen.max_tokens).of(prompt, meter)
+    prepared = Preparation(*models, chosen.max_tokens).prepare(prompt, meter)
     short = prepared.compressed()
     places = short.origins or tuple(range(len(short)))
     kept = Kept(len(short), len(prompt), places)
@@ -60,14 +60,18 @@ def compress(
 def _check(recipe: Recipe) -> None:
     if is_remote(recipe.model):
         raise UsageError(
-            "a model on a server tells of no tokens and of no attention",
-            "name one that runs here: the shorter text is for any model",
+            "a model on a server exposes neither its tokens nor its attention",
+            "name a model that runs here; any model can answer the shorter text",
         )
-    methods = built(recipe)
+    methods = built_methods(recipe)
     if recipe.automatic:
-        raise UsageError("auto chooses for an answer, and none is written", "name a method with -x")
+        raise UsageError(
+            "auto chooses methods for an answer, and compress decodes none", "name a method with -x"
+        )
     if not methods:
-        raise UsageError("nothing says how to shorten the prompt", "name a method with -x")
+        raise UsageError(
+            "the recipe has no method that shortens the prompt", "name a method with -x"
+        )
     for name, method in methods:
         if method.evicts() or method.thins_attention() or method.cache_bits() < 16:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""Several questions over one cache: each turn is read behind the last, and the cache cut again."""
+"""A conversation: each turn is prefilled after the cache of the turns before."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from forethought.sessions.session import Session
 
 @dataclass
 class Conversation:
-    """A session's models, and what was said so far.
+    """A session's models, and the turns so far.
 
-    Methods that shorten the prompt act on the first turn alone. Those that drop cache entries
-    choose anew at every turn among what is still held; they keep no more than their budget
-    whatever was said before. Methods that must see the whole cache choose once.
+    Methods that shorten the prompt act on the first turn alone. Evictions choose again at every
+    turn among the remaining entries, and keep their budget for any length. Methods that see the
+    whole cache choose once.
     """
 
     session: Session
@@ -37,12 +37,12 @@ class Conversation:
         packing = any(method.cache_bits() < 16 for _, method in self.session.methods)
         if recipe.samples > 1 or packing or recipe.automatic or recipe.search:
             raise UsageError(
-                "a conversation has one answer a turn, and a cache that can be cut again",
+                "a conversation has one answer per turn and evicts from its cache at every turn",
                 "leave out --samples, --search, quantised-kv and auto",
             )
 
     def stream(self, question: str) -> Generator[Event, None, None]:
-        """The events of one turn; the last one holds the run's document."""
+        """Answer one turn and yield its events; the last one holds the run's document."""
         self._said.append(question)
         local = self._turn(question)
         recipe, said = self.session.recipe, "\0".join(self._said)
@@ -55,7 +55,7 @@ class Conversation:
             self._remember(local, done.data["run"]["answer"])
 
     def _turn(self, question: str) -> LocalRun:
-        """The run of one turn, its prompt laid out."""
+        """The run of one turn, with its prompt."""
         session, model = self.session, self.session.target
         local = session.local_run(session.recipe, self.system)
         local.holds = True
@@ -70,7 +70,7 @@ class Conversation:
         return local
 
     def _continued(self, question: str) -> Prompt:
-        """All that was said, and the new question; only the question must stay."""
+        """All turns so far and the new question, which alone is protected."""
         assert self._prompt is not None
         model, before = self.session.target, self._prompt
         turn = next_turn(model.tokenizer, model.template, question)
@@ -87,7 +87,7 @@ class Conversation:
         """Keep the cache and the prompt that the next turn continues."""
         if local.answer is None:
             raise UsageError(
-                "the last turn ended before its answer began", "begin the conversation anew"
+                "the last turn ended before its answer began", "start a new conversation"
             )
         self._cache, tokens = local.answer
         said = local.prompts["target", ""].short

@@ -1,4 +1,4 @@
-"""Recipes whose models answer on servers, among many that are asked at once."""
+"""Batches of questions for models on servers."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock
 from forethought.recipes.identity import PRICE, SERVED, SERVER
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.asks import BatchAnswer, BatchQuestion, Refuse
-from forethought.sessions.driven import alike, driven
+from forethought.sessions.batch_jobs import run_batch, without_seed
+from forethought.sessions.batch_question import BatchAnswer, BatchQuestion, Refuse
 from forethought.storage.replay_log import ReplayLog
 
 
 @dataclass
 class Servers:
-    """Servers, each found out about once and kept until closed."""
+    """Connections to servers; each is probed once and stays open until closed."""
 
     clock: Clock = time.perf_counter
     prices: Mapping[str, Price] = field(default_factory=dict)
-    """By name of the model; under "" that of all others."""
+    """By model name; under "" the price of all other models."""
     patience: Patience = field(default_factory=Patience)
     _open: dict[tuple[str, CompletionParams], OpenAIBackend] = field(default_factory=dict)
-    """By address, and the way in which answers are drawn."""
+    """By address and sampling parameters."""
     _found: dict[Endpoint, Capabilities] = field(default_factory=dict)
     _judges: dict[str, Judges] = field(default_factory=dict)
-    """By the server whose answers they judge."""
+    """By the address of the server that they judge."""
 
     def __enter__(self) -> Self:
         return self
@@ -42,42 +42,48 @@ class Servers:
         self.close()
 
     def settled(self, recipe: Recipe) -> Recipe:
-        """The recipe with one spelling of its server, and its model by name.
+        """The recipe with a canonical server address and the model's name.
 
-        Raises UsageError for what a server cannot do, and RemoteError where it has to be asked
-        which model it has and cannot be reached.
+        Raises UsageError for a recipe that no server can run, and RemoteError if the server must
+        name its model and cannot be reached.
         """
         place = Endpoint.parse(recipe.model)
         named = self._server(recipe).model
         return replace(recipe, model=f"{place.base}#{named}")
 
-    def answered(
+    def answers(
         self,
-        asks: Mapping[int, BatchQuestion],
+        questions: Mapping[int, BatchQuestion],
         replay_log: ReplayLog | None,
         refuse: Refuse | None = None,
     ) -> Iterator[BatchAnswer]:
-        """The answers, by place: of one recipe after the other, its questions together.
+        """The answers of one recipe after the other; the questions of a recipe run together.
 
-        Not of all recipes together, as what one was given another finds in the replay log.
+        One after the other, because the replay log serves requests that an earlier recipe made.
         """
-        for recipe in dict.fromkeys(alike(ask.recipe) for ask in asks.values()):
+        for recipe in dict.fromkeys(
+            without_seed(question.recipe) for question in questions.values()
+        ):
             server = self._server(recipe)
             server.check_limits(recipe.limit.kinds)
-            made = self._made(server)
-            some = {place: ask for place, ask in asks.items() if alike(ask.recipe) == recipe}
+            made = self._provenance(server)
+            some = {
+                place: question
+                for place, question in questions.items()
+                if without_seed(question.recipe) == recipe
+            }
             judges = self.judges(server.endpoint.base)
-            for one in driven(some, server, replay_log, self.clock, judges, refuse=refuse):
+            for one in run_batch(some, server, replay_log, judges, refuse=refuse):
                 yield replace(one, made=made)
 
     def judges(self, own: str = "") -> Judges:
-        """Those that judge what the server `own` writes, or models that run here."""
+        """The judges for answers of the server `own`, or of models on this machine."""
         if own not in self._judges:
             self._judges[own] = Judges(self.prices, own, self.patience)
         return self._judges[own]
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         for judges in self._judges.values():
             judges.close()
         for server in self._open.values():
@@ -97,15 +103,15 @@ class Servers:
             )
         return self._open[key]
 
-    def _made(self, server: OpenAIBackend) -> dict[str, str]:
-        """What is told of the server in the provenance of samples; found out once."""
+    def _provenance(self, server: OpenAIBackend) -> dict[str, str]:
+        """Facts on the server for the provenance of samples; the server is probed once."""
         place = server.endpoint
         server.known_capabilities = self._found.get(place) or server.capabilities
         self._found[place] = server.known_capabilities
         price = price_of(self.prices, server.model)
-        told = {
+        facts = {
             SERVER: place.base,
             SERVED: server.capabilities.served,
             PRICE: "" if price is None else str(price),
         }
-        return {name: text for name, text in told.items() if text}
+        return {name: text for name, text in facts.items() if text}

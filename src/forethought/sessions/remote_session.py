@@ -1,4 +1,4 @@
-"""Questions to a model on a server: its recipe is a search, if only of one plain answer."""
+"""Questions for a model on a server; a plain answer is a search with one candidate."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from forethought.recipes.identity import run_identifier
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.validation import check_search
 from forethought.sessions.question_run import QuestionRun, job_of
+from forethought.sessions.run_record import RunRecorder
 
 
 @dataclass(frozen=True)
 class RemoteSession:
-    """A recipe whose model answers on a server, such as `http://127.0.0.1:8000/v1#name`."""
+    """A recipe whose model runs on a server, such as `http://127.0.0.1:8000/v1#name`."""
 
     recipe: Recipe
     clock: Clock = time.monotonic
     prices: Mapping[str, Price] = field(default_factory=dict)
-    """By name of the model; under "" that of all others."""
+    """By model name; under "" the price of all other models."""
 
     def __post_init__(self) -> None:
         check_remote(self.recipe)
@@ -36,7 +37,7 @@ class RemoteSession:
     def stream(
         self, question: str, document: str = "", *, system: str | None = None
     ) -> Generator[Event, None, None]:
-        """Answer one question, event by event; the last event holds the run."""
+        """Answer one question and yield its events; the last one holds the run's document."""
         recipe = self.recipe
         identifier = run_identifier(recipe, question, document, system)
         params, clock = params_of(recipe, system), self.clock
@@ -46,8 +47,8 @@ class RemoteSession:
             Judges(self.prices, place.base) as judges,
         ):
             asked = Question(identifier, question, document)
-            server.check_limits(recipe.limit.kinds)  # before it is asked anything
+            server.check_limits(recipe.limit.kinds)  # before any request
             start = clock()
-            _ = server.capabilities  # what it can do is asked before the search and its time begin
-            run = QuestionRun(recipe, clock, load_seconds=clock() - start)
+            _ = server.capabilities  # probes the server before the search and its time limit begin
+            run = QuestionRun(RunRecorder(recipe, load_seconds=clock() - start), clock)
             yield from run.events(server, judges, job_of(recipe, identifier, asked, plain=False))

@@ -1,4 +1,4 @@
-"""A recipe's models, loaded once and asked as often as wanted."""
+"""A recipe with its loaded models, for any number of questions."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from forethought.recipes.recipe import Recipe
 from forethought.recipes.validation import check_money, check_search
 from forethought.sessions.auto import choose
 from forethought.sessions.question_run import QuestionRun, job_of
+from forethought.sessions.run_record import RunRecorder
 from forethought.storage.location import results_file
 from forethought.storage.store import Store
 
@@ -41,7 +42,7 @@ class Session:
     load_seconds: float = 0.0
     clock: Clock = time.perf_counter
     prices: Mapping[str, Price] = field(default_factory=dict)
-    """Of models on servers that judge what is written here."""
+    """Prices of servers that judge the answers."""
 
     @classmethod
     def open(
@@ -51,10 +52,10 @@ class Session:
         clock: Clock = time.perf_counter,
         prices: Mapping[str, Price] | None = None,
     ) -> Session:
-        """Load what the recipe names."""
+        """Load the models that the recipe names."""
         start = clock()
         check_money(recipe)
-        methods = built(recipe)
+        methods = built_methods(recipe)
         check_search(recipe)
         target = load(recipe.model, weights=recipe.weights, progress=progress)
         drafting = recipe.automatic or recipe.drafts_answers
@@ -66,7 +67,7 @@ class Session:
     def stream(
         self, question: str, document: str = "", *, system: str | None = None
     ) -> Iterator[Event]:
-        """Answer one question, event by event; the last event holds the run."""
+        """Answer one question and yield its events; the last one holds the run's document."""
         asked = Question("", question, document)
         recipe, remarks = self._settled(asked, system)
         identifier = run_identifier(recipe, question, document, system)
@@ -75,7 +76,7 @@ class Session:
 
     def local_run(self, recipe: Recipe, system: str | None = None) -> LocalRun:
         """The state of one run of the session's models."""
-        methods = built(recipe) if self.recipe.automatic else self.methods
+        methods = built_methods(recipe) if self.recipe.automatic else self.methods
         plain = not recipe.search
         models = self.target, self.draft
         return LocalRun(recipe, *models, self.clock, system, plain=plain, methods=methods)
@@ -83,29 +84,29 @@ class Session:
     def answered(
         self, local: LocalRun, question: Question, remarks: tuple[str, ...] = ()
     ) -> Iterator[Event]:
-        """Answer a question, named by its run's identifier, on the models of this machine."""
+        """Answer a question on the models of this machine; its identifier is that of its run."""
         recipe, name = local.recipe, question.identifier
         backend = LocalBackend(recipe, self.target, self.draft, self.clock, local.system)
         backend.runs[name] = local
         load_seconds = 0.0 if local.past is not None else self.load_seconds
         notes = (*remarks, *unused_draft(local))
-        run = QuestionRun(recipe, self.clock, local, load_seconds, notes)
+        run = QuestionRun(RunRecorder(recipe, local, load_seconds, notes), self.clock)
         job = job_of(recipe, name, question, plain=local.plain)
         return run.events(backend, Judges(self.prices) if recipe.judge else None, job)
 
     def _settled(self, asked: Question, system: str | None) -> tuple[Recipe, tuple[str, ...]]:
-        """The recipe for this question, and notes on its choice."""
+        """The recipe for this question, and notes on the choice of `auto`."""
         if not self.recipe.automatic:
             return self.recipe, ()
         model = self.target
         prompt = chat_prompt(model.tokenizer, model.template, asked.text, asked.document, system)
         draft = ModelDraft(self.draft, self.target, Meter(self.clock))
-        choice = choose(self.recipe, prompt, draft, kept_samples())
+        choice = choose(self.recipe, prompt, draft, stored_samples())
         return replace(self.recipe, approximate=choice.methods), (f"auto: {choice.reason}",)
 
 
 def unused_draft(local: LocalRun) -> tuple[str, ...]:
-    """A note where a plain answer names a draft that no method runs."""
+    """A note if a plain answer names a draft that no method runs."""
     recipe = local.recipe
     if not local.plain or recipe.draft == "self":
         return ()
@@ -114,14 +115,14 @@ def unused_draft(local: LocalRun) -> tuple[str, ...]:
     return (f"the draft {recipe.draft} is not used: no method asks for one",)
 
 
-def built(recipe: Recipe) -> Methods:
-    """The methods of a recipe with their spellings; none yet where they are chosen later."""
+def built_methods(recipe: Recipe) -> Methods:
+    """The recipe's methods with their spellings; empty if `auto` chooses them later."""
     names = () if recipe.automatic else recipe.approximate
     return tuple((name, catalogue.build(name)) for name in names)
 
 
-def kept_samples() -> list[Sample]:
-    """What is in the results file; nothing where there is none."""
+def stored_samples() -> list[Sample]:
+    """The samples of the results file; empty if there is no file."""
     file = results_file()
     if not file.is_file():
         return []

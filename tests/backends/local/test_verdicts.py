@@ -150,7 +150,7 @@ def test_beginnings_that_are_not_at_hand_are_read_again_as_they_were(monkeypatch
     whole = judge()
     whole.outcome(asked(*STEPS[:2]))
     expected = whole.outcome(last)
-    monkeypatch.setattr("forethought.backends.local.verdicts.KEPT", 0)
+    monkeypatch.setattr("forethought.backends.local.verdicts.KEPT_TOKENS", 0)
     for before in ([], STEPS[:1], STEPS[:2]):
         one = judge()
         if before:
@@ -158,15 +158,15 @@ def test_beginnings_that_are_not_at_hand_are_read_again_as_they_were(monkeypatch
         found = one.outcome(last)
         assert found.chances == expected.chances
         assert found.cost.scoring_tokens == expected.cost.scoring_tokens
-        assert list(one._readings["run"]) == STEPS[:1]  # all but the first is too much
+        assert list(one._judged["run"]) == STEPS[:1]  # all but the first is too much
 
 
 def test_what_a_run_asked_is_let_go_of_with_it():
     one = judge()
     one.outcome(asked(QUESTIONS[0]))
-    assert one._readings
+    assert one._judged
     one.release("run")
-    assert not one._readings
+    assert not one._judged
 
 
 def test_a_question_that_does_not_fit_is_an_error():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -19,7 +18,7 @@ from forethought.methods.scoring.likelihood import Likelihood
 from forethought.methods.search.best_of_n import BestOfN
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.question_run import QuestionRun
+from forethought.sessions.run_record import RunRecorder
 from tests.backends.openai.openai_server import PROMPT_TOKENS
 from tests.backends.openai.remote_asks import PRICES
 from tests.driver.searches import job, searched
@@ -36,7 +35,7 @@ SEARCHES = [
 
 
 def notes(done):
-    run = QuestionRun(Recipe(model="http://h/v1#toy"), time.monotonic).record(done, 0.0)
+    run = RunRecorder(Recipe(model="http://h/v1#toy")).record(done, 0.0)
     return " ".join(run.notes)
 
 
@@ -121,7 +120,7 @@ def test_a_lost_reply_is_asked_for_again_where_it_can_be_paid(toy, remote):
 def test_a_judge_that_counts_too_much_is_asked_once(toy):
     one = job(BestOfN(n=6), scorer=scorer(toy), budget="$0.5")
     with Judges(PRICES) as judges, toy.remote("toy", prices=PRICES) as remote:
-        backend = judges.beside(remote, [one])
+        backend = judges.with_judges(remote, [one])
         assert remote.capabilities.usage
         toy.set(counts=1000, opinion={"Yes": 0.9, "No": 0.1})
         (done,) = Driver(backend).run([one])

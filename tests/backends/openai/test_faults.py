@@ -15,7 +15,7 @@ from forethought.contracts.backend import VerdictRequest
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.methods.search.majority_vote import MajorityVote
-from forethought.sessions.question_run import in_vain
+from forethought.sessions.run_record import wasted_work
 from tests.backends.openai.openai_server import PROMPT_TOKENS
 from tests.backends.openai.remote_asks import (
     Derived,
@@ -92,9 +92,9 @@ def test_what_was_done_in_vain_is_told_beside_the_cost(toy):
         done = searched(MajorityVote(n=1), backend=remote)
 
     assert done.cost.output_tokens == 6
-    (note,) = in_vain(done.lost)
-    assert f"the server read {PROMPT_TOKENS} and wrote 4 tokens in vain" in note
-    assert not list(in_vain(Cost()))
+    (note,) = wasted_work(done.lost)
+    assert f"wasted {PROMPT_TOKENS} prompt and 4 output tokens" in note
+    assert not list(wasted_work(Cost()))
 
 
 def test_what_a_server_writes_unasked_is_told_and_held_against_no_budget(toy, remote):
@@ -105,9 +105,9 @@ def test_what_a_server_writes_unasked_is_told_and_held_against_no_budget(toy, re
     assert done.cost.output_tokens == 6
     # The connection is closed at the first token beyond the three that each was asked for.
     assert done.lost.output_tokens == 2
-    (note,) = in_vain(done.lost)
-    assert "wrote 2 tokens in vain" in note
-    assert "more than it was asked for" in note
+    (note,) = wasted_work(done.lost)
+    assert "and 2 output tokens" in note
+    assert "more than requested" in note
 
 
 def test_a_step_whose_end_came_in_two_halves_is_seen(toy):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import time
 import traceback
 from urllib.parse import unquote
 
@@ -19,7 +18,7 @@ from forethought.cost.prices import Price
 from forethought.driver.driver import Driver
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.question_run import QuestionRun
+from forethought.sessions.run_record import RunRecorder
 from tests.backends.openai.hostile import bodies, floods, keys, models, streams
 from tests.backends.openai.hostile.replies import KEY, Case
 from tests.backends.openai.hostile.server import serving
@@ -79,7 +78,7 @@ def shown(done) -> str:
             chain += [repr(error), str(vars(error)), *traceback.format_exception(error)]
             error = error.__cause__ or error.__context__
         return "\n".join(chain)
-    run = QuestionRun(Recipe(model="http://h/v1#toy"), time.monotonic).record(done, 0.0)
+    run = RunRecorder(Recipe(model="http://h/v1#toy")).record(done, 0.0)
     return json.dumps(run.document(), ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""A row as it was at a mark, while the other goes on."""
+"""A cache as it was at a mark, while the other goes on."""
 
 import pytest
 import torch
@@ -21,19 +21,19 @@ def _without_gradients():
 @pytest.mark.parametrize("before", [0, 1, 3])
 @pytest.mark.parametrize("forked", [False, True])
 def test_a_row_goes_on_from_a_mark_as_if_the_other_had_not(decoder, before, forked):
-    past, own, batch, row = tokens_of(20), [3, 4, 5][:before], batch_of(decoder), SequenceCache(3)
-    batch.prefill(row, past)
-    row = row.fork()
+    past, own, batch, cache = tokens_of(20), [3, 4, 5][:before], batch_of(decoder), SequenceCache(3)
+    batch.prefill(cache, past)
+    cache = cache.fork()
     for token in own:
-        batch.step([row], [token])
-    mark = row.mark()
+        batch.step([cache], [token])
+    mark = cache.mark()
     for token in (7, 8):
-        batch.step([row], [token])
+        batch.step([cache], [token])
     if forked:
-        row.fork()
+        cache.fork()
 
-    second = SequenceCache.copied_at(mark)
-    logits = batch.step([row, second], [9, 10])
+    second = SequenceCache.copy_at(mark)
+    logits = batch.step([cache, second], [9, 10])
 
     expected = [fresh_logits(decoder, [*past, *own, 7, 8, 9])]
     expected.append(fresh_logits(decoder, [*past, *own, 10]))
@@ -41,25 +41,25 @@ def test_a_row_goes_on_from_a_mark_as_if_the_other_had_not(decoder, before, fork
 
 
 def test_the_prompt_is_shared_and_the_rest_is_one_piece_however_often(decoder):
-    batch, row = batch_of(decoder), SequenceCache(3)
-    batch.prefill(row, tokens_of(20))
-    row = row.fork()
-    (prompt,) = row.views
+    batch, cache = batch_of(decoder), SequenceCache(3)
+    batch.prefill(cache, tokens_of(20))
+    cache = cache.fork()
+    (prompt,) = cache.views
     for token in range(5):
-        batch.step([row], [token])
-        second = SequenceCache.copied_at(row.mark())
+        batch.step([cache], [token])
+        second = SequenceCache.copy_at(cache.mark())
         batch.step([second], [9])
-        row, second = second, row
+        cache, second = second, cache
 
-        assert row.views == (prompt,)
-        assert len(segments_of(row)) == 2
-        assert row.tail is not second.tail
+        assert cache.views == (prompt,)
+        assert len(segments_of(cache)) == 2
+        assert cache.tail is not second.tail
 
 
 def test_a_mark_whose_entries_were_dropped_since_is_refused(decoder):
-    batch, row = batch_of(decoder), SequenceCache(3)
-    batch.prefill(row, tokens_of(20))
-    mark = row.mark()
-    row.keep(1, [torch.arange(4)] * 2)
+    batch, cache = batch_of(decoder), SequenceCache(3)
+    batch.prefill(cache, tokens_of(20))
+    mark = cache.mark()
+    cache.keep(1, [torch.arange(4)] * 2)
     with pytest.raises(AssertionError, match="cannot come back"):
-        SequenceCache.copied_at(mark)
+        SequenceCache.copy_at(mark)

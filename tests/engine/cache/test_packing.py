@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from forethought.engine.cache.packing import packed
+from forethought.engine.cache.packing import pack
 
 
 def values(entries=70, heads=2, width=64, dtype=torch.float32, seed=0):
@@ -16,7 +16,7 @@ def values(entries=70, heads=2, width=64, dtype=torch.float32, seed=0):
 def test_every_number_is_within_half_a_step_of_its_group(bits, axis):
     given, group = values(), {8: 64, 4: 32}[bits]
 
-    found = packed(given, bits, axis).opened()
+    found = pack(given, bits, axis).unpack()
 
     for theirs, ours in zip(given.split(group, axis), found.split(group, axis), strict=True):
         low, high = theirs.amin(axis, keepdim=True), theirs.amax(axis, keepdim=True)
@@ -30,9 +30,9 @@ def test_numbers_on_the_grid_are_exact_and_constants_too(bits):
     grid = torch.randint(0, top + 1, (2, 64, 64)).float()
     grid[:, 0], grid[:, 32], grid[:, 1], grid[:, 33] = 0, 0, top, top
 
-    assert torch.equal(packed(grid, bits, 1).opened(), grid)
+    assert torch.equal(pack(grid, bits, 1).unpack(), grid)
     assert torch.equal(
-        packed(torch.full((1, 9, 8), 3.5), bits, 1).opened(), torch.full((1, 9, 8), 3.5)
+        pack(torch.full((1, 9, 8), 3.5), bits, 1).unpack(), torch.full((1, 9, 8), 3.5)
     )
 
 
@@ -40,7 +40,7 @@ def test_numbers_on_the_grid_are_exact_and_constants_too(bits):
 def test_the_bits_held_are_the_bits_stated(bits, axis, each):
     given = values(entries=128, dtype=torch.bfloat16)
 
-    held = sum(part.untyped_storage().nbytes() for part in packed(given, bits, axis).tensors())
+    held = sum(part.untyped_storage().nbytes() for part in pack(given, bits, axis).tensors())
 
     assert held * 8 == each * given.numel()
 
@@ -50,7 +50,7 @@ def test_an_outlier_spoils_its_own_channel_alone():
     spoilt = given.clone()
     spoilt[0, 5, 7] = 1000
 
-    found, expected = packed(spoilt, 4, 1).opened(), packed(given, 4, 1).opened()
+    found, expected = pack(spoilt, 4, 1).unpack(), pack(given, 4, 1).unpack()
 
     others = torch.ones_like(given, dtype=torch.bool)
     others[0, 32 * 0 : 32, 7] = False

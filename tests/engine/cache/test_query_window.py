@@ -1,4 +1,4 @@
-"""The newest queries of a row, and no more of them."""
+"""The newest queries of a cache, and no more of them."""
 
 import torch
 

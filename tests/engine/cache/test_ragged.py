@@ -28,16 +28,16 @@ def _without_gradients():
 
 
 def ragged_row(decoder, kept=KEPT):
-    batch, row = batch_of(decoder), SequenceCache(3)
-    batch.read(row, tokens_of(LENGTH), LayerHook(lambda view: kept, LENGTH))
-    return batch, row
+    batch, cache = batch_of(decoder), SequenceCache(3)
+    batch.prefill_whole(cache, tokens_of(LENGTH), LayerHook(lambda view: kept, LENGTH))
+    return batch, cache
 
 
-def held_storages(row):
+def held_storages(cache):
     """Bytes of every storage that the row's tensors lie in, each once."""
     tensors = [
         tensor
-        for segment in segments_of(row)
+        for segment in segments_of(cache)
         for layer in segment.layers
         for part in layer.parts()
         for tensor in (part.block.keys, part.block.values)
@@ -48,11 +48,11 @@ def held_storages(row):
 
 
 def test_heads_keep_what_each_was_told_and_memory_falls(decoder):
-    _, row = ragged_row(decoder)
+    _, cache = ragged_row(decoder)
 
-    assert [p.tolist() for p in row.head_positions(1, 2)] == [kept.tolist() for kept in KEPT]
-    assert row.lengths() == (6.5,) * 3
-    assert cache_bytes([row]) == held_storages(row) == 3 * 13 * 2 * 8 * 8
+    assert [p.tolist() for p in cache.head_positions(1, 2)] == [kept.tolist() for kept in KEPT]
+    assert cache.lengths() == (6.5,) * 3
+    assert cache_bytes([cache]) == held_storages(cache) == 3 * 13 * 2 * 8 * 8
 
 
 @pytest.mark.parametrize("window", [None, 20])
@@ -60,16 +60,16 @@ def test_heads_keep_what_each_was_told_and_memory_falls(decoder):
 def test_attention_over_them_is_attention_without_what_was_dropped(window, frozen):
     shape = shape_of(window=window)
     queries, keys, values = inputs(1, LENGTH + 1)
-    row = SequenceCache(1)
-    row.advance(LENGTH)
-    row.append(0, keys[:, :LENGTH].transpose(0, 1), values[:, :LENGTH].transpose(0, 1))
-    row.keep(0, KEPT)
+    cache = SequenceCache(1)
+    cache.advance(LENGTH)
+    cache.append(0, keys[:, :LENGTH].transpose(0, 1), values[:, :LENGTH].transpose(0, 1))
+    cache.keep(0, KEPT)
     if frozen:
-        row.freeze()
-    row.advance(1)
-    row.append(0, keys[:, LENGTH:].transpose(0, 1), values[:, LENGTH:].transpose(0, 1))
+        cache.freeze()
+    cache.advance(1)
+    cache.append(0, keys[:, LENGTH:].transpose(0, 1), values[:, LENGTH:].transpose(0, 1))
 
-    out = attend_step(queries, [row], 0, shape)
+    out = attend_step(queries, [cache], 0, shape)
 
     hidden = torch.ones(2, 1, LENGTH + 1, dtype=torch.bool)
     for head, kept in enumerate(KEPT):
@@ -94,40 +94,40 @@ def test_many_tokens_see_what_a_step_at_a_time_sees(decoder):
 
 
 def test_rewinding_forgets_as_many_of_every_head(decoder):
-    batch, row = ragged_row(decoder)
-    mark = row.mark()
-    batch.prefill(row, [3, 4, 5])
+    batch, cache = ragged_row(decoder)
+    mark = cache.mark()
+    batch.prefill(cache, [3, 4, 5])
 
-    row.rewind(mark)
+    cache.rewind(mark)
 
-    assert [len(p) for p in row.head_positions(0, 2)] == [10, 3]
-    assert row.next == LENGTH
+    assert [len(p) for p in cache.head_positions(0, 2)] == [10, 3]
+    assert cache.next == LENGTH
 
 
 def test_a_head_may_keep_nothing(decoder):
-    batch, row = ragged_row(decoder, [torch.arange(4), torch.arange(0)])
+    batch, cache = ragged_row(decoder, [torch.arange(4), torch.arange(0)])
 
-    logits = batch.step([row], [1])
+    logits = batch.step([cache], [1])
 
     assert logits.isfinite().all()
-    assert [len(p) for p in row.head_positions(0, 2)] == [5, 1]
+    assert [len(p) for p in cache.head_positions(0, 2)] == [5, 1]
 
 
 def test_cutting_twice_keeps_the_first_places(decoder):
-    batch, row = ragged_row(decoder)
-    batch.step([row], [1])
+    batch, cache = ragged_row(decoder)
+    batch.step([cache], [1])
 
-    row.keep(0, [torch.tensor([0, 10]), torch.tensor([2, 3])])
+    cache.keep(0, [torch.tensor([0, 10]), torch.tensor([2, 3])])
 
-    assert [p.tolist() for p in row.head_positions(0, 2)] == [[0, 40], [39, 40]]
+    assert [p.tolist() for p in cache.head_positions(0, 2)] == [[0, 40], [39, 40]]
 
 
 def test_a_view_shows_filling_as_no_entry(decoder):
-    batch, row = ragged_row(decoder)
-    row.recent = QueryWindow(4)
-    batch.step([row], [1])
+    batch, cache = ragged_row(decoder)
+    cache.query_window = QueryWindow(4)
+    batch.step([cache], [1])
 
-    view = view_of(row, 0, decoder, row.recent.at(0), prompt_length=LENGTH,
+    view = view_of(cache, 0, decoder, cache.query_window.at(0), prompt_length=LENGTH,
                    protected=frozenset(), meter=batch.meter)  # fmt: skip
     (rows,) = view.window_rows(1)
 
@@ -138,25 +138,25 @@ def test_a_view_shows_filling_as_no_entry(decoder):
 
 
 def test_a_part_of_a_shared_row_leaves_the_whole_as_it_is(decoder):
-    batch, row = batch_of(decoder), SequenceCache(3)
-    logits = batch.prefill(row, tokens_of(LENGTH))
-    row.freeze()
+    batch, cache = batch_of(decoder), SequenceCache(3)
+    logits = batch.prefill(cache, tokens_of(LENGTH))
+    cache.freeze()
 
-    part = row.part([KEPT, None, KEPT])
+    part = cache.subset([KEPT, None, KEPT])
     batch.step([part], [1])
 
-    assert row.lengths() == (LENGTH,) * 3
+    assert cache.lengths() == (LENGTH,) * 3
     assert part.lengths() == (7.5, LENGTH + 1, 7.5)
-    again = batch.step([row.fork()], [1])
+    again = batch.step([cache.fork()], [1])
     whole = SequenceCache(3)
     assert torch.equal(logits, batch.prefill(whole, tokens_of(LENGTH)))
     torch.testing.assert_close(again, batch.step([whole], [1]))
 
 
 def test_a_review_cuts_again_and_again_and_carries_what_was_remembered(decoder):
-    batch, row = batch_of(decoder), SequenceCache(3)
-    row.recent = QueryWindow(8)
-    batch.prefill(row, tokens_of(LENGTH))
+    batch, cache = batch_of(decoder), SequenceCache(3)
+    cache.query_window = QueryWindow(8)
+    batch.prefill(cache, tokens_of(LENGTH))
     lengths, carried = [], []
 
     def tap(view):
@@ -166,10 +166,10 @@ def test_a_review_cuts_again_and_again_and_carries_what_was_remembered(decoder):
 
     review = DecodeEviction(tap, decoder, 5, LENGTH, frozenset())
     for token in range(12):
-        batch.step([row], [token])
-        review.after_step(row, batch.meter)
-        lengths.append(row.lengths()[0])
+        batch.step([cache], [token])
+        review.after_step(cache, batch.meter)
+        lengths.append(cache.lengths()[0])
 
     assert lengths == [41, 42, 43, 44, 30, 31, 32, 33, 34, 30, 31, 32]
     assert carried == [None] * 3 + [30] * 3
-    assert row.memory[0][0, 0] == 5  # what was fifth of 35 came first of 30
+    assert cache.memory[0][0, 0] == 5  # what was fifth of 35 came first of 30

@@ -337,7 +337,7 @@ def test_a_row_cut_head_by_head_can_be_copied_and_continued(decoder):
     batch, row = batch_of(decoder), SequenceCache(3)
     batch.prefill(row, prompt.tokens)
 
-    cut = row.part(kept)
+    cut = row.subset(kept)
     batch.step([cut], [3])
 
     assert sum(cut.lengths()) == pytest.approx((KEEP + 1) * 3)

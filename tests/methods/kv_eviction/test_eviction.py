@@ -61,7 +61,7 @@ def test_after_speckv_the_last_prompt_token_is_read_again_at_its_true_place(deco
     prompt = method.on_prompt(prompt_of(tokens), TinyDraft(decoder), 16)
 
     batch, row = evicted_row(decoder, method, prompt)
-    row.settle(LENGTH - 1)
+    row.truncate(LENGTH - 1)
 
     assert row.next == LENGTH - 1
     batch.prefill(row, tokens[-1:])

@@ -89,7 +89,7 @@ def test_scores_follow_the_published_steps_on_a_real_decoder():
     def look(view):
         found.append(importance.score_layer(view, entry_places(view)))
 
-    batch_of(decoder).read(SequenceCache(3), tokens, LayerHook(look, LENGTH))
+    batch_of(decoder).prefill_whole(SequenceCache(3), tokens, LayerHook(look, LENGTH))
 
     _, layers = layers_after(decoder, tokens)
     for layer, (queries, keys, values) in enumerate(layers):

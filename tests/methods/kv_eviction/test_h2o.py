@@ -35,7 +35,7 @@ def test_scores_are_the_column_sums_of_the_whole_attention(monkeypatch):
     monkeypatch.setattr("forethought.engine.layer_view._CHUNK_BYTES", 4 * 4 * LENGTH * 7)
     look = LayerHook(lambda view: found.append(sums_of(view)), LENGTH)
 
-    batch_of(decoder).read(SequenceCache(3), tokens, look)
+    batch_of(decoder).prefill_whole(SequenceCache(3), tokens, look)
 
     for own, (attention, _, _) in zip(found, attention_matrices(decoder, tokens), strict=True):
         torch.testing.assert_close(own, column_sums(attention), rtol=1e-5, atol=1e-5)

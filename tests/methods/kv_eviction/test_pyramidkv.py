@@ -65,7 +65,7 @@ def test_a_later_turn_attends_to_every_kept_entry_of_every_layer(decoder):
     batch, row = evicted_row(decoder, PyramidKV(keep=20, window=6), prompt_of(tokens_of(LENGTH)))
     kept = row.lengths()
     assert len(set(kept)) > 1
-    single = row.copied()
+    single = row.copy()
 
     together = batch.prefill(row, [5, 6, 7])
     for token in (5, 6, 7):

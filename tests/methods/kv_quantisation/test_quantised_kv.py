@@ -45,7 +45,7 @@ def test_samples_share_the_packed_prompt():
 
 
 def test_what_is_packed_cannot_be_dropped_later():
-    with pytest.raises(UsageError, match="has packed away"):
+    with pytest.raises(UsageError, match="quantises the entries"):
         run(approximate=("h2o(keep=120, every=4)", "quantised-kv"))
 
 

@@ -246,7 +246,7 @@ def test_a_budget_of_tokens_is_held_and_whole_answers_come_first(budget):
 @pytest.mark.parametrize("flops", [7, 12, 25, 40, 55])
 def test_a_budget_that_covers_no_look_ends_it_with_what_is_there(flops):
     law = random_law(2)
-    backend = KnownBackend(law, look_flops=5.0)
+    backend = KnownBackend(law, next_token_flops=5.0)
     done = searched(DiverseBeam(groups=2, width=2), law, backend=backend, budget=f"{flops}FLOP")
     assert done.cost.flops <= flops
     assert done.budget_spent
@@ -260,7 +260,7 @@ def test_a_look_is_paid_once_for_each_beginning():
     law = random_law(2)
     plain = searched(DiverseBeam(groups=1, width=1), law).found.best
     paid = searched(DiverseBeam(groups=3, width=1, diversity=0.0), law,
-                    backend=KnownBackend(law, look_flops=100.0)).cost.flops  # fmt: skip
+                    backend=KnownBackend(law, next_token_flops=100.0)).cost.flops  # fmt: skip
     # Looked at: the start, and behind every token.
     assert paid == 100 * (plain.tokens + 1) + plain.tokens
 
@@ -279,7 +279,9 @@ def test_what_was_given_up_last_is_told_and_no_answer_is():
 
 def test_nothing_is_found_where_not_even_the_prompt_can_be_read():
     law = random_law(2)
-    done = searched(DiverseBeam(), law, backend=KnownBackend(law, look_flops=5.0), budget="4FLOP")
+    done = searched(
+        DiverseBeam(), law, backend=KnownBackend(law, next_token_flops=5.0), budget="4FLOP"
+    )
     assert (done.found.best.text, done.found.best.finish) == ("", "budget")
     assert done.cost.flops == 0
     assert done.found.notes

@@ -126,8 +126,10 @@ def test_the_meter_counts_the_pairs_seen_and_the_rows_that_chose(decoder):
         patterns.append(method.on_attention(view))
         return patterns[-1]
 
-    dense.read(SequenceCache(3), tokens, LayerHook(lambda view: None, LENGTH))
-    thin.read(SequenceCache(3), tokens, LayerHook(lambda view: None, LENGTH, thin=choose))
+    dense.prefill_whole(SequenceCache(3), tokens, LayerHook(lambda view: None, LENGTH))
+    thin.prefill_whole(
+        SequenceCache(3), tokens, LayerHook(lambda view: None, LENGTH, choose_pattern=choose)
+    )
 
     layer = decoder.shape.layers[0]
     seen = [

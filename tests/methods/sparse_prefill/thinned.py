@@ -11,8 +11,10 @@ from tests.tiny import batch_of
 
 def thinned_logits(decoder, method, tokens, prompt_length):
     """Logits [V] after the last token."""
-    look = LayerHook(lambda view: None, prompt_length, thin=method.on_attention)
-    return batch_of(decoder).read(SequenceCache(len(decoder.shape.layers)), tokens, look)[-1]
+    look = LayerHook(lambda view: None, prompt_length, choose_pattern=method.on_attention)
+    return batch_of(decoder).prefill_whole(SequenceCache(len(decoder.shape.layers)), tokens, look)[
+        -1
+    ]
 
 
 def slow_logits(decoder, tokens, chosen):

@@ -1,4 +1,4 @@
-"""The KV cache behind each candidate of a run, for pieces that continue it."""
+"""The KV cache of each candidate of a run, for the pieces that continue it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from forethought.contracts.backend import Place
 from forethought.engine.cache.sequence_cache import CacheMark, SequenceCache
 
 LEAST = 32
-"""One-token candidates that a run keeps, however few it asks about at once."""
+"""Minimum number of one-token candidates that a run keeps."""
 
 
 @dataclass(eq=False)
@@ -18,32 +18,32 @@ class CachedCandidate:
     """The cache of a candidate: entries for all its tokens, or for all but the newest."""
 
     cache: SequenceCache | None
-    """None for a one-token candidate without an entry for that token: its parent's cache serves."""
+    """None for a one-token candidate whose token has no entry: its parent's cache serves."""
     logits: Tensor | None = None
-    """[V] after its newest token; None while that has no entry."""
+    """[V] after its newest token; None if that token has no entry."""
     newest: int = 0
     parent: CachedCandidate | None = None
     """The candidate whose cache it will continue, while it has none."""
     root: CachedCandidate | None = None
-    """The prompt that it stands behind; None at the prompt itself."""
-    alone: bool = False
-    """Whether prompt and answer lie in one piece, as for an answer without a search."""
+    """The prompt's candidate, without tokens; None for that candidate itself."""
+    one_segment: bool = False
+    """Whether prompt and answer lie in one segment, as for a plain answer."""
     entries: tuple[float, ...] = ()
     """Entries per layer, its newest token's included."""
     _mark: CacheMark | None = None
     _taken: bool = False
     _shared: CacheMark | None = None
-    """At a prompt: a frozen copy for all candidates but the first."""
+    """For the prompt: a frozen copy that all candidates but the first share."""
 
     @classmethod
     def at_prompt(cls, cache: SequenceCache, logits: Tensor) -> CachedCandidate:
-        """The candidate without tokens, behind a prompt."""
-        one = cls(cache, alone=True)
-        one.read(logits)
+        """The candidate without tokens, after the prompt."""
+        one = cls(cache, one_segment=True)
+        one.take_logits(logits)
         return one
 
-    def read(self, logits: Tensor) -> None:
-        """Take the logits [V] of its newest token, which has an entry from now on."""
+    def take_logits(self, logits: Tensor) -> None:
+        """Store the logits [V] of its newest token, which has an entry from now on."""
         assert self.cache is not None, "an entry needs a cache"
         self.logits, self.parent = logits, None
         self._mark, self.entries = self.cache.mark(), self.cache.lengths()
@@ -52,42 +52,42 @@ class CachedCandidate:
         """The cache that its newest token is decoded into."""
         if self.cache is None:
             assert self.parent is not None, "a candidate without a cache has a parent"
-            self.cache = self.parent.continued(alone=self.alone)
+            self.cache = self.parent.continued(one_segment=self.one_segment)
         return self.cache
 
-    def continued(self, *, alone: bool) -> SequenceCache:
-        """A cache for a child that decodes behind it.
+    def continued(self, *, one_segment: bool) -> SequenceCache:
+        """A cache for a child that continues this candidate.
 
-        The first child of its kind takes this cache as it is, the others get copies. A child
-        that is not `alone` shares the prompt and holds the rest in one tail, so that sums
-        round alike whatever else the run decodes.
+        The first child of its kind takes this cache; the others get copies. A child outside
+        `one_segment` shares the prompt and holds all other entries in one tail. So its attention
+        sums round alike, whatever else the run decodes.
         """
         assert self.cache is not None, "its newest token has an entry"
         assert self._mark is not None, "its newest token has an entry"
-        if alone == self.alone and not self._taken:
+        if one_segment == self.one_segment and not self._taken:
             self._taken = True
             return self.cache
-        if alone or not self.alone:
-            return SequenceCache.copied_at(self._mark)
+        if one_segment or not self.one_segment:
+            return SequenceCache.copy_at(self._mark)
         if self.root is None:
-            return SequenceCache.copied_at(self.shared)
+            return SequenceCache.copy_at(self.shared)
         return SequenceCache.spliced(self._mark, self.root.start, self.root.shared)
 
-    def copied(self) -> SequenceCache:
-        """A cache of its own for a child that will drop entries."""
-        return SequenceCache.copied_at(self.start)
+    def copy(self) -> SequenceCache:
+        """A private copy, for a child that will evict entries."""
+        return SequenceCache.copy_at(self.start)
 
     @property
     def start(self) -> CacheMark:
-        """Where its children begin."""
+        """The mark that its children continue from."""
         assert self._mark is not None, "its newest token has an entry"
         return self._mark
 
     @property
     def shared(self) -> CacheMark:
-        """The end of the prompt that all candidates but the first share."""
+        """The end of the prompt's copy that all candidates but the first share."""
         if self._shared is None:
-            copy = SequenceCache.copied_at(self.start)
+            copy = SequenceCache.copy_at(self.start)
             copy.freeze()
             self._shared = copy.mark()
         return self._shared
@@ -95,15 +95,15 @@ class CachedCandidate:
 
 @dataclass
 class CandidateCaches:
-    """All cached candidates of one run.
+    """The cached candidates of a run.
 
-    A search by single tokens continues its newest candidates: older ones are dropped, and
-    decoded again from their tokens should somebody ask for them.
+    A token-by-token search continues its newest candidates. Older ones are dropped, and recomputed
+    from their tokens if the search returns to them.
     """
 
     _held: dict[Place, CachedCandidate] = field(default_factory=dict)
     _single: dict[Place, None] = field(default_factory=dict)
-    """One-token candidates, the oldest first."""
+    """One-token candidates, oldest first."""
 
     def get(self, place: Place) -> CachedCandidate | None:
         """The candidate at a place, if it is cached."""
@@ -112,12 +112,12 @@ class CandidateCaches:
         return self._held.get(place)
 
     def put(self, place: Place, one: CachedCandidate) -> None:
-        """Keep a candidate."""
+        """Cache a candidate."""
         self._held[place] = one
         if one.cache is None:
             self._single[place] = None
 
     def thin(self, asked: int) -> None:
-        """Drop old one-token candidates of a run that asked about so many at once."""
+        """Drop the oldest one-token candidates of a run that asked about `asked` at once."""
         for place in list(self._single)[: -max(LEAST, 4 * asked)]:
             del self._single[place], self._held[place]

@@ -33,12 +33,12 @@ from forethought.prefill.prepare import PreparedPrompt, prefill_all
 from forethought.recipes.recipe import Recipe
 
 Where = tuple[str, Place]
-"""A run, and the text of a candidate."""
+"""A run, and a candidate of it."""
 
 
 @dataclass
 class LocalBackend:
-    """Serves requests of any number of runs, each with a recipe of its own or the one given."""
+    """Serves requests of any number of runs, each with its own recipe or the default one."""
 
     recipe: Recipe
     target: Model
@@ -47,7 +47,7 @@ class LocalBackend:
     system: str | None = None
     """The system message of every prompt."""
     runs: dict[str, LocalRun] = field(default_factory=dict)
-    """By name; a run that is not here yet has the recipe and models above."""
+    """By name; a new run gets the recipe and models above."""
     scheduler: Scheduler = field(default_factory=Scheduler)
     _queued: list[Request | VerdictRequest] = field(default_factory=list)
     _work: dict[str, PieceInProgress | VerdictInProgress] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class LocalBackend:
     _handlers: dict[int, Callable[[TokenEvent], None]] = field(default_factory=dict)
     """By id of the sequence."""
     _blocked: dict[Where, list[PieceInProgress]] = field(default_factory=dict)
-    """Pieces whose candidate is not cached yet, by candidate."""
+    """Pieces that wait for their candidate's cache, by candidate."""
     _events: list[BackendEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -64,7 +64,7 @@ class LocalBackend:
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """All there are; a draft writes only where it is another model."""
+        """All abilities; a draft that decodes candidates only if it is another model."""
         other: frozenset[Ability] = frozenset(() if self.draft is self.target else ("draft",))
         return other | {"steps", "log-probabilities", "certainty", "verdicts", "next-tokens"}
 
@@ -80,10 +80,10 @@ class LocalBackend:
         return self.runs[name]
 
     def check_limits(self, kinds: Collection[LimitKind]) -> None:
-        """Accept all kinds; dollars too, as none are spent here."""
+        """Accept all limits; none of the requests costs dollars."""
 
     def bounds(self, requests: Sequence[Request | VerdictRequest]) -> list[CostBound]:
-        """The most that each takes; the first to continue a text pays for its prefill."""
+        """An upper bound for each request; the first one for a prefix pays for its prefill."""
         return [
             self._bound(one)
             if isinstance(one, Request)
@@ -96,7 +96,7 @@ class LocalBackend:
         self._queued.append(request)
 
     def poll(self, until: float | None = None) -> list[BackendEvent]:
-        """Advance all sequences until something happens, or up to a time."""
+        """Run scheduler steps until there is an event, or until a time."""
         self._begin_queued()
         while not self._events and not self.scheduler.idle:
             self._handle(self.scheduler.step())
@@ -106,7 +106,7 @@ class LocalBackend:
         return events
 
     def cancel(self, key: str) -> None:
-        """End a request with what it has, and free its cache."""
+        """End a request with its text so far, and free its cache."""
         self._queued, dropped = (
             [one for one in self._queued if (one.key == key) == mine] for mine in (False, True)
         )
@@ -118,7 +118,7 @@ class LocalBackend:
             self._finish(work)
 
     def release(self, run: str) -> None:
-        """Drop a run: its sequences, prompts and caches."""
+        """Drop the sequences, prompts and caches of a run."""
         for key in [key for key, work in self._work.items() if work.request.run == run]:
             self._drop(self._work.pop(key))
         self._queued = [one for one in self._queued if one.run != run]
@@ -129,16 +129,16 @@ class LocalBackend:
         longest = len(prompt.prompt) + request.parent.tokens + request.max_tokens
         token = answer_flops(prompt.target.shape, longest, 1)
         once = 0.0
-        if request.first:  # the decode step of its parent's newest token, or the prefill
+        if request.first:  # the prefill, or the decode step of the parent's newest token
             once = token if request.parent.tokens else prompt.flops_at_most()
-        # Every token but a single one gets an entry for the next to follow.
+        # A piece of one token adds no entry; in longer pieces, each token may add one.
         each = token if request.max_tokens > 1 else 0.0
         return CostBound(
             Cost(flops=once), replace(decoded_by(request.parent.writer, 1), flops=each)
         )
 
     def _begin_queued(self) -> None:
-        """Turn queued requests into sequences; equal prompts of plain answers prefill together."""
+        """Turn queued requests into sequences; plain answers with equal prompts share a prefill."""
         groups: dict[tuple[object, ...], PromptGroup] = {}
         asked: Counter[str] = Counter()
         while self._queued:
@@ -168,13 +168,13 @@ class LocalBackend:
         self._work[request.key] = piece
         prompt.waiting += request.max_tokens > 1
         piece.candidate = run.caches.get(request.place)
-        if prompt.unfilled:
-            together = (id(prompt.target), prompt.prompt.tokens) if run.plain else (id(prompt),)
-            groups.setdefault(together, PromptGroup(self.clock)).add(prompt)
+        if prompt.untouched:
+            shared = (id(prompt.target), prompt.prompt.tokens) if run.plain else (id(prompt),)
+            groups.setdefault(shared, PromptGroup(self.clock)).add(prompt)
         if piece.candidate is None and request.parent.tokens:
-            self._block(piece, self._replay)
+            self._block(piece, self._recompute)
         elif piece.candidate is not None and piece.candidate.logits is None:
-            self._block(piece, self._read_newest)
+            self._block(piece, self._decode_newest)
         else:
             self._start(piece)
 
@@ -188,7 +188,7 @@ class LocalBackend:
         self.scheduler.add(sequence)
 
     def _handle(self, events: Sequence[TokenEvent]) -> None:
-        """Handle the events of a step, and charge its time."""
+        """Charge the step's time, and handle its events."""
         for meter in {id(one.meter): one.meter for one in self.scheduler.decoded}.values():
             seconds = meter.stages.get("decode", 0.0) + self.scheduler.decode_seconds
             meter.stages["decode"] = seconds
@@ -196,7 +196,7 @@ class LocalBackend:
             self._handlers[id(event.sequence)](event)
 
     def _take(self, piece: PieceInProgress, event: TokenEvent) -> None:
-        if piece.run.plain and not piece.run.told and piece.candidate is not None:
+        if piece.run.plain and not piece.run.reported and piece.candidate is not None:
             self._events.append(piece.run.prompt_ready(piece.request))
         piece.add(event)
         if piece.delta is not None:
@@ -205,7 +205,7 @@ class LocalBackend:
             self._finish(piece)
 
     def _finish(self, work: PieceInProgress | VerdictInProgress) -> None:
-        """Hand out the outcome of a request, and keep the candidate that others may continue."""
+        """Report the outcome of a request, and cache the candidate that others may continue."""
         del self._work[work.request.key]
         self._handlers.pop(id(work.sequence), None)
         outcome = work.outcome()
@@ -221,72 +221,74 @@ class LocalBackend:
             waiting[:] = [one for one in waiting if one is not work]
 
     def _block(
-        self, piece: PieceInProgress, read: Callable[[PieceInProgress, Where], None]
+        self, piece: PieceInProgress, begin: Callable[[PieceInProgress, Where], None]
     ) -> None:
-        """Hold a piece back until its candidate is cached, which is begun once for all."""
+        """Make a piece wait for its candidate's cache, which is computed once for all."""
         where = piece.request.run, piece.request.place
         self._blocked.setdefault(where, []).append(piece)
         if len(self._blocked[where]) == 1:
-            read(piece, where)
+            begin(piece, where)
 
     def _unblock(self, where: Where, candidate: CachedCandidate) -> None:
         for piece in self._blocked.pop(where, []):
             piece.candidate = candidate
             self._start(piece)
 
-    def _read_newest(self, piece: PieceInProgress, where: Where) -> None:
+    def _decode_newest(self, piece: PieceInProgress, where: Where) -> None:
         """Decode the newest token of a candidate, for all pieces that continue it."""
         candidate = piece.candidate
         assert candidate is not None, "a candidate without logits"
-        reader = TokenSequence(
+        sequence = TokenSequence(
             piece.prompt.target.network,
             piece.sequence.meter,
             lambda: SequenceStart(candidate.own_cache(), None),
             tokens=[candidate.newest],
             max_tokens=1,
-            reads_last=True,
+            caches_last=True,
         )
 
         def take(event: TokenEvent) -> None:
-            assert reader.logits is not None, "its last token was decoded"
-            candidate.read(reader.logits)
+            assert sequence.logits is not None, "its last token was decoded"
+            candidate.take_logits(sequence.logits)
             self._unblock(where, candidate)
 
-        self._schedule(reader, take)
+        self._schedule(sequence, take)
 
-    def _replay(
+    def _recompute(
         self, piece: PieceInProgress, where: Where, before: CachedCandidate | None = None
     ) -> None:
-        """Decode a candidate's tokens again, as they were decoded first, since no cache holds it.
+        """Decode a candidate's tokens again, in their original order, if no cache holds it.
 
-        Tokens of first children lie in one piece with the prompt, the others behind it.
+        Tokens of first children lie in one segment with the prompt, all others in a tail after it.
         """
         parent, prompt = piece.request.parent, piece.prompt
         tokens, firsts = parent.token_ids, parent.first_child_tokens
         start = firsts if before is not None else 0
-        alone = start < firsts
-        stop = firsts if alone else len(tokens)
+        one_segment = start < firsts
+        stop = firsts if one_segment else len(tokens)
         root: list[CachedCandidate] = []
 
         def open_root() -> SequenceStart:
             root.append(before or piece.run.root(prompt, piece.request))
-            reader.network = prompt.target.network
-            return SequenceStart(root[0].continued(alone=alone), root[0].logits)
+            sequence.network = prompt.target.network
+            return SequenceStart(root[0].continued(one_segment=one_segment), root[0].logits)
 
         def take(event: TokenEvent) -> None:
-            if reader.error is not None:
-                self._fail(where, reader.error)
-            elif reader.finish and not reader.decoding:
-                found = CachedCandidate(reader.cache, root=root[0].root or root[0], alone=alone)
-                assert reader.logits is not None, "its last token was decoded"
-                found.read(reader.logits)
+            if sequence.error is not None:
+                self._fail(where, sequence.error)
+            elif sequence.finish and not sequence.decoding:
+                found = CachedCandidate(
+                    sequence.cache, root=root[0].root or root[0], one_segment=one_segment
+                )
+                assert sequence.logits is not None, "its last token was decoded"
+                found.take_logits(sequence.logits)
                 if stop < len(tokens):
-                    self._replay(piece, where, found)
+                    self._recompute(piece, where, found)
                 else:
                     piece.run.caches.put(piece.request.place, found)
                     self._unblock(where, found)
 
-        reader = TokenSequence(
+        sequence = TokenSequence(
             prompt.target.network,
             piece.sequence.meter,
             open_root,
@@ -294,9 +296,9 @@ class LocalBackend:
             tokens=list(tokens[:start]),
             forced=list(tokens[start:stop]),
             max_tokens=stop,
-            reads_last=True,
+            caches_last=True,
         )
-        self._schedule(reader, take)
+        self._schedule(sequence, take)
 
     def _fail(self, where: Where, error: ForethoughtError) -> None:
         for piece in self._blocked.pop(where, []):
@@ -305,13 +307,13 @@ class LocalBackend:
 
 
 class PromptGroup:
-    """Prompts that one prefill fills: they have the same tokens."""
+    """Prompts with equal tokens, which one prefill fills."""
 
     def __init__(self, clock: Clock) -> None:
         self._prompts: list[PreparedPrompt] = []
         self._prefill = Prefill(lambda: prefill_all(self._prompts, clock))
 
     def add(self, prompt: PreparedPrompt) -> None:
-        """Have a prompt filled too."""
+        """Add a prompt to the group."""
         prompt.prefill = self._prefill
         self._prompts.append(prompt)

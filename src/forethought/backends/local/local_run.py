@@ -1,4 +1,4 @@
-"""A recipe's models at work on one question: its prompts, its cached candidates, its meters."""
+"""The state of a run: its models, prompts, cached candidates and meters."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Clock, Meter
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
-from forethought.prefill.draft_model import Memory
+from forethought.prefill.draft_model import DraftResults
 from forethought.prefill.prefill import Methods
-from forethought.prefill.prepare import Preparation, PreparedPrompt, short_room
+from forethought.prefill.prepare import Preparation, PreparedPrompt, room_note
 from forethought.recipes.recipe import Recipe
 
 
 @dataclass
 class LocalRun:
-    """One run: the models, and the state that its requests share."""
+    """One run: a recipe's models on one question, and the state that its requests share."""
 
     recipe: Recipe
     target: Model
@@ -33,31 +33,31 @@ class LocalRun:
     system: str | None = None
     """The system message of every prompt."""
     prompt: Prompt | None = None
-    """The run's own prompt, where it is laid out already, as in a conversation."""
+    """The run's own prompt, if the caller has built it, as for a conversation."""
     past: SequenceCache | None = None
     """The cache of the conversation so far."""
     plain: bool = False
-    """Whether its answers are shown token by token, and continue no other candidate."""
+    """Whether answers stream token by token and continue no other candidate."""
     methods: Methods | None = None
-    """The methods of the recipe, or those that act in this turn of a conversation."""
-    memory: Memory = field(default_factory=dict)
+    """The methods that apply, as in a later turn of a conversation; None for the recipe's."""
+    draft_results: DraftResults = field(default_factory=dict)
     caches: CandidateCaches = field(default_factory=CandidateCaches)
     prompts: dict[tuple[Writer, str], PreparedPrompt] = field(default_factory=dict)
-    """By the model that reads it, and the question where that is not the run's own."""
+    """By the model that reads the prompt, and its question if that is not the run's own."""
     meters: dict[Writer, Meter] = field(default_factory=dict)
     holds: bool = False
-    """Whether the cache of its answer is kept, for the next turn of a conversation."""
+    """Whether the answer's cache is kept for the next turn of a conversation."""
     answer: tuple[SequenceCache, list[int]] | None = None
     """That cache, and the tokens of the answer."""
     cached: int = 0
-    """Tokens of the prompt that the cache of the conversation holds."""
-    told: bool = False
-    """Whether the prefill of its prompt was told of."""
-    _told: dict[Writer, tuple[float, float]] = field(default_factory=dict)
-    """Bytes moved and FLOPs that outcomes have told of."""
+    """Tokens of the prompt that the conversation's cache holds."""
+    reported: bool = False
+    """Whether the prefill's result has been reported."""
+    _reported: dict[Writer, tuple[float, float]] = field(default_factory=dict)
+    """Bytes moved and FLOPs that outcomes have reported."""
 
     def meter(self, writer: Writer) -> Meter:
-        """The meter of a model's work for this run."""
+        """The meter of a model in this run."""
         return self.meters.setdefault(writer, Meter(self.clock))
 
     def prompt_of(self, request: Request) -> PreparedPrompt:
@@ -65,42 +65,42 @@ class LocalRun:
         return self._prompt(request, request.parent.writer)
 
     def opened(self, request: Request) -> Opened:
-        """What the prefill of the run's prompt has found; of the target's nothing, by the draft."""
+        """The result of the target's prefill; only the prompt's length if the draft answers."""
         prompt = self.prompt_of(request)
         if request.parent.writer == "target":
             return prompt.opened
         length = len(self._prompt(request, "target").prompt)
-        short = short_room(prompt.room, prompt.answer_tokens, "draft")
+        short = room_note(prompt.room, prompt.answer_tokens, "draft")
         return Opened(length, Kept(0, length, ()), short)
 
     def root(self, prompt: PreparedPrompt, request: Request) -> CachedCandidate:
-        """The candidate without tokens behind a prompt that is prefilled."""
+        """The candidate without tokens after a prefilled prompt."""
         if prompt.error is not None:
             raise prompt.error
         place = request.parent.writer, request.parent.question, (), 0
         found = self.caches.get(place)
         if found is None:
             assert prompt.result is not None, "prefilled first"
-            self.settle(prompt, request.parent.writer)
-            found = CachedCandidate.at_prompt(prompt.result.row, prompt.result.logits)
+            self.charge_prefill(prompt, request.parent.writer)
+            found = CachedCandidate.at_prompt(prompt.result.cache, prompt.result.logits)
             self.caches.put(place, found)
         return found
 
-    def settle(self, prompt: PreparedPrompt, writer: Writer) -> None:
+    def charge_prefill(self, prompt: PreparedPrompt, writer: Writer) -> None:
         """Charge a prefill to the run, once."""
         if not prompt.charged:
             prompt.charged = True
             self.meter(writer).add(prompt.meter)
 
     def prompt_ready(self, request: Request) -> PromptReady:
-        """What the prefill of a plain answer's prompt has found and took; told once."""
-        self.told = True
+        """The result and the stages of a plain answer's prefill; marks them as reported."""
+        self.reported = True
         stages = dict(self.prompt_of(request).meter.stages)
         return PromptReady(request.key, self.opened(request), stages)
 
     @property
     def prompt_length(self) -> int:
-        """Tokens of the run's whole prompt; 0 while it is not laid out."""
+        """Tokens of the run's whole prompt; 0 before it is built."""
         found = self.prompts.get(("target", ""))
         return len(found.prompt) if found is not None else 0
 
@@ -112,25 +112,25 @@ class LocalRun:
 
     @cached_property
     def verdict_model(self) -> VerdictModel:
-        """The target as it gives verdicts."""
+        """The target as a judge."""
         return VerdictModel(self.target, self.clock)
 
     def charged(self, writer: Writer, cost: Cost, *, metered: bool) -> Cost:
-        """The cost with the run's traffic since the last outcome; FLOPs too where `metered`.
+        """The cost with the bytes moved since the last outcome, and with FLOPs if `metered`.
 
-        FLOPs are counted from lengths, so that they do not depend on the order of outcomes,
-        except where a method drops entries as the answer grows.
+        FLOPs follow from lengths, so they do not depend on the order of outcomes. They are metered
+        only if a method evicts during decode.
         """
         meter = self.meter(writer)
-        moved, flops = self._told.get(writer, (0.0, 0.0))
-        self._told[writer] = meter.bytes_moved, meter.flops
-        # Both models' caches stay until the run is over.
+        moved, flops = self._reported.get(writer, (0.0, 0.0))
+        self._reported[writer] = meter.bytes_moved, meter.flops
+        # The caches of both models stay until the run ends.
         peak = sum(one.peak_cache_bytes for one in self.meters.values())
         spent = replace(cost, bytes_moved=meter.bytes_moved - moved, peak_cache_bytes=peak)
         return replace(spent, flops=meter.flops - flops) if metered else spent
 
     def _prompt(self, request: Request, writer: Writer) -> PreparedPrompt:
-        """The request's prompt as one of the models reads it."""
+        """The request's prompt, in the tokens of one of the models."""
         where = writer, request.parent.question
         if where not in self.prompts:
             target = self.target if writer == "target" else self.draft
@@ -144,7 +144,7 @@ class LocalRun:
                 self.system,
             )
             past = self.past if laid is not None else None
-            found = self._preparation(writer).of(prompt, Meter(self.clock), past)
+            found = self._preparation(writer).prepare(prompt, Meter(self.clock), past)
             self._check(found)
             self.prompts[where] = found
         return self.prompts[where]
@@ -152,9 +152,9 @@ class LocalRun:
     def _preparation(self, writer: Writer) -> Preparation:
         most = self.answer_tokens
         if writer == "draft":
-            # Methods are the target's: a draft that answers reads all of the prompt.
+            # Methods belong to the target: a draft that answers prefills the whole prompt.
             return Preparation((), self.draft, self.draft, most)
-        return Preparation(self._methods(), self.target, self.draft, most, self.memory)
+        return Preparation(self._methods(), self.target, self.draft, most, self.draft_results)
 
     def _methods(self) -> Methods:
         if self.methods is not None:
@@ -163,14 +163,14 @@ class LocalRun:
 
     @property
     def answer_tokens(self) -> int:
-        """Most tokens of an answer: its share of a token budget, where its answers are plain."""
+        """Maximum tokens of an answer; plain answers share a token budget."""
         allowed = self.recipe.limit.tokens
         if not self.plain or allowed is None:
             return self.recipe.max_tokens
         return min(self.recipe.max_tokens, max(1, allowed // self.recipe.samples))
 
     def _check(self, prompt: PreparedPrompt) -> None:
-        if not self.plain and prompt.plan.evicts_again:
+        if not self.plain and prompt.plan.evicts_in_decode:
             raise UsageError(
                 "a search continues the caches of its candidates, which a method that drops "
                 "entries while it decodes would change",

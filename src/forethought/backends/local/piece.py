@@ -1,4 +1,4 @@
-"""Pieces in progress: token events become text, and tokens become cost."""
+"""Pieces in progress: token events become text and cost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PieceInProgress:
         self.candidate: CachedCandidate | None = None
         self.log_probability, self.certainty, self.scored_tokens = 0.0, 0.0, 0
         self.delta: TokenDelta | None = None
-        """The newest token as it is shown; for plain answers alone."""
+        """The newest token of a plain answer, to show."""
         self._shown: list[str] = []
         self._recent = ""
         tokenizer = self.prompt.target.tokenizer
@@ -57,11 +57,11 @@ class PieceInProgress:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will be added."""
+        """Whether the sequence has finished."""
         return bool(self.sequence.finish)
 
     def add(self, event: TokenEvent) -> None:
-        """Take an event of the sequence; a stop text or the end of a step ends it."""
+        """Handle an event of the sequence; a stop string or the end of a step ends it."""
         self.delta = None
         if event.sampled is None:
             return
@@ -83,16 +83,18 @@ class PieceInProgress:
             self.delta = self._delta(event, shown)
 
     def outcome(self) -> RequestOutcome:
-        """What the request came to, with its cost."""
+        """The outcome of the request, with its cost."""
         request, key = self.request, self.request.key
-        metered = self.prompt.plan.evicts_again
+        metered = self.prompt.plan.evicts_in_decode
         if self.opens:
-            self.run.settle(self.prompt, request.parent.writer)
+            self.run.charge_prefill(self.prompt, request.parent.writer)
         cost = self.run.charged(request.parent.writer, self._cost(), metered=metered)
         if (error := self.sequence.error) is not None:
             return RequestOutcome(key, cost, error=error)
-        told = self.opens and not request.parent.question and self.prompt.result is not None
-        opened = self.run.opened(request) if told else None
+        reports_prompt = (
+            self.opens and not request.parent.question and self.prompt.result is not None
+        )
+        opened = self.run.opened(request) if reports_prompt else None
         if request.top:
             return RequestOutcome(key, cost, opened=opened, following=self._following())
         return RequestOutcome(key, cost, self._piece(), opened=opened)
@@ -103,7 +105,7 @@ class PieceInProgress:
             self.run.answer = self.sequence.cache, self.sequence.tokens
 
     def kept(self) -> tuple[Place, CachedCandidate] | None:
-        """The candidate that the piece ends in and its place, where others may continue it."""
+        """The place and the cached candidate at the end of the piece, if others may continue it."""
         request, before, tokens = self.request, self.candidate, self.sequence.tokens
         if request.top or before is None or self.sequence.finish not in ("step", "length"):
             return None
@@ -114,34 +116,34 @@ class PieceInProgress:
             newest=tokens[-1],
             parent=before if single else None,
             root=before.root or before,
-            alone=not any(request.path),
+            one_segment=not any(request.path),
         )
 
     def _open(self) -> SequenceStart:
-        """The cache that the sequence continues, once its candidate is ready."""
+        """Return the cache that the sequence continues, once its candidate is cached."""
         prompt, sequence = self.prompt, self.sequence
         if self.candidate is None:
             self.candidate = self.run.root(prompt, self.request)
         sequence.network, room = prompt.target.network, prompt.room
-        sequence.full = "length" if sequence.max_tokens < room else "full"
+        sequence.finish_at_max = "length" if sequence.max_tokens < room else "full"
         sequence.max_tokens = min(sequence.max_tokens, room)
         sequence.decode_eviction = prompt.decode_eviction()
         cache = self._cache(self.candidate)
         held = [one for one in (cache, self.candidate.cache) if one is not None]
-        sequence.meter.watch(held)
+        sequence.meter.track_peak(held)
         return SequenceStart(cache, self.candidate.logits)
 
     def _cache(self, candidate: CachedCandidate) -> SequenceCache:
-        """The cache to decode into; the candidate's own where no token will be decoded into it."""
+        """The cache to decode into; the candidate's own if no token will be decoded."""
         prompt = self.prompt
         if self.request.max_tokens <= 1:
             return candidate.own_cache()
         prompt.waiting -= 1
-        if prompt.plan.evicts_again and prompt.waiting:
-            return candidate.copied()
-        # The first of all candidates is the answer that one alone would be, bit for bit.
-        alone = not any(self.request.path) or prompt.plan.evicts_again
-        return candidate.continued(alone=alone)
+        if prompt.plan.evicts_in_decode and prompt.waiting:
+            return candidate.copy()
+        # The first candidate equals the answer of a run with one candidate, bit for bit.
+        one_segment = not any(self.request.path) or prompt.plan.evicts_in_decode
+        return candidate.continued(one_segment=one_segment)
 
     def _sampling(self) -> SamplingParams:
         recipe, given = self.run.recipe, self.request.temperature
@@ -155,7 +157,7 @@ class PieceInProgress:
         )
 
     def _ends_step(self, fresh: str) -> bool:
-        """Whether the text ends a step; only its end is looked at."""
+        """Whether the new text ends a step."""
         if self.request.until != "step":
             return False
         delimiter = self.request.delimiter
@@ -180,7 +182,7 @@ class PieceInProgress:
             tokens=len(fresh),
             log_probability=self.log_probability,
             finish=self.sequence.finish,
-            # A letter that is not whole yet is said once the rest of it is there.
+            # An incomplete character at the end is kept for the next piece.
             rest="" if stopped else self._decoding.finish(),
             certainty=self.certainty,
             scored_tokens=self.scored_tokens,
@@ -188,7 +190,7 @@ class PieceInProgress:
         )
 
     def _cost(self) -> Cost:
-        """Its own tokens and FLOPs, and those of the prefill that it pays for."""
+        """The cost of its tokens, and of the prefill that it pays for."""
         parent, meter = self.request.parent, Meter(self.run.clock)
         spent = as_writer(parent.writer, self.prompt.spent()) if self.opens else Cost()
         newest = int(self.request.first and parent.tokens > 0)
@@ -199,7 +201,7 @@ class PieceInProgress:
         return spent.plus(Cost(flops=meter.flops)).plus(decoded_by(parent.writer, count))
 
     def _following(self) -> tuple[NextToken, ...]:
-        """The likeliest next tokens, and among them the likeliest that ends the answer."""
+        """The top next tokens, and the best end token."""
         assert self.candidate is not None, "an open sequence has a candidate"
         logits, ends, top = self.candidate.logits, self.sequence.ends, self.request.top
         assert logits is not None, "its newest token has an entry"
@@ -211,12 +213,12 @@ class PieceInProgress:
 
 
 def decoded_by(writer: Writer, tokens: int) -> Cost:
-    """Decoded tokens, counted as those of the model that decoded them."""
+    """Decoded tokens as a cost, counted for the model that decoded them."""
     return Cost(draft_tokens=tokens) if writer == "draft" else Cost(output_tokens=tokens)
 
 
 def as_writer(writer: Writer, prefill: Cost) -> Cost:
-    """The cost of a prefill, its tokens counted as those of the model that read them."""
+    """The cost of a prefill, its tokens counted for the model that ran it."""
     if writer == "target":
         return prefill
     return replace(prefill, prompt_tokens=0, draft_tokens=prefill.prompt_tokens)

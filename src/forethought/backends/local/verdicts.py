@@ -1,4 +1,4 @@
-"""The chances a model gives to one-word answers; what questions begin with alike is read once."""
+"""Probabilities of one-word answers by a local model; common prefixes are prefilled once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from forethought.backends.verdict_prefixes import Chain, common
+from forethought.backends.verdict_prefixes import Chain, common_prefix
 from forethought.contracts.backend import RequestOutcome, VerdictRequest
 from forethought.contracts.errors import PromptTooLongError
 from forethought.contracts.records import Cost
@@ -23,37 +23,37 @@ from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
 
-KEPT = 8192
-"""Tokens of a run's questions that are kept for others to go on from, beside its first one."""
+KEPT_TOKENS = 8192
+"""Tokens of a run's later questions that stay cached for new questions to continue."""
 
 
 @dataclass(frozen=True)
-class _Reading:
-    """A prompt that was read, for others to go on from where they part from it."""
+class _JudgedPrompt:
+    """A prefilled question, which later questions may share a prefix with."""
 
     tokens: tuple[int, ...]
     fresh: int
-    """Tokens that were read for it alone."""
-    row: SequenceCache
+    """Tokens that were prefilled for it alone."""
+    cache: SequenceCache
 
 
 @dataclass
 class VerdictModel:
     """A model that gives verdicts.
 
-    A question is read from where it parts from the one it goes on from: what both begin with,
-    such as a document or the steps of an answer, was read for that.
+    A question continues the longest judged prefix, such as a document or the steps of an answer,
+    and prefills only the rest.
     """
 
     target: Model
     clock: Clock
-    _readings: dict[str, dict[str, _Reading]] = field(default_factory=dict)
-    """By run and question, the oldest first."""
+    _judged: dict[str, dict[str, _JudgedPrompt]] = field(default_factory=dict)
+    """By run and question, oldest first."""
 
-    def flops(self, judgement: VerdictRequest) -> float:
-        """FLOPs of reading what is new of the questions."""
+    def flops(self, request: VerdictRequest) -> float:
+        """FLOPs of the prefill of all tokens that are not cached."""
         shape, found = self.target.shape, 0.0
-        for question, chain in _paired(judgement):
+        for question, chain in _paired(request):
             tokens = self._prompt(question)
             shared = self._shared(self._prompt(chain[-1]), tokens) if chain else 0
             fresh = len(tokens) - shared
@@ -61,54 +61,56 @@ class VerdictModel:
             found += forward_flops(shape, fresh, pairs, logits=1)
         return found
 
-    def outcome(self, judgement: VerdictRequest) -> RequestOutcome:
-        """For each question the chance of each choice, among the choices alone."""
-        for question in judgement.questions:
+    def outcome(self, request: VerdictRequest) -> RequestOutcome:
+        """The probability of each choice for each question, normalised over the choices."""
+        for question in request.questions:
             self._check_fits(len(self._prompt(question)))
         meter = Meter(self.clock)
         chances = tuple(
-            self._chances(self._read(judgement.run, question, chain, meter)[1], judgement.choices)
-            for question, chain in _paired(judgement)
+            self._chances(self._prefill(request.run, question, chain, meter)[1], request.choices)
+            for question, chain in _paired(request)
         )
-        return RequestOutcome(judgement.key, meter.cost(0.0), chances=chances)
+        return RequestOutcome(request.key, meter.cost(0.0), chances=chances)
 
     def release(self, run: str) -> None:
-        """Forget what a run asked."""
-        self._readings.pop(run, None)
+        """Free the cache entries of a run."""
+        self._judged.pop(run, None)
 
     def _shared(self, first: Sequence[int], tokens: Sequence[int]) -> int:
-        """Tokens that both begin with, but the last: behind it there are chances to be told."""
+        """Length of the common prefix, without the last token, whose logits give the verdict."""
         if self._network(first) is not self._network(tokens):
             return 0
-        return min(common(first, tokens), len(tokens) - 1)
+        return min(common_prefix(first, tokens), len(tokens) - 1)
 
-    def _read(self, run: str, question: str, chain: Chain, meter: Meter) -> tuple[_Reading, Tensor]:
-        """A question read behind the last of the chain, and the logits [V] behind it."""
+    def _prefill(
+        self, run: str, question: str, chain: Chain, meter: Meter
+    ) -> tuple[_JudgedPrompt, Tensor]:
+        """Prefill a question after the last prefix of its chain; returns it and its logits [V]."""
         tokens = self._prompt(question)
-        row, shared = SequenceCache(len(self.target.shape.layers), len(tokens)), 0
+        cache, shared = SequenceCache(len(self.target.shape.layers), len(tokens)), 0
         if chain:
-            before = self._before(run, chain)
+            before = self._prefilled(run, chain)
             shared = self._shared(before.tokens, tokens)
-            row = before.row.before(shared)
-            row.reserve = len(tokens) - shared
-        logits = Batch(self._network(tokens), meter).prefill(row, tokens[shared:])
+            cache = before.cache.before(shared)
+            cache.reserve = len(tokens) - shared
+        logits = Batch(self._network(tokens), meter).prefill(cache, tokens[shared:])
         meter.count("scoring", len(tokens) - shared)
-        reading = _Reading(tokens, len(tokens) - shared, row)
-        self._keep(run, question, reading)
-        return reading, logits
+        judged = _JudgedPrompt(tokens, len(tokens) - shared, cache)
+        self._keep(run, question, judged)
+        return judged, logits
 
-    def _before(self, run: str, chain: Chain) -> _Reading:
-        """The last of a chain; read anew, as it was and paid before, where it is not at hand."""
+    def _prefilled(self, run: str, chain: Chain) -> _JudgedPrompt:
+        """The last prefix of a chain, prefilled again but not charged if it is not cached."""
         *earlier, question = chain
-        found = self._readings.get(run, {}).get(question)
-        return found or self._read(run, question, tuple(earlier), Meter(self.clock))[0]
+        found = self._judged.get(run, {}).get(question)
+        return found or self._prefill(run, question, tuple(earlier), Meter(self.clock))[0]
 
-    def _keep(self, run: str, question: str, reading: _Reading) -> None:
-        """Keep what was read, and let go of the oldest that is too much: all but the first."""
-        kept = self._readings.setdefault(run, {})
-        kept.setdefault(question, reading)
+    def _keep(self, run: str, question: str, judged: _JudgedPrompt) -> None:
+        """Cache a question and drop the oldest beyond the limit, but never the first."""
+        kept = self._judged.setdefault(run, {})
+        kept.setdefault(question, judged)
         later = list(kept)[1:]
-        spare = sum(kept[one].fresh for one in later) - KEPT
+        spare = sum(kept[one].fresh for one in later) - KEPT_TOKENS
         for one in later:
             if spare <= 0:
                 break
@@ -116,11 +118,11 @@ class VerdictModel:
 
     def _chances(self, logits: Tensor, choices: Sequence[str]) -> tuple[float, ...]:
         whole = torch.log_softmax(logits.double(), 0)
-        # A choice is known by its first token, however an answer may begin: "Yes", " Yes", "yes".
-        each = torch.stack([torch.logsumexp(whole[self._beginnings(one)], 0) for one in choices])
+        # A choice is its first token in all spellings: "Yes", " Yes", "yes", " yes".
+        each = torch.stack([torch.logsumexp(whole[self._first_tokens(one)], 0) for one in choices])
         return tuple(torch.softmax(each, 0).tolist())
 
-    def _beginnings(self, choice: str) -> list[int]:
+    def _first_tokens(self, choice: str) -> list[int]:
         spellings = {f"{space}{word}" for space in ("", " ") for word in (choice, choice.lower())}
         return sorted({self.target.tokenizer.encode(text)[0] for text in spellings})
 
@@ -128,7 +130,7 @@ class VerdictModel:
         return chat_prompt(self.target.tokenizer, self.target.template, question).tokens
 
     def _network(self, tokens: Sequence[int]) -> Network:
-        """The model as it reads texts of that length."""
+        """The network for texts of this length."""
         return self.target.for_length(len(tokens)).network
 
     def _check_fits(self, length: int) -> None:
@@ -142,7 +144,7 @@ class VerdictModel:
 
 
 class VerdictInProgress:
-    """A request for verdicts; its prefills run in slices, and nothing is decoded."""
+    """A verdict request in progress; its prefills run in slices, and nothing is decoded."""
 
     def __init__(self, request: VerdictRequest, model: VerdictModel) -> None:
         self.request = request
@@ -154,7 +156,7 @@ class VerdictInProgress:
         self.sequence.prefill = Prefill(self._judge)
 
     def outcome(self) -> RequestOutcome:
-        """The chances, or why there are none."""
+        """The probabilities, or the error."""
         key = self.request.key
         if self._found is not None:
             return self._found
@@ -163,15 +165,15 @@ class VerdictInProgress:
         return RequestOutcome(key, Cost(), Piece("", (), 0, 0.0, "cancelled"))
 
     def hold(self) -> None:
-        """No answer is kept."""
+        """Do nothing: no cache is kept."""
 
     def kept(self) -> None:
-        """Nothing continues a verdict."""
+        """Do nothing: no candidate continues a verdict."""
 
     def _judge(self) -> None:
         self._found = self._model.outcome(self.request)
 
 
-def _paired(judgement: VerdictRequest) -> Iterator[tuple[str, Chain]]:
-    """The questions, each with what it goes on from."""
-    return zip(judgement.questions, judgement.behind, strict=True)
+def _paired(request: VerdictRequest) -> Iterator[tuple[str, Chain]]:
+    """The questions with their chains of prefixes."""
+    return zip(request.questions, request.behind, strict=True)

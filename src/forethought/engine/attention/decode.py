@@ -1,7 +1,7 @@
-"""Attention of one new token a row over the cached pieces of its row.
+"""Decode attention: one new token per sequence over the segments of its cache.
 
-The fused kernel gives output and log-sum-exp of every piece, and they are merged, so that a
-piece shared by many rows is read once for all of them.
+The fused kernel returns output and log-sum-exp for each segment, and these are merged. So a segment
+that many sequences share is read once for all of them.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.records import LayerShape
-from forethought.engine.cache.sequence_cache import SegmentView, SequenceCache
+from forethought.engine.cache.segment import SegmentView
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.hardware.threads import most_threads
 
-_LEAST_SPAN = 256  # entries that a thread takes at once, where there are fewer heads than threads
+_LEAST_SPAN = 256  # minimum entries per thread if there are fewer heads than threads
 
 
 @dataclass(frozen=True)
 class Partial:
-    """Attention over some of the entries: what it mixed, and the log of its weight."""
+    """Attention over some of the entries: its output, and the log-sum-exp of its scores."""
 
     mixed: Tensor
     """[K, M, V]."""
@@ -31,17 +32,17 @@ class Partial:
     """[K, M] float32 log-sum-exp of the scores."""
 
     def doubled(self) -> Partial:
-        """The same for twice the queries."""
+        """The same for every query twice."""
         return Partial(torch.cat([self.mixed] * 2, 1), torch.cat([self.weight] * 2, 1))
 
     def merged(self, other: Partial) -> Partial:
         """Attention over the entries of both.
 
-        In float64, since in float32 both functions round otherwise at the end of a tensor than
-        inside it: a row's result would depend on how many rows are merged with it.
+        In float64: float32 versions round differently at the end of a tensor, so a result would
+        depend on the number of sequences that are merged together.
         """
         own, theirs = self.weight.double(), other.weight.double()
-        # sigmoid(a - b) = exp(a) / (exp(a) + exp(b)): the share of self in the whole.
+        # sigmoid(a - b) = exp(a) / (exp(a) + exp(b)): the weight of self.
         share = torch.sigmoid(own - theirs)[..., None].to(self.mixed.dtype)
         weight = torch.logaddexp(own, theirs).to(self.weight.dtype)
         return Partial(torch.lerp(other.mixed, self.mixed, share), weight)
@@ -50,7 +51,7 @@ class Partial:
 def attend_piece(
     queries: Tensor, keys: Tensor, values: Tensor, shape: LayerShape, hidden: Tensor | None
 ) -> Partial:
-    """queries [K, M, D] over all of keys [K, E, D]; hidden [K or 1, M, E] is left out."""
+    """queries [K, M, D] over keys [K, E, D] without the `hidden` ones [K or 1, M, E]."""
     if hidden is None and shape.softcap is None and queries.device.type == "cpu":
         mixed, weight = _fused(queries, keys, values, shape.scale)
         whole = weight[0] if len(weight) == 1 else weight.logsumexp(0)
@@ -67,12 +68,12 @@ def attend_piece(
 
 
 def _fused(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """The fused kernel over S spans of all entries: mixed [S, K, M, V], log-sum-exp [S, K, M].
+    """The fused kernel over S spans of the entries: output [S, K, M, V], log-sum-exp [S, K, M].
 
-    The kernel gives a thread whole heads: with three heads on two threads one would wait. So
-    entries are cut into as many spans as keep all threads busy: views of one length, which
-    overlap by what does not divide; a mask hides that from the later one. Their number does not
-    depend on the threads of this moment, since sums of other spans round otherwise.
+    The kernel gives each thread whole heads, so with three heads on two threads one thread waits.
+    Entries are therefore split into as many spans as keep all threads busy. Spans are views of
+    equal length that may overlap; a mask hides the overlap from the later one. Their number depends
+    on the maximum number of threads, not the current one, because other spans round differently.
     """
     heads, entries = keys.shape[:2]
     count = _spans(heads, entries, max(2, most_threads()))
@@ -99,20 +100,20 @@ def _cut(entries: Tensor, count: int, step: int, length: int) -> Tensor:
 
 
 def _joined(mixed: Tensor, weight: Tensor) -> Tensor:
-    """What spans mixed [S, K, M, V], as one: [K, M, V]."""
+    """Merge the outputs [S, K, M, V] of spans: [K, M, V]."""
     if len(mixed) == 1:
         return mixed[0]
     return (mixed * torch.softmax(weight, 0)[..., None]).sum(0).to(mixed.dtype)
 
 
 def _spans(heads: int, entries: int, threads: int) -> int:
-    """The fewest spans that give every thread as much, none of them too short to pay."""
+    """The fewest spans that load every thread equally, and that are long enough to pay."""
     return max(1, min(threads // math.gcd(heads, threads), entries // _LEAST_SPAN))
 
 
 @lru_cache(maxsize=8)
 def _seen_before(count: int, length: int, overlap: int, dtype: torch.dtype) -> Tensor | None:
-    """[count, 1, 1, length]: -inf where a span begins with entries of the one before it."""
+    """[count, 1, 1, length]: -inf for entries that the previous span holds too."""
     if not overlap or count == 1:
         return None
     mask = torch.zeros((count, 1, 1, length), dtype=dtype)
@@ -123,9 +124,9 @@ def _seen_before(count: int, length: int, overlap: int, dtype: torch.dtype) -> T
 def attend_step(
     queries: Tensor, rows: Sequence[SequenceCache], layer: int, shape: LayerShape
 ) -> Tensor:
-    """One new token for each row, already cached: queries [R, H, D] to [R, H * V].
+    """One new token per sequence, already cached: queries [R, H, D] to [R, H * V].
 
-    Rows that see the same frozen pieces are served by one product over each of them.
+    One product over each shared frozen segment serves all sequences that see it.
     """
     packed = queries.view(len(rows), shape.kv_heads, -1, queries.shape[-1])  # [R, K, G, D]
     groups = _same_views(rows)
@@ -148,7 +149,7 @@ def attend_step(
 
 
 def _fusible(queries: Tensor, shape: LayerShape) -> bool:
-    """Whether the fused kernel can take the entries of these rows as they are."""
+    """Whether the fused kernel supports this layer on this device."""
     return shape.window is None and shape.softcap is None and queries.device.type == "cpu"
 
 
@@ -162,7 +163,7 @@ def _same_views(rows: Sequence[SequenceCache]) -> list[list[int]]:
 def _attend_group(
     packed: Tensor, rows: Sequence[SequenceCache], layer: int, shape: LayerShape
 ) -> Tensor:
-    """Rows with the same views: packed [R, K, G, D] to [R, H * V]."""
+    """Sequences with the same views: packed [R, K, G, D] to [R, H * V]."""
     count, kv_heads, per, _ = packed.shape
     own = rows[0].tail.layers[layer]
     if count == 1 and not rows[0].views and not own.ragged and _fusible(packed, shape):
@@ -170,8 +171,8 @@ def _attend_group(
     total = _attend_tails(packed, rows, layer, shape)
     stacked = packed.transpose(0, 1).reshape(kv_heads, count * per, -1)
     if count == 1 and rows[0].views:
-        # The kernel multiplies one row's queries otherwise than those of several: a row that is
-        # left alone goes on as it did in company.
+        # The kernel rounds the queries of one sequence differently from those of several, so a
+        # sequence that is left alone doubles its queries.
         stacked = torch.cat([stacked, stacked], 1)
         total = total.doubled()
     for view in rows[0].views:
@@ -185,7 +186,7 @@ def _attend_group(
 def _attend_view(
     queries: Tensor, view: SegmentView, layer: int, shape: LayerShape, newest: list[int]
 ) -> Partial:
-    """Queries [K, M, D], at these positions, over what a view shows of a layer."""
+    """Queries [K, M, D] at the positions `newest`, over the visible entries of a segment."""
     where = view.segment.head_positions(layer, shape.kv_heads, view.unseen) if shape.window else []
     done = []
     for part in view.segment.layers[layer].parts():
@@ -197,7 +198,7 @@ def _attend_view(
 
 
 def _by_head(parts: list[Partial]) -> Partial:
-    """Heads one after the other, as one."""
+    """The heads of all parts in one."""
     if len(parts) == 1:
         return parts[0]
     return Partial(torch.cat([p.mixed for p in parts]), torch.cat([p.weight for p in parts]))
@@ -206,13 +207,13 @@ def _by_head(parts: list[Partial]) -> Partial:
 def _attend_tails(
     packed: Tensor, rows: Sequence[SequenceCache], layer: int, shape: LayerShape
 ) -> Partial:
-    """Every row over its own tail: [K, R * G, V], rows in order.
+    """Every sequence over its own tail: [K, R * G, V], sequences in order.
 
-    Samples of one prompt have short tails of one length: copying these few entries together
-    costs less than a call for each row.
+    Samples of one prompt have short tails of equal length. Copying their few entries together costs
+    less than one call per sequence.
     """
     tails = [row.tail.layers[layer] for row in rows]
-    short = tails[0].length < 2 * _LEAST_SPAN  # one span, as each row alone would have
+    short = tails[0].length < 2 * _LEAST_SPAN  # one span, as for each sequence alone
     alike = len({tail.length for tail in tails}) == 1 and not any(tail.ragged for tail in tails)
     if len(rows) > 1 and _fusible(packed, shape) and short and alike:
         mixed, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(

@@ -1,8 +1,8 @@
-"""Attention of a prompt's tokens over themselves and what came before.
+"""Prefill attention: prompt tokens over themselves and all earlier entries.
 
-It goes head by head and block by block of queries, each one product, one softmax and one
-product over the keys it may see, in memory that stays in the cache: on CPUs about twice as
-fast as the fused kernel, whose scores stay in float32.
+It runs head by head and in blocks of queries: a product, a softmax and a product over the visible
+keys, in memory that stays in the last-level cache. On CPUs this takes about half the time of the
+fused kernel, whose scores stay in float32.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from forethought.contracts.records import LayerShape
 from forethought.models.hardware.processor import widened
 from forethought.models.hardware.sliced_task import pause
 
-_BLOCK_BYTES = 6 << 20  # scores of one block of queries: stays in the last-level cache
+_BLOCK_BYTES = 6 << 20  # scores of one block of queries: they stay in the last-level cache
 _LEAST_BLOCK, _MOST_BLOCK = 64, 256
 _WIDTH_STEP = 256
-"""Keys of a block are a multiple of this, so that long prompts need few compiled kernels."""
+"""Keys of a block are a multiple of this, so long prompts need few compiled kernels."""
 
 
 @dataclass(frozen=True)
 class Visibility:
-    """Which entries a query may see, beyond 'none newer than itself'."""
+    """The entries that a query may see, beyond causality."""
 
     window: int | None = None
     query_positions: Tensor | None = None
@@ -35,7 +35,7 @@ class Visibility:
     """[E] or [K, E]; needed with a window."""
 
     def of_head(self, head: int) -> Visibility:
-        """What the queries of one key head may see."""
+        """The visibility for the queries of one KV head."""
         if self.key_positions is None or self.key_positions.dim() == 1:
             return self
         return replace(self, key_positions=self.key_positions[head])
@@ -51,7 +51,7 @@ class Visibility:
         return far if bool(far.any()) else None
 
     def first_key(self, queries: slice) -> int:
-        """The first entry that any of these queries may see (0 when heads differ)."""
+        """The first entry that any of these queries may see; 0 if heads differ."""
         if self.window is None:
             return 0
         assert self.query_positions is not None
@@ -65,7 +65,7 @@ class Visibility:
 def attend_causal(
     queries: Tensor, keys: Tensor, values: Tensor, shape: LayerShape, sight: Visibility
 ) -> Tensor:
-    """Attention of the newest T of E entries, each over itself and all older ones.
+    """Causal attention of the newest T of E entries.
 
     queries [T, H, D], keys [K, E, D], values [K, E, V]; returns [T, H * V].
     """
@@ -75,7 +75,7 @@ def attend_causal(
     queries, keys, values = widened(queries), widened(keys), widened(values)
     length, heads, size = queries.shape
     groups = heads // keys.shape[0]
-    # Scaled here, in float32, so that products need no scaling of their own.
+    # Scaled in float32 here, so the products need no scale.
     wide = torch.promote_types(queries.dtype, torch.float32)
     packed = (queries.to(wide) * shape.scale).to(queries.dtype)
     packed = packed.view(length, -1, groups, size).transpose(0, 1).contiguous()  # [K, T, G, D]
@@ -99,8 +99,8 @@ def attend_causal(
 
 
 def attend_fused(queries: Tensor, keys: Tensor, values: Tensor, shape: LayerShape) -> Tensor:
-    """The same by torch's fused kernel: no window, no softcap."""
-    # Imported here: it brings torch's compiler, a second that a run on a CPU need not wait.
+    """The same with torch's fused kernel: no window, no softcap."""
+    # Imported here: it loads torch's compiler, a second that CPU runs do not need.
     from torch.nn.attention.bias import causal_lower_right
 
     mask = causal_lower_right(queries.shape[0], keys.shape[1])
@@ -132,7 +132,7 @@ def _attend_block(
     scratch: Tensor,
     out: Tensor,
 ) -> None:
-    """One key head: queries [T, G, D], keys [E, D], values [E, V], out [T, G, V]."""
+    """One KV head: queries [T, G, D], keys [E, D], values [E, V], out [T, G, V]."""
     length, groups, _ = queries.shape
     newest = len(keys) - length + block.stop
     seen = slice(sight.first_key(block), min(len(keys), -(-newest // _WIDTH_STEP) * _WIDTH_STEP))

@@ -1,10 +1,9 @@
-"""Attention of a prompt over some of its keys: bands along slashes, and single columns.
+"""Sparse prefill attention: each query sees bands of keys along slashes, and single columns.
 
-The rule is that of MInference's kernel (arXiv:2407.02490). Queries come in blocks of 64. In the
-block [m, m + 64) every slash s, from far to near, shows the whole block 64 keys: those from
-m - s on, or those that follow what a farther slash already shows, if that is later; a slash
-whose keys are all shown adds nothing. Columns are shown to every block, and no query sees a
-later key.
+The rule is that of MInference's kernel (arXiv:2407.02490), with queries in blocks of 64. For the
+block [m, m + 64), every slash s, from far to near, adds a band of 64 keys. The band starts at m -
+s, or where the previous band ends if that is later; a slash without new keys adds nothing. Every
+block sees the columns, and no query sees a later key.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def attend_sparse(
     sight: Visibility,
     pattern: Pattern,
 ) -> Tensor:
-    """Attention of T tokens over those of themselves that the pattern shows.
+    """Attention of T prompt tokens over the keys among them that the pattern shows.
 
     queries [T, H, D], keys [K, T, D], values [K, T, V]; returns [T, H * V].
     """
@@ -62,12 +61,12 @@ def attend_sparse(
 
 
 def pattern_pairs(pattern: Pattern, tokens: int, kv_heads: int) -> float:
-    """Query-key pairs that a head visits, on average, while it reads so many tokens."""
+    """Query-key pairs per head in a prefill of this many tokens, averaged over heads."""
     _check(pattern, kv_heads)
     starts = band_starts(pattern.slashes, tokens)
     first = torch.arange(0, tokens, BLOCK, device=starts.device)  # of each block
     rows = (tokens - first).clamp(max=BLOCK)
-    # The slash 0 is always there, so that a block sees all of itself that is not later.
+    # Slash 0 always exists, so a block sees all of its own earlier keys.
     total = int((rows * (rows + 1) // 2).sum()) * len(starts)
     total += int((rows * (first[:, None] - starts).clamp(0, BLOCK).sum(-1)).sum())
     for columns, bands in zip(pattern.columns, starts, strict=True):
@@ -76,17 +75,17 @@ def pattern_pairs(pattern: Pattern, tokens: int, kv_heads: int) -> float:
 
 
 def band_starts(slashes: Tensor, length: int) -> Tensor:
-    """[P, blocks, bands]: where the bands of 64 keys of each block start, ascending.
+    """[P, blocks, bands]: the first key of each block's bands of 64 keys, ascending.
 
-    Bands of a block do not overlap; `length` stands where there is none.
+    Bands of a block do not overlap; a missing band starts at `length`.
     """
     ascending = slashes.flip(-1).contiguous()
     first = torch.arange(0, length, BLOCK, device=slashes.device)
     first = first.expand(len(slashes), -1).contiguous()  # [P, blocks]
-    shown = torch.zeros_like(first)  # where the newest band ends
+    shown = torch.zeros_like(first)  # end of the latest band
     found = []
     while True:
-        # The farthest slash that reaches beyond what is shown.
+        # The farthest slash with keys that no band shows yet.
         nearer = torch.searchsorted(ascending, first + BLOCK - shown)
         if not bool((nearer > 0).any()):
             break
@@ -112,7 +111,7 @@ def _check(pattern: Pattern, kv_heads: int) -> None:
 
 
 def _lone_columns(columns: Tensor, starts: Tensor, first: Tensor) -> Tensor:
-    """[blocks]: how many columns [C] before each block no band of it shows."""
+    """[blocks]: number of columns [C] before each block that no band of it shows."""
     wanted = columns.expand(len(first), -1).contiguous()
     before = torch.searchsorted(starts.contiguous(), wanted, right=True) - 1
     nearest = starts.gather(1, before.clamp(min=0))
@@ -121,7 +120,7 @@ def _lone_columns(columns: Tensor, starts: Tensor, first: Tensor) -> Tensor:
 
 
 def _entries(columns: Tensor, starts: Tensor, rows: slice) -> Tensor:
-    """The keys that a block of queries sees, ascending: all of its own come last."""
+    """The keys that a block of queries sees, ascending; its own keys come last."""
     seen = torch.zeros(rows.stop + BLOCK, dtype=torch.bool, device=starts.device)
     seen[columns[columns < rows.start]] = True
     band = torch.arange(BLOCK, device=starts.device)

@@ -1,1 +1,1 @@
-"""The KV cache: segments, the cache of a sequence, its blocks, their packing."""
+"""The KV cache of a sequence: segments, blocks of entries, packed entries, the query window."""

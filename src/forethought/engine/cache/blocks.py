@@ -1,7 +1,7 @@
-"""What one layer holds of a run of tokens: blocks of heads that hold equally many entries.
+"""The entries of one layer of a segment, in blocks of KV heads with equally many entries.
 
-Usually one block holds all key heads. Where heads keep different numbers of entries, each has
-a block of its own, so that what a head drops is freed.
+Usually one block holds all KV heads. If heads keep different numbers of entries, each head has
+its own block, so the bytes of every dropped entry are freed.
 """
 
 from __future__ import annotations
@@ -13,49 +13,49 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.roles import Entries
-from forethought.engine.cache.packing import Packed, packed
+from forethought.engine.cache.packing import PackedTensor, pack
 
-SLACK = 32  # least entries by which a full block grows; beyond, by a sixteenth
+SLACK = 32  # minimum entries by which a full block grows; large blocks grow by a sixteenth
 
 
 class Block:
-    """Keys and values of some heads: [K, length, D] inside tensors with room to grow."""
+    """Keys and values [K, length, D] of some KV heads, in tensors with room to grow."""
 
     def __init__(self) -> None:
         self.length = 0
-        self._keys: Tensor | Packed | None = None
-        self._values: Tensor | Packed | None = None
+        self._keys: Tensor | PackedTensor | None = None
+        self._values: Tensor | PackedTensor | None = None
         self._kept: Tensor | None = None
         self.bytes = 0
-        """Bytes of the tensors held, room to grow included."""
+        """Bytes of the tensors, room to grow included."""
         self.place = (0, 0, 0, 0)
-        """Addresses of plain keys and values, and their strides from head to head."""
+        """Addresses of unquantised keys and values, and their strides from head to head."""
 
     @property
     def plain(self) -> bool:
-        """Whether entries are held as they are, or there are none."""
-        return not isinstance(self._keys, Packed)
+        """Whether the entries are unquantised, or there are none."""
+        return not isinstance(self._keys, PackedTensor)
 
     @property
     def keys(self) -> Tensor:
         """[K, length, D]."""
-        return _opened(self._keys)[:, : self.length]
+        return _unpacked(self._keys)[:, : self.length]
 
     @property
     def values(self) -> Tensor:
         """[K, length, D]."""
-        return _opened(self._values)[:, : self.length]
+        return _unpacked(self._values)[:, : self.length]
 
     @property
     def kept(self) -> Tensor | None:
-        """[K, M] places in the segment of the first M entries; None when nothing was dropped."""
+        """[K, M] token indices in the segment of the first M entries; None without an eviction."""
         return self._kept
 
     def append(self, keys: Tensor, values: Tensor, reserve: int, slack: int = SLACK) -> None:
-        """Add keys and values [N, K, D]; a first allocation has room for `reserve` entries.
+        """Append keys and values [N, K, D]; the first allocation has room for `reserve` entries.
 
-        A full block grows by `slack` beyond what is added, or a sixteenth; without slack it
-        grows by what is added alone.
+        A full block grows by `slack` entries or a sixteenth beyond the new ones, whichever is more.
+        Without slack it grows by the new entries only.
         """
         start = self.length
         own_keys, own_values = self.extend(keys, values, reserve, slack)
@@ -65,7 +65,7 @@ class Block:
     def extend(
         self, keys: Tensor, values: Tensor, reserve: int, slack: int = SLACK
     ) -> tuple[Tensor, Tensor]:
-        """Count keys and values [N, K, D] as held, without writing them: the tensors to fill."""
+        """Make room for keys and values [N, K, D]; returns the tensors that the caller fills."""
         end = self.length + keys.shape[0]
         more = max(slack, end // 16) if slack else 0
         held = self._room(keys, values, end, reserve if not self.length else end + more)
@@ -73,9 +73,9 @@ class Block:
         return held
 
     def _room(self, keys: Tensor, values: Tensor, need: int, wanted: int) -> tuple[Tensor, Tensor]:
-        """The tensors held, grown to what is wanted where `need` entries do not fit."""
+        """The tensors, reallocated to `wanted` entries if `need` entries do not fit."""
         held = self._keys
-        assert not isinstance(held, Packed), "a packed block takes no more entries"
+        assert not isinstance(held, PackedTensor), "a packed block takes no more entries"
         have = 0 if held is None else held.shape[1]
         if need > have:
             room = max(need, wanted)
@@ -84,33 +84,22 @@ class Block:
         assert isinstance(self._values, Tensor)
         return self._keys, self._values
 
-    def _grown(self, old: Tensor | Packed | None, like: Tensor, room: int) -> Tensor:
+    def _grown(self, old: Tensor | PackedTensor | None, like: Tensor, room: int) -> Tensor:
         new = like.new_empty((like.shape[1], room, like.shape[2]))
         if isinstance(old, Tensor):
             new[:, : self.length] = old[:, : self.length]
         return new
 
-    def keep(self, indices: Tensor, places: Tensor) -> None:
-        """Keep entries indices [K, M] only, ascending; what was held is freed.
-
-        `places` [K, M] are their places in the segment.
-        """
-        self._take(_gathered(self.keys, indices), _gathered(self.values, indices), places)
-
-    def _take(self, keys: Tensor, values: Tensor, places: Tensor | None) -> None:
-        self._hold(keys, values)
-        self._kept = places
-        self.length = keys.shape[1]
-
-    def part(self, heads: slice, entries: Tensor, places: Tensor) -> Block:
-        """A new block of copies: some heads, and of them the entries [K, M]."""
+    def subset(self, heads: slice, entries: Tensor, tokens: Tensor) -> Block:
+        """A copy of some heads, with the entries [K, M] of each."""
+        keys, values = (_gathered(held[heads], entries) for held in (self.keys, self.values))
         made = Block()
-        keys, values = self.keys[heads], self.values[heads]
-        made._take(_gathered(keys, entries), _gathered(values, entries), places)
+        made._hold(keys, values)
+        made._kept, made.length = tokens, keys.shape[1]
         return made
 
-    def copied(self) -> Block:
-        """A new block of copies of everything held."""
+    def copy(self) -> Block:
+        """A copy of all entries."""
         made = Block()
         made._kept = self._kept
         keys, values = (held.transpose(0, 1) for held in (self.keys, self.values))
@@ -118,31 +107,32 @@ class Block:
         return made
 
     def drop_newest(self, count: int) -> None:
-        """Forget the newest entries."""
-        assert 0 <= count <= self.length, "only what is held can be forgotten"
+        """Drop the newest entries."""
+        assert 0 <= count <= self.length, "only held entries can be dropped"
         self.length -= count
 
     def pack(self, bits: int) -> None:
-        """Store what is held in `bits` bits a value; the block takes no more entries then."""
-        if not isinstance(self._keys, Packed) and self.length:
-            # Keys have channels of very different size, values have not: arXiv:2402.02750.
-            keys, values = packed(self.keys, bits, 1), packed(self.values, bits, 2)
+        """Quantise the entries to `bits` bits a value; the block accepts no more entries."""
+        if not isinstance(self._keys, PackedTensor) and self.length:
+            # The scales of key channels differ widely, those of value channels do not
+            # (arXiv:2402.02750).
+            keys, values = pack(self.keys, bits, 1), pack(self.values, bits, 2)
             self._hold(keys, values)
 
-    def _hold(self, keys: Tensor | Packed, values: Tensor | Packed) -> None:
+    def _hold(self, keys: Tensor | PackedTensor, values: Tensor | PackedTensor) -> None:
         self._keys, self._values = keys, values
         self.bytes = sum(_bytes(part) for part in (keys, values))
         if isinstance(keys, Tensor) and isinstance(values, Tensor):
             self.place = keys.data_ptr(), values.data_ptr(), keys.stride(0), values.stride(0)
 
 
-def _opened(held: Tensor | Packed | None) -> Tensor:
+def _unpacked(held: Tensor | PackedTensor | None) -> Tensor:
     assert held is not None, "an empty block has no entries"
-    return held.opened() if isinstance(held, Packed) else held
+    return held.unpack() if isinstance(held, PackedTensor) else held
 
 
-def _bytes(held: Tensor | Packed) -> int:
-    parts = held.tensors() if isinstance(held, Packed) else (held,)
+def _bytes(held: Tensor | PackedTensor) -> int:
+    parts = held.tensors() if isinstance(held, PackedTensor) else (held,)
     return sum(part.untyped_storage().nbytes() for part in parts)
 
 
@@ -153,14 +143,14 @@ def _gathered(entries: Tensor, indices: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class HeadBlock:
-    """A block, and which key heads of the layer it holds."""
+    """A block, and the KV heads of the layer that it holds."""
 
     heads: slice
     block: Block
 
 
 class LayerEntries:
-    """All key heads of one layer."""
+    """The entries of all KV heads of one layer."""
 
     def __init__(self, blocks: Iterable[Block] = ()) -> None:
         self._blocks = list(blocks) or [Block()]
@@ -172,41 +162,41 @@ class LayerEntries:
 
     @property
     def length(self) -> float:
-        """Entries a head holds, on average."""
+        """Entries per head, averaged over heads."""
         if len(self._blocks) == 1:
             return self._blocks[0].length
         return sum(block.length for block in self._blocks) / len(self._blocks)
 
     @property
     def bytes(self) -> int:
-        """Bytes of the tensors held."""
+        """Bytes of the tensors."""
         return sum(block.bytes for block in self._blocks)
 
     @property
     def keys(self) -> Tensor:
-        """[K, length, D] where heads hold equally many."""
+        """[K, length, D]; the layer must not be ragged."""
         return self.whole.keys
 
     @property
     def values(self) -> Tensor:
-        """[K, length, D] where heads hold equally many."""
+        """[K, length, D]; the layer must not be ragged."""
         return self.whole.values
 
     @property
     def whole(self) -> Block:
-        """The one block of a layer whose heads hold equally many entries."""
+        """The only block of a layer that is not ragged."""
         assert not self.ragged, "heads differ"
         return self._blocks[0]
 
     @property
     def kept(self) -> Entries | None:
-        """For each head, places in the segment of what was kept; None when nothing was dropped."""
+        """Token indices in the segment of each head's kept entries; None without an eviction."""
         if not self.ragged:
             return self.whole.kept
         return [head for block in self._blocks if block.kept is not None for head in block.kept]
 
     def parts(self) -> Iterator[HeadBlock]:
-        """The blocks, with the heads of each."""
+        """The blocks with their heads."""
         if not self.ragged:
             yield HeadBlock(slice(None), self._blocks[0])
             return
@@ -214,41 +204,41 @@ class LayerEntries:
             yield HeadBlock(slice(head, head + 1), block)
 
     def append(self, keys: Tensor, values: Tensor, reserve: int, slack: int = SLACK) -> None:
-        """Add keys and values [N, K, D] of new tokens."""
-        if len(self._blocks) == 1:  # at every layer of every token: no detour
+        """Append keys and values [N, K, D] of new tokens."""
+        if len(self._blocks) == 1:  # runs for every layer of every token, so it takes the short way
             return self._blocks[0].append(keys, values, reserve, slack)
         for part in self.parts():
             part.block.append(keys[:, part.heads], values[:, part.heads], reserve, slack)
         return None
 
-    def kept_part(self, indices: Entries, places: Sequence[Tensor]) -> LayerEntries:
-        """A new layer of copies: for each head the entries `indices`, whose places are these."""
+    def subset(self, indices: Entries, tokens: Sequence[Tensor]) -> LayerEntries:
+        """A copy of the entries at `indices` of each head; `tokens` are their token indices."""
         if len({len(one) for one in indices}) == 1 and not self.ragged:
-            return LayerEntries([self.whole.part(slice(None), _rows(indices), _rows(places))])
+            return LayerEntries([self.whole.subset(slice(None), _rows(indices), _rows(tokens))])
         made = []
-        for head, (entries, where) in enumerate(zip(indices, places, strict=True)):
+        for head, (entries, where) in enumerate(zip(indices, tokens, strict=True)):
             block = self._blocks[head] if self.ragged else self.whole
             own = slice(None) if self.ragged else slice(head, head + 1)
-            made.append(block.part(own, entries[None], where[None]))
+            made.append(block.subset(own, entries[None], where[None]))
         return LayerEntries(made)
 
-    def copied(self) -> LayerEntries:
-        """A new layer of copies of everything held."""
-        return LayerEntries(block.copied() if block.length else Block() for block in self._blocks)
+    def copy(self) -> LayerEntries:
+        """A copy of all entries."""
+        return LayerEntries(block.copy() if block.length else Block() for block in self._blocks)
 
     def newest(self, count: int) -> tuple[Tensor, Tensor]:
-        """Keys and values [K, count, D] of the newest entries of every head."""
+        """Keys and values [K, count, D] of each head's newest entries."""
         held = [(block.keys, block.values) for block in self._blocks]
         keys, values = (torch.cat([h[i][:, -count:] for h in held]) for i in (0, 1))
         return keys, values
 
     def drop_newest(self, count: int) -> None:
-        """Forget the newest entries of every head."""
+        """Drop the newest entries of every head."""
         for block in self._blocks:
             block.drop_newest(count)
 
     def pack(self, bits: int) -> None:
-        """Store everything in `bits` bits a value."""
+        """Quantise all entries to `bits` bits a value."""
         for block in self._blocks:
             block.pack(bits)
 

@@ -1,4 +1,4 @@
-"""The newest queries of a row, kept in sight for whoever scores its entries later."""
+"""A window of a sequence's newest queries, for methods that score its entries later."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from torch import Tensor
 
 
 class QueryWindow:
-    """By layer, the last `count` queries [N, H, D], oldest first."""
+    """The last `count` queries [N, H, D] of each layer, oldest first."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self._layers: dict[int, list[Tensor]] = {}
 
-    def copied(self) -> QueryWindow:
-        """The same queries, apart from here on."""
+    def copy(self) -> QueryWindow:
+        """An independent copy."""
         other = QueryWindow(self.count)
         other._layers = {layer: list(held) for layer, held in self._layers.items()}
         return other
 
     def push(self, layer: int, queries: Tensor) -> None:
-        """Add the queries of a step [N, H, D]; the oldest beyond `count` go."""
-        # Copies: what is handed in is a part of a larger tensor that would stay alive with it.
+        """Add the queries [N, H, D] of a step and drop the oldest beyond `count`."""
+        # A slice would keep the whole tensor of the step alive; a copy does not.
         held = self._layers.setdefault(layer, [])
         held.append(queries[-self.count :].clone())
         while len(held) > 1 and sum(map(len, held[1:])) >= self.count:
             held.pop(0)
 
     def at(self, layer: int) -> Tensor:
-        """[N, H, D] of one layer, N at most `count`."""
+        """The queries [N, H, D] of one layer; N is at most `count`."""
         held = self._layers[layer]
         if len(held) > 1:
             held[:] = [torch.cat(held)]

@@ -92,8 +92,8 @@ NOTE = "counts more tokens than there can be"
 COUNTED = (
     Case("ten-times-the-prompt", costly(10_000), usage=(10_000, 4), note=NOTE, requests=1),
     Case("a-hundred-thousand-times", costly(10**8), usage=(10**8, 4), note=NOTE, requests=1),
-    Case("more-written-than-asked", costly(12, 5000), usage=(12, 5000), note="in vain"),
-    Case("a-million-written", costly(12, 10**6), usage=(12, 10**6), note="in vain", requests=1),
+    Case("more-written-than-asked", costly(12, 5000), usage=(12, 5000), note="wasted"),
+    Case("a-million-written", costly(12, 10**6), usage=(12, 10**6), note="wasted", requests=1),
     Case("each-reply-is-lost", sent(head(), event(delta("Paris ")) * 5), error="unfinished",
          requests=2),
 )  # fmt: skip

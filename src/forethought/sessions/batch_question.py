@@ -1,4 +1,4 @@
-"""Questions for recipes, and their answers, when many are asked at once."""
+"""The questions of a batch, and their answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from forethought.contracts.records import Run
 from forethought.recipes.recipe import Recipe
 
 Refuse = Callable[[int, UsageError], None]
-"""Told the place of what cannot be answered, and why."""
+"""Called with the index of a question that cannot be answered, and the error."""
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,21 @@ class BatchQuestion:
     question: str
     document: str = ""
     task: Task | None = None
-    """Where it comes from, for scorers that must know."""
+    """The task of the question, for scorers that need it."""
     source: Question | None = None
-    """The question as its task has it, references included."""
+    """The task's question, references included."""
 
     @property
     def posed(self) -> Question:
-        """The question, whole."""
+        """The question with its references, if any."""
         return self.source or Question("", self.question, self.document)
 
 
 @dataclass(frozen=True)
 class BatchAnswer:
-    """An answer, and the place of what asked for it."""
+    """An answer, and the index of its question."""
 
     place: int
     run: Run
     made: Mapping[str, str] = field(default_factory=dict)
-    """What its provenance should tell of where it was made."""
+    """Facts on the server, for the sample's provenance."""

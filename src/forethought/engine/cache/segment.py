@@ -1,0 +1,91 @@
+"""Segments: a run of tokens with their keys and values in every layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from forethought.contracts.roles import Entries
+from forethought.engine.cache.blocks import LayerEntries
+
+
+class Segment:
+    """A run of tokens: their positions, and their keys and values in every layer."""
+
+    def __init__(self, layers: Iterable[LayerEntries]) -> None:
+        self.layers = list(layers)
+        self.positions: list[int] = []
+
+    @classmethod
+    def empty(cls, layers: int) -> Segment:
+        """A segment without tokens."""
+        return cls(LayerEntries() for _ in range(layers))
+
+    def lengths(self) -> tuple[float, ...]:
+        """Entries per head in each layer, averaged over heads."""
+        return tuple(entries.length for entries in self.layers)
+
+    def kept_counts(self) -> tuple[int, ...]:
+        """Entries that each layer kept at its last eviction, over all heads; -1 without one."""
+        kept = [entries.kept for entries in self.layers]
+        return tuple(-1 if tokens is None else sum(map(len, tokens)) for tokens in kept)
+
+    def bytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(entries.bytes for entries in self.layers)
+
+    def keep(self, layer: int, indices: Entries) -> None:
+        """Keep the entries at `indices` [M] of each head, ascending; free all others."""
+        self.layers[layer] = self.subset(layer, indices)
+
+    def subset(self, layer: int, indices: Entries) -> LayerEntries:
+        """Copies of a layer's entries at `indices`, ascending, for each head."""
+        tokens = self.token_indices(layer, len(indices))
+        where = [own[kept.cpu()] for own, kept in zip(tokens, indices, strict=True)]
+        return self.layers[layer].subset(indices, where)
+
+    def head_positions(self, layer: int, heads: int, unseen: int = 0) -> list[Tensor]:
+        """Position ids of each head's entries, without the `unseen` newest."""
+        where = torch.tensor(self.positions)
+        tokens = self.token_indices(layer, heads)
+        return [where[own[: len(own) - unseen]] for own in tokens]
+
+    def token_indices(self, layer: int, heads: int) -> list[Tensor]:
+        """The token of the segment that each entry belongs to, as indices for each head."""
+        entries, total = self.layers[layer], len(self.positions)
+        if entries.kept is None:
+            return [torch.arange(total)] * heads
+        return [
+            torch.cat([kept, torch.arange(total - (held - len(kept)), total)])
+            for kept, held in zip(entries.kept, _held(entries, heads), strict=True)
+        ]
+
+
+def _held(entries: LayerEntries, heads: int) -> list[int]:
+    """Entries of each head of a layer."""
+    lengths = [part.block.length for part in entries.parts()]
+    return lengths if len(lengths) > 1 else lengths * heads
+
+
+@dataclass(frozen=True)
+class SegmentView:
+    """A frozen segment as one sequence sees it: all tokens but the `unseen` newest."""
+
+    segment: Segment
+    unseen: int = 0
+
+    def lengths(self) -> tuple[float, ...]:
+        """Visible entries per head in each layer, averaged over heads."""
+        return tuple(max(0, length - self.unseen) for length in self.segment.lengths())
+
+
+@dataclass(frozen=True)
+class KVSlice:
+    """Keys and values [K, E, D] of some KV heads of a layer."""
+
+    heads: slice
+    keys: Tensor
+    values: Tensor
