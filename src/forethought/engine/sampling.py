@@ -276,7 +276,7 @@ def _parameters(choices: Sequence[Choice], logits: Tensor) -> _Parameters:
         )
         for one in choices
     ]
-    return _Parameters(*upload(rows, torch.float64, logits.device).split(1, -1))
+    return _Parameters(*torch.split(upload(rows, torch.float64, logits.device), 1, -1))
 
 
 def _draw_rows(logits: Tensor, choices: Sequence[Choice], given: _Parameters) -> Tensor:

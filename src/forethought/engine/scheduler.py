@@ -21,6 +21,7 @@ from forethought.engine.batch import Batch, NewTokens
 from forethought.engine.meter import Clock
 from forethought.engine.sampling import SampledToken, choose_all
 from forethought.engine.sequence import Prefill, Sequence
+from forethought.engine.static_step import static_steps
 from forethought.models.hardware.sliced_task import pause
 
 Result = TypeVar("Result")
@@ -145,7 +146,7 @@ class Scheduler:
         for group in _passes(live):
             first = group[0]
             parts = [NewTokens(one.held, one.tokens[-1:], meter=one.meter) for one in group]
-            batch = Batch(first.network, first.meter)
+            batch = Batch(first.network, first.meter, static_steps(first.network))
             logits = batch.forward(parts, phase="decode", hook=first.layer_hook)
             for one, row in zip(group, logits, strict=True):
                 one.stepped(row)

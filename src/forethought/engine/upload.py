@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 
-def upload(values: Sequence[Any], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The values as a tensor on a device; the host does not wait for a GPU.
+def staged(values: Sequence[Any], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The values on the host, ready to be copied to a device: only pinned memory lets it go on."""
+    return torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda")
 
-    Only a copy from pinned memory lets the host go on.
-    """
-    if device.type == "cpu":
-        return torch.tensor(values, dtype=dtype)
-    pinned = torch.tensor(values, dtype=dtype, pin_memory=device.type == "cuda")
-    return pinned.to(device, non_blocking=True)
+
+def upload(values: Sequence[Any], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The values as a tensor on a device; the host does not wait for a GPU."""
+    return staged(values, dtype, device).to(device, non_blocking=True)

@@ -90,6 +90,36 @@ class Block:
             new[:, : self.length] = old[:, : self.length]
         return new
 
+    def move(self, keys: Tensor, values: Tensor) -> None:
+        """Hold the entries in parts [K, room, D] of larger tensors, which somebody else owns.
+
+        The block counts the bytes of its entries alone from here on.
+        """
+        if self.length:
+            keys[:, : self.length] = self.keys
+            values[:, : self.length] = self.values
+        self._keys, self._values = keys, values
+        self.bytes = self.length * _entry_bytes(keys, values)
+
+    def lies_in(self, keys: Tensor) -> bool:
+        """Whether the entries are still where `move` has put them."""
+        return self._keys is keys
+
+    def grow(self) -> None:
+        """Count an entry that somebody else has written behind the newest."""
+        assert isinstance(self._keys, Tensor)
+        assert isinstance(self._values, Tensor)
+        self.length += 1
+        self.bytes += _entry_bytes(self._keys, self._values)
+
+    def own(self) -> None:
+        """Copy the entries out of tensors that somebody else owns."""
+        if self.length:
+            made = self.copied()
+            self._keys, self._values, self.bytes = made._keys, made._values, made.bytes
+        else:
+            self._keys, self._values, self.bytes = None, None, 0
+
     def keep(self, indices: Tensor, places: Tensor) -> None:
         """Keep entries indices [K, M] only, ascending; what was held is freed.
 
@@ -144,6 +174,11 @@ def _opened(held: Tensor | Packed | None) -> Tensor:
 def _bytes(held: Tensor | Packed) -> int:
     parts = held.tensors() if isinstance(held, Packed) else (held,)
     return sum(part.untyped_storage().nbytes() for part in parts)
+
+
+def _entry_bytes(keys: Tensor, values: Tensor) -> int:
+    """Bytes of one entry of all heads."""
+    return sum(part.shape[0] * part.shape[2] * part.element_size() for part in (keys, values))
 
 
 def _gathered(entries: Tensor, indices: Tensor) -> Tensor:
