@@ -103,10 +103,10 @@ class StaticStep:
 
     def _record(self, network: Network) -> None:
         """Capture the step; it writes the same entries each time that it runs here."""
+        graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(network.device):
             for _ in range(2):  # libraries set themselves up outside of a capture
                 self._compute(network)
-            graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._logits = self._compute(network)
             graph.replay()
