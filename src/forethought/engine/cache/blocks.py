@@ -28,6 +28,8 @@ class Block:
         self._kept: Tensor | None = None
         self.bytes = 0
         """Bytes of the tensors held, room to grow included."""
+        self._entry_bytes = 0
+        """Bytes of one entry of all heads, where `move` has put them."""
         self.place = (0, 0, 0, 0)
         """Addresses of plain keys and values, and their strides from head to head."""
 
@@ -98,8 +100,9 @@ class Block:
         if self.length:
             keys[:, : self.length] = self.keys
             values[:, : self.length] = self.values
-        self._keys, self._values = keys, values
-        self.bytes = self.length * _entry_bytes(keys, values)
+        self._hold(keys, values)
+        self._entry_bytes = sum(part[:, 0].numel() * part.itemsize for part in (keys, values))
+        self.bytes = self.length * self._entry_bytes
 
     def lies_in(self, keys: Tensor) -> bool:
         """Whether the entries are still where `move` has put them."""
@@ -107,18 +110,14 @@ class Block:
 
     def grow(self) -> None:
         """Count an entry that somebody else has written behind the newest."""
-        assert isinstance(self._keys, Tensor)
-        assert isinstance(self._values, Tensor)
         self.length += 1
-        self.bytes += _entry_bytes(self._keys, self._values)
+        self.bytes += self._entry_bytes
 
     def own(self) -> None:
         """Copy the entries out of tensors that somebody else owns."""
-        if self.length:
-            made = self.copied()
-            self._keys, self._values, self.bytes = made._keys, made._values, made.bytes
-        else:
-            self._keys, self._values, self.bytes = None, None, 0
+        made = self.copied() if self.length else Block()
+        self._keys, self._values = made._keys, made._values
+        self.bytes, self.place = made.bytes, made.place
 
     def keep(self, indices: Tensor, places: Tensor) -> None:
         """Keep entries indices [K, M] only, ascending; what was held is freed.
@@ -174,11 +173,6 @@ def _opened(held: Tensor | Packed | None) -> Tensor:
 def _bytes(held: Tensor | Packed) -> int:
     parts = held.tensors() if isinstance(held, Packed) else (held,)
     return sum(part.untyped_storage().nbytes() for part in parts)
-
-
-def _entry_bytes(keys: Tensor, values: Tensor) -> int:
-    """Bytes of one entry of all heads."""
-    return sum(part.shape[0] * part.shape[2] * part.element_size() for part in (keys, values))
 
 
 def _gathered(entries: Tensor, indices: Tensor) -> Tensor:
