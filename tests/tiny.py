@@ -35,12 +35,18 @@ def tiny_decoder(
     *, seed: int = 0, dtype: torch.dtype = torch.float64, scale: float = 0.35, **changes: object
 ) -> Decoder:
     """A Llama-like decoder with weights large enough that attention is far from uniform."""
+    config, tensors = tiny_tensors(seed=seed, scale=scale, **changes)
+    tensors = {name: tensor.to(DEVICE, dtype) for name, tensor in tensors.items()}
+    return Decoder(config, tensors, build_linears(tensors, {}, "bf16"))
+
+
+def tiny_tensors(
+    *, seed: int = 0, scale: float = 0.35, **changes: object
+) -> tuple[DecoderConfig, dict[str, Tensor]]:
+    """The configuration and the tensors of such a decoder."""
     config = DecoderConfig.from_transformers({"model_type": "llama", **SIZES, **changes})
     generator = torch.Generator().manual_seed(seed)
-    tensors = {
-        name: _random(name, config, generator, scale).to(DEVICE, dtype) for name in sources(config)
-    }
-    return Decoder(config, tensors, build_linears(tensors, {}, "bf16"))
+    return config, {name: _random(name, config, generator, scale) for name in sources(config)}
 
 
 def _random(name: str, config: DecoderConfig, generator: torch.Generator, scale: float) -> Tensor:

@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from forethought.contracts.errors import DamagedFileError
-from forethought.engine.sampling import SamplingParams, _invert, certainty, choose
+from forethought.engine.sampling import (
+    Choice,
+    SamplingParams,
+    _invert,
+    certainty,
+    choose,
+    choose_rows,
+)
 
 CHANCES = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05])
 
@@ -167,3 +174,74 @@ def test_what_is_ruled_out_is_no_token_that_could_stand_there():
     assert certainty(torch.cat([CHANCES.log(), ruled_out])) == pytest.approx(
         certainty(CHANCES.log())
     )
+
+
+ROWS = [
+    SamplingParams(),
+    SamplingParams(temperature=1.0),
+    SamplingParams(temperature=0.7, top_logprobs=5, certainty=True),
+    SamplingParams(temperature=1.3, top_k=20),
+    SamplingParams(temperature=1.0, top_p=0.9, seed=3),
+    SamplingParams(temperature=1.0, min_p=0.05, certainty=True),
+    SamplingParams(temperature=0.9, top_k=40, top_p=0.8, min_p=0.01, top_logprobs=2),
+    SamplingParams(temperature=1.0, top_p=0.0),
+    SamplingParams(temperature=1e300),
+    SamplingParams(top_logprobs=3),
+]
+
+
+@pytest.mark.parametrize("spread", [0.5, 3.0])
+@pytest.mark.parametrize("together", [ROWS, ROWS[:1], ROWS[1:3], ROWS[3:4], ROWS[8:]])
+def test_rows_chosen_at_once_are_those_chosen_one_by_one(together, spread):
+    generator = torch.Generator().manual_seed(1)
+    for position in range(40):
+        logits = spread * torch.randn(len(together), 3000, generator=generator)
+        choices = [Choice(one, n, position) for n, one in enumerate(together)]
+
+        found = choose_rows(logits, choices)
+
+        for row, choice, one in zip(logits, choices, found, strict=True):
+            alone = choose(row, choice.sampling, choice.candidate, position)
+            assert one.token == alone.token
+            assert one.log_probability == alone.log_probability
+            assert one.top == alone.top
+            assert one.certainty == pytest.approx(alone.certainty, abs=1e-5)
+            assert (one.certainty > 0) == choice.sampling.certainty
+
+
+def test_a_forced_token_among_rows_is_taken_and_measured():
+    logits = torch.stack([CHANCES.log()] * 2)
+    sampling = SamplingParams(temperature=1.0, top_logprobs=2, certainty=True)
+
+    forced, drawn = choose_rows(logits, [Choice(sampling, 0, 0, forced=4), Choice(sampling, 1, 0)])
+
+    assert (forced.token, forced.top) == (4, ())
+    assert forced.log_probability == pytest.approx(float(CHANCES[4].log()), abs=1e-6)
+    assert forced.certainty == pytest.approx(certainty(CHANCES.log()), abs=1e-6)
+    assert len(drawn.top) == 2
+
+
+def test_tokens_that_are_ruled_out_are_neither_drawn_nor_counted_in_any_row():
+    ruled_out = torch.full((3,), -torch.inf)
+    logits = torch.stack([torch.cat([CHANCES.log(), ruled_out])] * 3)
+    rows = [
+        SamplingParams(temperature=1e300, certainty=True),
+        SamplingParams(temperature=1.0, top_p=0.99, certainty=True),
+        SamplingParams(certainty=True),
+    ]
+    for position in range(200):
+        choices = [Choice(one, 0, position) for one in rows]
+        for one in choose_rows(logits, choices):
+            assert one.token < len(CHANCES)
+            assert one.certainty == pytest.approx(certainty(CHANCES.log()), abs=1e-6)
+
+
+def test_a_row_that_is_no_numbers_is_its_own_error_alone():
+    logits = torch.stack([torch.full((5,), torch.nan), CHANCES.log()])
+    choices = [Choice(SamplingParams(temperature=1.0), n, 0) for n in range(2)]
+
+    damaged, sound = choose_rows(logits, choices)
+
+    with pytest.raises(DamagedFileError, match="no numbers"):
+        damaged.checked()
+    assert sound.checked() == choose(logits[1], choices[1].sampling, 1, 0)

@@ -145,8 +145,8 @@ ANSWER_BUGS = (
         name="log-probabilities are those of the law at the drawn temperature",
         seen_in="RPC, servers that mix temperatures",
         file="engine/sampling.py",
-        old="return stated(logits, token, sampling.top_logprobs)",
-        new="return stated(logits / (sampling.temperature or 1.0), token, sampling.top_logprobs)",
+        old="return _measured(logits, token, choice.top, sampling.certainty)",
+        new="return _measured(logits / (sampling.temperature or 1.0), token, choice.top, False)",
         test=(
             "tests/engine/test_sampling.py::"
             "test_log_probabilities_are_the_models_own_whatever_the_filters"

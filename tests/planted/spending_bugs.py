@@ -154,7 +154,7 @@ SPENDING_BUGS = (
         name="draws come from one generator that all share",
         seen_in="its_hub, module-level random",
         file="engine/sampling.py",
-        old="return float(np.random.default_rng([seed, candidate, position]).random())",
+        old="return float(np.random.default_rng(seeds).random())",
         new="return float(np.random.random())",
         test=(
             "tests/engine/test_sampling.py::"

@@ -43,6 +43,11 @@ class Network(Protocol):
     device: torch.device
     dtype: torch.dtype
 
+    @property
+    def capturable(self) -> bool:
+        """Whether a decode pass never reads a value of its device on the host."""
+        return False
+
     def for_long_texts(self) -> Network:
         """The network for sequences beyond the context, if RoPE scaling differs; else itself."""
         return self

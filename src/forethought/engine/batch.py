@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ from forethought.engine.cache.segment import KVSlice
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.layer_view import CachedLayer, slices_by_head, view_of
 from forethought.engine.meter import Meter
+from forethought.engine.static_step import NewEntries, StaticSteps
+from forethought.engine.upload import upload
 from forethought.models.hardware.threads import watched
 
 CHUNK = 2048  # prompt tokens per pass, unless a method must see the whole prompt at once
@@ -73,9 +76,11 @@ class LayerHook:
 class Batch:
     """Runs forward passes of a network over cached sequences, and charges them."""
 
-    def __init__(self, network: Network, meter: Meter) -> None:
+    def __init__(self, network: Network, meter: Meter, steps: StaticSteps | None = None) -> None:
+        """`steps` decode in the place of plain passes where they can."""
         self.network = network
         self.meter = meter
+        self.steps = steps
 
     def prefill(
         self, cache: SequenceCache, tokens: Sequence[int], positions: Sequence[int] = ()
@@ -125,19 +130,21 @@ class Batch:
         """Logits [R, V] after each part without its hidden tail; empty without `logits`."""
         shares = self._shares(parts, layers)
         positions = [p for part in parts for p in part.place()]
-        device = self.network.device
-        attend = BatchAttention(self, parts, positions, hook)
-        ends = torch.tensor([len(part.tokens) for part in parts]).cumsum(0) - 1
-        ends -= torch.tensor([part.hidden_tail for part in parts])
-        with self._charged_in_part(shares, phase, attend), watched(device):
-            out = self.network.forward(
-                torch.tensor([t for part in parts for t in part.tokens], device=device),
-                torch.tensor(positions, device=device),
-                attend,
-                phase=phase,
-                logits_at=ends if logits else ends[:0],
-                layers=layers,
-            )
+        tokens = [t for part in parts for t in part.tokens]
+
+        def plain() -> Tensor:
+            attend = BatchAttention(self, parts, positions, hook)
+            inputs = self._inputs(parts, tokens, positions)
+            with self._charged_in_part(shares, phase, attend):
+                return self._pass(attend, inputs, phase=phase, layers=layers, logits=logits)
+
+        out = None
+        with watched(self.network.device):
+            if self.steps is not None and hook is None and phase == "decode":
+                new = NewEntries([part.cache for part in parts], tokens, positions)
+                out = self.steps.forward(self.network, new, plain)
+            if out is None:
+                out = plain()
         for share in shares:
             self._charge(share, phase, layers, int(logits))
         return out
@@ -153,6 +160,34 @@ class Batch:
             for share in shares if attend.reached else ():
                 self._charge(share, phase, attend.reached, 0)
             raise
+
+    def _inputs(
+        self, parts: Sequence[NewTokens], tokens: Sequence[int], positions: Sequence[int]
+    ) -> Sequence[Tensor]:
+        """Tokens and positions [N], and where each part ends [R], in one transfer."""
+        stops = accumulate(len(part.tokens) for part in parts)
+        ends = [stop - 1 - part.hidden_tail for stop, part in zip(stops, parts, strict=True)]
+        packed = upload([*tokens, *positions, *ends], torch.long, self.network.device)
+        return torch.split(packed, [len(tokens), len(tokens), len(ends)])
+
+    def _pass(
+        self,
+        attend: BatchAttention,
+        inputs: Sequence[Tensor],
+        *,
+        phase: str,
+        layers: int | None,
+        logits: bool,
+    ) -> Tensor:
+        tokens, positions, ends = inputs
+        return self.network.forward(
+            tokens,
+            positions,
+            attend,
+            phase=phase,
+            logits_at=ends if logits else ends[:0],
+            layers=layers,
+        )
 
     def _charge(self, share: MeterShare, phase: str, layers: int | None, logits: int) -> None:
         spans = [

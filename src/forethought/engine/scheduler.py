@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -18,8 +19,9 @@ from torch import Tensor
 from forethought.contracts.errors import ForethoughtError
 from forethought.engine.batch import Batch, NewTokens
 from forethought.engine.meter import Clock
-from forethought.engine.sampling import SampledToken
+from forethought.engine.sampling import SampledToken, choose_all
 from forethought.engine.sequence import Prefill, Sequence
+from forethought.engine.static_step import static_steps
 from forethought.models.hardware.sliced_task import pause
 
 Result = TypeVar("Result")
@@ -144,7 +146,7 @@ class Scheduler:
         for group in _passes(live):
             first = group[0]
             parts = [NewTokens(one.held, one.tokens[-1:], meter=one.meter) for one in group]
-            batch = Batch(first.network, first.meter)
+            batch = Batch(first.network, first.meter, static_steps(first.network))
             logits = batch.forward(parts, phase="decode", hook=first.layer_hook)
             for one, row in zip(group, logits, strict=True):
                 one.take_logits(row)
@@ -152,12 +154,16 @@ class Scheduler:
         self.decoded, self.decode_seconds = live, self.clock() - start
         return events
 
-    def _choose(self, ready: Iterable[Sequence]) -> list[TokenEvent]:
+    def _choose(self, ready: Collection[Sequence]) -> list[TokenEvent]:
+        """Take the next token of each sequence that has logits."""
         events = []
+        given = [(one, one.logits) for one in ready if one.chooses and one.logits is not None]
+        drawn = choose_all([logits for _, logits in given], [one.choice() for one, _ in given])
+        chosen = {id(one): found for (one, _), found in zip(given, drawn, strict=True)}
         for one in ready:
             logits, sampled = one.logits, None
-            if logits is not None and not one.finish:
-                sampled = _guarded(one, one.choose)
+            if (found := chosen.get(id(one))) is not None:
+                sampled = _guarded(one, partial(one.take, found))
             if sampled is not None or (one.finish and not one.decoding):
                 events.append(TokenEvent(one, sampled, logits))
         return events

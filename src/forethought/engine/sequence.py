@@ -14,7 +14,7 @@ from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode_eviction import DecodeEviction
 from forethought.engine.meter import Meter
-from forethought.engine.sampling import SampledToken, SamplingParams, choose, stated
+from forethought.engine.sampling import Choice, SampledToken, SamplingParams
 from forethought.models.hardware.sliced_task import Clock, SlicedTask
 
 
@@ -136,14 +136,21 @@ class Sequence:
         if self.decode_eviction is not None:
             self.decode_eviction.after_step(self.held, self.meter)
 
-    def choose(self) -> SampledToken:
-        """Take the next token, sampled or forced, from the logits."""
-        assert self.logits is not None, "logits come before a choice"
-        logits, self.logits = self.logits, None
-        if self.forced:
-            chosen = stated(logits, self.forced.pop(0))
-        else:
-            chosen = choose(logits, self.sampling, self.stream, len(self.tokens))
+    @property
+    def chooses(self) -> bool:
+        """Whether it takes a token from its logits now."""
+        return self.logits is not None and not self.finish
+
+    def choice(self) -> Choice:
+        """The token that it takes next: sampled, or forced."""
+        forced = self.forced[0] if self.forced else None
+        return Choice(self.sampling, self.stream, len(self.tokens), forced)
+
+    def take(self, chosen: SampledToken) -> SampledToken:
+        """Take the token of `choice`; the logits are used up. Raises where it is no token."""
+        self.logits = None
+        chosen.checked()
+        del self.forced[:1]
         ends = chosen.token in self.ends
         if ends:
             self.end("stop")

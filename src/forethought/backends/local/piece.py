@@ -12,7 +12,7 @@ from forethought.contracts.records import Cost
 from forethought.contracts.search import NextToken, Piece, Writer
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
-from forethought.engine.sampling import SamplingParams, certainty, stated
+from forethought.engine.sampling import SamplingParams, stated
 from forethought.engine.scheduler import TokenEvent
 from forethought.engine.sequence import Sequence, SequenceStart
 from forethought.prefill.prepare import PreparedPrompt
@@ -70,8 +70,7 @@ class PieceInProgress:
         token = event.sampled.token
         if token in self.sequence.ends:
             return
-        if not self.run.plain and event.logits is not None:
-            self.certainty += certainty(event.logits)
+        self.certainty += event.sampled.certainty
         fresh = self._decoding.push(token)
         shown = self._matcher.feed(fresh)
         self._shown.append(shown)
@@ -154,6 +153,7 @@ class PieceInProgress:
             min_p=recipe.min_p,
             seed=self.request.seed,
             top_logprobs=recipe.logprobs,
+            certainty=not self.run.plain,
         )
 
     def _ends_step(self, fresh: str) -> bool:

@@ -28,6 +28,8 @@ class Block:
         self._kept: Tensor | None = None
         self.bytes = 0
         """Bytes of the tensors, room to grow included."""
+        self._entry_bytes = 0
+        """Bytes of one entry of all heads, where `move` has put them."""
         self.place = (0, 0, 0, 0)
         """Addresses of unquantised keys and values, and their strides from head to head."""
 
@@ -89,6 +91,33 @@ class Block:
         if isinstance(old, Tensor):
             new[:, : self.length] = old[:, : self.length]
         return new
+
+    def move(self, keys: Tensor, values: Tensor) -> None:
+        """Hold the entries in parts [K, room, D] of larger tensors, which somebody else owns.
+
+        The block counts the bytes of its entries alone from here on.
+        """
+        if self.length:
+            keys[:, : self.length] = self.keys
+            values[:, : self.length] = self.values
+        self._hold(keys, values)
+        self._entry_bytes = sum(part[:, 0].numel() * part.itemsize for part in (keys, values))
+        self.bytes = self.length * self._entry_bytes
+
+    def lies_in(self, keys: Tensor) -> bool:
+        """Whether the entries are still where `move` has put them."""
+        return self._keys is keys
+
+    def grow(self) -> None:
+        """Count an entry that somebody else has written behind the newest."""
+        self.length += 1
+        self.bytes += self._entry_bytes
+
+    def own(self) -> None:
+        """Copy the entries out of tensors that somebody else owns."""
+        made = self.copy() if self.length else Block()
+        self._keys, self._values = made._keys, made._values
+        self.bytes, self.place = made.bytes, made.place
 
     def subset(self, heads: slice, entries: Tensor, tokens: Tensor) -> Block:
         """A copy of some heads, with the entries [K, M] of each."""

@@ -26,7 +26,7 @@ from forethought.models.decoder.config import DecoderConfig
 from forethought.models.decoder.experts import Experts
 from forethought.models.decoder.layer import DenseMlp, Layer, Mlp, SparseMlp
 from forethought.models.decoder.linear import Linear, build_linears
-from forethought.models.decoder.norm import Norm
+from forethought.models.decoder.norm import FusedNorm, Norm
 from forethought.models.decoder.quantise import pack_head, pack_levels, packed_name, quantise4
 from forethought.models.decoder.rope import Rope
 
@@ -122,6 +122,11 @@ class Decoder(Network):
         self._norm = build.norm("norm")
         self._head = linear("head")
         self._bytes: dict[tuple[str, int | None, int], int] = {}  # read at every step
+
+    @property
+    def capturable(self) -> bool:
+        """Whether a decode pass never reads a value of its device on the host."""
+        return not self.config.expert_layers  # the host sorts tokens by their experts
 
     def for_long_texts(self) -> Network:
         """The same weights with rotary frequencies for texts beyond the context, if they differ."""
@@ -254,7 +259,8 @@ class _Builder:
     def norm_of(self, weight: Tensor) -> Norm:
         config = self.config
         late = config.late_rounding
-        return Norm(weight, config.epsilon, offset=config.norm_offset, late_rounding=late)
+        norm = FusedNorm if weight.is_cuda else Norm
+        return norm(weight, config.epsilon, offset=config.norm_offset, late_rounding=late)
 
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

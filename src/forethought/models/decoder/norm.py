@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -22,6 +23,7 @@ class Norm:
         self.late = late_rounding or self.wide == self.dtype
         scale = weight.to(self.wide) + offset if offset else weight
         self.weight = scale.to(self.wide if self.late else self.dtype)
+        self.added = epsilon
         self.epsilon = torch.full((1,), epsilon, dtype=self.wide, device=weight.device)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -36,3 +38,13 @@ class Norm:
         if self.late:
             return scaled.mul_(self.weight).type_as(x)
         return scaled.type_as(x).mul_(self.weight)
+
+
+class FusedNorm(Norm):
+    """The same in two kernel calls, for GPUs: there calls cost the most."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """[..., size] to a new tensor of the same shape."""
+        wide = x.type(self.wide) if self.late else x
+        scaled = F.rms_norm(wide, x.shape[-1:], None, self.added)
+        return scaled.mul_(self.weight).type_as(x)
