@@ -75,7 +75,7 @@ def test_static_steps_have_the_bits_of_plain_steps(lengths):
     assert len(twins.sizes) == 1
     for layer in range(3):
         for one, other in zip(*twins.rows, strict=True):
-            for mine, theirs in zip(one.pieces(layer), other.pieces(layer), strict=True):
+            for mine, theirs in zip(one.kv_slices(layer), other.kv_slices(layer), strict=True):
                 torch.testing.assert_close(mine.keys, theirs.keys)
                 torch.testing.assert_close(mine.values, theirs.values)
 
@@ -142,7 +142,7 @@ def test_what_was_taken_back_is_not_seen_again():
         twins.step()
     twins.both(lambda rows: rows[0].rewind(marks.pop(0)))
     twins.step()
-    twins.both(lambda rows: rows[1].forget(3))
+    twins.both(lambda rows: rows[1].drop_newest(3))
     twins.step()
 
 

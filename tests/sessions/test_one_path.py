@@ -97,9 +97,10 @@ def test_one_module_decodes_and_one_prepares_prompts():
         found = [path for path, text in sources.items() if re.search(pattern, text)]
         return sorted(str(path.relative_to(SOURCE)) for path in found)
 
-    # The scheduler samples and decodes; `Batch.step` is the pass that it runs.
-    assert where(r'phase="decode"') == ["engine/batch.py", "engine/scheduler.py"]
-    assert where(r"(?<!def )\bchoose\(logits") == ["engine/sequence.py"]
+    # The scheduler samples and decodes; the others hold the pass that it runs.
+    passes = ["engine/batch.py", "engine/scheduler.py", "engine/static_step.py"]
+    assert where(r'phase="decode"') == passes
+    assert where(r"(?<!def )\bchoose_all\(") == ["engine/scheduler.py"]
     assert where(r"\bcheck_context\(short") == ["prefill/prepare.py"]
     assert where(r"(?<!def )\bplan\(methods, prompt") == ["prefill/prepare.py"]
     assert where(r"(?<!def )\bStopMatcher\(") == [

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -132,19 +133,23 @@ class Batch:
         positions = [p for part in parts for p in part.place()]
         tokens = [t for part in parts for t in part.tokens]
 
-        def plain() -> Tensor:
+        def arguments() -> dict[str, Any]:
             attend = BatchAttention(self, parts, positions, hook)
-            inputs = self._inputs(parts, tokens, positions)
-            with self._charged_in_part(shares, phase, attend):
-                return self._pass(attend, inputs, phase=phase, layers=layers, logits=logits)
+            read, places, ends = self._inputs(parts, tokens, positions)
+            rows = ends if logits else ends[:0]
+            named = {"phase": phase, "logits_at": rows, "layers": layers}
+            return {"tokens": read, "positions": places, "attend": attend, **named}
 
         out = None
         with watched(self.network.device):
             if self.steps is not None and hook is None and phase == "decode":
                 new = NewEntries([part.cache for part in parts], tokens, positions)
+                plain = lambda: self.network.forward(**arguments())  # noqa: E731
                 out = self.steps.forward(self.network, new, plain)
             if out is None:
-                out = plain()
+                given = arguments()
+                with self._charged_in_part(shares, phase, given["attend"]):
+                    out = self.network.forward(**given)
         for share in shares:
             self._charge(share, phase, layers, int(logits))
         return out
@@ -169,25 +174,6 @@ class Batch:
         ends = [stop - 1 - part.hidden_tail for stop, part in zip(stops, parts, strict=True)]
         packed = upload([*tokens, *positions, *ends], torch.long, self.network.device)
         return torch.split(packed, [len(tokens), len(tokens), len(ends)])
-
-    def _pass(
-        self,
-        attend: BatchAttention,
-        inputs: Sequence[Tensor],
-        *,
-        phase: str,
-        layers: int | None,
-        logits: bool,
-    ) -> Tensor:
-        tokens, positions, ends = inputs
-        return self.network.forward(
-            tokens,
-            positions,
-            attend,
-            phase=phase,
-            logits_at=ends if logits else ends[:0],
-            layers=layers,
-        )
 
     def _charge(self, share: MeterShare, phase: str, layers: int | None, logits: int) -> None:
         spans = [
