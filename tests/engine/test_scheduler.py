@@ -273,6 +273,20 @@ def test_a_prefill_that_is_cancelled_is_charged_for_the_layers_it_reached(decode
     assert 0.1 < one.meter.flops / whole.meter.flops < 0.9
 
 
+def test_a_cancelled_prefill_leaves_its_caller_outside_of_inference_mode(decoder):
+    one = waiting(decoder, tokens_of(LONG))
+    other = ready(decoder, tokens_of(5), max_tokens=200)
+    scheduler = scheduled(other, one, prefill_seconds=0.0)
+    scheduler.step()
+    scheduler.step()
+    assert not torch.is_inference_mode_enabled()
+
+    scheduler.cancel(one)
+
+    assert not torch.is_inference_mode_enabled()
+    assert torch.ones(1, requires_grad=True).requires_grad
+
+
 def test_a_prefill_that_others_need_survives_a_cancel(decoder):
     one = waiting(decoder, tokens_of(LONG), max_tokens=4)
     other = Sequence(decoder, one.meter, one.open, one.prefill, max_tokens=4)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from forethought import catalogue
+from forethought.backends.local.local import LocalBackend
 from forethought.contracts.errors import BadParameterError, PromptTooLongError, UsageError
 from forethought.cost.flops import entry_bytes
 from forethought.recipes.recipe import Recipe
@@ -277,3 +278,21 @@ def test_notes_on_the_models_files_stand_in_every_run(settings):
     assert list(notes[:2]) == ["guessed", "draft foreign: weights are bf16"]
     told = [event.data["text"] for event in before if event.kind == "note"]
     assert settings or told[:2] == list(notes[:2])
+
+
+def test_a_run_that_is_closed_amid_its_tokens_is_dropped_at_once(monkeypatch):
+    released, release = [], LocalBackend.release
+
+    def counted(self, run):
+        release(self, run)
+        released.append((run, self.scheduler.idle, dict(self.runs)))
+
+    monkeypatch.setattr(LocalBackend, "release", counted)
+    stream = session(max_tokens=50).stream(QUESTION, DOCUMENT)
+    while next(stream).kind != "token":
+        pass
+    stream.close()
+
+    ((_, idle, runs),) = released
+    assert (idle, runs) == (True, {})
+    assert not torch.is_inference_mode_enabled()

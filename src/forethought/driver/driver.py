@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from forethought.contracts.backend import (
@@ -50,39 +50,46 @@ class Driver:
         others continue. No result depends on timing or on the set of jobs, unless a job has a limit
         in seconds.
         """
+        grown: list[GrownCandidates] = []
+        active = self._states(jobs, grown.append)
+        owners = {key: one for one in active for key in one.proceed()}
+        try:
+            while active:
+                yield from grown
+                grown.clear()
+                for one in [one for one in active if one.done is not None]:
+                    active.remove(one)
+                    self.backend.release(one.job.run)
+                    assert one.done is not None
+                    yield one.done
+                try:
+                    if active and not self._stopping:
+                        self._poll(active)
+                        yield from (owners[one.key].streamed(one) for one in self._stream_events)
+                        self._stream_events.clear()
+                        # Outcomes that this adds wait for the next round.
+                        for _ in range(len(self._outcomes)):
+                            outcome = self._outcomes.popleft()
+                            one = owners.pop(outcome.key)
+                            owners |= dict.fromkeys(one.receive(outcome), one)
+                except KeyboardInterrupt:
+                    self._stopping = True
+                if self._stopping:
+                    self._drain(owners)
+                for one in active if self._stopping else ():
+                    one.interrupt()
+        finally:
+            for one in active:  # the caller has closed the generator
+                self.backend.release(one.job.run)
+
+    def _states(
+        self, jobs: Sequence[Job], tell: Callable[[GrownCandidates], None]
+    ) -> list[SearchState]:
+        """A state for each job, once all of them can be run."""
         for job in jobs:
             check_needs(job, self.backend)
         _check_distinct(jobs)
-        grown: list[GrownCandidates] = []
-        active = [SearchState(job, self.backend, self.submit, grown.append) for job in jobs]
-        owners: dict[str, SearchState] = {}
-        for one in active:
-            owners |= dict.fromkeys(one.proceed(), one)
-        while active:
-            yield from grown
-            grown.clear()
-            for one in [one for one in active if one.done is not None]:
-                active.remove(one)
-                self.backend.release(one.job.run)
-                assert one.done is not None
-                yield one.done
-            try:
-                if active and not self._stopping:
-                    self._poll(active)
-                    yield from (owners[one.key].streamed(one) for one in self._stream_events)
-                    self._stream_events.clear()
-                    for _ in range(
-                        len(self._outcomes)
-                    ):  # outcomes that this adds wait for the next round
-                        outcome = self._outcomes.popleft()
-                        one = owners.pop(outcome.key)
-                        owners |= dict.fromkeys(one.receive(outcome), one)
-            except KeyboardInterrupt:
-                self._stopping = True
-            if self._stopping:
-                self._drain(owners)
-            for one in active if self._stopping else ():
-                one.interrupt()
+        return [SearchState(job, self.backend, self.submit, tell) for job in jobs]
 
     def stop(self) -> None:
         """End all searches with what they have, as an interruption does."""

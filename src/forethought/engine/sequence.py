@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from forethought.contracts.errors import ForethoughtError
@@ -50,7 +51,9 @@ class Prefill:
         """Drop the work and the entries that it has computed."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
+            # Its frames leave inference mode as they entered it: inside of another one.
+            with torch.inference_mode():
+                task.cancel()
 
 
 @dataclass(eq=False)
