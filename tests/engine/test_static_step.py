@@ -18,6 +18,9 @@ from forethought.engine.sequence import Sequence, SequenceStart
 from forethought.engine.static_step import VARIABLE, StaticSteps, close, static_steps
 from tests.tiny import DEVICE, batch_of, tiny_decoder, tokens_of
 
+DTYPE = torch.float64 if DEVICE == "cpu" else torch.float32
+"""The fused kernel of a GPU takes no float64."""
+CLOSE = 1e-5 if DEVICE == "cpu" else 1e-3
 on_cpu = pytest.mark.skipif(DEVICE != "cpu", reason="bits are those of the CPU's kernels")
 
 
@@ -25,7 +28,7 @@ class Twins:
     """The same caches twice: one is decoded by plain steps, the other by static ones."""
 
     def __init__(self, decoder=None, lengths=(), **settings):
-        self.decoder = decoder or tiny_decoder()
+        self.decoder = decoder or tiny_decoder(dtype=DTYPE)
         self.steps = StaticSteps(capture=False, **settings)
         self.batches = [
             batch_of(self.decoder),
@@ -51,7 +54,7 @@ class Twins:
         plain, static = (b.step(r, tokens) for b, r in zip(self.batches, self.rows, strict=True))
         if exact:
             assert torch.equal(plain, static)
-        torch.testing.assert_close(plain, static, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(plain, static, rtol=CLOSE, atol=CLOSE)
         for one, other in zip(*self.rows, strict=True):
             assert one.lengths() == other.lengths()
             assert one.next == other.next
@@ -181,7 +184,7 @@ def test_a_quantised_prefix_is_served():
 
 
 def test_full_buffers_are_replaced_by_larger_ones():
-    twins = Twins(tiny_decoder(max_position_embeddings=2048), lengths=(200, 5))
+    twins = Twins(tiny_decoder(dtype=DTYPE, max_position_embeddings=2048), lengths=(200, 5))
     for _ in range(600):
         twins.step()
     assert [size.entries for size in twins.sizes] == [512, 1024]
@@ -207,7 +210,7 @@ def test_a_cache_counts_its_entries_and_not_the_room_of_the_buffers():
     twins = Twins(lengths=(40,))
     twins.step()
     ((row,), (placed,)) = twins.rows
-    entry = 3 * 2 * 2 * 8 * 8  # layers, keys and values, heads, dimensions, bytes
+    entry = 3 * 2 * 2 * 8 * DTYPE.itemsize  # layers, keys and values, heads, dimensions, bytes
     assert placed.tail.bytes() == 41 * entry <= row.tail.bytes()
     twins.steps.release()
     assert placed.tail.bytes() == 41 * entry
@@ -231,7 +234,7 @@ def test_steps_end_where_their_logits_differ(monkeypatch):
     tokens = [[5, 6], [7, 8]]
     for new in tokens:
         plain, static = (b.step(r, new) for b, r in zip(twins.batches, twins.rows, strict=True))
-        torch.testing.assert_close(plain, static)
+        torch.testing.assert_close(plain, static, rtol=CLOSE, atol=CLOSE)
         for one, other in zip(*twins.rows, strict=True):
             assert one.lengths() == other.lengths()
     assert "differ" in twins.steps.ended
@@ -270,7 +273,7 @@ def test_a_cpu_takes_plain_steps_unless_it_is_asked(monkeypatch):
         monkeypatch.delenv(VARIABLE, raising=False)
         assert static_steps(decoder) is None
     monkeypatch.setenv(VARIABLE, "static")
-    asked = tiny_decoder()
+    asked = tiny_decoder(dtype=DTYPE)
     assert static_steps(asked) is static_steps(asked) is not None
     monkeypatch.setenv(VARIABLE, "plain")
     assert static_steps(tiny_decoder()) is None
@@ -298,7 +301,7 @@ def test_a_scheduler_decodes_the_same_tokens(temperature, monkeypatch):
     found = {}
     for kind in ("plain", "static"):
         monkeypatch.setenv(VARIABLE, kind)
-        decoder, sequences = tiny_decoder(), []
+        decoder, sequences = tiny_decoder(dtype=DTYPE), []
         for stream, length in enumerate((30, 9, 61, 4, 17)):
             batch, cache = batch_of(decoder), SequenceCache(3)
             start = SequenceStart(cache, batch.prefill(cache, tokens_of(length, seed=stream)))
