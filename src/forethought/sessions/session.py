@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from forethought import catalogue
@@ -82,7 +82,7 @@ class Session:
 
     def answered(
         self, local: LocalRun, question: Question, remarks: tuple[str, ...] = ()
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Answer a question, named by its run's identifier, on the models of this machine."""
         recipe, name = local.recipe, question.identifier
         backend = LocalBackend(recipe, self.target, self.draft, self.clock, local.system)
