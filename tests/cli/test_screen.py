@@ -1,6 +1,7 @@
 import io
 import json
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -149,6 +150,20 @@ def test_an_interruption_while_showing_keeps_what_there_is() -> None:
 
     assert (out.getvalue(), code) == ("The moon!\n", 130)
     assert " ended    when it was interrupted\n" in err.getvalue()
+
+
+def test_ctrl_c_under_the_panel_of_a_finished_run_is_an_interruption() -> None:
+    class Interrupted(io.StringIO):
+        def write(self, text: str) -> int:
+            if " cost " in text:
+                raise KeyboardInterrupt
+            return super().write(text)
+
+    def run() -> Generator[Event, None, None]:
+        with suppress(KeyboardInterrupt):
+            yield Event("done", {"run": run_document()})
+
+    assert Screen(io.StringIO(), Interrupted()).show(run()) == 130
 
 
 def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -> None:

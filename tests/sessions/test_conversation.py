@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from forethought.contracts.errors import UsageError
+from forethought.contracts.errors import PromptTooLongError, UsageError
 from forethought.cost.flops import entry_bytes
 from forethought.models.chat.prompt import next_turn
 from forethought.sessions.conversation import Conversation
@@ -93,3 +93,56 @@ def test_a_shortened_prompt_stays_short_and_later_turns_are_whole():
 def test_what_cannot_go_on_is_refused(settings):
     with pytest.raises(UsageError, match="one answer per turn"):
         Conversation(session(**settings), DOCUMENT)
+
+
+def test_an_interrupted_turn_keeps_its_text_and_can_be_followed():
+    _, talk = turns(questions=QUESTIONS[:1])
+    events = talk.stream(QUESTIONS[1])
+    next(event for event in events if event.kind == "token")
+
+    *_, done = events.throw(KeyboardInterrupt), *events
+
+    found = done.data["run"]
+    assert found["finish"] == "interrupted"
+    assert found["answer"]
+    *_, done = talk.stream(QUESTIONS[2])
+    assert done.data["run"]["cost"]["cached_tokens"] > found["cost"]["cached_tokens"]
+
+
+def test_nothing_follows_a_turn_that_was_left_before_its_end():
+    _, talk = turns(questions=QUESTIONS[:1])
+    events = talk.stream(QUESTIONS[1])
+    next(events)
+    events.close()
+
+    with pytest.raises(UsageError, match="ended before its answer"):
+        next(talk.stream(QUESTIONS[2]))
+
+
+def test_a_first_turn_without_an_answer_changes_nothing():
+    talk = Conversation(session(budget="1FLOP"), DOCUMENT)
+
+    for question in QUESTIONS:
+        *_, done = talk.stream(question)
+        assert done.data["run"]["finish"] == "budget"
+
+
+def test_a_turn_is_kept_where_nobody_waits_behind_its_last_event():
+    whole, _ = turns()
+    talk = Conversation(session(), DOCUMENT)
+    found = []
+    for question in QUESTIONS:
+        found.append(next(e.data["run"] for e in talk.stream(question) if e.kind == "done"))
+
+    assert [run["answer"] for run in found] == [run["answer"] for run in whole]
+
+
+def test_a_turn_too_long_to_read_leaves_the_conversation_as_it_was():
+    whole, _ = turns(questions=QUESTIONS[:2])
+    _, talk = turns(questions=QUESTIONS[:1])
+
+    with pytest.raises(PromptTooLongError):
+        list(talk.stream("word " * 4000))
+
+    *_, done = talk.stream(QUESTIONS[1])
+    assert done.data["run"]["answer"] == whole[1]["answer"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TextIO
 
@@ -39,7 +40,8 @@ class Screen:
         try:
             finish = self._show_all(events)
         except KeyboardInterrupt:
-            self._show(events.throw(KeyboardInterrupt()))
+            with suppress(StopIteration):  # the run has ended: only its panel is cut off
+                self._show(events.throw(KeyboardInterrupt()))
             finish = self._show_all(events)
         return EXIT_CODES.get(finish, 0)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 
 from forethought.backends.local.local_run import LocalRun
-from forethought.contracts.errors import UsageError
+from forethought.contracts.errors import PromptTooLongError, UsageError
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Event, Prompt
 from forethought.engine.cache.sequence_cache import SequenceCache
@@ -31,6 +32,8 @@ class Conversation:
     _said: list[str] = field(default_factory=list)
     _prompt: Prompt | None = None
     _cache: SequenceCache | None = None
+    _broken: bool = False
+    """Whether the cache holds a part of a turn that left no answer."""
 
     def __post_init__(self) -> None:
         recipe = self.session.recipe
@@ -43,16 +46,38 @@ class Conversation:
 
     def stream(self, question: str) -> Generator[Event, None, None]:
         """Answer one turn and yield its events; the last one holds the run's document."""
-        self._said.append(question)
+        if self._broken:
+            raise UsageError(
+                "an earlier turn ended before its answer began", "start a new conversation"
+            )
         local = self._turn(question)
-        recipe, said = self.session.recipe, "\0".join(self._said)
+        recipe, said = self.session.recipe, "\0".join((*self._said, question))
         name = run_identifier(recipe, said, self.document, self.system)
-        done: Event | None = None
-        for event in self.session.answered(local, Question(name, said, self.document)):
-            done = event
-            yield event
-        if done is not None:
-            self._remember(local, done.data["run"]["answer"])
+        turn = self.session.answered(local, Question(name, said, self.document))
+        self._broken = self._cache is not None  # the turn is read into it
+        try:
+            yield from self._told(turn, local, question)
+        except PromptTooLongError:  # nothing of it was read
+            self._broken = False
+            raise
+
+    def _told(
+        self, turn: Generator[Event, None, None], local: LocalRun, question: str
+    ) -> Generator[Event, None, None]:
+        """Pass a turn's events on, and what is thrown in; remember it before its end is told."""
+        interrupted = False
+        with closing(turn), suppress(StopIteration):
+            while True:
+                event = turn.throw(KeyboardInterrupt()) if interrupted else next(turn)
+                if event.kind == "done" and local.answer is not None:
+                    self._said.append(question)
+                    self._remember(local, local.answer, event.data["run"]["answer"])
+                    self._broken = False
+                try:
+                    yield event
+                    interrupted = False
+                except KeyboardInterrupt:
+                    interrupted = True
 
     def _turn(self, question: str) -> LocalRun:
         """The run of one turn, with its prompt."""
@@ -83,13 +108,11 @@ class Conversation:
             content=(0, start + len(turn.text)),
         )
 
-    def _remember(self, local: LocalRun, text: str) -> None:
+    def _remember(
+        self, local: LocalRun, answer: tuple[SequenceCache, list[int]], text: str
+    ) -> None:
         """Keep the cache and the prompt that the next turn continues."""
-        if local.answer is None:
-            raise UsageError(
-                "the last turn ended before its answer began", "start a new conversation"
-            )
-        self._cache, tokens = local.answer
+        self._cache, tokens = answer
         said = local.prompts["target", ""].short
         assert said is not None, "an answer stands behind a prompt"
         places = (len(said.text), len(said.text) + len(text))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +34,9 @@ class QuestionRun:
     _shown: Counter[int] = field(default_factory=Counter)
     """Characters shown of each plain answer."""
 
-    def events(self, backend: Backend, judges: Judges | None, job: Job) -> Iterator[Event]:
+    def events(
+        self, backend: Backend, judges: Judges | None, job: Job
+    ) -> Generator[Event, None, None]:
         """Run the job; the last event holds the run's record.
 
         A KeyboardInterrupt, raised inside or thrown in, ends the run with the text so far. The

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from forethought import catalogue
@@ -83,7 +83,7 @@ class Session:
 
     def answered(
         self, local: LocalRun, question: Question, remarks: tuple[str, ...] = ()
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Answer a question on the models of this machine; its identifier is that of its run."""
         recipe, name = local.recipe, question.identifier
         backend = LocalBackend(recipe, self.target, self.draft, self.clock, local.system)
