@@ -104,6 +104,20 @@ def test_the_text_of_the_token_events_is_the_answer():
     assert text == done.data["run"]["answer"]
 
 
+@pytest.mark.parametrize(
+    "method",
+    ["snapkv(keep=120, every=4)", "streaming-llm(keep=120, every=4)", "h2o(keep=120, every=4)"],
+)
+def test_each_sample_drops_entries_as_it_grows(method):
+    settings = {"approximate": (method,), "temperature": 1.0, "max_tokens": 20}
+    found = run(samples=3, **settings)
+
+    assert found["answer"] == run(**settings)["answer"]
+    assert [one["text"] for one in found["candidates"][:2]] == [
+        one["text"] for one in run(samples=2, **settings)["candidates"]
+    ]
+
+
 def test_a_stop_string_ends_the_answer():
     full = run(max_tokens=30)["answer"]
     stop = next(c for c in full[2:] if c.isascii())

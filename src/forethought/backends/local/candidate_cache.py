@@ -74,8 +74,10 @@ class CachedCandidate:
         return SequenceCache.spliced(self._mark, self.root.start, self.root.shared)
 
     def copy(self) -> SequenceCache:
-        """A private copy, for a child that will evict entries."""
-        return SequenceCache.copy_at(self.start)
+        """A private copy for a child that will evict entries: with the queries it chooses by."""
+        assert self.cache is not None, "its newest token has an entry"
+        assert not self._taken, "nothing may have been decoded into it"
+        return self.cache.copy()
 
     @property
     def start(self) -> CacheMark:
