@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 
@@ -17,6 +20,7 @@ from forethought.driver.driver import Driver
 from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
+from forethought.engine.scheduler import Scheduler
 from forethought.methods.search.diverse_beam import DiverseBeam
 from forethought.methods.search.greedy import Greedy
 from forethought.models.chat.prompt import chat_prompt
@@ -279,6 +283,38 @@ def test_rows_of_beams_stay_in_one_piece_behind_the_prompt():
     assert len(last) == 2
     assert [len(row.views) for row in last] == [1, 1]
     assert last[0].views[0].segment is last[1].views[0].segment
+
+
+def test_nothing_of_a_search_stays_once_it_has_ended():
+    class Watched(Scheduler):
+        def add(self, sequence):
+            sequences.append(weakref.ref(sequence))
+            super().add(sequence)
+
+    sequences, backend = [], local()
+    backend.scheduler = Watched()
+    searched(BEAMS, backend, max_tokens=6)
+    gc.collect()
+
+    assert len(sequences) > 10
+    assert not any(one() for one in sequences)
+    assert (backend._handlers, backend._readers, backend._blocked, backend._work) == ({},) * 4
+
+
+def test_a_candidate_that_nobody_waits_for_is_not_computed():
+    backend = local()
+
+    class Stopped(Scheduler):
+        def step(self):
+            if backend._readers:
+                raise KeyboardInterrupt
+            return super().step()
+
+    backend.scheduler = Stopped()
+    with suppress(KeyboardInterrupt):
+        searched(BEAMS, backend, max_tokens=6)
+    assert backend.scheduler.idle
+    assert (backend._handlers, backend._readers, backend._blocked) == ({}, {}, {})
 
 
 def test_a_stop_text_that_given_tokens_complete_ends_the_answer():

@@ -56,6 +56,8 @@ class LocalBackend:
     """By id of the sequence."""
     _blocked: dict[Where, list[PieceInProgress]] = field(default_factory=dict)
     """Pieces that wait for their candidate's cache, by candidate."""
+    _readers: dict[Where, TokenSequence] = field(default_factory=dict)
+    """The sequence that computes the cache of each of these candidates."""
     _events: list[BackendEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -193,7 +195,11 @@ class LocalBackend:
             seconds = meter.stages.get("decode", 0.0) + self.scheduler.decode_seconds
             meter.stages["decode"] = seconds
         for event in events:
-            self._handlers[id(event.sequence)](event)
+            sequence = event.sequence
+            handler = self._handlers[id(sequence)]
+            if sequence.finish and not sequence.decoding:  # its last event
+                del self._handlers[id(sequence)]
+            handler(event)
 
     def _take(self, piece: PieceInProgress, event: TokenEvent) -> None:
         if piece.run.plain and not piece.run.reported and piece.candidate is not None:
@@ -215,10 +221,17 @@ class LocalBackend:
         self._events.append(outcome)
 
     def _drop(self, work: PieceInProgress | VerdictInProgress) -> None:
-        """Stop a request's sequence and free its cache."""
-        self.scheduler.cancel(work.sequence)
-        for waiting in self._blocked.values():
+        """Stop a request's sequence, free its cache, and stop what is computed for it alone."""
+        self._cancel(work.sequence)
+        for where, waiting in list(self._blocked.items()):
             waiting[:] = [one for one in waiting if one is not work]
+            if not waiting:
+                del self._blocked[where]
+                self._cancel(self._readers.pop(where))
+
+    def _cancel(self, sequence: TokenSequence) -> None:
+        self.scheduler.cancel(sequence)
+        self._handlers.pop(id(sequence), None)
 
     def _block(
         self, piece: PieceInProgress, begin: Callable[[PieceInProgress, Where], None]
@@ -230,7 +243,8 @@ class LocalBackend:
             begin(piece, where)
 
     def _unblock(self, where: Where, candidate: CachedCandidate) -> None:
-        for piece in self._blocked.pop(where, []):
+        del self._readers[where]
+        for piece in self._blocked.pop(where):
             piece.candidate = candidate
             self._start(piece)
 
@@ -252,6 +266,7 @@ class LocalBackend:
             candidate.take_logits(sequence.logits)
             self._unblock(where, candidate)
 
+        self._readers[where] = sequence
         self._schedule(sequence, take)
 
     def _recompute(
@@ -298,10 +313,12 @@ class LocalBackend:
             max_tokens=stop,
             caches_last=True,
         )
+        self._readers[where] = sequence
         self._schedule(sequence, take)
 
     def _fail(self, where: Where, error: ForethoughtError) -> None:
-        for piece in self._blocked.pop(where, []):
+        del self._readers[where]
+        for piece in self._blocked.pop(where):
             piece.sequence.fail(error)
             self._finish(piece)
 

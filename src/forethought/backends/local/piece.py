@@ -94,7 +94,7 @@ class PieceInProgress:
             self.opens and not request.parent.question and self.prompt.result is not None
         )
         opened = self.run.opened(request) if reports_prompt else None
-        if request.top:
+        if request.top and self.sequence.finish != "cancelled":
             return RequestOutcome(key, cost, opened=opened, following=self._following())
         return RequestOutcome(key, cost, self._piece(), opened=opened)
 
