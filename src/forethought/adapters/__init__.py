@@ -1,0 +1,1 @@
+"""Forethought inside of other tools: plugins and wrappers around their interfaces."""
