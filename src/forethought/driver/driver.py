@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from forethought.contracts.backend import (
@@ -20,22 +20,29 @@ from forethought.driver.search_state import SearchState
 from forethought.recipes.validation import no_draft, no_scorer
 from forethought.storage.replay_log import ReplayLog
 
+DriverEvent = GrownCandidates | Streamed | JobResult
 _PATIENCE = 5.0
 """Seconds that an interrupted search waits for the outcomes of cancelled requests."""
 
 
 @dataclass
 class Driver:
-    """Runs jobs on a back end."""
+    """Runs jobs on a back end; jobs may join and leave between its steps."""
 
     backend: Backend
     replay_log: ReplayLog | None = None
     """Outcomes of earlier runs, which are used again."""
+    _active: dict[str, SearchState] = field(default_factory=dict)
+    """Unfinished jobs, by run."""
+    _owners: dict[str, SearchState] = field(default_factory=dict)
+    """The job of each open request, by key."""
     _stopping: bool = False
     _outcomes: deque[RequestOutcome] = field(default_factory=deque)
     """Outcomes to deliver, from the replay log or from the back end."""
     _stream_events: list[TokenDelta | PromptReady] = field(default_factory=list)
     """Events of plain answers to deliver."""
+    _grown: list[GrownCandidates] = field(default_factory=list)
+    """Grown candidates to report."""
     _started_at: dict[str, float] = field(default_factory=dict)
     """When each open request was submitted."""
 
@@ -43,71 +50,62 @@ class Driver:
         """Run all jobs and yield each result as soon as it is complete; see `events`."""
         return (event for event in self.events(jobs) if isinstance(event, JobResult))
 
-    def events(self, jobs: Sequence[Job]) -> Iterator[GrownCandidates | Streamed | JobResult]:
+    def events(self, jobs: Sequence[Job]) -> Iterator[DriverEvent]:
         """Run all jobs and yield their events, and each result as soon as it is complete.
 
         An interruption ends every job with what it has. A job that fails yields its error, and the
         others continue. No result depends on timing or on the set of jobs, unless a job has a limit
         in seconds.
         """
-        grown: list[GrownCandidates] = []
-        active = self._states(jobs, grown.append)
-        owners = {key: one for one in active for key in one.proceed()}
+        self.add(jobs)
         try:
-            while active:
-                yield from grown
-                grown.clear()
-                for one in [one for one in active if one.done is not None]:
-                    active.remove(one)
-                    self.backend.release(one.job.run)
-                    assert one.done is not None
-                    yield one.done
+            while self._active:
+                yield from self._ready()
                 try:
-                    if active and not self._stopping:
-                        self._poll(active)
-                        yield from (owners[one.key].streamed(one) for one in self._stream_events)
-                        self._stream_events.clear()
-                        # Outcomes that this adds wait for the next round.
-                        for _ in range(len(self._outcomes)):
-                            outcome = self._outcomes.popleft()
-                            one = owners.pop(outcome.key)
-                            owners |= dict.fromkeys(one.receive(outcome), one)
+                    if self._active and not self._stopping:
+                        yield from self._advance()
                 except KeyboardInterrupt:
                     self._stopping = True
                 if self._stopping:
-                    self._drain(owners)
-                for one in active if self._stopping else ():
+                    self._drain()
+                for one in self._active.values() if self._stopping else ():
                     one.interrupt()
         finally:
-            for one in active:  # the caller has closed the generator
-                self.backend.release(one.job.run)
+            for run in list(self._active):  # the caller has closed the generator
+                self.drop(run)
 
-    def _states(
-        self, jobs: Sequence[Job], tell: Callable[[GrownCandidates], None]
-    ) -> list[SearchState]:
-        """A state for each job, once all of them can be run."""
+    @property
+    def idle(self) -> bool:
+        """Whether no job is in progress."""
+        return not self._active
+
+    def add(self, jobs: Sequence[Job]) -> None:
+        """Start jobs beside those in progress, or none of them.
+
+        Raises UsageError if the back end cannot run one of them, or if two have equal keys.
+        """
         for job in jobs:
             check_needs(job, self.backend)
-        _check_distinct(jobs)
-        return [SearchState(job, self.backend, self.submit, tell) for job in jobs]
+        _check_distinct([*jobs, *(one.job for one in self._active.values())])
+        fresh = [SearchState(job, self.backend, self.submit, self._grown.append) for job in jobs]
+        self._active |= {one.job.run: one for one in fresh}
+        for one in fresh:
+            self._owners |= dict.fromkeys(one.proceed(), one)
+
+    def step(self, until: float | None = None) -> list[DriverEvent]:
+        """The events of one poll of the back end, which ends at `until` by its clock."""
+        events = list(self._ready())
+        return events or [*self._advance(until), *self._ready()]
+
+    def drop(self, run: str) -> None:
+        """End a job without a result, and free its requests and caches; idempotent."""
+        if (gone := self._active.pop(run, None)) is not None:
+            self._owners = {key: one for key, one in self._owners.items() if one is not gone}
+            self.backend.release(run)
 
     def stop(self) -> None:
         """End all searches with what they have, as an interruption does."""
         self._stopping = True
-
-    def _drain(self, owners: dict[str, SearchState]) -> None:
-        """Cancel the open requests, and record their text and cost."""
-        end = self.backend.now() + _PATIENCE
-        try:
-            for key in owners:
-                self.backend.cancel(key)
-            while owners and self.backend.now() < end:
-                self._poll((), end)
-                while self._outcomes:
-                    outcome = self._outcomes.popleft()
-                    owners.pop(outcome.key).record(outcome)
-        except KeyboardInterrupt:
-            owners.clear()  # a second interruption means: do not wait
 
     def submit(self, request: Request | VerdictRequest) -> None:
         """Start a request, unless the replay log has its outcome."""
@@ -117,6 +115,40 @@ class Driver:
             self.backend.submit(request)
         else:
             self._outcomes.append(replayed)
+
+    def _ready(self) -> Iterator[DriverEvent]:
+        """The grown candidates and the results that are complete."""
+        grown, self._grown[:] = self._grown[:], []
+        yield from grown
+        for one in [one for one in self._active.values() if one.done is not None]:
+            assert one.done is not None
+            self.drop(one.job.run)
+            yield one.done
+
+    def _advance(self, until: float | None = None) -> Iterator[Streamed]:
+        """Poll once, yield what streams, and continue the jobs with the outcomes."""
+        self._poll(list(self._active.values()), until)
+        streams, self._stream_events[:] = self._stream_events[:], []
+        yield from (self._owners[one.key].streamed(one) for one in streams)
+        # Outcomes that this adds wait for the next round.
+        for _ in range(len(self._outcomes)):
+            outcome = self._outcomes.popleft()
+            if (one := self._owners.pop(outcome.key, None)) is not None:  # else it was dropped
+                self._owners |= dict.fromkeys(one.receive(outcome), one)
+
+    def _drain(self) -> None:
+        """Cancel the open requests, and record their text and cost."""
+        end = self.backend.now() + _PATIENCE
+        try:
+            for key in self._owners:
+                self.backend.cancel(key)
+            while self._owners and self.backend.now() < end:
+                self._poll((), end)
+                while self._outcomes:
+                    outcome = self._outcomes.popleft()
+                    self._owners.pop(outcome.key).record(outcome)
+        except KeyboardInterrupt:
+            self._owners.clear()  # a second interruption means: do not wait
 
     def _poll(self, active: Collection[SearchState], patience: float | None = None) -> None:
         """Wait for events until the next deadline; cancel requests after their deadline.
@@ -129,19 +161,25 @@ class Driver:
         for one in active:
             one.check_time()
         limits = [one.deadline for one in active if one.deadline is not None]
+        limits += [patience] if patience is not None else []
         until = min((limit for limit in limits if limit > now), default=patience)
         for outcome in self.backend.poll(until):
-            if not isinstance(outcome, RequestOutcome):
+            if outcome.key not in self._owners:
+                self._started_at.pop(outcome.key, None)  # of a job that was dropped
+            elif isinstance(outcome, RequestOutcome):
+                self._record(outcome)
+            else:
                 self._stream_events.append(outcome)
-                continue
-            seconds = self.backend.now() - self._started_at.pop(outcome.key)
-            timed = replace(outcome, seconds=seconds)
-            cut = timed.piece is not None and timed.piece.finish == "cancelled"
-            if self.replay_log and timed.error is None and not cut:
-                self.replay_log.put(timed)
-            self._outcomes.append(timed)
         for one in active:
             one.check_time()
+
+    def _record(self, outcome: RequestOutcome) -> None:
+        seconds = self.backend.now() - self._started_at.pop(outcome.key)
+        timed = replace(outcome, seconds=seconds)
+        cut = timed.piece is not None and timed.piece.finish == "cancelled"
+        if self.replay_log and timed.error is None and not cut:
+            self.replay_log.put(timed)
+        self._outcomes.append(timed)
 
 
 def check_needs(job: Job, backend: Backend) -> None:

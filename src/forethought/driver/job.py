@@ -105,6 +105,11 @@ class JobResult:
     """US dollars charged above the leases."""
 
     @property
+    def run(self) -> str:
+        """The run's identifier."""
+        return self.job.run
+
+    @property
     def budget_spent(self) -> bool:
         """Whether the budget ended the search early."""
         return self.cut == "budget"

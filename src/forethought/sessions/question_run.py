@@ -13,7 +13,7 @@ from forethought.contracts.backend import Backend, PromptReady, TokenDelta
 from forethought.contracts.questions import Question, Task
 from forethought.contracts.records import Event
 from forethought.contracts.search import Candidate, Found
-from forethought.driver.driver import Driver
+from forethought.driver.driver import Driver, DriverEvent
 from forethought.driver.job import GrownCandidates, Job, JobResult, PlainAnswer, Streamed
 from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock
@@ -29,6 +29,8 @@ class QuestionRun:
 
     recorder: RunRecorder
     clock: Clock
+    started: float = 0.0
+    """The clock's time when the job starts."""
     first_token: float = 0.0
     """Seconds to the first token of a plain answer."""
     _shown: Counter[int] = field(default_factory=Counter)
@@ -44,21 +46,25 @@ class QuestionRun:
         """
         with judges or nullcontext():
             driver = Driver(judges.with_judges(backend, [job]) if judges else backend)
-            start, events = self.clock(), driver.events([job])
-            notes = [_note(text) for text in self.recorder.remarks]
+            notes, events = self.begin(), driver.events([job])
             while True:
                 try:
                     while notes:
                         yield notes.pop(0)
                     for event in events:
-                        yield from self._events_of(event, self.clock() - start)
+                        yield from self.events_of(event)
                     return
                 except KeyboardInterrupt:  # thrown in by the consumer of an event
                     driver.stop()
 
-    def _events_of(
-        self, event: GrownCandidates | Streamed | JobResult, now: float
-    ) -> Iterator[Event]:
+    def begin(self) -> list[Event]:
+        """Start the clock; the events before any of the driver's."""
+        self.started = self.clock()
+        return [_note(text) for text in self.recorder.remarks]
+
+    def events_of(self, event: DriverEvent) -> Iterator[Event]:
+        """The events that an event of the job becomes; raises the error of a failed job."""
+        now = self.clock() - self.started
         match event:
             case Streamed(event=TokenDelta() as delta):
                 self.first_token = self.first_token or now

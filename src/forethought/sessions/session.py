@@ -69,7 +69,7 @@ class Session:
     ) -> Iterator[Event]:
         """Answer one question and yield its events; the last one holds the run's document."""
         asked = Question("", question, document)
-        recipe, remarks = self._settled(asked, system)
+        recipe, remarks = self.settled(asked, system)
         identifier = run_identifier(recipe, question, document, system)
         local = self.local_run(recipe, system)
         return self.answered(local, replace(asked, identifier=identifier), remarks)
@@ -94,7 +94,7 @@ class Session:
         job = job_of(recipe, name, question, plain=local.plain)
         return run.events(backend, Judges(self.prices) if recipe.judge else None, job)
 
-    def _settled(self, asked: Question, system: str | None) -> tuple[Recipe, tuple[str, ...]]:
+    def settled(self, asked: Question, system: str | None) -> tuple[Recipe, tuple[str, ...]]:
         """The recipe for this question, and notes on the choice of `auto`."""
         if not self.recipe.automatic:
             return self.recipe, ()

@@ -1,0 +1,80 @@
+"""Live requests for the models of this machine: all share one scheduler."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from forethought.backends.local.local import LocalBackend
+from forethought.contracts.questions import Question
+from forethought.driver.job import Job
+from forethought.engine.meter import Clock
+from forethought.engine.scheduler import Scheduler
+from forethought.models.model import Model
+from forethought.recipes.recipe import Recipe
+from forethought.recipes.validation import check_money, check_search, no_draft
+from forethought.sessions.live_session import LiveRequest, LiveSession
+from forethought.sessions.question_run import job_of
+from forethought.sessions.run_record import RunRecorder
+from forethought.sessions.session import Session, built_methods, unused_draft
+
+ModelOf = Callable[[str, str], Model]
+"""(name, weights) to a loaded model."""
+LEAST_SLICE = 0.004
+"""Seconds of prefill between two decode passes, at least; one block of a small model."""
+
+
+@dataclass
+class LocalOpener:
+    """Opens runs of models that `model_of` has loaded."""
+
+    model_of: ModelOf
+    default: Recipe
+    """Names the model whose device the caches are on."""
+    clock: Clock = time.perf_counter
+    backend: LocalBackend = field(init=False)
+
+    def __post_init__(self) -> None:
+        target = self.model_of(self.default.model, self.default.weights)
+        scheduler = Scheduler(self.clock, prefill_seconds=LEAST_SLICE)
+        self.backend = LocalBackend(self.default, target, target, self.clock, scheduler=scheduler)
+
+    def before_step(self) -> None:
+        """Give prefill as long between two decode passes as the last pass took.
+
+        So the inter-token latency is about twice the usual one while prompts prefill, for any
+        number of sequences.
+        """
+        scheduler = self.backend.scheduler
+        if scheduler.decode_seconds:
+            scheduler.prefill_seconds = max(LEAST_SLICE, scheduler.decode_seconds)
+
+    def open(self, request: LiveRequest) -> tuple[RunRecorder, Job]:
+        """The recorder and the job of a request, whose run stands in the back end."""
+        session = self._session(request.recipe)
+        asked = Question(request.name, request.question, request.document)
+        recipe, remarks = session.settled(asked, request.system)
+        local = session.local_run(recipe, request.system)
+        local.prompt = request.prompt
+        job = job_of(recipe, request.name, asked, plain=local.plain)
+        if "draft" in job.strategy.needs and session.draft is session.target:
+            raise no_draft()
+        self.backend.runs[request.name] = local
+        return RunRecorder(recipe, local, remarks=(*remarks, *unused_draft(local))), job
+
+    def _session(self, recipe: Recipe) -> Session:
+        """The recipe with its models."""
+        check_money(recipe)
+        check_search(recipe)
+        target = self.model_of(recipe.model, recipe.weights)
+        own = recipe.draft == "self"
+        draft = target if own else self.model_of(recipe.draft, recipe.weights)
+        return Session(recipe, built_methods(recipe), target, draft, clock=self.clock)
+
+
+def local_live_session(
+    model_of: ModelOf, default: Recipe, clock: Clock = time.perf_counter
+) -> LiveSession:
+    """A live session on this machine's models."""
+    return LiveSession(LocalOpener(model_of, default, clock), clock)

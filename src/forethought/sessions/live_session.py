@@ -1,0 +1,127 @@
+"""Many questions at once, each with its own recipe; they join and leave between two steps.
+
+A server owns one live session for the models of this machine, and one for each address that it
+forwards to. All calls come from one thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from forethought.contracts.backend import Backend
+from forethought.contracts.errors import ForethoughtError
+from forethought.contracts.records import Event, Prompt
+from forethought.driver.driver import Driver, DriverEvent
+from forethought.driver.job import Job, JobResult
+from forethought.engine.meter import Clock
+from forethought.recipes.recipe import Recipe
+from forethought.sessions.question_run import QuestionRun
+from forethought.sessions.run_record import RunRecorder
+
+
+@dataclass(frozen=True)
+class LiveRequest:
+    """A question for a live session."""
+
+    name: str
+    """Identifies the request; no two requests in progress share it."""
+    recipe: Recipe
+    question: str = ""
+    document: str = ""
+    system: str | None = None
+    prompt: Prompt | None = None
+    """The prompt, if the caller has built it; otherwise the three texts above become one."""
+    tenant: str = ""
+    """Whose request it is; tenants share no cache, and get equal shares of the engine."""
+
+
+LiveEvent = tuple[str, Event | ForethoughtError]
+"""The name of a request and its event. An error, or the event `done`, is its last one."""
+
+
+class RunOpener(Protocol):
+    """Opens the runs of live requests on a back end."""
+
+    @property
+    def backend(self) -> Backend:
+        """The back end."""
+        ...
+
+    def open(self, request: LiveRequest) -> tuple[RunRecorder, Job]:
+        """The recorder and the job of a request; raises ForethoughtError if it cannot run."""
+        ...
+
+    def before_step(self) -> None:
+        """Adjust the back end before the next step."""
+        ...
+
+
+@dataclass
+class LiveSession:
+    """The questions in progress on one back end."""
+
+    opener: RunOpener
+    clock: Clock = time.perf_counter
+    _runs: dict[str, QuestionRun] = field(default_factory=dict)
+    """By name of the request."""
+    _events: list[LiveEvent] = field(default_factory=list)
+    """Events that come before the next step's."""
+
+    def __post_init__(self) -> None:
+        self._driver = Driver(self.opener.backend)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in progress."""
+        return self._driver.idle and not self._events
+
+    @property
+    def in_progress(self) -> int:
+        """The number of unfinished requests."""
+        return len(self._runs)
+
+    def now(self) -> float:
+        """The back end's clock, in seconds."""
+        return self.opener.backend.now()
+
+    def submit(self, request: LiveRequest) -> None:
+        """Start a request beside those in progress; an error becomes its only event."""
+        name = request.name
+        try:
+            recorder, job = self.opener.open(request)
+            run = self._runs[name] = QuestionRun(recorder, self.clock)
+            self._events += [(name, event) for event in run.begin()]
+            # Requests share no replay log, so each has keys of its own.
+            self._driver.add([replace(job, key_namespace=name)])
+        except ForethoughtError as error:
+            self.cancel(name)
+            self._events.append((name, error))
+
+    def cancel(self, name: str) -> None:
+        """End a request without further events, and free all that it holds; idempotent."""
+        self._runs.pop(name, None)
+        self._events = [one for one in self._events if one[0] != name]
+        self._driver.drop(name)
+        self.opener.backend.release(name)
+
+    def step(self, until: float | None = None) -> list[LiveEvent]:
+        """The events of the next step of the back end; waits for them until a time at most."""
+        told, self._events = self._events, []
+        if self._driver.idle:
+            return told
+        self.opener.before_step()
+        for event in self._driver.step(until):
+            told += self._told(event)
+        return told
+
+    def _told(self, event: DriverEvent) -> Iterator[LiveEvent]:
+        name, run = event.run, self._runs[event.run]
+        try:
+            yield from ((name, one) for one in run.events_of(event))
+        except ForethoughtError as error:
+            yield name, error
+        if isinstance(event, JobResult):
+            del self._runs[name]
