@@ -63,7 +63,8 @@ class Driver:
                 yield from self._ready()
                 try:
                     if self._active and not self._stopping:
-                        yield from self._advance()
+                        self._poll(list(self._active.values()))
+                        yield from self._deliver()
                 except KeyboardInterrupt:
                     self._stopping = True
                 if self._stopping:
@@ -94,8 +95,10 @@ class Driver:
 
     def step(self, until: float | None = None) -> list[DriverEvent]:
         """The events of one poll of the back end, which ends at `until` by its clock."""
-        events = list(self._ready())
-        return events or [*self._advance(until), *self._ready()]
+        if events := list(self._ready()):
+            return events
+        self._poll(list(self._active.values()), until)
+        return [*self._deliver(), *self._ready()]
 
     def drop(self, run: str) -> None:
         """End a job without a result, and free its requests and caches; idempotent."""
@@ -125,9 +128,8 @@ class Driver:
             self.drop(one.job.run)
             yield one.done
 
-    def _advance(self, until: float | None = None) -> Iterator[Streamed]:
-        """Poll once, yield what streams, and continue the jobs with the outcomes."""
-        self._poll(list(self._active.values()), until)
+    def _deliver(self) -> Iterator[Streamed]:
+        """Yield what streams, and continue the jobs with their outcomes."""
         streams, self._stream_events[:] = self._stream_events[:], []
         yield from (self._owners[one.key].streamed(one) for one in streams)
         # Outcomes that this adds wait for the next round.
