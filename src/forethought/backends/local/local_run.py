@@ -9,6 +9,7 @@ from forethought import catalogue
 from forethought.backends.local.candidate_cache import CachedCandidate, CandidateCaches
 from forethought.backends.local.verdicts import VerdictModel
 from forethought.contracts.backend import Opened, PromptReady, Request
+from forethought.contracts.controls import GenerationControls
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Cost, Kept, ModelShape, Prompt
 from forethought.contracts.search import Writer
@@ -40,6 +41,10 @@ class LocalRun:
     """Whether answers stream token by token and continue no other candidate."""
     methods: Methods | None = None
     """The methods that apply, as in a later turn of a conversation; None for the recipe's."""
+    controls: GenerationControls = field(default_factory=GenerationControls)
+    """Controls of decoding beside the recipe."""
+    prompt_logprobs: int | None = None
+    """Top alternatives to report for each token of the prompt; None reports no prompt tokens."""
     draft_results: DraftResults = field(default_factory=dict)
     caches: CandidateCaches = field(default_factory=CandidateCaches)
     prompts: dict[tuple[Writer, str], PreparedPrompt] = field(default_factory=dict)
