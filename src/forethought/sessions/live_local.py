@@ -56,7 +56,7 @@ class LocalOpener:
         asked = Question(request.name, request.question, request.document)
         recipe, remarks = session.settled(asked, request.system)
         local = session.local_run(recipe, request.system)
-        local.prompt = request.prompt
+        local.prompt, local.controls = request.prompt, request.controls
         job = job_of(recipe, request.name, asked, plain=local.plain)
         if "draft" in job.strategy.needs and session.draft is session.target:
             raise no_draft()

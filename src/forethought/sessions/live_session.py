@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from forethought.contracts.backend import Backend
+from forethought.contracts.controls import GenerationControls
 from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.records import Event, Prompt
 from forethought.driver.driver import Driver, DriverEvent
@@ -34,6 +35,7 @@ class LiveRequest:
     system: str | None = None
     prompt: Prompt | None = None
     """The prompt, if the caller has built it; otherwise the three texts above become one."""
+    controls: GenerationControls = field(default_factory=GenerationControls)
     tenant: str = ""
     """Whose request it is; tenants share no cache, and get equal shares of the engine."""
 
