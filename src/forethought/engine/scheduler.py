@@ -8,7 +8,6 @@ alone.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.errors import ForethoughtError
+from forethought.engine.admission import Admission
 from forethought.engine.batch import Batch, NewTokens
 from forethought.engine.meter import Clock
 from forethought.engine.sampling import SampledToken, choose_all
@@ -51,81 +51,66 @@ class Scheduler:
         """`prefill_seconds` limits the prefill between two decode passes.
 
         None prefills every waiting prompt first, for the highest throughput. 0 runs one block of
-        tokens between two passes. `cache_bytes` limits the expected cache bytes of admitted
-        sequences.
+        tokens between two passes. With a bound, short prefills overtake longer ones.
+        `cache_bytes` limits the caches of all sequences; see `Admission`.
         """
         self.clock = clock
         self.prefill_seconds = prefill_seconds
-        self.cache_bytes = cache_bytes
+        self.admission = Admission(cache_bytes)
         self.decoded: Collection[Sequence] = ()
         """The sequences of the last step's decode passes."""
         self.decode_seconds = 0.0
         """Seconds of those passes."""
-        self._waiting: deque[Sequence] = deque()
-        self._running: list[Sequence] = []
 
     @property
     def idle(self) -> bool:
         """Whether no sequence waits or runs."""
-        return not self._waiting and not self._running
+        return not self.admission.waiting and not self.admission.running
 
     def add(self, sequence: Sequence) -> None:
-        """Queue a sequence; it is admitted in order, once its cache fits."""
-        self._waiting.append(sequence)
+        """Queue a sequence; it is admitted once its cache fits."""
+        self.admission.waiting.append(sequence)
 
     def cancel(self, sequence: Sequence) -> None:
         """End a sequence and free its cache; drop its prefill if no other sequence waits for it."""
         sequence.end("cancelled")
         sequence.release()
-        self._remove([sequence])
+        self.admission.remove([sequence])
         prefill = sequence.prefill
-        if prefill is not None and not any(one.prefill is prefill for one in self._all()):
+        if prefill is not None and not any(
+            one.prefill is prefill for one in self.admission.everyone()
+        ):
             prefill.cancel()
 
     @torch.inference_mode()
     def step(self) -> list[TokenEvent]:
         """Run one decode pass over all decoding sequences and at most one slice of a prefill."""
-        self._admit()
-        live = [one for one in self._running if one.decoding]
+        self.admission.admit()
+        live = [one for one in self.admission.running if one.decoding]
         events = self._begin()
-        prefill = self._pending()
+        prefill = self.admission.next_prefill(fair=self.prefill_seconds is not None)
         self.decoded, self.decode_seconds = (), 0.0
         if live and (prefill is None or self.prefill_seconds is not None):
-            events += self._decode(live)
+            events += self._decode(self.admission.affordable(live))
         if prefill is not None:
             events += self._advance(prefill)
             events += self._begin()
-        self._remove([one for one in self._running if one.finish and not one.decoding])
+        self.admission.remove(
+            [one for one in self.admission.running if one.finish and not one.decoding]
+        )
         return events
-
-    def _all(self) -> Iterable[Sequence]:
-        return (*self._waiting, *self._running)
-
-    def _admit(self) -> None:
-        """Admit waiting sequences while their caches fit; one is always admitted."""
-        held = sum(one.expected_bytes for one in self._running)
-        while self._waiting:
-            held += self._waiting[0].expected_bytes
-            if self._running and self.cache_bytes is not None and held > self.cache_bytes:
-                return
-            self._running.append(self._waiting.popleft())
-
-    def _pending(self) -> Prefill | None:
-        """The next unfinished prefill, in the order of admission."""
-        waited = (one.prefill for one in self._running if one.cache is None and not one.finish)
-        return next((one for one in waited if one is not None and not one.done), None)
 
     def _advance(self, prefill: Prefill) -> list[TokenEvent]:
         """Run a slice of a prefill; if it fails, the sequences that wait for it fail too."""
-        bound, busy = self.prefill_seconds, any(one.decoding for one in self._running)
+        bound, busy = self.prefill_seconds, any(one.decoding for one in self.admission.running)
         seconds = bound if busy and bound is not None else IDLE_SLICE
         try:
             prefill.advance(seconds, self.clock)
         except ForethoughtError as error:
-            failed = [one for one in self._all() if one.prefill is prefill]
+            failed = [one for one in self.admission.everyone() if one.prefill is prefill]
             for one in failed:
                 one.fail(error)
-            self._remove(failed)
+            self.admission.remove(failed)
             return [TokenEvent(one, None, None) for one in failed]
         return []
 
@@ -133,7 +118,7 @@ class Scheduler:
         """Open the caches of sequences whose prefill is complete, and sample their first tokens."""
         ready = [
             one
-            for one in self._running
+            for one in self.admission.running
             if one.cache is None and not one.finish and (one.prefill is None or one.prefill.done)
         ]
         for one in ready:
@@ -167,11 +152,6 @@ class Scheduler:
             if sampled is not None or (one.finish and not one.decoding):
                 events.append(TokenEvent(one, sampled, logits))
         return events
-
-    def _remove(self, gone: Collection[Sequence]) -> None:
-        if gone:
-            self._waiting = deque(one for one in self._waiting if one not in gone)
-            self._running = [one for one in self._running if one not in gone]
 
 
 def decode(sequence: Sequence) -> None:

@@ -32,6 +32,8 @@ class Prefill:
 
     def __init__(self, work: Callable[[], None]) -> None:
         self.done = False
+        self.tokens = 0
+        """Prompt tokens, about; short prefills may overtake longer ones."""
         self._work = work
         self._task: SlicedTask | None = None
 
@@ -88,8 +90,12 @@ class Sequence:
     decode_eviction: DecodeEviction | None = None
     layer_hook: LayerHook | None = None
     """Sees every layer of the sequence's decode steps."""
-    expected_bytes: int = 0
-    """Cache bytes that the sequence may need; the scheduler admits by them."""
+    prompt_bytes: int = 0
+    """Cache bytes of its prompt without any approximation; the scheduler admits by them."""
+    token_bytes: int = 0
+    """Cache bytes of each further token."""
+    owner: str = ""
+    """Whose sequence it is; owners get equal shares."""
     cache: SequenceCache | None = None
     logits: Tensor | None = None
     """[V] for the next token; set once the newest token has an entry."""
@@ -111,6 +117,11 @@ class Sequence:
         """The cache; the sequence must have begun."""
         assert self.cache is not None, "a sequence that has begun holds a cache"
         return self.cache
+
+    @property
+    def held_bytes(self) -> int:
+        """Cache bytes of the prompt and the tokens so far."""
+        return self.prompt_bytes + self.token_bytes * len(self.tokens)
 
     def end(self, reason: str) -> None:
         """Finish; no further token is sampled."""

@@ -86,10 +86,10 @@ class PreparedPrompt:
                 flops += 2 * answer_flops(self.target.shape, length, most + 1)
         return flops
 
-    def expected_bytes(self) -> int:
-        """Cache bytes of the prompt and one answer without any approximation."""
-        each = entry_bytes(self.target.shape, self.target.network.dtype.itemsize)
-        return int(each * (len(self.prompt) + self.answer_tokens))
+    @property
+    def token_bytes(self) -> int:
+        """Cache bytes of one token without any approximation."""
+        return int(entry_bytes(self.target.shape, self.target.network.dtype.itemsize))
 
     @property
     def opened(self) -> Opened:

@@ -57,6 +57,7 @@ class LocalOpener:
         recipe, remarks = session.settled(asked, request.system)
         local = session.local_run(recipe, request.system)
         local.prompt, local.controls = request.prompt, request.controls
+        local.tenant = request.tenant
         job = job_of(recipe, request.name, asked, plain=local.plain)
         if "draft" in job.strategy.needs and session.draft is session.target:
             raise no_draft()

@@ -61,8 +61,9 @@ class LocalBackend:
     _events: list[BackendEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.scheduler.cache_bytes is None:
-            self.scheduler.cache_bytes = cache_room(self.target.network.device)
+        admission = self.scheduler.admission
+        if admission.cache_bytes is None:
+            admission.cache_bytes = cache_room(self.target.network.device)
 
     @property
     def abilities(self) -> frozenset[Ability]:
@@ -333,4 +334,5 @@ class PromptGroup:
     def add(self, prompt: PreparedPrompt) -> None:
         """Add a prompt to the group."""
         prompt.prefill = self._prefill
+        self._prefill.tokens = max(self._prefill.tokens, len(prompt.prompt))
         self._prompts.append(prompt)

@@ -37,6 +37,8 @@ class LocalRun:
     """The run's own prompt, if the caller has built it, as for a conversation."""
     past: SequenceCache | None = None
     """The cache of the conversation so far."""
+    tenant: str = ""
+    """Whose run it is; tenants get equal shares and share no cache."""
     plain: bool = False
     """Whether answers stream token by token and continue no other candidate."""
     methods: Methods | None = None

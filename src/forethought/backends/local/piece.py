@@ -47,7 +47,9 @@ class PieceInProgress:
             ends=tokenizer.ends,
             tokens=list(parent.token_ids),
             forced=[] if request.token is None else [request.token],
-            expected_bytes=0 if parent.tokens else self.prompt.expected_bytes(),
+            prompt_bytes=0 if parent.tokens else self.prompt.token_bytes * len(self.prompt.prompt),
+            token_bytes=0 if parent.tokens else self.prompt.token_bytes,
+            owner=self.run.tenant,
         )
 
     @property
