@@ -1,0 +1,143 @@
+"""The engine's thread: requests come and go from event loops."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from forethought.contracts.errors import ModelError, UnknownNameError, UsageError
+from forethought.recipes.recipe import Recipe
+from forethought.server.engine_thread import BusyError, EngineThread
+from forethought.sessions.live_local import local_live_session
+from forethought.sessions.live_session import LiveRequest
+from tests.sessions.tiny_session import DOCUMENT, QUESTION, TARGET
+
+
+def session():
+    return local_live_session(lambda name, weights: TARGET, Recipe(model="target"))
+
+
+@pytest.fixture
+def engine():
+    found = EngineThread(session, max_requests=40)
+    found.start()
+    found.wait_until_ready()
+    yield found
+    found.stop()
+
+
+def request(name, **settings):
+    recipe = Recipe(**{"model": "target", "max_tokens": 12, **settings})
+    return LiveRequest(name, recipe, QUESTION, DOCUMENT)
+
+
+async def answered(engine, asked):
+    return [event async for event in engine.answer(asked)]
+
+
+async def eventually(holds):
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+
+
+def test_many_askers_get_their_own_answers(engine):
+    async def ask_all():
+        asked = [request(f"r{n}", seed=n, temperature=1.0) for n in range(30)]
+        return await asyncio.gather(*(answered(engine, one) for one in asked))
+
+    together = [one[-1].data["run"]["answer"] for one in asyncio.run(ask_all())]
+    alone = [
+        asyncio.run(answered(engine, request("one", seed=n, temperature=1.0)))[-1].data["run"]
+        for n in range(30)
+    ]
+    assert together == [one["answer"] for one in alone]
+    assert len(set(together)) == 30
+    assert engine.in_progress == 0
+
+
+def test_leaving_the_events_frees_the_request(engine):
+    async def leave():
+        events = engine.answer(request("gone", max_tokens=2000))
+        async for event in events:
+            if event.kind == "token":
+                break
+        await events.aclose()
+        await eventually(lambda: engine.session.in_progress == 0)
+        assert engine.session.opener.backend.scheduler.idle
+        return await answered(engine, request("next"))
+
+    assert asyncio.run(leave())[-1].kind == "done"
+
+
+def test_a_cancelled_task_frees_the_request(engine):
+    async def cancel():
+        task = asyncio.create_task(answered(engine, request("gone", max_tokens=2000)))
+        await eventually(lambda: engine.session.in_progress == 1)
+        task.cancel()
+        await eventually(lambda: engine.session.in_progress == 0)
+
+    asyncio.run(cancel())
+
+
+def test_more_requests_than_the_limit_are_refused_with_a_time(engine):
+    async def flood():
+        tasks = [
+            asyncio.create_task(answered(engine, request(f"r{n}", max_tokens=3))) for n in range(41)
+        ]
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    found = asyncio.run(flood())
+    refused = [one for one in found if isinstance(one, BusyError)]
+    assert len(refused) == 1
+    assert refused[0].retry_after >= 1
+    assert sum(isinstance(one, list) for one in found) == 40
+
+
+def test_the_error_of_a_request_is_raised_where_it_was_asked(engine):
+    async def refused():
+        with pytest.raises(UsageError, match="scorer"):
+            await answered(engine, request("bad", search="best-of-n(n=2)"))
+        return await answered(engine, request("good"))
+
+    assert asyncio.run(refused())[-1].kind == "done"
+
+
+def test_a_defect_in_a_step_ends_the_requests_and_not_the_server(engine, caplog, monkeypatch):
+    async def broken():
+        monkeypatch.setattr(engine.session, "step", lambda until: 1 / 0)
+        with pytest.raises(ModelError, match="engine failed"):
+            await answered(engine, request("lost"))
+        return await answered(engine, request("next"))
+
+    assert asyncio.run(broken())[-1].kind == "done"
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_stopping_ends_what_is_in_progress():
+    engine = EngineThread(session)
+    engine.start()
+    engine.wait_until_ready()
+
+    async def stopped():
+        task = asyncio.create_task(answered(engine, request("long", max_tokens=2000)))
+        await eventually(lambda: engine.session.in_progress == 1)
+        await asyncio.to_thread(engine.stop)
+        with pytest.raises(ModelError, match="stopping"):
+            await task
+
+    asyncio.run(stopped())
+    assert not any(one.name == "engine" for one in threading.enumerate())
+
+
+def test_a_model_that_does_not_load_is_told_to_whoever_waits():
+    def missing():
+        raise UnknownNameError("no model is called 'x'", "see: forethought list models")
+
+    engine = EngineThread(missing)
+    engine.start()
+    with pytest.raises(UnknownNameError):
+        engine.wait_until_ready()
+    assert not engine.ready
