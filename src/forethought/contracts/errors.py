@@ -17,6 +17,7 @@ ForethoughtError
     ├── CacheError             an unusable model cache
     ├── RemoteError            an unreachable server, or a wrong reply
     ├── UnsupportedModelError  an architecture or feature that is not supported
+    │   └── ConversationRefusedError   messages that the model's chat template refuses
     └── TokenizerMismatchError two tokenizers that cannot be aligned
 """
 
@@ -129,6 +130,10 @@ class RemoteError(ModelError):
 
 class UnsupportedModelError(ModelError):
     """An architecture or feature that is not supported."""
+
+
+class ConversationRefusedError(UnsupportedModelError):
+    """Messages or tools that the model's chat template refuses or does not show."""
 
 
 class TokenizerMismatchError(ModelError):

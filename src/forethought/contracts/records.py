@@ -98,6 +98,8 @@ class Prompt:
     """With `positions`, the position id of the first token after the prompt."""
     lookahead: tuple[int, ...] | None = None
     """A guessed answer after the prompt, used only to score the prompt; it may be empty."""
+    notes: tuple[str, ...] = ()
+    """Facts about how the chat template took the messages."""
 
     def __len__(self) -> int:
         return len(self.tokens)

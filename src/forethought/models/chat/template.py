@@ -21,7 +21,7 @@ from jinja2.runtime import BlockReference, Context, LoopContext, Macro, Undefine
 from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 from jinja2.utils import Cycler, Joiner, Namespace, pass_environment
 
-from forethought.contracts.errors import UnsupportedModelError
+from forethought.contracts.errors import ConversationRefusedError, UnsupportedModelError
 from forethought.models.chat.template_budget import OverBudgetError, TemplateBudget, current_budget
 from forethought.models.chat.template_costs import (
     FILTER_CHARGES,
@@ -56,22 +56,37 @@ def render_chat(
     *,
     asks: bool = True,
 ) -> str:
-    """Render messages (role, content); `asks` appends the start of an answer.
+    """Render messages (role, content); see `render_messages`."""
+    listed = [{"role": role, "content": content} for role, content in messages]
+    return render_messages(template, listed, names, asks=asks)
 
-    `names` are the tokens bos and eos. Raises UnsupportedModelError if the template is invalid,
-    refuses the messages or exceeds its budget.
+
+def render_messages(
+    template: str,
+    messages: Sequence[dict[str, Any]],
+    names: dict[str, str],
+    *,
+    asks: bool = True,
+    tools: Sequence[dict[str, Any]] = (),
+    settings: Mapping[str, bool] | None = None,
+) -> str:
+    """Render messages in the form that templates expect; `asks` appends the start of an answer.
+
+    `names` are the tokens bos and eos, and `settings` are variables such as `enable_thinking`.
+    Raises UnsupportedModelError if the template is invalid or exceeds its budget, and
+    ConversationRefusedError if it refuses the messages.
     """
     compiled = _compiled(template)
-    listed = [{"role": role, "content": content} for role, content in messages]
-    token = current_budget.set(TemplateBudget.of(listed))
+    token = current_budget.set(TemplateBudget.of([messages, tools] if tools else messages))
     try:
         return compiled.render(
-            messages=listed,
+            messages=messages,
             add_generation_prompt=asks,
             bos_token=names["bos"],
             eos_token=names["eos"],
-            tools=None,
+            tools=tools or None,
             documents=None,
+            **(settings or {}),
         )
     except OverBudgetError as error:
         raise UnsupportedModelError(
@@ -79,9 +94,10 @@ def render_chat(
             "use another model, or one with another template",
         ) from error
     except _FAILURES as error:
-        raise UnsupportedModelError(
+        raise ConversationRefusedError(
             f"the model's chat template refuses this conversation: {_shown_error(error)}",
-            "leave out the system prompt, or use another model",
+            "leave out the system prompt, order the messages as the template asks, or use another "
+            "model",
         ) from error
     finally:
         current_budget.reset(token)

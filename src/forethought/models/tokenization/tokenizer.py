@@ -86,6 +86,11 @@ class Tokenizer:
         found = None if token is None else self._inner.id_to_token(token)
         return found or ""
 
+    def token_of(self, text: str) -> int | None:
+        """The token with this text in the vocabulary."""
+        found = self._inner.token_to_id(text)
+        return None if found is None else int(found)
+
     def encode(self, text: str) -> list[int]:
         """Tokenize plain text, without a BOS token."""
         return self._encode(text, control=False)[0]
@@ -145,9 +150,14 @@ class Tokenizer:
         with library_errors("the tokenizer cannot decode these tokens", _OTHER_MODEL):
             return str(self._inner.decode(list(tokens), skip_special_tokens=True))
 
-    def decoding(self, after: Sequence[int] = ()) -> Decoding:
-        """Start incremental decoding, at a text's start or after the tokens `after`."""
-        return Decoding(self, after)
+    def decoding(
+        self, after: Sequence[int] = (), visible: frozenset[int] = frozenset()
+    ) -> Decoding:
+        """Start incremental decoding, at a text's start or after the tokens `after`.
+
+        Control tokens are skipped, except for those in `visible`.
+        """
+        return Decoding(self, after, visible)
 
     def ends_in_part(self, tokens: Sequence[int], text: str) -> bool:
         """Whether the tokens, decoded as `text`, end inside a character."""
@@ -166,8 +176,14 @@ class Tokenizer:
 class Decoding:
     """Incremental detokenization; holds incomplete characters back."""
 
-    def __init__(self, tokenizer: Tokenizer, after: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        after: Sequence[int] = (),
+        visible: frozenset[int] = frozenset(),
+    ) -> None:
         self._tokenizer = tokenizer
+        self._visible = visible
         for sight in (_SIGHT, len(after)):
             # Decoders treat the start of a text specially, so the last tokens stay as context.
             self._shown: list[int] = []
@@ -179,6 +195,8 @@ class Decoding:
 
     def push(self, token: int) -> str:
         """The text that this token completes; may be empty."""
+        if token in self._visible:
+            return self.finish() + self._tokenizer.text_of(token)
         self._waiting.append(token)
         fresh = self._fresh()
         if self._tokenizer.ends_in_part(self._waiting, fresh):

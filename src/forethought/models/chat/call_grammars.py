@@ -1,0 +1,114 @@
+"""Grammars of tool calls in the formats of `call_formats`, as lark text for llguidance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from forethought.models.chat.call_formats import HERMES_CLOSE, HERMES_OPEN, MISTRAL_OPEN, CallFormat
+
+_PARAMETER_END = "\n</parameter>\n"
+
+
+def call_grammar(written: CallFormat, tools: Sequence[Mapping[str, Any]], *, parallel: bool) -> str:
+    """The grammar of one call of these tools, or of several if they may be `parallel`."""
+    match written:
+        case "hermes":
+            call = _json(_any_call(tools, "arguments"))
+            return _tagged(f"{HERMES_OPEN}\n", call, f"\n{HERMES_CLOSE}", parallel)
+        case "llama":
+            return f"start: call\ncall: {_json(_any_call(tools, 'parameters'))}\n"
+        case "mistral":
+            call = _any_call(tools, "arguments")
+            most = {} if parallel else {"maxItems": 1}
+            items = {"type": "array", "items": call, "minItems": 1, **most}
+            listed = {**items, "$defs": call.pop("$defs")}
+            return f"start: {_text(MISTRAL_OPEN)} calls\ncalls: {_json(listed)}\n"
+        case "qwen-xml":
+            return _xml(tools, parallel)
+
+
+def _tagged(opened: str, call: str, closed: str, parallel: bool) -> str:
+    first = f"{_text(opened)} call {_text(closed)}"
+    more = f' ("\\n" {first})*' if parallel else ""
+    return f"start: {first}{more}\ncall: {call}\n"
+
+
+def _json(schema: Any) -> str:
+    return f"%json {_text(schema)}"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _any_call(tools: Sequence[Mapping[str, Any]], arguments: str) -> dict[str, Any]:
+    """The schema of a call of one of the tools, whose parameters are among its definitions."""
+    calls, schemas = [], {}
+    for n, tool in enumerate(tools):
+        schemas[f"tool{n}"] = _parameters(tool["function"], n)
+        values = {
+            "name": {"const": tool["function"]["name"]},
+            arguments: {"$ref": f"#/$defs/tool{n}"},
+        }
+        calls.append(
+            {
+                "type": "object",
+                "properties": values,
+                "required": list(values),
+                "additionalProperties": False,
+            }
+        )
+    return {"anyOf": calls, "$defs": schemas}
+
+
+def _parameters(function: Mapping[str, Any], number: int) -> Any:
+    """The schema of a function's arguments, with references that hold inside a larger schema."""
+    found = function.get("parameters")
+    given = found if isinstance(found, Mapping) and found else {"type": "object"}
+    return _moved(given, f"#/$defs/tool{number}")
+
+
+def _moved(schema: Any, root: str) -> Any:
+    """The schema with its references to its own root led to another place."""
+    if isinstance(schema, Mapping):
+        found = {key: _moved(value, root) for key, value in schema.items()}
+        target = schema.get("$ref")
+        if isinstance(target, str) and target.startswith("#"):
+            found["$ref"] = root + target[1:]
+        return found
+    return [_moved(one, root) for one in schema] if isinstance(schema, list | tuple) else schema
+
+
+def _xml(tools: Sequence[Mapping[str, Any]], parallel: bool) -> str:
+    """Calls with one element per parameter, in the order of the schema."""
+    rules = [f"text[suffix={_text(_PARAMETER_END)}]: /(?s:.*)/"]
+    calls = []
+    for n, tool in enumerate(tools):
+        function = tool["function"]
+        schema = _parameters(function, n)
+        required, pieces = schema.get("required") or (), []
+        for m, (name, one) in enumerate((schema.get("properties") or {}).items()):
+            pieces.append(f"p{n}_{m}" if name in required else f"p{n}_{m}?")
+            rules.append(f"p{n}_{m}: {_xml_value(name, one, f'v{n}_{m}')}")
+            if not _is_text(one):
+                value = {**one, "$defs": {f"tool{n}": schema}}
+                rules.append(f"v{n}_{m}: {_json(value)}")
+        head = _text(f"{HERMES_OPEN}\n<function={function['name']}>\n")
+        tail = _text(f"</function>\n{HERMES_CLOSE}")
+        calls.append(f"c{n}")
+        rules.append(f"c{n}: {' '.join((head, *pieces, tail))}")
+    more = ' ("\\n" call)*' if parallel else ""
+    return "\n".join((f"start: call{more}", f"call: {' | '.join(calls)}", *rules, ""))
+
+
+def _xml_value(name: str, schema: Any, rule: str) -> str:
+    opened = _text(f"<parameter={name}>\n")
+    if _is_text(schema):
+        return f"{opened} text"
+    return f"{opened} {rule} {_text(_PARAMETER_END)}"
+
+
+def _is_text(schema: Any) -> bool:
+    return not isinstance(schema, Mapping) or schema.get("type") == "string"
