@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from forethought.contracts.questions import Question
-from forethought.contracts.records import Cost, Kept, LimitKind
+from forethought.contracts.records import Cost, Kept, LimitKind, PromptLogprobs
 from forethought.contracts.search import Ability, Candidate, NextToken, Path, Piece, Until, Writer
 
 Place = tuple[Writer, str, Path, int]
@@ -111,6 +111,8 @@ class TokenDelta:
     log_probability: float
     top: tuple[tuple[int, str, float], ...] = ()
     """The top tokens at this position: id, text and log-probability."""
+    reasoning: bool = False
+    """Whether the token belongs to the reasoning of a model that thinks, its marks included."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ class PromptReady:
     opened: Opened
     stages: Mapping[str, float]
     """Seconds of each stage."""
+    logprobs: PromptLogprobs | None = None
+    """The log-probabilities of the prompt, if the run asks for them."""
 
 
 BackendEvent = RequestOutcome | TokenDelta | PromptReady

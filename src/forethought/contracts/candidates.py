@@ -41,6 +41,8 @@ class Candidate:
     the model's next-token distribution, in nats. None if the back end does not report it."""
     finish: str = ""
     """Empty while the candidate can grow; then stop, length, budget, or a server's reason."""
+    reasoning_tokens: int = 0
+    """Tokens of reasoning, for a model that thinks."""
     writer: Writer = "target"
     """The model that writes this candidate and its descendants. Children of the root are numbered
     across both writers, so no two of them share a random stream."""
@@ -94,6 +96,7 @@ class Candidate:
             log_probability=self.log_probability + piece.log_probability,
             scored_tokens=self.scored_tokens + piece.scored_tokens,
             certainty=total([self.certainty, piece.certainty]),
+            reasoning_tokens=self.reasoning_tokens + piece.reasoning_tokens,
             finish="" if piece.finish == "step" else piece.finish,
         )
 
@@ -118,6 +121,8 @@ class Piece:
     back: int = 0
     """Trailing characters of the parent that turn out to belong to a stop string; they leave
     the text."""
+    reasoning_tokens: int = 0
+    """Tokens of reasoning among them, without the marks around it."""
 
 
 def shortened(texts: Sequence[str], count: int) -> tuple[str, ...]:

@@ -22,6 +22,16 @@ MOST_GRAMMAR = 256 * 1024
 
 
 @dataclass(frozen=True)
+class ThinkingMarks:
+    """The tokens that open and close a model's reasoning."""
+
+    opening: int
+    closing: int
+    close: tuple[int, ...]
+    """The tokens that end the reasoning where a budget cuts it; `closing` is one of them."""
+
+
+@dataclass(frozen=True)
 class GenerationControls:
     """Controls of decoding; the defaults change no token of an answer."""
 

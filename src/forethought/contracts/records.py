@@ -164,11 +164,32 @@ class TokenChance:
 
 
 @dataclass(frozen=True)
+class PromptLogprobs:
+    """The log-probability of each prompt token after those before it, at temperature 1."""
+
+    tokens: tuple[int, ...]
+    log_probabilities: tuple[float | None, ...]
+    """None for the first token, which nothing precedes."""
+    top: tuple[tuple[tuple[int, float], ...], ...] = ()
+    """The likeliest tokens in the place of each, with their log-probabilities; empty for the
+    first."""
+
+    def document(self) -> dict[str, Any]:
+        """The log-probabilities as plain JSON values."""
+        top = [
+            [{"token": token, "log_probability": chance} for token, chance in likeliest]
+            for likeliest in self.top
+        ]
+        chances = list(self.log_probabilities)
+        return {"tokens": list(self.tokens), "log_probabilities": chances, "top": top}
+
+
+@dataclass(frozen=True)
 class Event:
     """An event of a run; `data` holds plain JSON values."""
 
     kind: str
-    """stage · note · token · done"""
+    """stage · note · prompt · token · done"""
     data: dict[str, Any] = field(default_factory=dict)
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "Network",
     "Pattern",
     "Tap",
+    "TokenConstraint",
 ]
 
 Found = TypeVar("Found")
@@ -82,6 +83,23 @@ class Network(Protocol):
         weight format. With `layers`, the pass stops after that many layers and returns an
         empty tensor. `logits_at` None means every token.
         """
+        ...
+
+
+class TokenConstraint(Protocol):
+    """Restricts the tokens of one sequence, step by step, as a grammar does."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing but an end token may follow."""
+        ...
+
+    def allowed(self, vocabulary: int) -> Tensor:
+        """The tokens that may come next, as booleans [vocabulary] on the CPU."""
+        ...
+
+    def accept(self, token: int) -> None:
+        """Follow a token; raises UsageError if it is not allowed."""
         ...
 
 

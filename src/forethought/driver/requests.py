@@ -83,6 +83,7 @@ class PendingCandidate:
             finish=ended,
             certainty=total(piece.certainty for piece in self.pieces),
             scored_tokens=sum(piece.scored_tokens for piece in self.pieces),
+            reasoning_tokens=sum(piece.reasoning_tokens for piece in self.pieces),
             back=back,
         )
 

@@ -127,8 +127,12 @@ class Batch:
         hook: LayerHook | None = None,
         layers: int | None = None,
         logits: bool = True,
+        every: bool = False,
     ) -> Tensor:
-        """Logits [R, V] after each part without its hidden tail; empty without `logits`."""
+        """Logits [R, V] after each part without its hidden tail; empty without `logits`.
+
+        With `every`, the rows are those of all tokens.
+        """
         shares = self._shares(parts, layers)
         positions = [p for part in parts for p in part.place()]
         tokens = [t for part in parts for t in part.tokens]
@@ -137,7 +141,7 @@ class Batch:
             attend = BatchAttention(self, parts, positions, hook)
             read, places, ends = self._inputs(parts, tokens, positions)
             rows = ends if logits else ends[:0]
-            named = {"phase": phase, "logits_at": rows, "layers": layers}
+            named = {"phase": phase, "logits_at": None if every else rows, "layers": layers}
             return {"tokens": read, "positions": places, "attend": attend, **named}
 
         out = None
@@ -151,7 +155,8 @@ class Batch:
                 with self._charged_in_part(shares, phase, given["attend"]):
                     out = self.network.forward(**given)
         for share in shares:
-            self._charge(share, phase, layers, int(logits))
+            counted = sum(len(part.tokens) for part in share.parts) if every else len(share.parts)
+            self._charge(share, phase, layers, counted * logits)
         return out
 
     @contextmanager
@@ -180,8 +185,7 @@ class Batch:
             (past, len(part.tokens)) for past, part in zip(share.pasts, share.parts, strict=True)
         ]
         weights = self.network.weight_bytes(phase, layers, sum(tokens for _, tokens in spans))
-        logit_count = len(share.parts) * logits
-        share.meter.forward(self.network.shape, weights, spans, logit_count, layers)
+        share.meter.forward(self.network.shape, weights, spans, logits, layers)
         share.meter.read_cache(share.bytes_read)
         share.meter.track_peak([part.cache for part in share.parts])
 

@@ -66,6 +66,9 @@ class Choice(NamedTuple):
     position: int
     forced: int | None = None
     """The token to take instead of a sampled one; no likeliest tokens are reported then."""
+    adjusted: Tensor | None = None
+    """[V] to choose from instead of the row's own logits, which still give the log-probabilities:
+    those at temperature 1, before masks, biases and penalties, as vLLM reports by default."""
 
     @property
     def draws(self) -> bool:
@@ -85,7 +88,7 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True)
 class SampledToken:
-    """A chosen token; log-probabilities are the model's own, before any filter."""
+    """A chosen token; log-probabilities are those of the raw logits, before any adjustment."""
 
     token: int
     log_probability: float
@@ -112,12 +115,13 @@ def choose(logits: Tensor, sampling: SamplingParams, candidate: int, position: i
 def choose_all(logits: Sequence[Tensor], choices: Sequence[Choice]) -> list[SampledToken]:
     """The next token of every row, from logits [V] each; the caller checks them.
 
-    Rows on a GPU of one vocabulary are chosen at once, with one transfer in either direction.
+    Rows on a GPU of one vocabulary are chosen at once, with one transfer in either direction; rows
+    with adjusted logits are chosen alone.
     """
     found: dict[int, SampledToken] = {}
     together: dict[int, list[int]] = defaultdict(list)
     for index, row in enumerate(logits):
-        if row.device.type == "cpu":
+        if row.device.type == "cpu" or choices[index].adjusted is not None:
             found[index] = _choose_row(row, choices[index])
         else:
             together[len(row)].append(index)
@@ -130,7 +134,8 @@ def choose_all(logits: Sequence[Tensor], choices: Sequence[Choice]) -> list[Samp
 def _choose_row(logits: Tensor, choice: Choice) -> SampledToken:
     sampling, token = choice.sampling, choice.forced
     if token is None:
-        token = int(logits.argmax() if sampling.greedy else _draw(logits, choice))
+        law = logits if choice.adjusted is None else choice.adjusted
+        token = int(law.argmax() if sampling.greedy else _draw(law, choice))
     return _measured(logits, token, choice.top, sampling.certainty)
 
 

@@ -16,6 +16,7 @@ from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode_eviction import DecodeEviction
 from forethought.engine.meter import Meter
 from forethought.engine.sampling import Choice, SampledToken, SamplingParams
+from forethought.engine.token_controls import TokenControls
 from forethought.models.hardware.sliced_task import Clock, SlicedTask
 
 
@@ -87,6 +88,8 @@ class Sequence:
     """Whether an end token becomes part of the sequence."""
     caches_last: bool = False
     """Whether the last token is decoded into the cache too, which leaves its logits."""
+    controls: TokenControls | None = None
+    """Masks, biases, penalties and forced tokens; they have followed the tokens it starts with."""
     decode_eviction: DecodeEviction | None = None
     layer_hook: LayerHook | None = None
     """Sees every layer of the sequence's decode steps."""
@@ -158,11 +161,20 @@ class Sequence:
     def choice(self) -> Choice:
         """The token that it takes next: sampled, or forced."""
         forced = self.forced[0] if self.forced else None
-        return Choice(self.sampling, self.stream, len(self.tokens), forced)
+        plain = Choice(self.sampling, self.stream, len(self.tokens), forced)
+        if self.controls is None or self.logits is None or forced is not None:
+            return plain
+        try:
+            return self.controls.applied(plain, self.logits)
+        except ForethoughtError as error:
+            self.fail(error)  # `take` raises it
+            return plain
 
     def take(self, chosen: SampledToken) -> SampledToken:
         """Take the token of `choice`; the logits are used up. Raises where it is no token."""
         self.logits = None
+        if self.error is not None:
+            raise self.error
         chosen.checked()
         del self.forced[:1]
         ends = chosen.token in self.ends
@@ -171,6 +183,14 @@ class Sequence:
         if self.keeps_end or not ends:
             self.tokens.append(chosen.token)
             self.uncached = True
+            self._follow(chosen.token)
         if len(self.tokens) >= self.max_tokens:
             self.end(self.finish_at_max)
         return chosen
+
+    def _follow(self, token: int) -> None:
+        """Let the controls follow a token; the sequence ends where nothing may come after it."""
+        if self.controls is not None:
+            self.controls.accept(token)
+            if self.controls.complete:
+                self.end("stop")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
+from forethought.backends.local.answer_controls import (
+    check_writer,
+    controls_of,
+    end_tokens,
+    token_controls,
+)
 from forethought.backends.local.candidate_cache import CachedCandidate
 from forethought.backends.local.local_run import LocalRun
 from forethought.backends.stop_matcher import StopMatcher
 from forethought.contracts.backend import Place, Request, RequestOutcome, TokenDelta
+from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import NextToken, Piece, Writer
 from forethought.engine.cache.sequence_cache import SequenceCache
@@ -36,17 +44,25 @@ class PieceInProgress:
         self._recent = ""
         tokenizer = self.prompt.target.tokenizer
         self._decoding = tokenizer.decoding(parent.token_ids)
-        self._matcher = StopMatcher(recipe.stop, recipe.keep_stop, parent.text)
+        controls = controls_of(self.run.controls, request)
+        if parent.writer == "draft":
+            check_writer(controls, self.run.target, self.prompt.target)
+        self._min_tokens, self._scores = controls.min_tokens, controls.score_only
+        searched = parent.text if parent.tokens > self._min_tokens else ""
+        self._matcher = StopMatcher(recipe.stop, recipe.keep_stop, searched)
+        self._controls = token_controls(controls, request, self.prompt)
+        self._reasoned = self._reasoning_tokens
         self.sequence = Sequence(
             self.prompt.target.network,
             self.run.meter(parent.writer),
             self._open,
             sampling=self._sampling(),
             stream=request.stream,
-            max_tokens=parent.tokens + request.max_tokens,
-            ends=tokenizer.ends,
+            max_tokens=parent.tokens + (0 if self._scores else request.max_tokens),
+            ends=end_tokens(controls, self.prompt.target),
             tokens=list(parent.token_ids),
             forced=[] if request.token is None else [request.token],
+            controls=self._controls,
             prompt_bytes=0 if parent.tokens else self.prompt.token_bytes * len(self.prompt.prompt),
             token_bytes=0 if parent.tokens else self.prompt.token_bytes,
             owner=self.run.tenant,
@@ -74,7 +90,9 @@ class PieceInProgress:
             return
         self.certainty += event.sampled.certainty
         fresh = self._decoding.push(token)
-        shown = self._matcher.feed(fresh)
+        # A stop string counts only after the minimum length, as in vLLM.
+        early = len(self.sequence.tokens) <= self._min_tokens
+        shown = fresh if early else self._matcher.feed(fresh)
         self._shown.append(shown)
         if self._matcher.stopped:
             self.sequence.finish = "stop"
@@ -97,7 +115,11 @@ class PieceInProgress:
         )
         opened = self.run.opened(request) if reports_prompt else None
         if request.top and self.sequence.finish != "cancelled":
-            return RequestOutcome(key, cost, opened=opened, following=self._following())
+            try:
+                following = self._following()
+            except UsageError as error:  # the controls leave no token
+                return RequestOutcome(key, cost, error=error)
+            return RequestOutcome(key, cost, opened=opened, following=following)
         return RequestOutcome(key, cost, self._piece(), opened=opened)
 
     def hold(self) -> None:
@@ -108,7 +130,12 @@ class PieceInProgress:
     def kept(self) -> tuple[Place, CachedCandidate] | None:
         """The place and the cached candidate at the end of the piece, if others may continue it."""
         request, before, tokens = self.request, self.candidate, self.sequence.tokens
-        if request.top or before is None or self.sequence.finish not in ("step", "length"):
+        if (
+            request.top
+            or self._scores
+            or before is None
+            or self.sequence.finish not in ("step", "length")
+        ):
             return None
         single = request.max_tokens == 1
         place = request.parent.writer, request.parent.question, request.path, len(tokens)
@@ -172,7 +199,13 @@ class PieceInProgress:
         assert event.sampled is not None, "a delta has a token"
         chosen, text_of = event.sampled, self.prompt.target.tokenizer.decode
         top = tuple((token, text_of([token]), chance) for token, chance in chosen.top)
-        return TokenDelta(self.request.key, shown, chosen.token, chosen.log_probability, top)
+        reasoned = self._controls is not None and self._controls.reasoned
+        key, chance = self.request.key, chosen.log_probability
+        return TokenDelta(key, shown, chosen.token, chance, top, reasoned)
+
+    @property
+    def _reasoning_tokens(self) -> int:
+        return 0 if self._controls is None else self._controls.reasoning_tokens
 
     def _piece(self) -> Piece:
         fresh = tuple(self.sequence.tokens[self.request.parent.tokens :])
@@ -189,6 +222,7 @@ class PieceInProgress:
             certainty=self.certainty,
             scored_tokens=self.scored_tokens,
             back=self._matcher.back,
+            reasoning_tokens=self._reasoning_tokens - self._reasoned,
         )
 
     def _cost(self) -> Cost:
@@ -203,13 +237,17 @@ class PieceInProgress:
         return spent.plus(Cost(flops=meter.flops)).plus(decoded_by(parent.writer, count))
 
     def _following(self) -> tuple[NextToken, ...]:
-        """The top next tokens, and the best end token."""
+        """The top next tokens, and the best end token, of the law that the controls leave."""
         assert self.candidate is not None, "an open sequence has a candidate"
         logits, ends, top = self.candidate.logits, self.sequence.ends, self.request.top
         assert logits is not None, "its newest token has an entry"
-        best = stated(logits, int(logits.argmax()), top + len(ends))
-        on = [NextToken(token, chance) for token, chance in best.top if token not in ends]
-        last = [NextToken(end, stated(logits, end).log_probability, ends=True) for end in ends]
+        if self._controls is not None:
+            logits = self._controls.law(logits)
+        best = stated(logits, int(logits.argmax()), top + len(ends)).top
+        on = [NextToken(token, chance) for token, chance in best if token not in ends]
+        on = [one for one in on if one.log_probability > -math.inf]
+        open_ends = [end for end in ends if logits[end] > -math.inf]
+        last = [NextToken(end, stated(logits, end).log_probability, True) for end in open_ends]
         last.sort(key=_likeliest_first)
         return tuple(sorted([*on[:top], *last[:1]], key=_likeliest_first))
 

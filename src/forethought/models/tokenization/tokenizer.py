@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -22,6 +22,7 @@ from forethought.models.checkpoint.claims import shortened
 from forethought.models.checkpoint.json_file import parse_object, read_text
 from forethought.models.tokenization.check import MOST_BYTES, check_tokenizer
 from forethought.models.tokenization.library import library_errors
+from forethought.models.tokenization.token_bytes import reader_of
 
 Span = tuple[int, int]
 """A character range: start, and end (exclusive)."""
@@ -87,9 +88,38 @@ class Tokenizer:
         return found or ""
 
     def token_of(self, text: str) -> int | None:
-        """The token with this text in the vocabulary."""
+        """The token that the vocabulary stores as this text; None if there is none."""
         found = self._inner.token_to_id(text)
         return None if found is None else int(found)
+
+    @property
+    def serialised(self) -> str:
+        """The tokenizer as the text of a tokenizer.json."""
+        with self._lock:
+            return str(self._inner.to_str())
+
+    def bytes_of(self, token: int) -> bytes:
+        """The bytes that a token adds to a text; empty for control tokens and unknown ones.
+
+        A token may hold a part of a character. Only a token at the start of a text may add fewer
+        bytes, since some tokenizers drop the space there.
+        """
+        text = self._inner.id_to_token(token)
+        if text is None or token in self.control_tokens:
+            return b""
+        if token in self._added:
+            return text.encode()
+        return self._token_bytes(text)
+
+    @cached_property
+    def _added(self) -> frozenset[int]:
+        """Added tokens, whose text is stored as it is."""
+        return frozenset(self._inner.get_added_tokens_decoder())
+
+    @cached_property
+    def _token_bytes(self) -> Callable[[str], bytes]:
+        """The reading of a stored token, by the kind of the decoder."""
+        return reader_of(json.loads(self.serialised).get("decoder"))
 
     def encode(self, text: str) -> list[int]:
         """Tokenize plain text, without a BOS token."""
