@@ -122,7 +122,7 @@ class Piece:
     """Trailing characters of the parent that turn out to belong to a stop string; they leave
     the text."""
     reasoning_tokens: int = 0
-    """Tokens of reasoning among them, without the marks around it."""
+    """Tokens of reasoning among them."""
 
 
 def shortened(texts: Sequence[str], count: int) -> tuple[str, ...]:

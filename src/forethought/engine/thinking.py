@@ -32,7 +32,8 @@ class Thinking:
         self.may_open = last not in ends
         """Whether the answer may begin with reasoning."""
         self.tokens = 0
-        """Tokens of reasoning so far, without the marks."""
+        """Tokens of reasoning so far, with the marks."""
+        self._spent = 0  # without them
         self._marks, self._limit = marks, limit
         self._closing: deque[int] = deque()
         self._check()
@@ -57,16 +58,16 @@ class Thinking:
         closing = bool(self._closing)
         if closing and token == self._closing[0]:
             self._closing.popleft()
-        if token == self._marks.closing:
-            self.inside = False
-        elif token == self._marks.opening:
-            self.inside = True
-        elif self.inside:
-            self.tokens += 1
+        was = self.inside
+        if token in (self._marks.opening, self._marks.closing):
+            self.inside = token == self._marks.opening
+        else:
+            self._spent += was
+        self.tokens += was or self.inside
         self.may_open = False
         if not closing:
             self._check()
 
     def _check(self) -> None:
-        if self.inside and self._limit is not None and self.tokens >= self._limit:
+        if self.inside and self._limit is not None and self._spent >= self._limit:
             self._closing.extend(self._marks.close)

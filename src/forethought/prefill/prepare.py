@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from forethought.contracts.backend import Opened
 from forethought.contracts.errors import ForethoughtError, PromptTooLongError
-from forethought.contracts.records import Cost, Prompt
+from forethought.contracts.records import Cost, Prompt, PromptLogprobs
 from forethought.cost.flops import answer_flops, entry_bytes
 from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
@@ -26,10 +26,12 @@ from forethought.prefill.prefill import (
     Methods,
     PrefillPlan,
     PrefillResult,
+    finished,
     plan,
     prefill,
     total_prefill_flops,
 )
+from forethought.prefill.prompt_logprobs import scored_prefill
 from forethought.prefill.shared_prefix import Branch, prefill_together, shared_key
 
 
@@ -63,6 +65,10 @@ class PreparedPrompt:
     """Whether a run has been charged for the prefill."""
     waiting: int = 0
     """Sequences that will start from its cache."""
+    top_logprobs: int | None = None
+    """Top alternatives of each prompt token to report; None reports no log-probabilities."""
+    logprobs: PromptLogprobs | None = None
+    """The log-probabilities of the prompt's tokens, once it is prefilled."""
 
     @property
     def cached(self) -> int:
@@ -126,7 +132,19 @@ class PreparedPrompt:
         with self.meter.stage("prefill"):
             batch = Batch(self.target.network, self.meter)
             of = len(self.prompt)
+            if self.top_logprobs is not None:
+                self._score(batch, self.top_logprobs)
+                return
             self.result = prefill(batch, self.target, self.short, self.plan, of, self.past)
+
+    def _score(self, batch: Batch, top: int) -> None:
+        """Prefill the whole prompt, and score its tokens."""
+        prompt, meter = self.prompt, self.meter
+        cache = SequenceCache(len(self.target.shape.layers), len(prompt))
+        done = scored_prefill(batch, cache, prompt.tokens, top)
+        meter.count("prompt", len(prompt))
+        self.logprobs = done.scores
+        self.result = finished(meter, cache, done.logits, prompt, self.plan, len(prompt))
 
     def decode_eviction(self) -> DecodeEviction | None:
         """A new answer's evictions during decode; None if there are none."""
@@ -179,7 +197,9 @@ def prefill_all(prompts: Sequence[PreparedPrompt], clock: Clock) -> None:
 
 
 def _sharing(prompts: Sequence[PreparedPrompt]) -> list[list[PreparedPrompt]]:
-    """The prompts in groups that one prefill can fill."""
+    """The prompts in groups that one prefill can fill; those to score run alone."""
+    if any(one.top_logprobs is not None for one in prompts):
+        return [[one] for one in prompts]
     if len(prompts) == 1:
         return [list(prompts)]
     groups: dict[tuple[object, ...], list[PreparedPrompt]] = {}

@@ -7,9 +7,9 @@ from forethought.contracts.controls import GenerationControls
 from forethought.contracts.errors import UsageError
 from forethought.engine.thinking import Thinking
 from forethought.engine.token_controls import TokenControls
+from forethought.models.chat.thinking_marks import thinking_marks
 from forethought.models.model import Model
 from forethought.models.tokenization.grammar import grammar_constraint
-from forethought.models.tokenization.thinking_marks import thinking_marks
 from forethought.prefill.prepare import PreparedPrompt
 
 _REASONING_SHARE = 0.75
@@ -66,12 +66,12 @@ def check_writer(given: GenerationControls, target: Model, writer: Model) -> Non
 
 def _thinking(given: GenerationControls, prompt: PreparedPrompt) -> Thinking | None:
     """The reasoning of the answer; None for a model that does not think."""
-    tokenizer = prompt.target.tokenizer
-    marks = thinking_marks(tokenizer)
+    marks = thinking_marks(prompt.target)
     if marks is None:
         return None
     limit = given.thinking_budget
     if limit is not None:
         room = int(_REASONING_SHARE * prompt.answer_tokens) - len(marks.close)
         limit = min(limit, max(0, room))
-    return Thinking(marks, prompt.prompt.tokens, tokenizer.control_tokens, limit)
+    turns = prompt.target.tokenizer.control_tokens
+    return Thinking(marks, prompt.prompt.tokens, turns, limit)

@@ -47,6 +47,8 @@ class LocalRun:
     """Controls of decoding beside the recipe."""
     prompt_logprobs: int | None = None
     """Top alternatives to report for each token of the prompt; None reports no prompt tokens."""
+    visible: frozenset[int] = frozenset()
+    """Control tokens that the text of answers shows, such as those around tool calls."""
     draft_results: DraftResults = field(default_factory=dict)
     caches: CandidateCaches = field(default_factory=CandidateCaches)
     prompts: dict[tuple[Writer, str], PreparedPrompt] = field(default_factory=dict)
@@ -103,7 +105,8 @@ class LocalRun:
         """The result and the stages of a plain answer's prefill; marks them as reported."""
         self.reported = True
         stages = dict(self.prompt_of(request).meter.stages)
-        return PromptReady(request.key, self.opened(request), stages)
+        logprobs = self.prompt_of(request).logprobs
+        return PromptReady(request.key, self.opened(request), stages, logprobs)
 
     @property
     def prompt_length(self) -> int:
@@ -152,6 +155,7 @@ class LocalRun:
             )
             past = self.past if laid is not None else None
             found = self._preparation(writer).prepare(prompt, Meter(self.clock), past)
+            found.top_logprobs = self.prompt_logprobs
             self._check(found)
             self.prompts[where] = found
         return self.prompts[where]
@@ -177,6 +181,11 @@ class LocalRun:
         return min(self.recipe.max_tokens, max(1, allowed // self.recipe.samples))
 
     def _check(self, prompt: PreparedPrompt) -> None:
+        if self.prompt_logprobs is not None and (self._methods() or not self.plain or self.past):
+            raise UsageError(
+                "log-probabilities of the prompt need a plain answer without any approximation",
+                "use a recipe without methods and searches",
+            )
         if not self.plain and prompt.plan.evicts_in_decode:
             raise UsageError(
                 "a search continues the caches of its candidates, which a method that drops "

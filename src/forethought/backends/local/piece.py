@@ -43,7 +43,7 @@ class PieceInProgress:
         self._shown: list[str] = []
         self._recent = ""
         tokenizer = self.prompt.target.tokenizer
-        self._decoding = tokenizer.decoding(parent.token_ids)
+        self._decoding = tokenizer.decoding(parent.token_ids, self.run.visible)
         controls = controls_of(self.run.controls, request)
         if parent.writer == "draft":
             check_writer(controls, self.run.target, self.prompt.target)
