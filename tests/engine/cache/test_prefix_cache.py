@@ -106,7 +106,7 @@ def test_random_operations_agree_with_a_dictionary_of_prefixes(seed):
         cache.check()
         check_locked(cache, [one for one in held if one[0].tokens])
 
-    assert hits > 100
+    assert hits > 40
     assert cache.counters.evicted > 10_000
     for match, _, _ in held:
         cache.release(match)
