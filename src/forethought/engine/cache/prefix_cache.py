@@ -52,6 +52,13 @@ class _Node:
     """Matches that use this node or a node below it."""
     used: int = 0
     """The time of its last use."""
+    space: Hashable = None
+    """The namespace of a root, which holds no tokens."""
+
+    @classmethod
+    def root(cls, space: Hashable) -> _Node:
+        """The root of an empty tree."""
+        return cls(np.empty(0, np.int64), Segment(()), None, space=space)
 
     @property
     def bytes(self) -> int:
@@ -144,7 +151,7 @@ class PrefixCache:
         """As `match`, without counting."""
         node, tokens = self._walk(space, key[: max(0, limit)])
         if tokens < LEAST_TOKENS:
-            return PrefixMatch(0, (), self._root(space), self._age)
+            return PrefixMatch(0, (), node, self._age)
         if len(node.path()) > MOST_SEGMENTS:
             self._merge(node)
         path = node.path()
@@ -191,6 +198,10 @@ class PrefixCache:
         """Evict until nodes without locks take at most so many bytes."""
         self._make_room(self.locked_bytes + max(0, free_bytes))
 
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes fit beside the nodes in use."""
+        return self.locked_bytes + size <= self.max_bytes
+
     def clear(self) -> None:
         """Drop everything; the caches of running sequences keep their entries."""
         self.counters.evicted += sum(len(node.key) for node in self._nodes())
@@ -209,11 +220,6 @@ class PrefixCache:
             assert {len(node.key)} == set(node.segment.lengths())
             assert node.locks >= max((one.locks for one in node.children.values()), default=0)
 
-    def _root(self, space: Hashable) -> _Node:
-        if space not in self._roots:
-            self._roots[space] = _Node(np.empty(0, np.int64), Segment(()), None)
-        return self._roots[space]
-
     def _nodes(self) -> Iterator[_Node]:
         """All nodes but the roots."""
         waiting = [node for root in self._roots.values() for node in root.children.values()]
@@ -227,7 +233,7 @@ class PrefixCache:
 
         The prefix may end inside this node.
         """
-        node, tokens = self._root(space), 0
+        node, tokens = self._roots.get(space) or _Node.root(space), 0
         while tokens < len(key) and (child := node.children.get(int(key[tokens]))) is not None:
             same = _common(child.key, key[tokens:])
             node, tokens = child, tokens + same
@@ -237,6 +243,8 @@ class PrefixCache:
 
     def _hang(self, parent: _Node, key: Key, segment: Segment) -> None:
         """Add a leaf."""
+        if parent.parent is None:
+            self._roots[parent.space] = parent
         leaf = _Node(key.copy(), segment, parent, used=next(self._clock))
         parent.children[int(key[0])] = leaf
         self.bytes += leaf.bytes
@@ -295,6 +303,8 @@ class PrefixCache:
         assert node.free, "only leaves without locks are evicted"
         assert node.parent is not None, "a root is not free"
         del node.parent.children[int(node.key[0])]
+        if node.parent.parent is None and not node.parent.children:
+            del self._roots[node.parent.space]
         self._count_bytes(-node.bytes, locked=False)
         self.counters.evicted += len(node.key)
         return node.parent
