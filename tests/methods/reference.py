@@ -24,7 +24,7 @@ class TinyDraft:
         self.layer_span = (1, self.layers)
         self.runs = 0
 
-    def read(self, prompt, tap, *, layers=None, lookahead=0):
+    def read(self, prompt, tap, *, layers=None, lookahead=0, queries=None):
         self.runs += 1
         batch, row = batch_of(self.decoder), SequenceCache(len(self.decoder.shape.layers))
         look = LayerHook(tap, len(prompt))

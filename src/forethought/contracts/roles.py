@@ -63,6 +63,11 @@ class Network(Protocol):
             "use another method, or a model of a family that runs without transformers",
         )
 
+    @property
+    def one_format(self) -> bool:
+        """Whether prefill and decode passes read the same weights, so that entries are equal."""
+        return self.weight_bytes("prefill") == self.weight_bytes("decode")
+
     def weight_bytes(self, phase: str, layers: int | None = None, tokens: int = 1) -> int:
         """Bytes of weights that one forward pass of this phase reads for `tokens` tokens."""
         ...
@@ -122,14 +127,21 @@ class Draft(Protocol):
         ...
 
     def read(
-        self, prompt: Prompt, tap: Tap, *, layers: int | None = None, lookahead: int = 0
+        self,
+        prompt: Prompt,
+        tap: Tap,
+        *,
+        layers: int | None = None,
+        lookahead: int = 0,
+        queries: int | None = None,
     ) -> list[int]:
         """Prefill the prompt with the draft and show every layer to `tap`.
 
         Without `lookahead`, the pass stops after `layers` layers. With it, the draft runs all
         layers and decodes up to `lookahead` tokens greedily; an end token counts and stops.
-        `tap` sees the layers of each decode step too. Returns the decoded tokens as tokens of
-        the target.
+        `tap` sees the layers of each decode step too. It uses the queries of the `queries` newest
+        prompt tokens at most, None for all: the entries of others may be cached. Returns the
+        decoded tokens as tokens of the target.
         """
         ...
 
@@ -180,6 +192,13 @@ class Approximation(Protocol):
     def needs_all_queries(self) -> bool:
         """Whether `on_layer` needs more queries than the newest few hundred."""
         return False
+
+    def newest_queries(self) -> int | None:
+        """Newest prompt tokens whose queries choose the entries to keep; None for all.
+
+        The entries of earlier tokens may come from a prefix cache.
+        """
+        return None
 
     def sees_whole_cache(self) -> bool:
         """Whether `on_cache` evicts after the whole prefill, instead of `on_layer`."""

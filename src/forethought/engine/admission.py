@@ -73,6 +73,11 @@ class Admission:
         step = sum(one.token_bytes for one in live[1:])
         return live if self._held() + step + _unused(live[0]) <= self.cache_bytes else live[:1]
 
+    @property
+    def free_bytes(self) -> int | None:
+        """Bytes that the running sequences leave; None for no limit."""
+        return None if self.cache_bytes is None else max(0, self.cache_bytes - self._held())
+
     def _held(self) -> int:
         return sum(one.held_bytes for one in self.running)
 

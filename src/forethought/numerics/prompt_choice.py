@@ -55,7 +55,10 @@ class DraftChoice:
 
         def find() -> tuple[AttentionRows, list[int]]:
             rows = AttentionRows(self.window, layers, self.weighted, self.reduction)
-            return rows, draft.read(prompt, rows.look, layers=last, lookahead=lookahead)
+            guess = draft.read(
+                prompt, rows.look, layers=last, lookahead=lookahead, queries=self.window
+            )
+            return rows, guess
 
         what = ("attention", self.window, layers, self.weighted, self.reduction, lookahead)
         return draft.recall(what, prompt, find)

@@ -14,6 +14,7 @@ from torch import Tensor
 from forethought.contracts.errors import PromptTooLongError
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Entries, Found, LayerView, Network, Tap
+from forethought.cost.flops import entry_bytes
 from forethought.engine.batch import Batch, LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
@@ -22,9 +23,28 @@ from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.engine.sequence import SequenceStart
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
+from forethought.prefill.prefill_reuse import PrefillReuse, PromptPrefix
 
 _VERY_SMALL = 2e8  # parameters in the layers of a draft
 DraftResults = dict[Hashable, tuple[Any, Meter]]
+
+
+@dataclass(frozen=True)
+class DraftInput:
+    """A prompt in the draft's tokens, and how far the draft runs over it."""
+
+    prompt: Prompt
+    network: Network
+    layers: int
+    lookahead: int
+    """Tokens to decode after it."""
+
+    @property
+    def token_bytes(self) -> int:
+        """Cache bytes of a token in these layers."""
+        shape = self.network.shape
+        used = replace(shape, layers=shape.layers[: self.layers])
+        return int(entry_bytes(used, self.network.dtype.itemsize))
 
 
 @dataclass(frozen=True)
@@ -36,6 +56,8 @@ class ModelDraft:
     meter: Meter
     results: DraftResults = field(default_factory=dict)
     """Earlier results by their key, with their cost; shared by runs on the same prompts."""
+    reuse: PrefillReuse | None = None
+    """Entries and results of earlier requests."""
     may_shorten: bool = True
     """Whether methods may shorten the prompt; False for later turns of a conversation."""
 
@@ -96,25 +118,55 @@ class ModelDraft:
         return chat_prompt(self.model.tokenizer, self.model.template, prompt.text[start:stop])
 
     def read(
-        self, prompt: Prompt, tap: Tap, *, layers: int | None = None, lookahead: int = 0
+        self,
+        prompt: Prompt,
+        tap: Tap,
+        *,
+        layers: int | None = None,
+        lookahead: int = 0,
+        queries: int | None = None,
     ) -> list[int]:
         """Prefill the prompt with the draft; see contracts.roles.Draft.read."""
         own = self.own_prompt(prompt)
         model = self.model.for_length(len(own) + lookahead)
         self._check_fits(len(own) + min(lookahead, 1), model)
         lookahead = min(lookahead, model.shape.context - len(own))
-        count = self.layers
-        cache, batch = SequenceCache(count, len(own) + lookahead), Batch(model.network, self.meter)
-        if not lookahead:
-            stop = None if layers is None or layers >= count else layers
-            batch.prefill_whole(cache, own.tokens, LayerHook(_dropping(tap), len(own)), stop)
-            self.meter.count("draft", len(own))
+        count = self.layers if lookahead or layers is None else min(layers, self.layers)
+        given = DraftInput(own, model.network, count, lookahead)
+        if self.reuse is None:
+            return self._read(given, tap, SequenceCache(count, len(own) + lookahead), prompt)
+        prefix = self.reuse.prefix(model.network, own.tokens, newest=queries, layers=count)
+        try:
+            return self._read(given, tap, prefix.shared_cache(), prompt, prefix)
+        finally:
+            prefix.close()
+
+    def _read(
+        self,
+        given: DraftInput,
+        tap: Tap,
+        cache: SequenceCache,
+        prompt: Prompt,
+        prefix: PromptPrefix | None = None,
+    ) -> list[int]:
+        """Prefill what the cache lacks, and decode the look-ahead."""
+        length, network = len(given.prompt), given.network
+        batch = Batch(network, self.meter)
+        start = prefix.tokens if prefix is not None else 0
+        stores = prefix is not None and prefix.has_room(given.token_bytes)
+        # No later token needs the entries, so they are dropped layer by layer.
+        shown = tap if given.lookahead or stores else _dropping(tap)
+        stop = given.layers if given.layers < len(network.shape.layers) else None
+        tokens = given.prompt.tokens[start:]
+        logits = batch.prefill_whole(cache, tokens, LayerHook(shown, length), stop)
+        self.meter.count("draft", length - start)
+        if prefix is not None and stores:
+            prefix.store(cache)
+        if not given.lookahead:
             return []
-        hook = LayerHook(tap, len(own))
-        logits = batch.prefill_whole(cache, own.tokens, hook)
-        self.meter.count("draft", len(own))
+        hook = LayerHook(tap, length)
         decoded = self._target_tokens(
-            self._decode_guess(model.network, cache, logits, hook, lookahead)
+            self._decode_guess(network, cache, logits, hook, given.lookahead)
         )
         target = self.target.for_length(len(prompt) + len(decoded))
         return decoded[: max(0, target.shape.context - len(prompt))]
@@ -172,12 +224,24 @@ class ModelDraft:
             found, spent = self.results[key]
             self.meter.add(spent)
             return cast(Found, found)
+        if self.reuse is not None:
+            return self._remembered(self.reuse, what, prompt, find)
         before, start = self.meter.copy(), self.meter.clock()
         found = find()
         spent = self.meter.since(before)
         spent.stages["draft"] = self.meter.clock() - start
         self.results[key] = (found, spent)
         return found
+
+    def _remembered(
+        self, reuse: PrefillReuse, what: Hashable, prompt: Prompt, find: Callable[[], Found]
+    ) -> Found:
+        """The result of an earlier request, which costs nothing, or of `find`."""
+        networks = self.model.network, self.target.network
+        key = reuse.result_key(what, networks, prompt)
+        if key not in reuse.memo:
+            reuse.memo.put(key, find())
+        return cast(Found, reuse.memo.get(key))
 
     def charge(self, tokens: int, flops: float) -> None:
         """Charge the tokens and FLOPs of another model that helps to choose."""

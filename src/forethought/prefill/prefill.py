@@ -10,8 +10,8 @@ from torch import Tensor
 
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Kept, Prompt
-from forethought.contracts.roles import Approximation, LayerView, Network
-from forethought.cost.flops import prefill_flops
+from forethought.contracts.roles import Approximation, Entries, LayerView, Network, Tap
+from forethought.cost.flops import entry_bytes, prefill_flops
 from forethought.engine.batch import Batch, LayerHook
 from forethought.engine.cache.blocks import SLACK
 from forethought.engine.cache.query_window import QueryWindow
@@ -21,6 +21,7 @@ from forethought.engine.meter import Meter
 from forethought.models.model import Model
 from forethought.prefill.draft_model import ModelDraft
 from forethought.prefill.full_cache import FullCache
+from forethought.prefill.prefill_reuse import PromptPrefix
 
 Methods = Sequence[tuple[str, Approximation]]
 """Methods with their spellings."""
@@ -50,6 +51,16 @@ class PrefillPlan:
     def bits(self) -> int:
         """Bits of a stored key or value."""
         return min([16, *(method.cache_bits() for method in self.applied)])
+
+    @property
+    def exact(self) -> bool:
+        """Whether the cache keeps every entry as computed, so that sequences may share it."""
+        return self.evicting is None and self.sparse_prefill is None and self.bits == 16
+
+    @property
+    def newest_queries(self) -> int | None:
+        """Newest prompt tokens whose queries are used; None for all."""
+        return 1 if self.evicting is None else self.evicting.newest_queries()
 
     def query_window(self, length: int) -> QueryWindow | None:
         """The query window of an answer's sequence; None unless it evicts during decode."""
@@ -186,22 +197,25 @@ def prefill(
     plan: PrefillPlan,
     original_length: int,
     past: SequenceCache | None = None,
+    prefix: PromptPrefix | None = None,
 ) -> PrefillResult:
     """Prefill a prompt and evict entries as planned.
 
     `original_length` is the prompt's length before methods shortened it. `past` is the cache of a
-    first part of the prompt; the rest is prefilled after it.
+    first part of the prompt; the rest is prefilled after it. `prefix` is the part that the prefix
+    cache holds; exact entries of the rest are stored there before any eviction.
     """
-    layers = len(batch.network.shape.layers)
-    cache = past or SequenceCache(layers, len(prompt) + len(prompt.lookahead or ()))
-    start = cache.next
+    cache = past or _opened(batch.network, prompt, plan, prefix)
+    start = cache.next if prefix is None else prefix.tokens
     evicting = plan.evicting
     if evicting is not None and evicting.sees_whole_cache():
-        cache, logits = _prefill_then_evict(batch, cache, target, prompt, plan)
+        cache, logits = _prefill_then_evict(batch, cache, target, prompt, plan, prefix)
     elif evicting is not None or plan.sparse_prefill is not None:
-        logits = _prefill_with_hook(batch, cache, prompt, plan)
+        logits = _prefill_with_hook(batch, cache, prompt, plan, prefix)
     else:
-        logits = batch.prefill(cache, prompt.tokens[start:], prompt.positions[start:])
+        logits = _prefill_rest(batch, cache, prompt, prefix)
+    if plan.exact and prefix is not None:
+        cache = prefix.settle(cache)
     batch.meter.count("prompt", len(prompt) - start)
     batch.meter.count("cached", start)
     return finished(batch.meter, cache, logits, prompt, plan, original_length)
@@ -223,16 +237,48 @@ def finished(
     return PrefillResult(cache, logits, replace(kept, cache_bytes=cache_bytes([cache])))
 
 
+def _opened(
+    network: Network, prompt: Prompt, plan: PrefillPlan, prefix: PromptPrefix | None
+) -> SequenceCache:
+    """The cache that the prefill fills: empty, or with the entries of the cached prefix.
+
+    Evictions and quantisation change entries, so they get copies.
+    """
+    room = len(prompt) + len(prompt.lookahead or ())
+    if prefix is None or not prefix.tokens:
+        return SequenceCache(len(network.shape.layers), room)
+    return prefix.shared_cache() if plan.exact else prefix.private_cache(room)
+
+
+def _prefill_rest(
+    batch: Batch, cache: SequenceCache, prompt: Prompt, prefix: PromptPrefix | None
+) -> Tensor:
+    """Prefill a prompt without hooks; a cancelled prefill stores its complete chunks too."""
+    if prefix is None:
+        start = cache.next
+        return batch.prefill(cache, prompt.tokens[start:], prompt.positions[start:])
+    start = prefix.tokens
+    try:
+        return batch.prefill(cache, prompt.tokens[start:], prompt.positions[start:])
+    finally:
+        prefix.store(cache)
+
+
 def _prefill_with_hook(
-    batch: Batch, cache: SequenceCache, prompt: Prompt, plan: PrefillPlan
+    batch: Batch,
+    cache: SequenceCache,
+    prompt: Prompt,
+    plan: PrefillPlan,
+    prefix: PromptPrefix | None,
 ) -> Tensor:
     """Prefill the prompt and its look-ahead in one pass; methods see each layer."""
     evicting, sparse = plan.evicting, plan.sparse_prefill
     guess = prompt.lookahead or ()
     # The guess of another method neither scores entries nor stays in the cache.
     hidden_tail = len(guess) if evicting and not evicting.uses_draft() else 0
+    keeping = _keeping(batch.network, plan, prefix)
     hook = LayerHook(
-        evicting.on_layer if evicting else _keep_all,
+        keeping or (evicting.on_layer if evicting else _keep_all),
         len(prompt),
         prompt.protected,
         sparse.on_attention if sparse else None,
@@ -240,8 +286,11 @@ def _prefill_with_hook(
     )
     cache.query_window = plan.query_window(len(prompt)) if evicting else None
     tokens = [*prompt.tokens, *guess]
-    places, start = prompt.places(len(tokens)), cache.next
+    places = prompt.places(len(tokens))
+    start = cache.next if prefix is None else prefix.tokens
     logits = batch.prefill_whole(cache, tokens[start:], hook, positions=places[start:])
+    if keeping is not None:
+        keeping.store(places)
     if prompt.lookahead is None:
         return logits[-1]
     batch.meter.count("scoring", len(guess))
@@ -264,17 +313,52 @@ def prefill_last_token(batch: Batch, cache: SequenceCache, prompt: Prompt) -> Te
     return logits
 
 
+@dataclass(frozen=True)
+class _Keeping:
+    """A tap that copies each layer's exact entries before the method evicts from it."""
+
+    tap: Tap
+    prefix: PromptPrefix
+    copies: SequenceCache
+
+    def __call__(self, view: LayerView) -> Entries | None:
+        own = slice(self.prefix.tokens, len(self.prefix.key))
+        keys, values = (held[:, own].transpose(0, 1) for held in (view.keys, view.values))
+        self.copies.append(view.layer, keys, values)
+        return self.tap(view)
+
+    def store(self, places: Sequence[int]) -> None:
+        """Store the copies."""
+        self.copies.place(places[self.prefix.tokens : len(self.prefix.key)])
+        self.prefix.store(self.copies, self.prefix.tokens)
+
+
+def _keeping(network: Network, plan: PrefillPlan, prefix: PromptPrefix | None) -> _Keeping | None:
+    """The tap that keeps exact entries for the prefix cache; None if it may not have them."""
+    if prefix is None or plan.evicting is None or plan.sparse_prefill is not None:
+        return None
+    if not prefix.has_room(int(entry_bytes(network.shape, network.dtype.itemsize))):
+        return None
+    copies = SequenceCache(prefix.layers, len(prefix.key) - prefix.tokens)
+    return _Keeping(plan.evicting.on_layer, prefix, copies)
+
+
 def _keep_all(view: LayerView) -> None:
     """Evict nothing."""
 
 
 def _prefill_then_evict(
-    batch: Batch, cache: SequenceCache, target: Model, prompt: Prompt, plan: PrefillPlan
+    batch: Batch,
+    cache: SequenceCache,
+    target: Model,
+    prompt: Prompt,
+    plan: PrefillPlan,
+    prefix: PromptPrefix | None,
 ) -> tuple[SequenceCache, Tensor]:
     """Prefill the whole prompt, then keep the entries that the method chooses."""
     assert plan.evicting is not None
     cache.query_window = QueryWindow(len(prompt))  # a method may use all queries of the prompt
-    logits = batch.prefill(cache, prompt.tokens, prompt.positions)
+    logits = _prefill_rest(batch, cache, prompt, prefix)
     kept = plan.evicting.on_cache(FullCache(batch, cache, prompt, target, logits))
     return (cache if kept is None else cache.subset(kept)), logits
 

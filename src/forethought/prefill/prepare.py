@@ -14,6 +14,7 @@ from forethought.contracts.errors import ForethoughtError, PromptTooLongError
 from forethought.contracts.records import Cost, Prompt, PromptLogprobs
 from forethought.cost.flops import answer_flops, entry_bytes
 from forethought.engine.batch import Batch
+from forethought.engine.cache.prefix_cache import prefix_key
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode_eviction import DecodeEviction
 from forethought.engine.meter import Clock, Meter
@@ -31,6 +32,7 @@ from forethought.prefill.prefill import (
     prefill,
     total_prefill_flops,
 )
+from forethought.prefill.prefill_reuse import PrefillReuse, PromptPrefix
 from forethought.prefill.prompt_logprobs import scored_prefill
 from forethought.prefill.shared_prefix import Branch, prefill_together, shared_key
 
@@ -69,6 +71,10 @@ class PreparedPrompt:
     """Top alternatives of each prompt token to report; None reports no log-probabilities."""
     logprobs: PromptLogprobs | None = None
     """The log-probabilities of the prompt's tokens, once it is prefilled."""
+    reuse: PrefillReuse | None = None
+    """Entries and results of earlier requests; None computes everything."""
+    prefix: PromptPrefix | None = None
+    """The part that the prefix cache holds, once the prefill has begun."""
 
     @property
     def cached(self) -> int:
@@ -135,7 +141,34 @@ class PreparedPrompt:
             if self.top_logprobs is not None:
                 self._score(batch, self.top_logprobs)
                 return
-            self.result = prefill(batch, self.target, self.short, self.plan, of, self.past)
+            prefix = self.prefix = self._prefix(self.short)
+            self.result = prefill(batch, self.target, self.short, self.plan, of, self.past, prefix)
+
+    def _prefix(self, short: Prompt) -> PromptPrefix | None:
+        """The cached part of the shortened prompt; None if nothing may be cached.
+
+        Sparse prefill changes entries, and so do the evictions of a conversation so far.
+        """
+        if self.reuse is None or self.past is not None or self.plan.sparse_prefill is not None:
+            return None
+        newest = self.plan.newest_queries
+        return self.reuse.prefix(self.target.network, short.tokens, short.positions, newest=newest)
+
+    def store_answer(self, tokens: Sequence[int], cache: SequenceCache) -> None:
+        """Store the entries of an answer for prompts that continue it.
+
+        They must equal those of a prefill: decode passes of some networks read quantised weights.
+        """
+        exact = self.plan.exact and self.target.network.one_format
+        if exact and self.short is not None and self.prefix is not None:
+            whole = [*self.short.tokens, *tokens]
+            places = self.short.places(len(whole)) if self.short.positions else ()
+            self.prefix.extend(prefix_key(whole, places), cache)
+
+    def close(self) -> None:
+        """Unlock the entries of the prefix cache."""
+        if self.prefix is not None:
+            self.prefix.close()
 
     def _score(self, batch: Batch, top: int) -> None:
         """Prefill the whole prompt, and score its tokens."""
@@ -169,6 +202,8 @@ class Preparation:
     answer_tokens: int
     draft_results: DraftResults = field(default_factory=dict)
     """Results of drafts, shared by prompts with the same tokens."""
+    reuse: PrefillReuse | None = None
+    """Entries and results of earlier requests."""
 
     def prepare(
         self, prompt: Prompt, meter: Meter, past: SequenceCache | None = None
@@ -176,17 +211,28 @@ class Preparation:
         """Plan the methods for a prompt; no model runs yet."""
         may_shorten = past is None
         draft = ModelDraft(
-            self.draft, self.target, meter, self.draft_results, may_shorten=may_shorten
+            self.draft, self.target, meter, self.draft_results, self.reuse, may_shorten
         )
         methods = with_entry_budgets(self.methods, self.target) if self.methods else ()
         chosen = plan(methods, prompt, draft)
         return PreparedPrompt(
-            self.target, prompt, chosen, draft, meter, self.answer_tokens, past, chosen.notes
+            self.target,
+            prompt,
+            chosen,
+            draft,
+            meter,
+            self.answer_tokens,
+            past,
+            chosen.notes,
+            reuse=self.reuse,
         )
 
 
 def prefill_all(prompts: Sequence[PreparedPrompt], clock: Clock) -> None:
-    """Shorten each prompt, then prefill all; equal shortened prompts share one prefill."""
+    """Shorten each prompt, then prefill all; equal shortened prompts share one prefill.
+
+    With a prefix cache each runs alone, and the first one leaves its entries to the others.
+    """
     for one in prompts:
         one.attempt(one.shorten)
         pause(end_slice=True)  # drafts may have used up the time limit
@@ -198,10 +244,9 @@ def prefill_all(prompts: Sequence[PreparedPrompt], clock: Clock) -> None:
 
 def _sharing(prompts: Sequence[PreparedPrompt]) -> list[list[PreparedPrompt]]:
     """The prompts in groups that one prefill can fill; those to score run alone."""
-    if any(one.top_logprobs is not None for one in prompts):
+    alone = any(one.reuse is not None or one.top_logprobs is not None for one in prompts)
+    if len(prompts) == 1 or alone:
         return [[one] for one in prompts]
-    if len(prompts) == 1:
-        return [list(prompts)]
     groups: dict[tuple[object, ...], list[PreparedPrompt]] = {}
     for one in prompts:
         assert one.short is not None, "shortened first"

@@ -69,7 +69,7 @@ def test_only_the_first_layers_of_the_target_itself_are_run(decoder):
     seen = []
 
     class Watched(TinyDraft):
-        def read(self, prompt, tap, *, layers=None, lookahead=0):
+        def read(self, prompt, tap, *, layers=None, lookahead=0, queries=None):
             seen.append((layers, lookahead))
             return super().read(prompt, tap, layers=layers, lookahead=lookahead)
 

@@ -23,12 +23,14 @@ from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.records import Cost, LimitKind
 from forethought.contracts.search import Ability, Piece
 from forethought.cost.flops import answer_flops
+from forethought.engine.cache.prefix_cache import PrefixCache
 from forethought.engine.meter import Clock
 from forethought.engine.scheduler import Scheduler, TokenEvent
 from forethought.engine.sequence import Prefill, SequenceStart
 from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.hardware.memory import cache_room
 from forethought.models.model import Model
+from forethought.prefill.prefill_reuse import DraftMemo, PrefillReuse
 from forethought.prefill.prepare import PreparedPrompt, prefill_all
 from forethought.recipes.recipe import Recipe
 
@@ -49,6 +51,10 @@ class LocalBackend:
     runs: dict[str, LocalRun] = field(default_factory=dict)
     """By name; a new run gets the recipe and models above."""
     scheduler: Scheduler = field(default_factory=Scheduler)
+    prefix_cache: PrefixCache | None = None
+    """Shares exact entries across runs of a tenant; None computes every prompt."""
+    draft_memo: DraftMemo = field(default_factory=DraftMemo)
+    """Results of drafts, shared in the same way beside a prefix cache."""
     _queued: list[Request | VerdictRequest] = field(default_factory=list)
     _work: dict[str, PieceInProgress | VerdictInProgress] = field(default_factory=dict)
     """By key of the request."""
@@ -80,7 +86,10 @@ class LocalBackend:
         if name not in self.runs:
             models = self.target, self.draft
             self.runs[name] = LocalRun(self.recipe, *models, self.clock, self.system)
-        return self.runs[name]
+        found = self.runs[name]
+        if self.prefix_cache is not None and found.reuse is None:
+            found.reuse = PrefillReuse(self.prefix_cache, self.draft_memo, found.tenant)
+        return found
 
     def check_limits(self, kinds: Collection[LimitKind]) -> None:
         """Accept all limits; none of the requests costs dollars."""
@@ -102,6 +111,7 @@ class LocalBackend:
         """Run scheduler steps until there is an event, or until a time."""
         self._begin_queued()
         while not self._events and not self.scheduler.idle:
+            self._fit_prefixes()
             self._handle(self.scheduler.step())
             if until is not None and self.clock() >= until:
                 break
@@ -125,7 +135,14 @@ class LocalBackend:
         for key in [key for key, work in self._work.items() if work.request.run == run]:
             self._drop(self._work.pop(key))
         self._queued = [one for one in self._queued if one.run != run]
-        self.runs.pop(run, None)
+        if (found := self.runs.pop(run, None)) is not None:
+            found.release()
+
+    def _fit_prefixes(self) -> None:
+        """Let the prefix cache have the memory that no sequence needs."""
+        free = self.scheduler.admission.free_bytes
+        if self.prefix_cache is not None and free is not None:
+            self.prefix_cache.allow(free)
 
     def _bound(self, request: Request) -> CostBound:
         prompt = self.run(request.run).prompt_of(request)

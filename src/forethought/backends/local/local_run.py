@@ -19,6 +19,7 @@ from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
 from forethought.prefill.draft_model import DraftResults
 from forethought.prefill.prefill import Methods
+from forethought.prefill.prefill_reuse import PrefillReuse
 from forethought.prefill.prepare import Preparation, PreparedPrompt, room_note
 from forethought.recipes.recipe import Recipe
 
@@ -50,6 +51,8 @@ class LocalRun:
     visible: frozenset[int] = frozenset()
     """Control tokens that the text of answers shows, such as those around tool calls."""
     draft_results: DraftResults = field(default_factory=dict)
+    reuse: PrefillReuse | None = None
+    """Entries and results of the tenant's earlier requests; None computes everything."""
     caches: CandidateCaches = field(default_factory=CandidateCaches)
     prompts: dict[tuple[Writer, str], PreparedPrompt] = field(default_factory=dict)
     """By the model that reads the prompt, and its question if that is not the run's own."""
@@ -164,8 +167,19 @@ class LocalRun:
         most = self.answer_tokens
         if writer == "draft":
             # Methods belong to the target: a draft that answers prefills the whole prompt.
-            return Preparation((), self.draft, self.draft, most)
-        return Preparation(self._methods(), self.target, self.draft, most, self.draft_results)
+            return Preparation((), self.draft, self.draft, most, reuse=self._reusable)
+        models = self.target, self.draft
+        return Preparation(self._methods(), *models, most, self.draft_results, self._reusable)
+
+    @property
+    def _reusable(self) -> PrefillReuse | None:
+        """What a prefill may reuse; log-probabilities of the prompt need all of its tokens."""
+        return None if self.prompt_logprobs is not None else self.reuse
+
+    def release(self) -> None:
+        """Unlock the prompts' entries in the prefix cache."""
+        for prompt in self.prompts.values():
+            prompt.close()
 
     def _methods(self) -> Methods:
         if self.methods is not None:

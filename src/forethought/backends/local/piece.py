@@ -123,7 +123,9 @@ class PieceInProgress:
         return RequestOutcome(key, cost, self._piece(), opened=opened)
 
     def hold(self) -> None:
-        """Keep the cache of a conversation's answer."""
+        """Keep the cache of an answer, for the next turn of its conversation."""
+        if self.run.plain and self.sequence.cache is not None:
+            self.prompt.store_answer(self.sequence.tokens, self.sequence.cache)
         if self.run.holds and self.sequence.cache is not None:
             self.run.answer = self.sequence.cache, self.sequence.tokens
 

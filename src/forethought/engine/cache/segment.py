@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +23,22 @@ class Segment:
     def empty(cls, layers: int) -> Segment:
         """A segment without tokens."""
         return cls(LayerEntries() for _ in range(layers))
+
+    @classmethod
+    def of(cls, parts: Sequence[SegmentPart]) -> Segment:
+        """Copies of parts of segments without evictions, one after the other."""
+        total = sum(part.stop - part.start for part in parts)
+        made = cls.empty(len(parts[0].segment.layers))
+        for part in parts:
+            for own, entries in zip(made.layers, part.segment.layers, strict=True):
+                assert entries.kept is None, "a part is taken where nothing was evicted"
+                keys, values = (
+                    held[:, part.start : part.stop].transpose(0, 1)
+                    for held in (entries.keys, entries.values)
+                )
+                own.append(keys, values, total, slack=0)
+            made.positions += part.segment.positions[part.start : part.stop]
+        return made
 
     def lengths(self) -> tuple[float, ...]:
         """Entries per head in each layer, averaged over heads."""
@@ -68,6 +84,15 @@ def _held(entries: LayerEntries, heads: int) -> list[int]:
     """Entries of each head of a layer."""
     lengths = [part.block.length for part in entries.parts()]
     return lengths if len(lengths) > 1 else lengths * heads
+
+
+@dataclass(frozen=True)
+class SegmentPart:
+    """The tokens of a segment from `start` to `stop`."""
+
+    segment: Segment
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,10 @@ class Evicting(Approximation):
         """Whether `on_layer` reads more queries than the last few hundred."""
         return self.eviction().importance.needs_all_queries
 
+    def newest_queries(self) -> int | None:
+        """Newest prompt tokens whose queries score; None for all."""
+        return self.eviction().importance.newest_queries
+
     def sees_whole_cache(self) -> bool:
         """Whether `on_cache` chooses, after the whole prefill."""
         return self.eviction().sees_whole_cache()
@@ -139,7 +143,7 @@ class Eviction:
             return prompt  # another method of the recipe may have asked the draft already
         most = self.lookahead or answer_tokens
         what = ("look-ahead", most)
-        guess = draft.recall(what, prompt, lambda: draft.read(prompt, _keep_all, lookahead=most))
+        guess = draft.recall(what, prompt, lambda: _drafted(prompt, draft, most))
         return prompt.with_lookahead(guess)
 
     def check(self, prompt: Prompt) -> None:
@@ -273,6 +277,10 @@ class _LayerCut:
         for stays, best, count in zip(chosen := self.stays.clone(), ranked, counts, strict=True):
             stays[best[:count]] = True
         return [head.nonzero().flatten() for head in chosen]
+
+
+def _drafted(prompt: Prompt, draft: Draft, most: int) -> list[int]:
+    return draft.read(prompt, _keep_all, lookahead=most, queries=0)
 
 
 def _keep_all(view: LayerView) -> None:

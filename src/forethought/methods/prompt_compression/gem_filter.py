@@ -69,7 +69,7 @@ class GemFilter(Shortening):
 
 def _products(prompt: Prompt, draft: Draft, layers: int) -> Tensor:
     products = _Products(layers - 1)
-    draft.read(prompt, products.look, layers=layers)
+    draft.read(prompt, products.look, layers=layers, queries=1)
     return products.found[0]
 
 

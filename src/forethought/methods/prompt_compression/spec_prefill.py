@@ -56,7 +56,8 @@ class SpecPrefill(Shortening):
     def _found(self, prompt: Prompt, draft: Draft) -> Tensor:
         steps = _Steps(self.kernel)
         # The first query needs no drafted token, and the last drafted token gives no query.
-        draft.read(prompt, steps.look, lookahead=self.lookahead if self.lookahead > 1 else 0)
+        lookahead = self.lookahead if self.lookahead > 1 else 0
+        draft.read(prompt, steps.look, lookahead=lookahead, queries=1)
         return steps.mean()
 
     def _chosen(self, scores: np.ndarray, room: PromptRoom) -> list[int]:

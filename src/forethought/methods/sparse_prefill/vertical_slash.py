@@ -61,7 +61,7 @@ class VerticalSlash(Approximation):
             return prompt
         most = self.lookahead or answer_tokens
         what = ("look-ahead", most)
-        guess = draft.recall(what, prompt, lambda: draft.read(prompt, _keep_all, lookahead=most))
+        guess = draft.recall(what, prompt, lambda: _drafted(prompt, draft, most))
         return prompt.with_lookahead(guess)
 
     def on_attention(self, view: LayerView) -> Pattern | None:
@@ -86,6 +86,10 @@ class VerticalSlash(Approximation):
         scores = pooled(scores[:, :until], self.kernel, "max")
         scores[:, : self.sinks] = torch.inf
         return best(scores, self.columns)
+
+
+def _drafted(prompt: Prompt, draft: Draft, most: int) -> list[int]:
+    return draft.read(prompt, _keep_all, lookahead=most, queries=0)
 
 
 def _keep_all(view: LayerView) -> None:

@@ -121,6 +121,7 @@ class Decoder(Network):
         self._layers = [build.layer(i) for i in range(config.layers)]
         self._norm = build.norm("norm")
         self._head = linear("head")
+        self._longer: Decoder | None = None
         self._bytes: dict[tuple[str, int | None, int], int] = {}  # read at every step
 
     @property
@@ -132,11 +133,13 @@ class Decoder(Network):
         """The same weights with rotary frequencies for texts beyond the context, if they differ."""
         if not self.config.long_context:
             return self
-        longer = copy(self)
-        longer.config = self.config.for_long_texts()
-        longer.shape = longer.config.shape
-        longer._ropes = [Rope(settings, self.device) for settings in longer.config.ropes]
-        return longer
+        if self._longer is None:  # one object, as caches tell networks apart by identity
+            self._longer = copy(self)
+            self._longer.config = self.config.for_long_texts()
+            self._longer.shape = self._longer.config.shape
+            ropes = self._longer.config.ropes
+            self._longer._ropes = [Rope(settings, self.device) for settings in ropes]
+        return self._longer
 
     def rotate(self, layer: int, vectors: Tensor, positions: Tensor) -> Tensor:
         """Rotate vectors [N, any, D] by `positions` [N]; unchanged in layers without rotary

@@ -20,6 +20,11 @@ class Importance(ABC):
     needs_all_queries: ClassVar[bool] = False
     """Whether the scores need more than the last few hundred queries."""
 
+    @property
+    def newest_queries(self) -> int | None:
+        """Newest prompt tokens whose queries score; None for all."""
+        return None if self.needs_all_queries else 0
+
     def check(self, prompt: Prompt) -> None:
         """Raise BudgetTooSmallError if the budget is too small to compute the scores."""
         return

@@ -23,6 +23,11 @@ class DraftLookahead(LayerImportance):
     reduction: str = "max"
     looks_ahead: ClassVar[bool] = True
 
+    @property
+    def newest_queries(self) -> int:
+        """The window, and the last prompt token, which the look-ahead follows."""
+        return self.window + 1
+
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E], pooled over the entries before the window."""
         drafted = after_newest(places) - view.prompt_length

@@ -26,6 +26,12 @@ class OwnLookahead(Importance):
     kernel: int = 7
     pool: str = "max"
 
+    @property
+    def newest_queries(self) -> int | None:
+        """The longer window, unless the first eviction needs all."""
+        first = self.first.importance.newest_queries
+        return None if first is None else max(self.window, first)
+
     def check(self, prompt: Prompt) -> None:
         """Raise BudgetTooSmallError if the first eviction is impossible."""
         if self.lookahead:

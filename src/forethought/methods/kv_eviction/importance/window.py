@@ -21,6 +21,11 @@ class WindowAttention(LayerImportance):
     kernel: int
     pool: str
 
+    @property
+    def newest_queries(self) -> int:
+        """The window."""
+        return self.window
+
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E], pooled over the entries before the window."""
         # Averaging over the query group commutes with mean pooling. Max pooling comes after it,

@@ -1,0 +1,142 @@
+"""What a prefill may reuse of earlier requests: exact entries, and the results of drafts."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from forethought.contracts.records import Prompt
+from forethought.contracts.roles import Network
+from forethought.engine.cache.prefix_cache import (
+    Key,
+    PrefixCache,
+    PrefixMatch,
+    prefix_key,
+    private_copy,
+)
+from forethought.engine.cache.sequence_cache import SequenceCache
+
+MOST_RESULTS = 256
+"""Results of drafts that are remembered: some numbers for each token of a prompt."""
+
+
+class DraftMemo:
+    """Results of drafts by everything that they depend on; least recently used first out."""
+
+    def __init__(self, most: int = MOST_RESULTS) -> None:
+        self._most = most
+        self._results: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._results
+
+    def get(self, key: Hashable) -> Any:
+        """The result of a key that is known."""
+        self._results.move_to_end(key)
+        return self._results[key]
+
+    def put(self, key: Hashable, result: Any) -> None:
+        """Remember a result."""
+        self._results[key] = result
+        self._results.move_to_end(key)
+        while len(self._results) > self._most:
+            self._results.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget all results."""
+        self._results.clear()
+
+
+@dataclass(frozen=True)
+class PrefillReuse:
+    """The entries and results that the requests of one tenant share."""
+
+    prefixes: PrefixCache
+    memo: DraftMemo
+    tenant: str = ""
+
+    def prefix(
+        self,
+        network: Network,
+        tokens: Sequence[int],
+        positions: Sequence[int] = (),
+        *,
+        newest: int | None = 1,
+        layers: int | None = None,
+    ) -> PromptPrefix:
+        """Look up the longest cached prefix of a prompt, and lock it.
+
+        The `newest` tokens are computed in any case; None computes all of them. `layers` is the
+        number of layers that the network runs; None for all.
+        """
+        count = len(network.shape.layers) if layers is None else layers
+        space = (network, count, self.tenant)
+        key = prefix_key(tokens, positions)
+        limit = 0 if newest is None else len(key) - max(1, newest)
+        match = self.prefixes.match(space, key, limit)
+        return PromptPrefix(self.prefixes, space, key, count, match)
+
+    def result_key(self, what: Hashable, networks: Sequence[Network], prompt: Prompt) -> Hashable:
+        """The key of a draft's result on a prompt."""
+        digest = blake2b(np.asarray(prompt.tokens, dtype=np.int64).tobytes())
+        digest.update(prompt.text.encode("utf-8", "surrogatepass"))
+        return what, *networks, self.tenant, digest.digest()
+
+
+@dataclass(eq=False)
+class PromptPrefix:
+    """The cached prefix of one prompt; its entries are locked until `close`."""
+
+    prefixes: PrefixCache
+    space: Hashable
+    key: Key
+    layers: int
+    match: PrefixMatch
+    _closed: bool = field(default=False)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that need no prefill."""
+        return self.match.tokens
+
+    def shared_cache(self) -> SequenceCache:
+        """A cache that shares the prefix, with room for the rest of the prompt."""
+        return self.match.cache(self.layers, len(self.key) - self.tokens)
+
+    def private_cache(self, reserve: int) -> SequenceCache:
+        """A cache with a copy of the prefix in its tail, with room for `reserve` tokens in all."""
+        return private_copy(self.match, self.layers, reserve)
+
+    def has_room(self, token_bytes: int) -> bool:
+        """Whether the entries after the prefix may be stored."""
+        return self.prefixes.has_room(token_bytes * (len(self.key) - self.tokens))
+
+    def store(self, cache: SequenceCache, offset: int = 0) -> None:
+        """Store the entries that are complete in all layers; they begin at the token `offset`."""
+        complete = offset + int(min(cache.lengths()))
+        self.prefixes.insert(self.space, self.key[:complete], cache, offset)
+
+    def settle(self, cache: SequenceCache) -> SequenceCache:
+        """The cache over the stored entries of the whole prompt, in place of its own copies."""
+        held = self.prefixes.hold(self.space, self.key, len(self.key))
+        if held.tokens < len(self.key):
+            self.prefixes.release(held)
+            return cache
+        self.prefixes.release(self.match)
+        self.match = held
+        return held.cache(self.layers)
+
+    def extend(self, key: Key, cache: SequenceCache) -> None:
+        """Store the entries of the prompt and an answer, as far as the answer has entries."""
+        if not self._closed:
+            self.prefixes.insert(self.space, key[: int(min(cache.lengths()))], cache)
+
+    def close(self) -> None:
+        """Unlock the entries."""
+        self._closed = True
+        self.prefixes.release(self.match)
