@@ -105,8 +105,8 @@ def test_a_search_shortens_once_for_all_of_its_candidates(toy, draft):
 
 
 def test_steps_continue_answers_after_the_shortened_prompt(toy, draft):
-    run = ask(QUESTION, recipe(toy, draft, search=r"beam(n=4, delimiter='\n')", scorer="likelihood"),
-              document=DOCUMENT)  # fmt: skip
+    beam = recipe(toy, draft, search=r"beam(n=4, delimiter='\n')", scorer="likelihood")
+    run = ask(QUESTION, beam, document=DOCUMENT)
 
     assert len(sent(toy)) > 4
     assert len(set(sent(toy))) == 1

@@ -1,6 +1,6 @@
 """A server of the OpenAI kind that writes by a law whose every probability is known.
 
-    python -m tests.backends.openai.openai_server
+    python -m tests.backends.openai.openai_server [port]
 
 It prints its port, and ends when its input does. What it can do, and what goes wrong, is posted to
 /control as `{"settings": {...}, "faults": [...]}`: each answer asked for takes the next fault.
@@ -77,8 +77,8 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, port=0):
+        super().__init__(("127.0.0.1", port), Handler)
         self.lock, self.open, self.newest = threading.Lock(), 0, 0
         self.serving = threading.Lock()
         self.control({})
@@ -394,7 +394,7 @@ def whole(parts):
 
 
 if __name__ == "__main__":
-    server = Server()
+    server = Server(*map(int, sys.argv[1:]))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_address[1], flush=True)
     sys.stdin.read()

@@ -43,7 +43,8 @@ class Endpoint:
             raise BadParameterError(f"the address {text!r}: {error}", _SPELLED) from None
         if parts.query:
             raise BadParameterError(f"the address {text.partition('?')[0]!r} has a query", _SPELLED)
-        if parts.scheme not in ("http", "https") or not host or len(host) > _LONGEST:
+        known = parts.scheme in ("http", "https")
+        if not known or not host or len(host) > _LONGEST or "," in parts.netloc:
             raise BadParameterError(f"{text!r} is not the address of a server", _SPELLED)
         path = parts.path.rstrip("/") or "/v1"
         if not (parts.netloc + path).isprintable() or " " in parts.netloc + path:
