@@ -188,8 +188,8 @@ def test_an_interruption_keeps_no_half_of_a_search(toy, store, moment):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("snapkv", "snapkv: methods need a local model"),
-        ("draft(smollm2)+specpc", "runs on a server"),
+        ("snapkv", "snapkv works on the KV cache of a local model"),
+        ("specpc", "specpc asks a draft"),
     ],
 )
 def test_methods_are_refused_before_anything_is_asked(toy, tmp_path, name, message):

@@ -38,8 +38,8 @@ class Judges:
 
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By model name; under "" the price of all other models."""
-    own: str = ""
-    """The address of the answering server; its API key goes to no other server. May be empty."""
+    own: tuple[str, ...] = ()
+    """Addresses of the answering servers; their API key goes to no other server. May be empty."""
     patience: Patience | None = None
     clock: Clock = time.monotonic
     _open: dict[str, OpenAIBackend] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class Judges:
         return self._open[address]
 
     def _key(self, base: str) -> str:
-        names = (JUDGE_KEY, *KEY_NAMES) if self.own in ("", base) else (JUDGE_KEY,)
+        names = (JUDGE_KEY, *KEY_NAMES) if not self.own or base in self.own else (JUDGE_KEY,)
         return key_of(os.environ, names)
 
 

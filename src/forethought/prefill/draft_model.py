@@ -60,6 +60,8 @@ class ModelDraft:
     """Entries and results of earlier requests."""
     may_shorten: bool = True
     """Whether methods may shorten the prompt; False for later turns of a conversation."""
+    remote_target: bool = False
+    """Whether the target runs on a server at a cost that is unknown here."""
 
     def serving(self, method: Approximation) -> ModelDraft:
         """The draft that a method uses: this one, or the target itself."""

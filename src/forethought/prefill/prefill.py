@@ -170,6 +170,8 @@ def _draft_pays(method: Approximation, length: int, draft: ModelDraft) -> bool:
     Methods that only evict entries always pay: they save memory.
     """
     remaining = method.reads(length)
+    if draft.remote_target:
+        return True
     if not method.uses_draft() or method.evicts() or remaining == length:
         return True
     if draft.target.for_length(length).shape.context <= length:

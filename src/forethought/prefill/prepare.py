@@ -204,6 +204,8 @@ class Preparation:
     """Results of drafts, shared by prompts with the same tokens."""
     reuse: PrefillReuse | None = None
     """Entries and results of earlier requests."""
+    remote_target: bool = False
+    """Whether the target runs on a server, and `target` stands in for it."""
 
     def prepare(
         self, prompt: Prompt, meter: Meter, past: SequenceCache | None = None
@@ -211,7 +213,13 @@ class Preparation:
         """Plan the methods for a prompt; no model runs yet."""
         may_shorten = past is None
         draft = ModelDraft(
-            self.draft, self.target, meter, self.draft_results, self.reuse, may_shorten
+            self.draft,
+            self.target,
+            meter,
+            self.draft_results,
+            self.reuse,
+            may_shorten=may_shorten,
+            remote_target=self.remote_target,
         )
         methods = with_entry_budgets(self.methods, self.target) if self.methods else ()
         chosen = plan(methods, prompt, draft)

@@ -11,7 +11,7 @@ from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
 from forethought.contracts.parameters import Amount
 from forethought.models.sources.wheel import WHEEL_MODELS
-from forethought.recipes.recipe import AUTO, Recipe
+from forethought.recipes.recipe import AUTO, Recipe, is_remote
 from forethought.recipes.validation import check_search
 
 EXACT = "exact"
@@ -90,7 +90,12 @@ def _plain(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
 
 
 def _without_unused_draft(recipe: Recipe) -> Recipe:
-    """The recipe, without its draft if neither a method nor the strategy runs it."""
+    """The recipe, without its draft if neither a method nor the strategy runs it.
+
+    The draft of a model on a server counts the tokens of every method.
+    """
+    if is_remote(recipe.model) and recipe.approximate:
+        return recipe
     drafting = recipe.drafts_answers or any(
         catalogue.build(text).uses_draft() for text in recipe.approximate
     )

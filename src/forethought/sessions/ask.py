@@ -40,7 +40,7 @@ def stream(
         # Imported here: the client is slow to import, and few questions need it.
         from forethought.sessions.remote_session import RemoteSession
 
-        remote = RemoteSession(chosen, prices=paid)
+        remote = RemoteSession(chosen, prices=paid, progress=progress)
         yield from remote.stream(question, document, system=system)
     else:
         session = Session.open(chosen, progress, prices=paid)

@@ -121,7 +121,7 @@ class Answers:
             }
             yield from self._answered_here(some, replay_log, refuse)
         if there:
-            yield from self._servers.answers(there, replay_log, refuse)
+            yield from self._servers.answers(there, replay_log, refuse, self.model)
 
     def _answered_here(
         self,

@@ -72,8 +72,9 @@ class QuestionRun:
                 yield _token(delta, event.candidate)
             case Streamed(event=PromptReady() as ready):
                 yield from map(_note, ready.opened.notes)
-                for name in ready.stages:
-                    yield self._stage(name)
+                self.recorder.stages.update(ready.stages)
+                for name, seconds in ready.stages.items():
+                    yield Event("stage", {"name": name, "seconds": seconds})
             case GrownCandidates() if not self._plain:
                 for one in event.candidates:
                     yield Event("candidate", _grown(one))

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
 from forethought.backends.openai.backend import OpenAIBackend
-from forethought.backends.openai.endpoint import Endpoint, Patience
-from forethought.backends.openai.protocol import Capabilities, CompletionParams
-from forethought.backends.openai.recipe_check import check_remote, params_of
+from forethought.backends.openai.endpoint import Endpoint, Patience, endpoints_of, spelled
+from forethought.backends.openai.protocol import Capabilities
+from forethought.backends.openai.recipe_check import check_remote, params_of, stand_in
 from forethought.cost.prices import Price, price_of
 from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock
+from forethought.models.load import load as load_model
+from forethought.models.model import Model
+from forethought.prefill.draft_model import DraftResults
 from forethought.recipes.identity import PRICE, SERVED, SERVER
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.batch_jobs import run_batch, without_seed
 from forethought.sessions.batch_question import BatchAnswer, BatchQuestion, Refuse
+from forethought.sessions.remote_compression import Loader, compression_of
 from forethought.storage.replay_log import ReplayLog
+
+
+def _load(name: str, weights: str) -> Model:
+    return load_model(name, weights=weights)
 
 
 @dataclass
@@ -29,11 +37,12 @@ class Servers:
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By model name; under "" the price of all other models."""
     patience: Patience = field(default_factory=Patience)
-    _open: dict[tuple[str, CompletionParams], OpenAIBackend] = field(default_factory=dict)
-    """By address and sampling parameters."""
-    _found: dict[Endpoint, Capabilities] = field(default_factory=dict)
-    _judges: dict[str, Judges] = field(default_factory=dict)
-    """By the address of the server that they judge."""
+    _open: dict[Hashable, OpenAIBackend] = field(default_factory=dict)
+    """By address, sampling parameters, methods and draft."""
+    _probed: dict[str, dict[Endpoint, Capabilities]] = field(default_factory=dict)
+    """By the local model that counts tokens, if any."""
+    _judges: dict[tuple[str, ...], Judges] = field(default_factory=dict)
+    """By the addresses of the servers that they judge."""
 
     def __enter__(self) -> Self:
         return self
@@ -47,37 +56,40 @@ class Servers:
         Raises UsageError for a recipe that no server can run, and RemoteError if the server must
         name its model and cannot be reached.
         """
-        place = Endpoint.parse(recipe.model)
-        named = self._server(recipe).model
-        return replace(recipe, model=f"{place.base}#{named}")
+        places = endpoints_of(recipe.model)
+        return replace(recipe, model=spelled(places, self._server(recipe).model))
 
     def answers(
         self,
         questions: Mapping[int, BatchQuestion],
         replay_log: ReplayLog | None,
         refuse: Refuse | None = None,
+        load: Loader = _load,
     ) -> Iterator[BatchAnswer]:
         """The answers of one recipe after the other; the questions of a recipe run together.
 
         One after the other, because the replay log serves requests that an earlier recipe made.
+        Recipes with one draft share its results. `load` loads drafts.
         """
+        results: DraftResults = {}
         for recipe in dict.fromkeys(
             without_seed(question.recipe) for question in questions.values()
         ):
             server = self._server(recipe)
             server.check_limits(recipe.limit.kinds)
+            server.compression = compression_of(recipe, load, self.clock, results=results)
             made = self._provenance(server)
             some = {
                 place: question
                 for place, question in questions.items()
                 if without_seed(question.recipe) == recipe
             }
-            judges = self.judges(server.endpoint.base)
+            judges = self.judges(tuple(one.base for one in server.endpoints))
             for one in run_batch(some, server, replay_log, judges, refuse=refuse):
                 yield replace(one, made=made)
 
-    def judges(self, own: str = "") -> Judges:
-        """The judges for answers of the server `own`, or of models on this machine."""
+    def judges(self, own: tuple[str, ...] = ()) -> Judges:
+        """The judges for answers of the servers `own`, or of models on this machine."""
         if own not in self._judges:
             self._judges[own] = Judges(self.prices, own, self.patience)
         return self._judges[own]
@@ -92,26 +104,29 @@ class Servers:
 
     def _server(self, recipe: Recipe) -> OpenAIBackend:
         check_remote(recipe)
-        key = (recipe.model, params_of(recipe))
+        params = params_of(recipe)
+        key = (recipe.model, params, recipe.approximate, recipe.draft)
         if key not in self._open:
+            place, *replicas = endpoints_of(recipe.model)
+            counting = stand_in(recipe) if recipe.approximate else ""
             self._open[key] = OpenAIBackend(
-                Endpoint.parse(recipe.model),
-                key[1],
+                place,
+                params,
+                replicas=tuple(replicas),
                 prices=self.prices,
                 patience=self.patience,
                 clock=self.clock,
+                probed=self._probed.setdefault(counting, {}),
             )
         return self._open[key]
 
     def _provenance(self, server: OpenAIBackend) -> dict[str, str]:
         """Facts on the server for the provenance of samples; the server is probed once."""
-        place = server.endpoint
-        server.known_capabilities = self._found.get(place) or server.capabilities
-        self._found[place] = server.known_capabilities
+        served = server.capabilities.served
         price = price_of(self.prices, server.model)
         facts = {
-            SERVER: place.base,
-            SERVED: server.capabilities.served,
+            SERVER: ",".join(one.base for one in server.endpoints),
+            SERVED: served,
             PRICE: "" if price is None else str(price),
         }
         return {name: text for name, text in facts.items() if text}

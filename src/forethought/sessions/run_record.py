@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from forethought.backends.local.local_run import LocalRun
@@ -26,6 +26,8 @@ class RunRecorder:
     load_seconds: float = 0.0
     remarks: tuple[str, ...] = ()
     """Notes that are known before the run."""
+    stages: dict[str, float] = field(default_factory=dict)
+    """Seconds of the stages before a server's answer, once they have ended."""
 
     def record(self, result: JobResult, seconds: float, first_token: float = 0.0) -> Run:
         """The record of a run, from the result of its job."""
@@ -67,7 +69,7 @@ class RunRecorder:
 
     def _timing(self, found: Found, seconds: float, first_token: float) -> Timing:
         if self.local is None:
-            return Timing(load=self.load_seconds)
+            return Timing(load=self.load_seconds, stages=self.stages)
         stages = dict(self.local.meter("target").stages)
         steps = sum(map(_decode_steps, found.considered or (found.best,)))
         return Timing(

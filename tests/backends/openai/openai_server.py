@@ -1,6 +1,6 @@
 """A server of the OpenAI kind that writes by a law whose every probability is known.
 
-    python -m tests.backends.openai.openai_server
+    python -m tests.backends.openai.openai_server [port]
 
 It prints its port, and ends when its input does. What it can do, and what goes wrong, is posted to
 /control as `{"settings": {...}, "faults": [...]}`: each answer asked for takes the next fault.
@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from contextlib import nullcontext
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from forethought.backends.known import END, drawn
@@ -46,6 +47,8 @@ DEFAULTS = {
     "sse": True,
     "served": "",
     "fingerprint": "",
+    "tokenizer": "",  # a file: then prompts may be its token ids, and it is shown
+    "template": "{}",
     "opinion": {"yes": 0.6, " No": 0.2, "maybe": 0.2},
 }
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
@@ -74,8 +77,8 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, port=0):
+        super().__init__(("127.0.0.1", port), Handler)
         self.lock, self.open, self.newest = threading.Lock(), 0, 0
         self.serving = threading.Lock()
         self.control({})
@@ -134,6 +137,8 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, body, fault):
         settings = self.server.settings
         chat = self.path.endswith("/chat/completions")
+        if self.path in ("/tokenize", "/apply-template"):
+            return self.tokenize(body)
         if "status" in fault:
             return self.give(fault["status"], fault.get("body", {}), fault.get("headers", {}))
         if fault.get("drop") == "before":
@@ -148,6 +153,17 @@ class Handler(BaseHTTPRequestHandler):
             return self.give(200, whole(parts))
         with self.server.serving if settings["one_by_one"] else nullcontext():
             return None if self.left() else self.stream(parts, fault)
+
+    def tokenize(self, body):
+        """What vLLM and llama.cpp show of a tokenizer and a chat template."""
+        settings = self.server.settings
+        if not settings["tokenizer"]:
+            return self.give(404, {})
+        messages = [settings["template"].format(one["content"]) for one in body.get("messages", [])]
+        if self.path == "/apply-template":
+            return self.give(200, {"prompt": "".join(messages)})
+        text = "".join(messages) or body.get("prompt", "")
+        return self.give(200, {"tokens": inner(settings).encode(text).ids})
 
     def left(self):
         """Whether whoever asked is gone."""
@@ -213,6 +229,8 @@ def refusal(settings, body, chat):
     """The status for what the server does not do."""
     if chat and not settings["chat"]:
         return 404
+    if isinstance(body.get("prompt"), list) and not settings["tokenizer"]:
+        return 422
     if settings["limit"] not in body:
         return 400
     if body.get("logprobs") and settings["logprobs"] is False:
@@ -276,9 +294,11 @@ def named(settings, part):
 
 def usage(settings, body, tokens):
     cached = {"prompt_tokens_details": {"cached_tokens": settings["cached"]}}
-    prompt = PROMPT_TOKENS * settings["counts"]
+    prompt = PROMPT_TOKENS * settings["counts"] + begun_tokens(settings, body)
+    if isinstance(body.get("prompt"), list):
+        prompt = len(body["prompt"])
     return {
-        "prompt_tokens": prompt + begun_tokens(settings, body),
+        "prompt_tokens": prompt,
         "completion_tokens": tokens,
         **cached,
     }
@@ -305,13 +325,27 @@ def asked(settings, body, chat):
     """The question, and the beginning of its answer."""
     if not chat:
         prompt = body["prompt"]
-        question = next((one for one in (COUNTING, "What?") if prompt.startswith(one)), prompt)
-        return question, prompt[len(question) :]
+        if isinstance(prompt, list):
+            prompt = inner(settings).decode(prompt, skip_special_tokens=False)
+        ends = [prompt.rfind(one) + len(one) for one in (COUNTING, "What?") if one in prompt]
+        end = max(ends, default=len(prompt))
+        return prompt[:end], prompt[end:]
     turns = [turn for turn in body["messages"] if turn["role"] != "system"]
     begun = turns[-1]["content"] if turns[-1]["role"] == "assistant" else ""
     if settings["trims"]:
         begun = begun.rstrip()
     return turns[0]["content"], begun if goes_on(settings, body) else ""
+
+
+@cache
+def tokenizer_in(file):
+    from tokenizers import Tokenizer  # few tests need it
+
+    return Tokenizer.from_file(file)
+
+
+def inner(settings):
+    return tokenizer_in(settings["tokenizer"])
 
 
 def part_of(settings, body, chat, shown, token, log, top=None):
@@ -349,8 +383,9 @@ def whole(parts):
     """The parts as one document."""
     said = [part["choices"][0] for part in parts if part["choices"]]
     content = [entry for one in said for entry in one.get("logprobs", {}).get("content", [])]
+    texts = [one["delta"]["content"] if "delta" in one else one["text"] for one in said]
     choice = {
-        "message": {"content": "".join(one["delta"]["content"] for one in said)},
+        "message": {"content": "".join(texts)},
         "finish_reason": said[-1]["finish_reason"],
         "logprobs": {"content": content},
     }
@@ -359,7 +394,7 @@ def whole(parts):
 
 
 if __name__ == "__main__":
-    server = Server()
+    server = Server(*map(int, sys.argv[1:]))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_address[1], flush=True)
     sys.stdin.read()

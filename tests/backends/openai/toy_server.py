@@ -52,13 +52,69 @@ class Toy:
             return json.loads(answer.read())
 
 
+@dataclass
+class Mortal(Toy):
+    """A toy that can be killed and started again at its port."""
+
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def port(self) -> str:
+        """The port in its address."""
+        return self.base.rpartition(":")[2]
+
+    def kill(self) -> None:
+        """End it in the middle of whatever it does."""
+        self.process.kill()
+        self.end()
+
+    def start(self) -> None:
+        """Start it at its port, with its abilities at their defaults."""
+        self.process, _ = started(self.port)
+
+    def end(self) -> None:
+        """End it, if it runs."""
+        if self.process is not None:
+            self.process.stdin.close()
+            self.process.wait(10)
+            self.process.stdout.close()
+        self.process = None
+
+
+def started(port: str = "0") -> tuple[subprocess.Popen[str], str]:
+    """A server's process, and its port."""
+    command = [sys.executable, "-m", "tests.backends.openai.openai_server", port]
+    root, pipe = Path(__file__).parents[3], subprocess.PIPE
+    process = subprocess.Popen(command, cwd=root, stdin=pipe, stdout=pipe, text=True)
+    return process, process.stdout.readline().strip()
+
+
+@pytest.fixture(scope="module")
+def _mortals() -> Iterator[list[Mortal]]:
+    found = []
+    for _ in range(2):
+        process, port = started()
+        found.append(Mortal(f"http://127.0.0.1:{port}", process=process))
+    yield found
+    for one in found:
+        one.end()
+
+
+@pytest.fixture
+def mortals(_mortals: list[Mortal]) -> list[Mortal]:
+    """Two servers that tests may kill, at their defaults."""
+    for one in _mortals:
+        if one.process is None:
+            one.start()
+        one.set()
+    return _mortals
+
+
 @pytest.fixture(scope="module")
 def _toy() -> Iterator[Toy]:
-    command = [sys.executable, "-m", "tests.backends.openai.openai_server"]
-    root = Path(__file__).parents[3]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=root, stdin=pipe, stdout=pipe, text=True) as server:
-        yield Toy(f"http://127.0.0.1:{server.stdout.readline().strip()}")
+    process, port = started()
+    with process as server:
+        yield Toy(f"http://127.0.0.1:{port}")
         server.stdin.close()
         server.wait(10)
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx2
 
@@ -22,10 +22,9 @@ from forethought.backends.openai.endpoint import Endpoint, Patience
 from forethought.backends.openai.errors import RefusedError, TransientError
 from forethought.backends.openai.key_scrubber import Scrubber
 from forethought.backends.openai.reply import Reply, Size
+from forethought.backends.openai.retries import Result, Retries, Sleep
 from forethought.contracts.errors import RemoteError
 
-Result = TypeVar("Result")
-Sleep = Callable[[float], Awaitable[object]]
 OnDocument = Callable[[Mapping[str, Any]], bool]
 """Consumes one JSON document of a reply; True means that no more is needed."""
 _OK = {200, 201, 203}
@@ -68,25 +67,11 @@ class Api:
     async def with_retries(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """Repeat an attempt until it succeeds; RemoteError after the last one."""
         try:
-            return await self._retried(attempt)
+            return await Retries(self.patience, self.rng, self.sleep).run(attempt)
         except RemoteError as error:
             failure = self.scrub.error(error)
         # Raised outside the handler: the error's context would keep the unscrubbed reply.
         raise failure
-
-    async def _retried(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
-        most, number = self.patience.attempts, 0
-        while True:
-            number += 1
-            try:
-                return await attempt()
-            except TransientError as error:
-                number -= error.overloaded
-                if number >= most or error.wait > self.patience.longest_asked:
-                    times = f" ({number} attempts)" if number > 1 else ""
-                    raise RemoteError(f"{error.message}{times}", error.hint) from None
-                # A Retry-After delays every request to the server, in `_wait_for_turn`.
-                await self.sleep(self._backoff(max(1, number)))
 
     async def get(self, path: str) -> Any:
         """The JSON document at a path; one attempt."""
@@ -102,8 +87,8 @@ class Api:
     ) -> bool:
         """Post a request and pass each document of its reply on; True if `on_document` ended it.
 
-        One attempt. `tokens` bounds the reply's size and duration. An early end closes the
-        connection.
+        One attempt. `path` is below the version, or a whole address. `tokens` bounds the reply's
+        size and duration. An early end closes the connection.
         """
         async with self._response("POST", path, body, tokens) as response:
             streamed = "event-stream" in response.headers.get("content-type", "").lower()
@@ -131,7 +116,8 @@ class Api:
         # ASCII escapes carry lone surrogates, which UTF-8 cannot encode.
         sent = None if body is None else json.dumps(body).encode("ascii")
         kind = {} if body is None else {"Content-Type": "application/json"}
-        request = self._client.stream(method, self.endpoint.base + path, content=sent, headers=kind)
+        where = path if "://" in path else self.endpoint.base + path
+        request = self._client.stream(method, where, content=sent, headers=kind)
         with translated_errors(self.endpoint.base):
             async with self.limit.slot(), self._timeout(tokens), request as response:
                 await self._check(response)
@@ -142,10 +128,6 @@ class Api:
 
     def _reply(self, streamed: bool, size: Size) -> Reply:
         return Reply(self.endpoint.base, self.scrub, size, streamed)
-
-    def _backoff(self, number: int) -> float:
-        wait: float = min(self.patience.longest_wait, self.patience.first_wait * 2 ** (number - 1))
-        return wait * self.rng.uniform(0.5, 1.0)
 
     async def _wait_for_turn(self) -> None:
         """Sleep until the rate limit and the last Retry-After allow a request."""

@@ -14,27 +14,44 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from forethought.backends.openai.api import Api, Sleep
+from forethought.backends.openai.api import Api
 from forethought.backends.openai.api_keys import checked_key, key_of
 from forethought.backends.openai.capabilities import Probe, first_model
-from forethought.backends.openai.completions import Completion, Connection
+from forethought.backends.openai.completions import Completion
+from forethought.backends.openai.connection import Connection
 from forethought.backends.openai.endpoint import Endpoint, Patience
-from forethought.backends.openai.protocol import Capabilities, CompletionParams, Raw, prompt_of
+from forethought.backends.openai.pool import Member, Pool
+from forethought.backends.openai.protocol import (
+    Capabilities,
+    CompletionParams,
+    Raw,
+    RawFields,
+    prompt_of,
+    text_fields,
+)
+from forethought.backends.openai.retries import Retries, Sleep
+from forethought.backends.openai.token_ids import takes_ids
 from forethought.backends.openai.verdicts import VerdictCall, reply_tokens
 from forethought.contracts.backend import (
+    BackendEvent,
     CostBound,
+    PromptReady,
     Request,
     RequestOutcome,
     VerdictRequest,
 )
-from forethought.contracts.errors import UsageError
+from forethought.contracts.errors import RemoteError, UsageError
 from forethought.contracts.records import Cost, LimitKind
 from forethought.contracts.search import Ability, Piece
 from forethought.cost.prices import Price, cost_of, price_of
+
+if TYPE_CHECKING:
+    from forethought.backends.openai.compression import Compression, SharedPrompt
 
 Found = TypeVar("Found")
 Work = Completion | VerdictCall
@@ -53,6 +70,12 @@ class OpenAIBackend:
     must include the system message of `params`."""
     known_capabilities: Capabilities | None = None
     """The server's capabilities; probed on first use where None."""
+    replicas: tuple[Endpoint, ...] = ()
+    """Further endpoints of the model; requests are spread over all, and survive a loss."""
+    compression: Compression | None = None
+    """Shortens prompts before they are sent."""
+    probed: dict[Endpoint, Capabilities] = field(default_factory=dict)
+    """Capabilities by endpoint, shared by back ends that probe in the same way."""
     patience: Patience = field(default_factory=Patience)
     key: str = field(default_factory=key_of, repr=False)
     rng: random.Random = field(default_factory=random.Random, repr=False)
@@ -61,7 +84,7 @@ class OpenAIBackend:
     clock: Callable[[], float] = time.monotonic
     probing: Cost = field(default_factory=Cost)
     """Cost of the probe, which no run is charged for."""
-    _outcomes: queue.SimpleQueue[tuple[Work | None, RequestOutcome]] = field(
+    _outcomes: queue.SimpleQueue[tuple[Work | None, RequestOutcome | PromptReady]] = field(
         default_factory=queue.SimpleQueue, repr=False
     )
     _pending: dict[str, Work | None] = field(default_factory=dict, repr=False)
@@ -70,6 +93,8 @@ class OpenAIBackend:
     """By identity of the work; only the event loop touches it."""
     _prompts: dict[tuple[str, str, str], int] = field(default_factory=dict, repr=False)
     """By run, question and prefix: prompt tokens, as the server counted them."""
+    _shared: dict[tuple[str, str], SharedPrompt] = field(default_factory=dict, repr=False)
+    """By run, and its question if that is not the run's own: the prompts to shorten."""
 
     def __post_init__(self) -> None:
         self.key = checked_key(self.key)
@@ -97,19 +122,20 @@ class OpenAIBackend:
     def capabilities(self) -> Capabilities:
         """The server's capabilities, probed on first use."""
         if self.known_capabilities is None:
-            probe = Probe(self._api, self.raw, partial(price_of, self.prices))
-            try:
-                self.known_capabilities = self._await(probe.run())
-            finally:
-                self.probing = self.probing.plus(probe.spent)
+            self.known_capabilities = self._await(self._pool.open())
         return self.known_capabilities
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """All endpoints of the model."""
+        return (self.endpoint, *self.replicas)
 
     @property
     def model(self) -> str:
         """The model's name; asked from the server if the address has none."""
         if self.known_capabilities is not None:
             return self.known_capabilities.model
-        return self.endpoint.model or self._await(first_model(self._api))
+        return self.endpoint.model or self._await(self._first_model())
 
     def check_limits(self, kinds: Collection[LimitKind]) -> None:
         """Raise UsageError for a budget in FLOPs, or in dollars without a price.
@@ -145,13 +171,13 @@ class OpenAIBackend:
                     self._pending[request.key] = None
                     self._outcomes.put((None, self._cannot_continue(request)))
                     return
-                work = Completion(request, self._connection, self._estimated_prompt_tokens(request))
+                work = self._completion(request)
         self._pending[request.key] = work
         self._loop.call_soon_threadsafe(self._start, work)
 
-    def poll(self, until: float | None = None) -> list[RequestOutcome]:
+    def poll(self, until: float | None = None) -> list[BackendEvent]:
         """Wait until an outcome arrives or the clock reaches `until`."""
-        found: list[RequestOutcome] = []
+        found: list[BackendEvent] = []
         while self._pending and not found:
             left = None if until is None else max(0.0, until - self.clock())
             try:
@@ -178,6 +204,9 @@ class OpenAIBackend:
                 del self._pending[key]
                 self._loop.call_soon_threadsafe(self._cancel, work)
         self._prompts = {where: size for where, size in self._prompts.items() if where[0] != run}
+        self._shared = {where: one for where, one in self._shared.items() if where[0] != run}
+        if "_pool" in self.__dict__:
+            self._loop.call_soon_threadsafe(self._pool.forget, run)
 
     def close(self) -> None:
         """Cancel all requests and close all connections."""
@@ -188,6 +217,8 @@ class OpenAIBackend:
         self._thread.join()
         self._loop.close()
         del self._loop
+        if "_drafts" in self.__dict__:
+            self._drafts.shutdown()
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -197,20 +228,64 @@ class OpenAIBackend:
         return loop
 
     @cached_property
-    def _api(self) -> Api:
-        return Api(self.endpoint, self.key, self.patience, self.rng, self.sleep, self.clock)
+    def _drafts(self) -> ThreadPoolExecutor:
+        """The thread that shortens prompts, one after the other."""
+        return ThreadPoolExecutor(1, "drafts")
+
+    @cached_property
+    def _pool(self) -> Pool:
+        retries = Retries(self.patience, self.rng, self.sleep)
+        members = [Member(self._api(one), self.probed.get(one)) for one in self.endpoints]
+        return Pool(members, retries, self._probe, self.clock)
+
+    def _api(self, place: Endpoint) -> Api:
+        return Api(place, self.key, self.patience, self.rng, self.sleep, self.clock)
+
+    async def _first_model(self) -> str:
+        """The first model that an endpoint lists; RemoteError if none can be reached."""
+        *others, last = self._pool.members
+        for member in others:
+            try:
+                return await first_model(member.api)
+            except RemoteError:
+                continue
+        return await first_model(last.api)
+
+    async def _probe(self, api: Api) -> Capabilities:
+        """Probe an endpoint."""
+        ids = False
+        if self.compression is not None:
+            ids = await takes_ids(api, await first_model(api), self.compression.tokens)
+        raw = self._raw_fields(ids=ids) if ids or self.raw else None
+        probe = Probe(api, raw, partial(price_of, self.prices))
+        try:
+            found = replace(await probe.run(), ids=ids)
+        finally:
+            self.probing = self.probing.plus(probe.spent)
+        self.probed[api.endpoint] = found
+        return found
+
+    def _raw_fields(self, *, ids: bool) -> RawFields:
+        if ids and self.compression is not None:
+            return self.compression.tokens.fields
+        return text_fields(self.raw)
 
     @cached_property
     def _connection(self) -> Connection:
-        capabilities = self.capabilities
-        price = price_of(self.prices, capabilities.model)
-        return Connection(self._api, capabilities, self.params, price, self.raw or _unchanged)
+        """The connection to all endpoints."""
+        capabilities, api = self.capabilities, self._pool.members[0].api
+        price, raw = (
+            price_of(self.prices, capabilities.model),
+            self._raw_fields(ids=capabilities.ids),
+        )
+        self._pool.common = Connection(api, capabilities, self.params, price, raw)
+        return self._pool.common
 
     def _await(self, work: Coroutine[Any, Any, Found]) -> Found:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _start(self, work: Work) -> None:
-        task = self._loop.create_task(work.run())
+        task = self._loop.create_task(work.run(self._pool))
         self._tasks[id(work)] = task
         task.add_done_callback(partial(self._finish, work))
 
@@ -228,10 +303,14 @@ class OpenAIBackend:
             outcome = work.done()
         self._outcomes.put((work, replace(outcome, lost=work.lost)))
 
-    def _accept(self, work: Work | None, outcome: RequestOutcome) -> list[RequestOutcome]:
-        """The outcome, unless its run was released."""
+    def _accept(
+        self, work: Work | None, outcome: RequestOutcome | PromptReady
+    ) -> list[BackendEvent]:
+        """The outcome or event, unless its run was released."""
         if self._pending.get(outcome.key, self) is not work:
             return []
+        if isinstance(outcome, PromptReady):
+            return [outcome]
         del self._pending[outcome.key]
         if isinstance(work, Completion) and work.reply.usage:
             where = (work.request.run, *work.prompt)
@@ -242,8 +321,8 @@ class OpenAIBackend:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        if "_api" in self.__dict__:
-            await self._api.close()
+        if "_pool" in self.__dict__:
+            await self._pool.close()
         # Connections that were closed early leave async generators behind.
         await self._loop.shutdown_asyncgens()
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -262,14 +341,34 @@ class OpenAIBackend:
         return CostBound(once, cost_of(price, 0, 0, 1))
 
     def _max_prompt_tokens(self, request: Request) -> int:
-        return self._known_prompt(request) or self._connection.max_prompt_tokens(
-            *prompt_of(request)
-        )
+        if known := self._known_prompt(request):
+            return known
+        question, prefix = prompt_of(request)
+        if (shared := self._shared_prompt(request)) is None:
+            return self._connection.max_prompt_tokens(question, prefix)
+        if self._connection.capabilities.ids:
+            return shared.most_tokens + len(prefix.encode("utf-8", "surrogatepass"))
+        return self._connection.max_prompt_tokens("", prefix) + shared.most_bytes
 
-    def _estimated_prompt_tokens(self, request: Request) -> int:
-        return self._known_prompt(request) or self._connection.estimated_prompt_tokens(
-            *prompt_of(request)
-        )
+    def _completion(self, request: Request) -> Completion:
+        shared, estimated = self._shared_prompt(request), self._known_prompt(request)
+        work = Completion(request, self._connection, estimated, shared)
+        if shared is None and not estimated:
+            work.estimated_prompt_tokens = self._connection.estimated_prompt_tokens(*work.prompt)
+        work.tell = lambda ready: self._outcomes.put((work, ready))
+        return work
+
+    def _shared_prompt(self, request: Request) -> SharedPrompt | None:
+        """The prompt to shorten for a request; None without compression."""
+        if self.compression is None:
+            return None
+        own = not request.parent.question
+        where = request.run, request.parent.question
+        if where not in self._shared:
+            question = request.question.text if own else request.parent.question
+            document = request.question.document if own else ""
+            self._shared[where] = self.compression.shared(question, document, self._drafts)
+        return self._shared[where]
 
     def _known_prompt(self, request: Request) -> int:
         """Prompt tokens as the server counted them before; 0 if it did not."""
@@ -285,7 +384,3 @@ class OpenAIBackend:
             "use a local model, or another strategy",
         )
         return RequestOutcome(request.key, Cost(), error=error)
-
-
-def _unchanged(question: str) -> str:
-    return question

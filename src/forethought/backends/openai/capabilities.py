@@ -7,9 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from forethought.backends.openai.api import Api
-from forethought.backends.openai.completions import Connection
+from forethought.backends.openai.connection import Connection
 from forethought.backends.openai.errors import RefusedError
-from forethought.backends.openai.protocol import Body, Capabilities, CompletionParams, Raw, Stops
+from forethought.backends.openai.protocol import (
+    Body,
+    Capabilities,
+    CompletionParams,
+    RawFields,
+    Stops,
+    text_fields,
+)
 from forethought.backends.openai.shape import ShapeError, list_of, object_of, text_of
 from forethought.backends.openai.streamed_reply import StreamedReply
 from forethought.contracts.errors import RemoteError
@@ -54,8 +61,8 @@ class Probe:
     """A probe of one server, and its cost."""
 
     api: Api
-    raw: Raw | None
-    """Formats raw prompts; where given, only raw prompts are probed."""
+    raw: RawFields | None
+    """The fields of raw requests; where given, only raw prompts are probed."""
     price: Callable[[str], Price | None]
     spent: Cost = field(default_factory=Cost)
     _letter_tokens: int = 0
@@ -98,7 +105,7 @@ class Probe:
         return (False,) if self.raw else (True, False)
 
     def _greeting(self, capabilities: Capabilities) -> Body:
-        return capabilities.body(GREETING, "", 1, CompletionParams(), self._raw_prompt)
+        return capabilities.body(GREETING, "", 1, CompletionParams(), self._raw_fields)
 
     async def _logprobs(self, capabilities: Capabilities) -> Capabilities:
         """Probe log-probabilities, and the number of alternatives per token."""
@@ -131,7 +138,7 @@ class Probe:
         A message that is continued lacks its end-of-turn tokens, so its prompt is shorter than the
         prompt of the same message in finished form.
         """
-        begun = capabilities.body(GREETING, LETTER, 1, CompletionParams(), self._raw_prompt)
+        begun = capabilities.body(GREETING, LETTER, 1, CompletionParams(), self._raw_fields)
         counted = await self._prompt_tokens(capabilities, begun)
         if counted is None:
             return False
@@ -139,7 +146,7 @@ class Probe:
         closed = await self._prompt_tokens(capabilities, {**begun, "continue_final_message": False})
         if closed and 0 < counted < closed:
             return True
-        body = capabilities.body(COUNTING, COUNTED, 6, CompletionParams(), self._raw_prompt)
+        body = capabilities.body(COUNTING, COUNTED, 6, CompletionParams(), self._raw_fields)
         reply = await self._try_asking(capabilities, {**body, "temperature": 0.0})
         return reply is not None and reply.text.startswith(NEXT)
 
@@ -147,7 +154,7 @@ class Probe:
         """How the server reports the stop string that ended an answer."""
         kept = {"stop": _STOPS, "include_stop_str_in_output": True}
         body = {
-            **capabilities.body(COUNTING, "", 4, CompletionParams(), self._raw_prompt),
+            **capabilities.body(COUNTING, "", 4, CompletionParams(), self._raw_fields),
             **kept,
             "temperature": 0.0,
         }
@@ -161,11 +168,11 @@ class Probe:
     async def _trims(self, capabilities: Capabilities) -> bool:
         """Whether the server strips a prefix's trailing whitespace: by counts, else by its text."""
         spaced = capabilities.body(
-            GREETING, LETTER + "\n\n", 1, CompletionParams(), self._raw_prompt
+            GREETING, LETTER + "\n\n", 1, CompletionParams(), self._raw_fields
         )
         if self._letter_tokens and (counted := await self._prompt_tokens(capabilities, spaced)):
             return counted == self._letter_tokens
-        body = capabilities.body(COUNTING, COUNTED_SPACED, 1, CompletionParams(), self._raw_prompt)
+        body = capabilities.body(COUNTING, COUNTED_SPACED, 1, CompletionParams(), self._raw_fields)
         reply = await self._try_asking(capabilities, {**body, "temperature": 0.0})
         return reply is not None and reply.text[:1].isspace()
 
@@ -187,7 +194,7 @@ class Probe:
             capabilities,
             CompletionParams(),
             self.price(capabilities.model),
-            self._raw_prompt,
+            self._raw_fields,
         )
         found: list[StreamedReply] = []
 
@@ -202,5 +209,6 @@ class Probe:
         self.spent = self.spent.plus(cost_of(connection.price, prompt, cached, tokens))
         return reply
 
-    def _raw_prompt(self, question: str) -> str:
-        return self.raw(question) if self.raw else question
+    @property
+    def _raw_fields(self) -> RawFields:
+        return self.raw or text_fields(None)

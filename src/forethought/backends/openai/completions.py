@@ -11,85 +11,33 @@ server did is counted as `lost`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from forethought.backends.openai.api import Api
-from forethought.backends.openai.errors import StalledError, TransientError
+from forethought.backends.openai.connection import Connection
+from forethought.backends.openai.errors import TransientError
 from forethought.backends.openai.finish_reasons import WITHHELD
-from forethought.backends.openai.protocol import (
-    Body,
-    Capabilities,
-    CompletionParams,
-    Raw,
-    prompt_of,
-    request_seed,
-)
-from forethought.backends.openai.shape import ShapeError
+from forethought.backends.openai.pool import Pool
+from forethought.backends.openai.protocol import Body, prompt_of, request_seed
 from forethought.backends.openai.streamed_reply import StreamedReply
 from forethought.backends.openai.token_estimate import estimate_tokens
 from forethought.backends.stop_matcher import StopMatcher
-from forethought.contracts.backend import Request, RequestOutcome
+from forethought.contracts.backend import Opened, PromptReady, Request, RequestOutcome
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Piece
-from forethought.cost.prices import Price, cost_of
+from forethought.cost.prices import cost_of
+
+if TYPE_CHECKING:
+    from forethought.backends.openai.compression import SharedPrompt, ShortPrompt
 
 _REPLACEMENT = "\ufffd"
 """Servers send it in place of a character whose bytes were cut."""
 
 
-@dataclass(frozen=True)
-class Connection:
-    """A server, its capabilities, and the parameters of every request to it."""
-
-    api: Api
-    capabilities: Capabilities
-    params: CompletionParams
-    price: Price | None
-    raw: Raw
-
-    def max_prompt_tokens(self, question: str, prefix: str = "") -> int:
-        """Upper bound of prompt tokens: no tokenizer makes more tokens than bytes."""
-        texts = (question, prefix, self.params.system or "")
-        return self.capabilities.overhead + sum(
-            len(one.encode("utf-8", "surrogatepass")) for one in texts
-        )
-
-    def estimated_prompt_tokens(self, question: str, prefix: str = "") -> int:
-        """Prompt tokens, where the server does not count them."""
-        texts = (question, prefix, self.params.system or "")
-        return self.capabilities.overhead + sum(map(estimate_tokens, texts))
-
-    async def receive(
-        self, body: Body, reply: StreamedReply, ended_early: Callable[[], bool]
-    ) -> None:
-        """Stream a reply until it ends or `ended_early` holds; TransientError if it drops."""
-        limit, base, path = self.api.limit, self.api.endpoint.base, self.capabilities.path
-        allowed_at_start, most = limit.allowed, int(body[self.capabilities.limit])
-
-        def on_document(document: Mapping[str, Any]) -> bool:
-            nonlocal allowed_at_start
-            allowed_at_start = allowed_at_start if reply.started else limit.allowed
-            reply.add(document)
-            return ended_early() or reply.exceeds(most)
-
-        try:
-            if await self.api.post(path, body, most, on_document) or reply.complete:
-                return
-            raise TransientError(f"{base} dropped an unfinished answer", "see the server's log")
-        except ShapeError as error:
-            raise RemoteError(
-                f"{base} sent a malformed answer: {error}",
-                "check that it is the address of an OpenAI-compatible server",
-            ) from None
-        except TransientError as error:
-            if reply.complete:
-                return  # the text is complete; only the usage may be missing
-            if reply.started or isinstance(error, StalledError):
-                error.overloaded = await limit.lower(allowed_at_start)
-            raise
+def _silent(event: PromptReady) -> None:
+    """Tell nobody."""
 
 
 @dataclass
@@ -100,8 +48,13 @@ class Completion:
     """Whether part of the reply is a useful outcome."""
     request: Request
     connection: Connection
+    """The newest attempt's connection."""
     estimated_prompt_tokens: int
     """Prompt tokens, used where the server does not count them."""
+    shared: SharedPrompt | None = None
+    """The prompt to shorten first; None to send the question as it is."""
+    short: ShortPrompt | None = None
+    """The shortened prompt."""
     text: str = ""
     """Text kept from earlier attempts."""
     tokens: int = 0
@@ -117,15 +70,23 @@ class Completion:
     """Tokens written by all such attempts."""
     out_of_budget: bool = False
     """Whether another attempt could cost more dollars than are left."""
+    tell: Callable[[PromptReady], None] = _silent
+    """Called once the prompt of the run's first request is shortened."""
 
     @property
     def prompt(self) -> tuple[str, str]:
         """The question, and the prefix to continue."""
         return prompt_of(self.request)
 
-    async def run(self) -> None:
+    async def run(self, pool: Pool) -> None:
         """Stream the piece; RemoteError where that fails."""
-        await self.connection.api.with_retries(self._attempt)
+        if self.shared is not None:
+            self.short = await self.shared.ready()
+            counted = len(self.short.prompt) + estimate_tokens(self.request.parent.text)
+            self.estimated_prompt_tokens = self.estimated_prompt_tokens or counted
+            if opened := self._opened:
+                self.tell(PromptReady(self.request.key, opened, self.short.stages))
+        await pool.with_retries(self._attempt, self.request.run, self.request.max_tokens)
 
     def done(self) -> RequestOutcome:
         """The outcome of a finished reply."""
@@ -137,12 +98,14 @@ class Completion:
         kept = text.rstrip(_REPLACEMENT) if finish == "length" else text
         tokens = self._output_tokens()
         piece = self._piece(kept, tokens, finish, back)
-        return RequestOutcome(self.request.key, self._cost(tokens), piece)
+        return RequestOutcome(self.request.key, self._cost(tokens), piece, opened=self._opened)
 
     def cancelled(self) -> RequestOutcome:
         """The outcome with the text so far."""
         piece = self._piece(self._text(), self._output_tokens(), "cancelled")
-        return RequestOutcome(self.request.key, self._cost(piece.tokens), piece)
+        return RequestOutcome(
+            self.request.key, self._cost(piece.tokens), piece, opened=self._opened
+        )
 
     def failed(self, error: BaseException) -> RequestOutcome:
         """The outcome of a failure, with its cost."""
@@ -164,8 +127,24 @@ class Completion:
             self.connection.price, again * (prompt + cached), 0, self.lost_tokens + beyond
         )
 
-    async def _attempt(self) -> None:
-        self.reply = StreamedReply()
+    @property
+    def _opened(self) -> Opened | None:
+        """The result of shortening the prompt, for the request that pays for it."""
+        if self.short is None or not self._pays_drafts:
+            return None
+        opened, counted_by = self.short.opened, self.short.tokens.model.name
+        how = "as token ids"
+        if not self.connection.capabilities.ids:
+            how = f"as text; kept tokens are those of {counted_by}"
+        return replace(opened, notes=(*opened.notes, f"the prompt is sent {how}"))
+
+    @property
+    def _pays_drafts(self) -> bool:
+        """Whether this request pays for the drafts that shorten its prompt."""
+        return self.request.first and not self.request.parent.tokens
+
+    async def _attempt(self, connection: Connection) -> None:
+        self.connection, self.reply = connection, StreamedReply()
         if self.tokens >= self.request.max_tokens:
             return
         try:
@@ -205,9 +184,13 @@ class Completion:
     def _body(self) -> Body:
         request, connection = self.request, self.connection
         question, prefix = self.prompt
+        raw, short = connection.raw, self.short
+        if short is not None:
+            question = short.text
+            raw = short.fields if connection.capabilities.ids else raw
         most = request.max_tokens - self.tokens
         body = connection.capabilities.body(
-            question, prefix + self.text, most, connection.params, connection.raw
+            question, prefix + self.text, most, connection.params, raw
         )
         place = replace(request.parent, tokens=request.parent.tokens + self.tokens)
         seed = request_seed(replace(request, parent=place))
@@ -282,6 +265,7 @@ class Completion:
         return fresh, max(0, cached - (self.tokens - (prompt - fresh)))
 
     def _cost(self, tokens: int) -> Cost:
+        drafts = self.shared.spent() if self.shared and self._pays_drafts else Cost()
         if not self.reply.started and not self.prompts:
-            return cost_of(self.connection.price, 0, 0, 0)
-        return cost_of(self.connection.price, *self._prompt_tokens(), tokens)
+            return drafts.plus(cost_of(self.connection.price, 0, 0, 0))
+        return drafts.plus(cost_of(self.connection.price, *self._prompt_tokens(), tokens))

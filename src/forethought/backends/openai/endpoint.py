@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -12,6 +14,8 @@ from forethought.contracts.errors import BadParameterError
 _SPELLED = "write it http://host:port/v1#model"
 _LONGEST = 253
 """Characters of a host name."""
+_NEXT = re.compile(r"\s*,\s*(?=https?://)")
+"""Between two addresses; the name of a model may hold commas too."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,18 @@ class Endpoint:
             raise BadParameterError(f"the address {text!r}: {error}", _SPELLED) from None
         if parts.query:
             raise BadParameterError(f"the address {text.partition('?')[0]!r} has a query", _SPELLED)
-        if parts.scheme not in ("http", "https") or not host or len(host) > _LONGEST:
+        known = parts.scheme in ("http", "https")
+        if not known or not host or len(host) > _LONGEST or "," in parts.netloc:
             raise BadParameterError(f"{text!r} is not the address of a server", _SPELLED)
         path = parts.path.rstrip("/") or "/v1"
         if not (parts.netloc + path).isprintable() or " " in parts.netloc + path:
             raise BadParameterError(f"the address {text!r} holds blanks", _SPELLED)
         return cls(f"{parts.scheme}://{parts.netloc}{path}", parts.fragment)
+
+    @property
+    def root(self) -> str:
+        """The address without its version."""
+        return self.base.removesuffix("/v1")
 
     @property
     def local(self) -> bool:
@@ -54,6 +64,28 @@ class Endpoint:
             return ipaddress.ip_address(host).is_loopback
         except ValueError:
             return host == "localhost"
+
+
+def endpoints_of(text: str) -> tuple[Endpoint, ...]:
+    """The endpoints of a model: `http://a/v1,http://b/v1#model`, in any order.
+
+    One name after a # holds for all. Raises BadParameterError for an invalid address, and for two
+    names.
+    """
+    found = [Endpoint.parse(part) for part in _NEXT.split(text.strip())]
+    names = sorted({one.model for one in found if one.model})
+    if len(names) > 1:
+        raise BadParameterError(
+            f"the addresses name {' and '.join(map(repr, names))}, and requests go to any of them",
+            "name one model: http://a/v1,http://b/v1#model",
+        )
+    bases = sorted({one.base for one in found})
+    return tuple(Endpoint(base, *names) for base in bases)
+
+
+def spelled(endpoints: Sequence[Endpoint], model: str) -> str:
+    """The addresses of a model as text, equal for equal endpoints."""
+    return f"{','.join(one.base for one in endpoints)}#{model}"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from forethought.contracts.backend import Request
 Body = dict[str, Any]
 Raw = Callable[[str], str]
 """Formats a question as a raw prompt."""
+RawFields = Callable[[str, str], Body]
+"""The fields of a raw request, from a question and the beginning of its answer."""
 Stops = Literal["kept", "told", "watched"]
 """How a step's end is detected. "kept": the server includes the delimiter in the text. "told": it
 reports the matched stop string. "watched": neither, so the client closes the connection at the
@@ -52,6 +54,8 @@ class Capabilities:
     """The model name and version that the server reports, where it does."""
     chat: bool = True
     """Whether requests hold messages; otherwise raw prompts."""
+    ids: bool = False
+    """Whether raw prompts are token ids of a model on this machine."""
     limit: str = "max_tokens"
     """The server's field name for the output token limit."""
     usage: bool = True
@@ -73,7 +77,7 @@ class Capabilities:
         return "/chat/completions" if self.chat else "/completions"
 
     def body(
-        self, question: str, prefix: str, max_tokens: int, params: CompletionParams, raw: Raw
+        self, question: str, prefix: str, max_tokens: int, params: CompletionParams, raw: RawFields
     ) -> Body:
         """A request for an answer, or for the continuation of its prefix."""
         common: Body = {"model": self.model, "stream": True, self.limit: max_tokens}
@@ -84,7 +88,7 @@ class Capabilities:
             if self.chat and self.top:  # without it, some servers send no log-probabilities
                 common["top_logprobs"] = 1
         if not self.chat:
-            return {**common, "prompt": raw(question) + prefix}
+            return {**common, **raw(question, prefix)}
         messages = [{"role": "user", "content": question}]
         if params.system is not None:
             messages.insert(0, {"role": "system", "content": params.system})
@@ -114,6 +118,15 @@ class Capabilities:
             if self.stops == "kept":
                 extra["include_stop_str_in_output"] = True
         return {**({"stop": stops} if stops else {}), **extra}
+
+
+def text_fields(raw: Raw | None) -> RawFields:
+    """The fields of requests with raw prompts as text; without a format, the question alone."""
+
+    def fields(question: str, prefix: str) -> Body:
+        return {"prompt": (raw(question) if raw else question) + prefix}
+
+    return fields
 
 
 def request_seed(request: Request) -> int:

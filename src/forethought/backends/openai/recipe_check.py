@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from forethought import catalogue
+from forethought.backends.openai.endpoint import endpoints_of
 from forethought.backends.openai.protocol import CompletionParams
 from forethought.contracts.errors import UsageError
 from forethought.recipes.recipe import Recipe, is_remote
@@ -11,16 +13,56 @@ from forethought.recipes.recipe import Recipe, is_remote
 
 def check_remote(recipe: Recipe) -> None:
     """Raise UsageError for settings that need a local model."""
-    if recipe.approximate or recipe.draft != Recipe.draft:
+    if recipe.automatic:
         raise UsageError(
-            f"{recipe.spelling}: methods need a local model, and this model runs on a server",
-            "shorten the text first with: forethought compress",
+            "auto chooses methods by the costs of a local model, and this model runs on a server",
+            f"name a method of prompt compression with -x: {_compressing()}",
         )
-    if recipe.logprobs or recipe.keep_stop or recipe.weights != Recipe.weights:
+    if is_remote(recipe.draft):
         raise UsageError(
-            "--logprobs, --keep-stop and --weights need a local model",
-            "leave them out, or use a local model",
+            f"the draft {recipe.draft} is a server", "a draft runs here: name a local model with -d"
         )
+    for name in recipe.approximate:
+        _check_method(name, recipe)
+    if recipe.logprobs or recipe.keep_stop:
+        raise UsageError(
+            "--logprobs and --keep-stop need a local model", "leave them out, or use a local model"
+        )
+    if recipe.weights != Recipe.weights and not recipe.approximate:
+        raise UsageError(
+            "--weights needs a local model, and no method runs one here",
+            "leave it out, or use a local model",
+        )
+
+
+def _check_method(name: str, recipe: Recipe) -> None:
+    method = catalogue.build(name)
+    if method.evicts() or method.thins_attention() or method.cache_bits() < 16:
+        raise UsageError(
+            f"{name} works on the KV cache of a local model, and {recipe.model} runs on a server",
+            f"a server gets a shorter prompt: {_compressing()}",
+        )
+    if isinstance(getattr(method, "keep", None), str):
+        raise UsageError(
+            f"{name}: bytes of a KV cache on a server cannot be counted here",
+            "state keep as a number of tokens, or as a share of the prompt",
+        )
+    if method.uses_draft() and recipe.draft == Recipe.draft:
+        raise UsageError(
+            f"{name} asks a draft, and {recipe.model} runs on a server, so it cannot draft itself",
+            f"name a model that runs here with -d, such as -d {Recipe.model}",
+        )
+
+
+def _compressing() -> str:
+    """The names of the methods that shorten prompts."""
+    files = catalogue.files("methods").values()
+    return ", ".join(sorted(one.name for one in files if one.family == "prompt-compression"))
+
+
+def stand_in(recipe: Recipe) -> str:
+    """The local model that counts and selects the tokens of a server's prompts."""
+    return Recipe.model if recipe.draft == Recipe.draft else recipe.draft
 
 
 def params_of(recipe: Recipe, system: str | None = None) -> CompletionParams:
@@ -42,7 +84,7 @@ def check_priced(recipes: Iterable[Recipe], prices: Collection[str]) -> None:
         raise UsageError(
             "local models have no price", "leave out --price, or name a server with -m"
         )
-    asked = {place.partition("#")[2] for place in places}
+    asked = {endpoints_of(place)[0].model for place in places}
     # An address without a model name may stand for any model of the server.
     if "" not in asked and (others := set(prices) - asked - {""}):
         raise UsageError(

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
-from forethought.backends.openai.completions import Connection
+from forethought.backends.openai.connection import Connection
 from forethought.backends.openai.errors import TransientError
+from forethought.backends.openai.pool import Pool
 from forethought.backends.openai.protocol import (
     Body,
     Capabilities,
@@ -47,14 +48,14 @@ class VerdictCall:
     lost: Cost = field(default_factory=Cost)
     """Cost of the replies that dropped."""
 
-    async def run(self) -> None:
+    async def run(self, pool: Pool) -> None:
         """Request all verdicts; RemoteError where one fails."""
-        with_retries = self.connection.api.with_retries
+        run, most = self.request.run, reply_tokens(self.connection.capabilities)
         places = list(range(len(self.request.questions)))
         # Where money is at stake, one verdict checks the server's counts before the others start.
         if self.connection.price is not None:
-            await with_retries(partial(self._attempt, places.pop(0)))
-        asked = [with_retries(partial(self._attempt, place)) for place in places]
+            await pool.with_retries(partial(self._attempt, places.pop(0)), run, most)
+        asked = [pool.with_retries(partial(self._attempt, place), run, most) for place in places]
         # Awaits all of them, so that the costs of all are known.
         for found in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(found, BaseException):
@@ -74,10 +75,10 @@ class VerdictCall:
         failure = error if isinstance(error, Exception) else RemoteError(repr(error))
         return RequestOutcome(self.request.key, self.spent, error=failure)
 
-    async def _attempt(self, place: int) -> None:
+    async def _attempt(self, place: int, connection: Connection) -> None:
         reply, question = StreamedReply(), self.request.questions[place]
         try:
-            await self.connection.receive(self._body(question), reply, lambda: False)
+            await connection.receive(_body(connection, question), reply, lambda: False)
         except TransientError:
             if reply.started:
                 self.lost = self.lost.plus(self._priced(question, reply))
@@ -99,15 +100,6 @@ class VerdictCall:
                 f"{most:,} at most",
                 "check how the server counts tokens before you pay for verdicts",
             )
-
-    def _body(self, question: str) -> Body:
-        capabilities = self.connection.capabilities
-        body = capabilities.body(
-            question, "", reply_tokens(capabilities), CompletionParams(), self.connection.raw
-        )
-        if capabilities.top:
-            return {**capabilities.with_top(body), "temperature": 1.0, "seed": 0}
-        return {**body, "temperature": 0.0, "seed": 0}
 
     def _from_logprobs(self, reply: StreamedReply) -> tuple[float, ...]:
         """The choices' probabilities as first token of the reply."""
@@ -146,6 +138,15 @@ class VerdictCall:
         most = reply_tokens(self.connection.capabilities)
         written = most if most == 1 else reply.output_tokens(most)
         return cost_of(self.connection.price, prompt, cached, written)
+
+
+def _body(connection: Connection, question: str) -> Body:
+    capabilities = connection.capabilities
+    most, params = reply_tokens(capabilities), CompletionParams()
+    body = capabilities.body(question, "", most, params, connection.raw)
+    if capabilities.top:
+        return {**capabilities.with_top(body), "temperature": 1.0, "seed": 0}
+    return {**body, "temperature": 0.0, "seed": 0}
 
 
 def reply_tokens(capabilities: Capabilities) -> int:

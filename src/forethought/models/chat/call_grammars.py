@@ -20,10 +20,10 @@ def call_grammar(written: CallFormat, tools: Sequence[Mapping[str, Any]], *, par
         case "llama":
             return f"start: call\ncall: {_json(_any_call(tools, 'parameters'))}\n"
         case "mistral":
-            call = _any_call(tools, "arguments")
+            item = _any_call(tools, "arguments")
             most = {} if parallel else {"maxItems": 1}
-            items = {"type": "array", "items": call, "minItems": 1, **most}
-            listed = {**items, "$defs": call.pop("$defs")}
+            items = {"type": "array", "items": item, "minItems": 1, **most}
+            listed = {**items, "$defs": item.pop("$defs")}
             return f"start: {_text(MISTRAL_OPEN)} calls\ncalls: {_json(listed)}\n"
         case "qwen-xml":
             return _xml(tools, parallel)
