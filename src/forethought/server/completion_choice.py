@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,16 +54,20 @@ class CompletionChoice:
     count: int = 0
     """Tokens of the answer so far."""
 
-    def echo(self, tokens: Sequence[Mapping[str, Any]]) -> None:
-        """Put the prompt and its log-probabilities first."""
+    def echo(self) -> None:
+        """Put the prompt first."""
         assert self.prompt is not None, "only models of this machine echo"
         self.text.append(self.prompt.text)
-        if self.texts is None or self.asked.fields.logprobs is None:
-            return
-        for (start, _), token in zip(self.prompt.spans, tokens, strict=True):
-            chance = token["log_probability"]
-            top = None if chance is None else self.texts.top(token, self._top)
-            self.logprobs.add(self.texts.text(token["token"]), chance, top, start)
+
+    def echo_logprobs(self, told: Mapping[str, Any]) -> None:
+        """Put the log-probabilities of the prompt first."""
+        assert self.prompt is not None, "only models of this machine echo"
+        assert self.texts is not None, "only models of this machine echo"
+        columns = zip(told["tokens"], told["log_probabilities"], told["top"], strict=True)
+        for (start, _), (token, chance, top) in zip(self.prompt.spans, columns, strict=True):
+            entry = {"token": token, "log_probability": chance, "top": top}
+            shown = None if chance is None else self.texts.top(entry, self._top)
+            self.logprobs.add(self.texts.text(token), chance, shown, start)
 
     def push(self, token: Mapping[str, Any]) -> tuple[str, Logprobs]:
         """The fresh text and log-probabilities of a token event."""

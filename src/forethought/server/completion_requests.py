@@ -79,7 +79,7 @@ async def asked_completion(
         name=identifier,
         recipe=recipe,
         document=fields.document or "",
-        controls=controls_of(fields, ignore_end=scoring),
+        controls=controls_of(fields, ignore_end=scoring, score_only=fields.max_tokens == 0),
         tenant=tenant_of(request),
         prompt_logprobs=fields.logprobs if fields.echo else None,
     )

@@ -63,17 +63,17 @@ class CompletionAnswer:
             for number, live in enumerate(asked.lives)
         ]
         self.runs: dict[int, Mapping[str, Any]] = {}
-        if asked.fields.echo and asked.fields.logprobs is None:
+        if asked.fields.echo:
             for one in self._all():
-                one.echo(())
+                one.echo()
 
     def take(self, told: Told) -> list[Fresh]:
         """Handle an event; returns choices with their fresh text and log-probabilities."""
         event, choices = told.event, self.choices[told.prompt]
         if event.kind == "prompt" and self.asked.fields.echo:
             for one in choices:
-                one.echo(event.data["tokens"])
-            return [(one, "".join(one.text), one.logprobs) for one in choices]
+                one.echo_logprobs(event.data)
+            return [(one, "", one.logprobs) for one in choices]
         if event.kind == "token":
             choice = choices[event.data["candidate"]]
             return [(choice, *choice.push(event.data))]

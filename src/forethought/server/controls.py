@@ -19,10 +19,18 @@ Grammar = tuple[str, str]
 
 
 def controls_of(
-    asked: SamplingFields, *, thinking_budget: int | None = None, ignore_end: bool = False
+    asked: SamplingFields,
+    *,
+    calls: str = "",
+    thinking_budget: int | None = None,
+    ignore_end: bool = False,
+    score_only: bool = False,
 ) -> GenerationControls:
-    """The controls that the fields state; raises ApiError."""
-    grammar, kind = grammar_of(asked.response_format, asked.structured_outputs)
+    """The controls that the fields state; raises ApiError.
+
+    `calls` is the grammar of tool calls that the request demands.
+    """
+    grammar, kind = grammar_of(asked.response_format, asked.structured_outputs, calls)
     try:
         return GenerationControls(
             logit_bias=tuple(
@@ -38,18 +46,22 @@ def controls_of(
             grammar=grammar,
             grammar_kind=kind,  # type: ignore[arg-type]
             thinking_budget=thinking_budget,
+            score_only=score_only,
         )
     except ForethoughtError as error:
         raise as_api_error(error) from error
 
 
-def grammar_of(wanted: ResponseFormat | None, structured: StructuredOutputs | None) -> Grammar:
+def grammar_of(
+    wanted: ResponseFormat | None, structured: StructuredOutputs | None, calls: str = ""
+) -> Grammar:
     """The grammar of an answer and its kind; raises ApiError for two or an empty one."""
-    found = [*_formatted(wanted), *_structured(structured)]
+    forced = [(calls, "lark")] if calls else []
+    found = [*_formatted(wanted), *_structured(structured), *forced]
     if len(found) > 1:
         raise bad_request(
             "the request states two formats of the answer",
-            "use one of response_format and the fields of structured_outputs",
+            "use one of response_format, structured_outputs and a tool_choice that demands a call",
             "response_format",
         )
     return found[0] if found else ("", "json")

@@ -7,7 +7,8 @@ from typing import Any
 
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Prompt
-from forethought.models.chat.messages import Message, ToolCall, messages_prompt
+from forethought.models.chat.messages import messages_prompt
+from forethought.models.chat.openai_messages import chat_messages
 from forethought.models.model import Model
 from forethought.server.errors import bad_request
 from forethought.server.schemas.chat_request import ChatMessage, Tool
@@ -21,7 +22,7 @@ def conversation_prompt(
     messages: Sequence[ChatMessage],
     *,
     document: str = "",
-    tools: Sequence[Tool] = (),
+    tools: Sequence[Mapping[str, Any]] = (),
     thinking: bool | None = None,
     continue_final: bool = False,
 ) -> Prompt:
@@ -29,26 +30,11 @@ def conversation_prompt(
     return messages_prompt(
         model.tokenizer,
         model.template,
-        [_message(one) for one in messages],
+        chat_messages([one.model_dump(exclude_none=True) for one in messages]),
         document=document,
-        tools=[shown_tool(tool) for tool in tools],
+        tools=tools,
         thinking=thinking,
         continue_final=continue_final,
-    )
-
-
-def _message(one: ChatMessage) -> Message:
-    calls = tuple(
-        ToolCall(call.id, call.function.name, call.function.arguments)
-        for call in one.tool_calls or ()
-    )
-    return Message(
-        role=one.role,
-        content=one.text or one.refusal or "",
-        name=one.name or "",
-        reasoning=one.reasoning or one.reasoning_content or "",
-        tool_calls=calls,
-        tool_call_id=one.tool_call_id or "",
     )
 
 

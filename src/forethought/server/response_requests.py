@@ -81,5 +81,5 @@ def _message(item: InputItem) -> list[dict[str, Any]]:
     if item.role is None or item.content is None:
         raise bad_request("a message of the input needs a role and content", "", "input")
     content = item.content
-    text = content if isinstance(content, str) else "".join(part.content for part in content)
+    text = content if isinstance(content, str) else "\n".join(part.content for part in content)
     return [{"role": item.role, "content": text}]

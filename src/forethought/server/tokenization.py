@@ -14,7 +14,7 @@ from forethought.server.context import ServerContext, context_of
 from forethought.server.errors import as_api_error, bad_request
 from forethought.server.json_body import read_body
 from forethought.server.openapi import described, failures
-from forethought.server.prompts import check_tokens, conversation_prompt
+from forethought.server.prompts import check_tokens, conversation_prompt, shown_tool
 from forethought.server.schemas.common import MethodFields
 from forethought.server.schemas.tokenize_request import DetokenizeRequest, TokenizeRequest
 from forethought.server.token_texts import decoded, token_ids
@@ -53,7 +53,7 @@ def _tokens(model: Model, fields: TokenizeRequest) -> list[int]:
     prompt = conversation_prompt(
         model,
         fields.messages,
-        tools=fields.tools or (),
+        tools=[shown_tool(tool) for tool in fields.tools or ()],
         thinking=None if options is None else options.enable_thinking,
         continue_final=bool(fields.continue_final_message),
     )

@@ -61,7 +61,7 @@ class ChatMessage(Fields):
     def text(self) -> str:
         """Its content as text."""
         if isinstance(self.content, list):
-            return "".join(part.content for part in self.content)
+            return "\n".join(part.content for part in self.content)
         return self.content or ""
 
     @model_validator(mode="after")
