@@ -38,8 +38,6 @@ class LiveRequest:
     controls: GenerationControls = field(default_factory=GenerationControls)
     tenant: str = ""
     """Whose request it is; tenants share no cache, and get equal shares of the engine."""
-    prompt_logprobs: int | None = None
-    """Top alternatives to report for each token of the prompt; None reports no prompt tokens."""
 
 
 LiveEvent = tuple[str, Event | ForethoughtError]
