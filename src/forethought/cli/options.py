@@ -62,6 +62,37 @@ JSON_LINES = switch("--jsonl", help="Print each event as a line of JSON.")
 QUIET = switch("--quiet", "-q", help="Print only the answer.")
 VERBOSE = switch("--verbose", "-v", help="Show stages, and the traceback of an error.")
 
+SERVED = texts(
+    "--model",
+    "-m",
+    help="A model, server or recipe; the first is the default; repeatable.",
+    among="models",
+)
+ALLOWED = texts("--allow", help="An encoder, judge or plan that requests may name; repeatable.")
+HOST = text("--host", help="The address to listen on; any but loopback needs a key.",
+            default="127.0.0.1")  # fmt: skip
+PORT = whole("--port", help="The port; 0 for any free one.", default=8000, limits=(0, 65535))
+KEY_VARIABLE = text(
+    "--api-key-env", help="The environment variable with the key.", default="FORETHOUGHT_SERVE_KEY"
+)
+KEY_FILE = maybe("--api-key-file", help="A file with keys, one a line; each is a tenant.")
+OPEN = switch("--open", help="Open the page in a browser.")
+CONCURRENT = whole(
+    "--max-concurrent", help="Sequences that decode at once.", default=256, limits=(1, 4096)
+)
+REQUESTS = whole(
+    "--max-requests",
+    help="Requests in progress; more get status 429.",
+    default=1280,
+    limits=(1, 65536),
+)
+PREFIX_CACHE = text(
+    "--prefix-cache", help="Memory of prompts that requests share, such as 500MB; 0B for none.",
+    default="2GB",
+)  # fmt: skip
+REQUEST_SECONDS = number("--request-seconds", help="Maximum seconds of a request.", default=900.0)
+LOG_PROMPTS = switch("--log-prompts", help="Keep questions and prompts in the log of runs.")
+
 FAMILY = maybe(
     "family",
     help="A family, `methods`, `strategies`, `scorers`, `tasks`, or `models`.",

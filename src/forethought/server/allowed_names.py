@@ -1,0 +1,91 @@
+"""Keeps requests from naming files, folders, servers and models beyond those of the server.
+
+Checks work on the spelling of a method, before it is built: building one may read a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from forethought import catalogue
+from forethought.catalogue import Entry, Kind
+from forethought.contracts import parameters, spelling
+from forethought.contracts.errors import BadParameterError, UnfitError
+from forethought.recipes.recipe import AUTO
+
+_HARMLESS = {"delimiter", "digest", "force", "language", "prompt", "system", "tag"}
+"""Parameters of free text that name nothing outside of the request."""
+_NESTED: dict[str, Kind] = {"then": "strategies"}
+"""Parameters that are spellings themselves."""
+_WIDTHS = {"n", "width", "branch", "groups", "trees", "chains", "iterations", "rounds", "orders"}
+_WIDTHS |= {"judges", "goals", "batch", "temperatures"}
+"""Parameters of strategies that multiply answers."""
+_LONGEST = 2000
+_TASKS_ONLY = {"checker", "noisy-checker", "unit-tests"}
+
+
+class NotAllowedError(UnfitError):
+    """A name that requests may not use."""
+
+
+@dataclass(frozen=True)
+class AllowedNames:
+    """The resources that spellings of requests may name, and the widest search."""
+
+    names: Collection[str]
+    widest: int = 64
+
+    def check(self, text: str, kind: Kind = "methods") -> None:
+        """Raise for a method with a resource outside of the names, or a search that is too wide."""
+        if len(text) > _LONGEST:
+            raise BadParameterError(
+                f"a method's spelling has {len(text):,} characters", "write a shorter one"
+            )
+        if kind == "methods" and text.strip().lower() == AUTO:
+            return
+        call = spelling.parse(text)
+        entry = catalogue.find(call.name, kind)
+        if entry.name in _TASKS_ONLY:
+            raise NotAllowedError(
+                f"{entry.name} needs a task's questions, and a request has none",
+                "use another scorer, such as likelihood or self-judge",
+            )
+        for parameter in parameters.settings_of(entry.load()):
+            value = call.settings.get(parameter.name, parameter.default)
+            self._check_value(entry, parameter.name, value)
+
+    def _check_value(self, entry: Entry, name: str, value: Any) -> None:
+        if name in _NESTED and isinstance(value, str):
+            self.check(value, _NESTED[name])
+        elif entry.family == "search" and name in _WIDTHS and isinstance(value, int):
+            self._check_width(entry, name, value)
+        elif name not in _HARMLESS and _is_free_text(entry, name) and value not in self.names:
+            shown = value if isinstance(value, str) else "its default"
+            raise NotAllowedError(
+                f"{entry.name}: {name}={shown!r} is not among the models of this server",
+                f"start the server with it: forethought serve --allow {shown!r}",
+            )
+
+    def _check_width(self, entry: Entry, name: str, value: int) -> None:
+        if value > self.widest:
+            raise BadParameterError(
+                f"{entry.name}: {name}={value:,} is more than this server allows",
+                f"use {self.widest} at most",
+            )
+
+
+def _is_free_text(entry: Entry, name: str) -> bool:
+    """Whether a parameter takes any text: its type is neither a number nor a choice."""
+    return _takes_text(get_type_hints(entry.load(), include_extras=True)[name])
+
+
+def _takes_text(hint: Any) -> bool:
+    if get_origin(hint) is Literal:
+        return False
+    if get_origin(hint) is Annotated:
+        limited = any(hasattr(note, "problem") for note in get_args(hint)[1:])
+        return not limited and _takes_text(get_args(hint)[0])
+    arms = get_args(hint)
+    return any(map(_takes_text, arms)) if arms else hint not in (int, float, bool, type(None))

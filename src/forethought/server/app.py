@@ -1,0 +1,80 @@
+"""The application: routes, layers and the life of the engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib import metadata
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from forethought.server import chat, completions, responses, status, tokenization
+from forethought.server.context import Engine, ServerContext
+from forethought.server.errors import ApiError
+from forethought.server.guard import Guard
+from forethought.server.metrics import Metrics
+from forethought.server.openapi import openapi_document
+from forethought.server.served_models import ServedModels
+from forethought.server.settings import ServerSettings
+
+ROUTERS = (status, chat, completions, responses, tokenization)
+
+
+def create_app(
+    engine: Engine,
+    models: ServedModels,
+    settings: ServerSettings,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+    at_end: Callable[[], None] = lambda: None,
+) -> FastAPI:
+    """The application over a running engine; `at_end` is called when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        at_end()
+
+    app = FastAPI(
+        title="Forethought",
+        version=metadata.version("forethought"),
+        lifespan=lifespan,
+        docs_url=None,  # its page loads scripts from other hosts
+        redoc_url=None,
+    )
+
+    def snapshot() -> dict[str, float]:
+        return {"vllm:num_requests_running": engine.in_progress}
+
+    told = Metrics(settings.recipe.spelling, snapshot, clock)
+    app.state.context = ServerContext(engine, models, settings, told)
+    for one in ROUTERS:
+        app.include_router(one.router)
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_middleware(Guard, settings=settings)
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
+    return app
+
+
+async def _api_error(request: Request, error: Any) -> JSONResponse:
+    response: JSONResponse = error.response()
+    return response
+
+
+async def _http_error(request: Request, error: Any) -> JSONResponse:
+    """An error of the router: an unknown path, or a wrong method."""
+    path, method = request.url.path[:100], request.method
+    told = (
+        f"{path!r} does not answer {method}"
+        if error.status_code == 405
+        else f"no path of this server is called {path!r}"
+        if error.status_code == 404
+        else str(error.detail)
+    )
+    return ApiError(error.status_code, told, "see /openapi.json", headers=error.headers).response()

@@ -1,0 +1,206 @@
+"""From a chat request to a live request."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, replace
+
+from starlette.requests import Request
+
+from forethought.contracts.errors import ForethoughtError
+from forethought.contracts.records import Prompt
+from forethought.models.chat.messages import Message
+from forethought.models.chat.openai_messages import chat_messages
+from forethought.models.chat.tool_calls import ToolUse
+from forethought.models.model import Model
+from forethought.recipes.recipe import Recipe
+from forethought.server.context import ServerContext, tenant_of
+from forethought.server.controls import controls_of
+from forethought.server.errors import as_api_error, bad_request
+from forethought.server.prompts import (
+    conversation_prompt,
+    is_plain,
+    question_of,
+    shown_tool,
+    system_of,
+)
+from forethought.server.schemas.chat_request import ChatRequest
+from forethought.server.schemas.common import SamplingFields
+from forethought.server.settings import ServerSettings
+from forethought.sessions.live_session import LiveRequest
+
+_SHORT = 4000
+"""Characters whose tokenization does not hold up the other requests."""
+
+
+@dataclass(frozen=True)
+class AskedChat:
+    """A chat request, ready to run."""
+
+    fields: ChatRequest
+    live: LiveRequest
+    model: Model | None
+    """The model on this machine; None for one of another server."""
+    tools: ToolUse
+    """The tools that the model may call, and the format of its calls."""
+
+    @property
+    def name(self) -> str:
+        """The model's name as the client wrote it."""
+        return self.fields.model or self.live.recipe.spelling
+
+    @property
+    def choices(self) -> int:
+        """The number of answers."""
+        return self.fields.n or 1
+
+    @property
+    def final_message(self) -> Message | None:
+        """The assistant's message that the answer continues."""
+        if not self.fields.continue_final_message:
+            return None
+        return chat_messages([self.fields.messages[-1].model_dump(exclude_none=True)])[0]
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes on fields that have no effect."""
+        unused = self.fields.prediction is not None
+        return ["the prediction is not used: decoding has no drafted tokens"] if unused else []
+
+
+async def asked_chat(context: ServerContext, request: Request, fields: ChatRequest) -> AskedChat:
+    """The live request of a chat request; raises ApiError."""
+    _check_chat(fields)
+    context.check_ready()
+    recipe = context.recipes.recipe(fields)
+    model = context.models.get(recipe.model)
+    if model is None:
+        _check_remote(fields)
+    tools = ToolUse() if model is None else _tools(model, fields)
+    prompt = None if model is None else await _prompt(model, fields, tools)
+    stated = fields.max_completion_tokens or fields.max_tokens
+    room = None
+    if model is not None and prompt is not None:
+        # Methods may shorten the prompt, so only an exact one says what room it leaves.
+        room = model.shape.context - (0 if recipe.approximate else len(prompt))
+    most = answer_tokens(context.settings, stated, fields.n or 1, room)
+    recipe = context.recipes.sampled(fields, samples=fields.n or 1, max_tokens=most)
+    live = LiveRequest(
+        name=f"chatcmpl-{uuid.uuid4().hex}",
+        recipe=with_logprobs(recipe, fields.top_logprobs or 0, bool(fields.logprobs)),
+        question=question_of(fields.messages),
+        document=fields.document or "",
+        system=system_of(fields.messages),
+        prompt=prompt,
+        controls=controls_of(
+            fields, calls=tools.grammar, thinking_budget=fields.thinking_token_budget
+        ),
+        tenant=tenant_of(request),
+    )
+    return AskedChat(fields, live, model, tools)
+
+
+def _tools(model: Model, fields: ChatRequest) -> ToolUse:
+    choice = fields.tool_choice or "auto"
+    parallel = fields.parallel_tool_calls is not False
+    try:
+        return ToolUse.of(
+            model.template,
+            [shown_tool(tool) for tool in fields.tools or ()],
+            choice if isinstance(choice, str) else choice.model_dump(),
+            parallel=parallel,
+        )
+    except ForethoughtError as error:
+        demanded = choice not in ("none", "auto")
+        raise as_api_error(error, "tool_choice" if demanded else "tools") from error
+
+
+async def _prompt(model: Model, fields: ChatRequest, tools: ToolUse) -> Prompt:
+    def build() -> Prompt:
+        return conversation_prompt(
+            model,
+            fields.messages,
+            document=fields.document or "",
+            tools=tools.tools,
+            thinking=fields.thinking,
+            continue_final=bool(fields.continue_final_message),
+        )
+
+    length = sum(len(one.text) for one in fields.messages) + len(fields.document or "")
+    try:
+        return build() if length < _SHORT else await asyncio.to_thread(build)
+    except ForethoughtError as error:
+        raise as_api_error(error, "messages") from error
+
+
+def _check_chat(fields: ChatRequest) -> None:
+    if fields.top_logprobs and not fields.logprobs:
+        raise bad_request("top_logprobs needs logprobs", "set logprobs to true", "top_logprobs")
+    if fields.add_generation_prompt is False and not fields.continue_final_message:
+        raise bad_request(
+            "without a generation prompt no answer begins",
+            "leave add_generation_prompt true, or set continue_final_message",
+            "add_generation_prompt",
+        )
+    if fields.continue_final_message and fields.add_generation_prompt:
+        raise bad_request(
+            "continue_final_message and add_generation_prompt exclude each other",
+            "set add_generation_prompt to false",
+            "continue_final_message",
+        )
+    check_stream_options(fields)
+
+
+def check_stream_options(fields: SamplingFields) -> None:
+    """Raise ApiError for options of a stream without a stream."""
+    if fields.stream_options is not None and not fields.stream:
+        raise bad_request("stream_options needs stream", "set stream to true", "stream_options")
+
+
+def _check_remote(fields: ChatRequest) -> None:
+    """Raise ApiError for what cannot be asked of a model on another server."""
+    if not is_plain(fields.messages) or fields.tools or fields.continue_final_message:
+        raise bad_request(
+            "a model on another server answers one question, after a system message at most",
+            "send one user message, without tools",
+            "messages",
+        )
+
+
+def answer_tokens(
+    settings: ServerSettings, stated: int | None, answers: int, room: int | None
+) -> int:
+    """Maximum tokens of each answer; raises ApiError for more than the server allows.
+
+    Without a stated number the answer may fill the context.
+    """
+    if answers > settings.max_choices:
+        raise bad_request(
+            f"the request asks for {answers:,} answers",
+            f"ask for {settings.max_choices} at most",
+            "n",
+        )
+    most = min(settings.max_tokens, settings.max_total_tokens // answers)
+    if stated is None:
+        return max(1, most if room is None else min(most, room))
+    if stated > most:
+        raise bad_request(
+            f"{stated:,} tokens for each of {answers} answers are more than this server allows",
+            f"ask for {most:,} at most",
+            "max_tokens",
+        )
+    return max(1, stated)
+
+
+def with_logprobs(recipe: Recipe, top: int, wanted: bool) -> Recipe:
+    """The recipe with the top log-probabilities; raises ApiError for those of a search."""
+    if not wanted:
+        return recipe
+    if recipe.search:
+        raise bad_request(
+            "a search chooses its answer at the end, so it has no log-probabilities",
+            "leave out logprobs, or the search",
+            "logprobs",
+        )
+    return replace(recipe, logprobs=top)

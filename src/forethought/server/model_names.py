@@ -1,0 +1,217 @@
+"""From the fields of a request to its recipe."""
+
+from __future__ import annotations
+
+import difflib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from forethought import catalogue
+from forethought.contracts import spelling
+from forethought.contracts.errors import BadParameterError, ForethoughtError, UsageError
+from forethought.cost.budget import spend_limit
+from forethought.recipes.recipe import Recipe
+from forethought.server.allowed_names import AllowedNames
+from forethought.server.errors import ApiError, as_api_error
+from forethought.server.schemas.common import MethodFields, SamplingFields
+from forethought.server.settings import ServerSettings
+
+_EXACT = "exact"
+_DRAFT = ("draft(", "draft (")
+_LONGEST = 4096
+_OWN_TEMPERATURE = 1.0
+"""The default temperature of a plain answer, as with OpenAI and vLLM."""
+
+
+@dataclass(frozen=True)
+class RecipeReader:
+    """Reads the recipes of requests, within the settings of the server."""
+
+    settings: ServerSettings
+
+    def recipe(self, asked: MethodFields) -> Recipe:
+        """The recipe that the fields name; raises ApiError."""
+        try:
+            return self._recipe(asked)
+        except ForethoughtError as error:
+            raise as_api_error(error, "model") from error
+
+    def sampled(self, asked: SamplingFields, *, samples: int, max_tokens: int) -> Recipe:
+        """The recipe with the sampling fields of a request; raises ApiError."""
+        base = self.recipe(asked)
+        try:
+            return _sampled(self._bounded(base), asked, samples, max_tokens)
+        except ForethoughtError as error:
+            raise as_api_error(error) from error
+
+    @cached_property
+    def _allowed(self) -> AllowedNames:
+        return AllowedNames(allowed_names(self.settings), self.settings.max_choices)
+
+    def _recipe(self, asked: MethodFields) -> Recipe:
+        base = self._named(asked.model)
+        stated: dict[str, Any] = {}
+        if asked.approximate is not None:
+            stated["approximate"] = self._methods(asked.approximate)
+        if asked.draft is not None:
+            stated["draft"] = self._model(asked.draft, "draft")
+        if asked.search is not None:
+            stated |= self._search(asked.search)
+        if asked.scorer is not None:
+            self._allowed.check(asked.scorer, "scorers")
+            stated["scorer"] = asked.scorer
+        if asked.confidence is not None:
+            search = stated.get("search", base.search)
+            stated["search"] = _until_sure(search, asked.confidence)
+        if asked.budget is not None:
+            spend_limit(asked.budget)
+            stated["budget"] = asked.budget
+        found = replace(base, **stated)
+        return found if asked.draft is not None else _without_idle_draft(found)
+
+    def _named(self, text: str | None) -> Recipe:
+        """The default recipe, or the one that a model's name spells."""
+        default = self.settings.recipe
+        if text is None or text in (default.model, _public(self.settings, default.model)):
+            return default
+        if text in self.settings.served:
+            return Recipe(model=self.settings.served[text], draft=default.draft)
+        if len(text) > _LONGEST:
+            raise UsageError(f"the model's name has {len(text):,} characters", "shorten it")
+        return self._spelled(text)
+
+    def _spelled(self, text: str) -> Recipe:
+        plain, *searches = spelling.split(text, "@") or [""]
+        if len(searches) > 2:
+            raise UsageError(f"{text!r} has too many @", "write it MODEL@STRATEGY@SCORER")
+        model, *parts = spelling.split(plain, "+") or [""]
+        drafts = [part for part in parts if part.startswith(_DRAFT)]
+        methods = [part for part in parts if part not in drafts]
+        if len(drafts) > 1:
+            raise UsageError(f"{text!r} has {len(drafts)} drafts", "keep one draft(MODEL)")
+        for kind, given in zip(("strategies", "scorers"), searches, strict=False):
+            self._allowed.check(given, kind)  # type: ignore[arg-type]
+        drafted = [part.partition("(")[2].rpartition(")")[0] for part in drafts]
+        default = self.settings.recipe.draft
+        return Recipe(
+            model=self._model(spelling.unquoted(model), "model"),
+            draft=self._model(spelling.unquoted(drafted[0]), "draft") if drafted else default,
+            approximate=self._methods(methods),
+            search="".join(searches[:1]),
+            scorer="".join(searches[1:]),
+        )
+
+    def _model(self, name: str, field: str) -> str:
+        """Our own name of a served model; raises ApiError, status 404, for any other."""
+        served = self.settings.served
+        if field == "draft" and name == "self":
+            return name
+        if name in served.values():
+            return name
+        if name not in served:
+            near = difflib.get_close_matches(name[:100], served, n=1)
+            known = f"did you mean {near[0]}?" if near else f"served: {', '.join(served)}"
+            shown = name if len(name) <= 100 else f"{name[:100]}..."
+            code = "model_not_found"
+            raise ApiError(404, f"no model {shown!r} is served", known, param=field, code=code)
+        return served[name]
+
+    def _methods(self, given: str | Sequence[str]) -> tuple[str, ...]:
+        texts = [given] if isinstance(given, str) else given
+        methods = [one for text in texts for one in spelling.split(text, "+")]
+        methods = [one for one in methods if one.strip().lower() != _EXACT]
+        if len(methods) > 16:
+            raise UsageError(f"the request names {len(methods)} methods", "name 16 at most")
+        for one in methods:
+            self._allowed.check(one)
+        return tuple(methods)
+
+    def _search(self, text: str) -> dict[str, str]:
+        """The strategy, and the scorer if the text names one behind an @."""
+        strategy, *scorers = spelling.split(text, "@") or [""]
+        if len(scorers) > 1:
+            raise UsageError(f"{text!r} has too many @", "write it STRATEGY@SCORER")
+        if strategy:
+            self._allowed.check(strategy, "strategies")
+        for one in scorers:
+            self._allowed.check(one, "scorers")
+        # A search that is taken away takes its scorer with it.
+        found = {} if strategy else {"scorer": ""}
+        return {"search": strategy, **found, **({"scorer": scorers[0]} if scorers else {})}
+
+    def _bounded(self, recipe: Recipe) -> Recipe:
+        """The recipe with the server's token limit as a search's budget, if it states none."""
+        if not recipe.search or recipe.limit.tokens is not None:
+            return recipe
+        parts = [part for part in (recipe.budget, f"{self.settings.max_total_tokens}tok") if part]
+        return replace(recipe, budget=",".join(parts))
+
+
+def allowed_names(settings: ServerSettings) -> frozenset[str]:
+    """All resources that the operator has named: models, and parameters of the default recipe."""
+    recipe = settings.recipe
+    spelled = [*recipe.approximate, recipe.search, recipe.scorer]
+    calls = [spelling.parse(text) for text in spelled if text and text != "auto"]
+    values = (value for call in calls for value in call.settings.values())
+    stated = {value for value in values if isinstance(value, str)}
+    models = {*settings.served, *settings.served.values()}
+    return frozenset({*models, *settings.allowed, *stated})
+
+
+def _public(settings: ServerSettings, model: str) -> str:
+    return next((public for public, name in settings.served.items() if name == model), model)
+
+
+def _without_idle_draft(recipe: Recipe) -> Recipe:
+    """The recipe without the server's draft if nothing in it runs a draft."""
+    used = recipe.automatic or recipe.drafts_answers
+    used = used or any(catalogue.build(one).uses_draft() for one in recipe.approximate)
+    return recipe if used else replace(recipe, draft="self")
+
+
+def _until_sure(search: str, confidence: float) -> str:
+    """The search, which stops once its answers agree this much."""
+    if not search:
+        return f"adaptive(enough={confidence})"
+    call = spelling.parse(search)
+    entry = catalogue.find(call.name, "strategies")
+    if not any(parameter.name == "enough" for parameter in entry.parameters):
+        raise BadParameterError(
+            f"{entry.name} does not stop at a confidence",
+            "use search=adaptive, best-of-n, sequential-revision or tree-refine",
+        )
+    return str(spelling.Call(call.name, {**call.settings, "enough": confidence}))
+
+
+def _sampled(base: Recipe, asked: SamplingFields, samples: int, max_tokens: int) -> Recipe:
+    temperature = asked.temperature
+    if temperature is None and not base.search:
+        stated = base.temperature
+        temperature = _OWN_TEMPERATURE if stated is None else stated
+    if base.search and samples > 1:
+        raise BadParameterError(
+            f"n={samples}, and the search {base.search} returns one answer",
+            "leave out n, or the search; a search's own n is a parameter of it",
+        )
+    given: dict[str, Any] = {
+        "temperature": temperature,
+        "top_p": asked.top_p,
+        "top_k": None if asked.top_k is None else max(0, asked.top_k),
+        "min_p": asked.min_p,
+        "stop": asked.stops or None,
+        "keep_stop": asked.include_stop_str_in_output,
+        "seed": _seed(asked.seed, temperature),
+        "samples": samples,
+        "max_tokens": max_tokens,
+    }
+    return replace(base, **{name: value for name, value in given.items() if value is not None})
+
+
+def _seed(stated: int | None, temperature: float | None) -> int:
+    """The seed; a random one if none is stated and the answer is sampled."""
+    if stated is not None:
+        return stated % (1 << 63)
+    return 0 if temperature == 0 else secrets.randbits(62)

@@ -1,0 +1,114 @@
+"""A server as a whole: engine, models, application and socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import uvicorn
+from fastapi import FastAPI
+from sse_starlette.sse import AppStatus
+
+from forethought.contracts.errors import ForethoughtError, UsageError
+from forethought.server.app import create_app
+from forethought.server.connection import timed_protocol
+from forethought.server.engine_thread import EngineThread
+from forethought.server.served_models import Load, ServedModels
+from forethought.server.settings import ServerSettings
+from forethought.sessions.live_local import local_live_session
+from forethought.sessions.live_session import LiveSession
+
+_BACKLOG = 1024
+_DRAIN_SECONDS = 5
+"""Seconds that running requests get when the server ends."""
+
+
+@dataclass
+class ModelServer:
+    """A server of models; `run` serves until a signal or `stop`."""
+
+    settings: ServerSettings
+    load: Load
+    """Loads a model; called in the engine's thread."""
+    models: ServedModels = field(init=False)
+    engine: EngineThread = field(init=False)
+    app: FastAPI = field(init=False)
+    failure: ForethoughtError | None = None
+    """The error that kept the engine from starting."""
+
+    def __post_init__(self) -> None:
+        self.models = ServedModels(self.settings.recipe.weights)
+        self.engine = EngineThread(self._open_session, max_requests=self.settings.max_requests)
+        self.app = create_app(self.engine, self.models, self.settings)
+        config = uvicorn.Config(
+            self.app,
+            http=timed_protocol(self.settings.body_seconds),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
+        self._uvicorn = uvicorn.Server(config)
+
+    def run(self, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+        """Serve on a bound socket; `on_ready` is called once the models are loaded.
+
+        Raises the error that kept the engine from starting.
+        """
+        # A signal would cut all streams at once; uvicorn gives them time to end.
+        AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
+        self.engine.start()
+        waiting = threading.Thread(target=self._wait, args=(on_ready,), daemon=True)
+        waiting.start()
+        try:
+            self._uvicorn.run(sockets=[listening])
+        finally:
+            if self.engine.ready:
+                self.engine.stop()
+        if self.failure is not None:
+            raise self.failure
+
+    def stop(self) -> None:
+        """End the server from another thread."""
+        self._uvicorn.should_exit = True
+
+    def _wait(self, on_ready: Callable[[], None]) -> None:
+        try:
+            self.engine.wait_until_ready()
+            on_ready()
+        except ForethoughtError as error:
+            self.failure = error
+            self.stop()
+
+    def _open_session(self) -> LiveSession:
+        self.models.load(self.settings.served.values(), self.load)
+        return local_live_session(self.models.named, self.settings.recipe)
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A listening socket; raises UsageError if the address cannot be used."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        found = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise UsageError(f"--host {host}: {error.strerror}", "use 127.0.0.1") from error
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+        found.listen(_BACKLOG)
+    except OSError as error:
+        found.close()
+        raise UsageError(
+            f"{host}:{port} cannot be used: {error.strerror}",
+            f"stop the other server, or use another port: --port {port + 1 if port else 8001}",
+        ) from error
+    return found
+
+
+def address(listening: socket.socket) -> str:
+    """The URL of a bound socket."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

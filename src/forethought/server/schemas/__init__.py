@@ -1,0 +1,1 @@
+"""The fields of requests: unknown fields and wrong types are refused."""

@@ -1,0 +1,77 @@
+"""Settings of the server: address, keys, models and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from forethought.contracts.errors import UsageError
+from forethought.recipes.recipe import Recipe, is_remote
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """The settings of one server; validated on construction."""
+
+    recipe: Recipe = field(default_factory=Recipe)
+    """The default recipe: of requests without a model, or that name its model alone."""
+    models: tuple[str, ...] = ()
+    """Further models that requests may name."""
+    allowed: tuple[str, ...] = ()
+    """Encoders, judges and plans that methods of requests may name."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    """Bearer tokens; empty serves everyone on this machine."""
+    max_body_bytes: int = 16 << 20
+    """Bytes of a request body at most."""
+    max_tokens: int = 1 << 16
+    """Tokens of one answer at most."""
+    max_choices: int = 64
+    """Answers of one request at most, over all of its prompts; also a search's width."""
+    max_total_tokens: int = 1 << 18
+    """Tokens of all answers of one request at most; a search gets it as its token budget."""
+    max_requests: int = 1280
+    """Requests in progress at most, running and waiting; more get status 429."""
+    max_concurrent: int = 256
+    """Sequences that decode at once at most."""
+    body_seconds: float = 30.0
+    """Seconds within which a client sends a request's headers, and again its body."""
+    request_seconds: float = 900.0
+    """Seconds of one request at most."""
+    ping_seconds: float = 15.0
+    """Seconds between the comments that keep a silent stream open."""
+    prefix_cache_bytes: int = 2 << 30
+    """Bytes of the prefix cache that requests share."""
+    log_prompts: bool = False
+    """Whether the log shows questions and answers."""
+
+    def __post_init__(self) -> None:
+        if not self.local and not self.keys:
+            raise UsageError(
+                f"--host {self.host} lets other machines in, and no key protects the server",
+                "set FORETHOUGHT_SERVE_KEY or --api-key-file, or keep --host 127.0.0.1",
+            )
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine reaches the server."""
+        return self.host in LOOPBACK
+
+    @property
+    def served(self) -> dict[str, str]:
+        """The models that requests may name, as targets and drafts: public names to our own."""
+        known = dict.fromkeys(
+            name for name in (self.recipe.model, self.recipe.draft, *self.models) if name != "self"
+        )
+        return {public_name(name): name for name in known}
+
+
+def public_name(model: str) -> str:
+    """The name of a model on the wire: no folder and no server's address."""
+    if is_remote(model):
+        return model.partition("#")[2] or model.partition("://")[2].partition("/")[0]
+    path = Path(model).expanduser()
+    return path.stem if path.suffix == ".gguf" else path.name if path.exists() else model

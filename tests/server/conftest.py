@@ -1,0 +1,20 @@
+import logging
+
+import pytest
+
+from tests.server.served import serving
+
+
+@pytest.fixture(scope="module")
+def served():
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def no_unexpected_failure(caplog):
+    """The last-resort handler must never run, and the engine must never fail."""
+    caplog.set_level(logging.ERROR, "forethought.server")
+    yield
+    failures = [one for one in caplog.records if one.levelno >= logging.ERROR]
+    assert not failures, [one.getMessage() for one in failures]
