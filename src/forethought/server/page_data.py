@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -141,7 +141,7 @@ def _comparison(task: str, samples: Sequence[Sample]) -> dict[str, Any]:
         "questions": questions,
         "points": [
             {
-                **plain({item.name: getattr(one, item.name) for item in fields(one)}, ("fewer",)),
+                **plain(asdict(one), ("fewer",)),
                 "name": view.names[number],
                 "form": _form_of(by_recipe[one.recipe][0]),
             }

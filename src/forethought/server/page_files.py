@@ -47,9 +47,7 @@ def page_files() -> Mapping[str, PageFile]:
     folder = files("forethought.server") / "page"
     found = {one.name: one.read_text("utf-8") for one in folder.iterdir() if one.is_file()}
     found[_LOOK] = part(_LOOK)
-    return {
-        name: PageFile(text, _TYPES[name[name.rindex(".") :]]) for name, text in found.items()
-    }
+    return {name: PageFile(text, _TYPES[name[name.rindex(".") :]]) for name, text in found.items()}
 
 
 def exported(title: str, content: Mapping[str, Any]) -> str:
