@@ -225,7 +225,7 @@ def test_another_programs_database_is_refused_and_left_alone(file: Path) -> None
 def test_a_file_that_is_no_database_is_refused_and_left_alone(file: Path) -> None:
     file.write_text("question,answer\n" * 100)
 
-    with pytest.raises(StoreError, match="not a file of results"):
+    with pytest.raises(StoreError, match="not an SQLite file"):
         Store.open(file)
     assert file.read_text() == "question,answer\n" * 100
 

@@ -1,4 +1,4 @@
-"""The results file that is used when the caller names none."""
+"""The files that are used when the caller names none."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def results_file() -> Path:
     from platformdirs import user_data_path  # imports tempfile: 6 ms that few commands need
 
     return user_data_path("forethought", appauthor=False) / "results.sqlite"
+
+
+def served_runs_file() -> Path:
+    """The file of the runs that a server answered, beside the results file."""
+    return results_file().parent / "served-runs.sqlite"
 
 
 def no_answers(file: Path) -> str:

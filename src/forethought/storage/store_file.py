@@ -1,4 +1,4 @@
-"""The SQLite file of a store: opening, checks, and errors of SQLite as typed errors."""
+"""SQLite files of this package: opening, checks, and errors of SQLite as typed errors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from forethought.contracts.errors import StoreError
@@ -31,6 +32,23 @@ _TABLES = (
     """,
     "CREATE INDEX by_recipe ON samples (recipe, task, question, number, key)",
 )
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of SQLite file: its name in messages, its identity and its tables."""
+
+    noun: str
+    application: int
+    """The SQLite application id."""
+    version: int
+    """The newest format version that this program knows."""
+    tables: tuple[str, ...]
+    """The statements that create the tables."""
+
+
+RESULTS = FileKind("results file", APPLICATION, VERSION, _TABLES)
+
 _REASONS = {
     sqlite3.SQLITE_BUSY: ("is in use by another process", "wait for it, or end it, and run again"),
     sqlite3.SQLITE_READONLY: (
@@ -49,7 +67,7 @@ _REASONS = {
         "cannot be opened",
         "see that its folder exists, is yours and can be written to, also to read what is kept",
     ),
-    sqlite3.SQLITE_NOTADB: ("is not a file of results", "choose another file"),
+    sqlite3.SQLITE_NOTADB: ("is not an SQLite file", "choose another file"),
     sqlite3.SQLITE_CORRUPT: (
         "is damaged",
         "move it away and run again; keep it if others are to look at it",
@@ -57,7 +75,7 @@ _REASONS = {
 }
 
 
-def open_file(path: Path, patience: float) -> sqlite3.Connection:
+def open_file(path: Path, patience: float, kind: FileKind = RESULTS) -> sqlite3.Connection:
     """Connect to the file at `path`; a missing file is created, an existing one is checked."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,13 +83,13 @@ def open_file(path: Path, patience: float) -> sqlite3.Connection:
         raise StoreError(
             f"the folder of {path} cannot be made: {error}", "choose another file"
         ) from error
-    with reporting(path):
+    with reporting(path, kind):
         connection = sqlite3.connect(
             path, timeout=patience, isolation_level=None, check_same_thread=False
         )
     try:
-        with reporting(path):
-            _prepare(connection, path, patience)
+        with reporting(path, kind):
+            _prepare(connection, path, patience, kind)
     except BaseException:
         connection.close()
         raise
@@ -79,30 +97,32 @@ def open_file(path: Path, patience: float) -> sqlite3.Connection:
 
 
 @contextmanager
-def reporting(path: Path) -> Iterator[None]:
+def reporting(path: Path, kind: FileKind = RESULTS) -> Iterator[None]:
     """Turn errors of SQLite into StoreErrors with a hint."""
     try:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code is the last byte
         problem, hint = _REASONS.get(code, ("cannot be used", "open the store again"))
-        raise StoreError(f"the results file {path} {problem} ({error})", hint) from error
+        raise StoreError(f"the {kind.noun} {path} {problem} ({error})", hint) from error
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, patience: float) -> None:
+def _prepare(
+    connection: sqlite3.Connection, path: Path, patience: float, kind: FileKind = RESULTS
+) -> None:
     connection.execute("PRAGMA synchronous = FULL")
-    if not _is_ready(connection, path):
+    if not _is_ready(connection, path, kind):
         _use_log(connection, time.monotonic() + patience)
-        _make(connection, path)
+        _make(connection, path, kind)
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise StoreError(
-            f"the results file {path} is damaged ({verdict})",
+            f"the {kind.noun} {path} is damaged ({verdict})",
             "move it away and run again; keep it if others are to look at it",
         )
 
 
-def _is_ready(connection: sqlite3.Connection, path: Path) -> bool:
+def _is_ready(connection: sqlite3.Connection, path: Path, kind: FileKind) -> bool:
     # In one transaction: another process may be creating the file.
     connection.execute("SAVEPOINT look")
     try:
@@ -114,11 +134,11 @@ def _is_ready(connection: sqlite3.Connection, path: Path) -> bool:
             connection.execute("RELEASE look")
     if application == 0 and version == 0 and tables == 0:
         return False
-    if application != APPLICATION:
+    if application != kind.application:
         raise StoreError(f"{path} is another program's database", "choose another file")
-    if version > VERSION:
+    if version > kind.version:
         raise StoreError(
-            f"{path} has version {version} of the format and this program knows {VERSION}",
+            f"{path} has version {version} of the format and this program knows {kind.version}",
             "update forethought, or choose another file",
         )
     return True
@@ -136,14 +156,14 @@ def _use_log(connection: sqlite3.Connection, deadline: float) -> None:
         time.sleep(0.01)
 
 
-def _make(connection: sqlite3.Connection, path: Path) -> None:
+def _make(connection: sqlite3.Connection, path: Path, kind: FileKind) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if not _is_ready(connection, path):  # another process may have created it first
-            for statement in _TABLES:
+        if not _is_ready(connection, path, kind):  # another process may have created it first
+            for statement in kind.tables:
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.execute(f"PRAGMA application_id = {kind.application}")
+            connection.execute(f"PRAGMA user_version = {kind.version}")
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:

@@ -164,10 +164,12 @@ def _reference(shown: Sequence[Point], x: Scale, y: Scale, plane: Plane) -> Iter
     said = f"{plane.reference_name} {points(plane.reference.value)}"
     room = _ASIDE * len(said) + 20
     near = [x.at(one.cost) for one in shown if abs(y.at(one.score.value) - at) < 16]
-    if any(across < left + room for across in near):
+    if not any(across < left + room for across in near):
+        yield _text("aside", left + 6, at - 5, said, "start")
+    elif not any(across > right - room for across in near):
         yield _text("aside", right - 6, at - 5, said, "end")
     else:
-        yield _text("aside", left + 6, at - 5, said, "start")
+        yield _text("aside", (left + right) / 2, at - 5, said, "middle")
 
 
 def _families(shown: Sequence[Point], x: Scale, y: Scale) -> Iterable[str]:

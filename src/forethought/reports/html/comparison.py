@@ -8,15 +8,15 @@ from dataclasses import asdict
 from html import escape
 from string import Template
 
-from forethought.contracts.comparison import Comparison, RecipeResult
+from forethought.contracts.comparison import Comparison
 from forethought.reports import equal_cost, figures
 from forethought.reports.charts import chart
-from forethought.reports.charts.chart import Plane, Point
 from forethought.reports.comparison_csv import comparison_csv
 from forethought.reports.document import MEASURED, embedded
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
 from forethought.reports.html import page_tables
+from forethought.reports.html.comparison_chart import comparison_chart
 from forethought.reports.html.comparison_view import ComparisonView
 from forethought.reports.html.page_shell import VIEWS, listed, page, part
 
@@ -78,9 +78,8 @@ def _axis_buttons(axes: Sequence[Axis]) -> Iterable[str]:
 def _scatters(view: ComparisonView) -> Iterable[str]:
     for axis in view.axes:
         hidden = "" if axis is view.axes[0] else " hidden"
-        shown = _points(view, axis)
         drawn = "".join(
-            f'<div class="{name}">{chart.scatter(shown, _plane(view, axis, size))}</div>'
+            f'<div class="{name}">{comparison_chart(view, axis, size)}</div>'
             for name, size in _SIZES.items()
         )
         yield f'<div data-axis="{axis.name}"{hidden}>{drawn}{_left_out(view, axis)}</div>'
@@ -95,56 +94,6 @@ def _left_out(view: ComparisonView, axis: Axis) -> str:
     if not gone:
         return ""
     return f'<p class="note">Without a place on this axis: {escape(", ".join(gone))}.</p>'
-
-
-def _points(view: ComparisonView, axis: Axis) -> list[Point]:
-    return [
-        Point(
-            label=view.labels[number],
-            said=_said(view, number, axis),
-            number=number,
-            family=view.families[number],
-            cost=axis.cost(one),
-            score=one.score,
-            frontier=axis.name in one.frontier,
-            chances=one.chances,
-            fewer=_fewer(one, axis),
-        )
-        for number, one in enumerate(view.comparison.standings)
-        if math.isfinite(one.score.value)
-    ]
-
-
-def _fewer(one: RecipeResult, axis: Axis) -> tuple[tuple[float, float], ...]:
-    """Cost and score with fewer answers, for the axes tokens and FLOPs."""
-    if axis.name not in ("tokens", "flops"):
-        return ()
-    return tuple((getattr(less, axis.name), less.score) for less in one.fewer)
-
-
-def _said(view: ComparisonView, number: int, axis: Axis) -> str:
-    one = view.comparison.standings[number]
-    return (
-        f"{view.names[number]}: score {figures.points(one.score.value)}, "
-        f"{figures.span(one.score)}; {axis.title} {figures.amount(axis, axis.cost(one))}"
-    )
-
-
-def _plane(view: ComparisonView, axis: Axis, size: tuple[float, float]) -> Plane:
-    return Plane(
-        *size,
-        cost_title=f"{axis.meaning} (log)",
-        cost_shown=lambda value: _round_amount(axis, value),
-        binary=axis.binary,
-        reference=view.comparison.standings[0].score,
-        reference_name=view.names[0],
-    )
-
-
-def _round_amount(axis: Axis, value: float) -> str:
-    """A round amount without trailing zeros."""
-    number, _, unit = axis.shown(value).partition(" ")
-    return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
 
 
 def _legend(view: ComparisonView) -> Iterable[str]:

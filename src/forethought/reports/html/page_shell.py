@@ -28,7 +28,7 @@ def page(
     """The whole page; finding and caveats are text, `data` is JSON, all other parts are HTML."""
     parts = {
         "title": escape(title),
-        "style": part("page.css"),
+        "style": part("look.css") + part("page.css"),
         "script": part("page.js"),
         "finding": prose(finding),
         "context": f'<p class="context">{context}</p>\n' if context else "",

@@ -1,0 +1,164 @@
+"""The routes of the page: its files, and the catalogue, runs, comparisons and live figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+
+from forethought.contracts.questions import Sample
+from forethought.server.page_data import (
+    catalogue_document,
+    comparisons_document,
+    recipe_document,
+)
+from forethought.server.page_files import HEADERS, exported, page_files
+from forethought.server.run_log import RunLog, ServedRun
+
+
+def _one_tenant(request: Request) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class PageSources:
+    """The sources of the page's data."""
+
+    log: RunLog
+    live: Callable[[], Mapping[str, Any]]
+    """The figures of this moment; see `LIVE_FIELDS`."""
+    samples: Callable[[], Sequence[Sample]]
+    """The samples of the results file."""
+    tenant: Callable[[Request], str] = _one_tenant
+    """The partition of the caller."""
+
+
+LIVE_FIELDS = (
+    "tokens_per_second",
+    "running",
+    "waiting",
+    "cache_bytes",
+    "cache_limit_bytes",
+    "prefix_cache_bytes",
+    "prefix_hit_tokens",
+    "prefix_query_tokens",
+)
+"""Fields of a live snapshot that the page shows; a source may leave some out."""
+
+
+def page_router(sources: PageSources) -> APIRouter:
+    """The routes of the page."""
+    router = APIRouter()
+    _add_files(router)
+    _add_runs(router, sources)
+
+    @router.get("/v1/catalogue", tags=["page"])
+    def catalogue() -> dict[str, Any]:
+        """Methods, strategies and scorers with the types and limits of their parameters."""
+        return catalogue_document()
+
+    @router.get("/v1/comparisons", tags=["page"])
+    def comparisons() -> dict[str, Any]:
+        """Score against cost of the recipes in the results file, by task."""
+        return {"data": comparisons_document(sources.samples())}
+
+    @router.get("/v1/live", tags=["page"])
+    def live() -> dict[str, Any]:
+        """Throughput, queue, KV cache and prefix cache at this moment."""
+        return dict(sources.live())
+
+    return router
+
+
+def _add_files(router: APIRouter) -> None:
+    @router.get("/", include_in_schema=False)
+    def index() -> Response:
+        return _static("index.html")
+
+    @router.get("/page/{name}", include_in_schema=False)
+    def file(name: str) -> Response:
+        return _static(name)
+
+
+def _static(name: str) -> Response:
+    found = page_files().get(name)
+    if found is None:
+        return _not_found(f"the page has no file {name!r}", "open / instead")
+    return Response(found.text, media_type=found.content_type, headers=HEADERS)
+
+
+def _add_runs(router: APIRouter, sources: PageSources) -> None:
+    log, tenant = sources.log, sources.tenant
+
+    @router.get("/v1/runs", tags=["page"])
+    def runs(request: Request, limit: int = Query(200, ge=1, le=1000)) -> dict[str, Any]:
+        """The newest runs, newest first."""
+        return {"data": log.summaries(tenant(request), limit)}
+
+    @router.get("/v1/runs/{identifier}", tags=["page"], responses=_MISSING)
+    def run(identifier: str, request: Request) -> Response:
+        """The document of a run, its prompt, and its recipe as the form holds it."""
+        found = log.get(identifier, tenant(request))
+        return JSONResponse(run_document(found)) if found else _no_run(identifier)
+
+    @router.get("/v1/runs/{identifier}/events", tags=["page"], responses=_MISSING)
+    def events(identifier: str, request: Request) -> Response:
+        """The events of a run as server-sent events, in order."""
+        found = log.get(identifier, tenant(request))
+        if found is None:
+            return _no_run(identifier)
+        return StreamingResponse(_event_lines(found), media_type="text/event-stream")
+
+    @router.get("/v1/runs/{identifier}/export", tags=["page"], responses=_MISSING)
+    def export(identifier: str, request: Request) -> Response:
+        """A run as one self-contained HTML file."""
+        found = log.get(identifier, tenant(request))
+        if found is None:
+            return _no_run(identifier)
+        content = {
+            "run": run_document(found),
+            "events": [asdict(event) for event in found.events],
+        }
+        title = f"Forethought: {found.document['recipe']}"
+        named = {"Content-Disposition": f'attachment; filename="{_file_name(found)}"'}
+        return HTMLResponse(exported(title, content), headers=named)
+
+
+def run_document(run: ServedRun) -> dict[str, Any]:
+    """The document of a run with its id, question, prompt and form."""
+    document = run.document
+    return {
+        **document,
+        "id": run.id,
+        "created": run.created,
+        "question": run.question,
+        "prompt": run.prompt,
+        "form": recipe_document(document["recipe"], document["settings"], document["seed"]),
+    }
+
+
+def _event_lines(run: ServedRun) -> Iterator[str]:
+    for event in run.events:
+        yield f"data: {json.dumps(asdict(event))}\n\n"
+    yield "data: [DONE]\n\n"
+
+
+def _file_name(run: ServedRun) -> str:
+    safe = "".join(sign for sign in run.id if sign.isascii() and (sign.isalnum() or sign in "-_"))
+    return f"forethought-{safe[:48]}.html"
+
+
+def _no_run(identifier: str) -> Response:
+    return _not_found(f"there is no run {identifier!r}", "see: GET /v1/runs")
+
+
+def _not_found(message: str, hint: str) -> Response:
+    error = {"message": message, "type": "not_found_error", "param": None, "code": "not_found"}
+    return JSONResponse({"error": {**error, "hint": hint}}, status_code=404)
+
+
+_MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "No such run."}}
