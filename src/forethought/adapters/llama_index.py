@@ -8,7 +8,7 @@ from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, TextNode
 
-from forethought.adapters.document_compressor import DocumentCompressor, CompressedDocument
+from forethought.adapters.document_compressor import CompressedDocument, DocumentCompressor
 from forethought.contracts.errors import UsageError
 
 ADDED = ("kept_share", "kept_tokens", "of_tokens")
