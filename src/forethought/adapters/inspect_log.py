@@ -173,7 +173,12 @@ def _usage(cost: dict[str, Any]) -> ModelUsage:
 def _metadata(sample: Sample) -> dict[str, Any]:
     run = {name: value for name, value in sample.run.items() if name not in _ASIDE}
     candidates = sample.run.get("candidates", ())
-    return {"recipe": sample.recipe, "cluster": sample.cluster, "candidates": len(candidates), **run}
+    return {
+        "recipe": sample.recipe,
+        "cluster": sample.cluster,
+        "candidates": len(candidates),
+        **run,
+    }
 
 
 def _model(recipe: str) -> str:
