@@ -12,7 +12,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 from inspect_ai.model import (
@@ -30,7 +30,7 @@ from inspect_ai.model import (
     TopLogprob,
     modelapi,
 )
-from inspect_ai.tool import ToolChoice, ToolInfo
+from inspect_ai.tool import ToolCall, ToolChoice, ToolInfo
 
 from forethought.contracts.controls import GenerationControls
 from forethought.contracts.errors import PromptTooLongError, UnknownNameError, UsageError
@@ -38,7 +38,11 @@ from forethought.contracts.records import Event
 from forethought.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
+    from forethought.contracts.records import Prompt
     from forethought.models.chat.message import Message
+    from forethought.models.chat.message import ToolCall as WrittenCall
+    from forethought.models.chat.reasoning import ReasoningMarkers
+    from forethought.models.chat.tool_calls import ToolUse
     from forethought.models.model import Model
     from forethought.sessions.live_session import LiveRequest
 
@@ -61,7 +65,7 @@ class ForethoughtAPI(ModelAPI):  # type: ignore[misc]
     ) -> None:
         super().__init__(model_name, base_url, api_key, [], config or GenerateConfig())
         self.recipe = _with_fields(Recipe.parse(model_name), recipe_fields)
-        self._asked: Counter[tuple[int, ...]] = Counter()
+        self._times: Counter[tuple[int, ...]] = Counter()
         """How often each prompt was asked."""
 
     async def generate(
@@ -73,10 +77,13 @@ class ForethoughtAPI(ModelAPI):  # type: ignore[misc]
     ) -> ModelOutput:
         """Answer in the engine's thread; a prompt that is too long is an output, not an error."""
         try:
-            events = await self._events(input, tools, config)
+            asked = self._asked(
+                input, _tool_use(self._model().template, tools, tool_choice), config
+            )
+            events = await _events(asked.request)
         except PromptTooLongError as error:
             return ModelOutput.from_content(self.model_name, error.message, "model_length")
-        return self._output(events, config)
+        return self._output(asked, events, config)
 
     def max_tokens(self) -> int | None:
         """The default of an evaluation that states no limit."""
@@ -100,48 +107,33 @@ class ForethoughtAPI(ModelAPI):  # type: ignore[misc]
 
         return local_engine().model(self.recipe.model, self.recipe.weights)
 
-    async def _events(
-        self, input: list[ChatMessage], tools: list[ToolInfo], config: GenerateConfig
-    ) -> list[Event]:
-        from forethought.adapters.local_engine import local_engine
-
-        request, engine = self._request(input, tools, config), local_engine()
-        try:
-            # A limiter of its own: the engine bounds the work, and a waiting thread costs little.
-            return await anyio.to_thread.run_sync(
-                engine.run, request, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
-            )
-        except anyio.get_cancelled_exc_class():
-            engine.cancel(request.name)
-            raise
-
-    def _request(
-        self, input: list[ChatMessage], tools: list[ToolInfo], config: GenerateConfig
-    ) -> LiveRequest:
+    def _asked(self, input: list[ChatMessage], use: ToolUse, config: GenerateConfig) -> _Asked:
         from forethought.models.chat.messages import messages_prompt
+        from forethought.models.chat.reasoning import begins_in_reasoning, reasoning_markers
         from forethought.sessions.live_session import LiveRequest
 
-        model = self._model()
-        functions = [
-            {"type": "function", "function": one.model_dump(exclude_none=True)} for one in tools
-        ]
-        prompt = messages_prompt(
-            model.tokenizer, model.template, [_message(one) for one in input], tools=functions
-        )
-        recipe = _configured(self.recipe, config)
-        if config.seed is None and recipe.seed == Recipe.seed:
-            # Epochs ask the same prompt again, and want another answer each time.
-            recipe = replace(recipe, seed=self._asked[prompt.tokens])
-            self._asked[prompt.tokens] += 1
-        return LiveRequest(
+        model, messages = self._model(), [_message(one) for one in input]
+        prompt = messages_prompt(model.tokenizer, model.template, messages, tools=use.tools)
+        markers = reasoning_markers(model.template, model.tokenizer)
+        request = LiveRequest(
             name=uuid.uuid4().hex,
-            recipe=recipe,
+            recipe=self._seeded(_configured(self.recipe, config), config, prompt),
             question=input[-1].text,
             prompt=prompt,
-            controls=_controls(config),
+            controls=_controls(config, use),
         )
+        return _Asked(request, use, markers, begins_in_reasoning(prompt, markers))
 
-    def _output(self, events: Sequence[Event], config: GenerateConfig) -> ModelOutput:
+    def _seeded(self, recipe: Recipe, config: GenerateConfig, prompt: Prompt) -> Recipe:
+        """The recipe with a seed of its own for each epoch, unless somebody chose one."""
+        if config.seed is not None or recipe.seed != Recipe.seed:
+            return recipe
+        self._times[prompt.tokens] += 1
+        return replace(recipe, seed=self._times[prompt.tokens] - 1)
+
+    def _output(
+        self, asked: _Asked, events: Sequence[Event], config: GenerateConfig
+    ) -> ModelOutput:
         run = events[-1].data["run"]
         answers = [(run["answer"], run["finish"])]
         if not self.recipe.search and run["candidates"]:
@@ -152,11 +144,7 @@ class ForethoughtAPI(ModelAPI):  # type: ignore[misc]
         return ModelOutput(
             model=self.model_name,
             choices=[
-                ChatCompletionChoice(
-                    message=self._answer(text),
-                    stop_reason=_STOPS.get(finish, "unknown"),
-                    logprobs=logprobs.get(number),
-                )
+                self._choice(asked, text, finish, logprobs.get(number))
                 for number, (text, finish) in enumerate(answers)
             ],
             usage=_usage(run["cost"]),
@@ -164,15 +152,72 @@ class ForethoughtAPI(ModelAPI):  # type: ignore[misc]
             metadata={"forethought": {**{name: run[name] for name in shown}, "kept": kept}},
         )
 
-    def _answer(self, text: str) -> ChatMessageAssistant:
-        """The assistant's message, with its reasoning apart if the model reasons."""
-        from forethought.models.chat.reasoning import reasoning_markers, split_reasoning
+    def _choice(
+        self, asked: _Asked, text: str, finish: str, logprobs: Logprobs | None
+    ) -> ChatCompletionChoice:
+        """An answer with its reasoning and its tool calls apart from its text."""
+        from forethought.models.chat.answer import AnswerReader, ReasoningDelta
+        from forethought.models.chat.tool_calls import CallDelta, TextDelta
 
-        reasoning, content = split_reasoning(text, reasoning_markers(self._model().template))
-        parts = [ContentReasoning(reasoning=reasoning), ContentText(text=content)]
-        return ChatMessageAssistant(
-            content=parts if reasoning else content, model=self.model_name, source="generate"
+        parser = asked.use.parser(asked.request.name)
+        reader = AnswerReader(asked.markers, parser, inside=asked.inside)
+        deltas = [*reader.push(text), *reader.finish()]
+        reasoning = "".join(one.text for one in deltas if isinstance(one, ReasoningDelta))
+        content = "".join(one.text for one in deltas if isinstance(one, TextDelta))
+        calls = [_tool_call(one.call) for one in deltas if isinstance(one, CallDelta)]
+        message = ChatMessageAssistant(
+            content=[ContentReasoning(reasoning=reasoning), ContentText(text=content)]
+            if reasoning
+            else content,
+            tool_calls=calls or None,
+            model=self.model_name,
+            source="generate",
         )
+        stop = "tool_calls" if calls else _STOPS.get(finish, "unknown")
+        return ChatCompletionChoice(message=message, stop_reason=stop, logprobs=logprobs)
+
+
+class _Asked(NamedTuple):
+    """A request, and how to read its answers."""
+
+    request: LiveRequest
+    use: ToolUse
+    markers: ReasoningMarkers | None
+    inside: bool
+    """Whether answers begin inside the reasoning."""
+
+
+async def _events(request: LiveRequest) -> list[Event]:
+    from forethought.adapters.local_engine import local_engine
+
+    engine = local_engine()
+    try:
+        # A limiter of its own: the engine bounds the work, and a waiting thread costs little.
+        return await anyio.to_thread.run_sync(
+            engine.run, request, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
+        )
+    except anyio.get_cancelled_exc_class():
+        engine.cancel(request.name)
+        raise
+
+
+def _tool_use(template: str, tools: list[ToolInfo], choice: ToolChoice) -> ToolUse:
+    from forethought.models.chat.tool_calls import ToolUse
+
+    functions = [
+        {"type": "function", "function": one.model_dump(exclude_none=True)} for one in tools
+    ]
+    wanted = {"any": "required"}.get(choice, choice) if isinstance(choice, str) else choice.name
+    named = {"type": "function", "function": {"name": wanted}}
+    return ToolUse.of(template, functions, wanted if isinstance(choice, str) else named)
+
+
+def _tool_call(call: WrittenCall) -> ToolCall:
+    try:
+        arguments, problem = json.loads(call.arguments), None
+    except json.JSONDecodeError as error:
+        arguments, problem = {}, f"the arguments are no JSON: {error}"
+    return ToolCall(call.id, call.name, arguments, parse_error=problem)
 
 
 def _with_fields(recipe: Recipe, fields: dict[str, Any]) -> Recipe:
@@ -203,7 +248,7 @@ def _configured(recipe: Recipe, config: GenerateConfig) -> Recipe:
     return replace(recipe, **{name: one for name, one in stated.items() if one is not None})
 
 
-def _controls(config: GenerateConfig) -> GenerationControls:
+def _controls(config: GenerateConfig, use: ToolUse) -> GenerationControls:
     schema = config.response_schema
     form = schema.json_schema.model_dump(exclude_none=True) if schema else None
     return GenerationControls(
@@ -211,12 +256,14 @@ def _controls(config: GenerateConfig) -> GenerationControls:
         frequency_penalty=config.frequency_penalty or 0.0,
         presence_penalty=config.presence_penalty or 0.0,
         thinking_budget=config.reasoning_tokens,
-        grammar=json.dumps(form) if form else "",
+        grammar=use.grammar or (json.dumps(form) if form else ""),
+        grammar_kind="lark" if use.grammar else "json",
     )
 
 
 def _message(message: ChatMessage) -> Message:
-    from forethought.models.chat.message import Message, ToolCall
+    from forethought.models.chat.message import Message
+    from forethought.models.chat.message import ToolCall as WrittenCall
 
     content = message.content if isinstance(message.content, list) else []
     if other := next((one.type for one in content if one.type not in ("text", "reasoning")), None):
@@ -227,7 +274,7 @@ def _message(message: ChatMessage) -> Message:
         message.text,
         name=getattr(message, "function", None) or "",
         tool_calls=tuple(
-            ToolCall(one.id, one.function, json.dumps(one.arguments)) for one in calls
+            WrittenCall(one.id, one.function, json.dumps(one.arguments)) for one in calls
         ),
         tool_call_id=getattr(message, "tool_call_id", None) or "",
     )
