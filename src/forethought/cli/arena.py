@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ class Arena:
     samples: int
     threads: int | None
     quiet: bool
+    inspect_logs: Path | None = None
+    """Where logs of inspect-ai go."""
 
     def run(self, *, searches: bool = False) -> Comparison:
         """Run the missing samples and compare; `searches` also compares the candidates."""
@@ -71,7 +74,22 @@ class Arena:
         for name, task in self.tasks.items():
             for note in getattr(task, "notes", list)():
                 write(sys.stderr, f"note: {name}: {note}\n")
+        if self.inspect_logs is not None:
+            self._write_inspect_logs(self.inspect_logs)
         return found
+
+    def _write_inspect_logs(self, folder: Path) -> None:
+        from forethought.adapters.inspect_log import write_inspect_logs
+        from forethought.evaluation.stored_answers import stored_answers
+
+        asked = self.recipes, self.tasks, self.results, self.samples, self.prices
+        try:
+            files = write_inspect_logs(stored_answers(*asked), folder)
+        except OSError as error:
+            raise UsageError(
+                f"cannot write logs to {folder}: {error.strerror}", "name another folder"
+            ) from error
+        write(sys.stderr, f"{len(files)} logs are in {folder}: inspect view --log-dir {folder}\n")
 
 
 def arena(names: Sequence[str], given: Given) -> Arena:
@@ -95,6 +113,7 @@ def arena(names: Sequence[str], given: Given) -> Arena:
         samples=given[options.ANSWERS],
         threads=given[options.THREADS],
         quiet=given[options.QUIET],
+        inspect_logs=_inspect_logs(given[options.INSPECT_LOGS]),
     )
 
 
@@ -106,6 +125,20 @@ def check_whole(found: Comparison) -> None:
             f"recipes are left out, since a question does not fit them:\n{told}",
             f"{found.refusals[0].hint}; the answers of the other recipes are stored",
         )
+
+
+def _inspect_logs(folder: str | None) -> Path | None:
+    """The folder for logs of inspect-ai; raises UsageError if they could not be written."""
+    if folder is None:
+        return None
+    if find_spec("inspect_ai") is None:
+        raise UsageError(
+            "--inspect-logs needs the package inspect-ai", "install it: pip install inspect-ai"
+        )
+    path = Path(folder).expanduser()
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is no folder", "name a folder for --inspect-logs")
+    return path
 
 
 def _sandbox(text: str) -> dict[str, Any]:

@@ -36,6 +36,9 @@ RESULTS = maybe("--results", help="The results file.")
 CSV = switch("--csv", help="Print the table as CSV.")
 MARKDOWN = switch("--markdown", help="Print the table as Markdown.")
 REPORTS = texts("--report", "-o", help="Write a report: FILE.html, .md, .csv or .json; repeatable.")
+INSPECT_LOGS = maybe(
+    "--inspect-logs", help="Write a log of inspect-ai per recipe and task into this folder."
+)
 
 FALSE_POSITIVES: Option[float | None] = Option(
     ("--false-positives",),

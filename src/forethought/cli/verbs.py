@@ -38,6 +38,7 @@ _ARENA = _Takes(
         options.PRICES,
         options.RESULTS,
         options.REPORTS,
+        options.INSPECT_LOGS,
         options.THREADS,
         options.JSON,
     ),

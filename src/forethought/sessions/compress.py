@@ -36,8 +36,13 @@ def compress(
     UsageError for a method that works on the KV cache, because no text can show its effect.
     """
     chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
-    _check(chosen)
-    session = Session.open(chosen, progress)
+    check_compresses(chosen)
+    return compress_with(Session.open(chosen, progress), question, document)
+
+
+def compress_with(session: Session, question: str, document: str) -> Compressed:
+    """As `compress`, with the recipe and the models of a session."""
+    chosen = session.recipe
     target, meter, start = session.target, Meter(session.clock), session.clock()
     prompt = chat_prompt(target.tokenizer, target.template, question, document)
     models = session.methods, target, session.draft
@@ -57,7 +62,8 @@ def compress(
     )
 
 
-def _check(recipe: Recipe) -> None:
+def check_compresses(recipe: Recipe) -> None:
+    """Raise UsageError if no text can show the effect of the recipe's methods."""
     if is_remote(recipe.model):
         raise UsageError(
             "a model on a server exposes neither its tokens nor its attention",
