@@ -11,6 +11,7 @@ from forethought.contracts.comparison import Comparison
 from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
 from forethought.cost.prices import Price, prices_of
+from forethought.evaluation.cells import LocalCells
 from forethought.evaluation.evaluate import Evaluation, EvaluationProgress
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.recipe_grid import EXACT, recipe_grid
@@ -63,7 +64,8 @@ def measured(
     with Answers(servers=Servers(prices=prices or {})) as answers:
         every = tuple(dict.fromkeys(map(answers.settled, recipes)))
         with Store.open(results) as store:
-            asking = Evaluation(every, tasks, store, answers, provenance(), samples, searches)
+            runner = LocalCells(answers)
+            asking = Evaluation(every, tasks, store, runner, provenance(), samples, searches)
             return asking.run(progress)
 
 
