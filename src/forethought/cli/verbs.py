@@ -39,6 +39,8 @@ _ARENA = _Takes(
         options.RESULTS,
         options.REPORTS,
         options.THREADS,
+        options.RAY,
+        options.RAY_ACTORS,
         options.JSON,
     ),
     (*_ON, "temperature", "top_p", "max_tokens", "budget", "weights", "seed"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from forethought.contracts.comparison import Refusal
-from forethought.contracts.errors import UsageError
+from forethought.contracts.errors import ForethoughtError, UsageError
 from forethought.contracts.questions import Measure
 from forethought.evaluation.wanted_sample import SampleAnswer, WantedSample, by_question
 from forethought.recipes.recipe import Recipe
@@ -44,7 +44,7 @@ class OpenSamples:
         self.elsewhere += len(cell) - len(absent)
         return [one for one in absent if one.name not in self.refused]
 
-    def refuse(self, one: WantedSample, error: UsageError) -> None:
+    def refuse(self, one: WantedSample, error: ForethoughtError) -> None:
         """Drop a recipe whose question does not fit; raises the error for the baseline."""
         if one.name == self.baseline:
             raise error
