@@ -9,6 +9,7 @@ import pytest
 
 from forethought.contracts.errors import BadDataError, BudgetTooSmallError, ForethoughtError
 from forethought.contracts.questions import Question
+from forethought.evaluation.cells import LocalCells
 from forethought.evaluation.evaluate import Evaluation
 from forethought.recipes.recipe import Recipe
 from forethought.reports.comparison import comparison_csv, comparison_text
@@ -47,7 +48,7 @@ class Letters:
 
 def evaluation(store, recipes=RECIPES, task=Letters(), samples=1, models=MODELS):
     answers = Answers(lambda name, weights: models[name], clock=iter(range(10**9)).__next__)
-    return Evaluation(recipes, {"letters": task}, store, answers, PROVENANCE, samples)
+    return Evaluation(recipes, {"letters": task}, store, LocalCells(answers), PROVENANCE, samples)
 
 
 def table(comparison):

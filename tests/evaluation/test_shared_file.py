@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from forethought.contracts.questions import Question
+from forethought.evaluation.cells import LocalCells
 from forethought.evaluation.evaluate import Evaluation
 from forethought.recipes.recipe import Recipe
 from forethought.reports.comparison import comparison_csv
@@ -61,7 +62,9 @@ class Letters:
 
 def evaluation(store, recipes, count, models=MODELS, samples=1):
     answers = Answers(lambda name, weights: models[name], clock=iter(range(10**9)).__next__)
-    return Evaluation(tuple(recipes), {"letters": Letters(count)}, store, answers, {}, samples)
+    return Evaluation(
+        tuple(recipes), {"letters": Letters(count)}, store, LocalCells(answers), {}, samples
+    )
 
 
 def table(comparison):

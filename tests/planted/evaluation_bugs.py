@@ -14,7 +14,7 @@ EVALUATION_BUGS = (
     Bug(
         name="a run of which all is kept breaks",
         seen_in="lm-eval #2140, full caches",
-        file="evaluation/evaluate.py",
+        file="evaluation/cells.py",
         old="for start in range(0, len(groups), most):",
         new="for start in range(0, len(groups), min(most, len(groups))):",
         test="tests/evaluation/test_evaluate.py::test_a_second_run_asks_nothing",
@@ -24,15 +24,18 @@ EVALUATION_BUGS = (
         seen_in="evalscope #1416, metrics lost on resume",
         file="evaluation/evaluate.py",
         old="found = self.compared([one for one in wanted if one.name not in refused])",
-        new="found = self.compared([one for one in missing or wanted if one.name not in refused])",
+        new=(
+            "found = self.compared("
+            "[one for one in samples.missing or wanted if one.name not in refused])"
+        ),
         test="tests/evaluation/test_evaluate.py::test_a_stopped_run_goes_on_where_it_was",
     ),
     Bug(
         name="answers are kept once all were given",
         seen_in="lighteval #417 and #880, lmms-eval #852: work lost",
         file="evaluation/evaluate.py",
-        old="for sample in self._answered(going, refused):",
-        new="for sample in list(self._answered(going, refused)):",
+        old="enumerate(self.runner.answers(samples), 1)",
+        new="enumerate(list(self.runner.answers(samples)), 1)",
         test=(
             "tests/evaluation/test_evaluate.py::"
             "test_what_cannot_be_judged_stops_the_run_and_keeps_the_rest"
@@ -217,7 +220,7 @@ EVALUATION_BUGS = (
     Bug(
         name="the recipe's length of answers is overwritten",
         seen_in="bag-of-tricks, settings overwritten in the constructor",
-        file="evaluation/evaluate.py",
+        file="evaluation/wanted_sample.py",
         old="given = recipe.max_tokens != Recipe.max_tokens",
         new="given = False",
         test=(
@@ -240,8 +243,8 @@ EVALUATION_BUGS = (
         name="nothing says what made a sample",
         seen_in="lighteval #631, settings that are no part of a result",
         file="evaluation/evaluate.py",
-        old="made = {**self.provenance, **answered.made}",
-        new="made = dict(answered.made)",
+        old="made = {**self.provenance, **answer.made}",
+        new="made = dict(answer.made)",
         test="tests/evaluation/test_evaluate.py::test_a_sample_says_what_made_it",
     ),
 )

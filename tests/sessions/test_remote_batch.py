@@ -18,6 +18,7 @@ from forethought.cli.main import exit_code
 from forethought.contracts.errors import RemoteError, UsageError
 from forethought.contracts.questions import Question
 from forethought.cost.prices import Price
+from forethought.evaluation.cells import LocalCells
 from forethought.evaluation.compare import compare, evaluate
 from forethought.evaluation.evaluate import Evaluation
 from forethought.recipes.recipe import Recipe
@@ -69,7 +70,9 @@ def texts(run):
 def evaluated(store, chosen, task=Lines(), report=None, **servers):
     settings = {"patience": HASTY, **servers}
     with Answers(lambda *_: TARGET, servers=Servers(**settings)) as answers:
-        return Evaluation(chosen, {"lines": task}, store, answers, PROVENANCE).run(report)
+        return Evaluation(chosen, {"lines": task}, store, LocalCells(answers), PROVENANCE).run(
+            report
+        )
 
 
 def said(store):

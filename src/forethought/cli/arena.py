@@ -18,7 +18,7 @@ from forethought.cli.recipes import described_alone
 from forethought.cli.terminal import redraw, write
 from forethought.cli.torch_start import start_torch
 from forethought.contracts.comparison import Comparison
-from forethought.contracts.errors import BadParameterError, RemoteError, UsageError
+from forethought.contracts.errors import BadParameterError, ClusterError, RemoteError, UsageError
 from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
 from forethought.cost.prices import Price, prices_of
@@ -37,6 +37,8 @@ class Arena:
     results: Path
     samples: int
     threads: int | None
+    ray: str | None
+    actors: int | None
     quiet: bool
     inspect_logs: Path | None = None
     """Where logs of inspect-ai go."""
@@ -45,7 +47,9 @@ class Arena:
         """Run the missing samples and compare; `searches` also compares the candidates."""
         start_torch(self.threads)
         from forethought.evaluation.compare import measured
+        from forethought.evaluation.ray_workers import RayCluster
 
+        ray = None if self.ray is None else RayCluster(self.ray, self.actors, self.threads)
         bar = Bar(quiet=self.quiet)
         try:
             found = measured(
@@ -56,6 +60,7 @@ class Arena:
                 lambda at: bar.show(at.done, at.asked, at.total),
                 self.prices,
                 searches,
+                ray,
             )
         except KeyboardInterrupt:
             bar.close()
@@ -65,7 +70,7 @@ class Arena:
                 "\nhint: run the same line again to resume\n",
             )
             raise
-        except RemoteError as error:
+        except (ClusterError, RemoteError) as error:
             kept = f"what was answered is kept in {self.results}: the same line goes on from there"
             error.hint = "; ".join(part for part in (error.hint, kept) if part)
             raise
@@ -112,9 +117,19 @@ def arena(names: Sequence[str], given: Given) -> Arena:
         results=results_file() if results is None else Path(results).expanduser(),
         samples=given[options.ANSWERS],
         threads=given[options.THREADS],
+        ray=given[options.RAY],
+        actors=_engines(given),
         quiet=given[options.QUIET],
         inspect_logs=_inspect_logs(given[options.INSPECT_LOGS]),
     )
+
+
+def _engines(given: Given) -> int | None:
+    """The number of engines on the cluster; None if the cluster's resources say it."""
+    actors = given[options.RAY_ACTORS]
+    if actors is not None and given[options.RAY] is None:
+        raise UsageError("--ray-actors needs a cluster", "add --ray auto")
+    return actors
 
 
 def check_whole(found: Comparison) -> None:

@@ -32,6 +32,14 @@ SANDBOX = text(
     help="strict: exit with code 2 unless every wall of the sandbox holds.",
     default="available",
 )
+RAY = maybe("--ray", help="Answer on a Ray cluster: auto, local or its address HOST:PORT.")
+RAY_ACTORS: Option[int | None] = Option(
+    ("--ray-actors",),
+    "Engines of local models on the cluster; as many as it holds.",
+    None,
+    takes="int",
+    limits=(1, 4096),
+)
 RESULTS = maybe("--results", help="The results file.")
 CSV = switch("--csv", help="Print the table as CSV.")
 MARKDOWN = switch("--markdown", help="Print the table as Markdown.")

@@ -40,6 +40,8 @@ _ARENA = _Takes(
         options.REPORTS,
         options.INSPECT_LOGS,
         options.THREADS,
+        options.RAY,
+        options.RAY_ACTORS,
         options.JSON,
     ),
     (*_ON, "temperature", "top_p", "max_tokens", "budget", "weights", "seed"),

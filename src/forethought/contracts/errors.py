@@ -11,6 +11,7 @@ ForethoughtError
 │   └── BadDataError           an unreadable file of questions or plans
 ├── BudgetSpentError           the budget does not cover the next step (exit code 3)
 ├── StoreError                 an unusable results file (exit code 1)
+├── ClusterError               an unusable Ray cluster, or workers that die (exit code 1)
 └── ModelError                 an unusable model (exit code 1)
     ├── DamagedFileError       a truncated or malformed file
     ├── DownloadError          an incomplete download
@@ -106,6 +107,10 @@ class BudgetSpentError(ForethoughtError):
 
 class StoreError(ForethoughtError):
     """An unusable results file."""
+
+
+class ClusterError(ForethoughtError):
+    """An unusable Ray cluster, or workers that die."""
 
 
 class ModelError(ForethoughtError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from forethought import catalogue
@@ -11,7 +12,10 @@ from forethought.contracts.comparison import Comparison
 from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
 from forethought.cost.prices import Price, prices_of
+from forethought.evaluation.cells import LocalCells
 from forethought.evaluation.evaluate import Evaluation, EvaluationProgress
+from forethought.evaluation.ray_cells import RayCells
+from forethought.evaluation.ray_workers import RayCluster
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.recipe_grid import EXACT, recipe_grid
 from forethought.sessions.batch import Answers
@@ -32,13 +36,15 @@ def evaluate(
     results: Path | str | None = None,
     progress: Callable[[EvaluationProgress], None] | None = None,
     searches: bool = False,
+    ray: RayCluster | None = None,
 ) -> Comparison:
     """Score recipes on tasks; samples in the results file are reused.
 
     Recipes are spelled as on the command line: methods applied to `base`, `exact`, or whole
     recipes. `keeps` are budgets for methods that leave `keep` open. Tasks are spellings of tasks
     or families. `prices` are values of --price. With `searches`, the comparison adds statistics
-    of the candidates of searches and counts majority votes over them.
+    of the candidates of searches and counts majority votes over them. `ray` is a cluster whose
+    workers answer.
     """
     on = Recipe.parse(base) if isinstance(base, str) else base
     built: dict[str, Task] = {}
@@ -46,7 +52,7 @@ def evaluate(
         built |= {catalogue.spelled_open(task): task for task in catalogue.expand(text).values()}
     chosen = recipe_grid(recipes, on, keeps)
     file, priced = Path(results or results_file()), prices_of(prices)
-    return measured(chosen, built, file, samples, progress, priced, searches)
+    return measured(chosen, built, file, samples, progress, priced, searches, ray)
 
 
 def measured(
@@ -57,13 +63,15 @@ def measured(
     progress: Callable[[EvaluationProgress], None] | None = None,
     prices: Mapping[str, Price] | None = None,
     searches: bool = False,
+    ray: RayCluster | None = None,
 ) -> Comparison:
     """Run the samples that the results file lacks, then compare all; tasks go by spelling."""
     check_priced(recipes, prices or {})
     with Answers(servers=Servers(prices=prices or {})) as answers:
         every = tuple(dict.fromkeys(map(answers.settled, recipes)))
         with Store.open(results) as store:
-            asking = Evaluation(every, tasks, store, answers, provenance(), samples, searches)
+            runner = LocalCells(answers) if ray is None else ray_cells(answers, ray, prices or {})
+            asking = Evaluation(every, tasks, store, runner, provenance(), samples, searches)
             return asking.run(progress)
 
 
@@ -77,6 +85,7 @@ def compare(
     prices: Sequence[str] = (),
     results: Path | str | None = None,
     progress: Callable[[EvaluationProgress], None] | None = None,
+    ray: RayCluster | None = None,
 ) -> Comparison:
     """Like `evaluate`, with the model's exact run as the first recipe and search statistics."""
     return evaluate(
@@ -89,4 +98,10 @@ def compare(
         results=results,
         progress=progress,
         searches=True,
+        ray=ray,
     )
+
+
+def ray_cells(answers: Answers, ray: RayCluster, prices: Mapping[str, Price]) -> RayCells:
+    """The cells of a comparison on a cluster."""
+    return RayCells(answers, partial(ray.opened, prices))

@@ -13,15 +13,16 @@ from itertools import zip_longest
 from typing import Any
 
 from forethought.backends.openai.token_estimate import APPROXIMATE
-from forethought.contracts.comparison import Comparison, Refusal
-from forethought.contracts.errors import BadDataError, ForethoughtError, UsageError
+from forethought.contracts.comparison import Comparison
+from forethought.contracts.errors import BadDataError, ForethoughtError
 from forethought.contracts.questions import Question, Sample, Task
+from forethought.evaluation.cells import CellRunner, OpenSamples
 from forethought.evaluation.draws import RIGHT, own_candidates
 from forethought.evaluation.search_analysis import Checks, SearchAnalysis
 from forethought.evaluation.statistics import compared
-from forethought.recipes.identity import QUESTION_HASH, question_hash, sample_key, sample_seed
+from forethought.evaluation.wanted_sample import SampleAnswer, WantedSample, wanted_sample
+from forethought.recipes.identity import QUESTION_HASH, question_hash
 from forethought.recipes.recipe import Recipe, is_remote
-from forethought.sessions.batch import Answers, BatchQuestion
 from forethought.storage.store import Store, answer_content
 
 _POSITIONS = ("positions", "shares")
@@ -39,28 +40,6 @@ class EvaluationProgress:
 
 
 @dataclass(frozen=True)
-class WantedSample:
-    """One sample of an evaluation: a recipe, a question and the number of the answer."""
-
-    key: str
-    recipe: Recipe
-    """The recipe as run: with the task's answer length and a seed of its own."""
-    name: str
-    """Label of the recipe in tables."""
-    task: str
-    """Spelling of the task."""
-    origin: Task
-    question: Question
-    number: int
-
-    @property
-    def ask(self) -> BatchQuestion:
-        """The batch entry that runs this sample."""
-        question = self.question
-        return BatchQuestion(self.recipe, question.text, question.document, self.origin, question)
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """Recipes, tasks and the store of their samples."""
 
@@ -68,7 +47,7 @@ class Evaluation:
     tasks: Mapping[str, Task]
     """By spelling."""
     store: Store
-    answers: Answers
+    runner: CellRunner
     provenance: Mapping[str, str]
     samples: int = 1
     """Answers per question."""
@@ -82,21 +61,17 @@ class Evaluation:
         recipe is the baseline: if it refuses, the error is raised.
         """
         wanted = list(self.wanted())
-        missing = self._missing(wanted)
-        asked, kept, total = 0, len(wanted) - len(missing), len(wanted)
+        samples = OpenSamples(self.store, self.recipes[0].label, self._missing(wanted))
+        kept, total = len(wanted) - len(samples.missing), len(wanted)
         report = progress or _silent
         report(EvaluationProgress(kept, 0, total))
-        refused: dict[str, Refusal] = {}
         conflicting: list[Sample] = []
-        for group in self._batches(missing):
-            going = self._missing(group)  # another process may have stored some meanwhile
-            kept += len(group) - len(going)
-            going = [one for one in going if one.name not in refused]
-            for sample in self._answered(going, refused):
-                first = self.store.put(sample)
-                conflicting += [first] if answer_content(first) != answer_content(sample) else []
-                asked += 1
-                report(EvaluationProgress(kept + asked, asked, total))
+        for asked, answer in enumerate(self.runner.answers(samples), 1):
+            sample = self._sample(answer)
+            first = self.store.put(sample)
+            conflicting += [first] if answer_content(first) != answer_content(sample) else []
+            report(EvaluationProgress(kept + samples.elsewhere + asked, asked, total))
+        refused = samples.refused
         found = self.compared([one for one in wanted if one.name not in refused])
         notes = (*found.notes, *_conflict_note(conflicting))
         return replace(found, notes=notes, refusals=tuple(refused.values()))
@@ -130,52 +105,30 @@ class Evaluation:
             for (name, task), question in zip(self.tasks.items(), questions, strict=True):
                 for number in range(self.samples if question else 0):
                     for recipe in self.recipes:
-                        yield _wanted(recipe, name, task, question, number)
+                        yield wanted_sample(recipe, name, task, question, number)
 
     def _questions(self, name: str) -> list[Question]:
         """A task's questions; lengths are in tokens of the first recipe's model."""
-        questions = list(self.tasks[name].questions(self.answers.measure(self.recipes[0])))
+        questions = list(self.tasks[name].questions(self.runner.measure(self.recipes[0])))
         if not questions:
             raise BadDataError(f"the task {name} has no questions", "name another file")
         return questions
 
-    def _batches(self, missing: Sequence[WantedSample]) -> Iterator[tuple[WantedSample, ...]]:
-        """Batches of samples: all recipes on as many questions as run efficiently together."""
-        by_question: dict[tuple[str, str], list[WantedSample]] = {}
-        for one in missing:
-            by_question.setdefault((one.task, one.question.identifier), []).append(one)
-        # Missing samples only: a model with all its answers stored is never loaded.
-        pay = min((self.answers.at_once(one.recipe) for one in missing), default=1)
-        most = max(1, pay // (len(self.recipes) * self.samples))
-        groups = list(by_question.values())
-        for start in range(0, len(groups), most):
-            yield tuple(one for group in groups[start : start + most] for one in group)
-
-    def _answered(
-        self, group: Sequence[WantedSample], refused: dict[str, Refusal]
-    ) -> Iterator[Sample]:
-        def refuse(place: int, error: UsageError) -> None:
-            one = group[place]
-            if one.name == self.recipes[0].label:
-                raise error
-            found = Refusal(one.name, one.task, one.question.identifier, error.message, error.hint)
-            refused.setdefault(one.name, found)
-
-        asks = [one.ask for one in group]
-        for answered in self.answers.answer(asks, refuse, self.store.replay_log()):
-            one, run = group[answered.place], answered.run.document()
-            made = {**self.provenance, **answered.made}
-            yield Sample(
-                key=one.key,
-                recipe=one.name,
-                task=one.task,
-                question=one.question.identifier,
-                cluster=one.question.cluster or one.question.identifier,
-                number=one.number,
-                score=self._score(one, run["answer"]),
-                run=self._judged(one, _without_positions(run)),
-                provenance={**made, QUESTION_HASH: question_hash(one.question)},
-            )
+    def _sample(self, answer: SampleAnswer) -> Sample:
+        """The answer, scored, as the store keeps it."""
+        one, run = answer.wanted, answer.run
+        made = {**self.provenance, **answer.made}
+        return Sample(
+            key=one.key,
+            recipe=one.name,
+            task=one.task,
+            question=one.question.identifier,
+            cluster=one.question.cluster or one.question.identifier,
+            number=one.number,
+            score=self._score(one, run["answer"]),
+            run=self._judged(one, _without_positions(run)),
+            provenance={**made, QUESTION_HASH: question_hash(one.question)},
+        )
 
     def _judged(self, one: WantedSample, run: dict[str, Any]) -> dict[str, Any]:
         """The run, with a score on every finished candidate."""
@@ -200,18 +153,6 @@ class Evaluation:
     def _score(self, one: WantedSample, answer: str) -> float:
         with ForethoughtError.named(f"{one.task}, {one.question.identifier}"):
             return self.tasks[one.task].check(one.question, answer)
-
-
-def _wanted(recipe: Recipe, name: str, task: Task, question: Question, number: int) -> WantedSample:
-    # A stated --max-tokens takes precedence over the task's answer length.
-    given = recipe.max_tokens != Recipe.max_tokens
-    settled = recipe if given else replace(recipe, max_tokens=task.answer_tokens)
-    # Searches that sample alike share a seed, so they choose among the same candidates.
-    drawn_by = settled.asking if settled.search else settled
-    seed = sample_seed(drawn_by.to_json(), name, question.identifier, number)
-    key = sample_key(settled.to_json(), name, question, number)
-    asked = replace(settled, seed=seed)
-    return WantedSample(key, asked, recipe.label, name, task, question, number)
 
 
 def _conflict_note(conflicting: Sequence[Sample]) -> Iterator[str]:

@@ -41,22 +41,13 @@ class StoredReplayLog:
     def get(self, key: str) -> RequestOutcome | None:
         """The stored outcome of a request, or None."""
         rows = self._execute("SELECT outcome FROM pieces WHERE key = ?", (key,))
-        return _read(key, json.loads(rows[0][0])) if rows else None
+        return outcome_of(key, json.loads(rows[0][0])) if rows else None
 
     def put(self, outcome: RequestOutcome) -> None:
         """Store an outcome, unless its key is already stored."""
-        document = {
-            "cost": asdict(outcome.cost),
-            "piece": None if outcome.piece is None else _document(outcome.piece),
-            "chances": outcome.chances,
-            "following": [[one.token, one.log_probability, one.ends] for one in outcome.following],
-            "opened": None if outcome.opened is None else asdict(outcome.opened),
-            "seconds": outcome.seconds,
-            "lost": asdict(outcome.lost),
-        }
         self._execute(
             "INSERT INTO pieces (key, outcome) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
-            (outcome.key, json.dumps(document)),
+            (outcome.key, json.dumps(outcome_document(outcome))),
         )
 
     def _execute(self, query: str, values: Sequence[str]) -> list[Any]:
@@ -70,7 +61,21 @@ class StoredReplayLog:
             return self.connection.execute(query, values).fetchall()
 
 
-def _read(key: str, document: dict[str, Any]) -> RequestOutcome:
+def outcome_document(outcome: RequestOutcome) -> dict[str, Any]:
+    """An outcome without its key and error, as plain JSON values."""
+    return {
+        "cost": asdict(outcome.cost),
+        "piece": None if outcome.piece is None else _document(outcome.piece),
+        "chances": outcome.chances,
+        "following": [[one.token, one.log_probability, one.ends] for one in outcome.following],
+        "opened": None if outcome.opened is None else asdict(outcome.opened),
+        "seconds": outcome.seconds,
+        "lost": asdict(outcome.lost),
+    }
+
+
+def outcome_of(key: str, document: dict[str, Any]) -> RequestOutcome:
+    """The outcome of a document of `outcome_document`, read from JSON."""
     piece = document["piece"]
     if piece is not None:
         # Old files lack this count: there every token and the end token were scored.
