@@ -4,9 +4,8 @@
     python benchmarks/gateway.py --url 'http://127.0.0.1:8000/v1#big' --draft smollm2
 
 PYTHON is an interpreter with `llama-cpp-python[server]`; its server then runs the draft's own GGUF
-file. The first token is timed by an answer of one token, on a prompt that the server has not seen;
-probing the server and loading the draft come before. With --local, the same recipes also run on the
-draft's model as a local target.
+file. No prompt repeats, so the server's prefix cache does not help. Probing the server and loading
+the draft are not timed. With --local, the same recipes also run on the draft's model as target.
 """
 
 from __future__ import annotations
@@ -102,10 +101,10 @@ def measure(options: argparse.Namespace, url: str) -> list[dict[str, Any]]:
     """Rows of the table."""
     from forethought.models.load import load
     from forethought.recipes.recipe import Recipe
-    from forethought.sessions.batch import Answers
+    from forethought.sessions.ask import ask
 
-    base = Recipe(model=url, draft=options.draft)
-    targets = [("server", base)] + [("local", Recipe(model=options.draft))] * options.local
+    base = Recipe(model=url, draft=options.draft, max_tokens=24)
+    targets = [("server", base)] + [("local", replace(base, model=options.draft))] * options.local
     recipes = [
         (where, name, replace(one, approximate=(name,) if name else (), draft=draft))
         for name in ("", *options.recipes)
@@ -114,46 +113,30 @@ def measure(options: argparse.Namespace, url: str) -> list[dict[str, Any]]:
     ]
     tokenizer = load(options.draft).tokenizer
     seen = {(where, name): Seen() for where, name, _ in recipes}
-    with Answers() as answers:
-        # The first round warms up, on a short prompt.
-        for seed in range(-1, options.seeds):
-            sentence, question, answer = needle(max(seed, 0), options.direct)
-            text = passage(prose(), options.tokens * 6, max(seed, 0))
-            length = options.tokens if seed >= 0 else 512
-            text = tokenizer.decode(tokenizer.encode(text)[:length])
-            for depth in options.depths if seed >= 0 else [0.5]:
-                document = hidden(text, sentence, depth)
-                for where, name, recipe in recipes:
-                    one = asked(answers, recipe, question, document)
-                    if seed >= 0:
-                        add(seen[where, name], *one, answer)
-                        said = repr(one[1]["answer"][:60])
-                        print(where, name or "exact", seed, depth, one[0]["cost"], said, flush=True)
+    # The first round warms up, on a short prompt.
+    for seed in range(-1, options.seeds):
+        sentence, question, answer = needle(max(seed, 0), options.direct)
+        text = passage(prose(), options.tokens * 6, max(seed, 0))
+        text = tokenizer.decode(tokenizer.encode(text)[: options.tokens if seed >= 0 else 512])
+        for depth in options.depths if seed >= 0 else [0.5]:
+            document = hidden(text, sentence, depth)
+            for where, name, recipe in recipes:
+                run = ask(question, recipe, document=document)
+                if seed >= 0:
+                    add(seen[where, name], run, answer)
+                    told = run["timing"], repr(run["answer"][:60])
+                    print(where, name or "exact", seed, depth, *told, flush=True)
     return rows_of(seen)
 
 
-def asked(
-    answers: Any, recipe: Any, question: str, document: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The run of one token, and the run of an answer."""
-    from forethought.sessions.batch import BatchQuestion
-
-    found = []
-    for most in (1, 24):
-        one = BatchQuestion(replace(recipe, max_tokens=most), question, document)
-        (answered,) = answers.answer([one])
-        found.append(answered.run.document())
-    return found[0], found[1]
-
-
-def add(seen: Seen, first: dict[str, Any], whole: dict[str, Any], answer: str) -> None:
-    """Record the two runs of a question."""
-    seen.first.append(first["timing"]["first_token"] or first["cost"]["seconds"])
-    seen.draft.append(first["timing"]["stages"].get("draft", 0.0))
-    seen.found.append(answer in whole["answer"])
-    cost = first["cost"]
+def add(seen: Seen, run: dict[str, Any], answer: str) -> None:
+    """Record the run of a question."""
+    timing, cost = run["timing"], run["cost"]
+    seen.first.append(timing["first_token"])
+    seen.draft.append(timing["stages"].get("draft", 0.0))
+    seen.found.append(answer in run["answer"])
     seen.sent.append(cost["prompt_tokens"] + cost["cached_tokens"])
-    seen.prompt.append(first["kept"]["of"] or seen.sent[-1])
+    seen.prompt.append(run["kept"]["of"] or seen.sent[-1])
 
 
 def rows_of(seen: dict[tuple[str, str], Seen]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from forethought.backends.openai.answer_stream import AnswerStream
 from forethought.backends.openai.api import Api
 from forethought.backends.openai.api_keys import checked_key, key_of
 from forethought.backends.openai.capabilities import Probe, first_model
@@ -43,6 +44,7 @@ from forethought.contracts.backend import (
     PromptReady,
     Request,
     RequestOutcome,
+    TokenDelta,
     VerdictRequest,
 )
 from forethought.contracts.errors import RemoteError, UsageError
@@ -55,6 +57,18 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 Work = Completion | VerdictCall
+Told = RequestOutcome | PromptReady | TokenDelta
+
+
+@dataclass(frozen=True)
+class RemoteRun:
+    """The settings of one run's requests."""
+
+    params: CompletionParams
+    compression: Compression | None = None
+    """Shortens prompts before they are sent."""
+    plain: bool = False
+    """Whether answers stream token by token."""
 
 
 @dataclass
@@ -73,7 +87,9 @@ class OpenAIBackend:
     replicas: tuple[Endpoint, ...] = ()
     """Further endpoints of the model; requests are spread over all, and survive a loss."""
     compression: Compression | None = None
-    """Shortens prompts before they are sent."""
+    """Shortens prompts of runs without settings of their own, and says which token ids to probe."""
+    runs: dict[str, RemoteRun] = field(default_factory=dict)
+    """By name; a new run gets the parameters and the compression of the back end."""
     probed: dict[Endpoint, Capabilities] = field(default_factory=dict)
     """Capabilities by endpoint, shared by back ends that probe in the same way."""
     patience: Patience = field(default_factory=Patience)
@@ -84,7 +100,7 @@ class OpenAIBackend:
     clock: Callable[[], float] = time.monotonic
     probing: Cost = field(default_factory=Cost)
     """Cost of the probe, which no run is charged for."""
-    _outcomes: queue.SimpleQueue[tuple[Work | None, RequestOutcome | PromptReady]] = field(
+    _outcomes: queue.SimpleQueue[tuple[Work | None, Told]] = field(
         default_factory=queue.SimpleQueue, repr=False
     )
     _pending: dict[str, Work | None] = field(default_factory=dict, repr=False)
@@ -205,6 +221,7 @@ class OpenAIBackend:
                 self._loop.call_soon_threadsafe(self._cancel, work)
         self._prompts = {where: size for where, size in self._prompts.items() if where[0] != run}
         self._shared = {where: one for where, one in self._shared.items() if where[0] != run}
+        self.runs.pop(run, None)
         if "_pool" in self.__dict__:
             self._loop.call_soon_threadsafe(self._pool.forget, run)
 
@@ -278,7 +295,7 @@ class OpenAIBackend:
             price_of(self.prices, capabilities.model),
             self._raw_fields(ids=capabilities.ids),
         )
-        self._pool.common = Connection(api, capabilities, self.params, price, raw)
+        self._pool.common = Connection(api, capabilities, price, raw)
         return self._pool.common
 
     def _await(self, work: Coroutine[Any, Any, Found]) -> Found:
@@ -303,13 +320,11 @@ class OpenAIBackend:
             outcome = work.done()
         self._outcomes.put((work, replace(outcome, lost=work.lost)))
 
-    def _accept(
-        self, work: Work | None, outcome: RequestOutcome | PromptReady
-    ) -> list[BackendEvent]:
+    def _accept(self, work: Work | None, outcome: Told) -> list[BackendEvent]:
         """The outcome or event, unless its run was released."""
         if self._pending.get(outcome.key, self) is not work:
             return []
-        if isinstance(outcome, PromptReady):
+        if not isinstance(outcome, RequestOutcome):
             return [outcome]
         del self._pending[outcome.key]
         if isinstance(work, Completion) and work.reply.usage:
@@ -340,34 +355,46 @@ class OpenAIBackend:
                 once = cost_of(price, self._max_prompt_tokens(request), 0, 0)
         return CostBound(once, cost_of(price, 0, 0, 1))
 
+    def _run(self, name: str) -> RemoteRun:
+        return self.runs.get(name) or RemoteRun(self.params, self.compression)
+
     def _max_prompt_tokens(self, request: Request) -> int:
         if known := self._known_prompt(request):
             return known
         question, prefix = prompt_of(request)
+        system, bound = self._run(request.run).params.system or "", self._connection
         if (shared := self._shared_prompt(request)) is None:
-            return self._connection.max_prompt_tokens(question, prefix)
-        if self._connection.capabilities.ids:
+            return bound.max_prompt_tokens(question, prefix, system)
+        if bound.capabilities.ids:
             return shared.most_tokens + len(prefix.encode("utf-8", "surrogatepass"))
-        return self._connection.max_prompt_tokens("", prefix) + shared.most_bytes
+        return bound.max_prompt_tokens(prefix, system) + shared.most_bytes
 
     def _completion(self, request: Request) -> Completion:
-        shared, estimated = self._shared_prompt(request), self._known_prompt(request)
-        work = Completion(request, self._connection, estimated, shared)
+        run, shared = self._run(request.run), self._shared_prompt(request)
+        estimated = self._known_prompt(request)
         if shared is None and not estimated:
-            work.estimated_prompt_tokens = self._connection.estimated_prompt_tokens(*work.prompt)
-        work.tell = lambda ready: self._outcomes.put((work, ready))
+            texts = (*prompt_of(request), run.params.system or "")
+            estimated = self._connection.estimated_prompt_tokens(*texts)
+        work = Completion(request, self._connection, run.params, estimated, shared)
+
+        def tell(event: PromptReady | TokenDelta) -> None:
+            self._outcomes.put((work, event))
+
+        work.tell = tell
+        work.stream = AnswerStream(request.key, run.params.stop, tell) if run.plain else None
         return work
 
     def _shared_prompt(self, request: Request) -> SharedPrompt | None:
         """The prompt to shorten for a request; None without compression."""
-        if self.compression is None:
+        compression = self._run(request.run).compression
+        if compression is None:
             return None
         own = not request.parent.question
         where = request.run, request.parent.question
         if where not in self._shared:
             question = request.question.text if own else request.parent.question
             document = request.question.document if own else ""
-            self._shared[where] = self.compression.shared(question, document, self._drafts)
+            self._shared[where] = compression.shared(question, document, self._drafts)
         return self._shared[where]
 
     def _known_prompt(self, request: Request) -> int:

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from forethought.backends.openai.answer_stream import REPLACEMENT, AnswerStream
 from forethought.backends.openai.connection import Connection
 from forethought.backends.openai.errors import TransientError
 from forethought.backends.openai.finish_reasons import WITHHELD
 from forethought.backends.openai.pool import Pool
-from forethought.backends.openai.protocol import Body, prompt_of, request_seed
+from forethought.backends.openai.protocol import Body, CompletionParams, prompt_of, request_seed
 from forethought.backends.openai.streamed_reply import StreamedReply
 from forethought.backends.openai.token_estimate import estimate_tokens
 from forethought.backends.stop_matcher import StopMatcher
@@ -31,9 +32,6 @@ from forethought.cost.prices import cost_of
 
 if TYPE_CHECKING:
     from forethought.backends.openai.compression import SharedPrompt, ShortPrompt
-
-_REPLACEMENT = "\ufffd"
-"""Servers send it in place of a character whose bytes were cut."""
 
 
 def _silent(event: PromptReady) -> None:
@@ -49,6 +47,7 @@ class Completion:
     request: Request
     connection: Connection
     """The newest attempt's connection."""
+    params: CompletionParams
     estimated_prompt_tokens: int
     """Prompt tokens, used where the server does not count them."""
     shared: SharedPrompt | None = None
@@ -72,6 +71,8 @@ class Completion:
     """Whether another attempt could cost more dollars than are left."""
     tell: Callable[[PromptReady], None] = _silent
     """Called once the prompt of the run's first request is shortened."""
+    stream: AnswerStream | None = None
+    """Shows the answer while it arrives; None for answers that do not stream."""
 
     @property
     def prompt(self) -> tuple[str, str]:
@@ -95,7 +96,7 @@ class Completion:
         text, finish, back = self._ending()
         if finish in WITHHELD and not (self.request.parent.text + text).strip():
             return self.failed(self._withheld_error(finish))
-        kept = text.rstrip(_REPLACEMENT) if finish == "length" else text
+        kept = text.rstrip(REPLACEMENT) if finish == "length" else text
         tokens = self._output_tokens()
         piece = self._piece(kept, tokens, finish, back)
         return RequestOutcome(self.request.key, self._cost(tokens), piece, opened=self._opened)
@@ -148,12 +149,19 @@ class Completion:
         if self.tokens >= self.request.max_tokens:
             return
         try:
-            await self.connection.receive(self._body(), self.reply, self._ended_early)
+            await self.connection.receive(self._body(), self.reply, self._take_document)
         except TransientError:
             self._keep_partial()
             self.out_of_budget = not self._can_retry
             if not self.out_of_budget:
                 raise
+
+    def _take_document(self) -> bool:
+        """Show what a document added; True if it ends the piece."""
+        if self.stream is not None:
+            chance = self.log_probability + self.reply.log_probability
+            self.stream.grow(self._text(), chance, self.connection.api.scrub)
+        return self._ended_early()
 
     @property
     def _can_retry(self) -> bool:
@@ -189,17 +197,15 @@ class Completion:
             question = short.text
             raw = short.fields if connection.capabilities.ids else raw
         most = request.max_tokens - self.tokens
-        body = connection.capabilities.body(
-            question, prefix + self.text, most, connection.params, raw
-        )
+        body = connection.capabilities.body(question, prefix + self.text, most, self.params, raw)
         place = replace(request.parent, tokens=request.parent.tokens + self.tokens)
         seed = request_seed(replace(request, parent=place))
-        settings = connection.params.settings(request.temperature)
+        settings = self.params.settings(request.temperature)
         return {
             **body,
             **settings,
             "seed": seed,
-            **connection.capabilities.stopping(self._delimiter, connection.params),
+            **connection.capabilities.stopping(self._delimiter, self.params),
         }
 
     @property
@@ -224,9 +230,7 @@ class Completion:
             if self.reply.finish == "stop" and self.reply.matched_stop == delimiter:
                 text += "" if text.endswith(delimiter) else delimiter
             step = text.find(delimiter) + len(delimiter) if delimiter in text else 0
-        matcher = StopMatcher(
-            self.connection.params.stop, keep=False, after=self.request.parent.text
-        )
+        matcher = StopMatcher(self.params.stop, keep=False, after=self.request.parent.text)
         shown = matcher.feed(text[: step or None])
         if matcher.stopped:
             return shown, "stop", matcher.back
