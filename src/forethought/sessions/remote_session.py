@@ -6,9 +6,10 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
-from forethought.backends.openai.backend import OpenAIBackend, RemoteRun
+from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import endpoints_of
 from forethought.backends.openai.recipe_check import check_remote, params_of
+from forethought.backends.openai.remote_run import RemoteRun
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Event
 from forethought.cost.prices import Price

@@ -35,6 +35,7 @@ from forethought.backends.openai.protocol import (
     prompt_of,
     text_fields,
 )
+from forethought.backends.openai.remote_run import RemoteRun
 from forethought.backends.openai.retries import Retries, Sleep
 from forethought.backends.openai.token_ids import takes_ids
 from forethought.backends.openai.verdicts import VerdictCall, reply_tokens
@@ -58,17 +59,6 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 Work = Completion | VerdictCall
 Told = RequestOutcome | PromptReady | TokenDelta
-
-
-@dataclass(frozen=True)
-class RemoteRun:
-    """The settings of one run's requests."""
-
-    params: CompletionParams
-    compression: Compression | None = None
-    """Shortens prompts before they are sent."""
-    plain: bool = False
-    """Whether answers stream token by token."""
 
 
 @dataclass
@@ -381,7 +371,7 @@ class OpenAIBackend:
             self._outcomes.put((work, event))
 
         work.tell = tell
-        work.stream = AnswerStream(request.key, run.params.stop, tell) if run.plain else None
+        work.stream = AnswerStream(request.key, run.params.stop, tell) if run.streams else None
         return work
 
     def _shared_prompt(self, request: Request) -> SharedPrompt | None:
