@@ -48,7 +48,7 @@ from forethought.contracts.backend import (
     TokenDelta,
     VerdictRequest,
 )
-from forethought.contracts.errors import RemoteError, UsageError
+from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Cost, LimitKind
 from forethought.contracts.search import Ability, Piece
 from forethought.cost.prices import Price, cost_of, price_of
@@ -141,7 +141,7 @@ class OpenAIBackend:
         """The model's name; asked from the server if the address has none."""
         if self.known_capabilities is not None:
             return self.known_capabilities.model
-        return self.endpoint.model or self._await(self._first_model())
+        return self.endpoint.model or self._await(self._pool.first_model())
 
     def check_limits(self, kinds: Collection[LimitKind]) -> None:
         """Raise UsageError for a budget in FLOPs, or in dollars without a price.
@@ -247,16 +247,6 @@ class OpenAIBackend:
 
     def _api(self, place: Endpoint) -> Api:
         return Api(place, self.key, self.patience, self.rng, self.sleep, self.clock)
-
-    async def _first_model(self) -> str:
-        """The first model that an endpoint lists; RemoteError if none can be reached."""
-        *others, last = self._pool.members
-        for member in others:
-            try:
-                return await first_model(member.api)
-            except RemoteError:
-                continue
-        return await first_model(last.api)
 
     async def _probe(self, api: Api) -> Capabilities:
         """Probe an endpoint."""
