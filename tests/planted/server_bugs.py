@@ -18,11 +18,11 @@ SERVER_BUGS = (
         name="a prompt that was sent again is paid again",
         seen_in="its_hub, retries",
         file="backends/openai/completions.py",
-        old="return cost_of(self.connection.price, *self._prompt_tokens(), tokens)",
+        old="return drafts.plus(cost_of(self.connection.price, *self._prompt_tokens(), tokens))",
         new=(
             "prompt, cached = self._prompt_tokens()\n"
             "        prompt *= 1 + self.prompts\n"
-            "        return cost_of(self.connection.price, prompt, cached, tokens)"
+            "        return drafts.plus(cost_of(self.connection.price, prompt, cached, tokens))"
         ),
         test=(
             "tests/backends/openai/test_faults.py::"
@@ -115,7 +115,7 @@ SERVER_BUGS = (
         name="the stop texts are forgotten",
         seen_in="large language monkeys, stop strings on the command line",
         file="backends/openai/completions.py",
-        old="self.connection.params.stop, keep",
+        old="self.params.stop, keep",
         new="(), keep",
         test="tests/backends/openai/test_backend.py::test_texts_that_end_an_answer_are_no_part_of_it",
     ),
