@@ -215,7 +215,7 @@ def test_a_streamed_search_shows_its_answer_at_the_end_and_its_events_if_asked(s
     told = data_lines(served.chat(stream_events=True, **fields).text)
 
     events = [one["forethought"]["event"] for one in told if not one["choices"]]
-    assert {one["kind"] for one in events} == {"candidate"}
+    assert {one["kind"] for one in events} == {"candidate", "done"}
     assert len(events) == 3
     shown = [one for one in told if one["choices"]]
     deltas = [[one["choices"][0]["delta"] for one in chunks] for chunks in (plain, shown)]

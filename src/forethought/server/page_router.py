@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from forethought.contracts.questions import Sample
+from forethought.contracts.records import Event
 from forethought.server.page_data import (
     catalogue_document,
     comparisons_document,
@@ -18,6 +20,7 @@ from forethought.server.page_data import (
 )
 from forethought.server.page_files import HEADERS, exported, page_files
 from forethought.server.run_log import RunLog, ServedRun
+from forethought.server.served_runs import RunInProgress
 
 
 def _one_tenant(request: Request) -> str:
@@ -28,13 +31,20 @@ def _one_tenant(request: Request) -> str:
 class PageSources:
     """The sources of the page's data."""
 
-    log: RunLog
+    log: RunLog | None
+    """The runs that have ended; None on a server that keeps none."""
     live: Callable[[], Mapping[str, Any]]
     """The figures of this moment; see `LIVE_FIELDS`."""
     samples: Callable[[], Sequence[Sample]]
     """The samples of the results file."""
     tenant: Callable[[Request], str] = _one_tenant
     """The partition of the caller."""
+    in_progress: Callable[[str, str], RunInProgress | None] = lambda identifier, tenant: None
+    """The run in progress of an id and a tenant."""
+
+    def run(self, identifier: str, request: Request) -> ServedRun | None:
+        """A run of the caller that has ended."""
+        return None if self.log is None else self.log.get(identifier, self.tenant(request))
 
 
 LIVE_FIELDS = (
@@ -92,23 +102,25 @@ def _static(name: str) -> Response:
 
 
 def _add_runs(router: APIRouter, sources: PageSources) -> None:
-    log, tenant = sources.log, sources.tenant
-
     @router.get("/v1/runs", tags=["page"])
     def runs(request: Request, limit: int = Query(200, ge=1, le=1000)) -> dict[str, Any]:
         """The newest runs, newest first."""
-        return {"data": log.summaries(tenant(request), limit)}
+        log = sources.log
+        return {"data": [] if log is None else log.summaries(sources.tenant(request), limit)}
 
     @router.get("/v1/runs/{identifier}", tags=["page"], responses=_MISSING)
     def run(identifier: str, request: Request) -> Response:
         """The document of a run, its prompt, and its recipe as the form holds it."""
-        found = log.get(identifier, tenant(request))
+        found = sources.run(identifier, request)
         return JSONResponse(run_document(found)) if found else _no_run(identifier)
 
     @router.get("/v1/runs/{identifier}/events", tags=["page"], responses=_MISSING)
-    def events(identifier: str, request: Request) -> Response:
-        """The events of a run as server-sent events, in order."""
-        found = log.get(identifier, tenant(request))
+    async def events(identifier: str, request: Request) -> Response:
+        """The events of a run as server-sent events, in order; also while it is in progress."""
+        running = sources.in_progress(identifier, sources.tenant(request))
+        if running is not None:
+            return StreamingResponse(_lines(running.follow()), media_type="text/event-stream")
+        found = await asyncio.to_thread(sources.run, identifier, request)
         if found is None:
             return _no_run(identifier)
         return StreamingResponse(_event_lines(found), media_type="text/event-stream")
@@ -116,7 +128,7 @@ def _add_runs(router: APIRouter, sources: PageSources) -> None:
     @router.get("/v1/runs/{identifier}/export", tags=["page"], responses=_MISSING)
     def export(identifier: str, request: Request) -> Response:
         """A run as one self-contained HTML file."""
-        found = log.get(identifier, tenant(request))
+        found = sources.run(identifier, request)
         if found is None:
             return _no_run(identifier)
         content = {
@@ -142,9 +154,21 @@ def run_document(run: ServedRun) -> dict[str, Any]:
 
 
 def _event_lines(run: ServedRun) -> Iterator[str]:
-    for event in run.events:
-        yield f"data: {json.dumps(asdict(event))}\n\n"
-    yield "data: [DONE]\n\n"
+    yield from map(_line, run.events)
+    yield _DONE
+
+
+async def _lines(events: AsyncIterator[Event]) -> AsyncIterator[str]:
+    async for event in events:
+        yield _line(event)
+    yield _DONE
+
+
+def _line(event: Event) -> str:
+    return f"data: {json.dumps(asdict(event))}\n\n"
+
+
+_DONE = "data: [DONE]\n\n"
 
 
 def _file_name(run: ServedRun) -> str:

@@ -12,13 +12,17 @@ from fastapi import FastAPI
 from sse_starlette.sse import AppStatus
 
 from forethought.contracts.errors import ForethoughtError, UsageError
+from forethought.engine.cache.prefix_cache import PrefixCache
 from forethought.server.app import create_app
 from forethought.server.connection import timed_protocol
-from forethought.server.engine_thread import EngineThread
+from forethought.server.run_log import RunLog
 from forethought.server.served_models import Load, ServedModels
+from forethought.server.served_runs import ServedRuns
 from forethought.server.settings import ServerSettings
-from forethought.sessions.live_local import local_live_session
+from forethought.sessions.engine_thread import EngineThread
+from forethought.sessions.live_local import LocalOpener
 from forethought.sessions.live_session import LiveSession
+from forethought.storage.location import served_runs_file
 
 _BACKLOG = 1024
 _DRAIN_SECONDS = 5
@@ -34,6 +38,7 @@ class ModelServer:
     """Loads a model; called in the engine's thread."""
     models: ServedModels = field(init=False)
     engine: EngineThread = field(init=False)
+    runs: ServedRuns = field(init=False)
     app: FastAPI = field(init=False)
     failure: ForethoughtError | None = None
     """The error that kept the engine from starting."""
@@ -41,7 +46,9 @@ class ModelServer:
     def __post_init__(self) -> None:
         self.models = ServedModels(self.settings.recipe.weights)
         self.engine = EngineThread(self._open_session, max_requests=self.settings.max_requests)
-        self.app = create_app(self.engine, self.models, self.settings)
+        kept = RunLog.open(served_runs_file()) if self.settings.keeps_runs else None
+        self.runs = ServedRuns(kept)
+        self.app = create_app(self.engine, self.models, self.settings, runs=self.runs)
         config = uvicorn.Config(
             self.app,
             http=timed_protocol(self.settings.body_seconds),
@@ -68,6 +75,8 @@ class ModelServer:
         finally:
             if self.engine.ready:
                 self.engine.stop()
+            if self.runs.log is not None:
+                self.runs.log.close()
         if self.failure is not None:
             raise self.failure
 
@@ -84,8 +93,16 @@ class ModelServer:
             self.stop()
 
     def _open_session(self) -> LiveSession:
-        self.models.load(self.settings.served.values(), self.load)
-        return local_live_session(self.models.named, self.settings.recipe)
+        settings = self.settings
+        self.models.load(settings.served.values(), self.load)
+        prefixes = PrefixCache(settings.prefix_cache_bytes)
+        opener = LocalOpener(
+            self.models.named,
+            settings.recipe,
+            prefix_cache=prefixes if settings.prefix_cache_bytes else None,
+            max_running=settings.max_concurrent,
+        )
+        return LiveSession(opener)
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

@@ -45,6 +45,8 @@ class ServerSettings:
     """Seconds between the comments that keep a silent stream open."""
     prefix_cache_bytes: int = 2 << 30
     """Bytes of the prefix cache that requests share."""
+    keep_runs: bool | None = None
+    """Whether answers and their prompts are kept for the page; None only if the server is local."""
     log_prompts: bool = False
     """Whether the log shows questions and answers."""
 
@@ -59,6 +61,11 @@ class ServerSettings:
     def local(self) -> bool:
         """Whether only this machine reaches the server."""
         return self.host in LOOPBACK
+
+    @property
+    def keeps_runs(self) -> bool:
+        """Whether answers and their prompts are kept for the page."""
+        return self.local if self.keep_runs is None else self.keep_runs
 
     @property
     def served(self) -> dict[str, str]:

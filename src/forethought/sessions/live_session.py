@@ -36,6 +36,10 @@ class LiveRequest:
     prompt: Prompt | None = None
     """The prompt, if the caller has built it; otherwise the three texts above become one."""
     controls: GenerationControls = field(default_factory=GenerationControls)
+    visible: frozenset[int] = frozenset()
+    """Control tokens that the text of answers shows, such as those around tool calls."""
+    prompt_logprobs: int | None = None
+    """Top alternatives to report for each token of the prompt; None reports no prompt tokens."""
     tenant: str = ""
     """Whose request it is; tenants share no cache, and get equal shares of the engine."""
 
@@ -58,6 +62,10 @@ class RunOpener(Protocol):
 
     def before_step(self) -> None:
         """Adjust the back end before the next step."""
+        ...
+
+    def figures(self) -> dict[str, int]:
+        """Counts of this moment, by name: sequences, bytes of caches, prefix hits."""
         ...
 
 

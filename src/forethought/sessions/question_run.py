@@ -72,6 +72,8 @@ class QuestionRun:
                 yield _token(delta, event.candidate)
             case Streamed(event=PromptReady() as ready):
                 yield from map(_note, ready.opened.notes)
+                if ready.logprobs is not None:
+                    yield Event("prompt", ready.logprobs.document())
                 self.recorder.stages.update(ready.stages)
                 for name, seconds in ready.stages.items():
                     yield Event("stage", {"name": name, "seconds": seconds})

@@ -92,6 +92,10 @@ class EngineThread:
         """The number of unfinished requests."""
         return len(self._listeners)
 
+    def figures(self) -> dict[str, int]:
+        """Counts of this moment, by name; empty until the session is open."""
+        return self.session.opener.figures() if self.session is not None else {}
+
     def stop(self) -> None:
         """End all requests in progress and the thread."""
         self._inbox.put(None)
