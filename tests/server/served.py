@@ -26,7 +26,9 @@ class Served:
     """A running server and its address."""
 
     def __init__(self, models, **changes):
-        self.settings = ServerSettings(**{"recipe": RECIPE, "models": ("small",), **changes})
+        self.settings = ServerSettings(
+            **{"recipe": RECIPE, "models": ("small",), "keep_runs": False, **changes}
+        )
         self.server = ModelServer(self.settings, lambda name, weights: models[name])
         self._listening = bound_socket("127.0.0.1", 0)
         self.url = address(self._listening)

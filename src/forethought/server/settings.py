@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from forethought.contracts.errors import UsageError
+from forethought.cost.prices import Price
 from forethought.recipes.recipe import Recipe, is_remote
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -45,6 +47,8 @@ class ServerSettings:
     """Seconds between the comments that keep a silent stream open."""
     prefix_cache_bytes: int = 2 << 30
     """Bytes of the prefix cache that requests share."""
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """Prices of models on other servers, by name; under "" the price of all others."""
     keep_runs: bool | None = None
     """Whether answers and their prompts are kept for the page; None only if the server is local."""
     log_prompts: bool = False

@@ -53,6 +53,9 @@ class LocalOpener:
             prefix_cache=self.prefix_cache,
         )
 
+    def close(self) -> None:
+        """Do nothing: models of this machine hold no connections."""
+
     def before_step(self) -> None:
         """Give prefill as long between two decode passes as the last pass took.
 

@@ -18,6 +18,7 @@ from forethought.contracts.records import Event, Prompt
 from forethought.driver.driver import Driver, DriverEvent
 from forethought.driver.job import Job, JobResult
 from forethought.engine.meter import Clock
+from forethought.models.chat.message import Message
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.question_run import QuestionRun
 from forethought.sessions.run_record import RunRecorder
@@ -35,6 +36,8 @@ class LiveRequest:
     system: str | None = None
     prompt: Prompt | None = None
     """The prompt, if the caller has built it; otherwise the three texts above become one."""
+    history: tuple[Message, ...] = ()
+    """For a model on a server: the messages between the system message and the question."""
     controls: GenerationControls = field(default_factory=GenerationControls)
     visible: frozenset[int] = frozenset()
     """Control tokens that the text of answers shows, such as those around tool calls."""
@@ -58,6 +61,10 @@ class RunOpener(Protocol):
 
     def open(self, request: LiveRequest) -> tuple[RunRecorder, Job]:
         """The recorder and the job of a request; raises ForethoughtError if it cannot run."""
+        ...
+
+    def close(self) -> None:
+        """Close connections."""
         ...
 
     def before_step(self) -> None:
@@ -116,6 +123,12 @@ class LiveSession:
         self._events = [one for one in self._events if one[0] != name]
         self._driver.drop(name)
         self.opener.backend.release(name)
+
+    def close(self) -> None:
+        """End all requests, and close connections."""
+        for name in list(self._runs):
+            self.cancel(name)
+        self.opener.close()
 
     def step(self, until: float | None = None) -> list[LiveEvent]:
         """The events of the next step of the back end; waits for them until a time at most."""

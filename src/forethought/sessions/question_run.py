@@ -77,32 +77,23 @@ class QuestionRun:
                 self.recorder.stages.update(ready.stages)
                 for name, seconds in ready.stages.items():
                     yield Event("stage", {"name": name, "seconds": seconds})
-            case GrownCandidates() if not self._plain:
+            case GrownCandidates() if not self.recorder.plain:
                 for one in event.candidates:
                     yield Event("candidate", _grown(one))
             case JobResult():
                 yield from self._last_events(event, now)
 
     def _last_events(self, result: JobResult, now: float) -> Iterator[Event]:
-        interrupted = self._plain and isinstance(result.error, KeyboardInterrupt)
+        interrupted = self.recorder.plain and isinstance(result.error, KeyboardInterrupt)
         if result.error is not None and not interrupted:
             raise result.error
-        if self._plain and result.found is not None:
+        if self.recorder.plain and result.found is not None:
             yield from self._last_texts(result.found)
-            yield self._stage("decode")
+            if (local := self.recorder.local) is not None:
+                seconds = local.meter("target").stages.get("decode", 0.0)
+                yield Event("stage", {"name": "decode", "seconds": seconds})
         run = self.recorder.record(result, now, self.first_token)
         yield Event("done", {"run": run.document()})
-
-    @property
-    def _plain(self) -> bool:
-        local = self.recorder.local
-        return local is not None and local.plain
-
-    def _stage(self, name: str) -> Event:
-        local = self.recorder.local
-        assert local is not None, "only models of this machine report stages"
-        seconds = local.meter("target").stages.get(name, 0.0)
-        return Event("stage", {"name": name, "seconds": seconds})
 
     def _last_texts(self, found: Found) -> Iterator[Event]:
         """The rest of each answer, which the stop matcher held back until the end."""

@@ -28,6 +28,8 @@ class RunRecorder:
     """Notes that are known before the run."""
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds of the stages before a server's answer, once they have ended."""
+    streams: bool = False
+    """Whether the answers of a server stream."""
 
     def record(self, result: JobResult, seconds: float, first_token: float = 0.0) -> Run:
         """The record of a run, from the result of its job."""
@@ -51,8 +53,9 @@ class RunRecorder:
         )
 
     @property
-    def _plain(self) -> bool:
-        return self.local is not None and self.local.plain
+    def plain(self) -> bool:
+        """Whether answers stream, and the first one is the answer."""
+        return self.streams if self.local is None else self.local.plain
 
     @property
     def _length(self) -> int:
@@ -60,7 +63,7 @@ class RunRecorder:
         return self.local.prompt_length if self.local is not None else 0
 
     def _finish(self, result: JobResult, found: Found) -> str:
-        if not self._plain:
+        if not self.plain:
             return _ended_by(result, found)
         if result.found is None or result.cut == "interrupted":
             return "interrupted"
@@ -69,15 +72,15 @@ class RunRecorder:
 
     def _timing(self, found: Found, seconds: float, first_token: float) -> Timing:
         if self.local is None:
-            return Timing(load=self.load_seconds, stages=self.stages)
+            return Timing(self.load_seconds, first_token, stages=self.stages)
         stages = dict(self.local.meter("target").stages)
         steps = sum(map(_decode_steps, found.considered or (found.best,)))
         return Timing(
             load=self.load_seconds,
             # A search shows nothing before its final choice.
-            first_token=first_token if self._plain else seconds,
-            per_token=stages.get("decode", 0.0) / steps if steps and self._plain else 0.0,
-            stages=stages if self._plain else {},
+            first_token=first_token if self.plain else seconds,
+            per_token=stages.get("decode", 0.0) / steps if steps and self.plain else 0.0,
+            stages=stages if self.plain else {},
         )
 
     def _exact(self, found: Found) -> Exact:
@@ -85,7 +88,7 @@ class RunRecorder:
         if self.local is None or not self._length:
             return Exact(0.0, 0)
         shape, length = self.local.shape, self._length
-        answers = found.considered if self._plain else (found.best,)
+        answers = found.considered if self.plain else (found.best,)
         flops = prefill_flops(shape, length)
         flops -= prefill_flops(shape, self.local.cached) if self.local.cached else 0.0
         flops += sum(answer_flops(shape, length, _decode_steps(one)) for one in answers)
@@ -96,12 +99,12 @@ class RunRecorder:
         yield from self.remarks
         yield from opened.notes
         yield from found.notes
-        yield from _cut_short(result, found, plain=self._plain)
+        yield from _cut_short(result, found, plain=self.plain)
         if self.local is None:
             yield from _of_server(result, found)
 
     def _candidates(self, result: JobResult, found: Found) -> Iterator[dict[str, Any]]:
-        return map(_sample, found.considered) if self._plain else _candidates(result, found)
+        return map(_sample, found.considered) if self.plain else _candidates(result, found)
 
 
 def _ended_by(result: JobResult, found: Found) -> str:

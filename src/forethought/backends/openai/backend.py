@@ -34,13 +34,13 @@ from forethought.backends.openai.protocol import (
     prompt_of,
     text_fields,
 )
+from forethought.backends.openai.remote_run import RemoteRun
 from forethought.backends.openai.retries import Retries, Sleep
 from forethought.backends.openai.token_ids import takes_ids
 from forethought.backends.openai.verdicts import VerdictCall, reply_tokens
 from forethought.contracts.backend import (
     BackendEvent,
     CostBound,
-    PromptReady,
     Request,
     RequestOutcome,
     VerdictRequest,
@@ -84,7 +84,9 @@ class OpenAIBackend:
     clock: Callable[[], float] = time.monotonic
     probing: Cost = field(default_factory=Cost)
     """Cost of the probe, which no run is charged for."""
-    _outcomes: queue.SimpleQueue[tuple[Work | None, RequestOutcome | PromptReady]] = field(
+    runs: dict[str, RemoteRun] = field(default_factory=dict)
+    """By name: runs with settings of their own; all others have those above."""
+    _outcomes: queue.SimpleQueue[tuple[Work | None, BackendEvent]] = field(
         default_factory=queue.SimpleQueue, repr=False
     )
     _pending: dict[str, Work | None] = field(default_factory=dict, repr=False)
@@ -203,6 +205,7 @@ class OpenAIBackend:
             if work is not None and work.request.run == run:
                 del self._pending[key]
                 self._loop.call_soon_threadsafe(self._cancel, work)
+        self.runs.pop(run, None)
         self._prompts = {where: size for where, size in self._prompts.items() if where[0] != run}
         self._shared = {where: one for where, one in self._shared.items() if where[0] != run}
         if "_pool" in self.__dict__:
@@ -303,13 +306,11 @@ class OpenAIBackend:
             outcome = work.done()
         self._outcomes.put((work, replace(outcome, lost=work.lost)))
 
-    def _accept(
-        self, work: Work | None, outcome: RequestOutcome | PromptReady
-    ) -> list[BackendEvent]:
+    def _accept(self, work: Work | None, outcome: BackendEvent) -> list[BackendEvent]:
         """The outcome or event, unless its run was released."""
         if self._pending.get(outcome.key, self) is not work:
             return []
-        if isinstance(outcome, PromptReady):
+        if not isinstance(outcome, RequestOutcome):
             return [outcome]
         del self._pending[outcome.key]
         if isinstance(work, Completion) and work.reply.usage:
@@ -345,29 +346,40 @@ class OpenAIBackend:
             return known
         question, prefix = prompt_of(request)
         if (shared := self._shared_prompt(request)) is None:
-            return self._connection.max_prompt_tokens(question, prefix)
+            return self._connection_of(request).max_prompt_tokens(question, prefix)
         if self._connection.capabilities.ids:
             return shared.most_tokens + len(prefix.encode("utf-8", "surrogatepass"))
         return self._connection.max_prompt_tokens("", prefix) + shared.most_bytes
 
     def _completion(self, request: Request) -> Completion:
         shared, estimated = self._shared_prompt(request), self._known_prompt(request)
-        work = Completion(request, self._connection, estimated, shared)
+        connection = self._connection_of(request)
+        streams = self._run(request).streams
+        work = Completion(request, connection, estimated, shared, streams=streams)
         if shared is None and not estimated:
-            work.estimated_prompt_tokens = self._connection.estimated_prompt_tokens(*work.prompt)
+            work.estimated_prompt_tokens = connection.estimated_prompt_tokens(*work.prompt)
         work.tell = lambda ready: self._outcomes.put((work, ready))
         return work
 
+    def _run(self, request: Request) -> RemoteRun:
+        """The settings of a request's run."""
+        return self.runs.get(request.run) or RemoteRun(self.params, self.compression)
+
+    def _connection_of(self, request: Request) -> Connection:
+        """The connection with the parameters of a request's run."""
+        return replace(self._connection, params=self._run(request).params)
+
     def _shared_prompt(self, request: Request) -> SharedPrompt | None:
         """The prompt to shorten for a request; None without compression."""
-        if self.compression is None:
+        compression = self._run(request).compression
+        if compression is None:
             return None
         own = not request.parent.question
         where = request.run, request.parent.question
         if where not in self._shared:
             question = request.question.text if own else request.parent.question
             document = request.question.document if own else ""
-            self._shared[where] = self.compression.shared(question, document, self._drafts)
+            self._shared[where] = compression.shared(question, document, self._drafts)
         return self._shared[where]
 
     def _known_prompt(self, request: Request) -> int:

@@ -23,7 +23,13 @@ from forethought.backends.openai.protocol import Body, prompt_of, request_seed
 from forethought.backends.openai.streamed_reply import StreamedReply
 from forethought.backends.openai.token_estimate import estimate_tokens
 from forethought.backends.stop_matcher import StopMatcher
-from forethought.contracts.backend import Opened, PromptReady, Request, RequestOutcome
+from forethought.contracts.backend import (
+    Opened,
+    PromptReady,
+    Request,
+    RequestOutcome,
+    TokenDelta,
+)
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Piece
@@ -32,11 +38,13 @@ from forethought.cost.prices import cost_of
 if TYPE_CHECKING:
     from forethought.backends.openai.compression import SharedPrompt, ShortPrompt
 
+UNKNOWN_TOKEN = -1
+"""In place of a token id, which servers do not tell."""
 _REPLACEMENT = "\ufffd"
 """Servers send it in place of a character whose bytes were cut."""
 
 
-def _silent(event: PromptReady) -> None:
+def _silent(event: PromptReady | TokenDelta) -> None:
     """Tell nobody."""
 
 
@@ -70,8 +78,13 @@ class Completion:
     """Tokens written by all such attempts."""
     out_of_budget: bool = False
     """Whether another attempt could cost more dollars than are left."""
-    tell: Callable[[PromptReady], None] = _silent
-    """Called once the prompt of the run's first request is shortened."""
+    tell: Callable[[PromptReady | TokenDelta], None] = _silent
+    """Called once the prompt of the run's first request is shortened, and for each part of text
+    if the run streams."""
+    streams: bool = False
+    """Whether the text is told as it arrives."""
+    shown: str = ""
+    """The text that has been told."""
 
     @property
     def prompt(self) -> tuple[str, str]:
@@ -144,11 +157,13 @@ class Completion:
         return self.request.first and not self.request.parent.tokens
 
     async def _attempt(self, connection: Connection) -> None:
-        self.connection, self.reply = connection, StreamedReply()
+        # The pool's connection holds the parameters of no run.
+        self.connection = replace(connection, params=self.connection.params)
+        self.reply = StreamedReply()
         if self.tokens >= self.request.max_tokens:
             return
         try:
-            await self.connection.receive(self._body(), self.reply, self._ended_early)
+            await self.connection.receive(self._body(), self.reply, self._part_arrived)
         except TransientError:
             self._keep_partial()
             self.out_of_budget = not self._can_retry
@@ -206,6 +221,26 @@ class Completion:
     def _delimiter(self) -> str | None:
         return self.request.delimiter if self.request.until == "step" else None
 
+    def _part_arrived(self) -> bool:
+        """Tell the fresh text; whether the piece ends although the server continues."""
+        if self.streams:
+            self._tell_text()
+        return self._ended_early()
+
+    def _tell_text(self) -> None:
+        """Tell the text that is certain; RemoteError if another attempt began it otherwise."""
+        text, finish, _ = self._ending(finish=bool(self.reply.finish))
+        text = text.rstrip(_REPLACEMENT) if finish != "stop" else text
+        if not text.startswith(self.shown[: len(text)]):
+            raise RemoteError(
+                f"{self.connection.api.endpoint.base} dropped an answer that was being shown, and "
+                "began it anew with other words",
+                "ask again; see the server's log",
+            )
+        if fresh := text[len(self.shown) :]:
+            self.shown = text
+            self.tell(TokenDelta(self.request.key, fresh, UNKNOWN_TOKEN, 0.0))
+
     def _ended_early(self) -> bool:
         """Whether the text so far ends the piece, although the server continues."""
         capabilities = self.connection.capabilities
@@ -216,9 +251,12 @@ class Completion:
         watched = unreported or bool(self.text)
         return watched and not self.reply.finish and self._ending()[1] in ("step", "stop")
 
-    def _ending(self) -> tuple[str, str, int]:
+    def _ending(self, *, finish: bool = True) -> tuple[str, str, int]:
         """The piece's text, its finish reason, and the characters before it that a stop string
-        covers."""
+        covers.
+
+        Without `finish`, the text lacks what may yet become a stop string.
+        """
         text, delimiter, step = self._text(), self._delimiter, 0
         if delimiter is not None:
             if self.reply.finish == "stop" and self.reply.matched_stop == delimiter:
@@ -232,7 +270,8 @@ class Completion:
             return shown, "stop", matcher.back
         if step:
             return text[:step], "step", 0
-        return text, self.reply.finish if self.reply.complete else "length", 0
+        whole = text if finish else shown
+        return whole, self.reply.finish if self.reply.complete else "length", 0
 
     def _withheld_error(self, finish: str) -> RemoteError:
         """The error for an answer that the server withheld."""

@@ -28,14 +28,14 @@ class Connection:
 
     def max_prompt_tokens(self, question: str, prefix: str = "") -> int:
         """Upper bound of prompt tokens: no tokenizer makes more tokens than bytes."""
-        texts = (question, prefix, self.params.system or "")
+        texts = (question, prefix, *self.params.texts)
         return self.capabilities.overhead + sum(
             len(one.encode("utf-8", "surrogatepass")) for one in texts
         )
 
     def estimated_prompt_tokens(self, question: str, prefix: str = "") -> int:
         """Prompt tokens, where the server does not count them."""
-        texts = (question, prefix, self.params.system or "")
+        texts = (question, prefix, *self.params.texts)
         return self.capabilities.overhead + sum(map(estimate_tokens, texts))
 
     async def receive(
