@@ -180,19 +180,19 @@ class PrefixCache:
         node, tokens = self._walk(space, key)
         if tokens < offset or len(key) - tokens < LEAST_TOKENS:
             return
-        path = node.path()
-        inside = tokens - sum(len(one.key) for one in path[:-1]) if path else 0
+        segment = segment_of(cache, tokens - offset, len(key) - offset)
+        if not self.has_room(segment.bytes()):
+            return
+        inside = tokens - sum(len(one.key) for one in node.path()[:-1])
+        # Split first: the lower half may be evicted to make room.
+        parent = node if inside == len(node.key) else self._split(node, inside)
+        path = parent.path()
         for one in path:
             self._lock(one)
-        try:
-            segment = segment_of(cache, tokens - offset, len(key) - offset)
-            room = self._make_room(self.max_bytes - segment.bytes())
-            if room:
-                parent = node if inside == len(node.key) else self._split(node, inside)
-                self._hang(parent, key[tokens:], segment)
-        finally:
-            for one in node.path():
-                self._unlock(one)
+        if self._make_room(self.max_bytes - segment.bytes()):
+            self._hang(parent, key[tokens:], segment)
+        for one in path:
+            self._unlock(one)
 
     def allow(self, free_bytes: int) -> None:
         """Evict until nodes without locks take at most so many bytes."""
