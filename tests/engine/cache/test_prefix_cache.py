@@ -187,9 +187,10 @@ def test_a_split_frees_the_memory_of_an_evicted_half():
     first, second = list(range(300)), [*range(100), *range(500, 600)]
     cache = PrefixCache(AMPLE)
     cache.insert("", prefix_key(first), cache_of(first))
-    whole = weakref.ref(cache.hold("", prefix_key(first), 300).views[0].segment)
-    cache.clear()
-    cache.insert("", prefix_key(first), cache_of(first))
+    match = cache.hold("", prefix_key(first), 300)
+    whole = weakref.ref(match.views[0].segment)
+    cache.release(match)
+    del match
     cache.insert("", prefix_key(second), cache_of(second))
     gc.collect()
     assert whole() is None
@@ -213,7 +214,8 @@ def test_a_locked_prefix_stays_and_the_least_recently_used_goes_first():
     for tokens in texts:
         cache.insert("", prefix_key(tokens), cache_of(tokens))
     locked = cache.match("", prefix_key(texts[0]), 99)
-    cache.release(cache.match("", prefix_key(texts[1]), 99))
+    for later in (2, 3, 1):
+        cache.release(cache.match("", prefix_key(texts[later]), 99))
 
     new = [7] * 150
     cache.insert("", prefix_key(new), cache_of(new))
