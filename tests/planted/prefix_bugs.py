@@ -28,8 +28,8 @@ PREFIX_BUGS = (
         name="tenants share results of drafts",
         seen_in="servers without a salt by API key",
         file=_REUSE,
-        old="return what, *networks, self.tenant, digest.digest()",
-        new="return what, *networks, digest.digest()",
+        old="return what, *networks, self.tenant, _digest",
+        new="return what, *networks, _digest",
         test=_OF_REUSE + "test_the_tenants_of_a_server_share_nothing",
     ),
     Bug(

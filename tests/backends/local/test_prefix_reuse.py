@@ -13,11 +13,13 @@ from forethought.backends.local.local_run import LocalRun
 from forethought.contracts.questions import Question
 from forethought.driver.driver import Driver
 from forethought.engine.batch import CHUNK
-from forethought.engine.cache.prefix_cache import PrefixCache
+from forethought.engine.cache.prefix_cache import LEAST_TOKENS, PrefixCache
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.models.chat.prompt import chat_prompt, next_turn
-from forethought.prefill.prefill_reuse import DraftMemo, PrefillReuse
+from forethought.models.decoder.decoder import Decoder
+from forethought.models.decoder.linear import build_linears
+from forethought.prefill.prefill_reuse import PrefillMemo, PrefillReuse
 from forethought.prefill.prepare import Preparation
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.live_local import LocalOpener
@@ -31,7 +33,7 @@ from tests.sessions.tiny_session import (
     below_full_budget,
     runnable,
 )
-from tests.tiny import tiny_decoder
+from tests.tiny import tiny_decoder, tiny_tensors
 from tests.tiny_model import tiny_model
 
 AMPLE = 1 << 30
@@ -330,7 +332,7 @@ def test_a_prefill_that_resumes_at_a_chunk_is_equal_to_the_bit():
     text = DOCUMENT * (2 * CHUNK // len(DOCUMENT) + 2)
     prompt = chat_prompt(model.tokenizer, model.template, QUESTION, text)
     expected = prefilled(model, prompt, None)
-    reuse = PrefillReuse(PrefixCache(AMPLE), DraftMemo())
+    reuse = PrefillReuse(PrefixCache(AMPLE), PrefillMemo())
     head = reuse.prefix(model.network, prompt.tokens)
     head.store(part_of(expected.result.cache, CHUNK))
     head.close()
@@ -370,7 +372,7 @@ def test_a_hit_of_any_length_gives_the_logits_of_a_cold_run_in_float32(length):
     model = single(torch.float32)
     prompt = chat_prompt(model.tokenizer, model.template, QUESTION, DOCUMENT * 4)
     expected = prefilled(model, prompt, None).result
-    reuse = PrefillReuse(PrefixCache(AMPLE), DraftMemo())
+    reuse = PrefillReuse(PrefixCache(AMPLE), PrefillMemo())
     head = reuse.prefix(model.network, prompt.tokens)
     head.store(part_of(expected.cache, length))
     head.close()
@@ -461,3 +463,84 @@ def test_two_networks_share_nothing_even_under_one_name():
     again = server.ask(QUESTION)
     assert again.cost.cached_tokens == 0
     assert told(again) == told(cold(QUESTION, target=server.target))
+
+
+def continued(prompt, answer, text):
+    """The prompt of the turn after an answer."""
+    turn = next_turn(TARGET.tokenizer, TARGET.template, text)
+    new = [*answer.token_ids, *turn.tokens]
+    end = len(prompt.text)
+    return replace(
+        prompt,
+        tokens=(*prompt.tokens, *new),
+        spans=(*prompt.spans, *((end + i, end + i + 1) for i in range(len(new)))),
+        text=prompt.text + "x" * len(new),
+        protected=prompt.protected | set(range(len(prompt), len(prompt) + len(new))),
+    )
+
+
+@pytest.mark.parametrize("method", ["specpc(keep=260)", "spec-prefill(keep=110)"])
+def test_a_document_keeps_its_choice_in_later_turns(method):
+    server = Server()
+    prompt = chat_prompt(TARGET.tokenizer, TARGET.template, QUESTION, DOCUMENT)
+    done = server.ask(QUESTION, (method,), prompt=prompt)
+    assert done.opened.kept.prompt_tokens < len(prompt) / 1.5
+    for text in ("And locker 7?", "Are you sure?", "Which one is next to it?"):
+        before, length = done.opened.kept, len(prompt)
+        prompt = continued(prompt, done.found.best, text)
+        done = server.ask(text, (method,), prompt=prompt)
+
+        assert done.opened.kept.positions == (*before.positions, *range(length, len(prompt)))
+        assert done.cost.draft_tokens == 0
+        assert done.cost.cached_tokens > before.prompt_tokens - LEAST_TOKENS
+
+
+def test_a_turn_longer_than_the_budget_is_shortened_with_the_document():
+    server = Server()
+    methods = ("specpc(keep=260)",)
+    first = chat_prompt(TARGET.tokenizer, TARGET.template, QUESTION, DOCUMENT)
+    done = server.ask(QUESTION, methods, prompt=first)
+    longer = continued(first, done.found.best, DOCUMENT)
+    longer = replace(longer, protected=first.protected)
+
+    warm = server.ask("", methods, prompt=longer)
+
+    assert warm.opened.kept.prompt_tokens == 260
+    assert told(warm) == told(cold("", methods, prompt=longer))
+
+
+@pytest.mark.parametrize(
+    ("methods", "tenant"),
+    [(("specpc(keep=280)",), ""), (("specpc(keep=260)",), "another")],
+)
+def test_a_choice_belongs_to_its_method_and_its_tenant(methods, tenant):
+    server = Server()
+    first = chat_prompt(TARGET.tokenizer, TARGET.template, QUESTION, DOCUMENT)
+    done = server.ask(QUESTION, ("specpc(keep=260)",), prompt=first)
+    second = continued(first, done.found.best, "And locker 7?")
+
+    warm = server.ask("", methods, prompt=second, tenant=tenant)
+
+    assert warm.cost.draft_tokens > 0
+    assert told(warm) == told(cold("", methods, prompt=second))
+
+
+def decoding_by(weights):
+    config, tensors = tiny_tensors(
+        seed=1, vocab_size=TARGET.tokenizer.vocabulary_size, max_position_embeddings=2048
+    )
+    tensors = {name: tensor.bfloat16() for name, tensor in tensors.items()}
+    return Decoder(config, tensors, build_linears(tensors, {}, weights))
+
+
+def test_answers_of_quantised_decode_passes_are_not_taken_for_a_prefill():
+    prompt = chat_prompt(TARGET.tokenizer, TARGET.template, QUESTION, DOCUMENT)
+    found = {}
+    for weights in ("bf16", "int8"):
+        server = Server(replace(TARGET, network=decoding_by(weights)))
+        answer = server.ask(QUESTION, prompt=prompt, max_tokens=90).found.best
+        second = continued(prompt, answer, "And locker 7?")
+        assert len(answer.token_ids) > 70
+        found[weights] = server.ask("", prompt=second).cost.cached_tokens - len(prompt)
+
+    assert found == {"bf16": len(answer.token_ids) - 1, "int8": 0}
