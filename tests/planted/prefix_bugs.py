@@ -52,9 +52,9 @@ PREFIX_BUGS = (
         name="a split pins the whole buffer",
         seen_in="radix caches whose halves are views",
         file=_CACHE,
-        old="        node.key, node.parent = node.key[at:].copy(), upper\n",
+        old="        node.key, node.view, node.parent = node.key[at:].copy(), second, upper\n",
         new=(
-            "        node.key, node.parent = node.key[at:].copy(), upper\n"
+            "        node.key, node.view, node.parent = node.key[at:].copy(), second, upper\n"
             "        upper.pinned = whole  # type: ignore[attr-defined]\n"
         ),
         test=_OF_CACHE + "test_a_split_frees_the_memory_of_an_evicted_half",

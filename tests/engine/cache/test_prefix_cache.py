@@ -208,6 +208,17 @@ def test_a_split_frees_the_memory_of_an_evicted_half():
     assert storages == [800, 800]
 
 
+def test_matches_of_one_prefix_have_the_same_views():
+    """Decode steps read a prefix once for all sequences that show the same view objects."""
+    cache, tokens = PrefixCache(AMPLE), list(range(300))
+    cache.insert("", prefix_key(tokens[:100]), cache_of(tokens[:100]))
+    cache.insert("", prefix_key(tokens), cache_of(tokens))
+
+    first, second = (cache.hold("", prefix_key(tokens), 300).views for _ in range(2))
+    assert len(first) == 2
+    assert all(one is other for one, other in zip(first, second, strict=True))
+
+
 def test_a_locked_prefix_stays_and_the_least_recently_used_goes_first():
     texts = [[n] * 100 for n in range(4)]
     cache = PrefixCache(400 * TOKEN_BYTES)
