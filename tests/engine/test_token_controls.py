@@ -99,6 +99,23 @@ def test_a_greedy_answer_follows_the_formulas(decoder, given):
     assert found != plain
 
 
+def test_a_penalty_for_repetition_lowers_every_logit_of_a_token_that_was_there():
+    logits = torch.tensor([2.0, -2.0, 1.0, -1.0, 3.0, -3.0])
+    given = GenerationControls(repetition_penalty=2.0)
+
+    found = TokenControls(given, [0, 1, 0]).follow([3, 3]).adjusted(logits)
+
+    assert found.tolist() == [1.0, -4.0, 1.0, -2.0, 3.0, -3.0]
+
+
+def test_penalties_count_the_answer_and_not_the_prompt():
+    given = GenerationControls(frequency_penalty=0.5, presence_penalty=1.0)
+
+    found = TokenControls(given, [0, 1]).follow([1, 1, 2]).adjusted(torch.zeros(4))
+
+    assert found.tolist() == [0.0, -2.0, -1.5, 0.0]
+
+
 def test_default_controls_leave_the_logits_alone(decoder):
     warm = SamplingParams(temperature=1.0, seed=3)
 
@@ -315,7 +332,7 @@ def test_a_constraint_waits_for_the_end_of_the_reasoning(decoder):
 
 
 def test_reasoning_may_come_first_under_a_constraint_and_cannot_end_the_answer(decoder):
-    given = GenerationControls(logit_bias={90: 100.0, 33: 50.0})
+    given = GenerationControls(logit_bias={90: 50.0, 33: 100.0})
     thinks = thinking(prompt=(), limit=4)
     one = sequence(
         decoder, given, ends=(33,), constraint=Only([4, 8]), thinking=thinks, max_tokens=40
