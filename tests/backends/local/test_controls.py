@@ -20,8 +20,8 @@ from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
 from forethought.prefill import prompt_logprobs
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.live_local import local_live_session
-from forethought.sessions.live_session import LiveRequest
+from forethought.sessions.live_local import LocalOpener
+from forethought.sessions.live_session import LiveRequest, LiveSession
 from tests.sessions.tiny_session import DOCUMENT, DRAFTS, QUESTION, TARGET, session
 from tests.tiny_model import tiny_model, tiny_tokenizer
 
@@ -36,13 +36,17 @@ AS_JSON = GenerationControls(grammar=json.dumps(SCHEMA))
 LONG = {"max_tokens": 80}
 
 
+def live_session(models):
+    ticks = itertools.count().__next__
+    opener = LocalOpener(lambda name, weights: models[name], Recipe(model="target"), ticks)
+    return LiveSession(opener, ticks)
+
+
 def answered(controls=None, models=MODELS, question=QUESTION, document=DOCUMENT, **more):
     """The events of one request."""
     fields = {k: more.pop(k) for k in ("prompt", "prompt_logprobs", "visible") if k in more}
     recipe = Recipe(**{"model": "target", "max_tokens": 12, **more})
-    live = local_live_session(
-        lambda name, weights: models[name], Recipe(model="target"), itertools.count().__next__
-    )
+    live = live_session(models)
     controls = controls or GenerationControls()
     live.submit(LiveRequest("r", recipe, question, document, controls=controls, **fields))
     found = []
@@ -128,9 +132,7 @@ def test_an_answer_in_pieces_of_a_budget_is_the_whole_answer():
 
 @pytest.mark.parametrize("grammar", ["{", '{"type": "nonsense"}'])
 def test_a_bad_schema_fails_before_any_prefill(grammar):
-    live = local_live_session(
-        lambda name, weights: MODELS[name], Recipe(model="target"), itertools.count().__next__
-    )
+    live = live_session(MODELS)
     request = LiveRequest(
         "r",
         Recipe(model="target"),
