@@ -141,6 +141,7 @@ def _token(delta: TokenDelta, candidate: int) -> Event:
         "token": delta.token,
         "log_probability": delta.log_probability,
         "candidate": candidate,
+        **({"reasoning": True} if delta.reasoning else {}),
     }
     if not delta.top:
         return Event("token", data)

@@ -169,6 +169,7 @@ def _sample(one: Candidate) -> dict[str, Any]:
         "tokens": one.tokens,
         "log_probability": one.log_probability,
         "finish": one.finish or "interrupted",
+        **_reasoned(one),
     }
 
 
@@ -191,6 +192,7 @@ def _listed(
         "text": one.text,
         "tokens": one.tokens,
         "log_probability": one.log_probability,
+        **_reasoned(one),
         "summed": one.scored_tokens,
         "finish": one.finish,
         "score": result.scores.get(one.identity),
@@ -199,6 +201,11 @@ def _listed(
         "chosen": result.found is not None and one.identity == result.found.best.identity,
     }
     return document if len(one.steps) < 2 else {**document, "steps": _scored_steps(result, one)}
+
+
+def _reasoned(one: Candidate) -> dict[str, int]:
+    """The tokens of reasoning, if there are any."""
+    return {"reasoning_tokens": one.reasoning_tokens} if one.reasoning_tokens else {}
 
 
 def _scored_steps(result: JobResult, one: Candidate) -> list[dict[str, Any]]:
