@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 
 from forethought.server import chat, completions, responses, status, tokenization
 from forethought.server.context import Engine, ServerContext, tenant_of
+from forethought.server.decisions import decisions_router
 from forethought.server.errors import ApiError
 from forethought.server.guard import Guard
 from forethought.server.metrics import Metrics, gauges
@@ -57,6 +58,7 @@ def create_app(
     app.state.context = context
     for one in ROUTERS:
         app.include_router(one.router)
+    app.include_router(decisions_router())
     app.include_router(page_router(_page_sources(context)))
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)

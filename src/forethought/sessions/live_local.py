@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from forethought.backends.local.local import LocalBackend
 from forethought.contracts.questions import Question
@@ -93,7 +93,10 @@ class LocalOpener:
         local.prompt, local.controls = request.prompt, request.controls
         local.tenant, local.visible = request.tenant, request.visible
         local.prompt_logprobs = request.prompt_logprobs
+        local.plain = local.plain and request.strategy is None
         job = job_of(recipe, request.name, asked, plain=local.plain)
+        if request.strategy is not None:
+            job = replace(job, strategy=request.strategy)
         if "draft" in job.strategy.needs and session.draft is session.target:
             raise no_draft()
         self.backend.runs[request.name] = local

@@ -15,6 +15,7 @@ from forethought.contracts.backend import Backend
 from forethought.contracts.controls import GenerationControls
 from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.records import Event, Prompt
+from forethought.contracts.search import Strategy
 from forethought.driver.driver import Driver, DriverEvent
 from forethought.driver.job import Job, JobResult
 from forethought.engine.meter import Clock
@@ -45,6 +46,8 @@ class LiveRequest:
     """Top alternatives to report for each token of the prompt; None reports no prompt tokens."""
     tenant: str = ""
     """Whose request it is; tenants share no cache, and get equal shares of the engine."""
+    strategy: Strategy | None = None
+    """The search, in the place of the recipe's; the run's answer is that of its result."""
 
 
 LiveEvent = tuple[str, Event | ForethoughtError]
