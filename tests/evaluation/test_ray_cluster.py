@@ -208,6 +208,29 @@ def test_a_cluster_that_is_not_there_is_an_error(start, tmp_path):
     assert "Traceback" not in err
 
 
+def test_each_endpoint_of_a_pool_has_a_worker(start, mortals, tmp_path):
+    model = ["-m", f"{','.join(f'{one.base}/v1' for one in mortals)}#toy"]
+    arguments = [
+        *ARGUMENTS[:1],
+        "exact",
+        "majority-vote(n=4)",
+        *TASKS,
+        *model,
+        "--temperature",
+        "1",
+    ]
+    alone_file, file = tmp_path / "alone.sqlite", tmp_path / "r.sqlite"
+    expected = finished(start(*arguments, "--results", str(alone_file)))
+    for one in mortals:
+        one.set()
+
+    out = finished(start(*arguments, *ON_RAY[:2], "--results", str(file)))
+
+    assert out == expected
+    assert samples(file) == samples(alone_file)
+    assert min(len(one.told()["asked"]) for one in mortals) > 2 * QUESTIONS
+
+
 NODES = """
 import json, sys
 from pathlib import Path
