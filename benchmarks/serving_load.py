@@ -231,12 +231,14 @@ async def _connected(
 
 async def _status(reader: asyncio.StreamReader) -> int:
     """The status of a reply; its headers are read too."""
-    first = await reader.readline()
+    first = (await reader.readline()).split()
     if not first:
         raise EOFError("no reply")
+    if len(first) < 2 or not first[0].startswith(b"HTTP/"):
+        raise ValueError("no HTTP")
     while (await reader.readline()).strip():
         pass
-    return int(first.split()[1])
+    return int(first[1])
 
 
 async def _read(stream: Stream, reader: asyncio.StreamReader) -> str:
