@@ -16,8 +16,8 @@ from forethought.server.page_data import prompt_document
 from forethought.server.page_files import bundled, page_files
 from forethought.server.page_router import PageSources, page_router
 from forethought.server.run_log import RunLog, ServedRun
-from tests.server import page_fixtures
-from tests.server.page_server import stored_samples
+from tests.server.page import recordings
+from tests.server.page.replaying_server import stored_samples
 
 FILES = page_files()
 NAMESPACE = "http://www.w3.org/2000/svg"
@@ -37,8 +37,8 @@ def client(log: RunLog) -> TestClient:
 
 
 def recorded(log: RunLog, name: str = "specpc", question: str = "Why?") -> ServedRun:
-    prompt = prompt_document(page_fixtures.prompt(name))
-    run = ServedRun(f"chatcmpl-{name}", 5.0, page_fixtures.events(name), question, prompt)
+    prompt = prompt_document(recordings.prompt(name))
+    run = ServedRun(f"chatcmpl-{name}", 5.0, recordings.events(name), question, prompt)
     log.record(run)
     return run
 
@@ -101,7 +101,7 @@ def test_every_file_of_the_page_is_in_the_package() -> None:
     folder = Path(forethought.__file__).parent / "server" / "page"
 
     assert {one.name for one in folder.iterdir()} | {"look.css"} == set(FILES)
-    declared = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
+    declared = (Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8")
     assert '"server/page/*"' in declared
 
 
@@ -129,8 +129,7 @@ def test_runs_are_listed_and_read_and_replayed(client: TestClient, log: RunLog) 
     assert listed["id"] == run.id
     assert document["kept"] == run.document["kept"]
     assert (
-        document["prompt"]["tokens"][3]
-        == prompt_document(page_fixtures.prompt("specpc"))["tokens"][3]
+        document["prompt"]["tokens"][3] == prompt_document(recordings.prompt("specpc"))["tokens"][3]
     )
     assert document["form"]["approximate"] == [{"name": "specpc", "settings": {"keep": "256"}}]
     events = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
