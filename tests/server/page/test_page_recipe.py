@@ -58,6 +58,7 @@ def test_the_command_line_and_the_request_name_the_same_recipe(
         max_tokens=sent["max_tokens"],
         budget=sent["budget"],
         seed=sent["seed"],
+        temperature=sent["temperature"],
     )
     assert found.approximate[0] == "specpc(keep=0.25)"
     assert "n=3" in found.search

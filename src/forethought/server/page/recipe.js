@@ -5,6 +5,7 @@ import { el } from "./dom.js";
 import { commandLine, spelledCall } from "./spelling.js";
 
 const NUMBERS = ["max_tokens", "temperature", "top_p", "top_k", "min_p"];
+const [MOST_TOKENS, WARM] = [256, 0.7]; // the defaults of a recipe
 const SENT = [...NUMBERS, "budget", "stop"]; // settings that a request may state under the same name
 
 export function emptyForm(model) {
@@ -14,11 +15,11 @@ export function emptyForm(model) {
   };
 }
 
-export function recipePanel({ models, catalogue }) {
+export function recipePanel({ models, recipe, catalogue }) {
   const part = (name) => document.getElementById(name);
   const find = (kind, name) => catalogue[kind].find((entry) => entry.name === name);
   const chips = new WeakMap(); // the chip of each call, so that open chips stay open
-  let form = emptyForm(models[0] ?? "smollm2");
+  let form = { ...emptyForm(recipe.model), ...structuredClone(recipe) };
 
   const model = options(part("model"), models);
   const draft = options(part("draft"), ["self", ...models]);
@@ -184,10 +185,13 @@ export function requestOf(form) {
     model: form.model,
     messages: [...system, { role: "user", content: form.question }],
     ...(form.document ? { document: form.document } : {}),
-    ...(form.draft === "self" ? {} : { draft: form.draft }),
-    ...(form.approximate.length ? { approximate: form.approximate.map(spelledCall) } : {}),
-    ...(form.search ? { search: spelledCall(form.search) } : {}),
+    // Stated even if empty: the server's own recipe fills in what a request leaves out.
+    draft: form.draft,
+    approximate: form.approximate.map(spelledCall),
+    search: form.search ? spelledCall(form.search) : "",
     ...(form.search && form.scorer ? { scorer: spelledCall(form.scorer) } : {}),
+    max_tokens: MOST_TOKENS,
+    temperature: form.search ? WARM : 0,
     ...Object.fromEntries(stated),
     ...(form.settings.samples > 1 ? { n: form.settings.samples } : {}),
     seed: form.seed,
