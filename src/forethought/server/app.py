@@ -74,7 +74,14 @@ def _page_sources(context: ServerContext) -> PageSources:
         figures = context.engine.figures()
         return {**figures, "tokens_per_second": context.runs.throughput.rate}
 
-    return PageSources(context.runs.log, live, stored_samples, tenant_of, context.runs.in_progress)
+    return PageSources(
+        context.runs.log,
+        live,
+        stored_samples,
+        tenant_of,
+        context.runs.in_progress,
+        context.settings.recipe,
+    )
 
 
 async def _api_error(request: Request, error: Any) -> JSONResponse:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
+from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.questions import Sample
 from forethought.contracts.records import Event
+from forethought.recipes.recipe import Recipe
+from forethought.server.errors import ApiError, as_api_error
 from forethought.server.page_data import (
     catalogue_document,
     comparisons_document,
@@ -41,6 +44,8 @@ class PageSources:
     """The partition of the caller."""
     in_progress: Callable[[str, str], RunInProgress | None] = lambda identifier, tenant: None
     """The run in progress of an id and a tenant."""
+    recipe: Recipe = field(default_factory=Recipe)
+    """The server's recipe, with which the page begins."""
 
     def run(self, identifier: str, request: Request) -> ServedRun | None:
         """A run of the caller that has ended."""
@@ -69,12 +74,17 @@ def page_router(sources: PageSources) -> APIRouter:
     @router.get("/v1/catalogue", tags=["page"])
     def catalogue() -> dict[str, Any]:
         """Methods, strategies and scorers with the types and limits of their parameters."""
-        return catalogue_document()
+        own = sources.recipe
+        default = recipe_document(own.spelling, own.settings, own.seed)
+        return {**catalogue_document(), "default": default}
 
     @router.get("/v1/comparisons", tags=["page"])
-    def comparisons() -> dict[str, Any]:
+    def comparisons() -> Response:
         """Score against cost of the recipes in the results file, by task."""
-        return {"data": comparisons_document(sources.samples())}
+        try:
+            return JSONResponse({"data": comparisons_document(sources.samples())})
+        except ForethoughtError as error:  # such as a damaged results file
+            return as_api_error(error).response()
 
     @router.get("/v1/live", tags=["page"])
     def live() -> dict[str, Any]:
@@ -97,7 +107,7 @@ def _add_files(router: APIRouter) -> None:
 def _static(name: str) -> Response:
     found = page_files().get(name)
     if found is None:
-        return _not_found(f"the page has no file {name!r}", "open / instead")
+        return _not_found(f"the page has no file {name[:100]!r}", "open / instead")
     return Response(found.text, media_type=found.content_type, headers=HEADERS)
 
 
@@ -177,12 +187,11 @@ def _file_name(run: ServedRun) -> str:
 
 
 def _no_run(identifier: str) -> Response:
-    return _not_found(f"there is no run {identifier!r}", "see: GET /v1/runs")
+    return _not_found(f"there is no run {identifier[:100]!r}", "see: GET /v1/runs")
 
 
 def _not_found(message: str, hint: str) -> Response:
-    error = {"message": message, "type": "not_found_error", "param": None, "code": "not_found"}
-    return JSONResponse({"error": {**error, "hint": hint}}, status_code=404)
+    return ApiError(404, message, hint).response()
 
 
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "No such run."}}
