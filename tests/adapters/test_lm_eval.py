@@ -158,7 +158,7 @@ def test_generated_answers_are_those_of_the_engine(tiny: Served, tasks: Path) ->
 
 @pytest.fixture(scope="module")
 def default_server(smollm2: Model) -> Iterator[Served]:
-    with serving({"smollm2": smollm2}, recipe=Recipe(), models=()) as found:
+    with serving({**MODELS, "smollm2": smollm2}, recipe=Recipe()) as found:
         yield found
 
 
