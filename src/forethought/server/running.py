@@ -109,7 +109,8 @@ def bound_socket(host: str, port: int) -> socket.socket:
     """A listening socket; raises UsageError if the address cannot be used."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        found = socket.socket(family, socket.SOCK_STREAM)
+        # asyncio sends small parts at once only on sockets that name their protocol.
+        found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise UsageError(f"--host {host}: {error.strerror}", "use 127.0.0.1") from error
     try:
