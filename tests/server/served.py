@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import httpx
 from openai import OpenAI
@@ -27,7 +29,9 @@ class Served:
 
     def __init__(self, models, **changes):
         self.settings = ServerSettings(**{"recipe": RECIPE, "models": ("small",), **changes})
-        self.server = ModelServer(self.settings, lambda name, weights: models[name])
+        self._folder = tempfile.TemporaryDirectory()
+        log = Path(self._folder.name) / "runs.sqlite"
+        self.server = ModelServer(self.settings, lambda name, weights: models[name], log)
         self._listening = bound_socket("127.0.0.1", 0)
         self.url = address(self._listening)
         self.http = httpx.Client(base_url=self.url, timeout=60)
@@ -45,6 +49,7 @@ class Served:
         self.server.stop()
         self._thread.join()
         self._listening.close()
+        self._folder.cleanup()
 
     @property
     def place(self):

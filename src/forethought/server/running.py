@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -36,6 +37,8 @@ class ModelServer:
     settings: ServerSettings
     load: Load
     """Loads a model; called in the engine's thread."""
+    log_file: Path = field(default_factory=served_runs_file)
+    """The file of the runs that were answered."""
     models: ServedModels = field(init=False)
     engine: EngineThread = field(init=False)
     runs: ServedRuns = field(init=False)
@@ -46,7 +49,7 @@ class ModelServer:
     def __post_init__(self) -> None:
         self.models = ServedModels(self.settings.recipe.weights)
         self.engine = EngineThread(self._open_session, max_requests=self.settings.max_requests)
-        kept = RunLog.open(served_runs_file()) if self.settings.keeps_runs else None
+        kept = RunLog.open(self.log_file) if self.settings.keeps_runs else None
         self.runs = ServedRuns(kept)
         self.app = create_app(self.engine, self.models, self.settings, runs=self.runs)
         config = uvicorn.Config(

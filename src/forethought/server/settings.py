@@ -47,8 +47,6 @@ class ServerSettings:
     """Bytes of the prefix cache that requests share."""
     keep_runs: bool | None = None
     """Whether answers and their prompts are kept for the page; None only if the server is local."""
-    log_prompts: bool = False
-    """Whether the log shows questions and answers."""
 
     def __post_init__(self) -> None:
         if not self.local and not self.keys:
