@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -16,14 +17,14 @@ from starlette.responses import JSONResponse
 from forethought.server import chat, completions, responses, status, tokenization
 from forethought.server.context import Engine, ServerContext, tenant_of
 from forethought.server.decisions import decisions_router
-from forethought.server.errors import ApiError
+from forethought.server.errors import ApiError, bad_request
 from forethought.server.guard import Guard
 from forethought.server.metrics import Metrics, gauges
 from forethought.server.openapi import openapi_document
 from forethought.server.page_router import PageSources, page_router
 from forethought.server.served_models import ServedModels
 from forethought.server.served_runs import ServedRuns
-from forethought.server.settings import ServerSettings
+from forethought.server.settings import ServerSettings, public_name
 from forethought.sessions.session import stored_samples
 
 ROUTERS = (status, chat, completions, responses, tokenization)
@@ -53,13 +54,14 @@ def create_app(
         redoc_url=None,
     )
 
-    told = Metrics(settings.recipe.spelling, lambda: gauges(engine.figures()), clock)
+    told = Metrics(public_name(settings.recipe.model), lambda: gauges(engine.figures()), clock)
     context = ServerContext(engine, models, settings, told, runs or ServedRuns())
     app.state.context = context
     for one in ROUTERS:
         app.include_router(one.router)
     app.include_router(decisions_router())
     app.include_router(page_router(_page_sources(context)))
+    app.add_exception_handler(RequestValidationError, _query_error)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(Guard, settings=settings)
@@ -82,6 +84,13 @@ def _page_sources(context: ServerContext) -> PageSources:
         context.runs.in_progress,
         context.settings.recipe,
     )
+
+
+async def _query_error(request: Request, error: Any) -> JSONResponse:
+    """A wrong parameter in the address."""
+    first = error.errors()[0]
+    place = str(first["loc"][-1])
+    return bad_request(f"{place}: {first['msg'].lower()}", "see /openapi.json", place).response()
 
 
 async def _api_error(request: Request, error: Any) -> JSONResponse:

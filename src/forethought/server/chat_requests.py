@@ -97,6 +97,7 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
         controls=controls_of(
             fields, calls=tools.grammar, thinking_budget=fields.thinking_token_budget
         ),
+        visible=context.models.visible(recipe.model),
         tenant=tenant_of(request),
     )
     return AskedChat(fields, live, model, tools)

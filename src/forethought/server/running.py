@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -38,6 +39,8 @@ class ModelServer:
     settings: ServerSettings
     load: Load
     """Loads a model; called in the engine's thread."""
+    log_file: Path = field(default_factory=served_runs_file)
+    """The file of the runs that were answered."""
     models: ServedModels = field(init=False)
     engine: Engines = field(init=False)
     runs: ServedRuns = field(init=False)
@@ -50,7 +53,7 @@ class ModelServer:
         self.engine = Engines(
             self._load_models, self._open_session, self.settings.recipe, self.settings.max_requests
         )
-        kept = RunLog.open(served_runs_file()) if self.settings.keeps_runs else None
+        kept = RunLog.open(self.log_file) if self.settings.keeps_runs else None
         self.runs = ServedRuns(kept)
         self.app = create_app(self.engine, self.models, self.settings, runs=self.runs)
         config = uvicorn.Config(
@@ -116,7 +119,8 @@ def bound_socket(host: str, port: int) -> socket.socket:
     """A listening socket; raises UsageError if the address cannot be used."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        found = socket.socket(family, socket.SOCK_STREAM)
+        # asyncio sends small parts at once only on sockets that name their protocol.
+        found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise UsageError(f"--host {host}: {error.strerror}", "use 127.0.0.1") from error
     try:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
+from forethought.contracts.errors import StoreError
 from forethought.contracts.records import Event
 from forethought.server.page_data import prompt_document
 from forethought.server.run_log import RunLog, ServedRun
 from forethought.sessions.live_session import LiveRequest
 
+_LOG = logging.getLogger("forethought.server")
 _SPAN = 5.0
 """Seconds over which throughput is averaged."""
 
@@ -57,7 +60,7 @@ class RunInProgress:
         if event.kind == "token":
             self.runs.throughput.add()
         elif event.kind == "done" and self.runs.log is not None:
-            await asyncio.to_thread(self.runs.log.record, self._served())
+            await asyncio.to_thread(self._record, self.runs.log)
 
     def close(self) -> None:
         """End the run for its followers."""
@@ -80,6 +83,13 @@ class RunInProgress:
     def _tell(self) -> None:
         before, self._news = self._news, asyncio.Event()
         before.set()
+
+    def _record(self, log: RunLog) -> None:
+        """Put the run into the log; a log that fails ends no request."""
+        try:
+            log.record(self._served())
+        except StoreError as error:
+            _LOG.warning("run %s is not in the log: %s", self.live.name, error)
 
     def _served(self) -> ServedRun:
         live = self.live

@@ -51,8 +51,6 @@ class ServerSettings:
     """Prices of models on other servers, by name; under "" the price of all others."""
     keep_runs: bool | None = None
     """Whether answers and their prompts are kept for the page; None only if the server is local."""
-    log_prompts: bool = False
-    """Whether the log shows questions and answers."""
 
     def __post_init__(self) -> None:
         if not self.local and not self.keys:
