@@ -52,6 +52,11 @@ class Served:
         self._folder.cleanup()
 
     @property
+    def session(self):
+        """The session of this machine's models."""
+        return self.server.engine.local.session
+
+    @property
     def place(self):
         """Host and port."""
         return self._listening.getsockname()

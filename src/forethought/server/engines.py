@@ -46,6 +46,11 @@ class Engines:
         self.ready = True
 
     @property
+    def local(self) -> EngineThread | None:
+        """The engine of this machine's models, if it runs."""
+        return self._threads.get(LOCAL)
+
+    @property
     def in_progress(self) -> int:
         """The number of unfinished requests."""
         return sum(one.in_progress for one in list(self._threads.values()))
