@@ -15,7 +15,7 @@ from forethought.storage.store import Store
 from forethought.tasks.steps.addition import Addition
 from tests.cli.tiny_folder import write_tiny_model
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     pytest.importorskip("inspect_ai")

@@ -11,7 +11,7 @@ from forethought.contracts.errors import UsageError
 from forethought.models.model import Model
 from tests.adapters.test_document_compressor import PASSAGES, QUERY
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     pytest.importorskip("langchain_core")

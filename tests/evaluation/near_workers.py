@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
+from forethought.backends.openai.endpoint import Patience
 from forethought.evaluation.ray_cells import WorkerEvent
-from forethought.evaluation.ray_records import Answered, Outcome, WorkerSettings, reports_of
+from forethought.evaluation.ray_records import Outcome, WorkerSettings, reports_of
 from forethought.evaluation.ray_worker import CellWorker
 from forethought.sessions.batch import Answers
 from forethought.sessions.remote_batch import Servers
+
+HASTY = Patience(attempts=2, first_wait=0.01)
 
 
 @dataclass
@@ -31,14 +34,19 @@ class NearWorkers:
     taken: list[tuple[int, int]] = field(default_factory=list)
     """Worker and length of every cell."""
     reported: list[str] = field(default_factory=list)
-    """Keys of all outcomes, and places of all answers as text."""
+    """The keys of all outcomes."""
     _workers: dict[int, CellWorker] = field(default_factory=dict)
     _streams: deque = field(default_factory=deque)
     _news: deque = field(default_factory=deque)
+    _made: list[Answers] = field(default_factory=list)
 
     @contextmanager
     def opened(self):
-        yield self
+        try:
+            yield self
+        finally:
+            for one in self._made:
+                one.close()
 
     def start(self, place):
         self.started.append(place)
@@ -68,13 +76,11 @@ class NearWorkers:
         if any(isinstance(one, self.dies.get(worker, ())) for one in reports):
             return [*found, WorkerEvent(worker, "lost", "it was killed")]
         self._streams.append((worker, stream))
-        self.answered += [one for one in reports if isinstance(one, Answered)]
         return found
-
-    answered: list[Answered] = field(default_factory=list)
 
     def _answers(self, settings):
         clock = iter(range(10**9)).__next__
-        return self.answers(
-            lambda name, weights: self.models[name], clock, Servers(clock, settings.prices)
-        )
+        servers = Servers(clock, settings.prices, HASTY, settings.endpoint)
+        made = self.answers(lambda name, weights: self.models[name], clock, servers)
+        self._made.append(made)
+        return made

@@ -11,6 +11,7 @@ from forethought.contracts.errors import (
     BadDataError,
     BudgetTooSmallError,
     ClusterError,
+    RemoteError,
     UnsupportedModelError,
 )
 from forethought.contracts.questions import Question
@@ -21,6 +22,7 @@ from forethought.evaluation.ray_records import Answered, Lookup, Outcome
 from forethought.recipes.recipe import Recipe
 from forethought.reports.comparison import comparison_csv
 from forethought.sessions.batch import Answers
+from forethought.sessions.remote_batch import Servers
 from forethought.storage.store import Store
 from tests.evaluation.near_workers import NearWorkers
 from tests.sessions.tiny_session import DOCUMENT, DRAFTS, TARGET
@@ -61,8 +63,8 @@ def evaluated(store, runner, recipes=RECIPES, task=Letters(), progress=None):
 
 
 def near(store, workers, *rest, **settings):
-    runner = RayCells(Answers(lambda *_: TARGET), workers.opened)
-    return evaluated(store, runner, *rest, **settings)
+    with Answers(lambda *_: TARGET) as answers:
+        return evaluated(store, RayCells(answers, workers.opened), *rest, **settings)
 
 
 def here(store, recipes=RECIPES):
@@ -239,3 +241,72 @@ def test_workers_load_different_models_first(store):
     near(store, NearWorkers(MODELS, answers=Counting), others, Letters(12))
 
     assert sorted(loaded.values()) == ["same-tokens", "target"]
+
+
+@dataclass(frozen=True)
+class Lines(Letters):
+    """Short questions for servers."""
+
+    count: int = 12
+    answer_tokens = 12
+
+    def questions(self, measure) -> Iterator[Question]:
+        for n in range(self.count):
+            yield Question(f"q{n}", f"What is {n}?")
+
+
+def pool(toys):
+    """A plain recipe and a search on all of these servers as one."""
+    plain = Recipe(model=f"{','.join(f'{one.base}/v1' for one in toys)}#toy", temperature=1.0)
+    return plain, replace(plain, search="majority-vote(n=3)")
+
+
+def on_servers(file, recipes):
+    """The samples of a run without workers, and the number of requests that it made."""
+    with Servers() as servers, Store.open(file) as store:
+        runner = LocalCells(Answers(servers=servers))
+        recipes = tuple(map(runner.settled, recipes))
+        return evaluated(store, runner, recipes, Lines()), kept(store), recipes
+
+
+def test_each_server_of_a_pool_has_a_worker(mortals, store, tmp_path):
+    *expected, recipes = on_servers(tmp_path / "here.sqlite", pool(mortals))
+    alone = sum(len(one.told()["asked"]) for one in mortals)
+    for one in mortals:
+        one.set()
+    workers = NearWorkers({})
+
+    table = near(store, workers, recipes, Lines())
+
+    assert [table, kept(store)] == expected
+    assert sorted(workers.started) == sorted(f"{one.base}/v1" for one in mortals)
+    asked = [len(one.told()["asked"]) for one in mortals]
+    assert sum(asked) <= alone
+    assert min(asked) > 12
+
+
+def test_a_pool_goes_on_without_a_server_that_is_lost(mortals, store, tmp_path):
+    *expected, recipes = on_servers(tmp_path / "here.sqlite", pool(mortals))
+
+    def kill(progress):
+        if progress.asked == 1:
+            mortals[0].kill()
+
+    table = near(store, NearWorkers({}), recipes, Lines(), progress=kill)
+
+    assert [table, kept(store)] == expected
+
+
+def test_the_last_server_that_fails_ends_the_evaluation(mortals, store):
+    with Answers() as answers:
+        recipes = tuple(map(answers.settled, pool(mortals)))
+
+    def kill(progress):
+        if progress.asked == 1:
+            for one in mortals:
+                one.kill()
+
+    with pytest.raises(RemoteError):
+        near(store, NearWorkers({}), recipes, Lines(), progress=kill)
+
+    assert store.samples()

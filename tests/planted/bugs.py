@@ -7,6 +7,7 @@ from tests.planted.estimate_bugs import ESTIMATE_BUGS
 from tests.planted.evaluation_bugs import EVALUATION_BUGS
 from tests.planted.eviction_bugs import EVICTION_BUGS
 from tests.planted.particle_bugs import PARTICLE_BUGS
+from tests.planted.prefix_bugs import PREFIX_BUGS
 from tests.planted.prompt_bugs import PROMPT_BUGS
 from tests.planted.server_bugs import SERVER_BUGS
 from tests.planted.spending_bugs import SPENDING_BUGS
@@ -21,6 +22,7 @@ BUGS: tuple[Bug, ...] = (
     *SERVER_BUGS,
     *EVICTION_BUGS,
     *CACHE_BUGS,
+    *PREFIX_BUGS,
     *PROMPT_BUGS,
     *EVALUATION_BUGS,
     *ESTIMATE_BUGS,

@@ -133,9 +133,9 @@ EVICTION_BUGS = (
         name="the draft's cache is held while the target reads",
         seen_in="llama.cpp PR #27692 and SpecKV-PC, draft never freed",
         file="prefill/draft_model.py",
-        old="        hook = LayerHook(tap, len(own))\n",
+        old="        hook = LayerHook(tap, length)\n",
         new=(
-            "        hook = LayerHook(tap, len(own))\n"
+            "        hook = LayerHook(tap, length)\n"
             "        self.results[cache] = (cache, self.meter)\n"
         ),
         test="tests/prefill/test_draft_model.py::test_a_drafts_cache_is_let_go_once_it_has_written",

@@ -175,7 +175,7 @@ PROMPT_BUGS = (
     Bug(
         name="a prompt of plain text begins without its first token",
         seen_in="KVCache-Factory #12 and #46, chat templates",
-        file="models/chat/prompt.py",
+        file="models/chat/messages.py",
         old="if not template and tokenizer.add_bos",
         new="if template and tokenizer.add_bos",
         test=(
@@ -185,7 +185,7 @@ PROMPT_BUGS = (
     Bug(
         name="a text's own control tokens count as the template's",
         seen_in="KVCache-Factory #12 and #46, chat templates",
-        file="models/chat/prompt.py",
+        file="models/chat/messages.py",
         old=(
             "tokens, spans = tokenizer.encode_with_spans(layout.text, layout.trusted)\n"
             "    if not template"

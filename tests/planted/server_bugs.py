@@ -115,7 +115,7 @@ SERVER_BUGS = (
         name="the stop texts are forgotten",
         seen_in="large language monkeys, stop strings on the command line",
         file="backends/openai/completions.py",
-        old="self.params.stop, keep",
+        old="self.connection.params.stop, keep",
         new="(), keep",
         test="tests/backends/openai/test_backend.py::test_texts_that_end_an_answer_are_no_part_of_it",
     ),

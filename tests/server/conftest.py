@@ -2,7 +2,16 @@ import logging
 
 import pytest
 
+from forethought.storage.location import VARIABLE
 from tests.server.served import serving
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_results(tmp_path_factory):
+    """Servers keep their runs in a folder of the tests, not in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("results") / "results.sqlite"))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ import uuid
 
 from forethought.contracts.records import Event
 from forethought.server.run_log import RunLog, ServedRun
-from tests.server import page_fixtures
+from tests.server.page import recordings
 
 
 def made(name: str, number: int, identifier: str = "") -> ServedRun:
     """A recorded run under another id and question."""
-    events: tuple[Event, ...] = page_fixtures.events(name)
+    events: tuple[Event, ...] = recordings.events(name)
     return ServedRun(identifier or f"chatcmpl-{uuid.uuid4()}", float(number), events, f"q{number}")
 
 

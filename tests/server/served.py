@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import tempfile
 import threading
+import time
+from pathlib import Path
 
 import httpx
 from openai import OpenAI
@@ -27,9 +29,12 @@ class Served:
 
     def __init__(self, models, **changes):
         self.settings = ServerSettings(**{"recipe": RECIPE, "models": ("small",), **changes})
-        self.server = ModelServer(self.settings, lambda name, weights: models[name])
+        self._folder = tempfile.TemporaryDirectory()
+        log = Path(self._folder.name) / "runs.sqlite"
+        self.server = ModelServer(self.settings, lambda name, weights: models[name], log)
         self._listening = bound_socket("127.0.0.1", 0)
         self.url = address(self._listening)
+        self.http = httpx.Client(base_url=self.url, timeout=60)
         self._ready = threading.Event()
         arguments = self._listening, self._ready.set
         self._thread = threading.Thread(target=self.server.run, args=arguments, daemon=True)
@@ -40,9 +45,16 @@ class Served:
         return self
 
     def __exit__(self, *_):
+        self.http.close()
         self.server.stop()
         self._thread.join()
         self._listening.close()
+        self._folder.cleanup()
+
+    @property
+    def session(self):
+        """The session of this machine's models."""
+        return self.server.engine.local.session
 
     @property
     def place(self):
@@ -51,11 +63,11 @@ class Served:
 
     def post(self, path, body=None, **more):
         """The reply to a JSON body."""
-        return httpx.post(self.url + path, timeout=60, **({"json": body} if body else {}), **more)
+        return self.http.post(path, **({"json": body} if body else {}), **more)
 
     def get(self, path, **more):
         """The reply to a GET."""
-        return httpx.get(self.url + path, timeout=60, **more)
+        return self.http.get(path, **more)
 
     def client(self, **more):
         """The official client."""
@@ -93,8 +105,9 @@ def error_of(reply, status=400):
     return error
 
 
-@contextlib.contextmanager
-def quiet_engine(served):
-    """The server must be free of requests at the end."""
-    yield
-    assert served.server.engine.in_progress == 0
+def until(holds, seconds=20):
+    """Wait for a condition."""
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, "the condition does not come true"
+        time.sleep(0.005)

@@ -31,7 +31,8 @@ def test_a_greedy_answer_is_that_of_the_engine_alone(served):
 
 
 def test_the_official_client_reads_every_field(served):
-    raw = served.chat(n=2, temperature=1.0, logprobs=True, top_logprobs=3).json()
+    fields = {"n": 2, "seed": 1, "ignore_eos": True, "logprobs": True, "top_logprobs": 3}
+    raw = served.chat(temperature=1.0, **fields).json()
 
     read = ChatCompletion.model_validate(raw, strict=True)
 
@@ -215,8 +216,11 @@ def test_a_streamed_search_shows_its_answer_at_the_end_and_its_events_if_asked(s
     told = data_lines(served.chat(stream_events=True, **fields).text)
 
     events = [one["forethought"]["event"] for one in told if not one["choices"]]
-    assert {one["kind"] for one in events} == {"candidate"}
-    assert len(events) == 3
+    assert [one["kind"] for one in events] == ["candidate"] * 3 + ["done"]
+    assert (
+        served.get(f"/v1/runs/{told[0]['id']}").json()["answer"]
+        == (events[-1]["data"]["run"]["answer"])
+    )
     shown = [one for one in told if one["choices"]]
     deltas = [[one["choices"][0]["delta"] for one in chunks] for chunks in (plain, shown)]
     assert deltas[0] == deltas[1]

@@ -17,7 +17,7 @@ from forethought.server.page_data import prompt_document
 from forethought.server.run_log import RunLog, ServedRun
 from forethought.storage.location import VARIABLE, served_runs_file
 from forethought.storage.store import Store
-from tests.server import page_fixtures
+from tests.server.page import recordings
 from tests.server.run_log_writer import made
 from tests.storage.started import started
 
@@ -28,8 +28,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_run_comes_back_as_it_was_after_a_restart(file: Path) -> None:
-    prompt = prompt_document(page_fixtures.prompt("specpc"))
-    run = ServedRun("a", 1.5, page_fixtures.events("specpc"), "Why?", prompt, "tenant")
+    prompt = prompt_document(recordings.prompt("specpc"))
+    run = ServedRun("a", 1.5, recordings.events("specpc"), "Why?", prompt, "tenant")
     log = RunLog.open(file)
     log.record(run)
     log.close()
@@ -70,7 +70,7 @@ def test_a_killed_server_loses_no_recorded_run(file: Path) -> None:
     for identifier in map(str.strip, promised):
         found = log.get(identifier)
         assert found
-        assert found.events == page_fixtures.events("specpc")
+        assert found.events == recordings.events("specpc")
 
 
 def test_the_oldest_runs_leave_once_the_limit_is_reached(file: Path) -> None:
@@ -99,10 +99,10 @@ def test_the_file_stops_growing(file: Path) -> None:
 def test_a_run_beyond_the_whole_limit_is_left_out_and_others_stay(file: Path) -> None:
     log = RunLog.open(file, most_bytes=20_000)
     log.record(made("specpc", 0, "small"))
-    token = page_fixtures.events("specpc")[5]
+    token = recordings.events("specpc")[5]
     random = Random(1)
     noise = "".join(chr(random.randint(0x4E00, 0x9FFF)) for _ in range(40_000))
-    many = (replace(token, data={**token.data, "text": noise}), *page_fixtures.events("specpc"))
+    many = (replace(token, data={**token.data, "text": noise}), *recordings.events("specpc"))
 
     log.record(ServedRun("large", 1.0, many))
 

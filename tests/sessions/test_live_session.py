@@ -7,8 +7,8 @@ import pytest
 
 from forethought.contracts.errors import ForethoughtError, UnknownNameError, UsageError
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.live_local import local_live_session
-from forethought.sessions.live_session import LiveRequest
+from forethought.sessions.live_local import LocalOpener
+from forethought.sessions.live_session import LiveRequest, LiveSession
 from tests.sessions.tiny_session import DOCUMENT, DRAFTS, QUESTION, TARGET
 
 MODELS = {"target": TARGET, **DRAFTS}
@@ -28,11 +28,9 @@ RECIPES = {
 
 
 def live(clock=None):
-    return local_live_session(
-        lambda name, weights: MODELS[name],
-        Recipe(model="target"),
-        clock or itertools.count().__next__,
-    )
+    ticks = clock or itertools.count().__next__
+    opener = LocalOpener(lambda name, weights: MODELS[name], Recipe(model="target"), ticks)
+    return LiveSession(opener, ticks)
 
 
 def request(name, number=0, **settings):

@@ -19,7 +19,7 @@ from forethought.models.hardware.native_settings import settle
 from forethought.models.load import load
 from forethought.models.model import Model
 from forethought.recipes.recipe import Recipe, is_remote
-from forethought.sessions.live_local import local_live_session
+from forethought.sessions.live_local import LocalOpener
 from forethought.sessions.live_session import LiveEvent, LiveRequest, LiveSession
 
 
@@ -121,7 +121,7 @@ class LocalEngine:
     def _opened(self, recipe: Recipe) -> LiveSession:
         # Opened in the thread that steps it: a prefill continues in the thread that began it.
         if self.session is None:
-            self.session = local_live_session(self.model, recipe)
+            self.session = LiveSession(LocalOpener(self.model, recipe))
         return self.session
 
     def _deliver(self, events: list[LiveEvent]) -> None:

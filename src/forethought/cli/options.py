@@ -102,7 +102,10 @@ PREFIX_CACHE = text(
     default="2GB",
 )  # fmt: skip
 REQUEST_SECONDS = number("--request-seconds", help="Maximum seconds of a request.", default=900.0)
-LOG_PROMPTS = switch("--log-prompts", help="Keep questions and prompts in the log of runs.")
+LOG_PROMPTS = switch(
+    "--log-prompts",
+    help="Keep prompts and answers; by default only a server for this machine does.",
+)
 
 FAMILY = maybe(
     "family",

@@ -51,7 +51,7 @@ def run(given: Given) -> int:
         max_requests=given[options.REQUESTS],
         request_seconds=given[options.REQUEST_SECONDS],
         prefix_cache_bytes=_bytes(given[options.PREFIX_CACHE]),
-        log_prompts=given[options.LOG_PROMPTS],
+        keep_runs=given[options.LOG_PROMPTS] or None,
     )
     _log(verbose=given[options.VERBOSE])
     return _serve(settings, given)

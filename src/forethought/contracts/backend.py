@@ -8,7 +8,16 @@ from typing import Protocol
 
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Cost, Kept, LimitKind, PromptLogprobs
-from forethought.contracts.search import Ability, Candidate, NextToken, Path, Piece, Until, Writer
+from forethought.contracts.search import (
+    Ability,
+    Candidate,
+    ChoiceRule,
+    NextToken,
+    Path,
+    Piece,
+    Until,
+    Writer,
+)
 
 Place = tuple[Writer, str, Path, int]
 """The prefix that a piece continues: its writer, question, path and number of tokens."""
@@ -54,7 +63,7 @@ class Request:
 
 @dataclass(frozen=True)
 class VerdictRequest:
-    """A request for the probabilities of one-word answers."""
+    """A request for the probabilities of given answers."""
 
     key: str
     run: str
@@ -66,6 +75,7 @@ class VerdictRequest:
     starts anew, or if another model than the run's own judges it."""
     by: str = ""
     """The server address of the judging model; empty for the run's own model."""
+    rule: ChoiceRule = "word"
 
 
 @dataclass(frozen=True)

@@ -76,17 +76,27 @@ class Group:
     candidates: tuple[Candidate, ...]
 
 
+ChoiceRule = Literal["word", "token", "text"]
+"""How the probability of a choice is read.
+
+word: that of its first token in all spellings, normalised over the choices.
+token: that of the one token that it is, not normalised.
+text: the geometric mean over its tokens and an end token, not normalised.
+"""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Ask for the probability of each of `choices` as the answer to each question.
 
-    The result is a list of probabilities for each question, which sum to 1.
+    The result is a list of probabilities for each question.
     """
 
     questions: tuple[str, ...]
     choices: tuple[str, ...]
     by: str = ""
     """The server address of the judging model; empty for the run's own model."""
+    rule: ChoiceRule = "word"
 
 
 @dataclass(frozen=True)
@@ -221,10 +231,10 @@ def group(candidates: Iterable[Candidate]) -> Generator[Ask, Any, list[int | Non
 
 
 def verdicts(
-    questions: Iterable[str], choices: Sequence[str], *, by: str = ""
+    questions: Iterable[str], choices: Sequence[str], *, by: str = "", rule: ChoiceRule = "word"
 ) -> Generator[Ask, Any, list[tuple[float, ...]]]:
     """Ask for the probability of each choice."""
-    return list((yield Verdict(tuple(questions), tuple(choices), by)))
+    return list((yield Verdict(tuple(questions), tuple(choices), by, rule)))
 
 
 def charge(cost: Cost) -> Generator[Ask, Any, None]:

@@ -141,9 +141,11 @@ def verdict_request(
     extended = prefixes.copy()
     # Another model has not prefilled the prompts of this run.
     behind = () if ask.by else tuple(extended.add(one) for one in ask.questions)
-    named = repr((job.run, "verdict", ask.questions, ask.choices, behind, ask.by))
-    asked = VerdictRequest(hashed(named), job.run, ask.questions, ask.choices, behind, ask.by)
-    return asked, extended
+    rule = () if ask.rule == "word" else (ask.rule,)
+    named = repr((job.run, "verdict", ask.questions, ask.choices, behind, ask.by, *rule))
+    return VerdictRequest(
+        hashed(named), job.run, ask.questions, ask.choices, behind, ask.by, ask.rule
+    ), extended
 
 
 def mark_first(requests: Iterable[Request], prefixes: Collection[Place]) -> list[Request]:

@@ -26,6 +26,8 @@ class Admission:
     def __init__(self, cache_bytes: int | None = None) -> None:
         self.cache_bytes = cache_bytes
         """Bytes that all caches may hold; None for no limit."""
+        self.max_running: int | None = None
+        """Sequences that run at once; None for no limit but memory."""
         self.waiting: list[Sequence] = []
         self.running: list[Sequence] = []
         """In the order of admission."""
@@ -47,11 +49,16 @@ class Admission:
         while self.waiting:
             # `min` takes the first of equals, so each owner's sequences keep their order.
             one = min(self.waiting, key=lambda waiting: shares[waiting.owner])
-            if self.running and not self._fits(one):
+            if self.full or (self.running and not self._fits(one)):
                 return
             self.waiting.remove(one)
             self.running.append(one)
             shares[one.owner] += 1
+
+    @property
+    def full(self) -> bool:
+        """Whether as many sequences run as may."""
+        return self.max_running is not None and len(self.running) >= self.max_running
 
     def next_prefill(self, *, fair: bool) -> Prefill | None:
         """The prefill that runs next: the oldest, or if `fair` the shortest in most slices."""
@@ -71,14 +78,16 @@ class Admission:
         if self.cache_bytes is None:
             return live
         step = sum(one.token_bytes for one in live[1:])
-        return live if self._held() + step + _unused(live[0]) <= self.cache_bytes else live[:1]
+        return live if self.held_bytes + step + _unused(live[0]) <= self.cache_bytes else live[:1]
 
     @property
     def free_bytes(self) -> int | None:
         """Bytes that the running sequences leave; None for no limit."""
-        return None if self.cache_bytes is None else max(0, self.cache_bytes - self._held())
+        return None if self.cache_bytes is None else max(0, self.cache_bytes - self.held_bytes)
 
-    def _held(self) -> int:
+    @property
+    def held_bytes(self) -> int:
+        """Cache bytes of the running sequences, by their lengths."""
         return sum(one.held_bytes for one in self.running)
 
     def _fits(self, one: Sequence) -> bool:
@@ -86,7 +95,7 @@ class Admission:
             return True
         first = one.token_bytes * min(one.max_tokens, FIRST_TOKENS)
         needed = one.held_bytes + first + _unused(self.running[0])
-        return self._held() + needed <= self.cache_bytes
+        return self.held_bytes + needed <= self.cache_bytes
 
 
 def _waits(one: Sequence) -> bool:

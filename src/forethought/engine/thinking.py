@@ -59,8 +59,10 @@ class Thinking:
         if closing and token == self._closing[0]:
             self._closing.popleft()
         was = self.inside
-        if token in (self._marks.opening, self._marks.closing):
-            self.inside = token == self._marks.opening
+        if token == self._marks.closing:
+            self.inside = False
+        elif token == self._marks.opening and not was:
+            self.inside = True
         else:
             self._spent += was
         self.tokens += was or self.inside

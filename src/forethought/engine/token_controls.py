@@ -144,7 +144,7 @@ class TokenControls:
         biases = dict(self._controls.logit_bias)
         if not biases:
             return logits
-        values = upload([*biases.values()], torch.float32, logits.device)
+        values = upload([*biases.values()], logits.dtype, logits.device)
         return logits.index_add(0, _places([*biases], logits), values)
 
 

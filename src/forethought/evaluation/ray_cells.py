@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from forethought.backends.openai.endpoint import Endpoint
+from forethought.backends.openai.endpoint import endpoints_of
 from forethought.contracts.errors import ClusterError, ForethoughtError, RemoteError
 from forethought.contracts.questions import Measure
 from forethought.evaluation.cells import OpenSamples, cells
@@ -292,7 +292,7 @@ def _model(one: WantedSample) -> tuple[str, str]:
 
 def _places_of(model: str) -> tuple[str, ...]:
     """The servers of a model; `HERE` for a model that a worker runs itself."""
-    return (Endpoint.parse(model).base,) if is_remote(model) else (HERE,)
+    return tuple(one.base for one in endpoints_of(model)) if is_remote(model) else (HERE,)
 
 
 def _lost_again(losses: int, what: str, reason: str) -> ClusterError:

@@ -126,7 +126,7 @@ def started_answers(settings: WorkerSettings) -> Answers:
     from forethought.sessions.remote_batch import Servers
 
     torch.set_num_threads(settings.threads)
-    return Answers(servers=Servers(prices=settings.prices))
+    return Answers(servers=Servers(prices=settings.prices, only=settings.endpoint))
 
 
 def _available(reports: _Reports) -> Iterator[Report | None]:

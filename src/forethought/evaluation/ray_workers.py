@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,8 +29,11 @@ _CORES = 4
 """Cores of an engine on a CPU; decode is bound by memory, so more help little."""
 _STORE_BYTES = 128 << 20
 """Bytes of the object store of a cluster that starts here; reports are small."""
+_CONNECT_SECONDS = 10.0
 _PATIENCE = 180.0
 """Seconds to wait for the first worker."""
+_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
+"""No usage report, and no repeated log line that another thread prints at the end."""
 _CAUSE = re.compile(r"(\w+\.)*\w*(Error|Exception): ")
 _RAY_THREAD = "ray_"
 """Prefix of the names of Ray's own threads."""
@@ -176,7 +180,8 @@ class RayWorkers:
 
 
 def _imported() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError:
@@ -195,12 +200,22 @@ def _connect(ray: Any, address: str) -> None:
     fresh = {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
     settings = fresh if address in (AUTO, LOCAL) else {}
     try:
+        if not settings:
+            _check_listening(address)
         ray.init(address=LOCAL if address == AUTO else address, **settings, **quiet)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise ClusterError(
             f"no Ray cluster can be used at {address}: {_reason(error)}",
             "start one: ray start --head, or give --ray local",
         ) from error
+
+
+def _check_listening(address: str) -> None:
+    """Raise OSError if nothing listens at HOST:PORT; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError("write it HOST:PORT")
+    socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
 
 
 def engine_share(

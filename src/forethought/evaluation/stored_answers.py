@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from forethought.contracts.questions import Sample, Task
 from forethought.cost.prices import Price
-from forethought.evaluation.evaluate import Evaluation, WantedSample
+from forethought.evaluation.cells import LocalCells
+from forethought.evaluation.evaluate import Evaluation
+from forethought.evaluation.wanted_sample import WantedSample
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.batch import Answers
 from forethought.sessions.remote_batch import Servers
@@ -35,6 +37,6 @@ def stored_answers(
     """
     with Answers(servers=Servers(prices=prices or {})) as answers, Store.open(results) as store:
         settled = tuple(dict.fromkeys(map(answers.settled, recipes)))
-        asking = Evaluation(settled, tasks, store, answers, {}, samples)
+        asking = Evaluation(settled, tasks, store, LocalCells(answers), {}, samples)
         found = ((one, store.get(one.key)) for one in asking.wanted())
         return [StoredAnswer(one, sample) for one, sample in found if sample is not None]

@@ -241,9 +241,9 @@ class ModelDraft:
         """The result of an earlier request, which costs nothing, or of `find`."""
         networks = self.model.network, self.target.network
         key = reuse.result_key(what, networks, prompt)
-        if key not in reuse.memo:
-            reuse.memo.put(key, find())
-        return cast(Found, reuse.memo.get(key))
+        if key not in reuse.memo.drafts:
+            reuse.memo.drafts.put(key, find())
+        return cast(Found, reuse.memo.drafts.get(key))
 
     def charge(self, tokens: int, flops: float) -> None:
         """Charge the tokens and FLOPs of another model that helps to choose."""

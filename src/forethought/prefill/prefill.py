@@ -104,7 +104,7 @@ class PrefillResult:
 def plan(methods: Methods, prompt: Prompt, draft: ModelDraft) -> PrefillPlan:
     """Select the methods that drop something and whose drafts save more than they cost."""
     applied: list[Approximation] = []
-    notes = list(draft.notes)
+    notes = [*prompt.notes, *draft.notes]
     length = len(prompt)
     for name, method in methods:
         if not method.pays(length):

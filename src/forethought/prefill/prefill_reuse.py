@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -22,34 +22,54 @@ from forethought.engine.cache.prefix_cache import (
 from forethought.engine.cache.sequence_cache import SequenceCache
 
 MOST_RESULTS = 256
-"""Results of drafts that are remembered: some numbers for each token of a prompt."""
+"""Results that are remembered of each kind: some numbers for each token of a prompt."""
+ChoiceKey = tuple[Hashable, str, int, bytes]
+"""Methods and models, the tenant, and the length and the digest of a whole prompt."""
+Known = TypeVar("Known", bound=Hashable)
+Result = TypeVar("Result")
 
 
-class DraftMemo:
-    """Results of drafts by everything that they depend on; least recently used first out."""
+class RecentResults(Generic[Known, Result]):
+    """Results by everything that they depend on; least recently used first out."""
 
     def __init__(self, most: int = MOST_RESULTS) -> None:
         self._most = most
-        self._results: OrderedDict[Hashable, Any] = OrderedDict()
+        self._results: OrderedDict[Known, Result] = OrderedDict()
 
-    def __contains__(self, key: Hashable) -> bool:
+    def __contains__(self, key: Known) -> bool:
         return key in self._results
 
-    def get(self, key: Hashable) -> Any:
-        """The result of a key that is known."""
+    def __iter__(self) -> Iterator[Known]:
+        return iter(self._results)
+
+    def get(self, key: Known) -> Result:
+        """The result of a known key."""
         self._results.move_to_end(key)
         return self._results[key]
 
-    def put(self, key: Hashable, result: Any) -> None:
+    def put(self, key: Known, result: Result) -> None:
         """Remember a result."""
         self._results[key] = result
         self._results.move_to_end(key)
         while len(self._results) > self._most:
             self._results.popitem(last=False)
 
-    def clear(self) -> None:
-        """Forget all results."""
-        self._results.clear()
+
+@dataclass(frozen=True)
+class KeptTokens:
+    """The tokens that a shortened prompt kept."""
+
+    indices: tuple[int, ...]
+    in_place: bool
+    """Whether they kept their positions."""
+
+
+@dataclass(frozen=True)
+class PrefillMemo:
+    """Results of the drafts of a back end, and the choices of shortened prompts."""
+
+    drafts: RecentResults[Hashable, Any] = field(default_factory=RecentResults)
+    choices: RecentResults[ChoiceKey, KeptTokens] = field(default_factory=RecentResults)
 
 
 @dataclass(frozen=True)
@@ -57,7 +77,7 @@ class PrefillReuse:
     """The entries and results that the requests of one tenant share."""
 
     prefixes: PrefixCache
-    memo: DraftMemo
+    memo: PrefillMemo
     tenant: str = ""
 
     def prefix(
@@ -83,9 +103,36 @@ class PrefillReuse:
 
     def result_key(self, what: Hashable, networks: Sequence[Network], prompt: Prompt) -> Hashable:
         """The key of a draft's result on a prompt."""
-        digest = blake2b(np.asarray(prompt.tokens, dtype=np.int64).tobytes())
-        digest.update(prompt.text.encode("utf-8", "surrogatepass"))
-        return what, *networks, self.tenant, digest.digest()
+        return what, *networks, self.tenant, _digest(prompt.tokens), prompt.text
+
+    def remember_choice(self, scope: Hashable, prompt: Prompt, short: Prompt) -> None:
+        """Remember the tokens that a shortened prompt kept; `scope` names methods and models."""
+        kept, in_place = short.origins, bool(short.positions)
+        if kept and (not in_place or short.positions == kept):
+            key = (scope, self.tenant, len(prompt), _digest(prompt.tokens))
+            self.memo.choices.put(key, KeptTokens(kept, in_place))
+
+    def continued(self, scope: Hashable, prompt: Prompt, most: int) -> Prompt | None:
+        """A prompt that continues a shortened one: the same tokens stay, and all that follow.
+
+        None if there is none, or if more than `most` tokens follow.
+        """
+        lengths = sorted(
+            length
+            for own, tenant, length, _ in self.memo.choices
+            if own == scope and tenant == self.tenant and 0 < len(prompt) - length <= most
+        )
+        for length in reversed(lengths):
+            key = (scope, self.tenant, length, _digest(prompt.tokens[:length]))
+            if key in self.memo.choices:
+                kept = self.memo.choices.get(key)
+                indices = [*kept.indices, *range(length, len(prompt))]
+                return prompt.keep_in_place(indices) if kept.in_place else prompt.keep(indices)
+        return None
+
+
+def _digest(tokens: Sequence[int]) -> bytes:
+    return blake2b(np.asarray(tokens, dtype=np.int64).tobytes()).digest()
 
 
 @dataclass(eq=False)

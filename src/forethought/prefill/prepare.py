@@ -5,7 +5,7 @@ Plain answers, samples, conversation turns, evaluations and searches all prepare
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -123,7 +123,9 @@ class PreparedPrompt:
 
     def shorten(self) -> None:
         """Shorten the prompt, then check that it fits the context."""
-        short = self.compressed()
+        short = self._continued() or self.compressed()
+        if self.reuse is not None and short.lookahead is None:
+            self.reuse.remember_choice(self._scope, self.prompt, short)
         end = short.end + len(short.lookahead or ()) + self.answer_tokens
         self.target = self.target.for_length(end)
         if self.past is None:
@@ -131,6 +133,26 @@ class PreparedPrompt:
         else:
             check_turn(short, self.target, self.past.next)
         self.room, self.short = self.target.shape.context - short.end, short
+
+    def _continued(self) -> Prompt | None:
+        """The prompt by the choice of an earlier turn; None if it is to be chosen anew.
+
+        An earlier choice serves while the new messages, which are not shortened, are no longer than
+        a new choice would leave the prompt.
+        """
+        if self.reuse is None or self.past is not None or not self.plan.applied:
+            return None
+        most = len(self.prompt)
+        for method in self.plan.applied:
+            most = method.reads(most)
+        found = self.reuse.continued(self._scope, self.prompt, most)
+        fits = found is not None and found.end + self.answer_tokens <= self.target.shape.context
+        return found if fits else None
+
+    @property
+    def _scope(self) -> Hashable:
+        """The methods and models of a choice."""
+        return self.plan.applied, self.target.network, self.draft.model.network
 
     def run_prefill(self) -> None:
         """Prefill the shortened prompt, after the conversation so far."""

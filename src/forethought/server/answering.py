@@ -12,8 +12,8 @@ from starlette.requests import Request
 from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.records import Event
 from forethought.server.context import ServerContext
-from forethought.server.engine_thread import BusyError
 from forethought.server.errors import ApiError, as_api_error
+from forethought.sessions.engine_thread import BusyError
 from forethought.sessions.live_session import LiveRequest
 
 _PEEK_SECONDS = 0.25
@@ -33,6 +33,7 @@ async def answered(context: ServerContext, live: LiveRequest) -> AsyncGenerator[
     watch = context.metrics.watch(live.recipe.samples, live.recipe.max_tokens)
     ends = asyncio.get_running_loop().time() + context.settings.request_seconds
     told = context.engine.answer(live)
+    kept = context.runs.begin(live)
     try:
         while True:
             try:
@@ -44,6 +45,7 @@ async def answered(context: ServerContext, live: LiveRequest) -> AsyncGenerator[
                 watch.token()
             elif event.kind == "done":
                 watch.done(event.data["run"])
+            await kept.take(event)
             yield event
     except ForethoughtError as error:
         watch.failed()
@@ -56,6 +58,7 @@ async def answered(context: ServerContext, live: LiveRequest) -> AsyncGenerator[
         ) from None
     finally:
         watch.close()
+        kept.close()
         if isinstance(told, AsyncGenerator):
             await told.aclose()
 

@@ -9,18 +9,23 @@ from importlib import metadata
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from forethought.server import chat, completions, responses, status, tokenization
-from forethought.server.context import Engine, ServerContext
-from forethought.server.errors import ApiError
+from forethought.server.context import Engine, ServerContext, tenant_of
+from forethought.server.decisions import decisions_router
+from forethought.server.errors import ApiError, bad_request
 from forethought.server.guard import Guard
-from forethought.server.metrics import Metrics
+from forethought.server.metrics import Metrics, gauges
 from forethought.server.openapi import openapi_document
+from forethought.server.page_router import PageSources, page_router
 from forethought.server.served_models import ServedModels
-from forethought.server.settings import ServerSettings
+from forethought.server.served_runs import ServedRuns
+from forethought.server.settings import ServerSettings, public_name
+from forethought.sessions.session import stored_samples
 
 ROUTERS = (status, chat, completions, responses, tokenization)
 
@@ -31,6 +36,7 @@ def create_app(
     settings: ServerSettings,
     *,
     clock: Callable[[], float] = time.perf_counter,
+    runs: ServedRuns | None = None,
     at_end: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """The application over a running engine; `at_end` is called when it stops."""
@@ -48,18 +54,43 @@ def create_app(
         redoc_url=None,
     )
 
-    def snapshot() -> dict[str, float]:
-        return {"vllm:num_requests_running": engine.in_progress}
-
-    told = Metrics(settings.recipe.spelling, snapshot, clock)
-    app.state.context = ServerContext(engine, models, settings, told)
+    told = Metrics(public_name(settings.recipe.model), lambda: gauges(engine.figures()), clock)
+    context = ServerContext(engine, models, settings, told, runs or ServedRuns())
+    app.state.context = context
     for one in ROUTERS:
         app.include_router(one.router)
+    app.include_router(decisions_router())
+    app.include_router(page_router(_page_sources(context)))
+    app.add_exception_handler(RequestValidationError, _query_error)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(Guard, settings=settings)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app
+
+
+def _page_sources(context: ServerContext) -> PageSources:
+    """The data of the page; it asks for them anew each time."""
+
+    def live() -> dict[str, float]:
+        figures = context.engine.figures()
+        return {**figures, "tokens_per_second": context.runs.throughput.rate}
+
+    return PageSources(
+        context.runs.log,
+        live,
+        stored_samples,
+        tenant_of,
+        context.runs.in_progress,
+        context.settings.recipe,
+    )
+
+
+async def _query_error(request: Request, error: Any) -> JSONResponse:
+    """A wrong parameter in the address."""
+    first = error.errors()[0]
+    place = str(first["loc"][-1])
+    return bad_request(f"{place}: {first['msg'].lower()}", "see /openapi.json", place).response()
 
 
 async def _api_error(request: Request, error: Any) -> JSONResponse:

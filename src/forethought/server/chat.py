@@ -135,8 +135,8 @@ class _ChatChunks:
     def chunks(self, event: Event) -> Iterator[Chunk]:
         """The chunks of an event."""
         fields = self.answer.asked.fields
-        if fields.stream_events and event.kind not in ("token", "done"):
-            told = {"event": {"kind": event.kind, **event.data}}
+        if fields.stream_events:
+            told = {"event": {"kind": event.kind, "data": event.data}}
             yield {**self._head, "choices": [], "forethought": told, **self._tail}
         for choice, deltas, entries in self.answer.take(event):
             yield from self._of_choice(choice, deltas, entries)

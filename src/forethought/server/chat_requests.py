@@ -20,7 +20,7 @@ from forethought.server.controls import controls_of
 from forethought.server.errors import as_api_error, bad_request
 from forethought.server.prompts import (
     conversation_prompt,
-    is_plain,
+    history_of,
     question_of,
     shown_tool,
     system_of,
@@ -92,10 +92,12 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
         question=question_of(fields.messages),
         document=fields.document or "",
         system=system_of(fields.messages),
+        history=history_of(fields.messages) if model is None else (),
         prompt=prompt,
         controls=controls_of(
             fields, calls=tools.grammar, thinking_budget=fields.thinking_token_budget
         ),
+        visible=context.models.visible(recipe.model),
         tenant=tenant_of(request),
     )
     return AskedChat(fields, live, model, tools)
@@ -160,11 +162,22 @@ def check_stream_options(fields: SamplingFields) -> None:
 
 def _check_remote(fields: ChatRequest) -> None:
     """Raise ApiError for what cannot be asked of a model on another server."""
-    if not is_plain(fields.messages) or fields.tools or fields.continue_final_message:
+    called = any(one.role == "tool" or one.tool_calls for one in fields.messages)
+    if fields.tools or called or fields.continue_final_message:
         raise bad_request(
-            "a model on another server answers one question, after a system message at most",
-            "send one user message, without tools",
+            "a model on another server gets no tools, and continues no message",
+            "leave them out, or ask that server itself",
             "messages",
+        )
+    if fields.logprobs:
+        raise bad_request(
+            "the log-probabilities of a model on another server are not known here",
+            "leave out logprobs, or ask that server itself",
+            "logprobs",
+        )
+    if fields.messages[-1].role != "user":
+        raise bad_request(
+            "the last message is not the user's", "end with a message of the user", "messages"
         )
 
 

@@ -125,8 +125,9 @@ async def _lines(asked: AskedCompletion, opened: OpenedStream) -> AsyncGenerator
     for chunk in _echoes(answer, head | tail):
         yield data_line(chunk)
     async for told in opened:
-        if asked.fields.stream_events and told.event.kind not in ("token", "done", "prompt"):
-            shown = {"event": {"kind": told.event.kind, **told.event.data}, "prompt": told.prompt}
+        if asked.fields.stream_events:
+            event = {"kind": told.event.kind, "data": told.event.data}
+            shown = {"event": event, "prompt": told.prompt}
             yield data_line({**head, "choices": [], "forethought": shown, **tail})
         for choice, text, logprobs in answer.take(told):
             if text or logprobs.tokens or choice.finish:

@@ -15,6 +15,10 @@ class TimedProtocol(H11Protocol):
     header_seconds = 30.0
     _timer: asyncio.TimerHandle | None = None
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.access_log = False  # its lines would hold the query; the guard logs requests
+
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
         super().connection_made(transport)

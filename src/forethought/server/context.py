@@ -16,6 +16,7 @@ from forethought.server.errors import ApiError
 from forethought.server.metrics import Metrics
 from forethought.server.model_names import RecipeReader
 from forethought.server.served_models import ServedModels
+from forethought.server.served_runs import ServedRuns
 from forethought.server.settings import ServerSettings
 from forethought.sessions.live_session import LiveRequest
 
@@ -35,6 +36,10 @@ class Engine(Protocol):
         """The number of unfinished requests."""
         ...
 
+    def figures(self) -> dict[str, int]:
+        """Counts of this moment, by name."""
+        ...
+
     def answer(self, request: LiveRequest) -> AsyncIterator[Event]:
         """The events of a request; leaving the iterator cancels it."""
         ...
@@ -48,6 +53,7 @@ class ServerContext:
     models: ServedModels
     settings: ServerSettings
     metrics: Metrics
+    runs: ServedRuns = field(default_factory=ServedRuns)
     created: int = field(default_factory=lambda: int(time.time()))
     recipes: RecipeReader = field(init=False)
 

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse
 
 from forethought.contracts.errors import (
     BudgetSpentError,
+    ConversationRefusedError,
     ForethoughtError,
     PromptTooLongError,
     RemoteError,
@@ -32,6 +33,7 @@ _KINDS = {
 _STATUSES: tuple[tuple[type[ForethoughtError], int, str | None], ...] = (
     (PromptTooLongError, 400, "context_length_exceeded"),
     (BudgetSpentError, 400, "budget_spent"),
+    (ConversationRefusedError, 400, None),
     (UsageError, 400, None),
     (RemoteError, 502, None),
     (ForethoughtError, 500, None),
@@ -86,4 +88,7 @@ def unexpected() -> ApiError:
 def as_api_error(error: ForethoughtError, param: str | None = None) -> ApiError:
     """One of our own errors for a client."""
     status, code = next((at, code) for kind, at, code in _STATUSES if isinstance(error, kind))
-    return ApiError(status, error.message, error.hint, param=param, code=code)
+    message = error.message
+    if isinstance(error, PromptTooLongError):  # the words by which LangChain knows this error
+        message = f"prompt is too long: {message}"
+    return ApiError(status, message, error.hint, param=param, code=code)

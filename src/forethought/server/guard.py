@@ -20,6 +20,7 @@ from forethought.server.settings import LOOPBACK, ServerSettings
 _OPEN = {"/", "/health", "/ready", "/favicon.ico"}
 _OPEN_FOLDER = "/page/"
 _ID = re.compile(r"[\w.:-]{1,128}")
+_PORT = re.compile(r":\d*$")
 _MOST_OPEN = 4096
 """HTTP requests that are handled at once."""
 
@@ -154,6 +155,5 @@ def _netloc(origin: str) -> str | None:
 
 def _host_name(host: str) -> str:
     """The host of a Host header, without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.rpartition(":")[0].lower() if ":" in host else host.lower()
+    name = _PORT.sub("", host.lower())
+    return name[1:-1] if name.startswith("[") and name.endswith("]") else name

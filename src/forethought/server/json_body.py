@@ -24,10 +24,15 @@ Body = TypeVar("Body", bound=BaseModel)
 
 async def read_body(request: Request, kind: type[Body], settings: ServerSettings) -> Body:
     """The body of a request as `kind`; raises ApiError for anything else."""
-    found = parse_json(await _bytes(request, settings))
+    found = await read_json(request, settings)
     if not isinstance(found, dict):
         raise bad_request("the request body is not a JSON object", "send an object of fields")
     return checked(kind, found)
+
+
+async def read_json(request: Request, settings: ServerSettings) -> Any:
+    """The body of a request as JSON; raises ApiError."""
+    return parse_json(await _bytes(request, settings))
 
 
 async def _bytes(request: Request, settings: ServerSettings) -> bytes:

@@ -183,3 +183,15 @@ def _counted(run: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     yield "forethought:draft_seconds", run["timing"]["stages"].get("draft", 0.0)
     yield "forethought:scoring_tokens", cost["scoring_tokens"]
     yield "forethought:lease_refusals", run["finish"] == "budget"
+
+
+def gauges(figures: Mapping[str, float]) -> dict[str, float]:
+    """The gauges of an engine's counts."""
+    held, limit = figures.get("cache_bytes", 0), figures.get("cache_limit_bytes", 0)
+    prefixes = figures.get("prefix_cache_bytes", 0)
+    return {
+        "vllm:num_requests_running": figures.get("running", 0),
+        "vllm:num_requests_waiting": figures.get("waiting", 0),
+        "vllm:kv_cache_usage_perc": min(1.0, (held + prefixes) / limit) if limit else 0.0,
+        "forethought:prefix_cache_bytes": prefixes,
+    }

@@ -13,7 +13,7 @@ from forethought import catalogue
 from forethought.contracts import spelling
 from forethought.contracts.errors import BadParameterError, ForethoughtError, UsageError
 from forethought.cost.budget import spend_limit
-from forethought.recipes.recipe import Recipe
+from forethought.recipes.recipe import Recipe, is_remote
 from forethought.server.allowed_names import AllowedNames
 from forethought.server.errors import ApiError, as_api_error
 from forethought.server.schemas.common import MethodFields, SamplingFields
@@ -166,8 +166,12 @@ def _public(settings: ServerSettings, model: str) -> str:
 
 
 def _without_idle_draft(recipe: Recipe) -> Recipe:
-    """The recipe without the server's draft if nothing in it runs a draft."""
-    used = recipe.automatic or recipe.drafts_answers
+    """The recipe without the server's draft if nothing in it runs a draft.
+
+    For a model on another server, the draft counts the tokens of any method.
+    """
+    counts = is_remote(recipe.model) and bool(recipe.approximate)
+    used = recipe.automatic or recipe.drafts_answers or counts
     used = used or any(catalogue.build(one).uses_draft() for one in recipe.approximate)
     return recipe if used else replace(recipe, draft="self")
 

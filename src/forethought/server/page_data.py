@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -25,6 +26,7 @@ _KINDS: tuple[Kind, ...] = ("methods", "strategies", "scorers")
 _CHART = (400.0, 360.0)
 
 
+@cache  # importing every method takes a moment
 def catalogue_document() -> dict[str, Any]:
     """Methods, strategies and scorers with their parameters, each a list sorted by family."""
     return {

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
+from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.questions import Sample
+from forethought.contracts.records import Event
+from forethought.recipes.recipe import Recipe
+from forethought.server.errors import ApiError, as_api_error
 from forethought.server.page_data import (
     catalogue_document,
     comparisons_document,
@@ -18,6 +23,7 @@ from forethought.server.page_data import (
 )
 from forethought.server.page_files import HEADERS, exported, page_files
 from forethought.server.run_log import RunLog, ServedRun
+from forethought.server.served_runs import RunInProgress
 
 
 def _one_tenant(request: Request) -> str:
@@ -28,13 +34,22 @@ def _one_tenant(request: Request) -> str:
 class PageSources:
     """The sources of the page's data."""
 
-    log: RunLog
+    log: RunLog | None
+    """The runs that have ended; None on a server that keeps none."""
     live: Callable[[], Mapping[str, Any]]
     """The figures of this moment; see `LIVE_FIELDS`."""
     samples: Callable[[], Sequence[Sample]]
     """The samples of the results file."""
     tenant: Callable[[Request], str] = _one_tenant
     """The partition of the caller."""
+    in_progress: Callable[[str, str], RunInProgress | None] = lambda identifier, tenant: None
+    """The run in progress of an id and a tenant."""
+    recipe: Recipe = field(default_factory=Recipe)
+    """The server's recipe, with which the page begins."""
+
+    def run(self, identifier: str, request: Request) -> ServedRun | None:
+        """A run of the caller that has ended."""
+        return None if self.log is None else self.log.get(identifier, self.tenant(request))
 
 
 LIVE_FIELDS = (
@@ -59,12 +74,17 @@ def page_router(sources: PageSources) -> APIRouter:
     @router.get("/v1/catalogue", tags=["page"])
     def catalogue() -> dict[str, Any]:
         """Methods, strategies and scorers with the types and limits of their parameters."""
-        return catalogue_document()
+        own = sources.recipe
+        default = recipe_document(own.spelling, own.settings, own.seed)
+        return {**catalogue_document(), "default": default}
 
     @router.get("/v1/comparisons", tags=["page"])
-    def comparisons() -> dict[str, Any]:
+    def comparisons() -> Response:
         """Score against cost of the recipes in the results file, by task."""
-        return {"data": comparisons_document(sources.samples())}
+        try:
+            return JSONResponse({"data": comparisons_document(sources.samples())})
+        except ForethoughtError as error:  # such as a damaged results file
+            return as_api_error(error).response()
 
     @router.get("/v1/live", tags=["page"])
     def live() -> dict[str, Any]:
@@ -87,28 +107,30 @@ def _add_files(router: APIRouter) -> None:
 def _static(name: str) -> Response:
     found = page_files().get(name)
     if found is None:
-        return _not_found(f"the page has no file {name!r}", "open / instead")
+        return _not_found(f"the page has no file {name[:100]!r}", "open / instead")
     return Response(found.text, media_type=found.content_type, headers=HEADERS)
 
 
 def _add_runs(router: APIRouter, sources: PageSources) -> None:
-    log, tenant = sources.log, sources.tenant
-
     @router.get("/v1/runs", tags=["page"])
     def runs(request: Request, limit: int = Query(200, ge=1, le=1000)) -> dict[str, Any]:
         """The newest runs, newest first."""
-        return {"data": log.summaries(tenant(request), limit)}
+        log = sources.log
+        return {"data": [] if log is None else log.summaries(sources.tenant(request), limit)}
 
     @router.get("/v1/runs/{identifier}", tags=["page"], responses=_MISSING)
     def run(identifier: str, request: Request) -> Response:
         """The document of a run, its prompt, and its recipe as the form holds it."""
-        found = log.get(identifier, tenant(request))
+        found = sources.run(identifier, request)
         return JSONResponse(run_document(found)) if found else _no_run(identifier)
 
     @router.get("/v1/runs/{identifier}/events", tags=["page"], responses=_MISSING)
-    def events(identifier: str, request: Request) -> Response:
-        """The events of a run as server-sent events, in order."""
-        found = log.get(identifier, tenant(request))
+    async def events(identifier: str, request: Request) -> Response:
+        """The events of a run as server-sent events, in order; also while it is in progress."""
+        running = sources.in_progress(identifier, sources.tenant(request))
+        if running is not None:
+            return StreamingResponse(_lines(running.follow()), media_type="text/event-stream")
+        found = await asyncio.to_thread(sources.run, identifier, request)
         if found is None:
             return _no_run(identifier)
         return StreamingResponse(_event_lines(found), media_type="text/event-stream")
@@ -116,7 +138,7 @@ def _add_runs(router: APIRouter, sources: PageSources) -> None:
     @router.get("/v1/runs/{identifier}/export", tags=["page"], responses=_MISSING)
     def export(identifier: str, request: Request) -> Response:
         """A run as one self-contained HTML file."""
-        found = log.get(identifier, tenant(request))
+        found = sources.run(identifier, request)
         if found is None:
             return _no_run(identifier)
         content = {
@@ -142,9 +164,21 @@ def run_document(run: ServedRun) -> dict[str, Any]:
 
 
 def _event_lines(run: ServedRun) -> Iterator[str]:
-    for event in run.events:
-        yield f"data: {json.dumps(asdict(event))}\n\n"
-    yield "data: [DONE]\n\n"
+    yield from map(_line, run.events)
+    yield _DONE
+
+
+async def _lines(events: AsyncIterator[Event]) -> AsyncIterator[str]:
+    async for event in events:
+        yield _line(event)
+    yield _DONE
+
+
+def _line(event: Event) -> str:
+    return f"data: {json.dumps(asdict(event))}\n\n"
+
+
+_DONE = "data: [DONE]\n\n"
 
 
 def _file_name(run: ServedRun) -> str:
@@ -153,12 +187,11 @@ def _file_name(run: ServedRun) -> str:
 
 
 def _no_run(identifier: str) -> Response:
-    return _not_found(f"there is no run {identifier!r}", "see: GET /v1/runs")
+    return _not_found(f"there is no run {identifier[:100]!r}", "see: GET /v1/runs")
 
 
 def _not_found(message: str, hint: str) -> Response:
-    error = {"message": message, "type": "not_found_error", "param": None, "code": "not_found"}
-    return JSONResponse({"error": {**error, "hint": hint}}, status_code=404)
+    return ApiError(404, message, hint).response()
 
 
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "No such run."}}

@@ -7,6 +7,7 @@ from typing import Any
 
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Prompt
+from forethought.models.chat.message import Message
 from forethought.models.chat.messages import messages_prompt
 from forethought.models.chat.openai_messages import chat_messages
 from forethought.models.model import Model
@@ -90,10 +91,10 @@ def system_of(messages: Sequence[ChatMessage]) -> str | None:
     return first.text if first.role in ("system", "developer") else None
 
 
-def is_plain(messages: Sequence[ChatMessage]) -> bool:
-    """Whether a conversation is one question, maybe after a system message."""
-    roles = [one.role for one in messages]
-    return roles in (["user"], ["system", "user"], ["developer", "user"])
+def history_of(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
+    """The messages between the system message and the last one, which is the user's."""
+    first = 0 if system_of(messages) is None else 1
+    return tuple(chat_messages([one.model_dump(exclude_none=True) for one in messages[first:-1]]))
 
 
 def as_user(text: str) -> list[ChatMessage]:

@@ -173,8 +173,8 @@ class _ResponseEvents:
 
     def lines(self, event: Event) -> Iterator[bytes]:
         """The events of an event of the run."""
-        if self.answer.fields.stream_events and event.kind not in ("token", "done"):
-            told = {"event": {"kind": event.kind, **event.data}}
+        if self.answer.fields.stream_events:
+            told = {"event": {"kind": event.kind, "data": event.data}}
             yield self._line("response.forethought.event", {"forethought": told})
         if fresh := self.answer.take(event):
             self._text.append(fresh)

@@ -6,19 +6,26 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 from sse_starlette.sse import AppStatus
 
 from forethought.contracts.errors import ForethoughtError, UsageError
+from forethought.engine.cache.prefix_cache import PrefixCache
+from forethought.recipes.recipe import Recipe, is_remote
 from forethought.server.app import create_app
 from forethought.server.connection import timed_protocol
-from forethought.server.engine_thread import EngineThread
+from forethought.server.engines import LOCAL, Engines, Place
+from forethought.server.run_log import RunLog
 from forethought.server.served_models import Load, ServedModels
+from forethought.server.served_runs import ServedRuns
 from forethought.server.settings import ServerSettings
-from forethought.sessions.live_local import local_live_session
+from forethought.sessions.live_local import LocalOpener
+from forethought.sessions.live_remote import RemoteOpener
 from forethought.sessions.live_session import LiveSession
+from forethought.storage.location import served_runs_file
 
 _BACKLOG = 1024
 _DRAIN_SECONDS = 5
@@ -32,16 +39,23 @@ class ModelServer:
     settings: ServerSettings
     load: Load
     """Loads a model; called in the engine's thread."""
+    log_file: Path = field(default_factory=served_runs_file)
+    """The file of the runs that were answered."""
     models: ServedModels = field(init=False)
-    engine: EngineThread = field(init=False)
+    engine: Engines = field(init=False)
+    runs: ServedRuns = field(init=False)
     app: FastAPI = field(init=False)
     failure: ForethoughtError | None = None
     """The error that kept the engine from starting."""
 
     def __post_init__(self) -> None:
         self.models = ServedModels(self.settings.recipe.weights)
-        self.engine = EngineThread(self._open_session, max_requests=self.settings.max_requests)
-        self.app = create_app(self.engine, self.models, self.settings)
+        self.engine = Engines(
+            self._load_models, self._open_session, self.settings.recipe, self.settings.max_requests
+        )
+        kept = RunLog.open(self.log_file) if self.settings.keeps_runs else None
+        self.runs = ServedRuns(kept)
+        self.app = create_app(self.engine, self.models, self.settings, runs=self.runs)
         config = uvicorn.Config(
             self.app,
             http=timed_protocol(self.settings.body_seconds),
@@ -60,14 +74,14 @@ class ModelServer:
         """
         # A signal would cut all streams at once; uvicorn gives them time to end.
         AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
-        self.engine.start()
-        waiting = threading.Thread(target=self._wait, args=(on_ready,), daemon=True)
-        waiting.start()
+        starting = threading.Thread(target=self._start, args=(on_ready,), daemon=True)
+        starting.start()
         try:
             self._uvicorn.run(sockets=[listening])
         finally:
-            if self.engine.ready:
-                self.engine.stop()
+            self.engine.stop()
+            if self.runs.log is not None:
+                self.runs.log.close()
         if self.failure is not None:
             raise self.failure
 
@@ -75,24 +89,38 @@ class ModelServer:
         """End the server from another thread."""
         self._uvicorn.should_exit = True
 
-    def _wait(self, on_ready: Callable[[], None]) -> None:
+    def _start(self, on_ready: Callable[[], None]) -> None:
         try:
-            self.engine.wait_until_ready()
+            self.engine.start()
             on_ready()
         except ForethoughtError as error:
             self.failure = error
             self.stop()
 
-    def _open_session(self) -> LiveSession:
-        self.models.load(self.settings.served.values(), self.load)
-        return local_live_session(self.models.named, self.settings.recipe)
+    def _load_models(self) -> None:
+        here = [name for name in self.settings.served.values() if not is_remote(name)]
+        self.models.load(here, self.load)
+
+    def _open_session(self, place: Place, recipe: Recipe) -> LiveSession:
+        settings = self.settings
+        if place != LOCAL:
+            return LiveSession(RemoteOpener(recipe, self.models.named, prices=settings.prices))
+        prefixes = PrefixCache(settings.prefix_cache_bytes)
+        opener = LocalOpener(
+            self.models.named,
+            recipe,
+            prefix_cache=prefixes if settings.prefix_cache_bytes else None,
+            max_running=settings.max_concurrent,
+        )
+        return LiveSession(opener)
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
     """A listening socket; raises UsageError if the address cannot be used."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        found = socket.socket(family, socket.SOCK_STREAM)
+        # asyncio sends small parts at once only on sockets that name their protocol.
+        found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise UsageError(f"--host {host}: {error.strerror}", "use 127.0.0.1") from error
     try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from forethought.contracts.errors import UsageError
+from forethought.cost.prices import Price
 from forethought.recipes.recipe import Recipe, is_remote
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -45,8 +47,10 @@ class ServerSettings:
     """Seconds between the comments that keep a silent stream open."""
     prefix_cache_bytes: int = 2 << 30
     """Bytes of the prefix cache that requests share."""
-    log_prompts: bool = False
-    """Whether the log shows questions and answers."""
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """Prices of models on other servers, by name; under "" the price of all others."""
+    keep_runs: bool | None = None
+    """Whether answers and their prompts are kept for the page; None only if the server is local."""
 
     def __post_init__(self) -> None:
         if not self.local and not self.keys:
@@ -59,6 +63,11 @@ class ServerSettings:
     def local(self) -> bool:
         """Whether only this machine reaches the server."""
         return self.host in LOOPBACK
+
+    @property
+    def keeps_runs(self) -> bool:
+        """Whether answers and their prompts are kept for the page."""
+        return self.local if self.keep_runs is None else self.keep_runs
 
     @property
     def served(self) -> dict[str, str]:

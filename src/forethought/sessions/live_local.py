@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from forethought.backends.local.local import LocalBackend
 from forethought.contracts.questions import Question
 from forethought.driver.job import Job
+from forethought.engine.cache.prefix_cache import PrefixCache
 from forethought.engine.meter import Clock
 from forethought.engine.scheduler import Scheduler
 from forethought.models.model import Model
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.validation import check_money, check_search, no_draft
-from forethought.sessions.live_session import LiveRequest, LiveSession
+from forethought.sessions.live_session import LiveRequest
 from forethought.sessions.question_run import job_of
 from forethought.sessions.run_record import RunRecorder
 from forethought.sessions.session import Session, built_methods, unused_draft
@@ -33,12 +34,27 @@ class LocalOpener:
     default: Recipe
     """Names the model whose device the caches are on."""
     clock: Clock = time.perf_counter
+    prefix_cache: PrefixCache | None = None
+    """Entries of earlier requests; None computes every prompt anew."""
+    max_running: int | None = None
+    """Sequences that run at once; None for no limit but memory."""
     backend: LocalBackend = field(init=False)
 
     def __post_init__(self) -> None:
         target = self.model_of(self.default.model, self.default.weights)
         scheduler = Scheduler(self.clock, prefill_seconds=LEAST_SLICE)
-        self.backend = LocalBackend(self.default, target, target, self.clock, scheduler=scheduler)
+        scheduler.admission.max_running = self.max_running
+        self.backend = LocalBackend(
+            self.default,
+            target,
+            target,
+            self.clock,
+            scheduler=scheduler,
+            prefix_cache=self.prefix_cache,
+        )
+
+    def close(self) -> None:
+        """Do nothing: models of this machine hold no connections."""
 
     def before_step(self) -> None:
         """Give prefill as long between two decode passes as the last pass took.
@@ -50,6 +66,24 @@ class LocalOpener:
         if scheduler.decode_seconds:
             scheduler.prefill_seconds = max(LEAST_SLICE, scheduler.decode_seconds)
 
+    def figures(self) -> dict[str, int]:
+        """Counts of this moment, by name; other threads may ask for them."""
+        admission, prefixes = self.backend.scheduler.admission, self.prefix_cache
+        found = {
+            "running": len(admission.running),
+            "waiting": len(admission.waiting),
+            "cache_bytes": admission.held_bytes,
+            "cache_limit_bytes": admission.cache_bytes or 0,
+        }
+        if prefixes is None:
+            return found
+        return {
+            **found,
+            "prefix_cache_bytes": prefixes.bytes,
+            "prefix_query_tokens": prefixes.counters.queried,
+            "prefix_hit_tokens": prefixes.counters.hit,
+        }
+
     def open(self, request: LiveRequest) -> tuple[RunRecorder, Job]:
         """The recorder and the job of a request, whose run stands in the back end."""
         session = self._session(request.recipe)
@@ -57,8 +91,12 @@ class LocalOpener:
         recipe, remarks = session.settled(asked, request.system)
         local = session.local_run(recipe, request.system)
         local.prompt, local.controls = request.prompt, request.controls
-        local.tenant = request.tenant
+        local.tenant, local.visible = request.tenant, request.visible
+        local.prompt_logprobs = request.prompt_logprobs
+        local.plain = local.plain and request.strategy is None
         job = job_of(recipe, request.name, asked, plain=local.plain)
+        if request.strategy is not None:
+            job = replace(job, strategy=request.strategy)
         if "draft" in job.strategy.needs and session.draft is session.target:
             raise no_draft()
         self.backend.runs[request.name] = local
@@ -72,10 +110,3 @@ class LocalOpener:
         own = recipe.draft == "self"
         draft = target if own else self.model_of(recipe.draft, recipe.weights)
         return Session(recipe, built_methods(recipe), target, draft, clock=self.clock)
-
-
-def local_live_session(
-    model_of: ModelOf, default: Recipe, clock: Clock = time.perf_counter
-) -> LiveSession:
-    """A live session on this machine's models."""
-    return LiveSession(LocalOpener(model_of, default, clock), clock)

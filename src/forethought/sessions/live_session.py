@@ -15,9 +15,11 @@ from forethought.contracts.backend import Backend
 from forethought.contracts.controls import GenerationControls
 from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.records import Event, Prompt
+from forethought.contracts.search import Strategy
 from forethought.driver.driver import Driver, DriverEvent
 from forethought.driver.job import Job, JobResult
 from forethought.engine.meter import Clock
+from forethought.models.chat.message import Message
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.question_run import QuestionRun
 from forethought.sessions.run_record import RunRecorder
@@ -35,9 +37,17 @@ class LiveRequest:
     system: str | None = None
     prompt: Prompt | None = None
     """The prompt, if the caller has built it; otherwise the three texts above become one."""
+    history: tuple[Message, ...] = ()
+    """For a model on a server: the messages between the system message and the question."""
     controls: GenerationControls = field(default_factory=GenerationControls)
+    visible: frozenset[int] = frozenset()
+    """Control tokens that the text of answers shows, such as those around tool calls."""
+    prompt_logprobs: int | None = None
+    """Top alternatives to report for each token of the prompt; None reports no prompt tokens."""
     tenant: str = ""
     """Whose request it is; tenants share no cache, and get equal shares of the engine."""
+    strategy: Strategy | None = None
+    """The search, in the place of the recipe's; the run's answer is that of its result."""
 
 
 LiveEvent = tuple[str, Event | ForethoughtError]
@@ -56,8 +66,16 @@ class RunOpener(Protocol):
         """The recorder and the job of a request; raises ForethoughtError if it cannot run."""
         ...
 
+    def close(self) -> None:
+        """Close connections."""
+        ...
+
     def before_step(self) -> None:
         """Adjust the back end before the next step."""
+        ...
+
+    def figures(self) -> dict[str, int]:
+        """Counts of this moment, by name: sequences, bytes of caches, prefix hits."""
         ...
 
 
@@ -108,6 +126,12 @@ class LiveSession:
         self._events = [one for one in self._events if one[0] != name]
         self._driver.drop(name)
         self.opener.backend.release(name)
+
+    def close(self) -> None:
+        """End all requests, and close connections."""
+        for name in list(self._runs):
+            self.cancel(name)
+        self.opener.close()
 
     def step(self, until: float | None = None) -> list[LiveEvent]:
         """The events of the next step of the back end; waits for them until a time at most."""

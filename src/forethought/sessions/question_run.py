@@ -72,6 +72,8 @@ class QuestionRun:
                 yield _token(delta, event.candidate)
             case Streamed(event=PromptReady() as ready):
                 yield from map(_note, ready.opened.notes)
+                if ready.logprobs is not None:
+                    yield Event("prompt", ready.logprobs.document())
                 self.recorder.stages.update(ready.stages)
                 for name, seconds in ready.stages.items():
                     yield Event("stage", {"name": name, "seconds": seconds})
@@ -87,15 +89,11 @@ class QuestionRun:
             raise result.error
         if self.recorder.plain and result.found is not None:
             yield from self._last_texts(result.found)
-            yield from self._decode_stage()
+            if (local := self.recorder.local) is not None:
+                seconds = local.meter("target").stages.get("decode", 0.0)
+                yield Event("stage", {"name": "decode", "seconds": seconds})
         run = self.recorder.record(result, now, self.first_token)
         yield Event("done", {"run": run.document()})
-
-    def _decode_stage(self) -> Iterator[Event]:
-        """The decode stage of a model of this machine; servers report no stages."""
-        if self.recorder.local is not None:
-            seconds = self.recorder.local.meter("target").stages.get("decode", 0.0)
-            yield Event("stage", {"name": "decode", "seconds": seconds})
 
     def _last_texts(self, found: Found) -> Iterator[Event]:
         """The rest of each answer, which the stop matcher held back until the end."""
@@ -143,6 +141,7 @@ def _token(delta: TokenDelta, candidate: int) -> Event:
         "token": delta.token,
         "log_probability": delta.log_probability,
         "candidate": candidate,
+        **({"reasoning": True} if delta.reasoning else {}),
     }
     if not delta.top:
         return Event("token", data)

@@ -37,6 +37,8 @@ class Servers:
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By model name; under "" the price of all other models."""
     patience: Patience = field(default_factory=Patience)
+    only: str = ""
+    """The one server of each pool to ask; empty for all of them."""
     _open: dict[Hashable, OpenAIBackend] = field(default_factory=dict)
     """By address, sampling parameters, methods and draft."""
     _probed: dict[str, dict[Endpoint, Capabilities]] = field(default_factory=dict)
@@ -78,7 +80,7 @@ class Servers:
             server = self._server(recipe)
             server.check_limits(recipe.limit.kinds)
             server.compression = compression_of(recipe, load, self.clock, results=results)
-            made = self._provenance(server)
+            made = self._provenance(server, recipe)
             some = {
                 place: question
                 for place, question in questions.items()
@@ -107,7 +109,8 @@ class Servers:
         params = params_of(recipe)
         key = (recipe.model, params, recipe.approximate, recipe.draft)
         if key not in self._open:
-            place, *replicas = endpoints_of(recipe.model)
+            places = endpoints_of(recipe.model)
+            place, *replicas = [one for one in places if one.base == self.only] or places
             counting = stand_in(recipe) if recipe.approximate else ""
             self._open[key] = OpenAIBackend(
                 place,
@@ -120,12 +123,12 @@ class Servers:
             )
         return self._open[key]
 
-    def _provenance(self, server: OpenAIBackend) -> dict[str, str]:
-        """Facts on the server for the provenance of samples; the server is probed once."""
+    def _provenance(self, server: OpenAIBackend, recipe: Recipe) -> dict[str, str]:
+        """Facts on the recipe's servers for the provenance of samples; each is probed once."""
         served = server.capabilities.served
         price = price_of(self.prices, server.model)
         facts = {
-            SERVER: ",".join(one.base for one in server.endpoints),
+            SERVER: ",".join(one.base for one in endpoints_of(recipe.model)),
             SERVED: served,
             PRICE: "" if price is None else str(price),
         }

@@ -29,7 +29,7 @@ class RunRecorder:
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds of the stages before a server's answer, once they have ended."""
     streams: bool = False
-    """Whether a server's answer streams token by token."""
+    """Whether the answers of a server stream."""
 
     def record(self, result: JobResult, seconds: float, first_token: float = 0.0) -> Run:
         """The record of a run, from the result of its job."""
@@ -54,7 +54,7 @@ class RunRecorder:
 
     @property
     def plain(self) -> bool:
-        """Whether answers stream token by token."""
+        """Whether answers stream, and the first one is the answer."""
         return self.streams if self.local is None else self.local.plain
 
     @property
@@ -171,6 +171,7 @@ def _sample(one: Candidate) -> dict[str, Any]:
         "tokens": one.tokens,
         "log_probability": one.log_probability,
         "finish": one.finish or "interrupted",
+        **_reasoned(one),
     }
 
 
@@ -193,6 +194,7 @@ def _listed(
         "text": one.text,
         "tokens": one.tokens,
         "log_probability": one.log_probability,
+        **_reasoned(one),
         "summed": one.scored_tokens,
         "finish": one.finish,
         "score": result.scores.get(one.identity),
@@ -201,6 +203,11 @@ def _listed(
         "chosen": result.found is not None and one.identity == result.found.best.identity,
     }
     return document if len(one.steps) < 2 else {**document, "steps": _scored_steps(result, one)}
+
+
+def _reasoned(one: Candidate) -> dict[str, int]:
+    """The tokens of reasoning, if there are any."""
+    return {"reasoning_tokens": one.reasoning_tokens} if one.reasoning_tokens else {}
 
 
 def _scored_steps(result: JobResult, one: Candidate) -> list[dict[str, Any]]:

@@ -187,9 +187,10 @@ def test_a_split_frees_the_memory_of_an_evicted_half():
     first, second = list(range(300)), [*range(100), *range(500, 600)]
     cache = PrefixCache(AMPLE)
     cache.insert("", prefix_key(first), cache_of(first))
-    whole = weakref.ref(cache.hold("", prefix_key(first), 300).views[0].segment)
-    cache.clear()
-    cache.insert("", prefix_key(first), cache_of(first))
+    match = cache.hold("", prefix_key(first), 300)
+    whole = weakref.ref(match.views[0].segment)
+    cache.release(match)
+    del match
     cache.insert("", prefix_key(second), cache_of(second))
     gc.collect()
     assert whole() is None
@@ -207,13 +208,25 @@ def test_a_split_frees_the_memory_of_an_evicted_half():
     assert storages == [800, 800]
 
 
+def test_matches_of_one_prefix_have_the_same_views():
+    """Decode steps read a prefix once for all sequences that show the same view objects."""
+    cache, tokens = PrefixCache(AMPLE), list(range(300))
+    cache.insert("", prefix_key(tokens[:100]), cache_of(tokens[:100]))
+    cache.insert("", prefix_key(tokens), cache_of(tokens))
+
+    first, second = (cache.hold("", prefix_key(tokens), 300).views for _ in range(2))
+    assert len(first) == 2
+    assert all(one is other for one, other in zip(first, second, strict=True))
+
+
 def test_a_locked_prefix_stays_and_the_least_recently_used_goes_first():
     texts = [[n] * 100 for n in range(4)]
     cache = PrefixCache(400 * TOKEN_BYTES)
     for tokens in texts:
         cache.insert("", prefix_key(tokens), cache_of(tokens))
     locked = cache.match("", prefix_key(texts[0]), 99)
-    cache.release(cache.match("", prefix_key(texts[1]), 99))
+    for later in (2, 3, 1):
+        cache.release(cache.match("", prefix_key(texts[later]), 99))
 
     new = [7] * 150
     cache.insert("", prefix_key(new), cache_of(new))

@@ -324,6 +324,11 @@ def test_needs_are_told_to_whoever_reads():
     assert H2O().needs_all_queries()
     assert ExpectedAttention().needs_all_queries()
     assert not SnapKV().needs_all_queries()
+    assert H2O().newest_queries() is ExpectedAttention().newest_queries() is None
+    assert SnapKV(window=40).newest_queries() == 40
+    assert Evict(importance="draft", window=40).newest_queries() == 41
+    assert Evict(importance="own-lookahead", window=40).newest_queries() == 40
+    assert Evict(importance="recency").newest_queries() == 0
     assert Evict(importance="draft").uses_draft()
     assert not Evict().uses_draft()
     assert SnapKV().evicts_every() == 0

@@ -30,7 +30,7 @@ from forethought.engine.sequence import Prefill, SequenceStart
 from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.hardware.memory import cache_room
 from forethought.models.model import Model
-from forethought.prefill.prefill_reuse import DraftMemo, PrefillReuse
+from forethought.prefill.prefill_reuse import PrefillMemo, PrefillReuse
 from forethought.prefill.prepare import PreparedPrompt, prefill_all
 from forethought.recipes.recipe import Recipe
 
@@ -53,8 +53,8 @@ class LocalBackend:
     scheduler: Scheduler = field(default_factory=Scheduler)
     prefix_cache: PrefixCache | None = None
     """Shares exact entries across runs of a tenant; None computes every prompt."""
-    draft_memo: DraftMemo = field(default_factory=DraftMemo)
-    """Results of drafts, shared in the same way beside a prefix cache."""
+    prefill_memo: PrefillMemo = field(default_factory=PrefillMemo)
+    """Results of drafts and choices of tokens, shared in the same way beside a prefix cache."""
     _queued: list[Request | VerdictRequest] = field(default_factory=list)
     _work: dict[str, PieceInProgress | VerdictInProgress] = field(default_factory=dict)
     """By key of the request."""
@@ -88,7 +88,7 @@ class LocalBackend:
             self.runs[name] = LocalRun(self.recipe, *models, self.clock, self.system)
         found = self.runs[name]
         if self.prefix_cache is not None and found.reuse is None:
-            found.reuse = PrefillReuse(self.prefix_cache, self.draft_memo, found.tenant)
+            found.reuse = PrefillReuse(self.prefix_cache, self.prefill_memo, found.tenant)
         return found
 
     def check_limits(self, kinds: Collection[LimitKind]) -> None:

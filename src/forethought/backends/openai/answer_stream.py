@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from forethought.backends.openai.key_scrubber import Scrubber
+from forethought.backends.openai.api import Api
 from forethought.backends.stop_matcher import StopMatcher
 from forethought.contracts.backend import UNKNOWN_TOKEN, TokenDelta
+from forethought.contracts.errors import RemoteError
 
 REPLACEMENT = "\ufffd"
 """Servers send it in place of a character whose bytes were cut."""
@@ -18,7 +19,7 @@ class AnswerStream:
     """The part of an answer that can be shown, over all attempts at it.
 
     It shows no part of a stop string, of a character or of the API key. An attempt that starts
-    again shows nothing before it is longer than the last one, and nothing at all if it differs.
+    again shows nothing before it is longer than the last one.
     """
 
     key: str
@@ -33,11 +34,20 @@ class AnswerStream:
     def __post_init__(self) -> None:
         self._matcher = StopMatcher(self.stops, keep=False)
 
-    def grow(self, text: str, log_probability: float, scrub: Scrubber) -> None:
-        """Show what is new in the text so far; `log_probability` is that of the whole text."""
+    def grow(self, text: str, log_probability: float, api: Api) -> None:
+        """Show what is new in the text so far; `log_probability` is that of the whole text.
+
+        Raises RemoteError if another attempt began the answer with other words.
+        """
         text = text.rstrip(REPLACEMENT)
-        text = text[: len(text) - scrub.begun(text)]
-        if len(text) <= len(self._seen) or not text.startswith(self._seen):
+        text = text[: len(text) - api.scrub.begun(text)]
+        if not text.startswith(self._seen[: len(text)]):
+            raise RemoteError(
+                f"{api.endpoint.base} dropped an answer that was being shown, and began it anew "
+                "with other words",
+                "ask again; see the server's log",
+            )
+        if len(text) <= len(self._seen):
             return
         shown = self._matcher.feed(text[len(self._seen) :])
         gained, self._log_probability = log_probability - self._log_probability, log_probability

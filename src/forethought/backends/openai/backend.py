@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 Work = Completion | VerdictCall
-Told = RequestOutcome | PromptReady | TokenDelta
 
 
 @dataclass
@@ -77,9 +76,7 @@ class OpenAIBackend:
     replicas: tuple[Endpoint, ...] = ()
     """Further endpoints of the model; requests are spread over all, and survive a loss."""
     compression: Compression | None = None
-    """Shortens prompts of runs without settings of their own, and says which token ids to probe."""
-    runs: dict[str, RemoteRun] = field(default_factory=dict)
-    """By name; a new run gets the parameters and the compression of the back end."""
+    """Shortens prompts before they are sent."""
     probed: dict[Endpoint, Capabilities] = field(default_factory=dict)
     """Capabilities by endpoint, shared by back ends that probe in the same way."""
     patience: Patience = field(default_factory=Patience)
@@ -90,7 +87,9 @@ class OpenAIBackend:
     clock: Callable[[], float] = time.monotonic
     probing: Cost = field(default_factory=Cost)
     """Cost of the probe, which no run is charged for."""
-    _outcomes: queue.SimpleQueue[tuple[Work | None, Told]] = field(
+    runs: dict[str, RemoteRun] = field(default_factory=dict)
+    """By name: runs with settings of their own; all others have those above."""
+    _outcomes: queue.SimpleQueue[tuple[Work | None, BackendEvent]] = field(
         default_factory=queue.SimpleQueue, repr=False
     )
     _pending: dict[str, Work | None] = field(default_factory=dict, repr=False)
@@ -209,9 +208,9 @@ class OpenAIBackend:
             if work is not None and work.request.run == run:
                 del self._pending[key]
                 self._loop.call_soon_threadsafe(self._cancel, work)
+        self.runs.pop(run, None)
         self._prompts = {where: size for where, size in self._prompts.items() if where[0] != run}
         self._shared = {where: one for where, one in self._shared.items() if where[0] != run}
-        self.runs.pop(run, None)
         if "_pool" in self.__dict__:
             self._loop.call_soon_threadsafe(self._pool.forget, run)
 
@@ -275,7 +274,7 @@ class OpenAIBackend:
             price_of(self.prices, capabilities.model),
             self._raw_fields(ids=capabilities.ids),
         )
-        self._pool.common = Connection(api, capabilities, price, raw)
+        self._pool.common = Connection(api, capabilities, self.params, price, raw)
         return self._pool.common
 
     def _await(self, work: Coroutine[Any, Any, Found]) -> Found:
@@ -300,7 +299,7 @@ class OpenAIBackend:
             outcome = work.done()
         self._outcomes.put((work, replace(outcome, lost=work.lost)))
 
-    def _accept(self, work: Work | None, outcome: Told) -> list[BackendEvent]:
+    def _accept(self, work: Work | None, outcome: BackendEvent) -> list[BackendEvent]:
         """The outcome or event, unless its run was released."""
         if self._pending.get(outcome.key, self) is not work:
             return []
@@ -335,38 +334,42 @@ class OpenAIBackend:
                 once = cost_of(price, self._max_prompt_tokens(request), 0, 0)
         return CostBound(once, cost_of(price, 0, 0, 1))
 
-    def _run(self, name: str) -> RemoteRun:
-        return self.runs.get(name) or RemoteRun(self.params, self.compression)
-
     def _max_prompt_tokens(self, request: Request) -> int:
         if known := self._known_prompt(request):
             return known
         question, prefix = prompt_of(request)
-        system, bound = self._run(request.run).params.system or "", self._connection
         if (shared := self._shared_prompt(request)) is None:
-            return bound.max_prompt_tokens(question, prefix, system)
-        if bound.capabilities.ids:
+            return self._connection_of(request).max_prompt_tokens(question, prefix)
+        if self._connection.capabilities.ids:
             return shared.most_tokens + len(prefix.encode("utf-8", "surrogatepass"))
-        return bound.max_prompt_tokens(prefix, system) + shared.most_bytes
+        return self._connection.max_prompt_tokens("", prefix) + shared.most_bytes
 
     def _completion(self, request: Request) -> Completion:
-        run, shared = self._run(request.run), self._shared_prompt(request)
-        estimated = self._known_prompt(request)
+        shared, estimated = self._shared_prompt(request), self._known_prompt(request)
+        connection, run = self._connection_of(request), self._run(request)
+        work = Completion(request, connection, estimated, shared)
         if shared is None and not estimated:
-            texts = (*prompt_of(request), run.params.system or "")
-            estimated = self._connection.estimated_prompt_tokens(*texts)
-        work = Completion(request, self._connection, run.params, estimated, shared)
+            work.estimated_prompt_tokens = connection.estimated_prompt_tokens(*work.prompt)
 
         def tell(event: PromptReady | TokenDelta) -> None:
             self._outcomes.put((work, event))
 
         work.tell = tell
-        work.stream = AnswerStream(request.key, run.params.stop, tell) if run.streams else None
+        if run.streams:
+            work.stream = AnswerStream(request.key, run.params.stop, tell)
         return work
+
+    def _run(self, request: Request) -> RemoteRun:
+        """The settings of a request's run."""
+        return self.runs.get(request.run) or RemoteRun(self.params, self.compression)
+
+    def _connection_of(self, request: Request) -> Connection:
+        """The connection with the parameters of a request's run."""
+        return replace(self._connection, params=self._run(request).params)
 
     def _shared_prompt(self, request: Request) -> SharedPrompt | None:
         """The prompt to shorten for a request; None without compression."""
-        compression = self._run(request.run).compression
+        compression = self._run(request).compression
         if compression is None:
             return None
         own = not request.parent.question

@@ -190,7 +190,7 @@ class Probe:
 
     async def _ask(self, capabilities: Capabilities, body: Body) -> StreamedReply:
         price = self.price(capabilities.model)
-        connection = Connection(self.api, capabilities, price, self._raw_fields)
+        connection = Connection(self.api, capabilities, CompletionParams(), price, self._raw_fields)
         found: list[StreamedReply] = []
 
         async def attempt() -> None:

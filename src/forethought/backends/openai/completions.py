@@ -20,7 +20,7 @@ from forethought.backends.openai.connection import Connection
 from forethought.backends.openai.errors import TransientError
 from forethought.backends.openai.finish_reasons import WITHHELD
 from forethought.backends.openai.pool import Pool
-from forethought.backends.openai.protocol import Body, CompletionParams, prompt_of, request_seed
+from forethought.backends.openai.protocol import Body, prompt_of, request_seed
 from forethought.backends.openai.streamed_reply import StreamedReply
 from forethought.backends.openai.token_estimate import estimate_tokens
 from forethought.backends.stop_matcher import StopMatcher
@@ -47,7 +47,6 @@ class Completion:
     request: Request
     connection: Connection
     """The newest attempt's connection."""
-    params: CompletionParams
     estimated_prompt_tokens: int
     """Prompt tokens, used where the server does not count them."""
     shared: SharedPrompt | None = None
@@ -145,7 +144,9 @@ class Completion:
         return self.request.first and not self.request.parent.tokens
 
     async def _attempt(self, connection: Connection) -> None:
-        self.connection, self.reply = connection, StreamedReply()
+        # The pool's connection holds the parameters of no run.
+        self.connection = replace(connection, params=self.connection.params)
+        self.reply = StreamedReply()
         if self.tokens >= self.request.max_tokens:
             return
         try:
@@ -155,13 +156,6 @@ class Completion:
             self.out_of_budget = not self._can_retry
             if not self.out_of_budget:
                 raise
-
-    def _take_document(self) -> bool:
-        """Show what a document added; True if it ends the piece."""
-        if self.stream is not None:
-            chance = self.log_probability + self.reply.log_probability
-            self.stream.grow(self._text(), chance, self.connection.api.scrub)
-        return self._ended_early()
 
     @property
     def _can_retry(self) -> bool:
@@ -197,20 +191,29 @@ class Completion:
             question = short.text
             raw = short.fields if connection.capabilities.ids else raw
         most = request.max_tokens - self.tokens
-        body = connection.capabilities.body(question, prefix + self.text, most, self.params, raw)
+        body = connection.capabilities.body(
+            question, prefix + self.text, most, connection.params, raw
+        )
         place = replace(request.parent, tokens=request.parent.tokens + self.tokens)
         seed = request_seed(replace(request, parent=place))
-        settings = self.params.settings(request.temperature)
+        settings = connection.params.settings(request.temperature)
         return {
             **body,
             **settings,
             "seed": seed,
-            **connection.capabilities.stopping(self._delimiter, self.params),
+            **connection.capabilities.stopping(self._delimiter, connection.params),
         }
 
     @property
     def _delimiter(self) -> str | None:
         return self.request.delimiter if self.request.until == "step" else None
+
+    def _take_document(self) -> bool:
+        """Show what a document added; True if it ends the piece."""
+        if self.stream is not None:
+            chance = self.log_probability + self.reply.log_probability
+            self.stream.grow(self._text(), chance, self.connection.api)
+        return self._ended_early()
 
     def _ended_early(self) -> bool:
         """Whether the text so far ends the piece, although the server continues."""
@@ -230,7 +233,9 @@ class Completion:
             if self.reply.finish == "stop" and self.reply.matched_stop == delimiter:
                 text += "" if text.endswith(delimiter) else delimiter
             step = text.find(delimiter) + len(delimiter) if delimiter in text else 0
-        matcher = StopMatcher(self.params.stop, keep=False, after=self.request.parent.text)
+        matcher = StopMatcher(
+            self.connection.params.stop, keep=False, after=self.request.parent.text
+        )
         shown = matcher.feed(text[: step or None])
         if matcher.stopped:
             return shown, "stop", matcher.back

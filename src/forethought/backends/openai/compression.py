@@ -11,13 +11,15 @@ import asyncio
 import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 
 from forethought.backends.openai.protocol import Body
 from forethought.contracts.backend import Opened
 from forethought.contracts.records import Cost, Kept, Prompt
 from forethought.engine.meter import Clock, Meter
+from forethought.models.chat.message import Message
+from forethought.models.chat.messages import messages_prompt
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.hardware.sliced_task import SlicedTask
 from forethought.models.model import Model
@@ -88,6 +90,8 @@ class Compression:
     answer_tokens: int
     system: str | None = None
     """The system message of every prompt."""
+    history: tuple[Message, ...] = ()
+    """The messages between the system message and the question."""
     clock: Clock = time.perf_counter
     results: DraftResults = field(default_factory=dict)
     """Results of drafts, shared by runs on the same prompts."""
@@ -104,11 +108,28 @@ class Compression:
     def prepare(self, question: str, document: str) -> PreparedPrompt:
         """Plan the methods for a prompt; no model runs yet."""
         model = self.draft
-        prompt = chat_prompt(model.tokenizer, model.template, question, document, self.system)
+        prompt = self._prompt(question, document)
         preparation = Preparation(
             self.methods, model, model, self.answer_tokens, self.results, remote_target=True
         )
         return preparation.prepare(prompt, Meter(self.clock))
+
+    def _prompt(self, question: str, document: str) -> Prompt:
+        """The whole prompt; methods shorten nothing of the messages before the question."""
+        model, before = self.draft, list(self.history)
+        if not before:
+            return chat_prompt(model.tokenizer, model.template, question, document, self.system)
+        if self.system is not None:
+            before.insert(0, Message("system", self.system))
+        prompt = messages_prompt(
+            model.tokenizer,
+            model.template,
+            [*before, Message("user", question)],
+            document=document,
+        )
+        start, _ = prompt.content
+        earlier = {i for i, (first, _) in enumerate(prompt.spans) if first < start}
+        return replace(prompt, protected=prompt.protected | earlier)
 
     def shorten(self, prepared: PreparedPrompt, stopped: Event) -> ShortPrompt | None:
         """Run the methods; None if `stopped` is set before their end."""

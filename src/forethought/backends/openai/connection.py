@@ -1,4 +1,4 @@
-"""A server as requests see it: its client and its capabilities."""
+"""A server as requests see it: its client, its capabilities and the parameters of all requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from forethought.backends.openai.api import Api
 from forethought.backends.openai.errors import StalledError, TransientError
-from forethought.backends.openai.protocol import Body, Capabilities, RawFields
+from forethought.backends.openai.protocol import Body, Capabilities, CompletionParams, RawFields
 from forethought.backends.openai.shape import ShapeError
 from forethought.backends.openai.streamed_reply import StreamedReply
 from forethought.backends.openai.token_estimate import estimate_tokens
@@ -18,21 +18,24 @@ from forethought.cost.prices import Price
 
 @dataclass(frozen=True)
 class Connection:
-    """A server and its capabilities."""
+    """A server, its capabilities, and the parameters of every request to it."""
 
     api: Api
     capabilities: Capabilities
+    params: CompletionParams
     price: Price | None
     raw: RawFields
 
-    def max_prompt_tokens(self, *texts: str) -> int:
+    def max_prompt_tokens(self, question: str, prefix: str = "") -> int:
         """Upper bound of prompt tokens: no tokenizer makes more tokens than bytes."""
+        texts = (question, prefix, *self.params.texts)
         return self.capabilities.overhead + sum(
             len(one.encode("utf-8", "surrogatepass")) for one in texts
         )
 
-    def estimated_prompt_tokens(self, *texts: str) -> int:
+    def estimated_prompt_tokens(self, question: str, prefix: str = "") -> int:
         """Prompt tokens, where the server does not count them."""
+        texts = (question, prefix, *self.params.texts)
         return self.capabilities.overhead + sum(map(estimate_tokens, texts))
 
     async def receive(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from forethought.contracts.backend import Request
+from forethought.models.chat.message import Message
 
 Body = dict[str, Any]
 Raw = Callable[[str], str]
@@ -35,6 +36,13 @@ class CompletionParams:
     """Stop strings; they are not part of the answer."""
     system: str | None = None
     """The system message."""
+    history: tuple[Message, ...] = ()
+    """The messages between the system message and the question."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts that every prompt holds beside its question."""
+        return (self.system or "", *(one.content for one in self.history))
 
     def settings(self, temperature: float | None) -> Body:
         """The request's fields; those that only some servers know are left out at their
@@ -89,7 +97,8 @@ class Capabilities:
                 common["top_logprobs"] = 1
         if not self.chat:
             return {**common, **raw(question, prefix)}
-        messages = [{"role": "user", "content": question}]
+        messages = [{"role": one.role, "content": one.content} for one in params.history]
+        messages.append({"role": "user", "content": question})
         if params.system is not None:
             messages.insert(0, {"role": "system", "content": params.system})
         if not prefix:

@@ -8,6 +8,7 @@ from forethought import catalogue
 from forethought.backends.openai.endpoint import endpoints_of
 from forethought.backends.openai.protocol import CompletionParams
 from forethought.contracts.errors import UsageError
+from forethought.models.chat.message import Message
 from forethought.recipes.recipe import Recipe, is_remote
 
 
@@ -65,8 +66,10 @@ def stand_in(recipe: Recipe) -> str:
     return Recipe.model if recipe.draft == Recipe.draft else recipe.draft
 
 
-def params_of(recipe: Recipe, system: str | None = None) -> CompletionParams:
-    """The recipe's sampling parameters."""
+def params_of(
+    recipe: Recipe, system: str | None = None, history: tuple[Message, ...] = ()
+) -> CompletionParams:
+    """The recipe's sampling parameters, and the messages before the question."""
     return CompletionParams(
         temperature=recipe.warmth,
         top_k=recipe.top_k,
@@ -74,6 +77,7 @@ def params_of(recipe: Recipe, system: str | None = None) -> CompletionParams:
         min_p=recipe.min_p,
         stop=recipe.stop,
         system=system,
+        history=history,
     )
 
 

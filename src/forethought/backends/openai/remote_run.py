@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RemoteRun:
-    """Sampling parameters and compression of a run's requests."""
+    """Sampling parameters, messages and compression of a run's requests."""
 
     params: CompletionParams = field(default_factory=CompletionParams)
     compression: Compression | None = None
     """Shortens the run's prompts before they are sent."""
     streams: bool = False
-    """Whether the text of its pieces is shown as it arrives."""
+    """Whether the text of its pieces is told as it arrives."""

@@ -44,7 +44,8 @@ class _Node:
     """A run of tokens after its parent's."""
 
     key: Key
-    segment: Segment
+    view: SegmentView
+    """All its entries. One object, by which decode sees that sequences share them."""
     parent: _Node | None
     children: dict[int, _Node] = field(default_factory=dict)
     """By the first number of their keys."""
@@ -58,7 +59,11 @@ class _Node:
     @classmethod
     def root(cls, space: Hashable) -> _Node:
         """The root of an empty tree."""
-        return cls(np.empty(0, np.int64), Segment(()), None, space=space)
+        return cls(np.empty(0, np.int64), SegmentView(Segment(())), None, space=space)
+
+    @property
+    def segment(self) -> Segment:
+        return self.view.segment
 
     @property
     def bytes(self) -> int:
@@ -160,8 +165,9 @@ class PrefixCache:
         for one in path:
             one.used = now
             self._lock(one)
-        views = [SegmentView(one.segment) for one in path]
-        views[-1] = SegmentView(node.segment, unseen)
+        views = [one.view for one in path]
+        if unseen:
+            views[-1] = SegmentView(node.segment, unseen)
         return PrefixMatch(tokens, tuple(_few(views)), node, self._age)
 
     def release(self, match: PrefixMatch) -> None:
@@ -180,19 +186,19 @@ class PrefixCache:
         node, tokens = self._walk(space, key)
         if tokens < offset or len(key) - tokens < LEAST_TOKENS:
             return
-        path = node.path()
-        inside = tokens - sum(len(one.key) for one in path[:-1]) if path else 0
+        segment = segment_of(cache, tokens - offset, len(key) - offset)
+        if not self.has_room(segment.bytes()):
+            return
+        inside = tokens - sum(len(one.key) for one in node.path()[:-1])
+        # Split first: the lower half may be evicted to make room.
+        parent = node if inside == len(node.key) else self._split(node, inside)
+        path = parent.path()
         for one in path:
             self._lock(one)
-        try:
-            segment = segment_of(cache, tokens - offset, len(key) - offset)
-            room = self._make_room(self.max_bytes - segment.bytes())
-            if room:
-                parent = node if inside == len(node.key) else self._split(node, inside)
-                self._hang(parent, key[tokens:], segment)
-        finally:
-            for one in node.path():
-                self._unlock(one)
+        if self._make_room(self.max_bytes - segment.bytes()):
+            self._hang(parent, key[tokens:], segment)
+        for one in path:
+            self._unlock(one)
 
     def allow(self, free_bytes: int) -> None:
         """Evict until nodes without locks take at most so many bytes."""
@@ -245,7 +251,7 @@ class PrefixCache:
         """Add a leaf."""
         if parent.parent is None:
             self._roots[parent.space] = parent
-        leaf = _Node(key.copy(), segment, parent, used=next(self._clock))
+        leaf = _Node(key.copy(), SegmentView(segment), parent, used=next(self._clock))
         parent.children[int(key[0])] = leaf
         self.bytes += leaf.bytes
         self.counters.inserted += len(key)
@@ -254,12 +260,12 @@ class PrefixCache:
         """Cut a node in two; returns the upper half. The node itself becomes the lower half."""
         assert node.parent is not None, "a root has no tokens"
         before, whole = node.bytes, node.segment
-        first = Segment.of([SegmentPart(whole, 0, at)])
+        halves = (SegmentPart(whole, 0, at), SegmentPart(whole, at, len(node.key)))
+        first, second = (SegmentView(Segment.of([half])) for half in halves)
         upper = _Node(node.key[:at].copy(), first, node.parent)
         upper.locks, upper.used = node.locks, node.used
         node.parent.children[int(upper.key[0])] = upper
-        node.segment = Segment.of([SegmentPart(whole, at, len(node.key))])
-        node.key, node.parent = node.key[at:].copy(), upper
+        node.key, node.view, node.parent = node.key[at:].copy(), second, upper
         upper.children[int(node.key[0])] = node
         self._count_bytes(upper.bytes + node.bytes - before, locked=bool(node.locks))
         return upper
@@ -279,7 +285,7 @@ class PrefixCache:
         assert upper.parent is not None, "a root has no tokens"
         before = upper.bytes + lower.bytes
         lower.key = np.concatenate([upper.key, lower.key])
-        lower.segment = _join([SegmentView(upper.segment), SegmentView(lower.segment)])
+        lower.view = _join([upper.view, lower.view])
         lower.parent = upper.parent
         upper.parent.children[int(lower.key[0])] = lower
         self._count_bytes(lower.bytes - before, locked=False)
@@ -361,11 +367,10 @@ def _few(views: list[SegmentView]) -> list[SegmentView]:
     if len(views) <= MOST_SEGMENTS:
         return views
     first, rest = views[: MOST_SEGMENTS - 1], views[MOST_SEGMENTS - 1 :]
-    return [*first, SegmentView(_join(rest))]
+    return [*first, _join(rest)]
 
 
-def _join(views: Sequence[SegmentView]) -> Segment:
+def _join(views: Sequence[SegmentView]) -> SegmentView:
     """Copies of the visible entries of several segments in one."""
-    return Segment.of(
-        [SegmentPart(one.segment, 0, len(one.segment.positions) - one.unseen) for one in views]
-    )
+    parts = [SegmentPart(one.segment, 0, len(one.segment.positions) - one.unseen) for one in views]
+    return SegmentView(Segment.of(parts))

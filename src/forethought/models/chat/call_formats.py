@@ -89,10 +89,13 @@ class _JsonAfter:
 
     def __init__(self) -> None:
         self._scan: JsonScan | None = None
+        self._end: int | None = None
 
     def end(self, text: str, start: int) -> int | None:
         self._scan = self._scan or JsonScan(start)
-        return self._scan.end(text)
+        if self._end is None:
+            self._end = self._scan.end(text)
+        return self._end
 
 
 class HermesReader(_JsonAfter):

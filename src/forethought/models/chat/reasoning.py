@@ -82,6 +82,7 @@ class ReasoningSplitter:
         self._held = ""
         self._fresh = inside
         """Whether line breaks are dropped, since a marker stands right before."""
+        self._undecided = 0  # tokens of a start marker that is not whole yet
         self.tokens = 0
         """Tokens of reasoning so far, with the markers."""
 
@@ -95,7 +96,11 @@ class ReasoningSplitter:
         was = self.inside
         self._held += text
         found = self._read()
-        self.tokens += tokens if was or self.inside else 0
+        self._undecided += tokens
+        if was or self.inside:
+            self.tokens += self._undecided
+        if self._read != self._before:
+            self._undecided = 0
         return found
 
     def finish(self) -> SplitText:

@@ -148,7 +148,7 @@ class ToolCallParser:
     """Reads tool calls in an answer's content as its text arrives.
 
     A call is given once it is whole. Text that is no well-formed call of a known function stays
-    content. White space around calls belongs to neither.
+    content. White space before a call, and after the last one, belongs to neither.
     """
 
     def __init__(self, written: CallFormat, tools: Sequence[Tool], ids: Iterator[str]) -> None:
@@ -162,6 +162,8 @@ class ToolCallParser:
         self._reader: CallReader | None = None
         self._plain = False
         """Whether content has begun, after which calls without a marker are content too."""
+        self._called = False
+        """Whether no content has come since the last call."""
         self.calls = 0
         """Calls so far."""
 
@@ -174,7 +176,7 @@ class ToolCallParser:
         """The rest: an unfinished call is content."""
         found = self._read(final=True)
         rest, self._held, self._reader = self._space + self._held, "", None
-        return [*found, TextDelta(rest)] if rest and not (self.calls and rest.isspace()) else found
+        return found if not rest or (self._called and rest.isspace()) else [*found, TextDelta(rest)]
 
     def _read(self, *, final: bool) -> list[TextDelta | CallDelta]:
         found: list[TextDelta | CallDelta] = []
@@ -193,7 +195,7 @@ class ToolCallParser:
             self._held = self._held[ready:]
             return False
         before, self._held = self._held[:place], self._held[place:]
-        text = before.rstrip()
+        text = before.rstrip(_BETWEEN if self._format == "llama" else None)
         self._space = before[len(text) :]
         self._give(found, text)
         self._reader = self._new_reader()
@@ -202,7 +204,7 @@ class ToolCallParser:
     def _give(self, found: list[TextDelta | CallDelta], text: str) -> None:
         if text:
             found.append(TextDelta(text))
-            self._plain = True
+            self._plain, self._called = True, False
 
     def _marker(self) -> int | None:
         """The place of the next opening marker."""
@@ -252,6 +254,7 @@ class ToolCallParser:
 
     def _delta(self, call: WrittenCall) -> CallDelta:
         self.calls += 1
+        self._called = True
         arguments = json.dumps(call.arguments, ensure_ascii=False)
         if not _encodable(arguments):
             arguments = json.dumps(call.arguments)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 
-SECONDS = 3
+SECONDS = 2
 """Processor time at most; a grammar that needs more is refused."""
 MOST_BYTES = 2 << 30
 """Address space at most."""

@@ -36,7 +36,12 @@ async function failure(response) {
     // A proxy may answer with a page of its own.
   }
   const message = found.message ?? `the server answered ${response.status}`;
-  return new ApiError(message, found.hint ?? "", response.status);
+  return apiError({ ...found, message }, response.status);
+}
+
+// An error document of the server, whose message may end with the hint.
+export function apiError({ message, hint = "" }, status = 0) {
+  return new ApiError(hint ? message.replace(`. Hint: ${hint}`, "") : message, hint, status);
 }
 
 export async function getJson(path) {

@@ -44,7 +44,8 @@ export function chip(catalogue, entry, call, change, remove) {
   );
 }
 
-// A select that lists entries by family and adds the chosen one.
+// A select that lists entries by family, and a button that adds the chosen one. Typing in a closed
+// select changes it letter by letter, so only a pointer, Enter or the button adds.
 export function adder(entries, label, add) {
   const families = [...new Set(entries.map((entry) => entry.family))];
   const groups = families.map((family) =>
@@ -57,9 +58,25 @@ export function adder(entries, label, add) {
     ),
   );
   const select = el("select", { "aria-label": label }, el("option", { value: "" }, label), groups);
-  select.addEventListener("change", () => {
-    if (select.value) add(select.value);
+  const button = el("button", { type: "button", "aria-label": `add ${label}`, disabled: true }, "add");
+  let pointed = false;
+  const take = () => {
+    const name = select.value;
     select.value = "";
+    button.disabled = true;
+    if (name) add(name);
+  };
+  select.addEventListener("pointerdown", () => (pointed = true));
+  select.addEventListener("keydown", (event) => {
+    pointed = false;
+    if (event.key !== "Enter") return;
+    event.preventDefault(); // the new chip takes the focus, and Enter would close it
+    take();
   });
-  return select;
+  select.addEventListener("change", () => {
+    button.disabled = !select.value;
+    if (pointed) take();
+  });
+  button.addEventListener("click", take);
+  return el("div", { class: "adder" }, select, button);
 }

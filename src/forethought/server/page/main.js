@@ -1,6 +1,6 @@
 // The page: a recipe is asked, its run is shown, and earlier runs are opened again.
 
-import { ApiError, getJson, messages, setKey } from "./api.js";
+import { ApiError, apiError, getJson, messages, setKey } from "./api.js";
 import { livePanel } from "./live.js";
 import { paretoPanel } from "./pareto.js";
 import { recipePanel } from "./recipe.js";
@@ -66,7 +66,7 @@ async function stream(request, signal) {
     id = batch.find((chunk) => chunk.id)?.id ?? id;
     view.show(batch.map((chunk) => chunk.forethought?.event).filter(Boolean));
     say(progress());
-    if (broken) throw new ApiError(broken.message, broken.hint ?? "", 0);
+    if (broken) throw apiError(broken);
   }
   return id;
 }
@@ -108,8 +108,9 @@ function opened(id) {
 }
 
 async function start() {
-  const [models, catalogue] = await Promise.all([getJson("/v1/models"), getJson("/v1/catalogue")]);
-  recipe = recipePanel({ models: models.data.map((one) => one.id), catalogue });
+  const [models, found] = await Promise.all([getJson("/v1/models"), getJson("/v1/catalogue")]);
+  const { default: own, ...catalogue } = found;
+  recipe = recipePanel({ models: models.data.map((one) => one.id), recipe: own, catalogue });
   part("form").addEventListener("submit", ask);
   part("ask").disabled = false;
   document.body.classList.add("ready");

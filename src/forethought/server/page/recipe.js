@@ -5,6 +5,7 @@ import { el } from "./dom.js";
 import { commandLine, spelledCall } from "./spelling.js";
 
 const NUMBERS = ["max_tokens", "temperature", "top_p", "top_k", "min_p"];
+const [MOST_TOKENS, WARM] = [256, 0.7]; // the defaults of a recipe
 const SENT = [...NUMBERS, "budget", "stop"]; // settings that a request may state under the same name
 
 export function emptyForm(model) {
@@ -14,10 +15,11 @@ export function emptyForm(model) {
   };
 }
 
-export function recipePanel({ models, catalogue }) {
+export function recipePanel({ models, recipe, catalogue }) {
   const part = (name) => document.getElementById(name);
   const find = (kind, name) => catalogue[kind].find((entry) => entry.name === name);
-  let form = emptyForm(models[0] ?? "smollm2");
+  const chips = new WeakMap(); // the chip of each call, so that open chips stay open
+  let form = { ...emptyForm(recipe.model), ...structuredClone(recipe) };
 
   const model = options(part("model"), models);
   const draft = options(part("draft"), ["self", ...models]);
@@ -32,21 +34,21 @@ export function recipePanel({ models, catalogue }) {
   part("file").addEventListener("change", readFile);
   part("copy").addEventListener("click", copy);
   part("add-method").append(
-    adder(catalogue.methods, "+ method", (name) => {
+    adder(catalogue.methods, "a method", (name) => {
       form.approximate.push({ name, settings: {} });
-      draw("methods");
+      draw();
       openLast();
     }),
   );
   part("add-search").append(
-    adder(catalogue.strategies, "search: none", (name) => {
+    adder(catalogue.strategies, "a search", (name) => {
       form.search = { name, settings: {} };
       if (find("strategies", name).needs_scorer) form.scorer ??= { name: "likelihood", settings: {} };
       draw();
     }),
   );
   part("add-scorer").append(
-    adder(catalogue.scorers, "scorer: none", (name) => {
+    adder(catalogue.scorers, "a scorer", (name) => {
       form.scorer = { name, settings: {} };
       draw();
     }),
@@ -90,17 +92,24 @@ export function recipePanel({ models, catalogue }) {
     details?.querySelector("summary").focus();
   }
 
-  // Chips are made anew; `only` leaves out the other inputs.
-  function draw(only = "") {
+  function draw() {
+    drawChips();
+    drawInputs();
+    showCommand();
+  }
+
+  function drawChips() {
     part("methods").replaceChildren(
-      ...form.approximate.map((call, place) => chipOf("methods", call, () => form.approximate.splice(place, 1))),
+      ...form.approximate.map((call) => chipOf("methods", call, () => removeMethod(call))),
     );
     part("search").replaceChildren(...single("strategies", "search"));
     part("scorer").replaceChildren(...single("scorers", "scorer"));
     part("add-search").hidden = form.search !== null;
     part("add-scorer").hidden = form.scorer !== null || form.search === null;
-    if (!only) drawInputs();
-    showCommand();
+  }
+
+  function removeMethod(call) {
+    form.approximate.splice(form.approximate.indexOf(call), 1);
   }
 
   function single(kind, name) {
@@ -112,6 +121,11 @@ export function recipePanel({ models, catalogue }) {
   }
 
   function chipOf(kind, call, remove) {
+    if (!chips.has(call)) chips.set(call, newChip(kind, call, remove));
+    return chips.get(call);
+  }
+
+  function newChip(kind, call, remove) {
     const entry = find(kind, call.name);
     const gone = () => {
       remove();
@@ -171,10 +185,13 @@ export function requestOf(form) {
     model: form.model,
     messages: [...system, { role: "user", content: form.question }],
     ...(form.document ? { document: form.document } : {}),
-    ...(form.draft === "self" ? {} : { draft: form.draft }),
-    ...(form.approximate.length ? { approximate: form.approximate.map(spelledCall) } : {}),
-    ...(form.search ? { search: spelledCall(form.search) } : {}),
+    // Stated even if empty: the server's own recipe fills in what a request leaves out.
+    draft: form.draft,
+    approximate: form.approximate.map(spelledCall),
+    search: form.search ? spelledCall(form.search) : "",
     ...(form.search && form.scorer ? { scorer: spelledCall(form.scorer) } : {}),
+    max_tokens: MOST_TOKENS,
+    temperature: form.search ? WARM : 0,
     ...Object.fromEntries(stated),
     ...(form.settings.samples > 1 ? { n: form.settings.samples } : {}),
     seed: form.seed,

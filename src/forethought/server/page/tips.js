@@ -12,6 +12,9 @@ function element() {
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape") hideTip();
     });
+    document.addEventListener("pointerdown", (event) => {
+      if (at && !at.contains(event.target)) hideTip();
+    });
     addEventListener("scroll", follow, { passive: true, capture: true });
   }
   return tip;
@@ -59,8 +62,10 @@ export function withTips(container, selector, describe) {
   };
   const itemOf = (event) => event.target.closest?.(selector);
   container.addEventListener("pointerover", (event) => show(itemOf(event)));
-  container.addEventListener("pointerleave", hideTip);
-  container.addEventListener("focusin", (event) => show(itemOf(event)));
+  container.addEventListener("pointerleave", (event) => {
+    if (event.pointerType !== "touch") hideTip(); // a finger leaves at once
+  });
+  container.addEventListener("focusin", (event) => itemOf(event) && show(itemOf(event)));
   container.addEventListener("focusout", () => {
     container.querySelector(".current")?.classList.remove("current");
     hideTip();

@@ -154,6 +154,8 @@ class ChatRequest(SamplingFields):
     continue_final_message: bool | None = None
     add_generation_prompt: bool | None = None
     include_reasoning: Literal[True] | None = None
+    separate_reasoning: Literal[True] | None = None
+    stream_reasoning: Literal[True] | None = None
     metadata: Annotated[dict[str, Name], Field(max_length=16)] | None = None
     """Accepted and unused."""
     store: Literal[False] | None = None

@@ -113,6 +113,10 @@ class SamplingFields(MethodFields):
     stream_options: StreamOptions | None = None
     user: Name | None = None
     """Accepted and unused: keys tell tenants apart."""
+    # vllm-router writes these, at their defaults, into every request that it forwards.
+    skip_special_tokens: Literal[True] | None = None
+    no_stop_trim: Literal[False] | None = None
+    return_hidden_states: Literal[False] | None = None
 
     @property
     def stops(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from forethought.contracts.records import Event, Prompt
 
-FOLDER = Path(__file__).parent / "page_runs"
+FOLDER = Path(__file__).parent / "runs"
 
 
 @cache

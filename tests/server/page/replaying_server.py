@@ -1,6 +1,6 @@
 """A server of the page's routes whose chat completions replay recorded runs.
 
-Run it by hand: `python -m tests.server.page_server 8123`.
+Run it by hand: `python -m tests.server.page.replaying_server 8123`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from forethought.contracts.records import Event
 from forethought.server.page_data import prompt_document
 from forethought.server.page_router import PageSources, page_router
 from forethought.server.run_log import RunLog, ServedRun
-from tests.server import page_fixtures
+from tests.server.page import recordings
 
 
 @dataclass
@@ -40,6 +40,11 @@ class Recorded:
     extra: dict[str, tuple[Event, ...]] = field(default_factory=dict)
     """Runs beside the recorded ones, by the question that asks for them."""
     requests: list[dict[str, Any]] = field(default_factory=list)
+    models: list[str] = field(default_factory=lambda: ["smollm2", "qwen-coder-0.5b"])
+    tokens: list[str] | None = None
+    """The texts of every prompt's tokens, instead of the recorded ones."""
+    left: int = 0
+    """Requests that their clients left before the end."""
 
     def name(self, body: dict[str, Any]) -> str:
         stated = [*body.get("approximate", []), body.get("search", "")]
@@ -50,15 +55,20 @@ class Recorded:
         self.requests.append(body)
         question = body["messages"][-1]["content"]
         name = self.name(body)
-        events = self.extra.get(question) or page_fixtures.events(name)
+        events = self.extra.get(question) or recordings.events(name)
         identifier = f"chatcmpl-{uuid.uuid4()}"
-        prompt = prompt_document(page_fixtures.prompt(name))
-        for event in events:
-            await asyncio.sleep(self.pause)
-            if event.kind == "done":
-                run = ServedRun(identifier, time.time(), events, question, prompt)
-                await asyncio.to_thread(self.log.record, run)
-            yield f"data: {json.dumps(_chunk(identifier, event))}\n\n"
+        prompt = prompt_document(recordings.prompt(name))
+        prompt["tokens"] = self.tokens or prompt["tokens"]
+        try:
+            for event in events:
+                await asyncio.sleep(self.pause)
+                if event.kind == "done":
+                    run = ServedRun(identifier, time.time(), events, question, prompt)
+                    await asyncio.to_thread(self.log.record, run)
+                yield f"data: {json.dumps(_chunk(identifier, event))}\n\n"
+        except asyncio.CancelledError:
+            self.left += 1
+            raise
         yield "data: [DONE]\n\n"
 
 
@@ -91,7 +101,7 @@ def app(recorded: Recorded, samples: list[Sample]) -> FastAPI:
 
     @made.get("/v1/models")
     def models() -> dict[str, Any]:
-        return {"data": [{"id": "smollm2"}, {"id": "qwen-coder-0.5b"}]}
+        return {"data": [{"id": name} for name in recorded.models]}
 
     @made.post("/v1/chat/completions")
     async def chat(request: Request) -> StreamingResponse:
@@ -109,7 +119,7 @@ def stored_samples() -> list[Sample]:
         "specpc": (1, 0, 1, 1),
         "snapkv": (1, 0, 0, 1),
     }.items():
-        run = page_fixtures.document(name)
+        run = recordings.document(name)
         for number, score in enumerate(scores):
             key = f"{name}-{number}"
             found.append(

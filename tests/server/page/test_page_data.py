@@ -20,8 +20,8 @@ from forethought.server.page_data import (
     prompt_document,
     recipe_document,
 )
-from tests.server import page_fixtures
-from tests.server.page_server import stored_samples
+from tests.server.page import recordings
+from tests.server.page.replaying_server import stored_samples
 
 DOCUMENT = catalogue_document()
 TIED = ("quantised-kv", "cascade", "temperature-vote")
@@ -100,7 +100,7 @@ def _beyond(shown: dict) -> list[str]:
 
 
 def test_the_texts_of_a_prompt_join_to_the_prompt() -> None:
-    prompt = page_fixtures.prompt("specpc")
+    prompt = recordings.prompt("specpc")
 
     document = prompt_document(prompt)
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -92,12 +92,16 @@ class EngineThread:
         """The number of unfinished requests."""
         return len(self._listeners)
 
+    def figures(self) -> dict[str, int]:
+        """Counts of this moment, by name; empty until the session is open."""
+        return self.session.opener.figures() if self.session is not None else {}
+
     def stop(self) -> None:
-        """End all requests in progress and the thread."""
+        """End all requests in progress and the thread, and close the session."""
         self._inbox.put(None)
         self._thread.join()
 
-    async def answer(self, request: LiveRequest) -> AsyncIterator[Event]:
+    async def answer(self, request: LiveRequest) -> AsyncGenerator[Event, None]:
         """The events of a request; leaving the iterator cancels it.
 
         Raises BusyError if too many are in progress, and the error that the request ends with.
@@ -149,6 +153,7 @@ class EngineThread:
                     session.cancel(name)
                 case None:
                     self._fail_all(ModelError("the server is stopping", "ask again later"))
+                    session.close()
                     return False
         return True
 

@@ -8,14 +8,14 @@ import pytest
 
 from forethought.contracts.errors import ModelError, UnknownNameError, UsageError
 from forethought.recipes.recipe import Recipe
-from forethought.server.engine_thread import BusyError, EngineThread
-from forethought.sessions.live_local import local_live_session
-from forethought.sessions.live_session import LiveRequest
+from forethought.sessions.engine_thread import BusyError, EngineThread
+from forethought.sessions.live_local import LocalOpener
+from forethought.sessions.live_session import LiveRequest, LiveSession
 from tests.sessions.tiny_session import DOCUMENT, QUESTION, TARGET
 
 
 def session():
-    return local_live_session(lambda name, weights: TARGET, Recipe(model="target"))
+    return LiveSession(LocalOpener(lambda name, weights: TARGET, Recipe(model="target")))
 
 
 @pytest.fixture

@@ -12,15 +12,19 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 import forethought
+from forethought.contracts.errors import StoreError
+from forethought.contracts.questions import Sample
+from forethought.recipes.recipe import Recipe
 from forethought.server.page_data import prompt_document
 from forethought.server.page_files import bundled, page_files
 from forethought.server.page_router import PageSources, page_router
 from forethought.server.run_log import RunLog, ServedRun
-from tests.server import page_fixtures
-from tests.server.page_server import stored_samples
+from tests.server.page import recordings
+from tests.server.page.replaying_server import stored_samples
 
 FILES = page_files()
 NAMESPACE = "http://www.w3.org/2000/svg"
+RECIPE = Recipe.parse("smollm2+specpc(keep=0.25)")
 EVIL = "</script><script>alert(1)</script><!--"
 
 
@@ -32,13 +36,15 @@ def log(tmp_path: Path) -> RunLog:
 @pytest.fixture
 def client(log: RunLog) -> TestClient:
     app = FastAPI()
-    app.include_router(page_router(PageSources(log, lambda: {"running": 2}, stored_samples)))
+    app.include_router(
+        page_router(PageSources(log, lambda: {"running": 2}, stored_samples, recipe=RECIPE))
+    )
     return TestClient(app)
 
 
 def recorded(log: RunLog, name: str = "specpc", question: str = "Why?") -> ServedRun:
-    prompt = prompt_document(page_fixtures.prompt(name))
-    run = ServedRun(f"chatcmpl-{name}", 5.0, page_fixtures.events(name), question, prompt)
+    prompt = prompt_document(recordings.prompt(name))
+    run = ServedRun(f"chatcmpl-{name}", 5.0, recordings.events(name), question, prompt)
     log.record(run)
     return run
 
@@ -101,7 +107,7 @@ def test_every_file_of_the_page_is_in_the_package() -> None:
     folder = Path(forethought.__file__).parent / "server" / "page"
 
     assert {one.name for one in folder.iterdir()} | {"look.css"} == set(FILES)
-    declared = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
+    declared = (Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8")
     assert '"server/page/*"' in declared
 
 
@@ -129,8 +135,7 @@ def test_runs_are_listed_and_read_and_replayed(client: TestClient, log: RunLog) 
     assert listed["id"] == run.id
     assert document["kept"] == run.document["kept"]
     assert (
-        document["prompt"]["tokens"][3]
-        == prompt_document(page_fixtures.prompt("specpc"))["tokens"][3]
+        document["prompt"]["tokens"][3] == prompt_document(recordings.prompt("specpc"))["tokens"][3]
     )
     assert document["form"]["approximate"] == [{"name": "specpc", "settings": {"keep": "256"}}]
     events = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
@@ -143,7 +148,7 @@ def test_an_unknown_run_is_a_404_in_the_shape_of_openai(client: TestClient) -> N
         answer = client.get(path)
 
         assert answer.status_code == 404
-        assert answer.json()["error"]["message"] == "there is no run 'none'"
+        assert answer.json()["error"]["message"].startswith("there is no run 'none'")
         assert answer.json()["error"]["hint"]
     assert client.get("/v1/runs?limit=0").status_code == 422
 
@@ -151,7 +156,9 @@ def test_an_unknown_run_is_a_404_in_the_shape_of_openai(client: TestClient) -> N
 def test_live_figures_and_comparisons_come_from_their_sources(client: TestClient) -> None:
     assert client.get("/v1/live").json() == {"running": 2}
     assert len(client.get("/v1/comparisons").json()["data"]) == 1
-    assert set(client.get("/v1/catalogue").json()) == {"methods", "strategies", "scorers"}
+    catalogue = client.get("/v1/catalogue").json()
+    assert set(catalogue) == {"methods", "strategies", "scorers", "default"}
+    assert catalogue["default"]["approximate"][0]["settings"] == {"keep": "0.25"}
 
 
 def test_an_export_is_one_file_that_loads_nothing(client: TestClient, log: RunLog) -> None:
@@ -184,3 +191,15 @@ def test_the_bundle_has_no_import_left_and_modules_before_their_users() -> None:
     assert len(defined) == len(set(defined))
     assert defined[-1] == "export.js"
     assert "main.js" not in defined
+
+
+def test_a_damaged_results_file_is_an_error_with_a_hint(log: RunLog) -> None:
+    def samples() -> list[Sample]:
+        raise StoreError("the results file is damaged", "move it away")
+
+    app = FastAPI()
+    app.include_router(page_router(PageSources(log, dict, samples)))
+    answer = TestClient(app).get("/v1/comparisons")
+
+    assert answer.status_code == 500
+    assert answer.json()["error"]["hint"] == "move it away"

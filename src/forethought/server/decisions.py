@@ -1,0 +1,151 @@
+"""POST /v1/decisions and /v1/systemone: typed questions about one input, answered by probabilities.
+
+Both shapes share one core: the state is prefilled once, and nothing is decoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from forethought.models.model import Model
+from forethought.recipes.recipe import Recipe
+from forethought.server.answering import answered, unless_left
+from forethought.server.context import ServerContext, context_of, tenant_of
+from forethought.server.decision_shapes import (
+    openai_answers,
+    openai_questions,
+    openai_state,
+    systemone_answers,
+    systemone_questions,
+    systemone_state,
+)
+from forethought.server.errors import ApiError, bad_request
+from forethought.server.json_body import read_body, read_json
+from forethought.server.openapi import described
+from forethought.server.schemas.common import MethodFields
+from forethought.server.schemas.decision_request import DecisionRequest
+from forethought.server.schemas.systemone_request import SystemOneRequest
+from forethought.sessions.decisions import (
+    Decide,
+    DecisionAnswer,
+    DecisionQuestion,
+    DecisionTemperatures,
+    decide,
+    decision_answers,
+)
+from forethought.sessions.live_session import LiveRequest
+
+ALIAS = "jev-latest"
+"""The model that clients of System One name by default; here the server's own."""
+
+
+def decisions_router(temperatures: DecisionTemperatures | None = None) -> APIRouter:
+    """The routes of typed decisions; the temperatures calibrate their probabilities."""
+    router = APIRouter()
+    used = temperatures or DecisionTemperatures()
+
+    @router.post("/v1/decisions", **described(DecisionRequest, "decisions"))
+    async def decisions(request: Request) -> JSONResponse:
+        """Answer typed questions about an input."""
+        context = context_of(request)
+        fields = await read_body(request, DecisionRequest, context.settings)
+        asked = AskedDecisions(openai_state(fields), openai_questions(fields), used)
+        answers, usage = await asked.answers(context, request, fields.model)
+        return JSONResponse(openai_answers(fields, answers, usage))
+
+    @router.post("/v1/systemone", **described(SystemOneRequest, "answers"))
+    async def systemone(request: Request) -> JSONResponse:
+        """Answer typed questions about a state."""
+        try:
+            return await _systemone(request, used)
+        except ValidationError as error:
+            return JSONResponse({"detail": _problems(error)}, 422)
+        except ApiError as error:
+            detail = {"error_type": error.kind, "message": error.message, "hint": error.hint}
+            return JSONResponse({"detail": detail}, error.status, error.headers)
+
+    return router
+
+
+async def _systemone(request: Request, temperatures: DecisionTemperatures) -> JSONResponse:
+    context = context_of(request)
+    try:
+        given = await read_json(request, context.settings)
+    except ApiError as error:
+        if error.status != 400:
+            raise
+        problem = {"loc": ["body"], "msg": error.message, "type": "json_invalid"}
+        return JSONResponse({"detail": [problem]}, 422)
+    fields = SystemOneRequest.model_validate(given)
+    asked = AskedDecisions(systemone_state(fields), systemone_questions(fields), temperatures)
+    model = None if fields.model == ALIAS else fields.model
+    answers, usage = await asked.answers(context, request, model)
+    return JSONResponse(systemone_answers(fields, answers, usage))
+
+
+def _problems(error: ValidationError) -> list[dict[str, Any]]:
+    """The problems of a body, as validators of FastAPI list them."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return [{"loc": ["body", *one["loc"]], "msg": one["msg"], "type": one["type"]} for one in found]
+
+
+@dataclass(frozen=True)
+class AskedDecisions:
+    """Questions about one state."""
+
+    state: str
+    questions: Sequence[DecisionQuestion]
+    temperatures: DecisionTemperatures
+
+    async def answers(
+        self, context: ServerContext, request: Request, name: str | None
+    ) -> tuple[list[DecisionAnswer], tuple[int, int]]:
+        """The answers, and the tokens read: all, and the cached ones among them.
+
+        Raises ApiError.
+        """
+        context.check_ready()
+        recipe = context.recipes.recipe(MethodFields(model=name))
+        _check_exact(recipe)
+        model = context.model(recipe.model)
+        search, tokens = await asyncio.to_thread(self._search, model)
+        live = LiveRequest(
+            f"decision-{uuid.uuid4().hex}", recipe, tenant=tenant_of(request), strategy=search
+        )
+        run = await unless_left(request, _run(context, live))
+        found = decision_answers(run["answer"], search, self.questions, self.temperatures)
+        return found, (tokens, max(0, tokens - run["cost"]["scoring_tokens"]))
+
+    def _search(self, model: Model) -> tuple[Decide, int]:
+        search = decide(model, self.state, self.questions)
+        return search, search.tokens(model)
+
+
+def _check_exact(recipe: Recipe) -> None:
+    """Raise ApiError for a recipe that decisions do not use."""
+    if recipe.approximate or recipe.search:
+        raise bad_request(
+            "decisions read the whole input and decode nothing, so no method or search applies",
+            f"name the model alone: {recipe.model}",
+            "model",
+        )
+
+
+async def _run(context: ServerContext, live: LiveRequest) -> dict[str, Any]:
+    """The document of a run that has ended."""
+    async with aclosing(answered(context, live)) as events:
+        async for event in events:
+            if event.kind == "done":
+                run: dict[str, Any] = event.data["run"]
+                return run
+    raise ApiError(500, "the run ended without a result")

@@ -1,0 +1,121 @@
+"""The runs of a server: those in progress, which clients may follow, and a log of the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from forethought.contracts.errors import StoreError
+from forethought.contracts.records import Event
+from forethought.server.page_data import prompt_document
+from forethought.server.run_log import RunLog, ServedRun
+from forethought.sessions.live_session import LiveRequest
+
+_LOG = logging.getLogger("forethought.server")
+_SPAN = 5.0
+"""Seconds over which throughput is averaged."""
+
+
+class Throughput:
+    """Tokens per second of the last seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._counts: deque[tuple[int, int]] = deque()
+        """(whole second, tokens)"""
+
+    def add(self, tokens: int = 1) -> None:
+        """Count tokens of this moment."""
+        second = int(self._clock())
+        before = self._counts.pop()[1] if self._counts and self._counts[-1][0] == second else 0
+        self._counts.append((second, before + tokens))
+        while self._counts[0][0] < second - _SPAN:
+            self._counts.popleft()
+
+    @property
+    def rate(self) -> float:
+        """Tokens per second."""
+        now = self._clock()
+        return sum(count for second, count in self._counts if second >= now - _SPAN) / _SPAN
+
+
+@dataclass
+class RunInProgress:
+    """The events of a run so far, for those who follow it."""
+
+    runs: ServedRuns
+    live: LiveRequest
+    events: list[Event] = field(default_factory=list)
+    ended: bool = False
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def take(self, event: Event) -> None:
+        """Note an event; the last one returns once the run is in the log."""
+        self.events.append(event)
+        self._tell()
+        if event.kind == "token":
+            self.runs.throughput.add()
+        elif event.kind == "done" and self.runs.log is not None:
+            await asyncio.to_thread(self._record, self.runs.log)
+
+    def close(self) -> None:
+        """End the run for its followers."""
+        self.ended = True
+        self.runs.forget(self)
+        self._tell()
+
+    async def follow(self) -> AsyncIterator[Event]:
+        """All events, those to come included."""
+        told = 0
+        while True:
+            news = self._news
+            while told < len(self.events):
+                told += 1
+                yield self.events[told - 1]
+            if self.ended:
+                return
+            await news.wait()
+
+    def _tell(self) -> None:
+        before, self._news = self._news, asyncio.Event()
+        before.set()
+
+    def _record(self, log: RunLog) -> None:
+        """Put the run into the log; a log that fails ends no request."""
+        try:
+            log.record(self._served())
+        except StoreError as error:
+            _LOG.warning("run %s is not in the log: %s", self.live.name, error)
+
+    def _served(self) -> ServedRun:
+        live = self.live
+        prompt = None if live.prompt is None else prompt_document(live.prompt)
+        return ServedRun(live.name, time.time(), self.events, live.question, prompt, live.tenant)
+
+
+@dataclass
+class ServedRuns:
+    """The runs of a server."""
+
+    log: RunLog | None = None
+    """None keeps no run that has ended."""
+    throughput: Throughput = field(default_factory=Throughput)
+    _in_progress: dict[str, RunInProgress] = field(default_factory=dict)
+
+    def begin(self, live: LiveRequest) -> RunInProgress:
+        """A run that begins now."""
+        found = self._in_progress[live.name] = RunInProgress(self, live)
+        return found
+
+    def forget(self, run: RunInProgress) -> None:
+        """A run is no longer in progress."""
+        self._in_progress.pop(run.live.name, None)
+
+    def in_progress(self, identifier: str, tenant: str) -> RunInProgress | None:
+        """A run of this tenant that has not ended."""
+        found = self._in_progress.get(identifier)
+        return found if found is not None and found.live.tenant == tenant else None
