@@ -189,7 +189,9 @@ class LocalBackend:
         prompt.waiting += request.max_tokens > 1
         piece.candidate = run.caches.get(request.place)
         if prompt.untouched:
-            shared = (id(prompt.target), prompt.prompt.tokens) if run.plain else (id(prompt),)
+            # With a prefix cache, each run has a prefill of its own and may be cancelled alone.
+            together = run.plain and run.reuse is None
+            shared = (id(prompt.target), prompt.prompt.tokens) if together else (id(prompt),)
             groups.setdefault(shared, PromptGroup(self.clock)).add(prompt)
         if piece.candidate is None and request.parent.tokens:
             self._block(piece, self._recompute)
