@@ -591,7 +591,7 @@ def test_mixed_requests_that_come_and_go_are_answered_as_alone(seed, size):
     while not session.idle:
         answers |= ended(session.step())
 
-    assert prefixes.counters.hit > 1000
+    assert prefixes.counters.hit > 300
     assert prefixes.locked_bytes == 0
     assert set(answers) == set(requests)
     for name, run in answers.items():
