@@ -3,6 +3,7 @@
 from tests.planted.answer_bugs import ANSWER_BUGS
 from tests.planted.bug import Bug
 from tests.planted.cache_bugs import CACHE_BUGS
+from tests.planted.control_bugs import CONTROL_BUGS
 from tests.planted.estimate_bugs import ESTIMATE_BUGS
 from tests.planted.evaluation_bugs import EVALUATION_BUGS
 from tests.planted.eviction_bugs import EVICTION_BUGS
@@ -22,6 +23,7 @@ BUGS: tuple[Bug, ...] = (
     *SERVER_BUGS,
     *EVICTION_BUGS,
     *CACHE_BUGS,
+    *CONTROL_BUGS,
     *PREFIX_BUGS,
     *PROMPT_BUGS,
     *EVALUATION_BUGS,

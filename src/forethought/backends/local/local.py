@@ -73,8 +73,10 @@ class LocalBackend:
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """All abilities; a draft that decodes candidates only if it is another model."""
-        other: frozenset[Ability] = frozenset(() if self.draft is self.target else ("draft",))
+        """All abilities; a draft that decodes candidates only if a run has another model for it."""
+        own = any(one.draft is not one.target for one in self.runs.values())
+        drafts = own or self.draft is not self.target
+        other: frozenset[Ability] = frozenset(("draft",) if drafts else ())
         return other | {"steps", "log-probabilities", "certainty", "verdicts", "next-tokens"}
 
     def now(self) -> float:
