@@ -18,11 +18,11 @@ SERVER_BUGS = (
         name="a prompt that was sent again is paid again",
         seen_in="its_hub, retries",
         file="backends/openai/completions.py",
-        old="return cost_of(self.connection.price, *self._prompt_tokens(), tokens)",
+        old="return drafts.plus(cost_of(self.connection.price, *self._prompt_tokens(), tokens))",
         new=(
             "prompt, cached = self._prompt_tokens()\n"
             "        prompt *= 1 + self.prompts\n"
-            "        return cost_of(self.connection.price, prompt, cached, tokens)"
+            "        return drafts.plus(cost_of(self.connection.price, prompt, cached, tokens))"
         ),
         test=(
             "tests/backends/openai/test_faults.py::"
