@@ -7,6 +7,7 @@ from tests.planted.control_bugs import CONTROL_BUGS
 from tests.planted.estimate_bugs import ESTIMATE_BUGS
 from tests.planted.evaluation_bugs import EVALUATION_BUGS
 from tests.planted.eviction_bugs import EVICTION_BUGS
+from tests.planted.page_bugs import PAGE_BUGS
 from tests.planted.particle_bugs import PARTICLE_BUGS
 from tests.planted.prefix_bugs import PREFIX_BUGS
 from tests.planted.prompt_bugs import PROMPT_BUGS
@@ -21,6 +22,7 @@ BUGS: tuple[Bug, ...] = (
     *ANSWER_BUGS,
     *SPENDING_BUGS,
     *SERVER_BUGS,
+    *PAGE_BUGS,
     *EVICTION_BUGS,
     *CACHE_BUGS,
     *CONTROL_BUGS,
