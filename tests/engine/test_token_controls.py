@@ -13,6 +13,7 @@ from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.sampling import SamplingParams, choose_all
 from forethought.engine.scheduler import Scheduler
 from forethought.engine.sequence import Sequence, SequenceStart
+from forethought.engine.static_step import VARIABLE, static_steps
 from forethought.engine.thinking import Thinking
 from forethought.engine.token_controls import TokenControls
 from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
@@ -131,6 +132,21 @@ def test_controls_of_one_sequence_do_not_change_the_others(decoder):
 
     assert first.tokens == answer(decoder)
     assert second.tokens == answer(decoder, given)
+
+
+def test_controls_hold_in_static_decode_steps(decoder, monkeypatch):
+    given = GenerationControls(frequency_penalty=1.5, logit_bias={5: 2.0})
+    expected = [answer(decoder, given), answer(decoder)]
+    monkeypatch.setenv(VARIABLE, "static")
+    fresh = tiny_decoder()
+    rows = [sequence(fresh, given), sequence(fresh)]
+
+    run(*rows)
+
+    steps = static_steps(fresh)
+    assert steps is not None
+    assert not steps.ended
+    assert [one.tokens for one in rows] == expected
 
 
 def test_log_probabilities_are_those_of_the_raw_logits(decoder):

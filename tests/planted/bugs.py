@@ -3,9 +3,11 @@
 from tests.planted.answer_bugs import ANSWER_BUGS
 from tests.planted.bug import Bug
 from tests.planted.cache_bugs import CACHE_BUGS
+from tests.planted.control_bugs import CONTROL_BUGS
 from tests.planted.estimate_bugs import ESTIMATE_BUGS
 from tests.planted.evaluation_bugs import EVALUATION_BUGS
 from tests.planted.eviction_bugs import EVICTION_BUGS
+from tests.planted.page_bugs import PAGE_BUGS
 from tests.planted.particle_bugs import PARTICLE_BUGS
 from tests.planted.prefix_bugs import PREFIX_BUGS
 from tests.planted.prompt_bugs import PROMPT_BUGS
@@ -20,8 +22,10 @@ BUGS: tuple[Bug, ...] = (
     *ANSWER_BUGS,
     *SPENDING_BUGS,
     *SERVER_BUGS,
+    *PAGE_BUGS,
     *EVICTION_BUGS,
     *CACHE_BUGS,
+    *CONTROL_BUGS,
     *PREFIX_BUGS,
     *PROMPT_BUGS,
     *EVALUATION_BUGS,

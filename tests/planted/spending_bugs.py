@@ -172,7 +172,7 @@ SPENDING_BUGS = (
     Bug(
         name="Yes with a space, or in small letters, is no Yes",
         seen_in="adaptive compute, tokens of Yes and No",
-        file="backends/local/verdicts.py",
+        file="backends/local/choice_scores.py",
         old=(
             'spellings = {f"{space}{word}" for space in ("", " ") for word in (choice, '
             "choice.lower())}"
@@ -186,7 +186,7 @@ SPENDING_BUGS = (
         name="a question that does not fit is judged without its beginning",
         seen_in="AlphaMath, context overflow as a value",
         file="backends/local/verdicts.py",
-        old="            self._check_fits(len(self._prompt(question)))\n",
+        old="            self._check_fits(len(self._prompt(question)) + longest)\n",
         new="            del question\n",
         test="tests/backends/local/test_verdicts.py::test_a_question_that_does_not_fit_is_an_error",
     ),

@@ -66,7 +66,8 @@ class Admission:
         pending = [one for one in found.values() if one is not None and not one.done]
         if not pending:
             return None
-        oldest, shortest = pending[0], min(pending, key=lambda one: one.tokens)
+        # Lengths that differ by less than a factor of two count as equal, and the first one wins.
+        oldest, shortest = pending[0], min(pending, key=lambda one: one.tokens.bit_length())
         self._passed_over += 1
         if not fair or shortest is oldest or self._passed_over > PASSED_OVER:
             self._passed_over = 0

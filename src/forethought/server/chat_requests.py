@@ -16,7 +16,7 @@ from forethought.models.chat.tool_calls import ToolUse
 from forethought.models.model import Model
 from forethought.recipes.recipe import Recipe
 from forethought.server.context import ServerContext, tenant_of
-from forethought.server.controls import controls_of
+from forethought.server.controls import check_grammar, controls_of
 from forethought.server.errors import as_api_error, bad_request
 from forethought.server.prompts import (
     conversation_prompt,
@@ -100,6 +100,7 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
         visible=context.models.visible(recipe.model),
         tenant=tenant_of(request),
     )
+    await check_grammar(model, live.controls)
     return AskedChat(fields, live, model, tools)
 
 

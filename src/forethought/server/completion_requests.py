@@ -15,7 +15,7 @@ from forethought.models.model import Model
 from forethought.recipes.recipe import Recipe
 from forethought.server.chat_requests import answer_tokens, check_stream_options, with_logprobs
 from forethought.server.context import ServerContext, tenant_of
-from forethought.server.controls import controls_of
+from forethought.server.controls import check_grammar, controls_of
 from forethought.server.errors import as_api_error, bad_request
 from forethought.server.prompts import raw_prompt
 from forethought.server.schemas.completion_request import CompletionRequest
@@ -92,6 +92,7 @@ async def asked_completion(
         )
         for number in range(len(prompts))
     )
+    await check_grammar(model, plain.controls)
     return AskedCompletion(fields, identifier, lives, model)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from forethought.contracts.controls import GenerationControls
 from forethought.contracts.errors import ForethoughtError
+from forethought.models.model import Model
+from forethought.models.tokenization.grammar import grammar_constraint
 from forethought.server.errors import as_api_error, bad_request
 from forethought.server.schemas.common import (
     ResponseFormat,
@@ -50,6 +53,20 @@ def controls_of(
         )
     except ForethoughtError as error:
         raise as_api_error(error) from error
+
+
+async def check_grammar(model: Model | None, controls: GenerationControls) -> None:
+    """Compile the grammar for the engine, in another thread; raises ApiError if it is unusable.
+
+    A complex grammar takes seconds, for which the engine's thread would stall all answers.
+    """
+    if model is None or not controls.grammar:
+        return
+    grammar, kind = controls.grammar, controls.grammar_kind
+    try:
+        await asyncio.to_thread(grammar_constraint, model.tokenizer, grammar, kind)
+    except ForethoughtError as error:
+        raise as_api_error(error, "response_format") from error
 
 
 def grammar_of(

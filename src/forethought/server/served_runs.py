@@ -6,8 +6,9 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from forethought.contracts.errors import StoreError
 from forethought.contracts.records import Event
@@ -52,6 +53,8 @@ class RunInProgress:
     events: list[Event] = field(default_factory=list)
     ended: bool = False
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _candidates: dict[tuple[str, tuple[int, ...]], int] = field(default_factory=dict)
+    """The tokens of a search's candidates, by question and path."""
 
     async def take(self, event: Event) -> None:
         """Note an event; the last one returns once the run is in the log."""
@@ -59,6 +62,8 @@ class RunInProgress:
         self._tell()
         if event.kind == "token":
             self.runs.throughput.add()
+        elif event.kind == "candidate":
+            self.runs.throughput.add(self._fresh_tokens(event.data))
         elif event.kind == "done" and self.runs.log is not None:
             await asyncio.to_thread(self._record, self.runs.log)
 
@@ -79,6 +84,13 @@ class RunInProgress:
             if self.ended:
                 return
             await news.wait()
+
+    def _fresh_tokens(self, grown: Mapping[str, Any]) -> int:
+        """The tokens of a candidate beyond those of its parent."""
+        topic, path = grown.get("question", ""), tuple(grown["path"])
+        before = self._candidates.get((topic, path[:-1]), 0)
+        self._candidates[topic, path] = grown["tokens"]
+        return max(0, int(grown["tokens"]) - before)
 
     def _tell(self) -> None:
         before, self._news = self._news, asyncio.Event()

@@ -11,7 +11,6 @@ from tokenizers import AddedToken
 
 from forethought.contracts.controls import GenerationControls
 from forethought.contracts.errors import BadParameterError, UsageError
-from forethought.contracts.questions import Question
 from forethought.contracts.records import Prompt
 from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
@@ -22,7 +21,7 @@ from forethought.prefill import prompt_logprobs
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.live_local import LocalOpener
 from forethought.sessions.live_session import LiveRequest, LiveSession
-from tests.sessions.tiny_session import DOCUMENT, DRAFTS, QUESTION, TARGET, session
+from tests.sessions.tiny_session import DOCUMENT, DRAFTS, QUESTION, TARGET
 from tests.tiny_model import tiny_model, tiny_tokenizer
 
 MODELS = {"target": TARGET, **DRAFTS}
@@ -168,11 +167,7 @@ def test_a_draft_that_answers_follows_the_schema_in_its_own_tokens():
 
 def cascade(controls):
     """A run whose draft has other tokens than the target, and answers first."""
-    held = session("other-tokens", search="cascade(sure=2)", **LONG)
-    local = held.local_run(held.recipe)
-    local.controls = controls
-    *_, done = held.answered(local, Question("r", QUESTION, DOCUMENT))
-    return done.data["run"]
+    return run(controls, draft="other-tokens", search="cascade(sure=2)", **LONG)
 
 
 def test_penalties_reach_every_sample():

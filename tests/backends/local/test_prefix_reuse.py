@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from dataclasses import replace
 
 import pytest
@@ -544,3 +545,65 @@ def test_answers_of_quantised_decode_passes_are_not_taken_for_a_prefill():
         found[weights] = server.ask("", prompt=second).cost.cached_tokens - len(prompt)
 
     assert found == {"bf16": len(answer.token_ids) - 1, "int8": 0}
+
+
+MIXED = [
+    {},
+    {"temperature": 1.2, "samples": 2, "seed": 3},
+    {"approximate": ("specpc(keep=260)",)},
+    {"approximate": ("specpc(keep=260)",), "draft": "same-tokens"},
+    {"approximate": ("snapkv(keep=120)",)},
+    {"approximate": ("h2o(keep=200, every=3)",)},
+    {"approximate": ("quantised-kv(bits=4)",)},
+    {"search": "beam(n=4, width=2)", "scorer": "likelihood"},
+    {"model": "other-tokens"},
+]
+MODELS = {"target": TARGET, **DRAFTS}
+
+
+def mixed_session(size):
+    clock = itertools.count().__next__
+    opener = LocalOpener(lambda name, weights: MODELS[name], Recipe(model="target"), clock)
+    opener.backend.prefix_cache = PrefixCache(size)
+    return LiveSession(opener, clock), opener.backend.prefix_cache
+
+
+@pytest.mark.parametrize(("seed", "size"), [(0, AMPLE), (1, 700_000), (2, 400_000)])
+def test_mixed_requests_that_come_and_go_are_answered_as_alone(seed, size):
+    chance = random.Random(seed)
+    session, prefixes = mixed_session(size)
+    answers, requests = {}, {}
+    for number in range(40):
+        recipe = Recipe(**{"model": "target", "max_tokens": 12, **chance.choice(MIXED)})
+        document = chance.choice([DOCUMENT, DOCUMENT[::-1]])
+        text, tenant = chance.choice(QUESTIONS), chance.choice(["", "other"])
+        name = f"request {number}"
+        requests[name] = LiveRequest(name, recipe, text, document, tenant=tenant)
+        session.submit(requests[name])
+        for _ in range(chance.randrange(30)):
+            answers |= ended(session.step(0.0))
+            prefixes.check()
+        waiting = [one for one in requests if one not in answers]
+        if waiting and chance.random() < 0.3:
+            dropped = chance.choice(waiting)
+            session.cancel(dropped)
+            del requests[dropped]
+    while not session.idle:
+        answers |= ended(session.step())
+
+    assert prefixes.counters.hit > 300
+    assert prefixes.locked_bytes == 0
+    assert set(answers) == set(requests)
+    for name, run in answers.items():
+        assert run["answer"] == alone(requests[name])
+
+
+def ended(events):
+    return {name: event.data["run"] for name, event in events if event.kind == "done"}
+
+
+def alone(request):
+    """The answer without company and without a prefix cache."""
+    clock = itertools.count().__next__
+    opener = LocalOpener(lambda name, weights: MODELS[name], Recipe(model="target"), clock)
+    return finished(LiveSession(opener, clock), request)["answer"]

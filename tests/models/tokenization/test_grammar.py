@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer as Inner
+from tokenizers.models import WordLevel
 
 from forethought.contracts.errors import BadParameterError, UsageError
 from forethought.models.gguf.tokenizer import build_tokenizer
@@ -256,6 +258,14 @@ def test_a_schema_that_takes_too_long_is_refused_and_not_compiled_here(
         grammar_constraint(BYTES, json.dumps(schema), "json")
 
     assert time.process_time() - spent < 1  # the work was another process's, which was ended
+
+
+def test_a_tokenizer_of_an_unknown_kind_follows_no_grammar() -> None:
+    inner = Inner(WordLevel({"a": 0}, unk_token="a"))
+
+    with pytest.raises(UsageError, match="this model's tokenizer") as caught:
+        grammar_constraint(Tokenizer(inner), '["a"]', "choice")
+    assert caught.value.hint
 
 
 def test_without_llguidance_the_hint_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def test_a_phone_shows_everything_in_its_width(opened: Opened) -> None:
         "cards => cards.map((card) => card.getBoundingClientRect().width)"
     )
     assert min(boxes) > 340
-    watched.page.tap("#answer .t >> nth=4")
+    watched.page.tap("#answer .tokens .t >> nth=4")
     expect(watched.page.locator("#tip.shown")).to_be_visible()
 
 

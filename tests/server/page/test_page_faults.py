@@ -25,7 +25,7 @@ def test_stop_ends_the_request(opened: Opened, recorded: Recorded) -> None:
     watched = opened()
     watched.page.fill("#question", "Why?")
     watched.page.click("#ask")
-    watched.page.locator("#answer .t").first.wait_for()
+    watched.page.locator("#answer .tokens .t").first.wait_for()
     watched.page.get_by_role("button", name="Stop").click()
 
     expect(watched.page.locator("#status")).to_have_text("Stopped.")
@@ -107,7 +107,7 @@ def test_markup_in_texts_stays_text(
     watched.ask(EVIL)
     for tab in ("cost", "pareto", "live", "tree"):
         page.click(f"#tab-{tab}")
-    page.hover("#answer .t >> nth=0")
+    page.hover("#answer .tokens .t >> nth=0")
     page.hover("#prompt .cell >> nth=1")
     page.hover("#tree .node >> nth=0")
     page.reload()
@@ -117,11 +117,11 @@ def test_markup_in_texts_stays_text(
     download.value.save_as(tmp_path / "evil.html")
 
     assert page.locator("img, script, iframe, object, a").count() == before
-    assert page.locator("#answer .t").first.text_content() == EVIL
+    assert page.locator("#answer .tokens .t").first.text_content() == EVIL
     assert EVIL in page.locator("#model option").all_text_contents()
     alone = Watched(page.context.new_page(), "file://")
     alone.page.goto((tmp_path / "evil.html").as_uri())
-    alone.page.locator("#answer .t").first.wait_for()
-    assert alone.page.locator("#answer .t").first.text_content() == EVIL
+    alone.page.locator("#answer .tokens .t").first.wait_for()
+    assert alone.page.locator("#answer .tokens .t").first.text_content() == EVIL
     assert alone.page.locator("img, iframe, object, a").count() == 0
     alone.check()

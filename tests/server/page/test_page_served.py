@@ -56,7 +56,9 @@ def test_an_answer_by_specpc_is_that_of_the_command_line(watched: Watched) -> No
     alone = ask(QUESTION, "smollm2+specpc(keep=0.25)", document=DOCUMENT)
     assert run["answer"] == alone["answer"]
     assert run["kept"]["positions"] == list(alone["kept"]["positions"])
-    assert "".join(watched.page.locator("#answer .t").all_text_contents()) == alone["answer"]
+    assert (
+        "".join(watched.page.locator("#answer .tokens .t").all_text_contents()) == alone["answer"]
+    )
     cells = watched.page.locator("#prompt .strip .cell").evaluate_all(
         "cells => cells.map(({dataset: d}) => [+d.from, +d.to, +d.share])"
     )

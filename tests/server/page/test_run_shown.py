@@ -185,13 +185,13 @@ def test_an_export_opens_alone_and_shows_the_same(opened: Opened, tmp_path: Path
 
     alone = Watched(watched.page.context.new_page(), "file://")
     alone.page.goto(file.as_uri())
-    alone.page.locator("#answer .t").first.wait_for()
+    alone.page.locator("#answer .tokens .t").first.wait_for()
 
     assert alone.markup() == live
     assert alone.page.locator("#asked").text_content() == "How tall is the lighthouse?"
     alone.page.click("#tab-cost")
     expect(alone.page.locator("#cost")).to_be_visible()
     alone.page.click("#theme")
-    alone.page.hover("#answer .t >> nth=4")
+    alone.page.hover("#answer .tokens .t >> nth=4")
     expect(alone.page.locator("#tip.shown")).to_be_visible()
     alone.check()

@@ -73,8 +73,10 @@ class LocalBackend:
 
     @property
     def abilities(self) -> frozenset[Ability]:
-        """All abilities; a draft that decodes candidates only if it is another model."""
-        other: frozenset[Ability] = frozenset(() if self.draft is self.target else ("draft",))
+        """All abilities; a draft that decodes candidates only if a run has another model for it."""
+        own = any(one.draft is not one.target for one in self.runs.values())
+        drafts = own or self.draft is not self.target
+        other: frozenset[Ability] = frozenset(("draft",) if drafts else ())
         return other | {"steps", "log-probabilities", "certainty", "verdicts", "next-tokens"}
 
     def now(self) -> float:
@@ -189,7 +191,9 @@ class LocalBackend:
         prompt.waiting += request.max_tokens > 1
         piece.candidate = run.caches.get(request.place)
         if prompt.untouched:
-            shared = (id(prompt.target), prompt.prompt.tokens) if run.plain else (id(prompt),)
+            # With a prefix cache, each run has a prefill of its own and may be cancelled alone.
+            together = run.plain and run.reuse is None
+            shared = (id(prompt.target), prompt.prompt.tokens) if together else (id(prompt),)
             groups.setdefault(shared, PromptGroup(self.clock)).add(prompt)
         if piece.candidate is None and request.parent.tokens:
             self._block(piece, self._recompute)

@@ -118,8 +118,7 @@ class Grammars:
             raise _refused(kind, error)
         with self._lock:
             if self._tokens is None:
-                ends = sorted(tokenizer.ends) or None
-                self._tokens = library.LLTokenizer(tokenizer.serialised, eos_token=ends)
+                self._tokens = _token_bytes(library, tokenizer)
         limits = library.LLParserLimits(**_LIMITS)
         matcher: LLMatcher = library.LLMatcher(self._tokens, source, log_level=0, limits=limits)
         matcher.compute_bitmask()
@@ -138,6 +137,19 @@ def _library() -> Any:
             'install it: pip install "forethought[serve]"',
         ) from error
     return llguidance
+
+
+def _token_bytes(library: Any, tokenizer: Tokenizer) -> LLTokenizer:
+    """The tokens as llguidance reads them; raises UsageError for a decoder that it lacks."""
+    ends = sorted(tokenizer.ends) or None
+    try:
+        found: LLTokenizer = library.LLTokenizer(tokenizer.serialised, eos_token=ends)
+    except ValueError as error:
+        raise UsageError(
+            f"grammars cannot be used with this model's tokenizer: {_first(str(error))}",
+            "send no grammar, or use another model",
+        ) from error
+    return found
 
 
 def _source(library: Any, grammar: str, kind: GrammarKind) -> str:

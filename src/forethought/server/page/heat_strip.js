@@ -55,7 +55,7 @@ export function stripView(root) {
 
   function render(state) {
     const kept = state.run?.kept;
-    root.hidden = !kept?.of || !kept.positions;
+    root.hidden = !kept?.of || !kept.positions?.length;
     if (root.hidden || (drawn?.kept === kept && drawn.prompt === state.prompt)) return;
     const shares = keptShares(kept);
     drawn = { kept, prompt: state.prompt, shares };

@@ -32,6 +32,7 @@ async function ask(event) {
   if (!recipe.form.question.trim()) return void part("question").focus();
   asking = new AbortController();
   document.body.classList.add("asking");
+  part("status").setAttribute("aria-busy", "true"); // readers hear the start and the end alone
   part("ask").textContent = "Stop";
   view.reset();
   runs.setOpened("");
@@ -47,6 +48,7 @@ async function ask(event) {
   } finally {
     asking = null;
     document.body.classList.remove("asking");
+    part("status").removeAttribute("aria-busy");
     part("ask").textContent = "Ask";
     runs.refresh();
   }
@@ -151,6 +153,7 @@ part("key-form").addEventListener("submit", (event) => {
   setKey(part("key").value.trim());
   part("key-form").hidden = true;
   view.reset();
-  startOrFail();
+  if (recipe) say("Ready.");
+  else startOrFail();
 });
 startOrFail();

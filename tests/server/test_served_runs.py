@@ -1,0 +1,78 @@
+"""Runs in progress: their followers, the log, and the throughput that the page shows."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from forethought.contracts.records import Event
+from forethought.recipes.recipe import Recipe
+from forethought.server.run_log import RunLog
+from forethought.server.served_runs import ServedRuns, Throughput
+from forethought.sessions.live_session import LiveRequest
+from tests.server.page import recordings
+
+
+def live(name: str = "a", tenant: str = "") -> LiveRequest:
+    prompt = recordings.prompt("specpc")
+    return LiveRequest(name, Recipe(), question="Why?", prompt=prompt, tenant=tenant)
+
+
+async def take(runs: ServedRuns, request: LiveRequest, events: tuple[Event, ...]) -> None:
+    run = runs.begin(request)
+    for event in events:
+        await run.take(event)
+    run.close()
+
+
+def test_throughput_counts_each_token_of_a_search_once() -> None:
+    runs = ServedRuns(throughput=Throughput(lambda: 100.0))
+    events = recordings.events("particle-filter")
+
+    asyncio.run(take(runs, live(), events))
+
+    counted = runs.throughput.rate * 5
+    longest = {tuple(one["path"]): one["tokens"] for one in events[-1].data["run"]["candidates"]}
+    assert counted == sum(longest.values())
+
+
+def test_a_run_is_in_the_log_before_its_last_event_is_passed_on(tmp_path: Path) -> None:
+    log = RunLog.open(tmp_path / "runs.sqlite")
+    runs = ServedRuns(log)
+
+    async def passed_on() -> bool:
+        run = runs.begin(live("a", "me"))
+        for event in recordings.events("specpc"):
+            await run.take(event)
+        return log.get("a", "me") is not None
+
+    assert asyncio.run(passed_on())
+    found = log.get("a", "me")
+    assert found
+    assert found.prompt
+    assert "".join(found.prompt["tokens"]) == recordings.prompt("specpc").text
+
+
+def test_followers_see_all_events_whenever_they_begin() -> None:
+    runs, events = ServedRuns(), recordings.events("exact")
+
+    async def followed() -> list[list[Event]]:
+        run = runs.begin(live())
+        early = asyncio.create_task(collect(run.follow()))
+        await asyncio.sleep(0)
+        for event in events[:10]:
+            await run.take(event)
+        middle = asyncio.create_task(collect(run.follow()))
+        await asyncio.sleep(0)
+        for event in events[10:]:
+            await run.take(event)
+        assert runs.in_progress("a", "") is run
+        assert runs.in_progress("a", "other") is None
+        run.close()
+        assert runs.in_progress("a", "") is None
+        return [await early, await middle, await collect(run.follow())]
+
+    async def collect(stream) -> list[Event]:
+        return [event async for event in stream]
+
+    assert asyncio.run(followed()) == [list(events)] * 3
