@@ -47,14 +47,33 @@ def test_a_compressor_keeps_the_answer(smollm2: Model, file: str, peer: str, sai
     assert "kept" in text
 
 
+LLM = """
+import runpy
+import llm.plugins
+import forethought.adapters.llm
+
+llm.plugins.load_plugins()
+# Where the package is not installed, its entry point is not either.
+if not llm.plugins.pm.is_registered(forethought.adapters.llm):
+    llm.plugins.pm.register(forethought.adapters.llm)
+runpy.run_path("examples/llm_conversation.py")
+"""
+INSPECT = """
+import sys
+sys.path.insert(0, "examples")
+import forethought.adapters.inspect_ai
+from inspect_ai import eval
+from inspect_task import capitals
+
+[log] = eval(capitals(), model="forethought/smollm2", display="none", log_dir=sys.argv[1])
+print(log.status, log.results.scores[0].metrics["accuracy"].value)
+"""
+
+
 def test_the_conversation_of_llm(smollm2: Model, tmp_path: Path) -> None:
     pytest.importorskip("llm")
-    code = "import runpy; import llm.plugins as p; import forethought.adapters.llm as own; p.load_plugins(); "
-    # Where the package is not installed, its entry point is not either.
-    code += "p.pm.is_registered(own) or p.pm.register(own); "
-    code += "runpy.run_path('examples/llm_conversation.py')"
 
-    text = told("-c", code, LLM_USER_PATH=str(tmp_path))
+    text = told("-c", LLM, LLM_USER_PATH=str(tmp_path))
 
     assert "key" in text
     assert "Usage(input=" in text
@@ -62,14 +81,8 @@ def test_the_conversation_of_llm(smollm2: Model, tmp_path: Path) -> None:
 
 def test_the_task_of_inspect(smollm2: Model, tmp_path: Path) -> None:
     pytest.importorskip("inspect_ai")
-    code = (
-        "import sys; sys.path.insert(0, 'examples'); import forethought.adapters.inspect_ai; "
-        "from inspect_ai import eval; from inspect_task import capitals; "
-        f"[log] = eval(capitals(), model='forethought/smollm2', display='none', log_dir={str(tmp_path)!r}); "
-        "print(log.status, log.results.scores[0].metrics['accuracy'].value)"
-    )
 
-    status, accuracy = told("-c", code).split()[-2:]
+    status, accuracy = told("-c", INSPECT, str(tmp_path)).split()[-2:]
 
     assert status == "success"
     assert float(accuracy) >= 0.75
