@@ -87,6 +87,22 @@ def test_a_draft_here_scores_a_prompt_of_the_server(toy, gateway):
     assert answer["forethought"]["kept"]["prompt_tokens"] <= 300
 
 
+def test_the_draft_reads_a_document_once_for_several_questions(toy, gateway):
+    fresh = []
+    for question in ("What is the code of locker 4?", "And which code has locker 7?"):
+        answer = gateway.chat(
+            model="toy+draft(small)+specpc(keep=300)",
+            messages=[{"role": "user", "content": question}],
+            document=DOCUMENT,
+            max_tokens=20,
+        ).json()
+        cost = answer["forethought"]["cost"]
+        fresh.append(cost["draft_tokens"])
+        assert answer["forethought"]["kept"]["prompt_tokens"] <= 300
+    assert fresh[0] > len(DOCUMENT)
+    assert fresh[1] < 200, "the question alone"
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

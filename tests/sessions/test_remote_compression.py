@@ -117,7 +117,7 @@ def test_the_events_tell_of_the_draft_before_the_answer(toy, draft):
     kinds = [event.kind for event in stream(recipe(toy, draft), QUESTION, DOCUMENT)]
     stages = [e.data for e in stream(recipe(toy, draft), QUESTION, DOCUMENT) if e.kind == "stage"]
 
-    assert kinds.index("stage") < kinds.index("candidate") < kinds.index("done")
+    assert kinds.index("stage") < kinds.index("token") < kinds.index("done")
     assert [one["name"] for one in stages] == ["draft"]
     assert stages[0]["seconds"] > 0
 

@@ -13,7 +13,7 @@ from forethought.cli.recipes import described
 from forethought.cli.screen import Form, Screen
 from forethought.cli.torch_start import start_torch
 from forethought.contracts.errors import UsageError
-from forethought.recipes.recipe import Recipe, is_remote
+from forethought.recipes.recipe import Recipe
 from forethought.reports.terminal.search_tree import search_tree, tree_page
 
 
@@ -22,7 +22,7 @@ def run(given: Given) -> int:
     _check_letters(given)
     recipe = described(given)
     form = _form(given)
-    streams = recipe.samples == 1 and not recipe.search and not is_remote(recipe.model)
+    streams = recipe.samples == 1 and not recipe.search
     quiet, verbose = given[options.QUIET], given[options.VERBOSE]
     system = given[options.SYSTEM]
     beside = {} if system is None else {"system": system}

@@ -109,9 +109,13 @@ class RequestOutcome:
     """Work that a server wasted or did unasked; no cost includes it."""
 
 
+UNKNOWN_TOKEN = -1
+"""The id of a token that a server does not tell."""
+
+
 @dataclass(frozen=True)
 class TokenDelta:
-    """A token of a plain answer, as it is decoded."""
+    """A token of a plain answer, as it is decoded; a server may send several at once."""
 
     key: str
     """The key of its request."""

@@ -121,11 +121,16 @@ class PreparedPrompt:
         with self.meter.stage("draft") if choosing else nullcontext():
             return self.plan.compressed(self.prompt, self.draft, self.answer_tokens)
 
-    def shorten(self) -> None:
-        """Shorten the prompt, then check that it fits the context."""
+    def chosen(self) -> Prompt:
+        """The shortened prompt, by the choice of an earlier turn where there is one."""
         short = self._continued() or self.compressed()
         if self.reuse is not None and short.lookahead is None:
             self.reuse.remember_choice(self._scope, self.prompt, short)
+        return short
+
+    def shorten(self) -> None:
+        """Shorten the prompt, then check that it fits the context."""
+        short = self.chosen()
         end = short.end + len(short.lookahead or ()) + self.answer_tokens
         self.target = self.target.for_length(end)
         if self.past is None:

@@ -49,7 +49,7 @@ class Recipe:
     """
 
     model: str = "smollm2"
-    """A name, hub id, folder, GGUF file or server; --model also takes a recipe."""
+    """A name, hub id, folder, GGUF file or servers; --model also takes a recipe."""
     draft: str = "self"
     """The draft model; `self` is the model itself, or its first layers if the method allows."""
     approximate: tuple[str, ...] = ()

@@ -101,14 +101,11 @@ class ModelServer:
         self.models.load(here, self.load)
 
     def _open_session(self, place: Place, recipe: Recipe) -> LiveSession:
-        settings = self.settings
+        settings, load = self.settings, self.models.named
+        kept = settings.prefix_cache_bytes
+        prefixes = PrefixCache(kept) if kept else None
         if place != LOCAL:
-            return LiveSession(RemoteOpener(recipe, self.models.named, prices=settings.prices))
-        prefixes = PrefixCache(settings.prefix_cache_bytes)
-        opener = LocalOpener(
-            self.models.named,
-            recipe,
-            prefix_cache=prefixes if settings.prefix_cache_bytes else None,
-            max_running=settings.max_concurrent,
-        )
-        return LiveSession(opener)
+            opener = RemoteOpener(recipe, load, prices=settings.prices, prefix_cache=prefixes)
+            return LiveSession(opener)
+        most = settings.max_concurrent
+        return LiveSession(LocalOpener(load, recipe, prefix_cache=prefixes, max_running=most))

@@ -14,7 +14,9 @@ from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Question
 from forethought.cost.prices import Price
 from forethought.driver.job import Job
+from forethought.engine.cache.prefix_cache import PrefixCache
 from forethought.engine.meter import Clock
+from forethought.prefill.prefill_reuse import PrefillMemo, PrefillReuse
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.validation import check_search
 from forethought.sessions.live_session import LiveRequest
@@ -36,6 +38,9 @@ class RemoteOpener:
     load: Loader
     clock: Clock = time.perf_counter
     prices: Mapping[str, Price] = field(default_factory=dict)
+    prefix_cache: PrefixCache | None = None
+    """Entries that drafts reuse; None reuses nothing."""
+    memo: PrefillMemo = field(default_factory=PrefillMemo)
     backend: OpenAIBackend = field(init=False)
 
     def __post_init__(self) -> None:
@@ -56,7 +61,15 @@ class RemoteOpener:
 
     def figures(self) -> dict[str, int]:
         """Counts of this moment, by name."""
-        return {"running": len(self.backend.runs)}
+        found = {"running": len(self.backend.runs)}
+        if (prefixes := self.prefix_cache) is None:
+            return found
+        return {
+            **found,
+            "prefix_cache_bytes": prefixes.bytes,
+            "prefix_query_tokens": prefixes.counters.queried,
+            "prefix_hit_tokens": prefixes.counters.hit,
+        }
 
     def open(self, request: LiveRequest) -> tuple[RunRecorder, Job]:
         """The recorder and the job of a request, whose settings stand in the back end."""
@@ -73,11 +86,11 @@ class RemoteOpener:
         asked = Question(request.name, request.question, request.document)
         job = job_of(recipe, request.name, asked, plain=plain)
         system, history = request.system, request.history
-        self.backend.runs[request.name] = RemoteRun(
-            params_of(recipe, system, history),
-            compression_of(recipe, self.load, self.clock, system, history=history),
-            streams=plain,
-        )
+        compression = compression_of(recipe, self.load, self.clock, system, history=history)
+        if compression is not None and self.prefix_cache is not None:
+            compression.reuse = PrefillReuse(self.prefix_cache, self.memo, request.tenant)
+        params = params_of(recipe, system, history)
+        self.backend.runs[request.name] = RemoteRun(params, compression, streams=plain)
         return RunRecorder(recipe, remarks=unused_draft(recipe), streams=plain), job
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from forethought.backends.openai.backend import OpenAIBackend
 from forethought.backends.openai.endpoint import endpoints_of
 from forethought.backends.openai.recipe_check import check_remote, params_of
+from forethought.backends.openai.remote_run import RemoteRun
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Event
 from forethought.cost.prices import Price
@@ -60,9 +61,12 @@ class RemoteSession:
             start = clock()
             server.compression = compression_of(recipe, self._load, clock, system)
             _ = server.capabilities  # probes the server before the search and its time limit begin
-            recorder = RunRecorder(recipe, None, clock() - start, unused_draft(recipe))
-            run = QuestionRun(recorder, clock)
-            yield from run.events(server, judges, job_of(recipe, identifier, asked, plain=False))
+            plain = recipe.samples == 1 and not recipe.search
+            server.runs[identifier] = RemoteRun(params, server.compression, plain)
+            load_seconds, notes = clock() - start, unused_draft(recipe)
+            recorder = RunRecorder(recipe, None, load_seconds, notes, streams=plain)
+            job = job_of(recipe, identifier, asked, plain=plain)
+            yield from QuestionRun(recorder, clock).events(server, judges, job)
 
     def _load(self, name: str, weights: str) -> Model:
         return load(name, weights=weights, progress=self.progress)

@@ -72,7 +72,9 @@ class RunRecorder:
 
     def _timing(self, found: Found, seconds: float, first_token: float) -> Timing:
         if self.local is None:
-            return Timing(self.load_seconds, first_token, stages=self.stages)
+            later = max(1, found.best.tokens - 1)
+            per_token = (seconds - first_token) / later if first_token else 0.0
+            return Timing(self.load_seconds, first_token, per_token, self.stages)
         stages = dict(self.local.meter("target").stages)
         steps = sum(map(_decode_steps, found.considered or (found.best,)))
         return Timing(

@@ -9,8 +9,10 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
@@ -29,6 +31,8 @@ from forethought.driver.driver import Driver
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.load import gguf_of, load
+from forethought.recipes.recipe import Recipe
+from forethought.sessions.ask import ask
 from forethought.storage.store import Store
 from tests.backends.openai.remote_asks import outcome_of, request
 from tests.driver.searches import job
@@ -56,8 +60,9 @@ def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
     raise TimeoutError(address)
 
 
-@pytest.fixture(scope="module")
-def address(smollm2_folder: Path) -> Iterator[str]:
+@contextmanager
+def serving() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A server's address and process."""
     if not Path(PYTHON).is_file():
         pytest.skip("FORETHOUGHT_LLAMA_PYTHON names no interpreter with llama-cpp-python[server]")
     port = free_port()
@@ -74,9 +79,15 @@ def address(smollm2_folder: Path) -> Iterator[str]:
     with subprocess.Popen(command, **quiet) as server:
         try:
             wait_for(f"http://127.0.0.1:{port}/v1", server)
-            yield f"http://127.0.0.1:{port}/v1"
+            yield f"http://127.0.0.1:{port}/v1", server
         finally:
             server.terminate()
+
+
+@pytest.fixture(scope="module")
+def address(smollm2_folder: Path) -> Iterator[str]:
+    with serving() as (found, _):
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +199,66 @@ def test_the_command_line_asks_and_compares(address, tmp_path, capsys):
         kept = store.samples()
     assert len(kept) == 4
     assert {sample.provenance["served"] for sample in kept} == {"smol"}
+
+
+LICENCE = (Path(__file__).parents[3] / "LICENSE").read_text()
+
+
+def needle(number: int) -> tuple[str, str, str]:
+    """A document of about 1,000 tokens with a code in it, a question and the code."""
+    code, place = str(10_007 * (number + 3)), ("Riga", "Porto", "Ghent", "Lucca")[number]
+    sentence = f"The secret code word for {place} is amber-{code}."
+    start = 700 * number
+    half = LICENCE[start : start + 2200], LICENCE[start + 2200 : start + 4400]
+    return f"\n\n{sentence}\n\n".join(half), f"What is the secret code word for {place}?", code
+
+
+def test_a_draft_here_shortens_what_the_server_reads(address, tmp_path, capsys):
+    document, question, code = needle(0)
+    file = tmp_path / "text.txt"
+    file.write_text(document)
+    line = ["ask", question, "-m", f"{address}#smol", "-d", "smollm2", "-x", "specpc(keep=0.25)"]
+
+    assert exit_code([*line, "-f", str(file), "--max-tokens", "24", "--json"]) == 0
+    run = json.loads(capsys.readouterr().out)
+    assert code in run["answer"]
+    assert run["kept"]["prompt_tokens"] <= 0.25 * run["kept"]["of"] + 1
+    assert run["cost"]["prompt_tokens"] < 0.4 * run["kept"]["of"]
+    assert run["cost"]["draft_tokens"] == run["kept"]["of"]
+    assert run["timing"]["stages"]["draft"] > 0
+    assert "the prompt is sent as text; kept tokens are those of smollm2" in run["notes"]
+
+
+def test_needles_are_found_as_with_the_local_target(address):
+    """The draft is the target's model, so both keep the same tokens."""
+    found = {"http": 0, "smollm2": 0}
+    for number in range(4):
+        document, question, code = needle(number)
+        positions = []
+        for model, draft in ((f"{address}#smol", "smollm2"), ("smollm2", "self")):
+            recipe = Recipe(model, draft, ("specpc(keep=0.25)",), max_tokens=24)
+            run = ask(question, recipe, document=document)
+            positions.append(run["kept"]["positions"])
+            found["http" if draft == "smollm2" else "smollm2"] += code in run["answer"]
+        assert positions[0] == positions[1]
+
+    assert found["http"] >= found["smollm2"] >= 3
+
+
+def test_a_server_of_two_that_is_killed_changes_no_sample(address, remote):
+    expected = sorted(one.text for one in vote(remote).found.considered)
+    with serving() as (other, process):
+        params = CompletionParams(temperature=0.8)
+        replicas = (Endpoint.parse(f"{other}#smol"),)
+        first = Endpoint.parse(f"{address}#smol")
+        with OpenAIBackend(first, params, replicas=replicas) as pool:
+            assert pool.capabilities.logprobs
+            for number in range(8):  # other runs, so that both servers have work
+                pool.submit(replace(request(f"k{number}", question=QUESTION), run=f"r{number}"))
+            killer = threading.Timer(1.0, process.kill)
+            killer.start()
+            done = vote(pool)
+            killer.join()
+
+    assert sorted(one.text for one in done.found.considered) == expected
+    assert done.cost.output_tokens == sum(one.tokens for one in done.found.considered)

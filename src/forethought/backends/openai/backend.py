@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from forethought.backends.openai.answer_stream import AnswerStream
 from forethought.backends.openai.api import Api
 from forethought.backends.openai.api_keys import checked_key, key_of
 from forethought.backends.openai.capabilities import Probe, first_model
@@ -41,11 +42,13 @@ from forethought.backends.openai.verdicts import VerdictCall, reply_tokens
 from forethought.contracts.backend import (
     BackendEvent,
     CostBound,
+    PromptReady,
     Request,
     RequestOutcome,
+    TokenDelta,
     VerdictRequest,
 )
-from forethought.contracts.errors import RemoteError, UsageError
+from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Cost, LimitKind
 from forethought.contracts.search import Ability, Piece
 from forethought.cost.prices import Price, cost_of, price_of
@@ -137,7 +140,7 @@ class OpenAIBackend:
         """The model's name; asked from the server if the address has none."""
         if self.known_capabilities is not None:
             return self.known_capabilities.model
-        return self.endpoint.model or self._await(self._first_model())
+        return self.endpoint.model or self._await(self._pool.first_model())
 
     def check_limits(self, kinds: Collection[LimitKind]) -> None:
         """Raise UsageError for a budget in FLOPs, or in dollars without a price.
@@ -244,16 +247,6 @@ class OpenAIBackend:
     def _api(self, place: Endpoint) -> Api:
         return Api(place, self.key, self.patience, self.rng, self.sleep, self.clock)
 
-    async def _first_model(self) -> str:
-        """The first model that an endpoint lists; RemoteError if none can be reached."""
-        *others, last = self._pool.members
-        for member in others:
-            try:
-                return await first_model(member.api)
-            except RemoteError:
-                continue
-        return await first_model(last.api)
-
     async def _probe(self, api: Api) -> Capabilities:
         """Probe an endpoint."""
         ids = False
@@ -353,12 +346,17 @@ class OpenAIBackend:
 
     def _completion(self, request: Request) -> Completion:
         shared, estimated = self._shared_prompt(request), self._known_prompt(request)
-        connection = self._connection_of(request)
-        streams = self._run(request).streams
-        work = Completion(request, connection, estimated, shared, streams=streams)
+        connection, run = self._connection_of(request), self._run(request)
+        work = Completion(request, connection, estimated, shared)
         if shared is None and not estimated:
             work.estimated_prompt_tokens = connection.estimated_prompt_tokens(*work.prompt)
-        work.tell = lambda ready: self._outcomes.put((work, ready))
+
+        def tell(event: PromptReady | TokenDelta) -> None:
+            self._outcomes.put((work, event))
+
+        work.tell = tell
+        if run.streams:
+            work.stream = AnswerStream(request.key, run.params.stop, tell)
         return work
 
     def _run(self, request: Request) -> RemoteRun:

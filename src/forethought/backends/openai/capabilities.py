@@ -189,13 +189,8 @@ class Probe:
             return None
 
     async def _ask(self, capabilities: Capabilities, body: Body) -> StreamedReply:
-        connection = Connection(
-            self.api,
-            capabilities,
-            CompletionParams(),
-            self.price(capabilities.model),
-            self._raw_fields,
-        )
+        price = self.price(capabilities.model)
+        connection = Connection(self.api, capabilities, CompletionParams(), price, self._raw_fields)
         found: list[StreamedReply] = []
 
         async def attempt() -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from forethought.backends.openai.answer_stream import REPLACEMENT, AnswerStream
 from forethought.backends.openai.connection import Connection
 from forethought.backends.openai.errors import TransientError
 from forethought.backends.openai.finish_reasons import WITHHELD
@@ -23,13 +24,7 @@ from forethought.backends.openai.protocol import Body, prompt_of, request_seed
 from forethought.backends.openai.streamed_reply import StreamedReply
 from forethought.backends.openai.token_estimate import estimate_tokens
 from forethought.backends.stop_matcher import StopMatcher
-from forethought.contracts.backend import (
-    Opened,
-    PromptReady,
-    Request,
-    RequestOutcome,
-    TokenDelta,
-)
+from forethought.contracts.backend import Opened, PromptReady, Request, RequestOutcome
 from forethought.contracts.errors import RemoteError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Piece
@@ -38,13 +33,8 @@ from forethought.cost.prices import cost_of
 if TYPE_CHECKING:
     from forethought.backends.openai.compression import SharedPrompt, ShortPrompt
 
-UNKNOWN_TOKEN = -1
-"""In place of a token id, which servers do not tell."""
-_REPLACEMENT = "\ufffd"
-"""Servers send it in place of a character whose bytes were cut."""
 
-
-def _silent(event: PromptReady | TokenDelta) -> None:
+def _silent(event: PromptReady) -> None:
     """Tell nobody."""
 
 
@@ -78,13 +68,10 @@ class Completion:
     """Tokens written by all such attempts."""
     out_of_budget: bool = False
     """Whether another attempt could cost more dollars than are left."""
-    tell: Callable[[PromptReady | TokenDelta], None] = _silent
-    """Called once the prompt of the run's first request is shortened, and for each part of text
-    if the run streams."""
-    streams: bool = False
-    """Whether the text is told as it arrives."""
-    shown: str = ""
-    """The text that has been told."""
+    tell: Callable[[PromptReady], None] = _silent
+    """Called once the prompt of the run's first request is shortened."""
+    stream: AnswerStream | None = None
+    """Shows the answer while it arrives; None for answers that do not stream."""
 
     @property
     def prompt(self) -> tuple[str, str]:
@@ -108,7 +95,7 @@ class Completion:
         text, finish, back = self._ending()
         if finish in WITHHELD and not (self.request.parent.text + text).strip():
             return self.failed(self._withheld_error(finish))
-        kept = text.rstrip(_REPLACEMENT) if finish == "length" else text
+        kept = text.rstrip(REPLACEMENT) if finish == "length" else text
         tokens = self._output_tokens()
         piece = self._piece(kept, tokens, finish, back)
         return RequestOutcome(self.request.key, self._cost(tokens), piece, opened=self._opened)
@@ -163,7 +150,7 @@ class Completion:
         if self.tokens >= self.request.max_tokens:
             return
         try:
-            await self.connection.receive(self._body(), self.reply, self._part_arrived)
+            await self.connection.receive(self._body(), self.reply, self._take_document)
         except TransientError:
             self._keep_partial()
             self.out_of_budget = not self._can_retry
@@ -221,25 +208,12 @@ class Completion:
     def _delimiter(self) -> str | None:
         return self.request.delimiter if self.request.until == "step" else None
 
-    def _part_arrived(self) -> bool:
-        """Tell the fresh text; whether the piece ends although the server continues."""
-        if self.streams:
-            self._tell_text()
+    def _take_document(self) -> bool:
+        """Show what a document added; True if it ends the piece."""
+        if self.stream is not None:
+            chance = self.log_probability + self.reply.log_probability
+            self.stream.grow(self._text(), chance, self.connection.api)
         return self._ended_early()
-
-    def _tell_text(self) -> None:
-        """Tell the text that is certain; RemoteError if another attempt began it otherwise."""
-        text, finish, _ = self._ending(finish=bool(self.reply.finish))
-        text = text.rstrip(_REPLACEMENT) if finish != "stop" else text
-        if not text.startswith(self.shown[: len(text)]):
-            raise RemoteError(
-                f"{self.connection.api.endpoint.base} dropped an answer that was being shown, and "
-                "began it anew with other words",
-                "ask again; see the server's log",
-            )
-        if fresh := text[len(self.shown) :]:
-            self.shown = text
-            self.tell(TokenDelta(self.request.key, fresh, UNKNOWN_TOKEN, 0.0))
 
     def _ended_early(self) -> bool:
         """Whether the text so far ends the piece, although the server continues."""
@@ -251,12 +225,9 @@ class Completion:
         watched = unreported or bool(self.text)
         return watched and not self.reply.finish and self._ending()[1] in ("step", "stop")
 
-    def _ending(self, *, finish: bool = True) -> tuple[str, str, int]:
+    def _ending(self) -> tuple[str, str, int]:
         """The piece's text, its finish reason, and the characters before it that a stop string
-        covers.
-
-        Without `finish`, the text lacks what may yet become a stop string.
-        """
+        covers."""
         text, delimiter, step = self._text(), self._delimiter, 0
         if delimiter is not None:
             if self.reply.finish == "stop" and self.reply.matched_stop == delimiter:
@@ -270,8 +241,7 @@ class Completion:
             return shown, "stop", matcher.back
         if step:
             return text[:step], "step", 0
-        whole = text if finish else shown
-        return whole, self.reply.finish if self.reply.complete else "length", 0
+        return text, self.reply.finish if self.reply.complete else "length", 0
 
     def _withheld_error(self, finish: str) -> RemoteError:
         """The error for an answer that the server withheld."""

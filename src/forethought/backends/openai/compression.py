@@ -25,6 +25,7 @@ from forethought.models.hardware.sliced_task import SlicedTask
 from forethought.models.model import Model
 from forethought.prefill.draft_model import DraftResults
 from forethought.prefill.prefill import Methods
+from forethought.prefill.prefill_reuse import PrefillReuse
 from forethought.prefill.prepare import Preparation, PreparedPrompt
 
 _SLICE = 0.1
@@ -95,6 +96,8 @@ class Compression:
     clock: Clock = time.perf_counter
     results: DraftResults = field(default_factory=dict)
     """Results of drafts, shared by runs on the same prompts."""
+    reuse: PrefillReuse | None = None
+    """Entries and results of earlier requests; only the thread of the drafts touches them."""
 
     @property
     def tokens(self) -> LocalTokens:
@@ -110,7 +113,13 @@ class Compression:
         model = self.draft
         prompt = self._prompt(question, document)
         preparation = Preparation(
-            self.methods, model, model, self.answer_tokens, self.results, remote_target=True
+            self.methods,
+            model,
+            model,
+            self.answer_tokens,
+            self.results,
+            self.reuse,
+            remote_target=True,
         )
         return preparation.prepare(prompt, Meter(self.clock))
 
@@ -134,7 +143,7 @@ class Compression:
     def shorten(self, prepared: PreparedPrompt, stopped: Event) -> ShortPrompt | None:
         """Run the methods; None if `stopped` is set before their end."""
         found: list[Prompt] = []
-        task = SlicedTask(lambda: found.append(prepared.compressed()), self.clock)
+        task = SlicedTask(lambda: found.append(prepared.chosen()), self.clock)
         while not task.ended:
             if stopped.is_set():
                 task.cancel()

@@ -50,6 +50,12 @@ class Scrubber:
         """An answer without the key; a key that is a common word stays."""
         return self.text(text) if self.secret else text
 
+    def begun(self, text: str) -> int:
+        """Characters at the end of a text with which the key may begin."""
+        key = self.key.casefold() if self.secret else ""
+        tail = text[-len(key) :].casefold() if key else ""
+        return next((n for n in range(len(tail), 0, -1) if key.startswith(tail[-n:])), 0)
+
     def error(self, error: Error) -> Error:
         """The same error without the key and without its cause."""
         return type(error)(self.text(error.message), self.text(error.hint))

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from forethought.backends.openai.api import Api
+from forethought.backends.openai.capabilities import first_model
 from forethought.backends.openai.connection import Connection
 from forethought.backends.openai.errors import TransientError
 from forethought.backends.openai.protocol import Capabilities
@@ -86,6 +87,14 @@ class Pool:
             if len(failed) == len(self.members) or not isinstance(error, RemoteError):
                 raise error
         return _shared([one for one in self.members if one.capabilities is not None])
+
+    async def first_model(self) -> str:
+        """The first model that an endpoint lists; RemoteError if none can be reached."""
+        *others, last = self.members
+        for member in others:
+            with suppress(RemoteError):
+                return await first_model(member.api)
+        return await first_model(last.api)
 
     async def with_retries(
         self, attempt: Callable[[Connection], Awaitable[Result]], run: str, tokens: int
