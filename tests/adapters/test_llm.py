@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from forethought.models.chat.messages import Message, messages_prompt
+from forethought.models.chat.answer import AnswerReader
+from forethought.models.chat.messages import Message, ToolCall, messages_prompt
+from forethought.models.chat.reasoning import ReasoningMarkers
+from forethought.models.chat.tool_calls import ToolUse
 from forethought.models.model import Model
 from forethought.sessions.ask import ask
+from tests.server.test_official_clients import HERMES
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 with warnings.catch_warnings():
@@ -28,6 +32,11 @@ with warnings.catch_warnings():
 ROOT = Path(__file__).parents[2]
 LIGHTHOUSE = ROOT / "examples" / "lighthouse.txt"
 QUESTION = "What is the capital of France?"
+
+
+def agree(yes: bool) -> str:
+    """Agree or not."""
+    return "so be it" if yes else "never"
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +118,72 @@ def test_a_conversation_goes_on_from_the_log_with_every_message(smollm2: Model) 
     prompt = messages_prompt(smollm2.tokenizer, smollm2.template, said)
     assert second["model"] == "forethought/smollm2"
     assert second["input_tokens"] == len(prompt)
+
+
+def test_a_schema_is_followed() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"town": {"type": "string"}, "large": {"type": "boolean"}},
+        "required": ["town", "large"],
+    }
+    response = llm.get_model("forethought/smollm2").prompt(
+        "Name a town.", schema=schema, max_tokens=60
+    )
+
+    assert json.loads(response.text()).keys() >= {"town", "large"}
+
+
+def test_tools_need_a_template_that_has_them() -> None:
+    with pytest.raises(llm.ModelError, match="has no tools"):
+        llm.get_model("forethought/smollm2").prompt("Agree.", tools=[agree]).text()
+
+
+def test_reasoning_and_tool_calls_are_parts_of_their_own() -> None:
+    response = llm.get_model("forethought/smollm2").prompt("Agree.", tools=[agree])
+    tools = [plugin._function(one) for one in response.prompt.tools]
+    parser = ToolUse.of(HERMES, tools).parser("request")
+    reader = AnswerReader(ReasoningMarkers("<think>", "</think>"), parser)
+
+    said = '<think>Yes.</think>Done <tool_call>{"name": "agree", "arguments": {"yes": true}}'
+    deltas = [delta for letter in said for delta in reader.push(letter)]
+    events = list(plugin._told([*deltas, *reader.push("</tool_call>"), *reader.finish()], response))
+
+    told = {kind: "".join(one.chunk for one in events if one.type == kind)
+            for kind in ("reasoning", "text", "tool_call_name", "tool_call_args")}  # fmt: skip
+    assert told["reasoning"] == "Yes."
+    assert told["text"].strip() == "Done"
+    assert told["tool_call_name"] == "agree"
+    assert json.loads(told["tool_call_args"]) == {"yes": True}
+    [call] = response._tool_calls
+    assert (call.name, call.arguments) == ("agree", {"yes": True})
+
+
+def test_results_of_tools_become_messages() -> None:
+    said = [
+        llm.parts.Message("user", [llm.parts.TextPart("Agree.")]),
+        llm.parts.Message("assistant", [
+            llm.parts.ReasoningPart("Well."),
+            llm.parts.ToolCallPart("agree", {"yes": True}, "call-1"),
+            llm.parts.ToolCallPart("agree", {"yes": False}, "call-2"),
+        ]),
+        llm.parts.Message("tool", [
+            llm.parts.ToolResultPart("agree", "so be it", "call-1"),
+            llm.parts.ToolResultPart("agree", "never", "call-2"),
+        ]),
+    ]  # fmt: skip
+
+    found = [message for one in said for message in plugin._messages(one)]
+
+    calls = (
+        ToolCall("call-1", "agree", '{"yes": true}'),
+        ToolCall("call-2", "agree", '{"yes": false}'),
+    )
+    assert found == [
+        Message("user", "Agree."),
+        Message("assistant", tool_calls=calls),
+        Message("tool", "so be it", "agree", tool_call_id="call-1"),
+        Message("tool", "never", "agree", tool_call_id="call-2"),
+    ]
 
 
 def test_the_command_line_lists_models_and_options() -> None:

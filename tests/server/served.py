@@ -12,7 +12,8 @@ import httpx
 from openai import OpenAI
 
 from forethought.recipes.recipe import Recipe
-from forethought.server.running import ModelServer, address, bound_socket
+from forethought.server.listening import address, bound_socket
+from forethought.server.running import ModelServer
 from forethought.server.settings import ServerSettings
 from tests.tiny_model import tiny_model
 

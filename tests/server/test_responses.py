@@ -158,6 +158,7 @@ def test_a_stream_tells_what_the_whole_answer_tells(served, fields):
     kinds = [one["type"].removeprefix("response.") for one in found]
     assert [one["sequence_number"] for one in found] == list(range(len(found)))
     assert kinds[:4] == ["created", "in_progress", "output_item.added", "content_part.added"]
+    assert found[2]["item"]["content"] == []
     assert kinds[-4:] == [
         "output_text.done", "content_part.done", "output_item.done", whole["status"],
     ]  # fmt: skip

@@ -7,7 +7,8 @@ from openai import NotFoundError
 from prometheus_client.parser import text_string_to_metric_families
 
 from forethought.contracts.errors import DamagedFileError
-from forethought.server.running import ModelServer, bound_socket
+from forethought.server.listening import bound_socket
+from forethought.server.running import ModelServer
 from tests.server.served import MODELS, Served, data_lines, error_of, serving, until
 
 

@@ -108,6 +108,7 @@ class ForethoughtAPI(ModelAPI):  # type: ignore[misc]
         return local_engine().model(self.recipe.model, self.recipe.weights)
 
     def _asked(self, input: list[ChatMessage], use: ToolUse, config: GenerateConfig) -> _Asked:
+        from forethought.models.chat.answer import visible_tokens
         from forethought.models.chat.messages import messages_prompt
         from forethought.models.chat.reasoning import begins_in_reasoning, reasoning_markers
         from forethought.sessions.live_session import LiveRequest
@@ -121,6 +122,7 @@ class ForethoughtAPI(ModelAPI):  # type: ignore[misc]
             question=input[-1].text,
             prompt=prompt,
             controls=_controls(config, use),
+            visible=visible_tokens(model.tokenizer, markers),
         )
         return _Asked(request, use, markers, begins_in_reasoning(prompt, markers))
 

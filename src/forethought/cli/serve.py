@@ -17,6 +17,7 @@ from forethought.cli.terminal import write
 from forethought.cli.torch_start import start_torch
 from forethought.contracts.errors import UsageError
 from forethought.contracts.parameters import bytes_of
+from forethought.cost.prices import prices_of
 from forethought.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ def run(given: Given) -> int:
         )
     recipe, models = _recipes(given)
     keys = _keys(given)
-    start_torch(given[options.THREADS])
     from forethought.server.settings import ServerSettings
 
     settings = ServerSettings(
@@ -51,6 +51,7 @@ def run(given: Given) -> int:
         max_requests=given[options.REQUESTS],
         request_seconds=given[options.REQUEST_SECONDS],
         prefix_cache_bytes=_bytes(given[options.PREFIX_CACHE]),
+        prices=prices_of(given[options.PRICES]),
         keep_runs=given[options.LOG_PROMPTS] or None,
     )
     _log(verbose=given[options.VERBOSE])
@@ -58,17 +59,19 @@ def run(given: Given) -> int:
 
 
 def _serve(settings: ServerSettings, given: Given) -> int:
-    from forethought.models.load import load
-    from forethought.server.running import ModelServer, address, bound_socket
+    from forethought.server.listening import address, bound_socket
 
     quiet = given[options.QUIET]
     progress = Progress(sys.stderr, quiet).show
 
-    def loaded(name: str, weights: str) -> Model:
-        return load(name, weights=weights, progress=progress)
-
     with bound_socket(settings.host, settings.port) as listening:
         url = address(listening)
+        start_torch(given[options.THREADS])
+        from forethought.models.load import load
+        from forethought.server.running import ModelServer
+
+        def loaded(name: str, weights: str) -> Model:
+            return load(name, weights=weights, progress=progress)
 
         def ready() -> None:
             if not quiet:

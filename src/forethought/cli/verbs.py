@@ -133,6 +133,7 @@ _TAKES = {
             options.PREFIX_CACHE,
             options.REQUEST_SECONDS,
             options.LOG_PROMPTS,
+            options.PRICES,
             options.THREADS,
             *_LOUDNESS,
         ),

@@ -41,6 +41,8 @@ async def answered(context: ServerContext, live: LiveRequest) -> AsyncGenerator[
                     event = await anext(told)
             except StopAsyncIteration:
                 return
+            if event.kind == "done":
+                event = context.recipes.public_event(event)
             if event.kind == "token":
                 watch.token()
             elif event.kind == "done":

@@ -100,7 +100,7 @@ def _reader(asked: AskedChat, index: int) -> AnswerReader:
     model, prompt = asked.model, asked.live.prompt
     if model is None or prompt is None:
         return AnswerReader(None)
-    markers = reasoning_markers(model.template)
+    markers = reasoning_markers(model.template, model.tokenizer)
     final = asked.final_message
     inside = begins_in_reasoning(prompt, markers, final)
     return AnswerReader(markers, asked.tools.parser(f"{asked.live.name}/{index}"), inside=inside)

@@ -65,8 +65,8 @@ async def asked_completion(
     context.check_ready()
     prompts = fields.prompts
     samples = fields.best_of or fields.n or 1
-    stated = _USUAL_TOKENS if fields.max_tokens is None else fields.max_tokens
-    most = answer_tokens(context.settings, stated, samples * len(prompts), None)
+    answers = samples * len(prompts)
+    most = answer_tokens(context.settings, fields.max_tokens, answers, _USUAL_TOKENS)
     recipe = context.recipes.sampled(fields, samples=samples, max_tokens=most)
     recipe = with_logprobs(recipe, fields.logprobs or 0, fields.logprobs is not None)
     _check_search(fields, recipe)

@@ -35,6 +35,7 @@ _STATUSES: tuple[tuple[type[ForethoughtError], int, str | None], ...] = (
     (BudgetSpentError, 400, "budget_spent"),
     (ConversationRefusedError, 400, None),
     (UsageError, 400, None),
+    (ConversationRefusedError, 400, None),
     (RemoteError, 502, None),
     (ForethoughtError, 500, None),
 )

@@ -12,6 +12,7 @@ from typing import Any
 from forethought import catalogue
 from forethought.contracts import spelling
 from forethought.contracts.errors import BadParameterError, ForethoughtError, UsageError
+from forethought.contracts.records import Event
 from forethought.cost.budget import spend_limit
 from forethought.recipes.recipe import Recipe, is_remote
 from forethought.server.allowed_names import AllowedNames
@@ -38,6 +39,15 @@ class RecipeReader:
             return self._recipe(asked)
         except ForethoughtError as error:
             raise as_api_error(error, "model") from error
+
+    def public_event(self, done: Event) -> Event:
+        """The event `done` with the public names of models in its recipe."""
+        run = done.data["run"]
+        spelled = str(run["recipe"])
+        for public, name in self.settings.served.items():
+            if public != name:
+                spelled = spelled.replace(spelling.quoted(name), spelling.quoted(public))
+        return Event("done", {**done.data, "run": {**run, "recipe": spelled}})
 
     def sampled(self, asked: SamplingFields, *, samples: int, max_tokens: int) -> Recipe:
         """The recipe with the sampling fields of a request; raises ApiError."""

@@ -26,7 +26,7 @@ class ServedModels:
         """Load the models of these names."""
         for name in names:
             model = self._models[name] = load(name, self.weights)
-            markers = reasoning_markers(model.template)
+            markers = reasoning_markers(model.template, model.tokenizer)
             self._visible[name] = visible_tokens(model.tokenizer, markers)
 
     def named(self, name: str, weights: str = "auto") -> Model:

@@ -1,4 +1,7 @@
-"""The thread that owns the engine: requests come in between two steps, events go out after each."""
+"""The thread that owns the engine: requests come in between two steps, events go out after each.
+
+Event loops and threads may ask it. Requests that overlap share its batches.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -44,13 +48,14 @@ class _Departure(NamedTuple):
 class _Listener:
     """Where the events of a request go."""
 
-    loop: asyncio.AbstractEventLoop
-    events: asyncio.Queue[Told] = field(default_factory=asyncio.Queue)
+    put: Callable[[Told], None]
+    loop: asyncio.AbstractEventLoop | None = None
+    """The event loop that waits for them; None for a thread."""
 
 
 @dataclass
 class EngineThread:
-    """Runs a live session in a thread of its own, and is asked from event loops.
+    """Runs a live session in a thread of its own.
 
     The session is opened in that thread, since a prefill must continue in the thread that began it.
     """
@@ -106,28 +111,45 @@ class EngineThread:
 
         Raises BusyError if too many are in progress, and the error that the request ends with.
         """
-        listener = self._listen(request.name)
-        self._inbox.put(_Arrival(request))
-        try:
+        events: asyncio.Queue[Told] = asyncio.Queue()
+        listener = _Listener(events.put_nowait, asyncio.get_running_loop())
+        with self._listening(request, listener):
             while True:
-                event = await listener.events.get()
-                if isinstance(event, ForethoughtError):
-                    raise event
+                event = _checked(await events.get())
                 yield event
                 if event.kind == "done":
                     return
+
+    def events(self, request: LiveRequest) -> Generator[Event, None, None]:
+        """As `answer`, for a thread that waits."""
+        events: queue.SimpleQueue[Told] = queue.SimpleQueue()
+        with self._listening(request, _Listener(events.put)):
+            while True:
+                event = _checked(events.get())
+                yield event
+                if event.kind == "done":
+                    return
+
+    def cancel(self, name: str) -> None:
+        """End a request with an error; idempotent."""
+        self._deliver([(name, ModelError("the request was cancelled"))])
+        self._inbox.put(_Departure(name))
+
+    @contextmanager
+    def _listening(self, request: LiveRequest, listener: _Listener) -> Iterator[None]:
+        """Send a request; cancel it if it has not ended at the end."""
+        with self._lock:
+            if len(self._listeners) >= self.max_requests:
+                raise BusyError(len(self._listeners), retry_after=1 + self.max_requests // 64)
+            self._listeners[request.name] = listener
+        self._inbox.put(_Arrival(request))
+        try:
+            yield
         finally:
             with self._lock:
                 gone = self._listeners.pop(request.name, None)
             if gone is not None:
                 self._inbox.put(_Departure(request.name))
-
-    def _listen(self, name: str) -> _Listener:
-        with self._lock:
-            if len(self._listeners) >= self.max_requests:
-                raise BusyError(len(self._listeners), retry_after=1 + self.max_requests // 64)
-            listener = self._listeners[name] = _Listener(asyncio.get_running_loop())
-        return listener
 
     def _run(self) -> None:
         try:
@@ -171,7 +193,7 @@ class EngineThread:
 
     def _deliver(self, events: list[LiveEvent]) -> None:
         """Hand each event to its listener, with one wake-up for each event loop."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Listener, Told]]] = {}
+        by_loop: dict[asyncio.AbstractEventLoop | None, list[tuple[_Listener, Told]]] = {}
         with self._lock:
             for name, event in events:
                 if (listener := self._listeners.get(name)) is None:
@@ -180,7 +202,9 @@ class EngineThread:
                 if isinstance(event, ForethoughtError) or event.kind == "done":
                     del self._listeners[name]
         for loop, told in by_loop.items():
-            if not loop.is_closed():
+            if loop is None:
+                _put_all(told)
+            elif not loop.is_closed():
                 loop.call_soon_threadsafe(_put_all, told)
 
     def _fail_all(self, error: ForethoughtError) -> None:
@@ -191,4 +215,10 @@ class EngineThread:
 
 def _put_all(told: list[tuple[_Listener, Told]]) -> None:
     for listener, event in told:
-        listener.events.put_nowait(event)
+        listener.put(event)
+
+
+def _checked(event: Told) -> Event:
+    if isinstance(event, ForethoughtError):
+        raise event
+    return event

@@ -167,6 +167,20 @@ def test_an_answer_follows_a_lark_grammar() -> None:
     assert any(len(text) > 1 for text in texts)
 
 
+@pytest.mark.parametrize("literal", ['"<s>"', '"a<s>b"', '"<s>\\n"', '"<s><s>"'])
+def test_a_control_token_in_a_literal_is_the_token_itself(literal: str) -> None:
+    constraint = grammar_constraint(BYTES, f'start: x*\nx: {literal} "+"\n', "lark")
+    control, written = BYTES.token_of("<s>"), json.loads(literal)
+    wanted: list[int | None] = []
+    for part in re.split("(<s>)", written + "+"):
+        wanted += [control] if part == "<s>" else list(BYTES.encode(part))
+
+    for token in wanted * 2:
+        assert token is not None
+        assert constraint.allowed(BYTES.vocabulary_size)[token]
+        constraint.accept(token)
+
+
 def test_any_object_is_allowed_where_the_schema_says_no_more() -> None:
     for seed in range(20):
         text, ended = sampled(BYTES, '{"type": "object"}', seed=seed, most=4000)

@@ -7,6 +7,7 @@ an answer into tokens is possible. It is an optional package, and imported only 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import OrderedDict
@@ -44,6 +45,10 @@ _LONGEST = 300
 _KEPT = 64
 """Compiled grammars that are kept for each tokenizer."""
 _HINT = "simplify the grammar, or send none"
+_LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+"""A literal of a Lark grammar."""
+_MARKER = re.compile(r'(<[^<>\s"]+>|\[[^\[\]\s"]+\])')
+"""A text that may be a control token."""
 _known: WeakKeyDictionary[Tokenizer, Grammars] = WeakKeyDictionary()
 _lock = Lock()
 
@@ -119,8 +124,11 @@ class Grammars:
         with self._lock:
             if self._tokens is None:
                 self._tokens = _token_bytes(library, tokenizer)
+            tokens = self._tokens
+        if kind == "lark":
+            source = _source(library, _by_control_tokens(grammar, tokenizer, tokens), kind)
         limits = library.LLParserLimits(**_LIMITS)
-        matcher: LLMatcher = library.LLMatcher(self._tokens, source, log_level=0, limits=limits)
+        matcher: LLMatcher = library.LLMatcher(tokens, source, log_level=0, limits=limits)
         matcher.compute_bitmask()
         if matcher.is_error():
             raise _refused(kind, matcher.get_error())
@@ -172,6 +180,28 @@ def _choice(grammar: str) -> str:
     """A Lark grammar of one of the strings of a JSON list."""
     quoted = (json.dumps(one, ensure_ascii=False) for one in json.loads(grammar))
     return f"start: {' | '.join(quoted)}".replace("\x7f", "\\u007f")
+
+
+def _by_control_tokens(lark: str, tokenizer: Tokenizer, tokens: LLTokenizer) -> str:
+    """The grammar with control tokens in place of their texts, where a literal holds one.
+
+    llguidance forces a literal's tokens as the tokenizer splits it, and refuses a control token
+    among them. Models with tools are trained to write that token.
+    """
+
+    def token(text: str) -> int | None:
+        found = tokenizer.token_of(text) if _MARKER.fullmatch(text) else None
+        return found if found is not None and tokens.is_special_token(found) else None
+
+    def literal(found: re.Match[str]) -> str:
+        parts = [(part, token(part)) for part in _MARKER.split(found[0][1:-1]) if part]
+        if all(number is None for _, number in parts):
+            return found[0]
+        named = (f'"{part}"' if number is None else f"<[{number}]>" for part, number in parts)
+        return f"({' '.join(named)})"
+
+    lines = (line.partition("%json") for line in lark.split("\n"))
+    return "\n".join(_LITERAL.sub(literal, rule) + sign + rest for rule, sign, rest in lines)
 
 
 def _plain(grammar: str, kind: GrammarKind) -> bool:
