@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from forethought.backends.openai.compression import Compression
 from forethought.cli.main import exit_code
+from forethought.contracts.questions import Question
 from forethought.evaluation.compare import compare
+from forethought.methods.prompt_compression.specpc import SpecPC
 from forethought.models.load import load
 from forethought.prefill.draft_model import ModelDraft
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.ask import ask, stream
 from forethought.sessions.compress import compress
 from forethought.storage.store import Store
+from tests.backends.openai.remote_asks import request
 from tests.cli.tiny_folder import write_tiny_model
 
 DOCUMENT = " ".join(f"Locker {n} has the code {n * 37 % 101}." for n in range(12))
@@ -191,6 +196,29 @@ def test_a_budget_in_tokens_and_in_seconds_holds(toy, draft):
 
     assert run["cost"]["output_tokens"] <= 9
     assert late["answer"] == "a\na\na\n"
+
+
+def test_a_draft_stops_if_nobody_waits_for_it(toy, draft, passes):
+    first = threading.Event()
+    compression = Compression((("specpc", SpecPC(keep=KEPT, window=8)),), load(draft), 20)
+    with toy.remote("toy", compression=compression) as backend:
+        _ = backend.capabilities
+        backend._drafts.submit(first.wait)  # the thread of the drafts is busy
+        toy.set()
+        asked = request("k", question=Question("q", QUESTION, DOCUMENT))
+        backend.submit(asked)
+        backend.submit(replace(asked, key="other", first=False))
+        assert backend.poll(backend.now() + 0.1) == []
+        backend.cancel("k")
+        (cut,) = backend.poll()
+        backend.cancel("other")
+        (also,) = backend.poll()
+        first.set()
+
+    assert (cut.piece.finish, also.piece.finish) == ("cancelled", "cancelled")
+    assert cut.cost.draft_tokens == 0
+    assert toy.told()["asked"] == []
+    assert passes == []
 
 
 def test_a_budget_in_dollars_is_leased_for_the_shortened_prompt(toy, draft):

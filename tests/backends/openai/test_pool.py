@@ -130,6 +130,9 @@ def test_an_answer_that_is_cut_goes_on_at_the_other_server(mortals):
         mortals[0].set({"drop": 3})
         found = outcome_of(backend, request())
 
+    assert found.opened.notes == (
+        f"{mortals[0].base}/v1 failed during the run, and another server took its requests",
+    )
     (rest,) = mortals[1].told()["asked"]
     assert rest["messages"][-1]["content"] == found.piece.text[:3]
     assert found.piece.tokens == found.cost.output_tokens == 6
@@ -261,6 +264,23 @@ def test_the_key_goes_to_every_address_of_the_model(mortals, monkeypatch):
 
     assert run["answer"] == "a\na\na\n"
     assert {key for one in mortals for key in one.told()["keys"]} == {"Bearer hush-5678"}
+
+
+def test_a_run_tells_of_a_server_that_failed(mortals):
+    first = min(mortals, key=lambda one: one.base)  # gets the first request
+    first.set(*[None] * len(probed(first)), {"drop": "before"})
+    run = ask("What?", Recipe(model=address(mortals), max_tokens=20))
+    (note,) = run["notes"]
+
+    assert run["answer"] == "a\na\na\n"
+    assert note.startswith(f"{first.base}/v1 failed during the run")
+
+
+def probed(toy):
+    """The requests by which a back end finds out what a server does."""
+    with toy.remote("toy") as backend:
+        assert backend.capabilities.model == "toy"
+    return toy.told()["asked"]
 
 
 def address(toys):

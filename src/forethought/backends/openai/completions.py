@@ -11,7 +11,7 @@ server did is counted as `lost`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -26,7 +26,7 @@ from forethought.backends.openai.token_estimate import estimate_tokens
 from forethought.backends.stop_matcher import StopMatcher
 from forethought.contracts.backend import Opened, PromptReady, Request, RequestOutcome
 from forethought.contracts.errors import RemoteError
-from forethought.contracts.records import Cost
+from forethought.contracts.records import Cost, Kept
 from forethought.contracts.search import Piece
 from forethought.cost.prices import cost_of
 
@@ -70,6 +70,8 @@ class Completion:
     """Whether another attempt could cost more dollars than are left."""
     tell: Callable[[PromptReady], None] = _silent
     """Called once the prompt of the run's first request is shortened."""
+    failed_at: list[str] = field(default_factory=list)
+    """The addresses of failed attempts."""
     stream: AnswerStream | None = None
     """Shows the answer while it arrives; None for answers that do not stream."""
 
@@ -129,14 +131,21 @@ class Completion:
 
     @property
     def _opened(self) -> Opened | None:
-        """The result of shortening the prompt, for the request that pays for it."""
+        """The result of shortening the prompt, for the request that pays for it, and notes."""
+        notes = tuple(self._failures())
         if self.short is None or not self._pays_drafts:
-            return None
+            return Opened(0, Kept(0, 0, ()), notes) if notes else None
         opened, counted_by = self.short.opened, self.short.tokens.model.name
         how = "as token ids"
         if not self.connection.capabilities.ids:
             how = f"as text; kept tokens are those of {counted_by}"
-        return replace(opened, notes=(*opened.notes, f"the prompt is sent {how}"))
+        return replace(opened, notes=(*opened.notes, f"the prompt is sent {how}", *notes))
+
+    def _failures(self) -> Iterator[str]:
+        """Notes on the servers of a pool that failed before another one took the request."""
+        for base in dict.fromkeys(self.failed_at):
+            if base != self.connection.api.endpoint.base:
+                yield f"{base} failed during the run, and another server took its requests"
 
     @property
     def _pays_drafts(self) -> bool:
@@ -152,6 +161,7 @@ class Completion:
         try:
             await self.connection.receive(self._body(), self.reply, self._take_document)
         except TransientError:
+            self.failed_at.append(connection.api.endpoint.base)
             self._keep_partial()
             self.out_of_budget = not self._can_retry
             if not self.out_of_budget:
