@@ -214,4 +214,4 @@ def test_an_abandoned_answer_leaves_nothing_behind() -> None:
     asyncio.run(leave())
     answered("Say hi.", max_tokens=2)  # the engine's thread handles the departure before it
 
-    assert local_engine().session.in_progress == 0
+    assert local_engine().in_progress == 0

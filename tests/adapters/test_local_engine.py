@@ -53,7 +53,7 @@ def test_tokens_arrive_while_the_answer_is_written() -> None:
 
     next(one for one in events if one.kind == "token")
 
-    assert shared.session.in_progress == 1
+    assert shared.in_progress == 1
     events.close()
 
 
@@ -65,9 +65,8 @@ def test_leaving_the_iterator_frees_all_that_the_request_holds() -> None:
     events.close()
     shared.run(request(1, RECIPES[0]))  # the thread handles the departure before it
 
-    assert shared.session.in_progress == 0
-    assert not shared.session.opener.backend.runs
-    assert not shared._outboxes
+    assert shared.in_progress == 0
+    assert not shared._engine.session.opener.backend.runs
 
 
 def test_another_thread_can_cancel_a_request() -> None:
@@ -81,7 +80,7 @@ def test_another_thread_can_cancel_a_request() -> None:
 
     thread = threading.Thread(target=ask)
     thread.start()
-    while shared.session is None or not shared.session.in_progress:
+    while not shared.in_progress:
         time.sleep(0.001)
     shared.cancel("r0")
     thread.join()
@@ -101,11 +100,13 @@ def test_an_error_ends_its_own_request_alone() -> None:
     assert shared.run(request(1, RECIPES[0]))[-1].kind == "done"
 
 
-def test_a_defect_reaches_who_waits_and_the_engine_goes_on() -> None:
+def test_a_defect_reaches_who_waits_and_the_engine_goes_on(monkeypatch) -> None:
     shared = engine()
 
-    with pytest.raises(AttributeError):
-        shared.run(LiveRequest("broken", None))
+    shared.run(request(0, RECIPES[0]))
+    monkeypatch.setattr(shared._engine.session, "step", lambda until: 1 / 0)
+    with pytest.raises(ModelError, match="engine failed"):
+        shared.run(request(2, RECIPES[0]))
 
     assert shared.run(request(1, RECIPES[0]))[-1].kind == "done"
 

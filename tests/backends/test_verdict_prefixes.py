@@ -48,3 +48,11 @@ def test_common_counts_what_both_begin_with():
     assert common_prefix("ab", "abd") == 2
     assert common_prefix((1, 2), (2, 2)) == 0
     assert common_prefix("", "a") == 0
+
+
+@given(one=st.text("ab", max_size=20), other=st.text("ab", max_size=20))
+def test_common_prefixes_are_those_of_a_slow_comparison(one, other):
+    slow = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
+
+    expected = min(len(one), len(other)) if slow is None else slow
+    assert common_prefix(one, other) == common_prefix(tuple(one), tuple(other)) == expected

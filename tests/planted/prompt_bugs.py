@@ -196,4 +196,23 @@ PROMPT_BUGS = (
         ),
         test="tests/models/chat/test_prompt.py::test_a_user_cannot_type_control_tokens",
     ),
+    Bug(
+        name="strings of a tool's schema count as the template's text",
+        seen_in="chat servers that render templates and tokenize the whole text",
+        file="models/chat/conversation_forms.py",
+        old="return text if _PLAIN.fullmatch(text) and text not in control else add_quoted(text)",
+        new="return text",
+        test=(
+            "tests/models/chat/test_messages.py::"
+            "test_no_text_of_a_conversation_becomes_a_control_token"
+        ),
+    ),
+    Bug(
+        name="the confidence of a choice is its probability",
+        seen_in="decider and simple-jev, servers of typed decisions",
+        file="sessions/decisions.py",
+        old="max(0.0, (max(self.probabilities) - even) / (1 - even))",
+        new="max(self.probabilities)",
+        test="tests/sessions/test_decisions.py::test_confidences_at_their_ends",
+    ),
 )

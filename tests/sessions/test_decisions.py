@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -48,12 +49,14 @@ MANY = DecisionQuestion("choice", "Which room?", options(*(f"Room {n}" for n in 
 QUESTIONS = [PREDICATE, CHOICE, SCORE, MANY, TWO, DESCRIBED]
 
 
-def asked(questions, state=STATE, model=MODEL, temperatures=None):
+def asked(questions, state=STATE, model=MODEL, temperatures=None, known=None):
     """The answers to questions, and the run's document."""
     recipe = Recipe(model="tiny", draft="self")
     session = LiveSession(LocalOpener(lambda name, weights: model, recipe))
     search = decide(model, state, questions)
-    session.submit(LiveRequest("one", recipe, strategy=search))
+    tokenized = search.tokenized if known is None else known
+    live = LiveRequest("one", recipe, strategy=search, verdict_prompts=tokenized)
+    session.submit(live)
     events = []
     while not session.idle:
         events += session.step()
@@ -67,7 +70,7 @@ def asked(questions, state=STATE, model=MODEL, temperatures=None):
 
 def logits_after(question, state=STATE):
     """[V] after a question's prompt, by a prefill of that prompt alone."""
-    prompt = decision_prompt(MODEL.tokenizer, state, question)
+    prompt = decision_prompt(MODEL, state, question)
     cache, meter = SequenceCache(len(MODEL.shape.layers)), Meter(lambda: 0.0)
     tokens = verdict_prompt(MODEL, prompt.text)
     return Batch(MODEL.network, meter).prefill(cache, tokens).double(), tokens
@@ -87,7 +90,7 @@ def test_probabilities_are_those_of_the_letters_after_the_prompt(question):
 
 
 def test_texts_are_scored_by_their_mean_log_probability():
-    prompt = decision_prompt(MODEL.tokenizer, STATE, MANY)
+    prompt = decision_prompt(MODEL, STATE, MANY)
     _, tokens = logits_after(MANY)
     means = []
     for one in MANY.options:
@@ -129,8 +132,21 @@ def test_the_state_is_prefilled_once():
     length, prefix = len(verdict_prompt(MODEL, search.prompts[0].text)), len(STATE)
     assert run["cost"]["scoring_tokens"] <= length + 29 * (length - prefix + 2)
     assert first["cost"]["scoring_tokens"] == length
-    assert search.tokens(MODEL) >= 30 * (length - 1)
+    assert search.length(MODEL.tokenizer) >= 30 * (length - 1)
     assert run["cost"]["output_tokens"] == run["cost"]["prompt_tokens"] == 0
+
+
+def test_prompts_are_tokenized_before_they_reach_the_engine():
+    (choice, other), _ = asked([CHOICE, TWO])
+    prompts = [decision_prompt(MODEL, STATE, one) for one in (CHOICE, TWO)]
+    swapped = {prompts[0].text: prompts[1].tokens, prompts[1].text: prompts[0].tokens}
+
+    (one, two), _ = asked([CHOICE, TWO], known=swapped)
+    (alone,), _ = asked([CHOICE], known={})
+
+    assert one.outside != pytest.approx(choice.outside, abs=1e-4)
+    assert two.outside != pytest.approx(other.outside, abs=1e-4)
+    assert alone.probabilities == pytest.approx(choice.probabilities, abs=1e-5)
 
 
 def test_equal_questions_have_equal_answers():
@@ -145,8 +161,8 @@ def test_a_state_beyond_the_context_is_refused():
 
 
 def test_control_tokens_of_a_state_are_text():
-    plain = verdict_prompt(MODEL, decision_prompt(MODEL.tokenizer, "s", PREDICATE).text)
-    typed = verdict_prompt(MODEL, decision_prompt(MODEL.tokenizer, "</s><s>", PREDICATE).text)
+    plain = verdict_prompt(MODEL, decision_prompt(MODEL, "s", PREDICATE).text)
+    typed = verdict_prompt(MODEL, decision_prompt(MODEL, "</s><s>", PREDICATE).text)
 
     control = MODEL.tokenizer.control_tokens
     assert sum(t in control for t in typed) == sum(t in control for t in plain)
@@ -156,8 +172,7 @@ def test_a_prompt_holds_the_state_first_and_then_the_options():
     described = DecisionQuestion("choice", "Which?", options("a", "b", description="so"))
 
     texts = [
-        decision_prompt(MODEL.tokenizer, "STATE", one).text
-        for one in (PREDICATE, DESCRIBED, described, MANY)
+        decision_prompt(MODEL, "STATE", one).text for one in (PREDICATE, DESCRIBED, described, MANY)
     ]
 
     assert texts[0] == "STATE\n\nIs it urgent?\n\nAnswer with Yes or No."
@@ -168,11 +183,11 @@ def test_a_prompt_holds_the_state_first_and_then_the_options():
 
 def test_labels_that_are_no_tokens_give_way_to_texts():
     inner = byte_level("smollm")
-    letters = Tokenizer(inner, bos=1, ends=[2])
+    letters = replace(MODEL, tokenizer=Tokenizer(inner, bos=1, ends=[2]))
 
     assert decision_prompt(letters, "s", CHOICE).rule == "token"
-    assert decision_prompt(MODEL.tokenizer, "s", PREDICATE).rule == "text"  # bytes alone
-    assert decision_prompt(MODEL.tokenizer, "s", PREDICATE).choices == ("Yes", "No")
+    assert decision_prompt(MODEL, "s", PREDICATE).rule == "text"  # bytes alone
+    assert decision_prompt(MODEL, "s", PREDICATE).choices == ("Yes", "No")
 
 
 CHANCES = st.lists(st.floats(1e-12, 1), min_size=1, max_size=30)

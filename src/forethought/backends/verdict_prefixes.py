@@ -59,5 +59,11 @@ class VerdictPrefixes:
 
 def common_prefix(one: Sequence[object], other: Sequence[object]) -> int:
     """Length of the longest common prefix, in characters or tokens."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+    same, most = 0, min(len(one), len(other))
+    while same < most:  # the first `same` elements are equal, and the next `step` may be
+        step = (most - same + 1) // 2
+        if one[same : same + step] == other[same : same + step]:
+            same += step
+        else:
+            most = same + step - 1
+    return same

@@ -113,6 +113,7 @@ def _tools(model: Model, fields: ChatRequest) -> ToolUse:
             [shown_tool(tool) for tool in fields.tools or ()],
             choice if isinstance(choice, str) else choice.model_dump(),
             parallel=parallel,
+            tokenizer=model.tokenizer,
         )
     except ForethoughtError as error:
         demanded = choice not in ("none", "auto")

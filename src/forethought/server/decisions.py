@@ -120,7 +120,11 @@ class AskedDecisions:
         model = context.model(recipe.model)
         search, tokens = await asyncio.to_thread(self._search, model)
         live = LiveRequest(
-            f"decision-{uuid.uuid4().hex}", recipe, tenant=tenant_of(request), strategy=search
+            f"decision-{uuid.uuid4().hex}",
+            recipe,
+            tenant=tenant_of(request),
+            strategy=search,
+            verdict_prompts=search.tokenized,
         )
         run = await unless_left(request, _run(context, live))
         found = decision_answers(run["answer"], search, self.questions, self.temperatures)
@@ -128,7 +132,7 @@ class AskedDecisions:
 
     def _search(self, model: Model) -> tuple[Decide, int]:
         search = decide(model, self.state, self.questions)
-        return search, search.tokens(model)
+        return search, search.length(model.tokenizer)
 
 
 def _check_exact(recipe: Recipe) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from typing import ClassVar, Literal
 
@@ -74,29 +74,33 @@ class DecisionPrompt:
     text: str
     choices: tuple[str, ...]
     rule: ChoiceRule
+    tokens: tuple[int, ...] = ()
+    """The prompt's tokens, with the chat template."""
 
 
-def decision_prompt(tokenizer: Tokenizer, state: str, question: DecisionQuestion) -> DecisionPrompt:
+def decision_prompt(model: Model, state: str, question: DecisionQuestion) -> DecisionPrompt:
     """The prompt of a question about a state: the state, the instructions, the options.
 
     Options have letters, up to 26 of them; a predicate has Yes and No. Without one token for each
     label, and for more options, the texts of the options are the answers.
     """
+    found = _untokenized(model.tokenizer, state, question)
+    return replace(found, tokens=verdict_prompt(model, found.text))
+
+
+def _untokenized(tokenizer: Tokenizer, state: str, question: DecisionQuestion) -> DecisionPrompt:
     labels = YES_NO if question.kind == "predicate" else tuple(ascii_uppercase)
     labels = labels[: len(question.options)]
     labelled = len(labels) == len(question.options) and _distinct(tokenizer, labels)
     head = f"{state}\n\n{question.instructions or _INSTRUCTIONS[question.kind]}"
     if question.kind == "predicate":
-        return DecisionPrompt(
-            f"{head}{_predicate_lines(question)}\n\nAnswer with Yes or No.",
-            YES_NO,
-            "token" if labelled else "text",
-        )
+        text = f"{head}{_predicate_lines(question)}\n\nAnswer with Yes or No."
+        return DecisionPrompt(text, YES_NO, "token" if labelled else "text")
     if not labelled:
         lines = "".join(f"\n- {_described(one)}" for one in question.options)
-        closing = "Answer with one of these, word for word."
         texts = tuple(one.text for one in question.options)
-        return DecisionPrompt(f"{head}{lines}\n\n{closing}", texts, "text")
+        text = f"{head}{lines}\n\nAnswer with one of these, word for word."
+        return DecisionPrompt(text, texts, "text")
     lettered = zip(labels, question.options, strict=True)
     lines = "".join(f"\n{label}. {_described(one)}" for label, one in lettered)
     return DecisionPrompt(f"{head}{lines}\n\nAnswer with one letter.", labels, "token")
@@ -143,11 +147,16 @@ class Decide(Strategy):
         chances_of_all = [found[one] for one in self.prompts]
         return Found(Candidate(steps=(json.dumps(chances_of_all),), finish="stop"))
 
-    def tokens(self, model: Model) -> int:
-        """The tokens that a model reads for all answers, shared ones counted each time."""
-        prompts = sum(len(verdict_prompt(model, one.text)) for one in self.prompts)
+    @property
+    def tokenized(self) -> dict[str, tuple[int, ...]]:
+        """The tokens of all prompts, for `LiveRequest.verdict_prompts`."""
+        return {one.text: one.tokens for one in self.prompts}
+
+    def length(self, tokenizer: Tokenizer) -> int:
+        """The tokens that are read for all answers; shared ones count each time."""
         options = [text for one in self.prompts if one.rule == "text" for text in one.choices]
-        return prompts + sum(len(option_tokens(model.tokenizer, one)) - 1 for one in options)
+        texts = sum(len(option_tokens(tokenizer, one)) - 1 for one in options)
+        return texts + sum(len(one.tokens) for one in self.prompts)
 
 
 @dataclass(frozen=True)
@@ -219,7 +228,7 @@ class DecisionTemperatures:
 
 def decide(model: Model, state: str, questions: Sequence[DecisionQuestion]) -> Decide:
     """The search that answers questions about a state; run it as `LiveRequest.strategy`."""
-    return Decide(tuple(decision_prompt(model.tokenizer, state, one) for one in questions))
+    return Decide(tuple(decision_prompt(model, state, one) for one in questions))
 
 
 def decision_answers(

@@ -93,6 +93,7 @@ class LocalOpener:
         local.prompt, local.controls = request.prompt, request.controls
         local.tenant, local.visible = request.tenant, request.visible
         local.prompt_logprobs = request.prompt_logprobs
+        local.verdict_prompts = request.verdict_prompts
         local.plain = local.plain and request.strategy is None
         job = job_of(recipe, request.name, asked, plain=local.plain)
         if request.strategy is not None:

@@ -7,7 +7,7 @@ forwards to. All calls come from one thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -48,6 +48,8 @@ class LiveRequest:
     """Whose request it is; tenants share no cache, and get equal shares of the engine."""
     strategy: Strategy | None = None
     """The search, in the place of the recipe's; the run's answer is that of its result."""
+    verdict_prompts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The tokens of its questions for verdicts, so that tokenization holds up no other request."""
 
 
 LiveEvent = tuple[str, Event | ForethoughtError]

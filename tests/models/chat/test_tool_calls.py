@@ -27,6 +27,7 @@ from forethought.models.chat.tool_calls import (
     ToolUse,
     call_ids,
 )
+from forethought.models.tokenization.grammar import grammar_constraint
 from forethought.models.tokenization.tokenizer import Tokenizer
 from tests.models.chat.templates import (
     CLOCK,
@@ -127,7 +128,19 @@ def test_a_llama_call_may_stand_after_its_tag() -> None:
     assert meant(read("llama", text)[1]) == [("clock", {})]
 
 
+@pytest.mark.parametrize("written", ["hermes", "llama"])
+def test_a_call_at_the_start_may_lack_its_tag(written: CallFormat) -> None:
+    call = '{"name": "clock", "arguments": {"a": 1}}'
+
+    assert read(written, f"\n{call}\n{call}") == ("", read(written, f"{call}{call}")[1])
+    assert meant(read(written, call)[1]) == [("clock", {"a": 1})]
+    assert read(written, f"It is {call}") == (f"It is {call}", [])
+    assert read("mistral", call) == (call, [])
+
+
 MALFORMED = [
+    ("hermes", '{"city": "Oslo"}'),
+    ("hermes", '{"name": "unknown", "arguments": {}} '),
     ("hermes", "<tool_call>hello</tool_call>"),
     ("hermes", " <tool_call>\n{'name': 'clock'}\n</tool_call> and more"),
     ("hermes", '<tool_call>{"name": "clock", "arguments": [1]}</tool_call>'),
@@ -298,9 +311,29 @@ def test_a_choice_says_which_tools_are_shown_and_forced() -> None:
     assert "get_weather" in required.grammar
     assert "get_weather" not in named.grammar
     assert "clock" in named.grammar
+    assert required.grammar.count("tagged)*") == 1
+    assert "tagged)*" not in named.grammar
     assert nothing == ToolUse.of(GEMMA, []) == ToolUse()
     assert nothing.parser("request") is None
     assert auto.parser("request") is not None
+
+
+def test_markers_that_are_tokens_are_forced_as_tokens() -> None:
+    inner = byte_level("smollm")
+    inner.add_special_tokens(["<tool_call>", "</tool_call>"])
+    tokenizer = Tokenizer(inner, bos=1, ends=[2])
+    tokens = [tokenizer.token_of(one) for one in ("<tool_call>", "</tool_call>")]
+
+    with_tokens = ToolUse.of(HERMES, [NESTED], "required", tokenizer=tokenizer).grammar
+
+    assert [f"<[{token}]>" in with_tokens for token in tokens] == [True, True]
+    assert '"<tool_call>"' not in with_tokens
+    pytest.importorskip("llguidance")
+    grammar = grammar_constraint(tokenizer, with_tokens, "lark")
+    body = FORCED["hermes"][0].removeprefix("<tool_call>").removesuffix("</tool_call>")
+    for token in (tokens[0], *tokenizer.encode(body), tokens[1]):
+        assert grammar.allowed(tokenizer.vocabulary_size)[token]
+        grammar.accept(token)
 
 
 def test_wrong_choices_are_refused() -> None:

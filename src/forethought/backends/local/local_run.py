@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -50,6 +51,8 @@ class LocalRun:
     """Top alternatives to report for each token of the prompt; None reports no prompt tokens."""
     visible: frozenset[int] = frozenset()
     """Control tokens that the text of answers shows, such as those around tool calls."""
+    verdict_prompts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The tokens of questions for verdicts that the caller has tokenized."""
     draft_results: DraftResults = field(default_factory=dict)
     reuse: PrefillReuse | None = None
     """Entries and results of the tenant's earlier requests; None computes everything."""
@@ -126,7 +129,7 @@ class LocalRun:
     @cached_property
     def verdict_model(self) -> VerdictModel:
         """The target as a judge."""
-        return VerdictModel(self.target, self.clock)
+        return VerdictModel(self.target, self.clock, self.verdict_prompts)
 
     def charged(self, writer: Writer, cost: Cost, *, metered: bool) -> Cost:
         """The cost with the bytes moved since the last outcome, and with FLOPs if `metered`.

@@ -69,6 +69,8 @@ class VerdictModel:
 
     target: Model
     clock: Clock
+    known: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The tokens of questions that the caller has tokenized."""
     _judged: dict[str, dict[str, _JudgedPrompt]] = field(default_factory=dict)
     """By run and question, oldest first."""
     _prompts: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -211,6 +213,8 @@ class VerdictModel:
         return [option_tokens(self.target.tokenizer, one) for one in request.choices]
 
     def _prompt(self, question: str) -> tuple[int, ...]:
+        if question in self.known:
+            return self.known[question]
         if question not in self._prompts:
             self._prompts[question] = verdict_prompt(self.target, question)
         return self._prompts[question]

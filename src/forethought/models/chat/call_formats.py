@@ -15,7 +15,7 @@ CallFormat = Literal["hermes", "llama", "mistral", "qwen-xml"]
 HERMES_OPEN, HERMES_CLOSE = "<tool_call>", "</tool_call>"
 MISTRAL_OPEN, PYTHON_TAG = "[TOOL_CALLS]", "<|python_tag|>"
 _NAMED = re.compile(r"\s*([A-Za-z0-9_.:-]{1,128})(?:\[CALL_ID\][A-Za-z0-9]{1,64})?(?:\[ARGS\])?\s*")
-_NAMED_SO_FAR = re.compile(r"\s*[A-Za-z0-9_.:\-\[\]]{0,256}\s*")
+_NAMED_SO_FAR = re.compile(r"\s*[A-Za-z0-9_.:\-\[\]]{1,256}\s*")
 _FUNCTION, _PARAMETER = "<function=", "<parameter="
 _FUNCTION_END, _PARAMETER_END = "</function>", "</parameter>"
 

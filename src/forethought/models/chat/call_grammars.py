@@ -11,28 +11,40 @@ from forethought.models.chat.call_formats import HERMES_CLOSE, HERMES_OPEN, MIST
 _PARAMETER_END = "\n</parameter>\n"
 
 
-def call_grammar(written: CallFormat, tools: Sequence[Mapping[str, Any]], *, parallel: bool) -> str:
-    """The grammar of one call of these tools, or of several if they may be `parallel`."""
+MARKERS = (HERMES_OPEN, HERMES_CLOSE, MISTRAL_OPEN)
+"""Texts around calls that some vocabularies hold as one token."""
+
+
+def call_grammar(
+    written: CallFormat,
+    tools: Sequence[Mapping[str, Any]],
+    *,
+    parallel: bool,
+    tokens: Mapping[str, int] | None = None,
+) -> str:
+    """The grammar of one call of these tools, or of several if they may be `parallel`.
+
+    `tokens` are the markers that are tokens of the vocabulary: a model writes them as such, and
+    the bytes of a control token are not those of its text.
+    """
+    markers = {text: f"<[{token}]>" for text, token in (tokens or {}).items()}
+    opened, closed, listed = (markers.get(text, _text(text)) for text in MARKERS)
     match written:
         case "hermes":
+            more = ' ("\\n" tagged)*' if parallel else ""
             call = _json(_any_call(tools, "arguments"))
-            return _tagged(f"{HERMES_OPEN}\n", call, f"\n{HERMES_CLOSE}", parallel)
+            tagged = f'{opened} "\\n" call "\\n" {closed}'
+            return f"start: tagged{more}\ntagged: {tagged}\ncall: {call}\n"
         case "llama":
             return f"start: call\ncall: {_json(_any_call(tools, 'parameters'))}\n"
         case "mistral":
             item = _any_call(tools, "arguments")
             most = {} if parallel else {"maxItems": 1}
             items = {"type": "array", "items": item, "minItems": 1, **most}
-            listed = {**items, "$defs": item.pop("$defs")}
-            return f"start: {_text(MISTRAL_OPEN)} calls\ncalls: {_json(listed)}\n"
+            calls = {**items, "$defs": item.pop("$defs")}
+            return f"start: {listed} calls\ncalls: {_json(calls)}\n"
         case "qwen-xml":
-            return _xml(tools, parallel)
-
-
-def _tagged(opened: str, call: str, closed: str, parallel: bool) -> str:
-    first = f"{_text(opened)} call {_text(closed)}"
-    more = f' ("\\n" {first})*' if parallel else ""
-    return f"start: {first}{more}\ncall: {call}\n"
+            return _xml(tools, parallel, opened, closed)
 
 
 def _json(schema: Any) -> str:
@@ -81,7 +93,7 @@ def _moved(schema: Any, root: str) -> Any:
     return [_moved(one, root) for one in schema] if isinstance(schema, list | tuple) else schema
 
 
-def _xml(tools: Sequence[Mapping[str, Any]], parallel: bool) -> str:
+def _xml(tools: Sequence[Mapping[str, Any]], parallel: bool, opened: str, closed: str) -> str:
     """Calls with one element per parameter, in the order of the schema."""
     rules = [f"text[suffix={_text(_PARAMETER_END)}]: /(?s:.*)/"]
     calls = []
@@ -95,10 +107,9 @@ def _xml(tools: Sequence[Mapping[str, Any]], parallel: bool) -> str:
             if not _is_text(one):
                 value = {**one, "$defs": {f"tool{n}": schema}}
                 rules.append(f"v{n}_{m}: {_json(value)}")
-        head = _text(f"{HERMES_OPEN}\n<function={function['name']}>\n")
-        tail = _text(f"</function>\n{HERMES_CLOSE}")
+        head = _text(f"\n<function={function['name']}>\n")
         calls.append(f"c{n}")
-        rules.append(f"c{n}: {' '.join((head, *pieces, tail))}")
+        rules.append(" ".join((f"c{n}:", opened, head, *pieces, _text("</function>\n"), closed)))
     more = ' ("\\n" call)*' if parallel else ""
     return "\n".join((f"start: call{more}", f"call: {' | '.join(calls)}", *rules, ""))
 

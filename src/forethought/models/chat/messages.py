@@ -7,7 +7,7 @@ a tool's result cannot contain one.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -255,10 +255,10 @@ def _free_ranges(conversation: ConversationLayout, document: str) -> tuple[list[
 
 
 def _outside(spans: Sequence[Span], free: Sequence[Span]) -> frozenset[int]:
-    """The tokens that are not wholly inside one of these ascending ranges."""
-
-    def inside(span: Span) -> bool:
-        place = bisect_right(free, span[0], key=lambda one: one[0]) - 1
-        return span[0] < span[1] and place >= 0 and span[1] <= free[place][1]
-
-    return frozenset(i for i, span in enumerate(spans) if not inside(span))
+    """The tokens that are not wholly inside one of these ranges."""
+    inside: set[int] = set()
+    for first, last in free:
+        low = bisect_left(spans, first, key=lambda span: span[0])
+        high = bisect_right(spans, last, key=lambda span: span[1])
+        inside.update(i for i in range(low, high) if spans[i][0] < spans[i][1])
+    return frozenset(range(len(spans))) - inside

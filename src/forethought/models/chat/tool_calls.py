@@ -31,21 +31,26 @@ from forethought.models.chat.call_formats import (
     WrittenCall,
     call_format,
 )
-from forethought.models.chat.call_grammars import call_grammar
+from forethought.models.chat.call_grammars import MARKERS, call_grammar
 from forethought.models.chat.message import ToolCall, check_tools
 from forethought.models.chat.messages import has_tools
 from forethought.models.chat.reasoning import overlap
+from forethought.models.tokenization.tokenizer import Tokenizer
 
 Tool = Mapping[str, Any]
 """A function in OpenAI's form: {"type": "function", "function": {"name", "parameters", ...}}."""
-_MARKERS: dict[CallFormat, tuple[str, ...]] = {
-    "hermes": (HERMES_OPEN,),
-    "qwen-xml": (HERMES_OPEN,),
-    "mistral": (MISTRAL_OPEN,),
-    "llama": (PYTHON_TAG, "{"),
+_TAGS: dict[CallFormat, str] = {
+    "hermes": HERMES_OPEN,
+    "qwen-xml": HERMES_OPEN,
+    "mistral": MISTRAL_OPEN,
+    "llama": PYTHON_TAG,
 }
+"""The marker before a call."""
+_BARE = ("hermes", "llama")
+"""Formats whose calls may stand without a marker at the start of an answer: small models forget
+the tag."""
 _BETWEEN = " \t\r\n;"
-"""Characters between calls without a marker of their own."""
+"""Characters between calls without a marker."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +87,18 @@ class ToolUse:
         choice: str | Mapping[str, Any] = "auto",
         *,
         parallel: bool = True,
+        tokenizer: Tokenizer | None = None,
     ) -> ToolUse:
         """The tools under OpenAI's `tool_choice`: none, auto, required or a named function.
+
+        The grammar of a forced call is for this tokenizer.
 
         Raises BadParameterError for a wrong choice, UnknownNameError for an unknown function, and
         ConversationRefusedError if the model has no tools, or calls in an unknown format.
         """
         check_tools(tuple(tools))
         chosen = _chosen(tools, choice)
+        several = parallel and isinstance(choice, str)  # a named function is called once
         if not tools or choice == "none":
             return cls()
         if not has_tools(template):
@@ -101,10 +110,12 @@ class ToolUse:
         if written is None:
             raise ConversationRefusedError(
                 "this model's chat template writes tool calls in a format that is not supported",
-                f"leave out the tools, or use a model that writes {', '.join(_MARKERS)}",
+                f"leave out the tools, or use a model that writes {', '.join(_TAGS)}",
             )
-        forced = choice != "auto"
-        grammar = call_grammar(written, chosen, parallel=parallel) if forced else ""
+        if choice == "auto":
+            return cls(tuple(tools), written)
+        tokens = {} if tokenizer is None else _marker_tokens(tokenizer)
+        grammar = call_grammar(written, chosen, parallel=several, tokens=tokens)
         return cls(tuple(tools), written, grammar)
 
     def parser(self, request: str) -> ToolCallParser | None:
@@ -112,6 +123,11 @@ class ToolUse:
         if self.written is None:
             return None
         return ToolCallParser(self.written, self.tools, call_ids(request))
+
+
+def _marker_tokens(tokenizer: Tokenizer) -> dict[str, int]:
+    found = ((text, tokenizer.token_of(text)) for text in MARKERS)
+    return {text: token for text, token in found if token is not None}
 
 
 def _chosen(tools: Sequence[Tool], choice: str | Mapping[str, Any]) -> list[Tool]:
@@ -195,7 +211,7 @@ class ToolCallParser:
             self._held = self._held[ready:]
             return False
         before, self._held = self._held[:place], self._held[place:]
-        text = before.rstrip(_BETWEEN if self._format == "llama" else None)
+        text = before.rstrip(_BETWEEN if self._may_be_bare else None)
         self._space = before[len(text) :]
         self._give(found, text)
         self._reader = self._new_reader()
@@ -208,26 +224,32 @@ class ToolCallParser:
 
     def _marker(self) -> int | None:
         """The place of the next opening marker."""
-        markers = _MARKERS[self._format]
-        if self._format == "llama":
-            text = self._held.lstrip(_BETWEEN)
-            opens = not self._plain and text.startswith(markers)
-            return len(self._held) - len(text) if opens else None
-        place = self._held.find(markers[0])
+        text = self._held.lstrip(_BETWEEN)
+        tag = _TAGS[self._format]
+        if self._may_be_bare and text.startswith(("{", tag)):
+            return len(self._held) - len(text)
+        place = -1 if self._format == "llama" else self._held.find(tag)
         return place if place >= 0 else None
+
+    @property
+    def _may_be_bare(self) -> bool:
+        """Whether a call may begin without a marker: no content has come yet."""
+        return self._format in _BARE and not self._plain
 
     def _waiting(self) -> int:
         """Characters at the end that may belong to a marker, or stand before one."""
-        markers = _MARKERS[self._format]
+        tag, text = _TAGS[self._format], self._held.lstrip(_BETWEEN)
+        if self._may_be_bare and tag.startswith(text):
+            return len(self._held)
         if self._format == "llama":
-            text = self._held.lstrip(_BETWEEN)
-            waits = not self._plain and any(one.startswith(text) for one in markers)
-            return len(self._held) if waits else 0
-        part = overlap(self._held, markers[0])
+            return 0
+        part = overlap(self._held, tag)
         before = self._held[: len(self._held) - part]
         return len(self._held) - len(before.rstrip())
 
     def _new_reader(self) -> CallReader:
+        if self._held.startswith("{"):
+            return LlamaReader()
         match self._format:
             case "hermes":
                 return HermesReader()
