@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def collected(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Unclosed sockets and event loops of other packages warn here, where warnings are no errors."""
+    """Unclosed sockets and event loops warn here, where warnings are no errors."""
     yield
     if request.node.get_closest_marker("slow"):
         gc.collect()
