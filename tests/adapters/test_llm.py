@@ -42,10 +42,13 @@ def agree(yes: bool) -> str:
 @pytest.fixture(autouse=True)
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smollm2: Model) -> Iterator[None]:
     monkeypatch.setenv("LLM_USER_PATH", str(tmp_path / "llm"))
-    monkeypatch.setattr(plugins, "_loaded", True)  # only what is registered here
-    plugins.pm.register(plugin, "forethought-here")
+    plugins.load_plugins()  # its entry point, if the package is installed
+    registered = plugins.pm.is_registered(plugin)
+    if not registered:
+        plugins.pm.register(plugin)
     yield
-    plugins.pm.unregister(plugin)
+    if not registered:
+        plugins.pm.unregister(plugin)
 
 
 def command(*arguments: str) -> str:
