@@ -7,6 +7,7 @@ from tests.planted.control_bugs import CONTROL_BUGS
 from tests.planted.estimate_bugs import ESTIMATE_BUGS
 from tests.planted.evaluation_bugs import EVALUATION_BUGS
 from tests.planted.eviction_bugs import EVICTION_BUGS
+from tests.planted.http_bugs import HTTP_BUGS
 from tests.planted.page_bugs import PAGE_BUGS
 from tests.planted.particle_bugs import PARTICLE_BUGS
 from tests.planted.prefix_bugs import PREFIX_BUGS
@@ -23,6 +24,7 @@ BUGS: tuple[Bug, ...] = (
     *SPENDING_BUGS,
     *SERVER_BUGS,
     *PAGE_BUGS,
+    *HTTP_BUGS,
     *EVICTION_BUGS,
     *CACHE_BUGS,
     *CONTROL_BUGS,

@@ -111,6 +111,19 @@ def test_a_connection_that_is_kept_serves_many_requests(strict):
             time.sleep(0.25)  # longer together than the time for one request's headers
 
 
+def test_small_parts_of_a_stream_leave_at_once(strict):
+    with socket.create_connection(strict.place) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        connection.recv(65536)
+        # asyncio disables Nagle's algorithm only on sockets that name their protocol.
+        (accepted,) = (
+            one.transport.get_extra_info("socket")
+            for one in strict.server._uvicorn.server_state.connections
+            if one.client == connection.getsockname()[:2]
+        )
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_huge_headers_are_refused(strict):
     with socket.create_connection(strict.place, timeout=20) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 200_000)
