@@ -38,14 +38,6 @@ HTTP_BUGS = (
         ),
     ),
     Bug(
-        name="a client that leaves goes on being served",
-        seen_in="nano-vllm, which cannot cancel",
-        file="server/answering.py",
-        old="            await told.aclose()\n\n\ndef _as_api_error",
-        new="            pass\n\n\ndef _as_api_error",
-        test="tests/server/test_limits.py::test_a_client_that_leaves_a_stream_frees_everything",
-    ),
-    Bug(
         name="the end of one choice closes the stream of all",
         seen_in="servers that stream n > 1 by one finish reason",
         file="server/chat.py",

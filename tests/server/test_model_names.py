@@ -1,6 +1,7 @@
 """From the fields of a request to its recipe, and all ways out of the allow list."""
 
 import builtins
+import io
 import os
 
 import pytest
@@ -166,6 +167,7 @@ def test_no_name_leaves_the_allow_list(text, monkeypatch):
         return own(file, *rest, **more)
 
     monkeypatch.setattr(builtins, "open", watched)
+    monkeypatch.setattr(io, "open", watched)
 
     assert refused(text).status in (400, 404)
 
