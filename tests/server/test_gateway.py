@@ -52,6 +52,12 @@ def test_each_request_has_its_own_settings(toy, gateway):
     assert (seen["temperature"], "top_p" in seen, "stop" in seen) == (0.9, False, False)
 
 
+def test_an_answer_without_a_maximum_has_a_usual_one(toy, gateway):
+    body = {"model": "toy", "messages": QUESTION}
+    assert gateway.post("/v1/chat/completions", body).status_code == 200
+    assert toy.told()["asked"][-1]["max_tokens"] == 1024
+
+
 def test_several_answers_and_searches_run_over_the_server(toy, gateway):
     several = gateway.chat(model="toy", n=3, temperature=1.0, seed=4, max_tokens=20).json()
     assert len({one["message"]["content"] for one in several["choices"]}) > 1

@@ -259,7 +259,7 @@ def test_limits_of_answers_and_tokens_are_told(strict):
 def test_an_answer_without_a_maximum_gets_what_the_limits_leave():
     settings = ServerSettings(max_tokens=100, max_total_tokens=240, max_choices=8)
 
-    assert answer_tokens(settings, None, 1, None) == 100
+    assert answer_tokens(settings, None, 1, 1000) == 100
     assert answer_tokens(settings, None, 1, 30) == 30
     assert answer_tokens(settings, None, 1, -5) == 1
     assert answer_tokens(settings, None, 4, 90) == 60

@@ -30,6 +30,8 @@ from forethought.server.schemas.common import SamplingFields
 from forethought.server.settings import ServerSettings
 from forethought.sessions.live_session import LiveRequest
 
+_REMOTE_TOKENS = 1024
+"""The usual length of an answer of another server, whose context is not known here."""
 _SHORT = 4000
 """Characters whose tokenization does not hold up the other requests."""
 
@@ -80,10 +82,7 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
     tools = ToolUse() if model is None else _tools(model, fields)
     prompt = None if model is None else await _prompt(model, fields, tools)
     stated = fields.max_completion_tokens or fields.max_tokens
-    room = None
-    if model is not None and prompt is not None:
-        # Methods may shorten the prompt, so only an exact one says what room it leaves.
-        room = model.shape.context - (0 if recipe.approximate else len(prompt))
+    room = _room(model, prompt, recipe)
     most = answer_tokens(context.settings, stated, fields.n or 1, room)
     recipe = context.recipes.sampled(fields, samples=fields.n or 1, max_tokens=most)
     live = LiveRequest(
@@ -102,6 +101,14 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
     )
     await check_grammar(model, live.controls)
     return AskedChat(fields, live, model, tools)
+
+
+def _room(model: Model | None, prompt: Prompt | None, recipe: Recipe) -> int:
+    """Maximum tokens of an answer whose request states none."""
+    if model is None or prompt is None:
+        return _REMOTE_TOKENS
+    # Methods may shorten the prompt, so only an exact one says what room it leaves.
+    return model.shape.context - (0 if recipe.approximate else len(prompt))
 
 
 def _tools(model: Model, fields: ChatRequest) -> ToolUse:
@@ -183,9 +190,7 @@ def _check_remote(fields: ChatRequest) -> None:
         )
 
 
-def answer_tokens(
-    settings: ServerSettings, stated: int | None, answers: int, room: int | None
-) -> int:
+def answer_tokens(settings: ServerSettings, stated: int | None, answers: int, room: int) -> int:
     """Maximum tokens of each answer; raises ApiError for more than the server allows.
 
     Without a stated number the answer may fill the context.
@@ -198,7 +203,7 @@ def answer_tokens(
         )
     most = min(settings.max_tokens, settings.max_total_tokens // answers)
     if stated is None:
-        return max(1, most if room is None else min(most, room))
+        return max(1, min(most, room))
     if stated > most:
         raise bad_request(
             f"{stated:,} tokens for each of {answers} answers are more than this server allows",
