@@ -40,6 +40,7 @@ class Running:
 
     process: subprocess.Popen[bytes]
     url: str
+    log: Path
 
     def await_health(self) -> None:
         end = time.monotonic() + 120
@@ -69,9 +70,11 @@ class Running:
 
 
 def started(command: list[str], port: int, environment: dict[str, str]) -> Running:
-    log = subprocess.DEVNULL
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    return Running(process, f"http://127.0.0.1:{port}")
+    """A process that logs to a file beside its cache."""
+    file = Path(environment["FORETHOUGHT_CACHE"]) / f"{port}.log"
+    with file.open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    return Running(process, f"http://127.0.0.1:{port}", file)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +126,7 @@ def answer(url: str, number: int) -> str:
     body = {**QUESTION, "model": RECIPES[number % 3], "seed": number}
     body["messages"] = [{"role": "user", "content": f"What is the code of locker {number}?"}]
     reply = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=100)
-    assert reply.status_code == 200, reply.text
+    assert reply.status_code == 200, reply.text + url
     return reply.json()["choices"][0]["message"]["content"]
 
 
