@@ -247,4 +247,34 @@ EVALUATION_BUGS = (
         new="made = dict(answer.made)",
         test="tests/evaluation/test_evaluate.py::test_a_sample_says_what_made_it",
     ),
+    Bug(
+        name="the cell of a dead worker is dropped",
+        seen_in="LUFFY #11 and RL-Factory #8, an actor that dies ends the run",
+        file="evaluation/ray_cells.py",
+        old="self.queue[:0] = [cell] if cell.wanted else []",
+        new="self.queue[:0] = []",
+        test=(
+            "tests/evaluation/test_ray_cells.py::"
+            "test_the_cell_of_a_dead_worker_goes_on_with_another"
+        ),
+    ),
+    Bug(
+        name="what a dead worker reported is drawn again",
+        seen_in="lmms-eval #852, work that is lost with a process",
+        file="evaluation/ray_cells.py",
+        old="self.samples.replay_log.put(outcome_of(report.key, report.document))",
+        new="pass",
+        test=(
+            "tests/evaluation/test_ray_cells.py::"
+            "test_the_cell_of_a_dead_worker_goes_on_with_another"
+        ),
+    ),
+    Bug(
+        name="an engine asks for more cores than a node has",
+        seen_in="lm-eval #2379, no node of Ray fulfils the request",
+        file="evaluation/ray_workers.py",
+        old="each = max(1, min(wanted, max(cores, default=1)))",
+        new="each = max(1, wanted)",
+        test="tests/evaluation/test_ray_workers.py::test_engines_share_the_cluster",
+    ),
 )
