@@ -8,6 +8,9 @@ client sends its next request when the last one ends. Tokens are those that the 
 `usage`, and chunks where a stream is cut. Latencies are of chunks with text: the median and the
 99th percentile over all streams, in milliseconds.
 
+llama_cpp.server answers one request at a time, and by default a new request ends the one before:
+start it with --interrupt_requests false.
+
 --long-every adds prompts of --long-tokens beside the clients; --leaving has a share of the clients
 close their streams at random; --idle holds further connections open. --pid reads the server's
 resident memory each second, and --metric a value of its /metrics.

@@ -245,7 +245,8 @@ async def _read(stream: Stream, reader: asyncio.StreamReader) -> str:
     """Read the events of a stream, and return how it ended."""
     async for data in _events(reader):
         if data == b"[DONE]":
-            return "done"
+            # A server that gives up on a stream may end it in order, with nothing in it.
+            return "done" if stream.times or stream.tokens is not None else "no text"
         event = json.loads(data)
         if "error" in event:
             return f"error: {event['error']}"[:100]

@@ -114,6 +114,7 @@ def test_chunks_need_not_end_with_a_line(step):
         (reply([delta("a")], 9) + b"0\r\n\r\n", "EOFError: the stream was cut off"),
         (reply([b'{"error": "no memory"}'], 9), "error: no memory"),
         (b"HTTP/1.1 429 Too Many Requests\r\n\r\n", "HTTP 429"),
+        (reply([delta(""), b"[DONE]"], 9), "no text"),
         (b"", "EOFError: no reply"),
         (b"what?\r\n\r\n", "ValueError: no HTTP"),
     ],
