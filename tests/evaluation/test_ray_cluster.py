@@ -222,13 +222,13 @@ def test_each_endpoint_of_a_pool_has_a_worker(start, mortals, tmp_path):
     alone_file, file = tmp_path / "alone.sqlite", tmp_path / "r.sqlite"
     expected = finished(start(*arguments, "--results", str(alone_file)))
     for one in mortals:
-        one.set()
+        one.set(delay=0.5)  # or else the first worker is done before the second one starts
 
     out = finished(start(*arguments, *ON_RAY[:2], "--results", str(file)))
 
     assert out == expected
     assert samples(file) == samples(alone_file)
-    assert min(len(one.told()["asked"]) for one in mortals) > 2 * QUESTIONS
+    assert min(len(one.told()["asked"]) for one in mortals) > QUESTIONS
 
 
 NODES = """
