@@ -74,20 +74,24 @@ def attend_causal(
     given = queries.dtype
     queries, keys, values = widened(queries), widened(keys), widened(values)
     length, heads, size = queries.shape
-    groups = heads // keys.shape[0]
+    groups, entries = heads // keys.shape[0], keys.shape[1]
+    if sight.window is None:  # so that no sum depends on how many entries follow
+        keys, values = _padded(keys), _padded(values)
     # Scaled in float32 here, so the products need no scale.
     wide = torch.promote_types(queries.dtype, torch.float32)
     packed = (queries.to(wide) * shape.scale).to(queries.dtype)
     packed = packed.view(length, -1, groups, size).transpose(0, 1).contiguous()  # [K, T, G, D]
     out = packed.new_empty((*packed.shape[:3], values.shape[-1]))
-    blocks = list(_blocks(length, groups, keys.shape[1], queries.element_size()))
-    scratch = packed.new_empty((blocks[0].stop * groups * keys.shape[1],))
+    blocks = list(_blocks(length, groups, entries, queries.element_size()))
+    most = max(block.stop - block.start for block in blocks)
+    scratch = packed.new_empty((most * groups * keys.shape[1],))
     for head in range(len(keys)):
         for block in blocks:
             _attend_block(
                 packed[head],
                 keys[head],
                 values[head],
+                entries,
                 shape,
                 sight.of_head(head),
                 block,
@@ -116,25 +120,39 @@ def attend_fused(queries: Tensor, keys: Tensor, values: Tensor, shape: LayerShap
 
 
 def _blocks(length: int, groups: int, entries: int, itemsize: int) -> Iterator[slice]:
-    rows = _BLOCK_BYTES // (groups * entries * itemsize) // 32 * 32
-    size = max(_LEAST_BLOCK, min(_MOST_BLOCK, rows))
-    for start in range(0, length, size):
-        yield slice(start, min(start + size, length))
+    """Blocks of the newest `length` entries, counted from the first of them.
+
+    Their borders depend on the place in the sequence alone. So a prefill that continues cached
+    entries rounds every sum as a prefill of the whole prompt does.
+    """
+    start, first = 0, entries - length
+    while start < entries:
+        size = _MOST_BLOCK
+        while size > _LEAST_BLOCK and size * groups * (start + size) * itemsize > _BLOCK_BYTES:
+            size //= 2
+        stop = start + size
+        if stop > first:
+            yield slice(max(start, first) - first, min(stop, entries) - first)
+        start = stop
 
 
 def _attend_block(
     queries: Tensor,
     keys: Tensor,
     values: Tensor,
+    entries: int,
     shape: LayerShape,
     sight: Visibility,
     block: slice,
     scratch: Tensor,
     out: Tensor,
 ) -> None:
-    """One KV head: queries [T, G, D], keys [E, D], values [E, V], out [T, G, V]."""
+    """One KV head: queries [T, G, D], keys [E, D], values [E, V], out [T, G, V].
+
+    Keys and values may have further rows, which no query sees.
+    """
     length, groups, _ = queries.shape
-    newest = len(keys) - length + block.stop
+    newest = entries - length + block.stop
     seen = slice(sight.first_key(block), min(len(keys), -(-newest // _WIDTH_STEP) * _WIDTH_STEP))
     rows, width = block.stop - block.start, seen.stop - seen.start
     scores = scratch[: rows * groups * width].view(rows * groups, width)
@@ -150,6 +168,11 @@ def _attend_block(
         by_query.masked_fill_(hidden[0], -torch.inf)
     weights = torch.softmax(scores, -1, out=scores)
     torch.mm(weights, values[seen], out=out[block].view(rows * groups, -1))
+
+
+def _padded(held: Tensor) -> Tensor:
+    """Keys or values [K, E, D] with zeros up to a whole number of `_WIDTH_STEP` entries."""
+    return F.pad(held, (0, 0, 0, -held.shape[1] % _WIDTH_STEP))
 
 
 def _future(rows: int, like: Tensor) -> Tensor:
