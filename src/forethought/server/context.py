@@ -24,7 +24,7 @@ LOG = logging.getLogger("forethought.server")
 
 
 class Engine(Protocol):
-    """Answers requests; `EngineThread` is one."""
+    """Answers requests; `Engines` and `EngineThread` do."""
 
     @property
     def ready(self) -> bool:
