@@ -170,7 +170,7 @@ def check_stream_options(fields: SamplingFields) -> None:
 
 
 def _check_remote(fields: ChatRequest) -> None:
-    """Raise ApiError for what cannot be asked of a model on another server."""
+    """Raise ApiError for fields that a model on another server does not take."""
     called = any(one.role == "tool" or one.tool_calls for one in fields.messages)
     if fields.tools or called or fields.continue_final_message:
         raise bad_request(

@@ -98,7 +98,7 @@ class Guard:
             return ""
         scheme, _, key = headers.get("authorization", "").partition(" ")
         given = _digest(key.strip() if scheme.lower() == "bearer" else "")
-        # All keys are compared, so that the time tells nothing about them.
+        # All keys are compared, so that the time does not depend on which one matches.
         matches = [
             name for known, name in self._tenants.items() if hmac.compare_digest(known, given)
         ]
@@ -119,7 +119,7 @@ def _digest(key: str) -> bytes:
 
 
 def tenant(key: str) -> str:
-    """The partition of a key; it does not tell the key."""
+    """The partition of a key; it does not reveal the key."""
     return hashlib.sha256(b"tenant:" + key.encode()).hexdigest()[:16]
 
 
