@@ -207,7 +207,7 @@ def answer_tokens(settings: ServerSettings, stated: int | None, answers: int, ro
     if stated > most:
         raise bad_request(
             f"the request asks for {stated * answers:,} tokens, {stated:,} for each answer",
-            f"ask for {most:,} for each answer at most",
+            f"ask for {most:,} at most",
             "max_tokens",
         )
     return max(1, stated)
