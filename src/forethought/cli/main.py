@@ -21,7 +21,7 @@ VERBS = {
     "evaluate": "Score recipes on tasks; run the same line again to resume after a stop.",
     "forecast": "Predict from stored answers the score and cost of fewer or more of them.",
     "tune": "Fit a strategy to each difficulty from stored answers; no model runs.",
-    "serve": "Serve an OpenAI-compatible API, and a page that shows the thinking.",
+    "serve": "Serve an OpenAI-compatible API, and a page that shows its runs.",
     "list": "List methods, strategies and scorers, one family of them, tasks, or models.",
     "show": "Show a method, strategy, scorer or task: its paper, its error, its parameters.",
     "pull": "Fetch a model into the cache, check it and print its folder.",

@@ -70,7 +70,7 @@ AGAIN = switch("--again", help="Fetch the model even if the cache holds it.")
 
 JSON = switch("--json", help="Print one JSON document.")
 JSON_LINES = switch("--jsonl", help="Print each event as a line of JSON.")
-QUIET = switch("--quiet", "-q", help="Print only the answer.")
+QUIET = switch("--quiet", "-q", help="Print only the result, without progress.")
 VERBOSE = switch("--verbose", "-v", help="Show stages, and the traceback of an error.")
 
 SERVED = texts(
@@ -86,10 +86,12 @@ PORT = whole("--port", help="The port; 0 for any free one.", default=8000, limit
 KEY_VARIABLE = text(
     "--api-key-env", help="The environment variable with the key.", default="FORETHOUGHT_SERVE_KEY"
 )
-KEY_FILE = maybe("--api-key-file", help="A file with keys, one a line; each is a tenant.")
+KEY_FILE = maybe(
+    "--api-key-file", help="A file of keys, one a line; keys share no cache and no run."
+)
 OPEN = switch("--open", help="Open the page in a browser.")
 CONCURRENT = whole(
-    "--max-concurrent", help="Sequences that decode at once.", default=256, limits=(1, 4096)
+    "--max-concurrent", help="Maximum sequences that run at once.", default=256, limits=(1, 4096)
 )
 REQUESTS = whole(
     "--max-requests",
@@ -98,13 +100,13 @@ REQUESTS = whole(
     limits=(1, 65536),
 )
 PREFIX_CACHE = text(
-    "--prefix-cache", help="Memory of prompts that requests share, such as 500MB; 0B for none.",
+    "--prefix-cache", help="Memory for shared KV-cache entries, such as 500MB; 0B for none.",
     default="2GB",
 )  # fmt: skip
 REQUEST_SECONDS = number("--request-seconds", help="Maximum seconds of a request.", default=900.0)
 LOG_PROMPTS = switch(
     "--log-prompts",
-    help="Keep prompts and answers; by default only a server for this machine does.",
+    help="Keep prompts and answers of runs; a server on loopback always does.",
 )
 
 FAMILY = maybe(

@@ -56,7 +56,9 @@ async def answered(context: ServerContext, live: LiveRequest) -> AsyncGenerator[
         watch.failed()
         seconds = context.settings.request_seconds
         raise ApiError(
-            504, f"the request took more than {seconds:g} seconds", "ask for fewer tokens"
+            504,
+            f"the request took more than {seconds:g} seconds",
+            "lower max_tokens, or start the server with more --request-seconds",
         ) from None
     finally:
         watch.close()

@@ -150,7 +150,7 @@ def _check_chat(fields: ChatRequest) -> None:
         raise bad_request("top_logprobs needs logprobs", "set logprobs to true", "top_logprobs")
     if fields.add_generation_prompt is False and not fields.continue_final_message:
         raise bad_request(
-            "without a generation prompt no answer begins",
+            "add_generation_prompt is false, so no answer begins",
             "leave add_generation_prompt true, or set continue_final_message",
             "add_generation_prompt",
         )
@@ -170,17 +170,17 @@ def check_stream_options(fields: SamplingFields) -> None:
 
 
 def _check_remote(fields: ChatRequest) -> None:
-    """Raise ApiError for what cannot be asked of a model on another server."""
+    """Raise ApiError for fields that a model on another server does not take."""
     called = any(one.role == "tool" or one.tool_calls for one in fields.messages)
     if fields.tools or called or fields.continue_final_message:
         raise bad_request(
-            "a model on another server gets no tools, and continues no message",
+            "tools and continue_final_message need a model on this machine",
             "leave them out, or ask that server itself",
             "messages",
         )
     if fields.logprobs:
         raise bad_request(
-            "the log-probabilities of a model on another server are not known here",
+            "logprobs needs a model on this machine",
             "leave out logprobs, or ask that server itself",
             "logprobs",
         )
@@ -206,7 +206,7 @@ def answer_tokens(settings: ServerSettings, stated: int | None, answers: int, ro
         return max(1, min(most, room))
     if stated > most:
         raise bad_request(
-            f"{stated:,} tokens for each of {answers} answers are more than this server allows",
+            f"the request asks for {stated * answers:,} tokens, {stated:,} for each answer",
             f"ask for {most:,} at most",
             "max_tokens",
         )

@@ -39,7 +39,7 @@ class Logprobs:
 
 @dataclass
 class CompletionChoice:
-    """The text of a choice so far, and what is not sent yet."""
+    """The text of a choice so far, and the part that is not sent yet."""
 
     asked: AskedCompletion
     prompt: Prompt | None

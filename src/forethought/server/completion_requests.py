@@ -53,7 +53,7 @@ class AskedCompletion:
 
     @property
     def scores_only(self) -> bool:
-        """Whether no token is asked for."""
+        """Whether the request asks for no token."""
         return self.fields.max_tokens == 0
 
 

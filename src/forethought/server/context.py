@@ -24,7 +24,7 @@ LOG = logging.getLogger("forethought.server")
 
 
 class Engine(Protocol):
-    """Answers requests; `EngineThread` is one."""
+    """Answers requests; `Engines` and `EngineThread` do."""
 
     @property
     def ready(self) -> bool:
@@ -76,7 +76,9 @@ class ServerContext:
         found = self.models.get(name)
         if found is None:
             raise ApiError(
-                400, "this model runs on another server, and its tokenizer is not known here"
+                400,
+                "this model runs on another server, and its tokenizer is not known here",
+                "name a model of this machine, or ask that server itself",
             )
         return found
 

@@ -107,5 +107,9 @@ def _structured(wanted: StructuredOutputs | None) -> list[Grammar]:
     stated = ((text, "json"), (wanted.regex, "regex"), (choice, "choice"), (wanted.grammar, "lark"))
     found = [(grammar, kind) for grammar, kind in stated if grammar is not None]
     if not all(grammar for grammar, _ in found):
-        raise bad_request("structured_outputs holds an empty grammar", "", "structured_outputs")
+        raise bad_request(
+            "structured_outputs holds an empty grammar",
+            "give one of json, regex, choice and grammar",
+            "structured_outputs",
+        )
     return found

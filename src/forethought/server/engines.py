@@ -32,7 +32,7 @@ class Engines:
     first: Recipe
     """The recipe whose engine starts with the server."""
     max_requests: int = 256
-    """Requests in progress; more are refused."""
+    """Requests in progress on each engine; more are refused."""
     ready: bool = False
     """Whether the models are loaded and the first engine runs."""
     _threads: dict[Place, EngineThread] = field(default_factory=dict)

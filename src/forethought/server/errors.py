@@ -82,7 +82,7 @@ def bad_request(
 
 
 def unexpected() -> ApiError:
-    """The answer to an exception that nothing else handled; it tells nothing of its cause."""
+    """The answer to an exception that nothing else handled; it does not reveal the cause."""
     return ApiError(500, "the server failed on this request", "see the server's log")
 
 

@@ -81,7 +81,12 @@ class Guard:
     def _check(self, scope: Scope, headers: Headers) -> None:
         """Raise ApiError for a request that this server does not answer; note its tenant."""
         if self._in_progress > _MOST_OPEN:
-            raise ApiError(429, "too many requests are open", headers={"Retry-After": "2"})
+            raise ApiError(
+                429,
+                f"more than {_MOST_OPEN:,} requests are open",
+                "ask again in 2 seconds",
+                headers={"Retry-After": "2"},
+            )
         if self.settings.local:
             _check_host(self.settings.host, headers)
         _check_origin(headers)
@@ -93,7 +98,7 @@ class Guard:
             return ""
         scheme, _, key = headers.get("authorization", "").partition(" ")
         given = _digest(key.strip() if scheme.lower() == "bearer" else "")
-        # All keys are compared, so that the time tells nothing about them.
+        # All keys are compared, so that the time does not depend on which one matches.
         matches = [
             name for known, name in self._tenants.items() if hmac.compare_digest(known, given)
         ]
@@ -114,7 +119,7 @@ def _digest(key: str) -> bytes:
 
 
 def tenant(key: str) -> str:
-    """The partition of a key; it does not tell the key."""
+    """The partition of a key; it does not reveal the key."""
     return hashlib.sha256(b"tenant:" + key.encode()).hexdigest()[:16]
 
 
@@ -124,13 +129,13 @@ def _request_id(headers: Headers) -> str:
 
 
 def _check_host(host: str, headers: Headers) -> None:
-    """Raise ApiError for the name of another site, which a rebinding of DNS points here."""
+    """Raise ApiError for the name of another site, which DNS rebinding may point here."""
     stated = _host_name(headers.get("host", ""))
     if stated not in {*LOOPBACK, host}:
         raise ApiError(
             403,
             f"this server does not answer for the host {stated[:100]!r}",
-            f"use http://{host}",
+            f"use http://{host} with the port of the server",
         )
 
 
@@ -140,8 +145,8 @@ def _check_origin(headers: Headers) -> None:
     if origin and _netloc(origin) != headers.get("host", "").lower():
         raise ApiError(
             403,
-            f"pages of {origin[:100]!r} may not ask this server",
-            "open the page of this server itself",
+            f"a page of {origin[:100]!r} may not send requests to this server",
+            "use the page of this server, or a client that is no web page",
         )
 
 

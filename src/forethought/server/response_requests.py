@@ -79,7 +79,9 @@ def _message(item: InputItem) -> list[dict[str, Any]]:
         call = {"id": item.call_id, "type": "function", "function": function}
         return [{"role": "assistant", "tool_calls": [call]}]
     if item.role is None or item.content is None:
-        raise bad_request("a message of the input needs a role and content", "", "input")
+        raise bad_request(
+            "a message of the input has no role or no content", "give it both fields", "input"
+        )
     content = item.content
     text = content if isinstance(content, str) else "\n".join(part.content for part in content)
     return [{"role": item.role, "content": text}]

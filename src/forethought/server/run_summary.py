@@ -57,7 +57,7 @@ def usage(runs: Sequence[Run], reasoning: int = 0, *, discards: bool = False) ->
 
 
 def summary(run: Run, response: str, notes: Sequence[str] = ()) -> dict[str, Any]:
-    """The `forethought` object: what the run cost and kept."""
+    """The `forethought` object: the cost of the run and the kept part of its prompt."""
     kept = run["kept"]
     return {
         "run": response,

@@ -37,7 +37,7 @@ class ModelServer:
 
     settings: ServerSettings
     load: Load
-    """Loads a model; called in the engine's thread."""
+    """Loads a model; called in the thread that starts the engines."""
     log_file: Path = field(default_factory=served_runs_file)
     """The file of the runs that were answered."""
     models: ServedModels = field(init=False)

@@ -36,9 +36,9 @@ class ServerSettings:
     max_total_tokens: int = 1 << 18
     """Tokens of all answers of one request at most; a search gets it as its token budget."""
     max_requests: int = 1280
-    """Requests in progress at most, running and waiting; more get status 429."""
+    """Requests in progress at most on each engine, running and waiting; more get status 429."""
     max_concurrent: int = 256
-    """Sequences that decode at once at most."""
+    """Sequences that run at once at most, in prefill or decode."""
     body_seconds: float = 30.0
     """Seconds within which a client sends a request's headers, and again its body."""
     request_seconds: float = 900.0

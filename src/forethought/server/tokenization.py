@@ -28,7 +28,9 @@ async def tokenize(request: Request) -> JSONResponse:
     context = context_of(request)
     fields = await read_body(request, TokenizeRequest, context.settings)
     if (fields.prompt is None) == (fields.messages is None):
-        raise bad_request("send either a prompt or messages", "", "prompt")
+        raise bad_request(
+            "the request needs either a prompt or messages", "send one of them", "prompt"
+        )
     model = _model(context, fields.model)
     try:
         tokens = _tokens(model, fields)

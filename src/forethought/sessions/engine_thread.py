@@ -1,6 +1,6 @@
 """The thread that owns the engine: requests come in between two steps, events go out after each.
 
-Event loops and threads may ask it. Requests that overlap share its batches.
+Event loops and threads send it requests. Requests in progress at the same time share batches.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class LocalOpener:
             scheduler.prefill_seconds = max(LEAST_SLICE, scheduler.decode_seconds)
 
     def figures(self) -> dict[str, int]:
-        """Counts of this moment, by name; other threads may ask for them."""
+        """Counts of this moment, by name; other threads may call this."""
         admission, prefixes = self.backend.scheduler.admission, self.prefix_cache
         found = {
             "running": len(admission.running),

@@ -79,7 +79,7 @@ class RemoteOpener:
         _check_controls(request)
         if recipe.judge:
             raise UsageError(
-                f"{recipe.scorer} asks another server than the model's",
+                f"{recipe.scorer} names a server of its own",
                 "use a scorer without by=",
             )
         plain = not recipe.search
@@ -95,7 +95,7 @@ class RemoteOpener:
 
 
 def _check_controls(request: LiveRequest) -> None:
-    """Raise UsageError for what is asked of the decoding on a server."""
+    """Raise UsageError for controls of decoding, which servers do not take from here."""
     if not request.controls.default or request.prompt_logprobs is not None:
         raise UsageError(
             "penalties, biases, grammars and log-probabilities need a model on this machine",

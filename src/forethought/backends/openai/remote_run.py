@@ -19,4 +19,4 @@ class RemoteRun:
     compression: Compression | None = None
     """Shortens the run's prompts before they are sent."""
     streams: bool = False
-    """Whether the text of its pieces is told as it arrives."""
+    """Whether the text of its pieces becomes events as it arrives."""
