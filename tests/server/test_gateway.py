@@ -2,7 +2,9 @@
 
 import pytest
 
+from forethought.contracts.errors import UsageError
 from forethought.recipes.recipe import Recipe
+from forethought.server.settings import ServerSettings
 from forethought.sessions.ask import ask
 from tests.backends.openai.toy_server import *  # noqa: F403
 from tests.server.served import QUESTION, data_lines, serving
@@ -130,3 +132,22 @@ def test_a_server_that_fails_is_an_error_and_no_answer(toy, gateway):
     reply = gateway.chat(model="toy", max_tokens=20)
     assert reply.status_code >= 400
     assert "error" in reply.json()
+
+
+def test_the_address_of_the_server_behind_stays_hidden(toy, gateway):
+    port = toy.base.rpartition(":")[2]
+    shown = [
+        gateway.chat(model=None, max_tokens=20).text,
+        gateway.chat(model="toy+snapkv(keep=9)").text,
+        gateway.get("/v1/models").text,
+        gateway.chat(model="toy@majority-vote(n=2)", max_tokens=20, stream=True).text,
+    ]
+    for text in shown:
+        assert port not in text
+        assert "127.0.0.1" not in text
+        assert "toy" in text
+
+
+def test_two_models_of_one_public_name_are_refused():
+    with pytest.raises(UsageError, match="two models have the name 'small'"):
+        ServerSettings(recipe=Recipe(model="http://127.0.0.1:1/v1#small"), models=("small",))

@@ -21,6 +21,8 @@ from forethought.engine.cache.prefix_cache import (
 )
 from forethought.engine.cache.sequence_cache import SequenceCache
 
+_LEAST_COMPUTED = 2
+"""A single token would run through matrix-vector kernels, which round otherwise than a prefill."""
 MOST_RESULTS = 256
 """Results that are remembered of each kind: some numbers for each token of a prompt."""
 ChoiceKey = tuple[Hashable, str, int, bytes]
@@ -97,7 +99,7 @@ class PrefillReuse:
         count = len(network.shape.layers) if layers is None else layers
         space = (network, count, self.tenant)
         key = prefix_key(tokens, positions)
-        limit = 0 if newest is None else len(key) - max(1, newest)
+        limit = 0 if newest is None else len(key) - max(_LEAST_COMPUTED, newest)
         match = self.prefixes.match(space, key, limit)
         return PromptPrefix(self.prefixes, space, key, count, match)
 

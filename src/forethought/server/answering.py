@@ -51,7 +51,7 @@ async def answered(context: ServerContext, live: LiveRequest) -> AsyncGenerator[
             yield event
     except ForethoughtError as error:
         watch.failed()
-        raise _as_api_error(error) from error
+        raise _as_api_error(error).shown(context.settings.public_text) from error
     except TimeoutError:
         watch.failed()
         seconds = context.settings.request_seconds

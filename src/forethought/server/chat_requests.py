@@ -12,6 +12,7 @@ from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.records import Prompt
 from forethought.models.chat.messages import Message
 from forethought.models.chat.openai_messages import chat_messages
+from forethought.models.chat.reasoning import reasoning_markers
 from forethought.models.chat.tool_calls import ToolUse
 from forethought.models.model import Model
 from forethought.recipes.recipe import Recipe
@@ -46,11 +47,13 @@ class AskedChat:
     """The model on this machine; None for one of another server."""
     tools: ToolUse
     """The tools that the model may call, and the format of its calls."""
+    default_name: str
+    """The recipe's spelling for clients that name no model."""
 
     @property
     def name(self) -> str:
         """The model's name as the client wrote it."""
-        return self.fields.model or self.live.recipe.spelling
+        return self.fields.model or self.default_name
 
     @property
     def choices(self) -> int:
@@ -67,8 +70,17 @@ class AskedChat:
     @property
     def notes(self) -> list[str]:
         """Notes on fields that have no effect."""
-        unused = self.fields.prediction is not None
-        return ["the prediction is not used: decoding has no drafted tokens"] if unused else []
+        found = []
+        if self.fields.prediction is not None:
+            found.append("the prediction is not used: decoding has no drafted tokens")
+        if self.fields.thinking_token_budget is not None and not self._thinks:
+            found.append("thinking_token_budget has no effect: this model does not think")
+        return found
+
+    @property
+    def _thinks(self) -> bool:
+        model = self.model
+        return bool(model and reasoning_markers(model.template, model.tokenizer))
 
 
 async def asked_chat(context: ServerContext, request: Request, fields: ChatRequest) -> AskedChat:
@@ -100,7 +112,8 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
         tenant=tenant_of(request),
     )
     await check_grammar(model, live.controls)
-    return AskedChat(fields, live, model, tools)
+    shown = context.settings.public_text(live.recipe.spelling)
+    return AskedChat(fields, live, model, tools, shown)
 
 
 def _room(model: Model | None, prompt: Prompt | None, recipe: Recipe) -> int:

@@ -35,11 +35,13 @@ class AskedCompletion:
     """One for each prompt."""
     model: Model | None
     """The model on this machine; None for one of another server."""
+    default_name: str
+    """The recipe's spelling for clients that name no model."""
 
     @property
     def name(self) -> str:
         """The model's name as the client wrote it."""
-        return self.fields.model or self.lives[0].recipe.spelling
+        return self.fields.model or self.default_name
 
     @property
     def n(self) -> int:
@@ -93,7 +95,8 @@ async def asked_completion(
         for number in range(len(prompts))
     )
     await check_grammar(model, plain.controls)
-    return AskedCompletion(fields, identifier, lives, model)
+    shown = context.settings.public_text(plain.recipe.spelling)
+    return AskedCompletion(fields, identifier, lives, model, shown)
 
 
 async def _prompts(model: Model | None, fields: CompletionRequest) -> Sequence[Prompt]:

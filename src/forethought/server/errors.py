@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -35,7 +35,6 @@ _STATUSES: tuple[tuple[type[ForethoughtError], int, str | None], ...] = (
     (BudgetSpentError, 400, "budget_spent"),
     (ConversationRefusedError, 400, None),
     (UsageError, 400, None),
-    (ConversationRefusedError, 400, None),
     (RemoteError, 502, None),
     (ForethoughtError, 500, None),
 )
@@ -68,6 +67,11 @@ class ApiError(Exception):
         told = f"{self.message}. Hint: {self.hint}" if self.hint else self.message
         shown = {"message": told, "type": self.kind, "param": self.param, "code": self.code}
         return {"error": {**shown, **({"hint": self.hint} if self.hint else {})}}
+
+    def shown(self, public: Callable[[str], str]) -> ApiError:
+        """This error, its texts made fit for clients."""
+        self.message, self.hint = public(self.message), public(self.hint)
+        return self
 
     def response(self) -> JSONResponse:
         """The HTTP response."""

@@ -38,15 +38,12 @@ class RecipeReader:
         try:
             return self._recipe(asked)
         except ForethoughtError as error:
-            raise as_api_error(error, "model") from error
+            raise as_api_error(error, "model").shown(self.settings.public_text) from error
 
     def public_event(self, done: Event) -> Event:
         """The event `done` with the public names of models in its recipe."""
         run = done.data["run"]
-        spelled = str(run["recipe"])
-        for public, name in self.settings.served.items():
-            if public != name:
-                spelled = spelled.replace(spelling.quoted(name), spelling.quoted(public))
+        spelled = self.settings.public_text(str(run["recipe"]))
         return Event("done", {**done.data, "run": {**run, "recipe": spelled}})
 
     def sampled(self, asked: SamplingFields, *, samples: int, max_tokens: int) -> Recipe:
@@ -55,7 +52,7 @@ class RecipeReader:
         try:
             return _sampled(self._bounded(base), asked, samples, max_tokens)
         except ForethoughtError as error:
-            raise as_api_error(error) from error
+            raise as_api_error(error).shown(self.settings.public_text) from error
 
     @cached_property
     def _allowed(self) -> AllowedNames:

@@ -14,6 +14,7 @@ from sse_starlette.sse import AppStatus
 
 from forethought.contracts.errors import ForethoughtError
 from forethought.engine.cache.prefix_cache import PrefixCache
+from forethought.models.model import Model
 from forethought.recipes.recipe import Recipe, is_remote
 from forethought.server.app import create_app
 from forethought.server.connection import timed_protocol
@@ -100,12 +101,19 @@ class ModelServer:
         here = [name for name in self.settings.served.values() if not is_remote(name)]
         self.models.load(here, self.load)
 
+    def _draft(self, name: str, weights: str) -> Model:
+        """A served model, or the default one, which counts tokens where no draft is named."""
+        if name == Recipe.model and self.models.get(name) is None:
+            self.models.load([name], self.load)
+        return self.models.named(name, weights)
+
     def _open_session(self, place: Place, recipe: Recipe) -> LiveSession:
         settings, load = self.settings, self.models.named
         kept = settings.prefix_cache_bytes
         prefixes = PrefixCache(kept) if kept else None
         if place != LOCAL:
-            opener = RemoteOpener(recipe, load, prices=settings.prices, prefix_cache=prefixes)
+            draft = self._draft
+            opener = RemoteOpener(recipe, draft, prices=settings.prices, prefix_cache=prefixes)
             return LiveSession(opener)
         most = settings.max_concurrent
         return LiveSession(LocalOpener(load, recipe, prefix_cache=prefixes, max_running=most))

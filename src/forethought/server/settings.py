@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from forethought.backends.openai.endpoint import endpoints_of
+from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
 from forethought.cost.prices import Price
 from forethought.recipes.recipe import Recipe, is_remote
@@ -58,6 +60,14 @@ class ServerSettings:
                 f"--host {self.host} lets other machines in, and no key protects the server",
                 "set FORETHOUGHT_SERVE_KEY or --api-key-file, or keep --host 127.0.0.1",
             )
+        names = self._own_names
+        if len(self.served) < len(names):
+            known = [public_name(one) for one in names]
+            twice = next(one for one in known if known.count(one) > 1)
+            raise UsageError(
+                f"two models have the name {twice!r} for clients",
+                "name the one on a server otherwise: http://HOST/v1#NAME, or leave one out",
+            )
 
     @property
     def local(self) -> bool:
@@ -72,10 +82,23 @@ class ServerSettings:
     @property
     def served(self) -> dict[str, str]:
         """The models that requests may name, as targets and drafts: public names to our own."""
-        known = dict.fromkeys(
-            name for name in (self.recipe.model, self.recipe.draft, *self.models) if name != "self"
-        )
-        return {public_name(name): name for name in known}
+        return {public_name(name): name for name in self._own_names}
+
+    def public_text(self, text: str) -> str:
+        """A text for clients: models have their public names, and no server's address shows."""
+        for public, name in self.served.items():
+            if public == name:
+                continue
+            text = text.replace(spelling.quoted(name), spelling.quoted(public))
+            text = text.replace(name, public)
+            for place in endpoints_of(name) if is_remote(name) else ():
+                text = text.replace(place.base, f"the server of {public}")
+        return text
+
+    @property
+    def _own_names(self) -> list[str]:
+        known = (self.recipe.model, self.recipe.draft, *self.models)
+        return list(dict.fromkeys(name for name in known if name != "self"))
 
 
 def public_name(model: str) -> str:

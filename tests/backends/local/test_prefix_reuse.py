@@ -178,7 +178,7 @@ def test_an_equal_prompt_needs_no_draft():
     assert told(first) == told(second)
     assert first.cost.draft_tokens > 0
     assert second.cost.draft_tokens == 0
-    assert second.cost.prompt_tokens == 1
+    assert second.cost.prompt_tokens == 2
     assert 0 < other.cost.draft_tokens <= 32
 
 
@@ -443,7 +443,7 @@ def test_a_cancelled_answer_unlocks_its_prefix_and_leaves_its_prompt():
     backend.prefix_cache.check()
     assert backend.prefix_cache.locked_bytes == 0
     second = finished(session, LiveRequest("second", recipe, QUESTION, DOCUMENT))
-    assert second["cost"]["prompt_tokens"] == 1
+    assert second["cost"]["prompt_tokens"] == 2
 
 
 def test_runs_with_log_probabilities_of_the_prompt_compute_all_of_it():
