@@ -105,6 +105,7 @@ def test_one_module_decodes_and_one_prepares_prompts():
     assert where(r"(?<!def )\bplan\(methods, prompt") == ["prefill/prepare.py"]
     assert where(r"(?<!def )\bStopMatcher\(") == [
         "backends/local/piece.py",
+        "backends/openai/answer_stream.py",
         "backends/openai/completions.py",
     ]
 

@@ -14,7 +14,7 @@ from forethought.contracts.errors import BadParameterError
 _SPELLED = "write it http://host:port/v1#model"
 _LONGEST = 253
 """Characters of a host name."""
-_NEXT = re.compile(r"\s*,\s*(?=https?://)")
+_NEXT = re.compile(r",(?=\s*https?://)")
 """Between two addresses; the name of a model may hold commas too."""
 
 
