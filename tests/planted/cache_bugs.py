@@ -178,7 +178,7 @@ CACHE_BUGS = (
         name="later queries are masked as the first of the text",
         seen_in="torch's fused kernel without a mask, more keys than queries",
         file="engine/attention/prefill.py",
-        old="newest = len(keys) - length + block.stop",
+        old="newest = entries - length + block.stop",
         new="newest = block.stop",
         test="tests/engine/cache/test_sequence_cache.py::test_reading_in_pieces_equals_reading_at_once",
     ),

@@ -44,7 +44,7 @@ PREFIX_BUGS = (
         name="a whole prompt is matched, which leaves no token to compute logits from",
         seen_in="radix caches, matches up to the last token",
         file=_REUSE,
-        old="len(key) - max(1, newest)",
+        old="len(key) - max(_LEAST_COMPUTED, newest)",
         new="len(key)",
         test=_OF_REUSE + "test_an_equal_prompt_needs_no_draft",
     ),

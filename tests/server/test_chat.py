@@ -5,7 +5,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.session import Session, built_methods
-from tests.server.served import MODELS, QUESTION, data_lines, error_of
+from tests.server.served import MODELS, QUESTION, data_lines, error_of, serving
 
 TEXT = QUESTION[0]["content"]
 
@@ -325,3 +325,25 @@ def test_a_prompt_beyond_the_context_has_openais_code(served):
     for stream in (False, True):
         error = error_of(served.chat(messages=long, stream=stream))
         assert error["code"] == "context_length_exceeded"
+
+
+def test_a_text_that_cannot_fit_is_refused_before_it_is_tokenized(served, monkeypatch):
+    read = []
+    tokenizer = MODELS["tiny"].tokenizer
+    monkeypatch.setattr(tokenizer, "encode_with_spans", lambda *given: read.append(given))
+    most = 2048 * tokenizer.longest
+    reply = served.chat(messages=[{"role": "user", "content": "a" * (most + 1)}])
+    assert reply.json()["error"]["code"] == "context_length_exceeded"
+    assert not read
+
+
+def test_a_default_recipe_runs_exactly_where_a_prompt_is_too_short_for_it():
+    recipe = Recipe(model="tiny", approximate=("specpc(keep=5)",))
+    with serving(recipe=recipe) as lenient:
+        short = [{"role": "user", "content": "hi"}]
+        found = lenient.chat(model=None, messages=short, max_tokens=4).json()
+        assert any("the run is exact" in note for note in found["forethought"]["notes"])
+        exact = lenient.chat(messages=short, max_tokens=4, approximate="exact").json()
+        assert found["choices"] == exact["choices"]
+        asked = lenient.chat(messages=short, max_tokens=4, approximate="specpc(keep=5)")
+        assert asked.status_code == 400

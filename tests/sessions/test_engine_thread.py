@@ -8,7 +8,7 @@ import pytest
 
 from forethought.contracts.errors import ModelError, UnknownNameError, UsageError
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.engine_thread import BusyError, EngineThread
+from forethought.sessions.engine_thread import BusyError, EngineThread, StoppingError
 from forethought.sessions.live_local import LocalOpener
 from forethought.sessions.live_session import LiveRequest, LiveSession
 from tests.sessions.tiny_session import DOCUMENT, QUESTION, TARGET
@@ -125,7 +125,7 @@ def test_stopping_ends_what_is_in_progress():
         task = asyncio.create_task(answered(engine, request("long", max_tokens=2000)))
         await eventually(lambda: engine.session.in_progress == 1)
         await asyncio.to_thread(engine.stop)
-        with pytest.raises(ModelError, match="stopping"):
+        with pytest.raises(StoppingError, match="stopping"):
             await task
 
     asyncio.run(stopped())

@@ -20,6 +20,7 @@ from forethought.server.context import ServerContext, tenant_of
 from forethought.server.controls import check_grammar, controls_of
 from forethought.server.errors import as_api_error, bad_request
 from forethought.server.prompts import (
+    check_length,
     conversation_prompt,
     history_of,
     question_of,
@@ -92,7 +93,8 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
     if model is None:
         _check_remote(fields)
     tools = ToolUse() if model is None else _tools(model, fields)
-    prompt = None if model is None else await _prompt(model, fields, tools)
+    shortened = bool(recipe.approximate)
+    prompt = None if model is None else await _prompt(model, fields, tools, shortened=shortened)
     stated = fields.max_completion_tokens or fields.max_tokens
     room = _room(model, prompt, recipe)
     most = answer_tokens(context.settings, stated, fields.n or 1, room)
@@ -109,6 +111,7 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
             fields, calls=tools.grammar, thinking_budget=fields.thinking_token_budget
         ),
         visible=context.models.visible(recipe.model),
+        may_run_exact=context.recipes.may_run_exact(fields),
         tenant=tenant_of(request),
     )
     await check_grammar(model, live.controls)
@@ -140,7 +143,7 @@ def _tools(model: Model, fields: ChatRequest) -> ToolUse:
         raise as_api_error(error, "tool_choice" if demanded else "tools") from error
 
 
-async def _prompt(model: Model, fields: ChatRequest, tools: ToolUse) -> Prompt:
+async def _prompt(model: Model, fields: ChatRequest, tools: ToolUse, *, shortened: bool) -> Prompt:
     def build() -> Prompt:
         return conversation_prompt(
             model,
@@ -152,6 +155,7 @@ async def _prompt(model: Model, fields: ChatRequest, tools: ToolUse) -> Prompt:
         )
 
     length = sum(len(one.text) for one in fields.messages) + len(fields.document or "")
+    check_length(model, length, shortened=shortened)
     try:
         return build() if length < _SHORT else await asyncio.to_thread(build)
     except ForethoughtError as error:

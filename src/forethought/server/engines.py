@@ -74,6 +74,11 @@ class Engines:
             async for event in events:
                 yield event
 
+    def end_requests(self) -> None:
+        """End all requests in progress with an error."""
+        for one in list(self._threads.values()):
+            one.end_requests()
+
     def stop(self) -> None:
         """End all requests in progress and all engines."""
         for one in self._threads.values():

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
+from forethought.backends.openai.errors import RefusedError
 from forethought.contracts.errors import (
     BudgetSpentError,
     ConversationRefusedError,
@@ -15,6 +16,7 @@ from forethought.contracts.errors import (
     RemoteError,
     UsageError,
 )
+from forethought.sessions.engine_thread import StoppingError
 
 _KINDS = {
     401: ("authentication_error", "invalid_api_key"),
@@ -35,7 +37,9 @@ _STATUSES: tuple[tuple[type[ForethoughtError], int, str | None], ...] = (
     (BudgetSpentError, 400, "budget_spent"),
     (ConversationRefusedError, 400, None),
     (UsageError, 400, None),
+    (RefusedError, 400, None),
     (RemoteError, 502, None),
+    (StoppingError, 503, "server_stopping"),
     (ForethoughtError, 500, None),
 )
 """The status and code of our own errors; the first kind that fits counts."""

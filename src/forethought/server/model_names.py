@@ -40,6 +40,12 @@ class RecipeReader:
         except ForethoughtError as error:
             raise as_api_error(error, "model").shown(self.settings.public_text) from error
 
+    def may_run_exact(self, asked: MethodFields) -> bool:
+        """Whether the methods are the server's default, which not every prompt has room for."""
+        default = self.settings.recipe
+        named = (None, default.model, _public(self.settings, default.model))
+        return asked.model in named and asked.approximate is None
+
     def public_event(self, done: Event) -> Event:
         """The event `done` with the public names of models in its recipe."""
         run = done.data["run"]

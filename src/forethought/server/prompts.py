@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from forethought.contracts.errors import UsageError
+from forethought.contracts.errors import PromptTooLongError, UsageError
 from forethought.contracts.records import Prompt
 from forethought.models.chat.message import Message
 from forethought.models.chat.messages import messages_prompt
 from forethought.models.chat.openai_messages import chat_messages
 from forethought.models.model import Model
-from forethought.server.errors import bad_request
+from forethought.server.errors import as_api_error, bad_request
 from forethought.server.schemas.chat_request import ChatMessage, Tool
 from forethought.server.token_texts import decoded, encoded
 
@@ -68,6 +68,22 @@ def raw_prompt(
     free = (0, len(document)) if document else whole
     kept = frozenset(i for i, (start, stop) in enumerate(spans) if start == stop or stop > free[1])
     return Prompt(tuple(tokens), tuple(spans), text, protected=kept, content=whole)
+
+
+def check_length(model: Model, characters: int, *, shortened: bool) -> None:
+    """Raise ApiError for a text that cannot fit the context, before it takes time to tokenize.
+
+    A text that methods shorten may be longer.
+    """
+    most = model.shape.context * model.tokenizer.longest
+    if not shortened and characters > most:
+        raise as_api_error(
+            PromptTooLongError(
+                f"a text of {characters:,} characters has more than the {model.shape.context:,} "
+                f"tokens that {model.name} holds",
+                "shorten it, or name a method such as truncate or specpc",
+            )
+        )
 
 
 def check_tokens(model: Model, tokens: Sequence[int]) -> None:

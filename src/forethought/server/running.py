@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable
@@ -30,6 +31,19 @@ from forethought.storage.location import served_runs_file
 
 _DRAIN_SECONDS = 5
 """Seconds that running requests get when the server ends."""
+
+
+class DrainingServer(uvicorn.Server):
+    """A server that gives running requests some seconds, then ends them with an error."""
+
+    def __init__(self, config: uvicorn.Config, end_requests: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_requests = end_requests
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for running requests, and end those that take too long."""
+        asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self._end_requests)
+        await super().shutdown(sockets)
 
 
 @dataclass
@@ -63,9 +77,9 @@ class ModelServer:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            timeout_graceful_shutdown=2 * _DRAIN_SECONDS,
         )
-        self._uvicorn = uvicorn.Server(config)
+        self._uvicorn = DrainingServer(config, self.engine.end_requests)
 
     def run(self, listening: socket.socket, on_ready: Callable[[], None]) -> None:
         """Serve on a bound socket; `on_ready` is called once the models are loaded.

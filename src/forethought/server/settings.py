@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,8 +30,8 @@ class ServerSettings:
     port: int = 8000
     keys: tuple[str, ...] = field(default=(), repr=False)
     """Bearer tokens; empty serves everyone on this machine."""
-    max_body_bytes: int = 16 << 20
-    """Bytes of a request body at most."""
+    max_body_bytes: int = 2 << 20
+    """Bytes of a request body at most; a longer text would take seconds to tokenize."""
     max_tokens: int = 1 << 16
     """Tokens of one answer at most."""
     max_choices: int = 64
@@ -60,6 +61,9 @@ class ServerSettings:
                 f"--host {self.host} lets other machines in, and no key protects the server",
                 "set FORETHOUGHT_SERVE_KEY or --api-key-file, or keep --host 127.0.0.1",
             )
+        for name in ("body_seconds", "request_seconds", "ping_seconds"):
+            if not 0 < (seconds := getattr(self, name)) < math.inf:
+                raise UsageError(f"{name} {seconds:g} is no time", "give seconds above 0")
         names = self._own_names
         if len(self.served) < len(names):
             known = [public_name(one) for one in names]

@@ -36,6 +36,13 @@ class BusyError(ForethoughtError):
         self.retry_after = retry_after
 
 
+class StoppingError(ForethoughtError):
+    """The engine ends before the request does."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is stopping", "ask again later")
+
+
 class _Arrival(NamedTuple):
     request: LiveRequest
 
@@ -100,6 +107,14 @@ class EngineThread:
     def figures(self) -> dict[str, int]:
         """Counts of this moment, by name; empty until the session is open."""
         return self.session.opener.figures() if self.session is not None else {}
+
+    def end_requests(self) -> None:
+        """End all requests in progress with a StoppingError."""
+        with self._lock:
+            names = list(self._listeners)
+        self._deliver([(name, StoppingError()) for name in names])
+        for name in names:
+            self._inbox.put(_Departure(name))
 
     def stop(self) -> None:
         """End all requests in progress and the thread, and close the session."""
@@ -174,7 +189,7 @@ class EngineThread:
                 case _Departure(name):
                     session.cancel(name)
                 case None:
-                    self._fail_all(ModelError("the server is stopping", "ask again later"))
+                    self.end_requests()
                     session.close()
                     return False
         return True

@@ -101,7 +101,9 @@ class LocalOpener:
         if "draft" in job.strategy.needs and session.draft is session.target:
             raise no_draft()
         self.backend.runs[request.name] = local
-        return RunRecorder(recipe, local, remarks=(*remarks, *unused_draft(local))), job
+        return RunRecorder(
+            recipe, local, remarks=(*request.remarks, *remarks, *unused_draft(local))
+        ), job
 
     def _session(self, recipe: Recipe) -> Session:
         """The recipe with its models."""

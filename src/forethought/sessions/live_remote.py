@@ -91,7 +91,9 @@ class RemoteOpener:
             compression.reuse = PrefillReuse(self.prefix_cache, self.memo, request.tenant)
         params = params_of(recipe, system, history)
         self.backend.runs[request.name] = RemoteRun(params, compression, streams=plain)
-        return RunRecorder(recipe, remarks=unused_draft(recipe), streams=plain), job
+        return RunRecorder(
+            recipe, remarks=(*request.remarks, *unused_draft(recipe)), streams=plain
+        ), job
 
 
 def _check_controls(request: LiveRequest) -> None:

@@ -13,7 +13,11 @@ from typing import Protocol
 
 from forethought.contracts.backend import Backend
 from forethought.contracts.controls import GenerationControls
-from forethought.contracts.errors import ForethoughtError
+from forethought.contracts.errors import (
+    BudgetTooSmallError,
+    ForethoughtError,
+    NoDocumentError,
+)
 from forethought.contracts.records import Event, Prompt
 from forethought.contracts.search import Strategy
 from forethought.driver.driver import Driver, DriverEvent
@@ -44,6 +48,10 @@ class LiveRequest:
     """Control tokens that the text of answers shows, such as those around tool calls."""
     prompt_logprobs: int | None = None
     """Top alternatives to report for each token of the prompt; None reports no prompt tokens."""
+    remarks: tuple[str, ...] = ()
+    """Notes that the run begins with."""
+    may_run_exact: bool = False
+    """Whether a prompt that is too short for the recipe's methods runs without them."""
     tenant: str = ""
     """Whose request it is; tenants share no cache, and get equal shares of the engine."""
     strategy: Strategy | None = None
@@ -89,6 +97,8 @@ class LiveSession:
     clock: Clock = time.perf_counter
     _runs: dict[str, QuestionRun] = field(default_factory=dict)
     """By name of the request."""
+    _lenient: dict[str, LiveRequest] = field(default_factory=dict)
+    """Requests in progress that may run without their methods, by name."""
     _events: list[LiveEvent] = field(default_factory=list)
     """Events that come before the next step's."""
 
@@ -116,6 +126,8 @@ class LiveSession:
             recorder, job = self.opener.open(request)
             run = self._runs[name] = QuestionRun(recorder, self.clock)
             self._events += [(name, event) for event in run.begin()]
+            if request.may_run_exact and request.recipe.approximate:
+                self._lenient[name] = request
             # Requests share no replay log, so each has keys of its own.
             self._driver.add([replace(job, key_namespace=name)])
         except ForethoughtError as error:
@@ -125,6 +137,7 @@ class LiveSession:
     def cancel(self, name: str) -> None:
         """End a request without further events, and free all that it holds; idempotent."""
         self._runs.pop(name, None)
+        self._lenient.pop(name, None)
         self._events = [one for one in self._events if one[0] != name]
         self._driver.drop(name)
         self.opener.backend.release(name)
@@ -150,6 +163,25 @@ class LiveSession:
         try:
             yield from ((name, one) for one in run.events_of(event))
         except ForethoughtError as error:
+            if self._runs_exact(name, error):
+                return
             yield name, error
         if isinstance(event, JobResult):
             del self._runs[name]
+            self._lenient.pop(name, None)
+
+    def _runs_exact(self, name: str, error: ForethoughtError) -> bool:
+        """Whether a request starts anew without the methods that its prompt is too short for."""
+        request = self._lenient.pop(name, None)
+        if request is None or not isinstance(error, BudgetTooSmallError | NoDocumentError):
+            return False
+        self._runs.pop(name)
+        self.submit(
+            replace(
+                request,
+                recipe=replace(request.recipe, approximate=(), draft="self"),
+                may_run_exact=False,
+                remarks=(f"the run is exact: {error.message}",),
+            )
+        )
+        return True

@@ -196,10 +196,10 @@ def test_a_document_and_earlier_messages_may_be_shortened_and_the_question_may_n
 
     prompt = messages_prompt(tokenizer(), HERMES, messages, document="a document", tools=[CLOCK])
 
-    assert shown(prompt, protected=False) == "firsta document"
+    assert shown(prompt, protected=False) == "a document\n\nfirst"
     assert "last?" in shown(prompt, protected=True)
-    assert prompt.content_text.startswith("first")
-    assert prompt.content_text.endswith("a document\n\nlast?")
+    assert prompt.content_text.startswith("a document")
+    assert prompt.content_text.endswith("last?")
 
 
 def test_results_of_tools_may_be_shortened_and_are_content() -> None:
@@ -224,10 +224,10 @@ def test_a_system_prompt_joins_the_question_where_templates_have_no_such_role() 
     prompt = messages_prompt(tokenizer(), GEMMA, messages, document="text")
 
     assert prompt.text == by_transformers(
-        GEMMA, [user("be brief\n\na"), said("b"), user("text\n\nc")], None
+        GEMMA, [user("be brief\n\ntext\n\na"), said("b"), user("c")], None
     )
     assert "no system role" in prompt.notes[0]
-    assert shown(prompt, protected=False) == "atext"
+    assert shown(prompt, protected=False) == "text\n\na"
     assert messages_prompt(tokenizer(), GEMMA, messages[1:]).notes == ()
 
 
@@ -389,9 +389,9 @@ def test_a_base_model_reads_the_texts_alone() -> None:
 
     prompt = messages_prompt(tokenizer(add_bos=True), "", messages, document="d")
 
-    assert prompt.text == "s\n\na\n\nb\n\nd\n\nc"
+    assert prompt.text == "s\n\nd\n\na\n\nb\n\nc"
     assert prompt.tokens[0] == START
-    assert shown(prompt, protected=False) == "ad"
+    assert shown(prompt, protected=False) == "d\n\na"
 
 
 def test_templates_with_tools_are_known_by_their_text() -> None:

@@ -18,6 +18,7 @@ from forethought.backends.openai.protocol import Body
 from forethought.contracts.backend import Opened
 from forethought.contracts.records import Cost, Kept, Prompt
 from forethought.engine.meter import Clock, Meter
+from forethought.models.chat.conversation_forms import JOINT
 from forethought.models.chat.message import Message
 from forethought.models.chat.messages import messages_prompt
 from forethought.models.chat.prompt import chat_prompt
@@ -130,15 +131,15 @@ class Compression:
             return chat_prompt(model.tokenizer, model.template, question, document, self.system)
         if self.system is not None:
             before.insert(0, Message("system", self.system))
-        prompt = messages_prompt(
-            model.tokenizer,
-            model.template,
-            [*before, Message("user", question)],
-            document=document,
-        )
-        start, _ = prompt.content
-        earlier = {i for i, (first, _) in enumerate(prompt.spans) if first < start}
-        return replace(prompt, protected=prompt.protected | earlier)
+        document, question = document.strip(), question.strip()  # as templates do
+        asked = f"{document}{JOINT}{question}" if document else question
+        messages = [*before, Message("user", asked)]
+        prompt = messages_prompt(model.tokenizer, model.template, messages)
+        stop = prompt.content[1]
+        start = prompt.text.rindex(asked, 0, stop)
+        free = start + len(document) if document else stop
+        kept = (i for i, (a, b) in enumerate(prompt.spans) if a == b or a < start or b > free)
+        return replace(prompt, protected=frozenset(kept), content=(start, stop))
 
     def shorten(self, prepared: PreparedPrompt, stopped: Event) -> ShortPrompt | None:
         """Run the methods; None if `stopped` is set before their end."""

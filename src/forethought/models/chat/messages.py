@@ -51,7 +51,8 @@ def messages_prompt(
 ) -> Prompt:
     """The prompt of a conversation, up to the start of the next answer.
 
-    `document` stands before the text of the last user's message. Methods may shorten documents,
+    `document` stands before the text of the first user's message, so that it stays in its place as
+    the conversation grows. Methods may shorten documents,
     results of tools and the user's earlier messages; without any of them, the last user's message.
     All other tokens are protected. With `continue_final` the prompt ends inside the assistant's
     last message. Without a template the prompt is the messages' plain text, after a BOS token if
@@ -75,14 +76,14 @@ def _turns(template: str, messages: Sequence[Message], document: str) -> tuple[T
     """The messages with the document in its place and with reasoning apart from content."""
     found = [Turn(_with_reasoning(template, message)) for message in messages]
     if document:
-        place = _last_user(found)
-        if place is None:
+        place = _users(found)[:1]
+        if not place:
             raise UsageError(
                 "a document is given, but no user's message asks about it",
                 "add a message of the user, or leave out the document",
             )
-        message = found[place].message
-        found[place] = Turn(replace(message, content=f"{document}{JOINT}{message.content}"))
+        message = found[place[0]].message
+        found[place[0]] = Turn(replace(message, content=f"{document}{JOINT}{message.content}"))
     return tuple(found)
 
 
@@ -95,9 +96,9 @@ def _with_reasoning(template: str, message: Message) -> Message:
     return replace(message, content=content, reasoning=reasoning) if content else message
 
 
-def _last_user(turns: Sequence[Turn]) -> int | None:
-    users = [i for i, turn in enumerate(turns) if turn.message.role == "user"]
-    return users[-1] if users else None
+def _users(turns: Sequence[Turn]) -> list[int]:
+    """The places of the user's messages."""
+    return [i for i, turn in enumerate(turns) if turn.message.role == "user"]
 
 
 def _check_tools_shown(
@@ -238,16 +239,17 @@ def _prompt(
 
 def _free_ranges(conversation: ConversationLayout, document: str) -> tuple[list[Span], Span]:
     """The ranges that methods may shorten, and the range of the user's texts."""
-    last = _last_user(conversation.turns)
-    if last is None:
+    users = _users(conversation.turns)
+    if not users:
         return [], (0, 0)
+    first, last = users[0], users[-1]
     free = [
         conversation.range_of(i)
         for i, turn in enumerate(conversation.turns)
         if turn.message.role == "tool" or (turn.message.role == "user" and i != last)
     ]
     question = conversation.range_of(last)
-    if document:
+    if document and first == last:
         free.append(conversation.range_of(last, 0, len(document)))
     free = sorted(free) or [question]
     whole = [*free, question]

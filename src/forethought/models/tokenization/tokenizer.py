@@ -72,6 +72,11 @@ class Tokenizer:
         return int(self._inner.get_vocab_size(with_added_tokens=True))
 
     @cached_property
+    def longest(self) -> int:
+        """No token stands for more characters: the longest entry of the vocabulary."""
+        return max(map(len, self._inner.get_vocab(with_added_tokens=True)))
+
+    @cached_property
     def fingerprint(self) -> str:
         """Hash of vocabulary and merges: equal if tokens mean the same text."""
         return self._fingerprint or fingerprint_of(self._inner)
