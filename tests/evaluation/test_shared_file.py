@@ -191,6 +191,7 @@ def scores(process):
     return {one["recipe"]: one["score"] for one in json.loads(said)["standings"]}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_processes_share_a_file_whatever_they_ask_and_though_one_is_killed(start, tmp_path):
     """The searches share draws, so each finds pieces of the others in the file."""

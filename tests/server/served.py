@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 from openai import OpenAI
 
 from forethought.recipes.recipe import Recipe

@@ -1,7 +1,6 @@
 """The engine's thread: requests come and go from event loops."""
 
 import asyncio
-import threading
 import time
 
 import pytest
@@ -129,7 +128,7 @@ def test_stopping_ends_what_is_in_progress():
             await task
 
     asyncio.run(stopped())
-    assert not any(one.name == "engine" for one in threading.enumerate())
+    assert not engine._thread.is_alive()
 
 
 def test_a_model_that_does_not_load_is_told_to_whoever_waits():
