@@ -103,7 +103,13 @@ HEAVY = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HEAVY)
+SLOWEST = ("recursive loops", "macros", "lists through lists")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=[pytest.mark.slow] if one in SLOWEST else []) for one in HEAVY],
+)
 def test_what_a_template_takes_is_limited(name: str) -> None:
     tracemalloc.start()
     try:
