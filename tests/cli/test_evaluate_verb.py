@@ -63,6 +63,7 @@ def finished(process: subprocess.Popen[bytes]) -> bytes:
     return out
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_and_run_again_it_prints_the_same(
     start: Start, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def test_many_mutants_are_refused_or_used(kind: str, first: int) -> None:
     assert found["refused"] + found["accepted"] == TOGETHER
 
 
+@pytest.mark.slow
 def test_what_the_harness_is_for_is_seen() -> None:
     found = run("planted", 0, 6)
 

@@ -126,6 +126,7 @@ def test_more_options_than_letters_are_scored_as_texts(served):
     assert "x_outside" not in answer
 
 
+@pytest.mark.slow
 def test_four_hundred_questions_read_the_state_once(served):
     many = [{"type": "predicate", "instructions": f"Is it {n}?"} for n in range(400)]
 

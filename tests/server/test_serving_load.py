@@ -38,6 +38,7 @@ def test_every_stream_is_counted(server):
     assert told["tokens"] >= LOAD.max_tokens * len(whole)
 
 
+@pytest.mark.slow
 def test_prompts_have_the_length_that_was_asked_for(server):
     found = loaded(server, words=0.0, prompt_tokens=200)
 
@@ -46,6 +47,7 @@ def test_prompts_have_the_length_that_was_asked_for(server):
     assert all(150 < length < 350 for length in lengths)
 
 
+@pytest.mark.slow
 def test_some_clients_leave_and_long_prompts_arrive(server):
     found = loaded(server, leaving=0.5, long_every=0.3, long_tokens=300, idle=20)
 

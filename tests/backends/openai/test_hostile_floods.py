@@ -16,6 +16,7 @@ MOST = 256
 IN_A_WHILE = ("sent nothing for too long", SLOW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tokens", "cases"), [(40, FLOODS), (8000, LARGEST)])
 def test_no_reply_takes_more_memory_than_it_may(tokens, cases):
     flood = {case.name: case for case in cases if not case.error.endswith(IN_A_WHILE)}

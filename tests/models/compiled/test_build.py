@@ -157,6 +157,7 @@ def test_another_compiler_torch_or_flag_makes_another_library(
     assert build._key(str(program)) != before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("made")
 def test_kernels_agree_where_torch_packs_for_avx2() -> None:
     code = (
