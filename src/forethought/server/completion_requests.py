@@ -17,7 +17,7 @@ from forethought.server.chat_requests import answer_tokens, check_stream_options
 from forethought.server.context import ServerContext, tenant_of
 from forethought.server.controls import check_grammar, controls_of
 from forethought.server.errors import as_api_error, bad_request
-from forethought.server.prompts import raw_prompt
+from forethought.server.prompts import check_length, raw_prompt
 from forethought.server.schemas.completion_request import CompletionRequest
 from forethought.sessions.live_session import LiveRequest
 
@@ -73,7 +73,7 @@ async def asked_completion(
     recipe = with_logprobs(recipe, fields.logprobs or 0, fields.logprobs is not None)
     _check_search(fields, recipe)
     model = context.models.get(recipe.model)
-    laid = await _prompts(model, fields)
+    laid = await _prompts(model, fields, shortened=bool(recipe.approximate))
     identifier = f"cmpl-{uuid.uuid4().hex}"
     # Clients that score a text read the entry of one decoded token, even of an end token.
     scoring = bool(fields.echo) and fields.logprobs is not None and most <= 1
@@ -100,7 +100,9 @@ async def asked_completion(
     return AskedCompletion(fields, identifier, lives, model, shown)
 
 
-async def _prompts(model: Model | None, fields: CompletionRequest) -> Sequence[Prompt]:
+async def _prompts(
+    model: Model | None, fields: CompletionRequest, *, shortened: bool
+) -> Sequence[Prompt]:
     if model is None:
         if fields.echo or not all(isinstance(one, str) for one in fields.prompts):
             raise bad_request(
@@ -109,6 +111,9 @@ async def _prompts(model: Model | None, fields: CompletionRequest) -> Sequence[P
                 "prompt",
             )
         return ()
+    for one in fields.prompts:
+        if isinstance(one, str):
+            check_length(model, len(one) + len(fields.document or ""), shortened=shortened)
     special = fields.add_special_tokens is not False
 
     def build() -> list[Prompt]:

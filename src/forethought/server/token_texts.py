@@ -12,18 +12,6 @@ _PARTIAL = "\ufffd"
 _WORD_START = "▁"
 
 
-def _byte_alphabet() -> dict[str, int]:
-    """The characters by which byte-level tokenizers write bytes."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = (byte for byte in range(256) if byte not in plain)
-    return {chr(byte): byte for byte in plain} | {
-        chr(256 + number): byte for number, byte in enumerate(others)
-    }
-
-
-_BYTES = _byte_alphabet()
-
-
 @dataclass
 class TokenTexts:
     """The texts of a model's tokens."""
@@ -46,8 +34,8 @@ class TokenTexts:
         if token in self.tokenizer.control_tokens or not text:
             return raw, list(raw.encode("utf-8", "replace"))
         if _PARTIAL in text:
-            found = _raw_bytes(raw)
-            if found is None:
+            found = self.tokenizer.bytes_of(token)
+            if not found:
                 return text, None
             return "bytes:" + "".join(f"\\x{byte:02x}" for byte in found), list(found)
         if raw.startswith(_WORD_START) and not text.startswith(" "):
@@ -82,14 +70,6 @@ class TokenTexts:
 def finite(log_probability: float) -> float:
     """A log-probability that JSON can hold."""
     return max(log_probability, -9999.0)
-
-
-def _raw_bytes(raw: str) -> bytes | None:
-    """The bytes of a token by its text in the vocabulary; None for another alphabet."""
-    if len(raw) == 6 and raw.startswith("<0x") and raw.endswith(">"):
-        return bytes.fromhex(raw[3:5])
-    found = [_BYTES.get(letter) for letter in raw]
-    return bytes(byte for byte in found if byte is not None) if None not in found else None
 
 
 def token_ids(tokenizer: Tokenizer, text: str, *, special: bool) -> list[int]:
