@@ -126,11 +126,13 @@ def test_what_a_server_cannot_do_is_refused(toy, gateway, fields, said):
     assert said in reply.json()["error"]["message"]
 
 
-def test_a_server_that_fails_is_an_error_and_no_answer(toy, gateway):
+@pytest.mark.parametrize(("theirs", "ours"), [(400, 400), (404, 400), (403, 502)])
+def test_a_server_that_refuses_is_an_error_and_no_answer(toy, gateway, theirs, ours):
+    """A refusal of the request stays one: clients try again after a 502."""
     gateway.chat(model="toy", max_tokens=20)
-    toy.set(*[{"status": 404}] * 20)
+    toy.set(*[{"status": theirs}] * 20)
     reply = gateway.chat(model="toy", max_tokens=20)
-    assert reply.status_code >= 400
+    assert reply.status_code == ours
     assert "error" in reply.json()
 
 

@@ -8,6 +8,7 @@ import time
 import pytest
 from openai import APITimeoutError, RateLimitError
 
+from forethought.server import running as running_server
 from forethought.server.chat_requests import answer_tokens
 from forethought.server.errors import ApiError
 from forethought.server.settings import ServerSettings
@@ -274,3 +275,22 @@ def test_a_thousand_idle_connections_do_no_harm(served):
     assert served.chat(max_tokens=2).status_code == 200
     for connection in idle:
         connection.close()
+
+
+def test_a_server_that_stops_tells_the_requests_that_it_ends(monkeypatch):
+    monkeypatch.setattr(running_server, "_DRAIN_SECONDS", 0.3)
+    found = []
+    with serving() as ending:
+
+        def whole():
+            found.append(ending.chat(model="tiny@majority-vote(n=8)", **LONG))
+
+        thread = threading.Thread(target=whole)
+        thread.start()
+        with stream(ending, model="tiny@majority-vote(n=8)", **LONG) as reply:
+            until(lambda: ending.server.engine.in_progress == 2)
+            ending.server.stop()
+            lines = [line for line in reply.iter_lines() if line.startswith("data:")]
+        thread.join()
+    assert json.loads(lines[-1].removeprefix("data: "))["error"]["code"] == "server_stopping"
+    assert found[0].status_code == 503
