@@ -144,7 +144,10 @@ def test_the_address_of_the_server_behind_stays_hidden(toy, gateway):
         gateway.get("/v1/models").text,
         gateway.chat(model="toy@majority-vote(n=2)", max_tokens=20, stream=True).text,
     ]
+    toy.set(*[{"status": 403}] * 20)
+    shown.append(gateway.chat(model="toy", max_tokens=20).text)
     for text in shown:
+        assert "#toy" not in text
         assert port not in text
         assert "127.0.0.1" not in text
         assert "toy" in text

@@ -57,13 +57,19 @@ def test_many_askers_get_their_own_answers(engine):
     assert engine.in_progress == 0
 
 
-def test_leaving_the_events_frees_the_request(engine):
+def test_leaving_the_events_frees_the_request(engine, monkeypatch):
+    steps, step = [], engine.session.step
+    monkeypatch.setattr(engine.session, "step", lambda until: steps.append(until) or step(until))
+
     async def leave():
-        events = engine.answer(request("gone", max_tokens=2000))
+        events = engine.answer(request("gone", max_tokens=1500, temperature=2.0))
         async for event in events:
             if event.kind == "token":
                 break
         await events.aclose()
+        steps.clear()
+        await eventually(lambda: engine.session.in_progress == 0)
+        assert len(steps) < 20, "it ends at once, and not with its last token"
         await eventually(lambda: engine.session.in_progress == 0)
         assert engine.session.opener.backend.scheduler.idle
         return await answered(engine, request("next"))
