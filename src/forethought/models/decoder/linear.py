@@ -26,7 +26,13 @@ from torch import Tensor
 from forethought.models.compiled.available import kernels
 from forethought.models.compiled.linear import CompiledEightBit, CompiledFourBit
 from forethought.models.decoder.quantise import GROUP, quantise8
-from forethought.models.hardware.processor import has_memory_for, widened
+from forethought.models.hardware.processor import (
+    blocked,
+    blocked_product,
+    has_memory_for,
+    prefill_copy_bytes,
+    widened,
+)
 
 FORMATS = ("auto", "bf16", "int4", "int8", "w8a8")
 _WIDE_ROWS = 16  # from so many rows on, widening a weight costs less than it saves
@@ -56,8 +62,8 @@ class DenseLinear:
 
     weight: Tensor
     bias: Tensor | None = None
-    keeps_wide: bool = False
-    """Whether a widened weight is kept after its first use."""
+    keeps_copy: bool = False
+    """Whether the copy of the weight that prefill multiplies with stays after its first use."""
 
     @property
     def inputs(self) -> int:
@@ -69,15 +75,23 @@ class DenseLinear:
         return self.weight.nbytes
 
     @cached_property
-    def _kept(self) -> Tensor:
+    def _wide(self) -> Tensor:
         return widened(self.weight)
+
+    @cached_property
+    def _blocked(self) -> Tensor | None:
+        return blocked(self.weight) if self.keeps_copy else None
 
     def __call__(self, x: Tensor, phase: str) -> Tensor:
         """x [N, in] to [N, out]."""
-        if phase == "decode" or len(x) < _WIDE_ROWS:
+        if phase == "decode":
+            return F.linear(x, self.weight, self.bias)
+        if self._blocked is not None:
+            return blocked_product(x, self._blocked, self.bias)
+        if len(x) < _WIDE_ROWS:
             return F.linear(x, self.weight, self.bias)
         bias = None if self.bias is None else widened(self.bias)
-        weight = self._kept if self.keeps_wide else widened(self.weight)
+        weight = self._wide if self.keeps_copy else widened(self.weight)
         return F.linear(widened(x), weight, bias).to(x.dtype)
 
 
@@ -229,12 +243,12 @@ def build_linears(
     compiled kernels. A tied head uses the embedding.
     """
     weights, _, head = weights.partition("+")
-    wide = has_memory_for(2 * sum(tensor.nbytes for tensor in tensors.values()))
+    keeps = has_memory_for(prefill_copy_bytes(tensors.values()))
 
     def dense(name: str) -> DenseLinear:
         weight = tensors.get(f"{name}.weight")
         weight = tensors["embed.weight"] if weight is None else weight
-        return DenseLinear(weight, tensors.get(f"{name}.bias"), wide)
+        return DenseLinear(weight, tensors.get(f"{name}.bias"), keeps)
 
     def build(name: str) -> Linear:
         plain = dense(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from functools import cache
 
 import torch
@@ -31,3 +32,28 @@ def widened(tensor: Tensor) -> Tensor:
     """
     slow = tensor.dtype == torch.bfloat16 and tensor.device.type == "cpu"
     return tensor.float() if slow and not multiplies_bf16() else tensor
+
+
+def prefill_copy_bytes(weights: Iterable[Tensor]) -> int:
+    """Bytes of the copies of bf16 weights that prefill multiplies with."""
+    own = sum(weight.nbytes for weight in weights)
+    return own if multiplies_bf16() else 2 * own
+
+
+def blocked(weight: Tensor) -> Tensor | None:
+    """A bf16 weight [out, in] in oneDNN's blocked layout; None where oneDNN does not multiply it.
+
+    A plain product brings the weight into this layout at each call, which costs as much as the
+    product of 64 tokens. The results have equal bits.
+    """
+    native = weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and multiplies_bf16()
+    if not native or not torch.backends.mkldnn.enabled:
+        return None
+    made: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight)
+    return made
+
+
+def blocked_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x [N, in] times a weight of `blocked`: [N, out]."""
+    y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return y
