@@ -51,10 +51,31 @@ static int stretches_of(const attention *a, int64_t row, int64_t head, int64_t c
     return count;
 }
 
+/* Asks for the cache lines of one entry. */
+INLINE void fetch(const uint16_t *entry, int64_t size) {
+    for (int64_t d = 0; d < size; d += 32) __builtin_prefetch(entry + d);
+}
+
 /* Scores of G queries [G, D]. */
 INLINE void score(const int G, const uint16_t *queries, int64_t size, const stretch *s,
                   float scores[][CHUNK], float scale) {
-    for (int64_t e = 0; e < s->count; e++) {
+    int64_t e = 0;
+    for (; e + LANES <= s->count; e += LANES) {
+        for (int i = 0; i < LANES; i++) fetch(s->values + (e + i) * size, size); /* for `mix` */
+        for (int g = 0; g < G; g++) {
+            floats total[LANES];
+            for (int i = 0; i < LANES; i++) total[i] = (floats){0};
+            for (int64_t d = 0; d < size; d += 2 * LANES) {
+                const pairs query = opened(load(queries + g * size + d));
+                for (int i = 0; i < LANES; i++)
+                    total[i] = add_products(total[i], opened(load(s->keys + (e + i) * size + d)),
+                                            query);
+            }
+            store_floats(scores[g] + s->from + e, sums_of(total) * scale);
+        }
+    }
+    for (; e < s->count; e++) {
+        fetch(s->values + e * size, size);
         floats total[TILE];
         for (int g = 0; g < G; g++) total[g] = (floats){0};
         for (int64_t d = 0; d < size; d += 2 * LANES) {
@@ -66,9 +87,9 @@ INLINE void score(const int G, const uint16_t *queries, int64_t size, const stre
     }
 }
 
-/* Adds weights times values to mixed [G, 2, D / 2]. */
+/* Adds weights times values to mixed [G, 2, D / 2]; asks for as many entries at `next`. */
 INLINE void mix(const int G, const stretch *s, int64_t size, float weights[][CHUNK],
-                float *mixed, int64_t stride) {
+                float *mixed, int64_t stride, const uint16_t *next) {
     for (int64_t d = 0; d < size / 2; d += LANES) {
         floats even[TILE], odd[TILE];
         for (int g = 0; g < G; g++) {
@@ -76,6 +97,7 @@ INLINE void mix(const int G, const stretch *s, int64_t size, float weights[][CHU
             odd[g] = load_floats(mixed + g * stride + size / 2 + d);
         }
         for (int64_t e = 0; e < s->count; e++) {
+            if (next && d == 0) fetch(next + e * size, size);
             const words value = load(s->values + e * size + 2 * d);
             for (int g = 0; g < G; g++) {
                 even[g] += first(value) * weights[g][s->from + e];
@@ -123,7 +145,11 @@ INLINE void attend_some(const int G, const attention *a, int64_t row, int64_t qu
         weigh(scores[g], entries, to + g * stride, to + g * stride + 1);
         memset(to + g * stride + 2, 0, size * sizeof(float));
     }
-    for (int i = 0; i < count; i++) mix(G, parts + i, size, scores, to + 2, stride);
+    const piece *after = row + 1 < a->rows ? a->pieces + a->ends[row] : NULL;
+    const uint16_t *next = NULL; /* the keys that the next row reads first */
+    if (after) next = after->keys + query / a->group * after->key_stride + chunk * CHUNK * size;
+    for (int i = 0; i < count; i++)
+        mix(G, parts + i, size, scores, to + 2, stride, i ? NULL : next);
 }
 
 static void attend_chunk(const attention *a, int64_t row, int64_t head, int64_t chunk) {

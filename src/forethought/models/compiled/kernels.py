@@ -20,7 +20,7 @@ from forethought.models.decoder.quantise import GROUP
 _POINTER, _LONG, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 _FUNCTIONS = {
     "product4": [_POINTER] * 2 + [_LONG] + [_POINTER] * 3,
-    "product8": [_POINTER] * 3 + [_LONG] * 3 + [_POINTER] * 3,
+    "product8": [_POINTER] * 3 + [_LONG] * 3 + [_POINTER] * 4,
     "layer_inputs": [_POINTER] * 2 + [_LONG, _POINTER, _LONG] + [_POINTER] * 5,
     "layer_finish": [_POINTER] * 2 + [_LONG] + [_POINTER] * 5,
     "attend": (
@@ -111,10 +111,11 @@ class Kernels:
         x = x.contiguous()
         rows, (outputs, inputs) = len(x), weight.shape
         y = torch.empty(rows, outputs)
-        spread = torch.empty_like(x)
+        spread, team = torch.empty_like(x), self._team()
+        wide = x.new_empty((team.threads, self.lanes // 4, inputs))
         self._library.product8(
-            ctypes.byref(self._team()), weight.data_ptr(), scales.data_ptr(), inputs, outputs,
-            rows, x.data_ptr(), spread.data_ptr(), y.data_ptr(),
+            ctypes.byref(team), weight.data_ptr(), scales.data_ptr(), inputs, outputs,
+            rows, x.data_ptr(), spread.data_ptr(), wide.data_ptr(), y.data_ptr(),
         )  # fmt: skip
         return y
 

@@ -153,6 +153,7 @@ typedef struct {
     const uint16_t *scales; /* [N] */
     int64_t inputs, outputs, rows;
     uint16_t *spread;  /* [rows, K] */
+    words *room;       /* [threads, OUTPUTS, K / 2] */
     float *y;          /* [rows, N] */
 } product8_job;
 
@@ -165,31 +166,64 @@ INLINE words widened(words four, int i) {
     return a >> 16 | b;
 }
 
-/* N outputs of R tokens, whose values `spread` has brought into the order of `widened`. */
-INLINE void dots(const int R, const int N, const product8_job *j, int64_t output, int64_t row) {
+/* Widens the weights of N outputs: each [K / 2] pairs in `room`. */
+INLINE void widen(const int N, const product8_job *j, int64_t output, words *room) {
+    const int8_t *weight = j->weight + output * j->inputs;
+    for (int64_t k = 0; k < N * j->inputs; k += BLOCK) {
+        __builtin_prefetch(weight + k + AHEAD);
+        for (int i = 0; i < 2; i++) *room++ = widened(load(weight + k), i);
+    }
+}
+
+/* N outputs of R tokens, whose values `spread` has brought into the order of `widened`; `room`
+   has the weights if they are widened already. */
+INLINE void dots(const int R, const int N, const product8_job *j, int64_t output, int64_t row,
+                 const words *room) {
     const int64_t inputs = j->inputs;
     const int8_t *weight = j->weight + output * inputs;
     const uint16_t *x = j->spread + row * inputs;
-    floats total[OUTPUTS][TILE];
-    for (int n = 0; n < N; n++)
-        for (int r = 0; r < R; r++) total[n][r] = (floats){0};
+    floats total[OUTPUTS * TILE];
+    for (int i = 0; i < N * R; i++) total[i] = (floats){0};
     for (int64_t k = 0; k < inputs; k += BLOCK)
         for (int i = 0; i < 2; i++) {
             pairs tokens[TILE];
             for (int r = 0; r < R; r++)
                 tokens[r] = opened(load(x + r * inputs + k + i * 2 * LANES));
             for (int n = 0; n < N; n++) {
-                const int8_t *four = weight + n * inputs + k;
-                __builtin_prefetch(four + AHEAD);
-                const pairs weights = opened(widened(load(four), i));
+                const int64_t at = n * inputs + k;
+                if (!room) __builtin_prefetch(weight + at + AHEAD);
+                const pairs weights =
+                    opened(room ? room[at / (2 * LANES) + i] : widened(load(weight + at), i));
                 for (int r = 0; r < R; r++)
-                    total[n][r] = add_products(total[n][r], weights, tokens[r]);
+                    total[n * R + r] = add_products(total[n * R + r], weights, tokens[r]);
             }
         }
+    float sums[OUTPUTS * TILE];
+    if (N * R == LANES)
+        store_floats(sums, sums_of(total));
+    else
+        for (int i = 0; i < N * R; i++) sums[i] = sum_of(total[i]);
     for (int n = 0; n < N; n++)
         for (int r = 0; r < R; r++)
-            j->y[(row + r) * j->outputs + output + n] =
-                sum_of(total[n][r]) * wide(j->scales[output + n]);
+            j->y[(row + r) * j->outputs + output + n] = sums[n * R + r] * wide(j->scales[output + n]);
+}
+
+INLINE void dots_of(int64_t R, const int N, const product8_job *j, int64_t output, int64_t row,
+                    const words *room) {
+    switch (R) {
+    case 1: dots(1, N, j, output, row, room); break;
+    case 2: dots(2, N, j, output, row, room); break;
+    case 3: dots(3, N, j, output, row, room); break;
+    default: dots(4, N, j, output, row, room);
+    }
+}
+
+/* N outputs of all tokens; each weight is widened once. */
+INLINE void outputs_of(const int N, const product8_job *j, int64_t output, words *room) {
+    if (j->rows <= TILE) return dots_of(j->rows, N, j, output, 0, NULL);
+    widen(N, j, output, room);
+    for (int64_t row = 0; row < j->rows; row += TILE)
+        dots_of(least(TILE, j->rows - row), N, j, output, row, room);
 }
 
 static void spread(const uint16_t *x, uint16_t *to, int64_t count) {
@@ -198,31 +232,19 @@ static void spread(const uint16_t *x, uint16_t *to, int64_t count) {
             to[k + at / 2 % 2 * 2 * LANES + at / 4 * 2 + at % 2] = x[k + at];
 }
 
-INLINE void dots_of(const int R, const product8_job *j, range outputs, int64_t row) {
-    int64_t output = outputs.from;
-    for (; output + OUTPUTS <= outputs.to; output += OUTPUTS) dots(R, OUTPUTS, j, output, row);
-    for (; output < outputs.to; output++) dots(R, 1, j, output, row);
-}
-
 static void run_product8(void *data) {
     const product8_job j = *(product8_job *)data;
     const range mine = share_of(j.team, j.outputs);
-    const int64_t together = 64; /* outputs that stay in the cache while all rows pass */
-    for (int64_t from = mine.from; from < mine.to; from += together) {
-        const range outputs = {from, least(from + together, mine.to)};
-        for (int64_t row = 0; row < j.rows; row += TILE)
-            switch (least(TILE, j.rows - row)) {
-            case 1: dots_of(1, &j, outputs, row); break;
-            case 2: dots_of(2, &j, outputs, row); break;
-            case 3: dots_of(3, &j, outputs, row); break;
-            default: dots_of(4, &j, outputs, row);
-            }
-    }
+    words *room = j.room + j.team->number() * OUTPUTS * (j.inputs / (2 * LANES));
+    int64_t output = mine.from;
+    for (; output + OUTPUTS <= mine.to; output += OUTPUTS) outputs_of(OUTPUTS, &j, output, room);
+    for (; output < mine.to; output++) outputs_of(1, &j, output, room);
 }
 
 void product8(const team *t, const int8_t *weight, const uint16_t *scales, int64_t inputs,
-              int64_t outputs, int64_t rows, const uint16_t *x, uint16_t *room, float *y) {
-    spread(x, room, rows * inputs);
-    product8_job j = {t, weight, scales, inputs, outputs, rows, room, y};
+              int64_t outputs, int64_t rows, const uint16_t *x, uint16_t *spread_x, void *room,
+              float *y) {
+    spread(x, spread_x, rows * inputs);
+    product8_job j = {t, weight, scales, inputs, outputs, rows, spread_x, room, y};
     t->parallel(run_product8, &j, t->threads, 0);
 }

@@ -132,6 +132,43 @@ INLINE float sum_of(floats values) {
     return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
+#if defined(__clang__)
+#define LANES_OF(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define LANES_OF(a, b, ...) __builtin_shuffle(a, b, (integers){__VA_ARGS__})
+#endif
+
+/* `sum_of` of LANES vectors, bit for bit. */
+INLINE floats sums_of(const floats *given) {
+#if LANES == 16
+    floats sums[4]; /* vector j: four partial sums of the vectors j, j + 4, j + 8 and j + 12 */
+    for (int j = 0; j < 4; j++) {
+        const floats a = given[j], b = given[j + 4], c = given[j + 8], d = given[j + 12];
+        const floats ab = LANES_OF(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+        const floats cd = LANES_OF(c, d, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+        const floats ef = LANES_OF(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+        const floats gh = LANES_OF(c, d, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+        const floats low = LANES_OF(ab, cd, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+        const floats high = LANES_OF(ef, gh, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+        const floats low2 = LANES_OF(ab, cd, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+        const floats high2 = LANES_OF(ef, gh, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+        sums[j] = (low + low2) + (high + high2);
+    }
+    floats two[2]; /* of vectors 2 j and 2 j + 1: the sums of even and of odd lanes */
+    for (int j = 0; j < 2; j++) {
+        const floats a = sums[2 * j], b = sums[2 * j + 1];
+        two[j] = LANES_OF(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29) +
+                 LANES_OF(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+    }
+    return LANES_OF(two[0], two[1], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
+           LANES_OF(two[0], two[1], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+#else
+    floats sums;
+    for (int i = 0; i < LANES; i++) sums[i] = sum_of(given[i]);
+    return sums;
+#endif
+}
+
 /* exp; arguments beyond -87 and 88 count as these, and NaN stays NaN. */
 INLINE floats exponential(floats x) {
     const integers low = x < -87.0f, high = x > 88.0f;
