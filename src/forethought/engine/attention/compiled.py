@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.records import LayerShape
-from forethought.engine.cache.sequence_cache import SequenceCache, segments_of
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.compiled.available import kernels
 from forethought.models.compiled.kernels import MOST_SIZE, PIECE, Kernels
 
@@ -33,8 +33,10 @@ def kernels_for(queries: Tensor, values: Tensor, shape: LayerShape) -> Kernels |
 
 def attendable(row: SequenceCache, layer: int) -> bool:
     """Whether every segment of a row holds a layer in one block, and unpacked."""
-    held = (segment.layers[layer] for segment in segments_of(row))
-    return all(not entries.ragged and entries.whole.plain for entries in held)
+    for view in row.views:  # runs for every layer of every token
+        if not view.segment.layers[layer].one_plain:
+            return False
+    return row.tail.layers[layer].one_plain
 
 
 def attend_compiled(
@@ -57,7 +59,9 @@ def attend_compiled(
             if seen > 0:
                 pieces += (*block.place, seen)
                 total += seen
-        tail = row.extend(layer, keys[i : i + 1], values[i : i + 1])
+        tail = row.tail.layers[layer].whole
+        if not tail.extend_one():
+            row.extend(layer, keys[i : i + 1], values[i : i + 1])
         pieces += (*tail.place, tail.length)
         ends.append(len(pieces) // PIECE)
         lengths.append(total + tail.length)

@@ -32,11 +32,10 @@ class Block:
         """Bytes of one entry of all heads, where `move` has put them."""
         self.place = (0, 0, 0, 0)
         """Addresses of unquantised keys and values, and their strides from head to head."""
-
-    @property
-    def plain(self) -> bool:
+        self.plain = True
         """Whether the entries are unquantised, or there are none."""
-        return not isinstance(self._keys, PackedTensor)
+        self._space = 0
+        """Entries that the unquantised tensors have room for."""
 
     @property
     def keys(self) -> Tensor:
@@ -73,6 +72,12 @@ class Block:
         held = self._room(keys, values, end, reserve if not self.length else end + more)
         self.length = end
         return held
+
+    def extend_one(self) -> bool:
+        """Make room for one entry if the tensors have it; says whether they do."""
+        there = self.length < self._space
+        self.length += there
+        return there
 
     def _room(self, keys: Tensor, values: Tensor, need: int, wanted: int) -> tuple[Tensor, Tensor]:
         """The tensors, reallocated to `wanted` entries if `need` entries do not fit."""
@@ -117,7 +122,7 @@ class Block:
         """Copy the entries out of tensors that somebody else owns."""
         made = self.copy() if self.length else Block()
         self._keys, self._values = made._keys, made._values
-        self.bytes, self.place = made.bytes, made.place
+        self.bytes, self.place, self._space = made.bytes, made.place, made._space
 
     def subset(self, heads: slice, entries: Tensor, tokens: Tensor) -> Block:
         """A copy of some heads, with the entries [K, M] of each."""
@@ -151,7 +156,9 @@ class Block:
     def _hold(self, keys: Tensor | PackedTensor, values: Tensor | PackedTensor) -> None:
         self._keys, self._values = keys, values
         self.bytes = sum(_bytes(part) for part in (keys, values))
+        self.plain, self._space = False, 0
         if isinstance(keys, Tensor) and isinstance(values, Tensor):
+            self.plain, self._space = True, keys.shape[1]
             self.place = keys.data_ptr(), values.data_ptr(), keys.stride(0), values.stride(0)
 
 
@@ -188,6 +195,11 @@ class LayerEntries:
     def ragged(self) -> bool:
         """Whether heads may hold different numbers of entries."""
         return len(self._blocks) > 1
+
+    @property
+    def one_plain(self) -> bool:
+        """Whether all heads share one block, and its entries are unquantised."""
+        return len(self._blocks) == 1 and self._blocks[0].plain
 
     @property
     def length(self) -> float:
