@@ -20,6 +20,7 @@ from forethought.models.decoder.quantise import (
     quantise8,
     stacked,
 )
+from forethought.models.hardware.processor import blocked
 
 OUT, IN = 64, 128
 
@@ -206,3 +207,29 @@ def test_a_tied_head_is_the_embedding() -> None:
 
     assert isinstance(head, DenseLinear)
     assert head.weight is tensors["embed.weight"]
+
+
+def test_prefill_changes_no_bit_when_it_brings_a_weight_into_another_layout() -> None:
+    weight, bias = matrix(rows=96, columns=160).bfloat16(), matrix(rows=1, columns=96)[0].bfloat16()
+    often, plain = DenseLinear(weight, bias, keeps_copy=True), DenseLinear(weight, bias)
+    for rows in [*range(1, 24), 64, 200]:
+        x = inputs(rows, 160)
+        assert torch.equal(often(x, "prefill"), plain(x, "prefill"))
+        assert torch.equal(often(x, "prefill")[:2], often(x[:2], "prefill"))
+
+
+def test_a_weight_gets_another_layout_only_where_it_is_used_often_and_may_stay() -> None:
+    weight = matrix().bfloat16()
+    if blocked(weight) is None:
+        pytest.skip("this processor multiplies no bf16")
+    often, seldom, never = (DenseLinear(weight, None, keeps_copy=k) for k in (True, True, False))
+    for linear, uses in ((often, 40), (seldom, 3), (never, 40)):
+        for _ in range(uses):
+            linear(inputs(20), "prefill")
+    assert "_blocked" in vars(often)
+    assert "_blocked" not in vars(seldom)
+    assert "_blocked" not in vars(never)
+
+
+def test_floats_have_no_blocked_layout() -> None:
+    assert blocked(matrix()) is None

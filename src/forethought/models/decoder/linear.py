@@ -14,9 +14,10 @@ are independent of the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import count
 from typing import Protocol
 
 import torch
@@ -36,6 +37,7 @@ from forethought.models.hardware.processor import (
 
 FORMATS = ("auto", "bf16", "int4", "int8", "w8a8")
 _WIDE_ROWS = 16  # from so many rows on, widening a weight costs less than it saves
+_USES = 16  # prefill blocks before a weight is brought into another layout, which costs as many
 _ROWS = 512  # rows of an 8-bit product at once: bounds the int32 intermediate
 
 
@@ -63,7 +65,7 @@ class DenseLinear:
     weight: Tensor
     bias: Tensor | None = None
     keeps_copy: bool = False
-    """Whether the copy of the weight that prefill multiplies with stays after its first use."""
+    """Whether prefill may keep a copy of the weight, in the dtype or layout that it multiplies."""
 
     @property
     def inputs(self) -> int:
@@ -79,14 +81,19 @@ class DenseLinear:
         return widened(self.weight)
 
     @cached_property
+    def _uses(self) -> Iterator[int]:
+        return count()
+
+    @cached_property
     def _blocked(self) -> Tensor | None:
-        return blocked(self.weight) if self.keeps_copy else None
+        return blocked(self.weight)
 
     def __call__(self, x: Tensor, phase: str) -> Tensor:
         """x [N, in] to [N, out]."""
         if phase == "decode":
             return F.linear(x, self.weight, self.bias)
-        if self._blocked is not None:
+        often = self.keeps_copy and next(self._uses) >= _USES
+        if often and self._blocked is not None:
             return blocked_product(x, self._blocked, self.bias)
         if len(x) < _WIDE_ROWS:
             return F.linear(x, self.weight, self.bias)
