@@ -111,18 +111,19 @@ INLINE void mix(const int G, const stretch *s, int64_t size, float weights[][CHU
     }
 }
 
-/* exp(scores - greatest) in place; what lies beyond `count` becomes 0. */
+/* exp(scores - greatest) in place; what lies beyond `count` in its last vector becomes 0. */
 INLINE void weigh(float *scores, int64_t count, float *greatest, float *sum) {
-    for (int64_t e = count; e < CHUNK; e++) scores[e] = -INFINITY;
+    const int64_t end = (count + LANES - 1) / LANES * LANES;
+    for (int64_t e = count; e < end; e++) scores[e] = -INFINITY;
     floats total = {0}, high = load_floats(scores);
-    for (int64_t e = LANES; e < CHUNK; e += LANES) {
+    for (int64_t e = LANES; e < end; e += LANES) {
         const floats other = load_floats(scores + e);
         const integers more = other > high;
         high = (floats)((more & (integers)other) | (~more & (integers)high));
     }
     float most = high[0];
     for (int i = 1; i < LANES; i++) most = high[i] > most ? high[i] : most;
-    for (int64_t e = 0; e < CHUNK; e += LANES) {
+    for (int64_t e = 0; e < end; e += LANES) {
         const floats x = load_floats(scores + e) - most;
         const floats y = (floats)((integers)exponential(x) & (x != -INFINITY));
         store_floats(scores + e, y);
