@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("gguf", "folder", "tokenizer", "template")
-FEW, MANY, TOGETHER = 60, 20_000, 2_000
+FEW, MANY, TOGETHER = 30, 20_000, 2_000
 
 
 def run(kind: str, first: int, count: int) -> dict[str, Any]:
