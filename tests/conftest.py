@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 # Before torch is imported: tests run beside each other, and so do the processes they start.
@@ -15,6 +17,18 @@ from forethought.models.load import load, pull
 from forethought.models.model import Model
 
 pytest_plugins = ["tests.backends.openai.toy_server"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Import the tests without garbage collections, and leave them out of all later ones."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

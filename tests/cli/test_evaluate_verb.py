@@ -17,6 +17,7 @@ import pytest
 
 from forethought.cli.arena import bar_line, duration
 from forethought.cli.main import exit_code
+from forethought.models.compiled.build import SWITCH
 from forethought.storage.store import Store
 from tests.cli.tiny_folder import write_tiny_model
 
@@ -33,7 +34,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     cache = tmp_path_factory.mktemp("cache")
-    return {**os.environ, "FORETHOUGHT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    # In a fresh cache each process would compile kernels.
+    return {
+        **os.environ,
+        "FORETHOUGHT_CACHE": str(cache),
+        "OMP_NUM_THREADS": "1",
+        SWITCH: "0",
+    }
 
 
 Start = Callable[..., "subprocess.Popen[bytes]"]

@@ -20,6 +20,7 @@ from forethought.cli import serve
 from forethought.cli.grammar import parse
 from forethought.cli.verbs import table
 from forethought.contracts.errors import UsageError
+from forethought.models.compiled.build import SWITCH
 from tests.cli.tiny_folder import write_tiny_model
 
 
@@ -36,6 +37,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "FORETHOUGHT_CACHE": str(place / "cache"),
         "FORETHOUGHT_RESULTS": str(place / "results.sqlite"),
         "XDG_CACHE_HOME": str(place / "cache"),
+        SWITCH: "0",  # in a fresh cache each process would compile kernels
     }
 
 

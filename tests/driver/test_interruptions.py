@@ -36,3 +36,24 @@ def test_an_interruption_keeps_the_best_there_is(after):
 def test_an_interruption_before_anything_was_written_is_an_error():
     with pytest.raises(KeyboardInterrupt):
         searched(Twice(), backend=Interrupted(three_steps))
+
+
+class Losing(KnownBackend):
+    """Ctrl-C comes while an outcome arrives, which is lost; nothing else moves the clock."""
+
+    polls = 0
+
+    def poll(self, until=None):
+        self.polls += 1
+        assert self.polls < 20, "the back end has nothing that could arrive"
+        if self.polls == 3:
+            super().poll(None)
+            raise KeyboardInterrupt
+        return super().poll(None) if self._waiting else []
+
+
+def test_an_outcome_that_an_interruption_lost_is_not_waited_for():
+    done = searched(Twice(), backend=Losing(three_steps, delay=delays(5)))
+
+    assert done.cut == "interrupted"
+    assert done.found.best.text

@@ -84,20 +84,28 @@ def beside(file, one, other, at):
         return evaluation(first, *one).run(meanwhile), *found
 
 
+@pytest.fixture(scope="module", params=OVERLAPS)
+def overlap(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def alone(overlap, tmp_path_factory):
+    """The scores of both evaluations, each in a file of its own."""
+    found = []
+    for asked in (overlap[:2], overlap[2:]):
+        with Store.open(tmp_path_factory.mktemp("alone") / "r.sqlite") as store:
+            found.append([each.score for each in evaluation(store, *asked).run().standings])
+    return found
+
+
 @pytest.mark.parametrize("at", [0, 1, 2])
-@pytest.mark.parametrize("overlap", OVERLAPS)
-def test_recipes_that_overlap_find_what_each_finds_alone(tmp_path, overlap, at):
+def test_recipes_that_overlap_find_what_each_finds_alone(tmp_path, overlap, alone, at):
     one, other = overlap[:2], overlap[2:]
-    alone = []
-    for place, asked in enumerate((one, other)):
-        with Store.open(tmp_path / f"{place}.sqlite") as store:
-            alone.append(evaluation(store, *asked).run())
 
     together = beside(tmp_path / "shared.sqlite", one, other, at)
 
-    assert [[each.score for each in found.standings] for found in together] == [
-        [each.score for each in found.standings] for found in alone
-    ]
+    assert [[each.score for each in found.standings] for found in together] == alone
     assert [found.notes for found in together] == [(), ()]
     with Store.open(tmp_path / "shared.sqlite") as store:
         keys = [sample.key for sample in store.samples()]

@@ -1,11 +1,11 @@
 """Feeds mutants of one kind to the code that reads them, in processes that may die of it.
 
-    python -m tests.fuzz.harness KIND FIRST COUNT
+    python -m tests.fuzz.harness KIND[,KIND...] FIRST COUNT
 
-prints one JSON object: how many mutants were refused and accepted, and the failures, each with
-the seed that makes it again. A mutant may end in an error of ours, or be used; it may not raise
-anything else, end the process, take more than SECONDS of processor time, or let the process
-grow above MOST_BYTES.
+prints one JSON object for each kind: how many mutants were refused and accepted, and the failures,
+each with the seed that makes it again. A mutant may end in an error of ours, or be used; it may
+not raise anything else, end the process, take more than SECONDS of processor time, or let the
+process grow above MOST_BYTES.
 """
 
 from __future__ import annotations
@@ -159,4 +159,5 @@ def _status(name: str) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])), indent=1))
+    for kind in sys.argv[1].split(","):
+        print(json.dumps(main(kind, int(sys.argv[2]), int(sys.argv[3]))))

@@ -57,14 +57,14 @@ def own(found):
 def test_the_question_leaves_the_room_that_these_tests_count_on():
     assert prompt_length(QUESTION) == CONTEXT - ROOM
     assert run()["cost"]["output_tokens"] == ROOM
+    assert NOTE in run(samples=2, temperature=0.7)["notes"]
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("draft", [WIDE, NARROW], ids=lambda one: one.name)
 def test_a_search_has_the_room_and_the_note_of_a_plain_answer(name, draft):
-    found, plain = run(draft=draft, **searching(name)), run(samples=2, temperature=0.7)
+    found = run(draft=draft, **searching(name))
 
-    assert NOTE in plain["notes"]
     assert NOTE in found["notes"]
     written = [one for one in own(found) if one.get("writer") != "draft"]
     assert max(one["tokens"] for one in written) == ROOM
@@ -129,7 +129,7 @@ ON_THE_WAY = ["self-refine", "checklist", "tree-refine", "cross-lingual", "adapt
 
 
 @pytest.mark.parametrize("name", ON_THE_WAY)
-@pytest.mark.parametrize("length", [40, 120, 200, 260])
+@pytest.mark.parametrize("length", [120, 200, 260])
 def test_answers_survive_where_what_is_asked_about_them_does_not_fit(name, length):
     """Questions about answers are longer than the question, and some do not fit."""
     scorer = {"scorer": "self-judge"} if searching(name)["scorer"] else {}

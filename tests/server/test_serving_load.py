@@ -11,7 +11,7 @@ from benchmarks.serving_load import Load, Stream, measured, summary
 
 from tests.server.served import MODELS, Served
 
-LOAD = Load("", "tiny", clients=6, seconds=3.0, max_tokens=12, prompt_tokens=20, words=0.2)
+LOAD = Load("", "tiny", clients=6, seconds=1.5, max_tokens=12, prompt_tokens=20, words=0.2)
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,7 @@ def in_bf16(smollm2_folder: Path) -> Model:
     return load("smollm2", weights="bf16", device="cpu")
 
 
-@pytest.fixture(params=[1, 2])
+@pytest.fixture
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
@@ -77,8 +77,11 @@ def answered(model: Model, *approximate: str) -> tuple[str, list[dict[str, Any]]
     return done.data["run"]["answer"], tokens
 
 
+FORMS = [("smollm2", 1), ("smollm2", 2), ("in_bf16", 1), ("in_float32", 2)]
+
+
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("form", ["smollm2", "in_bf16", "in_float32"])
+@pytest.mark.parametrize(("form", "threads"), FORMS, indirect=["threads"])
 @pytest.mark.parametrize("approximated", [False, True])
 def test_the_first_answer_is_right_with_a_margin(
     form: str, approximated: bool, request: pytest.FixtureRequest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -21,19 +22,23 @@ from tests.sessions.tiny_session import (
     TARGET,
     at_full_budget,
     below_full_budget,
+    drafted,
     events,
     run,
-    runnable,
     session,
 )
 from tests.tiny_model import tiny_model
 
 
+@cache
+def exact_run(samples):
+    return run(samples=samples)
+
+
 @pytest.mark.parametrize("samples", [1, 3])
-@pytest.mark.parametrize("draft", DRAFTS)
-@pytest.mark.parametrize("name", runnable())
+@pytest.mark.parametrize(("name", "draft"), drafted())
 def test_off_values_give_the_exact_runs_tokens(name, draft, samples):
-    exact = run(samples=samples)
+    exact = exact_run(samples)
 
     off = run(draft, approximate=(at_full_budget(name),), samples=samples)
 
@@ -44,8 +49,7 @@ def test_off_values_give_the_exact_runs_tokens(name, draft, samples):
     assert any("skipped" in note for note in off["notes"])
 
 
-@pytest.mark.parametrize("draft", DRAFTS)
-@pytest.mark.parametrize("name", runnable())
+@pytest.mark.parametrize(("name", "draft"), drafted())
 def test_below_the_off_value_something_is_dropped_and_charged(name, draft):
     part = below_full_budget(name)
 

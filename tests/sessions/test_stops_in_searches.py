@@ -54,8 +54,8 @@ def test_greedy_ways_to_answer_end_at_the_same_letter(stop, keep):
 def test_samples_and_votes_end_at_the_same_letters(keep):
     """Also where a budget that is just enough has answers written in several pieces."""
     free = said(**WARM, samples=3)["candidates"]
-    for one in free:
-        for stop in stops_of(one["text"]):
+    for n, one in enumerate(free):
+        for stop in stops_of(one["text"])[n::3]:
             settings = {**WARM, "stop": stop, "keep_stop": keep}
             drawn = said(**settings, samples=3)["candidates"]
             enough = sum(one["tokens"] for one in drawn)

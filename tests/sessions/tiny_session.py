@@ -47,6 +47,15 @@ def runnable():
     return [name for name in APPROXIMATIONS if name not in OWN_MODELS]
 
 
+def drafted():
+    """The methods that run on tiny models with each draft; without a draft, once."""
+    return [
+        (name, draft)
+        for name in runnable()
+        for draft in (DRAFTS if catalogue.build(name).uses_draft() else ["self"])
+    ]
+
+
 _FULL = {
     "speckv-pc": "prompt_keep=1.0, keep=1.0",
     "vertical-slash": "columns=100000",

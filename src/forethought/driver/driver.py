@@ -144,28 +144,28 @@ class Driver:
         try:
             for key in self._owners:
                 self.backend.cancel(key)
-            while self._owners and self.backend.now() < end:
-                self._poll((), end)
+            while self._owners and self.backend.now() < end and self._poll((), end):
                 while self._outcomes:
                     outcome = self._outcomes.popleft()
                     self._owners.pop(outcome.key).record(outcome)
         except KeyboardInterrupt:
             self._owners.clear()  # a second interruption means: do not wait
 
-    def _poll(self, active: Collection[SearchState], patience: float | None = None) -> None:
+    def _poll(self, active: Collection[SearchState], patience: float | None = None) -> bool:
         """Wait for events until the next deadline; cancel requests after their deadline.
 
-        Complete outcomes go to the replay log.
+        Complete outcomes go to the replay log. False if no event came.
         """
         if self._outcomes:
-            return
+            return True
         now = self.backend.now()
         for one in active:
             one.check_time()
         limits = [one.deadline for one in active if one.deadline is not None]
         limits += [patience] if patience is not None else []
         until = min((limit for limit in limits if limit > now), default=patience)
-        for outcome in self.backend.poll(until):
+        events = self.backend.poll(until)
+        for outcome in events:
             if outcome.key not in self._owners:
                 self._started_at.pop(outcome.key, None)  # of a job that was dropped
             elif isinstance(outcome, RequestOutcome):
@@ -174,6 +174,7 @@ class Driver:
                 self._stream_events.append(outcome)
         for one in active:
             one.check_time()
+        return bool(events)
 
     def _record(self, outcome: RequestOutcome) -> None:
         seconds = self.backend.now() - self._started_at.pop(outcome.key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from tests.sessions.tiny_session import QUESTION, run, session
@@ -10,6 +12,7 @@ MOST = 30
 HALF = "\N{REPLACEMENT CHARACTER}"
 
 
+@cache
 def said(**settings):
     return run(document="", **settings)
 

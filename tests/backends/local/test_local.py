@@ -236,6 +236,8 @@ def test_time_that_is_over_before_a_verdict_or_a_look_ends_the_search_alone(spel
         (done,) = Driver(local()).run([asked])
         assert done.error is None or isinstance(done.error, ForethoughtError)
         ends.add(done.cut)
+        if not done.cut and done.error is None:
+            break  # more time changes nothing
     assert ends >= {"budget"}
 
 
