@@ -228,6 +228,29 @@ def test_a_slice_ends_at_the_first_pause_after_its_time(decoder):
     assert passed == [4, 8, 12, 16, 20, 20]
 
 
+@pytest.mark.parametrize(("tokens", "blocks"), [(512, 8), (513, 4)])
+def test_a_short_prompt_gets_two_slices_a_step(decoder, tokens, blocks):
+    done = []
+
+    def work():
+        for place in range(30):
+            done.append(place)
+            pause()
+
+    ticks = itertools.count()
+    scheduler = Scheduler(lambda: next(ticks), prefill_seconds=4)
+    prefill = Prefill(work)
+    prefill.tokens = tokens
+    one = ready(decoder, tokens_of(5))
+    one.prefill = prefill
+    for each in (ready(decoder, tokens_of(9), max_tokens=100), one):
+        scheduler.add(each)
+    scheduler.step()  # no sequence decodes yet
+    before = len(done)
+    scheduler.step()
+    assert len(done) - before == blocks
+
+
 def test_without_a_bound_prompts_are_prefilled_before_anything_is_decoded(decoder):
     one, other = waiting(decoder, tokens_of(5)), waiting(decoder, tokens_of(LONG))
     scheduler = scheduled(one, other)

@@ -27,6 +27,9 @@ from forethought.models.hardware.sliced_task import pause
 Result = TypeVar("Result")
 IDLE_SLICE = 0.1
 """Seconds of prefill per step while no sequence decodes; a caller may cancel between steps."""
+SHORT, SHORT_SLICES = 512, 2
+"""Tokens of a short prompt, and slices that it gets at once: it soon decodes with the others, and
+more sequences then share each pass over the weights."""
 
 
 class TokenEvent(NamedTuple):
@@ -48,7 +51,7 @@ class Scheduler:
         prefill_seconds: float | None = None,
         cache_bytes: int | None = None,
     ) -> None:
-        """`prefill_seconds` limits the prefill between two decode passes.
+        """`prefill_seconds` limits the prefill between two decode passes; short prompts get twice that.
 
         None prefills every waiting prompt first, for the highest throughput. 0 runs one block of
         tokens between two passes. With a bound, short prefills overtake longer ones.
@@ -103,7 +106,8 @@ class Scheduler:
     def _advance(self, prefill: Prefill) -> list[TokenEvent]:
         """Run a slice of a prefill; if it fails, the sequences that wait for it fail too."""
         bound, busy = self.prefill_seconds, any(one.decoding for one in self.admission.running)
-        seconds = bound if busy and bound is not None else IDLE_SLICE
+        slices = SHORT_SLICES if prefill.tokens <= SHORT else 1
+        seconds = slices * bound if busy and bound is not None else IDLE_SLICE
         try:
             prefill.advance(seconds, self.clock)
         except ForethoughtError as error:

@@ -59,8 +59,8 @@ class LocalOpener:
     def before_step(self) -> None:
         """Give prefill as long between two decode passes as the last pass took.
 
-        So the inter-token latency is about twice the usual one while prompts prefill, for any
-        number of sequences.
+        So the inter-token latency is about twice the usual one while long prompts prefill, and
+        three times while short ones do, for any number of sequences.
         """
         scheduler = self.backend.scheduler
         if scheduler.decode_seconds:
