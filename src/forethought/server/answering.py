@@ -58,7 +58,7 @@ async def answered(context: ServerContext, live: LiveRequest) -> AsyncGenerator[
         raise ApiError(
             504,
             f"the request took more than {seconds:g} seconds",
-            "lower max_tokens, or start the server with more --request-seconds",
+            "lower max_tokens, or ask for fewer answers at once",
         ) from None
     finally:
         watch.close()
