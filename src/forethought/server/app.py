@@ -55,7 +55,8 @@ def create_app(
         redoc_url=None,
     )
 
-    told = Metrics(public_name(settings.recipe.model), lambda: gauges(engine.figures()), clock)
+    named = public_name(settings.recipe.model)
+    told = Metrics(named, lambda: gauges(engine.figures()), clock, engine.queue_waits)
     context = ServerContext(engine, models, settings, told, runs or ServedRuns())
     app.state.context = context
     for one in ROUTERS:
