@@ -17,7 +17,7 @@ import httpx2 as httpx
 import pytest
 
 from forethought.cli import serve
-from forethought.cli.grammar import parse
+from forethought.cli.grammar import Given, parse
 from forethought.cli.verbs import table
 from forethought.contracts.errors import UsageError
 from forethought.models.compiled.build import SWITCH
@@ -117,6 +117,41 @@ def test_a_key_of_the_environment_protects_the_server(
     assert (without.status_code, with_key.status_code) == (401, 200)
     assert "a-key" not in "".join(told)
     assert "$FORETHOUGHT_SERVE_KEY" in "".join(told)
+
+
+def test_the_printed_line_works_with_a_file_of_keys(
+    model: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    keys = tmp_path / "my keys"
+    keys.write_text("\n  first-key \nsecond-key\n")
+    with running(environment, "-m", str(model), "--api-key-file", str(keys)) as (_, url, told):
+        line = next(one for one in told if one.startswith("curl "))
+        shown = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60)
+        without = httpx.get(f"{url}/v1/models")
+
+    assert json.loads(shown.stdout)["object"] == "chat.completion"
+    assert without.status_code == 401
+    assert "first-key" not in line
+
+
+def given(*words: str) -> Given:
+    return parse(table("serve"), list(words))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--allow", "nosuch"], "no encoder, judge or plan is called 'nosuch'"),
+        (["--allow", "no/such/file"], "no encoder, judge or plan is called 'no/such/file'"),
+        (["-s", "best-of-n"], "ranks candidates by a scorer, and none is named"),
+        (["-s", "cascade"], "asks a smaller model first, and none is named"),
+    ],
+)
+def test_a_recipe_that_no_request_could_run_is_refused_at_start(
+    words: list[str], told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        serve.run(given(*words))
 
 
 def failed(environment: dict[str, str], *words: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 
 import pytest
 
+from forethought.engine.scheduler import Scheduler
 from forethought.engine.sequence import Prefill
 from forethought.models.hardware.sliced_task import pause
 from tests.engine.test_scheduler import ready, run, scheduled, written
@@ -33,6 +35,20 @@ def test_caches_beyond_the_limit_wait_in_order(decoder):
         assert begun == list(range(len(begun)))
     assert max(held) <= 100
     assert all(one.finish == "length" for one in sequences)
+
+
+def test_waits_for_admission_are_recorded_on_the_schedulers_clock(decoder):
+    now = 0.0
+    scheduler = Scheduler(lambda: now)
+    scheduler.admission.max_running, scheduler.admission.waits = 1, deque()
+    for length in (3, 2):
+        scheduler.add(ready(decoder, tokens_of(5), max_tokens=length))
+    while not scheduler.idle:
+        scheduler.step()
+        now += 10
+
+    # The second sequence is admitted in the step after the three of the first one.
+    assert list(scheduler.admission.waits) == [0, 30]
 
 
 def test_a_cache_larger_than_the_limit_is_admitted_alone(decoder):

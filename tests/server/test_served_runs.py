@@ -19,7 +19,7 @@ def live(name: str = "a", tenant: str = "") -> LiveRequest:
 
 
 async def take(runs: ServedRuns, request: LiveRequest, events: tuple[Event, ...]) -> None:
-    run = runs.begin(request)
+    run = runs.begin(request, "exact")
     for event in events:
         await run.take(event)
     run.close()
@@ -41,7 +41,7 @@ def test_a_run_is_in_the_log_before_its_last_event_is_passed_on(tmp_path: Path) 
     runs = ServedRuns(log)
 
     async def passed_on() -> bool:
-        run = runs.begin(live("a", "me"))
+        run = runs.begin(live("a", "me"), "exact")
         for event in recordings.events("specpc"):
             await run.take(event)
         return log.get("a", "me") is not None
@@ -57,17 +57,18 @@ def test_followers_see_all_events_whenever_they_begin() -> None:
     runs, events = ServedRuns(), recordings.events("exact")
 
     async def followed() -> list[list[Event]]:
-        run = runs.begin(live())
+        run = runs.begin(live(), "exact")
         early = asyncio.create_task(collect(run.follow()))
         await asyncio.sleep(0)
         for event in events[:10]:
             await run.take(event)
         middle = asyncio.create_task(collect(run.follow()))
         await asyncio.sleep(0)
-        for event in events[10:]:
+        for event in events[10:-1]:
             await run.take(event)
         assert runs.in_progress("a", "") is run
         assert runs.in_progress("a", "other") is None
+        await run.take(events[-1])
         run.close()
         assert runs.in_progress("a", "") is None
         return [await early, await middle, await collect(run.follow())]

@@ -88,7 +88,8 @@ NAMES = {
     "vllm:time_to_first_token_seconds_count", "vllm:inter_token_latency_seconds_count",
     "vllm:request_time_per_output_token_seconds_count", "vllm:e2e_request_latency_seconds_count",
     "vllm:request_prefill_time_seconds_count", "vllm:request_decode_time_seconds_count",
-    "vllm:request_prompt_tokens_count", "vllm:request_generation_tokens_count",
+    "vllm:request_queue_time_seconds_count", "vllm:request_prompt_tokens_count",
+    "vllm:request_generation_tokens_count",
     "vllm:request_params_n_count", "vllm:request_params_max_tokens_count",
     "forethought:kept_prompt_tokens_total", "forethought:dropped_prompt_tokens_total",
     "forethought:draft_seconds_total", "forethought:lease_refusals_total",
@@ -115,6 +116,7 @@ def test_metrics_count_what_a_request_did(served):
     assert told["vllm:request_success_total", "length"] == 1
     assert told["vllm:time_to_first_token_seconds_count", ""] == 1
     assert told["vllm:inter_token_latency_seconds_count", ""] == 4
+    assert told["vllm:request_queue_time_seconds_count", ""] == 1
     assert told["vllm:e2e_request_latency_seconds_count", ""] == 1
     assert told["vllm:request_params_max_tokens_sum", ""] == 5
 

@@ -119,6 +119,20 @@ def test_a_request_may_leave_before_its_first_step_and_twice():
     assert finish(session)["exact-0"][-1].kind == "done"
 
 
+def test_a_request_that_leaves_or_cannot_start_is_released_once():
+    session, released = live(), []
+    backend = session.opener.backend
+    own = backend.release
+    backend.release = lambda run: (released.append(run), own(run))
+    session.submit(request("exact"))
+    session.step()
+    session.cancel("exact-0")
+    session.submit(request("exact", 1, budget="$1"))
+
+    assert released == ["exact-0", "exact-1"]
+    assert not backend.runs
+
+
 @pytest.mark.parametrize(
     ("settings", "error"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,10 +16,11 @@ from forethought.cli.progress import Progress
 from forethought.cli.recipes import described, named
 from forethought.cli.terminal import write
 from forethought.cli.torch_start import start_torch
-from forethought.contracts.errors import UsageError
+from forethought.contracts.errors import UnknownNameError, UsageError
 from forethought.contracts.parameters import bytes_of
 from forethought.cost.prices import prices_of
-from forethought.recipes.recipe import Recipe
+from forethought.recipes.recipe import Recipe, is_remote
+from forethought.recipes.validation import check_search
 
 if TYPE_CHECKING:
     from forethought.models.model import Model
@@ -37,6 +39,9 @@ def run(given: Given) -> int:
             'pip install "forethought[serve]"',
         )
     recipe, models = _recipes(given)
+    check_search(recipe)
+    for name in given[options.ALLOWED]:
+        _check_allowed(name)
     keys = _keys(given)
     from forethought.server.settings import ServerSettings
 
@@ -75,7 +80,7 @@ def _serve(settings: ServerSettings, given: Given) -> int:
 
         def ready() -> None:
             if not quiet:
-                write(sys.stderr, _welcome(url, settings))
+                write(sys.stderr, _welcome(url, settings, _key_text(given)))
             if given[options.OPEN]:
                 import webbrowser
 
@@ -89,9 +94,17 @@ def _serve(settings: ServerSettings, given: Given) -> int:
     return 0
 
 
-def _welcome(url: str, settings: ServerSettings) -> str:
+def _key_text(given: Given) -> str:
+    """A shell expression for the first key, which does not show it."""
+    name, file = given[options.KEY_VARIABLE], given[options.KEY_FILE]
+    if os.environ.get(name, "").strip() or file is None:
+        return f"${name}"
+    return f"$(grep -m 1 '[^[:space:]]' {shlex.quote(file)} | tr -d '[:space:]')"
+
+
+def _welcome(url: str, settings: ServerSettings, key_text: str) -> str:
     """The address, and a line to try it."""
-    key = ' -H "Authorization: Bearer $FORETHOUGHT_SERVE_KEY"' if settings.keys else ""
+    key = f' -H "Authorization: Bearer {key_text}"' if settings.keys else ""
     model = next(iter(settings.served))
     body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
     return (
@@ -114,6 +127,17 @@ def _recipes(given: Given) -> tuple[Recipe, tuple[str, ...]]:
             )
     drafts = [found.draft for found in bare if found.draft != "self"]
     return recipe, tuple(dict.fromkeys([*(found.model for found in bare), *drafts]))
+
+
+def _check_allowed(name: str) -> None:
+    """Raise UsageError for a name that is no encoder, no model, no server and no file."""
+    from forethought.models.encoders.folder import WHEEL_ENCODERS
+    from forethought.models.sources.hub import is_hub_id
+    from forethought.models.sources.wheel import WHEEL_MODELS
+
+    known = name in WHEEL_ENCODERS or name in WHEEL_MODELS or is_remote(name)
+    if not known and not Path(name).expanduser().exists() and not is_hub_id(name):
+        raise UnknownNameError.among("encoder, judge or plan", name, WHEEL_ENCODERS)
 
 
 def _keys(given: Given) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class Odd(Whole):
         return found or ("" if int(str(value)) % 2 else "must be odd")
 
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)([kMGT]i?)?B")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([kMGT]i?)?B", re.ASCII)
 _FACTORS = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
             "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}  # fmt: skip
 

@@ -185,6 +185,13 @@ class Approximation(Protocol):
         """The number of draft layers that prefill the prompt."""
         return draft.layers
 
+    def lookahead_tokens(self, answer_tokens: int) -> int:
+        """Most tokens that the draft or the target decodes to choose; 0 if nothing is decoded.
+
+        Budgets reserve their FLOPs before the prefill.
+        """
+        return answer_tokens if self.uses_draft() or self.sees_whole_cache() else 0
+
     def evicts(self) -> bool:
         """Whether the method evicts cache entries, by `on_layer` or by `on_cache`."""
         return False
@@ -194,9 +201,10 @@ class Approximation(Protocol):
         return False
 
     def newest_queries(self) -> int | None:
-        """Newest prompt tokens whose queries choose the entries to keep; None for all.
+        """Newest prompt tokens whose queries choose what to keep; None for all.
 
-        The entries of earlier tokens may come from a prefix cache.
+        They are the draft's if the method shortens the prompt, else the target's. The entries of
+        earlier tokens may come from a prefix cache.
         """
         return None
 

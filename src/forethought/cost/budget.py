@@ -9,7 +9,7 @@ from typing import get_args
 from forethought.contracts.errors import BadParameterError
 from forethought.contracts.records import LimitKind
 
-_AMOUNT = re.compile(r"(\$?)((?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?)([A-Za-z]*)", re.IGNORECASE)
+_AMOUNT = re.compile(r"(\$?)((?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?)([A-Za-z]*)", re.ASCII | re.I)
 _PREFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "p": 1e15, "e": 1e18}
 _UNITS = {
     "tok": ("tokens", 1.0),

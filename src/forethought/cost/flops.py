@@ -23,6 +23,11 @@ def attention_flops(layer: LayerShape, pairs: float) -> float:
     return 4.0 * layer.heads * layer.head_dim * pairs
 
 
+def rows_flops(shape: ModelShape, entries: int, queries: int) -> float:
+    """FLOPs of attention scores, without values, of `queries` over `entries` in every layer."""
+    return sum(attention_flops(layer, float(entries * queries)) / 2 for layer in shape.layers)
+
+
 def causal_pairs(past: float, tokens: int, window: int | None = None) -> float:
     """Query-key pairs of `tokens` new tokens after `past` entries, under a causal mask."""
     if window is None or past + tokens <= window:

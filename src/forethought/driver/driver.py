@@ -101,10 +101,10 @@ class Driver:
         return [*self._deliver(), *self._ready()]
 
     def drop(self, run: str) -> None:
-        """End a job without a result, and free its requests and caches; idempotent."""
+        """End a job without a result, and free all that its run holds; idempotent."""
         if (gone := self._active.pop(run, None)) is not None:
             self._owners = {key: one for key, one in self._owners.items() if one is not gone}
-            self.backend.release(run)
+        self.backend.release(run)
 
     def stop(self) -> None:
         """End all searches with what they have, as an interruption does."""

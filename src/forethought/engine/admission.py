@@ -9,10 +9,11 @@ growth is always reserved, so it always ends.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable
 
 from forethought.engine.sequence import Prefill, Sequence
+from forethought.models.hardware.sliced_task import Clock
 
 FIRST_TOKENS = 256
 """Tokens of an answer that admission reserves memory for."""
@@ -31,7 +32,15 @@ class Admission:
         self.waiting: list[Sequence] = []
         self.running: list[Sequence] = []
         """In the order of admission."""
+        self.waits: deque[float] | None = None
+        """Seconds that each admitted sequence has waited, for a reader; None records none."""
         self._passed_over = 0
+
+    def queue(self, one: Sequence, clock: Clock) -> None:
+        """Let a sequence wait."""
+        if self.waits is not None:
+            one.queued_at = clock()
+        self.waiting.append(one)
 
     def everyone(self) -> Iterable[Sequence]:
         """All sequences."""
@@ -43,7 +52,7 @@ class Admission:
             self.waiting = [one for one in self.waiting if one not in gone]
             self.running = [one for one in self.running if one not in gone]
 
-    def admit(self) -> None:
+    def admit(self, clock: Clock) -> None:
         """Admit waiting sequences while their caches fit; one is always admitted."""
         shares = Counter(one.owner for one in self.running)
         while self.waiting:
@@ -53,6 +62,8 @@ class Admission:
                 return
             self.waiting.remove(one)
             self.running.append(one)
+            if self.waits is not None:
+                self.waits.append(clock() - one.queued_at)
             shares[one.owner] += 1
 
     @property

@@ -72,7 +72,7 @@ class Scheduler:
 
     def add(self, sequence: Sequence) -> None:
         """Queue a sequence; it is admitted once its cache fits."""
-        self.admission.waiting.append(sequence)
+        self.admission.queue(sequence, self.clock)
 
     def cancel(self, sequence: Sequence) -> None:
         """End a sequence and free its cache; drop its prefill if no other sequence waits for it."""
@@ -88,7 +88,7 @@ class Scheduler:
     @torch.inference_mode()
     def step(self) -> list[TokenEvent]:
         """Run one decode pass over all decoding sequences and at most one slice of a prefill."""
-        self.admission.admit()
+        self.admission.admit(self.clock)
         live = [one for one in self.admission.running if one.decoding]
         events = self._begin()
         prefill = self.admission.next_prefill(fair=self.prefill_seconds is not None)

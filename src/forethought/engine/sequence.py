@@ -99,6 +99,8 @@ class Sequence:
     """Cache bytes of each further token."""
     owner: str = ""
     """Whose sequence it is; owners get equal shares."""
+    queued_at: float = 0.0
+    """The scheduler's time when it was queued, if waits are recorded."""
     cache: SequenceCache | None = None
     logits: Tensor | None = None
     """[V] for the next token; set once the newest token has an entry."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from forethought.contracts.backend import Opened
 from forethought.contracts.errors import ForethoughtError, PromptTooLongError
 from forethought.contracts.records import Cost, Prompt, PromptLogprobs
-from forethought.cost.flops import answer_flops, entry_bytes
+from forethought.contracts.roles import Approximation
+from forethought.cost.flops import answer_flops, entry_bytes, rows_flops
 from forethought.engine.batch import Batch
 from forethought.engine.cache.prefix_cache import prefix_key
 from forethought.engine.cache.sequence_cache import SequenceCache
@@ -88,14 +89,21 @@ class PreparedPrompt:
 
     def flops_at_most(self) -> float:
         """An upper bound on the FLOPs of the prefill, its drafts included."""
-        length, most = len(self.prompt), self.answer_tokens
-        flops = total_prefill_flops(self.plan.applied, length, self.draft)
-        for method in self.plan.applied:
-            if method.uses_draft() or method.sees_whole_cache():
-                # The draft may decode a guess of the answer, which the target then prefills.
-                serving = self.draft.serving(method)
-                flops += answer_flops(serving.model.shape, length, most)
-                flops += 2 * answer_flops(self.target.shape, length, most + 1)
+        methods = self.plan.applied
+        flops = total_prefill_flops(methods, len(self.prompt), self.draft)
+        return flops + sum(map(self._choosing_flops, methods))
+
+    def _choosing_flops(self, method: Approximation) -> float:
+        """An upper bound on the FLOPs that a method's choice needs besides the prefills."""
+        length, ahead = len(self.prompt), method.lookahead_tokens(self.answer_tokens)
+        draft, target = self.draft.serving(method).model.shape, self.target.shape
+        newest = method.newest_queries()
+        queries = ahead + 1 + (length if newest is None else newest)
+        flops = rows_flops(draft, length, queries) if method.uses_draft() else 0.0
+        flops += rows_flops(target, length, queries) if method.evicts() else 0.0
+        if ahead:  # the target may prefill the look-ahead too
+            flops += answer_flops(draft, length, ahead)
+            flops += 2 * answer_flops(target, length, ahead + 1)
         return flops
 
     @property

@@ -65,7 +65,7 @@ class AllowedNames:
             shown = value if isinstance(value, str) else "its default"
             raise NotAllowedError(
                 f"{entry.name}: {name}={shown!r} is not among the models of this server",
-                f"start the server with it: forethought serve --allow {shown!r}",
+                f"leave {name} out, or use a model of GET /v1/models",
             )
 
     def _check_width(self, entry: Entry, name: str, value: int) -> None:

@@ -33,7 +33,7 @@ async def answered(context: ServerContext, live: LiveRequest) -> AsyncGenerator[
     watch = context.metrics.watch(live.recipe.samples, live.recipe.max_tokens)
     ends = asyncio.get_running_loop().time() + context.settings.request_seconds
     told = context.engine.answer(live)
-    kept = context.runs.begin(live)
+    kept = context.runs.begin(live, context.settings.public_text(live.recipe.spelling))
     try:
         while True:
             try:
@@ -58,7 +58,7 @@ async def answered(context: ServerContext, live: LiveRequest) -> AsyncGenerator[
         raise ApiError(
             504,
             f"the request took more than {seconds:g} seconds",
-            "lower max_tokens, or start the server with more --request-seconds",
+            "lower max_tokens, or ask for fewer answers at once",
         ) from None
     finally:
         watch.close()

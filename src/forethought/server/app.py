@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib import metadata
 from typing import Any
@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from forethought.contracts.questions import Sample
 from forethought.server import chat, completions, responses, status, tokenization
 from forethought.server.context import Engine, ServerContext, tenant_of
 from forethought.server.decisions import decisions_router
@@ -54,7 +55,8 @@ def create_app(
         redoc_url=None,
     )
 
-    told = Metrics(public_name(settings.recipe.model), lambda: gauges(engine.figures()), clock)
+    named = public_name(settings.recipe.model)
+    told = Metrics(named, lambda: gauges(engine.figures()), clock, engine.queue_waits)
     context = ServerContext(engine, models, settings, told, runs or ServedRuns())
     app.state.context = context
     for one in ROUTERS:
@@ -76,14 +78,11 @@ def _page_sources(context: ServerContext) -> PageSources:
         figures = context.engine.figures()
         return {**figures, "tokens_per_second": context.runs.throughput.rate}
 
-    return PageSources(
-        context.runs.log,
-        live,
-        stored_samples,
-        tenant_of,
-        context.runs.in_progress,
-        context.settings.recipe,
-    )
+    def samples() -> Sequence[Sample]:
+        # The results file is the operator's, and of several keys none is known to be.
+        return () if len(context.settings.keys) > 1 else stored_samples()
+
+    return PageSources(context.runs, live, samples, tenant_of, context.settings.recipe)
 
 
 async def _query_error(request: Request, error: Any) -> JSONResponse:

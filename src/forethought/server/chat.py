@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from forethought.contracts.records import Event
-from forethought.server.answering import OpenedStream, Told, all_answered, unless_left
+from forethought.server.answering import OpenedStream
 from forethought.server.chat_choice import ChatChoice
 from forethought.server.chat_requests import AskedChat, asked_chat
 from forethought.server.context import context_of
-from forethought.server.event_stream import DONE, EventResponse, data_line
+from forethought.server.event_stream import DONE, data_line
 from forethought.server.json_body import read_body
 from forethought.server.openapi import described
+from forethought.server.replies import streamed_reply, whole_reply
 from forethought.server.run_summary import choices_of, summary, usage
 from forethought.server.schemas.chat_request import ChatRequest
 from forethought.server.token_texts import TokenTexts
@@ -33,20 +34,12 @@ async def chat_completions(request: Request) -> Response:
     context = context_of(request)
     fields = await read_body(request, ChatRequest, context.settings)
     asked = await asked_chat(context, request, fields)
-    events = all_answered(context, [asked.live])
-    if not fields.stream:
-        return JSONResponse(await unless_left(request, chat_completion(asked, events)))
-    opened = await OpenedStream(events).open()
-    return EventResponse(context, _lines(asked, opened), opened.aclose)
-
-
-async def chat_completion(asked: AskedChat, events: AsyncGenerator[Told, None]) -> dict[str, Any]:
-    """The whole answer as one document."""
+    if fields.stream:
+        return await streamed_reply(request, [asked.live], partial(_lines, asked))
     answer = ChatAnswer(asked)
-    async with aclosing(events):
-        async for told in events:
-            answer.take(told.event)
-    return answer.document()
+    return await whole_reply(
+        request, [asked.live], lambda told: answer.take(told.event), answer.document
+    )
 
 
 class ChatAnswer:

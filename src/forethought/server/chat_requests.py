@@ -111,6 +111,7 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
             fields, calls=tools.grammar, thinking_budget=fields.thinking_token_budget
         ),
         visible=context.models.visible(recipe.model),
+        remarks=context.recipes.remarks(fields, recipe),
         may_run_exact=context.recipes.may_run_exact(fields),
         tenant=tenant_of(request),
     )

@@ -82,6 +82,7 @@ async def asked_completion(
         recipe=recipe,
         document=fields.document or "",
         controls=controls_of(fields, ignore_end=scoring, score_only=fields.max_tokens == 0),
+        remarks=context.recipes.remarks(fields, recipe),
         may_run_exact=context.recipes.may_run_exact(fields),
         tenant=tenant_of(request),
         prompt_logprobs=fields.logprobs if fields.echo else None,

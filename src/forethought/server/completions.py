@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from forethought.server.answering import OpenedStream, Told, all_answered, unless_left
+from forethought.server.answering import OpenedStream, Told
 from forethought.server.completion_choice import CompletionChoice, Logprobs
 from forethought.server.completion_requests import AskedCompletion, asked_completion
 from forethought.server.context import context_of
-from forethought.server.event_stream import DONE, EventResponse, data_line
+from forethought.server.event_stream import DONE, data_line
 from forethought.server.json_body import read_body
 from forethought.server.openapi import described
+from forethought.server.replies import streamed_reply, whole_reply
 from forethought.server.run_summary import choices_of, summary, usage
 from forethought.server.schemas.completion_request import CompletionRequest
 from forethought.server.token_texts import TokenTexts
@@ -33,19 +34,10 @@ async def completions(request: Request) -> Response:
     context = context_of(request)
     fields = await read_body(request, CompletionRequest, context.settings)
     asked = await asked_completion(context, request, fields)
-    events = all_answered(context, asked.lives)
-    if not fields.stream:
-        return JSONResponse(await unless_left(request, _completion(asked, events)))
-    opened = await OpenedStream(events).open()
-    return EventResponse(context, _lines(asked, opened), opened.aclose)
-
-
-async def _completion(asked: AskedCompletion, events: AsyncGenerator[Told, None]) -> dict[str, Any]:
+    if fields.stream:
+        return await streamed_reply(request, asked.lives, partial(_lines, asked))
     answer = CompletionAnswer(asked)
-    async with aclosing(events):
-        async for told in events:
-            answer.take(told)
-    return answer.document()
+    return await whole_reply(request, asked.lives, answer.take, answer.document)
 
 
 class CompletionAnswer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Protocol, cast
@@ -24,7 +25,7 @@ LOG = logging.getLogger("forethought.server")
 
 
 class Engine(Protocol):
-    """Answers requests; `Engines` and `EngineThread` do."""
+    """Answers requests; `Engines` does."""
 
     @property
     def ready(self) -> bool:
@@ -38,6 +39,11 @@ class Engine(Protocol):
 
     def figures(self) -> dict[str, int]:
         """Counts of this moment, by name."""
+        ...
+
+    @property
+    def queue_waits(self) -> deque[float]:
+        """Seconds that sequences have waited for admission, for the metrics to take."""
         ...
 
     def answer(self, request: LiveRequest) -> AsyncIterator[Event]:

@@ -30,7 +30,7 @@ from forethought.server.decision_shapes import (
     systemone_state,
 )
 from forethought.server.errors import ApiError, bad_request
-from forethought.server.json_body import read_body, read_json
+from forethought.server.json_body import problem_words, read_body, read_json
 from forethought.server.openapi import described
 from forethought.server.schemas.common import MethodFields
 from forethought.server.schemas.decision_request import DecisionRequest
@@ -95,8 +95,10 @@ async def _systemone(request: Request, temperatures: DecisionTemperatures) -> JS
 
 def _problems(error: ValidationError) -> list[dict[str, Any]]:
     """The problems of a body, as validators of FastAPI list them."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    return [{"loc": ["body", *one["loc"]], "msg": one["msg"], "type": one["type"]} for one in found]
+    return [
+        {"loc": ["body", *one["loc"]], "msg": problem_words(one), "type": one["type"]}
+        for one in error.errors(include_url=False)
+    ]
 
 
 @dataclass(frozen=True)

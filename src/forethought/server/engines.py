@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -19,6 +19,8 @@ from forethought.sessions.live_session import LiveRequest, LiveSession
 Place = tuple[str, str]
 """An address, and the draft that shortens its prompts; empty for this machine's models."""
 LOCAL: Place = ("", "")
+_MOST_WAITS = 1 << 16
+"""Waits that are kept between two readings of the metrics."""
 
 
 @dataclass
@@ -35,6 +37,8 @@ class Engines:
     """Requests in progress on each engine; more are refused."""
     ready: bool = False
     """Whether the models are loaded and the first engine runs."""
+    queue_waits: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST_WAITS))
+    """Seconds that sequences have waited for admission, for the metrics to take."""
     _threads: dict[Place, EngineThread] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     """Guards `_threads`."""

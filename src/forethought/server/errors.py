@@ -16,6 +16,7 @@ from forethought.contracts.errors import (
     RemoteError,
     UsageError,
 )
+from forethought.server.request_words import as_fields, request_hint
 from forethought.sessions.engine_thread import StoppingError
 
 _KINDS = {
@@ -97,7 +98,7 @@ def unexpected() -> ApiError:
 def as_api_error(error: ForethoughtError, param: str | None = None) -> ApiError:
     """One of our own errors for a client."""
     status, code = next((at, code) for kind, at, code in _STATUSES if isinstance(error, kind))
-    message = error.message
+    message = as_fields(error.message)
     if isinstance(error, PromptTooLongError):  # the words by which LangChain knows this error
         message = f"prompt is too long: {message}"
-    return ApiError(status, message, error.hint, param=param, code=code)
+    return ApiError(status, message, request_hint(error.hint), param=param, code=code)

@@ -87,6 +87,14 @@ class Guard:
                 "ask again in 2 seconds",
                 headers={"Retry-After": "2"},
             )
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # A proxy may read another length than this server, and so let a second request through.
+            raise ApiError(
+                400,
+                "the request states both Content-Length and Transfer-Encoding",
+                "send one of them",
+                headers={"Connection": "close"},
+            )
         if self.settings.local:
             _check_host(self.settings.host, headers)
         _check_origin(headers)

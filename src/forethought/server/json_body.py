@@ -155,12 +155,8 @@ def _of(kind: type[BaseModel]) -> list[str]:
 def _field_error(
     kind: type[BaseModel], found: Mapping[str, Any], error: ValidationError
 ) -> ApiError:
-    problems = [
-        (_place(one["loc"], found), one)
-        for one in error.errors(include_url=False, include_input=False)
-    ]
-    # Of the arms of a union, the deepest problem belongs to the arm that the client meant.
-    place, first = max(problems, key=lambda one: (len(one[0]), one[1]["type"] != _UNKNOWN))
+    problems = [(_place(one, found), one) for one in error.errors(include_url=False)]
+    place, first = max(problems, key=_likelihood)
     shown = ".".join(map(str, place))[:_LONGEST_PLACE] or None
     if first["type"] == _UNKNOWN:
         name = str(first["loc"][-1])
@@ -168,13 +164,41 @@ def _field_error(
         hint = f"did you mean {near[0]}?" if near else "leave it out; see /openapi.json"
         told = f"no field of this request is called {_shown(name)}"
         return bad_request(told, hint, shown, "unknown_parameter")
-    told = first["msg"].removeprefix("Value error, ")
-    told = f"{shown or 'the request'}: {told[:1].lower()}{told[1:]}"
+    told = f"{shown or 'the request'}: {problem_words(first)}"
     return bad_request(told, "see /openapi.json", shown, "invalid_value")
 
 
-def _place(location: Sequence[str | int], found: Any) -> list[str | int]:
-    """The fields and indices of a location, without pydantic's names of a union's arms."""
+def _likelihood(problem: tuple[Sequence[str | int], Mapping[str, Any]]) -> tuple[int, bool, bool]:
+    """How likely a problem of a union's arm belongs to the arm that the client meant.
+
+    The deepest one, and of equally deep ones that of an arm whose type fits.
+    """
+    place, found = problem
+    return len(place), found["type"] != _UNKNOWN, not found["type"].endswith("_type")
+
+
+def problem_words(problem: Mapping[str, Any]) -> str:
+    """A problem of pydantic in plain words."""
+    limits, given = problem.get("ctx", {}), problem["input"]
+    match problem["type"]:
+        case "too_long":
+            return f"{len(given):,} items are given, and {limits['max_length']:,} are allowed"
+        case "too_short" if not given:
+            return "it is empty"
+        case "too_short":
+            return f"{len(given):,} items are given, and {limits['min_length']:,} are needed"
+        case "string_too_long":
+            allowed = f"{limits['max_length']:,} are allowed"
+            return f"{len(given):,} characters are given, and {allowed}"
+        case "string_too_short" if not given:
+            return "it is empty"
+    told = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{told[:1].lower()}{told[1:]}"
+
+
+def _place(problem: Mapping[str, Any], found: Any) -> list[str | int]:
+    """The fields and indices of a problem, without pydantic's names of a union's arms."""
+    location = problem["loc"]
     place: list[str | int] = []
     for part in location:
         inside = isinstance(found, dict) and part in found
@@ -182,8 +206,8 @@ def _place(location: Sequence[str | int], found: Any) -> list[str | int]:
         if inside:
             found = found[part]
             place.append(part)
-    missing = isinstance(found, dict) and location and location[-1] not in place
-    return [*place, location[-1]] if missing else place
+    absent = problem["type"] in ("missing", _UNKNOWN) and location[-1] not in place
+    return [*place, location[-1]] if absent else place
 
 
 def _shown(name: str) -> str:

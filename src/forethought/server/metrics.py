@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +35,11 @@ _HISTOGRAMS = {
     "vllm:inter_token_latency_seconds": ("Time between two tokens of a stream.", _LATENCIES),
     "vllm:request_time_per_output_token_seconds": ("Mean time per output token.", _LATENCIES),
     "vllm:e2e_request_latency_seconds": ("Time of a whole request.", _LATENCIES),
-    "vllm:request_prefill_time_seconds": ("Time to the first token of a request.", _LATENCIES),
+    "vllm:request_queue_time_seconds": ("Time that a sequence waits for admission.", _LATENCIES),
+    "vllm:request_prefill_time_seconds": (
+        "Time to the first token, the queue included.",
+        _LATENCIES,
+    ),
     "vllm:request_decode_time_seconds": ("Time after the first token.", _LATENCIES),
     "vllm:request_prompt_tokens": ("Tokens of a prompt.", _TOKENS),
     "vllm:request_generation_tokens": ("Tokens of an answer.", _TOKENS),
@@ -54,8 +59,10 @@ Snapshot = Callable[[], Mapping[str, float]]
 class Metrics:
     """The metrics of one server, in a registry of its own."""
 
-    def __init__(self, model: str, snapshot: Snapshot, clock: Callable[[], float]) -> None:
-        self._snapshot, self._clock = snapshot, clock
+    def __init__(
+        self, model: str, snapshot: Snapshot, clock: Callable[[], float], waits: deque[float]
+    ) -> None:
+        self._snapshot, self._clock, self._waits = snapshot, clock, waits
         self.registry = CollectorRegistry()
         named = {"model_name": model, "engine": _ENGINE}
         at = self.registry
@@ -84,6 +91,8 @@ class Metrics:
         """All metrics in Prometheus' text format."""
         for name, value in self._snapshot().items():
             self._gauges[name].set(value)
+        while self._waits:
+            self.observe({"vllm:request_queue_time_seconds": self._waits.popleft()})
         return generate_latest(self.registry)
 
     def watch(self, choices: int, max_tokens: int) -> RequestWatch:

@@ -46,6 +46,13 @@ class RecipeReader:
         named = (None, default.model, _public(self.settings, default.model))
         return asked.model in named and asked.approximate is None
 
+    def remarks(self, asked: MethodFields, recipe: Recipe) -> tuple[str, ...]:
+        """Notes for the run of a request that names less than its recipe does."""
+        named = self._named(asked.model).search if asked.search is None else asked.search
+        if asked.confidence is None or named:
+            return ()
+        return (f"confidence without a search: {recipe.search} samples until its answers agree",)
+
     def public_event(self, done: Event) -> Event:
         """The event `done` with the public names of models in its recipe."""
         run = done.data["run"]

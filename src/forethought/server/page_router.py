@@ -22,8 +22,8 @@ from forethought.server.page_data import (
     recipe_document,
 )
 from forethought.server.page_files import HEADERS, exported, page_files
-from forethought.server.run_log import RunLog, ServedRun
-from forethought.server.served_runs import RunInProgress
+from forethought.server.run_log import ServedRun
+from forethought.server.served_runs import RunInProgress, ServedRuns
 
 
 def _one_tenant(request: Request) -> str:
@@ -34,22 +34,25 @@ def _one_tenant(request: Request) -> str:
 class PageSources:
     """The sources of the page's data."""
 
-    log: RunLog | None
-    """The runs that have ended; None on a server that keeps none."""
+    runs: ServedRuns
+    """The runs in progress, and those that have ended."""
     live: Callable[[], Mapping[str, Any]]
     """The figures of this moment; see `LIVE_FIELDS`."""
     samples: Callable[[], Sequence[Sample]]
     """The samples of the results file."""
     tenant: Callable[[Request], str] = _one_tenant
     """The partition of the caller."""
-    in_progress: Callable[[str, str], RunInProgress | None] = lambda identifier, tenant: None
-    """The run in progress of an id and a tenant."""
     recipe: Recipe = field(default_factory=Recipe)
     """The server's recipe, with which the page begins."""
 
-    def run(self, identifier: str, request: Request) -> ServedRun | None:
+    def ended(self, identifier: str, request: Request) -> ServedRun | None:
         """A run of the caller that has ended."""
-        return None if self.log is None else self.log.get(identifier, self.tenant(request))
+        log = self.runs.log
+        return None if log is None else log.get(identifier, self.tenant(request))
+
+    def in_progress(self, identifier: str, request: Request) -> RunInProgress | None:
+        """A run of the caller that has not ended."""
+        return self.runs.in_progress(identifier, self.tenant(request))
 
 
 LIVE_FIELDS = (
@@ -114,23 +117,23 @@ def _static(name: str) -> Response:
 def _add_runs(router: APIRouter, sources: PageSources) -> None:
     @router.get("/v1/runs", tags=["page"])
     def runs(request: Request, limit: int = Query(200, ge=1, le=1000)) -> dict[str, Any]:
-        """The newest runs, newest first."""
-        log = sources.log
-        return {"data": [] if log is None else log.summaries(sources.tenant(request), limit)}
+        """The newest runs, newest first; those in progress have the state `running`."""
+        return {"data": sources.runs.summaries(sources.tenant(request), limit)}
 
     @router.get("/v1/runs/{identifier}", tags=["page"], responses=_MISSING)
     def run(identifier: str, request: Request) -> Response:
         """The document of a run, its prompt, and its recipe as the form holds it."""
-        found = sources.run(identifier, request)
+        if (running := sources.in_progress(identifier, request)) is not None:
+            return JSONResponse(running_document(running))
+        found = sources.ended(identifier, request)
         return JSONResponse(run_document(found)) if found else _no_run(identifier)
 
     @router.get("/v1/runs/{identifier}/events", tags=["page"], responses=_MISSING)
     async def events(identifier: str, request: Request) -> Response:
         """The events of a run as server-sent events, in order; also while it is in progress."""
-        running = sources.in_progress(identifier, sources.tenant(request))
-        if running is not None:
+        if (running := sources.in_progress(identifier, request)) is not None:
             return StreamingResponse(_lines(running.follow()), media_type="text/event-stream")
-        found = await asyncio.to_thread(sources.run, identifier, request)
+        found = await asyncio.to_thread(sources.ended, identifier, request)
         if found is None:
             return _no_run(identifier)
         return StreamingResponse(_event_lines(found), media_type="text/event-stream")
@@ -138,7 +141,10 @@ def _add_runs(router: APIRouter, sources: PageSources) -> None:
     @router.get("/v1/runs/{identifier}/export", tags=["page"], responses=_MISSING)
     def export(identifier: str, request: Request) -> Response:
         """A run as one self-contained HTML file."""
-        found = sources.run(identifier, request)
+        if sources.in_progress(identifier, request) is not None:
+            told = f"the run {identifier[:100]!r} has not ended"
+            return ApiError(409, told, "export it once its state is done").response()
+        found = sources.ended(identifier, request)
         if found is None:
             return _no_run(identifier)
         content = {
@@ -156,10 +162,23 @@ def run_document(run: ServedRun) -> dict[str, Any]:
     return {
         **document,
         "id": run.id,
+        "state": "done",
         "created": run.created,
         "question": run.question,
         "prompt": run.prompt,
         "form": recipe_document(document["recipe"], document["settings"], document["seed"]),
+    }
+
+
+def running_document(run: RunInProgress) -> dict[str, Any]:
+    """The document of a run in progress: what is known of it."""
+    known = run.summary()
+    return {
+        **known,
+        "question": run.question,
+        "answer": run.answer,
+        "prompt": run.prompt,
+        "form": recipe_document(known["recipe"], known["settings"], known["seed"]),
     }
 
 

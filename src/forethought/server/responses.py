@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from forethought.contracts.records import Event
-from forethought.server.answering import OpenedStream, Told, all_answered, unless_left
+from forethought.server.answering import OpenedStream
 from forethought.server.chat import ChatAnswer
 from forethought.server.chat_requests import AskedChat, asked_chat
 from forethought.server.context import context_of
 from forethought.server.errors import ApiError
-from forethought.server.event_stream import EventResponse
 from forethought.server.json_body import read_body
 from forethought.server.openapi import described
+from forethought.server.replies import streamed_reply, whole_reply
 from forethought.server.response_events import ResponseEvents
 from forethought.server.response_items import OutputItem, ResponseItems
 from forethought.server.response_requests import chat_request
@@ -33,23 +34,15 @@ async def responses(request: Request) -> Response:
     context = context_of(request)
     fields = await read_body(request, ResponsesRequest, context.settings)
     asked = await asked_chat(context, request, chat_request(fields))
-    events = all_answered(context, [asked.live])
-    if not fields.stream:
-        return JSONResponse(await unless_left(request, _response(fields, asked, events)))
-    opened = await OpenedStream(events).open()
-    return EventResponse(context, _lines(fields, asked, opened), opened.aclose)
-
-
-async def _response(
-    fields: ResponsesRequest, asked: AskedChat, events: AsyncGenerator[Told, None]
-) -> Document:
+    if fields.stream:
+        return await streamed_reply(request, [asked.live], partial(_lines, fields, asked))
     answer = ResponseAnswer(fields, asked)
-    try:
-        async for told in events:
-            answer.take(told.event)
-    finally:
-        await events.aclose()
-    return answer.document(answer.status)
+    return await whole_reply(
+        request,
+        [asked.live],
+        lambda told: answer.take(told.event),
+        lambda: answer.document(answer.status),
+    )
 
 
 class ResponseAnswer:

@@ -24,7 +24,8 @@ MOST_BYTES = 256 << 20
 """Default limit of all recorded runs together, compressed."""
 PATIENCE = 5.0
 """Seconds to wait for another process's write."""
-_PREVIEW = 200
+PREVIEW = 200
+"""Characters of a question or an answer in a list of runs."""
 
 _FILE = FileKind(
     noun="run log",
@@ -85,8 +86,8 @@ class ServedRun:
         return {
             "id": self.id,
             "created": self.created,
-            "question": self.question[:_PREVIEW],
-            "answer": run["answer"][:_PREVIEW],
+            "question": self.question[:PREVIEW],
+            "answer": run["answer"][:PREVIEW],
             "kept": kept,
             **{name: run[name] for name in names},
         }

@@ -129,5 +129,11 @@ class ModelServer:
             draft = self._draft
             opener = RemoteOpener(recipe, draft, prices=settings.prices, prefix_cache=prefixes)
             return LiveSession(opener)
-        most = settings.max_concurrent
-        return LiveSession(LocalOpener(load, recipe, prefix_cache=prefixes, max_running=most))
+        local = LocalOpener(
+            load,
+            recipe,
+            prefix_cache=prefixes,
+            max_running=settings.max_concurrent,
+            queue_waits=self.engine.queue_waits,
+        )
+        return LiveSession(local)

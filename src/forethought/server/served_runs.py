@@ -13,7 +13,7 @@ from typing import Any
 from forethought.contracts.errors import StoreError
 from forethought.contracts.records import Event
 from forethought.server.page_data import prompt_document
-from forethought.server.run_log import RunLog, ServedRun
+from forethought.server.run_log import PREVIEW, RunLog, ServedRun
 from forethought.sessions.live_session import LiveRequest
 
 _LOG = logging.getLogger("forethought.server")
@@ -50,7 +50,13 @@ class RunInProgress:
 
     runs: ServedRuns
     live: LiveRequest
+    recipe: str
+    """The recipe's spelling for clients."""
+    created: float = field(default_factory=time.time)
+    """Seconds since 1970."""
     events: list[Event] = field(default_factory=list)
+    tokens: int = 0
+    """Tokens decoded so far, for all candidates."""
     ended: bool = False
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _candidates: dict[tuple[str, tuple[int, ...]], int] = field(default_factory=dict)
@@ -60,15 +66,49 @@ class RunInProgress:
         """Note an event; the last one returns once the run is in the log."""
         self.events.append(event)
         self._tell()
-        if event.kind == "token":
-            self.runs.throughput.add()
-        elif event.kind == "candidate":
-            self.runs.throughput.add(self._fresh_tokens(event.data))
-        elif event.kind == "done" and self.runs.log is not None:
-            await asyncio.to_thread(self._record, self.runs.log)
+        if event.kind == "done":
+            if self.runs.log is not None:
+                await asyncio.to_thread(self._record, self.runs.log)
+            self.close()
+            return
+        fresh = self._fresh_tokens(event.data) if event.kind == "candidate" else 0
+        fresh += event.kind == "token"
+        self.tokens += fresh
+        self.runs.throughput.add(fresh)
+
+    @property
+    def question(self) -> str:
+        """The question; empty if the server keeps no prompts."""
+        return "" if self.runs.log is None else self.live.question
+
+    @property
+    def prompt(self) -> dict[str, Any] | None:
+        """The texts of the prompt's tokens, if they are known and kept."""
+        prompt = self.live.prompt
+        return None if prompt is None or self.runs.log is None else prompt_document(prompt)
+
+    @property
+    def answer(self) -> str:
+        """The text of the first answer so far; a search has none before its end."""
+        told = (one.data for one in list(self.events) if one.kind == "token")
+        return "".join(data["text"] for data in told if not data["candidate"])
+
+    def summary(self) -> dict[str, Any]:
+        """The entry of this run in a list of runs."""
+        return {
+            "id": self.live.name,
+            "state": "running",
+            "created": self.created,
+            "question": self.question[:PREVIEW],
+            "answer": self.answer[:PREVIEW],
+            "recipe": self.recipe,
+            "settings": self.live.recipe.settings,
+            "seed": self.live.recipe.seed,
+            "tokens": self.tokens,
+        }
 
     def close(self) -> None:
-        """End the run for its followers."""
+        """End the run for its followers; idempotent."""
         self.ended = True
         self.runs.forget(self)
         self._tell()
@@ -105,8 +145,9 @@ class RunInProgress:
 
     def _served(self) -> ServedRun:
         live = self.live
-        prompt = None if live.prompt is None else prompt_document(live.prompt)
-        return ServedRun(live.name, time.time(), self.events, live.question, prompt, live.tenant)
+        return ServedRun(
+            live.name, time.time(), self.events, self.question, self.prompt, live.tenant
+        )
 
 
 @dataclass
@@ -118,14 +159,22 @@ class ServedRuns:
     throughput: Throughput = field(default_factory=Throughput)
     _in_progress: dict[str, RunInProgress] = field(default_factory=dict)
 
-    def begin(self, live: LiveRequest) -> RunInProgress:
-        """A run that begins now."""
-        found = self._in_progress[live.name] = RunInProgress(self, live)
+    def begin(self, live: LiveRequest, recipe: str) -> RunInProgress:
+        """A run that begins now, with its recipe's spelling for clients."""
+        found = self._in_progress[live.name] = RunInProgress(self, live, recipe)
         return found
 
     def forget(self, run: RunInProgress) -> None:
         """A run is no longer in progress."""
         self._in_progress.pop(run.live.name, None)
+
+    def summaries(self, tenant: str, limit: int) -> list[dict[str, Any]]:
+        """The newest runs of a tenant, newest first: those in progress, then those in the log."""
+        listed = list(self._in_progress.values())
+        own = [one.summary() for one in reversed(listed) if one.live.tenant == tenant][:limit]
+        known = {one["id"] for one in own}
+        ended = [] if self.log is None else self.log.summaries(tenant, limit - len(own))
+        return [*own, *({"state": "done", **one} for one in ended if one["id"] not in known)]
 
     def in_progress(self, identifier: str, tenant: str) -> RunInProgress | None:
         """A run of this tenant that has not ended."""

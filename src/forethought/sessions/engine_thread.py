@@ -31,7 +31,7 @@ class BusyError(ForethoughtError):
     def __init__(self, waiting: int, retry_after: int) -> None:
         super().__init__(
             f"{waiting:,} requests are in progress, as many as this server takes",
-            f"ask again in {retry_after} seconds, or raise --max-requests",
+            f"ask again in {retry_after} seconds",
         )
         self.retry_after = retry_after
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -38,12 +39,15 @@ class LocalOpener:
     """Entries of earlier requests; None computes every prompt anew."""
     max_running: int | None = None
     """Sequences that run at once; None for no limit but memory."""
+    queue_waits: deque[float] | None = None
+    """Takes the seconds that each sequence waits for admission; None records none."""
     backend: LocalBackend = field(init=False)
 
     def __post_init__(self) -> None:
         target = self.model_of(self.default.model, self.default.weights)
         scheduler = Scheduler(self.clock, prefill_seconds=LEAST_SLICE)
         scheduler.admission.max_running = self.max_running
+        scheduler.admission.waits = self.queue_waits
         self.backend = LocalBackend(
             self.default,
             target,

@@ -140,7 +140,6 @@ class LiveSession:
         self._lenient.pop(name, None)
         self._events = [one for one in self._events if one[0] != name]
         self._driver.drop(name)
-        self.opener.backend.release(name)
 
     def close(self) -> None:
         """End all requests, and close connections."""

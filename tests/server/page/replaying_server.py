@@ -27,6 +27,7 @@ from forethought.contracts.records import Event
 from forethought.server.page_data import prompt_document
 from forethought.server.page_router import PageSources, page_router
 from forethought.server.run_log import RunLog, ServedRun
+from forethought.server.served_runs import ServedRuns
 from tests.server.page import recordings
 
 
@@ -97,7 +98,7 @@ def app(recorded: Recorded, samples: list[Sample]) -> FastAPI:
             "prefix_query_tokens": 7400,
         }
 
-    made.include_router(page_router(PageSources(recorded.log, live, lambda: samples)))
+    made.include_router(page_router(PageSources(ServedRuns(recorded.log), live, lambda: samples)))
 
     @made.get("/v1/models")
     def models() -> dict[str, Any]:

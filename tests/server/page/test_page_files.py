@@ -19,6 +19,7 @@ from forethought.server.page_data import prompt_document
 from forethought.server.page_files import bundled, page_files
 from forethought.server.page_router import PageSources, page_router
 from forethought.server.run_log import RunLog, ServedRun
+from forethought.server.served_runs import ServedRuns
 from tests.server.page import recordings
 from tests.server.page.replaying_server import stored_samples
 
@@ -37,7 +38,9 @@ def log(tmp_path: Path) -> RunLog:
 def client(log: RunLog) -> TestClient:
     app = FastAPI()
     app.include_router(
-        page_router(PageSources(log, lambda: {"running": 2}, stored_samples, recipe=RECIPE))
+        page_router(
+            PageSources(ServedRuns(log), lambda: {"running": 2}, stored_samples, recipe=RECIPE)
+        )
     )
     return TestClient(app)
 
@@ -198,7 +201,7 @@ def test_a_damaged_results_file_is_an_error_with_a_hint(log: RunLog) -> None:
         raise StoreError("the results file is damaged", "move it away")
 
     app = FastAPI()
-    app.include_router(page_router(PageSources(log, dict, samples)))
+    app.include_router(page_router(PageSources(ServedRuns(log), dict, samples)))
     answer = TestClient(app).get("/v1/comparisons")
 
     assert answer.status_code == 500

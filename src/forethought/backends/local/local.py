@@ -149,6 +149,7 @@ class LocalBackend:
     def _bound(self, request: Request) -> CostBound:
         prompt = self.run(request.run).prompt_of(request)
         longest = len(prompt.prompt) + request.parent.tokens + request.max_tokens
+        longest = min(longest, prompt.target.for_length(longest).shape.context)
         token = answer_flops(prompt.target.shape, longest, 1)
         once = 0.0
         if request.first:  # the prefill, or the decode step of the parent's newest token

@@ -155,7 +155,7 @@ class OpenAIBackend:
         if "usd" in kinds and price_of(self.prices, self.model) is None:
             raise UsageError(
                 f"a budget in dollars cannot be held: the price of {self.model} is not known",
-                "give its price with --price, or a budget in tokens",
+                "give the budget in tokens, or state its price with --price",
             )
 
     def now(self) -> float:

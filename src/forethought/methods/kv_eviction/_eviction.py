@@ -48,6 +48,11 @@ class Evicting(Approximation):
         """Whether a draft runs."""
         return self.eviction().importance.looks_ahead
 
+    def lookahead_tokens(self, answer_tokens: int) -> int:
+        """Most tokens that are decoded to score entries."""
+        decodes = self.uses_draft() or self.sees_whole_cache()
+        return (self.eviction().lookahead or answer_tokens) if decodes else 0
+
     def evicts(self) -> bool:
         """Whether cache entries are dropped."""
         return True
@@ -105,7 +110,7 @@ class Eviction:
     sinks: int = 0
     """First entries that always stay."""
     lookahead: int | None = None
-    """Most tokens the draft decodes, for an importance that looks ahead."""
+    """Most tokens that are decoded for an importance that looks ahead."""
 
     @property
     def name(self) -> str:

@@ -44,4 +44,5 @@ class LAQ(Evicting):
             self,
             OwnLookahead(first, self.lookahead, self.window, self.kernel, self.pool),
             newest=self.window,
+            lookahead=self.lookahead,
         )

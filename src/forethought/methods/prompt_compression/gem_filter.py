@@ -46,6 +46,14 @@ class GemFilter(Shortening):
         """The layers up to the one that selects."""
         return self.layers or max(1, round(_DEPTH * draft.layers))
 
+    def lookahead_tokens(self, answer_tokens: int) -> int:
+        """None: the selecting layer needs the prompt alone."""
+        return 0
+
+    def newest_queries(self) -> int | None:
+        """The last prompt token."""
+        return 1
+
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the chosen tokens."""
         if not self.pays(len(prompt)):

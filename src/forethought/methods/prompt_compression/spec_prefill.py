@@ -42,6 +42,14 @@ class SpecPrefill(Shortening):
         """Whether a draft runs."""
         return True
 
+    def lookahead_tokens(self, answer_tokens: int) -> int:
+        """The look-ahead: the first query needs no drafted token, the last one gives no query."""
+        return self.lookahead if self.lookahead > 1 else 0
+
+    def newest_queries(self) -> int | None:
+        """The last prompt token; drafted tokens follow it."""
+        return 1
+
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the chosen chunks."""
         if not self.pays(len(prompt)):
@@ -55,9 +63,7 @@ class SpecPrefill(Shortening):
 
     def _found(self, prompt: Prompt, draft: Draft) -> Tensor:
         steps = _Steps(self.kernel)
-        # The first query needs no drafted token, and the last drafted token gives no query.
-        lookahead = self.lookahead if self.lookahead > 1 else 0
-        draft.read(prompt, steps.look, lookahead=lookahead, queries=1)
+        draft.read(prompt, steps.look, lookahead=self.lookahead_tokens(0), queries=1)
         return steps.mean()
 
     def _chosen(self, scores: np.ndarray, room: PromptRoom) -> list[int]:

@@ -49,14 +49,21 @@ class SpecPC(Shortening):
         last = draft.layer_span[1] if self.last_layer is None else self.last_layer
         return draft.layers if self.lookahead > 1 else min(draft.layers, last)
 
+    def lookahead_tokens(self, answer_tokens: int) -> int:
+        """The look-ahead; of one token it adds no query, so the draft decodes nothing."""
+        return self.lookahead if self.lookahead > 1 else 0
+
+    def newest_queries(self) -> int | None:
+        """The window."""
+        return self.window
+
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the chosen tokens."""
         if not self.pays(len(prompt)):
             return prompt
         choice = self._choice(prompt)
         choice.check(prompt, self.name)
-        # A look-ahead of one token adds no query, so the draft decodes nothing.
-        rows, _ = choice.read(prompt, draft, self.lookahead if self.lookahead > 1 else 0)
+        rows, _ = choice.read(prompt, draft, self.lookahead_tokens(answer_tokens))
         return choice.chosen(prompt, draft, rows)
 
     def _choice(self, prompt: Prompt) -> DraftChoice:

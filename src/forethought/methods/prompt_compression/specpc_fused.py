@@ -37,6 +37,14 @@ class SpecPCFused(Shortening):
         """Whether a draft runs."""
         return True
 
+    def lookahead_tokens(self, answer_tokens: int) -> int:
+        """The look-ahead."""
+        return self.lookahead
+
+    def newest_queries(self) -> int | None:
+        """The window."""
+        return self.window
+
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the chosen tokens."""
         if not self.pays(len(prompt)):

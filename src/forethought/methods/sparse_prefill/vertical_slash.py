@@ -51,6 +51,10 @@ class VerticalSlash(Approximation):
         """Whether a draft runs."""
         return True
 
+    def lookahead_tokens(self, answer_tokens: int) -> int:
+        """The look-ahead, or a whole answer."""
+        return self.lookahead or answer_tokens
+
     def thins_attention(self) -> bool:
         """Whether `on_attention` chooses the keys that prompt queries see."""
         return True

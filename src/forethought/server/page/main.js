@@ -15,6 +15,7 @@ let view = null;
 let runs = null;
 let tabs = null;
 let asking = null; // the AbortController of the request in progress
+let following = null; // the AbortController of the run that is followed
 
 function say(text) {
   part("status").textContent = text;
@@ -30,6 +31,7 @@ async function ask(event) {
   event.preventDefault();
   if (asking) return void asking.abort();
   if (!recipe.form.question.trim()) return void part("question").focus();
+  following?.abort();
   asking = new AbortController();
   document.body.classList.add("asking");
   part("status").setAttribute("aria-busy", "true"); // readers hear the start and the end alone
@@ -95,13 +97,21 @@ async function showStored(id) {
 async function open(id) {
   const path = `/v1/runs/${encodeURIComponent(id)}`;
   const run = await getJson(path);
+  following?.abort();
+  const { signal } = (following = new AbortController());
   view.reset();
-  for await (const events of messages(`${path}/events`)) view.show(events);
+  if (run.state === "running") say("A run in progress …");
+  try {
+    for await (const events of messages(`${path}/events`, { signal })) view.show(events);
+  } catch (error) {
+    if (error.name !== "AbortError") throw error;
+    return;
+  }
   view.showPrompt(run.prompt);
   recipe.load(run.form, run.question ? { question: run.question } : {});
   opened(id);
   say("A stored run.");
-  if (run.candidates.some((one) => one.path)) tabs.show("tree");
+  if (view.state.run?.candidates.some((one) => one.path)) tabs.show("tree");
 }
 
 function opened(id) {

@@ -47,6 +47,7 @@ export function runsPanel({ open, fail }) {
   }
 
   function row(run) {
+    if (run.state === "running") return runningRow(run);
     const box = el("input", { type: "checkbox", "aria-label": `Compare the run of ${clock(run.created)}`, checked: chosen.has(run.id) });
     box.addEventListener("change", () => {
       if (box.checked) chosen.add(run.id);
@@ -68,6 +69,20 @@ export function runsPanel({ open, fail }) {
       el("td", {}, factor(run.cost.flops, run.exact.flops) || "–"),
       el("td", {}, factor(run.kept.cache_bytes, run.exact.cache_bytes) || "–"),
       el("td", {}, save),
+    );
+  }
+
+  function runningRow(run) {
+    const name = el("button", { type: "button", class: "link", onclick: guarded(() => open(run.id)) }, run.question || "(question not kept)");
+    return el(
+      "tr",
+      { "data-run": run.id },
+      el("td", {}),
+      el("td", { class: "time" }, clock(run.created)),
+      el("th", { scope: "row", class: "asked" }, name),
+      el("td", { class: "spelled", title: run.recipe }, el("code", {}, run.recipe)),
+      el("td", {}, count(run.tokens)),
+      el("td", { colspan: "4" }, "running"),
     );
   }
 

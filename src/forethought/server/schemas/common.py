@@ -50,7 +50,11 @@ class StructuredOutputs(Fields):
 
     json_schema: dict[str, Any] | Text | None = Field(default=None, alias="json")
     regex: Text | None = None
-    choice: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None = None
+    choice: (
+        Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=1999)]
+        | None
+    ) = None
+    """Permitted answers, as many as the grammar's parser holds at once."""
     grammar: Text | None = None
 
 
@@ -98,9 +102,11 @@ class SamplingFields(MethodFields):
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    repetition_penalty: Annotated[float, Field(gt=0, le=100)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] | None = None
     logit_bias: (
-        Annotated[dict[Annotated[str, Field(pattern=r"^\d{1,9}$")], Bias], Field(max_length=1024)]
+        Annotated[
+            dict[Annotated[str, Field(pattern=r"^[0-9]{1,9}$")], Bias], Field(max_length=1024)
+        ]
         | None
     ) = None
     min_tokens: Budget | None = None
