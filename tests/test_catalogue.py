@@ -121,7 +121,7 @@ def test_a_file_that_is_no_method_is_named(place: MethodFile, source: str, probl
 
 def test_every_method_of_ours_has_its_record_and_builds_with_its_defaults() -> None:
     for name, entry in catalogue.entries().items():
-        assert set(entry.notes) - {"Example"} == {"Paper", "Exact", "Cost"}, name
+        assert set(entry.notes) - {"Example"} == {"Paper", "Published", "Exact", "Cost"}, name
         assert entry.summary.endswith("."), name
         assert all(parameter.help for parameter in entry.parameters), name
         assert catalogue.spelled(catalogue.build(name)) == name

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from forethought import catalogue
 from forethought.catalogue import Entry, Kind
+from forethought.contracts.published import SOURCES
 from scripts.reference.markdown import NOTICE, code, page, prose, table
 from scripts.reference.measured import rows_of
 
@@ -45,9 +46,18 @@ TASKS = Chapter(
 )
 
 
+_PUBLISHED = (
+    "Column `published`: "
+    + "; ".join(f"**{source}**, {meaning}" for source, meaning in SOURCES.items())
+    + ". One setting always differs: `protect` keeps the chat template and the question. "
+    "`compare --as-published` adds every recipe without it."
+)
+
+
 def methods_page() -> str:
     """`docs/methods.md`: every method, strategy and scorer."""
-    return page(NOTICE, "# Methods", *_chapters(lambda name: f"#{name}"), *_sections(CHAPTERS))
+    chapters = _chapters(lambda name: f"#{name}")
+    return page(NOTICE, "# Methods", _PUBLISHED, *chapters, *_sections(CHAPTERS))
 
 
 def tasks_page() -> str:
@@ -58,7 +68,7 @@ def tasks_page() -> str:
 
 def overview_page() -> str:
     """The site's list of methods, which links to a page for each."""
-    return page("# Methods", *_chapters(lambda name: f"methods/{name}.md"))
+    return page("# Methods", _PUBLISHED, *_chapters(lambda name: f"methods/{name}.md"))
 
 
 def method_pages() -> dict[str, str]:
@@ -116,8 +126,14 @@ def _chapters(link: Callable[[str], str]) -> Iterator[str]:
 def _overview(found: Families, link: Callable[[str], str]) -> Iterator[str]:
     """A table for each family, whose names link to where a method is described."""
     for family, entries in found.items():
-        rows = ([f"[{code(one.name)}]({link(one.name)})", prose(one.summary)] for one in entries)
-        yield table([family, ""], rows)
+        rows = (
+            [f"[{code(one.name)}]({link(one.name)})", prose(one.summary), one.published]
+            for one in entries
+        )
+        if any(one.published for one in entries):
+            yield table([family, "", "published"], rows)
+        else:
+            yield table([family, ""], (row[:2] for row in rows))
 
 
 def _sections(chapters: tuple[Chapter, ...] | list[Chapter]) -> Iterator[str]:

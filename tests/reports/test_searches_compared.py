@@ -135,8 +135,8 @@ def test_budgets_stand_in_markdown_and_on_the_page() -> None:
 def test_csv_has_a_column_for_tokens() -> None:
     lines = comparison_csv(SEARCHES).splitlines()
 
-    assert lines[0].endswith("tokens,flops,frontier_tokens,frontier_flops")
-    assert next(line for line in lines if f"{BEST},," in line).endswith("300.0,9000000000.0,1,0")
+    assert lines[0].endswith("tokens,flops,frontier_tokens,frontier_flops,published,changed")
+    assert next(line for line in lines if f"{BEST},," in line).endswith("300.0,9000000000.0,1,0,,")
 
 
 def test_the_chart_shows_the_room_and_the_way_to_it() -> None:

@@ -36,14 +36,18 @@ class File(NamedTuple):
     @property
     def summary(self) -> str:
         """The first paragraph of its docstring."""
+        return self.record()[0]
+
+    def record(self) -> tuple[str, dict[str, str]]:
+        """The summary and the notes of its docstring."""
         text = text_of(self.path)
         quoted = text.removeprefix('"""').partition('"""') if text.startswith('"""') else ("", "")
         if quoted[1] and "\\" not in quoted[0]:
-            return record(quoted[0])[0]
+            return record(quoted[0])
         # Other forms of docstring need the whole file parsed.
         from forethought.catalogue.source import docstring
 
-        return record(docstring(self.path))[0]
+        return record(docstring(self.path))
 
 
 class MethodFile(NamedTuple):

@@ -15,6 +15,7 @@ from forethought.catalogue.places import record, text_of, unreadable
 from forethought.contracts import parameters, spelling
 from forethought.contracts.errors import DamagedFileError
 from forethought.contracts.names import plain_name
+from forethought.contracts.published import source_of
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,14 @@ class Entry:
     path: Path
     line: int
     """Line of the class in the file at `path`."""
+    published: str = ""
+    """A key of `contracts.published.SOURCES`; empty if its note `Published:` states none."""
     constants: dict[str, object] = field(default_factory=dict)
     """Class-level constants, such as whether a strategy needs a scorer."""
+
+    def has(self, parameter: str) -> bool:
+        """Whether it has this parameter."""
+        return any(one.name == parameter for one in self.parameters)
 
     def document(self) -> dict[str, Any]:
         """The entry as plain JSON values."""
@@ -74,6 +81,7 @@ def read_entry(path: Path, module: str) -> Entry:
         class_name=method.name,
         path=path,
         line=method.lineno,
+        published=source_of(notes.get("Published", "")),
         constants=dict(_constants(method)),
     )
 

@@ -110,7 +110,10 @@ def arena(names: Sequence[str], given: Given) -> Arena:
     results = given[options.RESULTS]
     return Arena(
         recipes=recipe_grid(
-            names, described_alone(given), list(map(_budget, given[options.KEEPS]))
+            names,
+            described_alone(given),
+            list(map(_budget, given[options.KEEPS])),
+            as_published=given[options.AS_PUBLISHED],
         ),
         tasks={catalogue.spelled_open(task): task for task in built.values()},
         prices=prices_of(given[options.PRICES]),

@@ -15,6 +15,12 @@ from forethought.reports.terminal.table import groups as groups_table
 _KINDS: tuple[catalogue.Kind, ...] = ("methods", "strategies", "scorers", "tasks")
 
 
+_LEGEND = (
+    "\n[paper] [code]: as in the paper or its authors' code; [ours]: a method or variant of this "
+    "project;\n[baseline]: a yardstick. `forethought show NAME` has the differences."
+)
+
+
 def run(given: Given) -> int:
     """List methods, strategies and scorers, one family of them, tasks, or models."""
     family = given[options.FAMILY]
@@ -25,10 +31,12 @@ def run(given: Given) -> int:
         found = {name: [_entry(file) for file in group] for name, group in groups.items()}
         report_json(json.dumps(found or {"models": _models()}, ensure_ascii=False, indent=2))
         return 0
-    rows = {
-        name: [(file.name, file.summary) for file in group] for name, group in groups.items()
-    } or {"models": [(one["name"], one["summary"]) for one in _models()]}
+    rows = {name: list(map(_row, group)) for name, group in groups.items()} or {
+        "models": [(one["name"], one["summary"]) for one in _models()]
+    }
     report(groups_table(rows, width=columns(sys.stdout), colour=has_colour(sys.stdout)))
+    if any(text.endswith("]") for group in rows.values() for _, text in group):
+        report(_LEGEND)
     return 0
 
 
@@ -45,6 +53,13 @@ def _groups(family: str | None) -> dict[str, list[catalogue.File]]:
     if name not in known:
         raise UnknownNameError.among("family", family, [*known, *_KINDS, "models"])
     return {name: known[name]}
+
+
+def _row(file: catalogue.File) -> tuple[str, str]:
+    """The name and the summary, with the first word of the note `Published:`."""
+    summary, notes = file.record()
+    source = notes.get("Published", "").partition(";")[0]
+    return file.name, f"{summary} [{source}]" if source else summary
 
 
 def _entry(file: catalogue.File) -> dict[str, Any]:

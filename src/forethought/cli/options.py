@@ -22,6 +22,9 @@ STRATEGIES = texts(
     "strategies", help="Strategies to choose among, two or more.", among="strategies"
 )
 KEEPS = texts("--keep", help="A budget for methods that state none; repeatable.")
+AS_PUBLISHED = switch(
+    "--as-published", help="Add each recipe without protect: its paper drops the question too."
+)
 TASKS = texts(
     "--task", "-t", help="A task or family of `forethought list tasks`; repeatable.", among="tasks"
 )

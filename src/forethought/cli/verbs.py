@@ -31,6 +31,7 @@ _ARENA = _Takes(
     options.RECIPES,
     (
         options.KEEPS,
+        options.AS_PUBLISHED,
         options.TASKS,
         options.ANSWERS,
         options.SKIP_BAD,

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from forethought.contracts.published import Published
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -85,6 +87,8 @@ class RecipeResult:
     """For a search that chooses among several answers."""
     fewer: tuple[SubsampleCurve, ...] = ()
     """Ascending by answers, for a search that draws independent answers."""
+    published: Published = field(default_factory=Published)
+    """Whether the recipe is as published."""
 
 
 @dataclass(frozen=True)

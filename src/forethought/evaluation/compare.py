@@ -37,6 +37,7 @@ def evaluate(
     progress: Callable[[EvaluationProgress], None] | None = None,
     searches: bool = False,
     ray: RayCluster | None = None,
+    as_published: bool = False,
 ) -> Comparison:
     """Score recipes on tasks; samples in the results file are reused.
 
@@ -44,13 +45,13 @@ def evaluate(
     recipes. `keeps` are budgets for methods that leave `keep` open. Tasks are spellings of tasks
     or families. `prices` are values of --price. With `searches`, the comparison adds statistics
     of the candidates of searches and counts majority votes over them. `ray` is a cluster whose
-    workers answer.
+    workers answer. `as_published` adds each recipe without `protect`, as its paper has it.
     """
     on = Recipe.parse(base) if isinstance(base, str) else base
     built: dict[str, Task] = {}
     for text in tasks:
         built |= {catalogue.spelled_open(task): task for task in catalogue.expand(text).values()}
-    chosen = recipe_grid(recipes, on, keeps)
+    chosen = recipe_grid(recipes, on, keeps, as_published=as_published)
     file, priced = Path(results or results_file()), prices_of(prices)
     return measured(chosen, built, file, samples, progress, priced, searches, ray)
 
@@ -86,6 +87,7 @@ def compare(
     results: Path | str | None = None,
     progress: Callable[[EvaluationProgress], None] | None = None,
     ray: RayCluster | None = None,
+    as_published: bool = False,
 ) -> Comparison:
     """Like `evaluate`, with the model's exact run as the first recipe and search statistics."""
     return evaluate(
@@ -99,6 +101,7 @@ def compare(
         progress=progress,
         searches=True,
         ray=ray,
+        as_published=as_published,
     )
 
 

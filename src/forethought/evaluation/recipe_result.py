@@ -14,6 +14,7 @@ from forethought.evaluation.task_scores import ScoresByTask, TaskScores
 from forethought.evaluation.token_rates import all_tokens
 from forethought.numerics.intervals import mean_interval, mean_of_intervals
 from forethought.recipes.identity import SERVER
+from forethought.recipes.published import published
 
 COSTS = ("cache_bytes", "first_token", "flops", "tokens", "usd")
 """Fields of RecipeResult that have a frontier."""
@@ -34,6 +35,7 @@ def recipe_result(recipe: str, scores: ScoresByTask, samples: Sequence[Sample]) 
         read=statistics.fmean(_values(runs, "cost", "prompt_tokens")),
         usd=_mean_usd(runs),
         tokens=statistics.fmean(all_tokens(sample.run["cost"]) for sample in runs),
+        published=published(recipe),
     )
 
 

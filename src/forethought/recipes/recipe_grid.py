@@ -11,21 +11,31 @@ from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
 from forethought.contracts.parameters import Amount
 from forethought.models.sources.wheel import WHEEL_MODELS
+from forethought.recipes.published import unprotected
 from forethought.recipes.recipe import AUTO, Recipe, is_remote
 from forethought.recipes.validation import check_search
 
 EXACT = "exact"
 
 
-def recipe_grid(names: Sequence[str], base: Recipe, keeps: Sequence[Amount] = ()) -> list[Recipe]:
+def recipe_grid(
+    names: Sequence[str],
+    base: Recipe,
+    keeps: Sequence[Amount] = (),
+    *,
+    as_published: bool = False,
+) -> list[Recipe]:
     """Expand `names` into recipes, in order and without duplicates.
 
     A name is `exact`, or methods joined by + (with or without a draft) that apply to `base`, or
     a whole recipe that begins with another model. A strategy may follow an @, and its scorer
     another @. A strategy alone applies to `base`. A method that leaves `keep` open yields one
-    recipe for each of `keeps`. The budget of `base` limits searches only.
+    recipe for each of `keeps`. The budget of `base` limits searches only. With `as_published`,
+    every recipe whose methods have `protect` is followed by its form without it.
     """
     found = [recipe for name in names for recipe in _recipes(name, base, keeps)]
+    if as_published:
+        found = [form for recipe in found for form in (recipe, _as_published(recipe))]
     if keeps and not any(_uses(recipe, keeps) for recipe in found):
         raise UsageError(
             "no method takes the budget of --keep", "name one that leaves its keep open"
@@ -36,6 +46,10 @@ def recipe_grid(names: Sequence[str], base: Recipe, keeps: Sequence[Amount] = ()
             "name a strategy, or limit answers with --max-tokens",
         )
     return list(dict.fromkeys(found))
+
+
+def _as_published(recipe: Recipe) -> Recipe:
+    return replace(recipe, approximate=tuple(map(unprotected, recipe.approximate)))
 
 
 def _uses(recipe: Recipe, keeps: Sequence[Amount]) -> bool:

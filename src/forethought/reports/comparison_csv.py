@@ -35,10 +35,12 @@ def comparison_csv(comparison: Comparison, *, timing: bool = True) -> str:
     """One row for each recipe and task, then the recipe's total with an empty task.
 
     Scores and differences are fractions of 1; costs are in bytes, seconds and FLOPs. A column
-    `frontier_…` is 1 if no other recipe is as good and cheaper.
+    `frontier_…` is 1 if no other recipe is as good and cheaper. `changed` lists the settings that
+    differ from the published ones.
     """
     axes = figures.axes(comparison, timing)
-    columns = [*_COLUMNS, *(one.name for one in axes), *(f"frontier_{one.name}" for one in axes)]
+    frontiers = [f"frontier_{one.name}" for one in axes]
+    columns = [*_COLUMNS, *(one.name for one in axes), *frontiers, "published", "changed"]
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="")
     writer.writeheader()
@@ -64,6 +66,8 @@ def _total(result: RecipeResult, axes: Sequence[Axis]) -> dict[str, str]:
         "questions": str(result.questions),
         **_interval("score", result.score),
         "read_tokens": _number(result.read),
+        "published": result.published.source,
+        "changed": " ".join(result.published.changed),
         **costs,
         **on,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from forethought.contracts.comparison import Comparison, Difference, RecipeResult
-from forethought.reports import equal_cost, figures
+from forethought.reports import equal_cost, figures, published
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
 from forethought.reports.markdown import code, plain, table
@@ -25,6 +25,7 @@ def comparison_markdown(comparison: Comparison, *, timing: bool = True) -> str:
         _table(_results(comparison, recipes.short, axes)),
         "★ no recipe is as good and cheaper by that cost · ▼ ▲ the interval of the difference "
         "excludes 0",
+        published.LEGEND if published.stated(comparison) else "",
         *_equal(comparison),
         _table(_by_task(comparison, recipes.short, tasks.short)) if comparison.tasks else "",
         plain(" ".join(figures.caveats(comparison, timing=timing))),
@@ -38,16 +39,17 @@ def _results(
     first = comparison.standings[0]
     yield [
         "recipe",
+        *([published.TITLE] if published.stated(comparison) else []),
         "score (95 %)",
         f"difference to {plain(names[0])} (95 %)",
         *(one.title for one in axes),
     ]
-    for name, result, change in zip(
-        names, comparison.standings, figures.from_baseline(comparison), strict=True
-    ):
+    standings, changes = comparison.standings, figures.from_baseline(comparison)
+    stated = published.cells(comparison)
+    for name, result, change, about in zip(names, standings, changes, stated, strict=True):
         score = f"{figures.points(result.score.value)} ({figures.span(result.score)})"
         costs = [_cost(result, first, axis) for axis in axes]
-        yield [code(name), score, _change(change), *costs]
+        yield [code(name), *about, score, _change(change), *costs]
 
 
 def _change(change: Difference | None) -> str:

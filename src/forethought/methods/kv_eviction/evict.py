@@ -1,6 +1,7 @@
 """Keep cache entries by any importance, under any allocation, once or repeatedly.
 
 Paper: none of its own; every published eviction here is a point among these settings.
+Published: ours; a frame for every combination of importance and allocation.
 Exact: when keep reaches the prompt's length and every=0. Below it, the answer cannot see dropped
 entries.
 Cost: that of the importance chosen. own-lookahead, reconstruction and allocation=global hold the

@@ -2,6 +2,7 @@
 
 Paper: H2O, arXiv:2306.14048 (NeurIPS 2023). The paper evicts after every token (every=1) and
 has no query groups; attention is averaged over the group here.
+Published: ours; evicts once, after prefill, and averages over the query group.
 Exact: when keep reaches the prompt's length and every=0. Sums over all queries favour early
 entries, and an evicted entry never returns.
 Cost: attention rows of every query: about as much as the query-key products again.

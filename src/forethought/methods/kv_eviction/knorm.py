@@ -2,6 +2,7 @@
 
 Paper: A Simple and Effective L2 Norm-Based Strategy for KV Cache Compression,
 arXiv:2406.11430 (EMNLP 2024). The paper leaves the first two layers whole.
+Published: ours; evicts in every layer, where the paper leaves the first two whole.
 Exact: when keep reaches the prompt's length; the scores know neither question nor answer.
 Cost: the prefill alone; no attention is recomputed.
 """

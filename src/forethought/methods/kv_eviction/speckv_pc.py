@@ -1,6 +1,8 @@
 """Compress the prompt by a draft's attention, then evict the cache by its drafted answer.
 
 Paper: SpecKV-PC, the cascade of arXiv:2506.08373 (ICLR 2026)
+Published: ours; the first stage scores with the draft layers that fit the draft, where the
+    authors' code scores with layers 8 to the last.
 Exact: when both budgets reach the prompt's length. Equals SpecKV when only prompt_keep does, and
 SpecPC when keep reaches prompt_keep, each of the same settings.
 Cost: one draft run (prompt and lookahead); the target prefills prompt_keep and lookahead tokens.

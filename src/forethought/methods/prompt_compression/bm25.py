@@ -1,6 +1,7 @@
 """Keep the document's sentences that match the question's words, by Okapi BM25.
 
 Paper: Okapi at TREC-3, Robertson et al., 1994; a usual baseline of prompt compression
+Published: baseline
 Exact: when keep reaches the prompt's length. Sentences that paraphrase the question are lost.
 Cost: the target prefills at most keep tokens; no other model runs.
 """

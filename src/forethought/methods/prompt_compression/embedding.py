@@ -1,6 +1,7 @@
 """Keep the document's sentences that are closest in meaning to the question.
 
 Paper: Sentence-BERT, arXiv:1908.10084; a usual baseline of prompt compression
+Published: baseline
 Exact: when keep reaches the prompt's length. Sentences that matter only together with others are
     lost.
 Cost: a small encoder reads every sentence; the target prefills at most keep tokens.

@@ -1,6 +1,7 @@
 """Keep the prompt tokens that an early layer of the target selects, then prefill those.
 
 Paper: GemFilter, arXiv:2409.17422
+Published: code; the selecting layer is 13 of 32, scaled to the model's depth.
 Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
 Cost: the target's first layers prefill the prompt; the whole target prefills keep tokens.
 """

@@ -1,6 +1,7 @@
 """Keep random prompt tokens: the control for every other choice.
 
 Paper: none; the control for a choice by importance
+Published: baseline
 Exact: when keep reaches the prompt's length; below it, random tokens are lost.
 Cost: the target prefills keep tokens; nothing else.
 """

@@ -1,6 +1,7 @@
 """Keep the chunks of the prompt that a draft's look-ahead attends to, at their positions.
 
 Paper: SpecPrefill, arXiv:2502.02789 (ICML 2025)
+Published: ours; the newest chunk always stays, and the last chosen chunk is cut to the budget.
 Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
 Cost: the draft prefills the prompt and decodes the look-ahead; the target prefills keep tokens.
 Example: forethought "Who signed it?" -f contract.txt -m qwen-coder-1.5b -d qwen-coder-0.5b

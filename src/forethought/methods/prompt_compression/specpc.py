@@ -1,6 +1,8 @@
 """Drop the prompt tokens that a draft model attends to least, before the target prefills.
 
 Paper: SpecPC, arXiv:2506.08373 (ICLR 2026)
+Published: ours; the layers fit the draft and the kernel fits the budget, where the authors' code
+    has layers 8 to the last and a kernel of 32 or 64.
 Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
 Cost: the draft prefills the prompt up to its last used layer; the target prefills keep tokens.
 """

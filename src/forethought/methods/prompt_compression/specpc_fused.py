@@ -2,6 +2,7 @@
 
 Paper: SpecPC, arXiv:2506.08373 (ICLR 2026), with its look-ahead; the rank fusion of the two
     choices is ours
+Published: ours; fuses the ranks of two published choices.
 Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
 Cost: the draft prefills the prompt through all its layers and decodes lookahead tokens, more than
     for specpc; the target prefills keep tokens.

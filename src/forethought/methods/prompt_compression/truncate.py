@@ -1,6 +1,7 @@
 """Keep the beginning and the end of the prompt, and drop the middle.
 
 Paper: none; the default of many chat front ends
+Published: baseline
 Exact: when keep reaches the prompt's length; below it, the middle of the prompt is lost.
 Cost: the target prefills keep tokens; nothing else.
 """

@@ -1,6 +1,7 @@
 """The task's own check: an oracle scorer, for study.
 
 Paper: Large Language Monkeys, arXiv:2407.21787 (coverage, the upper bound of any scorer)
+Published: baseline
 Exact: best of n with it is right whenever one of n answers is right.
 Cost: none; the task's check runs no model.
 Example: forethought evaluate best-of-n@checker -t addition

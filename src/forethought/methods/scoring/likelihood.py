@@ -1,6 +1,7 @@
 """The likelihood of an answer per token, under the model that sampled it.
 
 Paper: Self-Consistency, arXiv:2203.11171 (its normalised weighted sum)
+Published: paper; the geometric mean of the token probabilities.
 Exact: the geometric mean of the tokens' probabilities at temperature 1, the end token included.
 Cost: none; the probabilities are known from decoding.
 """

@@ -1,6 +1,7 @@
 """The task's check with random errors: the effect of an imperfect verifier on a search.
 
 Paper: Inference Scaling fLaws, arXiv:2411.17501
+Published: ours; independent errors for each answer.
 Exact: equals checker when both rates are 0.
 Cost: none; the task's check runs no model.
 Example: forethought evaluate 'best-of-n@noisy-checker' -t addition

@@ -2,6 +2,7 @@
 
 Paper: The Lessons of Developing Process Reward Models, arXiv:2501.07301 (tags);
     RLHF Workflow, arXiv:2405.07863 (turns)
+Published: code; the published readings of the supported reward models.
 Exact: never; a longer search finds more answers that the model overrates.
 Cost: the reward model prefills each candidate whole, and partial answers again at every step.
 """

@@ -1,6 +1,7 @@
 """The distance of the model's next-token distributions from uniform, averaged over an answer.
 
 Paper: Scalable Best-of-N Selection via Self-Certainty, arXiv:2502.18581
+Published: paper; mapped to a number from 0 to 1 without a change of order.
 Exact: c / (1 + c), where c is the mean over tokens of -sum(log(V p)) / V over the vocabulary of V
     tokens, with p their probabilities at temperature 1.
 Cost: none; the distributions are known from decoding.

@@ -2,6 +2,7 @@
 
 Paper: Large Language Monkeys, arXiv:2407.21787 (unit tests as verifiers); Inference Scaling fLaws,
     arXiv:2411.17501 (imperfect tests)
+Published: baseline
 Exact: with tests=all, best of n is right whenever one of n answers is right: an oracle, for study.
 Cost: one run of each program in the sandbox, and one per test if a test fails; no model.
 Example: forethought evaluate best-of-n@unit-tests -t 'humaneval(path="FILE.jsonl")'

@@ -2,6 +2,8 @@
 
 Paper: Adaptive Inference-Time Compute, arXiv:2410.02725; the paper's model is trained to judge
     itself, others are less well calibrated
+Published: ours; the request for the verdict is in words of this project, and no partial answer is
+    given up by default.
 Exact: equals one plain sample at n=1, and best of n by the model's own verdicts at enough=none and
     begin=0; keep=1 gives up no partial answer.
 Cost: up to n answers, window after window, and a prefill of each for its verdict; with begin,

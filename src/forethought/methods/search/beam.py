@@ -2,6 +2,7 @@
 
 Paper: Scaling LLM test-time compute optimally, arXiv:2408.03314; search-and-learn,
     Hugging Face, 2024
+Published: ours; beams are not refilled to n after some of them end.
 Exact: equals one plain sample at n=1, and n plain samples at width=1.
 Cost: n answers over one prompt, the abandoned steps, and a score for every step.
 """

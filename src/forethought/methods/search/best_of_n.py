@@ -2,6 +2,7 @@
 
 Paper: Training Verifiers to Solve Math Word Problems, arXiv:2110.14168; weighted votes and their
     comparison at equal cost, arXiv:2408.03314; votes by rank, arXiv:2502.18581
+Published: paper; the answer of highest score, and the first of equals.
 Exact: equals one plain sample at n=1; with an oracle scorer, right whenever one of n is right.
 Cost: n answers over one prompt, and n scores; fewer if one is good enough.
 """

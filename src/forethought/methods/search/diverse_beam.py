@@ -1,6 +1,8 @@
 """Groups of beams, token by token: each group avoids the tokens of earlier groups.
 
 Paper: Diverse Beam Search, arXiv:1610.02424
+Published: paper; Hamming diversity at weight 0.5. Final answers rank by mean log-probability
+    without the penalty.
 Exact: equals greedy decoding at groups=1 and width=1; at diversity=0 every group is beam search of
     its width, as the first group always is.
 Cost: a token of every beam at each step, in one batch; equal beams of several groups count once.

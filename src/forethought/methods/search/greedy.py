@@ -1,5 +1,6 @@
 """Greedy decoding: the baseline of every other strategy.
 
+Published: baseline
 Exact: it is the plain answer at temperature 0.
 Cost: one answer.
 """

@@ -1,6 +1,7 @@
 """Sample several answers, and take the most frequent one (self-consistency).
 
 Paper: Self-Consistency, arXiv:2203.11171; Adaptive-Consistency, arXiv:2305.11860
+Published: paper; self-consistency, without the early stop of Adaptive-Consistency.
 Exact: equals one plain sample at n=1; confident=1 never stops early.
 Cost: n answers over one prompt, fewer if the vote is decided early.
 """

@@ -1,6 +1,7 @@
 """Several chains of particle filters, from strict to lenient, that swap their references.
 
 Paper: Particle-Based Monte Carlo for inference-time scaling, arXiv:2502.01618
+Published: ours; particle filters with the weights of particle-filter.
 Exact: with pick=draw and more iterations, answers approach p(answer) * s / (1 - s) for any n of
     at least 2, where s is the answer's score.
 Cost: that of particle Gibbs, times the chains.

@@ -1,6 +1,8 @@
 """Extend answers step by step, and resample them by their scores.
 
 Paper: Particle-Based Monte Carlo for inference-time scaling, arXiv:2502.01618
+Published: ours; the weights follow the stated law, with systematic resampling below half the
+    effective sample size.
 Exact: equals one plain sample at n=1; with pick=draw and larger n, answers approach
     p(answer) * s / (1 - s), where s is the answer's score.
 Cost: n answers over one prompt, and a score for each of their steps.

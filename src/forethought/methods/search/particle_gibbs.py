@@ -1,6 +1,7 @@
 """Run particle filters in sequence, each conditioned on an answer of the previous one.
 
 Paper: Particle-Based Monte Carlo for inference-time scaling, arXiv:2502.01618
+Published: ours; particle filters with the weights of particle-filter.
 Exact: with pick=draw and more iterations, answers approach p(answer) * s / (1 - s) for any n of
     at least 2, where s is the answer's score.
 Cost: a particle filter of n answers, and one of n - 1 for every further iteration.

@@ -1,6 +1,7 @@
 """Vote by the likelihood of the texts, after unlikely texts are pruned.
 
 Paper: Bridging Internal Probability and Self-Consistency, arXiv:2502.00511 (RPC)
+Published: ours; votes over different texts, and prunes from 16 answers on.
 Exact: equals one plain sample at n=1; if all texts are equally likely, a majority vote over the
     different texts.
 Cost: n answers; the vote fits a mixture of five parameters.

@@ -1,6 +1,7 @@
 """Sample answers at several temperatures; stop early if all temperatures agree.
 
 Paper: On the Role of Temperature Sampling in Test-Time Scaling, arXiv:2510.02611
+Published: paper; without a verifier: if the temperatures disagree, all answers vote.
 Exact: equals a majority vote at the temperature `low` at temperatures=1, greedy=false and window=n;
     with n=1 too, one plain sample.
 Cost: n answers in all, fewer if they agree; temperatures are sampled in sequence.

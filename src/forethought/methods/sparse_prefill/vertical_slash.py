@@ -2,6 +2,7 @@
 
 Paper: SpecKV's sparse prefill, arXiv:2506.08373 (ICLR 2026), over the attention pattern of
 MInference, arXiv:2407.02490. The paper has no sinks (sinks=0).
+Published: ours; the first 4 tokens are always columns, where the paper has none.
 Exact: when columns and window together reach the prompt's length. Below it, prompt tokens do not
 see far tokens that are not columns, and errors pass on from layer to layer.
 Cost: a draft prefills the prompt and decodes lookahead tokens, in one run with a speckv of the

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from forethought.contracts.comparison import Difference, Interval, RecipeResult
-from forethought.reports import figures
+from forethought.reports import figures, published
 from forethought.reports.charts import chart
 from forethought.reports.charts.scale import Scale, linear_scale, ticks
 from forethought.reports.figures import Axis
@@ -18,7 +18,9 @@ _DARK_FROM, _BRIGHT_FROM = 0.68, 0.56  # shades from which the other ink is legi
 
 def results(view: ComparisonView) -> str:
     """The table of all figures of every recipe."""
-    heading = ["recipe", "score", "95 %", "difference", "95 %", "p"]
+    stated = published.stated(view.comparison)
+    about = [published.TITLE] if stated else []
+    heading = ["recipe", *about, "score", "95 %", "difference", "95 %", "p"]
     for axis in view.axes:
         heading += [axis.title, "×"]
     rows = [_result_row(view, number) for number in range(len(view.names))]
@@ -26,8 +28,9 @@ def results(view: ComparisonView) -> str:
         f"Differences and × are to {view.names[0]}. "
         "★ no recipe is as good and cheaper by that cost; n: questions."
     )
+    legend = f'<p class="note">{escape(published.LEGEND)}</p>' if stated else ""
     table = _table([*heading, "tokens read", "n"], rows)
-    return f'{table}<p class="note">{escape(note)}</p>'
+    return f'{table}<p class="note">{escape(note)}</p>{legend}'
 
 
 def facts(view: ComparisonView, number: int) -> list[tuple[str, str]]:
@@ -115,7 +118,9 @@ def _result_row(view: ComparisonView, number: int) -> list[str]:
         cells.append(_cell(figures.amount(axis, axis.cost(one))))
         share = figures.factor(axis.cost(one), axis.cost(first))
         cells.append(_signed_cell(share, "★" if axis.name in one.frontier else ""))
-    return [_name(view, number), *cells, _cell(f"{one.read:,.0f}"), _cell(f"{one.questions:,}")]
+    about = map(_cell, published.cells(view.comparison)[number])
+    read = [_cell(f"{one.read:,.0f}"), _cell(f"{one.questions:,}")]
+    return [_name(view, number), *about, *cells, *read]
 
 
 def _difference(view: ComparisonView, number: int, change: Difference) -> list[str]:

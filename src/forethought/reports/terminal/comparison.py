@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from forethought.contracts.comparison import Comparison, Difference, RecipeResult
-from forethought.reports import equal_cost, figures
+from forethought.reports import equal_cost, figures, published
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
 from forethought.reports.names import Names, fitted, labels, task_names
@@ -94,24 +94,26 @@ def _legend(comparison: Comparison, baseline: str, axes: Sequence[Axis]) -> list
     marks = [f"{_STAR} no recipe is as good and cheaper by that cost"]
     if len(comparison.standings) > 1:
         marks.append("▼ ▲ the interval of the difference excludes 0")
-    return [f"× of {baseline}: {costs}", " · ".join(marks)]
+    about = [published.LEGEND] if published.stated(comparison) else []
+    return [f"× of {baseline}: {costs}", " · ".join(marks), *about]
 
 
 def _rows(
     comparison: Comparison, names: Sequence[str], axes: Sequence[Axis], *, amounts: bool
 ) -> list[list[str]]:
     first = comparison.standings[0]
-    heading = ["", "score", _BOUNDS]
+    about = [published.TITLE] if published.stated(comparison) else []
+    heading = ["", *about, "score", _BOUNDS]
     several = len(names) > 1
     if several:
         heading += ["change", _BOUNDS + " "]
     for axis in axes:
         heading += [axis.title, "× "] if amounts else [f"{_brief(axis)} "]
     rows = [heading]
-    for name, result, change in zip(
-        names, comparison.standings, figures.from_baseline(comparison), strict=True
-    ):
-        cells = [name, figures.points(result.score.value), figures.span(result.score)]
+    standings, changed = comparison.standings, figures.from_baseline(comparison)
+    stated = published.cells(comparison)
+    for name, result, change, about in zip(names, standings, changed, stated, strict=True):
+        cells = [name, *about, figures.points(result.score.value), figures.span(result.score)]
         changes = _change(change) if several else []
         rows.append([*cells, *changes, *_costs(result, first, axes, amounts)])
     return rows

@@ -1,0 +1,113 @@
+"""The claims of methods whose note `Published:` says paper or code: defaults, source and test.
+
+A new published method adds a line here. The settings are those of the source, without budgets,
+resources and `protect`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The settings of a published method."""
+
+    source: str
+    """Where the settings stand."""
+    test: str
+    """The test that compares it with an independent reference."""
+    settings: Mapping[str, object]
+
+
+_KV, _PC, _SEARCH = (
+    "tests/methods/kv_eviction",
+    "tests/methods/prompt_compression",
+    "tests/methods/search",
+)
+CLAIMS = {
+    "ada-snapkv": Claim(
+        "FFY0/AdaKV, command line",
+        f"{_KV}/test_published_heads.py::test_heads_keep_as_many_entries_as_the_published_steps",
+        {"alpha": 0.2, "window": 32, "kernel": 7, "pool": "max", "every": 0},
+    ),
+    "expected-attention": Claim(
+        "kvpress, ExpectedAttentionPress",
+        f"{_KV}/test_expected_attention.py"
+        "::test_scores_follow_the_published_steps_on_a_real_decoder",
+        {"future": 512, "sinks": 4, "covariance": True, "value_norms": True, "epsilon": 0.0,
+         "alpha": 1.0, "every": 0},
+    ),
+    "laq": Claim(
+        "arXiv:2505.20334, LAQ++",
+        f"{_KV}/test_laq.py::test_the_choice_follows_the_published_steps",
+        {"lookahead": 8, "window": 8, "first_window": 32, "kernel": 7, "pool": "max"},
+    ),
+    "snapkv": Claim(
+        "FasterDecoding/SnapKV, set-up function",
+        f"{_KV}/test_eviction.py::test_snapkv_keeps_what_the_published_steps_keep",
+        {"window": 32, "kernel": 5, "pool": "mean", "every": 0},
+    ),
+    "speckv": Claim(
+        "furiosa-ai/draft-based-approx-llm, configurations",
+        f"{_KV}/test_eviction.py::test_speckv_keeps_what_the_published_steps_keep",
+        {"window": 32, "kernel": 7, "pool": "max", "reduction": "max", "lookahead": None},
+    ),
+    "gem-filter": Claim(
+        "SalesforceAIResearch/GemFilter, Llama 3.1 8B",
+        f"{_PC}/test_gem_filter.py::test_the_choice_equals_the_published_steps",
+        {"layers": None, "kernel": 5},
+    ),
+    "llmlingua2": Claim(
+        "microsoft/LLMLingua, PromptCompressor",
+        f"{_PC}/test_llmlingua2.py"
+        "::test_the_choice_equals_the_published_steps_at_the_highest_rate_that_fits",
+        {"chunk": 510, "force": "", "digits": False},
+    ),
+    "minference": Claim(
+        "microsoft/MInference, heads without a search",
+        "tests/methods/sparse_prefill/test_minference.py::test_a_prompt_is_read_as_by_loops",
+        {"columns": 1000, "slashes": 6096, "sinks": 30, "nearest": 100, "queries": 64},
+    ),
+    "best-of-n": Claim(
+        "arXiv:2110.14168",
+        f"{_SEARCH}/test_published_votes.py::test_the_best_of_n_is_the_first_of_highest_score",
+        {"pick": "best", "power": 0.5, "enough": None, "window": 1},
+    ),
+    "diverse-beam": Claim(
+        "arXiv:1610.02424",
+        f"{_SEARCH}/test_diverse_beam.py::test_answers_are_those_of_the_published_loop",
+        {"width": 1, "diversity": 0.5, "avoid": "place", "phrase": 2, "length": 1.0},
+    ),
+    "majority-vote": Claim(
+        "arXiv:2203.11171",
+        f"{_SEARCH}/test_published_votes.py::test_the_most_frequent_of_all_answers_wins",
+        {"weight": "equal", "window": 4, "confident": 1.0},
+    ),
+    "temperature-vote": Claim(
+        "arXiv:2510.02611",
+        f"{_SEARCH}/test_published_votes.py::test_sampling_stops_where_the_published_rule_stops",
+        {"low": 0.4, "high": 1.2, "temperatures": 9, "greedy": True, "window": 4, "within": 0.8,
+         "across": 1.0},
+    ),
+    "likelihood": Claim(
+        "arXiv:2203.11171, normalised weighted sum",
+        "tests/methods/scoring/test_likelihood.py"
+        "::test_it_is_the_geometric_mean_of_the_chances_of_tokens_and_of_the_end",
+        {},
+    ),
+    "reward-model": Claim(
+        "Qwen/Qwen2.5-Math-PRM-7B, model card",
+        "tests/methods/scoring/test_reward_model.py"
+        "::test_scores_are_what_the_models_makers_compute",
+        {"style": "tags", "tag": "<extra_0>", "delimiter": "\n\n", "combine": "last",
+         "system": None},
+    ),
+    "self-certainty": Claim(
+        "arXiv:2502.18581",
+        "tests/methods/scoring/test_self_certainty.py"
+        "::test_it_is_the_mean_over_tokens_of_the_divergence_from_uniform",
+        {},
+    ),
+}  # fmt: skip

@@ -1,0 +1,86 @@
+"""The contract of the note `Published:`: stated, true of the defaults, and tested."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from forethought import catalogue
+from forethought.catalogue import Entry
+from forethought.contracts.parameters import settings_of
+from forethought.contracts.published import PROTECT, SOURCES
+from forethought.recipes.published import FREE, published
+from forethought.reports.published import mark
+from tests.methods.published_claims import CLAIMS
+
+ROOT = Path(__file__).parents[2]
+KINDS: tuple[catalogue.Kind, ...] = ("methods", "strategies", "scorers")
+ENTRIES = {name: entry for kind in KINDS for name, entry in catalogue.entries(kind).items()}
+AS_PUBLISHED = sorted(name for name, one in ENTRIES.items() if one.published in ("paper", "code"))
+
+
+def described(entry: Entry) -> str:
+    """What the note says behind its first word."""
+    return entry.notes["Published"].partition(";")[2].strip()
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_every_method_says_whether_it_is_as_published(name: str) -> None:
+    entry = ENTRIES[name]
+
+    assert entry.published in SOURCES, entry.notes.get("Published")
+    assert bool(described(entry)) == (entry.published != "baseline")
+    if entry.published in ("paper", "code"):
+        assert entry.notes["Paper"]
+
+
+def test_claims_are_those_of_the_catalogue() -> None:
+    assert sorted(CLAIMS) == AS_PUBLISHED
+
+
+@pytest.mark.parametrize("name", AS_PUBLISHED)
+def test_published_settings_are_the_defaults(name: str) -> None:
+    """Every setting is claimed, so that a new one cannot change a published method unseen."""
+    settings = settings_of(ENTRIES[name].load())
+    defaults = {one.name: one.default for one in settings if one.name not in {*FREE, PROTECT}}
+
+    assert repr(defaults) == repr({key: CLAIMS[name].settings.get(key) for key in defaults})
+    assert set(CLAIMS[name].settings) == set(defaults)
+
+
+@pytest.mark.parametrize("name", AS_PUBLISHED)
+def test_a_published_method_has_a_test_against_a_reference(name: str) -> None:
+    path, test = CLAIMS[name].test.split("::")
+    source = (ROOT / path).read_text()
+
+    functions = {
+        one.name for one in ast.walk(ast.parse(source)) if isinstance(one, ast.FunctionDef)
+    }
+    assert test in functions
+    assert ENTRIES[name].class_name in source
+
+
+def test_the_readmes_table_says_whether_each_row_is_as_published() -> None:
+    readme = (ROOT / "README.md").read_text()
+    table = readme.partition("## Measured")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if "`" in line]
+    rows = [row for row in rows if len(row) == 3 and row[0] != "---"]
+
+    named = set()
+    for what, result, stated in rows:
+        methods = {
+            call for call in re.findall(r"`([a-z][\w-]*)(?:\([^`]*\))?`", what + result)
+            if call in ENTRIES
+        }  # fmt: skip
+        words = dict(part.rsplit(" ", 1) for part in stated.split(", ")) if methods else {}
+        assert words == {name: _mark(name) for name in methods}, what
+        named |= methods
+    assert {"specpc", "speckv", "majority-vote"} <= named
+
+
+def _mark(name: str) -> str:
+    parts = {"search": f"m@{name}", "scoring": f"m@best-of-n@{name}"}
+    return mark(published(parts.get(ENTRIES[name].family, f"m+{name}")))
