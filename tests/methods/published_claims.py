@@ -54,6 +54,11 @@ CLAIMS = {
         f"{_KV}/test_eviction.py::test_speckv_keeps_what_the_published_steps_keep",
         {"window": 32, "kernel": 7, "pool": "max", "reduction": "max", "lookahead": None},
     ),
+    "cpc": Claim(
+        "Workday/cpc, PromptCompressorCPC with the 1B model",
+        f"{_PC}/test_cpc.py::test_the_choice_equals_the_published_steps",
+        {"window": 6144},
+    ),
     "gem-filter": Claim(
         "SalesforceAIResearch/GemFilter, Llama 3.1 8B",
         f"{_PC}/test_gem_filter.py::test_the_choice_equals_the_published_steps",

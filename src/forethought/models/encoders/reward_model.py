@@ -11,15 +11,13 @@ second is the good one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from forethought.contracts.errors import (
@@ -28,16 +26,13 @@ from forethought.contracts.errors import (
     UnknownNameError,
     UnsupportedModelError,
 )
-from forethought.contracts.records import LayerShape
 from forethought.models.chat.transcript import ScoredTokens
 from forethought.models.checkpoint.promises import checked_sources
 from forethought.models.checkpoint.unread import check_all_read
 from forethought.models.decoder.config import DecoderConfig
-from forethought.models.decoder.decoder import Decoder
-from forethought.models.decoder.linear import Linear, build_linears
 from forethought.models.decoder.names import Source
+from forethought.models.encoders.packed_decoder import Packed, Read, decoder_of, joined, reader
 from forethought.models.encoders.value_head import Head, fit_together
-from forethought.models.fallback.self_check import exact_attention
 from forethought.models.hardware.threads import watched
 from forethought.models.sources import hub
 from forethought.models.sources.folder import FolderCheckpoint
@@ -71,12 +66,12 @@ class RewardHead:
         """Token ids of the words."""
         if not words:  # logit scale and cap belong to the language model head
             config = replace(config, logit_scale=1.0, logit_softcap=None)
-        read = _reader(checkpoint, device)
+        read = reader(checkpoint, device)
         self._head = (
             _worded(parts, config, self.words, read) if words else _scored(checkpoint, read)
         )
         _check_labels(self._head, config, checkpoint)
-        self._decoder = _decoder(parts, config, self._head, read)
+        self._decoder = decoder_of(parts, config, self._head, read)
         self.shape = replace(self._decoder.shape, head_parameters=self._head.parameters)
         """Sizes, with the reward head as output."""
 
@@ -111,7 +106,7 @@ class RewardHead:
                     [t for one in batch for t in one.tokens], dtype=torch.long, device=device
                 ),
                 torch.cat([torch.arange(length, device=device) for length in lengths]),
-                _Packed(self.shape.layers, lengths),
+                Packed(self.shape.layers, lengths),
                 phase="prefill",
                 logits_at=torch.tensor(rows, dtype=torch.long, device=device),
             )
@@ -146,32 +141,6 @@ def _folder(name: str) -> Path:
     )
 
 
-@dataclass(frozen=True)
-class _Packed:
-    """Causal attention within each of several texts that are packed along one axis."""
-
-    layers: Sequence[LayerShape]
-    lengths: list[int]
-
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        texts = zip(*(torch.split(part, self.lengths) for part in (q, k, v)), strict=True)
-        mixed = [_attended(self.layers[layer], *parts) for parts in texts]
-        return torch.cat(mixed).flatten(1).to(q.dtype)
-
-
-def _attended(shape: LayerShape, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """q [N, H, D], k and v [N, K, D] to [N, H, D]."""
-    if shape.softcap is not None or (shape.window is not None and len(q) > shape.window):
-        return exact_attention(shape, q, k, v)
-    group = shape.heads // shape.kv_heads
-    q, k, v = (
-        part.repeat_interleave(times, 1).transpose(0, 1)[None]
-        for part, times in ((q, 1), (k, group), (v, group))
-    )
-    mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=shape.scale)
-    return mixed[0].transpose(0, 1)
-
-
 def _batches(readings: Sequence[ScoredTokens]) -> Iterator[list[ScoredTokens]]:
     """Group neighbouring texts up to _BATCH_TOKENS tokens."""
     batch: list[ScoredTokens] = []
@@ -189,19 +158,6 @@ def _good(labels: Tensor) -> Tensor:
     return torch.sigmoid(labels[:, 0]) if labels.shape[1] == 1 else torch.softmax(labels, 1)[:, 1]
 
 
-_Read = Callable[[str], Tensor]
-"""Reads a tensor to the device by its published name."""
-
-
-def _reader(checkpoint: FolderCheckpoint, device: str) -> _Read:
-    def read(name: str) -> Tensor:
-        tensor = checkpoint.tensor(name)
-        # float16 overflows in some of these models.
-        return tensor.to(device, torch.bfloat16 if tensor.dtype == torch.float16 else tensor.dtype)
-
-    return read
-
-
 def _tokenizer(checkpoint: FolderCheckpoint, rows: int) -> Tokenizer:
     inner, ends = checkpoint.tokenizer(), checkpoint.ends
     check_embedding(inner, ends.bos, rows, str(checkpoint.folder))
@@ -217,33 +173,15 @@ def _last_token(tokenizer: Tokenizer, word: str) -> int:
     return tokens[-1]
 
 
-def _decoder(
-    parts: Mapping[str, Source], config: DecoderConfig, head: Head, read: _Read
-) -> Decoder:
-    tensors = {name: _joined(part, read) for name, part in parts.items() if name != "head.weight"}
-    plain = build_linears(tensors, {}, "bf16")  # in the dtype of the tensors
-
-    def linear(name: str) -> Linear:
-        return head if name == "head" else plain(name)
-
-    return Decoder(config, tensors, linear)
-
-
-def _joined(source: Source, read: _Read) -> Tensor:
-    if isinstance(source[0], str):
-        return torch.cat([read(name) for name in source])
-    return torch.stack([_joined(names, read) for names in cast(tuple[Source, ...], source)])
-
-
 def _worded(
-    parts: Mapping[str, Source], config: DecoderConfig, words: Sequence[int], read: _Read
+    parts: Mapping[str, Source], config: DecoderConfig, words: Sequence[int], read: Read
 ) -> Head:
     """The rows of these tokens in the language model head."""
-    whole = _joined(parts["embed.weight" if config.tied else "head.weight"], read)
+    whole = joined(parts["embed.weight" if config.tied else "head.weight"], read)
     return Head(((whole[list(words)].float(), None),))
 
 
-def _scored(checkpoint: FolderCheckpoint, read: _Read) -> Head:
+def _scored(checkpoint: FolderCheckpoint, read: Read) -> Head:
     """The reward head stored in the folder."""
     names = checkpoint.names
     stored = [name for name in _SCORES if f"{name}.weight" in names]
@@ -261,7 +199,7 @@ def _scored(checkpoint: FolderCheckpoint, read: _Read) -> Head:
     return Head(maps)
 
 
-def _bias(name: str, names: Collection[str], read: _Read) -> Tensor | None:
+def _bias(name: str, names: Collection[str], read: Read) -> Tensor | None:
     return read(f"{name}.bias").float() if f"{name}.bias" in names else None
 
 
