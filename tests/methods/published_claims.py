@@ -75,6 +75,11 @@ CLAIMS = {
         "tests/methods/sparse_prefill/test_minference.py::test_a_prompt_is_read_as_by_loops",
         {"columns": 1000, "slashes": 6096, "sinks": 30, "nearest": 100, "queries": 64},
     ),
+    "r2c": Claim(
+        "eunseongc/R2C, scripts for LongBench",
+        f"{_PC}/test_r2c.py::test_the_choice_equals_the_published_steps",
+        {"chunk": 128, "longest": 512, "sentences": 0.2, "power": 1.0},
+    ),
     "best-of-n": Claim(
         "arXiv:2110.14168",
         f"{_SEARCH}/test_published_votes.py::test_the_best_of_n_is_the_first_of_highest_score",
