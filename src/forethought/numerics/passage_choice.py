@@ -75,7 +75,7 @@ def _quotas(best: Sequence[Passage], surplus: int, power: float) -> list[int]:
         return [surplus]
     inverse = 1 / np.maximum([one.score for one in best], 1e-30) ** power
     found: list[int] = (inverse / inverse.sum() * surplus).astype(int).tolist()
-    return sorted(found)
+    return found
 
 
 def _after(passage: Passage, quota: int) -> list[tuple[int, ...]]:

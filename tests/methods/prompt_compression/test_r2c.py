@@ -10,6 +10,7 @@ import pytest
 from forethought.contracts.errors import BudgetTooSmallError, UsageError
 from forethought.contracts.records import Prompt
 from forethought.methods.prompt_compression.r2c import R2C
+from forethought.models.encoders.reader import open_reader
 from forethought.numerics.passage_choice import Passage, kept_passages
 from forethought.numerics.sentences import sentences
 from tests.methods.prompt_compression.questions import CountingDraft, asked
@@ -150,6 +151,21 @@ def test_the_choice_equals_the_published_steps(model, folder, seed, room, longes
     ((tokens, flops),) = draft.charged
     assert tokens > len(passages) * len(QUESTION)
     assert flops > 0
+
+
+@pytest.mark.parametrize("longest", [512, 70])
+def test_chunks_and_sentences_have_the_mean_attention_of_their_tokens(model, folder, longest):
+    prompt = asked(QUESTION, story(0))
+    method = R2C(keep=len(prompt.protected) + 9, encoder=str(folder), chunk=CHUNK, longest=longest)
+
+    reader = open_reader(str(folder))
+    room = method.room(prompt)
+    found = method._passages(prompt, room, reader, CountingDraft(), QUESTION)
+
+    for one, (score, told) in zip(found, published_passages(model, prompt, longest), strict=True):
+        assert one.score == pytest.approx(score, rel=1e-3)
+        assert one.sentences == tuple(tuple(own) for own, _ in told)
+        assert one.scores == pytest.approx([s for _, s in told if s is not None], rel=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(40))

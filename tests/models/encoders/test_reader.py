@@ -10,15 +10,15 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from forethought.contracts.errors import DamagedFileError, UnknownNameError, UnsupportedModelError
-from forethought.models.encoders.reader import Reader, open_reader
+from forethought.models.encoders.reader import PassageReader, open_reader
 from forethought.models.sources.folder import FolderCheckpoint
 from tests.models.tiny_readers import first_attention, save_reader
 
 PASSAGES = [list(range(5, 60)), [7, 8, 9, 258], list(range(200, 229))]
 
 
-def opened(folder: Path) -> Reader:
-    return Reader(FolderCheckpoint(folder), "cpu")
+def opened(folder: Path) -> PassageReader:
+    return PassageReader(FolderCheckpoint(folder), "cpu")
 
 
 @pytest.mark.parametrize("forward", ["relu", "gated-gelu"])

@@ -26,7 +26,7 @@ from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.numerics.passage_choice import Passage, kept_passages
 
 if TYPE_CHECKING:
-    from forethought.models.encoders.reader import Reader
+    from forethought.models.encoders.reader import PassageReader
 
 _QUESTION = 100  # the reader sees the last tokens of a longer question
 
@@ -64,7 +64,7 @@ class R2C(Shortening):
             target -= len(kept) - room.count
 
     def _passages(
-        self, prompt: Prompt, room: PromptRoom, reader: Reader, draft: Draft, question: str
+        self, prompt: Prompt, room: PromptRoom, reader: PassageReader, draft: Draft, question: str
     ) -> list[Passage]:
         """The chunks with their scores and those of their sentences."""
         asked = f"question: {reader.newest(question, _QUESTION)}"

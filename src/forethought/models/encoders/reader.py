@@ -82,7 +82,7 @@ class ReaderShape:
         return self.heads * self.head
 
 
-class Reader:
+class PassageReader:
     """A T5 model whose decoder sees all passages together; float32."""
 
     def __init__(self, checkpoint: FolderCheckpoint, device: str) -> None:
@@ -200,7 +200,7 @@ class Reader:
 
 
 @cache
-def open_reader(name: str) -> Reader:
+def open_reader(name: str) -> PassageReader:
     """The reader `name`, a folder or owner/name on the hub, loaded once per process."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -211,7 +211,7 @@ def open_reader(name: str) -> Reader:
             "the README of eunseongc/R2C links its checkpoint, which no hub has: save it as "
             "safetensors with its tokenizer.json, and name the folder as encoder",
         ) from error
-    return Reader(FolderCheckpoint(folder), device)
+    return PassageReader(FolderCheckpoint(folder), device)
 
 
 def _plain(name: str) -> str:
