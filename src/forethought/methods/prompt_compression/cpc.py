@@ -18,6 +18,7 @@ import numpy as np
 from forethought.contracts.parameters import Count
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
+from forethought.cost.flops import forward_flops
 from forethought.methods.prompt_compression._retrieval import question_of, sentences_of
 from forethought.methods.prompt_compression._shortening import Shortening
 
@@ -65,7 +66,7 @@ class CPC(Shortening):
             scores[start : start + len(inside)] = encoder.embed(inside) @ target
             lengths.append(sum(map(len, inside)))
             start += part
-        draft.charge(tokens=sum(lengths), flops=sum(map(encoder.flops, lengths)))
+        draft.charge(tokens=sum(lengths), flops=sum(_flops(encoder, one) for one in lengths))
         return scores
 
     def _parts(
@@ -87,6 +88,12 @@ class CPC(Shortening):
     def _fits(self, encoder: ContextEncoder, texts: Sequence[str], each: int) -> bool:
         parts = (" ".join(texts[start : start + each]) for start in range(0, len(texts), each))
         return all(len(encoder.tokens(part)) <= self.window for part in parts)
+
+
+def _flops(encoder: ContextEncoder, tokens: int) -> float:
+    """FLOPs of one text in which every token attends to all."""
+    pairs = [float(tokens * tokens)] * len(encoder.shape.layers)
+    return forward_flops(encoder.shape, tokens, pairs, logits=0)
 
 
 def _within(texts: Sequence[list[int]], most: int) -> list[list[int]]:

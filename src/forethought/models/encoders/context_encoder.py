@@ -13,7 +13,6 @@ from torch import Tensor
 
 from forethought.contracts.errors import UnsupportedModelError
 from forethought.contracts.records import LayerShape
-from forethought.cost.flops import forward_flops
 from forethought.models.checkpoint.promises import checked_sources
 from forethought.models.checkpoint.unread import check_all_read
 from forethought.models.decoder.config import DecoderConfig
@@ -44,6 +43,7 @@ class ContextEncoder:
             parts, config, _States(config.hidden), reader(checkpoint, device)
         )
         self.shape = replace(self._decoder.shape, head_parameters=0)
+        """Sizes, without an output head."""
         if any(one.window or one.softcap for one in self.shape.layers):
             raise UnsupportedModelError(
                 f"{where} has layers with a window or capped scores", "use a Llama model"
@@ -62,11 +62,6 @@ class ContextEncoder:
         means = torch.stack([part.sum(0) / max(1, len(part)) for part in parts])
         found: np.ndarray = F.normalize(means, dim=-1).cpu().numpy()
         return found
-
-    def flops(self, tokens: int) -> float:
-        """FLOPs of one text of so many tokens."""
-        pairs = [float(tokens * tokens)] * len(self.shape.layers)
-        return forward_flops(self.shape, tokens, pairs, logits=0)
 
     @torch.inference_mode()
     def _states(self, tokens: Sequence[int]) -> Tensor:
