@@ -60,7 +60,7 @@ CLAIMS = {
         {"window": 6144},
     ),
     "gem-filter": Claim(
-        "SalesforceAIResearch/GemFilter, Llama 3.1 8B",
+        "arXiv:2409.17422; the kernel of SalesforceAIResearch/GemFilter",
         f"{_PC}/test_gem_filter.py::test_the_choice_equals_the_published_steps",
         {"layers": None, "kernel": 5},
     ),
