@@ -1,11 +1,19 @@
 """The engine's thread: requests come and go from event loops."""
 
 import asyncio
+import gc
 import time
+from dataclasses import replace
 
 import pytest
 
-from forethought.contracts.errors import ModelError, UnknownNameError, UsageError
+from forethought.contracts.errors import (
+    ModelError,
+    PromptTooLongError,
+    UnknownNameError,
+    UsageError,
+)
+from forethought.contracts.records import Prompt
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.engine_thread import BusyError, EngineThread, StoppingError
 from forethought.sessions.live_local import LocalOpener
@@ -35,8 +43,8 @@ async def answered(engine, asked):
     return [event async for event in engine.answer(asked)]
 
 
-async def eventually(holds):
-    end = time.monotonic() + 20
+async def eventually(holds, seconds=20):
+    end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
         await asyncio.sleep(0.01)
@@ -108,6 +116,33 @@ def test_the_error_of_a_request_is_raised_where_it_was_asked(engine):
         return await answered(engine, request("good"))
 
     assert asyncio.run(refused())[-1].kind == "done"
+
+
+@pytest.mark.parametrize("settings", [{}, {"samples": 3}, {"approximate": ("snapkv(keep=64)",)}])
+def test_a_refused_prompt_is_freed_before_the_next_collection(engine, settings):
+    """Distinct refused prompts of 90,000 tokens took 11 MiB each until a full collection."""
+
+    async def refused(name):
+        asked = request(name, **settings)
+        try:
+            await answered(engine, replace(asked, document=DOCUMENT * 40))
+        except PromptTooLongError as error:
+            return type(error)
+
+    def held():
+        return sum(type(one) in (Prompt, LiveRequest) for one in gc.get_objects())
+
+    asyncio.run(refused("first"))
+    gc.collect()
+    gc.disable()
+    try:
+        before = held()
+        ends = [asyncio.run(refused(f"long {number}")) for number in range(3)]
+        asyncio.run(eventually(lambda: held() <= before, 5))
+    finally:
+        gc.enable()
+
+    assert ends == [PromptTooLongError] * 3
 
 
 def test_a_defect_in_a_step_ends_the_requests_and_not_the_server(engine, caplog, monkeypatch):

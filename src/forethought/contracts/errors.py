@@ -44,6 +44,19 @@ class ForethoughtError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def drop_frames(self) -> None:
+        """Forget where this error and its causes were raised.
+
+        Frames hold their locals, such as a whole prompt, and a cycle holds them until a full
+        collection: integers do not count towards the next one.
+        """
+        pending: list[BaseException | None] = [self]
+        while pending:
+            error = pending.pop()
+            if error is not None:
+                error.__traceback__ = None
+                pending += [error.__cause__, error.__context__]
+
     @contextmanager
     @staticmethod
     def named(where: str) -> Iterator[None]:

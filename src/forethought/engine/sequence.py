@@ -49,6 +49,8 @@ class Prefill:
         finally:
             if task.ended:
                 self._task = None
+            if self.done:
+                self._work = _complete  # it holds the prompts, which hold this prefill
 
     def cancel(self) -> None:
         """Drop the work and the entries that it has computed."""
@@ -57,6 +59,10 @@ class Prefill:
             # Its frames leave inference mode as they entered it: inside of another one.
             with torch.inference_mode():
                 task.cancel()
+
+
+def _complete() -> None:
+    """The work that remains of a prefill that is done."""
 
 
 @dataclass(eq=False)
@@ -143,7 +149,8 @@ class Sequence:
 
     def begin(self) -> None:
         """Open the cache; a sequence that is already at its maximum length finishes here."""
-        self.cache, self.logits = self.open()
+        opens, self.open = self.open, _opened  # the cycle with its owner ends here
+        self.cache, self.logits = opens()
         self.uncached = self.logits is None
         if len(self.tokens) >= self.max_tokens:
             self.end(self.finish_at_max)
@@ -196,3 +203,7 @@ class Sequence:
             self.controls.accept(token)
             if self.controls.complete:
                 self.end("stop")
+
+
+def _opened() -> SequenceStart:
+    raise AssertionError("a sequence begins once")

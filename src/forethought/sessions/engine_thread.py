@@ -211,6 +211,8 @@ class EngineThread:
         by_loop: dict[asyncio.AbstractEventLoop | None, list[tuple[_Listener, Told]]] = {}
         with self._lock:
             for name, event in events:
+                if isinstance(event, ForethoughtError):
+                    event.drop_frames()
                 if (listener := self._listeners.get(name)) is None:
                     continue
                 by_loop.setdefault(listener.loop, []).append((listener, event))
@@ -235,5 +237,8 @@ def _put_all(told: list[tuple[_Listener, Told]]) -> None:
 
 def _checked(event: Told) -> Event:
     if isinstance(event, ForethoughtError):
-        raise event
+        try:
+            raise event
+        finally:
+            del event  # the error's traceback holds this frame
     return event

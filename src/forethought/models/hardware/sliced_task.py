@@ -48,8 +48,11 @@ class SlicedTask:
             self._stack.parent.switch()
 
     def _run(self) -> None:
-        _current.set(self)  # each greenlet has its own context
-        self._work()
+        token = _current.set(self)  # each greenlet has its own context
+        try:
+            self._work()
+        finally:
+            _current.reset(token)  # the context would hold this task, and its work, in a cycle
 
 
 _current: ContextVar[SlicedTask | None] = ContextVar("sliced_task", default=None)
