@@ -51,7 +51,7 @@ class Scheduler:
         prefill_seconds: float | None = None,
         cache_bytes: int | None = None,
     ) -> None:
-        """`prefill_seconds` limits the prefill between two decode passes; short prompts get twice that.
+        """`prefill_seconds` limits the prefill between two decode passes; short prompts get twice.
 
         None prefills every waiting prompt first, for the highest throughput. 0 runs one block of
         tokens between two passes. With a bound, short prefills overtake longer ones.
