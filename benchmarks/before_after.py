@@ -129,7 +129,9 @@ def workloads(options: argparse.Namespace) -> dict[str, Callable[[], float]]:
         "decode 8 samples": lambda: per_step(asked(samples=8, **warm)),
         "first token, exact": lambda: asked(max_tokens=1)["timing"]["first_token"],
         "first token, snapkv": lambda: asked("+snapkv", max_tokens=1)["timing"]["first_token"],
-        "first token, specpc": lambda: asked("+specpc", max_tokens=1)["timing"]["first_token"],
+        "first token, specpc-shallow": lambda: asked("+specpc-shallow", max_tokens=1)["timing"][
+            "first_token"
+        ],
         "search of 8": lambda: asked("@majority-vote(n=8)", **new)["cost"]["seconds"],
         "beam search": lambda: asked("@beam(n=4)@likelihood", **new)["cost"]["seconds"],
         "2,000 tokens, searched": lambda: asked("@greedy", max_tokens=2000)["cost"]["seconds"],

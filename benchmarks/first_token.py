@@ -1,7 +1,8 @@
 """Seconds to the first token of a long prompt: exact, methods, transformers and llama.cpp.
 
     python benchmarks/first_token.py qwen-coder-1.5b --tokens 6000 \\
-        --recipes "+draft(qwen-coder-0.5b)+specpc(keep=1024)" "+draft(smollm2)+specpc(keep=1024)"
+        --recipes "+draft(qwen-coder-0.5b)+specpc-shallow(keep=1024)" \\
+        "+draft(smollm2)+specpc-shallow(keep=1024)"
 
 Recipes are continuations of the model's name; the exact run is always there. The systems
 take turns; figures are medians over the rounds.

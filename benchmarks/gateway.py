@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=6000)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--depths", type=float, nargs="+", default=[0.5])
-    parser.add_argument("--recipes", nargs="*", default=["specpc(keep=0.25)"])
+    parser.add_argument("--recipes", nargs="*", default=["specpc-shallow(keep=0.25)"])
     parser.add_argument("--direct", action="store_true", help="ask in the needle's own words")
     parser.add_argument("--local", action="store_true", help="the draft's model as target too")
     parser.add_argument("--log", action="store_true", help="append the table to docs/lab-log.md")

@@ -1,7 +1,7 @@
 """Needles in real prose: how often each recipe's answer holds the hidden number.
 
     python benchmarks/needles.py qwen-coder-1.5b --tokens 4000 --depths 0.1 0.5 0.9 --seeds 4 \\
-        --recipes "" "+draft(qwen-coder-0.5b)+specpc(keep=0.25)" "+snapkv(keep=512)"
+        --recipes "" "+draft(qwen-coder-0.5b)+specpc-shallow(keep=0.25)" "+snapkv(keep=512)"
 """
 
 from __future__ import annotations

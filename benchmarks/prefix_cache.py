@@ -1,7 +1,7 @@
 """Seconds to the first token of later questions on one document, with a prefix cache.
 
     python benchmarks/prefix_cache.py smollm2 --tokens 4000 \\
-        --recipes "+specpc(keep=1024)" "+snapkv(keep=1024)"
+        --recipes "+specpc-shallow(keep=1024)" "+snapkv(keep=1024)"
 
 Recipes are continuations of the model's name; the exact run is always there. Each recipe asks its
 questions of a live session with a prefix cache, then of one without. The table compares the first

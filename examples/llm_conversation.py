@@ -14,7 +14,7 @@ conversation = llm.get_model("forethought/smollm2").conversation()
 first = conversation.prompt(
     "Where does the spare key hang?",
     fragments=[text],
-    approximate="specpc(keep=0.3)",
+    approximate="specpc-shallow(keep=0.3)",
     max_tokens=40,
 )
 for piece in first:  # as it is written

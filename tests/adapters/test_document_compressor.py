@@ -21,7 +21,7 @@ ASKED = [(QUERY, "blue clock"), ("When was the tower built?", "1871"),
 
 
 @pytest.mark.parametrize("query", [QUERY, QUERY + " Answer in one short sentence." * 12])
-@pytest.mark.parametrize("method", ["truncate", "random", "specpc(window=16, kernel=8)"])
+@pytest.mark.parametrize("method", ["truncate", "random", "specpc-shallow(window=16, kernel=8)"])
 def test_the_share_is_of_the_document_alone(smollm2: Model, method: str, query: str) -> None:
     found = DocumentCompressor(method=method, keep=0.4).compress(query, PASSAGES[:3])
 
@@ -59,20 +59,20 @@ def test_all_of_a_document_stays_as_it_is(smollm2: Model) -> None:
 
 
 def test_empty_documents_and_those_too_short_to_cut_stay_whole(smollm2: Model) -> None:
-    empty, short = DocumentCompressor(method="specpc", keep=0.1).compress(
+    empty, short = DocumentCompressor(method="specpc-shallow", keep=0.1).compress(
         QUERY, [" \n", "The key hangs behind the clock."]
     )
 
     assert empty == CompressedDocument(" \n", 0, 0)
     assert short.text == "The key hangs behind the clock."
     assert short.share == 1.0
-    assert "specpc" in short.notes[0]
+    assert "specpc-shallow" in short.notes[0]
 
 
 @pytest.mark.parametrize(
     ("settings", "error", "said"),
     [
-        ({"method": "specpc(keep=20)"}, UsageError, "states its own budget"),
+        ({"method": "specpc-shallow(keep=20)"}, UsageError, "states its own budget"),
         ({"method": "spec-pc"}, UnknownNameError, "no method is called 'spec-pc'"),
         ({"keep": "8MiB"}, UsageError, "keep is '8MiB'"),
         ({"keep": 1.5}, UsageError, "must be a share"),

@@ -80,4 +80,4 @@ def test_it_stands_between_a_retriever_and_a_prompt(smollm2: Model) -> None:
 
 def test_wrong_settings_are_told_at_once() -> None:
     with pytest.raises(UsageError, match="states its own budget"):
-        ForethoughtDocumentCompressor(method="specpc(keep=9)")
+        ForethoughtDocumentCompressor(method="specpc-shallow(keep=9)")

@@ -81,10 +81,10 @@ def test_the_answer_is_that_of_ask_and_streams_token_by_token() -> None:
 def test_a_fragment_is_the_document_that_methods_shorten() -> None:
     text = LIGHTHOUSE.read_text()
     response = llm.get_model("forethought/smollm2").prompt(
-        "Where does the spare key hang?", fragments=[text], approximate="specpc(keep=0.3)",
+        "Where does the spare key hang?", fragments=[text], approximate="specpc-shallow(keep=0.3)",
         max_tokens=24,
     )  # fmt: skip
-    recipe = "smollm2+specpc(keep=0.3)"
+    recipe = "smollm2+specpc-shallow(keep=0.3)"
     run = ask("Where does the spare key hang?", recipe, document=text)
 
     assert run["answer"].startswith(response.text())

@@ -19,7 +19,7 @@ MODELS = {"target": TARGET, **DRAFTS}
 RECIPES = [
     Recipe(model="target", max_tokens=12),
     Recipe(model="target", max_tokens=12, temperature=1.3, samples=3, seed=5),
-    Recipe(model="target", max_tokens=12, approximate=("specpc(keep=260)",)),
+    Recipe(model="target", max_tokens=12, approximate=("specpc-shallow(keep=260)",)),
     Recipe(model="target", max_tokens=12, search="majority-vote(n=4)"),
 ]
 

@@ -59,13 +59,13 @@ def test_the_answer_is_the_same_as_text_document_and_events(ask: Ask) -> None:
 
 
 def test_the_document_has_its_stable_fields(ask: Ask, document: Path) -> None:
-    run = json.loads(ask("--json", "-f", str(document), "-x", "specpc(keep=100)")[0])
+    run = json.loads(ask("--json", "-f", str(document), "-x", "specpc-shallow(keep=100)")[0])
 
     assert {"answer", "recipe", "seed", "finish", "confidence", "cost", "timing"} <= run.keys()
     assert {"exact", "kept", "candidates", "run"} <= run.keys()
     assert run["kept"]["prompt_tokens"] == 100
     assert run["kept"]["of"] == len(TEXT) + len("\n\nWhy?")
-    assert run["recipe"].endswith("+specpc(keep=100)")
+    assert run["recipe"].endswith("+specpc-shallow(keep=100)")
     assert run["cost"]["flops"] > 0
 
 
@@ -102,7 +102,7 @@ def test_a_stop_text_ends_the_answer(ask: Ask) -> None:
 
 
 def test_what_cannot_be_done_is_an_error_and_a_hint(ask: Ask, document: Path) -> None:
-    out, err, code = ask("-f", str(document), "-x", "specpc(keep=3)")
+    out, err, code = ask("-f", str(document), "-x", "specpc-shallow(keep=3)")
 
     assert (out, code) == ("", 2)
     assert err.startswith("error: ")

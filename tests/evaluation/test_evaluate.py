@@ -22,7 +22,7 @@ EXACT = Recipe(model="target")
 RECIPES = (
     EXACT,
     replace(EXACT, approximate=("snapkv(keep=120)",)),
-    replace(EXACT, draft="same-tokens", approximate=("specpc(keep=150)",)),
+    replace(EXACT, draft="same-tokens", approximate=("specpc-shallow(keep=150)",)),
     replace(EXACT, temperature=1.0, seed=5),
 )
 PROVENANCE = {"machine": "here", "processor": "one", "torch": "2"}

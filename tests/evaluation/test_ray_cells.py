@@ -33,7 +33,7 @@ VOTE = replace(EXACT, search="majority-vote(n=3)")
 RECIPES = (
     EXACT,
     replace(EXACT, approximate=("snapkv(keep=120)",)),
-    replace(EXACT, draft="same-tokens", approximate=("specpc(keep=150)",)),
+    replace(EXACT, draft="same-tokens", approximate=("specpc-shallow(keep=150)",)),
     replace(EXACT, temperature=1.0, seed=5),
     VOTE,
     replace(EXACT, search="rpc(n=3)"),

@@ -84,13 +84,13 @@ def specpc_keep(matrices, length, written, *, budget, window, kernel, neighbours
     window = min(window, length)
     scores = [0.0] * length
     for attention, _, _ in matrices[first_layer:]:
-        for head in attention:
+        for head in attention.tolist():
             rows = [(length - window + i, i / (window - 1) if window > 1 else 1.0)
                     for i in range(window)]  # fmt: skip
             rows += [(length + t, 1.0) for t in range(max(0, len(written) - 1))]
             for row, weight in rows:
                 for column in range(length):
-                    value = float(head[row, column]) * weight if column <= row else 0.0
+                    value = head[row][column] * weight if column <= row else 0.0
                     if reduction == "max":
                         scores[column] = max(scores[column], value)
                     else:

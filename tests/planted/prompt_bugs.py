@@ -28,7 +28,7 @@ PROMPT_BUGS = (
     Bug(
         name="the draft runs though nothing would be dropped",
         seen_in="SpecPC, forced look-ahead",
-        file="methods/prompt_compression/specpc.py",
+        file="methods/prompt_compression/_draft_attention.py",
         old="        if not self.pays(len(prompt)):\n            return prompt\n",
         new="",
         test=(

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forethought.contracts.questions import Question
-from forethought.recipes.identity import question_hash, sample_key, sample_seed
+from forethought.recipes.identity import (
+    question_hash,
+    revisions,
+    run_identifier,
+    sample_key,
+    sample_seed,
+)
+from forethought.recipes.recipe import Recipe
 
 QUESTION = Question("q1", "2 + 2?", "a table", ("4",), "book", {"a": 1, "b": [2]})
 CHANGES = [
@@ -74,3 +81,21 @@ def test_seeds_fill_their_range() -> None:
 
 def test_lone_surrogates_can_be_named() -> None:
     assert len(question_hash(replace(QUESTION, text="\ud800"))) == 64
+
+
+def test_a_revised_method_changes_the_key_and_no_other_does() -> None:
+    label = "m+draft(a/specpc)+specpc(keep=9)@best-of-n(n=2)@likelihood --seed=3"
+
+    assert revisions(label) == "specpc 2"
+    assert revisions("specpc+draft(a/specpc)+specpc-shallow(keep=9)+snapkv-of-others") == ""
+    keys = {sample_key("{}", "sums", QUESTION, 0, revised) for revised in ("", "specpc 2")}
+    assert len(keys) == 2
+
+
+def test_a_run_of_a_revised_method_has_another_identifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe(approximate=("specpc",))
+    now = run_identifier(recipe, "Why?")
+
+    monkeypatch.setattr("forethought.recipes.identity.revisions", lambda label: "")
+
+    assert run_identifier(recipe, "Why?") != now

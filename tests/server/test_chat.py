@@ -178,16 +178,16 @@ def test_system_messages_and_turns_change_the_prompt_as_the_template_says(served
 def test_a_document_is_put_before_the_question_and_may_be_shortened(served):
     document = "The code of locker 4 is 27. " * 12
     exact = served.chat(document=document).json()
-    short = served.chat(document=document, approximate="specpc(keep=120)").json()
+    short = served.chat(document=document, approximate="specpc-shallow(keep=120)").json()
 
     assert exact["choices"][0]["message"]["content"] == own_run(document=document)["answer"]
-    settings = {"approximate": ("specpc(keep=120)",), "draft": "small"}
+    settings = {"approximate": ("specpc-shallow(keep=120)",), "draft": "small"}
     run = own_run(document=document, **settings)
     assert short["choices"][0]["message"]["content"] == run["answer"]
     assert short["usage"]["prompt_tokens"] == exact["usage"]["prompt_tokens"]
     assert short["usage"]["prompt_tokens_details"]["kept_tokens"] == 120
     assert short["usage"]["prompt_tokens_details"]["draft_tokens"] == run["cost"]["draft_tokens"]
-    assert short["forethought"]["recipe"] == "tiny+draft(small)+specpc(keep=120)"
+    assert short["forethought"]["recipe"] == "tiny+draft(small)+specpc-shallow(keep=120)"
 
 
 def test_a_search_in_the_models_name_equals_the_engines_own(served):
@@ -338,12 +338,12 @@ def test_a_text_that_cannot_fit_is_refused_before_it_is_tokenized(served, monkey
 
 
 def test_a_default_recipe_runs_exactly_where_a_prompt_is_too_short_for_it():
-    recipe = Recipe(model="tiny", approximate=("specpc(keep=5)",))
+    recipe = Recipe(model="tiny", approximate=("specpc-shallow(keep=5)",))
     with serving(recipe=recipe) as lenient:
         short = [{"role": "user", "content": "hi"}]
         found = lenient.chat(model=None, messages=short, max_tokens=4).json()
         assert any("the run is exact" in note for note in found["forethought"]["notes"])
         exact = lenient.chat(messages=short, max_tokens=4, approximate="exact").json()
         assert found["choices"] == exact["choices"]
-        asked = lenient.chat(messages=short, max_tokens=4, approximate="specpc(keep=5)")
+        asked = lenient.chat(messages=short, max_tokens=4, approximate="specpc-shallow(keep=5)")
         assert asked.status_code == 400

@@ -214,7 +214,7 @@ WRONG = {
     "a temperature": {"temperature": 1},
     "a stream": {"stream": True},
     "a long identifier": {"safety_identifier": "a" * 129},
-    "a method": {"model": "tiny+specpc(keep=8)"},
+    "a method": {"model": "tiny+specpc-shallow(keep=8)"},
     "a search": {"model": "tiny@majority-vote(n=2)"},
     "a state beyond the context": {"input": "word " * 3000},
 }

@@ -88,7 +88,7 @@ def test_a_document_is_compressed_here_and_the_rest_sent_as_it_is(toy, gateway):
 
 def test_a_draft_here_scores_a_prompt_of_the_server(toy, gateway):
     answer = gateway.chat(
-        model="toy+draft(small)+specpc(keep=300)", document=DOCUMENT, max_tokens=20
+        model="toy+draft(small)+specpc-shallow(keep=300)", document=DOCUMENT, max_tokens=20
     ).json()
     cost = answer["forethought"]["cost"]
     assert cost["draft_tokens"] > 300
@@ -99,7 +99,7 @@ def test_the_draft_reads_a_document_once_for_several_questions(toy, gateway):
     fresh = []
     for question in ("What is the code of locker 4?", "And which code has locker 7?"):
         answer = gateway.chat(
-            model="toy+draft(small)+specpc(keep=300)",
+            model="toy+draft(small)+specpc-shallow(keep=300)",
             messages=[{"role": "user", "content": question}],
             document=DOCUMENT,
             max_tokens=20,

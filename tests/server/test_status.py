@@ -122,7 +122,7 @@ def test_metrics_count_what_a_request_did(served):
 
 
 def test_metrics_count_drafts_and_dropped_tokens(served):
-    fields = {"document": "The code is 27. " * 9, "approximate": "specpc(keep=60)"}
+    fields = {"document": "The code is 27. " * 9, "approximate": "specpc-shallow(keep=60)"}
 
     told = grown(served, lambda: served.chat(**fields))
 

@@ -81,7 +81,11 @@ def test_a_few_questions_prove_nothing():
 
 @pytest.mark.parametrize(
     "name",
-    ["+draft(other)+specpc(keep=0.1)", "+specpc(keep=0.1)", "+truncate(keep=0.1) --seed=3"],
+    [
+        "+draft(other)+specpc-shallow(keep=0.1)",
+        "+specpc-shallow(keep=0.1)",
+        "+truncate(keep=0.1) --seed=3",
+    ],
 )
 def test_other_drafts_and_settings_prove_nothing(name):
     assert chosen(samples([1] * 40), samples([1] * 40, name)).methods == (DEFAULT,)

@@ -37,7 +37,7 @@ def test_a_time_budget_ends_a_run():
 
 
 def test_a_draft_that_costs_more_than_it_saves_is_skipped_and_said():
-    found = run("same-tokens", approximate=("specpc(keep=0.97, last_layer=2)",))
+    found = run("same-tokens", approximate=("specpc-shallow(keep=0.97, last_layer=2)",))
 
     assert found["cost"]["draft_tokens"] == 0
     assert any("cost more than it saves" in note for note in found["notes"])
@@ -81,7 +81,7 @@ def test_a_budget_that_reading_would_break_ends_the_run_before_it():
 
 def test_a_time_budget_that_the_draft_spent_ends_the_run_before_the_target_reads():
     # The clock goes on by one whenever somebody looks at it.
-    method = ("specpc(keep=120)",)
+    method = ("specpc-shallow(keep=120)",)
     ended = [run("same-tokens", approximate=method, budget=f"{n}s") for n in range(1, 12)]
 
     drafted = [one for one in ended if one["cost"]["draft_tokens"] > 0]
@@ -99,7 +99,7 @@ def test_all_answers_of_a_shared_budget_end_by_it():
 @pytest.mark.parametrize("settings", ["last_layer=3", "lookahead=4"])
 def test_a_draft_is_weighed_with_the_layers_it_runs(settings):
     # All three layers of the target's own network over the prompt cost what they would save.
-    found = run(approximate=(f"specpc(keep=200, {settings})",))
+    found = run(approximate=(f"specpc-shallow(keep=200, {settings})",))
 
     assert any("cost more than it saves" in note for note in found["notes"])
 
@@ -107,7 +107,9 @@ def test_a_draft_is_weighed_with_the_layers_it_runs(settings):
 def test_a_draft_is_not_skipped_where_there_would_be_no_answer_without_it():
     narrow = tiny_model("narrow", seed=1, max_position_embeddings=300)
     deep = tiny_model("deep", seed=2, num_hidden_layers=9)
-    recipe = Recipe(model="narrow", draft="deep", max_tokens=4, approximate=("specpc(keep=250)",))
+    recipe = Recipe(
+        model="narrow", draft="deep", max_tokens=4, approximate=("specpc-shallow(keep=250)",)
+    )
     built = tuple((name, catalogue.build(name)) for name in recipe.approximate)
 
     *_, done = Session(recipe, built, narrow, deep).stream(QUESTION, DOCUMENT)
@@ -121,7 +123,7 @@ def test_an_interrupted_reading_counts_no_tokens_it_did_not_read(monkeypatch):
 
     monkeypatch.setattr("forethought.engine.batch.Batch.forward", interrupted)
 
-    found = run("same-tokens", approximate=("specpc(keep=120)",))
+    found = run("same-tokens", approximate=("specpc-shallow(keep=120)",))
 
     assert found["finish"] == "interrupted"
     assert found["cost"]["draft_tokens"] == found["cost"]["prompt_tokens"] == 0
@@ -136,7 +138,7 @@ def test_the_time_of_a_token_is_that_of_a_step():
 
 @pytest.mark.parametrize(
     "method",
-    ["specpc", "bm25", "gem-filter", "snapkv", "ada-snapkv", "pyramidkv", "speckv", "laq"],
+    ["specpc-shallow", "bm25", "gem-filter", "snapkv", "ada-snapkv", "pyramidkv", "speckv", "laq"],
 )
 def test_a_budget_that_is_too_small_is_told_the_least_that_works(method):
     with pytest.raises(BudgetTooSmallError) as caught:

@@ -15,7 +15,9 @@ DOCUMENT = f"{PROSE}\n\nThe code of the lighthouse is 70421.\n\n{PROSE[::-1]}"
 QUESTION = "What is the code of the lighthouse?"
 
 
-@pytest.mark.parametrize("method", ["specpc(keep=0.3)", "bm25(keep=0.3)", "truncate(keep=0.3)"])
+@pytest.mark.parametrize(
+    "method", ["specpc-shallow(keep=0.3)", "bm25(keep=0.3)", "truncate(keep=0.3)"]
+)
 def test_the_text_is_part_of_the_document_and_the_whole_question(
     method: str, smollm2: Model
 ) -> None:
@@ -28,12 +30,12 @@ def test_the_text_is_part_of_the_document_and_the_whole_question(
     shown = iter(DOCUMENT + QUESTION)
     assert all(any(letter == other for other in shown) for letter in found.text if letter != "\n")
     assert found.document["cost"]["prompt_tokens"] == 0
-    assert (found.document["cost"]["draft_tokens"] > 0) == method.startswith("specpc")
+    assert (found.document["cost"]["draft_tokens"] > 0) == method.startswith("specpc-shallow")
 
 
 def test_what_is_asked_about_stays(smollm2: Model) -> None:
     assert "70421" in compress(QUESTION, "smollm2+bm25(keep=0.3)", document=DOCUMENT).text
-    assert "70421" in compress(QUESTION, "smollm2+specpc(keep=0.3)", document=DOCUMENT).text
+    assert "70421" in compress(QUESTION, "smollm2+specpc-shallow(keep=0.3)", document=DOCUMENT).text
 
 
 def test_a_budget_of_everything_changes_nothing(smollm2: Model) -> None:

@@ -24,7 +24,7 @@ from tests.sessions.tiny_session import DOCUMENT, DRAFTS, QUESTION, TARGET, run
 from tests.tiny_model import tiny_model
 
 OTHERS = ["same-tokens", "other-tokens"]
-METHODS = [(), ("snapkv(keep=120)",), ("specpc(keep=150)",)]
+METHODS = [(), ("snapkv(keep=120)",), ("specpc-shallow(keep=150)",)]
 COUNTED = ("prompt_tokens", "output_tokens", "scoring_tokens", "draft_tokens")
 
 

@@ -15,8 +15,8 @@ MODELS = {"target": TARGET, **DRAFTS}
 RECIPES = {
     "exact": {},
     "sampled": {"temperature": 1.3, "samples": 3, "seed": 5},
-    "compressed": {"approximate": ("specpc(keep=260)",)},
-    "drafted": {"approximate": ("specpc(keep=260)",), "draft": "same-tokens"},
+    "compressed": {"approximate": ("specpc-shallow(keep=260)",)},
+    "drafted": {"approximate": ("specpc-shallow(keep=260)",), "draft": "same-tokens"},
     "evicted": {"approximate": ("snapkv(keep=120)",)},
     "evicting": {"approximate": ("h2o(keep=200, every=3)",)},
     "quantised": {"approximate": ("quantised-kv(bits=4)",)},

@@ -19,7 +19,7 @@ SETTINGS = {
     "a stop string": {"stop": (LETTER,)},
     "a stop string that stays": {"stop": (LETTER,), "keep_stop": True},
     "an eviction": {"approximate": ("snapkv(keep=120)",)},
-    "a compression": {"approximate": ("specpc(keep=150)",)},
+    "a compression": {"approximate": ("specpc-shallow(keep=150)",)},
     "the whole cache": {"approximate": ("kvzip(keep=150)",)},
     "a packed cache": {"approximate": ("quantised-kv(bits=8)",)},
     "one token": {"max_tokens": 1},

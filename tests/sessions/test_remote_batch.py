@@ -192,7 +192,7 @@ def test_an_interruption_keeps_no_half_of_a_search(toy, store, moment):
     ("name", "message"),
     [
         ("snapkv", "snapkv works on the KV cache of a local model"),
-        ("specpc", "specpc asks a draft"),
+        ("specpc-shallow", "specpc-shallow asks a draft"),
     ],
 )
 def test_methods_are_refused_before_anything_is_asked(toy, tmp_path, name, message):

@@ -13,7 +13,7 @@ from forethought.backends.openai.compression import Compression
 from forethought.cli.main import exit_code
 from forethought.contracts.questions import Question
 from forethought.evaluation.compare import compare
-from forethought.methods.prompt_compression.specpc import SpecPC
+from forethought.methods.prompt_compression.specpc_shallow import SpecPCShallow
 from forethought.models.load import load
 from forethought.prefill.draft_model import ModelDraft
 from forethought.recipes.recipe import Recipe
@@ -26,7 +26,7 @@ from tests.cli.tiny_folder import write_tiny_model
 DOCUMENT = " ".join(f"Locker {n} has the code {n * 37 % 101}." for n in range(12))
 QUESTION = "What?"
 KEPT = 120
-SPECPC = f"specpc(keep={KEPT}, window=8)"
+SPECPC = f"specpc-shallow(keep={KEPT}, window=8)"
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_every_method_that_shortens_prompts_is_served(toy, draft, method):
 
 
 def test_at_its_off_value_the_whole_prompt_is_sent(toy, draft):
-    run = ask(QUESTION, recipe(toy, draft, "specpc(keep=1.0)"), document=DOCUMENT)
+    run = ask(QUESTION, recipe(toy, draft, "specpc-shallow(keep=1.0)"), document=DOCUMENT)
 
     assert sent(toy) == [f"{DOCUMENT}\n\n{QUESTION}"]
     assert run["cost"]["draft_tokens"] == 0
@@ -200,7 +200,9 @@ def test_a_budget_in_tokens_and_in_seconds_holds(toy, draft):
 
 def test_a_draft_stops_if_nobody_waits_for_it(toy, draft, passes):
     first = threading.Event()
-    compression = Compression((("specpc", SpecPC(keep=KEPT, window=8)),), load(draft), 20)
+    compression = Compression(
+        (("specpc-shallow", SpecPCShallow(keep=KEPT, window=8)),), load(draft), 20
+    )
     with toy.remote("toy", compression=compression) as backend:
         _ = backend.capabilities
         backend._drafts.submit(first.wait)  # the thread of the drafts is busy
@@ -232,7 +234,7 @@ def test_a_budget_in_dollars_is_leased_for_the_shortened_prompt(toy, draft):
 
 def test_recipes_of_one_draft_share_its_pass_and_pay_for_their_own(toy, draft, tmp_path, passes):
     found = compare(
-        [f"specpc(keep={keep}, window=8)" for keep in (0.8, 0.9)],
+        [f"specpc-shallow(keep={keep}, window=8)" for keep in (0.8, 0.9)],
         ["vt(tokens=300, count=2)"],
         Recipe(model=f"{toy.base}/v1#toy", draft=draft, max_tokens=12),
         results=tmp_path / "r.sqlite",
@@ -241,7 +243,7 @@ def test_recipes_of_one_draft_share_its_pass_and_pay_for_their_own(toy, draft, t
     assert [one.questions for one in found.standings] == [2, 2, 2]
     assert len(passes) == 2  # one for each question
     with Store.open(tmp_path / "r.sqlite") as store:
-        runs = [one.run for one in store.samples() if "specpc" in one.recipe]
+        runs = [one.run for one in store.samples() if "specpc-shallow" in one.recipe]
     assert len(runs) == 4
     assert all(run["cost"]["draft_tokens"] == run["kept"]["of"] for run in runs)
     shares = sorted(round(run["kept"]["prompt_tokens"] / run["kept"]["of"], 2) for run in runs)

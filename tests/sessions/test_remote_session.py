@@ -53,8 +53,11 @@ def test_an_answer_that_is_cut_within_a_letter_ends_before_it(toy, way):
         ({"approximate": ("minference",)}, "minference works on the KV cache"),
         ({"approximate": ("quantised-kv(bits=4)",)}, "quantised-kv.* works on the KV cache"),
         ({"approximate": ("speckv-pc",), "draft": "smollm2"}, "speckv-pc works on the KV cache"),
-        ({"approximate": ("specpc(keep=8MiB)",), "draft": "smollm2"}, "bytes of a KV cache"),
-        ({"approximate": ("specpc",)}, "asks a draft"),
+        (
+            {"approximate": ("specpc-shallow(keep=8MiB)",), "draft": "smollm2"},
+            "bytes of a KV cache",
+        ),
+        ({"approximate": ("specpc-shallow",)}, "asks a draft"),
         ({"approximate": ("auto",)}, "auto chooses methods by the costs of a local model"),
         ({"draft": "http://127.0.0.1:9/v1"}, "is a server"),
         ({"weights": "int4"}, "--weights needs a local model"),

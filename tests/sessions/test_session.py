@@ -56,7 +56,7 @@ def test_below_the_off_value_something_is_dropped_and_charged(name, draft):
     found = run(draft, approximate=(part,), seed=1)
 
     length = found["kept"]["of"]
-    if name in ("spec-prefill", "specpc-fused") and draft != "same-tokens":
+    if name in ("spec-prefill", "specpc", "specpc-fused") and draft != "same-tokens":
         # All layers of a draft as large as the target: nothing could be saved.
         assert "its draft would cost more than it saves" in found["notes"][0]
         return
@@ -73,7 +73,7 @@ def test_below_the_off_value_something_is_dropped_and_charged(name, draft):
 
 @pytest.mark.parametrize("draft", DRAFTS)
 def test_template_and_question_survive_any_draft(draft):
-    kept = run(draft, approximate=("specpc(keep=120, window=1)",))["kept"]
+    kept = run(draft, approximate=("specpc-shallow(keep=120, window=1)",))["kept"]
 
     *_, done = session().stream(QUESTION, DOCUMENT)
     prompt_length = done.data["run"]["kept"]["of"]
@@ -192,7 +192,7 @@ def test_the_events_of_every_sample_hold_its_whole_text():
         assert "".join(e.data["text"] for e in mine) == candidate["text"]
 
 
-@pytest.mark.parametrize("last", ["specpc(keep=120)", "truncate(keep=120)"])
+@pytest.mark.parametrize("last", ["specpc-shallow(keep=120)", "truncate(keep=120)"])
 def test_a_method_that_drops_entries_comes_last(last):
     with pytest.raises(UsageError, match=r"snapkv\(keep=0.1\) drops cache entries, but stands"):
         run(approximate=("snapkv(keep=0.1)", last))
@@ -207,7 +207,7 @@ def test_a_cache_in_all_its_bits_may_stand_behind_an_eviction():
 @pytest.mark.parametrize("settings", ["first_layer=50", "first_layer=1, last_layer=1"])
 def test_a_span_without_layers_is_refused(settings):
     with pytest.raises(BadParameterError, match="no layer of the draft self is counted"):
-        run(approximate=(f"specpc(keep=120, {settings})",))
+        run(approximate=(f"specpc-shallow(keep=120, {settings})",))
 
 
 def test_the_callers_thread_keeps_its_gradients_between_events():
@@ -235,7 +235,7 @@ def test_a_model_that_rotates_long_texts_otherwise_reads_them_as_it_should():
         *_, done = Session(recipe, built, stretched, stretched).stream(QUESTION, DOCUMENT)
         return done.data["run"]
 
-    whole, part = asked(), asked("specpc(keep=120)")
+    whole, part = asked(), asked("specpc-shallow(keep=120)")
 
     longer = replace(stretched, network=stretched.network.for_long_texts())
     *_, done = Session(Recipe(max_tokens=12), (), longer, longer).stream(QUESTION, DOCUMENT)
@@ -283,7 +283,7 @@ def test_text_that_is_not_unicode_can_be_asked():
 
 @pytest.mark.parametrize("settings", [{}, {"search": "majority-vote(n=2)"}])
 def test_notes_on_the_models_files_stand_in_every_run(settings):
-    asked = session("other-tokens", approximate=("specpc(keep=120)",), **settings)
+    asked = session("other-tokens", approximate=("specpc-shallow(keep=120)",), **settings)
     noted = replace(
         asked,
         target=replace(asked.target, notes=("guessed",)),

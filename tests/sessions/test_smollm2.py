@@ -46,7 +46,7 @@ def test_the_exact_run_and_a_third_of_the_prompt_find_the_needle(
     smollm2: Model, depth: float
 ) -> None:
     exact = run(smollm2, text=document(depth=depth))
-    compressed = run(smollm2, "specpc(keep=0.33)", text=document(depth=depth))
+    compressed = run(smollm2, "specpc-shallow(keep=0.33)", text=document(depth=depth))
 
     assert "70421" in exact["answer"]
     assert "70421" in compressed["answer"]

@@ -63,6 +63,7 @@ _FULL = {
     "quantised-kv": "bits=16",
 }
 _PART = {
+    "specpc": "keep=120, first_layer=1",
     "speckv-pc": "prompt_keep=260, keep=120",
     "vertical-slash": "columns=40, window=64",
     "minference": "columns=40, slashes=64",

@@ -147,7 +147,7 @@ def test_spellings_and_scores_are_those_of_today(file: Path) -> None:
 
 
 ASKED: Mapping[str, list[str]] = {
-    "plain": ["-x", "specpc(keep=20)", "-f", "moon.txt"],
+    "plain": ["-x", "specpc-shallow(keep=20)", "-f", "moon.txt"],
     "search": ["-s", "best-of-n(n=2)@likelihood", "--stop", "zzz"],
 }
 

@@ -55,6 +55,21 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "results.db"
 
 
+def test_samples_of_an_earlier_revision_of_a_method_are_left_out(file: Path) -> None:
+    recipe = "tiny+specpc(keep=20)"
+    earlier = sample(0, recipe=recipe)
+    current = sample(1, recipe=recipe)
+    current = replace(current, provenance={**current.provenance, "revisions": "specpc 2"})
+
+    with Store.open(file) as store:
+        for one in (earlier, current, sample(0, recipe="tiny+snapkv")):
+            store.put(one)
+
+        assert store.samples(recipes=[recipe]) == [current]
+        assert len(store.samples()) == 2
+        assert store.get(earlier.key) == earlier
+
+
 def test_a_sample_reads_back_as_it_was_kept(file: Path) -> None:
     kept = sample(run={"answer": "é\0\ud800", "deep": [{"x": None}, 0.1, float("-inf")]}, score=0.3)
 

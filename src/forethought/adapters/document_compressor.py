@@ -47,10 +47,10 @@ class DocumentCompressor:
     model: str = "smollm2"
     """Counts the tokens, and is its own draft if no other is named."""
     draft: str = "self"
-    method: str = "specpc(window=16, kernel=8)"
+    method: str = "specpc-shallow(window=16, kernel=8)"
     """Spelling of a prompt compression method that leaves its keep open.
 
-    The default suits passages of a retriever, of a hundred tokens or so: specpc's own window of 64
+    The default suits passages of a retriever, of a hundred tokens or so: the default window of 64
     tokens always keeps the end of a prompt, which is half of such a passage.
     """
     keep: float | int = 0.5

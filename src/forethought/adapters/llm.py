@@ -47,7 +47,7 @@ class ForethoughtModel(llm.Model):  # type: ignore[misc]
         """Settings of a recipe."""
 
         recipe: str | None = Field(
-            None, description="A whole recipe: smollm2+specpc(keep=512)@majority-vote(n=8)"
+            None, description="A whole recipe: smollm2+specpc-shallow(keep=512)@majority-vote(n=8)"
         )
         approximate: str | None = Field(
             None, description="Methods of `forethought list`, joined by +"

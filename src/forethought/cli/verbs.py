@@ -139,7 +139,7 @@ _TAKES = {
             *_LOUDNESS,
         ),
         ("draft", "approximate", "search", "scorer", "budget", "weights"),
-        "Clients name a model, or a recipe as the model: smollm2+specpc(keep=512).",
+        "Clients name a model, or a recipe as the model: smollm2+specpc-shallow(keep=512).",
         reworded={
             "approximate": "Methods of requests that name the default model alone; repeatable.",
             "search": "The strategy of requests that name the default model alone.",

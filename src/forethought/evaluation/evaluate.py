@@ -21,7 +21,12 @@ from forethought.evaluation.draws import RIGHT, own_candidates
 from forethought.evaluation.search_analysis import Checks, SearchAnalysis
 from forethought.evaluation.statistics import compared
 from forethought.evaluation.wanted_sample import SampleAnswer, WantedSample, wanted_sample
-from forethought.recipes.identity import QUESTION_HASH, question_hash
+from forethought.recipes.identity import (
+    QUESTION_HASH,
+    REVISIONS,
+    question_hash,
+    revisions,
+)
 from forethought.recipes.recipe import Recipe, is_remote
 from forethought.storage.store import Store, answer_content
 
@@ -117,7 +122,8 @@ class Evaluation:
     def _sample(self, answer: SampleAnswer) -> Sample:
         """The answer, scored, as the store keeps it."""
         one, run = answer.wanted, answer.run
-        made = {**self.provenance, **answer.made}
+        revised = revisions(one.name)
+        made = {**self.provenance, **answer.made, **({REVISIONS: revised} if revised else {})}
         return Sample(
             key=one.key,
             recipe=one.name,

@@ -24,7 +24,7 @@ from forethought.numerics.pairs import (
     paired_interval,
     sign_flip_probability,
 )
-from forethought.recipes.identity import OF_SERVERS, QUESTION_HASH
+from forethought.recipes.identity import OF_SERVERS, QUESTION_HASH, REVISIONS
 
 _EQUAL = 1e-12  # means of several scores that differ by less differ by rounding
 
@@ -61,7 +61,7 @@ def compared(
 
 
 def _mixed(samples: Sequence[Sample]) -> tuple[str, ...]:
-    """Provenance fields that differ between samples, except the hash of the question.
+    """Provenance fields that differ between samples, except those of questions and methods.
 
     Servers may differ between recipes, but not within one recipe.
     """
@@ -70,7 +70,8 @@ def _mixed(samples: Sequence[Sample]) -> tuple[str, ...]:
     for sample in samples:
         for name, value in sample.provenance.items():
             whose = sample.recipe if name in OF_SERVERS else ""
-            if name != QUESTION_HASH and seen.setdefault((whose, name), value) != value:
+            own = name in (QUESTION_HASH, REVISIONS)
+            if not own and seen.setdefault((whose, name), value) != value:
                 found[name] = None
     return tuple(sorted(found))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from forethought.contracts.questions import Question, Task
-from forethought.recipes.identity import sample_key, sample_seed
+from forethought.recipes.identity import revisions, sample_key, sample_seed
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.batch_question import BatchQuestion
 
@@ -55,7 +55,7 @@ def wanted_sample(
     # Searches that sample alike share a seed, so they choose among the same candidates.
     drawn_by = settled.asking if settled.search else settled
     seed = sample_seed(drawn_by.to_json(), name, question.identifier, number)
-    key = sample_key(settled.to_json(), name, question, number)
+    key = sample_key(settled.to_json(), name, question, number, revisions(recipe.label))
     asked = replace(settled, seed=seed)
     return WantedSample(key, asked, recipe.label, name, task, question, number)
 

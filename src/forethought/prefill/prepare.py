@@ -330,7 +330,7 @@ def check_context(prompt: Prompt, target: Model, draft: ModelDraft) -> None:
     fit = max(1, context * 3 // 4)
     methods = [f"truncate(keep={fit})"]
     if draft.model.for_length(len(prompt)).shape.context > len(prompt):
-        methods.insert(0, f"specpc(keep={fit})")
+        methods.insert(0, f"specpc-shallow(keep={fit})")
     raise PromptTooLongError(
         f"the prompt has {prompt.end:,} tokens, but {target.name} holds {context:,}, "
         "the answer included",

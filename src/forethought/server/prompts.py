@@ -81,7 +81,7 @@ def check_length(model: Model, characters: int, *, shortened: bool) -> None:
             PromptTooLongError(
                 f"a text of {characters:,} characters has more than the {model.shape.context:,} "
                 f"tokens that {model.name} holds",
-                "shorten it, or name a method such as truncate or specpc",
+                "shorten it, or name a method such as truncate or specpc-shallow",
             )
         )
 

@@ -71,7 +71,7 @@ def ask(
     system: str | None = None,
     prices: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The document of one run; `recipe` may be a spelling such as "smollm2+specpc(keep=512)"."""
+    """The document of one run; `recipe` may be a spelling such as "smollm2+bm25(keep=512)"."""
     *_, done = stream(recipe, question, document, system=system, prices=prices)
     document_of_run: dict[str, Any] = done.data["run"]
     return document_of_run

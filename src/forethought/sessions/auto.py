@@ -23,7 +23,7 @@ from forethought.prefill.draft_model import ModelDraft
 from forethought.prefill.prefill import total_prefill_flops
 from forethought.recipes.recipe import Recipe
 
-DEFAULT = "specpc(keep=0.25)"
+DEFAULT = "specpc-shallow(keep=0.25)"
 """The method without a stored comparison, if its draft pays."""
 LOSS = 0.1
 """The maximum loss of a score from 0 to 1, by the lower end of its interval."""

@@ -17,7 +17,14 @@ from typing import Any
 
 from forethought.contracts.errors import StoreError
 from forethought.contracts.questions import Sample
-from forethought.recipes.identity import QUESTION_HASH, question_hash, sample_key, sample_seed
+from forethought.recipes.identity import (
+    QUESTION_HASH,
+    REVISIONS,
+    question_hash,
+    revisions,
+    sample_key,
+    sample_seed,
+)
 from forethought.storage.replay_log import StoredReplayLog
 from forethought.storage.store_file import open_file, reporting
 
@@ -103,14 +110,16 @@ class Store:
     ) -> list[Sample]:
         """The samples of these recipes and tasks (all if None).
 
-        They are sorted by recipe, task, question and number.
+        They are sorted by recipe, task, question and number. Samples of an earlier revision of a
+        method are left out, since their recipe's spelling now means another computation.
         """
         chosen = {"recipe": recipes, "task": tasks}
         wanted = {name: json.dumps(list(v)) for name, v in chosen.items() if v is not None}
         tests = [f"{name} IN (SELECT value FROM json_each(?))" for name in wanted]
         where = f"WHERE {' AND '.join(tests)}" if tests else ""
         query = f"SELECT {_COLUMNS} FROM samples {where} {_ORDER}"
-        return [self._sample(row) for row in self._rows(query, tuple(wanted.values()))]
+        found = map(self._sample, self._rows(query, tuple(wanted.values())))
+        return [one for one in found if one.provenance.get(REVISIONS, "") == revisions(one.recipe)]
 
     def counts(self) -> dict[tuple[str, str], int]:
         """The number of samples by recipe and task."""

@@ -77,7 +77,7 @@ def test_default_controls_change_no_event():
     assert answered(GenerationControls(), **given) == answered(None, **given)
 
 
-@pytest.mark.parametrize("methods", [(), ("snapkv(keep=120)",), ("specpc(keep=260)",)])
+@pytest.mark.parametrize("methods", [(), ("snapkv(keep=120)",), ("specpc-shallow(keep=260)",)])
 def test_an_answer_follows_its_schema_under_every_method(methods):
     found = run(AS_JSON, approximate=methods, **LONG)
 
@@ -374,7 +374,7 @@ def test_scoring_holds_the_logits_of_a_block_at_once(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "given", [{"approximate": ("specpc(keep=260)",)}, {"search": "majority-vote(n=2)"}]
+    "given", [{"approximate": ("specpc-shallow(keep=260)",)}, {"search": "majority-vote(n=2)"}]
 )
 def test_only_exact_plain_recipes_score_the_prompt(given):
     with pytest.raises(UsageError, match="log-probabilities of the prompt"):

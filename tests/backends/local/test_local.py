@@ -33,7 +33,7 @@ from tests.tiny_model import tiny_tokenizer
 
 ASKED = Question("q", QUESTION, DOCUMENT)
 WARM = {"temperature": 1.0, "max_tokens": 16}
-METHODS = [(), ("snapkv(keep=120)",), ("specpc(keep=150)",), ("speckv(keep=120)",)]
+METHODS = [(), ("snapkv(keep=120)",), ("specpc-shallow(keep=150)",), ("speckv(keep=120)",)]
 
 
 class Letters(Strategy):

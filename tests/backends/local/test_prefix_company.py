@@ -86,8 +86,8 @@ def test_a_cancelled_answer_unlocks_its_prefix_and_leaves_its_prompt():
 MIXED = [
     {},
     {"temperature": 1.2, "samples": 2, "seed": 3},
-    {"approximate": ("specpc(keep=260)",)},
-    {"approximate": ("specpc(keep=260)",), "draft": "same-tokens"},
+    {"approximate": ("specpc-shallow(keep=260)",)},
+    {"approximate": ("specpc-shallow(keep=260)",), "draft": "same-tokens"},
     {"approximate": ("snapkv(keep=120)",)},
     {"approximate": ("h2o(keep=200, every=3)",)},
     {"approximate": ("quantised-kv(bits=4)",)},

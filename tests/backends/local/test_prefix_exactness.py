@@ -84,7 +84,7 @@ def test_a_hit_of_any_length_gives_the_logits_of_a_cold_run_in_float32(length):
     assert int(found.result.logits.argmax()) == int(expected.logits.argmax())
 
 
-@pytest.mark.parametrize("methods", [(), ("specpc(keep=260)",), ("snapkv(keep=120)",)])
+@pytest.mark.parametrize("methods", [(), ("specpc-shallow(keep=260)",), ("snapkv(keep=120)",)])
 def test_answers_after_a_hit_are_the_same_tokens_in_float32(methods):
     model = single(torch.float32)
     server = Server(model, model)

@@ -74,9 +74,9 @@ def test_ten_questions_on_one_document_let_the_draft_read_it_once():
     server = Server()
     questions = [f"What is the code of locker {n}?" for n in range(10)]
     first, *rest = (
-        server.ask(question, ("specpc(keep=260, window=16)",)) for question in questions
+        server.ask(question, ("specpc-shallow(keep=260, window=16)",)) for question in questions
     )
-    alone = [cold(q, ("specpc(keep=260, window=16)",)) for q in questions]
+    alone = [cold(q, ("specpc-shallow(keep=260, window=16)",)) for q in questions]
 
     assert first.cost.draft_tokens == alone[0].cost.draft_tokens > len(DOCUMENT)
     asked = len(questions[0]) + len("\n\n</s><s>assistant: ")
@@ -86,9 +86,9 @@ def test_ten_questions_on_one_document_let_the_draft_read_it_once():
 
 def test_an_equal_prompt_needs_no_draft():
     server = Server()
-    methods = ("specpc(keep=260)",)
+    methods = ("specpc-shallow(keep=260)",)
     first, second = (server.ask(QUESTION, methods) for _ in range(2))
-    other = server.ask(QUESTION, ("specpc(keep=260, window=32)",))
+    other = server.ask(QUESTION, ("specpc-shallow(keep=260, window=32)",))
 
     assert told(first) == told(second)
     assert first.cost.draft_tokens > 0
@@ -108,7 +108,7 @@ def test_a_draft_that_decodes_shares_its_prefixes_too():
 
 def test_the_tenants_of_a_server_share_nothing():
     server = Server()
-    methods = ("specpc(keep=260)",)
+    methods = ("specpc-shallow(keep=260)",)
     first = server.ask(QUESTION, methods, tenant="one")
     other = server.ask(QUESTION, methods, tenant="two")
     again = server.ask(QUESTION, methods, tenant="one")
@@ -129,7 +129,7 @@ def test_a_hit_keeps_the_system_prompt():
 
 def test_a_compressed_prompt_keeps_its_system_text_in_front():
     server, system = Server(), SYSTEM * 3
-    methods = ("specpc(keep=300, window=8)",)
+    methods = ("specpc-shallow(keep=300, window=8)",)
     questions = ["Locker 1?", "And locker 7?"]
     server.ask(questions[0], methods, system=system)
     second = server.ask(questions[1], methods, system=system)
@@ -138,7 +138,7 @@ def test_a_compressed_prompt_keeps_its_system_text_in_front():
     assert told(second) == told(cold(questions[1], methods, system=system))
 
 
-@pytest.mark.parametrize("methods", [(), ("snapkv(keep=120)",), ("specpc(keep=260)",)])
+@pytest.mark.parametrize("methods", [(), ("snapkv(keep=120)",), ("specpc-shallow(keep=260)",)])
 def test_searches_and_samples_start_from_cached_prefixes(methods):
     server = Server()
     server.ask(QUESTIONS[0], methods)

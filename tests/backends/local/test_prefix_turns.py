@@ -70,7 +70,7 @@ def continued(prompt, answer, text):
     )
 
 
-@pytest.mark.parametrize("method", ["specpc(keep=260)", "spec-prefill(keep=110)"])
+@pytest.mark.parametrize("method", ["specpc-shallow(keep=260)", "spec-prefill(keep=110)"])
 def test_a_document_keeps_its_choice_in_later_turns(method):
     server = Server()
     prompt = chat_prompt(TARGET.tokenizer, TARGET.template, QUESTION, DOCUMENT)
@@ -88,7 +88,7 @@ def test_a_document_keeps_its_choice_in_later_turns(method):
 
 def test_a_turn_longer_than_the_budget_is_shortened_with_the_document():
     server = Server()
-    methods = ("specpc(keep=260)",)
+    methods = ("specpc-shallow(keep=260)",)
     first = chat_prompt(TARGET.tokenizer, TARGET.template, QUESTION, DOCUMENT)
     done = server.ask(QUESTION, methods, prompt=first)
     longer = continued(first, done.found.best, DOCUMENT)
@@ -102,12 +102,12 @@ def test_a_turn_longer_than_the_budget_is_shortened_with_the_document():
 
 @pytest.mark.parametrize(
     ("methods", "tenant"),
-    [(("specpc(keep=280)",), ""), (("specpc(keep=260)",), "another")],
+    [(("specpc-shallow(keep=280)",), ""), (("specpc-shallow(keep=260)",), "another")],
 )
 def test_a_choice_belongs_to_its_method_and_its_tenant(methods, tenant):
     server = Server()
     first = chat_prompt(TARGET.tokenizer, TARGET.template, QUESTION, DOCUMENT)
-    done = server.ask(QUESTION, ("specpc(keep=260)",), prompt=first)
+    done = server.ask(QUESTION, ("specpc-shallow(keep=260)",), prompt=first)
     second = continued(first, done.found.best, "And locker 7?")
 
     warm = server.ask("", methods, prompt=second, tenant=tenant)

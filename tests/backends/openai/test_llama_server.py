@@ -217,7 +217,16 @@ def test_a_draft_here_shortens_what_the_server_reads(address, tmp_path, capsys):
     document, question, code = needle(0)
     file = tmp_path / "text.txt"
     file.write_text(document)
-    line = ["ask", question, "-m", f"{address}#smol", "-d", "smollm2", "-x", "specpc(keep=0.25)"]
+    line = [
+        "ask",
+        question,
+        "-m",
+        f"{address}#smol",
+        "-d",
+        "smollm2",
+        "-x",
+        "specpc-shallow(keep=0.25)",
+    ]
 
     assert exit_code([*line, "-f", str(file), "--max-tokens", "24", "--json"]) == 0
     run = json.loads(capsys.readouterr().out)
@@ -236,7 +245,7 @@ def test_needles_are_found_as_with_the_local_target(address):
         document, question, code = needle(number)
         positions = []
         for model, draft in ((f"{address}#smol", "smollm2"), ("smollm2", "self")):
-            recipe = Recipe(model, draft, ("specpc(keep=0.25)",), max_tokens=24)
+            recipe = Recipe(model, draft, ("specpc-shallow(keep=0.25)",), max_tokens=24)
             run = ask(question, recipe, document=document)
             positions.append(run["kept"]["positions"])
             found["http" if draft == "smollm2" else "smollm2"] += code in run["answer"]

@@ -30,7 +30,7 @@ def asked(number: int, *methods: str, **settings):
 
 
 def test_token_ids_are_sent_and_counted_alike(smollm2):
-    run, code = asked(0, "specpc(keep=0.25)")
+    run, code = asked(0, "specpc-shallow(keep=0.25)")
     document, question, _ = needle(0)
 
     assert "the prompt is sent as token ids" in run["notes"]
@@ -43,7 +43,7 @@ def test_token_ids_are_sent_and_counted_alike(smollm2):
 
 
 def test_the_whole_prompt_as_ids_has_the_answer_of_the_chat_endpoint():
-    by_ids, _ = asked(1, "specpc(keep=1.0)")
+    by_ids, _ = asked(1, "specpc-shallow(keep=1.0)")
     by_chat, code = asked(1)
 
     assert by_ids["answer"] == by_chat["answer"]
@@ -55,7 +55,7 @@ def test_the_whole_prompt_as_ids_has_the_answer_of_the_chat_endpoint():
 
 def test_a_search_over_steps_runs_over_the_shortened_prompt():
     beam = {"search": r"beam(n=4, depth=3, delimiter='\n')", "scorer": "likelihood"}
-    run, _ = asked(2, "specpc(keep=0.25)", **beam)
+    run, _ = asked(2, "specpc-shallow(keep=0.25)", **beam)
 
     assert len(run["candidates"]) >= 4
     assert run["cost"]["draft_tokens"] == run["kept"]["of"]

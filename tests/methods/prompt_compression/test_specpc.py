@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forethought.contracts.errors import BudgetTooSmallError
+from forethought.contracts.errors import BadParameterError, BudgetTooSmallError
 from forethought.methods.prompt_compression.specpc import SpecPC
 from forethought.numerics.importance import tokens_to_keep
 from tests.methods.reference import TinyDraft, attention_matrices, prompt_of, specpc_keep
@@ -177,11 +177,23 @@ def test_a_lone_peak_brings_its_pooled_and_neighbouring_span():
     assert kept == [*range(peak - 31, peak + 32), *range(392, 400)]
 
 
-@pytest.mark.parametrize(("keep", "kernel"), [(30, 16), (264, 32), (520, 64), (2048, 64)])
-def test_four_peaks_fit_unless_the_kernel_is_given(keep, kernel):
-    prompt = prompt_of(tokens_of(4096, 0))
-    open_kernel = SpecPC(keep=keep, window=8)._choice(prompt)
-    assert (open_kernel.kernel, open_kernel.neighbours) == (kernel, kernel)
+@pytest.mark.parametrize("reduction", ["max", "mean"])
+def test_the_defaults_are_those_of_the_authors_settings(reduction):
+    deep = tiny_decoder(seed=4, num_hidden_layers=10, max_position_embeddings=512)
+    tokens = tokens_of(330, 6)
 
-    given_kernel = SpecPC(keep=keep, window=8, kernel=5)._choice(prompt)
-    assert (given_kernel.kernel, given_kernel.neighbours) == (5, 5)
+    kept = SpecPC(keep=200, reduction=reduction).on_prompt(prompt_of(tokens), TinyDraft(deep), 16)
+
+    expected = specpc_keep(attention_matrices(deep, tokens), 330, [], budget=200, window=64,
+                           kernel=64, neighbours=64, first_layer=8,
+                           reduction=reduction)  # fmt: skip
+    assert list(kept.origins) == expected
+
+
+def test_the_whole_draft_runs_and_a_shallow_one_is_refused(decoder):
+    deep = TinyDraft(tiny_decoder(num_hidden_layers=10))
+    assert SpecPC().draft_layers(deep) == 10
+
+    with pytest.raises(BadParameterError, match="first_layer is 8") as caught:
+        SpecPC(keep=80).on_prompt(prompt_of(tokens_of(LENGTH)), TinyDraft(decoder), 16)
+    assert "below 3" in caught.value.hint

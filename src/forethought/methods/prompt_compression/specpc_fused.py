@@ -1,8 +1,9 @@
 """Drop prompt tokens that matter neither to the question nor to a drafted answer.
 
-Paper: SpecPC, arXiv:2506.08373 (ICLR 2026), with its look-ahead; the rank fusion of the two
-    choices is ours
-Published: ours; fuses the ranks of two published choices.
+Paper: SpecPC, arXiv:2506.08373 (ICLR 2026)
+Published: ours; the window's scores and those of a look-ahead rank apart, and tokens are taken from
+    both in turns. Queries of the window are averaged without weights, layers count from the middle
+    one on, and window and kernel are 32.
 Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
 Cost: the draft prefills the prompt through all its layers and decodes lookahead tokens, more than
     for specpc; the target prefills keep tokens.

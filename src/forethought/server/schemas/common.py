@@ -26,7 +26,7 @@ class MethodFields(Fields):
     """The recipe of a request: the model's name, and fields that add to it."""
 
     model: Name | None = None
-    """A model of /v1/models, or a recipe: `smollm2+specpc(keep=512)@majority-vote(n=8)`."""
+    """A model of /v1/models, or a recipe: `smollm2+specpc-shallow(keep=512)@majority-vote(n=8)`."""
     approximate: Name | Names | None = None
     """Methods of `forethought list`; an empty list, or `exact`, for none."""
     search: Name | None = None
