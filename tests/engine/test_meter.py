@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from forethought.cost.flops import causal_pairs, entry_bytes, prefill_flops
+import forethought.engine.batch as batch_module
+from forethought.cost.flops import attention_flops, causal_pairs, entry_bytes, prefill_flops
 from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
@@ -43,6 +44,29 @@ def test_stopping_early_costs_less():
 
     assert batch.meter.flops == prefill_flops(decoder.shape, 50, layers=1)
     assert batch.meter.flops < prefill_flops(decoder.shape, 50) / 2
+
+
+def test_the_attention_of_the_layer_at_which_a_pass_stops_is_neither_computed_nor_charged(
+    monkeypatch,
+):
+    decoder, seen, attended = tiny_decoder(), [], []
+    dense = batch_module.attend_causal
+
+    def counted(queries, *others):
+        attended.append(len(queries))
+        return dense(queries, *others)
+
+    monkeypatch.setattr(batch_module, "attend_causal", counted)
+    hook = LayerHook(lambda view: seen.append(next(view.window_rows(1))), 50)
+    with torch.inference_mode():
+        early, whole = batch_of(decoder), batch_of(decoder)
+        early.prefill_whole(SequenceCache(3), tokens_of(50), hook, 2)
+        whole.prefill_whole(SequenceCache(3), tokens_of(50), hook)
+
+    assert attended == [50] * 4  # once in the pass that stops, and in each of three layers
+    assert all(torch.equal(a, b) for a, b in zip(seen[:2], seen[2:4], strict=True))
+    rows = 2 * attention_flops(decoder.shape.layers[0], 50) / 2  # no product with the values
+    assert early.meter.flops == prefill_flops(decoder.shape, 50, layers=2) + rows
 
 
 def test_rows_that_share_a_prompt_read_it_once_a_step():

@@ -175,6 +175,11 @@ class SeenLayer:
     def rotate(self, vectors, positions):
         return self.turn(vectors, positions)
 
+    def unrotated(self):
+        keys = self.turn(self.keys.transpose(0, 1), -self.positions).transpose(0, 1)
+        newest = -self.positions[len(self.positions) - len(self.queries) :]
+        return replace(self, queries=self.turn(self.queries, newest), keys=keys)
+
     def window_rows(self, count):
         kv_heads, entries, _ = self.keys.shape
         total, heads, _ = self.queries.shape

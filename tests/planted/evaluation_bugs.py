@@ -243,8 +243,8 @@ EVALUATION_BUGS = (
         name="nothing says what made a sample",
         seen_in="lighteval #631, settings that are no part of a result",
         file="evaluation/evaluate.py",
-        old="made = {**self.provenance, **answer.made}",
-        new="made = dict(answer.made)",
+        old="made = {**self.provenance, **answer.made, ",
+        new="made = {**answer.made, ",
         test="tests/evaluation/test_evaluate.py::test_a_sample_says_what_made_it",
     ),
     Bug(

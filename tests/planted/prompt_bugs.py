@@ -164,9 +164,9 @@ PROMPT_BUGS = (
     Bug(
         name="written tokens take a share of the prompt's attention",
         seen_in="SpecPrefill ports, softmax over all keys",
-        file="methods/prompt_compression/spec_prefill.py",
-        old="seen = seen / seen.sum(-1, keepdim=True).clamp_min(1e-30)",
-        new="seen = seen.clamp_min(1e-30)",
+        file="methods/prompt_compression/_query_scores.py",
+        old="seen = row / row.sum(-1, keepdim=True).clamp_min(1e-30)",
+        new="seen = row.clamp_min(1e-30)",
         test=(
             "tests/methods/prompt_compression/test_spec_prefill.py::"
             "test_scores_are_of_attention_among_the_prompts_tokens_alone"

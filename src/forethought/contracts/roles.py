@@ -53,6 +53,13 @@ class Network(Protocol):
         """The network for sequences beyond the context, if RoPE scaling differs; else itself."""
         return self
 
+    def for_scores(self) -> Network:
+        """The network for prefills that only score tokens, with cheaper products; else itself.
+
+        Its entries are approximate, so no prefix cache mixes them with exact ones.
+        """
+        return self
+
     def rotate(self, layer: int, vectors: Tensor, positions: Tensor) -> Tensor:
         """Rotate a layer's queries or keys [N, any, D] by `positions` [N], as RoPE does.
 

@@ -104,6 +104,10 @@ class LayerView(Protocol):
         """Rotate vectors [N, any, D] by `positions` [N] with this layer's RoPE."""
         ...
 
+    def unrotated(self) -> LayerView:
+        """The view with queries and keys as they were before RoPE; before any eviction."""
+        ...
+
 
 Tap = Callable[[LayerView], "Entries | None"]
 """Inspects a layer; may return the entries to keep."""

@@ -38,8 +38,12 @@ def causal_pairs(past: float, tokens: int, window: int | None = None) -> float:
 
 
 def prefill_flops(shape: ModelShape, tokens: int, layers: int | None = None) -> float:
-    """FLOPs of the prefill of `tokens`, with one row of logits."""
-    keys = [causal_pairs(0, tokens, layer.window) for layer in shape.layers[:layers]]
+    """FLOPs of the prefill of `tokens`, with one row of logits.
+
+    A prefill that stops after `layers` layers computes neither logits nor the last attention.
+    """
+    attended = shape.layers if layers is None else shape.layers[: layers - 1]
+    keys = [causal_pairs(0, tokens, layer.window) for layer in attended]
     return forward_flops(shape, tokens, keys, logits=1 if layers is None else 0, layers=layers)
 
 

@@ -106,7 +106,8 @@ class Batch:
         """Prefill tokens in one pass that shows each layer to the hook; frees the entries it drops.
 
         Returns logits [1, V] after the last token that the hook sees, or an empty tensor if the
-        pass stops after `layers` layers.
+        pass stops after `layers` layers. The last of these only projects queries, keys and values:
+        nothing follows its attention.
         """
         part = NewTokens(cache, tokens, positions, hidden_tail=hook.hidden_tail)
         return self.forward([part], phase="prefill", hook=hook, layers=layers)
@@ -138,7 +139,7 @@ class Batch:
         tokens = [t for part in parts for t in part.tokens]
 
         def arguments() -> dict[str, Any]:
-            attend = BatchAttention(self, parts, positions, hook)
+            attend = BatchAttention(self, parts, positions, hook, layers)
             read, places, ends = self._inputs(parts, tokens, positions)
             rows = ends if logits else ends[:0]
             named = {"phase": phase, "logits_at": None if every else rows, "layers": layers}
@@ -157,6 +158,7 @@ class Batch:
         for share in shares:
             counted = sum(len(part.tokens) for part in share.parts) if every else len(share.parts)
             self._charge(share, phase, layers, counted * logits)
+            self._refund_unread(share, layers)
         return out
 
     @contextmanager
@@ -188,6 +190,15 @@ class Batch:
         share.meter.forward(self.network.shape, weights, spans, logits, layers)
         share.meter.read_cache(share.bytes_read)
         share.meter.track_peak([part.cache for part in share.parts])
+
+    def _refund_unread(self, share: MeterShare, layers: int | None) -> None:
+        """Refund the attention of the layer at which a pass stopped."""
+        if layers is None:
+            return
+        shape = self.network.shape.layers[layers - 1]
+        for past, part in zip(share.pasts, share.parts, strict=True):
+            pairs = causal_pairs(past[layers - 1], len(part.tokens), shape.window)
+            share.meter.refund_attention(shape, pairs)
 
     def _shares(self, parts: Sequence[NewTokens], layers: int | None) -> list[MeterShare]:
         """The parts of each meter; each is charged as if its sequences ran alone."""
@@ -224,8 +235,11 @@ class BatchAttention:
         parts: Sequence[NewTokens],
         positions: list[int],
         hook: LayerHook | None,
+        layers: int | None = None,
     ) -> None:
         self._batch = batch
+        self._unread = None if layers is None else layers - 1
+        """The layer whose attention nothing follows."""
         self._parts = parts
         self._positions = positions
         self._hook = hook
@@ -309,8 +323,11 @@ class BatchAttention:
             protected=hook.protected,
             meter=self._batch.meter,
         )
-        pattern = hook.choose_pattern(view) if hook.choose_pattern else None
-        if pattern is None:
+        unread = layer == self._unread
+        pattern = hook.choose_pattern(view) if hook.choose_pattern and not unread else None
+        if unread:
+            out = queries.new_zeros(len(queries), shape.heads * view.values.shape[-1])
+        elif pattern is None:
             out = self._dense(cache, layer, shape, queries, span)
         else:
             out = self._sparse(cache, layer, view, pattern, span)

@@ -68,6 +68,13 @@ class CachedLayer:
         """Rotate vectors [N, any, D] by `positions` [N], as RoPE does."""
         return self.network.rotate(self.layer, vectors, positions)
 
+    def unrotated(self) -> CachedLayer:
+        """The view with queries and keys as they were before RoPE; before any eviction."""
+        back = -self.positions[0].to(self.keys.device)
+        keys = self.rotate(self.keys.transpose(0, 1), back).transpose(0, 1)
+        queries = self.rotate(self.queries, back[len(back) - len(self.queries) :])
+        return replace(self, queries=queries, keys=keys)
+
     def window_rows(self, count: int) -> Iterator[Tensor]:
         """Attention probabilities [K, G, rows, E] of the last `count` queries, oldest first."""
         length, heads, _ = self.queries.shape

@@ -134,10 +134,13 @@ class ModelDraft:
         self._check_fits(len(own) + min(lookahead, 1), model)
         lookahead = min(lookahead, model.shape.context - len(own))
         count = self.layers if lookahead or layers is None else min(layers, self.layers)
-        given = DraftInput(own, model.network, count, lookahead)
+        # A prefill of the whole target may share entries with exact runs.
+        exact = self.is_self and count == self.layers
+        network = model.network if exact else model.network.for_scores()
+        given = DraftInput(own, network, count, lookahead)
         if self.reuse is None:
             return self._read(given, tap, SequenceCache(count, len(own) + lookahead), prompt)
-        prefix = self.reuse.prefix(model.network, own.tokens, newest=queries, layers=count)
+        prefix = self.reuse.prefix(network, own.tokens, newest=queries, layers=count)
         try:
             return self._read(given, tap, prefix.shared_cache(), prompt, prefix)
         finally:
@@ -158,7 +161,7 @@ class ModelDraft:
         stores = prefix is not None and prefix.has_room(given.token_bytes)
         # No later token needs the entries, so they are dropped layer by layer.
         shown = tap if given.lookahead or stores else _dropping(tap)
-        stop = given.layers if given.layers < len(network.shape.layers) else None
+        stop = None if given.lookahead else given.layers
         tokens = given.prompt.tokens[start:]
         logits = batch.prefill_whole(cache, tokens, LayerHook(shown, length), stop)
         self.meter.count("draft", length - start)

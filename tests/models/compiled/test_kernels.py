@@ -192,3 +192,44 @@ def test_a_score_that_is_no_number_shows(made: Kernels) -> None:
 
     assert mixed[:3].isnan().all()
     assert mixed[3:].isfinite().all()
+
+
+@pytest.mark.parametrize("rows", [1, 5, 40])
+@pytest.mark.parametrize("inputs", [256, 250, 7])
+def test_tokens_in_8_bits_have_the_nearest_levels_of_their_own_step(
+    made: Kernels, rows: int, inputs: int
+) -> None:
+    x = random(rows, inputs, seed=3).mul(5).bfloat16()
+    x[0] = 0
+
+    levels, steps = made.quantise8(x)
+
+    exact = x.float().abs().amax(1).clamp_min(1e-12) / 127
+    assert torch.equal(steps, exact)
+    assert torch.equal(levels, (x.float() / exact[:, None]).round().to(torch.int8))
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_sums_become_columns_of_bf16_values(made: Kernels, with_bias: bool) -> None:
+    sums = random(9, 77).mul(1e4).to(torch.int32)
+    steps, scales = random(9, seed=1).abs(), random(77, seed=2).bfloat16()
+    bias = random(77, seed=3).bfloat16() if with_bias else None
+    out = torch.zeros(9, 100, dtype=torch.bfloat16)
+
+    made.widen8(sums, steps, scales, bias, out[:, 10:87])
+
+    expected = sums * steps[:, None] * scales + (bias if with_bias else 0)
+    assert far(out[:, 10:87], expected) < ROUNDINGS / 2
+    assert not out[:, :10].any()
+    assert not out[:, 87:].any()
+
+
+def test_threads_change_no_bit_of_8_bit_passes(made: Kernels, threads: None) -> None:
+    x = random(33, 256, seed=4).bfloat16()
+    torch.set_num_threads(1)
+    alone = made.quantise8(x)
+    torch.set_num_threads(3)
+
+    together = made.quantise8(x)
+
+    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))

@@ -1,7 +1,11 @@
 """Keep the chunks of the prompt that a draft's look-ahead attends to, at their positions.
 
-Paper: SpecPrefill, arXiv:2502.02789 (ICML 2025)
-Published: ours; the newest chunk always stays, and the last chosen chunk is cut to the budget.
+Paper: SpecPrefill, arXiv:2502.02789 (ICML 2025); defaults of the authors' code. With protect=False
+    the chunks are those of the authors; with it, the newest chunk stays too, and the last chosen
+    chunk is cut to the budget. A draft of another tokenizer follows arXiv:2603.02631, with scores
+    mapped by characters. Other implementations: window=0, lookahead=9 (vllm-mlx); these and tail=16
+    (omlx); window=8, lookahead=1, rotary=False, pool=scores, head=8, tail=24, in_place=False
+    (PFlash, without its anchors)
 Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
 Cost: the draft prefills the prompt and decodes the look-ahead; the target prefills keep tokens.
 Example: forethought "Who signed it?" -f contract.txt -m qwen-coder-1.5b -d qwen-coder-0.5b
@@ -10,17 +14,20 @@ Example: forethought "Who signed it?" -f contract.txt -m qwen-coder-1.5b -d qwen
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from forethought.contracts.parameters import Count
+from forethought.contracts.errors import BadParameterError
+from forethought.contracts.parameters import Count, CountOrZero, Share
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Draft, LayerView
+from forethought.contracts.roles import Draft
+from forethought.methods.prompt_compression._query_scores import QueryScores
 from forethought.methods.prompt_compression._room import PromptRoom
 from forethought.methods.prompt_compression._shortening import Shortening
-from forethought.numerics.importance import pooled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,75 +37,109 @@ if TYPE_CHECKING:
 class SpecPrefill(Shortening):
     """Keeps whole chunks of tokens by their mean score."""
 
+    revision: ClassVar[int] = 2
+    """The first revision cut the last chosen chunk without protect, too."""
+
     lookahead: Count = 8
-    """Queries that score: the last prompt token's and those of all drafted tokens but the last."""
+    """Tokens the draft decodes; the queries of all but the last score."""
     kernel: Count = 13
-    """Width of the mean pooling over attention, in tokens."""
+    """Width of the mean pooling, in tokens."""
     chunk: Count = 32
-    """Tokens kept or dropped together; the last chosen chunk is cut to the budget."""
+    """Tokens kept or dropped together."""
     in_place: bool = True
     """Keep the original positions, with gaps; the answer starts at its usual position."""
+    window: CountOrZero = 1
+    """Last prompt tokens whose queries score too."""
+    pool: Literal["rows", "scores"] = "rows"
+    """Pool each attention row before the maximum over layers and heads, or the finished scores."""
+    rotary: bool = True
+    """Score by queries and keys with their rotary embedding; false removes it."""
+    layers: Literal["all", "full", "last"] = "all"
+    """Layers that score: all, those without a sliding window, or the last."""
+    head: CountOrZero = 0
+    """First chunks that always stay; they share the budget with tail if it is too small."""
+    tail: CountOrZero = 0
+    """Last chunks that always stay."""
+    backbone: Share = 0.0
+    """Share of all chunks that stay at even distances, within the budget."""
 
     def uses_draft(self) -> bool:
         """Whether a draft runs."""
         return True
 
-    def lookahead_tokens(self, answer_tokens: int) -> int:
-        """The look-ahead: the first query needs no drafted token, the last one gives no query."""
-        return self.lookahead if self.lookahead > 1 else 0
-
-    def newest_queries(self) -> int | None:
-        """The last prompt token; drafted tokens follow it."""
-        return 1
+    def reads(self, prompt_length: int) -> int:
+        """Most prompt tokens that the target prefills: whole chunks without protect."""
+        if self.protect:
+            return super().reads(prompt_length)
+        return min(prompt_length, self._chunks_kept(prompt_length) * self.chunk)
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the chosen chunks."""
         if not self.pays(len(prompt)):
             return prompt
+        if not self.window and self.lookahead == 1:
+            raise BadParameterError(
+                f"{self.name} has no query that scores: window=0, and lookahead=1 drafts no query",
+                "use window=1, or a greater lookahead",
+            )
         room = self.room(prompt)
-        what = ("spec-prefill", self.kernel, self.lookahead)
-        found = draft.recall(what, prompt, lambda: self._found(prompt, draft))
-        scores = draft.carry(found, prompt).cpu().numpy()
-        kept = room.kept(self._chosen(scores, room))
+        scores = draft.carry(self._scores(prompt, draft), prompt).cpu().numpy()
+        kept = self._cut_to(room, scores) if self.protect else self._whole_chunks(scores)
         return prompt.keep_in_place(kept) if self.in_place else prompt.keep(kept)
 
-    def _found(self, prompt: Prompt, draft: Draft) -> Tensor:
-        steps = _Steps(self.kernel)
-        draft.read(prompt, steps.look, lookahead=self.lookahead_tokens(0), queries=1)
-        return steps.mean()
+    def _scores(self, prompt: Prompt, draft: Draft) -> Tensor:
+        settings = (self.window, self.kernel, self.pool, self.rotary, self.layers)
+        # The last drafted token gives no query.
+        lookahead = self.lookahead if self.lookahead > 1 else 0
 
-    def _chosen(self, scores: np.ndarray, room: PromptRoom) -> list[int]:
-        """The newest chunk, then the best chunks, each from its start, up to the budget."""
+        def find() -> Tensor:
+            scores = QueryScores(*settings)
+            draft.read(prompt, scores.look, lookahead=lookahead, queries=max(1, self.window))
+            return scores.mean(draft.name)
+
+        return draft.recall(("spec-prefill", *settings, lookahead), prompt, find)
+
+    def _chunks_kept(self, length: int) -> int:
+        """Chunks that stay without protect: the published share of them, rounded up."""
+        share = self.keep if isinstance(self.keep, float) else self.keep / length
+        return max(1, min(math.ceil(share * self._count(length)), self._count(length)))
+
+    def _count(self, length: int) -> int:
+        return -(-length // self.chunk)
+
+    def _whole_chunks(self, scores: np.ndarray) -> list[int]:
+        count = self._chunks_kept(len(scores))
+        chosen = sorted(self._ranked(scores, count, self.tail)[:count])
+        return [token for number in chosen for token in self._tokens(number, len(scores))]
+
+    def _cut_to(self, room: PromptRoom, scores: np.ndarray) -> list[int]:
+        """The protected tokens, the newest chunk from its end, and others up to the budget."""
+        length = len(scores)
+        ranked = self._ranked(scores, self._count(room.count), max(1, self.tail))
+        newest = reversed(self._tokens(ranked[0], length))
+        others = (token for number in ranked[1:] for token in self._tokens(number, length))
+        tokens = dict.fromkeys([*newest, *others])
+        return room.kept([i for i in tokens if i not in room.protected][: room.count])
+
+    def _tokens(self, number: int, length: int) -> range:
+        return range(number * self.chunk, min((number + 1) * self.chunk, length))
+
+    def _ranked(self, scores: np.ndarray, count: int, tail: int) -> list[int]:
+        """All chunks: those that always stay, newest first, then the rest by their mean score."""
         starts = np.arange(0, len(scores), self.chunk)
-        # Only the newest chunk can be shorter, and it always stays, so sums rank as means do.
-        best = starts[np.argsort(-np.add.reduceat(scores, starts), kind="stable")].tolist()
-        newest = range(len(scores) - 1, int(starts[-1]) - 1, -1)
-        others = (i for start in best for i in range(start, min(start + self.chunk, len(scores))))
-        ranked = [*newest, *others]
-        return [i for i in dict.fromkeys(ranked) if i not in room.protected][: room.count]
+        sizes = np.diff([*starts, len(scores)])
+        means = np.add.reduceat(scores, starts) / sizes
+        best = np.argsort(-means, kind="stable").tolist()
+        return list(dict.fromkeys([*self._forced(len(starts), count, tail), *best]))
 
-
-@dataclass
-class _Steps:
-    """Scores of the prompt's tokens: the maximum over layers and heads, averaged over queries."""
-
-    kernel: int
-    best: dict[int, Tensor] = field(default_factory=dict)
-    """By drafted tokens before the query: the maximum so far [L]."""
-
-    def look(self, view: LayerView) -> None:
-        length = view.prompt_length
-        step = view.keys.shape[1] - length
-        for rows in view.window_rows(1):
-            seen = rows[:, :, 0, :length]
-            # Renormalised, as if the drafted tokens had no keys.
-            seen = seen / seen.sum(-1, keepdim=True).clamp_min(1e-30)
-            found = pooled(seen, self.kernel, "mean").amax((0, 1))
-            self.best[step] = self.best[step].maximum(found) if step in self.best else found
-
-    def mean(self) -> Tensor:
-        """The mean [L] over all queries."""
-        total = next(iter(self.best.values())).new_zeros(())
-        for scores in self.best.values():
-            total = total + scores
-        return total / len(self.best)
+    def _forced(self, total: int, count: int, tail: int) -> Iterable[int]:
+        """The chunks that always stay if `count` of `total` do: the tail, the head, the rest."""
+        head = self.head
+        if head and head + tail >= count:
+            head = head * (count - 1) // (head + tail)
+            tail = count - 1 - head
+        yield from range(total - 1, max(-1, total - 1 - tail), -1)
+        yield from range(min(head, total))
+        if self.backbone:
+            points = np.linspace(0, total - 1, math.ceil(total * self.backbone))
+            yield from points.round().astype(int).tolist()

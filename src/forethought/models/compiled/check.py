@@ -15,7 +15,8 @@ _CLOSE = 8e-3  # two roundings to bf16
 @torch.inference_mode()
 def agrees(kernels: Kernels) -> bool:
     """Whether the kernels compute what torch does, row by row the same."""
-    return _four_bits(kernels) and _eight_bits(kernels) and _attention(kernels)
+    parts = (_four_bits, _eight_bits, _eight_bits_of_both, _attention)
+    return all(part(kernels) for part in parts)
 
 
 def _four_bits(kernels: Kernels) -> bool:
@@ -43,6 +44,25 @@ def _eight_bits(kernels: Kernels) -> bool:
     expected = torch._weight_int8pack_mm(x, weight, scales)
     alone = [kernels.product8(weight, scales, row[None]) for row in x]
     return _near(found, expected) and torch.equal(found, torch.cat(alone))
+
+
+def _eight_bits_of_both(kernels: Kernels) -> bool:
+    outputs, inputs = 77, 4 * GROUP + 5
+    x, sums = _random(_ROWS, inputs).bfloat16(), _random(_ROWS, outputs).mul(9e3).int()
+    scales, bias = _random(outputs).bfloat16(), _random(outputs).bfloat16()
+    levels, steps = kernels.quantise8(x)
+    out = torch.zeros(_ROWS, 2 * outputs, dtype=torch.bfloat16)
+    kernels.widen8(sums, steps, scales, bias, out[:, outputs:])
+    expected = sums * steps[:, None] * scales + bias
+    whole = torch.equal(out[:, :outputs], torch.zeros(_ROWS, outputs, dtype=torch.bfloat16))
+    exact = x.float().abs().amax(1) / 127
+    near = (levels * steps[:, None] - x).abs() <= 0.5001 * steps[:, None]
+    return (
+        whole
+        and torch.equal(steps, exact)
+        and bool(near.all())
+        and _near(out[:, outputs:], expected)
+    )
 
 
 def _attention(kernels: Kernels) -> bool:

@@ -21,6 +21,8 @@ _POINTER, _LONG, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 _FUNCTIONS = {
     "product4": [_POINTER] * 2 + [_LONG] + [_POINTER] * 3,
     "product8": [_POINTER] * 3 + [_LONG] * 3 + [_POINTER] * 4,
+    "quantise8": [_POINTER] + [_LONG] * 2 + [_POINTER] * 3,
+    "widen8": [_POINTER] + [_LONG] * 3 + [_POINTER] * 5,
     "layer_inputs": [_POINTER] * 2 + [_LONG, _POINTER, _LONG] + [_POINTER] * 5,
     "layer_finish": [_POINTER] * 2 + [_LONG] + [_POINTER] * 5,
     "attend": (
@@ -118,6 +120,28 @@ class Kernels:
             rows, x.data_ptr(), spread.data_ptr(), wide.data_ptr(), y.data_ptr(),
         )  # fmt: skip
         return y
+
+    def quantise8(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x [N, in] as int8 levels [N, in] with a float32 step [N] a row."""
+        x = x.contiguous()
+        rows, inputs = x.shape
+        levels, steps = torch.empty(rows, inputs, dtype=torch.int8), torch.empty(rows)
+        self._library.quantise8(
+            ctypes.byref(self._team()), rows, inputs,
+            x.data_ptr(), levels.data_ptr(), steps.data_ptr(),
+        )  # fmt: skip
+        return levels, steps
+
+    def widen8(
+        self, sums: Tensor, steps: Tensor, scales: Tensor, bias: Tensor | None, out: Tensor
+    ) -> None:
+        """Write int32 sums [N, part], times steps [N] and scales [part], into bf16 columns."""
+        rows, outputs = sums.shape
+        added = None if bias is None else bias.data_ptr()
+        self._library.widen8(
+            ctypes.byref(self._team()), rows, outputs, out.stride(0), sums.data_ptr(),
+            steps.data_ptr(), scales.data_ptr(), added, out.data_ptr(),
+        )  # fmt: skip
 
     def layer_inputs(
         self, layer: LayerWeights, x: Tensor, cosine: Tensor | None, sine: Tensor | None

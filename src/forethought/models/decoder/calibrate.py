@@ -1,4 +1,4 @@
-"""Finds the fastest weight format for decoding, once per model and machine.
+"""Finds the fastest weight formats for decoding and for scoring, once per model and machine.
 
 Speeds depend on the kernels: 4-bit products are four times as fast as bf16 on a CPU with AVX-512,
 and slower without it. The choice is stored beside the model, so later runs use the same format.
@@ -21,6 +21,7 @@ from forethought.models.hardware.threads import is_crowded, most_threads
 NAME = "calibration.json"
 _REPEATS = 5
 _SAMPLE = 6  # layers that are measured
+_BLOCK = 512  # prompt tokens of one product
 PARTS = ("qkv", "out", "gate_up", "down")
 """A layer's linear products; with the head, five shapes are measured."""
 
@@ -38,13 +39,44 @@ def decode_format(
     """
     if len(formats) == 1:
         return formats[0]
+    return _stored(
+        folder,
+        formats,
+        lambda: _seconds({name: build(name) for name in formats}, layers),
+    )
+
+
+def prefill_format(folder: Path, build: Build, names: Sequence[str]) -> str:
+    """ "w8a8" if that multiplies a block of prompt tokens faster than bf16, else "bf16".
+
+    `names` are the products of one layer.
+    """
+    formats = ("bf16", "w8a8")
+
+    def seconds() -> dict[str, float]:
+        linears = {name: build(name) for name in formats}
+        products = {f: [linear(name) for name in names] for f, linear in linears.items()}
+        with torch.inference_mode():
+            rounds = [
+                {f: _time(some, _BLOCK, "prefill") for f, some in products.items()}
+                for _ in range(_REPEATS)
+            ]
+        return {f: min(one[f] for one in rounds) for f in formats}
+
+    return _stored(folder, formats, seconds)
+
+
+def _stored(
+    folder: Path, formats: Sequence[str], measure: Callable[[], Mapping[str, float]]
+) -> str:
+    """The fastest of these formats on this machine: as stored in `folder`, or as measured."""
     here = f"{' or '.join(formats)}: {machine()}, {most_threads()} threads"
     file = folder / NAME
     known = _read(file)
     if known.get(here) in formats:
         return known[here]
     wall, processor = time.perf_counter(), time.thread_time()
-    seconds = _seconds({name: build(name) for name in formats}, layers)
+    seconds = measure()
     best = min(seconds, key=seconds.__getitem__)
     if is_crowded(time.perf_counter() - wall, time.thread_time() - processor):
         return best  # other processes disturbed the measurement: the next run measures again
@@ -91,9 +123,9 @@ def _of_layers(name: str) -> str:
     return name.partition("+")[0]
 
 
-def _time(products: list[Linear]) -> float:
-    inputs = [torch.ones(1, product.inputs, dtype=torch.bfloat16) for product in products]
+def _time(products: list[Linear], rows: int = 1, phase: str = "decode") -> float:
+    inputs = [torch.ones(rows, product.inputs, dtype=torch.bfloat16) for product in products]
     start = time.perf_counter()
     for product, x in zip(products, inputs, strict=True):
-        product(x, "decode")
+        product(x, phase)
     return time.perf_counter() - start

@@ -21,14 +21,16 @@ from forethought.contracts.roles import Attend, Network
 from forethought.models.checkpoint.shapes import check_shape
 from forethought.models.compiled.available import kernels
 from forethought.models.compiled.layer import compiled
-from forethought.models.decoder.calibrate import PARTS, decode_format
+from forethought.models.decoder.calibrate import PARTS, decode_format, prefill_format
 from forethought.models.decoder.config import DecoderConfig
+from forethought.models.decoder.eight_bit_prefill import scoring_layer
 from forethought.models.decoder.experts import Experts
 from forethought.models.decoder.layer import DenseMlp, Layer, Mlp, SparseMlp
-from forethought.models.decoder.linear import Linear, build_linears
+from forethought.models.decoder.linear import Linear, build_linears, pairs_saturate
 from forethought.models.decoder.norm import FusedNorm, Norm
 from forethought.models.decoder.quantise import pack_head, pack_levels, packed_name, quantise4
 from forethought.models.decoder.rope import Rope
+from forethought.models.hardware.processor import has_memory_for
 
 DENSE_FILE = "model.safetensors"
 """Every tensor under its canonical name."""
@@ -47,6 +49,7 @@ def open_decoder(folder: Path, config: DecoderConfig, *, weights: str, device: s
     for name, tensor in tensors.items():
         check_shape(config, name, tuple(tensor.shape), str(folder / DENSE_FILE))
     there = (folder / packed_name()).exists()
+    on_auto = weights == "auto" and device == "cpu"
     wants_packed = weights == "int4" or (weights == "auto" and there)
     try:
         packed = _packed(folder, config, tensors, device) if wants_packed else {}
@@ -56,7 +59,9 @@ def open_decoder(folder: Path, config: DecoderConfig, *, weights: str, device: s
             weights = _fastest(folder, config, tensors, packed, candidates)
         elif weights == "auto":
             weights = "bf16"
-        return Decoder(config, tensors, build_linears(tensors, packed, weights))
+        decoder = Decoder(config, tensors, build_linears(tensors, packed, weights))
+        decoder.eight_bits_win = partial(_eight_bits_win, folder, tensors, on_auto)
+        return decoder
     except KeyError as missing:
         raise DamagedFileError(
             f"{folder / DENSE_FILE} has no tensor {missing.args[0]!r}",
@@ -77,6 +82,16 @@ def _fastest(
     ]
     build = partial(build_linears, tensors, packed)
     return decode_format(folder, build, candidates, layers)
+
+
+def _eight_bits_win(folder: Path, tensors: Mapping[str, Tensor], asked: bool) -> bool:
+    """Whether 8-bit products are faster in prefill, where the user left the format open."""
+    names = [name for part in PARTS if f"{(name := f'layers.0.{part}')}.weight" in tensors]
+    if not asked or not names or kernels() is None or pairs_saturate():
+        return False
+    if not has_memory_for(sum(tensor.nbytes for tensor in tensors.values()) // 2):
+        return False
+    return prefill_format(folder, partial(build_linears, tensors, {}), names) == "w8a8"
 
 
 def _mapped(file: Path, device: str) -> dict[str, Tensor]:
@@ -122,6 +137,9 @@ class Decoder(Network):
         self._norm = build.norm("norm")
         self._head = linear("head")
         self._longer: Decoder | None = None
+        self._scorer: Decoder | None = None
+        self.eight_bits_win: Callable[[], bool] = lambda: False
+        """Whether 8-bit products are faster in prefill."""
         self._bytes: dict[tuple[str, int | None, int], int] = {}  # read at every step
 
     @property
@@ -139,7 +157,21 @@ class Decoder(Network):
             self._longer.shape = self._longer.config.shape
             ropes = self._longer.config.ropes
             self._longer._ropes = [Rope(settings, self.device) for settings in ropes]
+            self._longer._scorer = None
         return self._longer
+
+    def for_scores(self) -> Network:
+        """The same weights with 8-bit products in prefill, if these are faster; else itself."""
+        if self._scorer is None:
+            self._scorer = self._in_eight_bits() if self.eight_bits_win() else self
+        return self._scorer
+
+    def _in_eight_bits(self) -> Decoder:
+        scorer = copy(self)
+        scorer._layers = [scoring_layer(layer) for layer in self._layers]
+        scorer._bytes = {}
+        scorer._scorer = scorer
+        return scorer
 
     def rotate(self, layer: int, vectors: Tensor, positions: Tensor) -> Tensor:
         """Rotate vectors [N, any, D] by `positions` [N]; unchanged in layers without rotary

@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from forethought.models.compiled.available import kernels
+from forethought.models.compiled.kernels import Kernels
 from forethought.models.compiled.linear import CompiledEightBit, CompiledFourBit
 from forethought.models.decoder.quantise import GROUP, quantise8
 from forethought.models.hardware.processor import (
@@ -38,7 +39,8 @@ from forethought.models.hardware.processor import (
 FORMATS = ("auto", "bf16", "int4", "int8", "w8a8")
 _WIDE_ROWS = 16  # from so many rows on, widening a weight costs less than it saves
 _USES = 16  # prefill blocks before a weight is brought into another layout, which costs as many
-_ROWS = 512  # rows of an 8-bit product at once: bounds the int32 intermediate
+_ROWS = 512  # rows of an 8-bit product at once
+_COLUMNS = 1024  # and outputs: the int32 sums stay in the last-level cache
 
 
 class Linear(Protocol):
@@ -211,12 +213,26 @@ class EightBitBoth:
         return torch.cat([self._rows(block) for block in torch.split(x, _ROWS)])
 
     def _rows(self, x: Tensor) -> Tensor:
+        made = kernels()
+        if made is not None and x.dtype == torch.bfloat16 and not pairs_saturate():
+            return self._compiled_rows(made, x)
         step = torch.linalg.vector_norm(x, torch.inf, -1, True, dtype=torch.float32)
         step = step.clamp_min_(1e-12).div_(127)
         levels = x.div(step).round_().to(torch.int8)
         sums = _integer_product(levels, self.weight)
         y = sums.mul(step).mul_(self.scales)
         return (y if self.bias is None else y.add_(self.bias)).to(x.dtype)
+
+    def _compiled_rows(self, made: Kernels, x: Tensor) -> Tensor:
+        """The same with compiled passes before and after the products, block by block."""
+        levels, steps = made.quantise8(x)
+        y = x.new_empty(len(x), len(self.weight))
+        for start in range(0, len(self.weight), _COLUMNS):
+            part = slice(start, start + _COLUMNS)
+            sums = torch._int_mm(levels, self.weight[part].t())
+            bias = None if self.bias is None else self.bias[part]
+            made.widen8(sums, steps, self.scales[part], bias, y[:, part])
+        return y
 
 
 @dataclass(frozen=True)
