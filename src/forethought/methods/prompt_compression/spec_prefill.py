@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from forethought.contracts.errors import BadParameterError
-from forethought.contracts.parameters import Count, CountOrZero, Share
+from forethought.contracts.parameters import Count, CountOrZero, Share, entries_kept
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._query_scores import QueryScores
@@ -101,7 +101,8 @@ class SpecPrefill(Shortening):
 
     def _chunks_kept(self, length: int) -> int:
         """Chunks that stay without protect: the published share of them, rounded up."""
-        share = self.keep if isinstance(self.keep, float) else self.keep / length
+        whole = entries_kept(self.keep, length) / length
+        share = self.keep if isinstance(self.keep, float) else whole
         return max(1, min(math.ceil(share * self._count(length)), self._count(length)))
 
     def _count(self, length: int) -> int:
