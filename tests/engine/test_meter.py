@@ -69,6 +69,19 @@ def test_the_attention_of_the_layer_at_which_a_pass_stops_is_neither_computed_no
     assert early.meter.flops == prefill_flops(decoder.shape, 50, layers=2) + rows
 
 
+def test_a_decode_step_that_shows_its_layers_attends_as_any_other():
+    decoder, seen = tiny_decoder(), []
+    batch, row = batch_of(decoder), SequenceCache(3)
+    hook = LayerHook(lambda view: seen.append((view.layer, view.keys.shape[1])), 50)
+    with torch.inference_mode():
+        batch.prefill(row, tokens_of(50))
+        plain, shown = row.fork(), row.fork()
+
+        assert torch.equal(batch.step([shown], [7], hook), batch.step([plain], [7]))
+
+    assert seen == [(0, 51), (1, 51), (2, 51)]
+
+
 def test_rows_that_share_a_prompt_read_it_once_a_step():
     decoder = tiny_decoder()
     batch, row = batch_of(decoder), SequenceCache(3)

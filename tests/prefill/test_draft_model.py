@@ -154,6 +154,25 @@ def test_a_draft_goes_the_deeper_the_smaller_it_is_beside_its_target():
     assert spans(10**6) == [(8, 12)] * 3  # very small ones look for what was asked late
 
 
+def test_only_a_whole_prefill_of_the_target_itself_keeps_exact_products():
+    half = {"dtype": torch.bfloat16}
+    target, small = (tiny_model(name, seed=n, **half) for n, name in enumerate(("big", "small")))
+    for model in (target, small):
+        model.network.eight_bits_win = lambda: True
+    prompt = chat_prompt(target.tokenizer, TEMPLATE, "What?", "word " * 10)
+
+    def networks(model, **settings):
+        seen = []
+        draft = ModelDraft(model, target, Meter(lambda: 0.0))
+        draft.read(prompt, lambda view: seen.append(view.network), **settings)
+        return set(seen)
+
+    assert networks(target) == networks(target, layers=9, lookahead=2) == {target.network}
+    assert networks(target, layers=2) == {target.network.for_scores()}
+    assert networks(small, lookahead=2) == {small.network.for_scores()}
+    assert small.network.for_scores() is not small.network
+
+
 @pytest.mark.parametrize("lookahead", [0, 4])
 def test_a_drafts_cache_is_let_go_once_it_has_written(lookahead):
     draft = draft_with(TEMPLATE)

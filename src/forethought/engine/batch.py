@@ -258,8 +258,13 @@ class BatchAttention:
         shape = self._batch.network.shape.layers[layer]
         for window, span in self._windows:
             window.push(layer, queries[span])
-        if self._single and self._hook is None:
-            return self._step(layer, queries, keys, values)
+        hook = self._hook
+        plain = hook is None or (hook.choose_pattern is None and layer != self._unread)
+        if self._single and plain:
+            mixed = self._step(layer, queries, keys, values)
+            for cache, span in zip(self._caches if hook else (), self._spans(), strict=False):
+                self._show(cache, self._view(cache, layer, queries[span]))
+            return mixed
         self._append(layer, keys, values)
         out = [
             self._attend(part.cache, layer, shape, queries[span], span)
@@ -314,15 +319,7 @@ class BatchAttention:
         hook = self._hook
         if hook is None:
             return self._dense(cache, layer, shape, queries, span)
-        view = view_of(
-            cache,
-            layer,
-            self._batch.network,
-            queries,
-            prompt_length=hook.prompt_length,
-            protected=hook.protected,
-            meter=self._batch.meter,
-        )
+        view = self._view(cache, layer, queries)
         unread = layer == self._unread
         pattern = hook.choose_pattern(view) if hook.choose_pattern and not unread else None
         if unread:
@@ -331,11 +328,30 @@ class BatchAttention:
             out = self._dense(cache, layer, shape, queries, span)
         else:
             out = self._sparse(cache, layer, view, pattern, span)
-        kept = hook.tap(view.without_newest(hook.hidden_tail) if hook.hidden_tail else view)
+        self._show(cache, view)
+        return out
+
+    def _view(self, cache: SequenceCache, layer: int, queries: Tensor) -> CachedLayer:
+        """The layer of one sequence, as the hook sees it."""
+        assert self._hook is not None
+        return view_of(
+            cache,
+            layer,
+            self._batch.network,
+            queries,
+            prompt_length=self._hook.prompt_length,
+            protected=self._hook.protected,
+            meter=self._batch.meter,
+        )
+
+    def _show(self, cache: SequenceCache, view: CachedLayer) -> None:
+        """Show a layer to the hook, and drop the entries that it drops."""
+        assert self._hook is not None
+        tail = self._hook.hidden_tail
+        kept = self._hook.tap(view.without_newest(tail) if tail else view)
         if kept is not None:
             self._batch.meter.track_peak(self._caches)
-            cache.keep(layer, kept)
-        return out
+            cache.keep(view.layer, kept)
 
     def _dense(
         self, cache: SequenceCache, layer: int, shape: LayerShape, queries: Tensor, span: slice

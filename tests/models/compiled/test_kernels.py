@@ -224,6 +224,19 @@ def test_sums_become_columns_of_bf16_values(made: Kernels, with_bias: bool) -> N
     assert not out[:, 87:].any()
 
 
+def test_sums_of_gates_and_ups_become_the_input_of_the_next_product(made: Kernels) -> None:
+    width = 3 * made.lanes
+    gates, ups = (random(9, width, seed=n).mul(1e4).to(torch.int32) for n in range(2))
+    scales, steps = random(2, width, seed=2).bfloat16(), random(9, seed=3).abs().mul(1e-3)
+    out = torch.zeros(9, width + 5, dtype=torch.bfloat16)
+
+    made.gate8(gates, ups, steps, (scales[0], scales[1]), out[:, :width])
+
+    gate, up = gates * steps[:, None] * scales[0], ups * steps[:, None] * scales[1]
+    assert far(out[:, :width], F.silu(gate.double()) * up) < ROUNDINGS / 2
+    assert not out[:, width:].any()
+
+
 def test_threads_change_no_bit_of_8_bit_passes(made: Kernels, threads: None) -> None:
     x = random(33, 256, seed=4).bfloat16()
     torch.set_num_threads(1)

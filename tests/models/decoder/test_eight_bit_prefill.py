@@ -4,7 +4,7 @@ import torch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.decoder import decoder as decoder_module
 from forethought.models.decoder.calibrate import prefill_format
-from forethought.models.decoder.eight_bit_prefill import ScoringLinear
+from forethought.models.decoder.eight_bit_prefill import ScoringLinear, scoring_layer
 from forethought.models.decoder.linear import DenseLinear
 from tests.tiny import batch_of, tiny_decoder, tokens_of
 
@@ -38,6 +38,19 @@ def test_a_scoring_network_multiplies_in_8_bits_in_prefill_alone():
     assert product.bytes("decode") == weight.nbytes
 
 
+def test_the_gated_mlp_in_one_pass_is_near_the_plain_one():
+    layer = scored()._layers[0]
+    mlp = scoring_layer(layer, "silu").mlp
+    x = torch.randn(40, 64, generator=torch.Generator().manual_seed(3)).bfloat16()
+
+    found, exact = mlp(x, "prefill").double(), layer.mlp(x, "prefill").double()
+
+    assert 0 < (found - exact).norm() / exact.norm() < 3e-2
+    assert torch.equal(mlp(x, "decode"), layer.mlp(x, "decode"))
+    other = scoring_layer(layer, "gelu").mlp
+    assert type(other) is type(layer.mlp)
+
+
 def test_its_keys_are_near_those_of_the_network_itself():
     decoder = scored()
     scorer = decoder.for_scores()
@@ -63,11 +76,19 @@ def test_where_8_bits_lose_the_network_scores_itself():
 
 
 def test_a_network_for_long_texts_has_a_scorer_of_its_own():
-    rope = {"rope_type": "longrope", "factor": 2.0,
-            "short_factor": [1.0] * 8, "long_factor": [4.0] * 8,
-            "original_max_position_embeddings": 64}  # fmt: skip
+    rope = {
+        "rope_type": "longrope",
+        "rope_theta": 1e4,
+        "short_factor": [1.0] * 8,
+        "long_factor": [4.0] * 8,
+        "original_max_position_embeddings": 64,
+    }
     decoder = tiny_decoder(
-        dtype=torch.bfloat16, **SIZES, rope_scaling=rope, max_position_embeddings=128
+        dtype=torch.bfloat16,
+        **SIZES,
+        model_type="phi3",
+        rope_parameters=rope,
+        original_max_position_embeddings=64,
     )
     decoder.eight_bits_win = lambda: True
     short, longer = decoder.for_scores(), decoder.for_long_texts()

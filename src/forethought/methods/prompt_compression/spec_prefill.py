@@ -1,11 +1,8 @@
 """Keep the chunks of the prompt that a draft's look-ahead attends to, at their positions.
 
-Paper: SpecPrefill, arXiv:2502.02789 (ICML 2025); defaults of the authors' code. With protect=False
-    the chunks are those of the authors; with it, the newest chunk stays too, and the last chosen
-    chunk is cut to the budget. A draft of another tokenizer follows arXiv:2603.02631, with scores
-    mapped by characters. Other implementations: window=0, lookahead=9 (vllm-mlx); these and tail=16
-    (omlx); window=8, lookahead=1, rotary=False, pool=scores, head=8, tail=24, in_place=False
-    (PFlash, without its anchors)
+Paper: SpecPrefill, arXiv:2502.02789 (ICML 2025); defaults of the authors' code, with a greedy
+    look-ahead. With protect, the newest chunk stays too, and the last chosen chunk is cut to the
+    budget. A draft with another tokenizer follows arXiv:2603.02631; scores go over by characters
 Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
 Cost: the draft prefills the prompt and decodes the look-ahead; the target prefills keep tokens.
 Example: forethought "Who signed it?" -f contract.txt -m qwen-coder-1.5b -d qwen-coder-0.5b

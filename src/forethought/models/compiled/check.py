@@ -15,7 +15,7 @@ _CLOSE = 8e-3  # two roundings to bf16
 @torch.inference_mode()
 def agrees(kernels: Kernels) -> bool:
     """Whether the kernels compute what torch does, row by row the same."""
-    parts = (_four_bits, _eight_bits, _eight_bits_of_both, _attention)
+    parts = (_four_bits, _eight_bits, _eight_bits_of_both, _gates, _attention)
     return all(part(kernels) for part in parts)
 
 
@@ -63,6 +63,17 @@ def _eight_bits_of_both(kernels: Kernels) -> bool:
         and bool(near.all())
         and _near(out[:, outputs:], expected)
     )
+
+
+def _gates(kernels: Kernels) -> bool:
+    gates, ups = (_random(_ROWS, 64 + n)[:, n:].mul(3e3).int() for n in range(2))
+    scales, steps = _random(2, 64).bfloat16(), _random(_ROWS).mul(1e-3)
+    found = torch.empty(_ROWS, 64, dtype=torch.bfloat16)
+    kernels.gate8(gates, ups, steps, (scales[0], scales[1]), found)
+    gate, up = (
+        s * steps[:, None] * own for s, own in zip((gates, ups), scales.float(), strict=True)
+    )
+    return _near(found, torch.nn.functional.silu(gate) * up)
 
 
 def _attention(kernels: Kernels) -> bool:

@@ -23,6 +23,7 @@ _FUNCTIONS = {
     "product8": [_POINTER] * 3 + [_LONG] * 3 + [_POINTER] * 4,
     "quantise8": [_POINTER] + [_LONG] * 2 + [_POINTER] * 3,
     "widen8": [_POINTER] + [_LONG] * 3 + [_POINTER] * 5,
+    "gate8": [_POINTER] + [_LONG] * 3 + [_POINTER] * 6,
     "layer_inputs": [_POINTER] * 2 + [_LONG, _POINTER, _LONG] + [_POINTER] * 5,
     "layer_finish": [_POINTER] * 2 + [_LONG] + [_POINTER] * 5,
     "attend": (
@@ -141,6 +142,20 @@ class Kernels:
         self._library.widen8(
             ctypes.byref(self._team()), rows, outputs, out.stride(0), sums.data_ptr(),
             steps.data_ptr(), scales.data_ptr(), added, out.data_ptr(),
+        )  # fmt: skip
+
+    def gate8(
+        self, gates: Tensor, ups: Tensor, steps: Tensor, scales: tuple[Tensor, Tensor], out: Tensor
+    ) -> None:
+        """Write silu(gate) * up of int32 sums [N, part] into bf16 columns.
+
+        `part` is a multiple of `lanes`.
+        """
+        rows, outputs = gates.shape
+        self._library.gate8(
+            ctypes.byref(self._team()), rows, outputs, out.stride(0), gates.data_ptr(),
+            ups.data_ptr(), steps.data_ptr(), scales[0].data_ptr(), scales[1].data_ptr(),
+            out.data_ptr(),
         )  # fmt: skip
 
     def layer_inputs(

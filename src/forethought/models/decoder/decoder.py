@@ -168,7 +168,7 @@ class Decoder(Network):
 
     def _in_eight_bits(self) -> Decoder:
         scorer = copy(self)
-        scorer._layers = [scoring_layer(layer) for layer in self._layers]
+        scorer._layers = [scoring_layer(layer, self.config.activation) for layer in self._layers]
         scorer._bytes = {}
         scorer._scorer = scorer
         return scorer

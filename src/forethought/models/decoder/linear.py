@@ -40,7 +40,8 @@ FORMATS = ("auto", "bf16", "int4", "int8", "w8a8")
 _WIDE_ROWS = 16  # from so many rows on, widening a weight costs less than it saves
 _USES = 16  # prefill blocks before a weight is brought into another layout, which costs as many
 _ROWS = 512  # rows of an 8-bit product at once
-_COLUMNS = 1024  # and outputs: the int32 sums stay in the last-level cache
+COLUMNS = 1024
+"""And outputs: the int32 sums stay in the last-level cache."""
 
 
 class Linear(Protocol):
@@ -227,8 +228,9 @@ class EightBitBoth:
         """The same with compiled passes before and after the products, block by block."""
         levels, steps = made.quantise8(x)
         y = x.new_empty(len(x), len(self.weight))
-        for start in range(0, len(self.weight), _COLUMNS):
-            part = slice(start, start + _COLUMNS)
+        columns = max(COLUMNS, COLUMNS * _ROWS // len(x))
+        for start in range(0, len(self.weight), columns):
+            part = slice(start, start + columns)
             sums = torch._int_mm(levels, self.weight[part].t())
             bias = None if self.bias is None else self.bias[part]
             made.widen8(sums, steps, self.scales[part], bias, y[:, part])
