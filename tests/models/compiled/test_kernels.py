@@ -7,12 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from forethought.models.compiled.kernels import CHUNK, Kernels, matrix
+from forethought.models.compiled.kernels import CHUNK, TILE_KEYS, Kernels, matrix
 from forethought.models.compiled.linear import CompiledEightBit, CompiledFourBit
 from forethought.models.decoder.linear import EightBit, FourBit, Linear
 from forethought.models.decoder.quantise import pack_levels, quantise4, quantise8
 
 OUT, IN = 192, 256
+SCALE = 0.125
 ROUNDINGS = 8e-3
 """Two roundings to bf16."""
 
@@ -246,3 +247,71 @@ def test_threads_change_no_bit_of_8_bit_passes(made: Kernels, threads: None) -> 
     together = made.quantise8(x)
 
     assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def attended(made: Kernels, queries: Tensor, keys: Tensor, values: Tensor, first: int) -> Tensor:
+    """The kernel on queries [T, H, D] that follow `first` entries."""
+    mixed = torch.empty(len(queries), queries[0].numel(), dtype=torch.bfloat16)
+    made.attend_prefill(queries, SCALE, keys, made.pair_values(values), first, mixed)
+    return mixed.view(queries.shape)
+
+
+def plainly(queries: Tensor, keys: Tensor, values: Tensor, first: int) -> Tensor:
+    """Causal attention in float64, query by query."""
+    tokens, heads, _ = queries.shape
+    found = torch.empty(queries.shape, dtype=torch.float64)
+    for h in range(heads):
+        own = h // (heads // len(keys))
+        for t in range(tokens):
+            seen = slice(0, first + t + 1)
+            scores = keys[own, seen].double() @ queries[t, h].double() * SCALE
+            found[t, h] = torch.softmax(scores, -1) @ values[own, seen].double()
+    return found
+
+
+def prompt(tokens: int, entries: int, size: int, group: int = 3) -> tuple[Tensor, Tensor, Tensor]:
+    queries = random(tokens, 2 * group, size, seed=1).bfloat16()
+    keys, values = (random(2, entries, size, seed=n).bfloat16() for n in (2, 3))
+    return queries, keys, values
+
+
+@pytest.mark.parametrize("size", [32, 64, 96, 128])
+@pytest.mark.parametrize(("tokens", "entries"), [(1, 1), (5, 5), (70, 70), (50, 150), (3, 65)])
+def test_attention_of_a_prompt_is_that_of_its_definition(
+    made: Kernels, tokens: int, entries: int, size: int
+) -> None:
+    queries, keys, values = prompt(tokens, entries, size)
+
+    found = attended(made, queries, keys, values, entries - tokens)
+
+    assert far(found, plainly(queries, keys, values, entries - tokens)) < ROUNDINGS / 2
+
+
+def test_large_scores_and_their_shifts_lose_nothing(made: Kernels) -> None:
+    queries, keys, values = prompt(90, 90, 64)
+    steep = queries * 60
+    grown = keys * torch.linspace(0.1, 1, 90).view(1, -1, 1).bfloat16()
+
+    found = attended(made, steep, grown, values, 0)
+
+    assert found.isfinite().all()
+    assert far(found, plainly(steep, grown, values, 0)) < ROUNDINGS
+
+
+@pytest.mark.parametrize("start", [1, 7, TILE_KEYS, 100])
+def test_a_prefill_that_resumes_computes_the_same_bits(made: Kernels, start: int) -> None:
+    queries, keys, values = prompt(140, 140, 64)
+    whole = attended(made, queries, keys, values, 0)
+
+    rest = attended(made, queries[start:], keys, values, start)
+
+    assert torch.equal(rest, whole[start:])
+
+
+def test_later_entries_and_threads_change_no_bit_of_a_prompt(made: Kernels, threads: None) -> None:
+    queries, keys, values = prompt(100, 130, 64)
+    torch.set_num_threads(1)
+    alone = attended(made, queries, keys[:, :100], values[:, :100], 0)
+    torch.set_num_threads(3)
+
+    assert torch.equal(attended(made, queries, keys, values, 0), alone)

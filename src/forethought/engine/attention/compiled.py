@@ -1,8 +1,8 @@
-"""Attention of decode steps by the compiled kernels.
+"""Attention by the compiled kernels: of decode steps and of prompts.
 
-The kernels cache the new keys and values and attend in one call for all rows. They cut a row's
-entries into chunks of a fixed size, so that its result depends on its entries alone: not on its
-company, and not on which segments hold them.
+In a decode step, the kernels cache the new keys and values and attend in one call for all rows.
+They cut a row's entries into chunks of a fixed size, so that its result depends on its entries
+alone: not on its company, and not on which segments hold them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from forethought.contracts.records import LayerShape
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.compiled.available import kernels
 from forethought.models.compiled.kernels import MOST_SIZE, PIECE, Kernels
+from forethought.models.hardware.sliced_task import pause
+
+_SPAN = 512
+"""Prompt tokens between two pauses."""
 
 
 def kernels_for(queries: Tensor, values: Tensor, shape: LayerShape) -> Kernels | None:
@@ -66,6 +70,27 @@ def attend_compiled(
         ends.append(len(pieces) // PIECE)
         lengths.append(total + tail.length)
     return made.attend(_aligned(tokens), shape.scale, pieces, ends, lengths)
+
+
+def attend_prompt(
+    made: Kernels, queries: Tensor, keys: Tensor, values: Tensor, shape: LayerShape
+) -> Tensor:
+    """Causal attention of the newest T of E entries; see `prefill.attend_causal`."""
+    length, heads, size = queries.shape
+    first = keys.shape[1] - length
+    queries, keys, values = (_contiguous(part) for part in (queries, keys, values))
+    paired = made.pair_values(values)
+    mixed = queries.new_empty(length, heads * size)
+    for start in range(0, length, _SPAN):
+        span = slice(start, start + _SPAN)
+        made.attend_prefill(queries[span], shape.scale, keys, paired, first + start, mixed[span])
+        pause()
+    return mixed
+
+
+def _contiguous(held: Tensor) -> Tensor:
+    """The tensor, contiguous within each part of its first axis."""
+    return held if held.stride()[1:] == (held.shape[2], 1) else held.contiguous()
 
 
 def _aligned(tokens: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:

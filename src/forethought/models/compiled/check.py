@@ -15,7 +15,7 @@ _CLOSE = 8e-3  # two roundings to bf16
 @torch.inference_mode()
 def agrees(kernels: Kernels) -> bool:
     """Whether the kernels compute what torch does, row by row the same."""
-    parts = (_four_bits, _eight_bits, _eight_bits_of_both, _gates, _attention)
+    parts = (_four_bits, _eight_bits, _eight_bits_of_both, _gates, _attention, _prefill)
     return all(part(kernels) for part in parts)
 
 
@@ -98,6 +98,28 @@ def _attention(kernels: Kernels) -> bool:
     expected = torch.nn.functional.scaled_dot_product_attention(grouped, keys, values, scale=0.125)
     alone = torch.cat([run(slice(i, i + 1)) for i in range(_ROWS)])
     return _near(found, expected.reshape(_ROWS, -1)) and torch.equal(found, alone)
+
+
+def _prefill(kernels: Kernels) -> bool:
+    kv_heads, group, tokens, entries, size = 2, 3, 50, 150, 64
+    queries = _random(tokens, kv_heads * group, size).bfloat16()
+    keys, values = (_random(kv_heads, entries + n, size)[:, n:].bfloat16() for n in range(2))
+    paired = kernels.pair_values(values.contiguous())
+
+    def run(last: int) -> Tensor:
+        """The newest tokens, as a prefill that resumes there computes them."""
+        mixed = torch.empty(last, kv_heads * group * size, dtype=torch.bfloat16)
+        some = queries[tokens - last :]
+        kernels.attend_prefill(some, 0.125, keys.contiguous(), paired, entries - last, mixed)
+        return mixed
+
+    hidden = torch.arange(entries) > torch.arange(entries - tokens, entries)[:, None]
+    grouped = queries.view(tokens, kv_heads, group, size).float() / 8
+    scores = torch.einsum("tkgd,ked->ktge", grouped, keys.float())
+    weights = scores.masked_fill(hidden[None, :, None], -torch.inf).softmax(-1)
+    expected = torch.einsum("ktge,ked->tkgd", weights, values.float()).reshape(tokens, -1)
+    found = run(tokens)
+    return _near(found, expected) and torch.equal(found[-7:], run(7))
 
 
 def _random(*sizes: int) -> Tensor:

@@ -24,6 +24,10 @@ _FUNCTIONS = {
     "quantise8": [_POINTER] + [_LONG] * 2 + [_POINTER] * 3,
     "widen8": [_POINTER] + [_LONG] * 3 + [_POINTER] * 5,
     "gate8": [_POINTER] + [_LONG] * 3 + [_POINTER] * 6,
+    "pair_values": [_POINTER] + [_LONG] * 4 + [_POINTER, _LONG, _POINTER],
+    "attend_prefill": (
+        [_POINTER] + [_LONG] * 5 + [_POINTER, _LONG, _FLOAT] + [_POINTER, _LONG] * 2 + [_POINTER]
+    ),
     "layer_inputs": [_POINTER] * 2 + [_LONG, _POINTER, _LONG] + [_POINTER] * 5,
     "layer_finish": [_POINTER] * 2 + [_LONG] + [_POINTER] * 5,
     "attend": (
@@ -32,6 +36,8 @@ _FUNCTIONS = {
     ),
 }  # fmt: skip
 _OPENMP = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads")
+TILE_KEYS = 64
+"""Keys that a prefill takes at once, as in prefill_attention.c."""
 CHUNK = 128
 """Entries of one partial attention, as in attention.c."""
 MOST_SIZE = 256
@@ -215,6 +221,38 @@ class Kernels:
             partial.data_ptr(), mixed.data_ptr(),
         )  # fmt: skip
         return mixed
+
+    def pair_values(self, values: Tensor) -> Tensor:
+        """Values [K, E, D] for `attend_prefill`: the values of two keys in an int32."""
+        kv_heads, entries, size = values.shape
+        rows = -(-entries // TILE_KEYS) * TILE_KEYS // 2
+        paired = torch.empty(kv_heads, rows, size, dtype=torch.int32)
+        self._library.pair_values(
+            ctypes.byref(self._team()), kv_heads, entries, size, values.stride(0),
+            values.data_ptr(), rows * size, paired.data_ptr(),
+        )  # fmt: skip
+        return paired
+
+    def attend_prefill(
+        self,
+        queries: Tensor,
+        scale: float,
+        keys: Tensor,
+        paired: Tensor,
+        first: int,
+        mixed: Tensor,
+    ) -> None:
+        """Causal attention of tokens that follow `first` entries, into mixed [T, H * D].
+
+        queries [T, H, D], contiguous within a token; keys [K, E, D], contiguous within a head.
+        """
+        tokens, heads, size = queries.shape
+        kv_heads = len(keys)
+        self._library.attend_prefill(
+            ctypes.byref(self._team()), kv_heads, heads // kv_heads, size, tokens, first,
+            queries.data_ptr(), queries.stride(0), scale, keys.data_ptr(), keys.stride(0),
+            paired.data_ptr(), paired.stride(0), mixed.data_ptr(),
+        )  # fmt: skip
 
     def _team(self) -> Team:
         threads = torch.get_num_threads()
