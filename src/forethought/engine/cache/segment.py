@@ -65,7 +65,7 @@ class Segment:
 
     def head_positions(self, layer: int, heads: int, unseen: int = 0) -> list[Tensor]:
         """Position ids of each head's entries, without the `unseen` newest."""
-        where = torch.tensor(self.positions)
+        where = _ascending(self.positions)
         tokens = self.token_indices(layer, heads)
         return [where[own[: len(own) - unseen]] for own in tokens]
 
@@ -78,6 +78,13 @@ class Segment:
             torch.cat([kept, torch.arange(total - (held - len(kept)), total)])
             for kept, held in zip(entries.kept, _held(entries, heads), strict=True)
         ]
+
+
+def _ascending(positions: Sequence[int]) -> Tensor:
+    """Strictly ascending positions as a tensor; without gaps, none of them is read."""
+    if positions and positions[-1] - positions[0] + 1 == len(positions):
+        return torch.arange(positions[0], positions[-1] + 1)
+    return torch.tensor(positions, dtype=torch.long)
 
 
 def _held(entries: LayerEntries, heads: int) -> list[int]:
