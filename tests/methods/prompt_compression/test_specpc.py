@@ -177,6 +177,13 @@ def test_a_lone_peak_brings_its_pooled_and_neighbouring_span():
     assert kept == [*range(peak - 31, peak + 32), *range(392, 400)]
 
 
+def test_the_settings_are_those_of_the_authors_file_for_qwen():
+    assert SpecPC() == SpecPC(
+        keep=1024, window=64, pool="max", kernel=64, neighbours=None, reduction="max",
+        weighted=True, lookahead=1, first_layer=8, last_layer=None,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("reduction", ["max", "mean"])
 def test_the_defaults_are_those_of_the_authors_settings(reduction):
     deep = tiny_decoder(seed=4, num_hidden_layers=10, max_position_embeddings=512)
