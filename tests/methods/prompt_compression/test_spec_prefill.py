@@ -79,6 +79,17 @@ def test_without_protection_whole_chunks_stay_as_the_authors_choose_them(decoder
     assert len(kept.origins) <= published.reads(LENGTH)
 
 
+def test_a_short_last_chunk_ranks_by_its_mean():
+    class Scored(TinyDraft):
+        def recall(self, what, prompt, find):
+            return torch.tensor([0.5] * 88 + [0.9] * 2)
+
+    draft = Scored(tiny_decoder())
+    kept = method(keep=0.1, protect=False).on_prompt(prompt_of(tokens_of(LENGTH)), draft, 16)
+
+    assert list(kept.origins) == [*range(8), 88, 89]
+
+
 def test_drafted_queries_may_score_alone(decoder):
     tokens = tokens_of(LENGTH, 2)
     draft = TinyDraft(decoder)
