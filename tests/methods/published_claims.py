@@ -64,6 +64,19 @@ CLAIMS = {
         f"{_PC}/test_gem_filter.py::test_the_choice_equals_the_published_steps",
         {"layers": None, "kernel": 5},
     ),
+    "spec-prefill": Claim(
+        "Jingyu6/speculative_prefill, look-ahead of 8",
+        f"{_PC}/test_spec_prefill.py"
+        "::test_without_protection_whole_chunks_stay_as_the_authors_choose_them",
+        {"lookahead": 8, "kernel": 13, "chunk": 32, "in_place": True, "window": 1, "pool": "rows",
+         "rotary": True, "layers": "all", "head": 0, "tail": 0, "backbone": 0.0},
+    ),
+    "specpc": Claim(
+        "furiosa-ai/draft-based-approx-llm, configurations of the Qwen pair",
+        f"{_PC}/test_specpc.py::test_the_defaults_are_those_of_the_authors_settings",
+        {"window": 64, "pool": "max", "neighbours": None, "reduction": "max", "weighted": True,
+         "lookahead": 1, "kernel": 64, "first_layer": 8, "last_layer": None},
+    ),
     "llmlingua2": Claim(
         "microsoft/LLMLingua, PromptCompressor",
         f"{_PC}/test_llmlingua2.py"

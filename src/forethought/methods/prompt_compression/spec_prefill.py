@@ -1,8 +1,9 @@
 """Keep the chunks of the prompt that a draft's look-ahead attends to, at their positions.
 
-Paper: SpecPrefill, arXiv:2502.02789 (ICML 2025); defaults of the authors' code, with a greedy
-    look-ahead. With protect, the newest chunk stays too, and the last chosen chunk is cut to the
-    budget. A draft with another tokenizer follows arXiv:2603.02631; scores go over by characters
+Paper: SpecPrefill, arXiv:2502.02789 (ICML 2025)
+Published: code; with a greedy look-ahead. With protect, the newest chunk stays too, and the last
+    chosen chunk is cut to the budget. A draft with another tokenizer follows arXiv:2603.02631;
+    scores go over by characters.
 Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
 Cost: the draft prefills the prompt and decodes the look-ahead; the target prefills keep tokens.
 Example: forethought "Who signed it?" -f contract.txt -m qwen-coder-1.5b -d qwen-coder-0.5b
@@ -64,6 +65,14 @@ class SpecPrefill(Shortening):
         """Whether a draft runs."""
         return True
 
+    def lookahead_tokens(self, answer_tokens: int) -> int:
+        """The look-ahead; the last drafted token gives no query."""
+        return self.lookahead if self.lookahead > 1 else 0
+
+    def newest_queries(self) -> int | None:
+        """The window; drafted tokens follow it."""
+        return max(1, self.window)
+
     def reads(self, prompt_length: int) -> int:
         """Most prompt tokens that the target prefills: whole chunks without protect."""
         if self.protect:
@@ -86,8 +95,7 @@ class SpecPrefill(Shortening):
 
     def _scores(self, prompt: Prompt, draft: Draft) -> Tensor:
         settings = (self.window, self.kernel, self.pool, self.rotary, self.layers)
-        # The last drafted token gives no query.
-        lookahead = self.lookahead if self.lookahead > 1 else 0
+        lookahead = self.lookahead_tokens(0)
 
         def find() -> Tensor:
             scores = QueryScores(*settings)
