@@ -20,8 +20,13 @@ from tests.sessions.tiny_session import (
 
 LONG = 50_000
 """Far more answer tokens than any look-ahead."""
-CHEAP = ("specpc(keep=150)", "specpc-fused(keep=150)", "spec-prefill(keep=150)", "gem-filter")
-CHEAP += ("specpc(keep=150, lookahead=4)", "laq(keep=120)", "vertical-slash(lookahead=3)")
+CHEAP = (
+    "specpc-shallow(keep=150)",
+    "specpc-fused(keep=150)",
+    "spec-prefill(keep=150)",
+    "gem-filter",
+)
+CHEAP += ("specpc-shallow(keep=150, lookahead=4)", "laq(keep=120)", "vertical-slash(lookahead=3)")
 """Methods whose look-ahead is shorter than an answer."""
 READS_TWICE = {"kvzip"}
 """Methods whose scores need passes beyond prefill and look-ahead; see their `Cost`."""
@@ -57,7 +62,7 @@ def test_the_bound_of_a_whole_drafted_answer_grows_with_the_answer() -> None:
 
 
 def test_a_budget_that_covers_the_prefill_answers_whatever_the_longest_answer() -> None:
-    method = ("specpc(keep=150)",)
+    method = ("specpc-shallow(keep=150)",)
     short = run("same-tokens", approximate=method, max_tokens=12)
     budget = f"{1.5 * short['cost']['flops'] / 1e6:.3f}MFLOP"
 
