@@ -63,7 +63,7 @@ _FULL = {
     "quantised-kv": "bits=16",
 }
 _PART = {
-    "speckv-pc": "prompt_keep=260, keep=120",
+    "speckv-pc": "prompt_keep=260, first_layer=1, keep=120",
     "vertical-slash": "columns=40, window=64",
     "minference": "columns=40, slashes=64",
     "quantised-kv": "bits=4",

@@ -20,7 +20,12 @@ from forethought.contracts.names import method_name
 from forethought.contracts.parameters import CountOrZero, Keep, entries_kept
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Draft, Entries, FullCacheView, LayerView
-from forethought.methods.kv_eviction._entries import after_newest, entry_places, whole_places
+from forethought.methods.kv_eviction._entries import (
+    after_newest,
+    entries_left,
+    entry_places,
+    whole_places,
+)
 from forethought.methods.kv_eviction.allocation import Allocation, LayerRoom
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
 from forethought.methods.kv_eviction.importance import Importance, LayerImportance
@@ -130,10 +135,7 @@ class Eviction:
 
         Less than `keep`, which also holds the tokens that follow until the next eviction.
         """
-        keep = self.method.keep
-        if self._every and isinstance(keep, int):
-            return keep - self._every  # the answer may outgrow a shorter prompt
-        return entries_kept(keep, length) - self._entries_to_come()
+        return entries_left(self.method.keep, self._every, length) - self._repeated_tokens()
 
     def sees_whole_cache(self) -> bool:
         """Whether the choice needs the whole cache."""
@@ -228,9 +230,8 @@ class Eviction:
                 f"keep {fixed + self._entries_to_come() + 1} or more, or use protect=False",
             )
         ranked = scores.masked_fill(~free, -torch.inf)
-        return _LayerCut(
-            stays, LayerRoom(view.layer, view.layers, budget - fixed, end - fixed, ranked)
-        )
+        room = LayerRoom(view.layer, view.layers, budget - fixed, end - fixed, ranked)
+        return _LayerCut(stays, self.allocation.arranged(room, places))
 
     def _end(self, view: LayerView, places: Tensor) -> int:
         """The place after the last entry that may stay."""
