@@ -61,12 +61,17 @@ _FULL = {
     "vertical-slash": "columns=100000",
     "minference": "columns=100000",
     "quantised-kv": "bits=16",
+    "h2o": "keep=1.0, every=0",
+    "tova": "keep=1.0, every=0",
 }
 _PART = {
     "speckv-pc": "prompt_keep=260, first_layer=1, keep=120",
     "vertical-slash": "columns=40, window=64",
     "minference": "columns=40, slashes=64",
     "quantised-kv": "bits=4",
+    "duo-attention": "keep=120, sinks=8, window=16",
+    "h2o": "keep=120, every=0",
+    "tova": "keep=120, every=0",
 }
 
 

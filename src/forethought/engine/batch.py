@@ -142,7 +142,8 @@ class Batch:
             read, places, ends = self._inputs(parts, tokens, positions)
             rows = ends if logits else ends[:0]
             named = {"phase": phase, "logits_at": None if every else rows, "layers": layers}
-            return {"tokens": read, "positions": places, "attend": attend, **named}
+            shown = {} if hook is None else {"show": attend.show}
+            return {"tokens": read, "positions": places, "attend": attend, **named, **shown}
 
         out = None
         with watched(self.network.device):
@@ -231,12 +232,21 @@ class BatchAttention:
         self._hook = hook
         self.reached = 0
         """Layers that the pass has completed."""
+        self._inputs: Callable[[], Tensor] | None = None
         self._caches = [part.cache for part in parts]
         self._single = all(len(part.tokens) == 1 for part in parts)
         spans = zip(self._caches, self._spans(), strict=True)
         self._windows = [
             (cache.query_window, span) for cache, span in spans if cache.query_window is not None
         ]
+
+    def show(self, layer: int, inputs: Callable[[], Tensor]) -> None:
+        """Note what computes the inputs of the next layer's attention, for the hook's view."""
+        self._inputs = inputs
+
+    def _inputs_of(self, span: slice) -> Callable[[], Tensor] | None:
+        inputs = self._inputs
+        return None if inputs is None else lambda: inputs()[span]
 
     def __call__(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """q [N, H, D], k [N, K, D], v [N, K, V] of this pass's tokens to [N, H * V]."""
@@ -308,6 +318,7 @@ class BatchAttention:
             prompt_length=hook.prompt_length,
             protected=hook.protected,
             meter=self._batch.meter,
+            show_inputs=self._inputs_of(span),
         )
         pattern = hook.choose_pattern(view) if hook.choose_pattern else None
         if pattern is None:

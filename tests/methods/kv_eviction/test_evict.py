@@ -11,13 +11,18 @@ from forethought.contracts.errors import BadParameterError, BudgetTooSmallError,
 from forethought.contracts.parameters import FileIn
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.methods.kv_eviction.ada_snapkv import AdaSnapKV
+from forethought.methods.kv_eviction.chunkkv import ChunkKV
+from forethought.methods.kv_eviction.criticalkv import CriticalKV
+from forethought.methods.kv_eviction.entropy_gated_chunkkv import EntropyGatedChunkKV
 from forethought.methods.kv_eviction.evict import Evict
 from forethought.methods.kv_eviction.expected_attention import ExpectedAttention
 from forethought.methods.kv_eviction.h2o import H2O
+from forethought.methods.kv_eviction.keydiff import KeyDiff
 from forethought.methods.kv_eviction.knorm import KNorm
 from forethought.methods.kv_eviction.pyramidkv import PyramidKV
 from forethought.methods.kv_eviction.snapkv import SnapKV
 from forethought.methods.kv_eviction.streaming_llm import StreamingLLM
+from forethought.methods.kv_eviction.tova import TOVA
 from tests.methods.decode_cuts import (
     check_decode_cuts,
     decoded,
@@ -55,6 +60,13 @@ def _without_gradients():
         yield
 
 
+@pytest.fixture
+def head_file(tmp_path):
+    """Scores of the tiny model's six heads."""
+    (tmp_path / "heads.tsv").write_text("3 1\n2 6\n5 4\n")
+    return str(tmp_path / "heads.tsv")
+
+
 def kept_by(decoder, method, prompt):
     """What is kept of every layer, by whichever hook chooses; None where nothing is cut."""
     prompt = method.on_prompt(prompt, TinyDraft(decoder), 4)
@@ -67,17 +79,19 @@ def kept_by(decoder, method, prompt):
 
 
 def allowed(importance, allocation):
-    apart = {"draft", "accumulated", "expected"}
-    return allocation != "global" or importance not in apart
+    apart = {"draft", "accumulated", "expected", "compact"}
+    return allocation not in ("global", "whole-heads") or importance not in apart
 
 
 @pytest.mark.parametrize(
     ("importance", "allocation"),
     list(product(IMPORTANCES, ALLOCATIONS)),
 )
-def test_every_combination_keeps_exactly_its_budget_or_is_refused(decoder, importance, allocation):
+def test_every_combination_keeps_exactly_its_budget_or_is_refused(
+    decoder, importance, allocation, head_file
+):
     prompt = prompt_of(tokens_of(LENGTH), protected={0, 7, 8, 39})
-    method = Evict(importance=importance, allocation=allocation, **SETTINGS)
+    method = Evict(importance=importance, allocation=allocation, heads=head_file, **SETTINGS)
     if not allowed(importance, allocation):
         with pytest.raises(BadParameterError, match="only known while a layer is read"):
             method.on_prompt(prompt, TinyDraft(decoder), 4)
@@ -86,10 +100,13 @@ def test_every_combination_keeps_exactly_its_budget_or_is_refused(decoder, impor
     kept = kept_by(decoder, method, prompt)
 
     again = importance == "draft"  # the last token is read again, within the budget
-    assert sum(len(head) for layer in kept for head in layer) == (KEEP - again) * 3 * 2
+    total = sum(len(head) for layer in kept for head in layer)
+    # Heads stay whole, so a part of the budget that fits none is not used.
+    least = 4 * 6 if allocation == "whole-heads" else (KEEP - again) * 3 * 2
+    assert least <= total <= (KEEP - again) * 3 * 2
     end = LENGTH - again
     for layer in kept:
-        if "global" not in allocation and "pyramid" not in allocation:
+        if allocation not in ("global", "adaptive-pyramid", "pyramid", "whole-heads"):
             assert sum(map(len, layer)) == 2 * (KEEP - again)
         for head in layer:
             assert {0, 1, 7, 8, *range(end - 4, end)} <= set(head)
@@ -99,9 +116,9 @@ def test_every_combination_keeps_exactly_its_budget_or_is_refused(decoder, impor
 
 @pytest.mark.parametrize("importance", IMPORTANCES)
 @pytest.mark.parametrize("keep", [LENGTH, 1.0])
-def test_a_budget_of_the_whole_prompt_is_exact(decoder, importance, keep):
+def test_a_budget_of_the_whole_prompt_is_exact(decoder, importance, keep, head_file):
     tokens, draft = tokens_of(LENGTH), TinyDraft(decoder)
-    method = Evict(**{**SETTINGS, "keep": keep, "importance": importance})
+    method = Evict(**{**SETTINGS, "keep": keep, "importance": importance, "heads": head_file})
 
     prompt = method.on_prompt(prompt_of(tokens), draft, 4)
 
@@ -125,10 +142,15 @@ LAYERWISE = [
     ExpectedAttention(keep=KEEP, future=4, every=5, alpha=0.2),
     Evict(**SETTINGS, allocation="adaptive-pyramid", every=5),
     Evict(**SETTINGS, importance="random", every=5),
+    TOVA(keep=KEEP, every=5),
+    ChunkKV(keep=KEEP, window=4, every=5, chunk_tokens=1),
+    EntropyGatedChunkKV(keep=KEEP, window=4, every=5),
+    KeyDiff(keep=KEEP, every=5, block=6),
+    CriticalKV(keep=KEEP, window=4, every=5),
 ]
 
 
-NO_WINDOW = (KNorm, ExpectedAttention)
+NO_WINDOW = (KNorm, ExpectedAttention, KeyDiff)
 
 
 @pytest.mark.parametrize("method", LAYERWISE, ids=repr)
@@ -331,7 +353,11 @@ def test_needs_are_told_to_whoever_reads():
     assert Evict(importance="recency").newest_queries() == 0
     assert Evict(importance="draft").uses_draft()
     assert not Evict().uses_draft()
+    assert Evict(importance="compact").newest_queries() is None
+    assert Evict(importance="critical", window=40).newest_queries() == 40
+    assert Evict(importance="far-heads").newest_queries() is None
     assert SnapKV().evicts_every() == 0
+    assert H2O().evicts_every() == 1
 
 
 def test_a_row_cut_head_by_head_can_be_copied_and_continued(decoder):

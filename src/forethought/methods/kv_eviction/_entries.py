@@ -41,3 +41,8 @@ def entries_left(keep: Amount, every: int, length: int) -> int:
     if every and isinstance(keep, int):
         return keep - every  # the answer may outgrow a shorter prompt
     return entries_kept(keep, length) - every
+
+
+def for_heads(view: LayerView, heads: Tensor) -> Tensor:
+    """[K, E]: the score [K] of its head for every entry."""
+    return heads.to(view.keys.device).unsqueeze(1).expand(view.keys.shape[:2])

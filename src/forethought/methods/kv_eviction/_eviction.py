@@ -231,7 +231,9 @@ class Eviction:
             )
         ranked = scores.masked_fill(~free, -torch.inf)
         room = LayerRoom(view.layer, view.layers, budget - fixed, end - fixed, ranked)
-        return _LayerCut(stays, self.allocation.arranged(room, places))
+        share = self.importance.first_share
+        second = self.importance.second_scores(view, scores) if share < 1 else scores
+        return _LayerCut(stays, self.allocation.arranged(room, places), second, share)
 
     def _end(self, view: LayerView, places: Tensor) -> int:
         """The place after the last entry that may stay."""
@@ -276,13 +278,27 @@ class _LayerCut:
     stays: Tensor
     """[K, E]: the entries that stay whatever their score."""
     room: LayerRoom
+    second: Tensor
+    """[K, E]: the scores that choose after the first share."""
+    first_share: float
 
     def kept(self, counts: Sequence[int]) -> list[Tensor]:
         """Per head, the entries that stay and the `count` best; ties go to the lower index."""
-        ranked = self.room.scores.sort(dim=-1, descending=True, stable=True).indices
-        for stays, best, count in zip(chosen := self.stays.clone(), ranked, counts, strict=True):
-            stays[best[:count]] = True
+        firsts = [int(count * self.first_share) for count in counts]
+        chosen = self.stays.clone()
+        _choose(chosen, self.room.scores, firsts)
+        if firsts != list(counts):
+            left = self.room.scores.isfinite() & ~chosen
+            rest = [count - first for count, first in zip(counts, firsts, strict=True)]
+            _choose(chosen, self.second.masked_fill(~left, -torch.inf), rest)
         return [head.nonzero().flatten() for head in chosen]
+
+
+def _choose(chosen: Tensor, scores: Tensor, counts: Sequence[int]) -> None:
+    """Add the `count` best entries of each head to `chosen` [K, E]."""
+    ranked = scores.sort(dim=-1, descending=True, stable=True).indices
+    for head, best, count in zip(chosen, ranked, counts, strict=True):
+        head[best[:count]] = True
 
 
 def _drafted(prompt: Prompt, draft: Draft, most: int) -> list[int]:

@@ -11,7 +11,7 @@ whole cache is in memory until then.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.methods.kv_eviction._eviction import Evicting, Eviction
@@ -23,6 +23,9 @@ from forethought.methods.kv_eviction.importance.reconstruction import Reconstruc
 @dataclass(frozen=True)
 class KVzip(Evicting):
     """Scores an entry by the most attention it receives while the model repeats the text."""
+
+    revision: ClassVar[int] = 2
+    """The first revision asked for a repetition in other words than the authors."""
 
     chunk: Count = 2048
     """Tokens repeated at a time."""

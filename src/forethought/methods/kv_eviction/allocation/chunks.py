@@ -40,5 +40,5 @@ class Chunks(Uniform):
 def chunks_of(scores: Tensor, places: Tensor, size: int) -> list[Tensor]:
     """The entries that can be chosen, by chunks of `size` places."""
     free = scores.isfinite().nonzero().flatten()
-    _, counts = (places[free] // size).unique_consecutive(return_counts=True)
-    return list(free.split(counts.tolist()))
+    _, counts = torch.unique_consecutive(places[free] // size, return_counts=True)
+    return list(torch.split(free, counts.tolist()))

@@ -32,7 +32,9 @@ class GatedChunks(Uniform):
         if not left:
             return room
         chosen = torch.zeros_like(scores, dtype=torch.bool)
-        for entries, wanted in self._by_score(scores, chunks_of(scores, places[0], self.chunk_tokens)):
+        for entries, wanted in self._by_score(
+            scores, chunks_of(scores, places[0], self.chunk_tokens)
+        ):
             count = min(wanted, left)
             chosen[entries[_best(scores[entries], count)]] = True
             left -= count

@@ -20,6 +20,9 @@ class Importance(ABC):
     needs_all_queries: ClassVar[bool] = False
     """Whether the scores need more than the last few hundred queries."""
 
+    first_share: float = 1.0
+    """Share of the freely chosen entries that `score_cache` chooses; `second_scores` the rest."""
+
     @property
     def newest_queries(self) -> int | None:
         """Newest prompt tokens whose queries score; None for all."""
@@ -32,6 +35,10 @@ class Importance(ABC):
     @abstractmethod
     def score_cache(self, cache: FullCacheView) -> list[Tensor]:
         """Scores [K, E] of every layer, over the prompt's entries."""
+
+    def second_scores(self, view: LayerView, scores: Tensor) -> Tensor:
+        """Scores [K, E] of a layer that choose the last entries, given the first scores."""
+        return scores
 
 
 class LayerImportance(Importance):

@@ -23,12 +23,12 @@ _KERNEL = 3
 class Compact(LayerImportance):
     """Attention plus `blending` times leverage, each standardised over the layer.
 
-    The first `first` and the last `last` entries take no part.
+    The first `sinks` and the last `window` entries take no part.
     """
 
     keep: Amount
-    first: int = 8
-    last: int = 4
+    sinks: int = 8
+    window: int = 4
     sketch: int = 48
     blending: float | None = None
     """The share of dropped entries if None."""
@@ -39,10 +39,11 @@ class Compact(LayerImportance):
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]."""
         length = view.keys.shape[1]
-        inner = slice(min(self.first, length), max(self.first, length - self.last))
+        inner = slice(self.sinks, max(self.sinks, length - self.window))
         scores = torch.zeros(view.keys.shape[:2], dtype=torch.float32, device=view.keys.device)
         if inner.stop - inner.start < 2:
             return scores
+        self._charge(view, inner.stop - inner.start)
         blending = self.blending
         if blending is None:
             blending = 1 - entries_kept(self.keep, length) / length
@@ -50,6 +51,12 @@ class Compact(LayerImportance):
         leverage = _standardised(self._leverage(view, inner))
         scores[:, inner] = attention + blending * leverage
         return scores
+
+    def _charge(self, view: LayerView, entries: int) -> None:
+        heads, size = view.shape.heads, view.shape.head_dim
+        pairs = entries * min(entries, _ATTENTION_CHUNK)
+        sketching = entries * self.sketch * (size + 2 * self.sketch)
+        view.charge(2.0 * (heads * size * pairs + view.shape.kv_heads * sketching))
 
     def _attention(self, view: LayerView, inner: slice) -> Tensor:
         """[K, n]: attention without a causal mask, times value norms, pooled."""
@@ -59,7 +66,7 @@ class Compact(LayerImportance):
         for start in range(0, len(queries), _ATTENTION_CHUNK):
             chunk = slice(start, start + _ATTENTION_CHUNK)
             own = keys[:, chunk]
-            asked = queries[chunk].unflatten(1, (len(keys), -1))  # [n, K, G, D]
+            asked = queries[chunk].reshape(own.shape[1], len(keys), -1, keys.shape[-1])
             logits = torch.einsum("nkgd,kmd->kgnm", asked, own) * scale
             parts.append(torch.softmax(logits, -1).sum(2).mean(1))
         norms = torch.linalg.vector_norm(view.values[:, inner].float(), dim=-1)
@@ -77,7 +84,8 @@ class Compact(LayerImportance):
         x = (centred @ projection.to(centred.device) / self.sketch**0.5).double()
         ridge = _RIDGE * torch.eye(self.sketch, device=x.device, dtype=x.dtype)
         solved = torch.linalg.solve(x.mT @ x + ridge, x.mT)
-        return (x * solved.mT).sum(-1).clamp(min=0.0).float()
+        leverage: Tensor = (x * solved.mT).sum(-1).clamp(min=0.0).float()
+        return leverage
 
 
 def _standardised(scores: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ class KeyDifference(LayerImportance):
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]; entries that lose against a later block have the lowest."""
         keys = view.keys.float()
+        view.charge(4.0 * keys.numel())
         if view.decoding or not self.block:
             return difference(keys, places >= 0)
         length = keys.shape[1]
@@ -39,6 +40,7 @@ class KeyDifference(LayerImportance):
         for start in range(budget, length, self.block):
             new = torch.arange(start, min(start + self.block, length), device=keys.device)
             rivals = torch.cat([kept, new.expand(len(keys), -1)], 1)
+            view.charge(4.0 * rivals.numel() * keys.shape[-1])
             best = _of(keys, rivals).topk(budget, -1).indices
             kept = rivals.gather(1, best)
         scores = keys.new_full(keys.shape[:2], _LOST)
