@@ -38,7 +38,7 @@ def events(**settings):
     return list(session(**settings).stream(QUESTION, DOCUMENT))
 
 
-OWN_MODELS = {"embedding", "llmlingua2"}
+OWN_MODELS = {"embedding", "llmlingua2", "kvzap"}
 """Methods that load a model of their own."""
 
 
@@ -71,6 +71,7 @@ _PART = {
     "quantised-kv": "bits=4",
     "duo-attention": "keep=120, sinks=8, window=16",
     "h2o": "keep=120, every=0",
+    "chunkkv": "keep=120, chunk_tokens=1",
     "tova": "keep=120, every=0",
 }
 

@@ -212,6 +212,10 @@ class Approximation(Protocol):
         """Whether `on_layer` needs more queries than the newest few hundred."""
         return False
 
+    def reads_inputs(self) -> bool:
+        """Whether `on_layer` reads the inputs of attention during decode."""
+        return False
+
     def newest_queries(self) -> int | None:
         """Newest prompt tokens whose queries choose what to keep; None for all.
 

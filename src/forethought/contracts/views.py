@@ -62,7 +62,8 @@ class LayerView(Protocol):
     def inputs(self) -> Tensor:
         """[N, hidden]: the inputs of the layer's attention, after its norm, for all `queries`.
 
-        Only while tokens are prefilled; raises UnsupportedModelError otherwise.
+        During prefill, and during decode for methods that `reads_inputs`. Raises
+        UnsupportedModelError if the model does not expose them.
         """
         ...
 

@@ -142,7 +142,7 @@ class Batch:
             read, places, ends = self._inputs(parts, tokens, positions)
             rows = ends if logits else ends[:0]
             named = {"phase": phase, "logits_at": None if every else rows, "layers": layers}
-            shown = {} if hook is None else {"show": attend.show}
+            shown = {"show": attend.show} if attend.reads_inputs else {}
             return {"tokens": read, "positions": places, "attend": attend, **named, **shown}
 
         out = None
@@ -232,17 +232,22 @@ class BatchAttention:
         self._hook = hook
         self.reached = 0
         """Layers that the pass has completed."""
-        self._inputs: Callable[[], Tensor] | None = None
         self._caches = [part.cache for part in parts]
         self._single = all(len(part.tokens) == 1 for part in parts)
         spans = zip(self._caches, self._spans(), strict=True)
         self._windows = [
             (cache.query_window, span) for cache, span in spans if cache.query_window is not None
         ]
+        self._inputs: Callable[[], Tensor] | None = None
+        self.reads_inputs = hook is not None or any(one.inputs for one, _ in self._windows)
+        """Whether anything may read the inputs of attention."""
 
     def show(self, layer: int, inputs: Callable[[], Tensor]) -> None:
         """Note what computes the inputs of the next layer's attention, for the hook's view."""
         self._inputs = inputs
+        for window, span in self._windows:
+            if window.inputs is not None:
+                window.inputs.push(layer, inputs()[span])
 
     def _inputs_of(self, span: slice) -> Callable[[], Tensor] | None:
         inputs = self._inputs

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from forethought.contracts.errors import BadParameterError, BudgetTooSmallError, ModelError
 from forethought.contracts.parameters import FileIn
@@ -61,10 +62,13 @@ def _without_gradients():
 
 
 @pytest.fixture
-def head_file(tmp_path):
-    """Scores of the tiny model's six heads."""
+def files(tmp_path):
+    """Scores of the tiny model's six heads, and maps of its inputs to scores."""
     (tmp_path / "heads.tsv").write_text("3 1\n2 6\n5 4\n")
-    return str(tmp_path / "heads.tsv")
+    draw = torch.Generator().manual_seed(0)
+    maps = {f"layers.{n}.weight": torch.randn(2, 32, generator=draw) for n in range(3)}
+    save_file(maps | {f"layers.{n}.bias": torch.zeros(2) for n in range(3)}, tmp_path / "maps")
+    return {"heads": str(tmp_path / "heads.tsv"), "predictor": str(tmp_path / "maps")}
 
 
 def kept_by(decoder, method, prompt):
@@ -79,7 +83,7 @@ def kept_by(decoder, method, prompt):
 
 
 def allowed(importance, allocation):
-    apart = {"draft", "accumulated", "expected", "compact"}
+    apart = {"draft", "accumulated", "expected", "compact", "predicted"}
     return allocation not in ("global", "whole-heads") or importance not in apart
 
 
@@ -88,10 +92,10 @@ def allowed(importance, allocation):
     list(product(IMPORTANCES, ALLOCATIONS)),
 )
 def test_every_combination_keeps_exactly_its_budget_or_is_refused(
-    decoder, importance, allocation, head_file
+    decoder, importance, allocation, files
 ):
     prompt = prompt_of(tokens_of(LENGTH), protected={0, 7, 8, 39})
-    method = Evict(importance=importance, allocation=allocation, heads=head_file, **SETTINGS)
+    method = Evict(importance=importance, allocation=allocation, **files, **SETTINGS)
     if not allowed(importance, allocation):
         with pytest.raises(BadParameterError, match="only known while a layer is read"):
             method.on_prompt(prompt, TinyDraft(decoder), 4)
@@ -116,9 +120,9 @@ def test_every_combination_keeps_exactly_its_budget_or_is_refused(
 
 @pytest.mark.parametrize("importance", IMPORTANCES)
 @pytest.mark.parametrize("keep", [LENGTH, 1.0])
-def test_a_budget_of_the_whole_prompt_is_exact(decoder, importance, keep, head_file):
+def test_a_budget_of_the_whole_prompt_is_exact(decoder, importance, keep, files):
     tokens, draft = tokens_of(LENGTH), TinyDraft(decoder)
-    method = Evict(**{**SETTINGS, "keep": keep, "importance": importance, "heads": head_file})
+    method = Evict(**{**SETTINGS, "keep": keep, "importance": importance, **files})
 
     prompt = method.on_prompt(prompt_of(tokens), draft, 4)
 

@@ -68,7 +68,7 @@ def test_other_names_are_refused_with_those_there_are(folder: str) -> None:
 @pytest.mark.parametrize("name", ["window", "draft", "own-lookahead", "accumulated", "expected",
                                   "reconstruction", "recency", "key-norm", "random", "compact",
                                   "critical", "key-difference", "far-heads", "repeating-heads",
-                                  "stated-heads"])  # fmt: skip
+                                  "stated-heads", "predicted"])  # fmt: skip
 def test_every_importance_builds_by_its_name(name: str) -> None:
     eviction = catalogue.build(f"evict(importance={name}, seed=3)").eviction()
 

@@ -66,6 +66,10 @@ class Evicting(Approximation):
         """Whether `on_layer` reads more queries than the last few hundred."""
         return self.eviction().importance.needs_all_queries
 
+    def reads_inputs(self) -> bool:
+        """Whether `on_layer` reads the inputs of attention during decode."""
+        return self.eviction().importance.reads_inputs
+
     def newest_queries(self) -> int | None:
         """Newest prompt tokens whose queries score; None for all."""
         return self.eviction().importance.newest_queries

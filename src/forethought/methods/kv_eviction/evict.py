@@ -6,8 +6,8 @@ Exact: when keep reaches the prompt's length and every=0. Below it, the answer c
 entries.
 Cost: that of the importance chosen. own-lookahead, reconstruction and allocation=global hold the
 whole cache until they choose. So do far-heads, repeating-heads, stated-heads and the allocation
-whole-heads. Neither they nor draft can evict during decode. draft, accumulated, expected and
-compact do not combine with allocation=global or whole-heads.
+whole-heads. Neither they nor draft can evict during decode. draft, accumulated, expected, compact
+and predicted do not combine with allocation=global or whole-heads.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class Evict(DecodeEvicting):
     """Seed of random and compact."""
     heads: str = ""
     """Text file of head scores for stated-heads: a line a layer, a number a KV head."""
+    predictor: str = ""
+    """Safetensors file of the maps for predicted, as for kvzap."""
 
     def eviction(self) -> Eviction:
         """The importance and the allocation of these names, from the settings they share."""

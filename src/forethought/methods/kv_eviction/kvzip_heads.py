@@ -1,7 +1,7 @@
 """Keep all cache entries of the heads that a model needs to repeat its text, and drop the others.
 
 Paper: head-level KVzip, arXiv:2505.23416 (NeurIPS 2025). As in the authors' code, a head's score is
-the highest of its entries, on one text for all prompts: benchmarks/head_scores.py writes such a
+the highest of its entries, on one text for all prompts: benchmarks/fit_eviction.py writes such a
 file for heads. Without a file, the prompt itself is the text.
 Exact: when keep reaches the prompt's length. Dropped heads see the template, the question and the
 answer.

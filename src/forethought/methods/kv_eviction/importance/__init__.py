@@ -20,6 +20,8 @@ class Importance(ABC):
     needs_all_queries: ClassVar[bool] = False
     """Whether the scores need more than the last few hundred queries."""
 
+    reads_inputs: ClassVar[bool] = False
+    """Whether the scores need the inputs of attention, during decode too."""
     first_share: float = 1.0
     """Share of the freely chosen entries that `score_cache` chooses; `second_scores` the rest."""
 
