@@ -46,6 +46,8 @@ SPELLED = {
     "big+exact": "big",
     "other/model@best-of-n(n=3)@likelihood": "other/model@best-of-n(n=3)@likelihood",
     "big+embedding": "big+embedding",
+    "big+evict(keep=9)": "big+evict(keep=9)",
+    "big+duo-attention": "big+duo-attention",
 }
 
 

@@ -49,10 +49,10 @@ def l1_norms(values, weights):
     return found
 
 
-def expected(view, k, count):
+def expected(view, k, count, epsilon=1e-4):
     scores = window_means(next(view.window_rows(WINDOW))[k])
     norms = l1_norms(view.values[k], view.out[2 * k : 2 * k + 2])
-    return sorted([*two_stages(scores, norms, count), *range(LENGTH - WINDOW, LENGTH)])
+    return sorted([*two_stages(scores, norms, count, epsilon), *range(LENGTH - WINDOW, LENGTH)])
 
 
 @pytest.mark.parametrize("keep", [6, 13, 30])
@@ -63,6 +63,15 @@ def test_half_is_chosen_by_attention_and_half_by_its_product_with_the_norms(seed
     kept = CriticalKV(keep=keep, **SETTINGS).on_layer(view)
 
     assert [head.tolist() for head in kept] == [expected(view, k, keep - WINDOW) for k in (0, 1)]
+
+
+def test_epsilon_is_added_before_the_product():
+    view = layer(2)
+
+    kept = CriticalKV(keep=13, epsilon=0.02, **SETTINGS).on_layer(view)
+
+    assert [head.tolist() for head in kept] == [expected(view, k, 9, 0.02) for k in (0, 1)]
+    assert expected(view, 0, 9, 0.02) != expected(view, 0, 9)
 
 
 def test_heads_with_budgets_of_their_own_split_them_in_half():

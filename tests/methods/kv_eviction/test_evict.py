@@ -1,5 +1,6 @@
 """Any importance under any allocation, again and again: budgets, off values, refusals."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -376,3 +377,30 @@ def test_a_row_cut_head_by_head_can_be_copied_and_continued(decoder):
     batch.step([cut], [3])
 
     assert sum(cut.lengths()) == pytest.approx((KEEP + 1) * 3)
+
+
+@pytest.mark.parametrize(
+    "importance",
+    ["accumulated", "compact", "critical", "expected", "key-difference", "predicted", "window"],
+)
+def test_the_products_of_an_importance_are_charged(decoder, importance, files):
+    prompt = prompt_of(tokens_of(LENGTH))
+    plain, _ = evicted_row(decoder, Evict(**SETTINGS, importance="recency"), prompt)
+
+    charged, _ = evicted_row(decoder, Evict(**SETTINGS, **files, importance=importance), prompt)
+
+    assert charged.meter.flops > plain.meter.flops
+
+
+@pytest.mark.parametrize("importance", ["far-heads", "reconstruction", "repeating-heads"])
+def test_the_products_over_a_whole_cache_are_charged(decoder, importance):
+    cache = SlowCache(decoder, prompt_of(tokens_of(LENGTH)))
+    seen = []
+    cache.layers = [replace(view) for view in cache.layers]
+    cache._view = lambda *read, view=cache._view, **more: (
+        seen.append(view(*read, **more)) or seen[-1]
+    )
+
+    Evict(**SETTINGS, importance=importance).on_cache(cache)
+
+    assert sum(view.charged for view in [*cache.layers, *seen]) > 0

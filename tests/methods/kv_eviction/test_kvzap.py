@@ -14,6 +14,7 @@ from forethought.engine.decode_eviction import DecodeEviction
 from forethought.methods.kv_eviction.kvzap import KVzap
 from tests.methods.decode_cuts import held_by
 from tests.methods.reference import evicted_row, layers_after, prompt_of
+from tests.sessions.tiny_session import TARGET, run
 from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
 
 LENGTH, WINDOW = 40, 6
@@ -154,3 +155,22 @@ def test_files_of_something_else_are_refused(decoder, tmp_path):
         save_file({n: t.contiguous() for n, t in wrong.items()}, tmp_path / f"{number}")
         with pytest.raises(BadParameterError, match="maps no 32 inputs to 2 scores"):
             evicted_row(decoder, KVzap(str(tmp_path / f"{number}"), window=WINDOW), prompt)
+
+
+def test_it_runs_in_a_session_and_is_charged(tmp_path):
+    layers, hidden = TARGET.network.shape.layers, TARGET.network.shape.hidden
+    draw = torch.Generator().manual_seed(0)
+    maps = {f"layers.{n}.weight": torch.randn(one.kv_heads, hidden, generator=draw)
+            for n, one in enumerate(layers)}  # fmt: skip
+    maps |= {f"layers.{n}.bias": torch.zeros(one.kv_heads) for n, one in enumerate(layers)}
+    place = saved(maps, tmp_path)
+
+    exact = run()
+    once = run(approximate=(f"kvzap(predictor='{place}', threshold=0.0, window=16)",))
+    again = run(approximate=(f"kvzap(predictor='{place}', threshold=0.0, window=16, every=2)",))
+    off = run(approximate=(f"kvzap(predictor='{place}', threshold=-1e9, window=16)",))
+
+    assert off["answer"] == exact["answer"]
+    assert off["cost"]["flops"] > exact["cost"]["flops"]
+    assert once["kept"]["cache_bytes"] < exact["kept"]["cache_bytes"]
+    assert again["kept"] == once["kept"]
