@@ -50,9 +50,7 @@ PRESSES: dict[str, Callable[[float], Any]] = {
     "entropy-gated-chunkkv": lambda ratio: kvpress.EntropyGatedChunkKVPress(
         kvpress.SnapKVPress(ratio, WINDOW, KERNEL)
     ),
-    "criticalkv": lambda ratio: kvpress.CriticalKVPress(
-        kvpress.SnapKVPress(ratio, WINDOW, KERNEL)
-    ),
+    "criticalkv": lambda ratio: kvpress.CriticalKVPress(kvpress.SnapKVPress(ratio, WINDOW, KERNEL)),
 }
 EAGER = ("observed-attention",)  # sums the attention matrix, which only eager attention returns
 

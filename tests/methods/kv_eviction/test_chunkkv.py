@@ -96,6 +96,25 @@ def test_protected_entries_are_no_part_of_a_chunk():
     assert kept == sorted([0, 12, 13, *expected, *range(LENGTH - WINDOW, LENGTH)])
 
 
+@pytest.mark.parametrize("method", [ChunkKV, EntropyGatedChunkKV])
+def test_during_decode_chunks_are_those_of_the_text(method):
+    # Every third token of the text was evicted before.
+    places = torch.tensor([n for n in range(90) if n % 3])
+    assert len(places) == LENGTH
+    view = seen_layer(3, LENGTH, positions=places, decoding=True, prompt_length=80)
+
+    kept = kept_of(method(keep=30, chunk_tokens=9, window=WINDOW, kernel=3), view)
+
+    chunks = {}
+    for entry in range(LENGTH - 3):  # three entries are among the newest four places
+        chunks.setdefault(int(places[entry]) // 9, []).append(entry)
+    found = {number: sum(entry in kept for entry in chunk) for number, chunk in chunks.items()}
+    whole = [number for number, count in found.items() if count == len(chunks[number])]
+    assert len(whole) >= 2
+    if method is ChunkKV:
+        assert all(count in (0, len(chunks[number])) for number, count in found.items())
+
+
 def test_chunks_of_one_token_with_one_head_are_snapkv():
     view = seen_layer(2, LENGTH, heads=2, kv_heads=1)
     settings = {"keep": 20, "window": WINDOW, "kernel": 3}
