@@ -2,6 +2,7 @@
 
 Paper: ChunkKV, arXiv:2502.00299, over SnapKV, with the chunks of kvpress (20 tokens). Here the
 window always stays, and its tokens belong to no chunk.
+Published: ours; chunks of 20 tokens as in kvpress, over snapkv, whose window is no part of them.
 Exact: when keep reaches the prompt's length. Below it, the answer cannot see dropped chunks.
 Cost: as snapkv. Up to one chunk less than keep is in the cache, since chunks stay whole.
 """

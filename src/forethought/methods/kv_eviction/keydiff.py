@@ -3,6 +3,7 @@
 Paper: KeyDiff, arXiv:2504.15364. As in the paper, entries compete block by block (block=128);
 block=0 compares all keys at once. The attention of prefill sees every entry here, in the paper
 only those of the blocks before that remain.
+Published: ours; the prefill sees every entry, where the paper's sees those that remain.
 Exact: when keep reaches the prompt's length; the scores know neither question nor answer.
 Cost: the prefill, and one product of each key with a mean for every block it survives.
 """

@@ -4,6 +4,7 @@ Paper: KVzap, arXiv:2601.07891, with the threshold and the window of DMS (arXiv:
 linear map or a small network predicts the logarithm of kvzip-plus scores from a layer's inputs.
 As in kvpress, prefill is dense, and every=0 leaves out the answer's entries; the paper evicts
 them too (every=1).
+Published: code; kvpress, KVzapPress under DMSPress. Protected entries stay.
 Exact: at a threshold below every score, such as threshold=-1e9. The number of entries that remain
 depends on the text, and differs by head.
 Cost: one small product for every token and layer.

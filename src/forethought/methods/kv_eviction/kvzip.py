@@ -1,7 +1,8 @@
 """Keep the cache entries that the model needs to repeat its text, for any later question.
 
 Paper: KVzip, arXiv:2505.23416 (NeurIPS 2025)
-Published: ours; the request to repeat the text is in words of this project.
+Published: code; kvpress: chunks of 2,048 tokens and 4 sinks, where snu-mllab/KVzip has 2,000 and
+the system prompt.
 Exact: when keep reaches the prompt's length. The choice within the text is the same for every
 question after it.
 Cost: the model reads the text again over the whole cache: two to three times the prefill. The

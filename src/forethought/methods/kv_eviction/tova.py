@@ -2,6 +2,7 @@
 
 Paper: TOVA, arXiv:2401.06104 (EMNLP 2024). The paper evicts after every token (every=1), and does
 not force the last token to stay.
+Published: paper; the last token always stays, as in kvpress.
 Exact: when keep reaches the length of prompt and answer, or at every=0 that of the prompt. A token
 that the last query does not attend to is lost for all later ones.
 Cost: one attention row in every layer, at each eviction.
