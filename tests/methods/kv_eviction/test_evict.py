@@ -255,6 +255,15 @@ def test_short_keys_are_kept():
     assert [head.tolist() for head in KNorm(keep=2).on_layer(view)] == [[3, 30], [9, 11]]
 
 
+@pytest.mark.parametrize("every", [0, 5])
+def test_the_first_layers_can_stay_whole(decoder, every):
+    method = KNorm(keep=KEEP, every=every, whole_layers=2)
+
+    _, row = evicted_row(decoder, method, prompt_of(tokens_of(LENGTH)))
+
+    assert row.lengths() == (LENGTH, LENGTH, KEEP - every)
+
+
 def test_chance_is_the_same_for_a_seed_and_differs_by_seed_layer_and_head(decoder):
     prompt = prompt_of(tokens_of(LENGTH))
     first, again, other = (
