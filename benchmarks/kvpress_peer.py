@@ -42,6 +42,15 @@ PRESSES: dict[str, Callable[[float], Any]] = {
     "knorm": lambda ratio: kvpress.KnormPress(ratio),
     "observed-attention": lambda ratio: kvpress.ObservedAttentionPress(ratio),
     "kvzip": lambda ratio: kvpress.KVzipPress(ratio),
+    "kvzip-plus": lambda ratio: kvpress.KVzipPress(ratio, kvzip_plus_normalization=True),
+    "tova": lambda ratio: kvpress.TOVAPress(ratio),
+    "keydiff": lambda ratio: kvpress.BlockPress(kvpress.KeyDiffPress(ratio)),
+    "compactor": lambda ratio: kvpress.CompactorPress(ratio),
+    "chunkkv": lambda ratio: kvpress.ChunkKVPress(kvpress.SnapKVPress(ratio, WINDOW, KERNEL)),
+    "entropy-gated-chunkkv": lambda ratio: kvpress.EntropyGatedChunkKVPress(
+        kvpress.SnapKVPress(ratio, WINDOW, KERNEL)
+    ),
+    "criticalkv": lambda ratio: kvpress.CriticalKVPress(kvpress.SnapKVPress(ratio, WINDOW, KERNEL)),
 }
 EAGER = ("observed-attention",)  # sums the attention matrix, which only eager attention returns
 

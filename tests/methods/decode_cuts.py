@@ -207,6 +207,7 @@ class SlowSequence:
             positions=_padded(places, -1),
             memory=_padded([torch.tensor(h.memory) for h in heads]) if remembered else None,
             decoding=self.decoded > 0,
+            out=self.decoder.output_weights(number),
             turn=lambda vectors, where: self.decoder.rotate(number, vectors, where),
         )  # fmt: skip
 

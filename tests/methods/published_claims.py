@@ -39,6 +39,55 @@ CLAIMS = {
         {"future": 512, "sinks": 4, "covariance": True, "value_norms": True, "epsilon": 0.0,
          "alpha": 1.0, "every": 0},
     ),
+    "h2o": Claim(
+        "arXiv:2306.14048, equal halves, an eviction after every token",
+        f"{_KV}/test_h2o.py::test_heavy_hitters_and_the_newest_are_kept",
+        {"recent": 0.5, "every": 1},
+    ),
+    "tova": Claim(
+        "arXiv:2401.06104, an eviction after every token",
+        f"{_KV}/test_tova.py"
+        "::test_all_heads_keep_the_entries_of_the_highest_mean_attention",
+        {"every": 1},
+    ),
+    "kvzip": Claim(
+        "kvpress, KVzipPress",
+        f"{_KV}/test_kvzip.py"
+        "::test_scores_are_the_most_attention_while_a_chunk_is_repeated",
+        {"chunk": 2048, "overlap": 8, "sinks": 4, "allocation": "global"},
+    ),
+    "kvzip-plus": Claim(
+        "kvpress, KVzipPress with kvzip_plus_normalization",
+        f"{_KV}/test_kvzip.py"
+        "::test_scores_are_the_most_attention_while_a_chunk_is_repeated",
+        {"chunk": 2048, "overlap": 8, "sinks": 4, "allocation": "global"},
+    ),
+    "kvzap": Claim(
+        "kvpress, KVzapPress under DMSPress",
+        f"{_KV}/test_kvzap.py"
+        "::test_entries_below_the_threshold_are_dropped_behind_the_window",
+        {"threshold": -4.0, "window": 128, "every": 0},
+    ),
+    "compactor": Claim(
+        "kvpress, CompactorPress",
+        f"{_KV}/test_compactor.py"
+        "::test_scores_blend_attention_and_leverage_by_the_share_dropped",
+        {"sinks": 8, "window": 4, "sketch": 48, "blending": None, "scaled": False},
+    ),
+    "criticalkv": Claim(
+        "kvpress, CriticalKVPress over the SnapKV of its authors",
+        f"{_KV}/test_criticalkv.py"
+        "::test_half_is_chosen_by_attention_and_half_by_its_product_with_the_norms",
+        {"first_share": 0.5, "epsilon": 1e-4, "alpha": 1.0, "window": 32, "kernel": 5,
+         "pool": "mean", "every": 0},
+    ),
+    "speckv-pc": Claim(
+        "furiosa-ai/draft-based-approx-llm, configurations",
+        f"{_KV}/test_eviction.py"
+        "::test_the_published_cascade_scores_by_the_drafts_layers_from_8_to_the_last",
+        {"prompt_window": 64, "prompt_kernel": 32, "prompt_reduction": "max", "first_layer": 8,
+         "last_layer": None, "window": 32, "kernel": 7, "reduction": "max", "lookahead": None},
+    ),
     "laq": Claim(
         "arXiv:2505.20334, LAQ++",
         f"{_KV}/test_laq.py::test_the_choice_follows_the_published_steps",

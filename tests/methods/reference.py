@@ -164,6 +164,10 @@ class SeenLayer:
     beyond: int = 0
     turn: object = None
     decoding: bool = False
+    inputs: torch.Tensor | None = None
+    out: torch.Tensor | None = None
+    """[H, D, hidden]: the output projection of each head."""
+    charged: float = 0.0
 
     def __post_init__(self):
         if self.positions is None:
@@ -179,6 +183,16 @@ class SeenLayer:
         keys = self.turn(self.keys.transpose(0, 1), -self.positions).transpose(0, 1)
         newest = -self.positions[len(self.positions) - len(self.queries) :]
         return replace(self, queries=self.turn(self.queries, newest), keys=keys)
+    def charge(self, flops):
+        self.charged += flops
+
+    def projected_norms(self, order, entries=None):
+        values = self.values if entries is None else self.values[:, entries]
+        groups, norms = len(self.out) // len(self.keys), []
+        for head, weights in enumerate(self.out):
+            projected = values[head // groups].double() @ weights.double()
+            norms.append(projected.norm(p=order, dim=-1))
+        return torch.stack(norms).view(len(self.keys), groups, -1).float()
 
     def window_rows(self, count):
         kv_heads, entries, _ = self.keys.shape
@@ -205,9 +219,10 @@ def seen_layer(seed, entries, *, heads=4, kv_heads=2, size=8, queries=None, **mo
     return SeenLayer(asked, keys, values, shape, **{"prompt_length": entries, **more})
 
 
-def layers_after(decoder, tokens, past=None, start=0):
+def layers_after(decoder, tokens, past=None, start=0, shown=None):
     """Read tokens from position `start` on, behind past layers cut head by head, by loops.
 
+    The inputs of each layer's attention are appended to `shown`, if given.
     `past` is for each layer (keys, values), each a list of [M, D] over key heads. Returns the
     logits after the last token and for each layer (queries, keys, values) of these tokens.
     """
@@ -232,7 +247,8 @@ def layers_after(decoder, tokens, past=None, start=0):
     places = torch.arange(start, start + len(tokens), device=decoder.device)
     packed = torch.tensor(tokens, device=decoder.device)
     ends = torch.tensor([len(tokens) - 1])
-    logits = decoder.forward(packed, places, attend, phase="prefill", logits_at=ends)
+    show = None if shown is None else lambda layer, inputs: shown.append(inputs())
+    logits = decoder.forward(packed, places, attend, phase="prefill", logits_at=ends, show=show)
     return logits[0], found
 
 
@@ -262,6 +278,8 @@ class SlowCache:
             layer,
             len(self.decoder.shape.layers),
             self.prompt.protected,
+            out=self.decoder.output_weights(layer),
+            turn=lambda vectors, where: self.decoder.rotate(layer, vectors, where),
             **more,
         )
 
@@ -296,6 +314,7 @@ class SlowCache:
     def read(self, tokens, tap, *, after=None):
         after = len(self.prompt) if after is None else after
         before = list(self.prompt.tokens[:after])
-        _, read = layers_after(self.decoder, [*before, *tokens])
+        shown = []
+        _, read = layers_after(self.decoder, [*before, *tokens], shown=shown)
         for layer, (queries, keys, values) in enumerate(read):
-            tap(self._view(layer, queries[after:], keys, values))
+            tap(self._view(layer, queries[after:], keys, values, inputs=shown[layer][after:]))

@@ -71,16 +71,14 @@ def test_the_readmes_table_says_whether_each_row_is_as_published() -> None:
 
     named = set()
     for what, result, stated in rows:
-        methods = {
-            call for call in re.findall(r"`([a-z][\w-]*)(?:\([^`]*\))?`", what + result)
-            if call in ENTRIES
-        }  # fmt: skip
+        calls = re.findall(r"`(([a-z][\w-]*)(?:\([^`]*\))?)`", what + result)
+        methods = {name: call for call, name in calls if name in ENTRIES}
         words = dict(part.rsplit(" ", 1) for part in stated.split(", ")) if methods else {}
-        assert words == {name: _mark(name) for name in methods}, what
-        named |= methods
+        assert words == {name: _mark(name, call) for name, call in methods.items()}, what
+        named |= set(methods)
     assert {"specpc-shallow", "speckv", "majority-vote"} <= named
 
 
-def _mark(name: str) -> str:
-    parts = {"search": f"m@{name}", "scoring": f"m@best-of-n@{name}"}
-    return mark(published(parts.get(ENTRIES[name].family, f"m+{name}")))
+def _mark(name: str, call: str) -> str:
+    parts = {"search": f"m@{call}", "scoring": f"m@best-of-n@{call}"}
+    return mark(published(parts.get(ENTRIES[name].family, f"m+{call}")))

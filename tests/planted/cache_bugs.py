@@ -186,10 +186,10 @@ CACHE_BUGS = (
         name="equal scores go to whichever the sort puts first",
         seen_in="SpecKV and SpecPC, plateaus under topk",
         file="methods/kv_eviction/_eviction.py",
-        old="ranked = self.room.scores.sort(dim=-1, descending=True, stable=True).indices",
+        old="ranked = scores.sort(dim=-1, descending=True, stable=True).indices",
         new=(
-            "ranked = self.room.scores.flip(-1).sort(dim=-1, descending=True, "
-            "stable=True).indices\n        ranked = self.room.scores.shape[-1] - 1 - ranked"
+            "ranked = scores.flip(-1).sort(dim=-1, descending=True, stable=True).indices\n"
+            "    ranked = scores.shape[-1] - 1 - ranked"
         ),
         test="tests/methods/kv_eviction/test_evict.py::test_equal_scores_go_to_the_lower_index",
     ),

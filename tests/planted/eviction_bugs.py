@@ -143,8 +143,8 @@ EVICTION_BUGS = (
     Bug(
         name="the cache outgrows its budget between two cuts",
         seen_in="kvpress #157, decoding buffers",
-        file="methods/kv_eviction/_eviction.py",
-        old="return keep - self._every  #",
+        file="methods/kv_eviction/_entries.py",
+        old="return keep - every  #",
         new="return keep  #",
         test=(
             "tests/methods/kv_eviction/test_evict.py::"

@@ -29,6 +29,13 @@ def test_a_contender_may_name_its_own_draft_or_model():
     ]
 
 
+def test_a_method_with_the_path_of_a_file_is_no_model():
+    assert spelled("kvzap(predictor='./maps/m.safetensors')", "Embedding(encoder='/e')") == [
+        "qwen-coder-1.5b+kvzap(predictor=./maps/m.safetensors)",
+        "qwen-coder-1.5b+embedding(encoder=/e)",
+    ]
+
+
 def test_other_settings_are_those_of_the_command():
     assert {recipe.temperature for recipe in recipe_grid(["exact", "gemma3-270m"], BASE)} == {0.5}
 

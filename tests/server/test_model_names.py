@@ -46,6 +46,8 @@ SPELLED = {
     "big+exact": "big",
     "other/model@best-of-n(n=3)@likelihood": "other/model@best-of-n(n=3)@likelihood",
     "big+embedding": "big+embedding",
+    "big+evict(keep=9)": "big+evict(keep=9)",
+    "big+duo-attention": "big+duo-attention",
 }
 
 
@@ -183,6 +185,8 @@ def test_no_name_leaves_the_allow_list(text, monkeypatch):
         {"draft": ""},
         {"approximate": "embedding(encoder='/etc')"},
         {"approximate": ["snapkv", "llmlingua2"]},
+        {"approximate": "kvzap(predictor=/etc/passwd)"},
+        {"approximate": "duo-attention(heads=/etc/passwd)"},
         {"approximate": "draft(/etc/passwd)"},
         {"approximate": ["snapkv"] * 17},
         {"approximate": "x" * 2001},
@@ -218,6 +222,11 @@ def test_every_free_text_of_the_catalogue_is_either_harmless_or_checked():
         ("difficulty-router", "plan"),
         ("remote-judge", "server"),
         ("reward-model", "model"),
+        ("kvzap", "predictor"),
+        ("evict", "predictor"),
+        ("evict", "heads"),
+        ("duo-attention", "heads"),
+        ("kvzip-heads", "heads"),
     }
     assert free - checked == {(name, one) for name, one in free if one in _HARMLESS | set(_NESTED)}
 

@@ -98,7 +98,7 @@ def test_an_answer_comes_as_soon_as_it_is_whole():
 
 def test_a_prompt_is_read_once_for_all_that_only_drop_entries():
     model, read = answers(), []
-    names = ["snapkv(keep=100)", "snapkv(keep=120)", "streaming-llm(keep=100)", "h2o(keep=100)"]
+    names = ["snapkv(keep=100)", "snapkv(keep=120)", "streaming-llm(keep=100)", "h2o(keep=160)"]
     network, forward = TARGET.network, TARGET.network.forward
 
     def counting(tokens, *args, **settings):

@@ -38,7 +38,7 @@ def events(**settings):
     return list(session(**settings).stream(QUESTION, DOCUMENT))
 
 
-OWN_MODELS = {"embedding", "llmlingua2"}
+OWN_MODELS = {"embedding", "llmlingua2", "kvzap"}
 """Methods that load a model of their own."""
 
 
@@ -61,13 +61,19 @@ _FULL = {
     "vertical-slash": "columns=100000",
     "minference": "columns=100000",
     "quantised-kv": "bits=16",
+    "h2o": "keep=1.0, every=0",
+    "tova": "keep=1.0, every=0",
 }
 _PART = {
     "specpc": "keep=120, first_layer=1",
-    "speckv-pc": "prompt_keep=260, keep=120",
+    "speckv-pc": "prompt_keep=260, first_layer=1, keep=120",
     "vertical-slash": "columns=40, window=64",
     "minference": "columns=40, slashes=64",
     "quantised-kv": "bits=4",
+    "duo-attention": "keep=120, sinks=8, window=16",
+    "h2o": "keep=120, every=0",
+    "chunkkv": "keep=120, chunk_tokens=1",
+    "tova": "keep=120, every=0",
 }
 
 

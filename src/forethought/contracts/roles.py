@@ -28,11 +28,14 @@ __all__ = [
     "LayerView",
     "Network",
     "Pattern",
+    "ShowInputs",
     "Tap",
     "TokenConstraint",
 ]
 
 Found = TypeVar("Found")
+ShowInputs = Callable[[int, Callable[[], "Tensor"]], None]
+"""Receives, before a layer's attention, a function that computes its inputs [N, hidden]."""
 Attend = Callable[[int, "Tensor", "Tensor", "Tensor"], "Tensor"]
 """Attention: (layer, q [N, H, D], k [N, K, D], v [N, K, D]), after RoPE, to [N, H * D]."""
 
@@ -70,6 +73,13 @@ class Network(Protocol):
             "use another method, or a model of a family that runs without transformers",
         )
 
+    def output_weights(self, layer: int) -> Tensor:
+        """[H, D, hidden]: the weights of a layer that project each head's output."""
+        raise UnsupportedModelError(
+            "the method weighs values by the output projection, which this model does not expose",
+            "use another method, or a model of a family that runs without transformers",
+        )
+
     @property
     def one_format(self) -> bool:
         """Whether prefill and decode passes read the same weights, so that entries are equal."""
@@ -88,12 +98,14 @@ class Network(Protocol):
         phase: str,
         logits_at: Tensor | None = None,
         layers: int | None = None,
+        show: ShowInputs | None = None,
     ) -> Tensor:
         """Logits [R, V] (float32) of the rows `logits_at` [R] of packed tokens [N].
 
         `positions` [N] are position ids. `phase`, "prefill" or "decode", only chooses the
         weight format. With `layers`, the pass stops after that many layers and returns an
-        empty tensor. `logits_at` None means every token.
+        empty tensor. `logits_at` None means every token. `show` receives the attention's inputs,
+        after their norm, from networks that expose them.
         """
         ...
 
@@ -205,6 +217,10 @@ class Approximation(Protocol):
 
     def needs_all_queries(self) -> bool:
         """Whether `on_layer` needs more queries than the newest few hundred."""
+        return False
+
+    def reads_inputs(self) -> bool:
+        """Whether `on_layer` reads the inputs of attention during decode."""
         return False
 
     def newest_queries(self) -> int | None:

@@ -59,6 +59,15 @@ class LayerView(Protocol):
         ...
 
     @property
+    def inputs(self) -> Tensor:
+        """[N, hidden]: the inputs of the layer's attention, after its norm, for all `queries`.
+
+        During prefill, and during decode for methods that `reads_inputs`. Raises
+        UnsupportedModelError if the model does not expose them.
+        """
+        ...
+
+    @property
     def held(self) -> Tensor | None:
         """[K] entries of each head; None if all heads hold E."""
         ...
@@ -90,6 +99,17 @@ class LayerView(Protocol):
 
     def remember(self, scores: Tensor) -> None:
         """Store scores [K, E] beside the entries until the next view of this layer."""
+        ...
+
+    def projected_norms(self, order: int, entries: Tensor | None = None) -> Tensor:
+        """[K, G, E] float32: norms of the values of `entries` after each head's output projection.
+
+        `order` 1 or 2 names the norm; None for all entries.
+        """
+        ...
+
+    def charge(self, flops: float) -> None:
+        """Charge FLOPs of products that a method computes itself."""
         ...
 
     def window_rows(self, count: int) -> Iterator[Tensor]:

@@ -143,7 +143,8 @@ class Batch:
             read, places, ends = self._inputs(parts, tokens, positions)
             rows = ends if logits else ends[:0]
             named = {"phase": phase, "logits_at": None if every else rows, "layers": layers}
-            return {"tokens": read, "positions": places, "attend": attend, **named}
+            shown = {"show": attend.show} if attend.reads_inputs else {}
+            return {"tokens": read, "positions": places, "attend": attend, **named, **shown}
 
         out = None
         with watched(self.network.device):
@@ -251,6 +252,20 @@ class BatchAttention:
         self._windows = [
             (cache.query_window, span) for cache, span in spans if cache.query_window is not None
         ]
+        self._inputs: Callable[[], Tensor] | None = None
+        self.reads_inputs = hook is not None or any(one.inputs for one, _ in self._windows)
+        """Whether anything may read the inputs of attention."""
+
+    def show(self, layer: int, inputs: Callable[[], Tensor]) -> None:
+        """Note what computes the inputs of the next layer's attention, for the hook's view."""
+        self._inputs = inputs
+        for window, span in self._windows:
+            if window.inputs is not None:
+                window.inputs.push(layer, inputs()[span])
+
+    def _inputs_of(self, span: slice) -> Callable[[], Tensor] | None:
+        inputs = self._inputs
+        return None if inputs is None else lambda: inputs()[span]
 
     def __call__(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """q [N, H, D], k [N, K, D], v [N, K, V] of this pass's tokens to [N, H * V]."""
@@ -263,7 +278,7 @@ class BatchAttention:
         if self._single and plain:
             mixed = self._step(layer, queries, keys, values)
             for cache, span in zip(self._caches if hook else (), self._spans(), strict=False):
-                self._show(cache, self._view(cache, layer, queries[span]))
+                self._show(cache, self._view(cache, layer, queries[span], span))
             return mixed
         self._append(layer, keys, values)
         out = [
@@ -319,7 +334,7 @@ class BatchAttention:
         hook = self._hook
         if hook is None:
             return self._dense(cache, layer, shape, queries, span)
-        view = self._view(cache, layer, queries)
+        view = self._view(cache, layer, queries, span)
         unread = layer == self._unread
         pattern = hook.choose_pattern(view) if hook.choose_pattern and not unread else None
         if unread:
@@ -331,7 +346,9 @@ class BatchAttention:
         self._show(cache, view)
         return out
 
-    def _view(self, cache: SequenceCache, layer: int, queries: Tensor) -> CachedLayer:
+    def _view(
+        self, cache: SequenceCache, layer: int, queries: Tensor, span: slice
+    ) -> CachedLayer:
         """The layer of one sequence, as the hook sees it."""
         assert self._hook is not None
         return view_of(
@@ -342,6 +359,7 @@ class BatchAttention:
             prompt_length=self._hook.prompt_length,
             protected=self._hook.protected,
             meter=self._batch.meter,
+            show_inputs=self._inputs_of(span),
         )
 
     def _show(self, cache: SequenceCache, view: CachedLayer) -> None:

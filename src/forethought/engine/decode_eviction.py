@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from torch import Tensor
+
 from forethought.contracts.roles import Network, Tap
+from forethought.engine.cache.query_window import QueryWindow
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.layer_view import view_of
 from forethought.engine.meter import Meter
@@ -37,8 +41,14 @@ class DecodeEviction:
                 prompt_length=self.prompt_length,
                 protected=self.protected,
                 meter=meter,
+                show_inputs=self._inputs(cache.query_window, layer),
             )
             kept = self.tap(replace(view, decoding=True))
             if kept is not None:
                 meter.track_peak([cache])
                 cache.keep(layer, kept)
+
+    @staticmethod
+    def _inputs(window: QueryWindow, layer: int) -> Callable[[], Tensor] | None:
+        inputs = window.inputs
+        return None if inputs is None else lambda: inputs.at(layer)

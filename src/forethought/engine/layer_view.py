@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from forethought.contracts.errors import UnsupportedModelError
 from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import Network
 from forethought.cost.flops import attention_flops
@@ -19,6 +20,7 @@ from forethought.engine.meter import Meter
 from forethought.models.hardware.processor import widened
 
 _CHUNK_BYTES = 2 << 20  # probabilities computed at once: they stay in the last-level cache
+_VALUES = 128  # entries whose projected values are in memory together
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,23 @@ class CachedLayer:
     """Charged for the attention rows that a method requests."""
     decoding: bool = False
     """Whether entries may have been evicted before."""
+    show_inputs: Callable[[], Tensor] | None = None
+    """Computes the inputs of the attention, for as many tokens as there were queries."""
 
     @property
     def memory(self) -> Tensor | None:
         """[K, E'] the remembered scores of entries that the layer held before."""
         return self.memories.get(self.layer)
+
+    @property
+    def inputs(self) -> Tensor:
+        """[N, hidden] the inputs of the attention; see contracts.views.LayerView."""
+        if self.show_inputs is None:
+            raise UnsupportedModelError(
+                "the method reads the inputs of attention, which this model does not expose",
+                "use another method, or a model of a family that runs without transformers",
+            )
+        return self.show_inputs()[: len(self.queries)]
 
     def without_newest(self, count: int) -> CachedLayer:
         """The view without the newest tokens; only before an eviction of this layer."""
@@ -74,6 +88,24 @@ class CachedLayer:
         keys = self.rotate(self.keys.transpose(0, 1), back).transpose(0, 1)
         queries = self.rotate(self.queries, back[len(back) - len(self.queries) :])
         return replace(self, queries=queries, keys=keys)
+    def charge(self, flops: float) -> None:
+        """Charge FLOPs of products that a method computes itself."""
+        if self.meter is not None:
+            self.meter.flops += flops
+
+    def projected_norms(self, order: int, entries: Tensor | None = None) -> Tensor:
+        """[K, G, E] norms of projected values; see contracts.views.LayerView."""
+        values = self.values if entries is None else self.values[:, entries]
+        kv_heads, count, _ = values.shape
+        weights = self.network.output_weights(self.layer)
+        heads, size, hidden = weights.shape
+        self.charge(2.0 * weights.numel() * (heads * size + count))
+        grouped = weights.view(kv_heads, -1, size, hidden)
+        parts = [
+            torch.linalg.vector_norm(part[:, None].float() @ grouped, ord=order, dim=-1)
+            for part in torch.split(values, _VALUES, 1)
+        ]
+        return torch.cat(parts, -1)
 
     def window_rows(self, count: int) -> Iterator[Tensor]:
         """Attention probabilities [K, G, rows, E] of the last `count` queries, oldest first."""
@@ -85,9 +117,8 @@ class CachedLayer:
 
     def _rows(self, block: slice) -> Tensor:
         kv_heads, rows = self.keys.shape[0], block.stop - block.start
-        if self.meter is not None:
-            pairs = rows * self._seen(block)
-            self.meter.flops += attention_flops(self.shape, pairs) / 2  # no product with the values
+        pairs = rows * self._seen(block)
+        self.charge(attention_flops(self.shape, pairs) / 2)  # no product with the values
         packed = self.queries[block].reshape(rows, kv_heads, -1, self.keys.shape[-1])
         packed = packed.permute(1, 2, 0, 3)
         hidden = self._hidden(block).to(self.keys.device)
@@ -174,6 +205,7 @@ def view_of(
     prompt_length: int,
     protected: frozenset[int],
     meter: Meter,
+    show_inputs: Callable[[], Tensor] | None = None,
 ) -> CachedLayer:
     """The view of a layer with these queries and all entries of the cache."""
     shape = network.shape.layers[layer]
@@ -201,4 +233,5 @@ def view_of(
         held=held,
         memories=cache.memory,
         meter=meter,
+        show_inputs=show_inputs,
     )

@@ -66,7 +66,8 @@ class PrefillPlan:
         """The query window of an answer's sequence; None unless it evicts during decode."""
         if self.evicting is None or not self.evicting.evicts_every():
             return None
-        return QueryWindow(max(QUERY_WINDOW, self.evicting.evicts_every()))
+        count = max(QUERY_WINDOW, self.evicting.evicts_every())
+        return QueryWindow(count, with_inputs=self.evicting.reads_inputs())
 
     @property
     def evicts_in_decode(self) -> bool:

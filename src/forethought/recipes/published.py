@@ -10,7 +10,7 @@ from forethought.contracts.errors import UsageError
 from forethought.contracts.published import PROTECT, Published
 
 FREE = {"keep", "prompt_keep", "n", "groups", "trees", "seed", "classifier", "encoder", "model",
-         "server", "plan", "digest"}  # fmt: skip
+         "server", "plan", "digest", "heads", "predictor"}  # fmt: skip
 """Budgets, which papers vary, and resources."""
 _SEARCHING = ("search", "scoring")
 _RANK = ("", "ours", "code", "paper", "baseline")

@@ -77,8 +77,11 @@ def _recipes(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
 
 
 def _is_strategy(part: str) -> bool:
-    name = part.partition("(")[0].strip().lower().replace("_", "-")
-    return name in catalogue.files("strategies")
+    return _called(part) in catalogue.files("strategies")
+
+
+def _called(part: str) -> str:
+    return part.partition("(")[0].strip().lower().replace("_", "-")
 
 
 def _plain(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
@@ -117,6 +120,8 @@ def _without_unused_draft(recipe: Recipe) -> Recipe:
 
 
 def _is_model(part: str) -> bool:
+    if "(" in part and _called(part) in catalogue.files("methods"):
+        return False  # a slash may belong to a parameter
     name = spelling.unquoted(part)
     return name in WHEEL_MODELS or "/" in name or name.endswith(".gguf") or Path(name).exists()
 

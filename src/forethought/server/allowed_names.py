@@ -61,6 +61,8 @@ class AllowedNames:
             self.check(value, _NESTED[name])
         elif entry.family == "search" and name in _WIDTHS and isinstance(value, int):
             self._check_width(entry, name, value)
+        elif value == "":
+            return  # it names nothing
         elif name not in _HARMLESS and _is_free_text(entry, name) and value not in self.names:
             shown = value if isinstance(value, str) else "its default"
             raise NotAllowedError(

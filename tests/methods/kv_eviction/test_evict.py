@@ -1,23 +1,30 @@
 """Any importance under any allocation, again and again: budgets, off values, refusals."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from forethought.contracts.errors import BadParameterError, BudgetTooSmallError, ModelError
 from forethought.contracts.parameters import FileIn
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.methods.kv_eviction.ada_snapkv import AdaSnapKV
+from forethought.methods.kv_eviction.chunkkv import ChunkKV
+from forethought.methods.kv_eviction.criticalkv import CriticalKV
+from forethought.methods.kv_eviction.entropy_gated_chunkkv import EntropyGatedChunkKV
 from forethought.methods.kv_eviction.evict import Evict
 from forethought.methods.kv_eviction.expected_attention import ExpectedAttention
 from forethought.methods.kv_eviction.h2o import H2O
+from forethought.methods.kv_eviction.keydiff import KeyDiff
 from forethought.methods.kv_eviction.knorm import KNorm
 from forethought.methods.kv_eviction.pyramidkv import PyramidKV
 from forethought.methods.kv_eviction.snapkv import SnapKV
 from forethought.methods.kv_eviction.streaming_llm import StreamingLLM
+from forethought.methods.kv_eviction.tova import TOVA
 from tests.methods.decode_cuts import (
     check_decode_cuts,
     decoded,
@@ -55,6 +62,16 @@ def _without_gradients():
         yield
 
 
+@pytest.fixture
+def files(tmp_path):
+    """Scores of the tiny model's six heads, and maps of its inputs to scores."""
+    (tmp_path / "heads.tsv").write_text("3 1\n2 6\n5 4\n")
+    draw = torch.Generator().manual_seed(0)
+    maps = {f"layers.{n}.weight": torch.randn(2, 32, generator=draw) for n in range(3)}
+    save_file(maps | {f"layers.{n}.bias": torch.zeros(2) for n in range(3)}, tmp_path / "maps")
+    return {"heads": str(tmp_path / "heads.tsv"), "predictor": str(tmp_path / "maps")}
+
+
 def kept_by(decoder, method, prompt):
     """What is kept of every layer, by whichever hook chooses; None where nothing is cut."""
     prompt = method.on_prompt(prompt, TinyDraft(decoder), 4)
@@ -67,17 +84,19 @@ def kept_by(decoder, method, prompt):
 
 
 def allowed(importance, allocation):
-    apart = {"draft", "accumulated", "expected"}
-    return allocation != "global" or importance not in apart
+    apart = {"draft", "accumulated", "expected", "compact", "predicted"}
+    return allocation not in ("global", "whole-heads") or importance not in apart
 
 
 @pytest.mark.parametrize(
     ("importance", "allocation"),
     list(product(IMPORTANCES, ALLOCATIONS)),
 )
-def test_every_combination_keeps_exactly_its_budget_or_is_refused(decoder, importance, allocation):
+def test_every_combination_keeps_exactly_its_budget_or_is_refused(
+    decoder, importance, allocation, files
+):
     prompt = prompt_of(tokens_of(LENGTH), protected={0, 7, 8, 39})
-    method = Evict(importance=importance, allocation=allocation, **SETTINGS)
+    method = Evict(importance=importance, allocation=allocation, **files, **SETTINGS)
     if not allowed(importance, allocation):
         with pytest.raises(BadParameterError, match="only known while a layer is read"):
             method.on_prompt(prompt, TinyDraft(decoder), 4)
@@ -86,10 +105,13 @@ def test_every_combination_keeps_exactly_its_budget_or_is_refused(decoder, impor
     kept = kept_by(decoder, method, prompt)
 
     again = importance == "draft"  # the last token is read again, within the budget
-    assert sum(len(head) for layer in kept for head in layer) == (KEEP - again) * 3 * 2
+    total = sum(len(head) for layer in kept for head in layer)
+    # Heads stay whole, so a part of the budget that fits none is not used.
+    least = 4 * 6 if allocation == "whole-heads" else (KEEP - again) * 3 * 2
+    assert least <= total <= (KEEP - again) * 3 * 2
     end = LENGTH - again
     for layer in kept:
-        if "global" not in allocation and "pyramid" not in allocation:
+        if allocation not in ("global", "adaptive-pyramid", "pyramid", "whole-heads"):
             assert sum(map(len, layer)) == 2 * (KEEP - again)
         for head in layer:
             assert {0, 1, 7, 8, *range(end - 4, end)} <= set(head)
@@ -99,9 +121,9 @@ def test_every_combination_keeps_exactly_its_budget_or_is_refused(decoder, impor
 
 @pytest.mark.parametrize("importance", IMPORTANCES)
 @pytest.mark.parametrize("keep", [LENGTH, 1.0])
-def test_a_budget_of_the_whole_prompt_is_exact(decoder, importance, keep):
+def test_a_budget_of_the_whole_prompt_is_exact(decoder, importance, keep, files):
     tokens, draft = tokens_of(LENGTH), TinyDraft(decoder)
-    method = Evict(**{**SETTINGS, "keep": keep, "importance": importance})
+    method = Evict(**{**SETTINGS, "keep": keep, "importance": importance, **files})
 
     prompt = method.on_prompt(prompt_of(tokens), draft, 4)
 
@@ -125,10 +147,15 @@ LAYERWISE = [
     ExpectedAttention(keep=KEEP, future=4, every=5, alpha=0.2),
     Evict(**SETTINGS, allocation="adaptive-pyramid", every=5),
     Evict(**SETTINGS, importance="random", every=5),
+    TOVA(keep=KEEP, every=5),
+    ChunkKV(keep=KEEP, window=4, every=5, chunk_tokens=1),
+    EntropyGatedChunkKV(keep=KEEP, window=4, every=5),
+    KeyDiff(keep=KEEP, every=5, block=6),
+    CriticalKV(keep=KEEP, window=4, every=5),
 ]
 
 
-NO_WINDOW = (KNorm, ExpectedAttention)
+NO_WINDOW = (KNorm, ExpectedAttention, KeyDiff)
 
 
 @pytest.mark.parametrize("method", LAYERWISE, ids=repr)
@@ -226,6 +253,15 @@ def test_short_keys_are_kept():
     view.keys[1, [9, 11]] *= 0.001
 
     assert [head.tolist() for head in KNorm(keep=2).on_layer(view)] == [[3, 30], [9, 11]]
+
+
+@pytest.mark.parametrize("every", [0, 5])
+def test_the_first_layers_can_stay_whole(decoder, every):
+    method = KNorm(keep=KEEP, every=every, whole_layers=2)
+
+    _, row = evicted_row(decoder, method, prompt_of(tokens_of(LENGTH)))
+
+    assert row.lengths() == (LENGTH, LENGTH, KEEP - every)
 
 
 def test_chance_is_the_same_for_a_seed_and_differs_by_seed_layer_and_head(decoder):
@@ -331,7 +367,11 @@ def test_needs_are_told_to_whoever_reads():
     assert Evict(importance="recency").newest_queries() == 0
     assert Evict(importance="draft").uses_draft()
     assert not Evict().uses_draft()
+    assert Evict(importance="compact").newest_queries() is None
+    assert Evict(importance="critical", window=40).newest_queries() == 40
+    assert Evict(importance="far-heads").newest_queries() is None
     assert SnapKV().evicts_every() == 0
+    assert H2O().evicts_every() == 1
 
 
 def test_a_row_cut_head_by_head_can_be_copied_and_continued(decoder):
@@ -346,3 +386,30 @@ def test_a_row_cut_head_by_head_can_be_copied_and_continued(decoder):
     batch.step([cut], [3])
 
     assert sum(cut.lengths()) == pytest.approx((KEEP + 1) * 3)
+
+
+@pytest.mark.parametrize(
+    "importance",
+    ["accumulated", "compact", "critical", "expected", "key-difference", "predicted", "window"],
+)
+def test_the_products_of_an_importance_are_charged(decoder, importance, files):
+    prompt = prompt_of(tokens_of(LENGTH))
+    plain, _ = evicted_row(decoder, Evict(**SETTINGS, importance="recency"), prompt)
+
+    charged, _ = evicted_row(decoder, Evict(**SETTINGS, **files, importance=importance), prompt)
+
+    assert charged.meter.flops > plain.meter.flops
+
+
+@pytest.mark.parametrize("importance", ["far-heads", "reconstruction", "repeating-heads"])
+def test_the_products_over_a_whole_cache_are_charged(decoder, importance):
+    cache = SlowCache(decoder, prompt_of(tokens_of(LENGTH)))
+    seen = []
+    cache.layers = [replace(view) for view in cache.layers]
+    cache._view = lambda *read, view=cache._view, **more: (
+        seen.append(view(*read, **more)) or seen[-1]
+    )
+
+    Evict(**SETTINGS, importance=importance).on_cache(cache)
+
+    assert sum(view.charged for view in [*cache.layers, *seen]) > 0

@@ -66,7 +66,9 @@ def test_other_names_are_refused_with_those_there_are(folder: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["window", "draft", "own-lookahead", "accumulated", "expected",
-                                  "reconstruction", "recency", "key-norm", "random"])  # fmt: skip
+                                  "reconstruction", "recency", "key-norm", "random", "compact",
+                                  "critical", "key-difference", "far-heads", "repeating-heads",
+                                  "stated-heads", "predicted"])  # fmt: skip
 def test_every_importance_builds_by_its_name(name: str) -> None:
     eviction = catalogue.build(f"evict(importance={name}, seed=3)").eviction()
 
@@ -80,6 +82,10 @@ def test_every_importance_builds_by_its_name(name: str) -> None:
     ("adaptive", "AdaptiveAllocation(alpha=0.5, layers=Uniform())"),
     ("adaptive-pyramid", "AdaptivePyramid(alpha=0.5, beta=3)"),
     ("global", "GlobalAllocation()"),
+    ("tova", "Tova()"),
+    ("chunks", "Chunks(chunk_tokens=20)"),
+    ("gated-chunks", "GatedChunks(chunk_tokens=10, spiky_tokens=4)"),
+    ("whole-heads", "WholeHeads()"),
 ])  # fmt: skip
 def test_an_allocation_takes_the_settings_of_its_fields(name: str, spelled: str) -> None:
     method = catalogue.build(f"evict(allocation={name}, alpha=0.5, beta=3)")

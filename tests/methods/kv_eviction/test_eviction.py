@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from forethought.contracts.errors import BudgetTooSmallError
+from forethought.contracts.errors import BadParameterError, BudgetTooSmallError
 from forethought.methods.kv_eviction.snapkv import SnapKV
 from forethought.methods.kv_eviction.speckv import SpecKV
 from forethought.methods.kv_eviction.speckv_pc import SpecKVPC
@@ -158,6 +158,38 @@ def test_the_cascade_drafts_once_and_chooses_as_its_two_stages(decoder):
                        drop=WINDOW + 1, reduction="max", pool="max")  # fmt: skip
     for head in range(2):
         assert row.tail.layers[0].kept[head].tolist() == [*kept[head], *range(41, 49)]
+
+
+def test_the_published_cascade_scores_by_the_drafts_layers_from_8_to_the_last():
+    tokens, draft = tokens_of(LENGTH, 4), TinyDraft(tiny_decoder(seed=9, num_hidden_layers=10))
+    draft.layer_span = (1, 3)  # what methods use that stop the draft early
+    settings = {"prompt_keep": 40, "prompt_window": 10, "prompt_kernel": 6, "keep": KEEP,
+                "window": WINDOW, "lookahead": 4}  # fmt: skip
+
+    prompt = SpecKVPC(**settings).on_prompt(prompt_of(tokens), draft, 16)
+    fewer = SpecKVPC(**settings, last_layer=9).on_prompt(prompt_of(tokens), draft, 16)
+
+    written = list(prompt.lookahead)
+    drafted = attention_matrices(draft.decoder, [*tokens, *written[:-1]])
+    chosen = {"budget": 40, "window": 10, "kernel": 6, "neighbours": 6, "first_layer": 8}
+    assert list(prompt.origins) == specpc_keep(drafted, LENGTH, written, **chosen)
+    assert list(fewer.origins) == specpc_keep(drafted[:9], LENGTH, written, **chosen)
+    assert fewer.origins != prompt.origins
+
+
+def test_a_draft_without_such_layers_is_refused(decoder):
+    method = SpecKVPC(prompt_keep=40, prompt_window=10, keep=KEEP, window=WINDOW)
+
+    with pytest.raises(BadParameterError, match="no layer of the draft tiny is counted"):
+        method.on_prompt(prompt_of(tokens_of(LENGTH)), TinyDraft(decoder), 16)
+
+
+def test_the_defaults_of_the_cascade_are_those_of_its_authors_code():
+    method = SpecKVPC()
+
+    assert (method.prompt_keep, method.prompt_window, method.prompt_kernel) == (2048, 64, 32)
+    assert (method.first_layer, method.last_layer, method.prompt_reduction) == (8, None, "max")
+    assert (method.window, method.kernel, method.reduction) == (32, 7, "max")
 
 
 def test_the_cascade_with_a_whole_prompt_is_speckv(decoder):

@@ -80,7 +80,7 @@ def test_heads_of_different_lengths_go_on_with_their_own_sums():
 def test_heavy_hitters_and_the_newest_are_kept():
     decoder, tokens = tiny_decoder(seed=3), tokens_of(LENGTH)
 
-    _, row = evicted_row(decoder, H2O(keep=12, recent=0.25), prompt_of(tokens))
+    _, row = evicted_row(decoder, H2O(keep=12, recent=0.25, every=0), prompt_of(tokens))
 
     for layer, (attention, _, _) in enumerate(attention_matrices(decoder, tokens)):
         sums = column_sums(attention)[:, : LENGTH - 3]

@@ -6,8 +6,9 @@ import torch
 from forethought.contracts.records import Prompt
 from forethought.methods.kv_eviction.importance.reconstruction import Reconstruction
 from forethought.methods.kv_eviction.kvzip import KVzip
+from forethought.methods.kv_eviction.kvzip_plus import KVzipPlus
 from tests.methods.reference import SlowCache, layers_after, prompt_of, seen_layer
-from tests.tiny import tiny_decoder, tokens_of
+from tests.tiny import tiny_decoder, tiny_tensors, tokens_of
 
 LENGTH = 30
 
@@ -29,10 +30,12 @@ def text_prompt(tokens, protected=()):
     return Prompt(tuple(tokens), spans, letters, frozenset(protected))
 
 
-def test_scores_are_the_most_attention_while_a_chunk_is_repeated(decoder):
+@pytest.mark.parametrize("normalised", [False, True])
+def test_scores_are_the_most_attention_while_a_chunk_is_repeated(decoder, normalised):
     tokens = tokens_of(LENGTH)
     cache = SlowCache(decoder, text_prompt(tokens, {0, 1, 2, 27, 28, 29}))
-    importance = Reconstruction(chunk=10, overlap=4, sinks=2)
+    importance = Reconstruction(chunk=10, overlap=4, sinks=2, normalised=normalised)
+    _, tensors = tiny_tensors(seed=3)
 
     scores = importance.score_cache(cache)
 
@@ -43,14 +46,22 @@ def test_scores_are_the_most_attention_while_a_chunk_is_repeated(decoder):
     for request, start in zip(cache.requests, (3, 13, 23), strict=True):
         part = range(start, min(start + 10, 27))
         asked = [*cache.encode(request)[:6], *tokens[start : part.stop]]
-        _, layers = layers_after(decoder, [*tokens[:27], *asked])
-        for layer, (queries, keys, _) in enumerate(layers):
+        inputs = []
+        _, layers = layers_after(decoder, [*tokens[:27], *asked], shown=inputs)
+        for layer, (queries, keys, values) in enumerate(layers):
+            out = tensors[f"layers.{layer}.out.weight"].double()
             most = keys.new_zeros(2, len(part), dtype=torch.float32)
             for n in range(27, 27 + len(asked)):
                 seen = [0, 1, *part, *range(27, n + 1)]
                 for head in range(4):
                     logits = keys[seen, head // 2] @ queries[n, head] * 8**-0.5
                     weights = torch.softmax(logits, -1)[2 : 2 + len(part)].float()
+                    if normalised:
+                        weights = weights / float(inputs[layer][n].norm())
+                        for i, place in enumerate(part):
+                            value = values[place, head // 2].cpu().double()
+                            projected = out[:, 8 * head : 8 * head + 8] @ value
+                            weights[i] *= float(projected.norm())
                     most[head // 2] = most[head // 2].maximum(weights)
             found = scores[layer][:, part.start : part.stop]
             torch.testing.assert_close(found, most, rtol=1e-4, atol=1e-6)
@@ -160,3 +171,16 @@ def test_a_long_template_before_the_text_stays_though_it_scores_nothing(decoder)
     kept = KVzip(keep=14, chunk=9).on_cache(cache)
 
     assert all(before | behind <= set(head.tolist()) for layer in kept for head in layer)
+
+
+def test_kvzip_plus_keeps_the_best_of_all_layers_by_the_normalised_scores(decoder):
+    cache = SlowCache(decoder, text_prompt(tokens_of(LENGTH)))
+    scores = torch.stack(Reconstruction(2048, 8, 4, normalised=True).score_cache(cache))
+
+    kept = KVzipPlus(keep=16).on_cache(cache)
+
+    limit = scores[..., 4:].flatten().sort(descending=True).values[12 * 6 - 1]
+    for layer, heads in enumerate(kept):
+        for head, own in enumerate(heads):
+            best = (scores[layer, head, 4:] >= limit).nonzero().flatten() + 4
+            assert own.tolist() == [0, 1, 2, 3, *best.tolist()]

@@ -39,6 +39,10 @@ def test_a_kernel_of_one_does_not_pool():
     assert kept_of(view, kernel=1) == [[*head, 36, 37, 38, 39] for head in best.tolist()]
 
 
+def test_the_defaults_are_those_of_the_authors_code():
+    assert (SnapKV().window, SnapKV().kernel, SnapKV().pool) == (32, 5, "mean")
+
+
 @pytest.mark.parametrize("method", ["snapkv", "speckv", "pyramidkv", "ada-snapkv", "laq"])
 def test_an_even_kernel_is_refused_where_it_is_stated(method):
     with pytest.raises(BadParameterError, match="kernel=64 must be odd"):

@@ -9,13 +9,16 @@ from torch import Tensor
 class QueryWindow:
     """The last `count` queries [N, H, D] of each layer, oldest first."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, with_inputs: bool = False) -> None:
+        """`with_inputs` also holds the inputs of attention [N, hidden] of these tokens."""
         self.count = count
+        self.inputs = QueryWindow(count) if with_inputs else None
         self._layers: dict[int, list[Tensor]] = {}
 
     def copy(self) -> QueryWindow:
         """An independent copy."""
         other = QueryWindow(self.count)
+        other.inputs = None if self.inputs is None else self.inputs.copy()
         other._layers = {layer: list(held) for layer, held in self._layers.items()}
         return other
 

@@ -1,10 +1,11 @@
-"""The token of each KV-cache entry, also where key heads hold different entries."""
+"""The token of each KV-cache entry, and the number of entries that an eviction leaves."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from forethought.contracts.parameters import Amount, entries_kept
 from forethought.contracts.roles import LayerView
 
 
@@ -33,3 +34,15 @@ def whole_places(view: LayerView) -> Tensor:
 def after_newest(places: Tensor) -> int:
     """The place of the next token."""
     return int(places.max()) + 1
+
+
+def entries_left(keep: Amount, every: int, length: int) -> int:
+    """Entries per head after an eviction: `keep` without the tokens until the next eviction."""
+    if every and isinstance(keep, int):
+        return keep - every  # the answer may outgrow a shorter prompt
+    return entries_kept(keep, length) - every
+
+
+def for_heads(view: LayerView, heads: Tensor) -> Tensor:
+    """[K, E]: the score [K] of its head for every entry."""
+    return heads.to(view.keys.device).unsqueeze(1).expand(view.keys.shape[:2])

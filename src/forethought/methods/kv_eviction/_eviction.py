@@ -20,7 +20,12 @@ from forethought.contracts.names import method_name
 from forethought.contracts.parameters import CountOrZero, Keep, entries_kept
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Draft, Entries, FullCacheView, LayerView
-from forethought.methods.kv_eviction._entries import after_newest, entry_places, whole_places
+from forethought.methods.kv_eviction._entries import (
+    after_newest,
+    entries_left,
+    entry_places,
+    whole_places,
+)
 from forethought.methods.kv_eviction.allocation import Allocation, LayerRoom
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
 from forethought.methods.kv_eviction.importance import Importance, LayerImportance
@@ -60,6 +65,10 @@ class Evicting(Approximation):
     def needs_all_queries(self) -> bool:
         """Whether `on_layer` reads more queries than the last few hundred."""
         return self.eviction().importance.needs_all_queries
+
+    def reads_inputs(self) -> bool:
+        """Whether `on_layer` reads the inputs of attention during decode."""
+        return self.eviction().importance.reads_inputs
 
     def newest_queries(self) -> int | None:
         """Newest prompt tokens whose queries score; None for all."""
@@ -130,10 +139,7 @@ class Eviction:
 
         Less than `keep`, which also holds the tokens that follow until the next eviction.
         """
-        keep = self.method.keep
-        if self._every and isinstance(keep, int):
-            return keep - self._every  # the answer may outgrow a shorter prompt
-        return entries_kept(keep, length) - self._entries_to_come()
+        return entries_left(self.method.keep, self._every, length) - self._repeated_tokens()
 
     def sees_whole_cache(self) -> bool:
         """Whether the choice needs the whole cache."""
@@ -228,9 +234,10 @@ class Eviction:
                 f"keep {fixed + self._entries_to_come() + 1} or more, or use protect=False",
             )
         ranked = scores.masked_fill(~free, -torch.inf)
-        return _LayerCut(
-            stays, LayerRoom(view.layer, view.layers, budget - fixed, end - fixed, ranked)
-        )
+        room = LayerRoom(view.layer, view.layers, budget - fixed, end - fixed, ranked)
+        share = self.importance.first_share
+        second = self.importance.second_scores(view, scores) if share < 1 else scores
+        return _LayerCut(stays, self.allocation.arranged(room, places), second, share)
 
     def _end(self, view: LayerView, places: Tensor) -> int:
         """The place after the last entry that may stay."""
@@ -275,13 +282,27 @@ class _LayerCut:
     stays: Tensor
     """[K, E]: the entries that stay whatever their score."""
     room: LayerRoom
+    second: Tensor
+    """[K, E]: the scores that choose after the first share."""
+    first_share: float
 
     def kept(self, counts: Sequence[int]) -> list[Tensor]:
         """Per head, the entries that stay and the `count` best; ties go to the lower index."""
-        ranked = self.room.scores.sort(dim=-1, descending=True, stable=True).indices
-        for stays, best, count in zip(chosen := self.stays.clone(), ranked, counts, strict=True):
-            stays[best[:count]] = True
+        firsts = [int(count * self.first_share) for count in counts]
+        chosen = self.stays.clone()
+        _choose(chosen, self.room.scores, firsts)
+        if firsts != list(counts):
+            left = self.room.scores.isfinite() & ~chosen
+            rest = [count - first for count, first in zip(counts, firsts, strict=True)]
+            _choose(chosen, self.second.masked_fill(~left, -torch.inf), rest)
         return [head.nonzero().flatten() for head in chosen]
+
+
+def _choose(chosen: Tensor, scores: Tensor, counts: Sequence[int]) -> None:
+    """Add the `count` best entries of each head to `chosen` [K, E]."""
+    ranked = scores.sort(dim=-1, descending=True, stable=True).indices
+    for head, best, count in zip(chosen, ranked, counts, strict=True):
+        head[best[:count]] = True
 
 
 def _drafted(prompt: Prompt, draft: Draft, most: int) -> list[int]:

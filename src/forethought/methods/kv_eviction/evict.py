@@ -5,8 +5,9 @@ Published: ours; a frame for every combination of importance and allocation.
 Exact: when keep reaches the prompt's length and every=0. Below it, the answer cannot see dropped
 entries.
 Cost: that of the importance chosen. own-lookahead, reconstruction and allocation=global hold the
-whole cache until they choose. Neither they nor draft can evict during decode. draft, accumulated
-and expected do not combine with allocation=global.
+whole cache until they choose. So do far-heads, repeating-heads, stated-heads and the allocation
+whole-heads. Neither they nor draft can evict during decode. draft, accumulated, expected, compact
+and predicted do not combine with allocation=global or whole-heads.
 """
 
 from __future__ import annotations
@@ -54,7 +55,11 @@ class Evict(DecodeEvicting):
     beta: Count = 20
     """Steepness of a pyramid."""
     seed: CountOrZero = 0
-    """Seed of random."""
+    """Seed of random and compact."""
+    heads: str = ""
+    """Text file of head scores for stated-heads: a line a layer, a number a KV head."""
+    predictor: str = ""
+    """Safetensors file of the maps for predicted, as for kvzap."""
 
     def eviction(self) -> Eviction:
         """The importance and the allocation of these names, from the settings they share."""

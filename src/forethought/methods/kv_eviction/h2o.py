@@ -1,18 +1,20 @@
 """Keep the cache entries that received the most attention, and the newest.
 
-Paper: H2O, arXiv:2306.14048 (NeurIPS 2023). The paper evicts after every token (every=1) and
-has no query groups; attention is averaged over the group here.
-Published: ours; evicts once, after prefill, and averages over the query group.
-Exact: when keep reaches the prompt's length and every=0. Sums over all queries favour early
-entries, and an evicted entry never returns.
+Paper: H2O, arXiv:2306.14048 (NeurIPS 2023): half of the budget for heavy hitters, half for the
+newest, and an eviction after every token. every=0 evicts once, after prefill, as many comparisons
+do.
+Published: paper; attention is averaged over the query group, which the paper's models lack.
+Exact: when keep reaches the length of prompt and answer, or at every=0 that of the prompt. Sums
+over all queries favour early entries, and an evicted entry never returns.
 Cost: attention rows of every query: about as much as the query-key products again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from forethought.contracts.parameters import Share
+from forethought.contracts.parameters import CountOrZero, Share
 from forethought.methods.kv_eviction._eviction import DecodeEvicting, Eviction
 from forethought.methods.kv_eviction.importance.accumulated import AccumulatedAttention
 
@@ -21,8 +23,13 @@ from forethought.methods.kv_eviction.importance.accumulated import AccumulatedAt
 class H2O(DecodeEvicting):
     """Heavy hitters and a recent window."""
 
+    revision: ClassVar[int] = 2
+    """The first revision evicted once by default, after prefill."""
+
     recent: Share = 0.5
     """Share of keep for the newest entries, which always stay."""
+    every: CountOrZero = 1
+    """Decoded tokens between two evictions; keep includes them. 0 evicts once, after prefill."""
 
     def eviction(self) -> Eviction:
         """The accumulated attention and a recent window."""

@@ -1,7 +1,8 @@
 """Keep the cache entries that the model needs to repeat its text, for any later question.
 
 Paper: KVzip, arXiv:2505.23416 (NeurIPS 2025)
-Published: ours; the request to repeat the text is in words of this project.
+Published: code; kvpress: chunks of 2,048 tokens and 4 sinks, where snu-mllab/KVzip has 2,000 and
+the system prompt.
 Exact: when keep reaches the prompt's length. The choice within the text is the same for every
 question after it.
 Cost: the model reads the text again over the whole cache: two to three times the prefill. The
@@ -11,7 +12,7 @@ whole cache is in memory until then.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.methods.kv_eviction._eviction import Evicting, Eviction
@@ -23,6 +24,9 @@ from forethought.methods.kv_eviction.importance.reconstruction import Reconstruc
 @dataclass(frozen=True)
 class KVzip(Evicting):
     """Scores an entry by the most attention it receives while the model repeats the text."""
+
+    revision: ClassVar[int] = 2
+    """The first revision asked for a repetition in other words than the authors."""
 
     chunk: Count = 2048
     """Tokens repeated at a time."""

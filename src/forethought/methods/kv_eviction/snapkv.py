@@ -1,8 +1,9 @@
 """Keep the cache entries that the last prompt tokens attend to.
 
-Paper: SnapKV, arXiv:2404.14469 (NeurIPS 2024)
-Published: code; the set-up function of FasterDecoding/SnapKV: window 32, mean pooling, kernel 5. A
-    query group shares one choice, by its mean; that code repeats the keys instead.
+Paper: SnapKV, arXiv:2404.14469 (NeurIPS 2024). The defaults of the authors' code are window 32,
+kernel 5 and mean pooling. Their LongBench runs use kernel=7 and pool=max, as speckv does.
+Published: code; the set-up function of FasterDecoding/SnapKV. A query group shares one choice, by
+its mean; that code repeats the keys instead.
 Exact: when keep reaches the prompt's length. Below it, the answer cannot see dropped entries.
 The scores know the question, not the answer.
 Cost: attention rows of the window in every layer; the target prefills the whole prompt.

@@ -1,8 +1,10 @@
 """Compress the prompt by a draft's attention, then evict the cache by its drafted answer.
 
-Paper: SpecKV-PC, the cascade of arXiv:2506.08373 (ICLR 2026)
-Published: ours; the first stage scores with the draft layers that fit the draft, where the
-    authors' code scores with layers 8 to the last.
+Paper: SpecKV-PC, the cascade of arXiv:2506.08373 (ICLR 2026). The defaults are those of the
+authors' code, which scores the prompt by the draft's layers from 8 to the last. Their look-ahead
+is 20 tokens whatever the answer's limit; here it is that limit, as in speckv.
+Published: code; furiosa-ai/draft-based-approx-llm, except that the look-ahead is as long as the
+answer may be, where that code decodes 20 tokens.
 Exact: when both budgets reach the prompt's length. Equals SpecKV when only prompt_keep does, and
 SpecPC when keep reaches prompt_keep, each of the same settings.
 Cost: one draft run (prompt and lookahead); the target prefills prompt_keep and lookahead tokens.
@@ -11,7 +13,7 @@ Cost: one draft run (prompt and lookahead); the target prefills prompt_keep and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from forethought.contracts.names import method_name
 from forethought.contracts.parameters import Count, CountOrZero, Keep, OddCount, entries_kept
@@ -26,6 +28,9 @@ from forethought.numerics.prompt_choice import DraftChoice
 class SpecKVPC(Evicting):
     """SpecPC on the prompt, then SpecKV on the cache, from one run of the draft."""
 
+    revision: ClassVar[int] = 2
+    """The first revision used the draft layers that specpc-shallow uses."""
+
     prompt_keep: Keep = 2048
     """Prompt tokens the target prefills: a count, or a share of the prompt."""
     prompt_window: Count = 64
@@ -34,8 +39,10 @@ class SpecKVPC(Evicting):
     """Width of the pooling over draft scores, and tokens kept around each chosen token."""
     prompt_reduction: Literal["max", "mean", "window-mean"] = "max"
     """Reduction of the draft's attention; window-mean averages the queries first."""
-    first_layer: CountOrZero | None = None
-    """First draft layer whose attention counts; chosen to fit the draft by default."""
+    first_layer: CountOrZero = 8
+    """First draft layer whose attention counts."""
+    last_layer: Count | None = None
+    """Draft layers whose attention may count; all by default."""
     keep: Keep = 512
     """KV-cache entries per layer and head: a count, or a share of the compressed prompt."""
     window: Count = 32
@@ -59,13 +66,12 @@ class SpecKVPC(Evicting):
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The compressed prompt, followed by the draft's look-ahead."""
-        if not self.pays(len(prompt)):
-            return prompt
-        choice = self._choice(len(prompt))
+        choice = self._choice(len(prompt), draft)
+        if choice.budget == len(prompt):
+            return super().on_prompt(prompt, draft, answer_tokens)
         choice.check(prompt, method_name(type(self)))
         rows, guess = choice.read(prompt, draft, self.lookahead or answer_tokens)
-        if choice.budget < len(prompt):
-            prompt = choice.chosen(prompt, draft, rows)
+        prompt = choice.chosen(prompt, draft, rows)
         if not self.eviction().pays(len(prompt)):
             return prompt
         self.eviction().check(prompt)
@@ -80,7 +86,7 @@ class SpecKVPC(Evicting):
             lookahead=self.lookahead,
         )
 
-    def _choice(self, prompt_length: int) -> DraftChoice:
+    def _choice(self, prompt_length: int, draft: Draft) -> DraftChoice:
         return DraftChoice(
             budget=entries_kept(self.prompt_keep, prompt_length),
             window=self.prompt_window,
@@ -91,4 +97,5 @@ class SpecKVPC(Evicting):
             weighted=True,
             protect=self.protect,
             first_layer=self.first_layer,
+            last_layer=self.last_layer or draft.layers,
         )

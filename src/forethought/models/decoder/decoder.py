@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from forethought.contracts.errors import MAKE_ANEW, DamagedFileError
-from forethought.contracts.roles import Attend, Network
+from forethought.contracts.roles import Attend, Network, ShowInputs
 from forethought.models.checkpoint.shapes import check_shape
 from forethought.models.compiled.available import kernels
 from forethought.models.compiled.layer import compiled
@@ -179,6 +179,15 @@ class Decoder(Network):
         rope = self._layers[layer].rope
         return vectors if rope is None else self._ropes[rope].rotate(vectors, positions)
 
+    def output_weights(self, layer: int) -> Tensor:
+        """[H, D, hidden] the output projection of each head, in float32."""
+        own = self._layers[layer]
+        size = own.heads * own.head_dim
+        # Through the product itself, since its weights may be packed; the last row is the bias.
+        axes = torch.eye(size + 1, size, dtype=self.dtype, device=self.device)
+        projected = own.out(axes, "prefill").float()
+        return (projected[:-1] - projected[-1]).view(own.heads, own.head_dim, -1)
+
     def weight_bytes(self, phase: str, layers: int | None = None, tokens: int = 1) -> int:
         """Bytes of weights that one pass of this phase reads for so many tokens."""
         case = (phase, layers, tokens)
@@ -196,6 +205,7 @@ class Decoder(Network):
         phase: str,
         logits_at: Tensor | None = None,
         layers: int | None = None,
+        show: ShowInputs | None = None,
     ) -> Tensor:
         """Logits [R, V] (float32) of rows `logits_at`; see `Network.forward`."""
         x = F.embedding(tokens, self.embedding)
@@ -205,6 +215,8 @@ class Decoder(Network):
         last = self.config.layers - 1 if layers is None else layers - 1
         for i, layer in enumerate(self._layers[: last + 1]):
             turn = None if layer.rope is None else turns[layer.rope]
+            if show is not None:
+                show(i, partial(layer.normed, x))
             mixed = attend(i, *layer.attention_inputs(x, turn, phase))
             if i < last:
                 layer.finish_(x, mixed, phase)

@@ -75,11 +75,14 @@ class Layer:
         queries, keys, values = (torch.cat(parts) for parts in zip(*blocks, strict=True))
         return queries, keys, values
 
+    def normed(self, x: Tensor) -> Tensor:
+        """The inputs of attention [N, hidden] of a residual stream."""
+        return x if self.attention_norm is None else self.attention_norm(x)
+
     def _block_inputs(
         self, x: Tensor, turn: Rotation | None, phase: str
     ) -> tuple[Tensor, Tensor, Tensor]:
-        h = x if self.attention_norm is None else self.attention_norm(x)
-        every = self.qkv(h, phase).view(len(x), -1, self.head_dim)
+        every = self.qkv(self.normed(x), phase).view(len(x), -1, self.head_dim)
         both = every.narrow(1, 0, self.heads + self.kv_heads)
         values = every.narrow(1, self.heads + self.kv_heads, self.kv_heads)
         if self.head_norm is not None:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from forethought.contracts.errors import UnsupportedModelError
 from forethought.contracts.records import LayerShape, ModelShape
-from forethought.contracts.roles import Attend, Network
+from forethought.contracts.roles import Attend, Network, ShowInputs
 from forethought.models.fallback.load import load_model, transformers_errors, unsupported
 from forethought.models.fallback.self_check import CHECK_ROWS, RowAttention, row_positions
 from forethought.models.fallback.shape import shape_of
@@ -66,6 +66,7 @@ class Fallback(Network):
         phase: str,
         logits_at: Tensor | None = None,
         layers: int | None = None,
+        show: ShowInputs | None = None,
     ) -> Tensor:
         """Logits [R, V] (float32) of rows `logits_at`; see `Network.forward`."""
         unwanted = logits_at is not None and not len(logits_at)

@@ -36,6 +36,13 @@ class Allocation(ABC):
     spans_layers: ClassVar[bool] = False
     """Whether layers compete, so that all are scored before the first eviction."""
 
+    def arranged(self, room: LayerRoom, places: Tensor) -> LayerRoom:
+        """The room with the scores that rank its entries; `places` [K, E] are their tokens'.
+
+        Minus infinity excludes an entry.
+        """
+        return room
+
     @abstractmethod
     def counts(self, rooms: Sequence[LayerRoom]) -> list[list[int]]:
         """Per layer, the number of droppable entries each head keeps."""

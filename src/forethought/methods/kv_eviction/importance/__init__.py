@@ -20,6 +20,11 @@ class Importance(ABC):
     needs_all_queries: ClassVar[bool] = False
     """Whether the scores need more than the last few hundred queries."""
 
+    reads_inputs: ClassVar[bool] = False
+    """Whether the scores need the inputs of attention, during decode too."""
+    first_share: float = 1.0
+    """Share of the freely chosen entries that `score_cache` chooses; `second_scores` the rest."""
+
     @property
     def newest_queries(self) -> int | None:
         """Newest prompt tokens whose queries score; None for all."""
@@ -32,6 +37,10 @@ class Importance(ABC):
     @abstractmethod
     def score_cache(self, cache: FullCacheView) -> list[Tensor]:
         """Scores [K, E] of every layer, over the prompt's entries."""
+
+    def second_scores(self, view: LayerView, scores: Tensor) -> Tensor:
+        """Scores [K, E] of a layer that choose the last entries, given the first scores."""
+        return scores
 
 
 class LayerImportance(Importance):

@@ -40,6 +40,9 @@ class ExpectedImportance(LayerImportance):
         keys = view.keys.float() * view.shape.scale
         kv_heads, _, size = keys.shape
         mean, spread = self._moments(view)
+        entries, heads = keys.shape[1], len(mean)
+        # Covariance over all queries, then one quadratic form for each entry and head.
+        view.charge(2.0 * heads * size * size * (len(view.queries) + entries * self.covariance))
         mean, spread = mean.view(kv_heads, -1, size), spread.view(kv_heads, -1, size, size)
         logits = torch.einsum("kgd,ked->kge", mean, keys)
         if self.covariance:

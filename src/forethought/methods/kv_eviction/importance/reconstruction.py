@@ -12,8 +12,8 @@ from forethought.contracts.records import Prompt
 from forethought.contracts.roles import FullCacheView, LayerView
 from forethought.methods.kv_eviction.importance import Importance
 
-_WHOLE = "Repeat the text above word for word."
-_PART = "Repeat the text above word for word, from where it says: "
+_WHOLE = "Repeat the previous context exactly."
+_PART = "Repeat the part of the previous context exactly, starting with "
 _NOT_SCORED = 2.0
 _ROWS = 256  # queries whose attention is in memory together
 
@@ -22,12 +22,15 @@ _ROWS = 256  # queries whose attention is in memory together
 class Reconstruction(Importance):
     """The maximum attention to an entry while the model repeats the text, chunk by chunk.
 
-    The text excludes the chat template and the question. Entries after it are not scored.
+    The text excludes the chat template and the question. Entries after it are not scored. With
+    `normalised`, attention is divided by the norm of the layer's input at the query and multiplied
+    by the norm of the projected value (KVzip+).
     """
 
     chunk: int = 2048
     overlap: int = 8
     sinks: int = 4
+    normalised: bool = False
 
     def score_cache(self, cache: FullCacheView) -> list[Tensor]:
         """Scores [K, E] of every layer: 0 before the text, above any score after it."""
@@ -70,8 +73,22 @@ class Reconstruction(Importance):
         seen = torch.tensor(
             [*sinks, *part, *range(entries - repeating, entries)], device=view.keys.device
         )
-        most = [rows.amax((1, 2)) for rows in _rows_over(view, seen)]
-        return torch.stack(most).amax(0)[:, len(sinks) : len(sinks) + len(part)]
+        view.charge(2.0 * view.shape.heads * view.shape.head_dim * repeating * len(seen))
+        own = slice(len(sinks), len(sinks) + len(part))
+        most = [rows[..., own].amax(2) for rows in self._rows(view, seen)]
+        found = torch.stack(most).amax(0)
+        if self.normalised:
+            found = found * view.projected_norms(2, seen[own])
+        return found.amax(1)
+
+    def _rows(self, view: LayerView, seen: Tensor) -> Iterator[Tensor]:
+        """[K, G, rows, S]: attention over `seen`, per norm of the input if normalised."""
+        if not self.normalised:
+            yield from _rows_over(view, seen)
+            return
+        norms = torch.linalg.vector_norm(view.inputs.float(), dim=-1).split(_ROWS)
+        for rows, own in zip(_rows_over(view, seen), norms, strict=True):
+            yield rows / own[:, None]
 
 
 def text_span(prompt: Prompt) -> tuple[int, int]:

@@ -1,0 +1,30 @@
+"""The highest reconstruction score of each head's entries (head-level KVzip, arXiv:2505.23416)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from forethought.contracts.roles import FullCacheView
+from forethought.methods.kv_eviction._entries import for_heads
+from forethought.methods.kv_eviction.importance import Importance
+from forethought.methods.kv_eviction.importance.reconstruction import Reconstruction, text_span
+
+
+@dataclass(frozen=True)
+class RepeatingHeads(Importance):
+    """Every entry of a head has the score of its best one."""
+
+    chunk: int = 2048
+    overlap: int = 8
+    sinks: int = 4
+
+    def score_cache(self, cache: FullCacheView) -> list[Tensor]:
+        """The highest score of its head for every entry."""
+        first, last = text_span(cache.prompt)
+        scores = Reconstruction(self.chunk, self.overlap, self.sinks).score_cache(cache)
+        if first == last:
+            return scores
+        pairs = zip(cache.layers, scores, strict=True)
+        return [for_heads(view, own[:, first:last].amax(1)) for view, own in pairs]
