@@ -74,6 +74,38 @@ PARTICLE_BUGS = (
         test=("tests/methods/search/test_smc.py::test_nothing_is_copied_once_all_is_written"),
     ),
     Bug(
+        name="equal weights are not resampled",
+        seen_in="particle filtering, resampling below an effective sample size",
+        file="methods/search/particle_filter.py",
+        old="yield from grow(self, [particle_set], ALWAYS, rng)",
+        new="yield from grow(self, [particle_set], 1.0, rng)",
+        test=(
+            "tests/methods/search/test_particle_filter.py::"
+            "test_it_resamples_at_every_step_even_if_all_weigh_the_same"
+        ),
+    ),
+    Bug(
+        name="copies are drawn systematically under the published name",
+        seen_in="its_hub, particle filter",
+        file="methods/search/particle_filter.py",
+        old="ParticleSet([Particle((start,))] * self.n, scheme=multinomial)",
+        new="ParticleSet([Particle((start,))] * self.n)",
+        test=(
+            "tests/methods/search/test_particle_filter.py::test_answers_follow_the_published_law"
+        ),
+    ),
+    Bug(
+        name="finished answers leave the competition",
+        seen_in="probabilistic-inference-scaling, resample_inactive off",
+        file="methods/search/_particles.py",
+        old="return log_odds(self.scores[min(step, len(self.scores)) - 1])",
+        new="return 0.0 if step > len(self.scores) else log_odds(self.scores[step - 1])",
+        test=(
+            "tests/methods/search/test_particle_filter.py::"
+            "test_finished_answers_compete_at_every_later_step"
+        ),
+    ),
+    Bug(
         name="weights are the scores themselves, nearly all equal",
         seen_in="particle filtering: softmax of raw probabilities",
         file="methods/search/_particles.py",
