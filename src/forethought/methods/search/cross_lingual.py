@@ -67,7 +67,8 @@ class CrossLingual(Strategy):
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Sample in both languages and let the model compare; without a budget, compare by chrF."""
         answers = yield from hedged(start, self.n, self.temperature)
-        beside, notes = [], ()
+        beside: list[str] = []
+        notes: tuple[str, ...] = ()
         if self.evidence and not budget_spent(answers):
             beside, notes = yield from self._beside(start.asked)
         own = [place for place, one in enumerate(answers) if one.whole]
