@@ -3,6 +3,8 @@
 Paper: Adaptive Inference-Time Compute, arXiv:2410.02725; rounds of several answers, as the paper
     does for latency. The threshold is tuned there, and the model is trained to judge itself;
     others are less well calibrated
+Published: ours; windows of four, the threshold and 64 tokens are a choice, and the model is not
+    trained to judge itself.
 Exact: equals the greedy answer at n=1; best of n by the model's own verdicts at enough=none,
     begin=0 and annealed=false; keep=1 gives up no partial answer.
 Cost: up to n answers, window after window. A verdict prefills one short turn behind the cache of

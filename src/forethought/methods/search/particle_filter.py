@@ -2,6 +2,7 @@
 
 Paper: Particle-Based Monte Carlo for inference-time scaling, arXiv:2502.01618; settings of the
     authors' code (probabilistic-inference-scaling)
+Published: code; multinomial resampling at every step by the odds of the newest scores.
 Exact: equals one plain sample at n=1. As n grows, a draw among answers of equally many steps
     approaches p(answer) times the odds of the scores of all its steps.
 Cost: n answers over one prompt, and a score for each of their steps.

@@ -2,6 +2,7 @@
 
 Paper: Bridging Internal Probability and Self-Consistency, arXiv:2502.00511 (RPC); as in the
     authors' code (WNJXYK/RPC), but that samples which state no answer never win
+Published: code; mixture and mean over all samples, pruning at every n.
 Exact: equals one plain sample at n=1; if all texts are equally likely, a majority vote over the
     different texts.
 Cost: n answers; the vote fits a mixture of five parameters.
