@@ -147,8 +147,8 @@ def test_measured_figures_are_those_of_the_file() -> None:
         "| 41.8 (36.5 to 47.9) | -39.2 (-44.5 to -32.6) | 2,018 | 7.0 | 1.00 |"
     ) in compared
     assert (
-        "| gsm8k | `qwen-coder-0.5b@rpc(n=8) --weights=bf16 --budget=2.6TFLOP` | 40 | 35 "
-        "| 2,237 | 2.23 |"
+        "| gsm8k | `qwen-coder-0.5b@rpc(n=8, prune_by=texts, prune_from=16) --weights=bf16 "
+        "--budget=2.6TFLOP` | 40 | 35 | 2,237 | 2.23 |"
     ) in searched
     assert "| gsm8k | `qwen-coder-0.5b --weights=bf16` | 40 | 22 | 391 | 0.36 |" in searched
 

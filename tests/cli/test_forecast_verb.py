@@ -61,7 +61,7 @@ def test_a_forecast_writes_its_reports_without_torch(
     assert done.stdout.endswith("False\n")
     assert "3 questions, 4 answers to each" in done.stdout
     assert "are too few to look ahead" in done.stdout
-    assert "Behind a verifier that passes 10.0 %" in done.stdout
+    assert "3 questions are too few for the law of their success rates" in done.stdout
     assert reports[0].read_text("utf-8").startswith("<!DOCTYPE html>")
     assert reports[1].read_text("utf-8").count("|") > 20
     assert reports[2].read_text("utf-8").startswith("recipe,task,")
@@ -94,7 +94,7 @@ def test_a_forecast_in_json_is_one_document(
         (["-t", "brackets"], "holds no answers"),
         (["-t", TASK, "majority-vote(n=9)"], "holds no answers"),
         ([], "there is no task"),
-        (["-t", TASK, "--false-positives", "2"], "2 false positives"),
+        (["-t", TASK, "--false-positives", "2"], "a share of 2 for false positives"),
         (["-t", TASK, "-o", "f.pdf"], "has no known report format"),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 
 from forethought.contracts.comparison import Interval
 from forethought.contracts.forecast import Curve
+from forethought.evaluation.attempts import ImperfectVerifier
 from forethought.evaluation.curves import curve, powers_of_two
 from forethought.evaluation.draws import Draws, draws
 from forethought.evaluation.token_rates import TokenRates
@@ -179,41 +180,13 @@ def test_answers_that_are_right_in_part_have_curves_but_no_law_and_no_verifier()
         for n in range(9)
     ]
 
-    found = curve("r", "t", draws(samples, check, RATES), false_positives=0.1)
+    found = curve("r", "t", draws(samples, check, RATES), verifier=ImperfectVerifier(0.1))
 
     assert [row.oracle.value for row in found.reached] == pytest.approx([0.75, 11 / 12, 1.0])
     assert found.law is None
     assert "in part" in found.no_law
     assert found.attempts is None
     assert "in part" in found.no_attempts
-
-
-def test_a_verifier_that_errs_makes_more_attempts_worth_less() -> None:
-    # One kind always right and one never: by hand, with a tenth of wrong answers let through.
-    samples = [
-        searched(f"q{n}", [candidate(place, "x", right=float(n < 3)) for place in range(4)])
-        for n in range(4)
-    ]
-    drawn = draws(samples, check, RATES)
-
-    free = curve("r", "t", drawn, false_positives=0.0).attempts
-    erring = curve("r", "t", drawn, false_positives=0.1, penalty=2.0).attempts
-
-    assert free is not None
-    assert (free.best, free.reward, free.wrong) == (1, pytest.approx(0.75), 0.0)
-    assert erring is not None
-    assert erring.best == 1
-    assert erring.right == pytest.approx(0.75)
-    assert erring.wrong == pytest.approx(0.25 * 0.1)
-    assert erring.reward == erring.first == pytest.approx(0.75 - 2 * 0.025)
-    assert curve("r", "t", drawn).attempts is None
-
-
-def test_without_false_positives_any_number_of_attempts_pays() -> None:
-    found = curve("r", "t", population(20, 8, seed=3), false_positives=0.0).attempts
-
-    assert found is not None
-    assert found.best is None
 
 
 def test_numbers_of_answers_double_up_to_all() -> None:

@@ -157,6 +157,16 @@ CLAIMS = {
         f"{_SEARCH}/test_published_votes.py::test_the_most_frequent_of_all_answers_wins",
         {"weight": "equal", "window": 4, "confident": 1.0},
     ),
+    "particle-filter": Claim(
+        "probabilistic-inference-scaling, particle_gibbs",
+        f"{_SEARCH}/test_particle_filter.py::test_answers_follow_the_published_law",
+        {"temperature": 0.8, "pick": "best", "depth": 40, "delimiter": "\n\n"},
+    ),
+    "rpc": Claim(
+        "WNJXYK/RPC, compute_rpc",
+        f"{_SEARCH}/test_rpc.py::test_what_wins_is_what_the_method_says",
+        {"prune_by": "samples", "prune_from": 1},
+    ),
     "temperature-vote": Claim(
         "arXiv:2510.02611",
         f"{_SEARCH}/test_published_votes.py::test_sampling_stops_where_the_published_rule_stops",

@@ -126,11 +126,22 @@ ANSWER_BUGS = (
         test="tests/methods/search/test_rpc.py::test_a_text_that_was_drawn_twice_counts_once",
     ),
     Bug(
+        name="the mixture is fitted to the different texts alone",
+        seen_in="RPC, our own pruning under the published name",
+        file="methods/search/rpc.py",
+        old='self._dropped(whole if self.prune_by == "samples" else counted, likely)',
+        new="self._dropped(counted, likely)",
+        test=(
+            "tests/methods/search/test_rpc.py::"
+            "test_every_sample_counts_in_the_fit_and_the_mean_as_published"
+        ),
+    ),
+    Bug(
         name="few texts are pruned by a fit of five numbers",
         seen_in="RPC, reasoning pruning of small samples",
         file="methods/search/rpc.py",
-        old="if len(counted) < self.prune_from:",
-        new="if len(counted) < 2:",
+        old="if len(fitted) < max(1, self.prune_from):",
+        new="if len(fitted) < 2:",
         test="tests/methods/search/test_rpc.py::test_few_texts_are_not_pruned",
     ),
     Bug(
@@ -205,14 +216,64 @@ ANSWER_BUGS = (
         test="tests/methods/search/test_adaptive.py::test_judging_beginnings_changes_no_answer",
     ),
     Bug(
-        name="one opinion serves for all candidates of the same words",
-        seen_in="bag-of-tricks, sampled judgements cached by prompt",
+        name="each continuation of a wrong beginning is judged anew",
+        seen_in="imperfect verifiers as independent noise",
         file="methods/scoring/noisy_checker.py",
-        old="named = repr((seed, question.identifier, candidate.identity, candidate.text))",
-        new="named = repr((seed, question.identifier, candidate.text))",
+        old="return _words(next(one for one in beginnings if self._is_wrong(question, one)))",
+        new="return _words(text)",
         test=(
             "tests/methods/scoring/test_noisy_checker.py::"
-            "test_another_seed_question_or_candidate_makes_errors_of_its_own"
+            "test_every_continuation_of_a_wrong_beginning_gets_its_verdict"
+        ),
+    ),
+    Bug(
+        name="equal answers are judged anew",
+        seen_in="imperfect verifiers as independent noise",
+        file="methods/scoring/noisy_checker.py",
+        old="return self.task.stated(candidate.text) if candidate.done else _words(candidate.text)",
+        new="return repr((candidate.path, candidate.text))",
+        test=(
+            "tests/methods/scoring/test_noisy_checker.py::"
+            "test_equal_answers_get_equal_verdicts_wherever_they_come_from"
+        ),
+    ),
+    Bug(
+        name="success rates are the shares of few answers",
+        seen_in="inference-scaling-limits, c/n plugged in",
+        file="evaluation/attempts.py",
+        old="rates, shares = law.given(count, right).nodes()",
+        new="rates, shares = np.array([right / count]), np.ones(1)",
+        test=(
+            "tests/evaluation/test_attempts.py::test_drawn_answers_give_it_back_within_its_interval"
+        ),
+    ),
+    Bug(
+        name="the evidence is in the language of the prompt",
+        seen_in="X-MBR, evidence in English for English prompts",
+        file="methods/search/cross_lingual.py",
+        old="language = self.language or elsewhere(asked)",
+        new='language = self.language or "English"',
+        test=(
+            "tests/methods/search/test_cross_lingual.py::"
+            "test_evidence_comes_from_another_language_than_the_prompt"
+        ),
+    ),
+    Bug(
+        name="a question about an answer stays in its cache",
+        seen_in="self-evaluation in the middle of an answer",
+        file="backends/local/candidate_cache.py",
+        old="self.cache.rewind(self.start)",
+        new="pass",
+        test="tests/backends/local/test_follow_ups.py::test_a_verdict_changes_no_answer",
+    ),
+    Bug(
+        name="the beam shrinks with finished answers though it is to be refilled",
+        seen_in="search-and-learn, beam search",
+        file="methods/search/beam.py",
+        old="size = self.n if self.refill else len(growing)",
+        new="size = len(growing)",
+        test=(
+            "tests/methods/search/test_beam.py::test_with_refill_it_is_the_loop_of_search_and_learn"
         ),
     ),
     Bug(

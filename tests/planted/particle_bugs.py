@@ -7,19 +7,9 @@ PARTICLE_BUGS = (
         name="the temperature is dropped after the first step",
         seen_in="probabilistic-inference-scaling, particle filter at a fixed 0.8",
         file="methods/search/_particles.py",
-        old=(
-            "states = yield from write([one.here for one in parents], until=until, "
-            "delimiter=delimiter)"
-        ),
-        new=(
-            "warmth = 0.8 if parents[0].here.steps else None\n    states = yield from write(\n"
-            "        [one.here for one in parents], until=until, delimiter=delimiter, "
-            "temperature=warmth\n    )"
-        ),
-        test=(
-            "tests/methods/search/test_particle_filter.py::"
-            "test_every_step_is_asked_in_the_same_way_and_nothing_twice"
-        ),
+        old="temperature=method.temperature,",
+        new="temperature=0.8 if parents[0].here.steps else method.temperature,",
+        test="tests/methods/search/test_smc.py::test_every_step_is_asked_in_the_same_way_and_nothing_twice",
     ),
     Bug(
         name="what is kept weighs one step ahead",
@@ -62,7 +52,7 @@ PARTICLE_BUGS = (
         old="return [place for place in free if not self.particles[place].here.done]",
         new="return list(free)",
         test=(
-            "tests/methods/search/test_particle_filter.py::"
+            "tests/methods/search/test_smc.py::"
             "test_every_step_is_asked_in_the_same_way_and_nothing_twice"
         ),
     ),
@@ -81,9 +71,38 @@ PARTICLE_BUGS = (
             "            particle_set.resample(1.0 if ended else below, rng)\n"
             "        if ended or any(one.cut for one in sets):\n            return"
         ),
+        test=("tests/methods/search/test_smc.py::test_nothing_is_copied_once_all_is_written"),
+    ),
+    Bug(
+        name="equal weights are not resampled",
+        seen_in="particle filtering, resampling below an effective sample size",
+        file="methods/search/particle_filter.py",
+        old="yield from grow(self, [particle_set], ALWAYS, rng)",
+        new="yield from grow(self, [particle_set], 1.0, rng)",
         test=(
             "tests/methods/search/test_particle_filter.py::"
-            "test_nothing_is_copied_once_all_is_written"
+            "test_it_resamples_at_every_step_even_if_all_weigh_the_same"
+        ),
+    ),
+    Bug(
+        name="copies are drawn systematically under the published name",
+        seen_in="its_hub, particle filter",
+        file="methods/search/particle_filter.py",
+        old="ParticleSet([Particle((start,))] * self.n, scheme=multinomial)",
+        new="ParticleSet([Particle((start,))] * self.n)",
+        test=(
+            "tests/methods/search/test_particle_filter.py::test_answers_follow_the_published_law"
+        ),
+    ),
+    Bug(
+        name="finished answers leave the competition",
+        seen_in="probabilistic-inference-scaling, resample_inactive off",
+        file="methods/search/_particles.py",
+        old="return log_odds(self.scores[min(step, len(self.scores)) - 1])",
+        new="return 0.0 if step > len(self.scores) else log_odds(self.scores[step - 1])",
+        test=(
+            "tests/methods/search/test_particle_filter.py::"
+            "test_finished_answers_compete_at_every_later_step"
         ),
     ),
     Bug(
@@ -92,9 +111,7 @@ PARTICLE_BUGS = (
         file="methods/search/_particles.py",
         old="return log_odds(self.scores[step - 1]) - before",
         new="return self.scores[step - 1] - (before and self.scores[step - 2])",
-        test=(
-            "tests/methods/search/test_particle_filter.py::test_weights_follow_the_exact_posterior"
-        ),
+        test=("tests/methods/search/test_smc.py::test_weights_follow_the_exact_posterior"),
     ),
     Bug(
         name="a draw next to 1 runs past the last particle",

@@ -139,7 +139,8 @@ def test_answers_survive_where_what_is_asked_about_them_does_not_fit(name, lengt
     assert found["finish"] in ("stop", "length")
     texts = ("end of the model's context", "holds 400")
     told = [one for one in found["notes"] if any(text in one for text in texts)]
-    assert told or length < 200
+    # `adaptive` asks a short question behind the answer, which fits longer.
+    assert told or length < (260 if name == "adaptive" else 200)
 
 
 def test_a_later_turn_that_does_not_fit_is_told_what_a_later_turn_can_do():

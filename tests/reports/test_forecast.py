@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import pytest
 
+from forethought.contracts.comparison import Interval
 from forethought.contracts.forecast import Curve, Forecast
 from forethought.reports.charts.curve_chart import curve_chart
 from forethought.reports.forecast_tables import caveats, curve_table, difficulty_table, finding
@@ -81,6 +82,33 @@ def test_how_many_attempts_pay_is_said(best: int | None, told: str) -> None:
 
     assert told in said
     assert "passes 5.0 % of wrong answers, each of which costs 2" in said
+
+
+def test_the_verifier_the_price_and_the_intervals_of_attempts_are_said() -> None:
+    assert CURVE.attempts
+    plain = notes(CURVE)
+    assert "of right ones" not in plain
+    assert "an attempt" not in plain
+    assert "Over questions" not in plain
+
+    more = replace(
+        CURVE.attempts,
+        completeness=0.8,
+        price=0.02,
+        fewest=2,
+        most=None,
+        reward_interval=Interval(0.412, 0.3, 0.5),
+        success=(0.8, 1.2),
+    )
+    said = notes(replace(CURVE, attempts=more))
+    assert "and 80.0 % of right ones, at 0.02 an attempt, 3 attempts at most" in said
+    assert (
+        "Over questions, the best number lies between 2 and any number, and its worth between "
+        "0.300 and 0.500."
+    ) in said
+    assert "follow Beta(0.8, 1.2)" in said
+    sure = notes(replace(CURVE, attempts=replace(more, fewest=3, most=3)))
+    assert "the best number is 3, and" in sure
 
 
 def test_attempts_without_end_are_told_as_such() -> None:

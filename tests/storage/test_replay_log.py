@@ -90,7 +90,7 @@ def test_two_hundred_questions_killed_ten_times(tmp_path):
 
 @pytest.mark.slow
 def test_two_hundred_step_searches_killed_ten_times(tmp_path):
-    strategy = "particle-filter(n=16, resample_below=1.0, delimiter='\\n')"
+    strategy = "smc(n=16, resample_below=1.0, delimiter='\\n')"
     killed_and_run_again(tmp_path, 200, strategy, kills=10)
 
 

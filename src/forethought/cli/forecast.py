@@ -22,7 +22,7 @@ def run(given: Given) -> int:
     for file in given[options.REPORTS]:
         files.check(Path(file), _FORMS)
     # Imported late, so that wrong usage fails without waiting for it.
-    from forethought.evaluation.forecast import ImperfectVerifier
+    from forethought.evaluation.attempts import ImperfectVerifier
     from forethought.evaluation.forecast import forecast as forecasted
 
     found = forecasted(
@@ -30,7 +30,12 @@ def run(given: Given) -> int:
         given[options.TASKS],
         described_alone(given),
         results=given[options.RESULTS],
-        verifier=ImperfectVerifier(given[options.FALSE_POSITIVES], given[options.PENALTY]),
+        verifier=ImperfectVerifier(
+            given[options.FALSE_POSITIVES],
+            given[options.PENALTY],
+            given[options.COMPLETENESS],
+            given[options.ATTEMPT_PRICE],
+        ),
     )
     command = shlex.join(["forethought", *sys.argv[1:]])
     found = replace(found, provenance={**found.provenance, "command": command})

@@ -60,6 +60,12 @@ FALSE_POSITIVES: Option[float | None] = Option(
 PENALTY = number(
     "--penalty", help="Cost of a wrong answer that is accepted; a right one earns 1.", default=1.0
 )
+COMPLETENESS = number(
+    "--completeness", help="Share of right answers that the verifier accepts.", default=1.0
+)
+ATTEMPT_PRICE = number(
+    "--attempt-price", help="Cost of an attempt, where a right answer earns 1.", default=0.0
+)
 PROBE = whole("--probe", help="Answers sampled to estimate a question's difficulty.", default=4)
 BY = text(
     "--by",

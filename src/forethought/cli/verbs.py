@@ -94,6 +94,8 @@ _TAKES = {
             options.TASKS,
             options.FALSE_POSITIVES,
             options.PENALTY,
+            options.COMPLETENESS,
+            options.ATTEMPT_PRICE,
             options.RESULTS,
             options.REPORTS,
             options.JSON,

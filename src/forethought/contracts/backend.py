@@ -53,6 +53,12 @@ class Request:
     None without a limit in dollars."""
     top: int = 0
     """Above 0, nothing is decoded: the outcome lists this many top next tokens of the parent."""
+    turn: str = ""
+    """If given, nothing is decoded: the outcome has the probabilities of `choices` as the reply to
+    this next turn of the user, behind the parent."""
+    choices: tuple[str, ...] = ()
+    keep: bool = False
+    """Whether the cache of a finished answer is kept for later turns."""
 
     @property
     def place(self) -> Place:

@@ -55,11 +55,12 @@ class Law:
 class Attempts:
     """Sampling until an imperfect verifier accepts an answer, and its expected reward.
 
-    An accepted answer earns 1 if it is right, and costs the penalty if it is wrong.
+    An accepted answer earns 1 if it is right, and costs the penalty if it is wrong; each attempt
+    costs its price. Intervals are 95 %, over questions.
     """
 
     false_positives: float
-    """The verifier's false-positive rate; it accepts every right answer."""
+    """Share of wrong answers that the verifier accepts."""
     penalty: float
     best: int | None
     """The number of attempts with the greatest reward; None if reward grows without end."""
@@ -73,6 +74,18 @@ class Attempts:
     """Mean attempts per question."""
     first: float
     """Expected reward of a single attempt."""
+    completeness: float = 1.0
+    """Share of right answers that the verifier accepts."""
+    price: float = 0.0
+    """Cost of an attempt."""
+    fewest: int | None = None
+    """Lower bound of `best`; None if reward grows without end there."""
+    most: int | None = None
+    """Upper bound of `best`; None if reward grows without end there."""
+    reward_interval: Interval | None = None
+    """The reward with its interval."""
+    success: tuple[float, float] | None = None
+    """a and b of the Beta law of success rates over questions, fitted to the drawn answers."""
 
 
 @dataclass(frozen=True)

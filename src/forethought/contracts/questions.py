@@ -66,6 +66,13 @@ class Task(Protocol):
             "name a task whose steps are checked; see: forethought list steps",
         )
 
+    def stated(self, answer: str) -> str:
+        """The part of an answer that `check` judges; equal for answers that must score alike.
+
+        By default all words, in lower case.
+        """
+        return " ".join(answer.split()).casefold()
+
     @property
     def has_tests(self) -> bool:
         """Whether answers are programs that `passed` can test."""

@@ -22,9 +22,12 @@ from forethought.contracts.records import Cost
 if TYPE_CHECKING:
     import numpy as np
 
-Ability = Literal["draft", "steps", "log-probabilities", "certainty", "verdicts", "next-tokens"]
+Ability = Literal[
+    "draft", "steps", "log-probabilities", "certainty", "verdicts", "next-tokens", "follow-ups"
+]
 """Abilities that a back end may lack: a draft that decodes candidates, continuing from a prefix,
-log-probabilities, self-certainty, probabilities of one-word answers, and top next tokens."""
+log-probabilities, self-certainty, probabilities of one-word answers, top next tokens, and questions
+behind the cache of an answer."""
 Until = Literal["end", "step"]
 
 
@@ -100,6 +103,29 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class FollowUp:
+    """Ask for the probability of each of `choices` as the reply to a question about a candidate.
+
+    The question is the next turn behind the candidate's own text, whose cache serves. So only the
+    question is prefilled, and the candidate may grow on afterwards. A back end without this ability
+    judges a prompt that repeats the question and the answer. The result is a list of probabilities
+    for each candidate.
+    """
+
+    candidates: tuple[Candidate, ...]
+    question: str
+    choices: tuple[str, ...]
+
+    def repeated(self) -> Verdict:
+        """The same for a back end that holds no caches."""
+        pages = [
+            f"Question: {one.asked}\n\nAnswer: {one.text.strip()}\n\n{self.question}"
+            for one in self.candidates
+        ]
+        return Verdict(tuple(pages), self.choices)
+
+
+@dataclass(frozen=True)
 class Charge:
     """Charge the run for the scorer's own model before that runs; the result is None.
 
@@ -109,7 +135,7 @@ class Charge:
     cost: Cost
 
 
-Ask = Write | Next | Score | Group | Verdict | Charge
+Ask = Write | Next | Score | Group | Verdict | FollowUp | Charge
 Search = Generator[Ask, Any, "Found"]
 Scores = Generator[Ask, Any, "list[float]"]
 
@@ -149,6 +175,11 @@ class Strategy(Protocol):
 
         If so, subsets of the candidates estimate the score of fewer answers.
         """
+        return False
+
+    @property
+    def follows_up(self) -> bool:
+        """Whether it asks about finished answers, so that the back end keeps their caches."""
         return False
 
     @property
@@ -235,6 +266,13 @@ def verdicts(
 ) -> Generator[Ask, Any, list[tuple[float, ...]]]:
     """Ask for the probability of each choice."""
     return list((yield Verdict(tuple(questions), tuple(choices), by, rule)))
+
+
+def follow_up(
+    candidates: Iterable[Candidate], question: str, choices: Sequence[str]
+) -> Generator[Ask, Any, list[tuple[float, ...]]]:
+    """Ask for the probability of each choice as the reply to a question about a candidate."""
+    return list((yield FollowUp(tuple(candidates), question, tuple(choices))))
 
 
 def charge(cost: Cost) -> Generator[Ask, Any, None]:

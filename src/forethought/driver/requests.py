@@ -131,6 +131,7 @@ def piece_request(job: Job, pending: PendingCandidate) -> Request:
         temperature=ask.temperature,
         max_tokens=pending.left,
         token=None if pending.pieces else pending.token,
+        keep=job.strategy.follows_up,
     )
 
 
@@ -182,7 +183,8 @@ def request_key(namespace: str, request: Request, tokens: int) -> str:
     parent = request.parent
     place = (parent.question, parent.text, parent.token_ids, request.path, request.stream)
     drawn = (request.until, request.delimiter, request.temperature, tokens, request.first)
-    how = (*drawn, request.token, request.top)
+    turn = (request.turn, request.choices) if request.turn else ()
+    how = (*drawn, request.token, request.top, *turn)
     # The target has no name here, so its requests have equal keys with and without a draft.
     whose = () if parent.writer == "target" else (parent.writer,)
     return hashed(repr((namespace, place, how, *whose)))

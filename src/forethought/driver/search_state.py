@@ -31,6 +31,7 @@ from forethought.contracts.search import (
     Ask,
     Candidate,
     Charge,
+    FollowUp,
     Found,
     Group,
     Next,
@@ -50,8 +51,8 @@ from forethought.driver.job import (
     checked_score,
     merged,
 )
-from forethought.driver.next_tokens import NextTokenRequests, total_bound
 from forethought.driver.partial_results import best_so_far, budget_spent, first_of
+from forethought.driver.probes import ProbeRequests, total_bound
 from forethought.driver.requests import (
     PendingCandidate,
     mark_first,
@@ -90,7 +91,7 @@ class SearchState:
         self._pending: list[PendingCandidate] = []
         self._verdicts: tuple[tuple[float, ...], ...] = ()
         self._verdict_prefixes = VerdictPrefixes()
-        self._next_tokens: NextTokenRequests | None = None
+        self._probes: ProbeRequests | None = None
         self._children: Counter[tuple[str, Path]] = Counter()
         self._prefixes: set[Place] = set()
         """Prefixes that the run has requests for; each is paid once."""
@@ -125,8 +126,8 @@ class SearchState:
             self._fail(error)
             return []
         self._verdicts = outcome.chances
-        if self._next_tokens is not None:
-            self._next_tokens.record(outcome)
+        if self._probes is not None:
+            self._probes.record(outcome)
         if self._open:
             return []
         return self._submit_pieces() or self.proceed(self._results())
@@ -229,7 +230,15 @@ class SearchState:
                 return (None, started) if started else (self._results(), [])
             case Next():
                 self._ask, self._pending = ask, []
-                started = self._request_next_tokens(ask)
+                probes = ProbeRequests.of_next(self.job, ask, self._prefixes)
+                started = self._request_probes(probes, "could go on")
+                return (None, started) if started else (self._results(), [])
+            case FollowUp():
+                if "follow-ups" not in self._backend.abilities:
+                    return self._serve(ask.repeated())
+                self._ask, self._pending = ask, []
+                probes = ProbeRequests.of_follow_up(self.job, ask, self._prefixes)
+                started = self._request_probes(probes, "were judged")
                 return (None, started) if started else (self._results(), [])
             case Verdict():
                 self._ask, self._pending = ask, []
@@ -280,11 +289,11 @@ class SearchState:
             self._submit(replace(request, spare=spare))
         return [request.key for request in started]
 
-    def _request_next_tokens(self, ask: Next) -> list[str]:
-        """Request the top next tokens of the candidates."""
-        self._next_tokens = asked = NextTokenRequests.of(self.job, ask, self._prefixes)
-        started = self._submit_all(asked.requests, "could go on")
-        self._prefixes |= {one.place for one in asked.requests}
+    def _request_probes(self, probes: ProbeRequests, before: str) -> list[str]:
+        """Start requests behind candidates that decode nothing."""
+        self._probes = probes
+        started = self._submit_all(probes.requests, before)
+        self._prefixes |= {one.place for one in probes.requests}
         return started
 
     def _request_verdicts(self, ask: Verdict) -> list[str]:
@@ -315,12 +324,14 @@ class SearchState:
     def _results(self) -> Any:
         """The result of the last ask."""
         match self._ask:
-            case Verdict() | Next() if self._unfit:
+            case Verdict() | Next() | FollowUp() if self._unfit:
                 return None
             case Verdict():
                 return list(self._verdicts)
-            case Next() if self._next_tokens is not None:
-                return self._next_tokens.results()
+            case Next() if self._probes is not None:
+                return self._probes.next_tokens()
+            case FollowUp() if self._probes is not None:
+                return self._probes.chances()
         self._unfit = None  # the other candidates have their pieces
         found = [pending.result() for pending in self._pending]
         if any(pending.over == "budget" for pending in self._pending):

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from forethought.contracts.comparison import Interval
-from forethought.contracts.forecast import Ahead, Attempts, Curve, Law, Reached
+from forethought.contracts.forecast import Ahead, Curve, Law, Reached
+from forethought.evaluation.attempts import ImperfectVerifier, attempts
 from forethought.evaluation.draws import Draws
 from forethought.numerics.coverage import PowerLaw, coverage, extrapolated, log_spaced
 from forethought.numerics.equal_cost import UnitCost
 from forethought.numerics.intervals import mean_interval
 from forethought.numerics.selection import best_of_k, vote_of_k
-from forethought.numerics.verifiers import Kind, Resampling, Verifier
 
 FEWEST_ANSWERS = 4
 """Answers per question below which no power law is fitted."""
@@ -70,14 +70,15 @@ def curve(
     drawn: Sequence[Draws],
     *,
     scorer: str = "",
-    false_positives: float | None = None,
-    penalty: float = 1.0,
+    verifier: ImperfectVerifier | None = None,
     seed: int = 0,
 ) -> Curve:
     """Score and cost of one recipe with fewer answers, and extrapolated to more."""
     most = min(one.count for one in drawn)
     law, no_law = _law(drawn, seed)
-    attempts, no_attempts = _attempts(drawn, false_positives, penalty)
+    behind, no_attempts = attempts(
+        drawn, verifier or ImperfectVerifier(), np.random.default_rng(seed)
+    )
     return Curve(
         recipe=recipe,
         task=task,
@@ -88,7 +89,7 @@ def curve(
         scorer=scorer,
         law=law,
         no_law=no_law,
-        attempts=attempts,
+        attempts=behind,
         no_attempts=no_attempts,
     )
 
@@ -188,26 +189,4 @@ def _law(drawn: Sequence[Draws], seed: int) -> tuple[Law | None, str]:
             Ahead(count, interval, tokens.of(count), flops.of(count))
             for count, interval in zip(further, ahead, strict=True)
         ),
-    ), ""
-
-
-def _attempts(
-    drawn: Sequence[Draws], false_positives: float | None, penalty: float
-) -> tuple[Attempts | None, str]:
-    if false_positives is None:
-        return None, ""
-    if not _right_or_wrong(drawn):
-        return None, "a verifier accepts or rejects, and some answers are right in part"
-    kinds = tuple(Kind(1 / len(drawn), random_answer(one)) for one in drawn)
-    trials = Resampling(kinds, Verifier(1.0, 1.0 - false_positives), penalty)
-    best = trials.best()
-    return Attempts(
-        false_positives=false_positives,
-        penalty=penalty,
-        best=None if math.isinf(best) else round(best),
-        reward=trials.reward(best),
-        right=trials.right(best),
-        wrong=trials.wrong(best),
-        tries=trials.tries(best),
-        first=trials.reward(1),
     ), ""

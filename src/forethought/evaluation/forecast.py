@@ -13,6 +13,7 @@ from forethought import catalogue
 from forethought.contracts.errors import UsageError
 from forethought.contracts.forecast import Curve, Difficulty, Forecast
 from forethought.contracts.questions import Sample, Task
+from forethought.evaluation.attempts import ImperfectVerifier
 from forethought.evaluation.curves import curve
 from forethought.evaluation.difficulty import difficulty
 from forethought.evaluation.draws import Draws, draws, draws_alike
@@ -23,25 +24,6 @@ from forethought.recipes.recipe import Recipe
 from forethought.recipes.recipe_grid import recipe_grid
 from forethought.storage.location import no_answers, results_file
 from forethought.storage.store import Store
-
-
-@dataclass(frozen=True)
-class ImperfectVerifier:
-    """A verifier that accepts some wrong answers, and the penalty for each."""
-
-    false_positives: float | None = None
-    """Share of wrong answers that it accepts; None leaves the verifier out of the forecast."""
-    penalty: float = 1.0
-    """Cost of an accepted wrong answer, where a right one is worth 1."""
-
-    def __post_init__(self) -> None:
-        if self.false_positives is not None and not 0 <= self.false_positives <= 1:
-            raise UsageError(
-                f"a share of {self.false_positives:g} false positives is not between 0 and 1",
-                "give a share from 0 to 1, such as 0.05",
-            )
-        if not self.penalty >= 0:
-            raise UsageError(f"a penalty of {self.penalty:g} is not 0 or more", "give 0 or more")
 
 
 def forecast(
@@ -130,8 +112,7 @@ class _TaskSamples:
                 self.task,
                 drawn,
                 scorer=Recipe.parse(self.by_recipe[label][0].run["recipe"]).scorer,
-                false_positives=verifier.false_positives,
-                penalty=verifier.penalty,
+                verifier=verifier,
             )
             for label, drawn in self.drawn.items()
         ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -128,26 +129,26 @@ class Resampling:
         gives = self._shares * each != 0
         return float((self._shares * each)[gives] @ made[gives])
 
-    @property
+    @cached_property
     def _shares(self) -> np.ndarray:
         return np.array([kind.share for kind in self.kinds])
 
-    @property
+    @cached_property
     def _accepted_right(self) -> np.ndarray:
         success = np.array([kind.success for kind in self.kinds])
         return self.verifier.completeness * success
 
-    @property
+    @cached_property
     def _accepted_wrong(self) -> np.ndarray:
         success = np.array([kind.success for kind in self.kinds])
         return (1.0 - self.verifier.soundness) * (1.0 - success)
 
-    @property
+    @cached_property
     def _rejected(self) -> np.ndarray:
         left: np.ndarray = 1.0 - self._accepted_right - self._accepted_wrong
         return left.clip(min=0.0)
 
-    @property
+    @cached_property
     def _worth(self) -> np.ndarray:
         """Expected reward of one attempt, by kind."""
         return self._accepted_right - self.penalty * self._accepted_wrong - self.price

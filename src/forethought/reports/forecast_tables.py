@@ -159,8 +159,11 @@ def _attempts(found: Attempts) -> Iterator[str]:
         f"Behind a verifier that passes {figures.points(found.false_positives)} % of wrong "
         f"answers, each of which costs {found.penalty:g} where a right one is worth 1, "
     )
+    if found.completeness < 1:
+        behind += f"and {figures.points(found.completeness)} % of right ones, "
+    if found.price:
+        behind += f"at {found.price:g} an attempt, "
     first = f"A single attempt is worth {found.first:.3f}."
-    never = "A question never answered rightly here counts as one that never will be."
     if found.best == 0:
         told = "no attempt pays."
     else:
@@ -168,7 +171,23 @@ def _attempts(found: Attempts) -> Iterator[str]:
             f"{_most(found.best)}: {found.reward:.3f} a question, {figures.points(found.right)} % "
             f"right and {figures.points(found.wrong)} % wrong accepted, in {_tries(found)}."
         )
-    yield f"{behind}{told} {first} {never}".replace("-", figures.MINUS)
+    yield " ".join([behind + told, first, *_surely(found)]).replace("-", figures.MINUS)
+
+
+def _surely(found: Attempts) -> Iterator[str]:
+    """The intervals, and the law that they rest on."""
+    if found.reward_interval is not None:
+        most = "any number" if found.most is None else f"{found.most:,}"
+        fewest = "any number" if found.fewest is None else f"{found.fewest:,}"
+        low, high = found.reward_interval.low, found.reward_interval.high
+        span = f"is {fewest}" if fewest == most else f"lies between {fewest} and {most}"
+        yield (
+            f"Over questions, the best number {span}, and its worth between {low:.3f} and "
+            f"{high:.3f}."
+        )
+    if found.success is not None:
+        a, b = found.success
+        yield f"Success rates of questions are taken to follow Beta({a:.3g}, {b:.3g})."
 
 
 def _most(best: int | None) -> str:

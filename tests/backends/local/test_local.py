@@ -168,7 +168,7 @@ def test_a_search_stopped_anywhere_goes_on_to_the_same_end(methods, budget):
 
 
 def test_searches_that_ask_alike_are_given_the_same_answers_once():
-    few, many = MajorityVote(n=2), RPC(n=4)
+    few, many = MajorityVote(n=2), RPC(n=4, prune_from=5)
     shared = Kept()
     one = searched(few, journal=shared, named="asks", name="one")
     asked = len(shared.outcomes)

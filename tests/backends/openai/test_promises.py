@@ -20,7 +20,7 @@ SEARCHES = [
     "best-of-n(n=5)",
     'beam(n=4, delimiter="\\n")',
     'dvts(trees=2, width=2, delimiter="\\n")',
-    'particle-filter(n=4, delimiter="\\n")',
+    'particle-filter(n=4, temperature=none, delimiter="\\n")',
 ]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from forethought.contracts.search import Score, Write
+from forethought.contracts.search import Candidate, Score, Write
 from forethought.methods.search.beam import Beam
 from forethought.methods.search.majority_vote import MajorityVote
 from tests.driver.searches import searched
@@ -175,3 +177,61 @@ def test_a_budget_ends_it_and_whole_answers_come_first(budget):
         whole = any(one.finish == "stop" for one in (*found.considered, *found.pruned))
         assert found.best.finish == ("stop" if whole else "budget")
         assert found.best in found.considered
+
+
+def refilled(law, rule, n, width, depth, hand):
+    """The loop of search-and-learn, as it is written down, with steps drawn by `hand`."""
+    active, completed, written = [Candidate()] * n, [], 0
+    for at in range(depth):
+        if len(active) != n:
+            active = (active * n)[:n]
+        until = "end" if at == depth - 1 else "step"
+        drawn = [hand.child(one, Write((one,), until, "\n")) for one in active]
+        written += len(drawn)
+        completed += [one for one in drawn if one.done]
+        active = [one for one in drawn if not one.done]
+        if not active:
+            break
+        unique = list({one.text: one for one in reversed(active)}.values())[::-1]
+        unique.sort(key=lambda one: (-rule(one.text), one.path))
+        kept = unique[: n // width]
+        # Equal texts come back only if too few others are left.
+        kept += [one for one in sorted(active, key=lambda one: (-rule(one.text), one.path))
+                 if one not in kept][: n // width - len(kept)]  # fmt: skip
+        active = [one for one in active if one in kept]
+    best = sorted(completed, key=lambda one: (-rule(one.text), one.path))[:n]
+    return best, written
+
+
+@pytest.mark.parametrize(("n", "width", "depth"), [(4, 2, 40), (6, 3, 40), (8, 4, 3)])
+def test_with_refill_it_is_the_loop_of_search_and_learn(n, width, depth):
+    longer = 0
+    for seed in range(25):
+        hand = Hand(uneven, seed=seed)
+        found = hand.search(method(n=n, width=width, depth=depth, refill=True))
+        slow = Hand(uneven, seed=seed)
+        slow.children, slow.rng = Counter(), random.Random(seed)
+        best, written = refilled(uneven, liking, n, width, depth, slow)
+
+        assert {one.path for one in found.considered} == {one.path for one in best}
+        assert found.best.text == best[0].text
+        writes = [ask for ask in hand.asks if isinstance(ask, Write)]
+        assert {len(ask.parents) for ask in writes} == {n}
+        assert sum(len(ask.parents) for ask in writes) == written
+        plain = Hand(uneven, seed=seed)
+        plain.search(method(n=n, width=width, depth=depth))
+        longer += written > sum(len(ask.parents) for ask in plain.asks if isinstance(ask, Write))
+    assert longer > 12
+
+
+def test_with_refill_more_than_n_answers_end_and_the_n_best_count():
+    more = 0
+    for seed in range(10):
+        done = driven(method(n=4, width=2, refill=True), uneven, seed=seed)
+        ended = [one for one in (*done.found.considered, *done.found.pruned) if one.done]
+        least = min(liking(one.text) for one in done.found.considered)
+        assert len(done.found.considered) == 4
+        assert all(liking(one.text) <= least for one in done.found.pruned if one.done)
+        assert tokens_of(done.found) == done.cost.output_tokens
+        more += len(ended) > 4
+    assert more > 2

@@ -156,7 +156,9 @@ def test_what_can_never_be_unsure_or_is_no_strategy_is_refused():
 def test_what_the_large_models_strategy_needs_is_needed():
     assert Cascade().needs == {"draft"}
     assert Cascade(by="likelihood").needs == {"draft", "log-probabilities"}
-    assert Cascade(then="adaptive").needs == {"draft", "verdicts"}
+    assert Cascade(then="adaptive").needs == {"draft", "verdicts", "steps"}
+    assert Cascade(then="adaptive").follows_up
+    assert not Cascade().follows_up
     assert Cascade(then="adaptive(begin=8)").needs == {"draft", "verdicts", "steps"}
     assert not Cascade().scores
     assert Cascade(then="best-of-n").scores

@@ -3,10 +3,13 @@
 import pytest
 
 from forethought.backends.known import END, KnownBackend
+from forethought.contracts.questions import Question
 from forethought.methods.search.cross_lingual import CrossLingual
 from forethought.methods.search.greedy import Greedy
 from forethought.methods.search.hedged import Hedged
-from tests.driver.searches import QUESTION, searched
+from tests.driver.searches import searched
+
+QUESTION = Question("q", "Quelle est la réponse ?")
 
 MEANS = {"oui": "yes", "ouais": "yes", "non": "no", "yes": "yes", "no": "no"}
 
@@ -39,7 +42,8 @@ def pair(page):
 def ran(judge, seed=0, budget="", **settings):
     settings = {"n": 5, "temperature": 1.0} | settings
     backend = KnownBackend(law, opinion=judge, verdict_flops=1.0)
-    return searched(CrossLingual(**settings), backend=backend, seed=seed, budget=budget)
+    strategy = CrossLingual(**settings)
+    return searched(strategy, backend=backend, seed=seed, budget=budget, question=QUESTION)
 
 
 def utilities(texts, beside):
@@ -63,8 +67,11 @@ def test_agreement_is_with_the_others_and_the_evidence(evidence):
 
 
 def test_with_n_1_it_is_the_greedy_answer():
-    assert ran(Judge(), n=1).found.best == searched(Greedy(), law).found.best
-    assert ran(Judge(), n=1, evidence=0).found.best == searched(Greedy(), law).found.best
+    assert ran(Judge(), n=1).found.best == searched(Greedy(), law, question=QUESTION).found.best
+    assert (
+        ran(Judge(), n=1, evidence=0).found.best
+        == searched(Greedy(), law, question=QUESTION).found.best
+    )
 
 
 def test_evidence_decides_and_is_never_taken():
@@ -100,10 +107,52 @@ def test_where_no_comparison_can_be_paid_letters_in_common_decide():
     for seed in range(12):
         backend = KnownBackend(law, opinion=Judge(), verdict_flops=10.0)
         strategy = CrossLingual(n=5, temperature=1.0, evidence=1)
-        done = searched(strategy, backend=backend, seed=seed, budget="10FLOP")
-        found, alike = done.found, searched(Hedged(n=5, temperature=1.0), law, seed=seed).found
+        done = searched(strategy, backend=backend, seed=seed, budget="10FLOP", question=QUESTION)
+        hedged = Hedged(n=5, temperature=1.0)
+        found = done.found
+        alike = searched(hedged, law, seed=seed, question=QUESTION).found
         assert found.considered == alike.considered
         assert (found.best, found.weights) == (alike.best, alike.weights)
         assert "before the candidates were judged" in found.notes[0]
         hits.add(found.best.text)
     assert len(hits) > 1
+
+
+@pytest.mark.parametrize(
+    ("question", "settings", "language"),
+    [
+        ("Quelle est la réponse ?", {}, "English"),
+        ("多少钱?", {}, "English"),
+        ("What is the answer?", {}, "Chinese"),
+        ("What is the answer?", {"language": "German"}, "German"),
+    ],
+)
+def test_evidence_comes_from_another_language_than_the_prompt(question, settings, language):
+    asked = []
+
+    def law(prompt, text):
+        asked.append(prompt)
+        return {END: 1.0} if text else {"1": 1.0}
+
+    searched(CrossLingual(n=2, **settings), law, question=Question("q", question))
+    assert {one for one in asked if "Answer in" in one} == {f"{question}\n\nAnswer in {language}."}
+
+
+def test_evidence_in_the_wrong_language_does_not_count():
+    def law(prompt, text):
+        if text:
+            return {END: 1.0}
+        if "Answer in" not in prompt:
+            return {"non": 0.4, "oui": 0.6}
+        return {"that is yes": 0.5, "la réponse est non": 0.5}
+
+    MEANS.update({"that is yes": "yes", "la réponse est non": "no"})
+    told = 0
+    for seed in range(12):
+        judge = Judge()
+        backend = KnownBackend(law, opinion=judge)
+        strategy = CrossLingual(n=3, temperature=1.0, evidence=4)
+        found = searched(strategy, backend=backend, seed=seed, question=QUESTION).found
+        assert not any("la réponse est non" in page for page in judge.pages)
+        told += any("answers for comparison are not in English" in note for note in found.notes)
+    assert told > 8

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from forethought.contracts.search import Write
-from forethought.methods.search._particles import ParticleSet, grow, traded
+from forethought.methods.search._particles import ALWAYS, ParticleSet, grow, traded
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.parallel_tempering import ParallelTempering
 from forethought.methods.search.particle_gibbs import ParticleGibbs
@@ -101,7 +101,7 @@ def test_each_chain_keeps_its_own_law():
             ParticleSet([one.at(0)] * 3, heat, one)
             for one, heat in zip(kept, temperatures, strict=True)
         ]
-        Hand(ranked, seed=seed).run(grow(method(), sets, 1.0, rng))
+        Hand(ranked, seed=seed).run(grow(method(target="answer"), sets, ALWAYS, rng))
         kept = traded([one.draw(rng) for one in sets], temperatures, "answer", rng)
         for end, one in zip(ends, kept, strict=True):
             end.append(one.here.text)
@@ -145,7 +145,9 @@ def test_a_budget_ends_it_and_nothing_is_lost(budget):
 def test_a_draw_comes_close_to_the_posterior():
     exact, _ = weighted(ranked, liking, "answer")
     drawn = [
-        Hand(ranked, seed=seed).search(method(n=8, chains=2, iterations=4, pick="draw")).best.text
+        Hand(ranked, seed=seed)
+        .search(method(n=8, chains=2, iterations=4, target="answer", pick="draw"))
+        .best.text
         for seed in range(1000)
     ]
     # 1,000 exact draws are at a mean distance of 0.016.

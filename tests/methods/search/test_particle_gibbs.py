@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
@@ -9,9 +10,8 @@ import numpy as np
 import pytest
 
 from forethought.contracts.search import Candidate, Piece, Score, Write
-from forethought.methods.search._particles import Particle, ParticleSet, grow
+from forethought.methods.search._particles import ALWAYS, Particle, ParticleSet, grow
 from forethought.methods.search.majority_vote import MajorityVote
-from forethought.methods.search.particle_filter import ParticleFilter
 from forethought.methods.search.particle_gibbs import ParticleGibbs
 from tests.driver.searches import searched
 from tests.methods.search.by_hand import (
@@ -20,6 +20,7 @@ from tests.methods.search.by_hand import (
     driven,
     liking,
     lines,
+    odds,
     ranked,
     tokens_of,
     uneven,
@@ -63,25 +64,22 @@ def test_one_particle_is_the_plain_answer(iterations):
         )
 
 
-def test_one_iteration_is_a_particle_filter_that_copies_at_every_step():
-    for seed in range(6):
-        once = driven(method(n=5, iterations=1), uneven, seed=seed).found
-        filtered = ParticleFilter(n=5, resample_below=1.0, delimiter="\n")
-        assert once == driven(filtered, uneven, seed=seed).found
-
-
-@pytest.mark.parametrize(("law", "target"), [(ranked, "answer"), (uneven, "steps")])
+@pytest.mark.parametrize(
+    ("law", "target"), [(ranked, "answer"), (uneven, "steps"), (ranked, "newest")]
+)
 @pytest.mark.parametrize("n", [2, 4])
 def test_a_filter_beside_an_exact_draw_ends_in_one(law, target, n):
-    exact, _ = weighted(law, liking, target)
+    # Answers of `ranked` have equally many steps, so the newest odds multiply to all steps' odds.
+    stated = "steps" if target == "newest" else target
+    exact, _ = weighted(law, liking, stated)
     drawn = []
     for seed in range(1000):
-        rng, reference = np.random.default_rng(seed), exactly(law, target, seed)
+        rng, reference = np.random.default_rng(seed), exactly(law, stated, seed)
         for again in range(2):
             particle_set = ParticleSet([reference] * n, reference=reference)
             particle_set.particles = [reference.at(0)] * n
             hand = Hand(law, seed=seed * 2 + again)
-            hand.run(grow(method(target=target), [particle_set], 1.0, rng))
+            hand.run(grow(method(target=target), [particle_set], ALWAYS, rng))
             reference = particle_set.draw(rng)
         drawn.append(reference.here.text)
     # 1,000 exact draws are at a mean distance of 0.016 (4 answers) and 0.02 (14).
@@ -118,6 +116,14 @@ def test_what_is_kept_weighs_what_its_own_step_weighs():
     assert particle_set.log_weights[0] == pytest.approx(reference.log_weight("steps"))
 
 
+def test_by_the_newest_score_what_is_kept_weighs_its_last_one_beyond_its_end():
+    reference = reference_of(("a\n", "b\n", "a\n", ""))
+    for step, at in [(1, 0), (2, 1), (3, 2), (4, 3), (5, 3), (9, 3)]:
+        particle_set = ParticleSet([reference.at(0)], reference=reference)
+        particle_set.weigh(step, "newest")
+        assert particle_set.log_weights[0] == pytest.approx(math.log(odds(reference.scores[at])))
+
+
 def test_what_is_kept_goes_into_the_next_iteration():
     for seed in range(8):
         hand = Hand(uneven, seed=seed)
@@ -134,15 +140,6 @@ def test_what_is_kept_goes_into_the_next_iteration():
 
 def paths(ask):
     return [one.path for one in ask.parents]
-
-
-def test_a_constant_score_copies_nothing():
-    for seed in range(4):
-        done = driven(method(n=4, iterations=3), uneven, lambda text: 0.5, seed=seed)
-        plain = searched(MajorityVote(n=4 + 3 + 3), uneven, seed=seed).found.considered
-        assert {one.text for one in done.found.considered} == {one.text for one in plain}
-        assert done.cost.output_tokens == sum(one.tokens for one in plain)
-        assert not done.found.pruned
 
 
 def test_copies_beside_what_is_kept_are_drawn_independently():
@@ -163,7 +160,9 @@ def test_copies_beside_what_is_kept_are_drawn_independently():
 def test_a_draw_comes_close_to_the_posterior():
     exact, _ = weighted(ranked, liking, "answer")
     drawn = [
-        Hand(ranked, seed=seed).search(method(n=8, iterations=4, pick="draw")).best.text
+        Hand(ranked, seed=seed)
+        .search(method(n=8, iterations=4, target="answer", pick="draw"))
+        .best.text
         for seed in range(1000)
     ]
     # 1,000 exact draws are at a mean distance of 0.016.
@@ -173,11 +172,15 @@ def test_a_draw_comes_close_to_the_posterior():
 def test_few_particles_come_closer_with_every_iteration():
     exact, _ = weighted(ranked, liking, "answer")
     drawn = [
-        Hand(ranked, seed=seed).search(method(n=3, iterations=7, pick="draw")).best.text
+        Hand(ranked, seed=seed)
+        .search(method(n=3, iterations=7, target="answer", pick="draw"))
+        .best.text
         for seed in range(300)
     ]
     once = [
-        Hand(ranked, seed=seed).search(method(n=3, iterations=1, pick="draw")).best.text
+        Hand(ranked, seed=seed)
+        .search(method(n=3, iterations=1, target="answer", pick="draw"))
+        .best.text
         for seed in range(300)
     ]
     assert distance(drawn, exact) < 0.08 < distance(once, exact)
@@ -238,7 +241,7 @@ def test_a_draw_is_what_the_last_iteration_would_hand_on():
     # Where all weighs the same, one of the first iteration is handed on thrice in 1 of 27 runs.
     firsts = 0
     for seed in range(150):
-        hand = Hand(uneven, lambda text: 0.5, seed)
+        hand = Hand(lines(0.5, 1), lambda text: 0.5, seed)
         found = hand.search(method(n=3, iterations=4, pick="draw"))
         firsts += found.best.path[0] < 3
     assert 0 < firsts < 15

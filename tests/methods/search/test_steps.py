@@ -14,7 +14,7 @@ from forethought.methods.search.a_star import AStar
 from forethought.methods.search.beam import Beam
 from forethought.methods.search.dvts import DVTS
 from forethought.methods.search.mcts import MCTS
-from forethought.methods.search.particle_filter import ParticleFilter
+from forethought.methods.search.smc import SMC
 from forethought.methods.search.step_beam import StepBeam
 from tests.methods.search.by_hand import Hand, liking, lines
 
@@ -67,7 +67,7 @@ def test_twins_say_the_same_from_their_beginning_on_in_whatever_steps():
         Beam(n=4, width=4, delimiter="\n"),
         DVTS(trees=2, width=3, delimiter="\n"),
         AStar(delimiter="\n"),
-        ParticleFilter(n=5, resample_below=1.0, delimiter="\n"),
+        SMC(n=5, resample_below=1.0, delimiter="\n"),
         StepBeam(width=2, n=2, delimiter="\n"),
         MCTS(n=2, delimiter="\n"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -44,9 +46,33 @@ class CachedCandidate:
 
     def take_logits(self, logits: Tensor) -> None:
         """Store the logits [V] of its newest token, which has an entry from now on."""
+        self.logits = logits
+        self.close()
+
+    def close(self) -> None:
+        """Mark the end of the cache, which holds all its tokens from now on."""
         assert self.cache is not None, "an entry needs a cache"
-        self.logits, self.parent = logits, None
+        self.parent = None
         self._mark, self.entries = self.cache.mark(), self.cache.lengths()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the cache holds all its tokens."""
+        return self._mark is not None
+
+    @contextmanager
+    def lent(self) -> Iterator[SequenceCache]:
+        """The cache for tokens that are dropped afterwards, so that its children do not see them.
+
+        A copy if a child decodes into the cache itself.
+        """
+        if self._taken or self.cache is None:
+            yield SequenceCache.copy_at(self.start)
+            return
+        try:
+            yield self.cache
+        finally:
+            self.cache.rewind(self.start)
 
     def own_cache(self) -> SequenceCache:
         """The cache that its newest token is decoded into."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from forethought.backends.local.candidate_cache import CachedCandidate
+from forethought.backends.local.follow_up import FollowUpInProgress, follow_up_bound
 from forethought.backends.local.local_run import LocalRun
 from forethought.backends.local.piece import PieceInProgress, decoded_by
 from forethought.backends.local.verdicts import VerdictInProgress
@@ -36,6 +37,8 @@ from forethought.recipes.recipe import Recipe
 
 Where = tuple[str, Place]
 """A run, and a candidate of it."""
+Continuation = PieceInProgress | FollowUpInProgress
+"""Work behind a candidate of a run."""
 
 
 @dataclass
@@ -56,11 +59,11 @@ class LocalBackend:
     prefill_memo: PrefillMemo = field(default_factory=PrefillMemo)
     """Results of drafts and choices of tokens, shared in the same way beside a prefix cache."""
     _queued: list[Request | VerdictRequest] = field(default_factory=list)
-    _work: dict[str, PieceInProgress | VerdictInProgress] = field(default_factory=dict)
+    _work: dict[str, Continuation | VerdictInProgress] = field(default_factory=dict)
     """By key of the request."""
     _handlers: dict[int, Callable[[TokenEvent], None]] = field(default_factory=dict)
     """By id of the sequence."""
-    _blocked: dict[Where, list[PieceInProgress]] = field(default_factory=dict)
+    _blocked: dict[Where, list[Continuation]] = field(default_factory=dict)
     """Pieces that wait for their candidate's cache, by candidate."""
     _readers: dict[Where, TokenSequence] = field(default_factory=dict)
     """The sequence that computes the cache of each of these candidates."""
@@ -77,7 +80,9 @@ class LocalBackend:
         own = any(one.draft is not one.target for one in self.runs.values())
         drafts = own or self.draft is not self.target
         other: frozenset[Ability] = frozenset(("draft",) if drafts else ())
-        return other | {"steps", "log-probabilities", "certainty", "verdicts", "next-tokens"}
+        return other | {
+            "steps", "log-probabilities", "certainty", "verdicts", "next-tokens", "follow-ups"
+        }  # fmt: skip
 
     def now(self) -> float:
         """The clock's time."""
@@ -148,6 +153,8 @@ class LocalBackend:
 
     def _bound(self, request: Request) -> CostBound:
         prompt = self.run(request.run).prompt_of(request)
+        if request.turn:
+            return CostBound(Cost(flops=follow_up_bound(request, prompt)))
         longest = len(prompt.prompt) + request.parent.tokens + request.max_tokens
         longest = min(longest, prompt.target.for_length(longest).shape.context)
         token = answer_flops(prompt.target.shape, longest, 1)
@@ -187,7 +194,8 @@ class LocalBackend:
     def _begin(self, request: Request, groups: dict[tuple[object, ...], PromptGroup]) -> None:
         run = self.run(request.run)
         prompt = run.prompt_of(request)
-        piece = PieceInProgress(request, run, prompt)
+        made = FollowUpInProgress if request.turn else PieceInProgress
+        piece = made(request, run, prompt)
         self._work[request.key] = piece
         prompt.waiting += request.max_tokens > 1
         piece.candidate = run.caches.get(request.place)
@@ -196,16 +204,14 @@ class LocalBackend:
             together = run.plain and run.reuse is None
             shared = (id(prompt.target), prompt.prompt.tokens) if together else (id(prompt),)
             groups.setdefault(shared, PromptGroup(self.clock)).add(prompt)
-        if piece.candidate is None and request.parent.tokens:
-            self._block(piece, self._recompute)
-        elif piece.candidate is not None and piece.candidate.logits is None:
-            self._block(piece, self._decode_newest)
-        else:
+        if piece.ready:
             self._start(piece)
+        else:
+            self._block(piece, self._decode_newest if piece.candidate else self._recompute)
 
-    def _start(self, piece: PieceInProgress) -> None:
+    def _start(self, piece: Continuation) -> None:
         """Queue a piece whose candidate is cached, or is the prompt itself."""
-        piece.sequence.prefill = piece.prompt.prefill if piece.candidate is None else None
+        piece.sequence.prefill = piece.prefill
         self._schedule(piece.sequence, lambda event: self._take(piece, event))
 
     def _schedule(self, sequence: TokenSequence, handler: Callable[[TokenEvent], None]) -> None:
@@ -224,7 +230,7 @@ class LocalBackend:
                 del self._handlers[id(sequence)]
             handler(event)
 
-    def _take(self, piece: PieceInProgress, event: TokenEvent) -> None:
+    def _take(self, piece: Continuation, event: TokenEvent) -> None:
         if piece.run.plain and not piece.run.reported and piece.candidate is not None:
             self._events.append(piece.run.prompt_ready(piece.request))
         piece.add(event)
@@ -233,7 +239,7 @@ class LocalBackend:
         if piece.finished:
             self._finish(piece)
 
-    def _finish(self, work: PieceInProgress | VerdictInProgress) -> None:
+    def _finish(self, work: Continuation | VerdictInProgress) -> None:
         """Report the outcome of a request, and cache the candidate that others may continue."""
         del self._work[work.request.key]
         self._handlers.pop(id(work.sequence), None)
@@ -243,7 +249,7 @@ class LocalBackend:
             self.run(work.request.run).caches.put(*kept)
         self._events.append(outcome)
 
-    def _drop(self, work: PieceInProgress | VerdictInProgress) -> None:
+    def _drop(self, work: Continuation | VerdictInProgress) -> None:
         """Stop a request's sequence, free its cache, and stop what is computed for it alone."""
         self._cancel(work.sequence)
         for where, waiting in list(self._blocked.items()):
@@ -256,9 +262,7 @@ class LocalBackend:
         self.scheduler.cancel(sequence)
         self._handlers.pop(id(sequence), None)
 
-    def _block(
-        self, piece: PieceInProgress, begin: Callable[[PieceInProgress, Where], None]
-    ) -> None:
+    def _block(self, piece: Continuation, begin: Callable[[Continuation, Where], None]) -> None:
         """Make a piece wait for its candidate's cache, which is computed once for all."""
         where = piece.request.run, piece.request.place
         self._blocked.setdefault(where, []).append(piece)
@@ -271,7 +275,7 @@ class LocalBackend:
             piece.candidate = candidate
             self._start(piece)
 
-    def _decode_newest(self, piece: PieceInProgress, where: Where) -> None:
+    def _decode_newest(self, piece: Continuation, where: Where) -> None:
         """Decode the newest token of a candidate, for all pieces that continue it."""
         candidate = piece.candidate
         assert candidate is not None, "a candidate without logits"
@@ -293,7 +297,7 @@ class LocalBackend:
         self._schedule(sequence, take)
 
     def _recompute(
-        self, piece: PieceInProgress, where: Where, before: CachedCandidate | None = None
+        self, piece: Continuation, where: Where, before: CachedCandidate | None = None
     ) -> None:
         """Decode a candidate's tokens again, in their original order, if no cache holds it.
 

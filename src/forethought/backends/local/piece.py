@@ -22,7 +22,7 @@ from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.engine.sampling import SamplingParams, stated
 from forethought.engine.scheduler import TokenEvent
-from forethought.engine.sequence import Sequence, SequenceStart
+from forethought.engine.sequence import Prefill, Sequence, SequenceStart
 from forethought.prefill.prepare import PreparedPrompt
 
 
@@ -72,6 +72,18 @@ class PieceInProgress:
     def opens(self) -> bool:
         """Whether it pays for the prefill of its prompt."""
         return self.request.first and not self.request.parent.tokens
+
+    @property
+    def prefill(self) -> Prefill | None:
+        """The prefill that the sequence waits for."""
+        return self.prompt.prefill if self.candidate is None else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it may start: its candidate is the prompt, or has logits."""
+        if self.candidate is None:
+            return not self.request.parent.tokens
+        return self.candidate.logits is not None
 
     @property
     def finished(self) -> bool:
@@ -132,22 +144,23 @@ class PieceInProgress:
     def kept(self) -> tuple[Place, CachedCandidate] | None:
         """The place and the cached candidate at the end of the piece, if others may continue it."""
         request, before, tokens = self.request, self.candidate, self.sequence.tokens
-        if (
-            request.top
-            or self._scores
-            or before is None
-            or self.sequence.finish not in ("step", "length")
-        ):
+        open_ends = ("step", "length", "stop") if request.keep else ("step", "length")
+        if request.top or self._scores or before is None or self.sequence.finish not in open_ends:
             return None
-        single = request.max_tokens == 1
         place = request.parent.writer, request.parent.question, request.path, len(tokens)
-        return place, CachedCandidate(
+        if len(tokens) == request.parent.tokens:  # it ended at once
+            return place, before
+        single = request.max_tokens == 1
+        found = CachedCandidate(
             None if single else self.sequence.cache,
             newest=tokens[-1],
             parent=before if single else None,
             root=before.root or before,
             one_segment=not any(request.path),
         )
+        if self.sequence.finish == "stop" and not self.sequence.uncached:
+            found.close()
+        return place, found
 
     def _open(self) -> SequenceStart:
         """Return the cache that the sequence continues, once its candidate is cached."""

@@ -1,7 +1,8 @@
-"""The task's check with random errors: the effect of an imperfect verifier on a search.
+"""The task's check with consistent errors: the effect of an imperfect verifier on a search.
 
-Paper: Inference Scaling fLaws, arXiv:2411.17501
-Published: ours; independent errors for each answer.
+Paper: Inference Scaling fLaws, arXiv:2411.17501; errors as an incomplete test suite makes them,
+    at stated rates
+Published: ours; simulated errors at stated rates, consistent as those of a test suite.
 Exact: equals checker when both rates are 0.
 Cost: none; the task's check runs no model.
 Example: forethought evaluate 'best-of-n@noisy-checker' -t addition
@@ -12,7 +13,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
+from forethought.contracts.errors import UsageError
 from forethought.contracts.parameters import CountOrZero, Share
 from forethought.contracts.questions import Question, Task
 from forethought.contracts.search import Candidate, Scorer, Scores
@@ -23,7 +26,8 @@ from forethought.methods.scoring._asking import rightness, without_task
 class NoisyChecker(Scorer):
     """The checker with verdicts flipped at given rates: v becomes 1 - v.
 
-    The flip depends on the question, the candidate and the seed alone, not on other candidates.
+    Equal answers to a question get equal verdicts, as do all answers that continue one wrong
+    beginning. The errors depend on the seed alone, not on the run or on other candidates.
     """
 
     false_positive: Share = 0.1
@@ -32,6 +36,8 @@ class NoisyChecker(Scorer):
     """Share of right answers that fail: 1 - completeness."""
     seed: CountOrZero = 0
     """Random seed of the errors."""
+
+    revision: ClassVar[int] = 2
 
     def on_task(self, task: Task | None) -> Scorer:
         """The scorer of this task; UsageError without a task."""
@@ -55,15 +61,40 @@ class _OnTask(Scorer):
 
     def _verdict(self, question: Question, candidate: Candidate) -> float:
         true = rightness(self.task, question, candidate)
-        rate = self.noise.false_positive if true < 0.5 else self.noise.false_negative
-        return 1.0 - true if _uniform(self.noise.seed, question, candidate) < rate else true
+        if true < 0.5:
+            rate, judged = self.noise.false_positive, self._first_wrong(question, candidate)
+        else:
+            rate, judged = self.noise.false_negative, self._stated(candidate)
+        return 1.0 - true if _uniform(self.noise.seed, question, judged) < rate else true
+
+    def _stated(self, candidate: Candidate) -> str:
+        return self.task.stated(candidate.text) if candidate.done else _words(candidate.text)
+
+    def _first_wrong(self, question: Question, candidate: Candidate) -> str:
+        """The shortest beginning that cannot become right; the answer if there is none."""
+        text = candidate.text
+        if not self._is_wrong(question, text):
+            return self._stated(candidate)
+        ends = [*(at for at, sign in enumerate(text, start=1) if sign == "\n"), len(text)]
+        stop = next(end for end in ends if self._is_wrong(question, text[:end]))
+        begin = text.rfind("\n", 0, stop - 1) + 1
+        beginnings = (text[:end] for end in range(begin, stop + 1))
+        return _words(next(one for one in beginnings if self._is_wrong(question, one)))
+
+    def _is_wrong(self, question: Question, beginning: str) -> bool:
+        """Whether a beginning cannot become right; False if the task cannot check steps."""
+        try:
+            return self.task.promise(question, beginning) < 0.5
+        except UsageError:
+            return False
 
 
-def _uniform(seed: int, question: Question, candidate: Candidate) -> float:
-    """A number in [0, 1), fixed by its arguments.
+def _words(text: str) -> str:
+    return " ".join(text.split())
 
-    The text is hashed too, since candidates of different runs share paths.
-    """
-    named = repr((seed, question.identifier, candidate.identity, candidate.text))
+
+def _uniform(seed: int, question: Question, judged: str) -> float:
+    """A number in [0, 1), fixed by its arguments."""
+    named = repr((seed, question.identifier, judged))
     digest = hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:6]) / (1 << 48)

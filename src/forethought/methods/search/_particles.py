@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+import math
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Protocol
@@ -20,6 +21,11 @@ from forethought.numerics.resampling import (
     swap_chance,
     systematic,
 )
+
+ALWAYS = math.inf
+"""Resample at every step, even if all weights are equal."""
+Scheme = Callable[[np.ndarray, int, np.random.Generator], list[int]]
+"""A resampling scheme: (shares, count, rng) to the indices that are copied."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +56,22 @@ class Particle:
         return Particle(self.states[: step + 1], self.scores[:step])
 
     def gain(self, step: int, target: str) -> float:
-        """The log of the factor by which a step multiplies the weight; 0 beyond the end.
+        """The log of the factor by which a step multiplies the weight.
 
         For the target "answer" the factor is the change of the odds, so the product over all
-        steps is the odds of the answer. For "steps" each step contributes its own odds.
+        steps is the odds of the answer. For "steps" each step contributes its own odds. Both
+        contribute nothing beyond the end. For "newest" the factor is the odds of the newest score,
+        also at each step after the end.
         """
+        if target == "newest":
+            return log_odds(self.scores[min(step, len(self.scores)) - 1])
         if step > len(self.scores):
             return 0.0
         before = log_odds(self.scores[step - 2]) if target == "answer" and step > 1 else 0.0
         return log_odds(self.scores[step - 1]) - before
 
     def log_weight(self, target: str) -> float:
-        """The sum of all gains."""
+        """The sum of the gains of its own steps."""
         return sum(self.gain(step, target) for step in range(1, len(self.states)))
 
 
@@ -74,6 +84,8 @@ class ParticleSet:
     """Divisor of the log weights."""
     reference: Particle | None = None
     """The first particle, which is never replaced (conditional SMC)."""
+    scheme: Scheme = systematic
+    """The resampling scheme without a reference."""
     log_weights: np.ndarray = field(init=False)
     settled: float = 0.0
     """Log of the product of the mean weights at each resampling."""
@@ -122,7 +134,7 @@ class ParticleSet:
         if effective_count(shares) >= below * count - 1e-9:
             return
         if self.reference is None:
-            copied = systematic(shares, count, rng)
+            copied = self.scheme(shares, count, rng)
         else:
             # Beside a fixed particle, only independent draws leave the target invariant.
             copied = [0, *multinomial(shares, count - 1, rng)]
@@ -137,9 +149,12 @@ class ParticleSet:
         return self.particles[int(rng.choice(len(self.particles), p=self.shares))]
 
     def options(self, weight: float) -> Iterator[AnswerOption]:
-        """Candidates for the answer: particles share `weight`, dropped ones weigh nothing."""
+        """Candidates for the answer: the particles, which share `weight`."""
         for one, share in zip(self.particles, self.shares, strict=True):
             yield AnswerOption(one.here, weight * float(share), one.score)
+
+    def lost(self) -> Iterator[AnswerOption]:
+        """Finished answers that a resampling dropped; they weigh nothing."""
         for one in self.dropped:
             if one.here.done:
                 yield AnswerOption(one.here, 0.0, one.score)
@@ -160,7 +175,12 @@ class Stepwise(Protocol):
 
     @property
     def target(self) -> str:
-        """The target of the weights: "answer" or "steps"."""
+        """The target of the weights, as `Particle.gain` has it."""
+        ...
+
+    @property
+    def temperature(self) -> float | None:
+        """Sampling temperature of each step; None for the recipe's."""
         ...
 
 
@@ -172,8 +192,9 @@ def grow(
     There is no resampling after the last step, which would only lose answers.
     """
     for step in range(1, method.depth + 1):
-        yield from _step(sets, "end" if step == method.depth else "step", method.delimiter)
-        for particle_set in sets:
+        growing = [one for one in sets if not one.done]
+        yield from _step(method, growing, "end" if step == method.depth else "step")
+        for particle_set in growing:
             particle_set.weigh(step, method.target)
         if any(one.cut for one in sets) or all(one.done for one in sets):
             return
@@ -182,13 +203,18 @@ def grow(
                 particle_set.resample(below, rng)
 
 
-def _step(sets: Sequence[ParticleSet], until: Until, delimiter: str) -> Generator[Ask, Any, None]:
+def _step(method: Stepwise, sets: Sequence[ParticleSet], until: Until) -> Generator[Ask, Any, None]:
     """Extend every unfinished particle by one step."""
     places = [(particle_set, place) for particle_set in sets for place in particle_set.growing]
     parents = [particle_set.particles[place] for particle_set, place in places]
     if not places:
         return
-    states = yield from write([one.here for one in parents], until=until, delimiter=delimiter)
+    states = yield from write(
+        [one.here for one in parents],
+        until=until,
+        delimiter=method.delimiter,
+        temperature=method.temperature,
+    )
     # A step that the budget cut short gets no score.
     judged = [one for one in states if one.finish != "budget"]
     values = (yield from score(judged)) if judged else []
@@ -218,15 +244,15 @@ def sweeps(
     dropped: list[Candidate] = []
     for iteration in range(iterations):
         sets = [
-            ParticleSet(_beside(reference, start, n), temperature, reference)
+            ParticleSet(_beside(reference, start, n), temperature, reference, multinomial)
             for temperature, reference in zip(temperatures, kept, strict=True)
         ]
-        yield from grow(method, sets, 1.0, rng)
+        yield from grow(method, sets, ALWAYS, rng)
         cut = any(one.cut for one in sets)
         # A set cut short follows no target, so it counts only if it is the first iteration.
         weight = 0.0 if cut and iteration else 1 / iterations
         for place, particle_set in enumerate(sets):
-            options += particle_set.options(0.0 if place else weight)
+            options += [*particle_set.options(0.0 if place else weight), *particle_set.lost()]
             dropped += [one.here for one in particle_set.dropped if not one.here.done]
         if cut:
             break

@@ -1,13 +1,14 @@
 """Ask the model whether a new attempt would be better, and sample again only then.
 
-Paper: Adaptive Inference-Time Compute, arXiv:2410.02725; the paper's model is trained to judge
-    itself, others are less well calibrated
-Published: ours; the request for the verdict is in words of this project, and no partial answer is
-    given up by default.
-Exact: equals one plain sample at n=1, and best of n by the model's own verdicts at enough=none and
-    begin=0; keep=1 gives up no partial answer.
-Cost: up to n answers, window after window, and a prefill of each for its verdict; with begin,
-    answers are given up after that many tokens.
+Paper: Adaptive Inference-Time Compute, arXiv:2410.02725; rounds of several answers, as the paper
+    does for latency. The threshold is tuned there, and the model is trained to judge itself;
+    others are less well calibrated
+Published: ours; windows of four, the threshold and 64 tokens are a choice, and the model is not
+    trained to judge itself.
+Exact: equals the greedy answer at n=1; best of n by the model's own verdicts at enough=none,
+    begin=0 and annealed=false; keep=1 gives up no partial answer.
+Cost: up to n answers, window after window. A verdict prefills one short turn behind the cache of
+    an answer; servers, which hold no such caches, prefill question and answer again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,15 +30,14 @@ from forethought.contracts.search import (
     Path,
     Search,
     Strategy,
+    follow_up,
     group,
-    verdicts,
     write,
 )
 from forethought.methods.search._answers import budget_spent, leading, unjudged
 from forethought.numerics.votes import Tally
 
-_WHOLE = "Would you do better if you started over? Reply with Yes or No."
-_BEGUN = "The answer is not finished yet. {}"
+_STARTING_OVER = 'Would you do better if you started over? ("Yes." or "No.")'
 
 
 @dataclass(frozen=True)
@@ -48,23 +48,30 @@ class Adaptive(Strategy):
     """Most answers started."""
     enough: Share | None = 0.9
     """Stop once the model keeps an answer with this probability; none never stops."""
-    window: Count = 1
+    window: Count = 4
     """Answers started at once."""
-    begin: CountOrZero = 0
+    begin: CountOrZero = 64
     """Tokens after which partial answers are judged and the worse given up; 0 for never."""
     keep: Share = 0.5
     """Share of a window's partial answers to continue, at least one."""
-    annealed: bool = False
+    annealed: bool = True
     """Sample windows at temperatures 0, 1/2, 3/4, ...; the first window is one answer."""
+
+    revision: ClassVar[int] = 2
 
     @property
     def needs(self) -> frozenset[Ability]:
         """Verdicts, and steps if partial answers are judged."""
         return frozenset({"verdicts", "steps"} if self.begin else {"verdicts"})
 
+    @property
+    def follows_up(self) -> bool:
+        """Always: finished answers are judged behind their own caches."""
+        return True
+
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Start a window, drop its worse answers, finish and judge the rest, until one is good."""
-        known = _Opinions(start)
+        known = _Opinions()
         answers: list[Candidate] = []
         pruned: list[Candidate] = []
         drawn = windows = 0
@@ -127,9 +134,8 @@ class Adaptive(Strategy):
 
 @dataclass
 class _Opinions:
-    """The model's verdicts on candidates, one request each."""
+    """The model's verdicts on candidates, one question each."""
 
-    start: Candidate
     chances: dict[Path, float] = field(default_factory=dict)
     spent: str = ""
     """The reason why verdicts stopped."""
@@ -139,9 +145,8 @@ class _Opinions:
         fresh = [one for one in candidates if one.path not in self.chances]
         if not fresh or self.spent:
             return
-        asked = [_prompt(self.start.asked, one) for one in fresh]
         try:
-            heard = yield from verdicts(asked, ("Yes", "No"))
+            heard = yield from follow_up(fresh, _STARTING_OVER, ("Yes", "No"))
         except BudgetSpentError as error:
             self.spent = error.message
             return
@@ -154,8 +159,3 @@ class _Opinions:
     def of(self, one: Candidate) -> float:
         """The probability that the model keeps it; 0 without a verdict."""
         return self.chances.get(one.path, 0.0)
-
-
-def _prompt(question: str, one: Candidate) -> str:
-    last = _WHOLE if one.done else _BEGUN.format(_WHOLE)
-    return f"Question: {question}\n\nAnswer: {one.text.strip()}\n\n{last}"

@@ -2,9 +2,11 @@
 
 Paper: Scaling LLM test-time compute optimally, arXiv:2408.03314; search-and-learn,
     Hugging Face, 2024
-Published: ours; beams are not refilled to n after some of them end.
-Exact: equals one plain sample at n=1, and n plain samples at width=1.
-Cost: n answers over one prompt, the abandoned steps, and a score for every step.
+Published: ours; `refill=true` is the loop of search-and-learn, with duplicates dropped and the
+    n best answers.
+Exact: equals one plain sample at n=1 and, without refill, n plain samples at width=1.
+Cost: n answers over one prompt, the abandoned steps, and a score for every step; with refill, n
+    steps and scores at every depth until no partial answer is left.
 """
 
 from __future__ import annotations
@@ -27,10 +29,14 @@ class Beam(Strategy):
     """Beam search over steps: the answer of highest score among n."""
 
     n: Count = 8
-    """Answers, and steps sampled at each depth; one fewer for every finished answer."""
+    """Answers, and steps sampled at each depth; without refill, one fewer for every finished
+    answer."""
     width: Count = 4
     """Continuations sampled per beam: one in `width` is kept. Duplicates are dropped while others
     remain."""
+    refill: bool = False
+    """Sample n steps at every depth, as search-and-learn does: finished answers make the beam no
+    smaller, and the n best of them count."""
     pick: Literal["best", "vote"] = "best"
     """Choice of the answer: best score, or a vote weighted by scores."""
     depth: Count = 40
@@ -54,16 +60,19 @@ class Beam(Strategy):
             if budget_spent(one.candidate for one in drawn) or not growing:
                 ended += growing
                 break
-            places = self._best(growing)
+            size = self.n if self.refill else len(growing)
+            places = self._best(growing, size)
             pruned += [one.candidate for at, one in enumerate(growing) if at not in places]
-            # Refill the beam: only a finished answer makes it smaller.
-            beam = [growing[places[at % len(places)]] for at in range(len(growing))]
+            beam = [growing[places[at % len(places)]] for at in range(size)]
         # Sorted by path, so that ties do not go to the shortest answer.
         ended.sort(key=lambda one: one.candidate.path)
-        return (yield from chosen(ended, self.pick, rng, pruned=pruned))
+        counted = sorted(ended, key=lambda one: (not one.whole, -one.score))[: self.n]
+        pruned += [one.candidate for one in ended if one not in counted]
+        answers = [one for one in ended if one in counted]
+        return (yield from chosen(answers, self.pick, rng, pruned=pruned))
 
-    def _best(self, growing: Sequence[AnswerOption]) -> list[int]:
-        """Indices of the kept partial answers, ascending."""
+    def _best(self, growing: Sequence[AnswerOption], size: int) -> list[int]:
+        """Indices of the kept partial answers, one in `width` of `size`, ascending."""
         again = duplicates(one.candidate for one in growing)
         ranked = sorted(range(len(growing)), key=lambda at: (again[at], -growing[at].score))
-        return sorted(ranked[: max(1, len(growing) // self.width)])
+        return sorted(ranked[: max(1, size // self.width)])

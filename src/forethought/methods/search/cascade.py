@@ -65,6 +65,11 @@ class Cascade(Strategy):
         return self._large().needs | signs | {"draft"}
 
     @property
+    def follows_up(self) -> bool:
+        """Whether the large model's strategy asks about finished answers."""
+        return self._large().follows_up
+
+    @property
     def scores(self) -> bool:
         """Whether the large model's strategy needs a scorer."""
         return self._large().scores

@@ -1,7 +1,7 @@
 """Compare answers with each other and with answers in another language.
 
-Paper: When Life Gives You Samples, arXiv:2506.20544 (X-MBR)
-Published: ours; the evidence is in English whatever the prompt's language.
+Paper: When Life Gives You Samples, arXiv:2506.20544 (X-MBR, the model itself as the judge)
+Published: ours; the requests are in words of this project, and samples are drawn without min-p.
 Exact: equals the greedy answer at n=1; evidence=0 compares the answers alone.
 Cost: n answers and the evidence; a prefill for every pair of answers, and of an answer and a
     piece of evidence.
@@ -29,6 +29,7 @@ from forethought.contracts.search import (
 )
 from forethought.methods.search._answers import budget_spent, leading, side_text
 from forethought.methods.search._hedge import hedged
+from forethought.numerics.language import elsewhere, is_in
 from forethought.numerics.overlap import mean_overlaps
 
 _ELSEWHERE = """{asked}
@@ -57,33 +58,42 @@ class CrossLingual(Strategy):
     """Temperature of all answers but the greedy one."""
     evidence: CountOrZero = 3
     """Answers in the other language, for comparison only."""
-    language: str = "English"
-    """The other language, preferably the model's best."""
+    language: str = ""
+    """The other language; if empty, English, or Chinese for a prompt in English. Answers that are
+    not in it do not count, as far as English and Chinese can be told apart."""
 
+    revision: ClassVar[int] = 2
     needs: ClassVar[frozenset[Ability]] = frozenset({"verdicts"})
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Sample in both languages and let the model compare; without a budget, compare by chrF."""
         answers = yield from hedged(start, self.n, self.temperature)
-        elsewhere: list[Candidate] = []
+        beside: list[str] = []
+        notes: tuple[str, ...] = ()
         if self.evidence and not budget_spent(answers):
-            asked = _ELSEWHERE.format(asked=start.asked, language=self.language)
-            elsewhere = yield from write(
-                [side_text(asked)] * self.evidence, temperature=self.temperature
-            )
+            beside, notes = yield from self._beside(start.asked)
         own = [place for place, one in enumerate(answers) if one.whole]
         texts = [answers[place].text.strip() for place in own]
-        beside = [one.text.strip() for one in elsewhere if one.whole]
-        notes: tuple[str, ...] = ()
         try:
             agreed = yield from _agreed(start.asked, texts, beside)
         except BudgetSpentError as error:
-            agreed, notes = mean_overlaps(texts), (error.message,)
+            agreed, notes = mean_overlaps(texts), (*notes, error.message)
         weights = [0.0] * len(answers)
         for place, share in zip(own, agreed, strict=True):
             weights[place] = share
         best = answers[leading(answers, weights)]
         return Found(best, tuple(answers), tuple(weights), notes=notes)
+
+    def _beside(self, asked: str) -> Generator[Ask, Any, tuple[list[str], tuple[str, ...]]]:
+        """The evidence, and a note if some of it is in another language than asked for."""
+        language = self.language or elsewhere(asked)
+        prompt = side_text(_ELSEWHERE.format(asked=asked, language=language))
+        written = yield from write([prompt] * self.evidence, temperature=self.temperature)
+        texts = [one.text.strip() for one in written if one.whole]
+        found = [text for text in texts if is_in(text, language)]
+        wrong = len(texts) - len(found)
+        told = f"{wrong} of {len(texts)} answers for comparison are not in {language}"
+        return found, (told,) if wrong else ()
 
 
 def _agreed(

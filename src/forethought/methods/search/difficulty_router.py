@@ -58,6 +58,11 @@ class DifficultyRouter(Strategy):
         """Whether any strategy of the plan needs a scorer."""
         return any(_built(one.strategy).scores for one in self._plan().bins)
 
+    @property
+    def follows_up(self) -> bool:
+        """Whether any strategy of the plan asks about finished answers."""
+        return any(_built(one.strategy).follows_up for one in self._plan().bins)
+
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Probe, choose a strategy, and run it."""
         held = self._plan()

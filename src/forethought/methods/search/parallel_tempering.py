@@ -1,9 +1,10 @@
 """Several chains of particle filters, from strict to lenient, that swap their references.
 
 Paper: Particle-Based Monte Carlo for inference-time scaling, arXiv:2502.01618
-Published: ours; particle filters with the weights of particle-filter.
-Exact: with pick=draw and more iterations, answers approach p(answer) * s / (1 - s) for any n of
-    at least 2, where s is the answer's score.
+Published: ours; the authors' code has none. Chains, temperatures and iterations are a choice.
+Exact: with pick=draw and more iterations, answers approach a law for any n of at least 2: with
+    target=answer p(answer) * s / (1 - s), where s is the answer's score, and with target=steps
+    p(answer) times the odds of all its steps; target=newest likewise for equally many steps.
 Cost: that of particle Gibbs, times the chains.
 """
 
@@ -31,9 +32,11 @@ class ParallelTempering(Strategy):
     """Temperature of the last chain; 1000 all but ignores the scores."""
     iterations: Count = 4
     """Particle filters in sequence, in each chain."""
-    target: Literal["answer", "steps"] = "answer"
-    """Weight of a particle: the odds of the newest score, or the product of all steps' odds. The
-    product is the paper's; it favours many steps when scores exceed 0.5."""
+    target: Literal["newest", "steps", "answer"] = "newest"
+    """Weights: as in `particle-filter`; the product of all steps' odds; or the odds of the newest
+    score."""
+    temperature: Annotated[float, Range(0, 10)] | None = 0.8
+    """Sampling temperature of the steps; none for the recipe's."""
     pick: Literal["vote", "best", "draw"] = "vote"
     """Choice of the answer: weighted vote of the first chain, best score of any chain, or the
     next reference of the first chain."""
@@ -42,6 +45,7 @@ class ParallelTempering(Strategy):
     delimiter: str = "\n\n"
     """Text that ends a step."""
 
+    revision: ClassVar[int] = 2
     needs: ClassVar[frozenset[Ability]] = frozenset({"steps"})
     scores: ClassVar[bool] = True
 

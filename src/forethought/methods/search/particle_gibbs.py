@@ -1,20 +1,22 @@
 """Run particle filters in sequence, each conditioned on an answer of the previous one.
 
 Paper: Particle-Based Monte Carlo for inference-time scaling, arXiv:2502.01618
-Published: ours; particle filters with the weights of particle-filter.
-Exact: with pick=draw and more iterations, answers approach p(answer) * s / (1 - s) for any n of
-    at least 2, where s is the answer's score.
+Published: ours; four iterations, where the authors' script has one, and a vote. The reference
+    weighs its own step, where the script takes the next one.
+Exact: with pick=draw and more iterations, answers approach a law for any n of at least 2: with
+    target=answer p(answer) * s / (1 - s), where s is the answer's score, and with target=steps
+    p(answer) times the odds of all its steps; target=newest likewise for equally many steps.
 Cost: a particle filter of n answers, and one of n - 1 for every further iteration.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from forethought.contracts.parameters import Count
+from forethought.contracts.parameters import Count, Range
 from forethought.contracts.search import Ability, Candidate, Search, Strategy
 from forethought.methods.search._particles import sweeps
 
@@ -26,10 +28,12 @@ class ParticleGibbs(Strategy):
     n: Count = 4
     """Particles, the reference included."""
     iterations: Count = 4
-    """Particle filters in sequence; 1 is a particle filter that resamples at every step."""
-    target: Literal["answer", "steps"] = "answer"
-    """Weight of a particle: the odds of the newest score, or the product of all steps' odds. The
-    product is the paper's; it favours many steps when scores exceed 0.5."""
+    """Particle filters in sequence; 1, as the authors' script has it, is `particle-filter`."""
+    target: Literal["newest", "steps", "answer"] = "newest"
+    """Weights: as in `particle-filter`; the product of all steps' odds; or the odds of the newest
+    score."""
+    temperature: Annotated[float, Range(0, 10)] | None = 0.8
+    """Sampling temperature of the steps; none for the recipe's."""
     pick: Literal["vote", "best", "draw"] = "vote"
     """Choice of the answer: weighted vote over all filters, best last score, or the next
     reference."""
@@ -38,6 +42,7 @@ class ParticleGibbs(Strategy):
     delimiter: str = "\n\n"
     """Text that ends a step."""
 
+    revision: ClassVar[int] = 2
     needs: ClassVar[frozenset[Ability]] = frozenset({"steps"})
     scores: ClassVar[bool] = True
 

@@ -1,7 +1,8 @@
 """Vote by the likelihood of the texts, after unlikely texts are pruned.
 
-Paper: Bridging Internal Probability and Self-Consistency, arXiv:2502.00511 (RPC)
-Published: ours; votes over different texts, and prunes from 16 answers on.
+Paper: Bridging Internal Probability and Self-Consistency, arXiv:2502.00511 (RPC); as in the
+    authors' code (WNJXYK/RPC), but that samples which state no answer never win
+Published: code; mixture and mean over all samples, pruning at every n.
 Exact: equals one plain sample at n=1; if all texts are equally likely, a majority vote over the
     different texts.
 Cost: n answers; the vote fits a mixture of five parameters.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -26,11 +27,15 @@ from forethought.numerics.weibull import unlikely
 class RPC(Strategy):
     """The answer whose different texts have the highest total likelihood."""
 
-    n: Count = 32
+    n: Count = 64
     """Answers sampled."""
-    prune_from: Count = 16
-    """Prune only from this number of different texts on; fewer are too few for the fit."""
+    prune_by: Literal["samples", "texts"] = "samples"
+    """The mixture and the mean that decide on pruning: of all samples, as published, or of the
+    different texts that state an answer."""
+    prune_from: Count = 1
+    """Prune only from this number of samples, or of texts, on; 16 spares fits of few values."""
 
+    revision: ClassVar[int] = 2
     needs: ClassVar[frozenset[Ability]] = frozenset({"log-probabilities"})
 
     @property
@@ -44,7 +49,8 @@ class RPC(Strategy):
         groups = yield from group(answers)
         likely = [one.likelihood for one in answers]
         counted = _first_of_each(answers, groups)
-        dropped = self._dropped(counted, likely)
+        whole = [place for place, one in enumerate(answers) if one.whole]
+        dropped = self._dropped(whole if self.prune_by == "samples" else counted, likely)
         weights = [
             likely[place] if place in counted and place not in dropped else 0.0
             for place in range(len(answers))
@@ -62,11 +68,12 @@ class RPC(Strategy):
             tuple(answers[place] for place in sorted(dropped)),
         )
 
-    def _dropped(self, counted: Sequence[int], likely: Sequence[float]) -> set[int]:
-        if len(counted) < self.prune_from:
+    def _dropped(self, fitted: Sequence[int], likely: Sequence[float]) -> set[int]:
+        """The pruned ones among the samples that the mixture is fitted to."""
+        if len(fitted) < max(1, self.prune_from):
             return set()
-        low = unlikely(np.array([likely[place] for place in counted]))
-        return {place for place, out in zip(counted, low, strict=True) if out}
+        low = unlikely(np.array([likely[place] for place in fitted]))
+        return {place for place, out in zip(fitted, low, strict=True) if out}
 
 
 def _first_of_each(answers: Sequence[Candidate], groups: Sequence[int | None]) -> list[int]:

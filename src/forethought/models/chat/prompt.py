@@ -35,7 +35,9 @@ def question_tokens(tokenizer: Tokenizer, template: str, text: str) -> list[int]
     return tokenizer.encode_with_spans(rest.text, rest.trusted)[0]
 
 
-def next_turn(tokenizer: Tokenizer, template: str, text: str) -> ChatTurn:
+def next_turn(
+    tokenizer: Tokenizer, template: str, text: str, *, thinking: bool | None = None
+) -> ChatTurn:
     """Tokens after an answer: its end, the next user message, the start of the next answer.
 
     Raises UnsupportedModelError if the template changes answers.
@@ -48,7 +50,8 @@ def next_turn(tokenizer: Tokenizer, template: str, text: str) -> ChatTurn:
     texts = Placeholders()
     answer, asked = texts.add(""), texts.add(text)
     messages = [("user", "?"), ("assistant", answer), ("user", asked)]
-    _, found, rest = render_chat(template, messages, names).partition(answer)
+    shown = render_chat(template, messages, names, thinking=thinking)
+    _, found, rest = shown.partition(answer)
     if not found or texts.count(rest, 1) != 1:
         raise UnsupportedModelError(
             "the model's chat template does not show an answer and the next message once each",

@@ -55,10 +55,12 @@ def render_chat(
     names: dict[str, str],
     *,
     asks: bool = True,
+    thinking: bool | None = None,
 ) -> str:
     """Render messages (role, content); see `render_messages`."""
     listed = [{"role": role, "content": content} for role, content in messages]
-    return render_messages(template, listed, names, asks=asks)
+    settings = {} if thinking is None else {"enable_thinking": thinking, "thinking": thinking}
+    return render_messages(template, listed, names, asks=asks, settings=settings)
 
 
 def render_messages(

@@ -3,6 +3,7 @@ r"""Normalisation of LaTeX: no layout or units, one spelling for each sign and n
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 UNION = "\u222a"
 """The sign between the parts of a union."""
@@ -76,6 +77,8 @@ _WORDS = re.compile(
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?%?")
 _MOST_UNITS = 4
 
+_PLAIN_NUMBER = re.compile(r"-?\d{1,60}(?:\.\d{1,60}|/0*[1-9]\d{0,60})?")
+
 
 def plain(text: str) -> str:
     """Remove layout, currency, degrees and units, and join grouped digits."""
@@ -86,6 +89,12 @@ def plain(text: str) -> str:
     for _ in range(_MOST_UNITS):
         text = _without_unit(text)
     return text
+
+
+def normal_form(text: str) -> str:
+    """One spelling for a number, whether decimal, fraction or grouped; other text as `plain`."""
+    bare = plain(text)
+    return str(Fraction(bare)) if _PLAIN_NUMBER.fullmatch(bare) else bare
 
 
 def readings(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.mathematics._extract import numbers_in
-from forethought.tasks.mathematics._word_problem import judged, put
+from forethought.tasks.mathematics._word_problem import judged, put, stated
 from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows
 
 _FIELDS = {"question": TEXT, "answer": TEXT}
@@ -41,6 +41,10 @@ class Gsm8k(Task):
     def check(self, question: Question, answer: str) -> float:
         """1 if the answer's final number equals the reference, else 0."""
         return judged(question, answer)
+
+    def stated(self, answer: str) -> str:
+        """The final number."""
+        return stated(answer)
 
     def notes(self) -> tuple[str, ...]:
         """A note on each line that is left out."""

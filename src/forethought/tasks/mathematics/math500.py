@@ -13,6 +13,7 @@ from forethought.contracts.parameters import Count, CountOrZero
 from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.mathematics._extract import final
 from forethought.tasks.mathematics._judge import equal
+from forethought.tasks.mathematics._plain import normal_form
 from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows
 
 _FIELDS = {"problem": TEXT, "answer": TEXT}
@@ -41,6 +42,10 @@ class Math500(Task):
     def check(self, question: Question, answer: str) -> float:
         """1 if the final answer equals the reference, else 0."""
         return float(equal(question.answers[0], final(answer)))
+
+    def stated(self, answer: str) -> str:
+        """The final answer, without layout and units."""
+        return normal_form(final(answer))
 
     def notes(self) -> tuple[str, ...]:
         """A note on each line that is left out."""

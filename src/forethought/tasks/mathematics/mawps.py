@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.contracts.questions import Measure, Question, Task
-from forethought.tasks.mathematics._word_problem import judged, put
+from forethought.tasks.mathematics._word_problem import judged, put, stated
 from forethought.tasks.rows import NUMBER, TEXT, Row, Rows, drawn, rows
 
 _FIELDS = {"input": TEXT, "target": NUMBER}
@@ -39,6 +39,10 @@ class Mawps(Task):
     def check(self, question: Question, answer: str) -> float:
         """1 if the answer's final number equals the reference, else 0."""
         return judged(question, answer)
+
+    def stated(self, answer: str) -> str:
+        """The final number."""
+        return stated(answer)
 
     def notes(self) -> tuple[str, ...]:
         """A note on each line that is left out."""
