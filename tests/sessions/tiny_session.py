@@ -38,7 +38,7 @@ def events(**settings):
     return list(session(**settings).stream(QUESTION, DOCUMENT))
 
 
-OWN_MODELS = {"embedding", "llmlingua2"}
+OWN_MODELS = {"cpc", "embedding", "llmlingua2", "r2c"}
 """Methods that load a model of their own."""
 
 
