@@ -60,6 +60,7 @@ _FULL = {
     "speckv-pc": "prompt_keep=1.0, keep=1.0",
     "vertical-slash": "columns=100000",
     "minference": "columns=100000",
+    "flash-prefill": "alpha=0.0",
     "quantised-kv": "bits=16",
 }
 _PART = {
@@ -67,6 +68,7 @@ _PART = {
     "speckv-pc": "prompt_keep=260, keep=120",
     "vertical-slash": "columns=40, window=64",
     "minference": "columns=40, slashes=64",
+    "flash-prefill": "alpha=1.0, block=32, sinks=0, window=1, last_rows=8, dense_layers=0",
     "quantised-kv": "bits=4",
 }
 

@@ -273,7 +273,10 @@ def _prefill_with_hook(
     plan: PrefillPlan,
     prefix: PromptPrefix | None,
 ) -> Tensor:
-    """Prefill the prompt and its look-ahead in one pass; methods see each layer."""
+    """Prefill the prompt and its look-ahead; methods see each layer.
+
+    Evictions need one pass, and so does a sparse prefill that looks at the prompt's last tokens.
+    """
     evicting, sparse = plan.evicting, plan.sparse_prefill
     guess = prompt.lookahead or ()
     # The guess of another method neither scores entries nor stays in the cache.
@@ -290,6 +293,8 @@ def _prefill_with_hook(
     tokens = [*prompt.tokens, *guess]
     places = prompt.places(len(tokens))
     start = cache.next if prefix is None else prefix.tokens
+    if evicting is None and sparse is not None and sparse.attends_in_chunks():
+        return batch.prefill(cache, tokens[start:], places[start:], hook)
     logits = batch.prefill_whole(cache, tokens[start:], hook, positions=places[start:])
     if keeping is not None:
         keeping.store(places)
