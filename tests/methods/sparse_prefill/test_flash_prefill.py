@@ -99,15 +99,14 @@ def lists_of(queries, keys, values, method):
     """The lists that the method chooses."""
     view = view_over(queries, keys, values, shape_of())
     rule = method._rule(view)
-    packed = _blocks.packed(view, len(keys))
     return [
         [
             {block for block, seen in enumerate(tile) if seen}
             for tile in _blocks.chosen_blocks(
-                own, _blocks.block_means(held, method.block), len(held), rule
+                view, head, _blocks.block_means(held, method.block), rule
             ).tolist()
         ]
-        for own, held in zip(packed, keys, strict=True)
+        for head, held in enumerate(keys)
     ]
 
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from forethought.contracts.roles import LayerView, SparseOutput
-from forethought.methods.sparse_prefill._packing import joined, packed
+from forethought.methods.sparse_prefill._packing import packed_rows
 from forethought.models.hardware.processor import widened
 from forethought.models.hardware.sliced_task import pause
 
@@ -48,33 +48,38 @@ class BlockRule:
 def attend_blocks(view: LayerView, rule: BlockRule) -> SparseOutput:
     """Attention of the view's queries, its newest tokens, over the blocks that each tile sees."""
     kv_heads, entries, _ = view.keys.shape
-    queries = packed(view, kv_heads)
-    first = entries - len(view.queries)
+    length, heads, _ = view.queries.shape
+    first, groups = entries - length, heads // kv_heads
     keys, values = widened(view.keys), widened(view.values)
-    out = queries.new_empty((*queries.shape[:3], values.shape[-1]))
+    out = view.queries.new_empty((length, heads, values.shape[-1]))
     pairs = 0.0
-    for head, own in enumerate(queries):
+    for head in range(kv_heads):
         held = _Held(keys[head], values[head], rule.block)
-        chosen = chosen_blocks(own, held.mean_keys, entries, rule)
-        for rows, seen in zip(_tiles(first, entries, rule.tile), chosen.tolist(), strict=True):
-            mine = slice(rows.start - first, rows.stop - first)
-            columns = held.columns(seen, rows.stop, rule.corrects)
-            _attend_tile(own[mine], columns, view.shape.softcap, out[head][mine])
-            pairs += columns.pairs(mine.stop - mine.start)
+        scratch = keys.new_empty(rule.tile * groups * held.most)
+        chosen = chosen_blocks(view, head, held.mean_keys, rule)
+        for span, seen in zip(_tiles(first, entries, rule.tile), chosen.tolist(), strict=True):
+            rows = slice(span.start - first, span.stop - first)
+            columns = held.columns(seen, span.stop, rule.corrects)
+            own = packed_rows(view, head, rows)
+            mixed = _attend_tile(own, columns, view.shape.softcap, scratch)
+            out[rows, head * groups : (head + 1) * groups] = mixed
+            pairs += columns.pairs(rows.stop - rows.start)
             pause()
         pairs += _scored_pairs(first, entries, rule) / 2
-    return SparseOutput(joined(out, view), pairs / kv_heads)
+    return SparseOutput(out.flatten(1), pairs / kv_heads)
 
 
-def chosen_blocks(queries: Tensor, means: Tensor, entries: int, rule: BlockRule) -> Tensor:
-    """[tiles, blocks] on the CPU: whether a tile of one head's queries [T, G, D] sees a block.
+def chosen_blocks(view: LayerView, head: int, means: Tensor, rule: BlockRule) -> Tensor:
+    """[tiles, blocks] on the CPU: whether a tile of the queries of one KV head sees a block.
 
     `means` [n, D] are those of the keys of all complete blocks.
     """
-    first = entries - len(queries)
+    entries = view.keys.shape[1]
+    first = entries - len(view.queries)
     spans = list(_tiles(first, entries, rule.tile))
     count = -(-entries // rule.block)
-    energies = F.pad(block_energies(queries, means, entries, rule).cpu(), (0, count - len(means)))
+    energies = block_energies(view, head, means, rule).cpu()
+    energies = F.pad(energies, (0, count - len(means)))
     starts, stops = (
         torch.tensor([getattr(span, end) for span in spans])[:, None] for end in ("start", "stop")
     )
@@ -86,32 +91,36 @@ def chosen_blocks(queries: Tensor, means: Tensor, entries: int, rule: BlockRule)
     return (chosen | forced) & (block * rule.block < stops)
 
 
-def block_energies(queries: Tensor, means: Tensor, entries: int, rule: BlockRule) -> Tensor:
+def block_energies(view: LayerView, head: int, means: Tensor, rule: BlockRule) -> Tensor:
     """[tiles, n]: sums of exponentials of the scores of a tile's queries against block means.
 
     A query counts for the blocks whose first key it sees, and a tile scores the blocks that are
     complete at its end. All exponentials of a tile have its largest score as their origin.
     """
-    first = entries - len(queries)
-    front, back = first % rule.tile, -entries % rule.tile
-    padded = F.pad(queries, (0, 0, 0, 0, front, back)).view(-1, rule.tile, *queries.shape[1:])
-    wide = torch.promote_types(queries.dtype, torch.float32)
-    energies = means.new_zeros((len(padded), len(means)), dtype=wide)
-    row_bytes = wide.itemsize * rule.tile * queries.shape[1] * max(1, len(means))
-    step = max(1, _SCORE_BYTES // row_bytes)
-    for start in range(0, len(padded), step):
-        tiles = slice(start, min(start + step, len(padded)))
-        begins = first - front + torch.arange(tiles.start, tiles.stop) * rule.tile
-        place = (begins[:, None] + torch.arange(rule.tile)).to(queries.device)  # [tiles, tile]
-        place = place.where((place >= first) & (place < entries), -1)
-        seen = min(len(means), (int(begins[-1]) + rule.tile) // rule.block)
+    entries = view.keys.shape[1]
+    first = entries - len(view.queries)
+    start = first // rule.tile * rule.tile
+    wide = torch.promote_types(means.dtype, torch.float32)
+    energies = means.new_zeros((-(-(entries - start) // rule.tile), len(means)), dtype=wide)
+    groups = view.shape.heads // view.shape.kv_heads
+    step = max(1, _SCORE_BYTES // (wide.itemsize * rule.tile * groups * max(1, len(means))))
+    for tiles in torch.arange(len(energies)).split(step):
+        begin = start + int(tiles[0]) * rule.tile
+        end = start + (int(tiles[-1]) + 1) * rule.tile
+        seen = min(len(means), end // rule.block)
         if not seen:
             continue  # no block is complete yet
-        own = padded[tiles].to(wide) @ means[:seen].to(wide).t()  # [tiles, tile, G, n]
-        hidden = _uncounted(place, seen, rule.block).to(own.device)
-        own.masked_fill_(hidden[:, :, None], -torch.inf)
-        most = own.amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(wide).min)
-        energies[tiles, :seen] = own.sub_(most).exp_().sum((1, 2))
+        own = packed_rows(view, head, slice(max(begin, first) - first, min(end, entries) - first))
+        # Whole tiles: queries that are missing count for no block.
+        own = F.pad(own, (0, 0, 0, 0, max(0, first - begin), max(0, end - entries)))
+        place = torch.arange(begin, end, device=means.device).view(len(tiles), -1)
+        place = place.where((place >= first) & (place < entries), -1)
+        scores = (own.flatten(0, 1).to(wide) @ means[:seen].to(wide).t()).view(
+            len(tiles), rule.tile, groups, seen
+        )
+        scores.masked_fill_(_uncounted(place, seen, rule.block)[:, :, None], -torch.inf)
+        most = scores.amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(wide).min)
+        energies[tiles, :seen] = scores.sub_(most).exp_().sum((1, 2))
     return energies
 
 
@@ -169,8 +178,9 @@ class _Held:
     def __init__(self, keys: Tensor, values: Tensor, block: int) -> None:
         self._keys, self._values, self._block = keys, values, block
         self.mean_keys, self.mean_values = block_means(keys, block), block_means(values, block)
-        most = keys.shape[0] + len(self.mean_keys) + _WIDTH_STEP
-        self._rooms = [held.new_empty((most, held.shape[1])) for held in (keys, values)]
+        self.most = keys.shape[0] + len(self.mean_keys) + _WIDTH_STEP
+        """The most columns of a tile."""
+        self._rooms = [held.new_empty((self.most, held.shape[1])) for held in (keys, values)]
         self._zeros = [held.new_zeros((_WIDTH_STEP, held.shape[1])) for held in (keys, values)]
 
     def columns(self, seen: Sequence[bool], stop: int, corrects: bool) -> _Columns:
@@ -203,10 +213,14 @@ def _runs(seen: Sequence[bool], block: int, stop: int) -> Iterator[slice]:
         yield slice(start * block, min(end * block, stop))
 
 
-def _attend_tile(queries: Tensor, columns: _Columns, softcap: float | None, out: Tensor) -> None:
-    """One tile: queries [T, G, D], out [T, G, V]."""
+def _attend_tile(
+    queries: Tensor, columns: _Columns, softcap: float | None, scratch: Tensor
+) -> Tensor:
+    """One tile of one KV head: queries [T, G, D] to [T, G, V]."""
     rows, groups, _ = queries.shape
-    scores = torch.mm(queries.flatten(0, 1), columns.keys.t())
+    size = rows * groups, len(columns.keys)
+    scores = scratch[: size[0] * size[1]].view(size)
+    torch.mm(queries.flatten(0, 1), columns.keys.t(), out=scores)
     if softcap is not None:
         scores.div_(softcap).tanh_().mul_(softcap)
     by_query = scores.view(rows, groups, -1)
@@ -217,4 +231,4 @@ def _attend_tile(queries: Tensor, columns: _Columns, softcap: float | None, out:
     by_query[..., own:used].add_(columns.log_block)
     by_query[..., used:] = -torch.inf
     weights = torch.softmax(scores, -1, out=scores)
-    torch.mm(weights, columns.values, out=out.view(rows * groups, -1))
+    return torch.mm(weights, columns.values).view(rows, groups, -1)

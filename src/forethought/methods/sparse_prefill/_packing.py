@@ -21,6 +21,14 @@ def packed(view: LayerView, heads: int) -> Tensor:
     return scaled.view(length, heads, -1, size).transpose(0, 1).contiguous()
 
 
+def packed_rows(view: LayerView, head: int, rows: slice) -> Tensor:
+    """The scaled queries [T, G, D] of one KV head at `rows`; a small copy that stays in cache."""
+    groups = view.shape.heads // view.shape.kv_heads
+    own = view.queries[rows, head * groups : (head + 1) * groups]
+    wide = torch.promote_types(own.dtype, torch.float32)
+    return widened((own.to(wide) * view.shape.scale).to(own.dtype)).contiguous()
+
+
 def joined(out: Tensor, view: LayerView) -> Tensor:
     """Outputs [P, N, H / P, V] as [N, H * V], in the dtype of the view's queries."""
     return out.transpose(0, 1).reshape(len(view.queries), -1).to(view.queries.dtype)

@@ -37,7 +37,7 @@ class FlashPrefill(Approximation):
     """First layers, which stay dense."""
     means: bool = True
     """Let a dropped block attend as one key: the mean of its keys, with that of its values."""
-    tile: Count = 64
+    tile: Count = 128
     """Tokens that share a choice of blocks."""
 
     def pays(self, prompt_length: int) -> bool:
