@@ -235,6 +235,10 @@ class Approximation(Protocol):
         """The prompt for the target, shortened or not; it may carry a look-ahead."""
         return prompt
 
+    def thins_draft(self) -> bool:
+        """Whether `on_attention` makes the prefill of the other methods' draft sparse."""
+        return False
+
     def attends_in_chunks(self) -> bool:
         """Whether `on_attention` may see the prompt in chunks of tokens, one after the other."""
         return False

@@ -109,6 +109,8 @@ def plan(methods: Methods, prompt: Prompt, draft: ModelDraft) -> PrefillPlan:
     for name, method in methods:
         if not method.pays(length):
             notes.append(f"{name} skipped: nothing to drop from a prompt of {length:,} tokens")
+        elif _lacks_draft(method, methods):
+            notes.append(f"{name} skipped: no other method runs a draft")
         elif not _draft_pays(method, length, draft.serving(method)):
             notes.append(f"{name} skipped: its draft would cost more than it saves")
         else:
@@ -128,6 +130,8 @@ def _check_order(methods: Methods) -> None:
     sparse = [name for name, method in methods if method.thins_attention()]
     if len(sparse) > 1:
         raise UsageError("two methods of one recipe thin attention", "keep one of them")
+    if sum(method.thins_draft() for _, method in methods) > 1:
+        raise UsageError("two methods of one recipe thin the draft's attention", "keep one of them")
     quantising = [name for name, method in methods if method.cache_bits() < 16]
     if len(quantising) > 1:
         raise UsageError("two methods of one recipe pack the cache", "keep one of them")
@@ -162,6 +166,12 @@ def _check_order(methods: Methods) -> None:
                 f"{name} {what}, but stands before {shortening[0]}, which shortens the prompt",
                 f"put {name} last",
             )
+
+
+def _lacks_draft(method: Approximation, methods: Methods) -> bool:
+    """Whether a method makes only a draft's prefill sparse, and there is none."""
+    only = method.thins_draft() and not method.thins_attention()
+    return only and not any(other.uses_draft() for _, other in methods)
 
 
 def _draft_pays(method: Approximation, length: int, draft: ModelDraft) -> bool:

@@ -15,12 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forethought.contracts.parameters import Count, CountOrZero, Share
-from forethought.contracts.roles import Approximation, LayerView, SparseOutput
+from forethought.contracts.roles import LayerView, SparseOutput
 from forethought.methods.sparse_prefill._blocks import BlockRule, attend_blocks
+from forethought.methods.sparse_prefill._sparse_prefill import SparsePrefill
 
 
 @dataclass(frozen=True)
-class FlashPrefill(Approximation):
+class FlashPrefill(SparsePrefill):
     """Blocks of keys by the scores of a tile's queries against the mean keys of the blocks."""
 
     alpha: Share = 0.1
@@ -43,10 +44,6 @@ class FlashPrefill(Approximation):
     def pays(self, prompt_length: int) -> bool:
         """Whether a prompt of this length has tiles that do not see all blocks."""
         return self.alpha > 0 and prompt_length > (self.sinks + self.window) * self.block
-
-    def thins_attention(self) -> bool:
-        """Whether `on_attention` computes prefill attention."""
-        return True
 
     def attends_in_chunks(self) -> bool:
         """True: a tile only looks back."""

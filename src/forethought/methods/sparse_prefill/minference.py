@@ -19,13 +19,14 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.parameters import Count, CountOrZero
-from forethought.contracts.roles import Approximation, LayerView, SparseOutput
+from forethought.contracts.roles import LayerView, SparseOutput
 from forethought.methods.sparse_prefill._best import best
 from forethought.methods.sparse_prefill._lines import Lines, attend_lines
+from forethought.methods.sparse_prefill._sparse_prefill import SparsePrefill
 
 
 @dataclass(frozen=True)
-class MInference(Approximation):
+class MInference(SparsePrefill):
     """Columns and slashes of each query head, by the attention of the last tokens."""
 
     columns: Count = 1000
@@ -42,10 +43,6 @@ class MInference(Approximation):
     def pays(self, prompt_length: int) -> bool:
         """Whether a prompt of this length has tokens that do not see all keys."""
         return self.columns < prompt_length and self.slashes < prompt_length
-
-    def thins_attention(self) -> bool:
-        """Whether `on_attention` computes prefill attention."""
-        return True
 
     def on_attention(self, view: LayerView) -> SparseOutput | None:
         """Attention along the best lines of each query head; None for dense attention."""
