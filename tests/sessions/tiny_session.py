@@ -61,6 +61,7 @@ _FULL = {
     "vertical-slash": "columns=100000",
     "minference": "columns=100000",
     "flash-prefill": "alpha=0.0",
+    "hyper-attention": "exact=100000",
     "quantised-kv": "bits=16",
 }
 _PART = {
@@ -68,6 +69,7 @@ _PART = {
     "speckv-pc": "prompt_keep=260, keep=120",
     "vertical-slash": "columns=40, window=64",
     "minference": "columns=40, slashes=64",
+    "hyper-attention": "block=16, sample=16, exact=40",
     "flash-prefill": "alpha=1.0, block=32, sinks=0, window=1, last_rows=8, dense_layers=0",
     "quantised-kv": "bits=4",
 }

@@ -104,9 +104,9 @@ def block_energies(view: LayerView, head: int, means: Tensor, rule: BlockRule) -
     energies = means.new_zeros((-(-(entries - start) // rule.tile), len(means)), dtype=wide)
     groups = view.shape.heads // view.shape.kv_heads
     step = max(1, _SCORE_BYTES // (wide.itemsize * rule.tile * groups * max(1, len(means))))
-    for tiles in torch.arange(len(energies)).split(step):
-        begin = start + int(tiles[0]) * rule.tile
-        end = start + (int(tiles[-1]) + 1) * rule.tile
+    for at in range(0, len(energies), step):
+        tiles = range(at, min(at + step, len(energies)))
+        begin, end = start + tiles.start * rule.tile, start + tiles.stop * rule.tile
         seen = min(len(means), end // rule.block)
         if not seen:
             continue  # no block is complete yet
@@ -120,7 +120,7 @@ def block_energies(view: LayerView, head: int, means: Tensor, rule: BlockRule) -
         )
         scores.masked_fill_(_uncounted(place, seen, rule.block)[:, :, None], -torch.inf)
         most = scores.amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(wide).min)
-        energies[tiles, :seen] = scores.sub_(most).exp_().sum((1, 2))
+        energies[at : tiles.stop, :seen] = scores.sub_(most).exp_().sum((1, 2))
     return energies
 
 
