@@ -93,7 +93,7 @@ def test_two_methods_for_one_draft_are_refused():
 
 
 def test_a_recipe_with_a_sparse_draft_spends_less_on_it():
-    recipe = ("specpc(keep=60)", SPELT.format("reader=draft"))
+    recipe = ("spec-prefill(keep=60)", SPELT.format("reader=draft"))
 
     sparse = run("same-tokens", approximate=recipe)
     exact = run("same-tokens", approximate=recipe[:1])

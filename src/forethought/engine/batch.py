@@ -14,16 +14,17 @@ from torch import Tensor
 from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import LayerView, Network, SparseOutput, Tap
 from forethought.cost.flops import causal_pairs
-from forethought.engine.attention.compiled import attend_compiled, attendable, kernels_for
+from forethought.engine.attention.compiled import attend_compiled, attendable
 from forethought.engine.attention.decode import attend_step
 from forethought.engine.attention.masked_batch import attend_jointly, fits
 from forethought.engine.attention.prefill import Visibility, attend_causal
 from forethought.engine.cache.segment import KVSlice
 from forethought.engine.cache.sequence_cache import SequenceCache
-from forethought.engine.layer_view import slices_by_head, view_of
+from forethought.engine.layer_view import CachedLayer, slices_by_head, view_of
 from forethought.engine.meter import Meter
 from forethought.engine.static_step import NewEntries, StaticSteps
 from forethought.engine.upload import upload
+from forethought.models.compiled.available import kernels_for
 from forethought.models.hardware.threads import watched
 
 CHUNK = 2048  # prompt tokens per pass, unless a method must see the whole prompt at once

@@ -275,3 +275,21 @@ def test_a_prompt_read_in_chunks_gives_the_logits_of_one_pass(monkeypatch):
     torch.testing.assert_close(chunked, whole)
     assert not torch.allclose(whole, fresh_logits(decoder, tokens))
     assert cache.lengths() == (LENGTH,) * 3
+
+
+@pytest.mark.parametrize("changes", [{}, {"means": True}, {"tile": 128, "alpha": 1.0}])
+@pytest.mark.parametrize("first", [0, 100])
+def test_the_compiled_kernels_attend_to_the_same_blocks(changes, first):
+    """Heads of 64 values and blocks of 64 keys fit the kernels; in float64, torch attends."""
+    settings = {"block": 64, "tile": 64, "sinks": 0, "window": 1, "alpha": 0.9, **changes}
+    length, method = 330, replace(SMALL, **settings)
+    queries, keys, values = noise(length, length, dim=64, dtype=torch.bfloat16)
+    _, offsets, _ = noise(6, 6, dim=64, seed=1, dtype=torch.bfloat16)
+    keys = keys + offsets.repeat_interleave(64, 1)[:, :length] / 4
+
+    found = attended(queries[first:], keys, values, method).out
+
+    wide = [held.double() for held in (queries[first:], keys, values)]
+    expected, dense = (attended(*wide, one).out for one in (method, replace(method, window=3)))
+    assert (found.double() - expected).abs().max() < 0.03
+    assert (dense - expected).abs().max() > 0.3

@@ -17,10 +17,13 @@ from torch import Tensor
 
 from forethought.contracts.roles import LayerView, SparseOutput
 from forethought.methods.sparse_prefill._packing import packed_rows
-from forethought.models.hardware.processor import widened
+from forethought.models.compiled.available import kernels_for
+from forethought.models.compiled.kernels import TILE_KEYS, Kernels, SeenBlocks
+from forethought.models.hardware.processor import multiplies_bf16, widened
 from forethought.models.hardware.sliced_task import pause
 
 _SCORE_BYTES = 4 << 20  # scores against block means, computed at once
+_SPAN = 512  # tokens between two pauses of the compiled kernels
 _WIDTH_STEP = 128
 """Columns of a tile are a multiple of this, so long prompts need few compiled products."""
 
@@ -47,26 +50,81 @@ class BlockRule:
 
 def attend_blocks(view: LayerView, rule: BlockRule) -> SparseOutput:
     """Attention of the view's queries, its newest tokens, over the blocks that each tile sees."""
-    kv_heads, entries, _ = view.keys.shape
-    length, heads, _ = view.queries.shape
-    first, groups = entries - length, heads // kv_heads
-    keys, values = widened(view.keys), widened(view.values)
-    out = view.queries.new_empty((length, heads, values.shape[-1]))
-    pairs = 0.0
-    for head in range(kv_heads):
-        held = _Held(keys[head], values[head], rule.block)
-        scratch = keys.new_empty(rule.tile * groups * held.most)
-        chosen = chosen_blocks(view, head, held.mean_keys, rule)
-        for span, seen in zip(_tiles(first, entries, rule.tile), chosen.tolist(), strict=True):
-            rows = slice(span.start - first, span.stop - first)
-            columns = held.columns(seen, span.stop, rule.corrects)
-            own = packed_rows(view, head, rows)
-            mixed = _attend_tile(own, columns, view.shape.softcap, scratch)
-            out[rows, head * groups : (head + 1) * groups] = mixed
-            pairs += columns.pairs(rows.stop - rows.start)
-            pause()
-        pairs += _scored_pairs(first, entries, rule) / 2
-    return SparseOutput(out.flatten(1), pairs / kv_heads)
+    entries = view.keys.shape[1]
+    means = torch.stack([block_means(held, rule.block) for held in view.keys])
+    heads = range(len(view.keys))
+    chosen = torch.stack([chosen_blocks(view, head, means[head], rule) for head in heads])
+    spans = list(_tiles(entries - len(view.queries), entries, rule.tile))
+    made = kernels_for(view.queries, view.values, view.shape) if multiplies_bf16() else None
+    if made is not None and _fits(made, view, rule):
+        out = _compiled(made, view, means, chosen, rule)
+    else:
+        out = torch.cat([_head(view, head, means[head], chosen[head], rule) for head in heads], 1)
+    return SparseOutput(out.flatten(1), _pairs(chosen, spans, rule))
+
+
+def _fits(made: Kernels, view: LayerView, rule: BlockRule) -> bool:
+    """Whether the compiled kernels can attend over these blocks."""
+    groups = view.shape.heads // view.shape.kv_heads
+    return not rule.block % TILE_KEYS and not rule.tile * groups % (4 * made.lanes)
+
+
+def _compiled(
+    made: Kernels, view: LayerView, means: Tensor, chosen: Tensor, rule: BlockRule
+) -> Tensor:
+    """[T, H * D], by the compiled kernels; `chosen` is [K, tiles, blocks]."""
+    keys, values = view.keys.contiguous(), view.values.contiguous()
+    mean_values = torch.stack([block_means(held, rule.block) for held in values])
+    corrected = (means, made.pair_values(mean_values)) if rule.corrects else (None, None)
+    paired, seen = made.pair_values(values), chosen.byte()
+    first = keys.shape[1] - len(view.queries)
+    out = view.queries.new_empty(len(view.queries), view.shape.heads * values.shape[-1])
+    spans = list(_tiles(first, keys.shape[1], rule.tile))
+    # A part of a tile at the start runs alone.
+    starts = [0, *range(1 if first % rule.tile else 0, len(spans), max(1, _SPAN // rule.tile))]
+    for start, stop in pairwise([*dict.fromkeys(starts), len(spans)]):
+        rows = slice(spans[start].start - first, spans[stop - 1].stop - first)
+        own = seen[:, start:stop].contiguous()
+        blocks = SeenBlocks(own, rule.tile, rule.block, *corrected)
+        before = first + rows.start
+        queries = view.queries[rows]
+        made.attend_prefill(queries, view.shape.scale, keys, paired, before, out[rows], blocks)
+        pause()
+    return out
+
+
+def _head(view: LayerView, head: int, means: Tensor, chosen: Tensor, rule: BlockRule) -> Tensor:
+    """[T, G, V] of one KV head; `chosen` is [tiles, blocks]."""
+    entries, first = view.keys.shape[1], view.keys.shape[1] - len(view.queries)
+    keys, values = widened(view.keys[head]), widened(view.values[head])
+    held = _Held(keys, values, widened(means), rule.block)
+    groups = view.shape.heads // view.shape.kv_heads
+    scratch = keys.new_empty(rule.tile * groups * held.most)
+    parts = []
+    for span, seen in zip(_tiles(first, entries, rule.tile), chosen.tolist(), strict=True):
+        own = packed_rows(view, head, slice(span.start - first, span.stop - first))
+        columns = held.columns(seen, span.stop, rule.corrects)
+        parts.append(_attend_tile(own, columns, view.shape.softcap, scratch))
+        pause()
+    return torch.cat(parts).to(view.queries.dtype)
+
+
+def _pairs(chosen: Tensor, spans: Sequence[slice], rule: BlockRule) -> float:
+    """Query-key pairs of tiles that see `chosen` [K, tiles, blocks], averaged over KV heads."""
+    starts, stops = _ends(spans)
+    rows = stops - starts
+    begin = torch.arange(chosen.shape[-1]) * rule.block
+    own = (chosen * (stops - begin).clamp(0, rule.block)).sum(-1, keepdim=True)
+    complete = begin + rule.block <= stops
+    means = (complete & ~chosen).sum(-1, keepdim=True) * rule.corrects
+    pairs = rows * (own - rows + means) + rows * (rows + 1) / 2
+    return float(pairs.sum()) / len(chosen) + float((rows * (stops // rule.block)).sum()) / 2
+
+
+def _ends(spans: Sequence[slice]) -> tuple[Tensor, Tensor]:
+    """Starts and stops [tiles, 1]."""
+    ends = torch.tensor([(span.start, span.stop) for span in spans])
+    return ends[:, :1], ends[:, 1:]
 
 
 def chosen_blocks(view: LayerView, head: int, means: Tensor, rule: BlockRule) -> Tensor:
@@ -80,9 +138,7 @@ def chosen_blocks(view: LayerView, head: int, means: Tensor, rule: BlockRule) ->
     count = -(-entries // rule.block)
     energies = block_energies(view, head, means, rule).cpu()
     energies = F.pad(energies, (0, count - len(means)))
-    starts, stops = (
-        torch.tensor([getattr(span, end) for span in spans])[:, None] for end in ("start", "stop")
-    )
+    starts, stops = _ends(spans)
     block = torch.arange(count)
     complete = (block + 1) * rule.block <= stops
     chosen = complete & (energies >= rule.alpha * energies.amax(1, keepdim=True))
@@ -147,14 +203,6 @@ def _tiles(first: int, entries: int, tile: int) -> Iterator[slice]:
         start = stop
 
 
-def _scored_pairs(first: int, entries: int, rule: BlockRule) -> int:
-    """Products of new queries with block means."""
-    return sum(
-        (span.stop - span.start) * (span.stop // rule.block)
-        for span in _tiles(first, entries, rule.tile)
-    )
-
-
 @dataclass(frozen=True)
 class _Columns:
     """The keys and values that a tile sees; padding follows them."""
@@ -167,18 +215,14 @@ class _Columns:
     """Dropped blocks, after the entries."""
     log_block: float
 
-    def pairs(self, rows: int) -> float:
-        """Query-key pairs of so many queries."""
-        return rows * (self.own - rows + self.means) + rows * (rows + 1) / 2
-
 
 class _Held:
     """The entries of one KV head, with the means of their blocks."""
 
-    def __init__(self, keys: Tensor, values: Tensor, block: int) -> None:
+    def __init__(self, keys: Tensor, values: Tensor, mean_keys: Tensor, block: int) -> None:
         self._keys, self._values, self._block = keys, values, block
-        self.mean_keys, self.mean_values = block_means(keys, block), block_means(values, block)
-        self.most = keys.shape[0] + len(self.mean_keys) + _WIDTH_STEP
+        self._mean_keys, self._mean_values = mean_keys, block_means(values, block)
+        self.most = keys.shape[0] + len(mean_keys) + _WIDTH_STEP
         """The most columns of a tile."""
         self._rooms = [held.new_empty((self.most, held.shape[1])) for held in (keys, values)]
         self._zeros = [held.new_zeros((_WIDTH_STEP, held.shape[1])) for held in (keys, values)]
@@ -196,7 +240,7 @@ class _Held:
         self, side: int, runs: Sequence[slice], dropped: Sequence[int], own: int
     ) -> Tensor:
         held = (self._keys, self._values)[side]
-        means = (self.mean_keys, self.mean_values)[side]
+        means = (self._mean_keys, self._mean_values)[side]
         used = own + len(dropped)
         padding = self._zeros[side][: -used % _WIDTH_STEP]
         parts = [held[run] for run in runs]
