@@ -1,8 +1,8 @@
 """Prefill with tiles of queries that see the key blocks with high scores against block means.
 
-Paper: FlashPrefill V2, arXiv:2608.19758 (2026), the successor of arXiv:2603.06199; the defaults are
-those of the authors' code. The code packs 128 query rows in a tile, 128 / G tokens with G query
-heads a KV head; a tile here has `tile` tokens, which suits CPUs.
+Paper: FlashPrefill V2, arXiv:2608.19758 (2026), the successor of arXiv:2603.06199.
+Published: code; the settings of the README of qhfan/FlashPrefillv2. It packs 128 query rows in a
+tile, 128 / G tokens with G query heads for a KV head; a tile here has 128 tokens with all G heads.
 Exact: at alpha=0, or when sinks and window reach the prompt's length. Below it, a dropped block
 attends as one key, the mean of its keys; errors pass on from layer to layer.
 Cost: scores of each query against one mean per block, then the chosen blocks. Layers with a sliding

@@ -1,9 +1,9 @@
 """Prefill that attends within hashed blocks and to a sample of the other keys.
 
-Paper: HyperAttention, arXiv:2310.05869, with the defaults of the authors' Triton code. That code
-takes the first keys of a half as its sample and gives them no weight: `sampling=first`. The default
-is the paper's estimator: uniform samples outside of the query's block, weighted by the number of
-keys that they stand for. Neighbouring buckets differ in one hash bit, as in the paper.
+Paper: HyperAttention, arXiv:2310.05869
+Published: paper; its estimator takes uniform samples outside of the query's block, weighted by the
+number of keys that they stand for, and neighbouring buckets differ in one hash bit. The sizes are
+those of the authors' Triton code, whose samples are the first keys without weight (sampling=first).
 Exact: for prompts up to twice `exact`. Beyond it, the later half of a stretch sees the earlier one
 by an estimate, and errors pass on from layer to layer.
 Cost: two sorts by hash, then block + sample keys per query and halving. Layers with a sliding
