@@ -132,10 +132,25 @@ CLAIMS = {
         "::test_the_choice_equals_the_published_steps_at_the_highest_rate_that_fits",
         {"chunk": 510, "force": "", "digits": False},
     ),
+    "flash-prefill": Claim(
+        "qhfan/FlashPrefillv2, README",
+        "tests/methods/sparse_prefill/test_flash_prefill.py"
+        "::test_blocks_and_attention_are_those_of_the_definition",
+        {"alpha": 0.1, "block": 128, "sinks": 2, "window": 4, "last_rows": 1024,
+         "dense_layers": 4, "means": True, "tile": 128, "reader": "target"},
+    ),
+    "hyper-attention": Claim(
+        "arXiv:2310.05869, sizes of amirzandieh/HyperAttention",
+        "tests/methods/sparse_prefill/test_hyper_attention.py"
+        "::test_attention_is_that_of_the_definition",
+        {"block": 256, "sample": 256, "exact": 2048, "bits": 8, "sampling": "uniform",
+         "dense_layers": 0, "reader": "target"},
+    ),
     "minference": Claim(
         "microsoft/MInference, heads without a search",
         "tests/methods/sparse_prefill/test_minference.py::test_a_prompt_is_read_as_by_loops",
-        {"columns": 1000, "slashes": 6096, "sinks": 30, "nearest": 100, "queries": 64},
+        {"columns": 1000, "slashes": 6096, "sinks": 30, "nearest": 100, "queries": 64,
+         "reader": "target"},
     ),
     "r2c": Claim(
         "eunseongc/R2C, scripts for LongBench",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from forethought.contracts.errors import UnsupportedModelError
-from forethought.contracts.views import Entries, FullCacheView, LayerView, Pattern, Tap
+from forethought.contracts.views import Entries, FullCacheView, LayerView, SparseOutput, Tap
 
 if TYPE_CHECKING:
     import torch
@@ -27,8 +27,8 @@ __all__ = [
     "FullCacheView",
     "LayerView",
     "Network",
-    "Pattern",
     "ShowInputs",
+    "SparseOutput",
     "Tap",
     "TokenConstraint",
 ]
@@ -251,8 +251,16 @@ class Approximation(Protocol):
         """The prompt for the target, shortened or not; it may carry a look-ahead."""
         return prompt
 
-    def on_attention(self, view: LayerView) -> Pattern | None:
-        """The sparse pattern of a layer, chosen just before its attention; None for dense."""
+    def thins_draft(self) -> bool:
+        """Whether `on_attention` makes the prefill of the other methods' draft sparse."""
+        return False
+
+    def attends_in_chunks(self) -> bool:
+        """Whether `on_attention` may see the prompt in chunks of tokens, one after the other."""
+        return False
+
+    def on_attention(self, view: LayerView) -> SparseOutput | None:
+        """The attention of a layer's new tokens over the keys they may see; None for dense."""
         return None
 
     def on_layer(self, view: LayerView) -> Entries | None:

@@ -172,14 +172,13 @@ class FullCacheView(Protocol):
 
 
 @dataclass(frozen=True)
-class Pattern:
-    """A sparse prefill pattern: the keys that queries see, within the causal mask.
+class SparseOutput:
+    """The attention of one layer as a method computed it, over the keys that it chose."""
 
-    As in MInference, a block of 64 queries sees a band of 64 keys for every slash, and single
-    columns; see `engine/attention/sparse.py`.
+    out: Tensor
+    """[N, H * V], for the view's queries."""
+    pairs: float
+    """Query-key pairs that it computed, averaged over query heads; the meter charges them.
+
+    A product of a query with a key alone, without a value, is half a pair.
     """
-
-    columns: Tensor
-    """[K or H, C] key indices, ascending, visible to every later query."""
-    slashes: Tensor
-    """[K or H, S] distances from a query back to its key, descending."""

@@ -12,19 +12,19 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.records import LayerShape
-from forethought.contracts.roles import LayerView, Network, Pattern, Tap
+from forethought.contracts.roles import LayerView, Network, SparseOutput, Tap
 from forethought.cost.flops import causal_pairs
-from forethought.engine.attention.compiled import attend_compiled, attendable, kernels_for
+from forethought.engine.attention.compiled import attend_compiled, attendable
 from forethought.engine.attention.decode import attend_step
 from forethought.engine.attention.masked_batch import attend_jointly, fits
 from forethought.engine.attention.prefill import Visibility, attend_causal
-from forethought.engine.attention.sparse import attend_sparse, pattern_pairs
 from forethought.engine.cache.segment import KVSlice
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.layer_view import CachedLayer, slices_by_head, view_of
 from forethought.engine.meter import Meter
 from forethought.engine.static_step import NewEntries, StaticSteps
 from forethought.engine.upload import upload
+from forethought.models.compiled.available import kernels_for
 from forethought.models.hardware.threads import watched
 
 CHUNK = 2048  # prompt tokens per pass, unless a method must see the whole prompt at once
@@ -68,8 +68,8 @@ class LayerHook:
     tap: Tap
     prompt_length: int
     protected: frozenset[int] = frozenset()
-    choose_pattern: Callable[[LayerView], Pattern | None] | None = None
-    """Chooses a sparse pattern just before a layer's attention; None for dense attention."""
+    attend: Callable[[LayerView], SparseOutput | None] | None = None
+    """Computes a layer's attention over keys of its choice; None for dense attention."""
     hidden_tail: int = 0
     """Newest tokens that the tap does not see."""
 
@@ -84,15 +84,22 @@ class Batch:
         self.steps = steps
 
     def prefill(
-        self, cache: SequenceCache, tokens: Sequence[int], positions: Sequence[int] = ()
+        self,
+        cache: SequenceCache,
+        tokens: Sequence[int],
+        positions: Sequence[int] = (),
+        hook: LayerHook | None = None,
     ) -> Tensor:
-        """Prefill tokens in chunks; returns logits [V] after the last token."""
+        """Prefill tokens in chunks, which the hook sees; returns logits [V] after the last token.
+
+        A hook that evicts needs `prefill_whole`.
+        """
         logits = torch.empty(0)
         for start in range(0, len(tokens), CHUNK):
             chunk = slice(start, start + CHUNK)
             part = NewTokens(cache, tokens[chunk], positions[chunk])
             last = start + CHUNK >= len(tokens)
-            logits = self.forward([part], phase="prefill", logits=last)
+            logits = self.forward([part], phase="prefill", hook=hook, logits=last)
         return logits[-1]
 
     def prefill_whole(
@@ -274,7 +281,7 @@ class BatchAttention:
         for window, span in self._windows:
             window.push(layer, queries[span])
         hook = self._hook
-        plain = hook is None or (hook.choose_pattern is None and layer != self._unread)
+        plain = hook is None or (hook.attend is None and layer != self._unread)
         if self._single and plain:
             mixed = self._step(layer, queries, keys, values)
             for cache, span in zip(self._caches if hook else (), self._spans(), strict=False):
@@ -336,13 +343,15 @@ class BatchAttention:
             return self._dense(cache, layer, shape, queries, span)
         view = self._view(cache, layer, queries, span)
         unread = layer == self._unread
-        pattern = hook.choose_pattern(view) if hook.choose_pattern and not unread else None
+        sparse = hook.attend(view) if hook.attend and not unread else None
         if unread:
             out = queries.new_zeros(len(queries), shape.heads * view.values.shape[-1])
-        elif pattern is None:
+        elif sparse is None:
             out = self._dense(cache, layer, shape, queries, span)
         else:
-            out = self._sparse(cache, layer, view, pattern, span)
+            dense = causal_pairs(view.keys.shape[1] - len(queries), len(queries), shape.window)
+            self._batch.meter.refund_attention(shape, dense - sparse.pairs)
+            out = sparse.out
         self._show(cache, view)
         return out
 
@@ -382,16 +391,6 @@ class BatchAttention:
             visibility = self._visibility(cache, layer, shape, span, kv)
             out.append(attend_causal(mine, kv.keys, kv.values, shape, visibility))
         return out[0] if len(out) == 1 else torch.cat(out, 1)
-
-    def _sparse(
-        self, cache: SequenceCache, layer: int, view: CachedLayer, pattern: Pattern, span: slice
-    ) -> Tensor:
-        (whole,) = slices_by_head(cache, layer, view.shape.kv_heads)
-        visibility = self._visibility(cache, layer, view.shape, span, whole)
-        visited = pattern_pairs(pattern, len(view.queries), view.shape.kv_heads)
-        dense = causal_pairs(view.keys.shape[1] - len(view.queries), len(view.queries))
-        self._batch.meter.refund_attention(view.shape, dense - visited)
-        return attend_sparse(view.queries, view.keys, view.values, view.shape, visibility, pattern)
 
     def _visibility(
         self, cache: SequenceCache, layer: int, shape: LayerShape, span: slice, kv: KVSlice

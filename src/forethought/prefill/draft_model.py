@@ -63,6 +63,9 @@ class ModelDraft:
     remote_target: bool = False
     """Whether the target runs on a server at a cost that is unknown here."""
 
+    sparse: Approximation | None = None
+    """The method that makes the draft's prefill sparse, if any."""
+
     def serving(self, method: Approximation) -> ModelDraft:
         """The draft that a method uses: this one, or the target itself."""
         return replace(self, model=self.target) if method.drafts_with_itself() else self
@@ -138,7 +141,7 @@ class ModelDraft:
         exact = self.is_self and count == self.layers
         network = model.network if exact else model.network.for_scores()
         given = DraftInput(own, network, count, lookahead)
-        if self.reuse is None:
+        if self.reuse is None or self.sparse is not None:  # only exact entries are shared
             return self._read(given, tap, SequenceCache(count, len(own) + lookahead), prompt)
         prefix = self.reuse.prefix(network, own.tokens, newest=queries, layers=count)
         try:
@@ -163,7 +166,9 @@ class ModelDraft:
         shown = tap if given.lookahead or stores else _dropping(tap)
         stop = None if given.lookahead else given.layers
         tokens = given.prompt.tokens[start:]
-        logits = batch.prefill_whole(cache, tokens, LayerHook(shown, length), stop)
+        attend = None if self.sparse is None else self.sparse.on_attention
+        hook = LayerHook(shown, length, attend=attend)
+        logits = batch.prefill_whole(cache, tokens, hook, stop)
         self.meter.count("draft", length - start)
         if prefix is not None and stores:
             prefix.store(cache)
@@ -224,7 +229,7 @@ class ModelDraft:
 
     def recall(self, what: Hashable, prompt: Prompt, find: Callable[[], Found]) -> Found:
         """The result of `find`, computed once; see contracts.roles.Draft.recall."""
-        key = (what, self.name, self.target.name, prompt.tokens, prompt.text)
+        key = (what, self.sparse, self.name, self.target.name, prompt.tokens, prompt.text)
         if key in self.results:
             found, spent = self.results[key]
             self.meter.add(spent)
@@ -243,7 +248,7 @@ class ModelDraft:
     ) -> Found:
         """The result of an earlier request, which costs nothing, or of `find`."""
         networks = self.model.network, self.target.network
-        key = reuse.result_key(what, networks, prompt)
+        key = reuse.result_key((what, self.sparse), networks, prompt)
         if key not in reuse.memo.drafts:
             reuse.memo.drafts.put(key, find())
         return cast(Found, reuse.memo.drafts.get(key))

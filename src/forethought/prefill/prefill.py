@@ -110,6 +110,8 @@ def plan(methods: Methods, prompt: Prompt, draft: ModelDraft) -> PrefillPlan:
     for name, method in methods:
         if not method.pays(length):
             notes.append(f"{name} skipped: nothing to drop from a prompt of {length:,} tokens")
+        elif _lacks_draft(method, methods):
+            notes.append(f"{name} skipped: no other method runs a draft")
         elif not _draft_pays(method, length, draft.serving(method)):
             notes.append(f"{name} skipped: its draft would cost more than it saves")
         else:
@@ -129,6 +131,8 @@ def _check_order(methods: Methods) -> None:
     sparse = [name for name, method in methods if method.thins_attention()]
     if len(sparse) > 1:
         raise UsageError("two methods of one recipe thin attention", "keep one of them")
+    if sum(method.thins_draft() for _, method in methods) > 1:
+        raise UsageError("two methods of one recipe thin the draft's attention", "keep one of them")
     quantising = [name for name, method in methods if method.cache_bits() < 16]
     if len(quantising) > 1:
         raise UsageError("two methods of one recipe pack the cache", "keep one of them")
@@ -163,6 +167,12 @@ def _check_order(methods: Methods) -> None:
                 f"{name} {what}, but stands before {shortening[0]}, which shortens the prompt",
                 f"put {name} last",
             )
+
+
+def _lacks_draft(method: Approximation, methods: Methods) -> bool:
+    """Whether a method makes only a draft's prefill sparse, and there is none."""
+    only = method.thins_draft() and not method.thins_attention()
+    return only and not any(other.uses_draft() for _, other in methods)
 
 
 def _draft_pays(method: Approximation, length: int, draft: ModelDraft) -> bool:
@@ -274,7 +284,10 @@ def _prefill_with_hook(
     plan: PrefillPlan,
     prefix: PromptPrefix | None,
 ) -> Tensor:
-    """Prefill the prompt and its look-ahead in one pass; methods see each layer."""
+    """Prefill the prompt and its look-ahead; methods see each layer.
+
+    Evictions need one pass, and so does a sparse prefill that looks at the prompt's last tokens.
+    """
     evicting, sparse = plan.evicting, plan.sparse_prefill
     guess = prompt.lookahead or ()
     # The guess of another method neither scores entries nor stays in the cache.
@@ -291,6 +304,8 @@ def _prefill_with_hook(
     tokens = [*prompt.tokens, *guess]
     places = prompt.places(len(tokens))
     start = cache.next if prefix is None else prefix.tokens
+    if evicting is None and sparse is not None and sparse.attends_in_chunks():
+        return batch.prefill(cache, tokens[start:], places[start:], hook)
     logits = batch.prefill_whole(cache, tokens[start:], hook, positions=places[start:])
     if keeping is not None:
         keeping.store(places)

@@ -254,6 +254,7 @@ class Preparation:
             self.draft_results,
             self.reuse,
             may_shorten=may_shorten,
+            sparse=next((method for _, method in self.methods if method.thins_draft()), None),
             remote_target=self.remote_target,
         )
         methods = with_entry_budgets(self.methods, self.target) if self.methods else ()

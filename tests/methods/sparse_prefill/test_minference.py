@@ -49,11 +49,11 @@ def test_lines_are_the_best_sums_of_the_last_queries(chunk, forced, monkeypatch)
     queries, keys, values = inputs(LENGTH, LENGTH)
     method = MInference(columns=20, slashes=30, sinks=forced[0], nearest=forced[1], queries=64)
 
-    pattern = method.on_attention(view_over(queries, keys, values, shape_of()))
+    lines = method.lines(view_over(queries, keys, values, shape_of()))
 
     columns, slashes = lines_of(weights_of(queries, keys, shape_of()), method)
-    assert pattern.columns.tolist() == columns
-    assert pattern.slashes.tolist() == slashes
+    assert lines.columns.tolist() == columns
+    assert lines.slashes.tolist() == slashes
 
 
 def test_slash_sums_add_weights_of_one_distance():
@@ -82,10 +82,10 @@ def test_fewer_lines_than_are_forced_keep_the_nearest():
     queries, keys, values = inputs(LENGTH, LENGTH)
     method = MInference(columns=3, slashes=5)
 
-    pattern = method.on_attention(view_over(queries, keys, values, shape_of()))
+    lines = method.lines(view_over(queries, keys, values, shape_of()))
 
-    assert pattern.columns.tolist() == [[0, 1, 2]] * 6
-    assert pattern.slashes.tolist() == [[4, 3, 2, 1, 0]] * 6
+    assert lines.columns.tolist() == [[0, 1, 2]] * 6
+    assert lines.slashes.tolist() == [[4, 3, 2, 1, 0]] * 6
 
 
 @pytest.mark.parametrize("settings", [{"columns": 230, "slashes": 5}, {"columns": 5}])

@@ -1,5 +1,7 @@
 """SpecKV's sparse prefill: columns by a drafted answer's attention, and a window."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -8,9 +10,9 @@ from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.methods.kv_eviction.speckv import SpecKV
 from forethought.methods.sparse_prefill.vertical_slash import VerticalSlash
-from tests.engine.attention.test_sparse import shown
 from tests.engine.written_out import inputs, shape_of, view_over
 from tests.methods.reference import TinyDraft, prompt_of, window_keep
+from tests.methods.sparse_prefill.test_lines import shown
 from tests.methods.sparse_prefill.thinned import slow_logits, thinned_logits, weights_of
 from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
 
@@ -35,14 +37,14 @@ def test_columns_are_what_the_last_queries_and_the_guess_attend_to(guessed, kern
     method = VerticalSlash(columns=40, window=64, sinks=0, queries=8, kernel=kernel)
     view = view_over(queries, keys, values, shape_of(), prompt_length=LENGTH)
 
-    pattern = method.on_attention(view)
+    lines = method.lines(view)
 
     expected = window_keep(
         weights_of(queries, keys, shape_of()), 2, LENGTH,
         budget=40, window=9, kernel=kernel, drop=9, reduction="max", pool="max",
     )  # fmt: skip
-    assert pattern.columns.tolist() == expected
-    assert pattern.slashes.tolist() == [[64, 0]] * 2
+    assert lines.columns.tolist() == expected
+    assert lines.slashes.tolist() == [[64, 0]] * 2
 
 
 def test_the_first_tokens_take_the_place_of_the_worst_columns():
@@ -50,8 +52,8 @@ def test_the_first_tokens_take_the_place_of_the_worst_columns():
     view = view_over(queries, keys, values, shape_of())
     settings = {"window": 64, "queries": 8, "kernel": 1}
 
-    with_sinks = VerticalSlash(columns=20, sinks=4, **settings).on_attention(view)
-    alone = VerticalSlash(columns=20, sinks=0, **settings).on_attention(view)
+    with_sinks = VerticalSlash(columns=20, sinks=4, **settings).lines(view)
+    alone = VerticalSlash(columns=20, sinks=0, **settings).lines(view)
 
     for forced, free in zip(with_sinks.columns.tolist(), alone.columns.tolist(), strict=True):
         assert len(set(forced)) == 20
@@ -62,9 +64,9 @@ def test_a_window_is_rounded_up_to_whole_blocks():
     queries, keys, values = inputs(LENGTH, LENGTH)
     view = view_over(queries, keys, values, shape_of())
 
-    pattern = VerticalSlash(columns=20, window=65).on_attention(view)
+    lines = VerticalSlash(columns=20, window=65).lines(view)
 
-    assert pattern.slashes.tolist() == [[128, 64, 0]] * 2
+    assert lines.slashes.tolist() == [[128, 64, 0]] * 2
     assert not VerticalSlash(columns=20, window=65).pays(148)
     assert VerticalSlash(columns=20, window=65).pays(149)
 
@@ -119,23 +121,23 @@ def test_layers_with_a_sliding_window_are_left_alone():
 
 
 def test_the_meter_counts_the_pairs_seen_and_the_rows_that_chose(decoder):
-    tokens, method, patterns = tokens_of(LENGTH), VerticalSlash(columns=9, window=64), []
+    tokens, method, found = tokens_of(LENGTH), VerticalSlash(columns=9, window=64), []
     dense, thin = batch_of(decoder), batch_of(decoder)
 
     def choose(view):
-        patterns.append(method.on_attention(view))
-        return patterns[-1]
+        found.append(method.lines(replace(view, meter=None)))
+        return method.on_attention(view)
 
     dense.prefill_whole(SequenceCache(3), tokens, LayerHook(lambda view: None, LENGTH))
     thin.prefill_whole(
-        SequenceCache(3), tokens, LayerHook(lambda view: None, LENGTH, choose_pattern=choose)
+        SequenceCache(3), tokens, LayerHook(lambda view: None, LENGTH, attend=choose)
     )
 
     layer = decoder.shape.layers[0]
     seen = [
         sum(map(len, shown(columns, slashes, LENGTH)))
-        for pattern in patterns
-        for columns, slashes in zip(pattern.columns.tolist(), pattern.slashes.tolist(), strict=True)
+        for lines in found
+        for columns, slashes in zip(lines.columns.tolist(), lines.slashes.tolist(), strict=True)
     ]
     spared = attention_flops(layer, 3 * causal_pairs(0, LENGTH) - sum(seen) / 2)
     chose = attention_flops(layer, 3 * 33 * LENGTH) / 2

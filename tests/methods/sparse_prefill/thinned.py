@@ -4,14 +4,14 @@ import torch
 
 from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
-from tests.engine.attention.test_sparse import hidden_by
 from tests.engine.written_out import plain
+from tests.methods.sparse_prefill.test_lines import hidden_by
 from tests.tiny import batch_of
 
 
 def thinned_logits(decoder, method, tokens, prompt_length):
     """Logits [V] after the last token."""
-    look = LayerHook(lambda view: None, prompt_length, choose_pattern=method.on_attention)
+    look = LayerHook(lambda view: None, prompt_length, attend=method.on_attention)
     return batch_of(decoder).prefill_whole(SequenceCache(len(decoder.shape.layers)), tokens, look)[
         -1
     ]

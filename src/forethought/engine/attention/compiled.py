@@ -14,25 +14,11 @@ from torch import Tensor
 
 from forethought.contracts.records import LayerShape
 from forethought.engine.cache.sequence_cache import SequenceCache
-from forethought.models.compiled.available import kernels
-from forethought.models.compiled.kernels import MOST_SIZE, PIECE, Kernels
+from forethought.models.compiled.kernels import PIECE, Kernels
 from forethought.models.hardware.sliced_task import pause
 
 _SPAN = 512
 """Prompt tokens between two pauses."""
-
-
-def kernels_for(queries: Tensor, values: Tensor, shape: LayerShape) -> Kernels | None:
-    """The kernels, if they can attend in a layer of this shape with new tokens like these."""
-    if queries.dtype != torch.bfloat16 or queries.device.type != "cpu":
-        return None
-    if shape.window is not None or shape.softcap is not None:
-        return None
-    made = kernels()
-    size = values.shape[-1]
-    same = queries.shape[-1] == size and values.dtype == queries.dtype
-    fits = made is not None and same and size <= MOST_SIZE and not size % (2 * made.lanes)
-    return made if fits else None
 
 
 def attendable(row: SequenceCache, layer: int) -> bool:

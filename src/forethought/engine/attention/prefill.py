@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from forethought.contracts.records import LayerShape
-from forethought.engine.attention.compiled import attend_prompt, kernels_for
+from forethought.engine.attention.compiled import attend_prompt
+from forethought.models.compiled.available import kernels_for
 from forethought.models.hardware.processor import multiplies_bf16, widened
 from forethought.models.hardware.sliced_task import pause
 

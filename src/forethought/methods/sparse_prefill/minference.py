@@ -19,12 +19,14 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.parameters import Count, CountOrZero
-from forethought.contracts.roles import Approximation, LayerView, Pattern
+from forethought.contracts.roles import LayerView, SparseOutput
 from forethought.methods.sparse_prefill._best import best
+from forethought.methods.sparse_prefill._lines import Lines, attend_lines
+from forethought.methods.sparse_prefill._sparse_prefill import SparsePrefill
 
 
 @dataclass(frozen=True)
-class MInference(Approximation):
+class MInference(SparsePrefill):
     """Columns and slashes of each query head, by the attention of the last tokens."""
 
     columns: Count = 1000
@@ -42,18 +44,18 @@ class MInference(Approximation):
         """Whether a prompt of this length has tokens that do not see all keys."""
         return self.columns < prompt_length and self.slashes < prompt_length
 
-    def thins_attention(self) -> bool:
-        """Whether `on_attention` chooses the keys that prompt queries see."""
-        return True
-
-    def on_attention(self, view: LayerView) -> Pattern | None:
-        """The best columns and slashes of each query head; None for dense attention."""
-        entries = view.keys.shape[1]
-        if view.shape.window is not None or not self.pays(entries):
+    def on_attention(self, view: LayerView) -> SparseOutput | None:
+        """Attention along the best lines of each query head; None for dense attention."""
+        if view.shape.window is not None or not self.pays(view.keys.shape[1]):
             return None
+        return attend_lines(view, self.lines(view))
+
+    def lines(self, view: LayerView) -> Lines:
+        """The best columns and slashes of each query head."""
+        entries = view.keys.shape[1]
         vertical = view.keys.new_zeros((view.shape.heads, entries), dtype=torch.float32)
         slash = vertical.clone()
-        first = entries - min(self.queries, entries)
+        first = entries - min(self.queries, len(view.queries))
         for rows in view.window_rows(self.queries):
             rows = rows.flatten(0, 1)  # [H, rows, E]
             vertical += rows.sum(1)
@@ -62,7 +64,7 @@ class MInference(Approximation):
             first += rows.shape[1]
         vertical[:, : self.sinks] = torch.inf
         slash[:, : self.nearest] = torch.inf
-        return Pattern(best(vertical, self.columns), best(slash, self.slashes).flip(-1))
+        return Lines(best(vertical, self.columns), best(slash, self.slashes).flip(-1))
 
 
 def slash_sums(rows: Tensor, first: int) -> Tensor:

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from forethought.contracts.parameters import Count, CountOrZero, OddCount
 from forethought.contracts.records import Prompt
-from forethought.contracts.roles import Approximation, Draft, LayerView, Pattern
+from forethought.contracts.roles import Approximation, Draft, LayerView, SparseOutput
 from forethought.methods.sparse_prefill._best import best
+from forethought.methods.sparse_prefill._lines import Lines, attend_lines
 from forethought.numerics.importance import pooled
 
 _BLOCK = 64  # queries that share a band
@@ -57,7 +58,7 @@ class VerticalSlash(Approximation):
         return self.lookahead or answer_tokens
 
     def thins_attention(self) -> bool:
-        """Whether `on_attention` chooses the keys that prompt queries see."""
+        """Whether `on_attention` computes prefill attention."""
         return True
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
@@ -69,13 +70,16 @@ class VerticalSlash(Approximation):
         guess = draft.recall(what, prompt, lambda: _drafted(prompt, draft, most))
         return prompt.with_lookahead(guess)
 
-    def on_attention(self, view: LayerView) -> Pattern | None:
-        """The best columns of each key head and a window; None for dense attention."""
-        kv_heads, entries, _ = view.keys.shape
-        if view.shape.window is not None or not self.pays(entries):
+    def on_attention(self, view: LayerView) -> SparseOutput | None:
+        """Attention to columns and a window; None for dense attention."""
+        if view.shape.window is not None or not self.pays(view.keys.shape[1]):
             return None
+        return attend_lines(view, self.lines(view))
+
+    def lines(self, view: LayerView) -> Lines:
+        """The best columns of each key head, and a window."""
         slashes = torch.arange(self._band(), -1, -_BLOCK, device=view.keys.device)
-        return Pattern(self._columns(view), slashes.expand(kv_heads, -1))
+        return Lines(self._columns(view), slashes.expand(len(view.keys), -1))
 
     def _band(self) -> int:
         return -(-self.window // _BLOCK) * _BLOCK

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from forethought.models.compiled.kernels import Kernels, matrix
+from forethought.models.compiled.kernels import TILE_KEYS, Kernels, SeenBlocks, matrix
 from forethought.models.decoder.quantise import GROUP, Levels, pack_levels, quantise8
 
 _ROWS = 7
@@ -15,7 +17,7 @@ _CLOSE = 8e-3  # two roundings to bf16
 @torch.inference_mode()
 def agrees(kernels: Kernels) -> bool:
     """Whether the kernels compute what torch does, row by row the same."""
-    parts = (_four_bits, _eight_bits, _eight_bits_of_both, _gates, _attention, _prefill)
+    parts = (_four_bits, _eight_bits, _eight_bits_of_both, _gates, _attention, _prefill, _blocks)
     return all(part(kernels) for part in parts)
 
 
@@ -120,6 +122,33 @@ def _prefill(kernels: Kernels) -> bool:
     expected = torch.einsum("ktge,ked->tkgd", weights, values.float()).reshape(tokens, -1)
     found = run(tokens)
     return _near(found, expected) and torch.equal(found[-7:], run(7))
+
+
+def _blocks(kernels: Kernels) -> bool:
+    """Attention over the first and the last block, with a mean key for the one between."""
+    entries, size, block = 150, 64, TILE_KEYS
+    queries = _random(10, 4, size).bfloat16()
+    keys, values = (_random(2, entries + n, size)[:, n:].bfloat16().contiguous() for n in range(2))
+    means = [part[:, : 2 * block].view(2, 2, block, size).mean(2) for part in (keys, values)]
+    seen = torch.tensor([[[1, 0, 1]], [[0, 1, 1]]], dtype=torch.uint8)
+    choice = SeenBlocks(seen, 4 * kernels.lanes, block, means[0], kernels.pair_values(means[1]))
+    found = torch.empty(10, 4 * size, dtype=torch.bfloat16)
+    paired = kernels.pair_values(values)
+    kernels.attend_prefill(queries, 0.125, keys, paired, entries - 10, found, choice)
+
+    grouped = queries.view(10, 2, 2, size).float() / 8
+    all_keys, all_values = (
+        torch.cat([own, mean], 1).float() for own, mean in zip((keys, values), means, strict=True)
+    )
+    scores = torch.einsum("tkgd,ked->ktge", grouped, all_keys)
+    of_block = seen[:, 0].bool().repeat_interleave(block, 1)[:, :entries]
+    visible = torch.cat([of_block, ~seen[:, 0, :2].bool()], 1)[:, None, None]
+    later = torch.arange(entries + 2) > torch.arange(entries - 10, entries)[:, None]
+    later[:, entries:] = False
+    scores[..., entries:] += math.log(block)
+    weights = scores.masked_fill(~visible | later[None, :, None], -torch.inf).softmax(-1)
+    expected = torch.einsum("ktge,ked->tkgd", weights, all_values).reshape(10, -1)
+    return _near(found, expected)
 
 
 def _random(*sizes: int) -> Tensor:

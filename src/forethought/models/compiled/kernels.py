@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -26,7 +27,8 @@ _FUNCTIONS = {
     "gate8": [_POINTER] + [_LONG] * 3 + [_POINTER] * 6,
     "pair_values": [_POINTER] + [_LONG] * 4 + [_POINTER, _LONG, _POINTER],
     "attend_prefill": (
-        [_POINTER] + [_LONG] * 5 + [_POINTER, _LONG, _FLOAT] + [_POINTER, _LONG] * 2 + [_POINTER]
+        [_POINTER] + [_LONG] * 5 + [_POINTER, _LONG, _FLOAT] + [_POINTER, _LONG] * 2
+        + [_POINTER] * 2 + [_LONG] * 4 + [_POINTER] * 2 + [_LONG] * 3
     ),
     "layer_inputs": [_POINTER] * 2 + [_LONG, _POINTER, _LONG] + [_POINTER] * 5,
     "layer_finish": [_POINTER] * 2 + [_LONG] + [_POINTER] * 5,
@@ -84,6 +86,35 @@ class LayerWeights(ctypes.Structure):
         *((name, _LONG) for name in ("turned_heads", "head_size")),
         ("residual", _FLOAT),
     )
+
+
+_EVERY_BLOCK = (None, 0, 0, 1, 1, None, None, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class SeenBlocks:
+    """The blocks of keys that the tokens of a prefill see."""
+
+    seen: Tensor
+    """[K, choices, blocks] uint8, contiguous: of each choice, whether it sees a block."""
+    alike: int
+    """Tokens with one choice; with the heads of a KV head, a multiple of four times the lanes."""
+    block: int
+    """Keys of a block, a multiple of `TILE_KEYS`."""
+    mean_keys: Tensor | None = None
+    """[K, complete blocks, D], contiguous: the keys that stand for unseen blocks."""
+    mean_values: Tensor | None = None
+    """Their values, as `pair_values` makes them."""
+
+    def arguments(self) -> tuple[int | None, ...]:
+        """The last arguments of the C function."""
+        _, choices, blocks = self.seen.shape
+        chosen = (self.seen.data_ptr(), choices, blocks, self.alike, self.block)
+        if self.mean_keys is None or self.mean_values is None or not self.mean_keys.shape[1]:
+            return (*chosen, None, None, 0, 0, 0)
+        keys, values = self.mean_keys, self.mean_values
+        means = keys.shape[1], keys.stride(0), values.stride(0)
+        return (*chosen, keys.data_ptr(), values.data_ptr(), *means)
 
 
 class Kernels:
@@ -241,10 +272,12 @@ class Kernels:
         paired: Tensor,
         first: int,
         mixed: Tensor,
+        blocks: SeenBlocks | None = None,
     ) -> None:
         """Causal attention of tokens that follow `first` entries, into mixed [T, H * D].
 
         queries [T, H, D], contiguous within a token; keys [K, E, D], contiguous within a head.
+        With `blocks`, over the blocks of keys that the tokens see.
         """
         tokens, heads, size = queries.shape
         kv_heads = len(keys)
@@ -252,6 +285,7 @@ class Kernels:
             ctypes.byref(self._team()), kv_heads, heads // kv_heads, size, tokens, first,
             queries.data_ptr(), queries.stride(0), scale, keys.data_ptr(), keys.stride(0),
             paired.data_ptr(), paired.stride(0), mixed.data_ptr(),
+            *(_EVERY_BLOCK if blocks is None else blocks.arguments()),
         )  # fmt: skip
 
     def _team(self) -> Team:

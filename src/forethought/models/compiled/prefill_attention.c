@@ -21,6 +21,12 @@ typedef struct {
     const uint32_t *values; /* [K, tiles * KEYS / 2, D]: the values of two keys in a word */
     int64_t value_stride;
     uint16_t *mixed; /* [tokens, K * G * D] */
+    const uint8_t *seen; /* [K, choices, blocks]: the blocks that a query sees; none: all of them */
+    int64_t choices, blocks;
+    int64_t alike, block;     /* queries with one choice; keys of a block, a multiple of KEYS */
+    const uint16_t *mean_keys;   /* [K, means, D], or none: the keys that stand for unseen blocks */
+    const uint32_t *mean_values; /* [K, tiles * KEYS / 2, D] */
+    int64_t means, mean_stride, mean_value_stride;
     int64_t *next;   /* the next tile of queries that no thread has taken */
 } prefill_job;
 
@@ -174,17 +180,43 @@ static void close_tile(const prefill_job *j, tile_state *s, int64_t head, int64_
     }
 }
 
+/* The blocks that the queries from `row` on see, or none. */
+INLINE const uint8_t *choice_of(const prefill_job *j, int64_t head, int64_t row) {
+    const int64_t choice = row / j->group / j->alike;
+    return j->seen ? j->seen + (head * j->choices + choice) * j->blocks : 0;
+}
+
+/* The mean of an unseen block attends as often as the block has keys. */
+static void attend_means(const prefill_job *j, tile_state *s, int64_t head, const uint8_t *seen,
+                         int64_t complete) {
+    const floats often = every(logf((float)j->block));
+    for (int64_t from = 0; from < complete; from += KEYS) {
+        const int64_t count = least(KEYS, complete - from);
+        score_tile(j, s, j->mean_keys + head * j->mean_stride + from * j->size, from, count, 0);
+        for (int64_t key = 0; key < KEYS; key++) {
+            const int hidden = key >= count || seen[from + key];
+            for (int v = 0; v < QUARTERS; v++)
+                s->score[key][v] = hidden ? every(-INFINITY) : s->score[key][v] + often;
+        }
+        weigh_tile(j, s);
+        mix_tile(j, s, j->mean_values + head * j->mean_value_stride + from / 2 * j->size);
+    }
+}
+
 static void attend_tile(const prefill_job *j, tile_state *s, int64_t head, int64_t row) {
     const int64_t rows = least(BLOCK, j->tokens * j->group - row);
     const int64_t seen = open_tile(j, s, head, row, rows);
     const int64_t all_see = j->first + row / j->group + 1; /* entries that every query sees */
+    const uint8_t *chosen = choice_of(j, head, row);
     for (int64_t from = 0; from < seen; from += KEYS) {
+        if (chosen && !chosen[from / j->block]) continue;
         const int64_t count = least(KEYS, seen - from);
         const uint16_t *keys = j->keys + head * j->key_stride + from * j->size;
         score_tile(j, s, keys, from, count, from + KEYS > all_see);
         weigh_tile(j, s);
         mix_tile(j, s, j->values + head * j->value_stride + from / 2 * j->size);
     }
+    if (j->mean_keys) attend_means(j, s, head, chosen, least(j->means, seen / j->block));
     close_tile(j, s, head, row, rows);
 }
 
@@ -231,11 +263,17 @@ void pair_values(const team *t, int64_t kv_heads, int64_t entries, int64_t size,
 }
 
 void attend_prefill(const team *t, int64_t kv_heads, int64_t group, int64_t size, int64_t tokens,
-                    int64_t first, const uint16_t *queries, int64_t query_stride,
-                    float scale, const uint16_t *keys, int64_t key_stride, const uint32_t *values, int64_t value_stride,
-                    uint16_t *mixed) {
+                    int64_t first, const uint16_t *queries, int64_t query_stride, float scale,
+                    const uint16_t *keys, int64_t key_stride, const uint32_t *values,
+                    int64_t value_stride, uint16_t *mixed, const uint8_t *seen, int64_t choices,
+                    int64_t blocks, int64_t alike, int64_t block, const uint16_t *mean_keys,
+                    const uint32_t *mean_values, int64_t means, int64_t mean_stride,
+                    int64_t mean_value_stride) {
     int64_t next = 0;
-    prefill_job j = {t,     kv_heads, group,      size,   tokens,       first, queries, query_stride,
-                     scale, keys,     key_stride, values, value_stride, mixed, &next};
+    prefill_job j = {t,     kv_heads,     group,     size,        tokens,      first,
+                     queries, query_stride, scale,   keys,        key_stride,  values,
+                     value_stride, mixed, seen,      choices,     blocks,      alike,
+                     block, mean_keys,    mean_values, means,     mean_stride, mean_value_stride,
+                     &next};
     t->parallel(run_prefill, &j, t->threads, 0);
 }

@@ -1,4 +1,4 @@
-"""Sparse prefill attention: each query sees bands of keys along slashes, and single columns.
+"""Sparse attention along lines: bands of keys along slashes, and single columns.
 
 The rule is that of MInference's kernel (arXiv:2407.02490), with queries in blocks of 64. For the
 block [m, m + 64), every slash s, from far to near, adds a band of 64 keys. The band starts at m -
@@ -8,68 +8,70 @@ block sees the columns, and no query sees a later key.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from forethought.contracts.errors import BadParameterError, UnsupportedModelError
+from forethought.contracts.errors import BadParameterError
 from forethought.contracts.records import LayerShape
-from forethought.contracts.roles import Pattern
-from forethought.engine.attention.prefill import Visibility
+from forethought.contracts.roles import LayerView, SparseOutput
+from forethought.methods.sparse_prefill._packing import joined, packed
 from forethought.models.hardware.processor import widened
 from forethought.models.hardware.sliced_task import pause
 
 BLOCK = 64
 
 
-def attend_sparse(
-    queries: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    shape: LayerShape,
-    sight: Visibility,
-    pattern: Pattern,
-) -> Tensor:
-    """Attention of T prompt tokens over the keys among them that the pattern shows.
+@dataclass(frozen=True)
+class Lines:
+    """The lines that each head sees, within the causal mask."""
 
-    queries [T, H, D], keys [K, T, D], values [K, T, V]; returns [T, H * V].
-    """
-    if sight.window is not None:
-        raise UnsupportedModelError(
-            f"a layer that sees {sight.window:,} tokens back was to be thinned",
-            "leave layers with a sliding window as they are: return None for them",
-        )
-    _check(pattern, len(keys))
-    length, _, size = queries.shape
-    assert keys.shape[1] == length, "only a prompt that is read in one pass is thinned"
-    patterns = len(pattern.columns)
-    given = queries.dtype
-    queries, keys, values = widened(queries), widened(keys), widened(values)
-    # Scaled and rounded as in attend_causal.
-    wide = torch.promote_types(queries.dtype, torch.float32)
-    packed = (queries.to(wide) * shape.scale).to(queries.dtype)
-    packed = packed.view(length, patterns, -1, size).transpose(0, 1).contiguous()  # [P, T, G, D]
-    out = packed.new_empty((*packed.shape[:3], values.shape[-1]))
-    starts = band_starts(pattern.slashes, length)
-    for head, own in enumerate(packed):
-        source = head * len(keys) // patterns
-        for block, bands in enumerate(starts[head]):
-            rows = slice(block * BLOCK, min((block + 1) * BLOCK, length))
-            entries = _entries(pattern.columns[head], bands, rows)
-            _attend_block(own, keys[source], values[source], shape, entries, rows, out[head])
+    columns: Tensor
+    """[K or H, C] key indices, ascending, visible to every later query."""
+    slashes: Tensor
+    """[K or H, S] distances from a query back to its key, descending."""
+
+
+def attend_lines(view: LayerView, lines: Lines) -> SparseOutput:
+    """Attention of the view's queries, its newest tokens, over the keys on the lines."""
+    _check(lines, len(view.keys))
+    heads, new, entries = len(lines.columns), len(view.queries), view.keys.shape[1]
+    queries = packed(view, heads)
+    keys, values = widened(view.keys), widened(view.values)
+    out = queries.new_empty((*queries.shape[:3], values.shape[-1]))
+    starts = band_starts(lines.slashes, entries)
+    for head, own in enumerate(queries):
+        source = head * len(keys) // heads
+        for block, rows in _blocks(new, entries):
+            seen = _entries(lines.columns[head], starts[head][block], rows)
+            first = entries - new
+            mine = slice(max(rows.start, first) - first, rows.stop - first)
+            _attend_block(own, keys[source], values[source], view.shape, seen, mine, out[head])
             pause()
-    return out.transpose(0, 1).reshape(length, -1).to(given)
+    return SparseOutput(joined(out, view), line_pairs(lines, new, entries, len(keys)))
 
 
-def pattern_pairs(pattern: Pattern, tokens: int, kv_heads: int) -> float:
-    """Query-key pairs per head in a prefill of this many tokens, averaged over heads."""
-    _check(pattern, kv_heads)
-    starts = band_starts(pattern.slashes, tokens)
-    first = torch.arange(0, tokens, BLOCK, device=starts.device)  # of each block
-    rows = (tokens - first).clamp(max=BLOCK)
+def _blocks(new: int, entries: int) -> Iterator[tuple[int, slice]]:
+    """The blocks with queries among the newest `new` entries, and their range of entries."""
+    for block in range((entries - new) // BLOCK, -(-entries // BLOCK)):
+        yield block, slice(block * BLOCK, min((block + 1) * BLOCK, entries))
+
+
+def line_pairs(lines: Lines, new: int, entries: int, kv_heads: int) -> float:
+    """Query-key pairs of the newest `new` of the entries, averaged over heads."""
+    _check(lines, kv_heads)
+    starts = band_starts(lines.slashes, entries)
+    first = torch.arange(0, entries, BLOCK, device=starts.device)  # of each block
+    rows = (entries - first).clamp(max=BLOCK)
+    old = (entries - new - first).clamp(min=0).minimum(rows)  # rows before the new ones
     # Slash 0 always exists, so a block sees all of its own earlier keys.
-    total = int((rows * (rows + 1) // 2).sum()) * len(starts)
+    own = rows * (rows + 1) // 2 - old * (old + 1) // 2
+    rows = rows - old
+    total = int(own.sum()) * len(starts)
     total += int((rows * (first[:, None] - starts).clamp(0, BLOCK).sum(-1)).sum())
-    for columns, bands in zip(pattern.columns, starts, strict=True):
+    for columns, bands in zip(lines.columns, starts, strict=True):
         total += int((rows * _lone_columns(columns.unique(), bands, first)).sum())
     return total / len(starts)
 
@@ -96,14 +98,14 @@ def band_starts(slashes: Tensor, length: int) -> Tensor:
     return torch.stack(found, -1)
 
 
-def _check(pattern: Pattern, kv_heads: int) -> None:
-    columns, slashes = len(pattern.columns), len(pattern.slashes)
+def _check(lines: Lines, kv_heads: int) -> None:
+    columns, slashes = len(lines.columns), len(lines.slashes)
     if columns != slashes or columns == 0 or columns % kv_heads:
         raise BadParameterError(
             f"a pattern has columns for {columns} heads and slashes for {slashes}",
             f"give both for each of the {kv_heads} key heads, or for each query head",
         )
-    if pattern.slashes.shape[1] == 0 or bool((pattern.slashes[:, -1] != 0).any()):
+    if lines.slashes.shape[1] == 0 or bool((lines.slashes[:, -1] != 0).any()):
         raise BadParameterError(
             "a pattern without the slash 0 would hide tokens from themselves",
             "end every head's slashes with 0",

@@ -1,13 +1,14 @@
+"""Attention along lines equals attention under the mask of the kernel's sweep."""
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forethought.contracts.errors import BadParameterError, UnsupportedModelError
-from forethought.contracts.roles import Pattern
+from forethought.contracts.errors import BadParameterError
 from forethought.engine.attention.prefill import Visibility, attend_causal
-from forethought.engine.attention.sparse import attend_sparse, pattern_pairs
-from tests.engine.written_out import inputs, plain, shape_of
+from forethought.methods.sparse_prefill._lines import Lines, attend_lines, line_pairs
+from tests.engine.written_out import inputs, plain, shape_of, view_over
 
 WINDOW = range(128, -1, -64)
 
@@ -49,8 +50,13 @@ def written_out(queries, keys, values, shape, columns, slashes):
     return plain(queries, *own, shape, hidden)
 
 
-def pattern_of(columns, slashes):
-    return Pattern(
+def attended(queries, keys, values, lines, **changes):
+    """Attention along the lines, of a whole prompt."""
+    return attend_lines(view_over(queries, keys, values, shape_of(**changes)), lines).out
+
+
+def lines_of(columns, slashes):
+    return Lines(
         torch.tensor([sorted(own) for own in columns], dtype=torch.long),
         torch.tensor([sorted(own, reverse=True) for own in slashes]),
     )
@@ -58,7 +64,7 @@ def pattern_of(columns, slashes):
 
 def same(count, length, slashes=WINDOW, columns=()):
     """One choice for every head."""
-    return pattern_of([list(columns)] * count, [list(slashes)] * count)
+    return lines_of([list(columns)] * count, [list(slashes)] * count)
 
 
 @st.composite
@@ -79,9 +85,7 @@ def test_any_pattern_equals_attention_under_its_written_out_mask(choice):
     length, columns, slashes = choice
     queries, keys, values = inputs(length, length)
 
-    out = attend_sparse(
-        queries, keys, values, shape_of(), Visibility(), pattern_of(columns, slashes)
-    )
+    out = attended(queries, keys, values, lines_of(columns, slashes))
 
     expected = written_out(queries, keys, values, shape_of(), columns, slashes)
     torch.testing.assert_close(out, expected)
@@ -92,7 +96,7 @@ def test_any_pattern_equals_attention_under_its_written_out_mask(choice):
 def test_the_pairs_counted_are_those_of_the_written_out_mask(choice):
     length, columns, slashes = choice
 
-    pairs = pattern_pairs(pattern_of(columns, slashes), length, 2)
+    pairs = line_pairs(lines_of(columns, slashes), length, length, 2)
 
     own = zip(columns, slashes, strict=True)
     seen = sum(len(keys) for c, s in own for keys in shown(c, s, length))
@@ -104,9 +108,7 @@ def test_a_window_with_columns_equals_its_mask_over_many_blocks(length):
     queries, keys, values = inputs(length, length)
     columns = [list(range(head, length, 23)) for head in range(2)]
 
-    out = attend_sparse(
-        queries, keys, values, shape_of(), Visibility(), pattern_of(columns, [WINDOW] * 2)
-    )
+    out = attended(queries, keys, values, lines_of(columns, [WINDOW] * 2))
 
     expected = written_out(queries, keys, values, shape_of(), columns, [WINDOW] * 2)
     torch.testing.assert_close(out, expected)
@@ -116,7 +118,7 @@ def test_softcap_squashes_scores():
     queries, keys, values = inputs(300, 300)
     shape = shape_of(softcap=1.5)
 
-    out = attend_sparse(queries, keys, values, shape, Visibility(), same(2, 300, columns=[5]))
+    out = attended(queries, keys, values, same(2, 300, columns=[5]), softcap=1.5)
 
     expected = written_out(queries, keys, values, shape, [[5]] * 2, [WINDOW] * 2)
     torch.testing.assert_close(out, expected)
@@ -128,19 +130,17 @@ def test_softcap_squashes_scores():
 def test_all_columns_or_a_window_over_everything_is_dense(pattern):
     queries, keys, values = inputs(333, 333)
 
-    out = attend_sparse(queries, keys, values, shape_of(), Visibility(), pattern)
+    out = attended(queries, keys, values, pattern)
 
     dense = attend_causal(queries, keys, values, shape_of(), Visibility())
     torch.testing.assert_close(out, dense)
-    assert pattern_pairs(pattern, 333, 2) == 333 * 334 / 2
+    assert line_pairs(pattern, 333, 333, 2) == 333 * 334 / 2
 
 
 def test_bfloat16_stays_as_close_to_exact_as_dense_attention_does():
     queries, keys, values = inputs(400, 400, dtype=torch.bfloat16)
 
-    out = attend_sparse(
-        queries, keys, values, shape_of(), Visibility(), same(2, 400, columns=[3, 90])
-    )
+    out = attended(queries, keys, values, same(2, 400, columns=[3, 90]))
 
     expected = written_out(queries, keys, values, shape_of(), [[3, 90]] * 2, [WINDOW] * 2)
     assert out.dtype == torch.bfloat16
@@ -151,9 +151,7 @@ def test_every_token_sees_itself_and_none_sees_a_later_one():
     queries, keys, _ = inputs(200, 200)
     values = torch.eye(200, dtype=torch.float64).expand(2, -1, -1)  # the output is the weights
 
-    out = attend_sparse(
-        queries, keys, values, shape_of(), Visibility(), same(2, 200, [150, 0], [7, 199])
-    )
+    out = attended(queries, keys, values, same(2, 200, [150, 0], [7, 199]))
 
     weights = out.view(200, 6, 200).transpose(0, 1)
     torch.testing.assert_close(weights.sum(-1), torch.ones(6, 200, dtype=torch.float64))
@@ -165,22 +163,17 @@ def test_a_column_given_twice_or_inside_a_band_counts_once():
     queries, keys, values = inputs(250, 250)
     once, twice = same(2, 250, columns=[9]), same(2, 250, columns=[9, 9, 240])
 
-    outs = [
-        attend_sparse(queries, keys, values, shape_of(), Visibility(), pattern)
-        for pattern in (once, twice)
-    ]
+    outs = [attended(queries, keys, values, pattern) for pattern in (once, twice)]
 
     torch.testing.assert_close(*outs)
-    assert pattern_pairs(once, 250, 2) == pattern_pairs(twice, 250, 2)
+    assert line_pairs(once, 250, 250, 2) == line_pairs(twice, 250, 250, 2)
 
 
 def test_another_column_changes_no_earlier_token():
     queries, keys, values = inputs(500, 500)
 
     before, after = (
-        attend_sparse(
-            queries, keys, values, shape_of(), Visibility(), same(2, 500, columns=columns)
-        )
+        attended(queries, keys, values, same(2, 500, columns=columns))
         for columns in ([4, 50], [4, 50, 201])
     )
 
@@ -192,19 +185,21 @@ def test_a_pattern_that_hides_tokens_from_themselves_is_refused():
     queries, keys, values = inputs(70, 70)
 
     with pytest.raises(BadParameterError, match="slash 0"):
-        attend_sparse(queries, keys, values, shape_of(), Visibility(), same(2, 70, [64, 30]))
+        attended(queries, keys, values, same(2, 70, [64, 30]))
 
 
 def test_a_pattern_for_another_number_of_heads_is_refused():
     with pytest.raises(BadParameterError, match="3 heads"):
-        pattern_pairs(same(3, 70), 70, 2)
+        line_pairs(same(3, 70), 70, 70, 2)
 
 
-def test_a_layer_with_a_sliding_window_is_refused():
-    queries, keys, values = inputs(70, 70)
-    place = torch.arange(70)
+@pytest.mark.parametrize("first", [1, 64, 100, 299])
+def test_tokens_after_cached_entries_attend_as_in_one_pass(first):
+    queries, keys, values = inputs(300, 300)
+    lines = same(2, 300, slashes=[130, 64, 0], columns=[5, 80])
 
-    with pytest.raises(UnsupportedModelError, match="thinned"):
-        attend_sparse(
-            queries, keys, values, shape_of(window=9), Visibility(9, place, place), same(2, 70)
-        )
+    rest = attend_lines(view_over(queries[first:], keys, values, shape_of()), lines)
+
+    torch.testing.assert_close(rest.out, attended(queries, keys, values, lines)[first:])
+    seen = shown([5, 80], [130, 64, 0], 300)
+    assert rest.pairs == sum(map(len, seen[first:]))
