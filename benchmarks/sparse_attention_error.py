@@ -24,10 +24,11 @@ from torch import Tensor
 
 from forethought import catalogue
 from forethought.contracts.records import LayerShape
-from forethought.engine.batch import Batch, LayerHook
+from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.layer_view import CachedLayer
 from forethought.engine.meter import Meter
+from forethought.engine.new_tokens import LayerHook
 from forethought.models.load import load
 from forethought.models.model import Model
 from prose import passage, prose

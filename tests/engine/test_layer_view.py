@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from forethought.contracts.errors import UnsupportedModelError
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.new_tokens import LayerHook
 from tests.engine.written_out import future, inputs, plain, shape_of, view_over
 from tests.tiny import batch_of, tiny_decoder, tiny_tensors, tokens_of
 

@@ -3,9 +3,9 @@ import torch
 
 import forethought.engine.batch as batch_module
 from forethought.cost.flops import attention_flops, causal_pairs, entry_bytes, prefill_flops
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
+from forethought.engine.new_tokens import LayerHook
 from tests.tiny import batch_of, tiny_decoder, tokens_of
 
 

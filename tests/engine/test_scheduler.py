@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from forethought.contracts.errors import UnsupportedModelError
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.new_tokens import LayerHook
 from forethought.engine.sampling import SamplingParams, choose
 from forethought.engine.scheduler import Scheduler, decode
 from forethought.engine.sequence import Prefill, Sequence, SequenceStart

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import torch
 
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.query_window import QueryWindow
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode_eviction import DecodeEviction
+from forethought.engine.new_tokens import LayerHook
 from tests.methods.reference import SeenLayer
 from tests.tiny import batch_of
 

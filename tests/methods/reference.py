@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from forethought.contracts.records import LayerShape, Prompt
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.new_tokens import LayerHook
 from tests.tiny import batch_of
 
 
@@ -183,6 +183,7 @@ class SeenLayer:
         keys = self.turn(self.keys.transpose(0, 1), -self.positions).transpose(0, 1)
         newest = -self.positions[len(self.positions) - len(self.queries) :]
         return replace(self, queries=self.turn(self.queries, newest), keys=keys)
+
     def charge(self, flops):
         self.charged += flops
 

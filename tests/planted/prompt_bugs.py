@@ -59,8 +59,8 @@ PROMPT_BUGS = (
         name="a choice for one question serves for others",
         seen_in="SpecPC, prompts reused for another question",
         file="prefill/draft_model.py",
-        old="key = (what, self.name, self.target.name, prompt.tokens, prompt.text)",
-        new="key = (what, self.name, self.target.name)",
+        old="key = (what, self.sparse, self.name, self.target.name, prompt.tokens, prompt.text)",
+        new="key = (what, self.sparse, self.name, self.target.name)",
         test=(
             "tests/prefill/test_draft_model.py::test_what_was_found_is_recalled_for_the_same_prompt_alone"
         ),

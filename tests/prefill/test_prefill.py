@@ -8,7 +8,8 @@ import torch
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation
 from forethought.engine.cache.sequence_cache import SequenceCache
-from forethought.prefill.prefill import PrefillPlan, prefill
+from forethought.prefill.plan import PrefillPlan
+from forethought.prefill.prefill import prefill
 from tests.tiny import batch_of, tokens_of
 from tests.tiny_model import tiny_model
 

@@ -12,7 +12,7 @@ from forethought.methods.prompt_compression.specpc import SpecPC
 from forethought.methods.sparse_prefill.flash_prefill import FlashPrefill
 from forethought.models.chat.prompt import chat_prompt
 from forethought.prefill.draft_model import ModelDraft
-from forethought.prefill.prefill import plan
+from forethought.prefill.plan import plan
 from forethought.prefill.prefill_reuse import PrefillMemo, PrefillReuse
 from tests.sessions.tiny_session import DOCUMENT, DRAFTS, QUESTION, TARGET, run
 

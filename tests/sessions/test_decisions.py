@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from forethought.backends.local.verdicts import verdict_prompt
 from forethought.contracts.errors import BadParameterError, ForethoughtError, PromptTooLongError
-from forethought.engine.batch import Batch, NewTokens
+from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
+from forethought.engine.new_tokens import NewTokens
 from forethought.models.tokenization.tokenizer import Tokenizer
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.decisions import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
@@ -11,44 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from forethought.contracts.records import LayerShape
-from forethought.contracts.roles import LayerView, Network, SparseOutput, Tap
+from forethought.contracts.roles import Network
 from forethought.cost.flops import causal_pairs
-from forethought.engine.attention.compiled import attend_compiled, attendable
-from forethought.engine.attention.decode import attend_step
-from forethought.engine.attention.masked_batch import attend_jointly, fits
-from forethought.engine.attention.prefill import Visibility, attend_causal
-from forethought.engine.cache.segment import KVSlice
+from forethought.engine.batch_attention import BatchAttention
 from forethought.engine.cache.sequence_cache import SequenceCache
-from forethought.engine.layer_view import CachedLayer, slices_by_head, view_of
 from forethought.engine.meter import Meter
+from forethought.engine.new_tokens import LayerHook, NewTokens
 from forethought.engine.static_step import NewEntries, StaticSteps
 from forethought.engine.upload import upload
-from forethought.models.compiled.available import kernels_for
 from forethought.models.hardware.threads import watched
 
 CHUNK = 2048  # prompt tokens per pass, unless a method must see the whole prompt at once
-
-
-@dataclass(frozen=True)
-class NewTokens:
-    """New tokens of one sequence."""
-
-    cache: SequenceCache
-    tokens: Sequence[int]
-    positions: Sequence[int] = ()
-    """Their position ids; consecutive if empty."""
-    meter: Meter | None = None
-    """The meter to charge; None for the batch's own."""
-    hidden_tail: int = 0
-    """Newest tokens that the logits do not follow: logits come after the token before them."""
-
-    def place(self) -> Sequence[int]:
-        """Take positions for the tokens in the cache, and return them."""
-        if not self.positions:
-            return self.cache.advance(len(self.tokens))
-        self.cache.place(self.positions)
-        return self.positions
 
 
 @dataclass(frozen=True)
@@ -59,19 +32,6 @@ class MeterShare:
     parts: Sequence[NewTokens]
     pasts: Sequence[tuple[float, ...]]
     bytes_read: int
-
-
-@dataclass(frozen=True)
-class LayerHook:
-    """A tap for each layer of a prefill or decode pass, and the extent of the prompt."""
-
-    tap: Tap
-    prompt_length: int
-    protected: frozenset[int] = frozenset()
-    attend: Callable[[LayerView], SparseOutput | None] | None = None
-    """Computes a layer's attention over keys of its choice; None for dense attention."""
-    hidden_tail: int = 0
-    """Newest tokens that the tap does not see."""
 
 
 class Batch:
@@ -146,7 +106,7 @@ class Batch:
         tokens = [t for part in parts for t in part.tokens]
 
         def arguments() -> dict[str, Any]:
-            attend = BatchAttention(self, parts, positions, hook, layers)
+            attend = BatchAttention(self.network, self.meter, parts, positions, hook, layers)
             read, places, ends = self._inputs(parts, tokens, positions)
             rows = ends if logits else ends[:0]
             named = {"phase": phase, "logits_at": None if every else rows, "layers": layers}
@@ -232,174 +192,3 @@ class Batch:
         sizes = [2 * self.network.dtype.itemsize * one.kv_heads * one.head_dim for one in used]
         totals = [new + sum(lengths) for lengths in zip(*held, strict=True)]
         return int(sum(total * size for total, size in zip(totals, sizes, strict=False)))
-
-
-class BatchAttention:
-    """The attention of one forward pass: caches the new keys and values, then attends."""
-
-    def __init__(
-        self,
-        batch: Batch,
-        parts: Sequence[NewTokens],
-        positions: list[int],
-        hook: LayerHook | None,
-        layers: int | None = None,
-    ) -> None:
-        self._batch = batch
-        self._unread = None if layers is None else layers - 1
-        """The layer whose attention nothing follows."""
-        self._parts = parts
-        self._positions = positions
-        self._hook = hook
-        self.reached = 0
-        """Layers that the pass has completed."""
-        self._caches = [part.cache for part in parts]
-        self._single = all(len(part.tokens) == 1 for part in parts)
-        spans = zip(self._caches, self._spans(), strict=True)
-        self._windows = [
-            (cache.query_window, span) for cache, span in spans if cache.query_window is not None
-        ]
-        self._inputs: Callable[[], Tensor] | None = None
-        self.reads_inputs = hook is not None or any(one.inputs for one, _ in self._windows)
-        """Whether anything may read the inputs of attention."""
-
-    def show(self, layer: int, inputs: Callable[[], Tensor]) -> None:
-        """Note what computes the inputs of the next layer's attention, for the hook's view."""
-        self._inputs = inputs
-        for window, span in self._windows:
-            if window.inputs is not None:
-                window.inputs.push(layer, inputs()[span])
-
-    def _inputs_of(self, span: slice) -> Callable[[], Tensor] | None:
-        inputs = self._inputs
-        return None if inputs is None else lambda: inputs()[span]
-
-    def __call__(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """q [N, H, D], k [N, K, D], v [N, K, V] of this pass's tokens to [N, H * V]."""
-        self.reached = layer
-        shape = self._batch.network.shape.layers[layer]
-        for window, span in self._windows:
-            window.push(layer, queries[span])
-        hook = self._hook
-        plain = hook is None or (hook.attend is None and layer != self._unread)
-        if self._single and plain:
-            mixed = self._step(layer, queries, keys, values)
-            for cache, span in zip(self._caches if hook else (), self._spans(), strict=False):
-                self._show(cache, self._view(cache, layer, queries[span], span))
-            return mixed
-        self._append(layer, keys, values)
-        out = [
-            self._attend(part.cache, layer, shape, queries[span], span)
-            for part, span in zip(self._parts, self._spans(), strict=True)
-        ]
-        return out[0] if len(out) == 1 else torch.cat(out)
-
-    def _step(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """One new token per sequence, by the compiled kernels if they can read its entries."""
-        caches, shape = self._caches, self._batch.network.shape.layers[layer]
-        made = kernels_for(queries, values, shape)
-        compiled = [made is not None and attendable(cache, layer) for cache in caches]
-        if made is not None and all(compiled):
-            return attend_compiled(made, (queries, keys, values), caches, layer, shape)
-        if made is not None and any(compiled):
-            # One by one: the kernel of a sequence must not depend on the other sequences.
-            parts = zip(*(torch.split(part, 1) for part in (queries, keys, values)), strict=True)
-            pairs = zip(caches, parts, strict=True)
-            return torch.cat([self._step_of(cache, layer, *part) for cache, part in pairs])
-        self._append(layer, keys, values)
-        many = queries.device.type != "cpu" and fits(caches, layer, shape)
-        attend = attend_jointly if many else attend_step
-        return attend(queries, caches, layer, shape)
-
-    def _step_of(
-        self, cache: SequenceCache, layer: int, queries: Tensor, keys: Tensor, values: Tensor
-    ) -> Tensor:
-        shape = self._batch.network.shape.layers[layer]
-        made = kernels_for(queries, values, shape)
-        if made is not None and attendable(cache, layer):
-            return attend_compiled(made, (queries, keys, values), [cache], layer, shape)
-        cache.append(layer, keys, values)
-        return attend_step(queries, [cache], layer, shape)
-
-    def _spans(self) -> Iterator[slice]:
-        """The range of each part in the packed tokens."""
-        start = 0
-        for part in self._parts:
-            yield slice(start, start + len(part.tokens))
-            start += len(part.tokens)
-
-    def _append(self, layer: int, keys: Tensor, values: Tensor) -> None:
-        if len(self._parts) == 1:
-            return self._caches[0].append(layer, keys, values)
-        for part, span in zip(self._parts, self._spans(), strict=True):
-            part.cache.append(layer, keys[span], values[span])
-        return None
-
-    def _attend(
-        self, cache: SequenceCache, layer: int, shape: LayerShape, queries: Tensor, span: slice
-    ) -> Tensor:
-        hook = self._hook
-        if hook is None:
-            return self._dense(cache, layer, shape, queries, span)
-        view = self._view(cache, layer, queries, span)
-        unread = layer == self._unread
-        sparse = hook.attend(view) if hook.attend and not unread else None
-        if unread:
-            out = queries.new_zeros(len(queries), shape.heads * view.values.shape[-1])
-        elif sparse is None:
-            out = self._dense(cache, layer, shape, queries, span)
-        else:
-            dense = causal_pairs(view.keys.shape[1] - len(queries), len(queries), shape.window)
-            self._batch.meter.refund_attention(shape, dense - sparse.pairs)
-            out = sparse.out
-        self._show(cache, view)
-        return out
-
-    def _view(
-        self, cache: SequenceCache, layer: int, queries: Tensor, span: slice
-    ) -> CachedLayer:
-        """The layer of one sequence, as the hook sees it."""
-        assert self._hook is not None
-        return view_of(
-            cache,
-            layer,
-            self._batch.network,
-            queries,
-            prompt_length=self._hook.prompt_length,
-            protected=self._hook.protected,
-            meter=self._batch.meter,
-            show_inputs=self._inputs_of(span),
-        )
-
-    def _show(self, cache: SequenceCache, view: CachedLayer) -> None:
-        """Show a layer to the hook, and drop the entries that it drops."""
-        assert self._hook is not None
-        tail = self._hook.hidden_tail
-        kept = self._hook.tap(view.without_newest(tail) if tail else view)
-        if kept is not None:
-            self._batch.meter.track_peak(self._caches)
-            cache.keep(view.layer, kept)
-
-    def _dense(
-        self, cache: SequenceCache, layer: int, shape: LayerShape, queries: Tensor, span: slice
-    ) -> Tensor:
-        per = shape.heads // shape.kv_heads
-        out = []
-        for kv in slices_by_head(cache, layer, shape.kv_heads):
-            first, stop, _ = kv.heads.indices(shape.kv_heads)
-            mine = queries[:, first * per : stop * per]
-            visibility = self._visibility(cache, layer, shape, span, kv)
-            out.append(attend_causal(mine, kv.keys, kv.values, shape, visibility))
-        return out[0] if len(out) == 1 else torch.cat(out, 1)
-
-    def _visibility(
-        self, cache: SequenceCache, layer: int, shape: LayerShape, span: slice, kv: KVSlice
-    ) -> Visibility:
-        if shape.window is None:
-            return Visibility()
-        device = self._batch.network.device
-        queries = torch.tensor(self._positions[span], device=device)
-        where = cache.head_positions(layer, shape.kv_heads)[kv.heads]
-        same = all(torch.equal(where[0], other) for other in where[1:])
-        keys = where[0] if same else torch.stack(where)
-        return Visibility(shape.window, queries, keys.to(device))

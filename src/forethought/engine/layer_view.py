@@ -88,6 +88,7 @@ class CachedLayer:
         keys = self.rotate(self.keys.transpose(0, 1), back).transpose(0, 1)
         queries = self.rotate(self.queries, back[len(back) - len(self.queries) :])
         return replace(self, queries=queries, keys=keys)
+
     def charge(self, flops: float) -> None:
         """Charge FLOPs of products that a method computes itself."""
         if self.meter is not None:

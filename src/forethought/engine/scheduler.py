@@ -17,8 +17,9 @@ from torch import Tensor
 
 from forethought.contracts.errors import ForethoughtError
 from forethought.engine.admission import Admission
-from forethought.engine.batch import Batch, NewTokens
+from forethought.engine.batch import Batch
 from forethought.engine.meter import Clock
+from forethought.engine.new_tokens import NewTokens
 from forethought.engine.sampling import SampledToken, choose_all
 from forethought.engine.sequence import Prefill, Sequence
 from forethought.engine.static_step import static_steps

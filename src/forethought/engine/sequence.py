@@ -11,10 +11,10 @@ from torch import Tensor
 
 from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.roles import Network
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode_eviction import DecodeEviction
 from forethought.engine.meter import Meter
+from forethought.engine.new_tokens import LayerHook
 from forethought.engine.sampling import Choice, SampledToken, SamplingParams
 from forethought.engine.token_controls import TokenControls
 from forethought.models.hardware.sliced_task import Clock, SlicedTask

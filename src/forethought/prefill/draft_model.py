@@ -15,9 +15,10 @@ from forethought.contracts.errors import PromptTooLongError
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Entries, Found, LayerView, Network, Tap
 from forethought.cost.flops import entry_bytes
-from forethought.engine.batch import Batch, LayerHook
+from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
+from forethought.engine.new_tokens import LayerHook
 from forethought.engine.scheduler import decode
 from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.engine.sequence import SequenceStart

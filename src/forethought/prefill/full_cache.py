@@ -11,10 +11,11 @@ from torch import Tensor
 
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Entries, LayerView, Tap
-from forethought.engine.batch import Batch, LayerHook
+from forethought.engine.batch import Batch
 from forethought.engine.cache.query_window import QueryWindow
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.layer_view import CachedLayer, view_of
+from forethought.engine.new_tokens import LayerHook
 from forethought.engine.scheduler import decode
 from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.engine.sequence import SequenceStart

@@ -24,15 +24,8 @@ from forethought.models.hardware.sliced_task import pause
 from forethought.models.model import Model
 from forethought.prefill.byte_budgets import with_entry_budgets
 from forethought.prefill.draft_model import DraftResults, ModelDraft
-from forethought.prefill.prefill import (
-    Methods,
-    PrefillPlan,
-    PrefillResult,
-    finished,
-    plan,
-    prefill,
-    total_prefill_flops,
-)
+from forethought.prefill.plan import Methods, PrefillPlan, plan, total_prefill_flops
+from forethought.prefill.prefill import PrefillResult, finished, prefill
 from forethought.prefill.prefill_reuse import PrefillReuse, PromptPrefix
 from forethought.prefill.prompt_logprobs import scored_prefill
 from forethought.prefill.shared_prefix import Branch, prefill_together, shared_key

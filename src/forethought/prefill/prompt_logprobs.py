@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.records import PromptLogprobs
-from forethought.engine.batch import Batch, NewTokens
+from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.new_tokens import NewTokens
 from forethought.models.hardware.sliced_task import pause
 
 LOGITS_BYTES = 64 << 20

@@ -14,14 +14,16 @@ from torch import Tensor
 
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Entries, LayerView
-from forethought.engine.batch import Batch, LayerHook
+from forethought.engine.batch import Batch
 from forethought.engine.cache.query_window import QueryWindow
 from forethought.engine.cache.sequence_cache import SequenceCache, cache_bytes
 from forethought.engine.layer_view import CachedLayer
 from forethought.engine.meter import Clock, Meter
+from forethought.engine.new_tokens import LayerHook
 from forethought.models.model import Model
 from forethought.prefill.full_cache import FullCache
-from forethought.prefill.prefill import PrefillPlan, PrefillResult, finished, prefill_last_token
+from forethought.prefill.plan import PrefillPlan
+from forethought.prefill.prefill import PrefillResult, finished, prefill_last_token
 
 
 @dataclass

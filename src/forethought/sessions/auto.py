@@ -20,7 +20,7 @@ from forethought.contracts.records import Prompt
 from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import paired_interval
 from forethought.prefill.draft_model import ModelDraft
-from forethought.prefill.prefill import total_prefill_flops
+from forethought.prefill.plan import total_prefill_flops
 from forethought.recipes.recipe import Recipe
 
 DEFAULT = "specpc-shallow(keep=0.25)"

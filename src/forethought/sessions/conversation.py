@@ -12,7 +12,7 @@ from forethought.contracts.questions import Question
 from forethought.contracts.records import Event, Prompt
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.chat.prompt import chat_prompt, next_turn
-from forethought.prefill.prefill import Methods
+from forethought.prefill.plan import Methods
 from forethought.recipes.identity import run_identifier
 from forethought.sessions.session import Session
 

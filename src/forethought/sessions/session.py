@@ -18,7 +18,7 @@ from forethought.models.chat.prompt import chat_prompt
 from forethought.models.load import load
 from forethought.models.model import Model
 from forethought.prefill.draft_model import ModelDraft
-from forethought.prefill.prefill import Methods
+from forethought.prefill.plan import Methods
 from forethought.recipes.identity import run_identifier
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.validation import check_money, check_search

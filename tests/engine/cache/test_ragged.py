@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from forethought.engine.attention.decode import attend_step
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.query_window import QueryWindow
 from forethought.engine.cache.sequence_cache import SequenceCache, cache_bytes, segments_of
 from forethought.engine.decode_eviction import DecodeEviction
 from forethought.engine.layer_view import view_of
+from forethought.engine.new_tokens import LayerHook
 from tests.engine.written_out import inputs, plain, shape_of
 from tests.tiny import batch_of, tiny_decoder, tokens_of
 

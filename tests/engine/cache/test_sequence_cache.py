@@ -4,8 +4,8 @@ from weakref import ref
 import pytest
 import torch
 
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache, cache_bytes, segments_of
+from forethought.engine.new_tokens import LayerHook
 from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
 
 
@@ -222,7 +222,7 @@ def test_sliding_windows_hold_across_forks_and_drops():
 
 
 def test_packed_prompts_of_different_lengths_equal_each_alone(decoder):
-    from forethought.engine.batch import NewTokens
+    from forethought.engine.new_tokens import NewTokens
 
     prompts = [tokens_of(n, seed=n) for n in (1, 9, 33)]
 

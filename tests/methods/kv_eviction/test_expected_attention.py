@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.new_tokens import LayerHook
 from forethought.methods.kv_eviction._entries import entry_places
 from forethought.methods.kv_eviction.expected_attention import ExpectedAttention
 from forethought.methods.kv_eviction.importance.expected import ExpectedImportance, average_turn

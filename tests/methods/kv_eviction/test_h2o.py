@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.new_tokens import LayerHook
 from forethought.methods.kv_eviction._entries import entry_places
 from forethought.methods.kv_eviction.h2o import H2O
 from forethought.methods.kv_eviction.importance.accumulated import AccumulatedAttention

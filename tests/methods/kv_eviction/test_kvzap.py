@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import save_file
 
 from forethought.contracts.errors import BadParameterError
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.query_window import QueryWindow
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode_eviction import DecodeEviction
+from forethought.engine.new_tokens import LayerHook
 from forethought.methods.kv_eviction.kvzap import KVzap
 from tests.methods.decode_cuts import held_by
 from tests.methods.reference import evicted_row, layers_after, prompt_of

@@ -9,8 +9,8 @@ import torch
 
 from forethought.contracts.roles import SparseOutput
 from forethought.engine.attention.prefill import Visibility, attend_causal
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.new_tokens import LayerHook
 from forethought.methods.sparse_prefill import _blocks
 from forethought.methods.sparse_prefill.flash_prefill import FlashPrefill
 from tests.engine.written_out import inputs as noise

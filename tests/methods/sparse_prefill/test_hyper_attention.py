@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from forethought.engine.attention.prefill import Visibility, attend_causal
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.new_tokens import LayerHook
 from forethought.methods.sparse_prefill import _hashed
 from forethought.methods.sparse_prefill.hyper_attention import HyperAttention
 from tests.engine.written_out import inputs, shape_of, view_over

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from forethought.cost.flops import attention_flops, causal_pairs
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.new_tokens import LayerHook
 from forethought.methods.kv_eviction.speckv import SpecKV
 from forethought.methods.sparse_prefill.vertical_slash import VerticalSlash
 from tests.engine.written_out import inputs, shape_of, view_over

@@ -2,8 +2,8 @@
 
 import torch
 
-from forethought.engine.batch import LayerHook
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.new_tokens import LayerHook
 from tests.engine.written_out import plain
 from tests.methods.sparse_prefill.test_lines import hidden_by
 from tests.tiny import batch_of

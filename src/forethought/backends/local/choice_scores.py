@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.errors import UnsupportedModelError
-from forethought.engine.batch import Batch, NewTokens
+from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.new_tokens import NewTokens
 from forethought.models.tokenization.tokenizer import Tokenizer
 
 _ROWS = 256

@@ -19,7 +19,7 @@ from forethought.engine.meter import Clock, Meter
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
 from forethought.prefill.draft_model import DraftResults
-from forethought.prefill.prefill import Methods
+from forethought.prefill.plan import Methods
 from forethought.prefill.prefill_reuse import PrefillReuse
 from forethought.prefill.prepare import Preparation, PreparedPrompt, room_note
 from forethought.recipes.recipe import Recipe

@@ -21,9 +21,10 @@ from forethought.contracts.records import Cost
 from forethought.contracts.roles import Network
 from forethought.contracts.search import Piece
 from forethought.cost.flops import causal_pairs, forward_flops
-from forethought.engine.batch import CHUNK, Batch, NewTokens
+from forethought.engine.batch import CHUNK, Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Clock, Meter
+from forethought.engine.new_tokens import NewTokens
 from forethought.engine.sequence import Prefill, SequenceStart
 from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.chat.messages import Message, messages_prompt

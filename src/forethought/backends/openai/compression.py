@@ -25,7 +25,7 @@ from forethought.models.chat.prompt import chat_prompt
 from forethought.models.hardware.sliced_task import SlicedTask
 from forethought.models.model import Model
 from forethought.prefill.draft_model import DraftResults
-from forethought.prefill.prefill import Methods
+from forethought.prefill.plan import Methods
 from forethought.prefill.prefill_reuse import PrefillReuse
 from forethought.prefill.prepare import Preparation, PreparedPrompt
 

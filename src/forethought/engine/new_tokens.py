@@ -1,0 +1,44 @@
+"""What a forward pass gets: new tokens of sequences, and the hook that sees its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from forethought.contracts.roles import LayerView, SparseOutput, Tap
+from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.meter import Meter
+
+
+@dataclass(frozen=True)
+class NewTokens:
+    """New tokens of one sequence."""
+
+    cache: SequenceCache
+    tokens: Sequence[int]
+    positions: Sequence[int] = ()
+    """Their position ids; consecutive if empty."""
+    meter: Meter | None = None
+    """The meter to charge; None for the batch's own."""
+    hidden_tail: int = 0
+    """Newest tokens that the logits do not follow: logits come after the token before them."""
+
+    def place(self) -> Sequence[int]:
+        """Take positions for the tokens in the cache, and return them."""
+        if not self.positions:
+            return self.cache.advance(len(self.tokens))
+        self.cache.place(self.positions)
+        return self.positions
+
+
+@dataclass(frozen=True)
+class LayerHook:
+    """A tap for each layer of a prefill or decode pass, and the extent of the prompt."""
+
+    tap: Tap
+    prompt_length: int
+    protected: frozenset[int] = frozenset()
+    attend: Callable[[LayerView], SparseOutput | None] | None = None
+    """Computes a layer's attention over keys of its choice; None for dense attention."""
+    hidden_tail: int = 0
+    """Newest tokens that the tap does not see."""
