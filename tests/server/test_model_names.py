@@ -217,6 +217,8 @@ def test_every_free_text_of_the_catalogue_is_either_harmless_or_checked():
     checked = {(name, one) for name, one in free if one not in _HARMLESS and one not in _NESTED}
 
     assert checked == {
+        ("cpc", "encoder"),
+        ("r2c", "encoder"),
         ("embedding", "encoder"),
         ("llmlingua2", "classifier"),
         ("difficulty-router", "plan"),
