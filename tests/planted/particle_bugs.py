@@ -91,7 +91,7 @@ PARTICLE_BUGS = (
         old="ParticleSet([Particle((start,))] * self.n, scheme=multinomial)",
         new="ParticleSet([Particle((start,))] * self.n)",
         test=(
-            "tests/methods/search/test_particle_filter.py::test_answers_follow_the_published_law"
+            "tests/methods/search/test_particle_filter.py::test_it_resamples_at_every_step_even_if_all_weigh_the_same"
         ),
     ),
     Bug(
