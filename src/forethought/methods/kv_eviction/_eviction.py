@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from math import ceil
 
@@ -57,6 +57,10 @@ class Evicting(Approximation):
         """Most tokens that are decoded to score entries."""
         decodes = self.uses_draft() or self.sees_whole_cache()
         return (self.eviction().lookahead or answer_tokens) if decodes else 0
+
+    def scoring_tokens(self, prompt_length: int, asked: Callable[[str], int]) -> Sequence[int]:
+        """At most the tokens of each pass that scores entries after the prefill."""
+        return self.eviction().importance.scoring_tokens(prompt_length, asked)
 
     def evicts(self) -> bool:
         """Whether cache entries are dropped."""
