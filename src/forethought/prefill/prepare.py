@@ -92,8 +92,8 @@ class PreparedPrompt:
             return 0.0  # an earlier choice may serve, so the tokens are unknown
         known = self.cached
         if reuse is not None and self._reuses_entries:
-            newest = self.plan.newest_queries
-            known = reuse.held(self.target.network, self.prompt.tokens, newest)
+            used = self.target.network, self.prompt.tokens, self.plan.newest_queries
+            known = reuse.held(*used)
         return forward_flops(self.target.shape, tokens - known, [], 1)
 
     @property
