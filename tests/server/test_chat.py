@@ -277,7 +277,17 @@ def test_fields_without_an_effect_change_no_token(served, name):
 WRONG = {
     "temperatur": ({"temperatur": 1}, "did you mean temperature?"),
     "functions": ({"functions": []}, "use tools"),
-    "store": ({"store": True}, None),
+    "store": ({"store": True}, "leave it out, and send the whole conversation each time"),
+    "approximate": ({"approximate": "snapkv(keep=0)"}, None),
+    "budget": ({"budget": "5"}, "write it like 500tok, 2s, 1TFLOP or $0.01, joined by commas"),
+    "scorer": ({"scorer": "nothing"}, None),
+    "search": ({"search": "best-of-n"}, None),
+    "confidence": ({"search": "beam@likelihood", "confidence": 0.5}, None),
+    "structured_outputs": ({"structured_outputs": {"regex": "("}}, None),
+    "response_format": (
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"$ref": "#"}}}},
+        "simplify the grammar, or send none",
+    ),
     "temperature": ({"temperature": 3}, None),
     "top_p": ({"top_p": "0.5"}, None),
     "n": ({"n": 0}, None),

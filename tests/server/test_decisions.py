@@ -90,11 +90,11 @@ def test_both_shapes_give_the_same_probabilities(served):
 
 def test_order_and_names_of_questions_change_no_answer(served):
     answers = decided(served).json()["answers"]
-    renamed = [{**one, "name": "other"} for one in QUESTIONS[::-1]]
+    renamed = [{**one, "name": f"other {n}"} for n, one in enumerate(QUESTIONS[::-1])]
     other = decided(served, questions=renamed).json()["answers"][::-1]
 
     for one, two in zip(answers, other, strict=True):
-        assert two.pop("name") == "other"
+        assert two.pop("name").startswith("other")
         one.pop("name")
         assert one.keys() == two.keys()
         for key in ("probability", "confidence", "score"):
@@ -211,6 +211,7 @@ WRONG = {
         ]
     },
     "no instructions": {"questions": [{"type": "predicate"}]},
+    "two questions of one name": {"questions": [QUESTIONS[0], QUESTIONS[0]]},
     "a temperature": {"temperature": 1},
     "a stream": {"stream": True},
     "a long identifier": {"safety_identifier": "a" * 129},
@@ -257,6 +258,8 @@ UNPROCESSABLE = {
     "an empty name": {"questions": {"": {"type": "noul"}}},
     "65 questions": {"questions": {str(n): {"type": "noul"} for n in range(65)}},
     "an unknown field": {"seed": 7},
+    "a method": {"model": "tiny@majority-vote(n=2)"},
+    "a state beyond the context": {"state": "word " * 3000},
     "an image": {"assets": {"a": {"type": "image", "format": "png", "data_base64": "aa"}}},
 }
 
@@ -281,13 +284,20 @@ def test_all_problems_of_a_system_one_request_are_listed(served):
 
 
 def test_other_errors_of_system_one_say_their_kind(served):
-    for model, status in (("nobody", 404), ("tiny@majority-vote(n=2)", 400)):
-        reply = systemone(served, model=model)
-        assert reply.status_code == status
-        assert reply.json()["detail"].keys() == {"error_type", "message", "hint"}
-    long = systemone(served, state="word " * 3000)
-    assert long.status_code == 400
-    assert "tokens" in long.json()["detail"]["message"]
+    reply = systemone(served, model="nobody")
+    assert reply.status_code == 404
+    assert reply.json()["detail"].keys() == {"error_type", "message", "hint"}
     broken = served.post("/v1/systemone", content=b'{"model": ')
     assert broken.status_code == 422
     assert broken.json()["detail"][0]["type"] == "json_invalid"
+
+
+def test_a_state_beyond_the_context_is_named_in_the_words_of_the_request(served):
+    (problem,) = systemone(served, state="word " * 3000).json()["detail"]
+    error = error_of(decided(served, input="word " * 3000))
+
+    assert problem["loc"] == ["body", "state"]
+    assert problem["type"] == error["code"] == "context_length_exceeded"
+    assert problem["msg"].startswith("the state has ")
+    assert problem["msg"].endswith("shorten the state")
+    assert (error["param"], error["hint"]) == ("input", "shorten the input")

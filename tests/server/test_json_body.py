@@ -108,3 +108,17 @@ def test_random_changes_of_a_request_are_answered_or_refused_with_a_reason(serve
 def test_the_server_goes_on(served):
     assert served.chat(max_tokens=1).status_code == 200
     assert served.server.engine.in_progress == 0
+
+
+def test_problems_are_told_in_the_words_of_json(served):
+    digits = served.post("/v1/chat/completions", content=b'{"seed": %s}' % (b"9" * 5000))
+    assert "a number has 5,000 digits" in error_of(digits)["message"]
+    for path, field in (("/v1/chat/completions", "messages"), ("/v1/responses", "input")):
+        stored = error_of(served.post(path, {"model": "tiny", field: [], "store": True}))
+        assert (stored["param"], stored["code"]) == ("store", "unsupported_parameter")
+        assert "true is not supported" in stored["message"]
+        assert "send the whole conversation" in stored["hint"]
+    options = error_of(served.chat(include_reasoning=False))
+    assert options["message"].startswith("include_reasoning: it must be true")
+    many = error_of(served.complete(prompt=["hi"] * 3000))
+    assert many["message"].startswith("prompt: 3,000 items are given, and 1,024 are allowed")

@@ -1,9 +1,11 @@
 """Sizes, times, queues and clients that leave: limits hold, and the server goes on."""
 
 import json
+import signal
 import socket
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 from openai import APITimeoutError, RateLimitError
@@ -294,3 +296,40 @@ def test_a_server_that_stops_tells_the_requests_that_it_ends(monkeypatch):
         thread.join()
     assert json.loads(lines[-1].removeprefix("data: "))["error"]["code"] == "server_stopping"
     assert found[0].status_code == 503
+
+
+def test_a_second_signal_ends_all_requests_at_once_with_an_error(caplog):
+    found = []
+    with serving() as ending:
+
+        def whole():
+            found.append(ending.chat(model="tiny@majority-vote(n=8)", **LONG))
+
+        thread = threading.Thread(target=whole)
+        thread.start()
+        with stream(ending, model="tiny@majority-vote(n=8)", **LONG) as reply:
+            until(lambda: ending.server.engine.in_progress == 2)
+            for _ in range(2):
+                ending.server._uvicorn.handle_exit(signal.SIGINT, None)
+            lines = [line for line in reply.iter_lines() if line.startswith("data:")]
+        thread.join()
+
+    assert json.loads(lines[-1].removeprefix("data: "))["error"]["code"] == "server_stopping"
+    assert found[0].status_code == 503
+    assert not ending.server._uvicorn.force_exit
+    assert not [one for one in caplog.records if one.exc_info]
+
+
+def test_requests_of_one_key_leave_room_for_those_of_another():
+    keys = ("first-key-1234", "second-key-5678")
+    own, other = ({"Authorization": f"Bearer {key}"} for key in keys)
+    body = {"model": "tiny", "messages": QUESTION, "stream": True, "temperature": 0, **LONG}
+    with serving(keys=keys, max_requests=2) as shared, ExitStack() as held:
+
+        def begin(headers):
+            asked = shared.http.stream("POST", "/v1/chat/completions", json=body, headers=headers)
+            return held.enter_context(asked).status_code
+
+        assert [begin(own) for _ in range(3)] == [200, 200, 429]
+        assert [begin(other) for _ in range(2)] == [200, 429]
+        assert begin(own) == 429

@@ -13,7 +13,7 @@ from forethought.server.allowed_names import _HARMLESS, _NESTED, _is_free_text
 from forethought.server.errors import ApiError
 from forethought.server.model_names import RecipeReader
 from forethought.server.schemas.chat_request import ChatRequest
-from forethought.server.schemas.common import MethodFields
+from forethought.server.schemas.common import MethodFields, SamplingFields
 from forethought.server.settings import ServerSettings, public_name
 
 SETTINGS = ServerSettings(
@@ -251,3 +251,40 @@ def test_public_names_tell_no_folder_and_no_address(tmp_path):
     assert public_name("/models/new.gguf") == "new"
     assert public_name(str(folder)) == "weights"
     assert public_name("Qwen/Qwen2.5") == "Qwen/Qwen2.5"
+
+
+HINTS = {
+    "big+embedding(keep=0.5)": "use another method",
+    "big+llmlingua2": "use another method",
+    "big@best-of-n@reward-model": "use another scorer",
+    "big@best-of-n@remote-judge": "use another scorer",
+    "big@difficulty-router": "use another strategy",
+    "big@best-of-n@self-judge(model=x)": "write self-judge alone",
+    "big+embedding(encoder='/etc')": "use a model of GET /v1/models",
+    "big+duo-attention(heads='/etc/passwd')": "leave heads out, or use a model of GET /v1/models",
+}
+
+
+@pytest.mark.parametrize("text", HINTS)
+def test_a_hint_mends_the_name(text):
+    reader = RecipeReader(ServerSettings(recipe=Recipe(model="big")))
+    with pytest.raises(ApiError) as told:
+        reader.sampled(SamplingFields(model=text), samples=1, max_tokens=8)
+
+    assert told.value.hint == HINTS[text]
+
+
+def test_an_empty_scorer_is_none_and_limits_name_no_huge_number():
+    assert recipe("big@majority-vote", scorer="").scorer == ""
+    error = refused(search="majority-vote(n=0)")
+    assert error.message == "majority-vote: n=0 must be 1 or more"
+
+
+def test_a_cascade_without_a_smaller_model_names_none():
+    reader = RecipeReader(ServerSettings(recipe=Recipe(model="big")))
+    with pytest.raises(ApiError) as told:
+        reader.sampled(SamplingFields(model="big@cascade"), samples=1, max_tokens=8)
+
+    assert told.value.hint == (
+        "name the smaller one with draft, and with model a larger one that runs here too"
+    )

@@ -33,8 +33,9 @@ def test_no_error_of_a_request_names_an_option(served: Served, fields: dict[str,
 HINTS = {
     no_scorer().hint: "name one with scorer, or in a recipe behind an @, such as "
     "best-of-n@likelihood; see: GET /v1/catalogue",
-    no_draft().hint: 'name one with draft, such as "draft": "smollm2", and with model a larger '
-    "one that runs here too",
+    no_draft().hint: "name the smaller one with draft, and with model a larger one that runs here "
+    "too",
+    "name one with -d, such as -d small": 'name one with draft, such as "draft": "small"',
     "limit answers with --max-tokens": "limit answers with max_tokens",
     "see: forethought show specpc": "see: GET /v1/catalogue",
     "see: forethought list models": "see: GET /v1/models",

@@ -177,6 +177,11 @@ def test_damaged_content_is_a_typed_error(file: Path) -> None:
 def test_the_log_lies_beside_the_results_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "own.sqlite"))
+    for results, served in (
+        ("results.sqlite", "served-runs.sqlite"),
+        ("own.sqlite", "own-served-runs.sqlite"),
+        ("other.db", "other.db-served-runs.sqlite"),
+    ):
+        monkeypatch.setenv(VARIABLE, str(tmp_path / results))
 
-    assert served_runs_file() == tmp_path / "served-runs.sqlite"
+        assert served_runs_file() == tmp_path / served

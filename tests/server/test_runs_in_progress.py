@@ -106,3 +106,16 @@ def test_stored_comparisons_belong_to_no_one_of_several_keys(
     with serving(keys=KEYS[:1]) as single:
         found = single.get("/v1/comparisons", headers=OWN).json()["data"]
         assert [one["task"] for one in found] == ["needle(count=4)"]
+
+
+def test_a_follower_sees_the_error_of_a_run_that_the_server_ends() -> None:
+    with serving() as served, streaming(served):
+        (run,) = listed(served, {})
+        with served.http.stream("GET", f"/v1/runs/{run['id']}/events") as reply:
+            lines = reply.iter_lines()
+            next(lines)
+            served.server.engine.end_requests()
+            followed = [line for line in lines if line]
+
+    assert followed[-1] == "data: [DONE]"
+    assert json.loads(followed[-2].removeprefix("data: "))["error"]["code"] == "server_stopping"

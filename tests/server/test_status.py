@@ -182,3 +182,18 @@ def test_the_openapi_document_names_every_route_and_field(served):
         assert "400" in document["paths"][path]["post"]["responses"]
     text = served.get("/openapi.json").text
     assert "#/$defs/" not in text
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/v1/models", "/v1/runs", "/openapi.json"])
+def test_head_has_the_headers_of_get_and_no_body(served, path):
+    headers, reply = served.get(path).headers, served.http.head(path)
+
+    assert (reply.status_code, reply.content) == (200, b"")
+    assert reply.headers["content-type"] == headers["content-type"]
+    assert served.http.head("/v1/models/nobody").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/metrics", "/v1/models", "/v1/runs"])
+def test_a_wrong_method_names_the_right_ones(served, path):
+    assert served.http.delete(path).headers["allow"] == "GET, HEAD"
+    assert served.get("/v1/chat/completions").headers["allow"] == "POST"

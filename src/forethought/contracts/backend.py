@@ -59,6 +59,8 @@ class Request:
     choices: tuple[str, ...] = ()
     keep: bool = False
     """Whether the cache of a finished answer is kept for later turns."""
+    prefill_flops: float | None = None
+    """Most FLOPs that the prefill of the prompt may take; None without a limit in FLOPs."""
 
     @property
     def place(self) -> Place:
@@ -157,6 +159,8 @@ class CostBound:
 
     once: Cost = field(default_factory=Cost)
     token: Cost = field(default_factory=lambda: Cost(output_tokens=1))
+    least: Cost | None = None
+    """A lower bound on the fixed part, if the back end stops it at a limit; else None."""
 
 
 class Backend(Protocol):

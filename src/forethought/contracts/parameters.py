@@ -23,7 +23,7 @@ class Range:
         """What is wrong with `value`, or nothing."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return "must be a number"
-        return "" if self.low <= value <= self.high else f"must be {self.low:,} to {self.high:,}"
+        return "" if self.low <= value <= self.high else f"must be {_range(self)}"
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,8 @@ def checked(method: type[Any], settings: dict[str, Any]) -> Any:
     name = method_name(method)
     for key in settings:
         if key not in known:
-            raise BadParameterError(
-                f"{name} has no parameter {key!r}", f"it has: {', '.join(known)}"
-            )
+            listed = f"it has: {', '.join(known)}" if known else f"write {name} alone"
+            raise BadParameterError(f"{name} has no parameter {key!r}", listed)
     hints = get_type_hints(method, include_extras=True)
     named = {key for key, hint in hints.items() if "none" in get_args(hint)}
     # One of several words may be none, which elsewhere is no value.

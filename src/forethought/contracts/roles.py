@@ -211,6 +211,13 @@ class Approximation(Protocol):
         """
         return answer_tokens if self.uses_draft() or self.sees_whole_cache() else 0
 
+    def scoring_tokens(self, prompt_length: int, asked: Callable[[str], int]) -> Sequence[int]:
+        """At most the tokens of each pass that scores entries after the prefill.
+
+        `asked` counts the tokens of a turn that asks a text. Budgets reserve the FLOPs.
+        """
+        return ()
+
     def evicts(self) -> bool:
         """Whether the method evicts cache entries, by `on_layer` or by `on_cache`."""
         return False

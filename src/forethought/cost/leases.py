@@ -7,7 +7,7 @@ amounts together never exceed the limit, for any number of concurrent requests.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from forethought.contracts.backend import CostBound
@@ -21,6 +21,8 @@ KINDS = {"tokens": "output_tokens", "flops": "flops", "usd": "usd"}
 
 _SLACK = 0.1
 """Tolerated excess of a charge, as a share of its lease."""
+_ROOM = 0.25
+"""The share of its bound by which a prefill may exceed it."""
 
 
 @dataclass
@@ -83,6 +85,24 @@ class Leases:
     def covers(self, bound: CostBound) -> bool:
         """Whether the budget covers a request without output."""
         return all(_paid(bound.once, kind) <= amount for kind, amount in self.left().items())
+
+    def capped(self, bounds: Sequence[CostBound], granted: Sequence[int]) -> CostBound | None:
+        """The bound of the first request for one token, whose prefill ends where the FLOPs end.
+
+        The first token costs no FLOPs beyond the fixed part. None if all requests have room, since
+        a fixed part may exceed its bound, or if the budget cannot cover even this.
+        """
+        left, bound = self.left().get("flops"), bounds[0]
+        if left is None or bound.least is None:
+            return None
+        pairs = [pair for pair in zip(bounds, granted, strict=True) if pair[1]]
+        leased = sum(_most(one, "flops", tokens) for one, tokens in pairs)
+        if pairs and left - leased >= _ROOM * bound.once.flops:
+            return None
+        once, token = replace(bound.once, flops=left), replace(bound.token, flops=0.0)
+        found = CostBound(once, token, bound.least)
+        possible = bound.least.flops <= left and self.shares([found], [1]) == [1]
+        return found if possible else None
 
     def lease(self, key: str, bound: CostBound, tokens: int) -> None:
         """Lease the maximum cost of a request."""

@@ -268,6 +268,9 @@ class SearchState:
         bounds = self._backend.bounds(requests)
         wanted = [0 if self._late() else pending.left for pending in waiting]
         granted = self.leases.shares(bounds, wanted)
+        capped = self.leases.capped(bounds, granted) if waiting and wanted[0] else None
+        if capped is not None:
+            bounds[0], granted[0] = capped, 1
         started = []
         for pending, request, bound, tokens in zip(waiting, requests, bounds, granted, strict=True):
             if request.first and tokens:
@@ -282,9 +285,12 @@ class SearchState:
             self.leases.lease(leased.key, bound, tokens)
             self._open[leased.key] = pending
             started.append(leased)
-            if self.leases.careful:
+            if self.leases.careful or bound is capped:
                 break
-        spare = self.leases.spare(len(started))
+        spare, left = self.leases.spare(len(started)), self.leases.left().get("flops")
+        if started and left is not None and bounds[0].least is not None:
+            # The prefill may take all that is not leased, since its bound may be too low.
+            started[0] = replace(started[0], prefill_flops=left + bounds[0].once.flops)
         for request in started:
             self._submit(replace(request, spare=spare))
         return [request.key for request in started]

@@ -54,6 +54,8 @@ class Batch:
 
         A hook that evicts needs `prefill_whole`.
         """
+        if self.meter.limited:  # all chunks or none
+            self.meter.check(self._flops_of([(cache.lengths(), len(tokens))]))
         logits = torch.empty(0)
         for start in range(0, len(tokens), CHUNK):
             chunk = slice(start, start + CHUNK)
@@ -114,7 +116,8 @@ class Batch:
             return {"tokens": read, "positions": places, "attend": attend, **named, **shown}
 
         out = None
-        with watched(self.network.device):
+        counts = [self._logits(share, every) * logits for share in shares]
+        with watched(self.network.device), self._reserved(shares, layers, counts):
             if self.steps is not None and hook is None and phase == "decode":
                 new = NewEntries([part.cache for part in parts], tokens, positions)
                 plain = lambda: self.network.forward(**arguments())  # noqa: E731
@@ -123,11 +126,41 @@ class Batch:
                 given = arguments()
                 with self._charged_in_part(shares, phase, given["attend"]):
                     out = self.network.forward(**given)
-        for share in shares:
-            counted = sum(len(part.tokens) for part in share.parts) if every else len(share.parts)
-            self._charge(share, phase, layers, counted * logits)
-            self._refund_unread(share, layers)
+        for share, count in zip(shares, counts, strict=True):
+            self._charge(share, phase, layers, count)
+            self._refund_unread(share.meter, _spans(share), layers)
         return out
+
+    def _logits(self, share: MeterShare, every: bool) -> int:
+        return sum(len(part.tokens) for part in share.parts) if every else len(share.parts)
+
+    @contextmanager
+    def _reserved(
+        self, shares: Sequence[MeterShare], layers: int | None, counts: Sequence[int]
+    ) -> Iterator[None]:
+        """Reserve the FLOPs of a pass on meters with a limit."""
+        limited = [pair for pair in zip(shares, counts, strict=True) if pair[0].meter.limited]
+        try:
+            for share, count in limited:
+                flops = self._flops_of(_spans(share), count, layers)
+                share.meter.check(flops)
+                share.meter.reserved = flops
+            yield
+        finally:
+            for share, _ in limited:
+                share.meter.reserved = 0.0
+
+    def _flops_of(
+        self,
+        spans: Sequence[tuple[tuple[float, ...], int]],
+        logits: int = 1,
+        layers: int | None = None,
+    ) -> float:
+        """FLOPs that a pass over these spans is charged for."""
+        trial = Meter(self.meter.clock)
+        trial.forward(self.network.shape, 0, spans, logits, layers)
+        self._refund_unread(trial, spans, layers)
+        return trial.flops
 
     @contextmanager
     def _charged_in_part(
@@ -151,22 +184,21 @@ class Batch:
         return torch.split(packed, [len(tokens), len(tokens), len(ends)])
 
     def _charge(self, share: MeterShare, phase: str, layers: int | None, logits: int) -> None:
-        spans = [
-            (past, len(part.tokens)) for past, part in zip(share.pasts, share.parts, strict=True)
-        ]
+        spans = _spans(share)
         weights = self.network.weight_bytes(phase, layers, sum(tokens for _, tokens in spans))
         share.meter.forward(self.network.shape, weights, spans, logits, layers)
         share.meter.read_cache(share.bytes_read)
         share.meter.track_peak([part.cache for part in share.parts])
 
-    def _refund_unread(self, share: MeterShare, layers: int | None) -> None:
+    def _refund_unread(
+        self, meter: Meter, spans: Sequence[tuple[tuple[float, ...], int]], layers: int | None
+    ) -> None:
         """Refund the attention of the layer at which a pass stopped."""
         if layers is None:
             return
         shape = self.network.shape.layers[layers - 1]
-        for past, part in zip(share.pasts, share.parts, strict=True):
-            pairs = causal_pairs(past[layers - 1], len(part.tokens), shape.window)
-            share.meter.refund_attention(shape, pairs)
+        for past, tokens in spans:
+            meter.refund_attention(shape, causal_pairs(past[layers - 1], tokens, shape.window))
 
     def _shares(self, parts: Sequence[NewTokens], layers: int | None) -> list[MeterShare]:
         """The parts of each meter; each is charged as if its sequences ran alone."""
@@ -192,3 +224,8 @@ class Batch:
         sizes = [2 * self.network.dtype.itemsize * one.kv_heads * one.head_dim for one in used]
         totals = [new + sum(lengths) for lengths in zip(*held, strict=True)]
         return int(sum(total * size for total, size in zip(totals, sizes, strict=False)))
+
+
+def _spans(share: MeterShare) -> list[tuple[tuple[float, ...], int]]:
+    """For each part, its entries per layer before the pass, and its new tokens."""
+    return [(past, len(part.tokens)) for past, part in zip(share.pasts, share.parts, strict=True)]

@@ -92,7 +92,7 @@ class CachedLayer:
     def charge(self, flops: float) -> None:
         """Charge FLOPs of products that a method computes itself."""
         if self.meter is not None:
-            self.meter.flops += flops
+            self.meter.spend(flops)
 
     def projected_norms(self, order: int, entries: Tensor | None = None) -> Tensor:
         """[K, G, E] norms of projected values; see contracts.views.LayerView."""

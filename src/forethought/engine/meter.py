@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from forethought.contracts.errors import BudgetSpentError
 from forethought.contracts.records import Cost, LayerShape, ModelShape
 from forethought.cost.flops import attention_flops, causal_pairs
 from forethought.engine.cache.sequence_cache import SequenceCache, cache_bytes
@@ -26,6 +28,10 @@ class Meter:
     flops: float = 0.0
     bytes_moved: float = 0.0
     peak_cache_bytes: int = 0
+    limit: float = math.inf
+    """Most FLOPs; work beyond them raises BudgetSpentError before it starts."""
+    reserved: float = 0.0
+    """FLOPs of the pass in progress, which is charged at its end."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -57,9 +63,28 @@ class Meter:
             peak_cache_bytes=self.peak_cache_bytes,
         )
 
+    @property
+    def limited(self) -> bool:
+        """Whether it has a limit."""
+        return self.limit < math.inf
+
+    def check(self, flops: float) -> None:
+        """Raise BudgetSpentError if so many further FLOPs exceed the limit."""
+        if self.flops + self.reserved + flops > self.limit:
+            raise BudgetSpentError(
+                f"the next step takes {flops:,.0f} FLOPs, and the budget has "
+                f"{max(0.0, self.limit - self.flops - self.reserved):,.0f} left",
+                "give it more",
+            )
+
+    def spend(self, flops: float) -> None:
+        """Charge FLOPs; raises BudgetSpentError, and charges nothing, beyond the limit."""
+        self.check(flops)
+        self.flops += flops
+
     def add(self, other: Meter) -> None:
         """Add the counts of another meter."""
-        self.flops += other.flops
+        self.spend(other.flops)
         self.bytes_moved += other.bytes_moved
         self.peak_cache_bytes = max(self.peak_cache_bytes, other.peak_cache_bytes)
         for kind, tokens in other.tokens.items():

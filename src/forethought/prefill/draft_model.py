@@ -256,8 +256,8 @@ class ModelDraft:
 
     def charge(self, tokens: int, flops: float) -> None:
         """Charge the tokens and FLOPs of another model that helps to choose."""
+        self.meter.spend(flops)
         self.meter.count("draft", tokens)
-        self.meter.flops += flops
 
     def _check_fits(self, tokens: int, model: Model) -> None:
         if tokens > model.shape.context:

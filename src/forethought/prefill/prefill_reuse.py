@@ -99,9 +99,14 @@ class PrefillReuse:
         count = len(network.shape.layers) if layers is None else layers
         space = (network, count, self.tenant)
         key = prefix_key(tokens, positions)
-        limit = 0 if newest is None else len(key) - max(_LEAST_COMPUTED, newest)
-        match = self.prefixes.match(space, key, limit)
+        match = self.prefixes.match(space, key, _reusable(key, newest))
         return PromptPrefix(self.prefixes, space, key, count, match)
+
+    def held(self, network: Network, tokens: Sequence[int], newest: int | None = 1) -> int:
+        """Tokens of a prompt that need no prefill at present."""
+        space = (network, len(network.shape.layers), self.tenant)
+        key = prefix_key(tokens, ())
+        return self.prefixes.held(space, key, _reusable(key, newest))
 
     def result_key(self, what: Hashable, networks: Sequence[Network], prompt: Prompt) -> Hashable:
         """The key of a draft's result on a prompt."""
@@ -131,6 +136,11 @@ class PrefillReuse:
                 indices = [*kept.indices, *range(length, len(prompt))]
                 return prompt.keep_in_place(indices) if kept.in_place else prompt.keep(indices)
         return None
+
+
+def _reusable(key: Key, newest: int | None) -> int:
+    """Most tokens of a prompt that may come from the cache; its `newest` tokens never do."""
+    return 0 if newest is None else len(key) - max(_LEAST_COMPUTED, newest)
 
 
 def _digest(tokens: Sequence[int]) -> bytes:

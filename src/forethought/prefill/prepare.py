@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from forethought.contracts.backend import Opened
 from forethought.contracts.errors import ForethoughtError, PromptTooLongError
 from forethought.contracts.records import Cost, Prompt, PromptLogprobs
-from forethought.contracts.roles import Approximation
-from forethought.cost.flops import answer_flops, entry_bytes, rows_flops
+from forethought.cost.flops import entry_bytes, forward_flops
 from forethought.engine.batch import Batch
 from forethought.engine.cache.prefix_cache import prefix_key
 from forethought.engine.cache.sequence_cache import SequenceCache
@@ -24,8 +23,9 @@ from forethought.models.hardware.sliced_task import pause
 from forethought.models.model import Model
 from forethought.prefill.byte_budgets import with_entry_budgets
 from forethought.prefill.draft_model import DraftResults, ModelDraft
-from forethought.prefill.plan import Methods, PrefillPlan, plan, total_prefill_flops
+from forethought.prefill.plan import Methods, PrefillPlan, plan
 from forethought.prefill.prefill import PrefillResult, finished, prefill
+from forethought.prefill.prefill_bound import PrefillBound
 from forethought.prefill.prefill_reuse import PrefillReuse, PromptPrefix
 from forethought.prefill.prompt_logprobs import scored_prefill
 from forethought.prefill.shared_prefix import Branch, prefill_together, shared_key
@@ -81,23 +81,29 @@ class PreparedPrompt:
         return self.result is None and self.error is None and self.prefill is None
 
     def flops_at_most(self) -> float:
-        """An upper bound on the FLOPs of the prefill, its drafts included."""
-        methods = self.plan.applied
-        flops = total_prefill_flops(methods, len(self.prompt), self.draft)
-        return flops + sum(map(self._choosing_flops, methods))
+        """FLOPs of the prefill and its drafts that a budget reserves."""
+        return PrefillBound(self.plan, self.draft, self.answer_tokens).most(len(self.prompt))
 
-    def _choosing_flops(self, method: Approximation) -> float:
-        """An upper bound on the FLOPs that a method's choice needs besides the prefills."""
-        length, ahead = len(self.prompt), method.lookahead_tokens(self.answer_tokens)
-        draft, target = self.draft.serving(method).model.shape, self.target.shape
-        newest = method.newest_queries()
-        queries = ahead + 1 + (length if newest is None else newest)
-        flops = rows_flops(draft, length, queries) if method.uses_draft() else 0.0
-        flops += rows_flops(target, length, queries) if method.evicts() else 0.0
-        if ahead:  # the target may prefill the look-ahead too
-            flops += answer_flops(draft, length, ahead)
-            flops += 2 * answer_flops(target, length, ahead + 1)
-        return flops
+    def flops_at_least(self) -> float:
+        """FLOPs without which no prefill is possible, given the entries of earlier requests."""
+        bound, reuse = PrefillBound(self.plan, self.draft, self.answer_tokens), self.reuse
+        tokens = bound.read(len(self.prompt))
+        if reuse is not None and tokens < len(self.prompt):
+            return 0.0  # an earlier choice may serve, so the tokens are unknown
+        known = self.cached
+        if reuse is not None and self._reuses_entries:
+            used = self.target.network, self.prompt.tokens, self.plan.newest_queries
+            known = reuse.held(*used)
+        return forward_flops(self.target.shape, tokens - known, [], 1)
+
+    @property
+    def _reuses_entries(self) -> bool:
+        """Whether the target's entries may come from a prefix cache and go there.
+
+        Sparse prefill changes entries, and so do the evictions of a conversation so far.
+        """
+        shared = self.reuse is not None and self.past is None
+        return shared and self.plan.sparse_prefill is None
 
     @property
     def token_bytes(self) -> int:
@@ -173,11 +179,8 @@ class PreparedPrompt:
             self.result = prefill(batch, self.target, self.short, self.plan, of, self.past, prefix)
 
     def _prefix(self, short: Prompt) -> PromptPrefix | None:
-        """The cached part of the shortened prompt; None if nothing may be cached.
-
-        Sparse prefill changes entries, and so do the evictions of a conversation so far.
-        """
-        if self.reuse is None or self.past is not None or self.plan.sparse_prefill is not None:
+        """The cached part of the shortened prompt; None if nothing may be cached."""
+        if self.reuse is None or not self._reuses_entries:
             return None
         newest = self.plan.newest_queries
         return self.reuse.prefix(self.target.network, short.tokens, short.positions, newest=newest)

@@ -42,7 +42,7 @@ def no_draft() -> UsageError:
     """The error of a cascade without a smaller model."""
     return UsageError(
         "the search asks a smaller model first, and none is named besides the model itself",
-        "name one with -d, such as -d smollm2, and with -m a larger one that runs here too",
+        "name the smaller one with -d, and with -m a larger one that runs here too",
     )
 
 

@@ -6,11 +6,12 @@ Checks work on the spelling of a method, before it is built: building one may re
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import MISSING, Field, dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from forethought import catalogue
 from forethought.catalogue import Entry, Kind
+from forethought.catalogue.lookup import singular
 from forethought.contracts import parameters, spelling
 from forethought.contracts.errors import BadParameterError, UnfitError
 from forethought.recipes.recipe import AUTO
@@ -22,6 +23,7 @@ _NESTED: dict[str, Kind] = {"then": "strategies"}
 _WIDTHS = {"n", "width", "branch", "groups", "trees", "chains", "iterations", "rounds", "orders"}
 _WIDTHS |= {"judges", "goals", "batch", "temperatures"}
 """Parameters of strategies that multiply answers."""
+_EXAMPLES = {"methods": "specpc(keep=512)", "strategies": "majority-vote", "scorers": "likelihood"}
 _LONGEST = 2000
 _TASKS_ONLY = {"checker", "noisy-checker", "unit-tests"}
 
@@ -45,6 +47,8 @@ class AllowedNames:
             )
         if kind == "methods" and text.strip().lower() == AUTO:
             return
+        if not text.strip():
+            raise BadParameterError(f"no {singular(kind)} is named", f"such as {_EXAMPLES[kind]}")
         call = spelling.parse(text)
         entry = catalogue.find(call.name, kind)
         if entry.name in _TASKS_ONLY:
@@ -53,22 +57,28 @@ class AllowedNames:
                 "use another scorer, such as likelihood or self-judge",
             )
         for parameter in parameters.settings_of(entry.load()):
-            value = call.settings.get(parameter.name, parameter.default)
-            self._check_value(entry, parameter.name, value)
+            if parameter.name in call.settings:
+                self._check_value(entry, parameter, call.settings[parameter.name])
+            elif self._is_outside(entry, parameter.name, parameter.default):
+                raise _not_served(entry, parameter, kind)
 
-    def _check_value(self, entry: Entry, name: str, value: Any) -> None:
+    def _check_value(self, entry: Entry, parameter: Field[Any], value: Any) -> None:
+        name = parameter.name
         if name in _NESTED and isinstance(value, str):
             self.check(value, _NESTED[name])
         elif entry.family == "search" and name in _WIDTHS and isinstance(value, int):
             self._check_width(entry, name, value)
-        elif value == "":
-            return  # it names nothing
-        elif name not in _HARMLESS and _is_free_text(entry, name) and value not in self.names:
-            shown = value if isinstance(value, str) else "its default"
+        elif self._is_outside(entry, name, value):
+            usable = not self._is_outside(entry, name, parameter.default)
             raise NotAllowedError(
-                f"{entry.name}: {name}={shown!r} is not among the models of this server",
-                f"leave {name} out, or use a model of GET /v1/models",
+                f"{entry.name}: {name}={value!r} is not among the models of this server",
+                f"{f'leave {name} out, or ' if usable else ''}use a model of GET /v1/models",
             )
+
+    def _is_outside(self, entry: Entry, name: str, value: Any) -> bool:
+        """Whether a value names a resource that requests may not use; "" and none name nothing."""
+        free = name not in _HARMLESS and name not in _NESTED and _is_free_text(entry, name)
+        return free and value not in ("", None) and value not in self.names
 
     def _check_width(self, entry: Entry, name: str, value: int) -> None:
         if value > self.widest:
@@ -76,6 +86,16 @@ class AllowedNames:
                 f"{entry.name}: {name}={value:,} is more than this server allows",
                 f"use {self.widest} at most",
             )
+
+
+def _not_served(entry: Entry, parameter: Field[Any], kind: Kind) -> NotAllowedError:
+    """The error of a method whose default resource requests may not use."""
+    default, other = parameter.default, f"use another {singular(kind)}"
+    if default is MISSING:
+        return NotAllowedError(f"{entry.name} needs {parameter.name}, and none is given", other)
+    return NotAllowedError(
+        f"{entry.name} uses {parameter.name}={default!r}, which this server does not have", other
+    )
 
 
 def _is_free_text(entry: Entry, name: str) -> bool:

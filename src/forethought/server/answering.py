@@ -51,20 +51,27 @@ async def answered(context: ServerContext, live: LiveRequest) -> AsyncGenerator[
             yield event
     except ForethoughtError as error:
         watch.failed()
-        raise _as_api_error(error).shown(context.settings.public_text) from error
+        shown = _as_api_error(error).shown(context.settings.public_text)
+        kept.fail(shown.document())
+        raise shown from error
     except TimeoutError:
         watch.failed()
-        seconds = context.settings.request_seconds
-        raise ApiError(
-            504,
-            f"the request took more than {seconds:g} seconds",
-            "lower max_tokens, or ask for fewer answers at once",
-        ) from None
+        late = _too_late(context.settings.request_seconds)
+        kept.fail(late.document())
+        raise late from None
     finally:
         watch.close()
         kept.close()
         if isinstance(told, AsyncGenerator):
             await told.aclose()
+
+
+def _too_late(seconds: float) -> ApiError:
+    return ApiError(
+        504,
+        f"the request took more than {seconds:g} seconds",
+        "lower max_tokens, or ask for fewer answers at once",
+    )
 
 
 def _as_api_error(error: ForethoughtError) -> ApiError:

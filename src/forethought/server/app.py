@@ -107,4 +107,7 @@ async def _http_error(request: Request, error: Any) -> JSONResponse:
         if error.status_code == 404
         else str(error.detail)
     )
-    return ApiError(error.status_code, told, "see /openapi.json", headers=error.headers).response()
+    headers = dict(error.headers or {})
+    if "GET" in headers.get("Allow", ""):
+        headers["Allow"] += ", HEAD"
+    return ApiError(error.status_code, told, "see /openapi.json", headers=headers).response()

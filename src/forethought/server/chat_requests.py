@@ -115,7 +115,7 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
         may_run_exact=context.recipes.may_run_exact(fields),
         tenant=tenant_of(request),
     )
-    await check_grammar(model, live.controls)
+    await check_grammar(model, live.controls, fields)
     shown = context.settings.public_text(live.recipe.spelling)
     return AskedChat(fields, live, model, tools, shown)
 

@@ -96,7 +96,7 @@ async def asked_completion(
         )
         for number in range(len(prompts))
     )
-    await check_grammar(model, plain.controls)
+    await check_grammar(model, plain.controls, fields)
     shown = context.settings.public_text(plain.recipe.spelling)
     return AskedCompletion(fields, identifier, lives, model, shown)
 

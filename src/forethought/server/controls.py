@@ -16,6 +16,8 @@ from forethought.server.schemas.common import (
     StructuredOutputs,
 )
 
+_FORMATS = ("structured_outputs", "response_format")
+"""Fields with a grammar; without them, the tools make one."""
 _ANY_OBJECT = '{"type": "object"}'
 Grammar = tuple[str, str]
 """A grammar and its kind."""
@@ -55,7 +57,9 @@ def controls_of(
         raise as_api_error(error) from error
 
 
-async def check_grammar(model: Model | None, controls: GenerationControls) -> None:
+async def check_grammar(
+    model: Model | None, controls: GenerationControls, asked: SamplingFields
+) -> None:
     """Compile the grammar for the engine, in another thread; raises ApiError if it is unusable.
 
     A complex grammar takes seconds, for which the engine's thread would stall all answers.
@@ -66,7 +70,8 @@ async def check_grammar(model: Model | None, controls: GenerationControls) -> No
     try:
         await asyncio.to_thread(grammar_constraint, model.tokenizer, grammar, kind)
     except ForethoughtError as error:
-        raise as_api_error(error, "response_format") from error
+        stated = (name for name in _FORMATS if getattr(asked, name) is not None)
+        raise as_api_error(error, next(stated, "tools")) from error
 
 
 def grammar_of(

@@ -59,7 +59,7 @@ def decisions_router(temperatures: DecisionTemperatures | None = None) -> APIRou
         """Answer typed questions about an input."""
         context = context_of(request)
         fields = await read_body(request, DecisionRequest, context.settings)
-        asked = AskedDecisions(openai_state(fields), openai_questions(fields), used)
+        asked = AskedDecisions("input", openai_state(fields), openai_questions(fields), used)
         answers, usage = await asked.answers(context, request, fields.model)
         return JSONResponse(openai_answers(fields, answers, usage))
 
@@ -71,6 +71,8 @@ def decisions_router(temperatures: DecisionTemperatures | None = None) -> APIRou
         except ValidationError as error:
             return JSONResponse({"detail": _problems(error)}, 422)
         except ApiError as error:
+            if error.status == 400:
+                return JSONResponse({"detail": [_problem(error)]}, 422)
             detail = {"error_type": error.kind, "message": error.message, "hint": error.hint}
             return JSONResponse({"detail": detail}, error.status, error.headers)
 
@@ -82,12 +84,11 @@ async def _systemone(request: Request, temperatures: DecisionTemperatures) -> JS
     try:
         given = await read_json(request, context.settings)
     except ApiError as error:
-        if error.status != 400:
-            raise
-        problem = {"loc": ["body"], "msg": error.message, "type": "json_invalid"}
-        return JSONResponse({"detail": [problem]}, 422)
+        error.code = "json_invalid" if error.status == 400 else error.code
+        raise
     fields = SystemOneRequest.model_validate(given)
-    asked = AskedDecisions(systemone_state(fields), systemone_questions(fields), temperatures)
+    state, questions = systemone_state(fields), systemone_questions(fields)
+    asked = AskedDecisions("state", state, questions, temperatures)
     model = None if fields.model == ALIAS else fields.model
     answers, usage = await asked.answers(context, request, model)
     return JSONResponse(systemone_answers(fields, answers, usage))
@@ -101,10 +102,19 @@ def _problems(error: ValidationError) -> list[dict[str, Any]]:
     ]
 
 
+def _problem(error: ApiError) -> dict[str, Any]:
+    """A problem that is found after the body has been read, in the same shape."""
+    place = error.param.split(".") if error.param else []
+    message = f"{error.message}: {error.hint}" if error.hint else error.message
+    return {"loc": ["body", *place], "msg": message, "type": error.code or "value_error"}
+
+
 @dataclass(frozen=True)
 class AskedDecisions:
     """Questions about one state."""
 
+    field: str
+    """The field of the request that holds the state."""
     state: str
     questions: Sequence[DecisionQuestion]
     temperatures: DecisionTemperatures
@@ -121,6 +131,7 @@ class AskedDecisions:
         _check_exact(recipe)
         model = context.model(recipe.model)
         search, tokens = await asyncio.to_thread(self._search, model)
+        self._check_length(model, search)
         live = LiveRequest(
             f"decision-{uuid.uuid4().hex}",
             recipe,
@@ -131,6 +142,19 @@ class AskedDecisions:
         run = await unless_left(request, _run(context, live))
         found = decision_answers(run["answer"], search, self.questions, self.temperatures)
         return found, (tokens, max(0, tokens - run["cost"]["scoring_tokens"]))
+
+    def _check_length(self, model: Model, search: Decide) -> None:
+        """Raise ApiError if the state does not fit the context together with each question."""
+        longest = search.longest(model.tokenizer)
+        context = model.for_length(longest).shape.context
+        if longest > context:
+            raise bad_request(
+                f"the {self.field} has {longest:,} tokens together with its longest question, "
+                f"and the model holds {context:,}",
+                f"shorten the {self.field}",
+                self.field,
+                "context_length_exceeded",
+            )
 
     def _search(self, model: Model) -> tuple[Decide, int]:
         search = decide(model, self.state, self.questions)

@@ -66,7 +66,10 @@ class Guard:
 
         try:
             self._check(scope, headers)
-            await self.app(scope, receive, watched)
+            if scope["method"] == "HEAD":
+                await self.app({**scope, "method": "GET"}, receive, _headers_alone(watched))
+            else:
+                await self.app(scope, receive, watched)
         except ApiError as error:
             if not status:
                 await error.response()(scope, receive, watched)
@@ -120,6 +123,17 @@ class Guard:
             "send the header Authorization: Bearer KEY",
             headers={"WWW-Authenticate": "Bearer"},
         )
+
+
+def _headers_alone(send: Send) -> Send:
+    """Sends the headers of a reply and ends it; the body is dropped."""
+
+    async def first(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body", "body": b""})
+
+    return first
 
 
 def _digest(key: str) -> bytes:

@@ -6,6 +6,7 @@ import asyncio
 import difflib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -18,7 +19,10 @@ from forethought.server.settings import ServerSettings
 _DEEPEST = 64
 _LONGEST_SHOWN = 60
 _LONGEST_PLACE = 200
+_MOST_DIGITS = 400
 _UNKNOWN = "extra_forbidden"
+_CONSTANT = re.compile(r"\b(?:True|False|None)\b")
+_JSON = {"True": "true", "False": "false", "None": "null"}
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -77,10 +81,10 @@ def parse_json(data: bytes) -> Any:
         at = f"byte {data[error.start]:#04x} at offset {error.start}"
         raise bad_request(f"the request body is not UTF-8: {at}", "send JSON as UTF-8") from None
     try:
-        found = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        found = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
     except RecursionError:
         raise _too_deep() from None
-    except ValueError as error:  # also of integers with thousands of digits
+    except ValueError as error:
         raise bad_request(
             f"the request body is not JSON: {error}", "send one JSON object"
         ) from None
@@ -100,6 +104,12 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"the number {text[:_LONGEST_SHOWN]} is too large")
     return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"a number has {len(text):,} digits")
+    return int(text)
 
 
 def _too_deep() -> ApiError:
@@ -137,7 +147,15 @@ def checked(kind: type[Body], found: Mapping[str, Any]) -> Body:
     """The fields as `kind`; raises ApiError that names the first wrong field."""
     refused: Mapping[str, str] = getattr(kind, "REFUSED", {})
     given = {name: value for name, value in found.items() if value is not None}
+    switched: Mapping[str, str] = getattr(kind, "REFUSED_IF_TRUE", {})
     for name in given:
+        if name in switched and given[name] is True:
+            raise bad_request(
+                f"{_shown(name)}: true is not supported",
+                switched[name],
+                name,
+                "unsupported_parameter",
+            )
         if name in refused:
             raise bad_request(
                 f"{_shown(name)} is not supported", refused[name], name, "unsupported_parameter"
@@ -171,10 +189,12 @@ def _field_error(
 def _likelihood(problem: tuple[Sequence[str | int], Mapping[str, Any]]) -> tuple[int, bool, bool]:
     """How likely a problem of a union's arm belongs to the arm that the client meant.
 
-    The deepest one, and of equally deep ones that of an arm whose type fits.
+    The deepest one, and of equally deep ones that of an arm whose type fits. A wrong number of
+    items counts as deep as the items.
     """
     place, found = problem
-    return len(place), found["type"] != _UNKNOWN, not found["type"].endswith("_type")
+    depth = len(place) + (found["type"] in ("too_long", "too_short"))
+    return depth, found["type"] != _UNKNOWN, not found["type"].endswith("_type")
 
 
 def problem_words(problem: Mapping[str, Any]) -> str:
@@ -192,6 +212,8 @@ def problem_words(problem: Mapping[str, Any]) -> str:
             return f"{len(given):,} characters are given, and {allowed}"
         case "string_too_short" if not given:
             return "it is empty"
+        case "literal_error":
+            return f"it must be {_CONSTANT.sub(lambda at: _JSON[at[0]], limits['expected'])}"
     told = str(problem["msg"]).removeprefix("Value error, ")
     return f"{told[:1].lower()}{told[1:]}"
 

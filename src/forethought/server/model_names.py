@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,8 +14,8 @@ from forethought import catalogue
 from forethought.contracts import spelling
 from forethought.contracts.errors import BadParameterError, ForethoughtError, UsageError
 from forethought.contracts.records import Event
-from forethought.cost.budget import spend_limit
-from forethought.recipes.recipe import Recipe, is_remote
+from forethought.recipes.recipe import AUTO, Recipe, is_remote
+from forethought.recipes.validation import check_search
 from forethought.server.allowed_names import AllowedNames
 from forethought.server.errors import ApiError, as_api_error
 from forethought.server.schemas.common import MethodFields, SamplingFields
@@ -36,9 +37,10 @@ class RecipeReader:
     def recipe(self, asked: MethodFields) -> Recipe:
         """The recipe that the fields name; raises ApiError."""
         try:
-            return self._recipe(asked)
-        except ForethoughtError as error:
-            raise as_api_error(error, "model").shown(self.settings.public_text) from error
+            with _of_field("model"):
+                return self._recipe(asked)
+        except ApiError as error:
+            raise error.shown(self.settings.public_text) from error
 
     def may_run_exact(self, asked: MethodFields) -> bool:
         """Whether the methods are the server's default, which not every prompt has room for."""
@@ -63,33 +65,41 @@ class RecipeReader:
         """The recipe with the sampling fields of a request; raises ApiError."""
         base = self.recipe(asked)
         try:
-            return _sampled(self._bounded(base), asked, samples, max_tokens)
-        except ForethoughtError as error:
-            raise as_api_error(error).shown(self.settings.public_text) from error
+            with _of_field(None):
+                found = _sampled(self._bounded(base), asked, samples, max_tokens)
+            with _of_field(_searching(asked)):
+                check_search(found)
+        except ApiError as error:
+            raise error.shown(self.settings.public_text) from error
+        return found
 
     @cached_property
     def _allowed(self) -> AllowedNames:
         return AllowedNames(allowed_names(self.settings), self.settings.max_choices)
 
     def _recipe(self, asked: MethodFields) -> Recipe:
-        base = self._named(asked.model)
-        stated: dict[str, Any] = {}
+        found = self._named(asked.model)
         if asked.approximate is not None:
-            stated["approximate"] = self._methods(asked.approximate)
+            with _of_field("approximate"):
+                found = replace(found, approximate=self._methods(asked.approximate))
+                _check_built(found.approximate)
         if asked.draft is not None:
-            stated["draft"] = self._model(asked.draft, "draft")
+            with _of_field("draft"):
+                found = replace(found, draft=self._model(asked.draft, "draft"))
         if asked.search is not None:
-            stated |= self._search(asked.search)
+            with _of_field("search"):
+                found = replace(found, **self._search(asked.search))
         if asked.scorer is not None:
-            self._allowed.check(asked.scorer, "scorers")
-            stated["scorer"] = asked.scorer
+            with _of_field("scorer"):
+                if asked.scorer:
+                    self._allowed.check(asked.scorer, "scorers")
+                found = replace(found, scorer=asked.scorer)
         if asked.confidence is not None:
-            search = stated.get("search", base.search)
-            stated["search"] = _until_sure(search, asked.confidence)
+            with _of_field("confidence"):
+                found = replace(found, search=_until_sure(found.search, asked.confidence))
         if asked.budget is not None:
-            spend_limit(asked.budget)
-            stated["budget"] = asked.budget
-        found = replace(base, **stated)
+            with _of_field("budget"):
+                found = replace(found, budget=asked.budget)
         return found if asked.draft is not None else _without_idle_draft(found)
 
     def _named(self, text: str | None) -> Recipe:
@@ -149,7 +159,7 @@ class RecipeReader:
             self._allowed.check(one)
         return tuple(methods)
 
-    def _search(self, text: str) -> dict[str, str]:
+    def _search(self, text: str) -> dict[str, Any]:
         """The strategy, and the scorer if the text names one behind an @."""
         strategy, *scorers = spelling.split(text, "@") or [""]
         if len(scorers) > 1:
@@ -168,6 +178,28 @@ class RecipeReader:
             return recipe
         parts = [part for part in (recipe.budget, f"{self.settings.max_total_tokens}tok") if part]
         return replace(recipe, budget=",".join(parts))
+
+
+@contextmanager
+def _of_field(name: str | None) -> Iterator[None]:
+    """Errors inside become ApiErrors of a field."""
+    try:
+        yield
+    except ForethoughtError as error:
+        raise as_api_error(error, name) from error
+
+
+def _searching(asked: MethodFields) -> str:
+    """The field that a search without a scorer or a draft, or an idle scorer, comes from."""
+    stated = (name for name in ("scorer", "search", "confidence") if getattr(asked, name))
+    return next(stated, "model")
+
+
+def _check_built(methods: Sequence[str]) -> None:
+    """Raise BadParameterError for a wrong parameter of a method."""
+    for one in methods:
+        if one != AUTO:
+            catalogue.build(one)
 
 
 def allowed_names(settings: ServerSettings) -> frozenset[str]:

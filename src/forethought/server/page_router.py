@@ -132,7 +132,7 @@ def _add_runs(router: APIRouter, sources: PageSources) -> None:
     async def events(identifier: str, request: Request) -> Response:
         """The events of a run as server-sent events, in order; also while it is in progress."""
         if (running := sources.in_progress(identifier, request)) is not None:
-            return StreamingResponse(_lines(running.follow()), media_type="text/event-stream")
+            return StreamingResponse(_lines(running), media_type="text/event-stream")
         found = await asyncio.to_thread(sources.ended, identifier, request)
         if found is None:
             return _no_run(identifier)
@@ -187,9 +187,11 @@ def _event_lines(run: ServedRun) -> Iterator[str]:
     yield _DONE
 
 
-async def _lines(events: AsyncIterator[Event]) -> AsyncIterator[str]:
-    async for event in events:
+async def _lines(run: RunInProgress) -> AsyncIterator[str]:
+    async for event in run.follow():
         yield _line(event)
+    if run.error is not None:
+        yield f"data: {json.dumps(run.error)}\n\n"
     yield _DONE
 
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -34,15 +35,35 @@ _DRAIN_SECONDS = 5
 
 
 class DrainingServer(uvicorn.Server):
-    """A server that gives running requests some seconds, then ends them with an error."""
+    """A server that gives running requests some seconds, then ends them with an error.
+
+    A second signal ends them at once, and a third one leaves them without an answer.
+    """
 
     def __init__(self, config: uvicorn.Config, end_requests: Callable[[], None]) -> None:
         super().__init__(config)
         self._end_requests = end_requests
+        self._hurried = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop at a signal."""
+        if not self.should_exit or self._hurried or self._loop is None:
+            super().handle_exit(sig, frame)
+            return
+        self._hurried = True
+        # The handler interrupts the loop's own thread, which may hold the engine's lock.
+        self._loop.call_soon_threadsafe(self._end_requests)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Wait for running requests, and end those that take too long."""
-        asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self._end_requests)
+        delay = 0 if self._hurried else _DRAIN_SECONDS
+        asyncio.get_running_loop().call_later(delay, self._end_requests)
         await super().shutdown(sockets)
 
 

@@ -58,6 +58,8 @@ class RunInProgress:
     tokens: int = 0
     """Tokens decoded so far, for all candidates."""
     ended: bool = False
+    error: dict[str, Any] | None = None
+    """The error that ended it, as clients see it."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _candidates: dict[tuple[str, tuple[int, ...]], int] = field(default_factory=dict)
     """The tokens of a search's candidates, by question and path."""
@@ -106,6 +108,10 @@ class RunInProgress:
             "seed": self.live.recipe.seed,
             "tokens": self.tokens,
         }
+
+    def fail(self, error: dict[str, Any]) -> None:
+        """Note the error that ends the run, for its followers."""
+        self.error = error
 
     def close(self) -> None:
         """End the run for its followers; idempotent."""

@@ -39,7 +39,9 @@ class ServerSettings:
     max_total_tokens: int = 1 << 18
     """Tokens of all answers of one request at most; a search gets it as its token budget."""
     max_requests: int = 1280
-    """Requests in progress at most on each engine, running and waiting; more get status 429."""
+    """Requests in progress at most on each engine, running and waiting; more get status 429.
+
+    A tenant below its equal share is admitted even if others fill the engine."""
     max_concurrent: int = 256
     """Sequences that run at once at most, in prefill or decode."""
     body_seconds: float = 30.0

@@ -17,14 +17,12 @@ router = APIRouter()
 
 
 @router.get("/health", responses=failures())
-@router.head("/health", include_in_schema=False)
 async def health() -> JSONResponse:
     """Whether the server runs."""
     return JSONResponse({"status": "ok"})
 
 
 @router.get("/ready", responses=failures())
-@router.head("/ready", include_in_schema=False)
 async def ready(request: Request) -> JSONResponse:
     """Whether the models are loaded; status 503 until then."""
     context_of(request).check_ready()
@@ -32,14 +30,12 @@ async def ready(request: Request) -> JSONResponse:
 
 
 @router.get("/metrics", responses=failures())
-@router.head("/metrics", include_in_schema=False)
 async def metrics(request: Request) -> Response:
     """Metrics for Prometheus."""
     return Response(context_of(request).metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/v1/models", responses=failures())
-@router.head("/v1/models", include_in_schema=False)
 async def models(request: Request) -> JSONResponse:
     """The models that requests may name."""
     context = context_of(request)
@@ -48,7 +44,6 @@ async def models(request: Request) -> JSONResponse:
 
 
 @router.get("/v1/models/{name:path}", responses=failures())
-@router.head("/v1/models/{name:path}", include_in_schema=False)
 async def model(request: Request, name: str) -> JSONResponse:
     """A model that requests may name."""
     context = context_of(request)

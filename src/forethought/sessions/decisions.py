@@ -152,11 +152,21 @@ class Decide(Strategy):
         """The tokens of all prompts, for `LiveRequest.verdict_prompts`."""
         return {one.text: one.tokens for one in self.prompts}
 
+    def longest(self, tokenizer: Tokenizer) -> int:
+        """The tokens of the longest prompt with one of its answers."""
+        return max(len(one.tokens) + _answer_tokens(tokenizer, one) for one in self.prompts)
+
     def length(self, tokenizer: Tokenizer) -> int:
         """The tokens that are read for all answers; shared ones count each time."""
         options = [text for one in self.prompts if one.rule == "text" for text in one.choices]
         texts = sum(len(option_tokens(tokenizer, one)) - 1 for one in options)
         return texts + sum(len(one.tokens) for one in self.prompts)
+
+
+def _answer_tokens(tokenizer: Tokenizer, prompt: DecisionPrompt) -> int:
+    """The tokens of the longest option that are read after a prompt; none for labels."""
+    texts = prompt.choices if prompt.rule == "text" else ()
+    return max((len(option_tokens(tokenizer, one)) - 1 for one in texts), default=0)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import queue
 import threading
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ class _Listener:
     put: Callable[[Told], None]
     loop: asyncio.AbstractEventLoop | None = None
     """The event loop that waits for them; None for a thread."""
+    tenant: str = ""
+    """Whose request it is."""
 
 
 @dataclass
@@ -69,7 +72,7 @@ class EngineThread:
 
     open_session: Callable[[], LiveSession]
     max_requests: int = 256
-    """Requests in progress; more are refused."""
+    """Requests in progress; more are refused, beyond each tenant's equal share."""
     on_step: Callable[[list[LiveEvent]], None] | None = None
     """Sees the events of each step, in the engine's thread."""
     _inbox: queue.SimpleQueue[_Arrival | _Departure | None] = field(
@@ -127,7 +130,7 @@ class EngineThread:
         Raises BusyError if too many are in progress, and the error that the request ends with.
         """
         events: asyncio.Queue[Told] = asyncio.Queue()
-        listener = _Listener(events.put_nowait, asyncio.get_running_loop())
+        listener = _Listener(events.put_nowait, asyncio.get_running_loop(), request.tenant)
         with self._listening(request, listener):
             while True:
                 event = _checked(await events.get())
@@ -138,7 +141,7 @@ class EngineThread:
     def events(self, request: LiveRequest) -> Generator[Event, None, None]:
         """As `answer`, for a thread that waits."""
         events: queue.SimpleQueue[Told] = queue.SimpleQueue()
-        with self._listening(request, _Listener(events.put)):
+        with self._listening(request, _Listener(events.put, tenant=request.tenant)):
             while True:
                 event = _checked(events.get())
                 yield event
@@ -154,7 +157,7 @@ class EngineThread:
     def _listening(self, request: LiveRequest, listener: _Listener) -> Iterator[None]:
         """Send a request; cancel it if it has not ended at the end."""
         with self._lock:
-            if len(self._listeners) >= self.max_requests:
+            if not self._admits(request.tenant):
                 raise BusyError(len(self._listeners), retry_after=1 + self.max_requests // 64)
             self._listeners[request.name] = listener
         self._inbox.put(_Arrival(request))
@@ -165,6 +168,17 @@ class EngineThread:
                 gone = self._listeners.pop(request.name, None)
             if gone is not None:
                 self._inbox.put(_Departure(request.name))
+
+    def _admits(self, tenant: str) -> bool:
+        """Whether a further request fits: in the whole, or in the equal share of its tenant.
+
+        Requests of one tenant may fill the whole while the others have none.
+        """
+        if len(self._listeners) < self.max_requests:
+            return True
+        counts = Counter(one.tenant for one in self._listeners.values())
+        share = self.max_requests // len({*counts, tenant})
+        return counts[tenant] < share or (not counts[tenant] and self.max_requests > 0)
 
     def _run(self) -> None:
         try:

@@ -124,7 +124,8 @@ def _cut_short(result: JobResult, found: Found, *, plain: bool) -> Iterator[str]
     if not result.budget_spent:
         return
     cost, timed = result.cost, result.job.limit.seconds is not None
-    if not timed and not (cost.prompt_tokens or cost.output_tokens or cost.draft_tokens):
+    prefilled = result.opened is not None or cost.prompt_tokens or cost.output_tokens
+    if not timed and not prefilled and not found.best.tokens:
         yield "the prefill of the prompt takes more than the budget"
     elif found.best.whole and not plain:
         yield "the budget ended the search early"

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 VARIABLE = "FORETHOUGHT_RESULTS"
+_DEFAULT = "results.sqlite"
 
 
 def results_file() -> Path:
@@ -14,12 +15,17 @@ def results_file() -> Path:
         return Path(named).expanduser()
     from platformdirs import user_data_path  # imports tempfile: 6 ms that few commands need
 
-    return user_data_path("forethought", appauthor=False) / "results.sqlite"
+    return user_data_path("forethought", appauthor=False) / _DEFAULT
 
 
 def served_runs_file() -> Path:
-    """The file of the runs that a server answered, beside the results file."""
-    return results_file().parent / "served-runs.sqlite"
+    """The file of the runs that a server answered, beside the results file.
+
+    A results file of another name than the default one has served runs of its own.
+    """
+    found = results_file()
+    own = "" if found.name == _DEFAULT else f"{found.name.removesuffix('.sqlite')}-"
+    return found.parent / f"{own}served-runs.sqlite"
 
 
 def no_answers(file: Path) -> str:

@@ -158,14 +158,15 @@ class LocalBackend:
         longest = len(prompt.prompt) + request.parent.tokens + request.max_tokens
         longest = min(longest, prompt.target.for_length(longest).shape.context)
         token = answer_flops(prompt.target.shape, longest, 1)
-        once = 0.0
-        if request.first:  # the prefill, or the decode step of the parent's newest token
-            once = token if request.parent.tokens else prompt.flops_at_most()
         # A piece of one token adds no entry; in longer pieces, each token may add one.
         each = token if request.max_tokens > 1 else 0.0
-        return CostBound(
-            Cost(flops=once), replace(decoded_by(request.parent.writer, 1), flops=each)
-        )
+        later = replace(decoded_by(request.parent.writer, 1), flops=each)
+        if not request.first:
+            return CostBound(token=later)
+        if request.parent.tokens:  # the decode step of the parent's newest token
+            return CostBound(Cost(flops=token), later)
+        least = Cost(flops=prompt.flops_at_least())
+        return CostBound(Cost(flops=prompt.flops_at_most()), later, least)
 
     def _begin_queued(self) -> None:
         """Turn queued requests into sequences; plain answers with equal prompts share a prefill."""
@@ -197,6 +198,8 @@ class LocalBackend:
         made = FollowUpInProgress if request.turn else PieceInProgress
         piece = made(request, run, prompt)
         self._work[request.key] = piece
+        if request.prefill_flops is not None:
+            prompt.meter.limit = prompt.meter.flops + request.prefill_flops
         prompt.waiting += request.max_tokens > 1
         piece.candidate = run.caches.get(request.place)
         if prompt.untouched:

@@ -170,6 +170,11 @@ class PrefixCache:
             views[-1] = SegmentView(node.segment, unseen)
         return PrefixMatch(tokens, tuple(_few(views)), node, self._age)
 
+    def held(self, space: Hashable, key: Key, limit: int) -> int:
+        """Tokens of the longest prefix of at most `limit` tokens; locks nothing."""
+        _, tokens = self._walk(space, key[: max(0, limit)])
+        return tokens if tokens >= LEAST_TOKENS else 0
+
     def release(self, match: PrefixMatch) -> None:
         """Unlock the nodes of a match; a second call does nothing."""
         if not match._released and match._age == self._age:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from math import ceil
 
@@ -57,6 +57,10 @@ class Evicting(Approximation):
         """Most tokens that are decoded to score entries."""
         decodes = self.uses_draft() or self.sees_whole_cache()
         return (self.eviction().lookahead or answer_tokens) if decodes else 0
+
+    def scoring_tokens(self, prompt_length: int, asked: Callable[[str], int]) -> Sequence[int]:
+        """At most the tokens of each pass that scores entries after the prefill."""
+        return self.eviction().importance.scoring_tokens(prompt_length, asked)
 
     def evicts(self) -> bool:
         """Whether cache entries are dropped."""
@@ -189,7 +193,7 @@ class Eviction:
             least = ceil((self.sinks + outside + 1.5) / (1 - self.newest))
             ways = [f"keep {least + self._entries_to_come()} or more"]
         ways += [f"use a smaller {' or '.join(always)}"] if always else []
-        return [*ways, "or protect=False"] if outside else ways
+        return [*ways, "or protect=false"] if outside else ways
 
     def on_layer(self, view: LayerView) -> Entries | None:
         """The entries of a layer to keep; None for all."""
@@ -231,7 +235,7 @@ class Eviction:
         if fixed > budget:
             raise BudgetTooSmallError(
                 f"{self.name} keeps {budget} entries, but {fixed} must stay",
-                f"keep {fixed + self._entries_to_come() + 1} or more, or use protect=False",
+                f"keep {fixed + self._entries_to_come() + 1} or more, or use protect=false",
             )
         ranked = scores.masked_fill(~free, -torch.inf)
         room = LayerRoom(view.layer, view.layers, budget - fixed, end - fixed, ranked)

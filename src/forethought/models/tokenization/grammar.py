@@ -236,8 +236,10 @@ def _probed(source: str, library: str) -> str:
 
 def _refused(kind: GrammarKind, error: str) -> ForethoughtError:
     named = {"json": "JSON schema", "regex": "regular expression", "choice": "choice"}
+    # llguidance names its own flag where a rule leads to nothing but itself.
+    reason = "it refers to itself without an end" if "NoExtensionBias" in error else _first(error)
     return BadParameterError(
-        f"the {named.get(kind, 'Lark grammar')} cannot be used: {_first(error)}", _HINT
+        f"the {named.get(kind, 'Lark grammar')} cannot be used: {reason}", _HINT
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from forethought.server.schemas.common import Budget, Fields, Name, SamplingFields, Text
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+NO_STORE = "leave it out, and send the whole conversation each time"
 
 
 class ContentPart(Fields):
@@ -138,6 +139,8 @@ class ChatRequest(SamplingFields):
         "prompt": "send messages here, or the prompt to /v1/completions",
         "input": "send messages here, or the input to /v1/responses",
     }
+
+    REFUSED_IF_TRUE: ClassVar[dict[str, str]] = {"store": NO_STORE}
 
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=4096)]
     max_completion_tokens: Annotated[int, Field(ge=1, le=1 << 31)] | None = None

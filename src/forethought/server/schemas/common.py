@@ -20,6 +20,8 @@ class Fields(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     REFUSED: ClassVar[dict[str, str]] = {}
     """Known fields that are not supported, and what to do instead."""
+    REFUSED_IF_TRUE: ClassVar[dict[str, str]] = {}
+    """Known switches that may only be false, and what to do instead."""
 
 
 class MethodFields(Fields):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -232,6 +233,13 @@ class DecisionRequest(Fields):
     prompt_cache_key: Name | None = None
     prompt_cache_options: CacheOptions | None = None
     safety_identifier: Annotated[str, Field(max_length=128)] | None = None
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> DecisionRequest:
+        names = [one.name for one in self.questions if one.name is not None]
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise ValueError(f"two questions have the name {twice[0][:60]!r}")
+        return self
 
     @model_validator(mode="after")
     def _outputs_match_calls(self) -> DecisionRequest:

@@ -6,7 +6,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from forethought.server.schemas.chat_request import ChosenName, ContentPart, Effort
+from forethought.server.schemas.chat_request import (
+    NO_STORE,
+    ChosenName,
+    ContentPart,
+    Effort,
+)
 from forethought.server.schemas.common import Fields as _Fields
 from forethought.server.schemas.common import Name, SamplingFields, Text
 
@@ -83,6 +88,8 @@ class ResponsesRequest(SamplingFields):
         "max_completion_tokens": "use max_output_tokens",
     }
 
+    REFUSED_IF_TRUE: ClassVar[dict[str, str]] = {"store": NO_STORE}
+
     input: Text | Annotated[list[InputItem], Field(min_length=1, max_length=4096)]
     instructions: Text | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=1 << 31)] | None = None
@@ -95,8 +102,8 @@ class ResponsesRequest(SamplingFields):
     thinking_token_budget: Annotated[int, Field(ge=0, le=1 << 20)] | None = None
     truncation: Literal["disabled"] | None = None
     metadata: Annotated[dict[str, Name], Field(max_length=16)] | None = None
-    store: bool | None = None
-    """Accepted: no response is stored, and the reply says so."""
+    store: Literal[False] | None = None
+    """Only false: no response is stored, and the reply says so."""
     service_tier: Literal["auto", "default"] | None = None
     prompt_cache_key: Name | None = None
     prompt_cache_retention: Name | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from torch import Tensor
@@ -29,6 +30,10 @@ class Importance(ABC):
     def newest_queries(self) -> int | None:
         """Newest prompt tokens whose queries score; None for all."""
         return None if self.needs_all_queries else 0
+
+    def scoring_tokens(self, prompt_length: int, asked: Callable[[str], int]) -> Sequence[int]:
+        """At most the tokens of each pass of `score_cache`; see `Approximation.scoring_tokens`."""
+        return ()
 
     def check(self, prompt: Prompt) -> None:
         """Raise BudgetTooSmallError if the budget is too small to compute the scores."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +31,15 @@ class Reconstruction(Importance):
     overlap: int = 8
     sinks: int = 4
     normalised: bool = False
+
+    def scoring_tokens(self, prompt_length: int, asked: Callable[[str], int]) -> Sequence[int]:
+        """The tokens of each chunk and of the request to repeat it.
+
+        Quoted tokens may split in two where they follow other text.
+        """
+        request = asked(_PART) + 2 * self.overlap
+        starts = range(0, prompt_length, self.chunk)
+        return [min(self.chunk, prompt_length - start) + request for start in starts]
 
     def score_cache(self, cache: FullCacheView) -> list[Tensor]:
         """Scores [K, E] of every layer: 0 before the text, above any score after it."""

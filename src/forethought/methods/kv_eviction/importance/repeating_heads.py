@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -20,10 +21,18 @@ class RepeatingHeads(Importance):
     overlap: int = 8
     sinks: int = 4
 
+    def scoring_tokens(self, prompt_length: int, asked: Callable[[str], int]) -> Sequence[int]:
+        """Those of the reconstruction."""
+        return self._reconstruction.scoring_tokens(prompt_length, asked)
+
+    @property
+    def _reconstruction(self) -> Reconstruction:
+        return Reconstruction(self.chunk, self.overlap, self.sinks)
+
     def score_cache(self, cache: FullCacheView) -> list[Tensor]:
         """The highest score of its head for every entry."""
         first, last = text_span(cache.prompt)
-        scores = Reconstruction(self.chunk, self.overlap, self.sinks).score_cache(cache)
+        scores = self._reconstruction.score_cache(cache)
         if first == last:
             return scores
         pairs = zip(cache.layers, scores, strict=True)
