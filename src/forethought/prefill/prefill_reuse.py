@@ -20,6 +20,7 @@ from forethought.engine.cache.prefix_cache import (
     private_copy,
 )
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.models.hardware.sliced_task import aside
 
 _LEAST_COMPUTED = 2
 """A single token would run through matrix-vector kernels, which round otherwise than a prefill."""
@@ -111,7 +112,8 @@ class PrefillReuse:
         """Remember the tokens that a shortened prompt kept; `scope` names methods and models."""
         kept, in_place = short.origins, bool(short.positions)
         if kept and (not in_place or short.positions == kept):
-            key = (scope, self.tenant, len(prompt), _digest(prompt.tokens))
+            digest = aside(len(prompt), lambda: _digest(prompt.tokens))
+            key = (scope, self.tenant, len(prompt), digest)
             self.memo.choices.put(key, KeptTokens(kept, in_place))
 
     def continued(self, scope: Hashable, prompt: Prompt, most: int) -> Prompt | None:
@@ -119,13 +121,15 @@ class PrefillReuse:
 
         None if there is none, or if more than `most` tokens follow.
         """
-        lengths = sorted(
+        lengths = {
             length
             for own, tenant, length, _ in self.memo.choices
             if own == scope and tenant == self.tenant and 0 < len(prompt) - length <= most
-        )
-        for length in reversed(lengths):
-            key = (scope, self.tenant, length, _digest(prompt.tokens[:length]))
+        }
+        ends, tokens = sorted(lengths), prompt.tokens
+        found = aside(len(tokens), lambda: _digests(tokens, ends)) if ends else []
+        for length, digest in reversed(found):
+            key = (scope, self.tenant, length, digest)
             if key in self.memo.choices:
                 kept = self.memo.choices.get(key)
                 indices = [*kept.indices, *range(length, len(prompt))]
@@ -134,7 +138,21 @@ class PrefillReuse:
 
 
 def _digest(tokens: Sequence[int]) -> bytes:
-    return blake2b(np.asarray(tokens, dtype=np.int64).tobytes()).digest()
+    ((_, digest),) = _digests(tokens, [len(tokens)])
+    return digest
+
+
+def _digests(tokens: Sequence[int], lengths: Sequence[int]) -> list[tuple[int, bytes]]:
+    """Each of these ascending lengths with the digest of so many tokens, each token read once."""
+    if not lengths:
+        return []
+    numbers, hashed, start = np.asarray(tokens, dtype=np.int64), blake2b(), 0
+    found = []
+    for length in lengths:
+        hashed.update(numbers[start:length].data)
+        found.append((length, hashed.copy().digest()))
+        start = length
+    return found
 
 
 @dataclass(eq=False)
