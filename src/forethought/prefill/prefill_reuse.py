@@ -102,7 +102,7 @@ class PrefillReuse:
         key = prefix_key(tokens, positions)
         limit = 0 if newest is None else len(key) - max(_LEAST_COMPUTED, newest)
         match = self.prefixes.match(space, key, limit)
-        return PromptPrefix(self.prefixes, space, key, count, match)
+        return PromptPrefix(self.prefixes, space, key, count, match, self.tenant)
 
     def result_key(self, what: Hashable, networks: Sequence[Network], prompt: Prompt) -> Hashable:
         """The key of a draft's result on a prompt."""
@@ -164,6 +164,7 @@ class PromptPrefix:
     key: Key
     layers: int
     match: PrefixMatch
+    owner: str = ""
     _closed: bool = field(default=False)
 
     @property
@@ -186,7 +187,7 @@ class PromptPrefix:
     def store(self, cache: SequenceCache, offset: int = 0) -> None:
         """Store the entries that are complete in all layers; they begin at the token `offset`."""
         complete = offset + int(min(cache.lengths()))
-        self.prefixes.insert(self.space, self.key[:complete], cache, offset)
+        self.prefixes.insert(self.space, self.key[:complete], cache, offset, self.owner)
 
     def settle(self, cache: SequenceCache) -> SequenceCache:
         """The cache over the stored entries of the whole prompt, in place of its own copies."""
@@ -201,7 +202,8 @@ class PromptPrefix:
     def extend(self, key: Key, cache: SequenceCache) -> None:
         """Store the entries of the prompt and an answer, as far as the answer has entries."""
         if not self._closed:
-            self.prefixes.insert(self.space, key[: int(min(cache.lengths()))], cache)
+            key = key[: int(min(cache.lengths()))]
+            self.prefixes.insert(self.space, key, cache, owner=self.owner)
 
     def close(self) -> None:
         """Unlock the entries."""

@@ -83,8 +83,9 @@ def sentences_of(prompt: Prompt, room: PromptRoom) -> list[Sentence]:
 
 def _first_characters(text: str, starts: Sequence[int]) -> np.ndarray:
     """The first place at or after each start without white space, or the end of the text."""
-    words = [found.span() for found in _WORD.finditer(text)]
-    begins, ends = np.array([*words, (len(text), len(text) + 1)]).T
+    # A generator, in which other threads get the interpreter.
+    words = np.fromiter((end for found in _WORD.finditer(text) for end in found.span()), int)
+    begins, ends = np.append(words, (len(text), len(text) + 1)).reshape(-1, 2).T
     places = np.array(starts, dtype=int)
     nexts = begins[np.searchsorted(ends, places, side="right")]
     return np.asarray(np.maximum(places, nexts))
