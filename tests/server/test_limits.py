@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 import threading
 import time
 
@@ -294,3 +295,18 @@ def test_a_server_that_stops_tells_the_requests_that_it_ends(monkeypatch):
         thread.join()
     assert json.loads(lines[-1].removeprefix("data: "))["error"]["code"] == "server_stopping"
     assert found[0].status_code == 503
+
+
+@pytest.mark.parametrize("method", ["", "snapkv(keep=0.5)", "specpc(keep=100)"])
+def test_a_text_that_a_model_must_read_whole_is_refused_before_it_is_tokenized(strict, method):
+    """Neither an eviction nor a draft makes room for it, so its characters are too many."""
+    document = "word " * 3000
+    more = {"approximate": method} if method else {}
+
+    for reply in (strict.chat(document=document, **more), strict.complete(prompt=document, **more)):
+        assert "a text of 15,0" in error_of(reply)["message"]
+    assert strict.chat(document=document, approximate="truncate(keep=200)").status_code == 200
+
+
+def test_busy_threads_give_the_interpreter_to_the_engine_soon(strict):
+    assert sys.getswitchinterval() < 0.001

@@ -13,6 +13,11 @@ from forethought.models.hardware.sliced_task import SlicedTask, aside
 LONG = 100_000
 
 
+def finish(task):
+    while not task.ended:
+        task.advance(1)
+
+
 def test_a_task_gives_way_until_the_other_thread_is_done():
     may_end, found = threading.Event(), []
 
@@ -27,8 +32,7 @@ def test_a_task_gives_way_until_the_other_thread_is_done():
     assert not found
 
     may_end.set()
-    while not task.ended:
-        task.advance(1)
+    finish(task)
     assert found[0] != threading.get_ident()
 
 
@@ -38,8 +42,7 @@ def test_an_error_of_the_work_is_the_error_of_the_task():
 
     task = SlicedTask(lambda: aside(LONG, fails))
     with pytest.raises(UsageError, match="too few"):
-        while not task.ended:
-            task.advance(1)
+        finish(task)
 
 
 def test_a_task_that_waits_can_be_cancelled():

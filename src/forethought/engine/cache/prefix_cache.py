@@ -1,9 +1,9 @@
 """A prefix cache across requests: a radix tree over frozen segments, bounded in bytes.
 
 A node holds a run of tokens and their exact entries. Nodes of different namespaces lie in different
-trees. Locked nodes are in use. Evictions take from the owner with the most bytes, its least recently
-used leaf without a lock first, so nobody evicts the last entries of others. A split copies both
-halves, because a view of a half would pin the whole buffer.
+trees. Locked nodes are in use. Evictions take from the owner with the most bytes, and there the
+least recently used leaf without a lock. A split copies both halves, because a view of a half would
+pin the whole buffer.
 """
 
 from __future__ import annotations
