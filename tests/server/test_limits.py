@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -333,3 +334,18 @@ def test_requests_of_one_key_leave_room_for_those_of_another():
         assert [begin(own) for _ in range(3)] == [200, 200, 429]
         assert [begin(other) for _ in range(2)] == [200, 429]
         assert begin(own) == 429
+
+
+@pytest.mark.parametrize("method", ["", "snapkv(keep=0.5)", "specpc(keep=100)"])
+def test_a_text_that_a_model_must_read_whole_is_refused_before_it_is_tokenized(strict, method):
+    """Neither an eviction nor a draft makes room for it, so its characters are too many."""
+    document = "word " * 3000
+    more = {"approximate": method} if method else {}
+
+    for reply in (strict.chat(document=document, **more), strict.complete(prompt=document, **more)):
+        assert "a text of 15,0" in error_of(reply)["message"]
+    assert strict.chat(document=document, approximate="truncate(keep=200)").status_code == 200
+
+
+def test_busy_threads_give_the_interpreter_to_the_engine_soon(strict):
+    assert sys.getswitchinterval() < 0.001

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from itertools import accumulate, compress
+from itertools import accumulate
 from typing import Any, Literal
 
 LimitKind = Literal["tokens", "seconds", "flops", "usd"]
@@ -106,17 +107,15 @@ class Prompt:
 
     def keep(self, indices: Sequence[int]) -> Prompt:
         """A prompt of these tokens alone, in this order, with consecutive positions."""
-        before = self.origins or tuple(range(len(self.tokens)))
-        shown = bytearray(len(self.text))
-        for start, stop in (self.spans[i] for i in indices):
-            shown[start:stop] = b"\1" * (stop - start)
-        place = [0, *accumulate(shown)]  # of each character among those that stay
+        before = self.origins or range(len(self.tokens))
+        spans = [self.spans[i] for i in indices]
+        shown = _Shown.of(spans)
         return replace(
             self,
             tokens=tuple(self.tokens[i] for i in indices),
-            spans=tuple((place[a], place[b]) for a, b in (self.spans[i] for i in indices)),
-            text="".join(compress(self.text, shown)),
-            content=(place[self.content[0]], place[self.content[1]]),
+            spans=tuple((shown.place(a), shown.place(b)) for a, b in spans),
+            text=shown.text(self.text),
+            content=(shown.place(self.content[0]), shown.place(self.content[1])),
             protected=frozenset(n for n, i in enumerate(indices) if i in self.protected),
             origins=tuple(before[i] for i in indices),
             positions=(),
@@ -152,6 +151,40 @@ class Prompt:
     def with_lookahead(self, tokens: Sequence[int]) -> Prompt:
         """This prompt with a guessed answer for scoring."""
         return replace(self, lookahead=tuple(tokens))
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The characters of a text that stay, as separate ascending ranges."""
+
+    starts: list[int]
+    stops: list[int]
+    before: list[int]
+    """Characters that stay before each range."""
+
+    @classmethod
+    def of(cls, spans: Sequence[tuple[int, int]]) -> _Shown:
+        """The characters of any of these ranges."""
+        starts: list[int] = []
+        stops: list[int] = []
+        for start, stop in sorted(spans):
+            if stops and start <= stops[-1]:
+                stops[-1] = max(stops[-1], stop)
+            else:
+                starts.append(start)
+                stops.append(stop)
+        sizes = (stop - start for start, stop in zip(starts, stops, strict=True))
+        return cls(starts, stops, list(accumulate(sizes, initial=0)))
+
+    def place(self, character: int) -> int:
+        """The place of a character among those that stay."""
+        n = bisect_right(self.starts, character) - 1
+        return self.before[n] + min(character, self.stops[n]) - self.starts[n] if n >= 0 else 0
+
+    def text(self, whole: str) -> str:
+        """The text of the characters that stay."""
+        ranges = zip(self.starts, self.stops, strict=True)
+        return "".join(whole[start:stop] for start, stop in ranges)
 
 
 @dataclass(frozen=True)

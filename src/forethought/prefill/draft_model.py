@@ -23,6 +23,7 @@ from forethought.engine.scheduler import decode
 from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.engine.sequence import SequenceStart
 from forethought.models.chat.prompt import chat_prompt
+from forethought.models.hardware.sliced_task import aside
 from forethought.models.model import Model
 from forethought.prefill.prefill_reuse import PrefillReuse, PromptPrefix
 
@@ -121,7 +122,8 @@ class ModelDraft:
         if self.shares_tokens:
             return prompt
         start, stop = prompt.content
-        return chat_prompt(self.model.tokenizer, self.model.template, prompt.text[start:stop])
+        model, text = self.model, prompt.text[start:stop]
+        return aside(len(prompt), lambda: chat_prompt(model.tokenizer, model.template, text))
 
     def read(
         self,

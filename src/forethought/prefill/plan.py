@@ -101,6 +101,16 @@ def plan(methods: Methods, prompt: Prompt, draft: ModelDraft) -> PrefillPlan:
     return PrefillPlan(tuple(applied), tuple(notes))
 
 
+def takes_any_length(methods: Methods) -> bool:
+    """Whether a prompt may be longer than the contexts of all models: no draft reads it whole."""
+    for _, method in methods:
+        if method.uses_draft():
+            return False
+        if method.reads(_ANY_LENGTH) < _ANY_LENGTH:
+            return True
+    return False
+
+
 def _check_order(methods: Methods) -> None:
     """Raise UsageError if two methods conflict or an eviction comes before a shortening."""
     evicting = [name for name, method in methods if method.evicts()]

@@ -20,6 +20,7 @@ from forethought.engine.cache.prefix_cache import (
     private_copy,
 )
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.models.hardware.sliced_task import aside
 
 _LEAST_COMPUTED = 2
 """A single token would run through matrix-vector kernels, which round otherwise than a prefill."""
@@ -100,7 +101,7 @@ class PrefillReuse:
         space = (network, count, self.tenant)
         key = prefix_key(tokens, positions)
         match = self.prefixes.match(space, key, _reusable(key, newest))
-        return PromptPrefix(self.prefixes, space, key, count, match)
+        return PromptPrefix(self.prefixes, space, key, count, match, self.tenant)
 
     def held(self, network: Network, tokens: Sequence[int], newest: int | None = 1) -> int:
         """Tokens of a prompt that need no prefill at present."""
@@ -116,7 +117,8 @@ class PrefillReuse:
         """Remember the tokens that a shortened prompt kept; `scope` names methods and models."""
         kept, in_place = short.origins, bool(short.positions)
         if kept and (not in_place or short.positions == kept):
-            key = (scope, self.tenant, len(prompt), _digest(prompt.tokens))
+            digest = aside(len(prompt), lambda: _digest(prompt.tokens))
+            key = (scope, self.tenant, len(prompt), digest)
             self.memo.choices.put(key, KeptTokens(kept, in_place))
 
     def continued(self, scope: Hashable, prompt: Prompt, most: int) -> Prompt | None:
@@ -124,13 +126,15 @@ class PrefillReuse:
 
         None if there is none, or if more than `most` tokens follow.
         """
-        lengths = sorted(
+        lengths = {
             length
             for own, tenant, length, _ in self.memo.choices
             if own == scope and tenant == self.tenant and 0 < len(prompt) - length <= most
-        )
-        for length in reversed(lengths):
-            key = (scope, self.tenant, length, _digest(prompt.tokens[:length]))
+        }
+        ends, tokens = sorted(lengths), prompt.tokens
+        found = aside(len(tokens), lambda: _digests(tokens, ends)) if ends else []
+        for length, digest in reversed(found):
+            key = (scope, self.tenant, length, digest)
             if key in self.memo.choices:
                 kept = self.memo.choices.get(key)
                 indices = [*kept.indices, *range(length, len(prompt))]
@@ -144,7 +148,21 @@ def _reusable(key: Key, newest: int | None) -> int:
 
 
 def _digest(tokens: Sequence[int]) -> bytes:
-    return blake2b(np.asarray(tokens, dtype=np.int64).tobytes()).digest()
+    ((_, digest),) = _digests(tokens, [len(tokens)])
+    return digest
+
+
+def _digests(tokens: Sequence[int], lengths: Sequence[int]) -> list[tuple[int, bytes]]:
+    """Each of these ascending lengths with the digest of so many tokens, each token read once."""
+    if not lengths:
+        return []
+    numbers, hashed, start = np.asarray(tokens, dtype=np.int64), blake2b(), 0
+    found = []
+    for length in lengths:
+        hashed.update(numbers[start:length].data)
+        found.append((length, hashed.copy().digest()))
+        start = length
+    return found
 
 
 @dataclass(eq=False)
@@ -156,6 +174,7 @@ class PromptPrefix:
     key: Key
     layers: int
     match: PrefixMatch
+    owner: str = ""
     _closed: bool = field(default=False)
 
     @property
@@ -178,7 +197,7 @@ class PromptPrefix:
     def store(self, cache: SequenceCache, offset: int = 0) -> None:
         """Store the entries that are complete in all layers; they begin at the token `offset`."""
         complete = offset + int(min(cache.lengths()))
-        self.prefixes.insert(self.space, self.key[:complete], cache, offset)
+        self.prefixes.insert(self.space, self.key[:complete], cache, offset, self.owner)
 
     def settle(self, cache: SequenceCache) -> SequenceCache:
         """The cache over the stored entries of the whole prompt, in place of its own copies."""
@@ -193,7 +212,8 @@ class PromptPrefix:
     def extend(self, key: Key, cache: SequenceCache) -> None:
         """Store the entries of the prompt and an answer, as far as the answer has entries."""
         if not self._closed:
-            self.prefixes.insert(self.space, key[: int(min(cache.lengths()))], cache)
+            key = key[: int(min(cache.lengths()))]
+            self.prefixes.insert(self.space, key, cache, owner=self.owner)
 
     def close(self) -> None:
         """Unlock the entries."""

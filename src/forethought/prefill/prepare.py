@@ -111,6 +111,22 @@ class PreparedPrompt:
         return int(entry_bytes(self.target.shape, self.target.network.dtype.itemsize))
 
     @property
+    def cache_bytes(self) -> int:
+        """Most cache bytes of the prompt without evictions.
+
+        Until the prefill is done, they are the entries of the shortened prompt, or of the whole one
+        in a draft, whichever are more. Prompts beyond the context are refused.
+        """
+        if self.result is not None and self.short is not None:
+            return self.token_bytes * len(self.short)
+        length, most = len(self.prompt), 0
+        for method in self.plan.applied:
+            if method.uses_draft():
+                most = max(most, _prompt_bytes(self.draft.serving(method).model, length))
+            length = method.reads(length)
+        return max(most, _prompt_bytes(self.target, length))
+
+    @property
     def opened(self) -> Opened:
         """The result of the prefill, for the driver."""
         assert self.result is not None, "prefilled first"
@@ -266,6 +282,12 @@ class Preparation:
             chosen.notes,
             reuse=self.reuse,
         )
+
+
+def _prompt_bytes(model: Model, length: int) -> int:
+    """Cache bytes of a prompt in a model; a longer one than its context is refused."""
+    shape = model.for_length(length).shape
+    return entry_bytes(shape, model.network.dtype.itemsize) * min(length, shape.context)
 
 
 def prefill_all(prompts: Sequence[PreparedPrompt], clock: Clock) -> None:

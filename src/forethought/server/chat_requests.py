@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from forethought.server.context import ServerContext, tenant_of
 from forethought.server.controls import check_grammar, controls_of
 from forethought.server.errors import as_api_error, bad_request
 from forethought.server.prompts import (
+    built,
     check_length,
     conversation_prompt,
     history_of,
@@ -34,8 +34,6 @@ from forethought.sessions.live_session import LiveRequest
 
 _REMOTE_TOKENS = 1024
 """The usual length of an answer of another server, whose context is not known here."""
-_SHORT = 4000
-"""Characters whose tokenization does not hold up the other requests."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,10 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
     if model is None:
         _check_remote(fields)
     tools = ToolUse() if model is None else _tools(model, fields)
-    shortened = bool(recipe.approximate)
-    prompt = None if model is None else await _prompt(model, fields, tools, shortened=shortened)
+    length = sum(len(one.text) for one in fields.messages) + len(fields.document or "")
+    if model is not None:
+        check_length(context.models, recipe, length)
+    prompt = None if model is None else await _prompt(model, fields, tools, length)
     stated = fields.max_completion_tokens or fields.max_tokens
     room = _room(model, prompt, recipe)
     most = answer_tokens(context.settings, stated, fields.n or 1, room)
@@ -144,7 +144,7 @@ def _tools(model: Model, fields: ChatRequest) -> ToolUse:
         raise as_api_error(error, "tool_choice" if demanded else "tools") from error
 
 
-async def _prompt(model: Model, fields: ChatRequest, tools: ToolUse, *, shortened: bool) -> Prompt:
+async def _prompt(model: Model, fields: ChatRequest, tools: ToolUse, length: int) -> Prompt:
     def build() -> Prompt:
         return conversation_prompt(
             model,
@@ -155,10 +155,8 @@ async def _prompt(model: Model, fields: ChatRequest, tools: ToolUse, *, shortene
             continue_final=bool(fields.continue_final_message),
         )
 
-    length = sum(len(one.text) for one in fields.messages) + len(fields.document or "")
-    check_length(model, length, shortened=shortened)
     try:
-        return build() if length < _SHORT else await asyncio.to_thread(build)
+        return await built(length, build)
     except ForethoughtError as error:
         raise as_api_error(error, "messages") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from forethought.server.chat_requests import answer_tokens, check_stream_options
 from forethought.server.context import ServerContext, tenant_of
 from forethought.server.controls import check_grammar, controls_of
 from forethought.server.errors import as_api_error, bad_request
-from forethought.server.prompts import check_length, raw_prompt
+from forethought.server.prompts import built, check_length, raw_prompt
 from forethought.server.schemas.completion_request import CompletionRequest
 from forethought.sessions.live_session import LiveRequest
 
@@ -73,7 +72,7 @@ async def asked_completion(
     recipe = with_logprobs(recipe, fields.logprobs or 0, fields.logprobs is not None)
     _check_search(fields, recipe)
     model = context.models.get(recipe.model)
-    laid = await _prompts(model, fields, shortened=bool(recipe.approximate))
+    laid = await _prompts(context, recipe, fields)
     identifier = f"cmpl-{uuid.uuid4().hex}"
     # Clients that score a text read the entry of one decoded token, even of an end token.
     scoring = bool(fields.echo) and fields.logprobs is not None and most <= 1
@@ -102,8 +101,9 @@ async def asked_completion(
 
 
 async def _prompts(
-    model: Model | None, fields: CompletionRequest, *, shortened: bool
+    context: ServerContext, recipe: Recipe, fields: CompletionRequest
 ) -> Sequence[Prompt]:
+    model = context.models.get(recipe.model)
     if model is None:
         if fields.echo or not all(isinstance(one, str) for one in fields.prompts):
             raise bad_request(
@@ -112,19 +112,20 @@ async def _prompts(
                 "prompt",
             )
         return ()
-    for one in fields.prompts:
+    document = fields.document or ""
+    lengths = [len(one) + len(document) for one in fields.prompts]
+    for one, length in zip(fields.prompts, lengths, strict=True):
         if isinstance(one, str):
-            check_length(model, len(one) + len(fields.document or ""), shortened=shortened)
+            check_length(context.models, recipe, length)
     special = fields.add_special_tokens is not False
 
     def build() -> list[Prompt]:
-        document = fields.document or ""
         return [
             raw_prompt(model, one, document=document, special=special) for one in fields.prompts
         ]
 
     try:
-        return await asyncio.to_thread(build)
+        return await built(sum(lengths), build)
     except ForethoughtError as error:
         raise as_api_error(error, "prompt") from error
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, TypeVar
 
 from forethought.contracts.errors import PromptTooLongError, UsageError
 from forethought.contracts.records import Prompt
@@ -11,11 +14,20 @@ from forethought.models.chat.message import Message
 from forethought.models.chat.messages import messages_prompt
 from forethought.models.chat.openai_messages import chat_messages
 from forethought.models.model import Model
+from forethought.prefill.plan import takes_any_length
+from forethought.recipes.recipe import Recipe
 from forethought.server.errors import as_api_error, bad_request
 from forethought.server.schemas.chat_request import ChatMessage, Tool
+from forethought.server.served_models import ServedModels
 from forethought.server.token_texts import decoded, encoded
+from forethought.sessions.session import built_methods
 
 _JOINT = "\n\n"
+_SHORT = 4000
+"""Characters whose tokenization does not hold up the other requests."""
+_LONG = 100_000
+"""Characters whose tokenization takes much longer than that of most prompts."""
+T = TypeVar("T")
 
 
 def conversation_prompt(
@@ -70,13 +82,30 @@ def raw_prompt(
     return Prompt(tuple(tokens), tuple(spans), text, protected=kept, content=whole)
 
 
-def check_length(model: Model, characters: int, *, shortened: bool) -> None:
+async def built(characters: int, build: Callable[[], T]) -> T:
+    """What `build` makes of a text, without holding up other requests."""
+    if characters < _SHORT:
+        return build()
+    pool = _long_texts() if characters > _LONG else None
+    return await asyncio.get_running_loop().run_in_executor(pool, build)
+
+
+@cache
+def _long_texts() -> ThreadPoolExecutor:
+    """A thread of its own: long texts wait for each other, and others do not wait for them."""
+    return ThreadPoolExecutor(1, thread_name_prefix="long-text")
+
+
+def check_length(models: ServedModels, recipe: Recipe, characters: int) -> None:
     """Raise ApiError for a text that cannot fit the context, before it takes time to tokenize.
 
-    A text that methods shorten may be longer.
+    A text may be longer if methods shorten it before any model reads it.
     """
-    most = model.shape.context * model.tokenizer.longest
-    if not shortened and characters > most:
+    if recipe.automatic or takes_any_length(built_methods(recipe)):
+        return
+    model = models.named(recipe.model)
+    reading = [one for one in (model, models.get(recipe.draft)) if one is not None]
+    if characters > max(one.shape.context * one.tokenizer.longest for one in reading):
         raise as_api_error(
             PromptTooLongError(
                 f"a text of {characters:,} characters has more than the {model.shape.context:,} "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,6 +33,10 @@ from forethought.storage.location import served_runs_file
 
 _DRAIN_SECONDS = 5
 """Seconds that running requests get when the server ends."""
+
+_SWITCH_SECONDS = 1e-4
+"""Seconds that a busy thread keeps the interpreter. The engine gives it up in each of the hundreds
+of operations of a decode step, and waits as long for it if another thread lays out a prompt."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -109,12 +114,15 @@ class ModelServer:
         """
         # A signal would cut all streams at once; uvicorn gives them time to end.
         AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         starting = threading.Thread(target=self._start, args=(on_ready,), daemon=True)
         starting.start()
         try:
             self._uvicorn.run(sockets=[listening])
         finally:
             self.engine.stop()
+            sys.setswitchinterval(before)
             if self.runs.log is not None:
                 self.runs.log.close()
         if self.failure is not None:

@@ -92,7 +92,7 @@ class LocalOpener:
         """The recorder and the job of a request, whose run stands in the back end."""
         session = self._session(request.recipe)
         asked = Question(request.name, request.question, request.document)
-        recipe, remarks = session.settled(asked, request.system)
+        recipe, remarks = session.settled(asked, request.system, request.prompt)
         local = session.local_run(recipe, request.system)
         local.prompt, local.controls = request.prompt, request.controls
         local.tenant, local.visible = request.tenant, request.visible

@@ -10,7 +10,7 @@ from forethought import catalogue
 from forethought.backends.local.local import LocalBackend
 from forethought.backends.local.local_run import LocalRun
 from forethought.contracts.questions import Question, Sample
-from forethought.contracts.records import Event
+from forethought.contracts.records import Event, Prompt
 from forethought.cost.prices import Price
 from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock, Meter
@@ -94,12 +94,17 @@ class Session:
         job = job_of(recipe, name, question, plain=local.plain)
         return run.events(backend, Judges(self.prices) if recipe.judge else None, job)
 
-    def settled(self, asked: Question, system: str | None) -> tuple[Recipe, tuple[str, ...]]:
-        """The recipe for this question, and notes on the choice of `auto`."""
+    def settled(
+        self, asked: Question, system: str | None, prompt: Prompt | None = None
+    ) -> tuple[Recipe, tuple[str, ...]]:
+        """The recipe for this question, and notes on the choice of `auto`.
+
+        `prompt` is the question's prompt, if the caller has built it.
+        """
         if not self.recipe.automatic:
             return self.recipe, ()
-        model = self.target
-        prompt = chat_prompt(model.tokenizer, model.template, asked.text, asked.document, system)
+        tokenizer, template = self.target.tokenizer, self.target.template
+        prompt = prompt or chat_prompt(tokenizer, template, asked.text, asked.document, system)
         draft = ModelDraft(self.draft, self.target, Meter(self.clock))
         choice = choose(self.recipe, prompt, draft, stored_samples())
         return replace(self.recipe, approximate=choice.methods), (f"auto: {choice.reason}",)

@@ -149,3 +149,19 @@ def alone(recipe, question, document):
     return finished(LiveSession(opener, clock), LiveRequest("alone", recipe, question, document))[
         "answer"
     ]
+
+
+def test_a_long_document_that_is_shortened_leaves_the_entries_of_others():
+    model = single(torch.float32)
+    server = Server(model, draft=model)
+    first = server.ask(QUESTION)
+    token_bytes = server.prefixes.bytes // (first.cost.prompt_tokens + first.cost.output_tokens)
+    held = server.prefixes.bytes
+    # There is room for both prompts as they are prefilled, not for the whole document.
+    server.backend.scheduler.admission.cache_bytes = held + 2000 * token_bytes
+
+    server.ask(QUESTION, ("truncate(keep=200)",), document=DOCUMENT * 20, tenant="other")
+    again = server.ask(QUESTION)
+
+    assert again.cost.cached_tokens >= first.cost.prompt_tokens - 2
+    assert server.prefixes.bytes > held

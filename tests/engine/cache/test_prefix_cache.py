@@ -318,3 +318,31 @@ def test_a_private_copy_may_be_cut_and_the_tree_stays():
     own.keep(0, [torch.tensor([3, 5])])
 
     check_entries(cache.match("", prefix_key(tokens), 80), tokens)
+
+
+def test_an_owner_evicts_its_own_entries_before_those_of_others():
+    cache = PrefixCache(1000 * TOKEN_BYTES)
+    few = [1] * 200
+    cache.insert("b", prefix_key(few), cache_of(few), owner="b")
+    for n in range(2, 40):
+        many = [n] * 200
+        cache.insert("a", prefix_key(many), cache_of(many), owner="a")
+        cache.check()
+
+    assert cache.hold("b", prefix_key(few), 199).tokens == 199
+    assert cache.hold("a", prefix_key([39] * 200), 199).tokens == 199
+    assert cache.hold("a", prefix_key([2] * 200), 199).tokens == 0
+
+
+def test_owners_get_equal_shares():
+    cache = PrefixCache(1000 * TOKEN_BYTES)
+    for owner in "aabbb" * 3:
+        for n in range(5):
+            tokens = [n + ord(owner)] * 100
+            cache.insert(owner, prefix_key(tokens), cache_of(tokens), owner=owner)
+        cache.check()
+
+    shares = {owner: 0 for owner in "ab"}
+    for node in cache._nodes():
+        shares[node.owner] += node.bytes
+    assert shares == {"a": 500 * TOKEN_BYTES, "b": 500 * TOKEN_BYTES}

@@ -63,7 +63,7 @@ class PieceInProgress:
             tokens=list(parent.token_ids),
             forced=[] if request.token is None else [request.token],
             controls=self._controls,
-            prompt_bytes=0 if parent.tokens else self.prompt.token_bytes * len(self.prompt.prompt),
+            prompt_bytes=0 if parent.tokens else self.prompt.cache_bytes,
             token_bytes=0 if parent.tokens else self.prompt.token_bytes,
             owner=self.run.tenant,
         )
@@ -170,6 +170,8 @@ class PieceInProgress:
         sequence.network, room = prompt.target.network, prompt.room
         sequence.finish_at_max = "length" if sequence.max_tokens < room else "full"
         sequence.max_tokens = min(sequence.max_tokens, room)
+        if sequence.prompt_bytes:  # a draft's entries are gone
+            sequence.prompt_bytes = prompt.cache_bytes
         sequence.decode_eviction = prompt.decode_eviction()
         cache = self._cache(self.candidate)
         held = [one for one in (cache, self.candidate.cache) if one is not None]

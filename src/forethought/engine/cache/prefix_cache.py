@@ -1,16 +1,19 @@
 """A prefix cache across requests: a radix tree over frozen segments, bounded in bytes.
 
 A node holds a run of tokens and their exact entries. Nodes of different namespaces lie in different
-trees. Locked nodes are in use; the least recently used leaf without a lock is evicted first. A
-split copies both halves, because a view of a half would pin the whole buffer.
+trees. Locked nodes are in use. Evictions take from the owner with the most bytes, and there the
+least recently used leaf without a lock. A split copies both halves, because a view of a half would
+pin the whole buffer.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +28,7 @@ LEAST_TOKENS = 64
 MOST_SEGMENTS = 8
 """Segments of a match: decode attends to each one in turn."""
 _POSITION = 1 << 32
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 def prefix_key(tokens: Sequence[int], positions: Sequence[int] = ()) -> Key:
@@ -55,6 +59,8 @@ class _Node:
     """The time of its last use."""
     space: Hashable = None
     """The namespace of a root, which holds no tokens."""
+    owner: str = ""
+    """Whose entries they are."""
 
     @classmethod
     def root(cls, space: Hashable) -> _Node:
@@ -182,8 +188,10 @@ class PrefixCache:
                 self._unlock(node)
         match._released = True
 
-    def insert(self, space: Hashable, key: Key, cache: SequenceCache, offset: int = 0) -> None:
-        """Store copies of the entries of `key` that are missing.
+    def insert(
+        self, space: Hashable, key: Key, cache: SequenceCache, offset: int = 0, owner: str = ""
+    ) -> None:
+        """Store copies of the entries of `key` that are missing, for `owner`.
 
         `cache` holds exact entries of the tokens from `offset` on. Nothing is stored if the tree
         lacks tokens before them, if fewer than `LEAST_TOKENS` are missing or if no memory is left.
@@ -200,8 +208,8 @@ class PrefixCache:
         path = parent.path()
         for one in path:
             self._lock(one)
-        if self._make_room(self.max_bytes - segment.bytes()):
-            self._hang(parent, key[tokens:], segment)
+        if self._make_room(self.max_bytes - segment.bytes(), {owner: segment.bytes()}):
+            self._hang(parent, key[tokens:], segment, owner)
         for one in path:
             self._unlock(one)
 
@@ -252,11 +260,12 @@ class PrefixCache:
                 break
         return node, tokens
 
-    def _hang(self, parent: _Node, key: Key, segment: Segment) -> None:
+    def _hang(self, parent: _Node, key: Key, segment: Segment, owner: str) -> None:
         """Add a leaf."""
         if parent.parent is None:
             self._roots[parent.space] = parent
-        leaf = _Node(key.copy(), SegmentView(segment), parent, used=next(self._clock))
+        view, now = SegmentView(segment), next(self._clock)
+        leaf = _Node(key.copy(), view, parent, used=now, owner=owner)
         parent.children[int(key[0])] = leaf
         self.bytes += leaf.bytes
         self.counters.inserted += len(key)
@@ -268,7 +277,7 @@ class PrefixCache:
         halves = (SegmentPart(whole, 0, at), SegmentPart(whole, at, len(node.key)))
         first, second = (SegmentView(Segment.of([half])) for half in halves)
         upper = _Node(node.key[:at].copy(), first, node.parent)
-        upper.locks, upper.used = node.locks, node.used
+        upper.locks, upper.used, upper.owner = node.locks, node.used, node.owner
         node.parent.children[int(upper.key[0])] = upper
         node.key, node.view, node.parent = node.key[at:].copy(), second, upper
         upper.children[int(node.key[0])] = node
@@ -295,18 +304,29 @@ class PrefixCache:
         upper.parent.children[int(lower.key[0])] = lower
         self._count_bytes(lower.bytes - before, locked=False)
 
-    def _make_room(self, limit: int) -> bool:
-        """Evict until all nodes take at most `limit` bytes; False if locked nodes take more."""
+    def _make_room(self, limit: int, coming: Mapping[str, int] = _NOTHING) -> bool:
+        """Evict until all nodes take at most `limit` bytes; False if locked nodes take more.
+
+        `coming` are the bytes that owners are about to store.
+        """
         if limit < self.locked_bytes:
             return False
-        if self.bytes > limit:
-            leaves = [(node.used, id(node), node) for node in self._nodes() if node.free]
-            heapq.heapify(leaves)
-            while self.bytes > limit:
-                node = heapq.heappop(leaves)[2]
-                parent = self._drop(node)
-                if parent.free:
-                    heapq.heappush(leaves, (parent.used, id(parent), parent))
+        if self.bytes <= limit:
+            return True
+        held, leaves = Counter(coming), defaultdict[str, list[tuple[int, int, _Node]]](list)
+        for node in self._nodes():
+            held[node.owner] += node.bytes
+            if node.free:
+                heapq.heappush(leaves[node.owner], (node.used, id(node), node))
+        while self.bytes > limit:
+            owner = max(leaves, key=held.__getitem__)
+            node = heapq.heappop(leaves[owner])[2]
+            held[owner] -= node.bytes
+            parent = self._drop(node)
+            if parent.free:
+                heapq.heappush(leaves[parent.owner], (parent.used, id(parent), parent))
+            if not leaves[owner]:
+                del leaves[owner]
         return True
 
     def _drop(self, node: _Node) -> _Node:

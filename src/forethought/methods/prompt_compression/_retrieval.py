@@ -11,6 +11,7 @@ import numpy as np
 from forethought.contracts.errors import NoDocumentError
 from forethought.contracts.records import Prompt
 from forethought.methods.prompt_compression._room import PromptRoom
+from forethought.models.hardware.sliced_task import aside
 from forethought.numerics.sentences import sentences
 
 Score = Callable[[str, Sequence[str]], np.ndarray]
@@ -37,7 +38,7 @@ def retrieved(prompt: Prompt, room: PromptRoom, method: str, score: Score) -> Pr
     A sentence longer than the remaining budget is skipped for the next one.
     """
     question = question_of(prompt, method)
-    found = sentences_of(prompt, room)
+    found = aside(len(prompt), lambda: sentences_of(prompt, room))
     ranks = np.argsort(-score(question, [sentence.text for sentence in found]), kind="stable")
     chosen: list[int] = []
     for sentence in (found[rank] for rank in ranks):
@@ -82,8 +83,9 @@ def sentences_of(prompt: Prompt, room: PromptRoom) -> list[Sentence]:
 
 def _first_characters(text: str, starts: Sequence[int]) -> np.ndarray:
     """The first place at or after each start without white space, or the end of the text."""
-    words = [found.span() for found in _WORD.finditer(text)]
-    begins, ends = np.array([*words, (len(text), len(text) + 1)]).T
+    # A generator, in which other threads get the interpreter.
+    words = np.fromiter((end for found in _WORD.finditer(text) for end in found.span()), int)
+    begins, ends = np.append(words, (len(text), len(text) + 1)).reshape(-1, 2).T
     places = np.array(starts, dtype=int)
     nexts = begins[np.searchsorted(ends, places, side="right")]
     return np.asarray(np.maximum(places, nexts))

@@ -19,6 +19,7 @@ from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._retrieval import retrieved
 from forethought.methods.prompt_compression._shortening import Shortening
+from forethought.models.hardware.sliced_task import aside
 from forethought.numerics.bm25 import bm25
 
 
@@ -35,6 +36,9 @@ class BM25(Shortening):
         """The prompt of the best sentences."""
         if not self.pays(len(prompt)):
             return prompt
+        return aside(len(prompt), lambda: self._retrieved(prompt))
+
+    def _retrieved(self, prompt: Prompt) -> Prompt:
         return retrieved(prompt, self.room(prompt), self.name, self._scores)
 
     def _scores(self, question: str, texts: Sequence[str]) -> np.ndarray:

@@ -21,6 +21,7 @@ from forethought.contracts.roles import Draft
 from forethought.cost.flops import forward_flops
 from forethought.methods.prompt_compression._retrieval import question_of, sentences_of
 from forethought.methods.prompt_compression._shortening import Shortening
+from forethought.models.hardware.sliced_task import aside
 
 if TYPE_CHECKING:
     from forethought.models.encoders.context_encoder import ContextEncoder
@@ -40,7 +41,7 @@ class CPC(Shortening):
         if not self.pays(len(prompt)):
             return prompt
         room, question = self.room(prompt), question_of(prompt, self.name)
-        found = sentences_of(prompt, room)
+        found = aside(len(prompt), lambda: sentences_of(prompt, room))
         # Imported here because it loads torch, which prompts within the budget do not need.
         from forethought.models.encoders.context_encoder import open_context_encoder
 

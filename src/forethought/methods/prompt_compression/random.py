@@ -16,6 +16,7 @@ from forethought.contracts.parameters import CountOrZero
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._shortening import Shortening
+from forethought.models.hardware.sliced_task import aside
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Random(Shortening):
         """The prompt of protected and randomly chosen tokens."""
         if not self.pays(len(prompt)):
             return prompt
+        return aside(len(prompt), lambda: self._drawn(prompt))
+
+    def _drawn(self, prompt: Prompt) -> Prompt:
         room = self.room(prompt)
         drawn = np.random.default_rng(self.seed).permutation(room.free)[: room.count]
         return prompt.keep(room.kept(drawn.tolist()))

@@ -14,6 +14,7 @@ from forethought.contracts.parameters import Share
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._shortening import Shortening
+from forethought.models.hardware.sliced_task import aside
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class Truncate(Shortening):
         """The prompt without its middle."""
         if not self.pays(len(prompt)):
             return prompt
+        return aside(len(prompt), lambda: self._ends(prompt))
+
+    def _ends(self, prompt: Prompt) -> Prompt:
         room = self.room(prompt)
         head = round(room.count * self.head)
         tail = len(room.free) - room.count + head

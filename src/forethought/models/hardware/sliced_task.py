@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import ContextVar
+from functools import cache
+from typing import TypeVar
 
 from greenlet import getcurrent, greenlet
 
 Clock = Callable[[], float]
+T = TypeVar("T")
+_SMALL = 4096
+"""Tokens of work that takes less than a decode pass."""
+_LONGEST_WAIT = 0.1
+"""Seconds that a slice waits for another thread, at most."""
 
 
 class SlicedTask:
@@ -47,6 +55,14 @@ class SlicedTask:
         if end_slice or self._clock() >= self._end:
             self._stack.parent.switch()
 
+    def wait_for(self, result: Future[T]) -> T:
+        """The result of another thread; each slice waits for it until it is over."""
+        while not result.done():
+            left = min(self._end - self._clock(), _LONGEST_WAIT)
+            if not wait([result], timeout=max(0.0, left)).done:
+                self.pause(end_slice=True)
+        return result.result()
+
     def _run(self) -> None:
         token = _current.set(self)  # each greenlet has its own context
         try:
@@ -63,3 +79,20 @@ def pause(*, end_slice: bool = False) -> None:
     task = _current.get()
     if task is not None:
         task.pause(end_slice=end_slice)
+
+
+def aside(size: int, work: Callable[[], T]) -> T:
+    """The result of `work`; long work of a sliced task runs in another thread.
+
+    For work on `size` tokens, or as many words: it has no pauses of its own, and uses no model.
+    """
+    task = _current.get()
+    if task is None or size <= _SMALL:
+        return work()
+    return task.wait_for(_helper().submit(work))
+
+
+@cache
+def _helper() -> ThreadPoolExecutor:
+    """One thread: works that are asked for together would delay each other, and the engine."""
+    return ThreadPoolExecutor(1, thread_name_prefix="aside")

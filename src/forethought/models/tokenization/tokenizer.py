@@ -11,6 +11,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -33,6 +34,8 @@ _OTHER_MODEL = "use another model"
 _INCOMPLETE = "\ufffd"
 _SIGHT = 8
 """Tokens within which a valid UTF-8 character ends."""
+_LONG = 50_000
+"""Characters of a text whose tokenization takes more than some hundredths of a second."""
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")  # left by undecodable input
 
 
@@ -65,6 +68,7 @@ class Tokenizer:
         self._rows = rows
         """Rows of the model's embedding; None if unknown."""
         self._lock = Lock()  # `encode_special_tokens` is state of the shared tokenizer
+        self._long_lock = Lock()
 
     @property
     def vocabulary_size(self) -> int:
@@ -153,10 +157,27 @@ class Tokenizer:
 
     def _encode(self, text: str, *, control: bool) -> Pieces:
         readable = _LONE_SURROGATES.sub(_INCOMPLETE, text)
-        with self._lock, library_errors("the tokenizer cannot read this text", _OTHER_MODEL):
-            self._inner.encode_special_tokens = not control
-            found = self._inner.encode(readable, add_special_tokens=False)
+        with library_errors("the tokenizer cannot read this text", _OTHER_MODEL):
+            if len(readable) > _LONG:
+                return self._encode_long(readable, control=control)
+            with self._lock:
+                self._inner.encode_special_tokens = not control
+                found = self._inner.encode(readable, add_special_tokens=False)
         return found.ids, found.offsets
+
+    def _encode_long(self, text: str, *, control: bool) -> Pieces:
+        """Encode without the interpreter's lock, and without the lock that short texts wait for."""
+        with self._long_lock:
+            self._for_long.encode_special_tokens = not control
+            # Only batches release the interpreter's lock.
+            (found,) = self._for_long.encode_batch([text], add_special_tokens=False)
+        return found.ids, found.offsets
+
+    @cached_property
+    def _for_long(self) -> Inner:
+        """A tokenizer for long texts alone."""
+        with self._lock:
+            return deepcopy(self._inner)
 
     def _encode_around(self, text: str, trusted: Sequence[Span]) -> Pieces:
         """Encode control tokens in trusted ranges as such, and everything between as text."""
