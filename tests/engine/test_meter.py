@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-import forethought.engine.batch as batch_module
+import forethought.engine.batch_attention as batch_module
 from forethought.cost.flops import attention_flops, causal_pairs, entry_bytes, prefill_flops
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter

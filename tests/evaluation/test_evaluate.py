@@ -240,7 +240,7 @@ def test_searches_are_compared_with_plain_answers_and_go_on_where_they_were(stor
 
 
 def test_searches_that_ask_alike_choose_among_the_same_answers(store):
-    searches = ("majority-vote(n=3)", "rpc(n=3)")
+    searches = ("majority-vote(n=3)", "rpc(n=3, prune_by=texts, prune_from=16)")
     evaluation(store, tuple(replace(EXACT, search=one) for one in searches)).run()
     drawn = {}
     for sample in store.samples():

@@ -24,8 +24,8 @@ def test_the_nodes_have_the_moments_of_the_law(a, b):
     assert shares.sum() == pytest.approx(1)
     assert ((rates >= 0) & (rates <= 1)).all()
     for power in (1, 2, 5, 20, 47):
-        assert shares @ rates**power == pytest.approx(moment(a, b, power), abs=1e-12)
-        assert shares @ (1 - rates) ** power == pytest.approx(moment(b, a, power), abs=1e-12)
+        assert shares @ rates**power == pytest.approx(moment(a, b, power), abs=1e-10)
+        assert shares @ (1 - rates) ** power == pytest.approx(moment(b, a, power), abs=1e-10)
 
 
 @pytest.mark.parametrize(("a", "b"), [(0.5, 0.5), (2, 6), (0.2, 1.5)])

@@ -100,7 +100,7 @@ def attention(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     The kernels round alike wherever segments begin; torch does not.
     """
     if request.param == "torch":
-        monkeypatch.setattr("forethought.engine.attention.compiled.kernels", lambda: None)
+        monkeypatch.setattr("forethought.engine.batch_attention.kernels_for", lambda *given: None)
     return str(request.param)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from forethought.engine import batch as batches
+from forethought.engine import batch_attention
 from forethought.engine.attention.compiled import attendable
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.compiled.available import kernels
@@ -50,7 +50,7 @@ def steps(network: Decoder, rows: list[SequenceCache], count: int = 4, first: in
 
 
 def by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "kernels_for", lambda queries, values, shape: None)
+    monkeypatch.setattr(batch_attention, "kernels_for", lambda queries, values, shape: None)
 
 
 def test_steps_equal_those_by_torch_up_to_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
