@@ -37,7 +37,7 @@ class DraftChoice:
             raise BudgetTooSmallError(
                 f"{method} keeps {self.budget} tokens, but {needed} must stay: the chat template, "
                 "and the question after its document",
-                f"keep {needed} or more, or use protect=False",
+                f"keep {needed} or more, or use protect=false",
             )
 
     def read(self, prompt: Prompt, draft: Draft, lookahead: int) -> tuple[AttentionRows, list[int]]:

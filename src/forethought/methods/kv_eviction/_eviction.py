@@ -189,7 +189,7 @@ class Eviction:
             least = ceil((self.sinks + outside + 1.5) / (1 - self.newest))
             ways = [f"keep {least + self._entries_to_come()} or more"]
         ways += [f"use a smaller {' or '.join(always)}"] if always else []
-        return [*ways, "or protect=False"] if outside else ways
+        return [*ways, "or protect=false"] if outside else ways
 
     def on_layer(self, view: LayerView) -> Entries | None:
         """The entries of a layer to keep; None for all."""
@@ -231,7 +231,7 @@ class Eviction:
         if fixed > budget:
             raise BudgetTooSmallError(
                 f"{self.name} keeps {budget} entries, but {fixed} must stay",
-                f"keep {fixed + self._entries_to_come() + 1} or more, or use protect=False",
+                f"keep {fixed + self._entries_to_come() + 1} or more, or use protect=false",
             )
         ranked = scores.masked_fill(~free, -torch.inf)
         room = LayerRoom(view.layer, view.layers, budget - fixed, end - fixed, ranked)

@@ -47,7 +47,7 @@ def room_in(prompt: Prompt, keep: Keep, method: str, *, protect: bool) -> Prompt
         raise BudgetTooSmallError(
             f"{method} keeps {budget} tokens, but {len(protected)} must stay: "
             "the chat template, and a question behind its document",
-            f"keep {len(protected)} or more, or use protect=False",
+            f"keep {len(protected)} or more, or use protect=false",
         )
     free = tuple(i for i in range(len(prompt)) if i not in protected)
     return PromptRoom(protected, free, budget - len(protected))
