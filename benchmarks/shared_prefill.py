@@ -1,9 +1,9 @@
-"""One reading for many recipes: how much a comparison saves against one run for each.
+"""One shared prefill for many recipes: the time that a comparison saves against separate runs.
 
     python benchmarks/shared_prefill.py qwen-coder-0.5b --tokens 2000 [--log]
 
-The same eight recipes answer the same question together and one by one, in turns; figures are
-medians over the rounds. That the answers are the same is checked, not only tested.
+Eight recipes answer one question, together and one by one, in turns. Figures are medians over the
+rounds. The program stops if the answers differ.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--log", action="store_true", help="append the table to docs/lab-log.md")
     options = parser.parse_args()
-    title = f"one reading for many recipes, {options.model}"
+    title = f"one shared prefill for many recipes, {options.model}"
     publish(title, COLUMNS, [measure(options)], options.log)
 
 

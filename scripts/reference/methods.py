@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from forethought import catalogue
 from forethought.catalogue import Entry, Kind
-from forethought.contracts.published import SOURCES
+from forethought.contracts.sources import LEGEND
 from scripts.reference.markdown import NOTICE, code, page, prose, table
 from scripts.reference.measured import rows_of
 
@@ -47,10 +47,8 @@ TASKS = Chapter(
 
 
 _PUBLISHED = (
-    "Column `published`: "
-    + "; ".join(f"**{source}**, {meaning}" for source, meaning in SOURCES.items())
-    + ". One setting always differs: `protect` keeps the chat template and the question. "
-    "`compare --as-published` adds every recipe without it."
+    f"Column `published`: {LEGEND} Methods with `protect` keep the chat template and the question, "
+    "which the published methods do not; `protect=false` turns this off."
 )
 
 

@@ -89,7 +89,7 @@ def test_a_spent_budget_has_its_exit_code(ask: Ask) -> None:
 
     assert code == 3
     assert out != "\n"
-    assert " ended    when the budget was spent; more with --budget\n" in panel
+    assert " ended      when the budget was spent; more with --budget\n" in panel
 
 
 def test_a_stop_text_ends_the_answer(ask: Ask) -> None:
@@ -164,7 +164,7 @@ def test_a_search_gives_one_answer_and_shows_its_candidates(ask: Ask, tmp_path: 
     assert len(run["candidates"]) == 3
     assert run["answer"] in [one["text"] for one in run["candidates"] if one["chosen"]]
     assert run["recipe"].endswith("@majority-vote(n=3)")
-    assert " drawn    3 answers\n" in panel
+    assert " candidates 3 answers\n" in panel
     assert tree.read_text("utf-8").startswith("<svg")
 
 

@@ -67,7 +67,7 @@ def test_strict_refuses_before_anything_is_asked_and_otherwise_it_is_noted(tmp_p
     noted = evaluated(tmp_path, lacking)
     assert noted.returncode == 0, noted.stderr
     assert kept(tmp_path) == 1
-    assert "programs ran without these walls: files, network" in noted.stderr
+    assert "programs ran without these isolation layers: files, network" in noted.stderr
 
 
 def test_other_words_are_refused(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_the_answer_alone_is_on_standard_output() -> None:
 
     assert (out, code) == ("The moon.\n", 0)
     assert err.startswith("\n ")
-    assert err.endswith(" recipe   smollm2 · seed 0 · run 3f9c\n")
+    assert err.endswith(" recipe     smollm2 · seed 0 · run 3f9c\n")
 
 
 def test_tokens_are_written_as_they_come() -> None:
@@ -149,7 +149,7 @@ def test_an_interruption_while_showing_keeps_what_there_is() -> None:
     code = Screen(out, err).show(run())
 
     assert (out.getvalue(), code) == ("The moon!\n", 130)
-    assert " ended    when it was interrupted\n" in err.getvalue()
+    assert " ended      when it was interrupted\n" in err.getvalue()
 
 
 def test_ctrl_c_under_the_panel_of_a_finished_run_is_an_interruption() -> None:

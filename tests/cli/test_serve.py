@@ -201,7 +201,7 @@ def test_a_missing_extra_is_told_with_the_line_that_installs_it(
     with pytest.raises(UsageError, match="a_package_that_nobody_has") as caught:
         serve.run(given)
 
-    assert caught.value.hint == 'pip install "forethought[serve]"'
+    assert caught.value.hint == 'pip install ".[serve]" in a checkout'
 
 
 def test_models_after_the_first_name_no_methods() -> None:

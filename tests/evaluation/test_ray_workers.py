@@ -47,7 +47,7 @@ def test_without_ray_the_error_names_the_command(monkeypatch, tmp_path):
             ray=RayCluster("auto"),
         )
 
-    assert error.value.hint == "install it: pip install 'forethought[ray]'"
+    assert error.value.hint == "install it: pip install '.[ray]' in a checkout"
 
 
 def test_a_ray_client_is_refused():

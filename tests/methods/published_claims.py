@@ -27,11 +27,6 @@ _KV, _PC, _SEARCH = (
     "tests/methods/search",
 )
 CLAIMS = {
-    "ada-snapkv": Claim(
-        "FFY0/AdaKV, command line",
-        f"{_KV}/test_published_heads.py::test_heads_keep_as_many_entries_as_the_published_steps",
-        {"alpha": 0.2, "window": 32, "kernel": 7, "pool": "max", "every": 0},
-    ),
     "expected-attention": Claim(
         "kvpress, ExpectedAttentionPress",
         f"{_KV}/test_expected_attention.py"
@@ -45,7 +40,7 @@ CLAIMS = {
         {"recent": 0.5, "every": 1},
     ),
     "tova": Claim(
-        "arXiv:2401.06104, an eviction after every token",
+        "kvpress, TOVAPress; arXiv:2401.06104, an eviction after every token",
         f"{_KV}/test_tova.py"
         "::test_all_heads_keep_the_entries_of_the_highest_mean_attention",
         {"every": 1},
@@ -74,20 +69,6 @@ CLAIMS = {
         "::test_scores_blend_attention_and_leverage_by_the_share_dropped",
         {"sinks": 8, "window": 4, "sketch": 48, "blending": None, "scaled": False},
     ),
-    "criticalkv": Claim(
-        "kvpress, CriticalKVPress over the SnapKV of its authors",
-        f"{_KV}/test_criticalkv.py"
-        "::test_half_is_chosen_by_attention_and_half_by_its_product_with_the_norms",
-        {"first_share": 0.5, "epsilon": 1e-4, "alpha": 1.0, "window": 32, "kernel": 5,
-         "pool": "mean", "every": 0},
-    ),
-    "speckv-pc": Claim(
-        "furiosa-ai/draft-based-approx-llm, configurations",
-        f"{_KV}/test_eviction.py"
-        "::test_the_published_cascade_scores_by_the_drafts_layers_from_8_to_the_last",
-        {"prompt_window": 64, "prompt_kernel": 32, "prompt_reduction": "max", "first_layer": 8,
-         "last_layer": None, "window": 32, "kernel": 7, "reduction": "max", "lookahead": None},
-    ),
     "laq": Claim(
         "arXiv:2505.20334, LAQ++",
         f"{_KV}/test_laq.py::test_the_choice_follows_the_published_steps",
@@ -102,11 +83,6 @@ CLAIMS = {
         "furiosa-ai/draft-based-approx-llm, configurations",
         f"{_KV}/test_eviction.py::test_speckv_keeps_what_the_published_steps_keep",
         {"window": 32, "kernel": 7, "pool": "max", "reduction": "max", "lookahead": None},
-    ),
-    "cpc": Claim(
-        "Workday/cpc, PromptCompressorCPC with the 1B model",
-        f"{_PC}/test_cpc.py::test_the_choice_equals_the_published_steps",
-        {"window": 6144},
     ),
     "gem-filter": Claim(
         "arXiv:2409.17422; the kernel of SalesforceAIResearch/GemFilter",
@@ -132,30 +108,18 @@ CLAIMS = {
         "::test_the_choice_equals_the_published_steps_at_the_highest_rate_that_fits",
         {"chunk": 510, "force": "", "digits": False},
     ),
-    "flash-prefill": Claim(
-        "qhfan/FlashPrefillv2, README",
-        "tests/methods/sparse_prefill/test_flash_prefill.py"
-        "::test_blocks_and_attention_are_those_of_the_definition",
-        {"alpha": 0.1, "block": 128, "sinks": 2, "window": 4, "last_rows": 1024,
-         "dense_layers": 4, "means": True, "tile": 128, "reader": "target"},
-    ),
     "hyper-attention": Claim(
         "arXiv:2310.05869, sizes of amirzandieh/HyperAttention",
         "tests/methods/sparse_prefill/test_hyper_attention.py"
         "::test_attention_is_that_of_the_definition",
         {"block": 256, "sample": 256, "exact": 2048, "bits": 8, "sampling": "uniform",
-         "dense_layers": 0, "reader": "target"},
+         "dense_layers": 0, "applies_to": "target"},
     ),
     "minference": Claim(
         "microsoft/MInference, heads without a search",
         "tests/methods/sparse_prefill/test_minference.py::test_a_prompt_is_read_as_by_loops",
         {"columns": 1000, "slashes": 6096, "sinks": 30, "nearest": 100, "queries": 64,
-         "reader": "target"},
-    ),
-    "r2c": Claim(
-        "eunseongc/R2C, scripts for LongBench",
-        f"{_PC}/test_r2c.py::test_the_choice_equals_the_published_steps",
-        {"chunk": 128, "longest": 512, "sentences": 0.2, "power": 1.0},
+         "applies_to": "target"},
     ),
     "best-of-n": Claim(
         "arXiv:2110.14168",

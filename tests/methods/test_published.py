@@ -11,7 +11,8 @@ import pytest
 from forethought import catalogue
 from forethought.catalogue import Entry
 from forethought.contracts.parameters import settings_of
-from forethought.contracts.published import PROTECT, SOURCES
+from forethought.contracts.published import PROTECT
+from forethought.contracts.sources import SOURCES
 from forethought.recipes.published import FREE, published
 from forethought.reports.published import mark
 from tests.methods.published_claims import CLAIMS
@@ -71,14 +72,14 @@ def test_the_readmes_table_says_whether_each_row_is_as_published() -> None:
 
     named = set()
     for what, result, stated in rows:
-        calls = re.findall(r"`(([a-z][\w-]*)(?:\([^`]*\))?)`", what + result)
-        methods = {name: call for call, name in calls if name in ENTRIES}
+        calls = re.findall(r"`(([a-z][\w-]*)(?:\([^`@]*\))?(@[\w-]+)?)`", what + result)
+        methods = {name + scorer: call for call, name, scorer in calls if name in ENTRIES}
         words = dict(part.rsplit(" ", 1) for part in stated.split(", ")) if methods else {}
         assert words == {name: _mark(name, call) for name, call in methods.items()}, what
         named |= set(methods)
-    assert {"specpc-shallow", "speckv", "majority-vote"} <= named
+    assert {"specpc-shallow", "speckv", "majority-vote", "best-of-n@self-judge"} <= named
 
 
 def _mark(name: str, call: str) -> str:
     parts = {"search": f"m@{call}", "scoring": f"m@best-of-n@{call}"}
-    return mark(published(parts.get(ENTRIES[name].family, f"m+{call}")))
+    return mark(published(parts.get(ENTRIES[name.partition("@")[0]].family, f"m+{call}")))

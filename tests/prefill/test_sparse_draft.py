@@ -18,7 +18,7 @@ from tests.sessions.tiny_session import DOCUMENT, DRAFTS, QUESTION, TARGET, run
 
 DRAFT = DRAFTS["same-tokens"]
 SPARSE = FlashPrefill(
-    alpha=1.0, block=16, sinks=0, window=1, last_rows=0, dense_layers=0, reader="draft"
+    alpha=1.0, block=16, sinks=0, window=1, last_rows=0, dense_layers=0, applies_to="draft"
 )
 SPELT = "flash-prefill(alpha=1.0,block=16,sinks=0,window=1,last_rows=0,dense_layers=0,{})"
 PROMPT = chat_prompt(TARGET.tokenizer, TARGET.template, QUESTION, DOCUMENT)
@@ -71,8 +71,8 @@ def test_entries_of_a_sparse_draft_are_not_shared():
 def test_the_target_reads_exactly_unless_it_is_named():
     methods = [("specpc", SpecPC(keep=60)), ("flash-prefill", SPARSE)]
 
-    for reader, thinned in (("draft", False), ("both", True)):
-        methods[1] = ("flash-prefill", replace(SPARSE, reader=reader))
+    for applies_to, thinned in (("draft", False), ("both", True)):
+        methods[1] = ("flash-prefill", replace(SPARSE, applies_to=applies_to))
         chosen = plan(methods, PROMPT, draft_with(SPARSE))
         assert (chosen.sparse_prefill is not None) is thinned
         assert chosen.exact is not thinned
@@ -93,7 +93,7 @@ def test_two_methods_for_one_draft_are_refused():
 
 
 def test_a_recipe_with_a_sparse_draft_spends_less_on_it():
-    recipe = ("spec-prefill(keep=60)", SPELT.format("reader=draft"))
+    recipe = ("spec-prefill(keep=60)", SPELT.format("applies_to=draft"))
 
     sparse = run("same-tokens", approximate=recipe)
     exact = run("same-tokens", approximate=recipe[:1])

@@ -13,7 +13,7 @@ from forethought.recipes.recipe_grid import recipe_grid
 @pytest.mark.parametrize(
     ("label", "expected"),
     [
-        ("smollm2", Published("baseline")),
+        ("smollm2", Published("none")),
         ("smollm2+snapkv", Published("code", ("protect",))),
         ("smollm2+snapkv(keep=256, protect=false) --temperature 0.5", Published("code")),
         ("smollm2+snapkv(keep=256, kernel=7)", Published("code", ("kernel", "protect"))),
@@ -26,6 +26,7 @@ from forethought.recipes.recipe_grid import recipe_grid
         ("smollm2@best-of-n@self-judge", Published("ours")),
         ("smollm2@best-of-n@checker", Published("paper")),
         ("smollm2+no-such-method(keep=3)", Published()),
+        ("smollm2@greedy", Published("baseline")),
         ("smollm2+auto", Published()),
     ],
 )

@@ -11,14 +11,15 @@ import pytest
 
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.published import Published
+from forethought.contracts.sources import LEGEND
 from forethought.reports.comparison import comparison_csv, comparison_markdown, comparison_text
 from forethought.reports.figures import DASH
 from forethought.reports.html.comparison import comparison_html
-from forethought.reports.published import LEGEND, mark
+from forethought.reports.published import mark
 from tests.reports.comparisons import SMALL, large
 
 STANDINGS = (
-    Published("baseline"),
+    Published("none"),
     Published("code", ("protect",)),
     Published("ours", ("protect",)),
 )
@@ -38,7 +39,8 @@ def stated(comparison: Comparison, found: Sequence[Published]) -> Comparison:
         (Published("code", ("protect",)), "code†"),
         (Published("paper", ("kernel", "protect")), "changed"),
         (Published("ours", ("kernel",)), "ours"),
-        (Published("baseline", ("protect",)), DASH),
+        (Published("baseline", ("protect",)), "baseline"),
+        (Published("none"), DASH),
         (Published(), "?"),
     ],
 )
@@ -83,7 +85,7 @@ def test_csv_names_the_source_and_the_changed_settings() -> None:
     totals = [row for row in csv.DictReader(io.StringIO(text, newline="")) if not row["task"]]
 
     assert [(row["published"], row["changed"]) for row in totals] == [
-        ("baseline", ""),
+        ("none", ""),
         ("code", "protect"),
         ("ours", "protect"),
     ]

@@ -15,7 +15,7 @@ from forethought.catalogue.places import record, text_of, unreadable
 from forethought.contracts import parameters, spelling
 from forethought.contracts.errors import DamagedFileError
 from forethought.contracts.names import plain_name
-from forethought.contracts.published import source_of
+from forethought.contracts.sources import source_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Entry:
     line: int
     """Line of the class in the file at `path`."""
     published: str = ""
-    """A key of `contracts.published.SOURCES`; empty if its note `Published:` states none."""
+    """One of `contracts.sources.SOURCES`; empty if its note `Published:` states none."""
     constants: dict[str, object] = field(default_factory=dict)
     """Class-level constants, such as whether a strategy needs a scorer."""
 

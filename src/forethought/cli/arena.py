@@ -164,7 +164,7 @@ def _sandbox(text: str) -> dict[str, Any]:
     if text not in ("available", "strict"):
         raise BadParameterError(
             f"--sandbox {text!r} must be strict or available",
-            "available uses the walls that this system has",
+            "available uses the isolation layers that this system has",
         )
     return {"sandbox": text} if text == "strict" else {}
 

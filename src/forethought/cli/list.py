@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from textwrap import fill
 from typing import Any
 
 from forethought import catalogue
@@ -10,15 +11,11 @@ from forethought.cli import options
 from forethought.cli.grammar import Given
 from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.contracts.errors import UnknownNameError
+from forethought.contracts.sources import LEGEND, source_of
 from forethought.reports.terminal.table import groups as groups_table
 
 _KINDS: tuple[catalogue.Kind, ...] = ("methods", "strategies", "scorers", "tasks")
-
-
-_LEGEND = (
-    "\n[paper] [code]: as in the paper or its authors' code; [ours]: a method or variant of this "
-    "project;\n[baseline]: a yardstick. `forethought show NAME` has the differences."
-)
+_MORE = "`forethought show NAME` lists deviations."
 
 
 def run(given: Given) -> int:
@@ -36,7 +33,7 @@ def run(given: Given) -> int:
     }
     report(groups_table(rows, width=columns(sys.stdout), colour=has_colour(sys.stdout)))
     if any(text.endswith("]") for group in rows.values() for _, text in group):
-        report(_LEGEND)
+        report("\n" + fill(f"{LEGEND} {_MORE}", columns(sys.stdout)))
     return 0
 
 
@@ -58,7 +55,7 @@ def _groups(family: str | None) -> dict[str, list[catalogue.File]]:
 def _row(file: catalogue.File) -> tuple[str, str]:
     """The name and the summary, with the first word of the note `Published:`."""
     summary, notes = file.record()
-    source = notes.get("Published", "").partition(";")[0]
+    source = source_of(notes.get("Published", ""))
     return file.name, f"{summary} [{source}]" if source else summary
 
 

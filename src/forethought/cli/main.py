@@ -23,7 +23,7 @@ VERBS = {
     "tune": "Fit a strategy to each difficulty from stored answers; no model runs.",
     "serve": "Serve an OpenAI-compatible API, and a page that shows its runs.",
     "list": "List methods, strategies and scorers, one family of them, tasks, or models.",
-    "show": "Show a method, strategy, scorer or task: its paper, its error, its parameters.",
+    "show": "Show a method, strategy, scorer or task: its paper, exact setting and parameters.",
     "pull": "Fetch a model into the cache, check it and print its folder.",
 }
 """Each verb and its summary."""

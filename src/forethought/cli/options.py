@@ -23,7 +23,7 @@ STRATEGIES = texts(
 )
 KEEPS = texts("--keep", help="A budget for methods that state none; repeatable.")
 AS_PUBLISHED = switch(
-    "--as-published", help="Add each recipe without protect: its paper drops the question too."
+    "--as-published", help="Add each recipe with protect=false, as published methods run."
 )
 TASKS = texts(
     "--task", "-t", help="A task or family of `forethought list tasks`; repeatable.", among="tasks"
@@ -32,7 +32,7 @@ ANSWERS = whole("--samples", help="Answers to each question.", default=1, limits
 SKIP_BAD = switch("--skip-bad", help="Skip lines of a file that cannot be read.")
 SANDBOX = text(
     "--sandbox",
-    help="strict: exit with code 2 unless every wall of the sandbox holds.",
+    help="strict: exit with code 2 unless every isolation layer of the sandbox holds.",
     default="available",
 )
 RAY = maybe("--ray", help="Answer on a Ray cluster: auto, local or its address HOST:PORT.")

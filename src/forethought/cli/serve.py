@@ -36,7 +36,7 @@ def run(given: Given) -> int:
     if missing:
         raise UsageError(
             f"serve needs packages that are not installed: {', '.join(missing)}",
-            'pip install "forethought[serve]"',
+            'pip install ".[serve]" in a checkout',
         )
     recipe, models = _recipes(given)
     check_search(recipe)

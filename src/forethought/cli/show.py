@@ -13,7 +13,7 @@ from forethought.reports.terminal import table
 
 
 def run(given: Given) -> int:
-    """Show a method, strategy, scorer or task: its paper, its error, its parameters."""
+    """Show a method, strategy, scorer or task: its paper, exact setting and parameters."""
     entry = _entry(given[options.NAME])
     if given[options.JSON]:
         report_json(json.dumps(entry.document(), ensure_ascii=False, indent=2))

@@ -186,7 +186,7 @@ def _imported() -> Any:
         import ray
     except ImportError:
         raise UsageError(
-            "--ray needs the package ray", "install it: pip install 'forethought[ray]'"
+            "--ray needs the package ray", "install it: pip install '.[ray]' in a checkout"
         ) from None
     return ray
 

@@ -8,6 +8,7 @@ from forethought import catalogue
 from forethought.contracts import spelling
 from forethought.contracts.errors import UsageError
 from forethought.contracts.published import PROTECT, Published
+from forethought.contracts.sources import NO_METHOD
 
 FREE = {"keep", "prompt_keep", "n", "groups", "trees", "seed", "classifier", "encoder", "model",
          "server", "plan", "digest", "heads", "predictor"}  # fmt: skip
@@ -25,7 +26,7 @@ def published(label: str) -> Published:
         parts = list(_parts(label))
     except UsageError:  # the name of a method or a spelling of another version
         return Published()
-    found = min((entry.published for entry, _ in parts), key=_RANK.index, default="baseline")
+    found = min((entry.published for entry, _ in parts), key=_RANK.index, default=NO_METHOD)
     if found and sum(entry.family not in _SEARCHING for entry, _ in parts) > 1:
         found = "ours"
     changed = [name for entry, settings in parts for name in _changed(entry, settings)]

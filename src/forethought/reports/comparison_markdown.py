@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from forethought.contracts.comparison import Comparison, Difference, RecipeResult
+from forethought.contracts.sources import LEGEND
 from forethought.reports import equal_cost, figures, published
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
@@ -25,7 +26,7 @@ def comparison_markdown(comparison: Comparison, *, timing: bool = True) -> str:
         _table(_results(comparison, recipes.short, axes)),
         "★ no recipe is as good and cheaper by that cost · ▼ ▲ the interval of the difference "
         "excludes 0",
-        published.LEGEND if published.stated(comparison) else "",
+        f"{published.TITLE}: {LEGEND}" if published.stated(comparison) else "",
         *_equal(comparison),
         _table(_by_task(comparison, recipes.short, tasks.short)) if comparison.tasks else "",
         plain(" ".join(figures.caveats(comparison, timing=timing))),

@@ -10,7 +10,7 @@ from forethought.reports import figures, units
 TITLE = "At equal tokens"
 NOTE = (
     "Scores of as many answers as the tokens pay for, with one prefill; the number of answers is "
-    "in brackets. Scores are means over all ways to draw that many answers. A recipe whose "
+    "in parentheses. Scores are means over all ways to draw that many answers. A recipe whose "
     "answers cannot be subsampled is shown at the cost it was run at."
 )
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.published import PROTECT, Published
+from forethought.contracts.sources import NO_METHOD
 from forethought.reports.figures import DASH
 
 TITLE = "published"
-LEGEND = (
-    "published: paper or code, with the settings of the paper or of its authors' code; "
-    "† with protect, so the question and the template stay; changed, with other settings; "
-    f"ours, a method or variant of this project; {DASH} a baseline"
-)
 _UNKNOWN = "?"
 
 
@@ -24,8 +20,10 @@ def mark(one: Published) -> str:
     """The cell of a recipe."""
     if not one.source:
         return _UNKNOWN
+    if one.source == NO_METHOD:
+        return DASH
     if one.source in ("ours", "baseline"):
-        return "ours" if one.source == "ours" else DASH
+        return one.source
     others = [name for name in one.changed if name != PROTECT]
     if others:
         return "changed"

@@ -287,7 +287,7 @@ def test_without_llguidance_the_hint_names_the_extra(monkeypatch: pytest.MonkeyP
 
     with pytest.raises(UsageError) as caught:
         grammar_constraint(tiny_tokenizer(), '["a"]', "choice")
-    assert 'pip install "forethought[serve]"' in caught.value.hint
+    assert 'pip install ".[serve]" in a checkout' in caught.value.hint
 
 
 def test_the_default_model_can_follow_a_schema(smollm2: Model) -> None:

@@ -31,10 +31,10 @@ def test_a_search_shows_its_answers_and_which_was_chosen():
     )
 
     assert lines[:4] == [
-        " drawn    3 answers, 1 given up on the way",
-        "             1.00  12 tok  So 41.",
-        "          ▶  2.00  12 tok  So 42.",
-        "             0.00  12 tok  (nothing)",
+        " candidates 3 answers, 1 given up on the way",
+        "               1.00  12 tok  So 41.",
+        "            ▶  2.00  12 tok  So 42.",
+        "               0.00  12 tok  (nothing)",
     ]
     assert not any("first token" in line for line in lines)
 
@@ -57,5 +57,5 @@ def test_lines_end_where_the_terminal_does():
 
 def test_one_answer_needs_no_list():
     lines = shown([candidate([0], "Yes.", weight=1.0, chosen=True)])
-    assert lines[0] == " drawn    1 answer"
+    assert lines[0] == " candidates 1 answer"
     assert "Yes." not in lines[1]

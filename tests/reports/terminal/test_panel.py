@@ -11,11 +11,11 @@ from tests.reports.documents import COMPRESSED, document
 
 def test_a_compressed_run_is_shown_beside_the_exact_one() -> None:
     assert panel(document(), width=80, colour=False) == (
-        " cost     512 + 57 tokens, 4,031 draft · 4.2 s · 1.10 TFLOP, 0.12 × exact\n"
-        " speed    first token 2.9 s · then 62.5 tokens/s · loaded in 0.8 s\n"
-        " cache    1.43 MiB behind the prompt, exact 12.0 MiB · peak 1.53 MiB\n"
-        " kept     512 of 4,031 prompt tokens   " + "▁" * 35 + "▃▇▇▇▇▇\n"
-        " recipe   smollm2+specpc(keep=512) · seed 7 · run 3f9c0a1b2c3d4e5f"
+        " cost       512 + 57 tokens, 4,031 draft · 4.2 s · 1.10 TFLOP, 0.12 × exact\n"
+        " speed      first token 2.9 s · then 62.5 tokens/s · loaded in 0.8 s\n"
+        " cache      1.43 MiB behind the prompt, exact 12.0 MiB · peak 1.53 MiB\n"
+        " kept       512 of 4,031 prompt tokens   " + "▁" * 34 + "▆▇▇▇▇\n"
+        " recipe     smollm2+specpc(keep=512) · seed 7 · run 3f9c0a1b2c3d4e5f"
     )
 
 
@@ -25,8 +25,8 @@ def test_an_exact_run_says_that_all_was_kept_and_repeats_no_strip() -> None:
 
     shown = panel(document(cost=cost, kept=kept, recipe="smollm2"), width=80, colour=False)
 
-    assert " kept     all 30 prompt tokens\n" in shown
-    assert " cost     30 + 1 tokens · 50 ms · 2.00 GFLOP, 0.00023 × exact\n" in shown
+    assert " kept       all 30 prompt tokens\n" in shown
+    assert " cost       30 + 1 tokens · 50 ms · 2.00 GFLOP, 0.00023 × exact\n" in shown
 
 
 def test_an_evicted_cache_counts_entries_of_a_head() -> None:
@@ -34,15 +34,15 @@ def test_an_evicted_cache_counts_entries_of_a_head() -> None:
 
     shown = panel(document(kept=kept), width=80, colour=False)
 
-    assert " kept     2 of 4 cache entries a head   ▇▄▁▄\n" in shown
+    assert " kept       2 of 4 cache entries a head   ▇▄▁▄\n" in shown
 
 
 @pytest.mark.parametrize(
     ("finish", "line"),
     [
-        ("length", " ended    at the most tokens allowed; more with --max-tokens"),
-        ("budget", " ended    when the budget was spent; more with --budget"),
-        ("interrupted", " ended    when it was interrupted"),
+        ("length", " ended      at the most tokens allowed; more with --max-tokens"),
+        ("budget", " ended      when the budget was spent; more with --budget"),
+        ("interrupted", " ended      when it was interrupted"),
     ],
 )
 def test_an_answer_that_did_not_end_by_itself_says_why(finish: str, line: str) -> None:
@@ -55,7 +55,7 @@ def test_notes_wrap_beside_their_label() -> None:
     shown = panel(document(notes=(note,)), width=50, colour=False)
 
     assert (
-        " note     specpc skipped: nothing to drop from a\n          prompt of 30 tokens\n"
+        " note       specpc skipped: nothing to drop from a\n            prompt of 30 tokens\n"
     ) in shown
 
 
@@ -64,7 +64,7 @@ def test_a_bare_probability_is_called_not_calibrated() -> None:
 
     shown = panel(document(confidence=confidence), width=80, colour=False)
 
-    assert shown.startswith(" sure     0.94 by agreement, not calibrated\n")
+    assert shown.startswith(" agreement  0.94, not calibrated\n")
 
 
 def test_a_run_that_ended_before_reading_has_neither_cache_nor_strip() -> None:

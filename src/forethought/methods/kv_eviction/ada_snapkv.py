@@ -1,8 +1,8 @@
 """Score entries as SnapKV does, and let the heads of a layer compete for the budget.
 
 Paper: Ada-KV, arXiv:2407.11550 (NeurIPS 2025), over SnapKV
-Published: code; FFY0/AdaKV's command line, where the guaranteed share is 0.2. Budgets of heads are
-    rounded so that they sum to the layer's exactly.
+Published: ours; the settings of FFY0/AdaKV's command line, where the guaranteed share is 0.2. Code:
+    the budget of each head is rounded alone. Here: budgets of heads sum to the layer's exactly.
 Exact: when keep reaches the prompt's length; equals snapkv of the same settings at alpha=1.
 Cost: as snapkv, and attention over heads of different lengths.
 """

@@ -1,8 +1,8 @@
 """Keep whole chunks of the text that the last prompt tokens attend to.
 
-Paper: ChunkKV, arXiv:2502.00299, over SnapKV, with the chunks of kvpress (20 tokens). Here the
-window always stays, and its tokens belong to no chunk.
-Published: ours; chunks of 20 tokens as in kvpress, over snapkv, whose window is no part of them.
+Paper: ChunkKV, arXiv:2502.00299, over SnapKV
+Published: ours; kvpress: chunks of 20 tokens, which may hold tokens of the window. Here: chunks of
+    20 tokens before the window, which always stays.
 Exact: when keep reaches the prompt's length. Below it, the answer cannot see dropped chunks.
 Cost: as snapkv. Up to one chunk less than keep is in the cache, since chunks stay whole.
 """

@@ -2,7 +2,7 @@
 
 Paper: Compactor, arXiv:2507.08143, with the defaults of the authors' code in kvpress: the share of
 dropped entries weighs the leverage, and the attention's logits are not scaled.
-Published: code; kvpress, CompactorPress. The projection is drawn anew for every seed.
+Published: code (kvpress); CompactorPress. Each seed has its own random projection.
 Exact: when keep reaches the prompt's length. The question counts only as part of the text.
 Cost: attention within chunks of 256 tokens and a small random projection of the keys.
 """

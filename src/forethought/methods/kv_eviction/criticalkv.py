@@ -2,8 +2,9 @@
 
 Paper: CriticalKV, arXiv:2502.03805, over SnapKV; alpha=0.2 is CriticalAdaKV, where the heads of a
 layer compete. Half of the entries are chosen by attention, the others by attention times the L1
-norm of the projected value. The window stays besides, and both halves leave it out.
-Published: code; kvpress, CriticalKVPress over SnapKV. The window is no part of the first half.
+norm of the projected value.
+Published: ours; kvpress: the window counts towards the first half. Here: the window always stays
+    and counts towards neither half.
 Exact: when keep reaches the prompt's length; equals snapkv at first_share=1 and alpha=1.
 Cost: as snapkv, and one product of every value with the output projection.
 """

@@ -3,7 +3,8 @@
 Paper: DuoAttention, arXiv:2410.10819 (ICLR 2025). The authors optimise the scores of heads on long
 texts; heads names a file of such scores. Without it, each head's mean query and key over the
 prompt give its reach, as kvpress does over 50 other texts.
-Published: ours; without a file, the prompt itself gives the scores of heads.
+Published: ours; Paper: scores of heads are optimised on long texts. Here: without a file, the
+    prompt itself gives them.
 Exact: when keep reaches the prompt's length. Heads that look far back stay exact.
 Cost: the prefill, and two means over the prompt in every layer. The whole cache is in memory until
 then. Heads stay whole, so part of the budget may be unused.

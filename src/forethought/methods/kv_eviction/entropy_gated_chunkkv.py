@@ -2,7 +2,8 @@
 
 Paper: none; a press of kvpress after ChunkKV, arXiv:2502.00299. A chunk whose score is at least
 the median and whose entropy is below the median keeps its best spiky_tokens entries.
-Published: ours; kvpress's form, over snapkv, whose window is no part of the chunks.
+Published: ours; kvpress: chunks may hold tokens of the window. Here: chunks end before the window,
+    which always stays.
 Exact: when keep reaches the prompt's length. Below it, the answer cannot see dropped entries.
 Cost: as snapkv. All of the budget is used.
 """

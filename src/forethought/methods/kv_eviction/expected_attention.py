@@ -1,7 +1,8 @@
 """Keep the cache entries that future queries are expected to attend to.
 
 Paper: Expected Attention, arXiv:2510.00636
-Published: code; kvpress, by the paper's authors, with one budget for all heads.
+Published: code (kvpress); ExpectedAttentionPress, by the paper's authors, with one budget for all
+    heads.
 Exact: when keep reaches the prompt's length. The question counts only as part of the text. The
 published best results use budgets for each head (alpha=0.2, epsilon=0.01).
 Cost: a covariance of the queries and a quadratic form of the keys in every layer; no

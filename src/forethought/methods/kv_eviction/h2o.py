@@ -3,7 +3,7 @@
 Paper: H2O, arXiv:2306.14048 (NeurIPS 2023): half of the budget for heavy hitters, half for the
 newest, and an eviction after every token. every=0 evicts once, after prefill, as many comparisons
 do.
-Published: paper; attention is averaged over the query group, which the paper's models lack.
+Published: paper; Paper: models without query groups. Here: attention is averaged over the group.
 Exact: when keep reaches the length of prompt and answer, or at every=0 that of the prompt. Sums
 over all queries favour early entries, and an evicted entry never returns.
 Cost: attention rows of every query: about as much as the query-key products again.

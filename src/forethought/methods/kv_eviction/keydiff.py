@@ -1,9 +1,9 @@
 """Keep the cache entries whose keys differ most from the mean key.
 
 Paper: KeyDiff, arXiv:2504.15364. As in the paper, entries compete block by block (block=128);
-block=0 compares all keys at once. The attention of prefill sees every entry here, in the paper
-only those of the blocks before that remain.
-Published: ours; the prefill sees every entry, where the paper's sees those that remain.
+block=0 compares all keys at once.
+Published: ours; Paper: a block attends only to the earlier entries that remain. Here: prefill
+    attends to every entry.
 Exact: when keep reaches the prompt's length; the scores know neither question nor answer.
 Cost: the prefill, and one product of each key with a mean for every block it survives.
 """

@@ -1,8 +1,9 @@
 """Keep the cache entries whose keys have the smallest norms.
 
 Paper: A Simple and Effective L2 Norm-Based Strategy for KV Cache Compression,
-arXiv:2406.11430 (EMNLP 2024). The paper leaves the first two layers whole: whole_layers=2.
-Published: ours; evicts in every layer by default, so that keep is the budget of each.
+arXiv:2406.11430 (EMNLP 2024)
+Published: ours; Paper: the first two layers stay whole (whole_layers=2). Here: every layer is
+    evicted, so that keep is the budget of each.
 Exact: when keep reaches the prompt's length; the scores know neither question nor answer.
 Cost: the prefill alone; no attention is recomputed.
 """

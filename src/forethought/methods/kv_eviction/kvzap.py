@@ -2,12 +2,12 @@
 
 Paper: KVzap, arXiv:2601.07891, with the threshold and the window of DMS (arXiv:2506.05345). A
 linear map or a small network predicts the logarithm of kvzip-plus scores from a layer's inputs.
-As in kvpress, prefill is dense, and every=0 leaves out the answer's entries; the paper evicts
-them too (every=1).
-Published: code; kvpress, KVzapPress under DMSPress. Protected entries stay.
+Published: code (kvpress); KVzapPress under DMSPress. Paper: entries of the answer are evicted too
+    (every=1). Here, as in kvpress: prefill is dense, and the answer's entries stay (every=0).
 Exact: at a threshold below every score, such as threshold=-1e9. The number of entries that remain
 depends on the text, and differs by head.
 Cost: one small product for every token and layer.
+Example: forethought "Who signed it?" -f contract.txt -x 'kvzap(predictor=FILE)'
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ class KVzap(Approximation):
     """Predicted scores against a threshold, behind a sliding window."""
 
     predictor: str = ""
-    """Weights of the predictor: a safetensors file, or its folder."""
+    """Weights of the predictor: a safetensors file, or its folder.
+
+    benchmarks/fit_eviction.py makes one for a model.
+    """
     threshold: Annotated[float, Range(-1e9, 1e9)] = -4.0
     """Entries with a lower score are dropped."""
     window: Count = 128

@@ -1,12 +1,12 @@
 """Keep the cache entries that the model needs to repeat its text, for any later question.
 
 Paper: KVzip, arXiv:2505.23416 (NeurIPS 2025)
-Published: code; kvpress: chunks of 2,048 tokens and 4 sinks, where snu-mllab/KVzip has 2,000 and
-the system prompt.
+Published: code (kvpress); KVzipPress, with chunks of 2,048 tokens and 4 sinks. snu-mllab/KVzip:
+    chunks of 2,000 tokens, and the system prompt in place of sinks.
 Exact: when keep reaches the prompt's length. The choice within the text is the same for every
 question after it.
-Cost: the model reads the text again over the whole cache: two to three times the prefill. The
-whole cache is in memory until then.
+Cost: the model prefills the text a second time behind the whole cache: two to three times the
+    prefill. The whole cache is in memory until then.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Paper: head-level KVzip, arXiv:2505.23416 (NeurIPS 2025). As in the authors' code, a head's score is
 the highest of its entries, on one text for all prompts: benchmarks/fit_eviction.py writes such a
 file for heads. Without a file, the prompt itself is the text.
-Published: ours; without a file, the prompt itself gives the scores of heads.
+Published: ours; Code: scores of heads come from one text for all prompts. Here: without a file, the
+    prompt itself gives them.
 Exact: when keep reaches the prompt's length. Dropped heads see the template, the question and the
 answer.
 Cost: with a file, the prefill alone; without, that of kvzip. The whole cache is in memory until

@@ -2,7 +2,7 @@
 
 Paper: KVzip+, the normalised form of KVzip (arXiv:2505.23416) that KVzap (arXiv:2601.07891)
 approximates: attention times the norm of the projected value, over the norm of the layer's input.
-Published: code; kvpress, KVzipPress with its normalisation.
+Published: code (kvpress); KVzipPress with its normalisation.
 Exact: when keep reaches the prompt's length. The choice within the text is the same for every
 question after it.
 Cost: as kvzip, and one product of every value with the output projection.

@@ -1,8 +1,9 @@
 """Keep the cache entries that the model's own first answer tokens attend to.
 
 Paper: Lookahead Q-Cache, arXiv:2505.20334 (EMNLP 2025): LAQ++, and LAQ at window=0
-Published: paper; LAQ++ without the causal mask of the authors' code, which hides the prompt's end
-    from the look-ahead. A query group shares one choice, by its mean.
+Published: paper; LAQ++. Code: a causal mask hides the prompt's end from the look-ahead. Here, as in
+    the paper: the look-ahead attends to the whole prompt. A query group shares one choice, by its
+    mean.
 Exact: when keep reaches the prompt's length; the first token is always the exact one.
 Cost: lookahead decode steps over an evicted copy of the cache, and two scorings of the whole
 cache, which stays in memory until then.

@@ -1,8 +1,8 @@
 """Score entries as SnapKV does, and keep more of them in the first layers.
 
-Paper: PyramidKV, arXiv:2406.02069. The paper's integer schedule exceeds its budget by up to
-13 %; this one spends exactly the budget.
-Published: ours; the budgets of layers sum to the stated one exactly.
+Paper: PyramidKV, arXiv:2406.02069
+Published: ours; Paper: an integer schedule, which exceeds its budget by up to 13 %. Here: the
+    budgets of layers sum to the stated one exactly.
 Exact: when keep reaches the prompt's length; equals snapkv of the same settings at beta=1.
 Cost: as snapkv.
 """

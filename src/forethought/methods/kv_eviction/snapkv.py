@@ -2,8 +2,8 @@
 
 Paper: SnapKV, arXiv:2404.14469 (NeurIPS 2024). The defaults of the authors' code are window 32,
 kernel 5 and mean pooling. Their LongBench runs use kernel=7 and pool=max, as speckv does.
-Published: code; the set-up function of FasterDecoding/SnapKV. A query group shares one choice, by
-its mean; that code repeats the keys instead.
+Published: code (FasterDecoding/SnapKV); its set-up function. That code: each query head has its own
+    choice. Here, as in kvpress: a query group shares one choice, by its mean.
 Exact: when keep reaches the prompt's length. Below it, the answer cannot see dropped entries.
 The scores know the question, not the answer.
 Cost: attention rows of the window in every layer; the target prefills the whole prompt.

@@ -1,8 +1,8 @@
 """Keep the cache entries that a drafted answer attends to.
 
 Paper: SpecKV, arXiv:2506.08373 (ICLR 2026)
-Published: code; furiosa-ai/draft-based-approx-llm, every shipped configuration. Its sparse prefill
-    is vertical-slash.
+Published: code; furiosa-ai/draft-based-approx-llm, every shipped configuration. The sparse prefill
+    of the paper is vertical-slash.
 Exact: when keep reaches the prompt's length. Below it, the answer cannot see the entries that
 its layer and head dropped. A prompt one entry longer than keep is left whole.
 Cost: the draft prefills the prompt and decodes lookahead tokens; the target prefills both. Each

@@ -1,10 +1,9 @@
 """Compress the prompt by a draft's attention, then evict the cache by its drafted answer.
 
-Paper: SpecKV-PC, the cascade of arXiv:2506.08373 (ICLR 2026). The defaults are those of the
-authors' code, which scores the prompt by the draft's layers from 8 to the last. Their look-ahead
-is 20 tokens whatever the answer's limit; here it is that limit, as in speckv.
-Published: code; furiosa-ai/draft-based-approx-llm, except that the look-ahead is as long as the
-answer may be, where that code decodes 20 tokens.
+Paper: SpecKV-PC, the cascade of arXiv:2506.08373 (ICLR 2026). The authors' code scores the prompt
+    by the draft's layers from 8 to the last.
+Published: ours; the other settings of furiosa-ai/draft-based-approx-llm. Code: the look-ahead has
+    20 tokens (lookahead=20). Here: it is as long as the answer may be, as in speckv.
 Exact: when both budgets reach the prompt's length. Equals SpecKV when only prompt_keep does, and
 SpecPC when keep reaches prompt_keep, each of the same settings.
 Cost: one draft run (prompt and lookahead); the target prefills prompt_keep and lookahead tokens.

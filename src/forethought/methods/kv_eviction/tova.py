@@ -1,8 +1,8 @@
 """Keep the cache entries that the last token attends to, the same in all heads of a layer.
 
-Paper: TOVA, arXiv:2401.06104 (EMNLP 2024). The paper evicts after every token (every=1), and does
-not force the last token to stay.
-Published: paper; the last token always stays, as in kvpress.
+Paper: TOVA, arXiv:2401.06104 (EMNLP 2024)
+Published: code (kvpress); Paper: an eviction after every token (every=1), which may drop the last
+    one. Here: the same, but the last token always stays, as in kvpress's TOVAPress.
 Exact: when keep reaches the length of prompt and answer, or at every=0 that of the prompt. A token
 that the last query does not attend to is lost for all later ones.
 Cost: one attention row in every layer, at each eviction.

@@ -1,8 +1,9 @@
 """Keep the document's sentences that mean in context what the question asks.
 
 Paper: Context-aware Prompt Compression (CPC), arXiv:2409.01227 (AAAI 2025)
-Published: code; Workday/cpc with its 1B encoder. The target length is the largest whose choice
-    fits keep, in tokens of the target, and sentences end where `bm25` and `embedding` end them.
+Published: ours; Workday/cpc with its 1B encoder. Code: has a sentence splitter of its own. Here:
+    sentences end where `bm25` and `embedding` end them. The target length is the largest whose
+    choice fits keep, in tokens of the target.
 Exact: when keep reaches the prompt's length. Below it, the answer cannot see dropped sentences.
 Cost: a model of 1B parameters reads the document once; the target prefills at most keep tokens.
 """

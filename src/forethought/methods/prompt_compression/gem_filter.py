@@ -1,8 +1,8 @@
 """Keep the prompt tokens that an early layer of the target selects, then prefill those.
 
 Paper: GemFilter, arXiv:2409.17422
-Published: paper; the selecting layer is 13 of 32, scaled to the model's depth. The authors' code
-    counts layers from 0, so its layer 13 is the one after.
+Published: paper; the selecting layer is 13 of 32, scaled to the model's depth. Code: counts layers
+    from 0, so its layer 13 is the one after.
 Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
 Cost: the target's first layers prefill the prompt; the whole target prefills keep tokens.
 """

@@ -1,8 +1,8 @@
 """Drop the words that a token classifier finds least informative, for any question.
 
 Paper: LLMLingua-2, arXiv:2403.12968 (ACL 2024 Findings)
-Published: code; microsoft/LLMLingua with its small classifier. Words count in tokens of the
-    target, and the rate is the highest that fits keep.
+Published: code; microsoft/LLMLingua with its small classifier. The budget is keep, in tokens of the
+    target: the rate is the highest that fits it.
 Exact: when keep reaches the prompt's length. Below it, every part of the document loses words.
 Cost: an encoder reads the document in chunks; the target prefills at most keep tokens.
 """

@@ -1,9 +1,10 @@
-"""Keep the chunks and sentences that a reader of several passages attends to.
+"""Keep the chunks and sentences with the highest cross-attention of a Fusion-in-Decoder reader.
 
-Paper: Reading To Compressing (R2C), EMNLP 2024 Findings
-Published: code; eunseongc/R2C. Lengths are in tokens of the target, chunks are cut every 128
-    tokens alone, and sentences end where `bm25` ends them. The target length is lowered until the
-    choice fits keep.
+Paper: From Reading to Compressing (R2C), arXiv:2410.04139 (EMNLP 2024 Findings); the reader is a
+    Fusion-in-Decoder (FiD) model
+Published: ours; the settings of eunseongc/R2C. Here: chunks are cut every 128 tokens alone, and
+    sentences end where `bm25` ends them. Lengths are in tokens of the target, and the target length
+    is lowered until the choice fits keep.
 Exact: when keep reaches the prompt's length. Below it, the answer cannot see dropped text.
 Cost: a T5 encoder reads each chunk with the question; the target prefills at most keep tokens.
 """

@@ -1,9 +1,10 @@
 """Keep the chunks of the prompt that a draft's look-ahead attends to, at their positions.
 
 Paper: SpecPrefill, arXiv:2502.02789 (ICML 2025)
-Published: code; with a greedy look-ahead. With protect, the newest chunk stays too, and the last
-    chosen chunk is cut to the budget. A draft with another tokenizer follows arXiv:2603.02631;
-    scores go over by characters.
+Published: code; Jingyu6/speculative_prefill. The look-ahead is greedy, as it is there for a greedy
+    request. With protect, the newest chunk stays too, and the last chosen chunk is cut to the
+    budget. A draft with another tokenizer follows arXiv:2603.02631: scores are mapped by character
+    offset.
 Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
 Cost: the draft prefills the prompt and decodes the look-ahead; the target prefills keep tokens.
 Example: forethought "Who signed it?" -f contract.txt -m qwen-coder-1.5b -d qwen-coder-0.5b

@@ -1,12 +1,10 @@
 """Ask the model whether a new attempt would be better, and sample again only then.
 
-Paper: Adaptive Inference-Time Compute, arXiv:2410.02725; rounds of several answers, as the paper
-    does for latency. The threshold is tuned there, and the model is trained to judge itself;
-    others are less well calibrated
-Published: ours; windows of four, the threshold and 64 tokens are a choice, and the model is not
-    trained to judge itself.
+Paper: Adaptive Inference-Time Compute, arXiv:2410.02725
+Published: ours; Paper: the model is trained to judge itself, and the threshold is tuned. Here: the
+    model is untrained; window=4, enough=0.9 and begin=64 are not tuned.
 Exact: equals the greedy answer at n=1; best of n by the model's own verdicts at enough=none,
-    begin=0 and annealed=false; keep=1 gives up no partial answer.
+    begin=0 and annealed=false.
 Cost: up to n answers, window after window. A verdict prefills one short turn behind the cache of
     an answer; servers, which hold no such caches, prefill question and answer again.
 """
@@ -53,7 +51,7 @@ class Adaptive(Strategy):
     begin: CountOrZero = 64
     """Tokens after which partial answers are judged and the worse given up; 0 for never."""
     keep: Share = 0.5
-    """Share of a window's partial answers to continue, at least one."""
+    """Share of a window's partial answers to continue, at least one; 1 gives up none."""
     annealed: bool = True
     """Sample windows at temperatures 0, 1/2, 3/4, ...; the first window is one answer."""
 

@@ -1,7 +1,7 @@
 """Several independent trees: each follows the best of its steps to an answer.
 
 Paper: Diverse verifier tree search, search-and-learn, Hugging Face, 2024
-Published: ours; a boxed result ends no tree, where it does in search-and-learn.
+Published: ours; search-and-learn: a boxed result ends a tree. Here: it ends none.
 Exact: equals one plain sample at trees=1 and width=1, and plain samples at width=1.
 Cost: trees times width steps and scores at every depth, fewer as trees end.
 """

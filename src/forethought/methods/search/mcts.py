@@ -1,7 +1,7 @@
 """Grow a tree of steps by PUCT, and follow its best branch to an answer.
 
 Paper: AlphaMath, arXiv:2405.03553 (PUCT selection, values instead of rollouts)
-Published: ours; 4 children, 16 iterations and 40 steps, where the paper has 5, 40 and 8.
+Published: ours; Paper: 5 children, 40 iterations and 8 steps. Here: 4, 16 and 40.
 Exact: equals one plain sample, drawn step by step, at n=1 and whenever all scores are equal.
 Cost: n steps and n scores per iteration, and one more answer if the best branch has none; steps
     share the KV cache of their prefix.

@@ -1,8 +1,8 @@
 """Vote by the likelihood of the texts, after unlikely texts are pruned.
 
-Paper: Bridging Internal Probability and Self-Consistency, arXiv:2502.00511 (RPC); as in the
-    authors' code (WNJXYK/RPC), but that samples which state no answer never win
-Published: code; mixture and mean over all samples, pruning at every n.
+Paper: Bridging Internal Probability and Self-Consistency, arXiv:2502.00511 (RPC)
+Published: code; WNJXYK/RPC: mixture and mean over all samples, pruning at every n. As in every vote
+    here, a sample that states no answer never wins.
 Exact: equals one plain sample at n=1; if all texts are equally likely, a majority vote over the
     different texts.
 Cost: n answers; the vote fits a mixture of five parameters.

@@ -1,7 +1,7 @@
 """Keep the best few partial answers, and sample several steps after each.
 
 Paper: AlphaMath, arXiv:2405.03553 (step-level beam search)
-Published: ours; 4 steps of 2 answers and 40 steps, where the paper has 5 and 10.
+Published: ours; Paper: 5 steps after each answer, and at most 10 steps. Here: 4 and 40.
 Exact: equals one plain sample, drawn step by step, at width=1 and n=1; with equal scores, answers
     have the distribution of plain samples.
 Cost: width times n steps and scores at every depth, fewer as answers end.

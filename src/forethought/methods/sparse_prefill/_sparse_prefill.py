@@ -13,13 +13,13 @@ class SparsePrefill(Approximation):
     """A sparse prefill of the target, of the draft that other methods run, or of both."""
 
     _: KW_ONLY
-    reader: Literal["target", "draft", "both"] = "target"
+    applies_to: Literal["target", "draft", "both"] = "target"
     """The model whose prefill is sparse; `draft` is the draft of the recipe's other methods."""
 
     def thins_attention(self) -> bool:
         """Whether `on_attention` computes the target's prefill attention."""
-        return self.reader != "draft"
+        return self.applies_to != "draft"
 
     def thins_draft(self) -> bool:
         """Whether `on_attention` computes the draft's prefill attention."""
-        return self.reader != "target"
+        return self.applies_to != "target"

@@ -1,8 +1,9 @@
-"""Prefill with tiles of queries that see the key blocks with high scores against block means.
+"""Block-sparse prefill: each query tile attends to the key blocks whose mean key scores highest.
 
 Paper: FlashPrefill V2, arXiv:2608.19758 (2026), the successor of arXiv:2603.06199.
-Published: code; the settings of the README of qhfan/FlashPrefillv2. It packs 128 query rows in a
-tile, 128 / G tokens with G query heads for a KV head; a tile here has 128 tokens with all G heads.
+Published: ours; the settings of the README of qhfan/FlashPrefillv2. Code: a tile has 128 query
+    rows, which are 128 / G tokens with G query heads for a KV head. Here: a tile has 128 tokens
+    with all G heads.
 Exact: at alpha=0, or when sinks and window reach the prompt's length. Below it, a dropped block
 attends as one key, the mean of its keys; errors pass on from layer to layer.
 Cost: scores of each query against one mean per block, then the chosen blocks. Layers with a sliding
@@ -25,15 +26,16 @@ class FlashPrefill(SparsePrefill):
     """Blocks of keys by the scores of a tile's queries against the mean keys of the blocks."""
 
     alpha: Share = 0.1
-    """Smallest energy of a block that a tile sees, as a share of the tile's largest."""
+    """Threshold: a tile attends to a block whose score is at least this share of the tile's
+    highest."""
     block: Count = 128
     """Keys of a block."""
     sinks: CountOrZero = 2
-    """First blocks, which every tile sees."""
+    """First blocks, to which every tile attends."""
     window: Count = 4
-    """Blocks that a tile sees up to its own."""
+    """Blocks up to its own to which a tile always attends."""
     last_rows: CountOrZero = 1024
-    """Last queries of the prompt, times the heads of a KV head, that see all blocks."""
+    """Last queries of the prompt, times the heads of a KV head, that attend to all blocks."""
     dense_layers: CountOrZero = 4
     """First layers, which stay dense."""
     means: bool = True

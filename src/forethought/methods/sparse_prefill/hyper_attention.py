@@ -3,9 +3,9 @@
 Paper: HyperAttention, arXiv:2310.05869
 Published: paper; its estimator takes uniform samples outside of the query's block, weighted by the
 number of keys that they stand for, and neighbouring buckets differ in one hash bit. The sizes are
-those of the authors' Triton code, whose samples are the first keys without weight (sampling=first).
-Exact: for prompts up to twice `exact`. Beyond it, the later half of a stretch sees the earlier one
-by an estimate, and errors pass on from layer to layer.
+those of the authors' Triton code. That code takes the first keys, unweighted (sampling=first).
+Exact: for prompts up to 2 x `exact`. Beyond it, the later half of a segment attends to the earlier
+one by an estimate, and errors pass on from layer to layer.
 Cost: two sorts by hash, then block + sample keys per query and halving. Layers with a sliding
 window stay dense.
 Example: forethought "Who signed it?" -f contract.txt -m qwen-coder-1.5b -x hyper-attention
@@ -35,11 +35,12 @@ class HyperAttention(SparsePrefill):
     sample: CountOrZero = 256
     """Keys that stand for all keys outside of the block."""
     exact: Count = 2048
-    """Tokens up to which attention is exact; longer stretches are halved."""
+    """Segment length at which halving stops; attention inside a segment is exact, so prompts up to
+    2 x `exact` are exact."""
     bits: Bits = 8
     """Bits of a hash."""
     sampling: Literal["uniform", "first"] = "uniform"
-    """The sample: uniform and weighted, or the first keys as in the authors' code."""
+    """The sample: uniform and weighted, or the first keys, unweighted, as in the authors' code."""
     dense_layers: CountOrZero = 0
     """First layers, which stay dense."""
     seed: CountOrZero = 0

@@ -2,8 +2,8 @@
 
 Paper: MInference 1.0, arXiv:2407.02490 (NeurIPS 2024): its vertical-slash pattern for every
 head, with the published sizes for heads without a search.
-Published: code; the sizes that microsoft/MInference uses for heads without a search, for every
-    head.
+Published: code; the pattern and the sizes that microsoft/MInference uses for heads without a
+    search, for every head.
 Exact: when columns or slashes reach the prompt's length. Below it, prompt tokens do not see keys
 off the chosen lines, and errors pass on from layer to layer.
 Cost: attention rows of the last 64 tokens in every layer, then the chosen keys: a slash costs

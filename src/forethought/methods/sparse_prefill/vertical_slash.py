@@ -1,8 +1,8 @@
 """Prefill with a local window and the tokens that a drafted answer attends to.
 
 Paper: SpecKV's sparse prefill, arXiv:2506.08373 (ICLR 2026), over the attention pattern of
-MInference, arXiv:2407.02490. The paper has no sinks (sinks=0).
-Published: ours; the first 4 tokens are always columns, where the paper has none.
+    MInference, arXiv:2407.02490
+Published: ours; Paper: no fixed columns (sinks=0). Here: the first 4 tokens are always columns.
 Exact: when columns and window together reach the prompt's length. Below it, prompt tokens do not
 see far tokens that are not columns, and errors pass on from layer to layer.
 Cost: a draft prefills the prompt and decodes lookahead tokens, in one run with a speckv of the

@@ -36,7 +36,7 @@ def load_model(folder: Path) -> Any:
     except ImportError as missing:
         raise UnsupportedModelError(
             f"the model in {folder.name} needs transformers",
-            "pip install 'forethought[hub]'",
+            "pip install '.[hub]' in a checkout",
         ) from missing
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -84,7 +84,7 @@ def tokenizer_of(folder: Path) -> Tokenizer:
         from transformers import AutoTokenizer
     except ImportError as error:
         raise UnsupportedModelError(
-            f"{folder} holds no tokenizer.json", "to convert it: pip install 'forethought[hub]'"
+            f"{folder} holds no tokenizer.json", "to convert it: pip install '.[hub]' in a checkout"
         ) from error
     hint = "use a model that comes with a tokenizer.json"
     with library_errors(f"the tokenizer in {folder} cannot be converted", hint):

@@ -144,7 +144,7 @@ def _library() -> Any:
     except ImportError as error:
         raise UsageError(
             "grammars and JSON schemas need the package llguidance, which is not installed",
-            'install it: pip install "forethought[serve]"',
+            'install it: pip install ".[serve]" in a checkout',
         ) from error
     return llguidance
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from forethought.contracts.comparison import Difference, Interval, RecipeResult
+from forethought.contracts.sources import LEGEND
 from forethought.reports import figures, published
 from forethought.reports.charts import chart
 from forethought.reports.charts.scale import Scale, linear_scale, ticks
@@ -28,7 +29,7 @@ def results(view: ComparisonView) -> str:
         f"Differences and × are to {view.names[0]}. "
         "★ no recipe is as good and cheaper by that cost; n: questions."
     )
-    legend = f'<p class="note">{escape(published.LEGEND)}</p>' if stated else ""
+    legend = f'<p class="note">{published.TITLE}: {escape(LEGEND)}</p>' if stated else ""
     table = _table([*heading, "tokens read", "n"], rows)
     return f'{table}<p class="note">{escape(note)}</p>{legend}'
 

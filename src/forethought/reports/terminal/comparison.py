@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from forethought.contracts.comparison import Comparison, Difference, RecipeResult
+from forethought.contracts.sources import LEGEND
 from forethought.reports import equal_cost, figures, published
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
@@ -94,7 +95,7 @@ def _legend(comparison: Comparison, baseline: str, axes: Sequence[Axis]) -> list
     marks = [f"{_STAR} no recipe is as good and cheaper by that cost"]
     if len(comparison.standings) > 1:
         marks.append("▼ ▲ the interval of the difference excludes 0")
-    about = [published.LEGEND] if published.stated(comparison) else []
+    about = [f"{published.TITLE}: {LEGEND}"] if published.stated(comparison) else []
     return [f"× of {baseline}: {costs}", " · ".join(marks), *about]
 
 

@@ -11,8 +11,8 @@ from forethought.reports.terminal import candidates
 from forethought.reports.terminal.printable import printable
 from forethought.reports.terminal.strip import strip
 
-_LABEL = 9
-_DRAWN = "drawn"
+_LABEL = 11
+_CANDIDATES = "candidates"
 _HARD = "\ue000"  # placeholder of a non-breaking space
 _NAMED = {"\n": "\\n", "\t": "\\t", "\\": "\\\\", "'": "\\'"}
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"
@@ -30,8 +30,8 @@ def panel(run: dict[str, Any], *, width: int, colour: bool) -> str:
     """Format a run's document in at most `width` columns, dimmed if `colour`."""
     rows = [
         ("ended", _ENDS.get(run["finish"], "")),
-        (_DRAWN, candidates.summary(run)),
-        ("sure", _confidence(run)),
+        (_CANDIDATES, candidates.summary(run)),
+        ("agreement", _agreement(run)),
         ("cost", _cost(run)),
         ("speed", _speed(run)),
         ("cache", _cache(run)),
@@ -46,7 +46,7 @@ def panel(run: dict[str, Any], *, width: int, colour: bool) -> str:
 def _row_lines(run: dict[str, Any], label: str, text: str, width: int) -> list[str]:
     """The lines of a row, with the candidates below theirs."""
     indent = " " * (_LABEL + 1)
-    below = candidates.lines(run, width - len(indent)) if label == _DRAWN else []
+    below = candidates.lines(run, width - len(indent)) if label == _CANDIDATES else []
     return [*_lines(label, text, width), *(indent + line for line in below)]
 
 
@@ -62,12 +62,12 @@ def _lines(label: str, text: str, width: int) -> list[str]:
     return [f" {label:<{_LABEL}}{first}", *(indent + line for line in rest)]
 
 
-def _confidence(run: dict[str, Any]) -> str:
+def _agreement(run: dict[str, Any]) -> str:
     found = run["confidence"]
     if not found:
         return ""
     calibrated = "calibrated" if found["calibrated"] else "not calibrated"
-    return f"{found['value']:.2f} by {found['method']}, {calibrated}"
+    return f"{found['value']:.2f}, {calibrated}"
 
 
 def _cost(run: dict[str, Any]) -> str:

@@ -61,6 +61,8 @@ def _parameter(parameter: Parameter) -> Row:
     return f"{parameter.name}{default}", f"{parameter.help} ({parameter.limits})"
 
 
+_ABOUT_A_DOCUMENT = '"Who signed it?" -f contract.txt'
+_QUESTION = '"A pen costs 3 dollars. What do 14 pens cost?"'
 _FILLED_IN = {"server": "http://127.0.0.1:8000/v1#name", "plan": "plan.json"}
 
 
@@ -73,10 +75,10 @@ def _example(entry: Entry) -> str:
     if ".tasks." in entry.module:
         return f"forethought evaluate -t {spelled}"
     option = {"search": "-s", "scoring": "-s best-of-n --scorer"}.get(entry.family, "-x")
-    document = "-f contract.txt " if option == "-x" else ""
+    asked = _ABOUT_A_DOCUMENT if option == "-x" else _QUESTION
     ranks = entry.constants.get("scores") is True  # whether a strategy always needs a scorer
     scorer = " --scorer likelihood" if option == "-s" and ranks else ""
-    return f'forethought "Who signed it?" {document}{option} {spelled}{scorer}'
+    return f"forethought {asked} {option} {spelled}{scorer}"
 
 
 def _heading(text: str, colour: bool) -> str:

@@ -41,7 +41,7 @@ class HumanEval(Task):
     seconds: Count = 10
     """Time limit in seconds for the tests of one answer; each test has at least one second."""
     sandbox: Literal["available", "strict"] = "available"
-    """available: run with the walls that this system has; strict: require all walls."""
+    """available: run with the isolation layers that this system has; strict: require all."""
 
     def questions(self, measure: Measure) -> Iterator[Question]:
         """The questions in order; MissingWallsError if a required wall does not hold."""
@@ -115,7 +115,9 @@ class HumanEval(Task):
     def notes(self) -> tuple[str, ...]:
         """A note on each line that is left out, and on walls that this system lacks."""
         missing = ", ".join(walled.missing_walls())
-        note = f"programs ran without these walls: {missing}; --sandbox strict refuses that"
+        note = (
+            f"programs ran without these isolation layers: {missing}; --sandbox strict refuses that"
+        )
         return (*self._rows().notes, *([note] if missing else []))
 
     def _rows(self) -> Rows:
