@@ -4,6 +4,7 @@ from importlib.metadata import version
 import numpy as np
 import torch
 
+from forethought.models.hardware.threads import most_threads
 from forethought.storage.provenance import provenance
 
 
@@ -16,7 +17,7 @@ def test_provenance_names_versions_and_hardware() -> None:
     assert found["python"] == platform.python_version()
     assert found["processor"]
     assert int(found["cores"]) >= 1
-    assert found["threads"] == str(torch.get_num_threads())
+    assert found["threads"] == str(most_threads())
     assert found["device"] == "cpu"
 
 
