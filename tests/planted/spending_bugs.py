@@ -73,6 +73,15 @@ SPENDING_BUGS = (
         test="tests/driver/test_driver.py::test_no_budget_is_ever_overshot",
     ),
     Bug(
+        name="passes of a prefill run beyond the budget",
+        seen_in="kvpress, KVzip's scoring passes outside of the counted prefill",
+        file="engine/meter.py",
+        old="if self.flops + self.reserved + flops > self.limit:",
+        new="if self.flops > self.limit:",
+        test="tests/prefill/test_flops_at_most.py::"
+        "test_a_budget_is_never_exceeded_and_whatever_it_covers_is_answered",
+    ),
+    Bug(
         name="what a scorer's own model spends is free",
         seen_in="A*-decoding, reward passes left out; lm-polygraph, estimators uncharged",
         file="driver/search_state.py",

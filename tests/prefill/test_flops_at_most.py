@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from forethought import catalogue
+from forethought.engine.cache.prefix_cache import PrefixCache
 from forethought.engine.meter import Meter
 from forethought.models.chat.prompt import chat_prompt
+from forethought.prefill.prefill_reuse import PrefillMemo, PrefillReuse
 from forethought.prefill.prepare import Preparation, prefill_all
 from tests.sessions.tiny_session import (
     DOCUMENT,
@@ -30,10 +32,10 @@ CHEAP += ("specpc-shallow(keep=150, lookahead=4)", "laq(keep=120)", "vertical-sl
 """Methods whose look-ahead is shorter than an answer."""
 
 
-def prepared(method: str, answer_tokens: int):
+def prepared(method: str, answer_tokens: int, reuse: PrefillReuse | None = None):
     prompt = chat_prompt(TARGET.tokenizer, TARGET.template, QUESTION, DOCUMENT)
     methods = ((method, catalogue.build(method)),)
-    made = Preparation(methods, TARGET, DRAFTS["same-tokens"], answer_tokens)
+    made = Preparation(methods, TARGET, DRAFTS["same-tokens"], answer_tokens, reuse=reuse)
     return made.prepare(prompt, Meter(lambda: 0.0))
 
 
@@ -54,12 +56,32 @@ SETTINGS = [
 @pytest.mark.parametrize("method", SETTINGS)
 def test_no_prefill_costs_more_than_the_bound(method: str) -> None:
     prompt = prepared(method, answer_tokens=12)
-    bound = prompt.flops_at_most()
+    bound, least = prompt.flops_at_most(), prompt.flops_at_least()
 
     prefill_all([prompt], lambda: 0.0)
 
     assert prompt.error is None
+    assert 0 < least <= prompt.spent().flops
     assert 0 < prompt.spent().flops <= bound * (1 + OWN_PRODUCTS)
+
+
+REUSING = ["snapkv(keep=120)", "kvzip(keep=200)", "specpc-shallow(keep=150)", "h2o(keep=120)"]
+
+
+@pytest.mark.parametrize("method", REUSING)
+def test_a_prefill_that_reuses_entries_costs_no_less_than_the_lower_bound(method: str) -> None:
+    reuse, spent = PrefillReuse(PrefixCache(1 << 24), PrefillMemo()), []
+    for _ in range(2):
+        prompt = prepared(method, 12, reuse)
+        least = prompt.flops_at_least()
+
+        prefill_all([prompt], lambda: 0.0)
+        prompt.close()
+
+        assert prompt.error is None
+        assert least <= prompt.spent().flops
+        spent.append(prompt.spent().flops)
+    assert spent[1] < spent[0] or method.startswith("h2o")  # h2o needs all queries
 
 
 @pytest.mark.parametrize("method", CHEAP)

@@ -122,3 +122,5 @@ def test_problems_are_told_in_the_words_of_json(served):
     assert options["message"].startswith("include_reasoning: it must be true")
     many = error_of(served.complete(prompt=["hi"] * 3000))
     assert many["message"].startswith("prompt: 3,000 items are given, and 1,024 are allowed")
+    endless = {"type": "json_schema", "json_schema": {"schema": {"$ref": "#"}}}
+    assert "refers to itself" in error_of(served.chat(response_format=endless))["message"]
