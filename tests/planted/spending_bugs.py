@@ -74,7 +74,7 @@ SPENDING_BUGS = (
     ),
     Bug(
         name="passes of a prefill run beyond the budget",
-        seen_in="kvpress, KVzip's scoring passes outside of the counted prefill",
+        seen_in="our own first version, with kvzip",
         file="engine/meter.py",
         old="if self.flops + self.reserved + flops > self.limit:",
         new="if self.flops > self.limit:",

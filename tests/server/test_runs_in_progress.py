@@ -118,4 +118,5 @@ def test_a_follower_sees_the_error_of_a_run_that_the_server_ends() -> None:
             followed = [line for line in lines if line]
 
     assert followed[-1] == "data: [DONE]"
-    assert json.loads(followed[-2].removeprefix("data: "))["error"]["code"] == "server_stopping"
+    last = json.loads(followed[-2].removeprefix("data: "))
+    assert (last["kind"], last["data"]["code"]) == ("error", "server_stopping")

@@ -191,7 +191,7 @@ async def _lines(run: RunInProgress) -> AsyncIterator[str]:
     async for event in run.follow():
         yield _line(event)
     if run.error is not None:
-        yield f"data: {json.dumps(run.error)}\n\n"
+        yield _line(Event("error", run.error["error"]))
     yield _DONE
 
 
