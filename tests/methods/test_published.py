@@ -12,7 +12,7 @@ from forethought import catalogue
 from forethought.catalogue import Entry
 from forethought.contracts.parameters import settings_of
 from forethought.contracts.published import PROTECT
-from forethought.contracts.sources import SOURCES
+from forethought.contracts.sources import LEGEND, SOURCES
 from forethought.recipes.published import FREE, published
 from forethought.reports.published import mark
 from tests.methods.published_claims import CLAIMS
@@ -78,6 +78,11 @@ def test_the_readmes_table_says_whether_each_row_is_as_published() -> None:
         assert words == {name: _mark(name, call) for name, call in methods.items()}, what
         named |= set(methods)
     assert {"specpc-shallow", "speckv", "majority-vote", "best-of-n@self-judge"} <= named
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/guide.md", "docs/methods.md"])
+def test_pages_have_one_legend(page: str) -> None:
+    assert LEGEND in " ".join((ROOT / page).read_text().split())
 
 
 def _mark(name: str, call: str) -> str:
