@@ -15,6 +15,7 @@ from forethought.contracts.errors import (
 )
 from forethought.contracts.records import Prompt
 from forethought.recipes.recipe import Recipe
+from forethought.sessions import engine_thread
 from forethought.sessions.engine_thread import BusyError, EngineThread, StoppingError
 from forethought.sessions.live_local import LocalOpener
 from forethought.sessions.live_session import LiveRequest, LiveSession
@@ -181,3 +182,17 @@ def test_a_model_that_does_not_load_is_told_to_whoever_waits():
     with pytest.raises(UnknownNameError):
         engine.wait_until_ready()
     assert not engine.ready
+
+
+def test_an_idle_engine_returns_unused_memory_once(monkeypatch):
+    trimmed = []
+    monkeypatch.setattr(engine_thread, "_IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(engine_thread, "trim_memory", lambda: trimmed.append(engine.in_progress))
+    engine = EngineThread(session)
+    engine.start()
+    asyncio.run(eventually(lambda: trimmed))
+    asyncio.run(answered(engine, request("one")))
+    asyncio.run(eventually(lambda: len(trimmed) == 2))
+    asyncio.run(asyncio.sleep(0.1))
+    engine.stop()
+    assert trimmed == [0, 0]

@@ -11,17 +11,21 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from forethought.contracts.errors import ForethoughtError, ModelError
 from forethought.contracts.records import Event
+from forethought.models.hardware.memory import trim_memory
 from forethought.sessions.live_session import LiveEvent, LiveRequest, LiveSession
 
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.02
 """Seconds that a step may wait for another server; new requests wait for it."""
+
+_IDLE_SECONDS = 1.0
+"""Seconds without requests after which the process returns unused memory to the system."""
 
 Told = Event | ForethoughtError
 
@@ -195,7 +199,7 @@ class EngineThread:
         """Handle the messages so far; waits for one while nothing is in progress."""
         wait = session.idle
         while wait or not self._inbox.empty():
-            message = self._inbox.get()
+            message = self._message(idle=wait)
             wait = False
             match message:
                 case _Arrival(request):
@@ -207,6 +211,14 @@ class EngineThread:
                     session.close()
                     return False
         return True
+
+    def _message(self, *, idle: bool) -> _Arrival | _Departure | None:
+        """The next message; an engine that is idle for a while returns unused memory."""
+        if idle:
+            with suppress(queue.Empty):
+                return self._inbox.get(timeout=_IDLE_SECONDS)
+            trim_memory()
+        return self._inbox.get()
 
     def _step(self, session: LiveSession) -> None:
         try:

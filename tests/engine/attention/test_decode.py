@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from forethought.contracts.records import LayerShape
-from forethought.engine.attention.decode import Partial, attend_piece, attend_step
+from forethought.engine.attention.decode import Partial, _joined, attend_piece, attend_step
 from forethought.engine.cache.sequence_cache import SequenceCache
 from tests.engine.written_out import inputs, shape_of
 
@@ -93,3 +93,18 @@ def test_a_piece_of_which_nothing_is_visible_adds_nothing():
     merged = seen.merged(Partial(none.mixed.nan_to_num(), none.weight))
 
     torch.testing.assert_close(merged.mixed, seen.mixed)
+
+
+@pytest.mark.parametrize("count", [9, 18, 27, 54])
+def test_spans_merge_to_the_same_bits_for_any_number_of_queries(count: int) -> None:
+    """The company of a row decides how many queries are merged together."""
+    generator = torch.Generator().manual_seed(0)
+    mixed = torch.randn((2, 3, count, 16), generator=generator)
+    weight = 4 * torch.randn((2, count, 3), generator=generator)
+
+    together = _joined(mixed, weight.transpose(1, 2))  # in the kernel's layout
+
+    for first in range(0, count - 5, 3):
+        own = slice(first, first + 6)
+        alone = _joined(mixed[:, :, own].contiguous(), weight[:, own].clone().transpose(1, 2))
+        assert torch.equal(together[:, own], alone)

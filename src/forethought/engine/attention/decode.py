@@ -54,7 +54,7 @@ def attend_piece(
     """queries [K, M, D] over keys [K, E, D] without the `hidden` ones [K or 1, M, E]."""
     if hidden is None and shape.softcap is None and queries.device.type == "cpu":
         mixed, weight = _fused(queries, keys, values, shape.scale)
-        whole = weight[0] if len(weight) == 1 else weight.logsumexp(0)
+        whole = weight[0] if len(weight) == 1 else weight.double().logsumexp(0).to(weight.dtype)
         return Partial(_joined(mixed, weight), whole)
     scores = torch.matmul(queries, keys.transpose(1, 2))
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32)).mul_(shape.scale)
@@ -100,10 +100,11 @@ def _cut(entries: Tensor, count: int, step: int, length: int) -> Tensor:
 
 
 def _joined(mixed: Tensor, weight: Tensor) -> Tensor:
-    """Merge the outputs [S, K, M, V] of spans: [K, M, V]."""
+    """Merge the outputs [S, K, M, V] of spans: [K, M, V]; in float64, as `Partial.merged`."""
     if len(mixed) == 1:
         return mixed[0]
-    return (mixed * torch.softmax(weight, 0)[..., None]).sum(0).to(mixed.dtype)
+    shares = torch.softmax(weight.double(), 0)[..., None]
+    return (mixed * shares).sum(0).to(mixed.dtype)
 
 
 def _spans(heads: int, entries: int, threads: int) -> int:
