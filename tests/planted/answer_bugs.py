@@ -335,8 +335,8 @@ ANSWER_BUGS = (
         name="an example in the documentation names a setting that there is not",
         seen_in="its_hub, constructor arguments of the docs",
         file="methods/search/cascade.py",
-        old="-d smollm2 -s\n    cascade\n",
-        new="-d smollm2 -s\n    'cascade(draws=4)'\n",
+        old="-d smollm2 -s cascade\n",
+        new="-d smollm2 -s 'cascade(draws=4)'\n",
         test="tests/cli/test_command_line.py::test_an_example_is_a_spelling_that_builds",
     ),
 )

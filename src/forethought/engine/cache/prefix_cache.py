@@ -19,14 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forethought.engine.cache.segment import Segment, SegmentPart, SegmentView
+from forethought.engine.cache.segment_copies import MOST_SEGMENTS, few_views, join, segment_of
 from forethought.engine.cache.sequence_cache import SequenceCache
 
 Key = NDArray[np.int64]
 """One number per token; see `prefix_key`."""
 LEAST_TOKENS = 64
 """Shorter matches and leaves save less than they cost."""
-MOST_SEGMENTS = 8
-"""Segments of a match: decode attends to each one in turn."""
 _POSITION = 1 << 32
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -174,7 +173,7 @@ class PrefixCache:
         views = [one.view for one in path]
         if unseen:
             views[-1] = SegmentView(node.segment, unseen)
-        return PrefixMatch(tokens, tuple(_few(views)), node, self._age)
+        return PrefixMatch(tokens, tuple(few_views(views)), node, self._age)
 
     def held(self, space: Hashable, key: Key, limit: int) -> int:
         """Tokens of the longest prefix of at most `limit` tokens; locks nothing."""
@@ -299,7 +298,7 @@ class PrefixCache:
         assert upper.parent is not None, "a root has no tokens"
         before = upper.bytes + lower.bytes
         lower.key = np.concatenate([upper.key, lower.key])
-        lower.view = _join([upper.view, lower.view])
+        lower.view = join([upper.view, lower.view])
         lower.parent = upper.parent
         upper.parent.children[int(lower.key[0])] = lower
         self._count_bytes(lower.bytes - before, locked=False)
@@ -355,18 +354,6 @@ class PrefixCache:
         self.locked_bytes += change if locked else 0
 
 
-def segment_of(cache: SequenceCache, start: int, stop: int) -> Segment:
-    """Copies of the entries of a cache's tokens from `start` to `stop`; none may be evicted."""
-    parts, begin = [], 0
-    for view in (*cache.views, SegmentView(cache.tail)):
-        end = begin + len(view.segment.positions) - view.unseen
-        first, last = max(start, begin), min(stop, end)
-        if first < last:
-            parts.append(SegmentPart(view.segment, first - begin, last - begin))
-        begin = end
-    return Segment.of(parts)
-
-
 def private_copy(match: PrefixMatch, layers: int, reserve: int) -> SequenceCache:
     """A cache with own copies of a match's entries in its tail, for methods that evict."""
     shared = match.cache(layers)
@@ -385,17 +372,3 @@ def _common(first: Key, second: Key) -> int:
     length = min(len(first), len(second))
     differs = np.flatnonzero(first[:length] != second[:length])
     return int(differs[0]) if len(differs) else length
-
-
-def _few(views: list[SegmentView]) -> list[SegmentView]:
-    """The views, the last ones joined in a copy if there are too many."""
-    if len(views) <= MOST_SEGMENTS:
-        return views
-    first, rest = views[: MOST_SEGMENTS - 1], views[MOST_SEGMENTS - 1 :]
-    return [*first, _join(rest)]
-
-
-def _join(views: Sequence[SegmentView]) -> SegmentView:
-    """Copies of the visible entries of several segments in one."""
-    parts = [SegmentPart(one.segment, 0, len(one.segment.positions) - one.unseen) for one in views]
-    return SegmentView(Segment.of(parts))
