@@ -318,14 +318,12 @@ class PrefixCache:
             if node.free:
                 heapq.heappush(leaves[node.owner], (node.used, id(node), node))
         while self.bytes > limit:
-            owner = max(leaves, key=held.__getitem__)
+            owner = max((one for one in leaves if leaves[one]), key=held.__getitem__)
             node = heapq.heappop(leaves[owner])[2]
             held[owner] -= node.bytes
             parent = self._drop(node)
             if parent.free:
                 heapq.heappush(leaves[parent.owner], (parent.used, id(parent), parent))
-            if not leaves[owner]:
-                del leaves[owner]
         return True
 
     def _drop(self, node: _Node) -> _Node:
