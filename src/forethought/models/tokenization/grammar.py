@@ -44,6 +44,8 @@ _TOKEN = re.compile(r"<\[[0-9]{1,9}\]>")
 """A token by its id, in a Lark grammar."""
 _LONGEST = 300
 """Characters of an error message of llguidance."""
+_LETTERS_STAY = ("Prepend", "Replace")
+"""Normalizers that mark spaces and change no letter."""
 _KEPT = 64
 """Compiled grammars that are kept for each tokenizer."""
 _HINT = "simplify the grammar, or send none"
@@ -153,13 +155,28 @@ def _token_bytes(library: Any, tokenizer: Tokenizer) -> LLTokenizer:
     """The tokens as llguidance reads them; raises UsageError for a decoder that it lacks."""
     ends = sorted(tokenizer.ends) or None
     try:
-        found: LLTokenizer = library.LLTokenizer(tokenizer.serialised, eos_token=ends)
+        found: LLTokenizer = library.LLTokenizer(_verbatim(tokenizer.serialised), eos_token=ends)
     except ValueError as error:
         raise UsageError(
             f"grammars cannot be used with this model's tokenizer: {_first(str(error))}",
             "send no grammar, or use another model",
         ) from error
     return found
+
+
+def _verbatim(serialised: str) -> str:
+    """A tokenizer.json whose tokenizer keeps every letter.
+
+    llguidance tokenizes the bytes that a grammar forces. Normalised to other letters, the tokens
+    would not follow the grammar.
+    """
+    described = json.loads(serialised)
+    normalizer = described.get("normalizer") or {}
+    parts = normalizer.get("normalizers", [normalizer])
+    kept = [one for one in parts if one.get("type") in _LETTERS_STAY]
+    if kept == parts or not normalizer:
+        return serialised
+    return json.dumps({**described, "normalizer": {"type": "Sequence", "normalizers": kept}})
 
 
 def _source(library: Any, grammar: str, kind: GrammarKind) -> str:
