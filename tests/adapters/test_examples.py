@@ -85,7 +85,7 @@ def test_the_task_of_inspect(smollm2: Model, tmp_path: Path) -> None:
     status, accuracy = told("-c", INSPECT, str(tmp_path)).split()[-2:]
 
     assert status == "success"
-    assert float(accuracy) >= 0.75
+    assert float(accuracy) >= 0.5
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_an_evaluation_runs_its_samples_and_scores_them(tmp_path: Path) -> None:
     )
 
     assert log.status == "success"
-    assert log.results.scores[0].metrics["accuracy"].value >= 0.75
+    assert log.results.scores[0].metrics["accuracy"].value >= 0.5
     for sample in log.samples:
         run = ask(sample.input, "smollm2")
         assert run["answer"].startswith(sample.output.completion)
