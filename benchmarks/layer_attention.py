@@ -142,12 +142,7 @@ def agreement(
     shares: Sequence[float],
 ) -> Agreement:
     """Compare the draft's rows after some queries with the target's answer."""
-    used = method_of(draft, shares[0]).layers_of(draft)
-    if not 0 <= used.start < min(used.stop, draft.layers):
-        raise BadParameterError(
-            f"{draft.name} has {draft.layers} layers, but its scores begin at layer {used.start}",
-            "use a draft with more layers",
-        )
+    used = _used_layers(draft, shares[0])
     layers = rows.after(queries)
     seen = layers[: used.stop] if draft.is_self else layers
     free = read.free(rows.window)
@@ -165,6 +160,17 @@ def agreement(
         {share: _part(len(kept & wanted), len(wanted)) for share, (kept, wanted) in chosen.items()},
         {share: _part(len(kept), len(free)) for share, (kept, _) in chosen.items()},
     )
+
+
+def _used_layers(draft: ModelDraft, share: float) -> range:
+    """The draft layers whose attention the method uses; BadParameterError if there are none."""
+    used = method_of(draft, share).layers_of(draft)
+    if not 0 <= used.start < min(used.stop, draft.layers):
+        raise BadParameterError(
+            f"{draft.name} has {draft.layers} layers, but its scores begin at layer {used.start}",
+            "use a draft with more layers",
+        )
+    return range(used.start, min(used.stop, draft.layers))
 
 
 def scores(
