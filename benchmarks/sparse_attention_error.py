@@ -31,14 +31,20 @@ from forethought.engine.meter import Meter
 from forethought.engine.new_tokens import LayerHook
 from forethought.models.load import load
 from forethought.models.model import Model
+from line_panels import Axes, chart
 from prose import passage, prose
 from report import publish
-from sparse_attention_chart import chart
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "sparse-attention-error.json"
 DRAWING = ROOT / "docs" / "sparse-attention.svg"
 COLUMNS = ["tensors", "method", "density", "error", "recall"]
+AXES = Axes(
+    across="density",
+    across_name="density",
+    measures={"error": "error", "recall": "recalled mass"},
+    label="Error and recalled mass of sparse attention against density",
+)
 METHODS = {
     "flash-prefill": [
         f"flash-prefill(alpha={alpha},dense_layers=0)" for alpha in (0.01, 0.1, 0.4, 1.0)
@@ -108,7 +114,7 @@ def main() -> None:
     with torch.inference_mode():
         rows = [row for head in heads(options) for row in measured(head)]
     RESULTS.write_text(json.dumps({"tokens": options.tokens, "rows": rows}, indent=1) + "\n")
-    DRAWING.write_text(chart(rows))
+    DRAWING.write_text(chart(rows, AXES))
     title = f"sparse attention beside dense attention, {options.model}, {options.tokens:,} tokens"
     publish(title, COLUMNS, rows, options.log)
 

@@ -67,8 +67,8 @@ def test_a_budget_of_the_whole_prompt_runs_no_draft_and_drops_nothing(decoder, k
 @pytest.mark.parametrize(("keep", "kernel"), [(30, 16), (264, 32), (520, 64), (2048, 64)])
 def test_four_peaks_fit_unless_the_kernel_is_given(keep, kernel):
     prompt = prompt_of(tokens_of(4096, 0))
-    open_kernel = SpecPCShallow(keep=keep, window=8)._choice(prompt, range(1, 3))
+    open_kernel = SpecPCShallow(keep=keep, window=8).choice(prompt, range(1, 3))
     assert (open_kernel.kernel, open_kernel.neighbours) == (kernel, kernel)
 
-    given_kernel = SpecPCShallow(keep=keep, window=8, kernel=5)._choice(prompt, range(1, 3))
+    given_kernel = SpecPCShallow(keep=keep, window=8, kernel=5).choice(prompt, range(1, 3))
     assert (given_kernel.kernel, given_kernel.neighbours) == (5, 5)

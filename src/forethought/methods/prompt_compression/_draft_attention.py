@@ -58,12 +58,13 @@ class DraftAttention(Shortening):
         """The prompt of the chosen tokens."""
         if not self.pays(len(prompt)):
             return prompt
-        choice = self._choice(prompt, self.layers_of(draft))
+        choice = self.choice(prompt, self.layers_of(draft))
         choice.check(prompt, self.name)
         rows, _ = choice.read(prompt, draft, self.lookahead_tokens(answer_tokens))
         return choice.chosen(prompt, draft, rows)
 
-    def _choice(self, prompt: Prompt, layers: range) -> DraftChoice:
+    def choice(self, prompt: Prompt, layers: range) -> DraftChoice:
+        """The settings of the selection, by the attention of these draft layers."""
         budget = entries_kept(self.keep, len(prompt))
         stays = {*range(len(prompt) - self.window, len(prompt))}
         stays |= prompt.protected if self.protect else frozenset()
