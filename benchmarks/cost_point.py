@@ -20,7 +20,8 @@ from prose import passage, prose
 
 RESERVE = 128
 """Tokens of the context that a look-ahead and the answer may take."""
-WARM_UP = 384
+WARM_UP = 2048
+"""Context of the warm-up: longer than usual budgets, so that a draft runs in it."""
 QUESTION = "Summarise this text in one paragraph."
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -75,7 +76,7 @@ def document(model: Any, tokens: int, text: str, seed: int) -> str:
     """A document whose prompt leaves the reserve of a context of so many tokens."""
     from forethought.models.chat.prompt import chat_prompt
 
-    around = len(chat_prompt(model.tokenizer, model.template, QUESTION, "x"))
+    around = len(chat_prompt(model.tokenizer, model.template, QUESTION, "x")) - 1
     room = tokens - RESERVE - around
     if room < 1:
         raise SystemExit(f"--tokens {tokens}: the template, the question and the reserve take more")
