@@ -11,7 +11,7 @@ Each point runs in a process of its own, after a short prompt that warms it up, 
 a file of JSON lines. A point that the file has is not measured again, so an interrupted command
 resumes when it is repeated. A prompt that a model cannot take is a point with its reason. A point
 whose process fails is not stored, and the exit code is then 1. Points on other hardware stay in
-the file and out of the tables.
+the file and out of the tables. After a change of the code, name another file by `--results`.
 
 The tables hold the points and the growth exponents: the slope of log cost against log prompt
 length by least squares, with the lowest and highest slope between neighbouring lengths.

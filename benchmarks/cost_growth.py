@@ -12,7 +12,7 @@ from typing import Any
 Point = dict[str, Any]
 COLUMNS = [
     "recipe", "context", "prompt", "prefilled", "first token s", "× exact", "TFLOP", "KV MiB",
-    "peak KV MiB", "peak MiB", "above models MiB", "stages",
+    "peak KV MiB", "peak MiB", "above models MiB", "stages and notes",
 ]  # fmt: skip
 MEASURES: dict[str, Callable[[Point], float | None]] = {
     "seconds": lambda point: point["seconds"],
@@ -21,7 +21,7 @@ MEASURES: dict[str, Callable[[Point], float | None]] = {
     "peak bytes": lambda point: point["peak_bytes"],
     "above models": lambda point: above(point),
 }
-EXPONENT_COLUMNS = ["recipe", "prompts", *MEASURES]
+EXPONENT_COLUMNS = ["recipe", "prompts", *MEASURES, "notes"]
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,18 @@ def exponents(points: Sequence[Point]) -> list[dict[str, Any]]:
     for name, own in curves(points).items():
         found = {measure: growth(places(own, measure)) for measure in MEASURES}
         span = f"{own[0]['prompt']:,} to {own[-1]['prompt']:,}"
-        rows.append({"recipe": name, "prompts": span} | {m: str(g or "") for m, g in found.items()})
+        grown = {measure: str(one or "") for measure, one in found.items()}
+        rows.append({"recipe": name, "prompts": span, **grown, "notes": noted(own)})
     return rows
+
+
+def noted(points: Sequence[Point]) -> str:
+    """The notes of a curve with its lengths: a method that was skipped had the exact costs."""
+    lengths: dict[str, list[str]] = {}
+    for point in points:
+        if point["notes"]:
+            lengths.setdefault("; ".join(point["notes"]), []).append(f"{point['prompt']:,}")
+    return " · ".join(f"at {', '.join(at)}: {words}" for words, at in lengths.items())
 
 
 def cells(points: Sequence[Point]) -> list[dict[str, Any]]:
@@ -93,8 +103,8 @@ def alone(recipe: str) -> bool:
 def _cells(point: Point, exact: float | None) -> dict[str, Any]:
     row = {"recipe": point["recipe"], "context": point["tokens"]}
     if "skipped" in point:
-        return {**row, "stages": f"skipped: {point['skipped']}"}
-    stages = point["stages"].items()
+        return {**row, "stages and notes": f"skipped: {point['skipped']}"}
+    stages = " ".join(f"{name} {spent:.2f}" for name, spent in point["stages"].items())
     return {
         **row,
         "prompt": point["prompt"],
@@ -106,7 +116,7 @@ def _cells(point: Point, exact: float | None) -> dict[str, Any]:
         "peak KV MiB": point["peak_kv_bytes"] / 2**20,
         "peak MiB": _mebibytes(point["peak_bytes"]),
         "above models MiB": _mebibytes(above(point)),
-        "stages": " ".join(f"{name} {spent:.2f}" for name, spent in stages),
+        "stages and notes": "; ".join([stages, *point["notes"]]),
     }
 
 

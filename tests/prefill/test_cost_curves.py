@@ -37,7 +37,7 @@ def measured(tiny, methods, tokens):
 
 def point(recipe, length, cost, **changed):
     costs = {"seconds": cost, "flops": cost, "kv_bytes": cost, "peak_kv_bytes": cost}
-    memory = {"peak_bytes": cost + 7, "loaded_bytes": 7, "stages": {"prefill": cost}}
+    memory = {"peak_bytes": cost + 7, "loaded_bytes": 7, "stages": {"prefill": cost}, "notes": []}
     own = {"recipe": recipe, "tokens": length + 128, "prompt": length, "prefilled": length}
     return {**own, **costs, **memory, **changed}
 
@@ -111,7 +111,7 @@ def test_tables_hold_points_exponents_and_reasons():
 
     points = [
         point("m", 100, 4.0),
-        point("m+snapkv", 100, 2.0),
+        point("m+snapkv", 100, 2.0, notes=["snapkv skipped", "a warning"]),
         point("m", 200, 16.0, peak_bytes=None, loaded_bytes=None),
         {"recipe": "m+snapkv", "tokens": 328, "skipped": "too long"},
     ]
@@ -121,7 +121,11 @@ def test_tables_hold_points_exponents_and_reasons():
 
     assert (first["× exact"], second["× exact"], second["above models MiB"]) == (1.0, 2.0, "0")
     assert third["peak MiB"] == ""
-    assert last["stages"] == "skipped: too long"
+    assert first["stages and notes"] == "prefill 4.00"
+    assert second["stages and notes"] == "prefill 2.00; snapkv skipped; a warning"
+    assert last["stages and notes"] == "skipped: too long"
+    assert grown["m"]["notes"] == ""
+    assert grown["m+snapkv"]["notes"] == "at 100: snapkv skipped; a warning"
     assert grown["m"]["prompts"] == "100 to 200"
     assert grown["m"]["seconds"] == "2.00 (2.00 to 2.00)"
     assert grown["m"]["above models"] == grown["m+snapkv"]["seconds"] == ""
@@ -181,4 +185,4 @@ def test_a_command_measures_only_the_points_that_its_file_lacks(tiny, tmp_path):
     assert "384 to 896" in longer.stderr
     assert drawing.read_text().count("<polyline") == 2 * 4
     assert refused.returncode == 2
-    assert "did you mean snapkv?" in refused.stderr
+    assert "did you mean snapkv or" in refused.stderr
