@@ -37,7 +37,12 @@ def measured(tiny, methods, tokens):
 
 def point(recipe, length, cost, **changed):
     costs = {"seconds": cost, "flops": cost, "kv_bytes": cost, "peak_kv_bytes": cost}
-    memory = {"peak_bytes": cost + 7, "loaded_bytes": 7, "stages": {"prefill": cost}, "notes": []}
+    memory = {
+        "peak_bytes": cost + 2**30,
+        "loaded_bytes": 2**30,
+        "stages": {"prefill": cost},
+        "notes": [],
+    }
     own = {"recipe": recipe, "tokens": length + 128, "prompt": length, "prefilled": length}
     return {**own, **costs, **memory, **changed}
 
