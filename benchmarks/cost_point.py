@@ -9,6 +9,7 @@ allocations); it is null on systems that cannot reset it. `loaded_bytes` is the 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -112,7 +113,11 @@ class Memory:
     def __init__(self, device: str) -> None:
         import torch
 
+        from forethought.models.hardware.memory import trim_memory
+
         self.device = device
+        gc.collect()
+        trim_memory()  # blocks that the warm-up freed are no part of the loaded models
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
             self.loaded: int | None = torch.cuda.memory_allocated()
