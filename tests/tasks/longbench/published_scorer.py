@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 ZH_SIGNS = set(
     string.punctuation
     + "！？｡。＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､、〃"  # noqa: RUF001
-    "《》「」『』【】〔〕〖〗〘〙〚〛"
+    "》「」『』【】〔〕〖〗〘〙〚〛"  # noqa: RUF001
     "〜〝〞〟〰〾〿–—‘’‛“”„‟…‧﹏"  # noqa: RUF001
 )
 

@@ -22,10 +22,10 @@ _LATIN_SIGNS = str.maketrans("", "", string.punctuation)
 _CHINESE_SIGNS = re.compile(
     f"[{re.escape(string.punctuation)}"
     "\u2013\u2014\u2018\u2019\u201b-\u201f\u2026\u2027"
-    "\u3001-\u3003\u300a-\u3011\u3014-\u301f\u3030\u303e\u303f"
+    "\u3001-\u3003\u300b-\u3011\u3014-\u301f\u3030\u303e\u303f"
     "\ufe4f\uff01-\uff0d\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff64]"
 )
-"""LongBench's list; it lacks the full-width full stop and the single angle brackets."""
+"""LongBench's list. It lacks the full-width full stop, 〈, 〉 and 《, so these count as text."""
 
 
 def score(

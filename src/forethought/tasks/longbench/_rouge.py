@@ -1,4 +1,8 @@
-"""ROUGE-L of summaries as LongBench computes it: union LCS over sentences, unique words."""
+"""ROUGE-L of summaries as LongBench computes it: union LCS over sentences, unique words.
+
+Its package recurses once per word of a sentence and gives 0 beyond Python's limit; here such a
+sentence gets its score.
+"""
 
 from __future__ import annotations
 
