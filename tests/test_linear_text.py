@@ -24,7 +24,7 @@ from forethought.methods.prompt_compression._room import room_in
 from forethought.models.chat import transcript
 from forethought.models.tokenization import tokenizer
 from forethought.numerics import bm25, sentences
-from forethought.tasks.longbench import _metrics
+from forethought.tasks.longbench import _rouge
 from forethought.tasks.mathematics import _extract, _judge, _plain, _relations, _value
 from tests import regex_steps
 from tests.regex_steps import CountingPattern, Matcher, TooManyStepsError
@@ -249,7 +249,7 @@ WORK: dict[str, tuple[Callable[[int], object], list[Any]]] = {
     ),
     "marks": (covered, [transcript]),
     "trusted ranges": (inside, [tokenizer]),
-    "subsequences": (lambda size: _metrics.common_length("ab" * size, "ba" * size), [_metrics]),
+    "subsequences": (lambda size: _rouge.common_subsequence("ab" * size, "ba" * size), [_rouge]),
     "open boxes": (lambda size: _extract.final(r"\boxed{" * size), JUDGE),
     "nested boxes": (lambda size: _extract.final(r"\boxed{" * size + "}" * size), JUDGE),
     "boxes": (lambda size: _extract.final(r"\boxed{1}, " * size), JUDGE),

@@ -1,16 +1,15 @@
 import json
-from itertools import combinations
+import sys
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 
 from forethought import catalogue
-from forethought.contracts.errors import BadDataError
+from forethought.contracts.errors import BadDataError, UsageError
 from forethought.contracts.questions import Question
+from forethought.tasks.longbench import _segmentation
 from forethought.tasks.longbench._datasets import DATA_SETS
-from forethought.tasks.longbench._metrics import common_length
 
 ROW = {
     "_id": "one",
@@ -53,9 +52,9 @@ def test_every_data_set_is_asked_and_its_reference_scores_one(name: str, tmp_pat
     answers = {"count": "7", "retrieval": "Paragraph 7"}.get(DATA_SETS[name].metric, "seven steps")
     changes = {"dataset": name, "answers": [answers], "all_classes": ["seven steps", "eight"]}
 
-    task, (question,) = asked(tmp_path, "", {**ROW, **changes})
+    task, (question,) = asked(tmp_path, ", chinese=characters", {**ROW, **changes})
 
-    assert task.check(question, answers) == 1
+    assert task.check(question, answers) == pytest.approx(1)
     assert task.check(question, "nothing like it: 99") < 0.5
     assert task.answer_tokens == DATA_SETS[name].tokens
     assert question.text
@@ -83,40 +82,39 @@ def test_words_are_compared_by_f1_with_the_best_reference(
     assert scored(tmp_path, answer) == pytest.approx(expected)
 
 
-def test_chinese_is_compared_by_signs(tmp_path: Path) -> None:
-    changes = {"dataset": "multifieldqa_zh", "language": "zh", "answers": ["北京大学"]}
+@pytest.mark.parametrize("name", ["multifieldqa_zh", "mine"])
+def test_chinese_may_be_compared_by_characters(name: str, tmp_path: Path) -> None:
+    changes = {"dataset": name, "language": "zh", "answers": ["北京大学"]}
+    settings = ", metric=f1, chinese=characters"
 
-    assert scored(tmp_path, "北京。", **changes) == pytest.approx(2 * 2 / (2 + 4))
+    assert scored(tmp_path, "北京。", settings, **changes) == pytest.approx(2 * 2 / (2 + 4))
+
+
+def test_chinese_without_its_package_is_refused_before_the_first_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jieba", None)
+    _segmentation._jieba.cache_clear()
+
+    with pytest.raises(UsageError, match="needs the package jieba") as raised:
+        asked(tmp_path, "", {**ROW, "dataset": "vcsum"})
+
+    assert "chinese=characters" in raised.value.hint
+    asked(tmp_path, "", {**ROW, "dataset": "lsht", "language": "zh", "all_classes": ["a"]})
 
 
 def test_summaries_are_compared_by_their_longest_common_subsequence(tmp_path: Path) -> None:
     changes = {"dataset": "gov_report", "answers": ["the cat sat on the mat"]}
 
-    # Common: the cat the mat, 4 words of 5 and of 6.
-    assert scored(tmp_path, "the cat near the mat", **changes) == pytest.approx(8 / 11)
-
-
-def test_the_longest_common_subsequence_is_that_of_enumeration() -> None:
-    random = Random(0)
-    for _ in range(40):
-        one, other = (random.choices("abc", k=random.randint(0, 7)) for _ in range(2))
-        subsequences = [
-            {
-                tuple(of[i] for i in kept)
-                for n in range(8)
-                for kept in combinations(range(len(of)), n)
-            }
-            for of in (one, other)
-        ]
-
-        assert common_length(one, other) == max(map(len, subsequences[0] & subsequences[1]))
+    # Common: the cat the mat, 3 distinct words of 4 and of 5.
+    assert scored(tmp_path, "the cat near the mat", **changes) == pytest.approx(6 / 9)
 
 
 def test_code_is_compared_on_the_first_line_that_is_code(tmp_path: Path) -> None:
     changes = {"dataset": "lcc", "answers": ["return x"]}
 
     assert scored(tmp_path, "```python\n# so\nreturn x\nreturn y\n```", **changes) == 1
-    assert scored(tmp_path, "return y", **changes) == pytest.approx(14 / 16)
+    assert scored(tmp_path, "return y", **changes) == 0.88  # of 14 / 16, in whole percents
 
 
 @pytest.mark.parametrize(
@@ -148,7 +146,9 @@ def test_paragraphs_are_compared_by_number(answer: str, expected: float, tmp_pat
 
 def test_a_metric_may_be_chosen_for_data_of_ones_own(tmp_path: Path) -> None:
     assert scored(tmp_path, "it was ada", ", metric=rouge-l", dataset="mine") == 0
-    assert scored(tmp_path, "it was Ada", ", metric=rouge-l", dataset="mine") == 1 / 2
+    assert scored(tmp_path, "it was Ada", ", metric=rouge-l", dataset="mine") == pytest.approx(
+        1 / 2
+    )
 
 
 def test_the_longest_answer_may_be_set(tmp_path: Path) -> None:
@@ -165,6 +165,10 @@ def test_the_longest_answer_may_be_set(tmp_path: Path) -> None:
         ({"dataset": "trec"}, "all_classes is None, not a list of texts"),
         ({"dataset": "trec", "all_classes": [1]}, r"all_classes is \[1\], not a list of texts"),
         ({"context": None}, "context is None"),
+        (
+            {"dataset": "passage_retrieval_en", "answers": ["Paragraph 1", "the third"]},
+            r"answers is \['Paragraph 1', 'the third'\], not a text such as 'Paragraph 3' each",
+        ),
     ],
 )
 def test_a_line_that_cannot_be_judged_is_named_or_skipped(
@@ -178,3 +182,41 @@ def test_a_line_that_cannot_be_judged_is_named_or_skipped(
     task, questions = asked(tmp_path, ", skip_bad=true", ROW, bad)
     assert [question.identifier for question in questions] == ["one"]
     assert len(task.notes()) == 1
+
+
+def test_prompts_may_come_from_a_file_in_the_published_format(tmp_path: Path) -> None:
+    prompt = "Read {{this}}.\n\n{context}\n\n Now say:\n{input}\nAnswer: "
+    file = tmp_path / "prompts.json"
+    file.write_text(json.dumps({"hotpotqa": prompt}))
+    row = {**ROW, "input": "{Who}?", "context": "By {Ada}."}
+
+    for name in ("hotpotqa", "hotpotqa_e"):
+        _, (question,) = asked(tmp_path, f", prompts='{file}'", {**row, "dataset": name})
+
+        assert question.asked == prompt.format(context=row["context"], input=row["input"])
+        assert question.document == "Read {this}.\n\nBy {Ada}."
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("{", "is not JSON"),
+        ("\udcff", "is not JSON"),
+        ("[]", r"is \[\], not a JSON object"),
+        ('{"hotpotqa": 3}', "the prompt of 'hotpotqa' in .* is 3, without one {context}"),
+        ('{"hotpotqa": "{input}"}', "without one {context}"),
+        ('{"hotpotqa": "{context}{context}"}', "without one {context}"),
+        ('{"hotpotqa": "{input} {context}"}', "has a placeholder before {context}"),
+        ('{"hotpotqa": "{context} {length}"}', "has a wrong placeholder: 'length'"),
+        ('{"hotpotqa": "{context} {"}', "has a wrong placeholder"),
+        ('{"hotpotqa": "{ {context}"}', "has a wrong placeholder"),
+        ('{"hotpotqa": "{context} {input.real}"}', "has a wrong placeholder"),
+        ('{"lcc": "{context}"}', "has no prompt for dataset 'hotpotqa'; it has"),
+    ],
+)
+def test_prompts_that_do_not_fit_are_refused(content: str, problem: str, tmp_path: Path) -> None:
+    file = tmp_path / "prompts.json"
+    file.write_bytes(content.encode(errors="surrogateescape"))
+
+    with pytest.raises(BadDataError, match=problem):
+        asked(tmp_path, f", prompts='{file}'", ROW)

@@ -5,94 +5,97 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from difflib import SequenceMatcher
 from typing import Literal
 
-Metric = Literal["f1", "rouge-l", "code", "classification", "retrieval", "count"]
+from forethought.tasks.longbench._rouge import rouge_l
 
-_PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]|[\u3000-\u303f\uff00-\uffef]")
+Metric = Literal["f1", "rouge-l", "code", "classification", "retrieval", "count"]
+Segment = Callable[[str], Sequence[str]]
+"""Splits a text without spaces into words."""
+
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_PARAGRAPH = re.compile(r"(?:Paragraph |段落)(\d+)")
+_NUMBER = re.compile(r"\d+")
+_LATIN_SIGNS = str.maketrans("", "", string.punctuation)
+_CHINESE_SIGNS = re.compile(
+    f"[{re.escape(string.punctuation)}"
+    "\u2013\u2014\u2018\u2019\u201b-\u201f\u2026\u2027"
+    "\u3001-\u3003\u300b-\u3011\u3014-\u301f\u3030\u303e\u303f"
+    "\ufe4f\uff01-\uff0d\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff64]"
+)
+"""LongBench's list. It lacks the full-width full stop, 〈, 〉 and 《, so these count as text."""
 
 
 def score(
-    metric: Metric, answer: str, reference: str, chinese: bool, classes: Sequence[str]
+    metric: Metric, answer: str, reference: str, segment: Segment | None, classes: Sequence[str]
 ) -> float:
-    """The metric of an answer against a reference."""
-    if metric == "classification":
-        return _classification(answer, reference, classes)
-    if metric in _OF_WORDS:
-        return _OF_WORDS[metric](answer, reference, chinese)
-    return _OF_TEXT[metric](answer, reference)
+    """The metric of an answer against a reference; `segment` is for Chinese."""
+    match metric:
+        case "f1":
+            return _f1(normalised(answer, segment), normalised(reference, segment))
+        case "rouge-l":
+            return rouge_l(_spaced(answer, segment), _spaced(reference, segment))
+        case "code":
+            return _code(answer, reference)
+        case "classification":
+            return _classification(answer, reference, classes)
+        case "retrieval":
+            return _share(answer, paragraph(reference))
+        case "count":
+            return _share(answer, reference)
 
 
-def normalised(text: str, chinese: bool) -> list[str]:
-    """Lower-case words without articles and punctuation; characters for Chinese."""
-    plain = _PUNCTUATION.sub("", text.lower())
-    if chinese:
-        return list(re.sub(r"\s+", "", plain))
-    return [word for word in plain.split() if word not in ("a", "an", "the")]
+def normalised(text: str, segment: Segment | None = None) -> list[str]:
+    """Lower-case words without articles and ASCII punctuation; Chinese words without signs."""
+    if segment is None:
+        return _ARTICLES.sub(" ", text.lower().translate(_LATIN_SIGNS)).split()
+    plain = ("".join(_CHINESE_SIGNS.sub("", word.lower()).split()) for word in segment(text))
+    return [word for word in plain if word]
 
 
-def common_length(one: Sequence[str], other: Sequence[str]) -> int:
-    """Length of the longest common subsequence, bit-parallel (Hyyrö 2004).
-
-    Bit n of `rises` is 0 if the table's row rises after item n.
-    """
-    short, long = sorted((one, other), key=len)
-    places: dict[str, int] = {}
-    for place, item in enumerate(short):
-        places[item] = places.get(item, 0) | 1 << place
-    whole = (1 << len(short)) - 1
-    rises = whole
-    for item in long:
-        matched = rises & places.get(item, 0)
-        rises = (rises + matched | rises - matched) & whole
-    return len(short) - rises.bit_count()
+def paragraph(reference: str) -> str:
+    """The number of the paragraph that a reference names; empty if it names none."""
+    found = _PARAGRAPH.search(reference)
+    return found[1] if found else ""
 
 
-def _f1(answer: str, reference: str, chinese: bool) -> float:
-    given, wanted = normalised(answer, chinese), normalised(reference, chinese)
-    return _harmonic(sum((Counter(given) & Counter(wanted)).values()), len(given), len(wanted))
+def _spaced(text: str, segment: Segment | None) -> str:
+    return text if segment is None else " ".join(segment(text))
 
 
-def _rouge_l(answer: str, reference: str, chinese: bool) -> float:
-    """ROUGE-L over the whole text; LongBench's package joins the matches of sentences."""
-    given, wanted = (
-        list("".join(text.split())) if chinese else text.split() for text in (answer, reference)
-    )
-    return _harmonic(common_length(given, wanted), len(given), len(wanted))
-
-
-def _harmonic(shared: int, given: int, wanted: int) -> float:
-    return 2 * shared / (given + wanted) if shared else 0.0
+def _f1(given: Sequence[str], wanted: Sequence[str]) -> float:
+    shared = (Counter(given) & Counter(wanted)).total()
+    return 2 * shared / (len(given) + len(wanted)) if shared else 0.0
 
 
 def _code(answer: str, reference: str) -> float:
-    """Edit similarity of the first line of code: twice the LCS over the sum of lengths."""
+    """Similarity of the first line of code, to whole percents.
+
+    The published scorer computes the ratio of `difflib` unless a further package is installed.
+    """
     lines = answer.lstrip("\n").split("\n")
     code = next((line for line in lines if not any(sign in line for sign in ("`", "#", "//"))), "")
-    return _harmonic(common_length(code, reference), len(code), len(reference))
+    return round(100 * SequenceMatcher(None, code, reference).ratio()) / 100
 
 
 def _classification(answer: str, reference: str, classes: Sequence[str]) -> float:
-    """1 over the number of named classes if the right class is among them, else 0."""
+    """1 over the number of named classes if the right class is among them, else 0.
+
+    A class whose name is a part of the right one does not count. The published loop skips the
+    class that follows a removed one, so such a class counts.
+    """
     named = [one for one in classes if one in answer]
-    named = [one for one in named if one == reference or one not in reference]
+    place = 0
+    while place < len(named):
+        if named[place] != reference and named[place] in reference:
+            named.remove(named[place])
+        place += 1
     return 1 / len(named) if reference in named else 0.0
 
 
-def _retrieval(answer: str, reference: str) -> float:
-    return _count(answer, "".join(re.findall(r"\d+", reference)[:1]))
-
-
-def _count(answer: str, reference: str) -> float:
-    """The share of the answer's numbers that equal the reference."""
-    numbers = re.findall(r"\d+", answer)
-    return numbers.count(reference.strip()) / len(numbers) if numbers else 0.0
-
-
-_OF_WORDS: Mapping[str, Callable[[str, str, bool], float]] = {"f1": _f1, "rouge-l": _rouge_l}
-_OF_TEXT: Mapping[str, Callable[[str, str], float]] = {
-    "code": _code,
-    "retrieval": _retrieval,
-    "count": _count,
-}
+def _share(answer: str, number: str) -> float:
+    """The share of the answer's numbers that equal this one."""
+    numbers = _NUMBER.findall(answer)
+    return numbers.count(number) / len(numbers) if numbers else 0.0

@@ -1,23 +1,27 @@
 """Long documents with questions of many kinds, from a file in LongBench's format.
 
 Paper: LongBench, arXiv:2308.14508
-Score: the data set's metric: word F1, ROUGE-L, edit similarity, class or number; the best over
-    all references.
+Score: the published scorer's metric of the data set: word F1, ROUGE-L, similarity of code, class or
+    number; the best over all references.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Literal
 
+from forethought.contracts.errors import BadDataError
 from forethought.contracts.parameters import CountOrZero
 from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.longbench._datasets import RESPOND, DataSet, data_set
-from forethought.tasks.longbench._metrics import Metric, score
+from forethought.tasks.longbench._metrics import Metric, Segment, paragraph, score
+from forethought.tasks.longbench._prompts import Prompt, prompts
+from forethought.tasks.longbench._segmentation import segmentation
 from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows, shortened
 
+_OF_WORDS = ("f1", "rouge-l")
 _FIELDS = {"_id": TEXT, "input": TEXT, "context": TEXT, "answers": (list,), "dataset": TEXT}
 
 
@@ -39,6 +43,12 @@ class LongBench(Task):
     """Leave out invalid lines instead of stopping at the first one."""
     longest: CountOrZero = 0
     """Most tokens of an answer; 0: LongBench's limit for the data sets of the file."""
+    prompts: str = ""
+    """A JSON file with a prompt for each data set, in the format of LongBench's
+    dataset2prompt.json; empty: instructions of this project."""
+    chinese: Literal["jieba", "characters"] = "jieba"
+    """Words of Chinese answers. LongBench uses the package jieba, which needs installation;
+    characters needs no package and scores otherwise."""
 
     @property
     def answer_tokens(self) -> int:
@@ -49,16 +59,18 @@ class LongBench(Task):
 
     def questions(self, measure: Measure) -> Iterator[Question]:
         """The questions in order."""
+        given = prompts(self.prompts) if self.prompts else None
         for row in drawn(self._rows(), self.count, self.seed):
-            yield self._question(row)
+            yield self._question(row, given)
 
     def check(self, question: Question, answer: str) -> float:
         """The best metric of the answer over all references."""
         data = question.data
         if _known(data["dataset"], self.metric).first_line:
             answer = answer.lstrip("\n").partition("\n")[0]
+        segment = self._segment(data["words"])
         return max(
-            score(data["metric"], answer, reference, data["chinese"], data["classes"])
+            score(data["metric"], answer, reference, segment, data["classes"])
             for reference in question.answers
         )
 
@@ -76,23 +88,32 @@ class LongBench(Task):
         if self.metric == "auto" and data_set(name) is None:
             return f"dataset {name!r} is not one of LongBench's; set metric"
         classes = values.get("all_classes")
-        if _known(name, self.metric).metric == "classification" and not _texts(classes):
+        metric = _known(name, self.metric).metric
+        if metric == "classification" and not _texts(classes):
             return f"all_classes is {shortened(classes)}, not a list of texts"
+        if metric == "retrieval" and not all(map(paragraph, answers)):
+            return f"answers is {shortened(answers)}, not a text such as 'Paragraph 3' each"
         return ""
 
-    def _question(self, row: Row) -> Question:
+    def _segment(self, words: str) -> Segment | None:
+        return None if words == "spaces" else segmentation(self.chinese)
+
+    def _question(self, row: Row, given: Mapping[str, Prompt] | None) -> Question:
         values = row.values
         known = _known(values["dataset"], self.metric)
+        prompt = _own(known) if given is None else _given(given, values["dataset"], self.prompts)
+        words = self.chinese if _is_chinese(values, known) else "spaces"
+        self._segment(words)  # before any answer is paid for
         return Question(
             identifier=values["_id"],
-            text=known.instruction.format(values["input"]).strip(),
-            document=values["context"],
+            text=prompt.question(values["input"]),
+            document=prompt.document(values["context"]),
             answers=tuple(values["answers"]),
             cluster=sha256(values["context"].encode()).hexdigest()[:16],
             data={
                 "dataset": values["dataset"],
                 "metric": known.metric,
-                "chinese": values.get("language") == "zh",
+                "words": words,
                 "classes": values.get("all_classes") or [],
             },
         )
@@ -106,4 +127,25 @@ def _known(name: str, metric: Literal["auto"] | Metric) -> DataSet:
     """The data set, with a stated metric applied; unknown names get defaults."""
     known = data_set(name) or DataSet("f1", 128, RESPOND)
     chosen: Metric = known.metric if metric == "auto" else metric
-    return DataSet(chosen, known.tokens, known.instruction, known.first_line)
+    return replace(known, metric=chosen)
+
+
+def _is_chinese(values: Mapping[str, Any], known: DataSet) -> bool:
+    """Whether a metric of words needs segmentation."""
+    listed = data_set(values["dataset"]) is not None
+    chinese = known.chinese if listed else values.get("language") == "zh"
+    return chinese and known.metric in _OF_WORDS
+
+
+def _own(known: DataSet) -> Prompt:
+    return Prompt("", known.instruction)
+
+
+def _given(of: Mapping[str, Prompt], name: str, path: str) -> Prompt:
+    found = of.get(name) or of.get(name.removesuffix("_e"))
+    if found is None:
+        raise BadDataError(
+            f"{path} has no prompt for dataset {name!r}; it has {shortened(list(of))}",
+            "add one, or leave out prompts",
+        )
+    return found
