@@ -15,7 +15,7 @@ _HINT = "give a JSON object of prompts with {context} and {input}, such as datas
 
 
 @dataclass(frozen=True)
-class Prompt:
+class PromptForm:
     """The text before the document, and the text after it."""
 
     before: str
@@ -30,7 +30,7 @@ class Prompt:
         return self.after.format(input=given).lstrip("\n")
 
 
-def prompts(path: str) -> Mapping[str, Prompt]:
+def prompts(path: str) -> Mapping[str, PromptForm]:
     """The prompts of a file, by data set."""
     try:
         read = json.loads(content_of(path, _HINT))
@@ -41,7 +41,7 @@ def prompts(path: str) -> Mapping[str, Prompt]:
     return {name: _prompt(path, name, template) for name, template in read.items()}
 
 
-def _prompt(path: str, name: str, template: object) -> Prompt:
+def _prompt(path: str, name: str, template: object) -> PromptForm:
     named = f"the prompt of {name!r} in {path}"
     if not isinstance(template, str) or template.count("{context}") != 1:
         raise BadDataError(f"{named} is {shortened(template)}, without one {{context}}", _HINT)
@@ -50,6 +50,6 @@ def _prompt(path: str, name: str, template: object) -> Prompt:
         if {field for _, field, _, _ in Formatter().parse(before) if field is not None}:
             raise BadDataError(f"{named} has a placeholder before {{context}}", _HINT)
         after.format(input="")
-        return Prompt(before.format(), after)
+        return PromptForm(before.format(), after)
     except (ValueError, LookupError, AttributeError) as error:
         raise BadDataError(f"{named} has a wrong placeholder: {error}", _HINT) from error

@@ -17,7 +17,7 @@ from forethought.contracts.parameters import CountOrZero
 from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.longbench._datasets import RESPOND, DataSet, data_set
 from forethought.tasks.longbench._metrics import Metric, Segment, paragraph, score
-from forethought.tasks.longbench._prompts import Prompt, prompts
+from forethought.tasks.longbench._prompts import PromptForm, prompts
 from forethought.tasks.longbench._segmentation import segmentation
 from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows, shortened
 
@@ -98,7 +98,7 @@ class LongBench(Task):
     def _segment(self, words: str) -> Segment | None:
         return None if words == "spaces" else segmentation(self.chinese)
 
-    def _question(self, row: Row, given: Mapping[str, Prompt] | None) -> Question:
+    def _question(self, row: Row, given: Mapping[str, PromptForm] | None) -> Question:
         values = row.values
         known = _known(values["dataset"], self.metric)
         prompt = _own(known) if given is None else _given(given, values["dataset"], self.prompts)
@@ -137,11 +137,11 @@ def _is_chinese(values: Mapping[str, Any], known: DataSet) -> bool:
     return chinese and known.metric in _OF_WORDS
 
 
-def _own(known: DataSet) -> Prompt:
-    return Prompt("", known.instruction)
+def _own(known: DataSet) -> PromptForm:
+    return PromptForm("", known.instruction)
 
 
-def _given(of: Mapping[str, Prompt], name: str, path: str) -> Prompt:
+def _given(of: Mapping[str, PromptForm], name: str, path: str) -> PromptForm:
     found = of.get(name) or of.get(name.removesuffix("_e"))
     if found is None:
         raise BadDataError(
