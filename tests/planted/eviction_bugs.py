@@ -147,7 +147,7 @@ EVICTION_BUGS = (
         old="return keep - every  #",
         new="return keep  #",
         test=(
-            "tests/methods/kv_eviction/test_evict.py::"
+            "tests/methods/kv_eviction/test_decode_evictions.py::"
             "test_the_budget_is_never_exceeded_while_an_answer_grows"
         ),
     ),
