@@ -1,0 +1,1 @@
+"""Generated instructions with constraints that a program checks."""
