@@ -13,7 +13,7 @@ from typing import Annotated
 
 from forethought.contracts.parameters import Count, CountOrZero, Whole
 from forethought.contracts.questions import Measure, Question, Task
-from forethought.tasks.steps._drawing import distinct
+from forethought.tasks.drawing import distinct
 from forethought.tasks.steps._lines import STEPS_ONLY, OneAnswer, Words, promise, rightness, words
 
 _CLOSES = {"(": ")", "[": "]", "{": "}", "<": ">"}
