@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
+from forethought.tasks.answer_lines import answers
+
 Words = tuple[str, ...]
 
 STEPS_ONLY = (
@@ -15,9 +17,6 @@ STEPS_ONLY = (
 """The part of the prompt that describes the form of an answer."""
 
 _WORD = re.compile(r"\d+|[a-z]+|\S", re.ASCII)
-_ANSWER = re.compile(
-    r"^[ \t*_#>]*answer[ \t*_]*[:=][ \t*_]*([^\s*_].*)$", re.IGNORECASE | re.MULTILINE
-)
 _SPELLINGS = str.maketrans({"×": "*", "·": "*", "÷": "/", "\u2212": "-", "→": "->", ",": " "})
 
 
@@ -68,7 +67,7 @@ def starts(given: Words, whole: Words) -> bool:
 
 def rightness(start: StepState, text: str) -> float:
     """1 if the last answer line is right, else 0."""
-    given = _answers(text)
+    given = answers(text)
     return float(bool(given) and start.right(given[-1]))
 
 
@@ -81,18 +80,13 @@ def promise(start: StepState, text: str) -> float:
     place = start
     *lines, last = text.split("\n")
     for line in lines:
-        if given := _answers(line):
+        if given := answers(line):
             return float(start.right(given[0]))
         following = place.steps().get(split) if (split := words(line)) else place
         if following is None:
             return 0.0
         place = following
-    if given := _answers(last):
+    if given := answers(last):
         return float(start.begins(given[0]))
     nexts = (*place.steps(), words("Answer:"))
     return float(any(starts(words(last), step) for step in nexts))
-
-
-def _answers(text: str) -> list[str]:
-    """The answer of each answer line."""
-    return [found.rstrip("*_$`. \t\r").lstrip("$`") for found in _ANSWER.findall(text)]

@@ -1,0 +1,1 @@
+"""Procedures to follow step by step, with every state checked."""

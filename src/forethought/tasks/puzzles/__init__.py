@@ -1,0 +1,1 @@
+"""Puzzles whose moves are checked one by one, at any size."""
