@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from forethought.cost.flops import causal_pairs
 from forethought.cost.precision import Precision
-from forethought.cost.sizes import LayerGroup, WeightMatrix, Sizes, head_of, layer_groups
+from forethought.cost.sizes import LayerGroup, Sizes, WeightMatrix, head_of, layer_groups
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,8 @@ class Pass:
     """Rows of each sequence that pass the output head."""
     shared: float = 0.0
     """Entries among `past` that all sequences share: read once."""
+    stops: bool = False
+    """Whether nothing follows the last layer's attention, so that it is not computed."""
 
     @property
     def rows(self) -> int:
@@ -98,10 +100,11 @@ def decode_step(past: float, batch: int = 1, shared: float = 0.0) -> Pass:
 
 def operations(sizes: Sizes, precision: Precision, one: Pass) -> list[Operation]:
     """The operations of a pass: those of each group of layers, then the output head."""
+    last = sizes.windows[-1] if one.stops else -1
     found = [
-        replace(operation, layers=group.count)
+        operation
         for group in layer_groups(sizes)
-        for operation in _layer(sizes, group, precision, one)
+        for operation in _layer(sizes, group, precision, one, stops=group.window == last)
     ]
     if one.logits:
         head = replace(one, tokens=one.logits)
@@ -118,7 +121,21 @@ def total(found: Iterable[Operation]) -> Work:
     return work
 
 
-def _layer(sizes: Sizes, group: LayerGroup, precision: Precision, one: Pass) -> Iterator[Operation]:
+def _layer(
+    sizes: Sizes, group: LayerGroup, precision: Precision, one: Pass, *, stops: bool
+) -> Iterator[Operation]:
+    """The operations of equal layers; the last of them computes no attention if it `stops`."""
+    for operation in _of_one_layer(sizes, group, precision, one):
+        if stops and operation.name == "attention":
+            yield replace(operation, work=replace(operation.work, flops=0.0))
+            yield replace(operation, layers=group.count - 1)
+        else:
+            yield replace(operation, layers=group.count)
+
+
+def _of_one_layer(
+    sizes: Sizes, group: LayerGroup, precision: Precision, one: Pass
+) -> Iterator[Operation]:
     bits, each = precision.weights(one.phase), precision.activations / 8
     yield _elementwise("norm", 2 * one.rows * sizes.hidden * each)
     for matrix in group.matrices:

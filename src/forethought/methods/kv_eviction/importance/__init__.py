@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import FullCacheView, LayerView
 from forethought.methods.kv_eviction._entries import whole_places
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Importance(ABC):
