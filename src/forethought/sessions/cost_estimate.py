@@ -244,7 +244,7 @@ class _Estimator:
             steps = decode_phase(config, self.machine, length, ahead - 1, self.request.batch)
             yield Stage("draft", steps)
         scored = method.scored_layers(own)
-        rows = method.newest_queries()
+        rows = method.scored_queries()
         yield from self._scores("draft", config, len(scored), length, rows)
         if ahead > 1 and scored:
             pairs = sum(length + step for step in range(1, ahead))
@@ -267,7 +267,7 @@ class _Estimator:
             again = Pass(1, self._entries(length) - 1, asked.batch)
             yield Stage("prefill", phase(self.target, self.machine, [(again, 1.0)]))
         if evicting is not None and hooked:
-            rows = evicting.newest_queries()
+            rows = evicting.scored_queries()
             rows = None if rows is None else rows + ahead
             yield from self._scores(
                 "prefill", self.target, self.target.layers, length + ahead, rows

@@ -76,6 +76,10 @@ class Evicting(Approximation):
         """Whether `on_layer` reads the inputs of attention during decode."""
         return self.eviction().importance.reads_inputs
 
+    def scored_queries(self) -> int | None:
+        """Newest prompt tokens whose attention rows are computed; None for all."""
+        return self.eviction().importance.scored_queries
+
     def newest_queries(self) -> int | None:
         """Newest prompt tokens whose queries score; None for all."""
         return self.eviction().importance.newest_queries

@@ -32,6 +32,11 @@ class Importance(ABC):
         """Newest prompt tokens whose queries score; None for all."""
         return None if self.needs_all_queries else 0
 
+    @property
+    def scored_queries(self) -> int | None:
+        """Newest prompt tokens whose attention rows are computed; None for all."""
+        return self.newest_queries
+
     def scoring_tokens(self, prompt_length: int, asked: Callable[[str], int]) -> Sequence[int]:
         """At most the tokens of each pass of `score_cache`; see `Approximation.scoring_tokens`."""
         return ()

@@ -37,6 +37,11 @@ class Compact(LayerImportance):
     seed: int = 0
     needs_all_queries: ClassVar[bool] = True
 
+    @property
+    def scored_queries(self) -> int:
+        """None: the scores are other products."""
+        return 0
+
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]."""
         length = view.keys.shape[1]

@@ -26,6 +26,11 @@ class ExpectedImportance(LayerImportance):
     epsilon: float = 0.0
     needs_all_queries: ClassVar[bool] = True
 
+    @property
+    def scored_queries(self) -> int:
+        """None: the scores are other products."""
+        return 0
+
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]: the mean over the query group, times the norm of each value."""
         apart = (places < self.sinks).unsqueeze(1)

@@ -30,6 +30,11 @@ class Predicted(LayerImportance):
     needs_all_queries: ClassVar[bool] = True
     reads_inputs: ClassVar[bool] = True
 
+    @property
+    def scored_queries(self) -> int:
+        """None: the scores are other products."""
+        return 0
+
     def check(self, prompt: Prompt) -> None:
         """Raise BadParameterError for a file that cannot be read."""
         self._weights()
