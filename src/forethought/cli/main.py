@@ -19,6 +19,7 @@ VERBS = {
     "compare": "Compare recipes with the exact run: quality against bytes, time and FLOPs.",
     "compress": "Shorten a document for a question and print both, for any model to answer.",
     "evaluate": "Score recipes on tasks; run the same line again to resume after a stop.",
+    "cost": "Predict FLOPs, bytes, time, memory and money of a recipe, without its weights.",
     "forecast": "Predict from stored answers the score and cost of fewer or more of them.",
     "tune": "Fit a strategy to each difficulty from stored answers; no model runs.",
     "serve": "Serve an OpenAI-compatible API, and a page that shows its runs.",

@@ -118,6 +118,25 @@ LOG_PROMPTS = switch(
     help="Keep prompts and answers of runs; a server on loopback always does.",
 )
 
+ON = text(
+    "--on",
+    help="Hardware: h100, a100, rtx-4090, ...; `here` is this machine; or a JSON file.",
+    default="here",
+    among="hardware",
+)
+PROMPT_TOKENS = text("--prompt", help="Prompt tokens, such as 4096 or 32k.", default="1k")
+ANSWER_TOKENS = text("--answer", help="Answer tokens.", default="256")
+BATCH = whole("--batch", help="Equal requests at once.", default=1, limits=(1, 1 << 20))
+ACCELERATORS = whole(
+    "--accelerators", help="Accelerators that share the work.", default=1, limits=(1, 1 << 16)
+)
+PROBE = switch("--probe", help="Measure this machine again, which takes ten seconds.")
+PRICE_FILE = maybe("--prices", help="A JSON file of hourly prices that replace the table's.")
+USD_PER_HOUR: Option[float | None] = Option(
+    ("--usd-per-hour",), "Dollars for an accelerator and hour.", None, takes="float"
+)
+CHARTS = texts("--report", "-o", help="Draw the roofline: FILE.svg; or FILE.json; repeatable.")
+
 FAMILY = maybe(
     "family",
     help="A family, `methods`, `strategies`, `scorers`, `tasks`, or `models`.",

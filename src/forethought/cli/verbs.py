@@ -88,6 +88,27 @@ _TAKES = {
         own=(*_ARENA.own, options.CSV, options.MARKDOWN, *_LOUDNESS),
         details="The report holds no timings, so a resumed evaluation prints the same report.",
     ),
+    "cost": _Takes(
+        None,
+        (
+            options.ON,
+            options.PROMPT_TOKENS,
+            options.ANSWER_TOKENS,
+            options.BATCH,
+            options.ACCELERATORS,
+            options.PROBE,
+            options.PRICE_FILE,
+            options.USD_PER_HOUR,
+            options.CHARTS,
+            options.THREADS,
+            options.JSON,
+            options.VERBOSE,
+        ),
+        (*_ON, "approximate", "weights"),
+        "Sizes come from a table of common models, from a folder's config.json or from the hub. "
+        "Times on the table's hardware are lower bounds.",
+        reworded={"model": "A known model, hub id or folder; or a recipe."},
+    ),
     "forecast": _Takes(
         options.RECIPES._replace(help="Strategies or whole recipes; all stored ones if none."),
         (

@@ -204,6 +204,14 @@ class Approximation(Protocol):
         """The number of draft layers that prefill the prompt."""
         return draft.layers
 
+    def scored_layers(self, draft: Draft) -> range:
+        """The draft layers whose attention rows the method computes, besides the pass itself."""
+        return range(0)
+
+    def scored_queries(self) -> int | None:
+        """Newest prompt tokens whose attention rows the method computes; None for all."""
+        return self.newest_queries()
+
     def lookahead_tokens(self, answer_tokens: int) -> int:
         """Most tokens that the draft or the target decodes to choose; 0 if nothing is decoded.
 

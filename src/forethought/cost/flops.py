@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from forethought.contracts.records import LayerShape, ModelShape
 
+_SCORE_BYTES = 2 << 20
+
 
 def forward_flops(
     shape: ModelShape, tokens: int, keys: list[float], logits: int, layers: int | None = None
@@ -26,6 +28,25 @@ def attention_flops(layer: LayerShape, pairs: float) -> float:
 def rows_flops(shape: ModelShape, entries: int, queries: int) -> float:
     """FLOPs of attention scores, without values, of `queries` over `entries` in every layer."""
     return sum(attention_flops(layer, float(entries * queries)) / 2 for layer in shape.layers)
+
+
+def rows_at_once(heads: int, entries: int) -> int:
+    """Queries whose attention probabilities are computed at once for scores.
+
+    Their probabilities stay in the last-level cache.
+    """
+    return max(16, _SCORE_BYTES // (4 * heads * max(1, entries)))
+
+
+def window_pairs(heads: int, entries: int, queries: int) -> int:
+    """Query-key pairs that scores of the newest `queries` of so many entries compute.
+
+    Each block of queries is multiplied with all keys up to its last query.
+    """
+    first = max(0, entries - queries)
+    size = rows_at_once(heads, entries)
+    stops = [min(start + size, entries) for start in range(first, entries, size)]
+    return sum((stop - start) * stop for start, stop in zip([first, *stops], stops, strict=False))
 
 
 def causal_pairs(past: float, tokens: int, window: int | None = None) -> float:

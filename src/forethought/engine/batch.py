@@ -217,13 +217,15 @@ class Batch:
 
     def _bytes_read(self, parts: Sequence[NewTokens], layers: int | None) -> int:
         """Bytes of keys and values that a pass reads; a shared segment counts once."""
-        segments = {id(v.segment): v.lengths() for part in parts for v in part.cache.views}
+        views = {id(v.segment): v for part in parts for v in part.cache.views}
+        packed = sum(v.segment.bytes() for v in views.values() if v.segment.packed)
+        segments = [v.lengths() for v in views.values() if not v.segment.packed]
         new = sum(len(part.tokens) for part in parts)
-        held = [*segments.values(), *(part.cache.tail.lengths() for part in parts)]
+        held = [*segments, *(part.cache.tail.lengths() for part in parts)]
         used = self.network.shape.layers[:layers]
         sizes = [2 * self.network.dtype.itemsize * one.kv_heads * one.head_dim for one in used]
         totals = [new + sum(lengths) for lengths in zip(*held, strict=True)]
-        return int(sum(total * size for total, size in zip(totals, sizes, strict=False)))
+        return packed + int(sum(total * size for total, size in zip(totals, sizes, strict=False)))
 
 
 def _spans(share: MeterShare) -> list[tuple[tuple[float, ...], int]]:

@@ -13,13 +13,12 @@ from torch.nn.utils.rnn import pad_sequence
 from forethought.contracts.errors import UnsupportedModelError
 from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import Network
-from forethought.cost.flops import attention_flops
+from forethought.cost.flops import attention_flops, rows_at_once
 from forethought.engine.cache.segment import KVSlice
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.models.hardware.processor import widened
 
-_CHUNK_BYTES = 2 << 20  # probabilities computed at once: they stay in the last-level cache
 _VALUES = 128  # entries whose projected values are in memory together
 
 
@@ -112,7 +111,7 @@ class CachedLayer:
         """Attention probabilities [K, G, rows, E] of the last `count` queries, oldest first."""
         length, heads, _ = self.queries.shape
         count = min(count, length)
-        size = max(16, _CHUNK_BYTES // (4 * heads * self.keys.shape[1]))
+        size = rows_at_once(heads, self.keys.shape[1])
         for start in range(length - count, length, size):
             yield self._rows(slice(start, min(start + size, length)))
 

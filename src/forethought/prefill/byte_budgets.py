@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from forethought.contracts.errors import BudgetTooSmallError
 from forethought.contracts.parameters import bytes_of
 from forethought.contracts.roles import Approximation
 from forethought.cost.flops import entry_bytes
-from forethought.models.model import Model
+from forethought.cost.precision import STORED_BITS
 
-_STORED_BITS = {16: 16.0, 8: 8.5, 4: 5.0}  # per number, its share of scale and zero point included
+if TYPE_CHECKING:
+    from forethought.models.model import Model
 
 
 def with_entry_budgets(
     methods: Sequence[tuple[str, Approximation]], target: Model
 ) -> tuple[tuple[str, Approximation], ...]:
-    """The methods, with every budget in bytes converted to entries.
+    """The methods, with every budget in bytes converted to entries of a model.
 
     Raises BudgetTooSmallError if not even one entry fits.
     """
-    bits = _STORED_BITS[min([16, *(method.cache_bits() for _, method in methods)])]
-    each = entry_bytes(target.shape, target.network.dtype.itemsize) * bits / 16
+    return in_entries(methods, entry_bytes(target.shape, target.network.dtype.itemsize))
+
+
+def in_entries(
+    methods: Sequence[tuple[str, Approximation]], entry: int
+) -> tuple[tuple[str, Approximation], ...]:
+    """As `with_entry_budgets`, for entries of so many bytes without quantisation."""
+    bits = STORED_BITS[min([16, *(method.cache_bits() for _, method in methods)])]
+    each = entry * bits / 16
     # The last group of entries has its own scale and zero point, even if it is not full.
-    started = entry_bytes(target.shape, target.network.dtype.itemsize) if bits < 16 else 0
+    started = entry if bits < 16 else 0
     return tuple(
         (name, _with_entry_budget(name, method, each, started)) for name, method in methods
     )

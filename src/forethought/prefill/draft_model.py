@@ -25,9 +25,9 @@ from forethought.engine.sequence import SequenceStart
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.hardware.sliced_task import aside
 from forethought.models.model import Model
+from forethought.prefill.planning import default_layer_span
 from forethought.prefill.prefill_reuse import PrefillReuse, PromptPrefix
 
-_VERY_SMALL = 2e8  # parameters in the layers of a draft
 DraftResults = dict[Hashable, tuple[Any, Meter]]
 
 
@@ -95,22 +95,9 @@ class ModelDraft:
 
     @property
     def layer_span(self) -> tuple[int, int]:
-        """The default first layer that methods use, and one past the last.
-
-        Another model: the published first layer, and a stop between 0.42 and 0.6 of its layers,
-        later for drafts that are small beside the target. Very small drafts attend to the question
-        only after the middle (docs/lab-log.md). The target itself: a few early layers, since more
-        save nothing.
-        """
-        layers = self.layers
-        if self.is_self:
-            return layers // 7, max(layers // 7 + 1, round(0.27 * layers))
+        """The default first layer that methods use, and one past the last."""
         own, target = self.model.shape, self.target.shape
-        cheap = 0.1 * target.layer_parameters * len(target.layers) / own.layer_parameters
-        least, most = (max(1, round(share * layers)) for share in (0.42, 0.6))
-        least = most if own.layer_parameters * layers < _VERY_SMALL else least
-        stop = min(max(int(cheap), least), most)
-        return min(8, stop - 1), stop
+        return default_layer_span(own, target, is_self=self.is_self)
 
     @cached_property
     def shares_tokens(self) -> bool:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from forethought.contracts.errors import UsageError
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Network
 from forethought.cost.flops import prefill_flops
-from forethought.engine.cache.query_window import QueryWindow
-from forethought.engine.decode_eviction import DecodeEviction
-from forethought.prefill.draft_model import ModelDraft
+from forethought.prefill.planning import PlannedDraft
+
+if TYPE_CHECKING:
+    from forethought.engine.cache.query_window import QueryWindow
+    from forethought.engine.decode_eviction import DecodeEviction
 
 Methods = Sequence[tuple[str, Approximation]]
 """Methods with their spellings."""
@@ -56,6 +59,8 @@ class PrefillPlan:
         """The query window of an answer's sequence; None unless it evicts during decode."""
         if self.evicting is None or not self.evicting.evicts_every():
             return None
+        from forethought.engine.cache.query_window import QueryWindow  # plans need no torch
+
         count = max(QUERY_WINDOW, self.evicting.evicts_every())
         return QueryWindow(count, with_inputs=self.evicting.reads_inputs())
 
@@ -64,7 +69,7 @@ class PrefillPlan:
         """Whether entries are evicted during decode."""
         return self.evicting is not None and self.evicting.evicts_every() > 0
 
-    def compressed(self, prompt: Prompt, draft: ModelDraft, answer_tokens: int) -> Prompt:
+    def compressed(self, prompt: Prompt, draft: PlannedDraft, answer_tokens: int) -> Prompt:
         """The prompt that the target prefills, shortened by the methods in order."""
         for method in self.applied:
             prompt = method.on_prompt(prompt, draft.serving(method), answer_tokens)
@@ -75,6 +80,8 @@ class PrefillPlan:
         method = self.evicting
         if method is None or not method.evicts_every():
             return None
+        from forethought.engine.decode_eviction import DecodeEviction
+
         places = prompt.places(len(prompt))
         protected = frozenset(places[i] for i in prompt.protected)
         return DecodeEviction(
@@ -82,7 +89,7 @@ class PrefillPlan:
         )
 
 
-def plan(methods: Methods, prompt: Prompt, draft: ModelDraft) -> PrefillPlan:
+def plan(methods: Methods, prompt: Prompt, draft: PlannedDraft) -> PrefillPlan:
     """Select the methods that drop something and whose drafts save more than they cost."""
     applied: list[Approximation] = []
     notes = [*prompt.notes, *draft.notes]
@@ -165,7 +172,7 @@ def _lacks_draft(method: Approximation, methods: Methods) -> bool:
     return only and not any(other.uses_draft() for _, other in methods)
 
 
-def _draft_pays(method: Approximation, length: int, draft: ModelDraft) -> bool:
+def _draft_pays(method: Approximation, length: int, draft: PlannedDraft) -> bool:
     """Whether a method that shortens the prompt saves more FLOPs than its draft spends.
 
     Methods that only evict entries always pay: they save memory.
@@ -180,7 +187,9 @@ def _draft_pays(method: Approximation, length: int, draft: ModelDraft) -> bool:
     return total_prefill_flops([method], length, draft) < total_prefill_flops([], length, draft)
 
 
-def total_prefill_flops(methods: Sequence[Approximation], length: int, draft: ModelDraft) -> float:
+def total_prefill_flops(
+    methods: Sequence[Approximation], length: int, draft: PlannedDraft
+) -> float:
     """FLOPs of all drafts over a prompt, and of the target over the shortened prompt."""
     spent = 0.0
     for method in methods:

@@ -105,7 +105,7 @@ def test_a_chunked_score_equals_an_unchunked_one(decoder, monkeypatch):
     prompt = method.on_prompt(prompt_of(tokens), draft, 16)
     _, whole = evicted_row(decoder, method, prompt)
 
-    monkeypatch.setattr("forethought.engine.layer_view._CHUNK_BYTES", 4 * 4 * LENGTH * 2)
+    monkeypatch.setattr("forethought.cost.flops._SCORE_BYTES", 4 * 4 * LENGTH * 2)
     _, chunked = evicted_row(decoder, method, prompt)
 
     for a, b in zip(whole.tail.layers, chunked.tail.layers, strict=True):

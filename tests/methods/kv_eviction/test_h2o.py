@@ -32,7 +32,7 @@ def column_sums(attention, kv_heads=2):
 
 def test_scores_are_the_column_sums_of_the_whole_attention(monkeypatch):
     decoder, tokens, found = tiny_decoder(seed=3), tokens_of(LENGTH), []
-    monkeypatch.setattr("forethought.engine.layer_view._CHUNK_BYTES", 4 * 4 * LENGTH * 7)
+    monkeypatch.setattr("forethought.cost.flops._SCORE_BYTES", 4 * 4 * LENGTH * 7)
     look = LayerHook(lambda view: found.append(sums_of(view)), LENGTH)
 
     batch_of(decoder).prefill_whole(SequenceCache(3), tokens, look)

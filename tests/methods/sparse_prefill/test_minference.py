@@ -45,7 +45,7 @@ def lines_of(attention, method):
 @pytest.mark.parametrize("chunk", [1 << 20, 5])
 @pytest.mark.parametrize("forced", [(0, 1), (7, 12)])
 def test_lines_are_the_best_sums_of_the_last_queries(chunk, forced, monkeypatch):
-    monkeypatch.setattr("forethought.engine.layer_view._CHUNK_BYTES", 4 * 6 * LENGTH * chunk)
+    monkeypatch.setattr("forethought.cost.flops._SCORE_BYTES", 4 * 6 * LENGTH * chunk)
     queries, keys, values = inputs(LENGTH, LENGTH)
     method = MInference(columns=20, slashes=30, sinks=forced[0], nearest=forced[1], queries=64)
 

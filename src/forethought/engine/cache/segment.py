@@ -18,6 +18,8 @@ class Segment:
     def __init__(self, layers: Iterable[LayerEntries]) -> None:
         self.layers = list(layers)
         self.positions: list[int] = []
+        self.packed = False
+        """Whether the entries are quantised."""
 
     @classmethod
     def empty(cls, layers: int) -> Segment:

@@ -88,6 +88,7 @@ class SequenceCache:
         assert not self.views, "only a private cache can be packed"
         for entries in self.tail.layers:
             entries.pack(bits)
+        self.tail.packed = True
         self.freeze()
 
     def fork(self) -> SequenceCache:

@@ -6,9 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from math import ceil
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.errors import (
     MAKE_ANEW,
@@ -29,6 +27,10 @@ from forethought.methods.kv_eviction._entries import (
 from forethought.methods.kv_eviction.allocation import Allocation, LayerRoom
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
 from forethought.methods.kv_eviction.importance import Importance, LayerImportance
+from forethought.numerics.late_torch import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,10 @@ class Evicting(Approximation):
     def reads_inputs(self) -> bool:
         """Whether `on_layer` reads the inputs of attention during decode."""
         return self.eviction().importance.reads_inputs
+
+    def scored_queries(self) -> int | None:
+        """Newest prompt tokens whose attention rows are computed; None for all."""
+        return self.eviction().importance.scored_queries
 
     def newest_queries(self) -> int | None:
         """Newest prompt tokens whose queries score; None for all."""

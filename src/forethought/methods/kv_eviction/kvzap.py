@@ -15,13 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-import torch
-
 from forethought.contracts.parameters import Count, CountOrZero, Range
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Draft, Entries, LayerView
 from forethought.methods.kv_eviction._entries import after_newest, entry_places
 from forethought.methods.kv_eviction.importance.predicted import Predicted
+from forethought.numerics.late_torch import torch
 
 
 @dataclass(frozen=True)

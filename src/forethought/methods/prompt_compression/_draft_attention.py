@@ -46,6 +46,10 @@ class DraftAttention(Shortening):
         """The layers up to the last that counts, or all if the draft decodes."""
         return draft.layers if self.lookahead > 1 else min(draft.layers, self.layers_of(draft).stop)
 
+    def scored_layers(self, draft: Draft) -> range:
+        """The layers whose attention counts."""
+        return self.layers_of(draft)
+
     def lookahead_tokens(self, answer_tokens: int) -> int:
         """The look-ahead; of one token it adds no query, so the draft decodes nothing."""
         return self.lookahead if self.lookahead > 1 else 0

@@ -70,6 +70,10 @@ class SpecPrefill(Shortening):
         """The look-ahead; the last drafted token gives no query."""
         return self.lookahead if self.lookahead > 1 else 0
 
+    def scored_layers(self, draft: Draft) -> range:
+        """All layers, or the last one; those without a window count as all."""
+        return range(draft.layers - 1 if self.layers == "last" else 0, draft.layers)
+
     def newest_queries(self) -> int | None:
         """The window; drafted tokens follow it."""
         return max(1, self.window)

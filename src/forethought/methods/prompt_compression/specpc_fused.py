@@ -43,6 +43,10 @@ class SpecPCFused(Shortening):
         """The look-ahead."""
         return self.lookahead
 
+    def scored_layers(self, draft: Draft) -> range:
+        """The layers whose attention counts."""
+        return range(self._first_layer(draft), draft.layers)
+
     def newest_queries(self) -> int | None:
         """The window."""
         return self.window
@@ -66,7 +70,10 @@ class SpecPCFused(Shortening):
             reduction="window-mean",
             weighted=False,
             protect=self.protect,
-            first_layer=draft.layers // 2 if self.first_layer is None else self.first_layer,
+            first_layer=self._first_layer(draft),
             last_layer=draft.layers,
             fusion="rank",
         )
+
+    def _first_layer(self, draft: Draft) -> int:
+        return draft.layers // 2 if self.first_layer is None else self.first_layer

@@ -10,10 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.roles import LayerView, SparseOutput
 from forethought.methods.sparse_prefill._packing import packed_rows
@@ -21,6 +18,10 @@ from forethought.models.compiled.available import kernels_for
 from forethought.models.compiled.kernels import TILE_KEYS, Kernels, SeenBlocks
 from forethought.models.hardware.processor import multiplies_bf16, widened
 from forethought.models.hardware.sliced_task import pause
+from forethought.numerics.late_torch import F, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _SCORE_BYTES = 4 << 20  # scores against block means, computed at once
 _SPAN = 512  # tokens between two pauses of the compiled kernels

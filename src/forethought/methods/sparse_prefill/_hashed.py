@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.roles import LayerView, SparseOutput
 from forethought.methods.sparse_prefill._packing import packed_rows
 from forethought.models.hardware.processor import widened
 from forethought.models.hardware.sliced_task import pause
+from forethought.numerics.late_torch import F, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ROWS = 256  # queries of an exact product at once
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.errors import BadParameterError
 from forethought.contracts.records import LayerShape
@@ -20,6 +18,10 @@ from forethought.contracts.roles import LayerView, SparseOutput
 from forethought.methods.sparse_prefill._packing import joined, packed
 from forethought.models.hardware.processor import widened
 from forethought.models.hardware.sliced_task import pause
+from forethought.numerics.late_torch import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK = 64
 

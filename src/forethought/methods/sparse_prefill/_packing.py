@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.roles import LayerView
 from forethought.models.hardware.processor import widened
+from forethought.numerics.late_torch import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def packed(view: LayerView, heads: int) -> Tensor:

@@ -16,12 +16,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import torch
-
 from forethought.contracts.parameters import Count, CountOrZero, Whole
 from forethought.contracts.roles import LayerView, SparseOutput
 from forethought.methods.sparse_prefill._hashed import HashedRule, attend_halves
 from forethought.methods.sparse_prefill._sparse_prefill import SparsePrefill
+from forethought.numerics.late_torch import torch
 
 Bits = Annotated[int, Whole(1, 32)]
 

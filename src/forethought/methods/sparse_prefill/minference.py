@@ -14,15 +14,17 @@ Layers with a sliding window stay dense.
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.contracts.roles import LayerView, SparseOutput
 from forethought.methods.sparse_prefill._best import best
 from forethought.methods.sparse_prefill._lines import Lines, attend_lines
 from forethought.methods.sparse_prefill._sparse_prefill import SparsePrefill
+from forethought.numerics.late_torch import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

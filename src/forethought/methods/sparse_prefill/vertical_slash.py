@@ -14,9 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.parameters import Count, CountOrZero, OddCount
 from forethought.contracts.records import Prompt
@@ -24,6 +22,10 @@ from forethought.contracts.roles import Approximation, Draft, LayerView, SparseO
 from forethought.methods.sparse_prefill._best import best
 from forethought.methods.sparse_prefill._lines import Lines, attend_lines
 from forethought.numerics.importance import pooled
+from forethought.numerics.late_torch import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _BLOCK = 64  # queries that share a band
 

@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar, get_args, get_type_hints
 
-import numpy as np
-
 from forethought.contracts.errors import DamagedFileError
 
 MOST_COUNT = 1 << 40
@@ -73,7 +71,7 @@ class Claims:
     def items(self, key: str, default: Sequence[Any] | None = None) -> Sequence[Any]:
         """A list of any values, or an array."""
         value = self._found(key, default)
-        value = value.tolist() if isinstance(value, np.ndarray) else value
+        value = value.tolist() if hasattr(value, "tolist") else value
         if not isinstance(value, list | tuple) or len(value) > _MOST_ITEMS:
             raise self.wrong(key, value, f"a list of at most {_MOST_ITEMS:,} values")
         return value
@@ -139,12 +137,12 @@ class Claims:
         return value
 
 
-_BEYOND = float(np.finfo(np.float32).max)  # models compute in float32 or less
+_BEYOND = (2 - 2**-23) * 2.0**127  # the largest float32; models compute in it or less
 
 
 def shortened(value: Any) -> str:
     """A value as an error message shows it."""
-    if isinstance(value, list | tuple | dict | np.ndarray):
+    if hasattr(value, "__len__") and not isinstance(value, str | bytes):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value):,}"
     if isinstance(value, int) and abs(value) > MOST_COUNT:
         return "a number beyond 2^40"

@@ -31,8 +31,11 @@ class Experts:
         self.activation = activation
 
     def weight_bytes(self, tokens: int) -> int:
-        """Bytes read for so many tokens: the router, and distinct experts per token up to all."""
-        share = min(1.0, tokens * self.chosen / self.router.shape[0])
+        """Bytes read for so many tokens: the router, and the mean number of distinct experts.
+
+        The mean is that of tokens that draw their experts uniformly.
+        """
+        share = 1 - (1 - self.chosen / self.router.shape[0]) ** tokens
         return self.router.nbytes + int(share * (self.gate_up.nbytes + self.down.nbytes))
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from forethought.contracts.errors import DownloadError
@@ -23,14 +25,8 @@ def fetch(repository: str, *, again: bool = False) -> Path:
     model.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
 
-    try:
+    with _told(repository):
         return Path(
             snapshot_download(
                 repository,
@@ -39,6 +35,28 @@ def fetch(repository: str, *, again: bool = False) -> Path:
                 force_download=again,
             )
         )
+
+
+def fetch_config(repository: str) -> Path:
+    """The `config.json` of the newest version of a model; raises as `fetch`."""
+    from huggingface_hub import hf_hub_download
+
+    with _told(repository):
+        return Path(hf_hub_download(repository, "config.json"))
+
+
+@contextmanager
+def _told(repository: str) -> Iterator[None]:
+    """Turn the hub's errors into DownloadError with advice."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        yield
     except GatedRepoError as error:
         raise DownloadError(
             f"{repository} requires that its terms are accepted",

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-import torch
-
 from forethought.methods.kv_eviction.allocation import Allocation, LayerRoom
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
 from forethought.numerics.apportionment import apportioned
+from forethought.numerics.late_torch import torch
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.methods.kv_eviction.allocation import LayerRoom
 from forethought.methods.kv_eviction.allocation.chunks import chunks_of
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
+from forethought.numerics.late_torch import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _TINY = 1e-8
 

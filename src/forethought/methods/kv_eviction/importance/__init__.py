@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import FullCacheView, LayerView
 from forethought.methods.kv_eviction._entries import whole_places
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Importance(ABC):
@@ -30,6 +31,11 @@ class Importance(ABC):
     def newest_queries(self) -> int | None:
         """Newest prompt tokens whose queries score; None for all."""
         return None if self.needs_all_queries else 0
+
+    @property
+    def scored_queries(self) -> int | None:
+        """Newest prompt tokens whose attention rows are computed; None for all."""
+        return self.newest_queries
 
     def scoring_tokens(self, prompt_length: int, asked: Callable[[str], int]) -> Sequence[int]:
         """At most the tokens of each pass of `score_cache`; see `Approximation.scoring_tokens`."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from forethought.contracts.parameters import Amount, entries_kept
 from forethought.contracts.roles import LayerView
 from forethought.methods.kv_eviction.importance import LayerImportance
 from forethought.numerics.importance import pooled
+from forethought.numerics.late_torch import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _RIDGE = 0.01
 _LEAST_SPREAD = 1e-6
@@ -35,6 +36,11 @@ class Compact(LayerImportance):
     scaled: bool = False
     seed: int = 0
     needs_all_queries: ClassVar[bool] = True
+
+    @property
+    def scored_queries(self) -> int:
+        """None: the scores are other products."""
+        return 0
 
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.roles import LayerView
 from forethought.methods.kv_eviction._eviction import Eviction
 from forethought.methods.kv_eviction.importance import LayerImportance
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from forethought.contracts.roles import LayerView
 from forethought.methods.kv_eviction._entries import after_newest
 from forethought.methods.kv_eviction.importance import LayerImportance
 from forethought.methods.kv_eviction.importance.window import pooled_until, window_scores
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from forethought.contracts.roles import LayerView
 from forethought.methods.kv_eviction.importance import LayerImportance
+from forethought.numerics.late_torch import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _BLOCK = 64  # future positions whose rotations are in memory together
 
@@ -24,6 +25,11 @@ class ExpectedImportance(LayerImportance):
     value_norms: bool = True
     epsilon: float = 0.0
     needs_all_queries: ClassVar[bool] = True
+
+    @property
+    def scored_queries(self) -> int:
+        """None: the scores are other products."""
+        return 0
 
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]: the mean over the query group, times the norm of each value."""

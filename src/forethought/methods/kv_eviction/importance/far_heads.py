@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.roles import FullCacheView, LayerView
 from forethought.methods.kv_eviction._entries import for_heads
 from forethought.methods.kv_eviction.importance import Importance
+from forethought.numerics.late_torch import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _SPAN = 500  # positions over which the mean query and the mean key are laid out
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.parameters import Amount
 from forethought.contracts.roles import LayerView
 from forethought.methods.kv_eviction._entries import entries_left
 from forethought.methods.kv_eviction.importance import LayerImportance
+from forethought.numerics.late_torch import F, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _LOST = -2.0  # below any cosine
 

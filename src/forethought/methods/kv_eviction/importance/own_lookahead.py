@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import FullCacheView, LayerView
@@ -13,6 +12,9 @@ from forethought.methods.kv_eviction._entries import after_newest, whole_places
 from forethought.methods.kv_eviction._eviction import Eviction
 from forethought.methods.kv_eviction.importance import Importance
 from forethought.methods.kv_eviction.importance.window import pooled_until, window_scores
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
-
-import torch
-import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from forethought.contracts.errors import BadParameterError
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import LayerView
 from forethought.methods.kv_eviction.importance import LayerImportance
+from forethought.numerics.late_torch import F, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _HOW = "name a safetensors file of this model, such as benchmarks/fit_eviction.py writes"
 _PARTS = ("0.weight", "0.bias", "2.weight", "2.bias")
@@ -31,6 +29,11 @@ class Predicted(LayerImportance):
     """A safetensors file, or the folder of `model.safetensors`."""
     needs_all_queries: ClassVar[bool] = True
     reads_inputs: ClassVar[bool] = True
+
+    @property
+    def scored_queries(self) -> int:
+        """None: the scores are other products."""
+        return 0
 
     def check(self, prompt: Prompt) -> None:
         """Raise BadParameterError for a file that cannot be read."""
@@ -70,6 +73,8 @@ class Predicted(LayerImportance):
         return found if len(rest) == 1 else F.linear(F.gelu(found), rest[1], rest[2])
 
     def _weights(self) -> Mapping[str, Tensor]:
+        from safetensors import SafetensorError  # imported late, as torch is
+
         path = Path(self.predictor)
         file = path / "model.safetensors" if path.is_dir() else path
         if not file.is_file():
@@ -85,4 +90,6 @@ class Predicted(LayerImportance):
 @lru_cache(2)
 def _loaded(file: Path, changed: int) -> Mapping[str, Tensor]:
     """The tensors of a file that changed at this time."""
+    from safetensors.torch import load_file
+
     return load_file(file)

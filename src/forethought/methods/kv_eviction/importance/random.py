@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.roles import LayerView
 from forethought.methods.kv_eviction._entries import after_newest
 from forethought.methods.kv_eviction.importance import LayerImportance
+from forethought.numerics.late_torch import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import FullCacheView, LayerView
 from forethought.methods.kv_eviction.importance import Importance
+from forethought.numerics.late_torch import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _WHOLE = "Repeat the previous context exactly."
 _PART = "Repeat the part of the previous context exactly, starting with "

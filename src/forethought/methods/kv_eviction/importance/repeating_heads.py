@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.roles import FullCacheView
 from forethought.methods.kv_eviction._entries import for_heads
 from forethought.methods.kv_eviction.importance import Importance
 from forethought.methods.kv_eviction.importance.reconstruction import Reconstruction, text_span
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

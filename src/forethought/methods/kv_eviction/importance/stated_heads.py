@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from forethought.contracts.errors import BadParameterError
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import FullCacheView
 from forethought.methods.kv_eviction._entries import for_heads
 from forethought.methods.kv_eviction.importance import Importance
+from forethought.numerics.late_torch import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,68 @@
+"""The longest context and the most sequences that fit into memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forethought.cost.precision import Precision
+from forethought.cost.roofline import Machine
+from forethought.cost.sizes import Sizes, head_of, parameters
+
+USABLE = 0.9
+"""The share of memory for weights and caches; the rest holds activations and the runtime."""
+_MOST = 1 << 40
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """Bytes of a model, and what fits beside its weights."""
+
+    weight_bytes: float
+    token_cache_bytes: float
+    """Bytes of one more token of a sequence, while no window is full."""
+    context: int
+    """Tokens of one sequence that fit; 0 if not even the weights do."""
+    sequences: int
+    """Sequences of the stated length that fit at once."""
+
+
+def weight_bytes(sizes: Sizes, precision: Precision) -> float:
+    """Bytes of all weights: embedding in 16 bits, layers and head in the format of decode."""
+    head = head_of(sizes).parameters
+    layers = parameters(sizes) - head * (1 if sizes.tied else 2)
+    embedding = head * 2
+    shared = sizes.tied and precision.head == 16
+    own_head = 0.0 if shared else head * precision.head / 8
+    return layers * precision.decode / 8 + embedding + own_head
+
+
+def cache_bytes(sizes: Sizes, precision: Precision, tokens: float) -> float:
+    """Bytes of a sequence's cache; a layer with a window holds no more entries than the window."""
+    each = 2 * sizes.kv_heads * sizes.head_dim * precision.cache / 8
+    return each * sum(tokens if window is None else min(tokens, window) for window in sizes.windows)
+
+
+def capacity(sizes: Sizes, machine: Machine, tokens: float) -> Capacity:
+    """What fits on a machine; `tokens` are the cache entries of a sequence at its end."""
+    precision = machine.precision
+    weights = weight_bytes(sizes, precision)
+    room = USABLE * machine.hardware.memory * machine.accelerators - weights
+    one = cache_bytes(sizes, precision, tokens)
+    return Capacity(
+        weight_bytes=weights,
+        token_cache_bytes=cache_bytes(sizes, precision, 1),
+        context=_longest(sizes, precision, room),
+        sequences=max(0, int(room / one)) if one else 0,
+    )
+
+
+def _longest(sizes: Sizes, precision: Precision, room: float) -> int:
+    """The most tokens of one sequence whose cache fits into `room` bytes."""
+    low, high = 0, _MOST
+    if cache_bytes(sizes, precision, high) <= room:
+        return high
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = cache_bytes(sizes, precision, middle) <= room
+        low, high = (middle, high) if fits else (low, middle)
+    return low

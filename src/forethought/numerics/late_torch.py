@@ -1,0 +1,28 @@
+"""torch, imported by the first use of one of its names.
+
+Methods name it at the top of their files, and are built without it: a list of methods, a cost or
+an error about a setting needs no tensor.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch as torch
+    import torch.nn.functional as F
+else:
+    from importlib import import_module
+
+    class _Late:
+        """A module that is imported when a name is looked up."""
+
+        def __init__(self, module: str) -> None:
+            self._module = module
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(import_module(self._module), name)
+
+    torch, F = _Late("torch"), _Late("torch.nn.functional")
+
+__all__ = ["F", "torch"]

@@ -1,0 +1,82 @@
+"""The document of an estimated cost: plain JSON values, which text and charts are made of."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from forethought.cost.hourly_prices import HourlyPrice
+from forethought.cost.roofline import Machine, Phase
+from forethought.cost.work import Work
+from forethought.sessions.cost_estimate import CostEstimate, Request, Stage
+
+
+def cost_document(
+    name: str,
+    found: CostEstimate,
+    request: Request,
+    machine: Machine,
+    price: HourlyPrice | None,
+) -> dict[str, Any]:
+    """The estimate of the recipe called `name`."""
+    cost = _cost(found.stages, machine, price)
+    return {
+        "recipe": name,
+        "request": asdict(request),
+        "hardware": machine.hardware.document(),
+        "accelerators": machine.accelerators,
+        "weights": machine.format,
+        "cost": cost | {"peak_cache_bytes": found.cache_bytes},
+        "timing": _timing(found, request),
+        "stages": [_stage(stage, machine) for stage in found.stages],
+        "exact": _cost(found.exact, machine, price)
+        | {"stages": [_stage(stage, machine) for stage in found.exact]},
+        "kept": {"prompt_tokens": found.prompt, "of": request.prompt, "entries": found.entries},
+        "memory": asdict(found.capacity),
+        "price": None if price is None else asdict(price),
+        "notes": list(found.notes),
+    }
+
+
+def _timing(found: CostEstimate, request: Request) -> dict[str, float]:
+    later = found.seconds - found.first_token
+    per_token = later / (request.answer - 1) if request.answer > 1 else 0.0
+    return {"first_token": found.first_token, "per_token": per_token}
+
+
+def _cost(stages: tuple[Stage, ...], machine: Machine, price: HourlyPrice | None) -> dict[str, Any]:
+    work, seconds = Work(), 0.0
+    for stage in stages:
+        work, seconds = work.plus(stage.phase.work), seconds + stage.phase.seconds
+    usd = None if price is None else price.usd * machine.accelerators * seconds / 3600
+    return _work(work) | {"seconds": seconds, "usd": usd}
+
+
+def _work(work: Work) -> dict[str, float]:
+    return asdict(work) | {"bytes_moved": work.bytes_moved, "intensity": work.intensity}
+
+
+def _stage(stage: Stage, machine: Machine) -> dict[str, Any]:
+    phase = stage.phase
+    return {
+        "name": stage.name,
+        **_work(phase.work),
+        "seconds": phase.seconds,
+        "bound": phase.bound,
+        "passes": phase.passes,
+        "operations": _operations(phase, machine),
+    }
+
+
+def _operations(phase: Phase, machine: Machine) -> list[dict[str, Any]]:
+    """The operations of one pass, those of equal name and layers added up."""
+    return [
+        {
+            "name": one.name,
+            "layers": one.layers,
+            **_work(one.total),
+            "seconds": machine.seconds(one, phase.name),
+            "bound": machine.bound(one),
+        }
+        for one in phase.operations
+    ]

@@ -1,0 +1,182 @@
+"""The estimate against the engine's meter, on tiny models that run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from forethought.cost.flops import entry_bytes
+from forethought.cost.hardware import TABLE
+from forethought.cost.precision import STORED_BITS, Precision, precision
+from forethought.cost.roofline import Machine
+from forethought.cost.work import Pass, decode_step, operations, total
+from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.models.decoder.decoder import Decoder
+from forethought.models.decoder.linear import build_linears
+from forethought.recipes.recipe import Recipe
+from forethought.sessions.cost_estimate import CostEstimate, Request, estimate
+from tests.cost.fixtures import config
+from tests.sessions.tiny_session import DRAFTS, TARGET, run
+from tests.tiny import batch_of, tiny_decoder, tiny_tensors, tokens_of
+
+WIDE = Precision(prefill=64, decode=64, head=64, cache=64, activations=64)
+"""Tiny models compute in float64."""
+MACHINE = Machine(TABLE["h100"], WIDE)
+
+
+def estimated(found: dict, draft: str, *methods: str) -> CostEstimate:
+    recipe = Recipe(model="target", draft=draft, approximate=methods)
+    cost, prompt = found["cost"], found["kept"]["of"]
+    own = None if draft == "self" else DRAFTS[draft].network.config
+    request = Request(prompt, cost["output_tokens"])
+    return estimate(recipe, TARGET.network.config, own, request, MACHINE)
+
+
+EXACT = [
+    ("self", ()),
+    ("self", ("truncate(keep=120)",)),
+    ("self", ("streaming-llm(keep=120)",)),
+    ("self", ("snapkv(keep=120)",)),
+    ("self", ("pyramidkv(keep=120)",)),
+    ("self", ("ada-snapkv(keep=120)",)),
+    ("self", ("knorm(keep=120)",)),
+    ("self", ("chunkkv(keep=120, chunk_tokens=1)",)),
+    ("self", ("gem-filter(keep=120)",)),
+    ("same-tokens", ("spec-prefill(keep=120)",)),
+    ("same-tokens", ("specpc-fused(keep=120)",)),
+    ("self", ("h2o(keep=120, every=0)",)),
+    ("self", ("random(keep=120)",)),
+    ("same-tokens", ("specpc(keep=120, first_layer=1)",)),
+    ("same-tokens", ("specpc(keep=120, first_layer=1)", "snapkv(keep=80)")),
+    ("self", ("specpc-shallow(keep=120)",)),
+    ("same-tokens", ("speckv(keep=120, lookahead=4)",)),
+]
+
+
+@pytest.mark.parametrize(("draft", "methods"), EXACT, ids=str)
+def test_flops_are_those_of_the_meter_and_bytes_nearly(
+    draft: str, methods: tuple[str, ...]
+) -> None:
+    found = run(draft, approximate=methods)
+    assert found["finish"] == "length"
+
+    work = estimated(found, draft, *methods).work
+
+    assert work.flops == pytest.approx(found["cost"]["flops"], rel=1e-12)
+    moved = work.weight_bytes + work.cache_bytes
+    assert moved == pytest.approx(found["cost"]["bytes_moved"], rel=0.05)
+
+
+def test_bytes_of_a_packed_cache_are_those_of_the_meter() -> None:
+    sizes = {"hidden_size": 128, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 64}
+    decoder = tiny_decoder(dtype=torch.bfloat16, **sizes)
+    for bits in (8, 4):
+        batch, cache = batch_of(decoder), SequenceCache(3)
+        with torch.inference_mode():
+            batch.prefill(cache, tokens_of(320))
+            cache.pack(bits)
+            before = batch.meter.bytes_moved
+            batch.step([cache], [7])
+
+        stored = Precision(cache=STORED_BITS[bits])
+        work = total(operations(decoder.config, stored, decode_step(320)))
+        assert work.weight_bytes + work.cache_bytes == pytest.approx(
+            batch.meter.bytes_moved - before, rel=0.05
+        )
+        assert work.cache_bytes < 0.6 * 321 * entry_bytes(decoder.shape)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 64])
+def test_a_batch_of_decode_steps_with_experts_is_that_of_the_meter(rows: int) -> None:
+    made = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
+    config, tensors = tiny_tensors(**made)
+    shapes = {"router.weight": (8, 32), "experts.gate_up": (8, 96, 32), "experts.down": (8, 32, 48)}
+    experts = {
+        f"layers.{layer}.{name}": torch.randn(shape)
+        for layer in range(3)
+        for name, shape in shapes.items()
+    }
+    tensors = {name: held.bfloat16() for name, held in (tensors | experts).items()}
+    decoder = Decoder(config, tensors, build_linears(tensors, {}, "bf16"))
+    batch, caches = batch_of(decoder), [SequenceCache(3) for _ in range(rows)]
+    with torch.inference_mode():
+        for cache in caches:
+            batch.prefill(cache, tokens_of(9))
+        before = batch.meter.copy()
+        batch.step(caches, [7] * rows)
+
+    work = total(operations(decoder.config, Precision(), decode_step(9, rows)))
+    spent = batch.meter.since(before)
+    assert work.flops == spent.flops
+    assert work.weight_bytes + work.cache_bytes == pytest.approx(spent.bytes_moved, rel=1e-3)
+
+
+@pytest.mark.parametrize("bits", ["bf16", "int8", "w8a8"])
+def test_weights_of_the_engines_formats_have_the_stated_bits(bits: str) -> None:
+    config, tensors = tiny_tensors(hidden_size=128, intermediate_size=256, vocab_size=512)
+    tensors = {name: tensor.bfloat16() for name, tensor in tensors.items()}
+    decoder = Decoder(config, tensors, build_linears(tensors, {}, bits))
+
+    for one in (Pass(64), decode_step(0)):
+        work = total(operations(config, precision(bits, here=True), one))
+        read = decoder.weight_bytes(one.phase, tokens=one.tokens)
+        assert work.weight_bytes == pytest.approx(read, rel=0.05)
+
+
+def test_a_prompt_of_several_chunks_and_a_sliding_window_are_those_of_the_meter() -> None:
+    decoder = tiny_decoder(
+        model_type="mistral", sliding_window=40, max_position_embeddings=8192, dtype=torch.bfloat16
+    )
+    batch, cache = batch_of(decoder), SequenceCache(3)
+    with torch.inference_mode():
+        batch.prefill(cache, tokens_of(2500))
+        for _ in range(3):
+            batch.step([cache], [7])
+
+    request = Request(2500, 4)
+    machine = Machine(TABLE["h100"], Precision())
+    found = estimate(Recipe(model="target"), decoder.config, None, request, machine)
+
+    assert found.work.flops == batch.meter.flops
+
+
+def test_methods_that_do_not_pay_are_left_out_and_said() -> None:
+    request = Request(100, 8)
+    recipe = Recipe(model="target", approximate=("snapkv(keep=120)",))
+
+    found = estimate(recipe, TARGET.network.config, None, request, MACHINE)
+
+    assert found.entries == 100
+    assert found.notes == ("snapkv(keep=120) skipped: nothing to drop from a prompt of 100 tokens",)
+    assert [stage.phase.work for stage in found.stages] == [
+        stage.phase.work for stage in found.exact
+    ]
+
+
+def test_estimates_of_prompts_beyond_the_context_say_so() -> None:
+    found = estimate(Recipe(model="target"), TARGET.network.config, None, Request(2048, 8), MACHINE)
+
+    assert found.notes == ("the context of 2,048 tokens is shorter than 2,056",)
+
+
+def test_a_quantised_cache_and_an_eviction_let_more_sequences_fit() -> None:
+    request, card = Request(32_768, 1024), Machine(TABLE["h100"], Precision())
+    plain, small = (
+        estimate(Recipe(approximate=methods), config("llama-3.1-8b"), None, request, card)
+        for methods in ((), ("snapkv(keep=0.25)", "quantised-kv(bits=4)"))
+    )
+
+    ratio = small.capacity.sequences / plain.capacity.sequences
+    entries = (32_768 / 4 + 1024) / (32_768 + 1024)
+    assert ratio == pytest.approx(1 / (entries * 5 / 16), rel=0.1)
+
+
+def test_a_byte_budget_counts_entries_of_the_model() -> None:
+    llama = config("llama-3.1-8b")
+    card = Machine(TABLE["h100"], Precision())
+
+    found = estimate(
+        Recipe(approximate=("snapkv(keep=64MiB)",)), llama, None, Request(4096, 8), card
+    )
+
+    assert found.entries == 64 * 2**20 // entry_bytes(llama.shape)
