@@ -219,9 +219,10 @@ def _uncounted(place: Tensor, blocks: int, block: int) -> Tensor:
 
 def block_means(held: Tensor, block: int) -> Tensor:
     """Means [..., n, D] of the complete blocks of keys or values [..., E, D], in their dtype."""
-    count = held.shape[-2] // block
+    *heads, entries, size = held.shape
+    count = entries // block
     wide = torch.promote_types(held.dtype, torch.float32)
-    whole = held[..., : count * block, :].unflatten(-2, (count, block))
+    whole = held[..., : count * block, :].view(*heads, count, block, size)
     return whole.mean(-2, dtype=wide).to(held.dtype)
 
 
