@@ -121,6 +121,13 @@ CLAIMS = {
         {"columns": 1000, "slashes": 6096, "sinks": 30, "nearest": 100, "queries": 64,
          "applies_to": "target"},
     ),
+    "flash-prefill": Claim(
+        "qhfan/FlashPrefillv2, README: 128 rows of a packed query group, 8 last tiles dense",
+        "tests/methods/sparse_prefill/test_flash_prefill.py"
+        "::test_blocks_and_attention_are_those_of_the_definition",
+        {"alpha": 0.1, "block": 128, "sinks": 2, "window": 4, "last_rows": 1024,
+         "dense_layers": 4, "means": True, "tile": 128, "applies_to": "target"},
+    ),
     "best-of-n": Claim(
         "arXiv:2110.14168",
         f"{_SEARCH}/test_published_votes.py::test_the_best_of_n_is_the_first_of_highest_score",

@@ -13,13 +13,14 @@ from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.new_tokens import LayerHook
 from forethought.methods.sparse_prefill import _blocks
 from forethought.methods.sparse_prefill.flash_prefill import FlashPrefill
+from forethought.models.compiled.available import kernels
 from tests.engine.written_out import inputs as noise
 from tests.engine.written_out import shape_of, view_over
 from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
 
 SMALL = FlashPrefill(
-    alpha=0.6, block=16, sinks=1, window=2, last_rows=0, dense_layers=0, means=False, tile=8
-)
+    alpha=0.6, block=16, sinks=1, window=2, last_rows=0, dense_layers=0, means=False, tile=32
+)  # 32 rows are 10 tokens and two of the next one's three heads
 LENGTH = 150
 
 
@@ -41,28 +42,28 @@ def slow_lists(queries, keys, method, prompt_length, scale):
     length, heads, _ = queries.shape
     groups = heads // len(keys)
     size = method.block
-    last = math.ceil(method.last_rows / groups)
+    tiles = math.ceil(prompt_length * groups / method.tile)
     chosen = []
     for head, held in enumerate(keys.double()):
         means = [held[b * size : (b + 1) * size].mean(0) for b in range(length // size)]
         own = []
-        for start in range(0, length, method.tile):
-            stop = min(start + method.tile, length)
+        for tile in range(tiles):
+            rows = range(tile * method.tile, min((tile + 1) * method.tile, length * groups))
+            first, last = rows[0] // groups, rows[-1] // groups
             logits = {}
-            for row in range(start, stop):
-                for head_of_group in range(groups):
-                    query = queries[row, head * groups + head_of_group].double()
-                    for block, mean in enumerate(means):
-                        if row >= block * size and (block + 1) * size <= stop:
-                            logits.setdefault(block, []).append(float(query @ mean) * scale)
+            for row in rows:
+                query = queries[row // groups, head * groups + row % groups].double()
+                for block, mean in enumerate(means):
+                    if row // groups >= block * size and (block + 1) * size <= last + 1:
+                        logits.setdefault(block, []).append(float(query @ mean) * scale)
             most = max((max(values) for values in logits.values()), default=0.0)
             energy = {b: sum(math.exp(z - most) for z in values) for b, values in logits.items()}
             best = max(energy.values(), default=0.0)
             seen = {b for b, value in energy.items() if value >= method.alpha * best}
-            visible = range(math.ceil(stop / size))
+            visible = range(last // size + 1)
             seen |= {b for b in visible if b < method.sinks}
-            seen |= {b for b in visible if b >= start // size - method.window + 1}
-            if last and start >= (prompt_length - last) // method.tile * method.tile:
+            seen |= {b for b in visible if b >= first // size - method.window + 1}
+            if tile >= tiles - math.ceil(method.last_rows / method.tile):
                 seen |= set(visible)
             own.append(seen)
         chosen.append(own)
@@ -77,8 +78,8 @@ def slow_attention(queries, keys, values, method, lists, scale):
     for row in range(length):
         for head in range(heads):
             kv = head // groups
-            seen = lists[kv][row // method.tile]
-            stop = min((row // method.tile + 1) * method.tile, length)
+            tile = (row * groups + head % groups) // method.tile
+            seen, stop = lists[kv][tile], tile_end(tile, method, groups, length)
             own = [key for key in range(row + 1) if key // size in seen]
             logits = (keys[kv].double() @ queries[row, head].double()).tolist()
             weights = [math.exp(scale * logits[key]) for key in own]
@@ -95,19 +96,18 @@ def slow_attention(queries, keys, values, method, lists, scale):
     return out.flatten(1)
 
 
+def tile_end(tile, method, groups, length):
+    """One past the last token with a row in the tile."""
+    return math.ceil(min((tile + 1) * method.tile, length * groups) / groups)
+
+
 def lists_of(queries, keys, values, method):
     """The lists that the method chooses."""
     view = view_over(queries, keys, values, shape_of())
     rule = method._rule(view)
-    return [
-        [
-            {block for block, seen in enumerate(tile) if seen}
-            for tile in _blocks.chosen_blocks(
-                view, head, _blocks.block_means(held, method.block), rule
-            ).tolist()
-        ]
-        for head, held in enumerate(keys)
-    ]
+    means = _blocks.block_means(keys, method.block)
+    chosen = _blocks.chosen_blocks(view, means, rule).tolist()
+    return [[{b for b, seen in enumerate(tile) if seen} for tile in own] for own in chosen]
 
 
 def attended(queries, keys, values, method, **changes) -> SparseOutput:
@@ -119,10 +119,10 @@ def attended(queries, keys, values, method, **changes) -> SparseOutput:
     [
         {},
         {"alpha": 0.9, "sinks": 0, "window": 1},
-        {"tile": 16, "block": 8},
-        {"last_rows": 60},
+        {"tile": 48, "block": 8},
+        {"last_rows": 65},
         {"means": True},
-        {"means": True, "alpha": 1.0, "sinks": 0, "tile": 32},
+        {"means": True, "alpha": 1.0, "sinks": 0, "tile": 96},
     ],
 )
 def test_blocks_and_attention_are_those_of_the_definition(changes):
@@ -187,7 +187,7 @@ def test_weights_sum_to_one_and_no_query_sees_a_later_key():
     assert (weights.diagonal(dim1=1, dim2=2) > 0).all()
 
 
-@pytest.mark.parametrize("first", [8, 64, 77, 149])
+@pytest.mark.parametrize("first", [32, 64, 77, 149])
 def test_tokens_after_cached_entries_attend_as_in_one_pass(first):
     """A cut inside a tile leaves fewer queries to choose, so it is compared by its own lists."""
     queries, keys, values = inputs(LENGTH, LENGTH)
@@ -195,7 +195,8 @@ def test_tokens_after_cached_entries_attend_as_in_one_pass(first):
 
     rest = attended(queries[first:], keys, values, SMALL)
 
-    later = -(-first // SMALL.tile) * SMALL.tile
+    # 32 tokens are three whole tiles.
+    later = -(-first // 32) * 32
     torch.testing.assert_close(rest.out[later - first :], whole.out[later:])
 
 
@@ -209,12 +210,12 @@ def test_the_pairs_are_those_that_the_tiles_see(means):
 
     pairs = 0.0
     for own in lists:
-        for row in range(LENGTH):
-            seen, stop = own[row // 8], min((row // 8 + 1) * 8, LENGTH)
-            pairs += sum(key // 16 in seen for key in range(row + 1))
+        for row in range(3 * LENGTH):
+            seen, stop = own[row // 32], tile_end(row // 32, method, 3, LENGTH)
+            pairs += sum(key // 16 in seen for key in range(row // 3 + 1))
             pairs += stop // 16 / 2  # scores of block means
             pairs += len(set(range(stop // 16)) - seen) * means
-    assert found == pytest.approx(pairs / 2, rel=1e-12)
+    assert found == pytest.approx(pairs / 6, rel=1e-12)
 
 
 def test_softcap_squashes_scores():
@@ -277,11 +278,11 @@ def test_a_prompt_read_in_chunks_gives_the_logits_of_one_pass(monkeypatch):
     assert cache.lengths() == (LENGTH,) * 3
 
 
-@pytest.mark.parametrize("changes", [{}, {"means": True}, {"tile": 128, "alpha": 1.0}])
+@pytest.mark.parametrize("changes", [{}, {"means": True}, {"tile": 192, "alpha": 1.0}])
 @pytest.mark.parametrize("first", [0, 100])
 def test_the_compiled_kernels_attend_to_the_same_blocks(changes, first):
     """Heads of 64 values and blocks of 64 keys fit the kernels; in float64, torch attends."""
-    settings = {"block": 64, "tile": 64, "sinks": 0, "window": 1, "alpha": 0.9, **changes}
+    settings = {"block": 64, "tile": 128, "sinks": 0, "window": 1, "alpha": 0.9, **changes}
     length, method = 330, replace(SMALL, **settings)
     queries, keys, values = noise(length, length, dim=64, dtype=torch.bfloat16)
     _, offsets, _ = noise(6, 6, dim=64, seed=1, dtype=torch.bfloat16)
@@ -293,3 +294,31 @@ def test_the_compiled_kernels_attend_to_the_same_blocks(changes, first):
     expected, dense = (attended(*wide, one).out for one in (method, replace(method, window=3)))
     assert (found.double() - expected).abs().max() < 0.03
     assert (dense - expected).abs().max() > 0.3
+
+
+@pytest.mark.parametrize("first", [0, 100, 129])
+def test_the_compiled_kernels_choose_the_blocks_that_torch_chooses(first):
+    """Energies differ by the kernel's exponential, so a choice may differ where one is close."""
+    length, method = 330, replace(SMALL, block=64, tile=128, sinks=0, window=1)
+    queries, keys, values = noise(length, length, dim=64, dtype=torch.bfloat16)
+    _, offsets, _ = noise(6, 6, dim=64, seed=1, dtype=torch.bfloat16)
+    keys = keys + offsets.repeat_interleave(64, 1)[:, :length] / 4
+    view = view_over(queries[first:], keys, values, shape_of())
+    rule, means = method._rule(view), _blocks.block_means(keys, 64)
+    made = kernels()
+    if made is None:
+        pytest.skip("no kernels can be compiled here")
+
+    slow = torch.stack([_blocks.block_energies(view, head, means[head], rule) for head in (0, 1)])
+    fast = made.block_energies(view.queries, 0.4, means, first, 128, 64)
+
+    torch.testing.assert_close(fast, slow, rtol=3e-4, atol=1e-30)
+    energies = slow.flatten()[slow.flatten() > 1e-20]
+    for alpha in torch.linspace(0.01, 0.99, 30).tolist():
+        own = replace(rule, alpha=alpha)
+        chosen = [_blocks.chosen_blocks(view, means, own, one) for one in (None, made)]
+        share = slow / slow.amax(-1, keepdim=True)
+        close = (share / alpha - 1).abs() < 1e-3
+        differ = (chosen[0] ^ chosen[1])[..., : means.shape[1]]
+        assert not (differ & ~close).any()
+    assert len(energies) > 2 * len(slow[0])

@@ -1,7 +1,8 @@
-"""Block-sparse attention: a tile of queries sees blocks of keys of its own choice.
+"""Block-sparse attention: a tile of query rows sees blocks of keys of its own choice.
 
-A tile holds some tokens with all query heads of one KV head. Borders of tiles and blocks depend on
-the place in the sequence alone, so a prefill in chunks of whole tiles equals one in one pass.
+With G query heads for a KV head, row r of the sequence is head r % G of token r // G. Borders of
+tiles and blocks depend on the place in the sequence alone, so a prefill in chunks of whole tiles
+equals one in one pass.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class BlockRule:
     """The sizes of tiles and blocks, and the blocks that a tile sees."""
 
     tile: int
-    """Tokens of a tile."""
+    """Rows of a tile."""
     block: int
     """Keys of a block."""
     alpha: float
@@ -44,30 +45,49 @@ class BlockRule:
     window: int
     """Blocks that a tile sees before and with its first token; it sees all blocks after them."""
     dense_from: int
-    """Position from which tiles see all blocks."""
+    """Row from which tiles see all blocks."""
     corrects: bool
     """Whether a dropped block attends as one key: the mean of its keys, with that of its values."""
 
 
+@dataclass(frozen=True)
+class Tile:
+    """The new rows of a tile."""
+
+    start: int
+    stop: int
+    groups: int
+    """Rows of a token."""
+
+    @property
+    def first(self) -> int:
+        """The first token with a row in the tile."""
+        return self.start // self.groups
+
+    @property
+    def end(self) -> int:
+        """One past the last token with a row in the tile."""
+        return (self.stop - 1) // self.groups + 1
+
+
 def attend_blocks(view: LayerView, rule: BlockRule) -> SparseOutput:
     """Attention of the view's queries, its newest tokens, over the blocks that each tile sees."""
-    entries = view.keys.shape[1]
-    means = torch.stack([block_means(held, rule.block) for held in view.keys])
-    heads = range(len(view.keys))
-    chosen = torch.stack([chosen_blocks(view, head, means[head], rule) for head in heads])
-    spans = list(_tiles(entries - len(view.queries), entries, rule.tile))
-    made = kernels_for(view.queries, view.values, view.shape) if multiplies_bf16() else None
-    if made is not None and _fits(made, view, rule):
+    means = block_means(view.keys, rule.block)
+    made = _kernels(view, rule)
+    chosen = chosen_blocks(view, means, rule, made)
+    if made is not None:
         out = _compiled(made, view, means, chosen, rule)
     else:
+        heads = range(len(view.keys))
         out = torch.cat([_head(view, head, means[head], chosen[head], rule) for head in heads], 1)
-    return SparseOutput(out.flatten(1), _pairs(chosen, spans, rule))
+    return SparseOutput(out.flatten(1), _pairs(chosen, view, rule))
 
 
-def _fits(made: Kernels, view: LayerView, rule: BlockRule) -> bool:
-    """Whether the compiled kernels can attend over these blocks."""
-    groups = view.shape.heads // view.shape.kv_heads
-    return not rule.block % TILE_KEYS and not rule.tile * groups % (4 * made.lanes)
+def _kernels(view: LayerView, rule: BlockRule) -> Kernels | None:
+    """The compiled kernels, if they can attend over these blocks."""
+    made = kernels_for(view.queries, view.values, view.shape) if multiplies_bf16() else None
+    fits = made is not None and not rule.block % TILE_KEYS and not rule.tile % made.block
+    return made if fits else None
 
 
 def _compiled(
@@ -75,133 +95,147 @@ def _compiled(
 ) -> Tensor:
     """[T, H * D], by the compiled kernels; `chosen` is [K, tiles, blocks]."""
     keys, values = view.keys.contiguous(), view.values.contiguous()
-    mean_values = torch.stack([block_means(held, rule.block) for held in values])
+    mean_values = block_means(values, rule.block)
     corrected = (means, made.pair_values(mean_values)) if rule.corrects else (None, None)
     paired, seen = made.pair_values(values), chosen.byte()
-    first = keys.shape[1] - len(view.queries)
-    out = view.queries.new_empty(len(view.queries), view.shape.heads * values.shape[-1])
-    spans = list(_tiles(first, keys.shape[1], rule.tile))
-    # A part of a tile at the start runs alone.
-    starts = [0, *range(1 if first % rule.tile else 0, len(spans), max(1, _SPAN // rule.tile))]
-    for start, stop in pairwise([*dict.fromkeys(starts), len(spans)]):
-        rows = slice(spans[start].start - first, spans[stop - 1].stop - first)
-        own = seen[:, start:stop].contiguous()
+    length, groups = len(view.queries), _groups(view)
+    first = keys.shape[1] - length
+    out = view.queries.new_empty(length, view.shape.heads * values.shape[-1])
+    before = first * groups // rule.tile  # tiles without a new row
+    for start in range(0, length, _SPAN):
+        rows = slice(start, min(start + _SPAN, length))
+        begin, end = ((first + at) * groups for at in (rows.start, rows.stop))
+        own = seen[:, begin // rule.tile - before : -(-end // rule.tile) - before].contiguous()
         blocks = SeenBlocks(own, rule.tile, rule.block, *corrected)
-        before = first + rows.start
-        queries = view.queries[rows]
-        made.attend_prefill(queries, view.shape.scale, keys, paired, before, out[rows], blocks)
+        scale, mixed = view.shape.scale, out[rows]
+        made.attend_prefill(view.queries[rows], scale, keys, paired, first + start, mixed, blocks)
         pause()
     return out
 
 
 def _head(view: LayerView, head: int, means: Tensor, chosen: Tensor, rule: BlockRule) -> Tensor:
     """[T, G, V] of one KV head; `chosen` is [tiles, blocks]."""
-    entries, first = view.keys.shape[1], view.keys.shape[1] - len(view.queries)
+    length, groups = len(view.queries), _groups(view)
     keys, values = widened(view.keys[head]), widened(view.values[head])
     held = _Held(keys, values, widened(means), rule.block)
-    groups = view.shape.heads // view.shape.kv_heads
-    scratch = keys.new_empty(rule.tile * groups * held.most)
+    scratch = keys.new_empty(rule.tile * held.most)
     parts = []
-    for span, seen in zip(_tiles(first, entries, rule.tile), chosen.tolist(), strict=True):
-        own = packed_rows(view, head, slice(span.start - first, span.stop - first))
-        columns = held.columns(seen, span.stop, rule.corrects)
-        parts.append(_attend_tile(own, columns, view.shape.softcap, scratch))
+    tiles = [Tile(*ends, groups) for ends in pairwise(_borders(view, rule))]
+    for tile, seen in zip(tiles, chosen.tolist(), strict=True):
+        own = _tile_rows(view, head, tile)
+        columns = held.columns(seen, tile.end, rule.corrects)
+        parts.append(_attend_tile(own, tile, columns, view.shape.softcap, scratch))
         pause()
-    return torch.cat(parts).to(view.queries.dtype)
+    return torch.cat(parts).to(view.queries.dtype).view(length, groups, -1)
 
 
-def _pairs(chosen: Tensor, spans: Sequence[slice], rule: BlockRule) -> float:
-    """Query-key pairs of tiles that see `chosen` [K, tiles, blocks], averaged over KV heads."""
-    starts, stops = _ends(spans)
-    rows = stops - starts
+def _tile_rows(view: LayerView, head: int, tile: Tile) -> Tensor:
+    """The scaled queries [rows, D] of a tile of one KV head."""
+    first = view.keys.shape[1] - len(view.queries)
+    tokens = packed_rows(view, head, slice(tile.first - first, tile.end - first))
+    before = tile.first * tile.groups
+    return tokens.flatten(0, 1)[tile.start - before : tile.stop - before]
+
+
+def _pairs(chosen: Tensor, view: LayerView, rule: BlockRule) -> float:
+    """Query-key pairs of tiles that see `chosen` [K, tiles, blocks], averaged over heads."""
+    groups, borders = _groups(view), torch.tensor(_borders(view, rule))
+    rows, stops = borders.diff(), (borders[1:] - 1) // groups + 1
     begin = torch.arange(chosen.shape[-1]) * rule.block
-    own = (chosen * (stops - begin).clamp(0, rule.block)).sum(-1, keepdim=True)
-    complete = begin + rule.block <= stops
-    means = (complete & ~chosen).sum(-1, keepdim=True) * rule.corrects
-    pairs = rows * (own - rows + means) + rows * (rows + 1) / 2
-    return float(pairs.sum()) / len(chosen) + float((rows * (stops // rule.block)).sum()) / 2
+    seen = (chosen * (stops[:, None] - begin).clamp(0, rule.block)).sum(-1)
+    means = ((begin + rule.block <= stops[:, None]) & ~chosen).sum(-1) * rule.corrects
+    tokens = borders // groups
+    sums = groups * tokens * (tokens - 1) // 2 + tokens * (borders - groups * tokens)
+    later = rows * (stops - 1) - sums.diff()  # pairs with later tokens of the tile
+    scored = float((rows * (stops // rule.block)).sum()) / 2  # with means, to choose
+    return (float((rows * (seen + means) - later).sum()) / len(chosen) + scored) / groups
 
 
-def _ends(spans: Sequence[slice]) -> tuple[Tensor, Tensor]:
-    """Starts and stops [tiles, 1]."""
-    ends = torch.tensor([(span.start, span.stop) for span in spans])
-    return ends[:, :1], ends[:, 1:]
+def chosen_blocks(
+    view: LayerView, means: Tensor, rule: BlockRule, made: Kernels | None = None
+) -> Tensor:
+    """[K, tiles, blocks] on the CPU: whether a tile of the queries of a KV head sees a block.
 
-
-def chosen_blocks(view: LayerView, head: int, means: Tensor, rule: BlockRule) -> Tensor:
-    """[tiles, blocks] on the CPU: whether a tile of the queries of one KV head sees a block.
-
-    `means` [n, D] are those of the keys of all complete blocks.
+    `means` [K, n, D] are those of the keys of all complete blocks.
     """
-    entries = view.keys.shape[1]
-    first = entries - len(view.queries)
-    spans = list(_tiles(first, entries, rule.tile))
-    count = -(-entries // rule.block)
-    energies = block_energies(view, head, means, rule).cpu()
-    energies = F.pad(energies, (0, count - len(means)))
-    starts, stops = _ends(spans)
+    count = -(-view.keys.shape[1] // rule.block)
+    energies = _energies(view, means, rule, made)
+    energies = F.pad(energies, (0, count - means.shape[1]))
+    borders, groups = torch.tensor(_borders(view, rule))[:, None], _groups(view)
+    starts, stops = borders[:-1], (borders[1:] - 1) // groups + 1
     block = torch.arange(count)
     complete = (block + 1) * rule.block <= stops
-    chosen = complete & (energies >= rule.alpha * energies.amax(1, keepdim=True))
-    near = block > starts // rule.block - rule.window
+    chosen = complete & (energies >= rule.alpha * energies.amax(-1, keepdim=True))
+    near = block > starts // groups // rule.block - rule.window
     forced = (block < rule.sinks) | near | (starts >= rule.dense_from)
     return (chosen | forced) & (block * rule.block < stops)
 
 
-def block_energies(view: LayerView, head: int, means: Tensor, rule: BlockRule) -> Tensor:
-    """[tiles, n]: sums of exponentials of the scores of a tile's queries against block means.
+def _energies(view: LayerView, means: Tensor, rule: BlockRule, made: Kernels | None) -> Tensor:
+    """[K, tiles, n] on the CPU, by the compiled kernels if they are there."""
+    if made is None:
+        heads = range(len(means))
+        return torch.stack([block_energies(view, head, means[head], rule).cpu() for head in heads])
+    first, scale = view.keys.shape[1] - len(view.queries), view.shape.scale
+    return made.block_energies(view.queries, scale, means, first, rule.tile, rule.block)
 
-    A query counts for the blocks whose first key it sees, and a tile scores the blocks that are
+
+def block_energies(view: LayerView, head: int, means: Tensor, rule: BlockRule) -> Tensor:
+    """[tiles, n]: sums of exponentials of the scores of a tile's rows against block means.
+
+    A row counts for the blocks whose first key it sees, and a tile scores the blocks that are
     complete at its end. All exponentials of a tile have its largest score as their origin.
     """
-    entries = view.keys.shape[1]
-    first = entries - len(view.queries)
-    start = first // rule.tile * rule.tile
+    groups, entries = _groups(view), view.keys.shape[1]
+    newest = range((entries - len(view.queries)) * groups, entries * groups)
+    start = newest.start // rule.tile * rule.tile
     wide = torch.promote_types(means.dtype, torch.float32)
-    energies = means.new_zeros((-(-(entries - start) // rule.tile), len(means)), dtype=wide)
-    groups = view.shape.heads // view.shape.kv_heads
-    step = max(1, _SCORE_BYTES // (wide.itemsize * rule.tile * groups * max(1, len(means))))
+    energies = means.new_zeros((-(-(newest.stop - start) // rule.tile), len(means)), dtype=wide)
+    step = max(1, _SCORE_BYTES // (wide.itemsize * rule.tile * max(1, len(means))))
     for at in range(0, len(energies), step):
         tiles = range(at, min(at + step, len(energies)))
         begin, end = start + tiles.start * rule.tile, start + tiles.stop * rule.tile
-        seen = min(len(means), end // rule.block)
+        seen = min(len(means), -(-end // groups) // rule.block)
         if not seen:
             continue  # no block is complete yet
-        own = packed_rows(view, head, slice(max(begin, first) - first, min(end, entries) - first))
-        # Whole tiles: queries that are missing count for no block.
-        own = F.pad(own, (0, 0, 0, 0, max(0, first - begin), max(0, end - entries)))
-        place = torch.arange(begin, end, device=means.device).view(len(tiles), -1)
-        place = place.where((place >= first) & (place < entries), -1)
-        scores = (own.flatten(0, 1).to(wide) @ means[:seen].to(wide).t()).view(
-            len(tiles), rule.tile, groups, seen
-        )
-        scores.masked_fill_(_uncounted(place, seen, rule.block)[:, :, None], -torch.inf)
-        most = scores.amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(wide).min)
-        energies[at : tiles.stop, :seen] = scores.sub_(most).exp_().sum((1, 2))
+        inner = Tile(max(begin, newest.start), min(end, newest.stop), groups)
+        own = _tile_rows(view, head, inner).to(wide)
+        # Whole tiles: rows that are missing count for no block.
+        own = F.pad(own, (0, 0, inner.start - begin, end - inner.stop))
+        row = torch.arange(begin, end, device=means.device).view(len(tiles), -1)
+        place = (row // groups).where((row >= newest.start) & (row < newest.stop), -1)
+        scores = (own @ means[:seen].to(wide).t()).view(len(tiles), rule.tile, seen)
+        scores.masked_fill_(_uncounted(place, seen, rule.block), -torch.inf)
+        most = scores.amax((1, 2), keepdim=True).clamp_min(torch.finfo(wide).min)
+        energies[at : tiles.stop, :seen] = scores.sub_(most).exp_().sum(1)
     return energies
 
 
 def _uncounted(place: Tensor, blocks: int, block: int) -> Tensor:
-    """[tiles, tile, n] True where a query [tiles, tile] does not count for a block."""
+    """[tiles, tile, n] True where a row at `place` [tiles, tile] does not count for a block."""
     begin = torch.arange(blocks, device=place.device) * block
     incomplete = begin + block > place.amax(1, keepdim=True) + 1
     return (begin > place[..., None]) | incomplete[:, None]
 
 
 def block_means(held: Tensor, block: int) -> Tensor:
-    """Means [n, D] of the complete blocks of keys or values [E, D], in their dtype."""
-    count = held.shape[0] // block
+    """Means [..., n, D] of the complete blocks of keys or values [..., E, D], in their dtype."""
+    *heads, entries, size = held.shape
+    count = entries // block
     wide = torch.promote_types(held.dtype, torch.float32)
-    return held[: count * block].view(count, block, -1).mean(1, dtype=wide).to(held.dtype)
+    whole = held[..., : count * block, :].view(*heads, count, block, size)
+    return whole.mean(-2, dtype=wide).to(held.dtype)
 
 
-def _tiles(first: int, entries: int, tile: int) -> Iterator[slice]:
-    """The entries of each tile with new tokens."""
-    start = first
-    while start < entries:
-        stop = min((start // tile + 1) * tile, entries)
-        yield slice(start, stop)
-        start = stop
+def _groups(view: LayerView) -> int:
+    return view.shape.heads // view.shape.kv_heads
+
+
+def _borders(view: LayerView, rule: BlockRule) -> list[int]:
+    """The rows where tiles with new rows begin, and one past the last row."""
+    groups, entries = _groups(view), view.keys.shape[1]
+    start, stop = (entries - len(view.queries)) * groups, entries * groups
+    return [start, *range((start // rule.tile + 1) * rule.tile, stop, rule.tile), stop]
 
 
 @dataclass(frozen=True)
@@ -259,21 +293,20 @@ def _runs(seen: Sequence[bool], block: int, stop: int) -> Iterator[slice]:
 
 
 def _attend_tile(
-    queries: Tensor, columns: _Columns, softcap: float | None, scratch: Tensor
+    queries: Tensor, tile: Tile, columns: _Columns, softcap: float | None, scratch: Tensor
 ) -> Tensor:
-    """One tile of one KV head: queries [T, G, D] to [T, G, V]."""
-    rows, groups, _ = queries.shape
-    size = rows * groups, len(columns.keys)
+    """One tile of one KV head: queries [rows, D] to [rows, V]."""
+    size = len(queries), len(columns.keys)
     scores = scratch[: size[0] * size[1]].view(size)
-    torch.mm(queries.flatten(0, 1), columns.keys.t(), out=scores)
+    torch.mm(queries, columns.keys.t(), out=scores)
     if softcap is not None:
         scores.div_(softcap).tanh_().mul_(softcap)
-    by_query = scores.view(rows, groups, -1)
     own, used = columns.own, columns.own + columns.means
-    future = scores.new_full((rows, rows), -torch.inf).triu_(1)
-    by_query[..., own - rows : own].add_(future[:, None])
+    token = torch.arange(tile.first, tile.end, device=queries.device)
+    row = torch.arange(tile.start, tile.stop, device=queries.device) // tile.groups
+    scores[:, own - len(token) : own].masked_fill_(token > row[:, None], -torch.inf)
     # As many equal keys as the block has: log(block) more than one of them.
-    by_query[..., own:used].add_(columns.log_block)
-    by_query[..., used:] = -torch.inf
+    scores[:, own:used].add_(columns.log_block)
+    scores[:, used:] = -torch.inf
     weights = torch.softmax(scores, -1, out=scores)
-    return torch.mm(weights, columns.values).view(rows, groups, -1)
+    return torch.mm(weights, columns.values)

@@ -17,8 +17,9 @@ _CLOSE = 8e-3  # two roundings to bf16
 @torch.inference_mode()
 def agrees(kernels: Kernels) -> bool:
     """Whether the kernels compute what torch does, row by row the same."""
-    parts = (_four_bits, _eight_bits, _eight_bits_of_both, _gates, _attention, _prefill, _blocks)
-    return all(part(kernels) for part in parts)
+    products = (_four_bits, _eight_bits, _eight_bits_of_both, _gates)
+    attention = (_attention, _prefill, _blocks, _energies)
+    return all(part(kernels) for part in (*products, *attention))
 
 
 def _four_bits(kernels: Kernels) -> bool:
@@ -131,7 +132,7 @@ def _blocks(kernels: Kernels) -> bool:
     keys, values = (_random(2, entries + n, size)[:, n:].bfloat16().contiguous() for n in range(2))
     means = [part[:, : 2 * block].view(2, 2, block, size).mean(2) for part in (keys, values)]
     seen = torch.tensor([[[1, 0, 1]], [[0, 1, 1]]], dtype=torch.uint8)
-    choice = SeenBlocks(seen, 4 * kernels.lanes, block, means[0], kernels.pair_values(means[1]))
+    choice = SeenBlocks(seen, 16 * kernels.lanes, block, means[0], kernels.pair_values(means[1]))
     found = torch.empty(10, 4 * size, dtype=torch.bfloat16)
     paired = kernels.pair_values(values)
     kernels.attend_prefill(queries, 0.125, keys, paired, entries - 10, found, choice)
@@ -149,6 +150,26 @@ def _blocks(kernels: Kernels) -> bool:
     weights = scores.masked_fill(~visible | later[None, :, None], -torch.inf).softmax(-1)
     expected = torch.einsum("ktge,ked->tkgd", weights, all_values).reshape(10, -1)
     return _near(found, expected)
+
+
+def _energies(kernels: Kernels) -> bool:
+    """Two choices: the end of one tile of rows and the start of the next."""
+    tokens, first, group, size, block = 40, 100, 2, 64, 20
+    alike = 8 * kernels.lanes  # 128 or 64 rows, so that a tile ends at row 256
+    queries, means = _random(tokens, 2 * group, size).bfloat16(), _random(2, 7, size).bfloat16()
+    found = kernels.block_energies(queries, 0.125, means, first, alike, block)
+
+    grouped = (queries.float() / 8).bfloat16().float().view(tokens, 2, group, size)
+    scores = torch.einsum("tkgd,knd->ktgn", grouped, means.float()).flatten(1, 2)
+    sees = torch.arange(first, first + tokens).repeat_interleave(group)[:, None]
+    scores.masked_fill_(sees < torch.arange(7) * block, -torch.inf)
+    parts = []
+    for at in range(first * group // alike, -(-(first + tokens) * group // alike)):
+        rows = slice(max(0, at * alike - first * group), (at + 1) * alike - first * group)
+        whole = torch.arange(7) * block + block <= sees[rows][-1] + 1
+        own = scores[:, rows].masked_fill(~whole, -torch.inf)
+        parts.append((own - own.amax((1, 2), keepdim=True)).exp().sum(1))
+    return len(parts) > 1 and _near(found, torch.stack(parts, 1))
 
 
 def _random(*sizes: int) -> Tensor:

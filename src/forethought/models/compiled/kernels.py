@@ -30,6 +30,9 @@ _FUNCTIONS = {
         [_POINTER] + [_LONG] * 5 + [_POINTER, _LONG, _FLOAT] + [_POINTER, _LONG] * 2
         + [_POINTER] * 2 + [_LONG] * 4 + [_POINTER] * 2 + [_LONG] * 3
     ),
+    "block_energies": (
+        [_POINTER] + [_LONG] * 5 + [_POINTER, _LONG, _FLOAT, _POINTER] + [_LONG] * 4 + [_POINTER]
+    ),
     "layer_inputs": [_POINTER] * 2 + [_LONG, _POINTER, _LONG] + [_POINTER] * 5,
     "layer_finish": [_POINTER] * 2 + [_LONG] + [_POINTER] * 5,
     "attend": (
@@ -96,9 +99,11 @@ class SeenBlocks:
     """The blocks of keys that the tokens of a prefill see."""
 
     seen: Tensor
-    """[K, choices, blocks] uint8, contiguous: of each choice, whether it sees a block."""
+    """[K, choices, blocks] uint8, contiguous: of each choice, whether it sees a block. The first
+    choice is that of the first query."""
     alike: int
-    """Tokens with one choice; with the heads of a KV head, a multiple of four times the lanes."""
+    """Rows of the sequence with one choice, a multiple of `Kernels.block`. A row is one query of
+    the heads that share keys: of G heads, row r is head r % G of token r // G."""
     block: int
     """Keys of a block, a multiple of `TILE_KEYS`."""
     mean_keys: Tensor | None = None
@@ -131,7 +136,7 @@ class Kernels:
         self._teams: dict[int, Team] = {}
         self.lanes = lanes()
         self.block = 4 * self.lanes
-        """Outputs of a 4-bit product come in multiples of this."""
+        """Outputs of a 4-bit product come in multiples of this, and so do rows of a tile."""
 
     def product4(self, weight: Matrix, x: Tensor) -> Tensor:
         """x [N, in] times a 4-bit matrix: [N, out]."""
@@ -287,6 +292,33 @@ class Kernels:
             paired.data_ptr(), paired.stride(0), mixed.data_ptr(),
             *(_EVERY_BLOCK if blocks is None else blocks.arguments()),
         )  # fmt: skip
+
+    def block_energies(
+        self,
+        queries: Tensor,
+        scale: float,
+        means: Tensor,
+        first: int,
+        alike: int,
+        block: int,
+    ) -> Tensor:
+        """Sums of exponentials of scores against mean keys [K, n, D]: float32 [K, choices, n].
+
+        Queries and `alike` are those of `attend_prefill`. The rows of a choice count for the blocks
+        whose first key they see, if the last row sees all of the block. The largest score of a
+        choice is the origin of its exponentials.
+        """
+        tokens, heads, size = queries.shape
+        kv_heads, count, _ = means.shape
+        group = heads // kv_heads
+        choices = -(-(first + tokens) * group // alike) - first * group // alike
+        energies = torch.zeros(kv_heads, choices, count)
+        self._library.block_energies(
+            ctypes.byref(self._team()), kv_heads, group, size, tokens, first,
+            queries.data_ptr(), queries.stride(0), scale,
+            means.data_ptr(), count, alike, block, choices, energies.data_ptr(),
+        )  # fmt: skip
+        return energies
 
     def _team(self) -> Team:
         threads = torch.get_num_threads()
