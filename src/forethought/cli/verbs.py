@@ -45,7 +45,7 @@ _ARENA = _Takes(
         options.RAY_ACTORS,
         options.JSON,
     ),
-    (*_ON, "temperature", "top_p", "max_tokens", "budget", "weights", "seed"),
+    (*_ON, "temperature", "top_p", "max_tokens", "budget", "weights", "seed", "confidence"),
     reworded={"budget": "Maximum that a search spends on a question: 1000tok or 2TFLOP."},
 )
 """What `compare` and `evaluate` share."""

@@ -67,7 +67,7 @@ def check_together(recipe: Recipe) -> None:
         )
     if is_remote(recipe.model):
         return
-    if recipe.search:
+    if not recipe.plain:
         check_money(recipe)
     elif recipe.samples > 1 or limit.flops or limit.usd:
         raise UsageError(
