@@ -112,6 +112,7 @@ _TAKES = {
             options.BY,
             options.BINS,
             options.WORTH,
+            options.CALIBRATE,
             options.RESULTS,
             options.PLAN,
             options.JSON,
@@ -119,7 +120,8 @@ _TAKES = {
         ),
         _ON,
         "`compare` with the strategies stores the answers that this reads; difficulty-router "
-        "follows the plan.",
+        "follows the plan. With --calibrate, `evaluate --confidence NAME` stores them, and later "
+        "answers name the calibration.",
     ),
     "serve": _Takes(
         None,

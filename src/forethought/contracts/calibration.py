@@ -16,6 +16,8 @@ KIND = "forethought calibrations"
 VERSION = 1
 CalibrationKind = Literal["isotonic", "platt", "temperature"]
 CALIBRATION_KINDS: tuple[CalibrationKind, ...] = ("isotonic", "platt", "temperature")
+WantedCalibration = Literal["best", "isotonic", "platt", "temperature"]
+WANTED_CALIBRATIONS: tuple[WantedCalibration, ...] = ("best", *CALIBRATION_KINDS)
 FINEST = 1e-7
 """Numbers are clamped this far from 0 and 1, so that their log odds stay finite."""
 

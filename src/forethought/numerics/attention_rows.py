@@ -61,7 +61,7 @@ class SharpestRows:
             factors = self.recency[len(self.recency) - near :]
             weighed[:, row, place - near : place] *= factors
         whole = weighed.sum(-1, keepdims=True)
-        return np.divide(weighed, whole, out=np.zeros_like(weighed), where=whole > 0)
+        return weighed / np.where(whole > 0, whole, 1.0)
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ class _Kept:
 def row_entropies(rows: Array) -> Array:
     """The entropy of each row in nats; infinite for a row without any weight."""
     logs = np.log(rows, out=np.zeros_like(rows), where=rows > 0)
-    return np.where(rows.sum(-1) > 0, -(rows * logs).sum(-1), np.inf)
+    return np.asarray(np.where(rows.sum(-1) > 0, -(rows * logs).sum(-1), np.inf))
 
 
 def cosines(states: Array) -> Array:
     """[N, N] cosines between states [N, D]."""
     norms = np.linalg.norm(states, axis=-1, keepdims=True)
-    unit = np.divide(states, norms, out=np.zeros_like(states), where=norms > 0)
-    return unit @ unit.T
+    unit = states / np.where(norms > 0, norms, 1.0)
+    return np.asarray(unit @ unit.T)

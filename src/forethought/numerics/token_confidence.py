@@ -16,8 +16,8 @@ def window_means(confidences: Sequence[float], window: int) -> np.ndarray:
     """The mean of each window of this many tokens, in order; of all tokens if they are fewer."""
     values = np.asarray(confidences, dtype=float)
     if len(values) <= window:
-        return values.mean(keepdims=True)
-    return np.lib.stride_tricks.sliding_window_view(values, window).mean(-1)
+        return np.array([values.mean()])
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(values, window).mean(-1))
 
 
 def trace_confidence(confidences: Sequence[float], measure: Measure, window: int) -> float:

@@ -141,8 +141,8 @@ class Recipe:
     @property
     def asking(self) -> Recipe:
         """The recipe of a search's samples, without the choice among them."""
-        plain = {"search": "", "scorer": "", "samples": 1, "budget": ""}
-        return replace(self, **plain, confidence=(), abstain_below=0.0, temperature=self.warmth)
+        unjudged = replace(self, confidence=(), abstain_below=0.0, scorer="", search="")
+        return replace(unjudged, samples=1, budget="", temperature=self.warmth)
 
     @property
     def plain(self) -> bool:

@@ -16,8 +16,8 @@ ABSTAINED = "abstained"
 
 def answered_as(recipe: Recipe) -> str:
     """The label of the answers that a calibration is fitted on: the recipe without its judges."""
-    spent = {"confidence": (), "abstain_below": 0.0, "budget": "", "seed": 0}
-    return replace(recipe, **spent, max_tokens=Recipe.max_tokens).label
+    unjudged = replace(recipe, confidence=(), abstain_below=0.0)
+    return replace(unjudged, budget="", seed=0, max_tokens=Recipe.max_tokens).label
 
 
 def confidence_document(
