@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -17,9 +18,19 @@ from forethought.numerics.attention_chain import (
 def pointing(path, tokens):
     """Attention in which each token of a path looks only at the next one of it."""
     found = np.zeros((tokens, tokens))
-    for token, seen in zip(path, path[1:], strict=False):
+    for token, seen in pairwise(path):
         found[token - 1, seen] = 1.0
     return found
+
+
+def seen_from(weights, source, scores, skipped, satisfied):
+    """Add the attention of one source index to the shared scores."""
+    row = [(-float(weight), place) for place, weight in enumerate(weights[source])]
+    for rank, (negative, place) in enumerate(sorted(row)):
+        if (rank >= 5 and (any(scores) or satisfied)) or not negative:
+            return
+        if not skipped(place):
+            scores[place] -= negative
 
 
 def by_steps(weights, answer, idle, width, threshold, least):
@@ -27,30 +38,27 @@ def by_steps(weights, answer, idle, width, threshold, least):
     total = len(weights)
     processed = {token - 1 for token in answer}
     chain, frontier = [], [token - 1 for token in answer]
-    while True:
-        shared = [0.0] * total
+    while frontier:
+        scores, satisfied = [0.0] * total, len(chain) >= least
         for source in frontier:
-            if source < 0:
-                continue
-            row = [(-float(w), place) for place, w in enumerate(weights[source])]
-            for rank, (negative, place) in enumerate(sorted(row)):
-                if rank >= 5 and (any(shared) or len(chain) >= least):
-                    break
-                if not negative:
-                    break
-                if place - 1 not in processed and not idle[place]:
-                    shared[place] -= negative
-        order = sorted(range(total), key=lambda place: (-shared[place], place))
-        fresh = []
-        for place in [one for one in order if shared[one] > 0][:width]:
-            if shared[place] < threshold and len(chain) >= least:
+            if source >= 0:
+                taken = set(processed)
+                seen_from(
+                    weights,
+                    source,
+                    scores,
+                    lambda n, taken=taken: n - 1 in taken or idle[n],
+                    satisfied,
+                )
+        order = sorted(range(total), key=lambda place: (-scores[place], place))
+        frontier = []
+        for place in [one for one in order if scores[one] > 0][:width]:
+            if scores[place] < threshold and len(chain) >= least:
                 break
-            fresh.append(place)
+            frontier.append(place - 1)
             chain.append(place)
-        if not fresh:
-            return chain
-        frontier = [place - 1 for place in fresh]
         processed |= set(frontier)
+    return chain
 
 
 def test_a_chain_is_the_path_of_attention():

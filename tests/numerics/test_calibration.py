@@ -44,10 +44,7 @@ def test_isotonic_is_the_least_squares_rising_fit(seed):
     counts = [(values == step).sum() for step in steps]
     for place, step in enumerate(steps):
         best = max(
-            min(
-                sum(sums[a : b + 1]) / sum(counts[a : b + 1])
-                for b in range(place, len(steps))
-            )
+            min(sum(sums[a : b + 1]) / sum(counts[a : b + 1]) for b in range(place, len(steps)))
             for a in range(place + 1)
         )
         assert found(float(step)) == pytest.approx(best, abs=1e-12)

@@ -55,9 +55,7 @@ def test_the_interval_misses_as_seldom_as_stated(beta):
 def test_residuals_of_a_calibrated_pair_average_to_zero():
     rng, truth = np.random.default_rng(1), worlds(2)
     first, second = rng.random(WORLDS) < truth, rng.random(WORLDS) < truth
-    found = [
-        variance_residual(PAIR, bool(a), bool(b)) for a, b in zip(first, second, strict=True)
-    ]
+    found = [variance_residual(PAIR, bool(a), bool(b)) for a, b in zip(first, second, strict=True)]
     # A residual has a standard deviation of 0.2, so the mean errs by 0.001.
     assert np.mean(found) == pytest.approx(0.0, abs=4e-3)
     assert variance_residual(PAIR, True, False) == variance_residual(PAIR, False, True)
