@@ -251,6 +251,11 @@ class Recipe:
                 f"answers below {self.abstain_below:g} are withheld, and no confidence is named",
                 "name one, such as --confidence p-true; see: forethought list scorers",
             )
+        if self.confidence and self.samples > 1:
+            raise UsageError(
+                f"a confidence method judges one answer, and {self.samples} are sampled",
+                f"choose among them: -s 'majority-vote(n={self.samples})'",
+            )
         if self.search.strip() and self.samples > 1:
             raise UsageError("a search draws its own samples", "give its n, and no --samples")
         methods = (AUTO,) if AUTO in names else tuple(map(_spelled, self.approximate))

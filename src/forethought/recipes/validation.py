@@ -59,6 +59,11 @@ def check_together(recipe: Recipe) -> None:
     """Raise UsageError for a recipe that a batch cannot run."""
     if recipe.automatic:
         raise UsageError("auto chooses methods for one prompt at a time", "compare methods by name")
+    if recipe.abstain_below:
+        raise UsageError(
+            f"{recipe.spelling}: a withheld answer has no score, and a batch scores answers",
+            "leave out abstain_below; tune --calibrate says how right the surest answers are",
+        )
     limit = recipe.limit
     if limit.seconds is not None:
         raise UsageError(

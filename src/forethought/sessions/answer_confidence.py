@@ -12,6 +12,7 @@ from forethought.recipes.recipe import Recipe
 
 ABSTAINED = "abstained"
 """The finish reason of an answer that is withheld."""
+_UNMEASURED = "the search ended before it was measured"
 
 
 def answered_as(recipe: Recipe) -> str:
@@ -24,6 +25,10 @@ def confidence_document(
     recipe: Recipe, found: Found, known: Sequence[Calibration]
 ) -> dict[str, Any] | None:
     """The confidence of an answer; None if nothing measures it."""
+    if not found.estimates and recipe.confidence:
+        missed = {"value": None, "calibrated": False, "note": _UNMEASURED}
+        told = [{**missed, "method": one} for one in recipe.confidence]
+        return {**told[0], "estimates": told}
     if not found.estimates:
         if found.confidence is None:
             return None
@@ -36,12 +41,11 @@ def confidence_document(
 def reason_to_abstain(recipe: Recipe, confidence: dict[str, Any] | None) -> str:
     """Why the answer is withheld; empty if it is not."""
     least = recipe.abstain_below
-    if not least:
+    if not least or confidence is None:
         return ""
-    value = None if confidence is None else confidence["value"]
-    if confidence is None or value is None:
-        why = "" if confidence is None else confidence.get("note", "")
-        return f"the confidence is not known: {why or 'the search ended before it was measured'}"
+    value = confidence["value"]
+    if value is None:
+        return f"the confidence is not known: {confidence['note']}"
     if value >= least:
         return ""
     stated = "calibrated" if confidence["calibrated"] else "not calibrated"
