@@ -16,6 +16,7 @@ from forethought.numerics.calibration import (
     held_out,
     isotonic,
     platt,
+    resamples,
     risk_coverage,
     temperature,
 )
@@ -143,8 +144,8 @@ def test_a_bootstrap_draws_whole_clusters():
         return float(hits.mean())
 
     rng = np.random.default_rng(0)
-    clustered = bootstrapped(share, values, right, names, rng)
-    alone = bootstrapped(share, values, right, [str(n) for n in range(40)], rng)
+    clustered = bootstrapped(share, values, right, resamples(names, rng))
+    alone = bootstrapped(share, values, right, resamples([str(n) for n in range(40)], rng))
     assert clustered.value == alone.value == 0.5
     assert (clustered.low, clustered.high) == (0.0, 1.0)
     assert 0.3 < alone.low < alone.high < 0.7
@@ -157,7 +158,7 @@ def test_bootstrap_intervals_cover_the_true_auroc():
     for _ in range(90):
         right = (rng.random(60) < 0.5).astype(float)
         values = rng.normal(right, 1.0)
-        one = bootstrapped(auroc, values, right, [str(n) for n in range(60)], rng, rounds=200)
+        one = bootstrapped(auroc, values, right, resamples([str(n) for n in range(60)], rng, 200))
         inside += one.low <= 0.7602 <= one.high  # Phi(1 / sqrt(2))
     assert inside / 90 >= 0.86
 

@@ -12,7 +12,7 @@ from forethought.contracts.comparison import Interval
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class CrossValidated:
     """A kind of calibration on answers that its fit did not see."""
 
     error: Interval
@@ -41,7 +41,7 @@ class MeasuredConfidence:
     """The area under the risk-coverage curve: the mean error rate over all shares answered."""
     accuracy_at: Mapping[str, float]
     """The accuracy of the surest answers, by their share."""
-    held_out: Mapping[CalibrationKind, HeldOut]
+    held_out: Mapping[CalibrationKind, CrossValidated]
     """Empty if the answers are too few to hold some out."""
     tokens: float
     """Mean tokens that the method processes for an answer, decoded ones included."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forethought import catalogue
-from forethought.contracts.calibrated import Calibrated, HeldOut, MeasuredConfidence
+from forethought.contracts.calibrated import Calibrated, CrossValidated, MeasuredConfidence
 from forethought.contracts.calibration import (
     CALIBRATION_KINDS,
     Calibration,
@@ -32,6 +35,7 @@ from forethought.numerics.calibration import (
     calibration_error,
     fitted,
     held_out,
+    resamples,
     risk_coverage,
 )
 from forethought.recipes.recipe import Recipe
@@ -42,6 +46,8 @@ from forethought.storage.store import Store
 FOLDS = 5
 FEWEST = 20
 """Least independent questions of a fit; with fewer, its held-out error says nothing."""
+ROUNDS = 1000
+"""Bootstrap samples of each interval."""
 SHARES = (0.5, 0.8)
 """Shares of answers whose accuracy is reported, the surest first."""
 _RIGHT = 0.5
@@ -82,8 +88,7 @@ def calibrate(
             "make some: forethought evaluate 'majority-vote(n=4)' -t gsm8k --confidence p-true",
         )
     found = [
-        _measured(answers, method, some, wanted, np.random.default_rng(seed))
-        for (answers, method), some in judged.items()
+        _measured(answers, method, some, wanted, seed) for (answers, method), some in judged.items()
     ]
     few = sorted({one.answers for one in found if one.chosen is None})
     notes = [f"{one}: fewer than {FEWEST} questions, so nothing is calibrated" for one in few]
@@ -103,18 +108,23 @@ def _judged(file: Path, tasks: Sequence[str], model: str) -> dict[tuple[str, str
     with Store.open(file) as store:
         samples = store.samples(tasks=list(tasks)) if tasks else store.samples()
     for sample in samples:
-        recipe = Recipe.parse(sample.run["recipe"])
+        estimates = (sample.run["confidence"] or {}).get("estimates", ())
+        if not estimates:
+            continue
+        recipe, label = _named(sample.run["recipe"], json.dumps(sample.run["settings"]))
         if model and recipe.model != model:
             continue
-        label = answered_as(replace(recipe, **_settings(sample)))
-        for one in (sample.run["confidence"] or {}).get("estimates", ()):
+        for one in estimates:
             found[label, one["method"]].append(_answer(sample, one))
     return found
 
 
-def _settings(sample: Sample) -> dict[str, Any]:
-    held = sample.run["settings"]
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in held.items()}
+@lru_cache(256)
+def _named(spelled: str, settings: str) -> tuple[Recipe, str]:
+    """The recipe of a sample, and the label of its answers."""
+    held = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(settings).items()}
+    recipe = replace(Recipe.parse(spelled), **held)
+    return recipe, answered_as(recipe)
 
 
 def _answer(sample: Sample, told: dict[str, Any]) -> _Judged:
@@ -128,10 +138,10 @@ def _measured(
     method: str,
     some: Sequence[_Judged],
     wanted: WantedCalibration,
-    rng: np.random.Generator,
+    seed: int,
 ) -> MeasuredConfidence:
     said = [one for one in some if one.value is not None]
-    numbers = _Numbers.of(said, rng)
+    numbers = _Numbers.of(said, seed)
     held = numbers.held_out() if numbers.enough else {}
     curve = risk_coverage(numbers.values, numbers.right) if said else None
     found = MeasuredConfidence(
@@ -160,13 +170,16 @@ class _Numbers:
     values: Numbers
     right: Numbers
     clusters: tuple[str, ...]
-    rng: np.random.Generator
+    draws: Sequence[NDArray[np.int64]]
+    """The bootstrap samples that all measures share."""
 
     @classmethod
-    def of(cls, said: Sequence[_Judged], rng: np.random.Generator) -> _Numbers:
+    def of(cls, said: Sequence[_Judged], seed: int) -> _Numbers:
         values = np.array([one.value for one in said], dtype=float)
         right = np.array([one.right for one in said], dtype=float)
-        return cls(values, right, tuple(one.cluster for one in said), rng)
+        clusters = tuple(one.cluster for one in said)
+        rng = np.random.default_rng(seed)
+        return cls(values, right, clusters, resamples(clusters, rng, ROUNDS) if said else ())
 
     @property
     def enough(self) -> bool:
@@ -184,15 +197,15 @@ class _Numbers:
         if not len(self.values):
             return Interval(float("nan"), float("nan"), float("nan"))
         numbers = self.values if values is None else values
-        return bootstrapped(measure, numbers, self.right, self.clusters, self.rng)
+        return bootstrapped(measure, numbers, self.right, self.draws)
 
-    def held_out(self) -> dict[CalibrationKind, HeldOut]:
+    def held_out(self) -> dict[CalibrationKind, CrossValidated]:
         """Each kind of calibration, by cross-validation over clusters."""
-        found: dict[CalibrationKind, HeldOut] = {}
+        found: dict[CalibrationKind, CrossValidated] = {}
         for kind in CALIBRATION_KINDS:
             values = held_out(kind, self.values, self.right, self.folds)
             error = self.interval(calibration_error, values)
-            found[kind] = HeldOut(error, self.interval(brier, values))
+            found[kind] = CrossValidated(error, self.interval(brier, values))
         return found
 
     def chosen(self, found: MeasuredConfidence, wanted: WantedCalibration) -> Calibration:

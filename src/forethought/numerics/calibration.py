@@ -184,25 +184,26 @@ def risk_coverage(values: Numbers, right: Numbers) -> RiskCoverage:
 Measure = Callable[[Numbers, Numbers], float]
 
 
+def resamples(
+    clusters: Sequence[str], rng: np.random.Generator, rounds: int = 1000
+) -> list[NDArray[np.int64]]:
+    """The answers of each bootstrap sample, as indices; whole clusters are drawn again."""
+    names, places = np.unique(np.asarray(clusters, dtype=object), return_inverse=True)
+    if len(names) == len(places):
+        return list(rng.integers(len(names), size=(rounds, len(names))))
+    members = [np.flatnonzero(places == number) for number in range(len(names))]
+    drawn = rng.integers(len(members), size=(rounds, len(members)))
+    return [np.concatenate([members[one] for one in row]) for row in drawn]
+
+
 def bootstrapped(
-    measure: Measure,
-    values: Numbers,
-    right: Numbers,
-    clusters: Sequence[str],
-    rng: np.random.Generator,
-    rounds: int = 1000,
+    measure: Measure, values: Numbers, right: Numbers, draws: Sequence[NDArray[np.int64]]
 ) -> Interval:
-    """A measure with its 95 % bootstrap interval; whole clusters are drawn again.
+    """A measure with its 95 % percentile interval over `resamples`.
 
     Draws without a value, such as the AUROC of right answers alone, are left out.
     """
-    names, places = np.unique(np.asarray(clusters, dtype=object), return_inverse=True)
-    members = [np.flatnonzero(places == number) for number in range(len(names))]
-    found = []
-    for _ in range(rounds):
-        drawn = rng.integers(len(members), size=len(members))
-        chosen = np.concatenate([members[one] for one in drawn])
-        found.append(measure(values[chosen], right[chosen]))
+    found = [measure(values[chosen], right[chosen]) for chosen in draws]
     known = np.array([one for one in found if not math.isnan(one)])
     value = measure(values, right)
     if not len(known):

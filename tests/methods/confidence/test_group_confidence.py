@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from forethought.contracts.errors import UsageError
+from forethought.contracts.search import Reading
 from forethought.methods.confidence.group_confidence import GroupConfidence
 from tests.methods.confidence.saying import answer, said
 
@@ -23,6 +23,11 @@ def test_an_answer_without_tokens_has_no_value():
     assert said(GroupConfidence(), answer("", token_confidences=()))[0] is None
 
 
-def test_a_server_that_reports_no_likeliest_tokens_is_refused():
-    with pytest.raises(UsageError, match="needs the likeliest tokens"):
-        said(GroupConfidence(), answer("a", token_confidences=None))
+def test_an_answer_without_confidences_may_be_read_again():
+    top = (((1, -1.0), (2, -3.0)), ((3, -4.0), (4, -8.0)))
+    method = GroupConfidence(measure="lowest", window=1, reread=True)
+    one = answer("a", token_ids=(1, 3), token_confidences=None)
+    value, (ask,) = said(method, one, [], [[Reading((-1.0, -4.0), top)]])
+    assert value == pytest.approx(2.0 / 3.0)
+    assert (ask.texts, ask.top, ask.heads) == (((1, 3),), 20, 0)
+    assert (method.needs, GroupConfidence().needs) == ({"readings"}, {"token-confidence"})
