@@ -37,7 +37,13 @@ CHAPTERS = (
         "`-s NAME` spends several passes on one question. Searches that rank candidates take "
         "`--scorer`. [Searching](searching.md) explains budgets, comparisons and forecasts.",
     ),
-    Chapter("scorers", "Scorers", "`--scorer NAME` gives each candidate a score from 0 to 1."),
+    Chapter(
+        "scorers",
+        "Scorers",
+        "`--scorer NAME` gives each candidate of a search a score from 0 to 1. `--confidence NAME` "
+        "says how sure the answer is; the family `confidence` is made for it, and every other "
+        "scorer serves too. [Confidence](confidence.md) explains calibrations and abstention.",
+    ),
 )
 TASKS = Chapter(
     "tasks",

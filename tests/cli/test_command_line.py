@@ -112,7 +112,8 @@ def test_list_and_show_are_machine_readable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "option"), [("methods", "-x"), ("strategies", "-s"), ("scorers", "--scorer")]
+    ("kind", "option"),
+    [("methods", "-x"), ("strategies", "-s"), ("scorers", "(?:--scorer|--confidence)")],
 )
 def test_an_example_is_a_spelling_that_builds(kind: catalogue.Kind, option: str) -> None:
     for name, entry in catalogue.entries(kind).items():

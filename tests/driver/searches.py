@@ -62,6 +62,9 @@ class Whole:
         texts = [one.text if one.finish == "stop" else "" for one in candidates]
         return [known.setdefault(text, len(known)) if text else None for text in texts]
 
+    def state(self, candidates):
+        return [one.text if one.finish == "stop" else "" for one in candidates]
+
 
 @dataclass(frozen=True)
 class Rule(Scorer):

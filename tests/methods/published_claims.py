@@ -159,6 +159,18 @@ CLAIMS = {
         {"low": 0.4, "high": 1.2, "temperatures": 9, "greedy": True, "window": 4, "within": 0.8,
          "across": 1.0},
     ),
+    "agreement": Claim(
+        "arXiv:2203.11171, section 3.4",
+        "tests/methods/confidence/test_agreement.py"
+        "::test_agreement_is_the_share_of_samples_in_the_answers_group",
+        {},
+    ),
+    "group-confidence": Claim(
+        "facebookresearch/deepconf, lowest group confidence",
+        "tests/methods/confidence/test_group_confidence.py"
+        "::test_the_value_is_the_measure_of_the_trace",
+        {"measure": "lowest", "window": 2048, "reread": False},
+    ),
     "likelihood": Claim(
         "arXiv:2203.11171, normalised weighted sum",
         "tests/methods/scoring/test_likelihood.py"

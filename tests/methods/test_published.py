@@ -86,5 +86,6 @@ def test_pages_have_one_legend(page: str) -> None:
 
 
 def _mark(name: str, call: str) -> str:
-    parts = {"search": f"m@{call}", "scoring": f"m@best-of-n@{call}"}
+    ranked = f"m@best-of-n@{call}"
+    parts = {"search": f"m@{call}", "scoring": ranked, "confidence": ranked}
     return mark(published(parts.get(ENTRIES[name.partition("@")[0]].family, f"m+{call}")))

@@ -53,7 +53,14 @@ class KnownBackend:
     opinion: Opinion = lambda question, choices: (1 / len(choices),) * len(choices)
     delay: Delay = lambda key: 1.0
     abilities: frozenset[Ability] = frozenset(
-        {"steps", "log-probabilities", "certainty", "verdicts", "next-tokens"}
+        {
+            "steps",
+            "log-probabilities",
+            "certainty",
+            "token-confidence",
+            "verdicts",
+            "next-tokens",
+        }
     )
     verdict_flops: float = 0.0
     """FLOPs of one verdict."""
@@ -159,13 +166,14 @@ class KnownBackend:
 
     def _written(self, request: Request) -> Piece:
         parent, text, tokens, chance = request.parent, request.parent.text, 0, 0.0
-        sure, finish = 0.0, "length"
+        sure, finish, confidences = 0.0, "length", list[float]()
         while tokens < request.max_tokens:
             law = self._law(request)(asked(request), text)
             place = [request.seed, request.stream, parent.tokens + tokens]
             given = None if tokens else request.token
             token = drawn(law, request.temperature, place) if given is None else text_of(given)
             chance += math.log(law[token])
+            confidences.append(confidence(law))
             if token == END:
                 finish = "stop"
                 break
@@ -174,13 +182,20 @@ class KnownBackend:
                 finish = "step"
                 break
         scored_tokens = tokens + (finish == "stop")
-        return Piece(text[len(parent.text) :], (), tokens, chance, finish, "", sure, scored_tokens)
+        found = Piece(text[len(parent.text) :], (), tokens, chance, finish, "", sure, scored_tokens)
+        return replace(found, token_confidences=tuple(confidences) if request.confident else None)
 
 
 def certainty(law: Mapping[str, float]) -> float:
     """KL divergence from the uniform distribution over possible tokens to the law, in nats."""
     chances = [chance for chance in law.values() if chance]
     return -math.fsum(math.log(len(chances) * chance) for chance in chances) / len(chances)
+
+
+def confidence(law: Mapping[str, float]) -> float:
+    """The mean negative log-probability of the 20 likeliest possible tokens."""
+    best = sorted((chance for chance in law.values() if chance), reverse=True)[:20]
+    return -math.fsum(map(math.log, best)) / len(best)
 
 
 def _cost(request: Request, tokens: int) -> Cost:

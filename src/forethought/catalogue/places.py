@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 Kind = Literal["methods", "strategies", "scorers", "tasks"]
 """Kinds of entries. Tasks have a folder of their own; the family tells the others apart."""
-_FAMILIES: dict[str, Kind] = {"search": "strategies", "scoring": "scorers"}
+_FAMILIES: dict[str, Kind] = {
+    "search": "strategies",
+    "scoring": "scorers",
+    "confidence": "scorers",
+}
 
 
 class File(NamedTuple):

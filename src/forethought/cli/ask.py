@@ -22,7 +22,7 @@ def run(given: Given) -> int:
     _check_letters(given)
     recipe = described(given)
     form = _form(given)
-    streams = recipe.samples == 1 and not recipe.search
+    streams = recipe.samples == 1 and recipe.plain
     quiet, verbose = given[options.QUIET], given[options.VERBOSE]
     system = given[options.SYSTEM]
     beside = {} if system is None else {"system": system}

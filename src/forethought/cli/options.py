@@ -74,6 +74,10 @@ BY = text(
 )
 BINS = whole("--bins", help="Maximum bins of difficulty.", default=3)
 WORTH = number("--worth", help="Points of score that a thousand tokens must earn.", default=0.0)
+CALIBRATE = maybe(
+    "--calibrate",
+    help="Calibrate confidences by stored answers: best, isotonic, platt or temperature.",
+)
 PLAN = maybe("--report", "-o", help="Write the plan: FILE.json.")
 AGAIN = switch("--again", help="Fetch the model even if the cache holds it.")
 

@@ -21,6 +21,7 @@ _AMONG = {
     "approximate": "methods",
     "search": "strategies",
     "scorer": "scorers",
+    "confidence": "scorers",
 }
 """Which names complete a value."""
 _TAKES = {"str": "str", "tuple": "str", "int": "int", "float": "float", "bool": ""}

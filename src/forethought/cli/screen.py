@@ -12,7 +12,7 @@ from forethought.cli.terminal import columns, has_colour, report, report_json, w
 from forethought.contracts.records import Event
 from forethought.reports.terminal.panel import panel
 
-EXIT_CODES = {"budget": 3, "interrupted": 130}
+EXIT_CODES = {"budget": 3, "abstained": 5, "interrupted": 130}
 """Exit codes by finish reason; 0 for all others."""
 
 Form = Literal["text", "json", "jsonl"]
@@ -70,7 +70,7 @@ class Screen:
     def _finish(self, run: dict[str, Any]) -> None:
         if self.streams:
             write(self.out, "" if run["answer"].endswith("\n") else "\n")
-        else:
+        elif run["finish"] != "abstained":
             write(self.out, "\n".join(_numbered(run) or [run["answer"]]) + "\n")
         if not self.quiet:
             shown = run | {"settings": {**run["settings"], **self.beside}}

@@ -1,4 +1,4 @@
-"""`forethought tune`: a plan with a strategy for each difficulty of questions."""
+"""`forethought tune`: a plan with a strategy for each difficulty, or calibrations."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from forethought.cli import files, options
 from forethought.cli.grammar import Given
 from forethought.cli.recipes import described_alone
 from forethought.cli.terminal import columns, has_colour, report, report_json
-from forethought.contracts.errors import UnknownNameError
+from forethought.contracts.calibration import WANTED_CALIBRATIONS
+from forethought.contracts.errors import UnknownNameError, UsageError
 from forethought.contracts.plan import SIGNS
+from forethought.reports.terminal.calibration import calibration_text
 from forethought.reports.terminal.tuning import tuning_text
 
 
 def run(given: Given) -> int:
-    """Fit a strategy to each difficulty from stored answers; no model runs."""
+    """Fit a plan or calibrations from stored answers; no model runs."""
+    if given[options.CALIBRATE] is not None:
+        return _calibrate(given)
     plan = given[options.PLAN]
     if plan:
         files.check(Path(plan), [".json"])
@@ -45,4 +49,37 @@ def run(given: Given) -> int:
     else:
         width, colour = columns(sys.stdout), has_colour(sys.stdout)
         report(tuning_text(found, file=plan or "", width=width, colour=colour))
+    return 0
+
+
+def _calibrate(given: Given) -> int:
+    """Measure the confidence methods of stored answers, and write their calibrations."""
+    asked = given[options.CALIBRATE] or ""
+    wanted = next((one for one in WANTED_CALIBRATIONS if one == asked), None)
+    if wanted is None:
+        raise UnknownNameError.among("calibration", asked, WANTED_CALIBRATIONS)
+    if given[options.STRATEGIES]:
+        raise UsageError(
+            "--calibrate reads all stored answers of a model, and strategies are named",
+            "leave them out, and name the model with -m and tasks with -t",
+        )
+    file = given[options.PLAN]
+    if file:
+        files.check(Path(file), [".json"])
+    # Imported late, so that wrong usage fails without waiting for it.
+    from forethought.evaluation.calibration import calibrate
+    from forethought.storage.calibrations import add_calibrations
+
+    found = calibrate(
+        wanted,
+        tasks=given[options.TASKS],
+        model=described_alone(given).model,
+        results=given[options.RESULTS],
+    )
+    where = add_calibrations(found.calibrations, Path(file) if file else None)
+    if given[options.JSON]:
+        report_json(json.dumps(found.document(), ensure_ascii=False, indent=2))
+    else:
+        width, colour = columns(sys.stdout), has_colour(sys.stdout)
+        report(calibration_text(found, file=str(where), width=width, colour=colour))
     return 0

@@ -45,7 +45,7 @@ _ARENA = _Takes(
         options.RAY_ACTORS,
         options.JSON,
     ),
-    (*_ON, "temperature", "top_p", "max_tokens", "budget", "weights", "seed"),
+    (*_ON, "temperature", "top_p", "max_tokens", "budget", "weights", "seed", "confidence"),
     reworded={"budget": "Maximum that a search spends on a question: 1000tok or 2TFLOP."},
 )
 """What `compare` and `evaluate` share."""
@@ -133,6 +133,7 @@ _TAKES = {
             options.BY,
             options.BINS,
             options.WORTH,
+            options.CALIBRATE,
             options.RESULTS,
             options.PLAN,
             options.JSON,
@@ -140,7 +141,8 @@ _TAKES = {
         ),
         _ON,
         "`compare` with the strategies stores the answers that this reads; difficulty-router "
-        "follows the plan.",
+        "follows the plan. With --calibrate, `evaluate --confidence NAME` stores them, and later "
+        "answers name the calibration.",
     ),
     "serve": _Takes(
         None,
@@ -161,11 +163,21 @@ _TAKES = {
             options.THREADS,
             *_LOUDNESS,
         ),
-        ("draft", "approximate", "search", "scorer", "budget", "weights"),
+        (
+            "draft",
+            "approximate",
+            "search",
+            "scorer",
+            "budget",
+            "weights",
+            "confidence",
+            "abstain_below",
+        ),
         "Clients name a model, or a recipe as the model: smollm2+specpc-shallow(keep=512).",
         reworded={
             "approximate": "Methods of requests that name the default model alone; repeatable.",
             "search": "The strategy of requests that name the default model alone.",
+            "confidence": "How sure answers of the default model are, by a scorer; repeatable.",
         },
     ),
     "list": _Takes(options.FAMILY, (options.JSON,)),

@@ -15,6 +15,8 @@ from forethought.contracts.search import (
     NextToken,
     Path,
     Piece,
+    Reading,
+    Reread,
     Until,
     Writer,
 )
@@ -61,6 +63,10 @@ class Request:
     """Whether the cache of a finished answer is kept for later turns."""
     prefill_flops: float | None = None
     """Most FLOPs that the prefill of the prompt may take; None without a limit in FLOPs."""
+    confident: bool = False
+    """Whether the piece reports the confidence of each token."""
+    reread: Reread | None = None
+    """If given, nothing is decoded: the outcome has a reading of each text behind the parent."""
 
     @property
     def place(self) -> Place:
@@ -115,6 +121,8 @@ class RequestOutcome:
     """Seconds since submission, by the back end's clock; the driver fills it in."""
     lost: Cost = field(default_factory=Cost)
     """Work that a server wasted or did unasked; no cost includes it."""
+    readings: tuple[Reading, ...] = ()
+    """The readings of the texts of a request."""
 
 
 UNKNOWN_TOKEN = -1

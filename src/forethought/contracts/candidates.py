@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Path = tuple[int, ...]
 """The child numbers from the root of the search to a candidate; () is the root."""
@@ -39,6 +42,9 @@ class Candidate:
     certainty: float | None = 0.0
     """Self-certainty: the sum over tokens of the KL divergence from the uniform distribution to
     the model's next-token distribution, in nats. None if the back end does not report it."""
+    token_confidences: tuple[float, ...] | None = ()
+    """For each token, and the end of the answer: the mean negative log-probability of the likeliest
+    tokens in its place. High means sure. None if the back end does not report them."""
     finish: str = ""
     """Empty while the candidate can grow; then stop, length, budget, or a server's reason."""
     reasoning_tokens: int = 0
@@ -96,6 +102,7 @@ class Candidate:
             log_probability=self.log_probability + piece.log_probability,
             scored_tokens=self.scored_tokens + piece.scored_tokens,
             certainty=total([self.certainty, piece.certainty]),
+            token_confidences=joined([self.token_confidences, piece.token_confidences]),
             reasoning_tokens=self.reasoning_tokens + piece.reasoning_tokens,
             finish="" if piece.finish == "step" else piece.finish,
         )
@@ -123,6 +130,8 @@ class Piece:
     the text."""
     reasoning_tokens: int = 0
     """Tokens of reasoning among them."""
+    token_confidences: tuple[float, ...] | None = None
+    """The confidence of these tokens, as for a candidate."""
 
 
 def shortened(texts: Sequence[str], count: int) -> tuple[str, ...]:
@@ -139,6 +148,32 @@ def total(certainties: Iterable[float | None]) -> float | None:
     found = list(certainties)
     known = [one for one in found if one is not None]
     return math.fsum(known) if len(known) == len(found) else None
+
+
+def joined(parts: Iterable[tuple[float, ...] | None]) -> tuple[float, ...] | None:
+    """The parts one after the other; None if any of them is unknown."""
+    found: tuple[float, ...] = ()
+    for part in parts:
+        if part is None:
+            return None
+        found += part
+    return found
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a model computes of a given text behind a prompt."""
+
+    log_probabilities: tuple[float, ...]
+    """Of each token, at temperature 1."""
+    top: tuple[tuple[tuple[int, float], ...], ...] = ()
+    """The top tokens in the place of each token, with their log-probabilities."""
+    texts: tuple[str, ...] = ()
+    """The text of each token, if attention is reported."""
+    attention: np.ndarray | None = None
+    """[N, N] from each token to those before it: of the heads of lowest entropy, the greatest."""
+    similarity: np.ndarray | None = None
+    """[N, N] cosines between the hidden states of the tokens in the last layer."""
 
 
 @dataclass(frozen=True)

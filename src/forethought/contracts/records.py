@@ -48,6 +48,12 @@ class Cost:
         paid = [cost.usd for cost in (self, other) if cost.usd is not None]
         return Cost(**sums, peak_cache_bytes=peak, usd=sum(paid) if paid else None)
 
+    def since(self, before: Cost) -> Cost:
+        """The cost beyond an earlier one of the same run; a peak is no difference."""
+        parts = {f.name: getattr(self, f.name) - getattr(before, f.name) for f in fields(self)[:8]}
+        usd = None if self.usd is None else self.usd - (before.usd or 0.0)
+        return Cost(**parts, usd=usd)
+
 
 @dataclass(frozen=True)
 class LayerShape:

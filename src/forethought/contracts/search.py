@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from forethought.contracts.candidates import Candidate as Candidate
 from forethought.contracts.candidates import NextToken as NextToken
 from forethought.contracts.candidates import Path as Path
 from forethought.contracts.candidates import Piece as Piece
+from forethought.contracts.candidates import Reading as Reading
 from forethought.contracts.candidates import Writer as Writer
 from forethought.contracts.questions import Question, Task
 from forethought.contracts.records import Cost
@@ -23,11 +24,19 @@ if TYPE_CHECKING:
     import numpy as np
 
 Ability = Literal[
-    "draft", "steps", "log-probabilities", "certainty", "verdicts", "next-tokens", "follow-ups"
+    "draft",
+    "steps",
+    "log-probabilities",
+    "certainty",
+    "token-confidence",
+    "verdicts",
+    "next-tokens",
+    "follow-ups",
+    "readings",
 ]
 """Abilities that a back end may lack: a draft that decodes candidates, continuing from a prefix,
-log-probabilities, self-certainty, probabilities of one-word answers, top next tokens, and questions
-behind the cache of an answer."""
+log-probabilities, self-certainty, the confidence of each token, probabilities of one-word answers,
+top next tokens, questions behind the cache of an answer, and readings of given tokens."""
 Until = Literal["end", "step"]
 
 
@@ -77,6 +86,30 @@ class Group:
     """
 
     candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class State:
+    """Ask for the answer that each candidate states; the result is a text each.
+
+    The text is empty for a candidate without an answer.
+    """
+
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class Reread:
+    """Ask for readings of texts behind the prompt, without decoding; the result is one each."""
+
+    texts: tuple[tuple[int, ...], ...]
+    """The token ids of each text."""
+    top: int = 0
+    """Top tokens to report in the place of each token."""
+    heads: int = 0
+    """Heads of lowest entropy whose attention is reported; 0 for none."""
+    recency: tuple[float, ...] = ()
+    """Factors on the attention to the tokens just before each one, the farthest first."""
 
 
 ChoiceRule = Literal["word", "token", "text"]
@@ -135,9 +168,11 @@ class Charge:
     cost: Cost
 
 
-Ask = Write | Next | Score | Group | Verdict | FollowUp | Charge
+Ask = Write | Next | Score | Group | State | Verdict | FollowUp | Reread | Charge
 Search = Generator[Ask, Any, "Found"]
 Scores = Generator[Ask, Any, "list[float]"]
+Estimate = Generator[Ask, Any, "float | None"]
+"""How sure an answer is, from 0 to 1; None if the method cannot say."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +189,22 @@ class Found:
     pruned: tuple[Candidate, ...] = ()
     """Candidates that the search abandoned."""
     notes: tuple[str, ...] = ()
+    estimates: tuple[ConfidenceEstimate, ...] = ()
+    """How sure `best` is, by each confidence method of the run."""
+
+
+@dataclass(frozen=True)
+class ConfidenceEstimate:
+    """How sure an answer is by one confidence method, before any calibration."""
+
+    method: str
+    """The spelling of the method."""
+    value: float | None
+    """From 0 to 1; None if the method could not say."""
+    cost: Cost
+    """The cost of this estimate alone; the run's cost includes it."""
+    note: str = ""
+    """The reason why there is no value."""
 
 
 class Strategy(Protocol):
@@ -195,8 +246,10 @@ class Strategy(Protocol):
 class Scorer(Protocol):
     """A verifier or reward model: it scores whole and partial answers."""
 
-    needs: ClassVar[frozenset[Ability]] = frozenset()
-    """What the back end must be able to do."""
+    @property
+    def needs(self) -> frozenset[Ability]:
+        """What the back end must be able to do."""
+        return frozenset()
 
     @property
     def by(self) -> str:
@@ -214,6 +267,13 @@ class Scorer(Protocol):
         """A score from 0 to 1 for each candidate, in order; higher is better."""
         ...
 
+    def confidence(
+        self, question: Question, answer: Candidate, samples: Sequence[Candidate]
+    ) -> Estimate:
+        """How sure an answer is; `samples` are all answers to the question, this one included."""
+        (found,) = yield from self.score(question, [answer])
+        return found
+
 
 class Reader(Protocol):
     """Groups equal answers."""
@@ -221,6 +281,12 @@ class Reader(Protocol):
     def group(self, candidates: Sequence[Candidate]) -> list[int | None]:
         """A group number for each candidate; None for a candidate without an answer."""
         ...
+
+    def state(self, candidates: Sequence[Candidate]) -> list[str]:
+        """The answer that each candidate states; empty for a candidate without one."""
+        groups = self.group(candidates)
+        pairs = zip(candidates, groups, strict=True)
+        return ["" if group is None else one.text.strip() for one, group in pairs]
 
 
 def write(
@@ -259,6 +325,22 @@ def score(candidates: Iterable[Candidate]) -> Generator[Ask, Any, list[float]]:
 def group(candidates: Iterable[Candidate]) -> Generator[Ask, Any, list[int | None]]:
     """Ask for groups of equal answers."""
     return list((yield Group(tuple(candidates))))
+
+
+def state(candidates: Iterable[Candidate]) -> Generator[Ask, Any, list[str]]:
+    """Ask for the answer that each candidate states."""
+    return list((yield State(tuple(candidates))))
+
+
+def reread(
+    texts: Iterable[Sequence[int]],
+    *,
+    top: int = 0,
+    heads: int = 0,
+    recency: Sequence[float] = (),
+) -> Generator[Ask, Any, list[Reading]]:
+    """Ask for readings of texts behind the prompt."""
+    return list((yield Reread(tuple(map(tuple, texts)), top, heads, tuple(recency))))
 
 
 def verdicts(

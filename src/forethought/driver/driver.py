@@ -180,7 +180,8 @@ class Driver:
         seconds = self.backend.now() - self._started_at.pop(outcome.key)
         timed = replace(outcome, seconds=seconds)
         cut = timed.piece is not None and timed.piece.finish == "cancelled"
-        if self.replay_log and timed.error is None and not cut:
+        # Readings hold whole matrices, and cost one prefill to repeat.
+        if self.replay_log and timed.error is None and not cut and not timed.readings:
             self.replay_log.put(timed)
         self._outcomes.append(timed)
 
@@ -188,14 +189,13 @@ class Driver:
 def check_needs(job: Job, backend: Backend) -> None:
     """Raise UsageError if the back end cannot run the job; nothing is spent."""
     backend.check_limits(job.limit.kinds)
-    needs = job.strategy.needs | (job.scorer.needs if job.scorer else frozenset())
-    missing = needs - backend.abilities
+    missing = job.needs - backend.abilities
     if "draft" in missing:
         raise no_draft()
     if missing:
         raise UsageError(
             f"the search needs {', '.join(sorted(missing))}, which this model's server lacks",
-            "use a model that runs here, or another strategy or scorer",
+            "use a model that runs here, or another strategy, scorer or confidence method",
         )
     if job.strategy.scores and job.scorer is None:
         raise no_scorer()

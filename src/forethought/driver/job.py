@@ -13,6 +13,7 @@ from forethought.contracts.errors import ModelError
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Cost
 from forethought.contracts.search import (
+    Ability,
     Candidate,
     Found,
     Path,
@@ -47,6 +48,18 @@ class Job:
     namespaces, so that their requests are shared; empty for the run's own identifier."""
     plain: bool = False
     """Whether answers stream token by token, and the first one is the answer."""
+    confidence: Mapping[str, Scorer] = field(default_factory=dict)
+    """The methods that say how sure the answer is, by spelling."""
+
+    @property
+    def needs(self) -> frozenset[Ability]:
+        """What the back end must be able to do."""
+        return self.strategy.needs.union(*(one.needs for one in self.scorers))
+
+    @property
+    def scorers(self) -> tuple[Scorer, ...]:
+        """The scorer of the search, if it has one, and the confidence methods."""
+        return (*([self.scorer] if self.scorer else ()), *self.confidence.values())
 
 
 @dataclass(frozen=True)

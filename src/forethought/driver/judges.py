@@ -57,7 +57,7 @@ class Judges:
         Raises UsageError for a limit that a judge cannot enforce, and RemoteError for a judge that
         cannot be reached, before any request.
         """
-        judged = [(job.scorer.by, job) for job in jobs if job.scorer and job.scorer.by]
+        judged = [(one.by, job) for job in jobs for one in job.scorers if one.by]
         for address, job in judged:
             judge = self._judge(address)
             judge.check_limits(job.limit.kinds)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from forethought.backends.verdict_prefixes import VerdictPrefixes
 from forethought.contracts.backend import Place, Request, VerdictRequest
-from forethought.contracts.candidates import shortened, total
+from forethought.contracts.candidates import joined, shortened, total
 from forethought.contracts.search import Candidate, Path, Piece, Verdict, Write
 from forethought.driver.job import Job
 
@@ -84,6 +84,7 @@ class PendingCandidate:
             certainty=total(piece.certainty for piece in self.pieces),
             scored_tokens=sum(piece.scored_tokens for piece in self.pieces),
             reasoning_tokens=sum(piece.reasoning_tokens for piece in self.pieces),
+            token_confidences=joined(piece.token_confidences for piece in self.pieces),
             back=back,
         )
 
@@ -132,6 +133,7 @@ def piece_request(job: Job, pending: PendingCandidate) -> Request:
         max_tokens=pending.left,
         token=None if pending.pieces else pending.token,
         keep=job.strategy.follows_up,
+        confident="token-confidence" in job.needs,
     )
 
 
@@ -184,10 +186,16 @@ def request_key(namespace: str, request: Request, tokens: int) -> str:
     place = (parent.question, parent.text, parent.token_ids, request.path, request.stream)
     drawn = (request.until, request.delimiter, request.temperature, tokens, request.first)
     turn = (request.turn, request.choices) if request.turn else ()
-    how = (*drawn, request.token, request.top, *turn)
+    more = (*(("confident",) if request.confident else ()), *_reread(request))
+    how = (*drawn, request.token, request.top, *turn, *more)
     # The target has no name here, so its requests have equal keys with and without a draft.
     whose = () if parent.writer == "target" else (parent.writer,)
     return hashed(repr((namespace, place, how, *whose)))
+
+
+def _reread(request: Request) -> tuple[object, ...]:
+    asked = request.reread
+    return () if asked is None else ("reread", asked)
 
 
 def hashed(text: str) -> str:

@@ -36,12 +36,15 @@ from forethought.contracts.search import (
     Group,
     Next,
     Path,
+    Reread,
     Score,
     Scores,
+    State,
     Verdict,
     Write,
 )
 from forethought.cost.leases import Leases
+from forethought.driver.estimates import with_estimates
 from forethought.driver.job import (
     Cut,
     GrownCandidates,
@@ -83,7 +86,8 @@ class SearchState:
         self._backend, self._submit, self._report = backend, submit, report
         self._open: dict[str, PendingCandidate | None] = {}
         rng = np.random.default_rng([job.seed, _SEARCH])
-        self._search = job.strategy.search(Candidate(asked=job.question.asked), rng)
+        search = job.strategy.search(Candidate(asked=job.question.asked), rng)
+        self._search = with_estimates(job, search, lambda: self.leases.spent)
         self._scoring: Scores | None = None
         self._to_score: Sequence[Candidate] = ()
         self._wanted_scores: Sequence[Candidate] = ()
@@ -228,17 +232,11 @@ class SearchState:
                 self._pending = pending_children(ask, self._children, self.job.max_tokens)
                 started = self._submit_pieces()
                 return (None, started) if started else (self._results(), [])
-            case Next():
+            case FollowUp() if "follow-ups" not in self._backend.abilities:
+                return self._serve(ask.repeated())
+            case Next() | FollowUp() | Reread():
                 self._ask, self._pending = ask, []
-                probes = ProbeRequests.of_next(self.job, ask, self._prefixes)
-                started = self._request_probes(probes, "could go on")
-                return (None, started) if started else (self._results(), [])
-            case FollowUp():
-                if "follow-ups" not in self._backend.abilities:
-                    return self._serve(ask.repeated())
-                self._ask, self._pending = ask, []
-                probes = ProbeRequests.of_follow_up(self.job, ask, self._prefixes)
-                started = self._request_probes(probes, "were judged")
+                started = self._request_probes(ProbeRequests.of(self.job, ask, self._prefixes))
                 return (None, started) if started else (self._results(), [])
             case Verdict():
                 self._ask, self._pending = ask, []
@@ -248,6 +246,8 @@ class SearchState:
                 return None, []
             case Group():
                 return self.job.reader.group(ask.candidates), []
+            case State():
+                return self.job.reader.state(ask.candidates), []
             case Charge():
                 self._check_covered(CostBound(ask.cost))
                 self.leases.settle("", ask.cost)
@@ -295,10 +295,10 @@ class SearchState:
             self._submit(replace(request, spare=spare))
         return [request.key for request in started]
 
-    def _request_probes(self, probes: ProbeRequests, before: str) -> list[str]:
+    def _request_probes(self, probes: ProbeRequests) -> list[str]:
         """Start requests behind candidates that decode nothing."""
         self._probes = probes
-        started = self._submit_all(probes.requests, before)
+        started = self._submit_all(probes.requests, probes.before)
         self._prefixes |= {one.place for one in probes.requests}
         return started
 
@@ -330,14 +330,12 @@ class SearchState:
     def _results(self) -> Any:
         """The result of the last ask."""
         match self._ask:
-            case Verdict() | Next() | FollowUp() if self._unfit:
+            case Verdict() | Next() | FollowUp() | Reread() if self._unfit:
                 return None
             case Verdict():
                 return list(self._verdicts)
-            case Next() if self._probes is not None:
-                return self._probes.next_tokens()
-            case FollowUp() if self._probes is not None:
-                return self._probes.chances()
+            case Next() | FollowUp() | Reread() if self._probes is not None:
+                return self._probes.results()
         self._unfit = None  # the other candidates have their pieces
         found = [pending.result() for pending in self._pending]
         if any(pending.over == "budget" for pending in self._pending):

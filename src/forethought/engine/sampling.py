@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,10 @@ from torch import Tensor
 from forethought.contracts.errors import MAKE_ANEW, DamagedFileError
 from forethought.engine.upload import upload
 
+CONFIDENCE_TOKENS = 20
+"""The likeliest tokens whose log-probabilities give a token's confidence."""
+_LEAST_LOG_PROBABILITY = -100.0
+"""A floor for tokens that the model rules out, whose log-probability is no finite number."""
 _SHORTLIST = 256
 _GREEDY_BELOW = 1e-9
 """Temperatures at which no second token could be drawn: two logits that differ in float32 differ
@@ -46,6 +50,8 @@ class SamplingParams:
     """How many of the likeliest tokens to report beside the chosen one."""
     certainty: bool = False
     """Whether to report the certainty of each step."""
+    confidence: bool = False
+    """Whether to report the confidence of each step."""
 
     @property
     def greedy(self) -> bool:
@@ -95,6 +101,8 @@ class SampledToken:
     top: tuple[tuple[int, float], ...] = ()
     certainty: float = 0.0
     """See `certainty`; 0 unless the sampling parameters ask for it."""
+    confidence: float = 0.0
+    """See `confidence`; 0 unless the sampling parameters ask for it."""
 
     def checked(self) -> SampledToken:
         """The token itself; raises DamagedFileError if the logits hold no numbers."""
@@ -136,7 +144,8 @@ def _choose_row(logits: Tensor, choice: Choice) -> SampledToken:
     if token is None:
         law = logits if choice.adjusted is None else choice.adjusted
         token = int(law.argmax() if sampling.greedy else _draw(law, choice))
-    return _measured(logits, token, choice.top, sampling.certainty)
+    found = _measured(logits, token, choice.top, sampling.certainty)
+    return replace(found, confidence=confidence(logits)) if sampling.confidence else found
 
 
 def stated(logits: Tensor, token: int, top: int = 0) -> SampledToken:
@@ -165,6 +174,16 @@ def _certainty(logits: Tensor, norm: Tensor) -> float:
     if math.isinf(spread):
         return certainty(logits[logits.isfinite()])
     return max(0.0, spread - math.log(logits.shape[0]))
+
+
+def confidence(logits: Tensor) -> float:
+    """The mean negative log-probability of the 20 likeliest tokens of logits [V], in nats.
+
+    High where one token is likely, since the others are unlikely then (arXiv:2508.15260).
+    """
+    norm = torch.logsumexp(logits, 0)
+    best = logits.topk(min(CONFIDENCE_TOKENS, logits.shape[0])).values
+    return -float((best - norm).clamp_(min=_LEAST_LOG_PROBABILITY).mean())
 
 
 def likeliest(scores: Tensor, count: int) -> tuple[tuple[int, float], ...]:
@@ -254,19 +273,33 @@ def choose_rows(logits: Tensor, choices: Sequence[Choice]) -> list[SampledToken]
     columns = [tokens, logits.gather(-1, tokens) - norm]
     certain = any(choice.sampling.certainty for choice in choices)
     columns += [_certainties(logits, norm)] if certain else []
+    confident = any(choice.sampling.confidence for choice in choices)
+    columns += [_confidences(logits, norm)] if confident else []
     top = min(max(choice.top for choice in choices), logits.shape[-1])
     columns += (logits - norm).topk(top) if top else ()
     told = torch.cat([column.double() for column in columns], -1).tolist()
-    return [_sampled(row, choice, certain, top) for row, choice in zip(told, choices, strict=True)]
+    measured = _Measured(certain, confident, top)
+    return [_sampled(row, choice, measured) for row, choice in zip(told, choices, strict=True)]
 
 
-def _sampled(row: list[float], choice: Choice, certain: bool, top: int) -> SampledToken:
-    """What was computed for one row: token, log-probability, certainty, the likeliest."""
-    sure = row[2] if certain and choice.sampling.certainty else 0.0
+class _Measured(NamedTuple):
+    """What was computed for all rows beside token and log-probability."""
+
+    certain: bool
+    confident: bool
+    top: int
+
+
+def _sampled(row: list[float], choice: Choice, measured: _Measured) -> SampledToken:
+    """What was computed for one row: token, log-probability, certainty, confidence, the top."""
+    top, sampling = measured.top, choice.sampling
+    sure = row[2] if measured.certain and sampling.certainty else 0.0
+    place = 2 + measured.certain
+    confident = row[place] if measured.confident and sampling.confidence else 0.0
     values, tokens = row[len(row) - 2 * top : len(row) - top], row[len(row) - top :]
     count = min(choice.top, top)
     best = _best_first([int(token) for token in tokens[:count]], values[:count])
-    return SampledToken(int(row[0]), row[1], best, sure)
+    return SampledToken(int(row[0]), row[1], best, sure, confident)
 
 
 def _parameters(choices: Sequence[Choice], logits: Tensor) -> _Parameters:
@@ -303,6 +336,12 @@ def _draw_rows(logits: Tensor, choices: Sequence[Choice], given: _Parameters) ->
     filtered = upload(filters, torch.bool, logits.device)
     place = _invert(torch.where(filtered, ranked, chances), given.uniform)
     return torch.where(filtered, tokens.gather(-1, place), place)
+
+
+def _confidences(logits: Tensor, norm: Tensor) -> Tensor:
+    """The confidence of each row: [R, 1]."""
+    best = logits.topk(min(CONFIDENCE_TOKENS, logits.shape[-1]), -1).values
+    return -(best - norm).clamp_(min=_LEAST_LOG_PROBABILITY).mean(-1, keepdim=True)
 
 
 def _certainties(logits: Tensor, norm: Tensor) -> Tensor:

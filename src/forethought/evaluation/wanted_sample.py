@@ -53,7 +53,7 @@ def wanted_sample(
     given = recipe.max_tokens != Recipe.max_tokens
     settled = recipe if given else replace(recipe, max_tokens=task.answer_tokens)
     # Searches that sample alike share a seed, so they choose among the same candidates.
-    drawn_by = settled.asking if settled.search else settled
+    drawn_by = settled if settled.plain else settled.asking
     seed = sample_seed(drawn_by.to_json(), name, question.identifier, number)
     key = sample_key(settled.to_json(), name, question, number, revisions(recipe.label))
     asked = replace(settled, seed=seed)

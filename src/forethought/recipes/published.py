@@ -13,7 +13,7 @@ from forethought.contracts.sources import NO_METHOD
 FREE = {"keep", "prompt_keep", "n", "groups", "trees", "seed", "classifier", "encoder", "model",
          "server", "plan", "digest", "heads", "predictor"}  # fmt: skip
 """Budgets, which papers vary, and resources."""
-_SEARCHING = ("search", "scoring")
+_SEARCHING = ("search", "scoring", "confidence")
 _RANK = ("", "ours", "code", "paper", "baseline")
 
 

@@ -32,12 +32,15 @@ _LIMITS = {
     "top_p": Range(0, 1),
     "min_p": Range(0, 1),
     "samples": Whole(1, 1024),
+    "abstain_below": Range(0, 1),
     "logprobs": Whole(0, 20),
     "seed": Whole(0, (1 << 63) - 1),
 }
 WARM = 0.7
 """Default temperature of a search; at 0 all its samples would be equal."""
 _SEARCHING = ("search", "scorer")
+_SURE = ("confidence", "abstain_below")
+"""Fields that are no part of the JSON of a recipe that leaves them at their defaults."""
 _DRAFT = re.compile(r"draft\s*\((.*)\)", re.DOTALL)
 
 
@@ -82,6 +85,10 @@ class Recipe:
     """The same seed gives the same answer."""
     budget: str = ""
     """Maximum to spend: 500tok, 2s, 1TFLOP or $0.01, joined by commas."""
+    confidence: tuple[str, ...] = ()
+    """How sure the answer is, by a scorer such as p-true; repeatable, the first one decides."""
+    abstain_below: float = 0.0
+    """Withhold an answer whose confidence is lower; 0 withholds none."""
 
     def __post_init__(self) -> None:
         self._check_kinds()
@@ -134,7 +141,13 @@ class Recipe:
     @property
     def asking(self) -> Recipe:
         """The recipe of a search's samples, without the choice among them."""
-        return replace(self, search="", scorer="", samples=1, budget="", temperature=self.warmth)
+        unjudged = replace(self, confidence=(), abstain_below=0.0, scorer="", search="")
+        return replace(unjudged, samples=1, budget="", temperature=self.warmth)
+
+    @property
+    def plain(self) -> bool:
+        """Whether answers may stream: no search chooses among them, and nothing judges them."""
+        return not self.search and not self.confidence
 
     @property
     def drafts_answers(self) -> bool:
@@ -144,8 +157,10 @@ class Recipe:
 
     @property
     def judge(self) -> str:
-        """Address of the server model that the scorer asks; empty for none."""
-        return str(catalogue.build(self.scorer, "scorers").by) if self.scorer else ""
+        """Address of a server model that a scorer or a confidence method asks; empty for none."""
+        named = [one for one in (self.scorer, *self.confidence) if one]
+        addresses = (str(catalogue.build(one, "scorers").by) for one in named)
+        return next(filter(None, addresses), "")
 
     @property
     def automatic(self) -> bool:
@@ -189,6 +204,7 @@ class Recipe:
     def to_json(self) -> str:
         """All fields as one line of JSON, keys sorted; search fields only if there is a search."""
         held = {k: v for k, v in asdict(self).items() if self.search or k not in _SEARCHING}
+        held = {k: v for k, v in held.items() if v or k not in _SURE}
         held["temperature"] = self.warmth
         return json.dumps(held, sort_keys=True, separators=(",", ":"))
 
@@ -230,6 +246,16 @@ class Recipe:
             )
         if self.scorer.strip() and not self.search.strip():
             raise UsageError("a scorer ranks candidates, and there is no search", "name one: -s")
+        if self.abstain_below and not self.confidence:
+            raise UsageError(
+                f"answers below {self.abstain_below:g} are withheld, and no confidence is named",
+                "name one, such as --confidence p-true; see: forethought list scorers",
+            )
+        if self.confidence and self.samples > 1:
+            raise UsageError(
+                f"a confidence method judges one answer, and {self.samples} are sampled",
+                f"choose among them: -s 'majority-vote(n={self.samples})'",
+            )
         if self.search.strip() and self.samples > 1:
             raise UsageError("a search draws its own samples", "give its n, and no --samples")
         methods = (AUTO,) if AUTO in names else tuple(map(_spelled, self.approximate))
@@ -244,6 +270,8 @@ class Recipe:
             "budget": "".join(self.budget.split()),
             "search": _spelled(self.search, "strategies") if self.search.strip() else "",
             "scorer": _spelled(self.scorer, "scorers") if self.scorer.strip() else "",
+            "confidence": tuple(_spelled(one, "scorers") for one in self.confidence),
+            "abstain_below": float(self.abstain_below),
         }
         for name, value in settled.items():
             object.__setattr__(self, name, value)

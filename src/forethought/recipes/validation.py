@@ -59,6 +59,11 @@ def check_together(recipe: Recipe) -> None:
     """Raise UsageError for a recipe that a batch cannot run."""
     if recipe.automatic:
         raise UsageError("auto chooses methods for one prompt at a time", "compare methods by name")
+    if recipe.abstain_below:
+        raise UsageError(
+            f"{recipe.spelling}: a withheld answer has no score, and a batch scores answers",
+            "leave out abstain_below; tune --calibrate says how right the surest answers are",
+        )
     limit = recipe.limit
     if limit.seconds is not None:
         raise UsageError(
@@ -67,7 +72,7 @@ def check_together(recipe: Recipe) -> None:
         )
     if is_remote(recipe.model):
         return
-    if recipe.search:
+    if not recipe.plain:
         check_money(recipe)
     elif recipe.samples > 1 or limit.flops or limit.usd:
         raise UsageError(

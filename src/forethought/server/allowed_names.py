@@ -21,8 +21,9 @@ _HARMLESS = {"delimiter", "digest", "force", "language", "prompt", "system", "ta
 _NESTED: dict[str, Kind] = {"then": "strategies"}
 """Parameters that are spellings themselves."""
 _WIDTHS = {"n", "width", "branch", "groups", "trees", "chains", "iterations", "rounds", "orders"}
-_WIDTHS |= {"judges", "goals", "batch", "temperatures"}
-"""Parameters of strategies that multiply answers."""
+_WIDTHS |= {"samples", "changes", "judges", "goals", "batch", "temperatures"}
+"""Parameters of strategies and confidence methods that multiply answers."""
+_WIDE = ("search", "confidence")
 _EXAMPLES = {"methods": "specpc(keep=512)", "strategies": "majority-vote", "scorers": "likelihood"}
 _LONGEST = 2000
 _TASKS_ONLY = {"checker", "noisy-checker", "unit-tests"}
@@ -66,7 +67,7 @@ class AllowedNames:
         name = parameter.name
         if name in _NESTED and isinstance(value, str):
             self.check(value, _NESTED[name])
-        elif entry.family == "search" and name in _WIDTHS and isinstance(value, int):
+        elif entry.family in _WIDE and name in _WIDTHS and isinstance(value, int):
             self._check_width(entry, name, value)
         elif self._is_outside(entry, name, value):
             usable = not self._is_outside(entry, name, parameter.default)

@@ -20,7 +20,7 @@ from forethought.server.event_stream import DONE, data_line
 from forethought.server.json_body import read_body
 from forethought.server.openapi import described
 from forethought.server.replies import streamed_reply, whole_reply
-from forethought.server.run_summary import choices_of, summary, usage
+from forethought.server.run_summary import choices_of, summary, usage, withheld
 from forethought.server.schemas.chat_request import ChatRequest
 from forethought.server.token_texts import TokenTexts
 
@@ -63,7 +63,7 @@ class ChatAnswer:
             self.run = event.data["run"]
             ended = choices_of(self.run, self.asked.live.recipe)
             for choice, (text, finish) in zip(self.choices, ended, strict=False):
-                found.append((choice, choice.end(text, finish), []))
+                found.append((choice, choice.end(text, finish, withheld(self.run)), []))
         return iter(found)
 
     @property

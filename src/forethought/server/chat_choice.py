@@ -29,7 +29,8 @@ class ChatChoice:
     entries: list[dict[str, Any]] = field(default_factory=list)
     """Log-probabilities."""
     finish: str = ""
-
+    refusal: str = ""
+    """The reason to withhold the answer."""
     calls: list[dict[str, Any]] = field(default_factory=list)
     """Tool calls."""
 
@@ -47,10 +48,13 @@ class ChatChoice:
         self.entries += entries
         return self._add(token["text"], int("token" in token)), entries
 
-    def end(self, text: str, finish: str) -> list[Delta]:
-        """The last deltas, from the whole text of the answer."""
+    def end(self, text: str, finish: str, refusal: str = "") -> list[Delta]:
+        """The last deltas, from the whole text of the answer or the reason to withhold it."""
         deltas = self._add(text[self.shown :], 0)
         deltas += self._deltas(self._reader.finish())
+        if refusal:
+            self.refusal = refusal
+            deltas.append({"refusal": refusal})
         self.finish = "tool_calls" if self.calls and finish == "stop" else finish
         return deltas
 
@@ -58,6 +62,8 @@ class ChatChoice:
         """The whole message."""
         content, reasoning = "".join(self.content), "".join(self.reasoning)
         found: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
+        if self.refusal:
+            found |= {"content": None, "refusal": self.refusal}
         if self.calls:
             found |= {"content": content or None, "tool_calls": self.calls}
         if reasoning:

@@ -233,10 +233,10 @@ def with_logprobs(recipe: Recipe, top: int, wanted: bool) -> Recipe:
     """The recipe with the top log-probabilities; raises ApiError for those of a search."""
     if not wanted:
         return recipe
-    if recipe.search:
+    if not recipe.plain:
         raise bad_request(
             "a search chooses its answer at the end, so it has no log-probabilities",
-            "leave out logprobs, or the search",
+            "leave out logprobs, or the search and its confidence",
             "logprobs",
         )
     return replace(recipe, logprobs=top)

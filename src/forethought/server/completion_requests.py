@@ -153,5 +153,5 @@ def _check(fields: CompletionRequest) -> None:
 
 
 def _check_search(fields: CompletionRequest, recipe: Recipe) -> None:
-    if recipe.search and fields.echo:
+    if not recipe.plain and fields.echo:
         raise bad_request("a search does not echo its prompt", "leave out echo", "echo")

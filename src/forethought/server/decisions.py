@@ -9,7 +9,7 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -127,7 +127,8 @@ class AskedDecisions:
         Raises ApiError.
         """
         context.check_ready()
-        recipe = context.recipes.recipe(MethodFields(model=name))
+        named = context.recipes.recipe(MethodFields(model=name))
+        recipe = replace(named, confidence=(), abstain_below=0.0)
         _check_exact(recipe)
         model = context.model(recipe.model)
         search, tokens = await asyncio.to_thread(self._search, model)

@@ -145,7 +145,7 @@ class RequestWatch:
         self.ended = True
         self.metrics.add(dict(_counted(run)))
         self.metrics.observe(dict(self._timed(run)))
-        self.metrics.finished("stop" if run["finish"] == "stop" else "length")
+        self.metrics.finished("stop" if run["finish"] in ("stop", "abstained") else "length")
 
     def failed(self) -> None:
         """The request ended with an error."""

@@ -97,6 +97,12 @@ class RecipeReader:
         if asked.confidence is not None:
             with _of_field("confidence"):
                 found = replace(found, search=_until_sure(found.search, asked.confidence))
+        if asked.confidence_by is not None:
+            with _of_field("confidence_by"):
+                found = replace(found, **self._sure(asked.confidence_by))
+        if asked.abstain_below is not None:
+            with _of_field("abstain_below"):
+                found = replace(found, abstain_below=asked.abstain_below)
         if asked.budget is not None:
             with _of_field("budget"):
                 found = replace(found, budget=asked.budget)
@@ -159,6 +165,13 @@ class RecipeReader:
             self._allowed.check(one)
         return tuple(methods)
 
+    def _sure(self, given: str | Sequence[str]) -> dict[str, Any]:
+        """The confidence methods; without any, nothing is withheld."""
+        texts = [one for one in ([given] if isinstance(given, str) else given) if one.strip()]
+        for one in texts:
+            self._allowed.check(one, "scorers")
+        return {"confidence": tuple(texts), **({} if texts else {"abstain_below": 0.0})}
+
     def _search(self, text: str) -> dict[str, Any]:
         """The strategy, and the scorer if the text names one behind an @."""
         strategy, *scorers = spelling.split(text, "@") or [""]
@@ -174,7 +187,7 @@ class RecipeReader:
 
     def _bounded(self, recipe: Recipe) -> Recipe:
         """The recipe with the server's token limit as a search's budget, if it states none."""
-        if not recipe.search or recipe.limit.tokens is not None:
+        if recipe.plain or recipe.limit.tokens is not None:
             return recipe
         parts = [part for part in (recipe.budget, f"{self.settings.max_total_tokens}tok") if part]
         return replace(recipe, budget=",".join(parts))
@@ -205,7 +218,7 @@ def _check_built(methods: Sequence[str]) -> None:
 def allowed_names(settings: ServerSettings) -> frozenset[str]:
     """All resources that the operator has named: models, and parameters of the default recipe."""
     recipe = settings.recipe
-    spelled = [*recipe.approximate, recipe.search, recipe.scorer]
+    spelled = [*recipe.approximate, recipe.search, recipe.scorer, *recipe.confidence]
     calls = [spelling.parse(text) for text in spelled if text and text != "auto"]
     values = (value for call in calls for value in call.settings.values())
     stated = {value for value in values if isinstance(value, str)}
@@ -247,9 +260,10 @@ def _sampled(base: Recipe, asked: SamplingFields, samples: int, max_tokens: int)
     if temperature is None and not base.search:
         stated = base.temperature
         temperature = _OWN_TEMPERATURE if stated is None else stated
-    if base.search and samples > 1:
+    if not base.plain and samples > 1:
+        chooses = f"the search {base.search}" if base.search else "a run with a confidence method"
         raise BadParameterError(
-            f"n={samples}, and the search {base.search} returns one answer",
+            f"n={samples}, and {chooses} returns one answer",
             "leave out n, or the search; a search's own n is a parameter of it",
         )
     given: dict[str, Any] = {

@@ -72,16 +72,15 @@ class ResponseEvents:
         self._open = item
         yield self._line("output_item.added", self._shown(item, "in_progress"))
         if item.kind == "message":
-            empty = OutputItem(item.kind, item.id).part()
+            empty = OutputItem(item.kind, item.id, refuses=item.refuses).part()
             yield self._line("content_part.added", {**self._place(item), "part": empty})
 
     def _delta(self, item: OutputItem, fresh: str) -> bytes:
         if item.kind == "function_call":
             return self._line("function_call_arguments.delta", {**self._at(item), "delta": fresh})
-        told: Document = {"logprobs": []} if item.kind == "message" else {}
-        return self._line(
-            f"{_TEXTS[item.kind]}.delta", {**self._place(item), "delta": fresh, **told}
-        )
+        place, text = self._place(item), _text_of(item)
+        told: Document = {"logprobs": []} if text == "output_text" else {}
+        return self._line(f"{text}.delta", {**place, "delta": fresh, **told})
 
     def _end(self, status: str) -> Iterator[bytes]:
         """End the item in progress."""
@@ -92,9 +91,10 @@ class ResponseEvents:
             done = {**self._at(item), "name": item.name, "arguments": item.text}
             yield self._line("function_call_arguments.done", done)
         else:
-            told: Document = {"logprobs": []} if item.kind == "message" else {}
-            done = {**self._place(item), "text": item.text, **told}
-            yield self._line(f"{_TEXTS[item.kind]}.done", done)
+            text = _text_of(item)
+            told: Document = {"logprobs": []} if text == "output_text" else {}
+            name = "refusal" if item.refuses else "text"
+            yield self._line(f"{text}.done", {**self._place(item), name: item.text, **told})
         if item.kind == "message":
             yield self._line("content_part.done", {**self._place(item), "part": item.part()})
         yield self._line("output_item.done", self._shown(item, status))
@@ -121,3 +121,8 @@ class ResponseEvents:
         name = f"response.{kind}"
         numbered = {"type": name, "sequence_number": next(self._numbers), **fields}
         return data_line(numbered, event=name)
+
+
+def _text_of(item: OutputItem) -> str:
+    """The name of an item's text among the events."""
+    return "refusal" if item.refuses else _TEXTS[item.kind]

@@ -22,6 +22,8 @@ class OutputItem:
     """The called function."""
     call_id: str = ""
     logprobs: list[Document] = field(default_factory=list)
+    refuses: bool = False
+    """Whether its text is the reason to withhold the answer."""
 
     @property
     def text(self) -> str:
@@ -32,6 +34,8 @@ class OutputItem:
         """The one part of its content."""
         if self.kind == "reasoning":
             return {"type": "reasoning_text", "text": self.text}
+        if self.refuses:
+            return {"type": "refusal", "refusal": self.text}
         told = {"annotations": [], "logprobs": self.logprobs}
         return {"type": "output_text", "text": self.text, **told}
 
@@ -66,7 +70,9 @@ class ResponseItems:
         kind: Kind = "reasoning" if "reasoning" in delta else "message"
         newest = self.items[-1] if self.items else None
         item = newest if newest is not None and newest.kind == kind else self._add(kind)
-        item.pieces.append(delta[kind if kind == "reasoning" else "content"])
+        if "refusal" in delta:
+            item.refuses = True
+        item.pieces.append(next(iter(delta.values())))
         return item
 
     def at_least_one(self) -> None:

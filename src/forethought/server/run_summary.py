@@ -7,9 +7,10 @@ from typing import Any
 
 from forethought.recipes.recipe import Recipe
 from forethought.server.metrics import prompt_tokens
+from forethought.sessions.answer_confidence import ABSTAINED
 
 _FINISHES = {"stop": "stop", "tool_calls": "tool_calls", "content_filter": "content_filter",
-             "refusal": "content_filter"}  # fmt: skip
+             "refusal": "content_filter", ABSTAINED: "stop"}  # fmt: skip
 Run = Mapping[str, Any]
 
 
@@ -20,9 +21,15 @@ def finish_reason(finish: str) -> str:
 
 def choices_of(run: Run, recipe: Recipe) -> list[tuple[str, str]]:
     """The text and the finish reason of each choice of a run."""
-    if recipe.search or not run["candidates"]:  # a search's candidates are no choices
+    if not recipe.plain or not run["candidates"]:  # a search's candidates are no choices
         return [(run["answer"], finish_reason(run["finish"]))]
     return [(one["text"], finish_reason(one["finish"])) for one in run["candidates"]]
+
+
+def withheld(run: Run) -> str:
+    """Why the answer of a run is withheld; empty if it is not."""
+    found: str = (run["confidence"] or {}).get(ABSTAINED, "")
+    return found
 
 
 def usage(runs: Sequence[Run], reasoning: int = 0, *, discards: bool = False) -> dict[str, Any]:

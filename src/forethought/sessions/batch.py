@@ -106,10 +106,10 @@ class Answers:
             if not is_remote(question.recipe.model)
         }
         there = {place: question for place, question in enumerate(questions) if place not in here}
-        plain = {place: question for place, question in here.items() if not question.recipe.search}
+        plain = {place: question for place, question in here.items() if question.recipe.plain}
         if plain:
             yield from self._answered_here(plain, None, refuse)
-        searching = {place: question for place, question in here.items() if question.recipe.search}
+        searching = {p: question for p, question in here.items() if p not in plain}
         # One recipe after the other: the replay log serves requests that an earlier recipe made.
         for recipe in dict.fromkeys(
             without_seed(question.recipe) for question in searching.values()
@@ -143,7 +143,7 @@ class Answers:
 
     def _run(self, recipe: Recipe, results: DraftResults) -> LocalRun:
         models = self._models_of(recipe)
-        plain = not recipe.search
+        plain = recipe.plain
         return LocalRun(recipe, *models, self._clock, plain=plain, draft_results=results)
 
     def _models_of(self, recipe: Recipe) -> tuple[Model, Model]:

@@ -38,10 +38,10 @@ class Conversation:
     def __post_init__(self) -> None:
         recipe = self.session.recipe
         packing = any(method.cache_bits() < 16 for _, method in self.session.methods)
-        if recipe.samples > 1 or packing or recipe.automatic or recipe.search:
+        if recipe.samples > 1 or packing or recipe.automatic or not recipe.plain:
             raise UsageError(
                 "a conversation has one answer per turn and evicts from its cache at every turn",
-                "leave out --samples, --search, quantised-kv and auto",
+                "leave out --samples, --search, --confidence, quantised-kv and auto",
             )
 
     def stream(self, question: str) -> Generator[Event, None, None]:

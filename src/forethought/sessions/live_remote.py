@@ -82,7 +82,7 @@ class RemoteOpener:
                 f"{recipe.scorer} names a server of its own",
                 "use a scorer without by=",
             )
-        plain = not recipe.search
+        plain = recipe.plain
         asked = Question(request.name, request.question, request.document)
         job = job_of(recipe, request.name, asked, plain=plain)
         system, history = request.system, request.history

@@ -12,7 +12,7 @@ from forethought import catalogue
 from forethought.contracts.backend import Backend, PromptReady, TokenDelta
 from forethought.contracts.questions import Question, Task
 from forethought.contracts.records import Event
-from forethought.contracts.search import Candidate, Found
+from forethought.contracts.search import Candidate, Found, Scorer
 from forethought.driver.driver import Driver, DriverEvent
 from forethought.driver.job import GrownCandidates, Job, JobResult, PlainAnswer, Streamed
 from forethought.driver.judges import Judges
@@ -106,7 +106,7 @@ def job_of(
     recipe: Recipe, identifier: str, question: Question, task: Task | None = None, *, plain: bool
 ) -> Job:
     """The job of a question; a `plain` one streams its answers token by token."""
-    scorer = catalogue.build(recipe.scorer, "scorers").on_task(task) if recipe.scorer else None
+    scorer = _scorer(recipe.scorer, task) if recipe.scorer else None
     strategy = (
         PlainAnswer(recipe.samples)
         if plain
@@ -122,8 +122,14 @@ def job_of(
         seed=recipe.seed,
         max_tokens=recipe.max_tokens,
         plain=plain,
+        confidence={one: _scorer(one, task) for one in recipe.confidence},
         key_namespace=run_identifier(recipe.asking, question.text, question.document),
     )
+
+
+def _scorer(spelled: str, task: Task | None) -> Scorer:
+    found: Scorer = catalogue.build(spelled, "scorers").on_task(task)
+    return found
 
 
 def _unsearched(recipe: Recipe) -> str:

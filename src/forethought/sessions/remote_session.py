@@ -61,7 +61,7 @@ class RemoteSession:
             start = clock()
             server.compression = compression_of(recipe, self._load, clock, system)
             _ = server.capabilities  # probes the server before the search and its time limit begin
-            plain = recipe.samples == 1 and not recipe.search
+            plain = recipe.samples == 1 and recipe.plain
             server.runs[identifier] = RemoteRun(params, server.compression, plain)
             load_seconds, notes = clock() - start, unused_draft(recipe)
             recorder = RunRecorder(recipe, None, load_seconds, notes, streams=plain)

@@ -14,6 +14,12 @@ from forethought.contracts.search import Candidate, Found
 from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
 from forethought.driver.job import JobResult
 from forethought.recipes.recipe import Recipe
+from forethought.sessions.answer_confidence import (
+    ABSTAINED,
+    confidence_document,
+    reason_to_abstain,
+)
+from forethought.storage.calibrations import stored_calibrations
 
 
 @dataclass(frozen=True)
@@ -34,23 +40,29 @@ class RunRecorder:
     def record(self, result: JobResult, seconds: float, first_token: float = 0.0) -> Run:
         """The record of a run, from the result of its job."""
         found = result.found or Found(Candidate())
-        several = bool(self.recipe.search) or self.recipe.samples > 1
+        several = not self.recipe.plain or self.recipe.samples > 1
         opened = result.opened or Opened(0, Kept(0, self._length, ()))
+        sure = self._confidence(found) if several else None
+        withheld = reason_to_abstain(self.recipe, sure)
         return Run(
-            answer=found.best.text,
+            answer="" if withheld else found.best.text,
             recipe=self.recipe.spelling,
             seed=result.job.seed,
-            finish=self._finish(result, found),
+            finish=ABSTAINED if withheld else self._finish(result, found),
             cost=replace(result.cost, seconds=seconds),
             timing=self._timing(found, seconds, first_token),
             exact=self._exact(found),
             kept=opened.kept,
             run=result.job.run,
-            confidence=_confidence(found) if several else None,
+            confidence={**(sure or {}), "abstained": withheld} if withheld else sure,
             candidates=tuple(self._candidates(result, found)) if several else (),
             settings=self.recipe.settings,
             notes=tuple(dict.fromkeys(self._notes(result, found, opened))),
         )
+
+    def _confidence(self, found: Found) -> dict[str, Any] | None:
+        known = stored_calibrations() if found.estimates else []
+        return confidence_document(self.recipe, found, known)
 
     @property
     def plain(self) -> bool:
@@ -156,12 +168,6 @@ def wasted_work(lost: Cost) -> Iterator[str]:
 def _decode_steps(one: Candidate) -> int:
     """Decode steps of an answer; its first token comes from the prefill."""
     return max(0, one.scored_tokens - 1)
-
-
-def _confidence(found: Found) -> dict[str, Any] | None:
-    if found.confidence is None:
-        return None
-    return {"value": found.confidence, "method": "agreement", "calibrated": False}
 
 
 def _sample(one: Candidate) -> dict[str, Any]:

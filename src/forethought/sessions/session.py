@@ -77,7 +77,7 @@ class Session:
     def local_run(self, recipe: Recipe, system: str | None = None) -> LocalRun:
         """The state of one run of the session's models."""
         methods = built_methods(recipe) if self.recipe.automatic else self.methods
-        plain = not recipe.search
+        plain = recipe.plain
         models = self.target, self.draft
         return LocalRun(recipe, *models, self.clock, system, plain=plain, methods=methods)
 

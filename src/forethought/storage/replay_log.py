@@ -14,6 +14,7 @@ from forethought.contracts.records import Cost, Kept
 from forethought.contracts.search import NextToken, Piece
 from forethought.storage.store_file import reporting
 
+_CONFIDENCES = "token_confidences"
 _SCORED = "summed"
 """The stored name of `Piece.scored_tokens`, kept for existing files."""
 
@@ -92,13 +93,17 @@ def outcome_of(key: str, document: dict[str, Any]) -> RequestOutcome:
 def _document(piece: Piece) -> dict[str, Any]:
     fields = asdict(piece)
     counted = fields.pop("scored_tokens")
+    if piece.token_confidences is None:
+        del fields[_CONFIDENCES]
     return {**fields, _SCORED: counted}
 
 
 def _piece(document: dict[str, Any]) -> Piece:
     fields = {**document, "token_ids": tuple(document["token_ids"])}
     counted = fields.pop(_SCORED)
-    return Piece(scored_tokens=counted, **fields)
+    confidences = fields.pop(_CONFIDENCES, None)
+    known = None if confidences is None else tuple(confidences)
+    return Piece(scored_tokens=counted, token_confidences=known, **fields)
 
 
 def _opened(document: dict[str, Any] | None) -> Opened | None:

@@ -11,6 +11,7 @@ from forethought.backends.local.candidate_cache import CachedCandidate
 from forethought.backends.local.follow_up import FollowUpInProgress, follow_up_bound
 from forethought.backends.local.local_run import LocalRun
 from forethought.backends.local.piece import PieceInProgress, decoded_by
+from forethought.backends.local.reading import ReadingInProgress, reading_bound
 from forethought.backends.local.verdicts import VerdictInProgress
 from forethought.contracts.backend import (
     BackendEvent,
@@ -37,7 +38,7 @@ from forethought.recipes.recipe import Recipe
 
 Where = tuple[str, Place]
 """A run, and a candidate of it."""
-Continuation = PieceInProgress | FollowUpInProgress
+Continuation = PieceInProgress | FollowUpInProgress | ReadingInProgress
 """Work behind a candidate of a run."""
 
 
@@ -81,7 +82,8 @@ class LocalBackend:
         drafts = own or self.draft is not self.target
         other: frozenset[Ability] = frozenset(("draft",) if drafts else ())
         return other | {
-            "steps", "log-probabilities", "certainty", "verdicts", "next-tokens", "follow-ups"
+            "steps", "log-probabilities", "certainty", "token-confidence", "verdicts",
+            "next-tokens", "follow-ups", "readings",
         }  # fmt: skip
 
     def now(self) -> float:
@@ -155,6 +157,8 @@ class LocalBackend:
         prompt = self.run(request.run).prompt_of(request)
         if request.turn:
             return CostBound(Cost(flops=follow_up_bound(request, prompt)))
+        if request.reread is not None:
+            return CostBound(reading_bound(request.reread, prompt))
         longest = len(prompt.prompt) + request.parent.tokens + request.max_tokens
         longest = min(longest, prompt.target.for_length(longest).shape.context)
         token = answer_flops(prompt.target.shape, longest, 1)
@@ -195,8 +199,7 @@ class LocalBackend:
     def _begin(self, request: Request, groups: dict[tuple[object, ...], PromptGroup]) -> None:
         run = self.run(request.run)
         prompt = run.prompt_of(request)
-        made = FollowUpInProgress if request.turn else PieceInProgress
-        piece = made(request, run, prompt)
+        piece = _continuation(request, run, prompt)
         self._work[request.key] = piece
         if request.prefill_flops is not None:
             prompt.meter.limit = prompt.meter.flops + request.prefill_flops
@@ -351,6 +354,14 @@ class LocalBackend:
         for piece in self._blocked.pop(where):
             piece.sequence.fail(error)
             self._finish(piece)
+
+
+def _continuation(request: Request, run: LocalRun, prompt: PreparedPrompt) -> Continuation:
+    """The work of a request behind a candidate."""
+    if request.reread is not None:
+        return ReadingInProgress(request, run, prompt)
+    made = FollowUpInProgress if request.turn else PieceInProgress
+    return made(request, run, prompt)
 
 
 class PromptGroup:

@@ -40,6 +40,7 @@ class PieceInProgress:
         self.log_probability, self.certainty, self.scored_tokens = 0.0, 0.0, 0
         self.delta: TokenDelta | None = None
         """The newest token of a plain answer, to show."""
+        self._confidences: list[float] = []
         self._shown: list[str] = []
         self._recent = ""
         tokenizer = self.prompt.target.tokenizer
@@ -97,6 +98,7 @@ class PieceInProgress:
             return
         self.log_probability += event.sampled.log_probability
         self.scored_tokens += 1
+        self._confidences.append(event.sampled.confidence)
         token = event.sampled.token
         if token in self.sequence.ends:
             return
@@ -200,6 +202,7 @@ class PieceInProgress:
             seed=self.request.seed,
             top_logprobs=recipe.logprobs,
             certainty=not self.run.plain,
+            confidence=self.request.confident,
         )
 
     def _ends_step(self, fresh: str) -> bool:
@@ -237,6 +240,7 @@ class PieceInProgress:
             # An incomplete character at the end is kept for the next piece.
             rest="" if stopped else self._decoding.finish(),
             certainty=self.certainty,
+            token_confidences=tuple(self._confidences) if self.request.confident else None,
             scored_tokens=self.scored_tokens,
             back=self._matcher.back,
             reasoning_tokens=self._reasoning_tokens - self._reasoned,

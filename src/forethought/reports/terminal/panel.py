@@ -31,7 +31,8 @@ def panel(run: dict[str, Any], *, width: int, colour: bool) -> str:
     rows = [
         ("ended", _ENDS.get(run["finish"], "")),
         (_CANDIDATES, candidates.summary(run)),
-        ("agreement", _agreement(run)),
+        ("withheld", (run["confidence"] or {}).get("abstained", "")),
+        *_confidences(run),
         ("cost", _cost(run)),
         ("speed", _speed(run)),
         ("cache", _cache(run)),
@@ -46,7 +47,8 @@ def panel(run: dict[str, Any], *, width: int, colour: bool) -> str:
 def _row_lines(run: dict[str, Any], label: str, text: str, width: int) -> list[str]:
     """The lines of a row, with the candidates below theirs."""
     indent = " " * (_LABEL + 1)
-    below = candidates.lines(run, width - len(indent)) if label == _CANDIDATES else []
+    shown = label == _CANDIDATES and run["finish"] != "abstained"
+    below = candidates.lines(run, width - len(indent)) if shown else []
     return [*_lines(label, text, width), *(indent + line for line in below)]
 
 
@@ -62,12 +64,33 @@ def _lines(label: str, text: str, width: int) -> list[str]:
     return [f" {label:<{_LABEL}}{first}", *(indent + line for line in rest)]
 
 
-def _agreement(run: dict[str, Any]) -> str:
+def _confidences(run: dict[str, Any]) -> list[tuple[str, str]]:
+    """A row for the confidence of the answer, by each method; agreement alone has its own label."""
     found = run["confidence"]
     if not found:
-        return ""
-    calibrated = "calibrated" if found["calibrated"] else "not calibrated"
-    return f"{found['value']:.2f}, {calibrated}"
+        return []
+    told = found.get("estimates")
+    if told is None:
+        return [("agreement", _sure(found))]
+    labels = ["confidence", *[""] * (len(told) - 1)]
+    return [
+        (label, f"{_sure(one)} · {one['method']}") for label, one in zip(labels, told, strict=True)
+    ]
+
+
+def _sure(found: dict[str, Any]) -> str:
+    if found["value"] is None:
+        return f"not known: {found['note']}"
+    if not found["calibrated"]:
+        return f"{found['value']:.2f}, not calibrated"
+    if "calibration" not in found:
+        return f"{found['value']:.2f}, calibrated"
+    fit = found["calibration"]
+    tasks = ", ".join(fit["tasks"])
+    return (
+        f"{found['value']:.2f}, calibrated ({fit['kind']}; error {fit['error']:.2f} on "
+        f"{fit['questions']} answers to {tasks})"
+    )
 
 
 def _cost(run: dict[str, Any]) -> str:

@@ -63,6 +63,12 @@ def _parameter(parameter: Parameter) -> Row:
 
 _ABOUT_A_DOCUMENT = '"Who signed it?" -f contract.txt'
 _QUESTION = '"A pen costs 3 dollars. What do 14 pens cost?"'
+_OPTIONS = {
+    "search": "-s",
+    "scoring": "-s best-of-n --scorer",
+    "confidence": "--confidence",
+}
+"""The option that names an entry of each family; -x for all others."""
 _FILLED_IN = {"server": "http://127.0.0.1:8000/v1#name", "plan": "plan.json"}
 
 
@@ -74,7 +80,7 @@ def _example(entry: Entry) -> str:
     spelled = f"'{entry.name}({settings})'" if settings else entry.name
     if ".tasks." in entry.module:
         return f"forethought evaluate -t {spelled}"
-    option = {"search": "-s", "scoring": "-s best-of-n --scorer"}.get(entry.family, "-x")
+    option = _OPTIONS.get(entry.family, "-x")
     asked = _ABOUT_A_DOCUMENT if option == "-x" else _QUESTION
     ranks = entry.constants.get("scores") is True  # whether a strategy always needs a scorer
     scorer = " --scorer likelihood" if option == "-s" and ranks else ""

@@ -39,6 +39,10 @@ class MethodFields(Fields):
     """Maximum to spend: `500tok`, `2s` or `1TFLOP`, joined by commas."""
     confidence: Annotated[float, Field(ge=0, le=1)] | None = None
     """The agreement at which a search stops; without a search, that of `adaptive`."""
+    confidence_by: Name | Names | None = None
+    """How sure the answer is, by scorers such as `p-true`; the first decides; empty for none."""
+    abstain_below: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Withhold an answer whose confidence is lower, as a refusal."""
     draft: Name | None = None
     """The draft model; `self` is the model itself."""
     document: Text | None = None

@@ -1,0 +1,1 @@
+"""Confidence methods: scorers that say how likely an answer is right."""

@@ -1,0 +1,103 @@
+"""Measured confidence methods as terminal text."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from forethought.contracts.calibrated import Calibrated, MeasuredConfidence
+from forethought.contracts.comparison import Interval
+from forethought.reports.forecast_tables import widths
+from forethought.reports.terminal.printable import printable
+from forethought.reports.units import count, flops
+
+_BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+_HEADING = (
+    "method",
+    "answers",
+    "AUROC",
+    "ECE, not calibrated",
+    "ECE, held out",
+    "Brier",
+    "risk area",
+    "right of surest half",
+    "tokens",
+    "FLOPs",
+)
+_LEGEND = (
+    "AUROC: the chance that a right answer has the greater number. ECE: the expected calibration "
+    "error over ten bins; held out means by fits on other questions. Risk area: the mean error "
+    "rate over all shares of answers given, the surest first. In brackets 95 % bootstrap intervals "
+    "over questions. Tokens and FLOPs are those of the method alone, for one answer."
+)
+
+
+def calibration_text(found: Calibrated, *, file: str, width: int, colour: bool) -> str:
+    """A table for each recipe that answered, and where the calibrations are."""
+    groups: dict[str, list[MeasuredConfidence]] = {}
+    for one in found.methods:
+        groups.setdefault(one.answers, []).append(one)
+    blocks = []
+    for answers, methods in groups.items():
+        blocks.append(_wrapped(_about(answers, methods[0]), width))
+        blocks.append(_table([_row(one) for one in methods], colour))
+    dim = "\n".join(_wrapped(one, width) for one in (_LEGEND, *found.notes))
+    blocks.append(f"{_DIM}{dim}{_RESET}" if colour else dim)
+    if found.calibrations:
+        kinds = ", ".join(dict.fromkeys(one.map.kind for one in found.calibrations))
+        blocks.append(
+            f"calibrations ({kinds}) in {printable(file)}: answers of these recipes use them"
+        )
+    return "\n\n".join(blocks)
+
+
+def _about(answers: str, one: MeasuredConfidence) -> str:
+    tasks = ", ".join(one.tasks)
+    return (
+        f"{answers}: {count(one.questions + one.silent)} answers to {tasks}, "
+        f"{100 * one.accuracy:.1f} % right"
+    )
+
+
+def _row(one: MeasuredConfidence) -> tuple[str, ...]:
+    chosen = one.chosen
+    held = one.held_out[chosen.map.kind].error if chosen is not None else None
+    silent = f" ({one.silent} silent)" if one.silent else ""
+    half = one.accuracy_at.get("0.5")
+    return (
+        one.method,
+        f"{count(one.questions)}{silent}",
+        _interval(one.auroc),
+        _interval(one.error),
+        "" if held is None or chosen is None else f"{_interval(held)} {chosen.map.kind}",
+        _interval(one.brier),
+        _interval(one.area),
+        "" if half is None else f"{100 * half:.0f} %",
+        count(one.tokens),
+        flops(one.flops) if one.flops else "0",
+    )
+
+
+def _interval(one: Interval) -> str:
+    if math.isnan(one.value):
+        return "-"
+    return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
+
+
+def _table(rows: Sequence[tuple[str, ...]], colour: bool) -> str:
+    return "\n".join(_lines([tuple(map(printable, row)) for row in rows], colour))
+
+
+def _lines(rows: Sequence[tuple[str, ...]], colour: bool) -> Iterator[str]:
+    sizes = widths([_HEADING, *rows])
+    for number, row in enumerate([_HEADING, *rows]):
+        cells = zip(row, sizes, strict=True)
+        line = "  ".join(f"{cell:<{size}}" for cell, size in cells).rstrip()
+        yield f"{_BOLD}{line}{_RESET}" if colour and not number else line
+
+
+def _wrapped(text: str, width: int) -> str:
+    return textwrap.fill(
+        printable(text), max(width, 20), break_on_hyphens=False, break_long_words=False
+    )
