@@ -10,11 +10,11 @@ import pytest
 from scipy.special import betaln
 from scipy.stats import betabinom
 
+from forethought.beliefs.success import Beta
 from forethought.contracts.errors import UsageError
 from forethought.contracts.forecast import Attempts
 from forethought.evaluation.attempts import ImperfectVerifier, attempts
 from forethought.evaluation.draws import Draws
-from forethought.numerics.beta_binomial import Beta
 from forethought.numerics.verifiers import Kind, Resampling, Verifier
 from tests.evaluation.test_curves import population
 

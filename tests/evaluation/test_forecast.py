@@ -52,12 +52,16 @@ def greedy(score: float = 0.0) -> list[Sample]:
 
 
 def foretold(
-    file: Path, samples: Iterable[Sample], *recipes: str, task: str = "addition(digits=2, count=12)"
+    file: Path,
+    samples: Iterable[Sample],
+    *recipes: str,
+    task: str = "addition(digits=2, count=12)",
+    up_to: int = 1,
 ) -> Forecast:
     with Store.open(file) as store:
         for sample in samples:
             store.put(sample)
-    return forecast(recipes, [task], results=file, verifier=ImperfectVerifier(0.05))
+    return forecast(recipes, [task], results=file, verifier=ImperfectVerifier(0.05), up_to=up_to)
 
 
 @pytest.fixture
@@ -188,3 +192,63 @@ def test_curves_end_where_a_question_has_no_more_answers(file: Path) -> None:
 def test_a_wager_that_is_none_is_refused(verifier: tuple[float, float]) -> None:
     with pytest.raises(UsageError):
         ImperfectVerifier(*verifier)
+
+
+def test_more_answers_are_forecast_up_to_a_number(file: Path) -> None:
+    found = foretold(file, votes(), up_to=256)
+    (short,) = forecast([], ["addition(digits=2, count=12)"], results=file, up_to=10).curves
+    (none,) = forecast([], ["addition(digits=2, count=12)"], results=file, up_to=4).curves
+
+    (curve,) = found.curves
+    assert [one.answers for one in curve.further] == [8, 16, 32, 64, 128, 256]
+    assert [one.prior_driven for one in curve.further] == [False, False, True, True, True, True]
+    for one in curve.further:
+        assert one.oracle.low <= one.oracle.value <= one.oracle.high
+        assert one.vote.value < one.oracle.value
+        assert one.tokens == pytest.approx(curve.reached[0].tokens + (one.answers - 1) * 10)
+    assert [one.answers for one in short.further] == [8, 10]
+    assert none.further == ()
+    assert none.surprise is None
+    assert curve.surprise is not None
+    with pytest.raises(UsageError, match="0 answers are no number"):
+        forecast([], [TASK], results=file, up_to=0)
+
+
+def test_answers_of_a_cheaper_recipe_stand_beside_one_of_a_dearer(file: Path) -> None:
+    dear = [
+        replace(one, score=float(place % 4 > 0), recipe="qwen-coder-1.5b",
+                key=f"{one.key} dear", run={**one.run, "recipe": "qwen-coder-1.5b",
+                "cost": {**one.run["cost"], "flops": 1e9}})
+        for place, one in enumerate(greedy())
+    ]  # fmt: skip
+    foretold(file, [*votes(), *dear])
+
+    found = forecast(
+        [],
+        ["addition(digits=2, count=12)"],
+        results=file,
+        up_to=32,
+        against="qwen-coder-1.5b",
+    )
+
+    (one,) = found.economics
+    assert (one.cheaper, one.dearer, one.questions) == (VOTE, "qwen-coder-1.5b", 12)
+    assert one.score.value == pytest.approx(10 / 14)  # nine of twelve, with a uniform prior
+    assert one.flops == pytest.approx(1e9)
+    assert [row.answers for row in one.rivals] == [1, 2, 4, 8, 16, 32]
+    assert [row.prior_driven for row in one.rivals] == [False] * 5 + [True]
+    ahead = [row.oracle_ahead for row in one.rivals]
+    assert ahead == sorted(ahead)
+    assert ahead[0] < 0.5 < ahead[-1]
+    assert one.rivals[1].flops > one.rivals[0].flops
+
+
+def test_a_dearer_recipe_without_answers_gets_a_note(file: Path) -> None:
+    foretold(file, votes())
+
+    found = forecast(
+        [], ["addition(digits=2, count=12)"], results=file, up_to=4, against="qwen-coder-1.5b"
+    )
+
+    assert found.economics == ()
+    assert "qwen-coder-1.5b: no stored answers to compare with on addition(digits=2)" in found.notes

@@ -8,10 +8,13 @@ from forethought.contracts.forecast import (
     Attempts,
     Curve,
     Difficulty,
+    Economics,
     Forecast,
     ForecastBin,
+    Further,
     Law,
     Reached,
+    Rival,
 )
 
 
@@ -46,6 +49,11 @@ CURVE = Curve(
     law=Law(
         -1.2, -0.5, 0.012, (Ahead(8, around(0.8), 180.0, 8e9), Ahead(40, around(0.9), 500, 4e10))
     ),
+    further=(
+        Further(8, around(0.8), around(0.65), False, 180.0, 8e9),
+        Further(40, around(0.9), around(0.7), True, 500.0, 4e10),
+    ),
+    surprise=0.4,
     attempts=Attempts(0.05, 2.0, 3, 0.412, 0.5, 0.04, 2.5, 0.2),
 )
 DIFFICULTY = Difficulty(
@@ -60,9 +68,23 @@ DIFFICULTY = Difficulty(
     fixed_score=0.55,
     adapted=0.58,
 )
+ECONOMICS = Economics(
+    cheaper="smollm2@majority-vote",
+    dearer="qwen-coder-1.5b",
+    task="addition(digits=2)",
+    questions=40,
+    score=around(0.6),
+    flops=1e10,
+    rivals=(
+        Rival(1, around(0.3), 0.01, around(0.3), 0.01, 1e9, False),
+        Rival(8, around(0.5), 0.2, around(0.8), 0.97, 8e9, False),
+        Rival(32, around(0.55), 0.3, around(0.9), 0.99, 3.2e10, True),
+    ),
+)
 FORECAST = Forecast(
     curves=(CURVE,),
     difficulties=(DIFFICULTY,),
+    economics=(ECONOMICS,),
     notes=("a <note> of what was left out",),
     provenance={"command": "forethought forecast -t '<x>'"},
 )

@@ -15,10 +15,16 @@ import pytest
 from forethought.contracts.comparison import Interval
 from forethought.contracts.forecast import Curve, Forecast
 from forethought.reports.charts.curve_chart import curve_chart
-from forethought.reports.forecast_tables import caveats, curve_table, difficulty_table, finding
+from forethought.reports.forecast_tables import (
+    caveats,
+    curve_table,
+    difficulty_table,
+    economics_table,
+    finding,
+)
 from forethought.reports.html.forecast import forecast_html
 from forethought.reports.terminal.forecast import forecast_csv, forecast_markdown, forecast_text
-from tests.reports.forecasts import CURVE, DIFFICULTY, FORECAST
+from tests.reports.forecasts import CURVE, DIFFICULTY, ECONOMICS, FORECAST
 
 
 def notes(curve: Curve) -> str:
@@ -36,14 +42,16 @@ def test_a_table_holds_what_was_drawn_and_then_what_is_foreseen() -> None:
     shown = curve_table(CURVE)
 
     assert shown.heading == (
-        "answers", "random", "vote", "95 %", "likeliest", "by self-judge", "best", "95 %",
-        "tokens", "FLOPs",
+        "answers", "random", "vote", "interval", "likeliest", "by self-judge", "best",
+        "interval", "tokens", "FLOPs",
     )  # fmt: skip
-    assert [row[0] for row in shown.rows] == ["1", "2", "4", "8…", "40…"]
+    assert [row[0] for row in shown.rows] == ["1", "2", "4", "8…", "prior-driven 40…"]
     assert shown.rows[2][1:3] == ("30.0", "60.0")
     assert shown.rows[2][4:7] == ("40.0", "50.0", "70.0")
-    assert shown.rows[3] == ("8…", "", "", "", "", "", "80.0", "75.0\N{EN DASH}85.0", "180",
-                             "8.00 GFLOP")  # fmt: skip
+    assert shown.rows[3] == (
+        "8…", "", "65.0", "60.0\N{EN DASH}70.0", "", "", "80.0", "75.0\N{EN DASH}85.0", "180",
+        "8.00 GFLOP",
+    )  # fmt: skip
 
 
 def test_ways_to_choose_that_are_not_known_have_no_column() -> None:
@@ -51,7 +59,7 @@ def test_ways_to_choose_that_are_not_known_have_no_column() -> None:
         CURVE, reached=tuple(replace(row, likely=None, scored=None) for row in CURVE.reached)
     )
 
-    assert curve_table(plain).heading[4:6] == ("best", "95 %")
+    assert curve_table(plain).heading[4:6] == ("best", "interval")
     assert "Scoring adds" not in notes(plain)
 
 
@@ -59,16 +67,36 @@ def test_what_scoring_adds_and_how_far_the_law_is_off_is_said() -> None:
     said = notes(CURVE)
 
     assert "Scoring adds 50 tokens and 5.00 GFLOP for each answer." in said
-    assert "coverage = exp(\N{MINUS SIGN}1.2 k^\N{MINUS SIGN}0.5)" in said
+    assert "is exp(\N{MINUS SIGN}1.2 k^\N{MINUS SIGN}0.5)" in said
     assert "off by 1.2 points at most" in said
+    assert "It gives 80.0 at 8, 90.0 at 40." in said
+    assert "the prior decides" in said
+    assert "simulated data sets" not in said
+    assert "Only 1.0 % of simulated data sets" in notes(replace(CURVE, surprise=0.01))
     assert "few questions" not in said
     assert "few questions" in notes(replace(CURVE, questions=29))
 
 
-def test_why_nothing_is_foreseen_is_said() -> None:
+def test_why_there_is_no_law_is_said() -> None:
     said = notes(replace(CURVE, law=None, no_law="no answer was right, which shows no law"))
 
-    assert "Nothing is foreseen: no answer was right, which shows no law." in said
+    assert "There is no power law: no answer was right, which shows no law." in said
+
+
+def test_a_cheaper_recipe_with_several_answers_stands_beside_a_dearer_one() -> None:
+    shown = economics_table(ECONOMICS)
+
+    assert shown.rows[1] == (
+        "8", "8.00 GFLOP", "0.80×", "50.0", "45.0\N{EN DASH}55.0", "20 %", "80.0",
+        "75.0\N{EN DASH}85.0", "97 %",
+    )  # fmt: skip
+    assert shown.rows[2][0] == "prior-driven 32"
+    assert "scores 60.0 (55.0\N{EN DASH}65.0) and takes 10.0 GFLOP" in shown.notes[0]
+    assert shown.notes[1:] == (
+        "With a vote, no number of answers here is more likely above than below.",
+        "With the best, 8 answers are more likely above than below, at 8.00 GFLOP.",
+    )
+    assert economics_table(replace(ECONOMICS, flops=0.0)).rows[1][2] == "\N{EN DASH}"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +165,9 @@ def test_one_recipe_alone_leaves_nothing_to_choose() -> None:
 
 def test_text_keeps_columns_below_each_other_and_prose_within_the_width() -> None:
     text = forecast_text(FORECAST, width=72, colour=False)
-    table = [line for line in text.splitlines() if re.match(r" *(answers|\d+…?)  ", line)]
+    table = [
+        line for line in text.splitlines() if re.match(r" *(answers|(prior-driven )?\d+…?)  ", line)
+    ]
 
     assert len({len(line) for line in table[:6]}) == 1
     assert all(len(line) <= 72 for line in text.splitlines() if line not in table)
@@ -150,7 +180,7 @@ def test_markdown_escapes_what_is_a_sign_in_it() -> None:
 
     assert "a \\<note\\> of what was left out" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in rows} == {11, 6}
+    assert {line.count("|") for line in rows} == {11, 10, 6}
 
 
 def test_every_way_to_choose_is_a_row_of_the_csv_with_what_it_costs() -> None:
@@ -162,7 +192,8 @@ def test_every_way_to_choose_is_a_row_of_the_csv_with_what_it_costs() -> None:
     assert last["self-judge"]["flops"] == repr(4e9 + 2e10)
     further = [row for row in rows if row["foreseen"] == "1"]
     assert [(row["answers"], row["choice"], row["score"]) for row in further] == [
-        ("8", "oracle", "0.8"), ("40", "oracle", "0.9"),
+        ("8", "vote", "0.65"), ("8", "oracle", "0.8"), ("40", "vote", "0.7"),
+        ("40", "oracle", "0.9"), ("8", "power law", "0.8"), ("40", "power law", "0.9"),
     ]  # fmt: skip
 
 
@@ -244,7 +275,7 @@ def test_names_of_lines_stand_apart_and_within_the_picture(width: float) -> None
 def test_a_curve_of_nothing_right_is_drawn_too() -> None:
     flat = [replace(row, oracle=row.vote, likely=None, scored=None) for row in CURVE.reached]
 
-    assert "NaN" not in curve_chart(replace(CURVE, reached=tuple(flat), law=None), 0, 350, 400)
+    assert "NaN" not in curve_chart(replace(CURVE, reached=tuple(flat), further=()), 0, 350, 400)
 
 
 def test_caveats_hold_what_was_left_out() -> None:
@@ -269,7 +300,7 @@ def test_no_text_of_others_is_html_or_a_heading_in_markdown() -> None:
     assert not set("<>[]`\x1b") & set(prose)
     assert all(line.startswith("### ") for line in prose.splitlines() if "#" in line)
     rows = [line for line in shown.splitlines() if line.startswith("|")]
-    assert {line.replace("\\|", "").count("|") for line in rows} == {11, 6}
+    assert {line.replace("\\|", "").count("|") for line in rows} == {11, 10, 6}
 
 
 def test_a_terminal_obeys_no_name_in_a_forecast() -> None:

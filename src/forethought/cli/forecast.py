@@ -36,6 +36,8 @@ def run(given: Given) -> int:
             given[options.COMPLETENESS],
             given[options.ATTEMPT_PRICE],
         ),
+        up_to=given[options.UP_TO],
+        against=given[options.AGAINST],
     )
     command = shlex.join(["forethought", *sys.argv[1:]])
     found = replace(found, provenance={**found.provenance, "command": command})

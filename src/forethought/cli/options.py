@@ -66,6 +66,8 @@ COMPLETENESS = number(
 ATTEMPT_PRICE = number(
     "--attempt-price", help="Cost of an attempt, where a right answer earns 1.", default=0.0
 )
+UP_TO = whole("--up-to", help="Forecast up to this many answers.", default=256, limits=(1, 100_000))
+AGAINST = text("--against", help="A dearer recipe: its single answers, beside these recipes.")
 PROBE = whole("--probe", help="Answers sampled to estimate a question's difficulty.", default=4)
 BY = text(
     "--by",

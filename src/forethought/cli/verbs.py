@@ -113,6 +113,8 @@ _TAKES = {
         options.RECIPES._replace(help="Strategies or whole recipes; all stored ones if none."),
         (
             options.TASKS,
+            options.UP_TO,
+            options.AGAINST,
             options.FALSE_POSITIVES,
             options.PENALTY,
             options.COMPLETENESS,

@@ -41,6 +41,56 @@ class Ahead:
 
 
 @dataclass(frozen=True)
+class Further:
+    """The belief about more answers than drawn: a broad simulated prior, given the drawn ones.
+
+    Intervals are 90 %, for these questions.
+    """
+
+    answers: int
+    oracle: Interval
+    """Coverage (pass@k)."""
+    vote: Interval
+    """Majority vote; ties share the credit."""
+    prior_driven: bool
+    """Whether this is more than four times the answers drawn, so that the prior decides."""
+    tokens: float
+    flops: float
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Several answers of the cheaper recipe, beside one answer of the dearer."""
+
+    answers: int
+    vote: Interval
+    """90 %, as for `oracle`."""
+    vote_ahead: float
+    """Probability that the vote scores more than the dearer recipe."""
+    oracle: Interval
+    oracle_ahead: float
+    """Probability that coverage is above the score of the dearer recipe."""
+    flops: float
+    prior_driven: bool
+
+
+@dataclass(frozen=True)
+class Economics:
+    """A cheaper recipe with several answers against a dearer one with one, on one task."""
+
+    cheaper: str
+    dearer: str
+    task: str
+    questions: int
+    """Questions that both answered."""
+    score: Interval
+    """One answer of the dearer recipe, 90 %."""
+    flops: float
+    """Of one answer of the dearer recipe."""
+    rivals: tuple[Rival, ...]
+
+
+@dataclass(frozen=True)
 class Law:
     """The law exp(a k^b) of coverage, fitted to the drawn answers."""
 
@@ -105,6 +155,11 @@ class Curve:
     law: Law | None = None
     no_law: str = ""
     """The reason for no law."""
+    further: tuple[Further, ...] = ()
+    """Ascending by number of answers."""
+    surprise: float | None = None
+    """Probability of counts as untypical of simulated questions as these; None without
+    `further`."""
     attempts: Attempts | None = None
     no_attempts: str = ""
     """The reason for no attempts."""
@@ -149,6 +204,7 @@ class Forecast:
 
     curves: tuple[Curve, ...]
     difficulties: tuple[Difficulty, ...] = ()
+    economics: tuple[Economics, ...] = ()
     notes: tuple[str, ...] = ()
     """What the forecast leaves out, and why."""
     provenance: Mapping[str, str] = field(default_factory=dict)

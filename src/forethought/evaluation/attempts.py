@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forethought.beliefs.success import Beta
 from forethought.contracts.comparison import Interval
 from forethought.contracts.errors import UsageError
 from forethought.contracts.forecast import Attempts
 from forethought.evaluation.draws import Draws
-from forethought.numerics.beta_binomial import Beta
 from forethought.numerics.verifiers import Kind, Resampling, Verifier
 
 FEWEST_QUESTIONS = 8

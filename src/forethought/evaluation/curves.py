@@ -11,6 +11,12 @@ from forethought.contracts.comparison import Interval
 from forethought.contracts.forecast import Ahead, Curve, Law, Reached
 from forethought.evaluation.attempts import ImperfectVerifier, attempts
 from forethought.evaluation.draws import Draws
+from forethought.evaluation.look_ahead import (
+    further_answers,
+    is_countable,
+    look_ahead,
+    surprise,
+)
 from forethought.numerics.coverage import PowerLaw, coverage, extrapolated, log_spaced
 from forethought.numerics.equal_cost import UnitCost
 from forethought.numerics.intervals import mean_interval
@@ -71,10 +77,15 @@ def curve(
     *,
     scorer: str = "",
     verifier: ImperfectVerifier | None = None,
+    up_to: int = 0,
     seed: int = 0,
 ) -> Curve:
-    """Score and cost of one recipe with fewer answers, and extrapolated to more."""
+    """Score and cost of one recipe with fewer answers, and extrapolated to more.
+
+    Beliefs reach up to `up_to` answers; 0 for none.
+    """
     most = min(one.count for one in drawn)
+    at = further_answers(most, up_to) if up_to and is_countable(drawn) else []
     law, no_law = _law(drawn, seed)
     behind, no_attempts = attempts(
         drawn, verifier or ImperfectVerifier(), np.random.default_rng(seed)
@@ -89,6 +100,8 @@ def curve(
         scorer=scorer,
         law=law,
         no_law=no_law,
+        further=look_ahead(drawn, at, token_price(drawn), flop_price(drawn)),
+        surprise=surprise(drawn) if at else None,
         attempts=behind,
         no_attempts=no_attempts,
     )
@@ -156,10 +169,6 @@ def _mean_price(prices: Sequence[UnitCost]) -> UnitCost:
     )
 
 
-def _right_or_wrong(drawn: Sequence[Draws]) -> bool:
-    return all(value in (0.0, 1.0) for one in drawn for value in one.right)
-
-
 def _law(drawn: Sequence[Draws], seed: int) -> tuple[Law | None, str]:
     """The fitted power law and its extrapolation, or None and the reason."""
     samples = [one.count for one in drawn]
@@ -170,7 +179,7 @@ def _law(drawn: Sequence[Draws], seed: int) -> tuple[Law | None, str]:
             f"{most} answers to {len(drawn)} questions are too few to look ahead: "
             f"{FEWEST_ANSWERS} answers to {FEWEST_QUESTIONS} questions are the least"
         )
-    if not _right_or_wrong(drawn):
+    if not is_countable(drawn):
         return None, "the law is one of answers that are right or wrong, and some are in part"
     if not any(right) or right == samples:
         return None, f"{'no' if not any(right) else 'every'} answer was right, which shows no law"

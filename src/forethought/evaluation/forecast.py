@@ -11,19 +11,23 @@ from pathlib import Path
 
 from forethought import catalogue
 from forethought.contracts.errors import UsageError
-from forethought.contracts.forecast import Curve, Difficulty, Forecast
+from forethought.contracts.forecast import Curve, Difficulty, Economics, Forecast
 from forethought.contracts.questions import Sample, Task
 from forethought.evaluation.attempts import ImperfectVerifier
-from forethought.evaluation.curves import curve
+from forethought.evaluation.curves import curve, flop_price, powers_of_two
 from forethought.evaluation.difficulty import difficulty
 from forethought.evaluation.draws import Draws, draws, draws_alike
 from forethought.evaluation.judge import AnswerJudge
+from forethought.evaluation.look_ahead import economics, further_answers, is_countable
 from forethought.evaluation.task_scores import check_same_questions, scores_by_task
 from forethought.evaluation.token_rates import TokenRates
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.recipe_grid import recipe_grid
 from forethought.storage.location import no_answers, results_file
 from forethought.storage.store import Store
+
+UP_TO = 256
+"""Forecast up to this number of answers unless a caller says otherwise."""
 
 
 def forecast(
@@ -33,13 +37,18 @@ def forecast(
     *,
     results: Path | str | None = None,
     verifier: ImperfectVerifier | None = None,
+    up_to: int = UP_TO,
+    against: str = "",
 ) -> Forecast:
-    """Curves over the number of answers, from the results file; no model runs.
+    """Curves over the number of answers, up to `up_to`, from the results file; no model runs.
 
     Recipes are spelled as for `compare`; without any, every stored recipe on the model of `base`
-    counts. UsageError if no stored recipe has several independent answers per question.
+    counts. Each is compared with one answer of the recipe `against`, if there is one. UsageError
+    if no stored recipe has several independent answers per question.
     """
     on = Recipe.parse(base) if isinstance(base, str) else base
+    further_answers(1, up_to)
+    dearer = _dearer(against, on) if against else ""
     built: dict[str, Task] = {}
     for text in tasks:
         built |= {catalogue.spelled_open(task): task for task in catalogue.expand(text).values()}
@@ -51,15 +60,28 @@ def forecast(
     notes: dict[str, None] = {}
     curves: list[Curve] = []
     difficulties: list[Difficulty] = []
+    rivals: list[Economics] = []
+    others = _stored_samples(file, list(built), on.model, {dearer}) if dearer else {}
     for name, task in built.items():
-        found = _TaskSamples(name, stored[name], AnswerJudge(task, on), bool(named))
-        curves += found.curves(verifier or ImperfectVerifier())
+        judge = AnswerJudge(task, on)
+        found = _TaskSamples(name, stored[name], judge, bool(named))
+        curves += found.curves(verifier or ImperfectVerifier(), up_to)
         difficulties += found.difficulties()
+        if dearer:
+            rivals += found.economics(_TaskSamples(name, others[name], judge, True), dearer, up_to)
         notes |= dict.fromkeys(found.notes)
     if not curves:
         raise _no_curves(file, on, list(built), notes)
     made = {"forethought": metadata.version("forethought"), "results": file.name}
-    return Forecast(tuple(curves), tuple(difficulties), tuple(notes), made)
+    return Forecast(tuple(curves), tuple(difficulties), tuple(rivals), tuple(notes), made)
+
+
+def _dearer(text: str, on: Recipe) -> str:
+    """The spelling of the recipe to compare with."""
+    found = recipe_grid([text], on)
+    if len(found) != 1:
+        raise UsageError(f"{text!r} names {len(found)} recipes", "name one recipe with --against")
+    return found[0].spelling
 
 
 def _stored_samples(
@@ -104,7 +126,7 @@ class _TaskSamples:
     """Whether the recipes were named; a named recipe without a curve gets a note."""
     notes: list[str] = field(default_factory=list)
 
-    def curves(self, verifier: ImperfectVerifier) -> list[Curve]:
+    def curves(self, verifier: ImperfectVerifier, up_to: int) -> list[Curve]:
         """A curve for each recipe with several independent answers per question."""
         return [
             curve(
@@ -113,6 +135,7 @@ class _TaskSamples:
                 drawn,
                 scorer=Recipe.parse(self.by_recipe[label][0].run["recipe"]).scorer,
                 verifier=verifier,
+                up_to=up_to,
             )
             for label, drawn in self.drawn.items()
         ]
@@ -133,6 +156,22 @@ class _TaskSamples:
             self.notes.append(f"{self.task}: too few questions to tell easy from hard ones")
         return [found] if found else []
 
+    def economics(self, other: _TaskSamples, dearer: str, up_to: int) -> list[Economics]:
+        """Each recipe with several answers, beside one answer of the dearer recipe."""
+        found = []
+        for single, answers in ((label, other.answers(label)) for label in other.by_recipe):
+            for label, drawn in self.drawn.items():
+                shared = {one.question for one in drawn} & {one.question for one in answers}
+                cheap = [one for one in drawn if one.question in shared]
+                dear = [one for one in answers if one.question in shared]
+                if label != single and shared and is_countable(cheap):
+                    costs = flop_price(cheap), flop_price(dear)
+                    at = powers_of_two(up_to)
+                    found.append(economics((label, cheap), (single, dear), self.task, at, costs))
+        if not found:
+            self._note(f"{dearer}: no stored answers to compare with on {self.task}")
+        return found
+
     @cached_property
     def by_recipe(self) -> dict[str, list[Sample]]:
         """The samples of each recipe, by label."""
@@ -152,6 +191,18 @@ class _TaskSamples:
         if not draws_alike(samples[0].run):
             self._note_if_named(f"{label}: its answers are not independent draws")
             return []
+        whole = self.answers(label)
+        counts = [one.count for one in whole]
+        if counts and min(counts) < max(counts):
+            self._note(f"{label}: {min(counts)} to {max(counts)} answers by question")
+        if counts and min(counts) > 1:
+            return whole
+        self._note_if_named(f"{label}: it has only one answer to a question")
+        return []
+
+    def answers(self, label: str) -> list[Draws]:
+        """The answers of one recipe to each question, without questions whose answers were cut."""
+        samples = self.by_recipe[label]
         known = [sample for sample in samples if self.judge.knows(sample)]
         if len(known) < len(samples):
             self._note(
@@ -163,13 +214,7 @@ class _TaskSamples:
         if len(whole) < len(found):
             cut = len(found) - len(whole)
             self._note(f"{label}: answers cut short, so questions left out: {cut}")
-        counts = [one.count for one in whole]
-        if counts and min(counts) < max(counts):
-            self._note(f"{label}: {min(counts)} to {max(counts)} answers by question")
-        if counts and min(counts) > 1:
-            return whole
-        self._note_if_named(f"{label}: it has only one answer to a question")
-        return []
+        return whole
 
     def _rates(self, label: str) -> TokenRates:
         """Token rates, fitted to all runs with the same model, draft and methods."""

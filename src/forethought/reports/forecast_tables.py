@@ -6,18 +6,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from forethought.contracts.forecast import (
-    Ahead,
     Attempts,
     Curve,
     Difficulty,
+    Economics,
     Forecast,
+    Further,
     Law,
     Reached,
 )
 from forethought.reports import figures, units
 
 FORESEEN = "…"
-"""Suffix of extrapolated numbers of answers."""
+"""Suffix of numbers of answers that are forecast."""
+PRIOR_DRIVEN = "prior-driven "
+"""Prefix of those that the prior decides."""
+_UNEXPECTED = 0.02
+"""Probability of counts this untypical below which a note says so."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +52,19 @@ def finding(found: Forecast) -> str:
 
 
 def tables(found: Forecast) -> list[Shown]:
-    """A table for each curve, and one for each task by difficulty."""
-    return [*map(curve_table, found.curves), *map(difficulty_table, found.difficulties)]
+    """A table for each curve and each pair of recipes, and one for each task by difficulty."""
+    return [
+        *map(curve_table, found.curves),
+        *map(economics_table, found.economics),
+        *map(difficulty_table, found.difficulties),
+    ]
 
 
 def caveats(found: Forecast) -> list[str]:
     """Caveats: coverage of the intervals, and recipes left out."""
     return [
-        "Intervals are 95 %, over questions: another draw of questions, not another model. "
+        "Intervals of drawn answers are 95 %, over questions: another draw of questions, not "
+        "another model. Intervals of forecasts are 90 %, for these questions. "
         "Scores are means over every way to draw that many of the stored answers; no model was "
         "asked for them.",
         "The best of k is the score of an oracle, an upper bound for every way to choose; where "
@@ -70,12 +80,21 @@ def curve_table(one: Curve) -> Shown:
     )
     ways = [*["likeliest"] * likely, *[f"by {_scorer(one)}"] * scored]
     rows = [_reached(one, row, likely, scored) for row in one.reached]
-    ahead = one.law.ahead if one.law else ()
-    rows += [_ahead(row, len(ways)) for row in ahead]
+    rows += [_further(row, len(ways)) for row in one.further]
     return Shown(
         title=f"{one.recipe} on {one.task}",
         context=f"{one.questions:,} questions, {one.answers:,} answers to each",
-        heading=("answers", "random", "vote", "95 %", *ways, "best", "95 %", "tokens", "FLOPs"),
+        heading=(
+            "answers",
+            "random",
+            "vote",
+            "interval",
+            *ways,
+            "best",
+            "interval",
+            "tokens",
+            "FLOPs",
+        ),
         rows=tuple(rows),
         notes=tuple(_curve_notes(one)),
     )
@@ -121,10 +140,17 @@ def _reached(one: Curve, row: Reached, likely: bool, scored: bool) -> tuple[str,
     )
 
 
-def _ahead(row: Ahead, ways: int) -> tuple[str, ...]:
+def _forecast_answers(answers: int, prior_driven: bool) -> str:
+    return f"{PRIOR_DRIVEN * prior_driven}{answers:,}{FORESEEN}"
+
+
+def _further(row: Further, ways: int) -> tuple[str, ...]:
     return (
-        f"{row.answers:,}{FORESEEN}",
-        *[""] * (3 + ways),
+        _forecast_answers(row.answers, row.prior_driven),
+        "",
+        figures.points(row.vote.value),
+        figures.span(row.vote),
+        *[""] * ways,
         figures.points(row.oracle.value),
         figures.span(row.oracle),
         f"{row.tokens:,.0f}",
@@ -137,21 +163,87 @@ def _curve_notes(one: Curve) -> Iterator[str]:
     if last.scored and last.scoring_tokens:
         each, flops = last.scoring_tokens / last.answers, last.scoring_flops / last.answers
         yield f"Scoring adds {each:,.0f} tokens and {units.flops(flops)} for each answer."
-    yield _law(one.law, one) if one.law else f"Nothing is foreseen: {one.no_law}."
+    if one.further:
+        yield _beliefs(one)
+    yield _law(one.law, one) if one.law else f"There is no power law: {one.no_law}."
     if one.attempts:
         yield from _attempts(one.attempts)
     elif one.no_attempts:
         yield f"Nothing is said of a verifier: {one.no_attempts}."
 
 
+def _beliefs(one: Curve) -> str:
+    few = " So few questions tell little." if one.questions < 30 else ""
+    odd = one.surprise is not None and one.surprise < _UNEXPECTED
+    unexpected = (
+        f" Only {figures.points(one.surprise or 0.0)} % of simulated data sets are as untypical as "
+        "these answers, so the prior may not hold here."
+    )
+    return (
+        f"{FORESEEN} is a forecast: a broad simulated prior over difficulty, given the drawn "
+        "answers, with 90 % intervals. Beyond four times the answers drawn, the prior decides."
+        f"{few}{unexpected * odd}"
+    )
+
+
 def _law(law: Law, one: Curve) -> str:
+    ahead = ", ".join(f"{figures.points(row.oracle.value)} at {row.answers:,}" for row in law.ahead)
     few = " So few questions tell little." if one.questions < 30 else ""
     return (
-        f"{FORESEEN} is foreseen by coverage = exp({law.a:.3g} k^{law.b:.3g}), which is off by "
-        f"{figures.points(law.misfit)} points at most where answers were drawn. The intervals "
-        "assume that the law holds; beyond four times the answers drawn there is little evidence "
-        f"for it.{few}"
+        f"The power law of the best is exp({law.a:.3g} k^{law.b:.3g}), which is off by "
+        f"{figures.points(law.misfit)} points at most where answers were drawn. It gives {ahead}."
+        f"{few}"
     ).replace("-", figures.MINUS)
+
+
+def economics_table(one: Economics) -> Shown:
+    """Several answers of the cheaper recipe beside one answer of the dearer."""
+    return Shown(
+        title=f"{one.cheaper} beside one answer of {one.dearer}",
+        context=f"{one.task}, {one.questions:,} questions that both answered",
+        heading=(
+            "answers", "FLOPs", "of the dearer", "vote", "90 %", "above", "best", "90 %", "above",
+        ),
+        rows=tuple(
+            (
+                f"{PRIOR_DRIVEN * row.prior_driven}{row.answers:,}",
+                units.flops(row.flops),
+                f"{row.flops / one.flops:.2f}×" if one.flops else figures.MISSING,
+                figures.points(row.vote.value),
+                figures.span(row.vote),
+                _chance(row.vote_ahead),
+                figures.points(row.oracle.value),
+                figures.span(row.oracle),
+                _chance(row.oracle_ahead),
+            )
+            for row in one.rivals
+        ),
+        notes=tuple(_economics_notes(one)),
+    )  # fmt: skip
+
+
+def _chance(probability: float) -> str:
+    return f"{100 * probability:.0f} %"
+
+
+def _economics_notes(one: Economics) -> Iterator[str]:
+    yield (
+        f"One answer of {one.dearer} scores {figures.points(one.score.value)} "
+        f"({figures.span(one.score)}) and takes {units.flops(one.flops)}. `above` is the "
+        "probability that the cheaper recipe scores more. `best` needs a verifier that is always "
+        "right, and its cost is not counted."
+    )
+    for name, first in (
+        ("a vote", next((row for row in one.rivals if row.vote_ahead > 0.5), None)),
+        ("the best", next((row for row in one.rivals if row.oracle_ahead > 0.5), None)),
+    ):
+        if first is None:
+            yield f"With {name}, no number of answers here is more likely above than below."
+        else:
+            yield (
+                f"With {name}, {first.answers:,} answers are more likely above than below, at "
+                f"{units.flops(first.flops)}."
+            )
 
 
 def _attempts(found: Attempts) -> Iterator[str]:

@@ -51,15 +51,15 @@ def series(one: Curve) -> list[Series]:
 
 
 def curve_chart(one: Curve, number: int, width: float, height: float) -> str:
-    """Scores against the number of answers, with the extrapolation of the oracle.
+    """Scores against the number of answers, with beliefs about more answers dashed.
 
     Tooltips have the id `number-answers`.
     """
-    ways, ahead = series(one), one.law.ahead if one.law else ()
+    ways, ahead = series(one), one.further
     counts = [row.answers for row in one.reached] + [row.answers for row in ahead]
     x = log_scale([1.0, *map(float, counts)], _MARGIN["left"], width - _MARGIN["right"])
     bounds = [one.random, *(value for way in ways for value in way.values)]
-    bounds += [row.oracle for row in ahead]
+    bounds += [value for row in ahead for value in (row.oracle, row.vote)]
     y = linear_scale(
         [0.0, *(bound for value in bounds for bound in (value.low, value.high))],
         height - _MARGIN["bottom"],
@@ -84,7 +84,7 @@ def _grid(x: Scale, y: Scale, one: Curve, width: float, height: float) -> Iterab
         yield _line("grid", x.start, y.at(value), x.end, y.at(value))
         yield _text("tick", x.start - 8, y.at(value) + 4, f"{100 * value:.3g}", "end")
     rows = [(row.answers, row.tokens) for row in one.reached]
-    rows += [(row.answers, row.tokens) for row in (one.law.ahead if one.law else ())]
+    rows += [(row.answers, row.tokens) for row in one.further]
     last = -math.inf
     for answers, tokens in rows:
         at = x.at(answers)
@@ -118,12 +118,17 @@ def _random(x: Scale, y: Scale, one: Curve) -> Iterable[str]:
 
 
 def _extrapolation(x: Scale, y: Scale, one: Curve) -> Iterable[str]:
-    assert one.law is not None
     last = one.reached[-1]
-    places = [last.answers, *(row.answers for row in one.law.ahead)]
-    values = [last.oracle, *(row.oracle for row in one.law.ahead)]
-    yield _ribbon(x, y, places, values, BEST, "further")
-    yield _path(x, y, places, values, f"curve further c{BEST}")
+    places = [last.answers, *(row.answers for row in one.further)]
+    best = [last.oracle, *(row.oracle for row in one.further)]
+    vote = [last.vote, *(row.vote for row in one.further)]
+    for values, colour in ((vote, VOTE), (best, BEST)):
+        yield _ribbon(x, y, places, values, colour, "further")
+        yield _path(x, y, places, values, f"curve further c{colour}")
+    first = next((row.answers for row in one.further if row.prior_driven), None)
+    if first is not None:
+        yield _line("reference", x.at(first), y.start, x.at(first), y.end)
+        yield _text("aside", x.at(first) - 4, y.end + 10, "prior-driven", "end")
 
 
 def _ribbon(
@@ -150,7 +155,7 @@ def _path(x: Scale, y: Scale, places: Sequence[int], values: Sequence[Interval],
 def _marks(x: Scale, y: Scale, one: Curve, number: int) -> Iterable[str]:
     """A dot with a tooltip for each number of answers."""
     rows = [(row.answers, row.oracle) for row in one.reached]
-    rows += [(row.answers, row.oracle) for row in (one.law.ahead if one.law else ())]
+    rows += [(row.answers, row.oracle) for row in one.further]
     for answers, value in rows:
         said = f"{answers} answers: best {points(value.value)}"
         yield (

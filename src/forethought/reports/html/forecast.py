@@ -16,6 +16,7 @@ from forethought.reports.forecast_tables import (
     caveats,
     curve_table,
     difficulty_table,
+    economics_table,
     finding,
 )
 from forethought.reports.html.page_shell import VIEWS, listed, page, prose
@@ -50,8 +51,8 @@ def _sections(found: Forecast) -> Iterable[str]:
             f'<div class="chart">{drawn}</div><div class="table">{_table(shown)}</div>'
             f"{_notes(shown)}</section>"
         )
-    for difficulty in found.difficulties:
-        shown = difficulty_table(difficulty)
+    more = [*map(economics_table, found.economics), *map(difficulty_table, found.difficulties)]
+    for shown in more:
         yield (
             f'<section><div class="head">{_heading(shown)}</div>{_table(shown)}'
             f"{_notes(shown)}</section>"
@@ -85,8 +86,9 @@ def _tips(one: Curve, number: int) -> Iterable[str]:
         values = {way.name: _with_span(way.values[place]) for way in ways}
         values["one at random"] = figures.points(one.random.value)
         yield _tip(number, row.answers, values, row.tokens, row.flops)
-    for further in one.law.ahead if one.law else ():
-        values = {"best, as foreseen": _with_span(further.oracle)}
+    for further in one.further:
+        values = {"best": _with_span(further.oracle), "vote": _with_span(further.vote)}
+        values |= {"forecast": "prior-driven"} if further.prior_driven else {}
         yield _tip(number, further.answers, values, further.tokens, further.flops)
 
 

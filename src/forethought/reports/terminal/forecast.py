@@ -14,7 +14,7 @@ from forethought.reports.markdown import plain, table
 from forethought.reports.terminal.printable import printable
 
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
-_LEFT = {"best recipe", "bin"}
+_LEFT = {"best recipe", "bin", "evidence"}
 _COLUMNS = (
     "recipe", "task", "questions", "answers", "choice", "foreseen",
     "score", "score_low", "score_high", "tokens", "flops",
@@ -67,8 +67,11 @@ def _records(one: Curve) -> Iterator[list[str]]:
         if row.scored:
             yield record(row.answers, one.scorer, row.scored, *scored)
         yield record(row.answers, "oracle", row.oracle, row.tokens, row.flops)
-    for further in one.law.ahead if one.law else ():
+    for further in one.further:
+        yield record(further.answers, "vote", further.vote, further.tokens, further.flops, 1)
         yield record(further.answers, "oracle", further.oracle, further.tokens, further.flops, 1)
+    for ahead in one.law.ahead if one.law else ():
+        yield record(ahead.answers, "power law", ahead.oracle, ahead.tokens, ahead.flops, 1)
 
 
 def _lines(shown: Shown, width: int, colour: bool) -> Iterator[str]:

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import betaln
 from scipy.stats import betabinom
 
-from forethought.numerics.beta_binomial import Beta
+from forethought.beliefs.success import Beta
 
 
 def moment(a, b, power):

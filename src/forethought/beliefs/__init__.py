@@ -1,0 +1,1 @@
+"""Beliefs: distributions over rates, scores, methods and judges, given stored records."""
