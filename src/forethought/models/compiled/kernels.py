@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,8 +23,10 @@ _POINTER, _LONG, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 _FUNCTIONS = {
     "product4": [_POINTER] * 2 + [_LONG] + [_POINTER] * 3,
     "product8": [_POINTER] * 3 + [_LONG] * 3 + [_POINTER] * 4,
-    "quantise8": [_POINTER] + [_LONG] * 2 + [_POINTER] * 3,
+    "quantise8": [_POINTER] * 2 + [_LONG] * 2 + [_POINTER] * 4,
     "widen8": [_POINTER] + [_LONG] * 3 + [_POINTER] * 5,
+    "add8": [_POINTER] + [_LONG] * 3 + [_POINTER] * 4 + [_FLOAT, _POINTER],
+    "turn8": [_POINTER] + [_LONG] * 3 + [_POINTER] * 4 + [_LONG] * 3 + [_POINTER] * 3,
     "gate8": [_POINTER] + [_LONG] * 3 + [_POINTER] * 6,
     "pair_values": [_POINTER] + [_LONG] * 4 + [_POINTER, _LONG, _POINTER],
     "attend_prefill": (
@@ -122,6 +125,34 @@ class SeenBlocks:
         return (*chosen, keys.data_ptr(), values.data_ptr(), *means)
 
 
+class Heads(NamedTuple):
+    """The heads in some columns."""
+
+    size: int
+    turned: int
+    """Heads that RoPE turns; they come first."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Integer sums of quantised tokens with some rows of an 8-bit weight, and their units."""
+
+    sums: Tensor
+    """[N, part] int32."""
+    steps: Tensor
+    """[N] float32, of the tokens."""
+    scales: Tensor
+    """[part] bf16, of the weight."""
+    bias: Tensor | None = None
+    """[part] bf16."""
+
+    def arguments(self, out: Tensor) -> tuple[int | None, ...]:
+        """The first arguments of the C functions that write products to bf16 columns `out`."""
+        sizes = (*self.sums.shape, out.stride(0))
+        held = (self.sums.data_ptr(), self.steps.data_ptr(), self.scales.data_ptr())
+        return (*sizes, *held, None if self.bias is None else self.bias.data_ptr())
+
+
 class Kernels:
     """The functions of one library. Tensors are bf16 and contiguous, results are new."""
 
@@ -164,40 +195,50 @@ class Kernels:
         )  # fmt: skip
         return y
 
-    def quantise8(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x [N, in] as int8 levels [N, in] with a float32 step [N] a row."""
+    def quantise8(self, x: Tensor, norm: NormWeight | None = None) -> tuple[Tensor, Tensor]:
+        """x [N, in] as int8 levels [N, in] with a float32 step [N] a row.
+
+        A norm comes first; its inputs are a multiple of `lanes`.
+        """
         x = x.contiguous()
         rows, inputs = x.shape
         levels, steps = torch.empty(rows, inputs, dtype=torch.int8), torch.empty(rows)
+        team = self._team()
+        normed = None if norm is None else x.new_empty(team.threads, inputs)
         self._library.quantise8(
-            ctypes.byref(self._team()), rows, inputs,
-            x.data_ptr(), levels.data_ptr(), steps.data_ptr(),
+            ctypes.byref(team), None if norm is None else ctypes.byref(norm), rows, inputs,
+            x.data_ptr(), None if normed is None else normed.data_ptr(),
+            levels.data_ptr(), steps.data_ptr(),
         )  # fmt: skip
         return levels, steps
 
-    def widen8(
-        self, sums: Tensor, steps: Tensor, scales: Tensor, bias: Tensor | None, out: Tensor
-    ) -> None:
-        """Write int32 sums [N, part], times steps [N] and scales [part], into bf16 columns."""
-        rows, outputs = sums.shape
-        added = None if bias is None else bias.data_ptr()
-        self._library.widen8(
-            ctypes.byref(self._team()), rows, outputs, out.stride(0), sums.data_ptr(),
-            steps.data_ptr(), scales.data_ptr(), added, out.data_ptr(),
+    def widen8(self, given: Sums, out: Tensor) -> None:
+        """Write products to bf16 columns [N, part]."""
+        self._library.widen8(ctypes.byref(self._team()), *given.arguments(out), out.data_ptr())
+
+    def add8(self, given: Sums, add: float, out: Tensor) -> None:
+        """Add `add` times the products to bf16 columns [N, part]; part is a multiple of `lanes`."""
+        team, products = self._team(), given.arguments(out)
+        self._library.add8(ctypes.byref(team), *products, add, out.data_ptr())
+
+    def turn8(self, given: Sums, heads: Heads, cosine: Tensor, sine: Tensor, out: Tensor) -> None:
+        """Write products to bf16 columns [N, part], with the first heads rotated.
+
+        Cosines and sines [N, R] are those of `rope.Rotation`; R / 2 and the heads' size are
+        multiples of `lanes`.
+        """
+        self._library.turn8(
+            ctypes.byref(self._team()), *given.arguments(out), heads.size, heads.turned,
+            cosine.shape[-1], cosine.data_ptr(), sine.data_ptr(), out.data_ptr(),
         )  # fmt: skip
 
-    def gate8(
-        self, gates: Tensor, ups: Tensor, steps: Tensor, scales: tuple[Tensor, Tensor], out: Tensor
-    ) -> None:
-        """Write silu(gate) * up of int32 sums [N, part] into bf16 columns.
-
-        `part` is a multiple of `lanes`.
-        """
-        rows, outputs = gates.shape
+    def gate8(self, gate: Sums, up: Sums, out: Tensor) -> None:
+        """Write silu(gate) * up to bf16 columns [N, part]; part is a multiple of `lanes`."""
+        rows, outputs = gate.sums.shape
         self._library.gate8(
-            ctypes.byref(self._team()), rows, outputs, out.stride(0), gates.data_ptr(),
-            ups.data_ptr(), steps.data_ptr(), scales[0].data_ptr(), scales[1].data_ptr(),
-            out.data_ptr(),
+            ctypes.byref(self._team()), rows, outputs, out.stride(0), gate.sums.data_ptr(),
+            up.sums.data_ptr(), gate.steps.data_ptr(), gate.scales.data_ptr(),
+            up.scales.data_ptr(), out.data_ptr(),
         )  # fmt: skip
 
     def layer_inputs(
