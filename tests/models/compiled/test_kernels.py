@@ -7,15 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from forethought.models.compiled.kernels import (
-    CHUNK,
-    TILE_KEYS,
-    Heads,
-    Kernels,
-    NormWeight,
-    Sums,
-    matrix,
-)
+from forethought.models.compiled.arguments import Heads, Sums
+from forethought.models.compiled.kernels import CHUNK, TILE_KEYS, Kernels, NormWeight, matrix
 from forethought.models.compiled.linear import CompiledEightBit, CompiledFourBit
 from forethought.models.decoder.linear import EightBit, FourBit, Linear
 from forethought.models.decoder.quantise import pack_levels, quantise4, quantise8

@@ -7,15 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from forethought.models.compiled.kernels import (
-    TILE_KEYS,
-    Heads,
-    Kernels,
-    NormWeight,
-    SeenBlocks,
-    Sums,
-    matrix,
-)
+from forethought.models.compiled.arguments import Heads, SeenBlocks, Sums
+from forethought.models.compiled.kernels import TILE_KEYS, Kernels, NormWeight, matrix
 from forethought.models.decoder.quantise import GROUP, Levels, pack_levels, quantise8
 
 _ROWS = 7
@@ -26,7 +19,7 @@ _CLOSE = 8e-3  # two roundings to bf16
 def agrees(kernels: Kernels) -> bool:
     """Whether the kernels compute what torch does, row by row the same."""
     products = (_four_bits, _eight_bits, _eight_bits_of_both, _gates, _layer_of_8_bits)
-    attention = (_attention, _prefill, _blocks, _energies)
+    attention = (_attention, _prefill, _blocks, _energies, _window)
     return all(part(kernels) for part in (*products, *attention))
 
 
@@ -201,6 +194,23 @@ def _energies(kernels: Kernels) -> bool:
         own = scores[:, rows].masked_fill(~whole, -torch.inf)
         parts.append((own - own.amax((1, 2), keepdim=True)).exp().sum(1))
     return len(parts) > 1 and _near(found, torch.stack(parts, 1))
+
+
+def _window(kernels: Kernels) -> bool:
+    """Rows of 70 queries, so that two tiles add to each entry."""
+    tokens, group, entries, size = 70, 2, 150, 64
+    queries, keys = (
+        _random(tokens, 2 * group, size).bfloat16(),
+        _random(2, entries, size).bfloat16(),
+    )
+    weights = torch.linspace(0, 1, tokens)
+    grouped = (queries.float() / 8).bfloat16().float().view(tokens, 2, group, size)
+    scores = torch.einsum("tkgd,ked->kgte", grouped, keys.float())
+    later = torch.arange(entries) > torch.arange(entries - tokens, entries)[:, None]
+    rows = scores.masked_fill(later, -torch.inf).softmax(-1) * weights[:, None]
+    found = [kernels.window_rows(queries, 0.125, keys, weights, sums) for sums in (False, True)]
+    expected = (rows.amax(2), rows.sum(2))
+    return all(_near(a, b.flatten(0, 1)) for a, b in zip(found, expected, strict=True))
 
 
 def _random(*sizes: int) -> Tensor:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import ctypes
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from forethought.models.compiled.arguments import EVERY_BLOCK, Heads, SeenBlocks, Sums
 from forethought.models.compiled.build import lanes
 from forethought.models.decoder.quantise import GROUP
 
@@ -35,6 +34,10 @@ _FUNCTIONS = {
     ),
     "block_energies": (
         [_POINTER] + [_LONG] * 5 + [_POINTER, _LONG, _FLOAT, _POINTER] + [_LONG] * 4 + [_POINTER]
+    ),
+    "window_rows": (
+        [_POINTER] + [_LONG] * 5 + [_POINTER, _LONG, _FLOAT, _POINTER] + [_LONG] * 2
+        + [_POINTER, _LONG, _POINTER]
     ),
     "layer_inputs": [_POINTER] * 2 + [_LONG, _POINTER, _LONG] + [_POINTER] * 5,
     "layer_finish": [_POINTER] * 2 + [_LONG] + [_POINTER] * 5,
@@ -92,65 +95,6 @@ class LayerWeights(ctypes.Structure):
         *((name, _LONG) for name in ("turned_heads", "head_size")),
         ("residual", _FLOAT),
     )
-
-
-_EVERY_BLOCK = (None, 0, 0, 1, 1, None, None, 0, 0, 0)
-
-
-@dataclass(frozen=True)
-class SeenBlocks:
-    """The blocks of keys that the tokens of a prefill see."""
-
-    seen: Tensor
-    """[K, choices, blocks] uint8, contiguous: of each choice, whether it sees a block. The first
-    choice is that of the first query."""
-    alike: int
-    """Rows of the sequence with one choice, a multiple of `Kernels.block`. A row is one query of
-    the heads that share keys: of G heads, row r is head r % G of token r // G."""
-    block: int
-    """Keys of a block, a multiple of `TILE_KEYS`."""
-    mean_keys: Tensor | None = None
-    """[K, complete blocks, D], contiguous: the keys that stand for unseen blocks."""
-    mean_values: Tensor | None = None
-    """Their values, as `pair_values` makes them."""
-
-    def arguments(self) -> tuple[int | None, ...]:
-        """The last arguments of the C function."""
-        _, choices, blocks = self.seen.shape
-        chosen = (self.seen.data_ptr(), choices, blocks, self.alike, self.block)
-        if self.mean_keys is None or self.mean_values is None or not self.mean_keys.shape[1]:
-            return (*chosen, None, None, 0, 0, 0)
-        keys, values = self.mean_keys, self.mean_values
-        means = keys.shape[1], keys.stride(0), values.stride(0)
-        return (*chosen, keys.data_ptr(), values.data_ptr(), *means)
-
-
-class Heads(NamedTuple):
-    """The heads in some columns."""
-
-    size: int
-    turned: int
-    """Heads that RoPE turns; they come first."""
-
-
-@dataclass(frozen=True)
-class Sums:
-    """Integer sums of quantised tokens with some rows of an 8-bit weight, and their units."""
-
-    sums: Tensor
-    """[N, part] int32."""
-    steps: Tensor
-    """[N] float32, of the tokens."""
-    scales: Tensor
-    """[part] bf16, of the weight."""
-    bias: Tensor | None = None
-    """[part] bf16."""
-
-    def arguments(self, out: Tensor) -> tuple[int | None, ...]:
-        """The first arguments of the C functions that write products to bf16 columns `out`."""
-        sizes = (*self.sums.shape, out.stride(0))
-        held = (self.sums.data_ptr(), self.steps.data_ptr(), self.scales.data_ptr())
-        return (*sizes, *held, None if self.bias is None else self.bias.data_ptr())
 
 
 class Kernels:
@@ -331,7 +275,7 @@ class Kernels:
             ctypes.byref(self._team()), kv_heads, heads // kv_heads, size, tokens, first,
             queries.data_ptr(), queries.stride(0), scale, keys.data_ptr(), keys.stride(0),
             paired.data_ptr(), paired.stride(0), mixed.data_ptr(),
-            *(_EVERY_BLOCK if blocks is None else blocks.arguments()),
+            *(EVERY_BLOCK if blocks is None else blocks.arguments()),
         )  # fmt: skip
 
     def block_energies(
@@ -360,6 +304,24 @@ class Kernels:
             means.data_ptr(), count, alike, block, choices, energies.data_ptr(),
         )  # fmt: skip
         return energies
+
+    def window_rows(
+        self, queries: Tensor, scale: float, keys: Tensor, weights: Tensor, sums: bool
+    ) -> Tensor:
+        """Attention rows of the newest queries [N, H, D], reduced over queries: float32 [H, E].
+
+        Keys are those of `attend_prefill`, weights [N] float32. With `sums` weighted rows are
+        added, otherwise the largest counts.
+        """
+        tokens, heads, size = queries.shape
+        kv_heads, entries, _ = keys.shape
+        reduced = torch.zeros(heads, entries)
+        self._library.window_rows(
+            ctypes.byref(self._team()), heads, heads // kv_heads, size, tokens, entries - tokens,
+            queries.data_ptr(), queries.stride(0), scale, keys.data_ptr(), keys.stride(0),
+            entries, weights.data_ptr(), sums, reduced.data_ptr(),
+        )  # fmt: skip
+        return reduced
 
     def _team(self) -> Team:
         threads = torch.get_num_threads()

@@ -9,8 +9,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from forethought.models.compiled.arguments import Heads
 from forethought.models.compiled.available import kernels
-from forethought.models.compiled.kernels import Heads, Kernels
+from forethought.models.compiled.kernels import Kernels
 from forethought.models.compiled.layer import NativeNorm, native_norm
 from forethought.models.decoder.layer import DenseMlp, Layer
 from forethought.models.decoder.linear import (

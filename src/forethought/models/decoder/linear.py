@@ -24,8 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from forethought.models.compiled.arguments import Sums
 from forethought.models.compiled.available import kernels
-from forethought.models.compiled.kernels import Kernels, Sums
+from forethought.models.compiled.kernels import Kernels
 from forethought.models.compiled.linear import CompiledEightBit, CompiledFourBit
 from forethought.models.decoder.quantise import GROUP, quantise8
 from forethought.models.hardware.processor import (
