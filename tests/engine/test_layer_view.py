@@ -1,5 +1,7 @@
 """The attention rows that methods see, against attention as its definition says."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -29,6 +31,32 @@ def test_window_rows_are_those_of_the_attention(count, changes):
     mixed = torch.einsum("kgre,kev->rkgv", rows.double(), values).flatten(1)
     expected = plain(queries, keys, values, shape, hidden)[-count:]
     torch.testing.assert_close(mixed, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("reduction", ["max", "sum"])
+@pytest.mark.parametrize(
+    ("count", "length", "entries"), [(7, 12, 30), (40, 90, 200), (70, 70, 150)]
+)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_reduced_rows_are_weighted_rows_reduced(reduction, count, length, entries, dtype):
+    """In bf16, heads of 64 values and 16 queries or more fit the compiled kernel."""
+    charged = []
+    queries, keys, values = inputs(length, entries, dim=64, dtype=dtype)
+    shape = shape_of()
+    view = view_over(queries, keys, values, shape, meter=SimpleNamespace(spend=charged.append))
+    weights = [0.0, *torch.linspace(0.2, 1, count - 1).tolist()]
+
+    found = view.window_reduced(weights, reduction)
+    spent = sum(charged)
+    charged.clear()
+    wide = view_over(queries.double(), keys.double(), values.double(), shape, meter=view.meter)
+    rows = torch.cat(list(wide.window_rows(count)), 2)
+
+    weighted = rows.double() * torch.tensor(weights)[:, None]
+    expected = weighted.amax(2) if reduction == "max" else weighted.sum(2)
+    close = {"rtol": 1e-5, "atol": 1e-7} if dtype == torch.float64 else {"rtol": 0.06, "atol": 1e-4}
+    torch.testing.assert_close(found.double(), expected, **close)
+    assert spent == pytest.approx(sum(charged))
 
 
 @torch.inference_mode()

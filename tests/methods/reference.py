@@ -209,6 +209,11 @@ class SeenLayer:
                     rows[k, g, row, :seen] = torch.softmax(logits * self.shape.scale, -1).float()
         yield rows
 
+    def window_reduced(self, weights, reduction):
+        (rows,) = self.window_rows(len(weights))
+        weighted = [rows[:, :, n] * weight for n, weight in enumerate(weights)]
+        return sum(weighted) if reduction == "sum" else torch.stack(weighted).amax(0)
+
 
 def seen_layer(seed, entries, *, heads=4, kv_heads=2, size=8, queries=None, **more):
     """A layer of random tensors."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,6 +117,13 @@ class LayerView(Protocol):
 
         Yields chunks of queries, oldest first, as float32 [K, G, rows, E]; G = H / K query
         heads share a KV head. Causal inside the window.
+        """
+        ...
+
+    def window_reduced(self, weights: Sequence[float], reduction: Literal["max", "sum"]) -> Tensor:
+        """The attention rows of the newest queries, weighted and reduced over these queries.
+
+        One weight a query, oldest first: float32 [K, G, E].
         """
         ...
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +15,15 @@ from forethought.contracts.errors import UnsupportedModelError
 from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import Network
 from forethought.cost.flops import attention_flops, rows_at_once
+from forethought.engine.attention.compiled import contiguous_heads
 from forethought.engine.cache.segment import KVSlice
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
-from forethought.models.hardware.processor import widened
+from forethought.models.compiled.available import kernels_for
+from forethought.models.compiled.kernels import Kernels
+from forethought.models.hardware.processor import multiplies_bf16, widened
 
+_LANES = 16  # fewer queries leave most lanes of the compiled kernel empty
 _VALUES = 128  # entries whose projected values are in memory together
 
 
@@ -114,6 +119,30 @@ class CachedLayer:
         size = rows_at_once(heads, self.keys.shape[1])
         for start in range(length - count, length, size):
             yield self._rows(slice(start, min(start + size, length)))
+
+    def window_reduced(self, weights: Sequence[float], reduction: Literal["max", "sum"]) -> Tensor:
+        """Rows of the newest queries, weighted and reduced; see contracts.views.LayerView."""
+        newest = weights[-len(self.queries) :]
+        made = kernels_for(self.queries, self.values, self.shape)
+        same_for_all = self.held is None and not self.queries_beyond
+        if made is not None and multiplies_bf16() and same_for_all and len(newest) >= _LANES:
+            return self._compiled_rows(made, newest, reduction)
+        parts, seen = [], 0
+        for rows in self.window_rows(len(newest)):
+            own = rows.new_tensor(newest[seen : seen + rows.shape[2]])
+            weighted = rows * own[:, None]
+            parts.append(weighted.amax(2) if reduction == "max" else weighted.sum(2))
+            seen += len(own)
+        together = torch.stack(parts)
+        return together.amax(0) if reduction == "max" else together.sum(0)
+
+    def _compiled_rows(self, made: Kernels, weights: Sequence[float], reduction: str) -> Tensor:
+        entries, count = self.keys.shape[1], len(weights)
+        self.charge(attention_flops(self.shape, count * entries) / 2)
+        queries, keys = self.queries[-count:], contiguous_heads(self.keys)
+        own = torch.tensor(weights, dtype=torch.float32)
+        rows = made.window_rows(queries, self.shape.scale, keys, own, reduction == "sum")
+        return rows.view(len(keys), -1, entries)
 
     def _rows(self, block: slice) -> Tensor:
         kv_heads, rows = self.keys.shape[0], block.stop - block.start

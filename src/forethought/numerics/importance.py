@@ -5,9 +5,9 @@ Tensors are used through their own methods, so this module does not import torch
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -41,42 +41,29 @@ class AttentionRows:
         if view.layer not in self.layers:
             return
         length = view.prompt_length
-        if view.keys.shape[1] > length:
-            rows: Iterator[Tensor] = (row[..., :length] for row in view.window_rows(1))
-        else:
-            rows = self._weighted(view, min(self.window, length))
-        reductions = self.lookahead_rows if view.keys.shape[1] > length else self.window_rows
-        reductions[:] = [self._joined([*reductions, self._reduced(rows)])]
+        drafted = view.keys.shape[1] > length
+        weights = [1.0] if drafted else self._weights(min(self.window, length))
+        kind: Literal["max", "sum"] = "max" if self.reduction == "max" else "sum"
+        rows = view.window_reduced(weights, kind)[..., :length]
+        reductions = self.lookahead_rows if drafted else self.window_rows
+        reductions[:] = [self._joined([*reductions, self._reduced(rows, len(weights))])]
 
     @property
     def scores(self) -> Tensor:
         """Scores [L], the reduction of all rows."""
         return self._joined([*self.window_rows, *self.lookahead_rows])
 
-    def _weighted(self, view: LayerView, window: int) -> Iterator[Tensor]:
-        weights = np.linspace(0, 1, window) if self.weighted and window > 1 else np.ones(window)
-        seen = 0
-        for rows in view.window_rows(window):
-            count = rows.shape[2]
-            yield rows * rows.new_tensor(weights[seen : seen + count])[:, None]
-            seen += count
+    def _weights(self, window: int) -> Sequence[float]:
+        """The weight of each query of the window."""
+        ends = (0, 1) if self.weighted and window > 1 else (1, 1)
+        weights: list[float] = np.linspace(*ends, window).tolist()
+        return weights
 
-    def _reduced(self, chunks: Iterator[Tensor]) -> Tensor:
-        """Reduce chunks [K, G, rows, L] to [L]."""
-        total: Tensor | None = None
-        queries = 0
-        for rows in chunks:
-            queries += rows.shape[2]
-            if self.reduction == "max":
-                part = rows.amax((0, 1, 2))
-                total = part if total is None else total.maximum(part)
-                continue
-            part = rows.sum(2)
-            total = part if total is None else total + part
-        assert total is not None, "a window has at least one query"
+    def _reduced(self, rows: Tensor, queries: int) -> Tensor:
+        """Reduce rows [K, G, L] over heads: [L]."""
         if self.reduction == "mean":
-            return total.sum((0, 1))
-        return total if self.reduction == "max" else (total / queries).amax((0, 1))
+            return rows.sum((0, 1))
+        return (rows if self.reduction == "max" else rows / queries).amax((0, 1))
 
     def _joined(self, reductions: Sequence[Tensor]) -> Tensor:
         first, *others = reductions

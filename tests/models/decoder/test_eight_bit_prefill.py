@@ -4,11 +4,12 @@ import torch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.decoder import decoder as decoder_module
 from forethought.models.decoder.calibrate import prefill_format
-from forethought.models.decoder.eight_bit_prefill import ScoringLinear, scoring_layer
+from forethought.models.decoder.eight_bit_prefill import ScoringLayer, ScoringLinear, scoring_layer
 from forethought.models.decoder.linear import DenseLinear
 from tests.tiny import batch_of, tiny_decoder, tokens_of
 
 SIZES = {"hidden_size": 64, "intermediate_size": 96, "head_dim": 16}
+WIDE = {**SIZES, "head_dim": 32}
 
 
 def scored(seed=0, wins=True):
@@ -38,17 +39,77 @@ def test_a_scoring_network_multiplies_in_8_bits_in_prefill_alone():
     assert product.bytes("decode") == weight.nbytes
 
 
-def test_the_gated_mlp_in_one_pass_is_near_the_plain_one():
-    layer = scored()._layers[0]
-    mlp = scoring_layer(layer, "silu").mlp
-    x = torch.randn(40, 64, generator=torch.Generator().manual_seed(3)).bfloat16()
+def wide_layer(seed=0, **settings):
+    """A layer whose sizes fit the kernels' vectors, and its angles."""
+    decoder = tiny_decoder(seed=seed, dtype=torch.bfloat16, scale=0.1, **{**WIDE, **settings})
+    (rope,) = decoder._ropes
+    return decoder._layers[0], rope.at(torch.arange(700), torch.bfloat16)
 
-    found, exact = mlp(x, "prefill").double(), layer.mlp(x, "prefill").double()
 
-    assert 0 < (found - exact).norm() / exact.norm() < 3e-2
-    assert torch.equal(mlp(x, "decode"), layer.mlp(x, "decode"))
-    other = scoring_layer(layer, "gelu").mlp
-    assert type(other) is type(layer.mlp)
+def test_a_layer_with_compiled_passes_is_near_the_plain_one():
+    """700 tokens are two blocks."""
+    layer, turn = wide_layer()
+    made = scoring_layer(layer, "silu", 32)
+    x = torch.randn(700, 64, generator=torch.Generator().manual_seed(3)).bfloat16()
+    streams = [x.clone(), x.clone()]
+
+    inputs = [one.attention_inputs(x, turn, "prefill") for one in (layer, made)]
+    mixed = inputs[0][0].flatten(1)
+    for one, stream in zip((layer, made), streams, strict=True):
+        one.finish_(stream, mixed, "prefill")
+
+    assert isinstance(made, ScoringLayer)
+    for exact, found in zip(*inputs, strict=True):
+        assert exact.shape == found.shape
+        assert 0 < (found.double() - exact).norm() / exact.double().norm() < 2e-2
+    added, exact = (stream.double() - x for stream in reversed(streams))
+    assert 0 < (added - exact).norm() / exact.norm() < 3e-2
+    assert made.weight_bytes("prefill", 2) < layer.weight_bytes("prefill", 2) * 0.6
+
+
+def test_a_scoring_layer_decodes_as_the_plain_one():
+    layer, turn = wide_layer()
+    made, x = scoring_layer(layer, "silu", 32), torch.ones(3, 64, dtype=torch.bfloat16)
+    streams = [x.clone(), x.clone()]
+
+    inputs = [one.attention_inputs(x, turn.part(slice(3)), "decode") for one in (layer, made)]
+    for one, stream in zip((layer, made), streams, strict=True):
+        one.finish_(stream, inputs[0][0].flatten(1), "decode")
+
+    assert all(torch.equal(a, b) for a, b in zip(*inputs, strict=True))
+    assert torch.equal(*streams)
+
+
+def test_blocks_of_tokens_change_no_bit_of_a_scoring_layer():
+    layer, turn = wide_layer()
+    made = scoring_layer(layer, "silu", 32)
+    x = torch.randn(700, 64, generator=torch.Generator().manual_seed(3)).bfloat16()
+
+    whole = made.attention_inputs(x, turn, "prefill")
+    rest = made.attention_inputs(x[600:], turn.part(slice(600, None)), "prefill")
+
+    assert all(torch.equal(a[600:], b) for a, b in zip(whole, rest, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("activation", "rotary", "settings"),
+    [
+        ("gelu", 32, {}),
+        ("silu", 24, {}),
+        ("silu", 32, {"model_type": "qwen3"}),
+        ("silu", 32, {"intermediate_size": 90}),
+    ],
+)
+def test_layers_that_the_passes_do_not_know_multiply_in_8_bits_all_the_same(
+    activation, rotary, settings
+):
+    layer, _ = wide_layer(**settings)
+
+    made = scoring_layer(layer, activation, rotary)
+
+    assert not isinstance(made, ScoringLayer)
+    assert isinstance(made.qkv, ScoringLinear)
+    assert isinstance(made.mlp.down, ScoringLinear)
 
 
 def test_its_keys_are_near_those_of_the_network_itself():

@@ -64,7 +64,7 @@ def attend_prompt(
     """Causal attention of the newest T of E entries; see `prefill.attend_causal`."""
     length, heads, size = queries.shape
     first = keys.shape[1] - length
-    queries, keys, values = (_contiguous(part) for part in (queries, keys, values))
+    queries, keys, values = (contiguous_heads(part) for part in (queries, keys, values))
     paired = made.pair_values(values)
     mixed = queries.new_empty(length, heads * size)
     for start in range(0, length, _SPAN):
@@ -74,7 +74,7 @@ def attend_prompt(
     return mixed
 
 
-def _contiguous(held: Tensor) -> Tensor:
+def contiguous_heads(held: Tensor) -> Tensor:
     """The tensor, contiguous within each part of its first axis."""
     return held if held.stride()[1:] == (held.shape[2], 1) else held.contiguous()
 

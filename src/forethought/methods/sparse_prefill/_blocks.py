@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from forethought.contracts.roles import LayerView, SparseOutput
 from forethought.methods.sparse_prefill._packing import packed_rows
+from forethought.models.compiled.arguments import SeenBlocks
 from forethought.models.compiled.available import kernels_for
-from forethought.models.compiled.kernels import TILE_KEYS, Kernels, SeenBlocks
+from forethought.models.compiled.kernels import TILE_KEYS, Kernels
 from forethought.models.hardware.processor import multiplies_bf16, widened
 from forethought.models.hardware.sliced_task import pause
 from forethought.numerics.late_torch import F, torch

@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from forethought.models.compiled.kernels import TILE_KEYS, Kernels, SeenBlocks, matrix
+from forethought.models.compiled.arguments import Heads, SeenBlocks, Sums
+from forethought.models.compiled.kernels import TILE_KEYS, Kernels, NormWeight, matrix
 from forethought.models.decoder.quantise import GROUP, Levels, pack_levels, quantise8
 
 _ROWS = 7
@@ -17,8 +18,8 @@ _CLOSE = 8e-3  # two roundings to bf16
 @torch.inference_mode()
 def agrees(kernels: Kernels) -> bool:
     """Whether the kernels compute what torch does, row by row the same."""
-    products = (_four_bits, _eight_bits, _eight_bits_of_both, _gates)
-    attention = (_attention, _prefill, _blocks, _energies)
+    products = (_four_bits, _eight_bits, _eight_bits_of_both, _gates, _layer_of_8_bits)
+    attention = (_attention, _prefill, _blocks, _energies, _window)
     return all(part(kernels) for part in (*products, *attention))
 
 
@@ -55,7 +56,7 @@ def _eight_bits_of_both(kernels: Kernels) -> bool:
     scales, bias = _random(outputs).bfloat16(), _random(outputs).bfloat16()
     levels, steps = kernels.quantise8(x)
     out = torch.zeros(_ROWS, 2 * outputs, dtype=torch.bfloat16)
-    kernels.widen8(sums, steps, scales, bias, out[:, outputs:])
+    kernels.widen8(Sums(sums, steps, scales, bias), out[:, outputs:])
     expected = sums * steps[:, None] * scales + bias
     whole = torch.equal(out[:, :outputs], torch.zeros(_ROWS, outputs, dtype=torch.bfloat16))
     exact = x.float().abs().amax(1) / 127
@@ -72,11 +73,34 @@ def _gates(kernels: Kernels) -> bool:
     gates, ups = (_random(_ROWS, 64 + n)[:, n:].mul(3e3).int() for n in range(2))
     scales, steps = _random(2, 64).bfloat16(), _random(_ROWS).mul(1e-3)
     found = torch.empty(_ROWS, 64, dtype=torch.bfloat16)
-    kernels.gate8(gates, ups, steps, (scales[0], scales[1]), found)
-    gate, up = (
-        s * steps[:, None] * own for s, own in zip((gates, ups), scales.float(), strict=True)
-    )
-    return _near(found, torch.nn.functional.silu(gate) * up)
+    gate, up = (Sums(s, steps, one) for s, one in zip((gates, ups), scales, strict=True))
+    kernels.gate8(gate, up, found)
+    wide = [s * steps[:, None] * own for s, own in zip((gates, ups), scales.float(), strict=True)]
+    return _near(found, torch.nn.functional.silu(wide[0]) * wide[1])
+
+
+def _layer_of_8_bits(kernels: Kernels) -> bool:
+    """The steps around products in 8 bits: a norm, rotated heads, a residual stream."""
+    x, size, turned, rotary = _random(_ROWS, 96).bfloat16(), 3 * kernels.lanes, 2, 2 * kernels.lanes
+    weight = _random(96).abs()
+    levels, steps = kernels.quantise8(x, NormWeight(weight.data_ptr(), 1, 1e-5))
+    normed = torch.nn.functional.rms_norm(x.float(), (96,), weight, 1e-5)
+    close = (levels * steps[:, None] - normed).abs() <= 0.8 * steps[:, None]  # bf16 between
+
+    sums = _random(_ROWS, 3 * size).mul(9e3).int()
+    scales, bias = _random(3 * size).bfloat16(), _random(3 * size).bfloat16()
+    given = Sums(sums, steps, scales, bias)
+    wide = sums * steps[:, None] * scales + bias
+    stream, out = _random(_ROWS, 3 * size).bfloat16(), torch.empty(_ROWS, 3 * size).bfloat16()
+    added = stream.clone()
+    kernels.add8(given, 0.5, added)
+    cosine, sine = _random(2, _ROWS, rotary).bfloat16()
+    kernels.turn8(given, Heads(size, turned), cosine, sine, out)
+    heads = wide.view(_ROWS, 3, size).clone()
+    own = heads[:, :turned, :rotary]
+    own.copy_(own * cosine[:, None] + own.roll(rotary // 2, -1) * sine[:, None])
+    turns = _near(out, heads.flatten(1))
+    return bool(close.all()) and turns and _near(added, stream + 0.5 * wide)
 
 
 def _attention(kernels: Kernels) -> bool:
@@ -170,6 +194,23 @@ def _energies(kernels: Kernels) -> bool:
         own = scores[:, rows].masked_fill(~whole, -torch.inf)
         parts.append((own - own.amax((1, 2), keepdim=True)).exp().sum(1))
     return len(parts) > 1 and _near(found, torch.stack(parts, 1))
+
+
+def _window(kernels: Kernels) -> bool:
+    """Rows of 70 queries, so that two tiles add to each entry."""
+    tokens, group, entries, size = 70, 2, 150, 64
+    queries, keys = (
+        _random(tokens, 2 * group, size).bfloat16(),
+        _random(2, entries, size).bfloat16(),
+    )
+    weights = torch.linspace(0, 1, tokens)
+    grouped = (queries.float() / 8).bfloat16().float().view(tokens, 2, group, size)
+    scores = torch.einsum("tkgd,ked->kgte", grouped, keys.float())
+    later = torch.arange(entries) > torch.arange(entries - tokens, entries)[:, None]
+    rows = scores.masked_fill(later, -torch.inf).softmax(-1) * weights[:, None]
+    found = [kernels.window_rows(queries, 0.125, keys, weights, sums) for sums in (False, True)]
+    expected = (rows.amax(2), rows.sum(2))
+    return all(_near(a, b.flatten(0, 1)) for a, b in zip(found, expected, strict=True))
 
 
 def _random(*sizes: int) -> Tensor:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import ctypes
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from forethought.models.compiled.arguments import EVERY_BLOCK, Heads, SeenBlocks, Sums
 from forethought.models.compiled.build import lanes
 from forethought.models.decoder.quantise import GROUP
 
@@ -22,8 +22,10 @@ _POINTER, _LONG, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 _FUNCTIONS = {
     "product4": [_POINTER] * 2 + [_LONG] + [_POINTER] * 3,
     "product8": [_POINTER] * 3 + [_LONG] * 3 + [_POINTER] * 4,
-    "quantise8": [_POINTER] + [_LONG] * 2 + [_POINTER] * 3,
+    "quantise8": [_POINTER] * 2 + [_LONG] * 2 + [_POINTER] * 4,
     "widen8": [_POINTER] + [_LONG] * 3 + [_POINTER] * 5,
+    "add8": [_POINTER] + [_LONG] * 3 + [_POINTER] * 4 + [_FLOAT, _POINTER],
+    "turn8": [_POINTER] + [_LONG] * 3 + [_POINTER] * 4 + [_LONG] * 3 + [_POINTER] * 3,
     "gate8": [_POINTER] + [_LONG] * 3 + [_POINTER] * 6,
     "pair_values": [_POINTER] + [_LONG] * 4 + [_POINTER, _LONG, _POINTER],
     "attend_prefill": (
@@ -32,6 +34,10 @@ _FUNCTIONS = {
     ),
     "block_energies": (
         [_POINTER] + [_LONG] * 5 + [_POINTER, _LONG, _FLOAT, _POINTER] + [_LONG] * 4 + [_POINTER]
+    ),
+    "window_rows": (
+        [_POINTER] + [_LONG] * 5 + [_POINTER, _LONG, _FLOAT, _POINTER] + [_LONG] * 2
+        + [_POINTER, _LONG, _POINTER]
     ),
     "layer_inputs": [_POINTER] * 2 + [_LONG, _POINTER, _LONG] + [_POINTER] * 5,
     "layer_finish": [_POINTER] * 2 + [_LONG] + [_POINTER] * 5,
@@ -91,37 +97,6 @@ class LayerWeights(ctypes.Structure):
     )
 
 
-_EVERY_BLOCK = (None, 0, 0, 1, 1, None, None, 0, 0, 0)
-
-
-@dataclass(frozen=True)
-class SeenBlocks:
-    """The blocks of keys that the tokens of a prefill see."""
-
-    seen: Tensor
-    """[K, choices, blocks] uint8, contiguous: of each choice, whether it sees a block. The first
-    choice is that of the first query."""
-    alike: int
-    """Rows of the sequence with one choice, a multiple of `Kernels.block`. A row is one query of
-    the heads that share keys: of G heads, row r is head r % G of token r // G."""
-    block: int
-    """Keys of a block, a multiple of `TILE_KEYS`."""
-    mean_keys: Tensor | None = None
-    """[K, complete blocks, D], contiguous: the keys that stand for unseen blocks."""
-    mean_values: Tensor | None = None
-    """Their values, as `pair_values` makes them."""
-
-    def arguments(self) -> tuple[int | None, ...]:
-        """The last arguments of the C function."""
-        _, choices, blocks = self.seen.shape
-        chosen = (self.seen.data_ptr(), choices, blocks, self.alike, self.block)
-        if self.mean_keys is None or self.mean_values is None or not self.mean_keys.shape[1]:
-            return (*chosen, None, None, 0, 0, 0)
-        keys, values = self.mean_keys, self.mean_values
-        means = keys.shape[1], keys.stride(0), values.stride(0)
-        return (*chosen, keys.data_ptr(), values.data_ptr(), *means)
-
-
 class Kernels:
     """The functions of one library. Tensors are bf16 and contiguous, results are new."""
 
@@ -164,40 +139,50 @@ class Kernels:
         )  # fmt: skip
         return y
 
-    def quantise8(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x [N, in] as int8 levels [N, in] with a float32 step [N] a row."""
+    def quantise8(self, x: Tensor, norm: NormWeight | None = None) -> tuple[Tensor, Tensor]:
+        """x [N, in] as int8 levels [N, in] with a float32 step [N] a row.
+
+        A norm comes first; its inputs are a multiple of `lanes`.
+        """
         x = x.contiguous()
         rows, inputs = x.shape
         levels, steps = torch.empty(rows, inputs, dtype=torch.int8), torch.empty(rows)
+        team = self._team()
+        normed = None if norm is None else x.new_empty(team.threads, inputs)
         self._library.quantise8(
-            ctypes.byref(self._team()), rows, inputs,
-            x.data_ptr(), levels.data_ptr(), steps.data_ptr(),
+            ctypes.byref(team), None if norm is None else ctypes.byref(norm), rows, inputs,
+            x.data_ptr(), None if normed is None else normed.data_ptr(),
+            levels.data_ptr(), steps.data_ptr(),
         )  # fmt: skip
         return levels, steps
 
-    def widen8(
-        self, sums: Tensor, steps: Tensor, scales: Tensor, bias: Tensor | None, out: Tensor
-    ) -> None:
-        """Write int32 sums [N, part], times steps [N] and scales [part], into bf16 columns."""
-        rows, outputs = sums.shape
-        added = None if bias is None else bias.data_ptr()
-        self._library.widen8(
-            ctypes.byref(self._team()), rows, outputs, out.stride(0), sums.data_ptr(),
-            steps.data_ptr(), scales.data_ptr(), added, out.data_ptr(),
+    def widen8(self, given: Sums, out: Tensor) -> None:
+        """Write products to bf16 columns [N, part]."""
+        self._library.widen8(ctypes.byref(self._team()), *given.arguments(out), out.data_ptr())
+
+    def add8(self, given: Sums, add: float, out: Tensor) -> None:
+        """Add `add` times the products to bf16 columns [N, part]; part is a multiple of `lanes`."""
+        team, products = self._team(), given.arguments(out)
+        self._library.add8(ctypes.byref(team), *products, add, out.data_ptr())
+
+    def turn8(self, given: Sums, heads: Heads, cosine: Tensor, sine: Tensor, out: Tensor) -> None:
+        """Write products to bf16 columns [N, part], with the first heads rotated.
+
+        Cosines and sines [N, R] are those of `rope.Rotation`; R / 2 and the heads' size are
+        multiples of `lanes`.
+        """
+        self._library.turn8(
+            ctypes.byref(self._team()), *given.arguments(out), heads.size, heads.turned,
+            cosine.shape[-1], cosine.data_ptr(), sine.data_ptr(), out.data_ptr(),
         )  # fmt: skip
 
-    def gate8(
-        self, gates: Tensor, ups: Tensor, steps: Tensor, scales: tuple[Tensor, Tensor], out: Tensor
-    ) -> None:
-        """Write silu(gate) * up of int32 sums [N, part] into bf16 columns.
-
-        `part` is a multiple of `lanes`.
-        """
-        rows, outputs = gates.shape
+    def gate8(self, gate: Sums, up: Sums, out: Tensor) -> None:
+        """Write silu(gate) * up to bf16 columns [N, part]; part is a multiple of `lanes`."""
+        rows, outputs = gate.sums.shape
         self._library.gate8(
-            ctypes.byref(self._team()), rows, outputs, out.stride(0), gates.data_ptr(),
-            ups.data_ptr(), steps.data_ptr(), scales[0].data_ptr(), scales[1].data_ptr(),
-            out.data_ptr(),
+            ctypes.byref(self._team()), rows, outputs, out.stride(0), gate.sums.data_ptr(),
+            up.sums.data_ptr(), gate.steps.data_ptr(), gate.scales.data_ptr(),
+            up.scales.data_ptr(), out.data_ptr(),
         )  # fmt: skip
 
     def layer_inputs(
@@ -290,7 +275,7 @@ class Kernels:
             ctypes.byref(self._team()), kv_heads, heads // kv_heads, size, tokens, first,
             queries.data_ptr(), queries.stride(0), scale, keys.data_ptr(), keys.stride(0),
             paired.data_ptr(), paired.stride(0), mixed.data_ptr(),
-            *(_EVERY_BLOCK if blocks is None else blocks.arguments()),
+            *(EVERY_BLOCK if blocks is None else blocks.arguments()),
         )  # fmt: skip
 
     def block_energies(
@@ -319,6 +304,24 @@ class Kernels:
             means.data_ptr(), count, alike, block, choices, energies.data_ptr(),
         )  # fmt: skip
         return energies
+
+    def window_rows(
+        self, queries: Tensor, scale: float, keys: Tensor, weights: Tensor, sums: bool
+    ) -> Tensor:
+        """Attention rows of the newest queries [N, H, D], reduced over queries: float32 [H, E].
+
+        Keys are those of `attend_prefill`, weights [N] float32. With `sums` weighted rows are
+        added, otherwise the largest counts.
+        """
+        tokens, heads, size = queries.shape
+        kv_heads, entries, _ = keys.shape
+        reduced = torch.zeros(heads, entries)
+        self._library.window_rows(
+            ctypes.byref(self._team()), heads, heads // kv_heads, size, tokens, entries - tokens,
+            queries.data_ptr(), queries.stride(0), scale, keys.data_ptr(), keys.stride(0),
+            entries, weights.data_ptr(), sums, reduced.data_ptr(),
+        )  # fmt: skip
+        return reduced
 
     def _team(self) -> Team:
         threads = torch.get_num_threads()

@@ -30,7 +30,7 @@ def compiled(layer: Layer, activation: str) -> Layer:
     kernels = qkv.kernels
     if gate_up.matrix.outputs // 2 % kernels.block or layer.head_dim % kernels.lanes:
         return layer
-    norms = [_norm(norm) for norm in (layer.attention_norm, layer.mlp_norm, layer.head_norm)]
+    norms = [native_norm(norm) for norm in (layer.attention_norm, layer.mlp_norm, layer.head_norm)]
     weights = LayerWeights(
         *(linear.matrix for linear in (qkv, out, gate_up, down)),
         *(norm.native for norm in norms),
@@ -49,16 +49,20 @@ def _compiled(linear: Linear) -> CompiledFourBit | None:
 
 
 @dataclass(frozen=True)
-class _Norm:
+class NativeNorm:
+    """A norm for the kernels."""
+
     native: NormWeight
     weight: Tensor | None
+    """Keeps alive what `native` points to."""
 
 
-def _norm(norm: Norm | None) -> _Norm:
+def native_norm(norm: Norm | None) -> NativeNorm:
+    """The norm, or none, for the kernels."""
     if norm is None:
-        return _Norm(NormWeight(), None)
+        return NativeNorm(NormWeight(), None)
     weight = norm.weight.float().contiguous()
-    return _Norm(NormWeight(weight.data_ptr(), norm.late, norm.epsilon.item()), weight)
+    return NativeNorm(NormWeight(weight.data_ptr(), norm.late, norm.epsilon.item()), weight)
 
 
 @dataclass(frozen=True, slots=True)

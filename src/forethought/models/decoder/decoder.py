@@ -168,10 +168,17 @@ class Decoder(Network):
 
     def _in_eight_bits(self) -> Decoder:
         scorer = copy(self)
-        scorer._layers = [scoring_layer(layer, self.config.activation) for layer in self._layers]
+        scorer._layers = [
+            scoring_layer(layer, self.config.activation, self._rotary(layer))
+            for layer in self._layers
+        ]
         scorer._bytes = {}
         scorer._scorer = scorer
         return scorer
+
+    def _rotary(self, layer: Layer) -> int | None:
+        """The dimensions of a layer's heads that RoPE turns."""
+        return None if layer.rope is None else 2 * len(self._ropes[layer.rope].frequencies)
 
     def rotate(self, layer: int, vectors: Tensor, positions: Tensor) -> Tensor:
         """Rotate vectors [N, any, D] by `positions` [N]; unchanged in layers without rotary

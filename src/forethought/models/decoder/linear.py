@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from forethought.models.compiled.arguments import Sums
 from forethought.models.compiled.available import kernels
 from forethought.models.compiled.kernels import Kernels
 from forethought.models.compiled.linear import CompiledEightBit, CompiledFourBit
@@ -226,15 +227,22 @@ class EightBitBoth:
 
     def _compiled_rows(self, made: Kernels, x: Tensor) -> Tensor:
         """The same with compiled passes before and after the products, block by block."""
-        levels, steps = made.quantise8(x)
+        rows = made.quantise8(x)
         y = x.new_empty(len(x), len(self.weight))
-        columns = max(COLUMNS, COLUMNS * _ROWS // len(x))
-        for start in range(0, len(self.weight), columns):
-            part = slice(start, start + columns)
-            sums = torch._int_mm(levels, self.weight[part].t())
-            bias = None if self.bias is None else self.bias[part]
-            made.widen8(sums, steps, self.scales[part], bias, y[:, part])
+        for part in columns(len(self.weight), max(COLUMNS, COLUMNS * _ROWS // len(x))):
+            made.widen8(self.sums(rows, part), y[:, part])
         return y
+
+    def sums(self, rows: tuple[Tensor, Tensor], part: slice) -> Sums:
+        """The products of quantised rows (levels and steps) with some outputs."""
+        levels, steps = rows
+        bias = None if self.bias is None else self.bias[part]
+        return Sums(torch._int_mm(levels, self.weight[part].t()), steps, self.scales[part], bias)
+
+
+def columns(count: int, most: int = COLUMNS) -> Iterator[slice]:
+    """Parts of so many outputs."""
+    return (slice(start, min(start + most, count)) for start in range(0, count, most))
 
 
 @dataclass(frozen=True)
