@@ -148,11 +148,14 @@ def _publish_forecasts(
     for rate in rates:
         verifier = None if rate is None else ImperfectVerifier(rate)
         spelled = [catalogue.spelled(task) for task in tasks.values()]
-        found = forecast(
-            [recipes[0].spelling], spelled, recipes[0], results=options.results, verifier=verifier
-        )
         print(f"### forecast{'' if rate is None else f', false positives {rate:g}'}\n")
-        print(forecast_markdown(found))
+        named, file = [recipes[0].spelling], options.results
+        try:
+            found = forecast(named, spelled, recipes[0], results=file, verifier=verifier)
+        except UsageError as error:
+            print(f"{error}.\n")
+        else:
+            print(forecast_markdown(found))
 
 
 def _routed(

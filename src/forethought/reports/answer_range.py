@@ -11,8 +11,8 @@ TITLE = "What the answers allow"
 NOTE = (
     "Scores if the worst answer to each question, a random one or the best one is chosen. The best "
     "is the choice of a perfect verifier, an upper bound for any scorer. Answers: mean per "
-    "question, abandoned ones included, of those without an early stop; saved: the share that the "
-    "early stop spares. Spread: standard deviation of the tokens of the answers to one question, a "
+    "question, abandoned ones included, of those without an early stop; saved: the share that was "
+    "not drawn. Spread: standard deviation of the tokens of the answers to one question, a "
     "mean over questions. Right and wrong: mean tokens of such answers."
 )
 HEADING = (
@@ -29,7 +29,7 @@ def rows(comparison: Comparison) -> list[list[str]]:
 
 
 def saved(one: RecipeResult) -> float:
-    """The share of answers that an early stop spares; NaN for a recipe without one."""
+    """The share of answers that an early stop or a budget spares; NaN for a recipe without one."""
     if one.drawn is None or not one.drawn.most:
         return math.nan
     return 1 - one.drawn.drawn / one.drawn.most
