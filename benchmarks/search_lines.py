@@ -28,8 +28,8 @@ class Line:
     """Runs per question."""
     budgets: Mapping[str, str] = field(default_factory=dict)
     """Budget of each recipe, by model; that of --budget goes before it."""
-    forecast: bool = False
-    """Whether a forecast from the stored answers follows."""
+    up_to: int = 0
+    """Answers up to which a forecast from the stored ones follows; 0 for no forecast."""
     false_positives: tuple[float, ...] = ()
     """Error rates of verifiers for whose best number of attempts a forecast asks."""
     routes: tuple[str, ...] = ()
@@ -151,7 +151,7 @@ LINES: Mapping[str, Line] = {
         (GSM8K,),
         count=10,
         samples=16,
-        forecast=True,
+        up_to=4096,
     ),
     "router": Line(
         "a difficulty router at a quarter of the tokens of best of 16",

@@ -141,17 +141,19 @@ def _publish_forecasts(
 ) -> None:
     """Print forecasts from the first recipe's stored answers."""
     from forethought.evaluation.attempts import ImperfectVerifier
-    from forethought.evaluation.forecast import forecast
+    from forethought.evaluation.forecast import UP_TO, forecast
     from forethought.reports.terminal.forecast import forecast_markdown
 
-    rates = line.false_positives or ((None,) if line.forecast else ())
+    rates = line.false_positives or ((None,) if line.up_to else ())
     for rate in rates:
         verifier = None if rate is None else ImperfectVerifier(rate)
         spelled = [catalogue.spelled(task) for task in tasks.values()]
         print(f"### forecast{'' if rate is None else f', false positives {rate:g}'}\n")
-        named, file = [recipes[0].spelling], options.results
+        named, file, up_to = [recipes[0].spelling], options.results, line.up_to or UP_TO
         try:
-            found = forecast(named, spelled, recipes[0], results=file, verifier=verifier)
+            found = forecast(
+                named, spelled, recipes[0], results=file, verifier=verifier, up_to=up_to
+            )
         except UsageError as error:
             print(f"{error}.\n")
         else:

@@ -68,7 +68,7 @@ def test_a_line_runs_resumes_and_is_read_without_a_model(
 
     task = 'gsm8k(path="{data}gsm8k.jsonl", answer_tokens=6{more})'
     searches = plain("majority-vote(n=4)", "best-of-n(n=4)@likelihood")
-    line = Line("a line", searches, (task,), forecast=True, routes=("greedy", "majority-vote(n=4)"))
+    line = Line("a line", searches, (task,), up_to=16, routes=("greedy", "majority-vote(n=4)"))
 
     publish("few", line, options(folder, stored=True))
     assert "No question has been answered by every recipe." in capsys.readouterr().out
