@@ -123,5 +123,27 @@ def test_what_a_search_chose_among_leaves_room() -> None:
         candidate(3, "right", pruned=True),
     ]
 
-    assert choices(searched("q", answers), check) == Choices(1 / 3, 1.0)
-    assert choices(searched("q", answers[:1]), check) is None
+    (found,) = choices([searched("q", answers)], check)
+
+    assert found == Choices((0.0, 1.0, 0.0), (OUTPUT,) * 3, drawn=4)
+
+
+def test_revised_answers_are_chosen_among_though_their_prompt_is_another() -> None:
+    answers = [candidate(0, "wrong"), candidate(0, "right", question="Revise it.")]
+
+    (found,) = choices([searched("q", answers, recipe="smollm2@self-refine")], check)
+
+    assert found.right == (0.0, 1.0)
+
+
+def test_repeated_plain_answers_to_a_question_are_chosen_among() -> None:
+    samples = [
+        plain(question, "x", score, number=number, temperature=0.7)
+        for question, scores in {"a": (0.0, 1.0, 1.0), "b": (0.5,)}.items()
+        for number, score in enumerate(scores)
+    ]
+
+    assert choices(samples, check) == [
+        Choices((0.0, 1.0, 1.0), (OUTPUT,) * 3, 3),
+        Choices((0.5,), (OUTPUT,), 1),
+    ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import replace
 
 import pytest
 
 from forethought.contracts.comparison import Comparison, Interval
-from forethought.reports import figures
+from forethought.reports import answer_range, figures
 from forethought.reports.charts.chart import Plane, Point, scatter
 from forethought.reports.comparison import (
     comparison_csv,
@@ -130,6 +131,53 @@ def test_budgets_stand_in_markdown_and_on_the_page() -> None:
     assert '<section id="equal">' in page
     assert "<td>45.0 (4)</td>" in page
     assert '<section id="equal">' not in comparison_html(SMALL, title="t")
+
+
+def test_the_answers_table_has_the_bounds_of_every_choice_and_what_an_early_stop_saves() -> None:
+    assert answer_range.rows(SEARCHES) == [
+        ["recipe", "worst", "random", "chosen", "best", "answers", "saved", "spread", "right",
+         "wrong"],
+        ["best-of-n(n=4)@self-judge", "5.0", "25.0", "70.0", "85.0", "4.0",
+         figures.MISSING, "12", "30", "41"],
+        [COUNTED, "5.0", "25.0", "45.0", "85.0", "3.0 of 4", "25%", "12", "30", figures.MISSING],
+    ]  # fmt: skip
+    assert answer_range.rows(SMALL) == []
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_the_answers_table_stands_in_the_text_within_its_width(width: int) -> None:
+    text = comparison_text(SEARCHES, width=width, colour=False)
+    shown = text.split("What the answers allow")[1].split("At equal tokens")[0]
+
+    assert all(len(line) <= width for line in shown.splitlines())
+    assert "3.0 of 4" in shown
+    assert "an upper bound for any scorer" in " ".join(shown.split())
+    assert "What the answers allow" not in comparison_text(SMALL, width=100, colour=False)
+
+
+def test_the_answers_table_stands_in_markdown_and_on_the_page() -> None:
+    line = f"| 5.0 | 25.0 | 45.0 | 85.0 | 3.0 of 4 | 25% | 12 | 30 | {figures.MISSING} |"
+    assert f"| `{COUNTED}` {line}" in comparison_markdown(SEARCHES)
+    page = comparison_html(SEARCHES, title="t")
+    assert '<section id="answers">' in page
+    assert "<td>3.0 of 4</td>" in page
+    assert "<dt>the worst choice</dt><dd>5.0</dd>" in page
+    assert '<section id="answers">' not in comparison_html(SMALL, title="t")
+
+
+def test_csv_has_the_answers_of_searches_and_no_such_columns_without() -> None:
+    rows = list(csv.DictReader(comparison_csv(SEARCHES).splitlines()))
+    (vote,) = [row for row in rows if row["recipe"] == VOTE and not row["task"]]
+    names = (
+        "worst", "random", "oracle", "answers", "answers_without_stop", "saved", "token_spread",
+        "right_tokens", "wrong_tokens",
+    )  # fmt: skip
+
+    assert [vote[name] for name in names] == [
+        "0.05", "0.25", "0.85", "3.0", "4.0", "0.25", "12.0", "30.0", "",
+    ]  # fmt: skip
+    assert not any(row[name] for row in rows for name in names if row["recipe"] == "smollm2")
+    assert not set(names) & set(comparison_csv(SMALL).splitlines()[0].split(","))
 
 
 def test_csv_has_a_column_for_tokens() -> None:

@@ -42,7 +42,26 @@ class Chances:
     random: float
     """A candidate chosen at random."""
     oracle: float
-    """The best candidate, chosen by an oracle."""
+    """The best candidate, chosen by a perfect verifier: the upper bound of any scorer."""
+    worst: float = math.nan
+    """The worst candidate."""
+
+
+@dataclass(frozen=True)
+class DrawnAnswers:
+    """The answers that a recipe draws for a question, and their tokens."""
+
+    drawn: float
+    """Mean answers per question, abandoned ones included."""
+    most: int
+    """Answers without an early stop; 0 for a recipe that never stops early."""
+    spread: float
+    """Standard deviation of the tokens of the answers to one question, a mean over questions;
+    NaN if no question has two answers."""
+    right: float
+    """Mean tokens of right answers; NaN without one. An answer right in part counts in part."""
+    wrong: float
+    """Mean tokens of wrong answers; NaN without one."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +103,9 @@ class RecipeResult:
     counted_from: str = ""
     """The recipe whose stored answers this result reuses; empty if it has its own."""
     chances: Chances | None = None
-    """For a search that chooses among several answers."""
+    """For a recipe with several answers to a question."""
+    drawn: DrawnAnswers | None = None
+    """For a recipe with several answers to a question."""
     fewer: tuple[SubsampleCurve, ...] = ()
     """Ascending by answers, for a search that draws independent answers."""
     published: Published = field(default_factory=Published)

@@ -238,6 +238,11 @@ class Strategy(Protocol):
         """The selection rule: majority vote or greatest score; empty for any other."""
         return ""
 
+    @property
+    def most_answers(self) -> int:
+        """Answers without its early stop; 0 for a strategy that never stops early."""
+        return 0
+
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Search from an empty candidate; only results and `rng` are random."""
         ...

@@ -71,10 +71,14 @@ class Draws:
 
 @dataclass(frozen=True)
 class Choices:
-    """Scores that other ways to choose would reach on the candidates of a search."""
+    """The answers to a question that a recipe chooses among."""
 
-    random: float
-    oracle: float
+    right: tuple[float, ...]
+    """Score of each answer, from 0 to 1."""
+    tokens: tuple[int, ...]
+    """Tokens of each answer."""
+    drawn: int
+    """Number of candidates, abandoned ones included."""
 
 
 def temperature(run: Mapping[str, Any]) -> float:
@@ -101,19 +105,32 @@ def draws(samples: Sequence[Sample], check: Check, rates: TokenRates) -> list[Dr
     return [_draws(same, check, rates) for _, same in sorted(by_question.items())]
 
 
-def choices(sample: Sample, check: Check) -> Choices | None:
-    """Random and oracle scores of a search's candidates; None for fewer than two."""
-    found = [one for one in own_candidates(sample.run) if not one["pruned"]]
-    if len(found) < 2:
-        return None
-    right = [correctness(one, sample.question, check) for one in found]
-    return Choices(math.fsum(right) / len(right), max(right))
+def choices(samples: Sequence[Sample], check: Check) -> list[Choices]:
+    """The answers of each run of a search, or of all plain runs of a question."""
+    if not samples or not Recipe.parse(samples[0].run["recipe"]).search:
+        by_question: dict[str, list[Sample]] = defaultdict(list)
+        for sample in samples:
+            by_question[sample.question].append(sample)
+        return [_plain_choices(same) for same in by_question.values()]
+    return [_choices(sample, check) for sample in samples]
 
 
 def correctness(candidate: Mapping[str, Any], question: str, check: Check) -> float:
     """The stored score of a candidate; a candidate without one is judged."""
     kept = candidate.get(RIGHT)
     return check(question, candidate["text"]) if kept is None else float(kept)
+
+
+def _plain_choices(samples: Sequence[Sample]) -> Choices:
+    tokens = tuple(sample.run["cost"]["output_tokens"] for sample in samples)
+    return Choices(tuple(sample.score for sample in samples), tokens, len(samples))
+
+
+def _choices(sample: Sample, check: Check) -> Choices:
+    candidates = answer_candidates(sample.run)
+    found = [one for one in candidates if not one["pruned"]]
+    right = tuple(correctness(one, sample.question, check) for one in found)
+    return Choices(right, tuple(one["tokens"] for one in found), len(candidates))
 
 
 def _draws(samples: Sequence[Sample], check: Check, rates: TokenRates) -> Draws:
@@ -152,9 +169,14 @@ def _answers(sample: Sample, check: Check) -> Iterator[tuple[float, Candidate, f
         yield correctness(one, sample.question, check), answer, one["score"]
 
 
+def answer_candidates(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Candidates of a search that answer the run's question, under any prompt."""
+    return [one for one in run["candidates"] if "path" in one]
+
+
 def own_candidates(run: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Candidates of a search that answer the run's own question."""
-    return [one for one in run["candidates"] if "path" in one and "question" not in one]
+    """Candidates of a search that answer the run's question under its own prompt."""
+    return [one for one in answer_candidates(run) if "question" not in one]
 
 
 def _mean(shares: Sequence[CostShares]) -> CostShares:

@@ -17,7 +17,7 @@ from forethought.contracts.comparison import Comparison
 from forethought.contracts.errors import BadDataError, ForethoughtError
 from forethought.contracts.questions import Question, Sample, Task
 from forethought.evaluation.cells import CellRunner, OpenSamples
-from forethought.evaluation.draws import RIGHT, own_candidates
+from forethought.evaluation.draws import RIGHT, answer_candidates
 from forethought.evaluation.search_analysis import Checks, SearchAnalysis
 from forethought.evaluation.statistics import compared
 from forethought.evaluation.wanted_sample import SampleAnswer, WantedSample, wanted_sample
@@ -139,7 +139,7 @@ class Evaluation:
     def _judged(self, one: WantedSample, run: dict[str, Any]) -> dict[str, Any]:
         """The run, with a score on every finished candidate."""
         known = dict[str, float]()
-        for candidate in own_candidates(run):
+        for candidate in answer_candidates(run):
             if candidate["finish"] in ("stop", "length"):
                 text = candidate["text"]
                 if text not in known:

@@ -12,13 +12,14 @@ from typing import Any
 from forethought import catalogue
 from forethought.contracts.comparison import (
     AtBudget,
-    Chances,
     Comparison,
     EqualCost,
     SubsampleCurve,
 )
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Sample
+from forethought.contracts.search import Strategy
+from forethought.evaluation.answer_statistics import chances, drawn_answers
 from forethought.evaluation.curves import (
     flop_price,
     powers_of_two,
@@ -27,7 +28,7 @@ from forethought.evaluation.curves import (
     token_price,
     vote,
 )
-from forethought.evaluation.draws import Check, Draws, choices, draws, draws_alike
+from forethought.evaluation.draws import Check, Choices, Draws, choices, draws, draws_alike
 from forethought.evaluation.token_rates import TokenRates
 from forethought.numerics.equal_cost import Arm, UnitCost, at_equal_cost
 from forethought.recipes.recipe import Recipe
@@ -83,7 +84,8 @@ class SearchAnalysis:
             replace(
                 one,
                 counted_from=self.counted.get(one.recipe, ""),
-                chances=self._chances(one.recipe),
+                chances=chances(self._choices(one.recipe)),
+                drawn=drawn_answers(self._choices(one.recipe), self._most(one.recipe)),
                 fewer=tuple(self._subsample_curve(one.recipe)),
             )
             for one in found.standings
@@ -96,19 +98,17 @@ class SearchAnalysis:
             grouped[sample.task].append(sample)
         return grouped
 
-    def _chances(self, name: str) -> Chances | None:
-        """Random and oracle scores, a mean over tasks of means over questions.
+    def _choices(self, name: str) -> list[list[Choices]]:
+        """The answers that each run chose among, by task."""
+        return [
+            choices(samples, self.checks[task]) for task, samples in self._by_task(name).items()
+        ]
 
-        None if a sample has fewer than two candidates.
-        """
-        by_task = []
-        for task, samples in self._by_task(name).items():
-            seen = [choices(one, self.checks[task]) for one in samples]
-            if not seen or any(one is None for one in seen):
-                return None
-            by_task.append([one for one in seen if one is not None])
-        random = _mean([_mean([one.random for one in seen]) for seen in by_task])
-        return Chances(random, _mean([_mean([one.oracle for one in seen]) for seen in by_task]))
+    def _most(self, name: str) -> int:
+        """The answers of a run that does not stop early; 0 if the recipe never does."""
+        search = self.recipes[name].search
+        built: Strategy | None = catalogue.build(search, "strategies") if search else None
+        return built.most_answers if built else 0
 
     def _draws(self, name: str) -> list[list[Draws]]:
         """Draws by task; empty unless all answers are independent and whole."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from forethought.contracts.comparison import Comparison, Difference, Interval, RecipeResult
 from forethought.reports import figures
+from forethought.reports.answer_range import saved
 from forethought.reports.figures import Axis
 
 _COLUMNS = (
@@ -29,6 +30,18 @@ _COLUMNS = (
     "detectable",
     "read_tokens",
 )
+_ANSWERS = (
+    "worst",
+    "random",
+    "oracle",
+    "answers",
+    "answers_without_stop",
+    "saved",
+    "token_spread",
+    "right_tokens",
+    "wrong_tokens",
+)
+"""Columns of comparisons with several answers to a question."""
 
 
 def comparison_csv(comparison: Comparison, *, timing: bool = True) -> str:
@@ -40,7 +53,8 @@ def comparison_csv(comparison: Comparison, *, timing: bool = True) -> str:
     """
     axes = figures.axes(comparison, timing)
     frontiers = [f"frontier_{one.name}" for one in axes]
-    columns = [*_COLUMNS, *(one.name for one in axes), *frontiers, "published", "changed"]
+    answers = _ANSWERS if any(one.chances for one in comparison.standings) else ()
+    columns = [*_COLUMNS, *answers, *(one.name for one in axes), *frontiers, "published", "changed"]
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="")
     writer.writeheader()
@@ -68,9 +82,21 @@ def _total(result: RecipeResult, axes: Sequence[Axis]) -> dict[str, str]:
         "read_tokens": _number(result.read),
         "published": result.published.source,
         "changed": " ".join(result.published.changed),
+        **_answers(result),
         **costs,
         **on,
     }
+
+
+def _answers(result: RecipeResult) -> dict[str, str]:
+    chances, drawn = result.chances, result.drawn
+    if chances is None or drawn is None:
+        return {}
+    values = (
+        *(chances.worst, chances.random, chances.oracle, drawn.drawn, drawn.most or math.nan),
+        *(saved(result), drawn.spread, drawn.right, drawn.wrong),
+    )
+    return dict(zip(_ANSWERS, map(_number, values), strict=True))
 
 
 def _difference(found: Difference | None) -> dict[str, str]:

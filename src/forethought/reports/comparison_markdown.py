@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from forethought.contracts.comparison import Comparison, Difference, RecipeResult
 from forethought.contracts.sources import LEGEND
-from forethought.reports import equal_cost, figures, published
+from forethought.reports import figures, published
+from forethought.reports.extra_tables import extra_tables
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
 from forethought.reports.markdown import code, plain, table
@@ -27,7 +28,7 @@ def comparison_markdown(comparison: Comparison, *, timing: bool = True) -> str:
         "★ no recipe is as good and cheaper by that cost · ▼ ▲ the interval of the difference "
         "excludes 0",
         f"{published.TITLE}: {LEGEND}" if published.stated(comparison) else "",
-        *_equal(comparison),
+        *_extra(comparison),
         _table(_by_task(comparison, recipes.short, tasks.short)) if comparison.tasks else "",
         plain(" ".join(figures.caveats(comparison, timing=timing))),
     ]
@@ -80,12 +81,12 @@ def _by_task(
         ]
 
 
-def _equal(comparison: Comparison) -> list[str]:
-    heading, *rest = equal_cost.rows(comparison) or [[]]
-    if not rest:
-        return []
-    coded = [[code(row[0]), *map(plain, row[1:])] for row in rest]
-    return [f"{equal_cost.TITLE}:", _table([heading, *coded]), equal_cost.NOTE]
+def _extra(comparison: Comparison) -> Iterable[str]:
+    for one in extra_tables(comparison):
+        coded = [[code(row[0]), *map(plain, row[1:])] for row in one.rows]
+        yield f"{one.title}:"
+        yield _table([[*one.heading], *coded])
+        yield one.note
 
 
 def _table(rows: Iterable[list[str]]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from forethought.contracts.comparison import AtBudget, Comparison
 from forethought.reports import figures, units
 
@@ -26,24 +24,6 @@ def rows(comparison: Comparison) -> list[list[str]]:
         row = [one.afforded[place] for one in comparison.equal]
         found.append([name, *(_shown(one, one.recipe in drawn) for one in row)])
     return found
-
-
-def section(comparison: Comparison) -> str:
-    """The table as an HTML section."""
-    found = rows(comparison)
-    if not found:
-        return ""
-    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in found[0])
-    body = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>'
-        f"{''.join(f'<td>{escape(cell)}</td>' for cell in row[1:])}</tr>"
-        for row in found[1:]
-    )
-    return (
-        f'<section id="equal"><div class="head"><h2>{TITLE}</h2></div><div class="scroll"><table>'
-        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
-        f'<p class="note">{escape(NOTE)}</p></section>'
-    )
 
 
 def _shown(one: AtBudget, drawn: bool) -> str:

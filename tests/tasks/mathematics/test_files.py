@@ -208,3 +208,20 @@ def test_a_seed_draws_in_another_order_and_a_higher_count_keeps_the_first(tmp_pa
     assert order(", seed=1")[:5] == order(", seed=1, count=5")
     assert sorted(order(", seed=1")) == sorted(order("")) != order(", seed=1")
     assert order(", seed=2") != order(", seed=1")
+
+
+@pytest.mark.parametrize("name", ["gsm8k", "svamp", "mawps"])
+def test_prompts_ask_for_steps_the_answer_alone_or_checked_steps(name: str, tmp_path: Path) -> None:
+    file = write(tmp_path, GOOD[name])
+    last = r"ive the final answer as one number, like this: \boxed{number}"
+    told = {
+        "": f"Think step by step. Then g{last}",
+        ", prompt=steps": f"Think step by step. Then g{last}",
+        ", prompt=standard": f"G{last}",
+        ", prompt=reflect": "Think step by step. Then check each step, and correct it if it is "
+        f"wrong. Then g{last}",
+    }
+
+    for settings, instruction in told.items():
+        (question,) = asked(name, file, settings)
+        assert question.text.partition("\n\n")[2] == instruction

@@ -51,7 +51,7 @@ def solved(text: str) -> tuple[int, list[int]]:
 
 
 def test_a_problem_worked_out_by_hand_has_its_answer() -> None:
-    question = asked("multilingual-arithmetic(language=english, count=1)")[0]
+    question = asked("multilingual-arithmetic(language=english, steps=3, count=1)")[0]
 
     assert question.text.partition("\n\n")[0] == FIRST
     assert question.answers == ("39",)
@@ -153,7 +153,7 @@ def test_every_sentence_has_one_number_and_a_translation() -> None:
     ],
 )
 def test_answers_count_in_any_language(answer: str, score: float) -> None:
-    task = catalogue.build("multilingual-arithmetic(count=1)", "tasks")
+    task = catalogue.build("multilingual-arithmetic(steps=3, count=1)", "tasks")
     for question in task.questions(len):
         assert task.check(question, answer) == score
 

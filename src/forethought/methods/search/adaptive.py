@@ -67,6 +67,11 @@ class Adaptive(Strategy):
         """Always: finished answers are judged behind their own caches."""
         return True
 
+    @property
+    def most_answers(self) -> int:
+        """n, if a good answer ends the search."""
+        return 0 if self.enough is None else self.n
+
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Start a window, drop its worse answers, finish and judge the rest, until one is good."""
         known = _Opinions()

@@ -48,6 +48,11 @@ class MajorityVote(Strategy):
         """A vote, if all answers count equally."""
         return "vote" if self.weight == "equal" else ""
 
+    @property
+    def most_answers(self) -> int:
+        """n, if the vote may stop early."""
+        return 0 if self.confident == 1 else self.n
+
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Sample, group and count."""
         answers: list[Candidate] = []

@@ -54,6 +54,11 @@ class TemperatureVote(Strategy):
                 "give the lowest temperature as low",
             )
 
+    @property
+    def most_answers(self) -> int:
+        """n, unless the first round draws all answers."""
+        return self.n if any(arm.left > self.window for arm in self._arms()) else 0
+
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Sample in rounds until all temperatures agree or n answers exist; then count."""
         arms = self._arms()

@@ -9,10 +9,11 @@ from html import escape
 from string import Template
 
 from forethought.contracts.comparison import Comparison
-from forethought.reports import equal_cost, figures
+from forethought.reports import figures
 from forethought.reports.charts import chart
 from forethought.reports.comparison_csv import comparison_csv
 from forethought.reports.document import MEASURED, embedded
+from forethought.reports.extra_tables import extra_tables
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
 from forethought.reports.html import page_tables
@@ -49,7 +50,7 @@ def _sections(view: ComparisonView) -> str:
         "scatters": "".join(_scatters(view)),
         "legend": "".join(_legend(view)),
         "standings": page_tables.results(view),
-        "equal": equal_cost.section(view.comparison),
+        "extra": "".join(map(page_tables.section, extra_tables(view.comparison))),
         "heat": page_tables.heat(view),
         "by_task": page_tables.by_task(view),
         "references": "".join(_references(view)),

@@ -11,6 +11,7 @@ from forethought.contracts.sources import LEGEND
 from forethought.reports import figures, published
 from forethought.reports.charts import chart
 from forethought.reports.charts.scale import Scale, linear_scale, ticks
+from forethought.reports.extra_tables import ExtraTable
 from forethought.reports.figures import Axis
 from forethought.reports.html.comparison_view import ComparisonView
 
@@ -53,8 +54,10 @@ def facts(view: ComparisonView, number: int) -> list[tuple[str, str]]:
 def _chances(one: RecipeResult) -> list[tuple[str, str]]:
     if one.chances is None:
         return []
-    random, oracle = figures.points(one.chances.random), figures.points(one.chances.oracle)
-    return [("a blind choice", random), ("the best choice", oracle)]
+    worst, random, oracle = map(
+        figures.points, (one.chances.worst, one.chances.random, one.chances.oracle)
+    )
+    return [("a blind choice", random), ("the best choice", oracle), ("the worst choice", worst)]
 
 
 def heat(view: ComparisonView) -> str:
@@ -84,6 +87,15 @@ def by_task(view: ComparisonView) -> str:
         for number, one in enumerate(view.comparison.standings)
     ]
     return _table(["recipe", *view.tasks.short], rows)
+
+
+def section(table: ExtraTable) -> str:
+    """A section of the page with one more table."""
+    body = [[f'<th scope="row">{escape(row[0])}</th>', *map(_cell, row[1:])] for row in table.rows]
+    return (
+        f'<section id="{table.name}"><div class="head"><h2>{table.title}</h2></div>'
+        f'{_table(table.heading, body)}<p class="note">{escape(table.note)}</p></section>'
+    )
 
 
 def differences(view: ComparisonView, against: int) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from forethought.contracts.comparison import Comparison, Difference, RecipeResult
 from forethought.contracts.sources import LEGEND
-from forethought.reports import equal_cost, figures, published
+from forethought.reports import figures, published
+from forethought.reports.extra_tables import ExtraTable, extra_tables
 from forethought.reports.figures import Axis
 from forethought.reports.finding import finding
 from forethought.reports.names import Names, fitted, labels, task_names
@@ -40,7 +41,7 @@ def comparison_text(
         _wrapped(_context(comparison, recipes, tasks), width),
         *_tables(rows, width, colour),
         _dim("\n".join(_wrapped(note, width) for note in notes), colour),
-        *_equal(comparison, short, width, colour),
+        *_extra(comparison, short, width, colour),
         *_by_task(comparison, short, tasks.short, width, colour),
         _wrapped(finding(comparison, timing=timing), width),
         _dim(
@@ -166,18 +167,28 @@ def _short_names(short: Sequence[str], names: Sequence[str]) -> list[str]:
     return [f"{one} is short for {name}" for one, name in [*alike[:1], *changed]]
 
 
-def _equal(comparison: Comparison, names: Sequence[str], width: int, colour: bool) -> list[str]:
-    heading, *rest = equal_cost.rows(comparison) or [[]]
-    if not rest:
-        return []
+def _extra(comparison: Comparison, short: Sequence[str], width: int, colour: bool) -> list[str]:
+    """The tables beside the main one, with the names of its rows."""
+    names = dict(zip(figures.named(comparison).short, short, strict=True))
+    return [
+        text
+        for one in extra_tables(comparison)
+        for text in _extra_table(one, [names[row[0]] for row in one.rows], width, colour)
+    ]
+
+
+def _extra_table(
+    shown: ExtraTable, names: Sequence[str], width: int, colour: bool
+) -> Iterator[str]:
     columns: list[Column] = [
-        (title.split(), [row[place] for row in rest])
-        for place, title in enumerate(heading)
+        (title.split(), [row[place] for row in shown.rows])
+        for place, title in enumerate(shown.heading)
         if place
     ]
-    blocks = _blocks(columns, width - max(map(len, names)))
-    tables = ["\n".join(_block(block, names, colour)) for block in blocks]
-    return [f"{equal_cost.TITLE}", *tables, _dim(_wrapped(equal_cost.NOTE, width), colour)]
+    yield shown.title
+    for block in _blocks(columns, width - max(map(len, names))):
+        yield "\n".join(_block(block, names, colour))
+    yield _dim(_wrapped(shown.note, width), colour)
 
 
 def _by_task(

@@ -8,7 +8,7 @@ Score: the share of the constraints that an answer meets; 0 for an empty answer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from random import Random
 from typing import Annotated, Any
 
@@ -45,7 +45,7 @@ class InstructionFollowing(Task):
             yield Question(
                 identifier=identifier,
                 text=_put(topic, constraints),
-                data={"constraints": [{"kind": kind, **asdict(one)} for kind, one in constraints]},
+                data={"constraints": [{"kind": kind, **vars(one)} for kind, one in constraints]},
             )
 
     def check(self, question: Question, answer: str) -> float:

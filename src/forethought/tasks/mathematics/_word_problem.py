@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from forethought.contracts.questions import Question
 from forethought.tasks.mathematics._extract import final, numbers_in
 from forethought.tasks.mathematics._judge import equal
 from forethought.tasks.mathematics._plain import normal_form
 
-INSTRUCTION = (
-    "Think step by step. Then give the final answer as one number, like this: \\boxed{number}"
-)
+_LAST = "give the final answer as one number, like this: \\boxed{number}"
+INSTRUCTIONS = {
+    "steps": f"Think step by step. Then {_LAST}",
+    "standard": _LAST.capitalize(),
+    "reflect": "Think step by step. Then check each step, and correct it if it is wrong. Then "
+    f"{_LAST}",
+}
 
 
-def put(problem: str) -> str:
-    """The problem followed by the instruction."""
-    return f"{problem.strip()}\n\n{INSTRUCTION}"
+def put(problem: str, prompt: Literal["steps", "standard", "reflect"] = "steps") -> str:
+    """The problem followed by the instruction of a prompt."""
+    return f"{problem.strip()}\n\n{INSTRUCTIONS[prompt]}"
 
 
 def judged(question: Question, answer: str) -> float:

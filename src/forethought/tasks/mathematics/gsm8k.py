@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.contracts.questions import Measure, Question, Task
@@ -33,10 +33,12 @@ class Gsm8k(Task):
     """Leave out invalid lines instead of stopping at the first one."""
     answer_tokens: Count = 512
     """Most tokens of an answer."""
+    prompt: Literal["steps", "standard", "reflect"] = "steps"
+    """Ask for steps, for the answer alone, or for steps that are checked afterwards."""
 
     def questions(self, measure: Measure) -> Iterator[Question]:
         """The questions in order."""
-        return (_question(row) for row in drawn(self._rows(), self.count, self.seed))
+        return (self._question(row) for row in drawn(self._rows(), self.count, self.seed))
 
     def check(self, question: Question, answer: str) -> float:
         """1 if the answer's final number equals the reference, else 0."""
@@ -53,6 +55,14 @@ class Gsm8k(Task):
     def _rows(self) -> Rows:
         return rows(self.path, _FIELDS, self.skip_bad, identifier="id", problem=_problem)
 
+    def _question(self, row: Row) -> Question:
+        values = row.values
+        return Question(
+            identifier=row.named("id", "gsm8k"),
+            text=put(values["question"], self.prompt),
+            answers=(_reference(values),),
+        )
+
 
 def _problem(values: Mapping[str, Any]) -> str:
     """Why a line with all fields is invalid; empty if it is valid."""
@@ -63,12 +73,3 @@ def _problem(values: Mapping[str, Any]) -> str:
 
 def _reference(values: Mapping[str, Any]) -> str:
     return str(values["answer"].rpartition("####")[2].strip())
-
-
-def _question(row: Row) -> Question:
-    values = row.values
-    return Question(
-        identifier=row.named("id", "gsm8k"),
-        text=put(values["question"]),
-        answers=(_reference(values),),
-    )

@@ -63,13 +63,13 @@ class MultilingualArithmetic(Task):
 
     language: Literal["all", "english", "german", "french", "spanish", "chinese"] = "all"
     """Language of the questions; all: each problem in every language, in one cluster."""
-    steps: Annotated[int, Whole(1, 50)] = 3
+    steps: Annotated[int, Whole(1, 50)] = 2
     """Changes of the quantity, and steps of a right answer."""
     count: Count = 10
     """Number of problems; a greater count keeps the first ones."""
     seed: CountOrZero = 0
     """Seed of the problems; equal for all languages."""
-    answer_tokens: Count = 256
+    answer_tokens: Count = 384
     """Most tokens of an answer."""
 
     def questions(self, measure: Measure) -> Iterator[Question]:

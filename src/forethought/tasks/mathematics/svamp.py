@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.contracts.questions import Measure, Question, Task
@@ -31,10 +32,12 @@ class Svamp(Task):
     """Leave out invalid lines instead of stopping at the first one."""
     answer_tokens: Count = 256
     """Most tokens of an answer."""
+    prompt: Literal["steps", "standard", "reflect"] = "steps"
+    """Ask for steps, for the answer alone, or for steps that are checked afterwards."""
 
     def questions(self, measure: Measure) -> Iterator[Question]:
         """The questions in order."""
-        return (_question(row) for row in drawn(self._rows(), self.count, self.seed))
+        return (self._question(row) for row in drawn(self._rows(), self.count, self.seed))
 
     def check(self, question: Question, answer: str) -> float:
         """1 if the answer's final number equals the reference, else 0."""
@@ -51,11 +54,10 @@ class Svamp(Task):
     def _rows(self) -> Rows:
         return rows(self.path, _FIELDS, self.skip_bad, identifier="ID")
 
-
-def _question(row: Row) -> Question:
-    values = row.values
-    return Question(
-        identifier=values["ID"],
-        text=put(f"{values['Body'].strip()} {values['Question']}"),
-        answers=(str(values["Answer"]),),
-    )
+    def _question(self, row: Row) -> Question:
+        values = row.values
+        return Question(
+            identifier=values["ID"],
+            text=put(f"{values['Body'].strip()} {values['Question']}", self.prompt),
+            answers=(str(values["Answer"]),),
+        )

@@ -1,0 +1,35 @@
+"""Tables of searches beside the main one, for every output format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from forethought.contracts.comparison import Comparison
+from forethought.reports import answer_range, equal_cost
+
+
+@dataclass(frozen=True)
+class ExtraTable:
+    """A table with a row per recipe."""
+
+    name: str
+    """Identifier of its section on a page."""
+    title: str
+    heading: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    """The first cell of a row is the recipe's short name."""
+    note: str
+
+
+def extra_tables(comparison: Comparison) -> list[ExtraTable]:
+    """The tables that have rows."""
+    found = [
+        ("answers", answer_range.TITLE, answer_range.rows(comparison), answer_range.NOTE),
+        ("equal", equal_cost.TITLE, equal_cost.rows(comparison), equal_cost.NOTE),
+    ]
+    return [
+        ExtraTable(name, title, rows[0], rows[1:], note)
+        for name, title, rows, note in found
+        if rows
+    ]
