@@ -61,11 +61,11 @@ def test_traces_are_those_of_the_procedure_and_score_1(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_worked_example_is_right(name: str) -> None:
     _, (question,) = asked(f"procbench(family={name}, count=1)")
-    shown = question.text.partition("\n\nExample:\n")[2].partition("\n\nWrite the lines for:")[0]
-    told, _, lines = shown.partition("\n\nThe lines for this example:\n")
+    shown = question.text.partition("\n\nExample:\n")[2].partition("\n\nNow this one:")[0]
+    told, _, lines = shown.partition("\nLines:\n")
 
     assert lines == written(FOLLOWED[name](**instance(told)))
-    assert told not in question.text.rpartition("\n\nWrite the lines for:")[2]
+    assert told not in question.text.rpartition("\n\nNow this one:")[2]
 
 
 @pytest.mark.parametrize("name", NAMES)

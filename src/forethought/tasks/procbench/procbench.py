@@ -113,9 +113,8 @@ class ProcBench(Task):
         family, example = FAMILIES[name], _example(name)
         return Question(
             identifier=f"procbench-{name}-{number}",
-            text=f"{family.rules}\n{_FORM}\n\nExample:\n{example.given}\n\n"
-            f"The lines for this example:\n{answer_of(example)}\n\n"
-            f"Write the lines for:\n{problem.given}",
+            text=f"{family.rules}\n{_FORM}\n\nExample:\n{example.given}\nLines:\n"
+            f"{answer_of(example)}\n\nNow this one:\n{problem.given}\nLines:",
             answers=(problem.states[-1],),
             data={"family": name, "states": list(problem.states)},
         )
