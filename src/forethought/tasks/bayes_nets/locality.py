@@ -19,18 +19,21 @@ from forethought.contracts.parameters import Count, CountOrZero, Whole
 from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.answer_lines import answers
 from forethought.tasks.bayes_nets._net import Values, separating
-from forethought.tasks.bayes_nets._world import Experience, World, observations, world
+from forethought.tasks.bayes_nets._world import World, observations, world
 
 _NUMBER = re.compile(r"(?:[01]?\.\d{1,50}|[01])")
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,50})?) ?%")
-_FORM = 'The last line is the probability, from 0 to 1, in the form "Answer: 0.5".'
+_FORM = (
+    "On the last line, write the word Answer, a colon and this probability, a number from 0 to 1 "
+    "with two decimals. Write nothing else."
+)
 _STEPS = (
-    "Before that, write a likely value in this case for each of these variables, in this order "
-    "and one a line, like X0=1: {}. Write nothing else."
+    "First write a likely value in this case for each of these variables, in this order and one a "
+    "line, like X0=1: {}."
 )
 _FREE = (
-    "Before that, write likely values in this case for other variables that connect {} with {}, "
-    "one a line, like X0=1, beginning near {}. Write nothing else."
+    "First write likely values in this case for other variables that connect {} with {}, one a "
+    "line, like X0=1, beginning near {}."
 )
 
 
@@ -42,7 +45,7 @@ class Locality(Task):
     """Number of variables, and of edges between them."""
     lines: Count = 100
     """Number of observations."""
-    experience: Experience = "local"
+    experience: Literal["local", "full", "wrong"] = "local"
     """Variables of an observation: near each other (local), all (full), or near each other in
     another net (wrong)."""
     steps: Literal["none", "scaffold", "irrelevant", "free"] = "none"
@@ -94,16 +97,15 @@ class Locality(Task):
 
     def _text(self, seen: World, named: list[int]) -> str:
         target, condition = f"X{seen.target}", f"X{seen.condition}"
+        steps = [_STEPS.format(", ".join(f"X{one}" for one in named))] if named else []
+        if self.steps == "free":
+            steps = [_FREE.format(condition, target, condition)]
         asked = (
             f"Each line above observes some of the variables X0 to X{self.nodes - 1} in one case; "
             f"a variable is 0 or 1. In a new case, {condition} is {seen.value}. How probable is "
-            f"it that {target} is 1? {_FORM}"
+            f"it that {target} is 1?"
         )
-        if self.steps == "free":
-            return f"{asked} {_FREE.format(condition, target, condition)}"
-        if named:
-            return f"{asked} {_STEPS.format(', '.join(f'X{one}' for one in named))}"
-        return f"{asked} Write nothing else."
+        return " ".join([asked, *steps, _FORM])
 
 
 def _line(values: Values) -> str:

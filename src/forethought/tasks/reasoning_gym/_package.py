@@ -22,7 +22,7 @@ _DELEGATES = "composite"
 """The data set that is made of others, whose checkers are not visible."""
 
 
-class DataSet(Protocol):
+class GymDataSet(Protocol):
     """Questions by their number, and their checker."""
 
     def __getitem__(self, number: int, /) -> dict[str, Any]:
@@ -35,7 +35,7 @@ class DataSet(Protocol):
 
 
 @lru_cache(maxsize=8)
-def data_set(name: str, seed: int, settings: str) -> DataSet:
+def data_set(name: str, seed: int, settings: str) -> GymDataSet:
     """The data set of this name; UsageError if it is absent, or if its checker executes answers."""
     package = _package()
     known = package.factory.DATASETS
@@ -49,7 +49,7 @@ def data_set(name: str, seed: int, settings: str) -> DataSet:
         )
     try:
         with quiet():
-            found: DataSet = package.create_dataset(
+            found: GymDataSet = package.create_dataset(
                 name, seed=seed, size=QUESTIONS, **_options(settings)
             )
     except (TypeError, ValueError, AssertionError) as error:
