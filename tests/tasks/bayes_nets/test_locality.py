@@ -224,10 +224,12 @@ def test_answers_score_by_their_squared_error() -> None:
     assert by_marginal.check(question, f"Answer: {right:.9f}") == pytest.approx(expected)
     for same in ("0.25", "25 %", ".25", "P(X1=1) = 0.25", "**0.25**", "≈ 0.25", "1\nAnswer: 25%"):
         assert task.check(question, f"X3=1\nAnswer: {same}") == 1 - (right - 0.25) ** 2, same
+    assert task.check(question, " 0.25\n") == 1 - (right - 0.25) ** 2
 
 
 UNREADABLE = [
-    "0.5",
+    "Perhaps 0.5",
+    "X1=1\n0.5",
     "Answer:",
     "Answer: maybe",
     "Answer: 1.5",
@@ -255,7 +257,7 @@ def test_settings_change_the_words_but_not_the_query() -> None:
     named = {}
     for steps in ("scaffold", "irrelevant"):
         _, questions = asked(f"locality(count=3, steps={steps})")
-        named[steps] = [re.search(r"X0=1: (.*?)\.", one.text) for one in questions]
+        named[steps] = [re.search(r"each of (.*?):", one.text) for one in questions]
         assert [one.document for one in questions] == [one.document for one in plain]
     for one, other in zip(named["scaffold"], named["irrelevant"], strict=True):
         assert one is not None

@@ -28,8 +28,7 @@ _FORM = (
     "with two decimals. Write nothing else."
 )
 _STEPS = (
-    "First write a likely value in this case for each of these variables, in this order and one a "
-    "line, like X0=1: {}."
+    "First write a likely value in this case for each of {}: in this order, and one a line, {}."
 )
 _FREE = (
     "First write likely values in this case for other variables that connect {} with {}, one a "
@@ -97,7 +96,8 @@ class Locality(Task):
 
     def _text(self, seen: World, named: list[int]) -> str:
         target, condition = f"X{seen.target}", f"X{seen.condition}"
-        steps = [_STEPS.format(", ".join(f"X{one}" for one in named))] if named else []
+        names = [f"X{one}" for one in named]
+        steps = [_STEPS.format(", ".join(names), f"like {names[0]}=1")] if names else []
         if self.steps == "free":
             steps = [_FREE.format(condition, target, condition)]
         asked = (
@@ -113,9 +113,9 @@ def _line(values: Values) -> str:
 
 
 def _probability(answer: str) -> float | None:
-    """The probability on the last answer line; None if there is none."""
-    stated = answers(answer)
-    told = stated[-1].rpartition("=")[2].strip(" ~≈*`$") if stated else ""
+    """The probability on the last answer line, or of an answer of nothing else; None without."""
+    stated = answers(answer) or [answer.strip()]
+    told = stated[-1].rpartition("=")[2].strip(" ~≈*`$").rstrip(". ")
     if _NUMBER.fullmatch(told):
         found = float(told)
     elif percent := _PERCENT.fullmatch(told):

@@ -29,8 +29,9 @@ FAMILIES: dict[str, Family] = {**STRINGS, **LISTS, **WORDS}
 _TRIES = 100_000
 _GOLDEN = 0.6180339887498949
 _FORM = """\
-Write the state after every step on a line of its own, and no other text. The last line is the \
-last state again, after the word Answer and a colon."""
+Write the state after every step on a line of its own, and no other text: not the instance, and \
+not the state before the first step. The last line is the last state again, after the word \
+Answer and a colon."""
 
 
 @dataclass(frozen=True)
