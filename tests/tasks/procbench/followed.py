@@ -8,7 +8,7 @@ from itertools import cycle, islice
 
 def given(text: str) -> dict[str, str]:
     """The lines of an instance by their names."""
-    told = text.rpartition("\n\nNow do the same with:\n")[2] or text
+    told = text.rpartition("\n\nNow this one:\n")[2].removesuffix("\nLines:") or text
     return {
         name: rest.strip() for name, rest in re.findall(r"^(\w+):((?:.|\n(?!\w+:))*)", told, re.M)
     }

@@ -61,12 +61,11 @@ def test_traces_are_those_of_the_procedure_and_score_1(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_worked_example_is_right(name: str) -> None:
     _, (question,) = asked(f"procbench(family={name}, count=1)")
-    shown = question.text.partition("\n\nExample:\n")[2].partition("\n\nNow")[0]
-    told = "\n".join(shown.split("\n")[:-4])
-    trace = FOLLOWED[name](**instance(told))
+    shown = question.text.partition("\n\nExample:\n")[2].partition("\n\nNow this one:")[0]
+    told, _, lines = shown.partition("\nLines:\n")
 
-    assert shown == f"{told}\n{written(trace)}"
-    assert told not in question.text.rpartition("\n\nNow")[2]
+    assert lines == written(FOLLOWED[name](**instance(told)))
+    assert told not in question.text.rpartition("\n\nNow this one:")[2]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -118,7 +117,9 @@ def test_markup_does_not_matter(name: str) -> None:
     task, (question,) = asked(f"procbench(family={name}, count=1, least=4, most=4)")
     trace = question.data["states"]
     lines = [f"{number}. `{state}`" for number, state in enumerate(trace, 1)]
-    marked = "\r\n".join(["Here are the states:", "```", *lines, "", f"**Answer:** `{trace[-1]}`"])
+    marked = "\r\n".join(
+        ["The states:", "String: abc", "", "```text", *lines, "", f"**Answer:** `{trace[-1]}`"]
+    )
     steps = [f"Step {number}: {state}" for number, state in enumerate(trace, 1)]
     dashed = "\n".join([*steps, f"answer: {trace[-1]}"])
 

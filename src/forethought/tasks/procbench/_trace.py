@@ -48,7 +48,7 @@ def states(answer: str, form: Form) -> list[str]:
     """The states of an answer in canonical form, the final one last; none without a final one.
 
     The final state is that of the last answer line; a line before it that repeats it counts
-    once. A line is left out if it is empty, a heading, or cannot be a state of this form.
+    once. A line is left out if it is empty, has a colon, or cannot be a state of this form.
     """
     stated = answers(answer)
     final = canonical(stated[-1], form) if stated else ""
@@ -73,7 +73,7 @@ def canonical(line: str, form: Form) -> str:
 def _state(line: str, form: Form) -> str:
     """The state on a line before the answer; empty for any other line."""
     plain = " ".join(line.split())
-    if _ANSWER.match(plain) or plain.endswith(":") or plain.startswith("```"):
-        return ""
-    marked = _MARK.match(plain)
-    return canonical(plain[marked.end() :] if marked else plain, form)
+    if marked := _MARK.match(plain):
+        plain = plain[marked.end() :]
+    left_out = ":" in plain or plain.startswith("```") or _ANSWER.match(plain)
+    return "" if left_out else canonical(plain, form)

@@ -29,8 +29,9 @@ FAMILIES: dict[str, Family] = {**STRINGS, **LISTS, **WORDS}
 _TRIES = 100_000
 _GOLDEN = 0.6180339887498949
 _FORM = """\
-Write the state after every step on a line of its own, and no other text. The last line is the \
-last state again, after the word Answer and a colon."""
+Write the state after every step on a line of its own, and no other text: not the instance, and \
+not the state before the first step. The last line is the last state again, after the word \
+Answer and a colon."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,8 @@ class ProcBench(Task):
         family, example = FAMILIES[name], _example(name)
         return Question(
             identifier=f"procbench-{name}-{number}",
-            text=f"{family.rules}\n{_FORM}\n\nExample:\n{example.given}\n{answer_of(example)}\n\n"
-            f"Now do the same with:\n{problem.given}",
+            text=f"{family.rules}\n{_FORM}\n\nExample:\n{example.given}\nLines:\n"
+            f"{answer_of(example)}\n\nNow this one:\n{problem.given}\nLines:",
             answers=(problem.states[-1],),
             data={"family": name, "states": list(problem.states)},
         )

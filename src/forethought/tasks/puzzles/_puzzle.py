@@ -19,7 +19,7 @@ MOST_TOKENS = 64_000
 """The published limit of an answer."""
 
 _FORM = """\
-Give the complete list of moves in this form, and nothing after it:
+Write only the complete list of moves, in this form:
 moves = [{example}]"""
 
 
@@ -114,7 +114,7 @@ class Puzzle(Task):
 
     @property
     def answer_tokens(self) -> int:
-        """Most tokens of an answer: 16 for each move of a shortest solution."""
+        """Most tokens of an answer, a list alone: 16 for each move of a shortest solution."""
         return min(MOST_TOKENS, 64 + 16 * self.minimum)
 
     def questions(self, measure: Measure) -> Iterator[Question]:

@@ -1,0 +1,1 @@
+"""Inference in worlds whose probabilities are known exactly."""

@@ -1,0 +1,1 @@
+"""Generated tasks of the package reasoning-gym."""
