@@ -123,7 +123,7 @@ def test_no_decode_steps_take_no_time() -> None:
 
 def test_a_measured_machine_adds_its_overhead_to_each_step() -> None:
     sizes = tiny()
-    rates = Measured(1e9, 5e8, {"bf16": 1e8, "int4": 5e7}, 2e8, 1e-3, 5e-3)
+    rates = Measured(1e9, 1e9, 5e8, {"bf16": 1e8, "int4": 5e7}, 2e8, 1e-3, 5e-3)
     here = Machine(replace(TABLE["a6000"], measured=rates), Precision())
 
     step = decode_phase(sizes, here, 99, 1).seconds

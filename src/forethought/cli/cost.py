@@ -33,6 +33,8 @@ def run(given: Given) -> int:
     for file in given[options.CHARTS]:
         files.check(Path(file), _FORMS)
     recipe = described_alone(given)
+    if recipe.automatic:
+        raise UsageError("auto chooses methods for one prompt at a time", "name the methods")
     request = _request(given)
     target = config_of(recipe.model)
     draft = None if recipe.draft == Recipe.draft else config_of(recipe.draft)

@@ -59,15 +59,18 @@ class Machine:
         return work.bytes_moved / self.hardware.bandwidth
 
     def _predicted(self, measured: Measured, operation: Operation, phase: str) -> float:
-        """The rates of the probe include norms and activations."""
+        """The time at measured rates; of decode, without the overhead of its layers."""
         work = operation.total
+        if phase == "prefill":
+            rate = measured.product_flops
+            if operation.name in ("attention", "scores"):
+                rate = measured.attention_flops
+            return work.flops / rate + work.activation_bytes / measured.activation_bandwidth
         if operation.name == "attention":
-            bytes_seconds = work.cache_bytes / measured.cache_bandwidth
-            return max(work.flops / measured.attention_flops, bytes_seconds)
+            return work.cache_bytes / measured.cache_bandwidth
         rates = measured.decode_bandwidth
         bandwidth = rates.get(self.format, max(rates.values()))
-        compute = work.flops / measured.product_flops
-        return max(compute, work.weight_bytes / bandwidth if phase == "decode" else 0.0)
+        return max(work.flops / measured.product_flops, work.weight_bytes / bandwidth)
 
 
 @dataclass(frozen=True)

@@ -133,9 +133,8 @@ def _roofline(found: dict[str, Any], width: int) -> str:
     grid = [[" "] * columns for _ in range(_HEIGHT)]
     for column in range(columns):
         at = low * (high / low) ** (column / (columns - 1))
-        grid[_height(min(peak, at * bandwidth), floor, peak)][column] = (
-            "─" if at * bandwidth >= peak else "╱"
-        )
+        roof = "─" if at * bandwidth >= peak else "/"
+        grid[_height(min(peak, at * bandwidth), floor, peak)][column] = roof
     for mark, at, reached in points:
         column = round(math.log(at / low) / math.log(high / low) * (columns - 1))
         grid[_height(reached, floor, peak)][min(max(column, 0), columns - 1)] = mark
@@ -143,16 +142,15 @@ def _roofline(found: dict[str, Any], width: int) -> str:
     lines = [f"{name:>12} │{''.join(row)}" for name, row in zip(left, grid, strict=True)]
     axis = f"{low:.2g} FLOP/byte"
     below = f"{'':>12} └{axis}{f'{high:.3g}':>{columns - len(axis)}}"
-    legend = " · ".join(f"{stage['name'][0].upper()} {stage['name']}" for stage in found["stages"])
+    legend = " · ".join(f"{place} {one['name']}" for place, one in enumerate(found["stages"], 1))
     return "\n".join([*lines, below, f"{'':>14}{legend}"])
 
 
 def _points(stages: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float, float]]:
-    """Mark, intensity and FLOP/s of each stage."""
-    for stage in stages:
+    """Number, intensity and FLOP/s of each stage."""
+    for place, stage in enumerate(stages, 1):
         if stage["seconds"] and stage["flops"] and stage["bytes_moved"]:
-            reached = stage["flops"] / stage["seconds"]
-            yield stage["name"][0].upper(), stage["intensity"], reached
+            yield str(place), stage["intensity"], stage["flops"] / stage["seconds"]
 
 
 def _range(intensities: Sequence[float], turning: float) -> tuple[float, float]:
