@@ -14,8 +14,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from prose import prose
-from report import publish
 
 from forethought.cost.hardware import Hardware
 from forethought.cost.precision import precision
@@ -28,6 +26,8 @@ from forethought.models.load import load
 from forethought.models.model import Model
 from forethought.sessions.cost_estimate import CHUNK
 from forethought.sessions.machine_probe import probe
+from prose import prose
+from report import publish
 
 MODELS = ("smollm2", "qwen-coder-0.5b", "qwen-coder-1.5b")
 STEPS = 16

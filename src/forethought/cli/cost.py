@@ -11,6 +11,7 @@ from typing import Any
 from forethought.cli import files, options
 from forethought.cli.grammar import Given
 from forethought.cli.recipes import described_alone
+from forethought.cli.stored_probe import checked_price, probe_file
 from forethought.cli.terminal import columns, has_colour, report, report_json, write
 from forethought.contracts.errors import BadParameterError, UsageError
 from forethought.cost.hardware import HERE, Hardware, hardware, read_hardware
@@ -35,6 +36,9 @@ def run(given: Given) -> int:
     recipe = described_alone(given)
     if recipe.automatic:
         raise UsageError("auto chooses methods for one prompt at a time", "name the methods")
+    if given[options.TASKS]:
+        return _pass_costs(given, recipe)
+    _check_alone(given)
     request = _request(given)
     target = config_of(recipe.model)
     draft = None if recipe.draft == Recipe.draft else config_of(recipe.draft)
@@ -55,6 +59,38 @@ def run(given: Given) -> int:
         from forethought.reports.terminal.cost import cost_text
 
         report(cost_text(found, width=columns(sys.stdout), colour=has_colour(sys.stdout)))
+    return 0
+
+
+def _check_alone(given: Given) -> None:
+    """Raise UsageError for options that only stored answers use."""
+    human = given[options.HUMAN] is not None
+    if given[options.RECIPES] or given[options.RESULTS] or human:
+        raise UsageError(
+            "recipes, --results and --human are for stored answers, and no task is named",
+            "name the task with -t, or methods with -x",
+        )
+
+
+def _pass_costs(given: Given, recipe: Recipe) -> int:
+    """What a right answer costs, from stored answers."""
+    machine = _machine(given, recipe)
+    # Imported late: costs of sizes alone need no numpy.
+    from forethought.evaluation.pass_costs import RunPrice, pass_costs
+    from forethought.reports.terminal.pass_costs import pass_costs_text
+
+    found = pass_costs(
+        given[options.RECIPES],
+        given[options.TASKS],
+        recipe,
+        RunPrice(machine, _price(given, machine.hardware)),
+        results=given[options.RESULTS],
+        human=given[options.HUMAN],
+    ).document()
+    if given[options.JSON]:
+        report_json(_json(found))
+    else:
+        report(pass_costs_text(found))
     return 0
 
 
@@ -91,9 +127,7 @@ def _hardware(name: str, given: Given) -> Hardware:
         if given[options.PROBE]:
             raise UsageError("--probe measures this machine", f"leave out --on {name}")
         return read_hardware(Path(name)) if name.endswith(".json") else hardware(name)
-    from forethought.models.sources.model_cache import cache_root
-
-    stored = cache_root() / "hardware.json"
+    stored = probe_file()
     if given[options.PROBE] or not stored.is_file():
         _probe(stored, given[options.THREADS])
     return read_hardware(stored)
@@ -111,10 +145,8 @@ def _probe(stored: Path, threads: int | None) -> None:
 
 
 def _price(given: Given, machine: Hardware) -> HourlyPrice | None:
-    stated, file = given[options.USD_PER_HOUR], given[options.PRICE_FILE]
+    stated, file = checked_price(given[options.USD_PER_HOUR]), given[options.PRICE_FILE]
     if stated is not None:
-        if not 0 <= stated < 1e9:
-            raise BadParameterError(f"--usd-per-hour {stated:g} is no price", "state it in dollars")
         return HourlyPrice(stated, "stated", "now")
     return hourly_price(machine.name, read_hourly(Path(file)) if file else {})
 

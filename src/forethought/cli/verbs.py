@@ -60,6 +60,7 @@ _TAKES = {
             options.SYSTEM,
             options.TREE,
             options.PRICES,
+            options.USD_PER_HOUR,
             options.THREADS,
             options.JSON,
             options.JSON_LINES,
@@ -89,7 +90,7 @@ _TAKES = {
         details="The report holds no timings, so a resumed evaluation prints the same report.",
     ),
     "cost": _Takes(
-        None,
+        options.RECIPES._replace(help="With -t: strategies or recipes; all stored ones if none."),
         (
             options.ON,
             options.PROMPT_TOKENS,
@@ -100,13 +101,17 @@ _TAKES = {
             options.PRICE_FILE,
             options.USD_PER_HOUR,
             options.CHARTS,
+            options.TASKS,
+            options.RESULTS,
+            options.HUMAN,
             options.THREADS,
             options.JSON,
             options.VERBOSE,
         ),
         (*_ON, "approximate", "weights"),
         "Sizes come from a table of common models, from a folder's config.json or from the hub. "
-        "Times on the table's hardware are lower bounds.",
+        "Times on the table's hardware are lower bounds. With -t, the price of a right answer "
+        "(cost-of-pass) of stored answers, by the roofline of the hardware.",
         reworded={"model": "A known model, hub id or folder; or a recipe."},
     ),
     "forecast": _Takes(
