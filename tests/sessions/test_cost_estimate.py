@@ -14,7 +14,7 @@ from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.decoder.decoder import Decoder
 from forethought.models.decoder.linear import build_linears
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.cost_estimate import CostEstimate, Request, estimate
+from forethought.sessions.cost_estimate import CostEstimate, CostRequest, estimate
 from tests.cost.fixtures import config
 from tests.sessions.tiny_session import DRAFTS, TARGET, run
 from tests.tiny import batch_of, tiny_decoder, tiny_tensors, tokens_of
@@ -28,7 +28,7 @@ def estimated(found: dict, draft: str, *methods: str) -> CostEstimate:
     recipe = Recipe(model="target", draft=draft, approximate=methods)
     cost, prompt = found["cost"], found["kept"]["of"]
     own = None if draft == "self" else DRAFTS[draft].network.config
-    request = Request(prompt, cost["output_tokens"])
+    request = CostRequest(prompt, cost["output_tokens"])
     return estimate(recipe, TARGET.network.config, own, request, MACHINE)
 
 
@@ -133,7 +133,7 @@ def test_a_prompt_of_several_chunks_and_a_sliding_window_are_those_of_the_meter(
         for _ in range(3):
             batch.step([cache], [7])
 
-    request = Request(2500, 4)
+    request = CostRequest(2500, 4)
     machine = Machine(TABLE["h100"], Precision())
     found = estimate(Recipe(model="target"), decoder.config, None, request, machine)
 
@@ -141,7 +141,7 @@ def test_a_prompt_of_several_chunks_and_a_sliding_window_are_those_of_the_meter(
 
 
 def test_methods_that_do_not_pay_are_left_out_and_said() -> None:
-    request = Request(100, 8)
+    request = CostRequest(100, 8)
     recipe = Recipe(model="target", approximate=("snapkv(keep=120)",))
 
     found = estimate(recipe, TARGET.network.config, None, request, MACHINE)
@@ -154,13 +154,15 @@ def test_methods_that_do_not_pay_are_left_out_and_said() -> None:
 
 
 def test_estimates_of_prompts_beyond_the_context_say_so() -> None:
-    found = estimate(Recipe(model="target"), TARGET.network.config, None, Request(2048, 8), MACHINE)
+    found = estimate(
+        Recipe(model="target"), TARGET.network.config, None, CostRequest(2048, 8), MACHINE
+    )
 
     assert found.notes == ("the context of 2,048 tokens is shorter than 2,056",)
 
 
 def test_a_quantised_cache_and_an_eviction_let_more_sequences_fit() -> None:
-    request, card = Request(32_768, 1024), Machine(TABLE["h100"], Precision())
+    request, card = CostRequest(32_768, 1024), Machine(TABLE["h100"], Precision())
     plain, small = (
         estimate(Recipe(approximate=methods), config("llama-3.1-8b"), None, request, card)
         for methods in ((), ("snapkv(keep=0.25)", "quantised-kv(bits=4)"))
@@ -176,7 +178,7 @@ def test_a_byte_budget_counts_entries_of_the_model() -> None:
     card = Machine(TABLE["h100"], Precision())
 
     found = estimate(
-        Recipe(approximate=("snapkv(keep=64MiB)",)), llama, None, Request(4096, 8), card
+        Recipe(approximate=("snapkv(keep=64MiB)",)), llama, None, CostRequest(4096, 8), card
     )
 
     assert found.entries == 64 * 2**20 // entry_bytes(llama.shape)

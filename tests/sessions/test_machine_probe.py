@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from forethought.sessions.machine_probe import Timing, probe, rates
+from forethought.sessions.machine_probe import TimedPass, probe, rates
 
 TINY = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 2,
         "num_key_value_heads": 1, "vocab_size": 256}  # fmt: skip
@@ -20,13 +20,13 @@ def test_rates_that_explain_the_timings_are_found() -> None:
              for layers, weights, cache in zip(rng.integers(4, 30, 8), rng.uniform(1e6, 1e9, 8),
                                                rng.uniform(1e4, 1e8, 8), strict=True)]  # fmt: skip
 
-    found = rates([Timing(one, float(np.dot(one, true))) for one in terms])
+    found = rates([TimedPass(one, float(np.dot(one, true))) for one in terms])
 
     assert found == pytest.approx(true, rel=1e-6)
 
 
 def test_no_rate_is_negative() -> None:
-    found = rates([Timing((1.0, 5.0), 1.0), Timing((1.0, 9.0), 0.5)])
+    found = rates([TimedPass((1.0, 5.0), 1.0), TimedPass((1.0, 9.0), 0.5)])
 
     assert (found >= 0).all()
 

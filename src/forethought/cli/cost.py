@@ -22,7 +22,7 @@ from forethought.models.config_of import config_of
 from forethought.models.known_configs import published_in_four_bits
 from forethought.recipes.recipe import Recipe
 from forethought.reports.cost import cost_document
-from forethought.sessions.cost_estimate import Request, estimate
+from forethought.sessions.cost_estimate import CostRequest, estimate
 
 _TOKENS = re.compile(r"(\d+(?:\.\d+)?)([kM]?)", re.ASCII)
 _FACTORS = {"": 1, "k": 1 << 10, "M": 1 << 20}
@@ -64,8 +64,12 @@ def run(given: Given) -> int:
 
 def _check_alone(given: Given) -> None:
     """Raise UsageError for options that only stored answers use."""
-    human = given[options.HUMAN] is not None
-    if given[options.RECIPES] or given[options.RESULTS] or human:
+    recipes, results, human = (
+        bool(given[options.RECIPES]),
+        given[options.RESULTS] is not None,
+        given[options.HUMAN] is not None,
+    )
+    if recipes or results or human:
         raise UsageError(
             "recipes, --results and --human are for stored answers, and no task is named",
             "name the task with -t, or methods with -x",
@@ -94,8 +98,8 @@ def _pass_costs(given: Given, recipe: Recipe) -> int:
     return 0
 
 
-def _request(given: Given) -> Request:
-    return Request(
+def _request(given: Given) -> CostRequest:
+    return CostRequest(
         _tokens("--prompt", given[options.PROMPT_TOKENS]),
         _tokens("--answer", given[options.ANSWER_TOKENS]),
         given[options.BATCH],
@@ -161,4 +165,8 @@ def _svg(found: dict[str, Any]) -> str:
     return roofline_svg(found)
 
 
-_FORMS = {".svg": _svg, ".json": lambda found: _json(found) + "\n"}
+def _file(found: dict[str, Any]) -> str:
+    return _json(found) + "\n"
+
+
+_FORMS = {".svg": _svg, ".json": _file}

@@ -49,7 +49,7 @@ class RunPrice:
         card = self.machine.hardware
         compute, memory = cost["flops"] / card.peak, cost.get("bytes_moved", 0.0) / card.bandwidth
         # Several accelerators share the work, and all of them are paid: their number cancels out.
-        return max(compute, memory) * self.price.usd / 3600
+        return float(max(compute, memory) * self.price.usd / 3600)
 
 
 @dataclass(frozen=True)

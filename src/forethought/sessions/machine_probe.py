@@ -50,7 +50,7 @@ SHAPES = ((_NARROW, 16), (_NARROW, 4), (_WIDE, 4))
 
 
 @dataclass(frozen=True)
-class Timing:
+class TimedPass:
     """The time of a pass, and the terms that its rates multiply."""
 
     terms: tuple[float, ...]
@@ -64,8 +64,8 @@ def probe(
     contexts: Sequence[int] = _CONTEXTS,
 ) -> Hardware:
     """The hardware record of this machine."""
-    prefill: list[Timing] = []
-    decode: dict[str, list[Timing]] = {"bf16": [], "int4": []}
+    prefill: list[TimedPass] = []
+    decode: dict[str, list[TimedPass]] = {"bf16": [], "int4": []}
     for sizes, layers in shapes:
         config = _config(sizes, layers)
         tensors = _tensors(config)
@@ -125,7 +125,7 @@ def _four_bits() -> str:
     return "compiled" if kernels() else "int4+rows"
 
 
-def _prefill(network: Decoder, length: int, clock: Clock) -> Timing:
+def _prefill(network: Decoder, length: int, clock: Clock) -> TimedPass:
     tokens = list(range(length))
 
     def run() -> None:
@@ -136,16 +136,16 @@ def _prefill(network: Decoder, length: int, clock: Clock) -> Timing:
     attended = sum(one.total.flops for one in found if one.name == "attention")
     products = sum(one.total.flops for one in found) - attended
     activations = sum(one.total.activation_bytes for one in found)
-    return Timing((products, activations, attended), _fastest(run, _REPEATS, clock))
+    return TimedPass((products, activations, attended), _fastest(run, _REPEATS, clock))
 
 
-def _decode(network: Decoder, stored: Precision, held: int, clock: Clock) -> Timing:
+def _decode(network: Decoder, stored: Precision, held: int, clock: Clock) -> TimedPass:
     config, cache = network.config, _filled(network.config, held)
     batch = Batch(network, Meter(clock))
     found = operations(config, stored, decode_step(held))
     seconds = _fastest(lambda: batch.step([cache], [1]), _STEPS, clock)
     terms = (1.0, float(config.layers), _sum(found, "weight_bytes"), _sum(found, "cache_bytes"))
-    return Timing(terms, seconds)
+    return TimedPass(terms, seconds)
 
 
 def _sum(found: Sequence[Operation], kind: str) -> float:
@@ -174,7 +174,7 @@ def _fastest(run: Callable[[], object], repeats: int, clock: Clock) -> float:
     return best
 
 
-def rates(timings: Sequence[Timing]) -> NDArray[np.float64]:
+def rates(timings: Sequence[TimedPass]) -> NDArray[np.float64]:
     """Non-negative seconds per unit of each term, by least squares of relative errors."""
     terms = np.array([one.terms for one in timings])
     seconds = np.array([one.seconds for one in timings])
@@ -194,7 +194,7 @@ def raw_rates(clock: Clock, size: int = 1 << 27, width: int = 2048) -> tuple[flo
 
 
 def _record(
-    prefill: Sequence[Timing], decode: dict[str, list[Timing]], raw: tuple[float, float]
+    prefill: Sequence[TimedPass], decode: dict[str, list[TimedPass]], raw: tuple[float, float]
 ) -> Hardware:
     product, activation, attention = rates(prefill)
     four, plain = rates(decode["int4"]), rates(decode["bf16"])
