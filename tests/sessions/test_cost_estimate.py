@@ -22,6 +22,7 @@ from tests.tiny import batch_of, tiny_decoder, tiny_tensors, tokens_of
 WIDE = Precision(prefill=64, decode=64, head=64, cache=64, activations=64)
 """Tiny models compute in float64."""
 MACHINE = Machine(TABLE["h100"], WIDE)
+NARROW = Machine(TABLE["h100"], Precision())
 
 
 def estimated(found: dict, draft: str, *methods: str) -> CostEstimate:
@@ -168,7 +169,7 @@ def test_a_quantised_cache_and_an_eviction_let_more_sequences_fit() -> None:
         for methods in ((), ("snapkv(keep=0.25)", "quantised-kv(bits=4)"))
     )
 
-    ratio = small.capacity.sequences / plain.capacity.sequences
+    ratio = small.capacity.requests / plain.capacity.requests
     entries = (32_768 / 4 + 1024) / (32_768 + 1024)
     assert ratio == pytest.approx(1 / (entries * 5 / 16), rel=0.1)
 
@@ -182,3 +183,36 @@ def test_a_byte_budget_counts_entries_of_the_model() -> None:
     )
 
     assert found.entries == 64 * 2**20 // entry_bytes(llama.shape)
+
+
+def test_samples_share_their_prompt_in_memory_and_at_every_step() -> None:
+    decoder = tiny_decoder(dtype=torch.bfloat16)
+    batch, cache = batch_of(decoder), SequenceCache(3)
+    with torch.inference_mode():
+        batch.prefill(cache, tokens_of(50))
+        rows = [cache, *(cache.fork() for _ in range(3))]
+        for _ in range(5):
+            batch.step(rows, [7] * 4)
+
+    found = estimate(
+        Recipe(model="target"), decoder.config, None, CostRequest(50, 6, samples=4), NARROW
+    )
+
+    work = found.work
+    assert work.flops == batch.meter.flops
+    moved = work.weight_bytes + work.cache_bytes
+    assert moved == pytest.approx(batch.meter.bytes_moved, rel=1e-9)
+    entry = entry_bytes(decoder.shape)
+    assert found.cache_bytes == (50 + 4 * 6) * entry
+
+
+def test_two_requests_of_samples_are_two_groups() -> None:
+    sizes = config("qwen2.5-0.5b")
+    one, two = (
+        estimate(Recipe(), sizes, None, CostRequest(500, 9, batch, 3), NARROW).work
+        for batch in (1, 2)
+    )
+
+    assert two.flops == 2 * one.flops
+    assert two.cache_bytes == pytest.approx(2 * one.cache_bytes)
+    assert two.weight_bytes == one.weight_bytes

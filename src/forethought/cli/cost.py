@@ -103,6 +103,7 @@ def _request(given: Given) -> CostRequest:
         _tokens("--prompt", given[options.PROMPT_TOKENS]),
         _tokens("--answer", given[options.ANSWER_TOKENS]),
         given[options.BATCH],
+        given[options.ANSWERS],
     )
 
 

@@ -96,6 +96,7 @@ _TAKES = {
             options.PROMPT_TOKENS,
             options.ANSWER_TOKENS,
             options.BATCH,
+            options.ANSWERS,
             options.ACCELERATORS,
             options.PROBE,
             options.PRICE_FILE,

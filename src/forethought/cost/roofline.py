@@ -133,14 +133,20 @@ def prefill_phase(
 
 
 def decode_phase(
-    sizes: Sizes, machine: Machine, past: float, steps: int, batch: int = 1, shared: float = 0.0
+    sizes: Sizes,
+    machine: Machine,
+    past: float,
+    steps: int,
+    batch: int = 1,
+    shared: float = 0.0,
+    groups: int = 1,
 ) -> Phase:
     """`steps` decode steps after `past` entries; work and time grow linearly between ten of them.
 
     The first token of an answer comes from the prefill, so an answer of n tokens takes n - 1 steps.
     """
     passes = [
-        (decode_step(past + (first + last) / 2, batch, shared), last - first + 1.0)
+        (decode_step(past + (first + last) / 2, batch, shared, groups), last - first + 1.0)
         for first, last in _spans(steps, [window - past for window in sizes.windows if window])
     ]
     return phase(sizes, machine, passes)

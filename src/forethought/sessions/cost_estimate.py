@@ -40,6 +40,8 @@ class CostRequest:
     prompt: int
     answer: int
     batch: int = 1
+    samples: int = 1
+    """Answers to each prompt, which share its cache."""
 
 
 @dataclass(frozen=True)
@@ -206,26 +208,32 @@ class _Estimator:
         stored = self.machine.precision if bits is None else self._packed(bits)
         machine = replace(self.machine, precision=stored)
         stages += [*self._prefill(length), self._decode(machine, entries)]
-        end = entries + asked.answer
         return CostEstimate(
             stages=tuple(_merged(stages)),
             exact=tuple(self._exact()),
             prompt=length,
             entries=entries,
-            cache_bytes=asked.batch * cache_bytes(self.target, stored, end),
-            capacity=capacity(self.target, machine, end),
+            cache_bytes=asked.batch * self._request_bytes(stored, entries),
+            capacity=capacity(self.target, machine, self._request_bytes(stored, entries)),
             notes=(*self.plan.notes, *self._notes()),
         )
 
     def _packed(self, bits: float) -> Precision:
         return replace(self.machine.precision, cache=bits)
 
+    def _request_bytes(self, stored: Precision, entries: float) -> float:
+        """Bytes of a request's caches at the end of its answers."""
+        whole, prompt = (
+            cache_bytes(self.target, stored, tokens)
+            for tokens in (entries + self.request.answer, entries)
+        )
+        return prompt + self.request.samples * (whole - prompt)
+
     def _exact(self) -> list[CostStage]:
         asked, machine = self.request, self.machine
         chunk = min(CHUNK, asked.prompt)
         prefill = prefill_phase(self.target, machine, asked.prompt, asked.batch, chunk)
-        decode = decode_phase(self.target, machine, asked.prompt, asked.answer - 1, asked.batch)
-        return [CostStage("prefill", prefill), CostStage("decode", decode)]
+        return [CostStage("prefill", prefill), self._decode(machine, asked.prompt)]
 
     def _entries(self, length: int) -> float:
         """Entries per layer and head after the prefill and its eviction."""
@@ -298,7 +306,9 @@ class _Estimator:
 
     def _decode(self, machine: Machine, entries: float) -> CostStage:
         asked = self.request
-        found = decode_phase(self.target, machine, entries, asked.answer - 1, asked.batch)
+        rows, steps = asked.batch * asked.samples, asked.answer - 1
+        shared = entries if asked.samples > 1 else 0.0
+        found = decode_phase(self.target, machine, entries, steps, rows, shared, asked.batch)
         return CostStage("decode", found)
 
     def _notes(self) -> Iterator[str]:

@@ -35,7 +35,8 @@ def _title(found: dict[str, Any]) -> str:
     asked, count = found["request"], found["accelerators"]
     machine = f"{f'{count} x ' if count > 1 else ''}{found['hardware']['title']}"
     batch = f" · {asked['batch']} at once" if asked["batch"] > 1 else ""
-    lengths = f"prompt {asked['prompt']:,} · answer {asked['answer']:,}{batch}"
+    answers = f"{asked['samples']} answers of" if asked["samples"] > 1 else "answer"
+    lengths = f"prompt {asked['prompt']:,} · {answers} {asked['answer']:,}{batch}"
     return f"{found['recipe']} on {machine} · {found['weights']} · {lengths}"
 
 
@@ -61,22 +62,23 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _time(found: dict[str, Any]) -> str:
-    timing, batch = found["timing"], found["request"]["batch"]
+    timing, asked = found["timing"], found["request"]
     parts = [f"first token {units.seconds(timing['first_token'])}"]
     if timing["per_token"]:
-        parts.append(f"then {batch / timing['per_token']:,.4g} tokens/s")
+        rows = asked["batch"] * asked["samples"]
+        rate = rows / timing["per_token"]
+        parts.append(f"then {f'{rate:,.0f}' if rate >= 100 else f'{rate:.3g}'} tokens/s")
     measured = found["hardware"]["measured"] is not None
     kind = "predicted from the probe of this machine" if measured else "a lower bound"
     return " · ".join([*parts, kind])
 
 
 def _memory(found: dict[str, Any]) -> str:
-    held, batch = found["memory"], found["request"]["batch"]
+    held = found["memory"]
     caches = units.memory(found["cost"]["peak_cache_bytes"])
     return (
-        f"weights {units.memory(held['weight_bytes'])} · cache {caches} at the end"
-        f"{f' of {batch} sequences' if batch > 1 else ''}"
-        f" · {units.memory(held['token_cache_bytes'])} a token"
+        f"weights {units.memory(held['weight_bytes'])} · cache {caches} at the end · "
+        f"{units.memory(held['token_cache_bytes'])} a token"
     )
 
 
@@ -86,7 +88,7 @@ def _fits(found: dict[str, Any]) -> str:
     if not held["context"]:
         return f"the weights do not fit into {room}"
     return (
-        f"{held['sequences']:,} such sequences, or one of {held['context']:,} tokens, "
+        f"{held['requests']:,} such requests, or one sequence of {held['context']:,} tokens, "
         f"beside the weights in {room}"
     )
 
@@ -96,7 +98,8 @@ def _money(found: dict[str, Any]) -> str:
     if price is None:
         return "no price of this hardware: state one with --usd-per-hour or --prices"
     asked = found["request"]
-    million = usd / (asked["batch"] * (asked["prompt"] + asked["answer"])) * 1e6
+    tokens = asked["batch"] * (asked["prompt"] + asked["samples"] * asked["answer"])
+    million = usd / tokens * 1e6
     return (
         f"{units.dollars(usd)} · {units.dollars(million)} a million tokens · at ${price['usd']:g} "
         f"an hour ({price['source']}, {price['date']})"
