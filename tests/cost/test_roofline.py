@@ -91,7 +91,7 @@ def test_eight_bits_on_both_sides_run_at_the_8_bit_peak() -> None:
 
 
 @pytest.mark.parametrize("window", [None, 16, 40])
-@pytest.mark.parametrize(("past", "steps"), [(5, 1), (5, 7), (30, 100), (200, 23)])
+@pytest.mark.parametrize(("past", "steps"), [(5, 1), (5, 7), (27, 95), (200, 23)])
 def test_work_of_decode_equals_the_sum_over_its_steps(
     window: int | None, past: int, steps: int
 ) -> None:
