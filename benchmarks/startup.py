@@ -27,6 +27,7 @@ COMMANDS = (
     "--version",
     "list --json",
     "list models",
+    "cost -m qwen2.5-1.5b -d qwen2.5-0.5b --on h100 --prompt 32k --answer 1k -x specpc(keep=2048)",
 )
 # As the console script does, which `-m` would burden with imports of its own.
 SCRIPT = "import re, sys; from forethought.cli.main import run; run(sys.argv[1:])"

@@ -27,12 +27,12 @@ def test_the_longest_context_fits_and_one_token_more_does_not() -> None:
     llama = config("llama-3-8b")
     machine = Machine(TABLE["a100"], Precision())
 
-    found = capacity(llama, machine, 8192)
+    found = capacity(llama, machine, cache_bytes(llama, Precision(), 8192))
 
     room = USABLE * 80e9 - weight_bytes(llama, Precision())
     assert cache_bytes(llama, Precision(), found.context) <= room
     assert cache_bytes(llama, Precision(), found.context + 1) > room
-    assert found.sequences == int(room // (8192 * 32 * 2 * 1024 * 2))
+    assert found.requests == int(room // (8192 * 32 * 2 * 1024 * 2))
 
 
 def test_weights_are_counted_in_their_format_and_a_tied_head_once() -> None:
@@ -47,7 +47,7 @@ def test_weights_are_counted_in_their_format_and_a_tied_head_once() -> None:
 def test_nothing_fits_beside_weights_that_are_too_large() -> None:
     found = capacity(config("llama-3.1-405b"), Machine(TABLE["l4"], Precision()), 100)
 
-    assert (found.context, found.sequences) == (0, 0)
+    assert (found.context, found.requests) == (0, 0)
 
 
 def test_prices_of_a_file_come_before_the_table(tmp_path) -> None:

@@ -14,7 +14,7 @@ from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.decoder.decoder import Decoder
 from forethought.models.decoder.linear import build_linears
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.cost_estimate import CostEstimate, Request, estimate
+from forethought.sessions.cost_estimate import CostEstimate, CostRequest, estimate
 from tests.cost.fixtures import config
 from tests.sessions.tiny_session import DRAFTS, TARGET, run
 from tests.tiny import batch_of, tiny_decoder, tiny_tensors, tokens_of
@@ -22,13 +22,14 @@ from tests.tiny import batch_of, tiny_decoder, tiny_tensors, tokens_of
 WIDE = Precision(prefill=64, decode=64, head=64, cache=64, activations=64)
 """Tiny models compute in float64."""
 MACHINE = Machine(TABLE["h100"], WIDE)
+NARROW = Machine(TABLE["h100"], Precision())
 
 
 def estimated(found: dict, draft: str, *methods: str) -> CostEstimate:
     recipe = Recipe(model="target", draft=draft, approximate=methods)
     cost, prompt = found["cost"], found["kept"]["of"]
     own = None if draft == "self" else DRAFTS[draft].network.config
-    request = Request(prompt, cost["output_tokens"])
+    request = CostRequest(prompt, cost["output_tokens"])
     return estimate(recipe, TARGET.network.config, own, request, MACHINE)
 
 
@@ -133,7 +134,7 @@ def test_a_prompt_of_several_chunks_and_a_sliding_window_are_those_of_the_meter(
         for _ in range(3):
             batch.step([cache], [7])
 
-    request = Request(2500, 4)
+    request = CostRequest(2500, 4)
     machine = Machine(TABLE["h100"], Precision())
     found = estimate(Recipe(model="target"), decoder.config, None, request, machine)
 
@@ -141,7 +142,7 @@ def test_a_prompt_of_several_chunks_and_a_sliding_window_are_those_of_the_meter(
 
 
 def test_methods_that_do_not_pay_are_left_out_and_said() -> None:
-    request = Request(100, 8)
+    request = CostRequest(100, 8)
     recipe = Recipe(model="target", approximate=("snapkv(keep=120)",))
 
     found = estimate(recipe, TARGET.network.config, None, request, MACHINE)
@@ -154,19 +155,21 @@ def test_methods_that_do_not_pay_are_left_out_and_said() -> None:
 
 
 def test_estimates_of_prompts_beyond_the_context_say_so() -> None:
-    found = estimate(Recipe(model="target"), TARGET.network.config, None, Request(2048, 8), MACHINE)
+    found = estimate(
+        Recipe(model="target"), TARGET.network.config, None, CostRequest(2048, 8), MACHINE
+    )
 
     assert found.notes == ("the context of 2,048 tokens is shorter than 2,056",)
 
 
 def test_a_quantised_cache_and_an_eviction_let_more_sequences_fit() -> None:
-    request, card = Request(32_768, 1024), Machine(TABLE["h100"], Precision())
+    request, card = CostRequest(32_768, 1024), Machine(TABLE["h100"], Precision())
     plain, small = (
         estimate(Recipe(approximate=methods), config("llama-3.1-8b"), None, request, card)
         for methods in ((), ("snapkv(keep=0.25)", "quantised-kv(bits=4)"))
     )
 
-    ratio = small.capacity.sequences / plain.capacity.sequences
+    ratio = small.capacity.requests / plain.capacity.requests
     entries = (32_768 / 4 + 1024) / (32_768 + 1024)
     assert ratio == pytest.approx(1 / (entries * 5 / 16), rel=0.1)
 
@@ -176,7 +179,40 @@ def test_a_byte_budget_counts_entries_of_the_model() -> None:
     card = Machine(TABLE["h100"], Precision())
 
     found = estimate(
-        Recipe(approximate=("snapkv(keep=64MiB)",)), llama, None, Request(4096, 8), card
+        Recipe(approximate=("snapkv(keep=64MiB)",)), llama, None, CostRequest(4096, 8), card
     )
 
     assert found.entries == 64 * 2**20 // entry_bytes(llama.shape)
+
+
+def test_samples_share_their_prompt_in_memory_and_at_every_step() -> None:
+    decoder = tiny_decoder(dtype=torch.bfloat16)
+    batch, cache = batch_of(decoder), SequenceCache(3)
+    with torch.inference_mode():
+        batch.prefill(cache, tokens_of(50))
+        rows = [cache, *(cache.fork() for _ in range(3))]
+        for _ in range(5):
+            batch.step(rows, [7] * 4)
+
+    found = estimate(
+        Recipe(model="target"), decoder.config, None, CostRequest(50, 6, samples=4), NARROW
+    )
+
+    work = found.work
+    assert work.flops == batch.meter.flops
+    moved = work.weight_bytes + work.cache_bytes
+    assert moved == pytest.approx(batch.meter.bytes_moved, rel=1e-9)
+    entry = entry_bytes(decoder.shape)
+    assert found.cache_bytes == (50 + 4 * 6) * entry
+
+
+def test_two_requests_of_samples_are_two_groups() -> None:
+    sizes = config("qwen2.5-0.5b")
+    one, two = (
+        estimate(Recipe(), sizes, None, CostRequest(500, 9, batch, 3), NARROW).work
+        for batch in (1, 2)
+    )
+
+    assert two.flops == 2 * one.flops
+    assert two.cache_bytes == pytest.approx(2 * one.cache_bytes)
+    assert two.weight_bytes == one.weight_bytes

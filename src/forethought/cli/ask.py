@@ -11,6 +11,7 @@ from forethought.cli.inputs import asked, check_letters
 from forethought.cli.progress import Progress
 from forethought.cli.recipes import described
 from forethought.cli.screen import Form, Screen
+from forethought.cli.stored_probe import checked_price
 from forethought.cli.torch_start import start_torch
 from forethought.contracts.errors import UsageError
 from forethought.recipes.recipe import Recipe
@@ -26,7 +27,8 @@ def run(given: Given) -> int:
     quiet, verbose = given[options.QUIET], given[options.VERBOSE]
     system = given[options.SYSTEM]
     beside = {} if system is None else {"system": system}
-    screen = Screen(sys.stdout, sys.stderr, form, streams, quiet, verbose, beside)
+    per_hour = checked_price(given[options.USD_PER_HOUR])
+    screen = Screen(sys.stdout, sys.stderr, form, streams, quiet, verbose, beside, per_hour)
     if tree := given[options.TREE]:
         files.check(Path(tree), _TREES)
         if not recipe.search:

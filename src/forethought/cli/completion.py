@@ -45,6 +45,12 @@ def _models() -> list[str]:
     return list(WHEEL_MODELS)
 
 
+def _hardware() -> list[str]:
+    from forethought.cost.hardware import HERE, TABLE
+
+    return [*TABLE, HERE]
+
+
 def _of(*kinds: catalogue.Kind) -> Callable[[], list[str]]:
     return lambda: [name for kind in kinds for name in catalogue.files(kind)]
 
@@ -63,4 +69,5 @@ _KNOWN: Mapping[str, Callable[[], list[str]]] = {
     "names": _of("methods", "strategies", "scorers", "tasks"),
     "families": _families,
     "models": _models,
+    "hardware": _hardware,
 }

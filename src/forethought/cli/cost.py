@@ -11,6 +11,7 @@ from typing import Any
 from forethought.cli import files, options
 from forethought.cli.grammar import Given
 from forethought.cli.recipes import described_alone
+from forethought.cli.stored_probe import checked_price, probe_file
 from forethought.cli.terminal import columns, has_colour, report, report_json, write
 from forethought.contracts.errors import BadParameterError, UsageError
 from forethought.cost.hardware import HERE, Hardware, hardware, read_hardware
@@ -21,7 +22,7 @@ from forethought.models.config_of import config_of
 from forethought.models.known_configs import published_in_four_bits
 from forethought.recipes.recipe import Recipe
 from forethought.reports.cost import cost_document
-from forethought.sessions.cost_estimate import Request, estimate
+from forethought.sessions.cost_estimate import CostRequest, estimate
 
 _TOKENS = re.compile(r"(\d+(?:\.\d+)?)([kM]?)", re.ASCII)
 _FACTORS = {"": 1, "k": 1 << 10, "M": 1 << 20}
@@ -33,6 +34,11 @@ def run(given: Given) -> int:
     for file in given[options.CHARTS]:
         files.check(Path(file), _FORMS)
     recipe = described_alone(given)
+    if recipe.automatic:
+        raise UsageError("auto chooses methods for one prompt at a time", "name the methods")
+    if given[options.TASKS]:
+        return _pass_costs(given, recipe)
+    _check_alone(given)
     request = _request(given)
     target = config_of(recipe.model)
     draft = None if recipe.draft == Recipe.draft else config_of(recipe.draft)
@@ -56,11 +62,48 @@ def run(given: Given) -> int:
     return 0
 
 
-def _request(given: Given) -> Request:
-    return Request(
+def _check_alone(given: Given) -> None:
+    """Raise UsageError for options that only stored answers use."""
+    recipes, results, human = (
+        bool(given[options.RECIPES]),
+        given[options.RESULTS] is not None,
+        given[options.HUMAN] is not None,
+    )
+    if recipes or results or human:
+        raise UsageError(
+            "recipes, --results and --human are for stored answers, and no task is named",
+            "name the task with -t, or methods with -x",
+        )
+
+
+def _pass_costs(given: Given, recipe: Recipe) -> int:
+    """What a right answer costs, from stored answers."""
+    machine = _machine(given, recipe)
+    # Imported late: costs of sizes alone need no numpy.
+    from forethought.evaluation.pass_costs import RunPrice, pass_costs
+    from forethought.reports.terminal.pass_costs import pass_costs_text
+
+    found = pass_costs(
+        given[options.RECIPES],
+        given[options.TASKS],
+        recipe,
+        RunPrice(machine, _price(given, machine.hardware)),
+        results=given[options.RESULTS],
+        human=given[options.HUMAN],
+    ).document()
+    if given[options.JSON]:
+        report_json(_json(found))
+    else:
+        report(pass_costs_text(found))
+    return 0
+
+
+def _request(given: Given) -> CostRequest:
+    return CostRequest(
         _tokens("--prompt", given[options.PROMPT_TOKENS]),
         _tokens("--answer", given[options.ANSWER_TOKENS]),
         given[options.BATCH],
+        given[options.ANSWERS],
     )
 
 
@@ -89,9 +132,7 @@ def _hardware(name: str, given: Given) -> Hardware:
         if given[options.PROBE]:
             raise UsageError("--probe measures this machine", f"leave out --on {name}")
         return read_hardware(Path(name)) if name.endswith(".json") else hardware(name)
-    from forethought.models.sources.model_cache import cache_root
-
-    stored = cache_root() / "hardware.json"
+    stored = probe_file()
     if given[options.PROBE] or not stored.is_file():
         _probe(stored, given[options.THREADS])
     return read_hardware(stored)
@@ -109,10 +150,8 @@ def _probe(stored: Path, threads: int | None) -> None:
 
 
 def _price(given: Given, machine: Hardware) -> HourlyPrice | None:
-    stated, file = given[options.USD_PER_HOUR], given[options.PRICE_FILE]
+    stated, file = checked_price(given[options.USD_PER_HOUR]), given[options.PRICE_FILE]
     if stated is not None:
-        if not 0 <= stated < 1e9:
-            raise BadParameterError(f"--usd-per-hour {stated:g} is no price", "state it in dollars")
         return HourlyPrice(stated, "stated", "now")
     return hourly_price(machine.name, read_hourly(Path(file)) if file else {})
 
@@ -127,4 +166,8 @@ def _svg(found: dict[str, Any]) -> str:
     return roofline_svg(found)
 
 
-_FORMS = {".svg": _svg, ".json": lambda found: _json(found) + "\n"}
+def _file(found: dict[str, Any]) -> str:
+    return _json(found) + "\n"
+
+
+_FORMS = {".svg": _svg, ".json": _file}

@@ -141,6 +141,9 @@ PRICE_FILE = maybe("--prices", help="A JSON file of hourly prices that replace t
 USD_PER_HOUR: Option[float | None] = Option(
     ("--usd-per-hour",), "Dollars for an accelerator and hour.", None, takes="float"
 )
+HUMAN: Option[float | None] = Option(
+    ("--human",), "Dollars of a right answer by a human, with -t.", None, takes="float"
+)
 CHARTS = texts("--report", "-o", help="Draw the roofline: FILE.svg; or FILE.json; repeatable.")
 
 FAMILY = maybe(

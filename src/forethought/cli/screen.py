@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TextIO
 
+from forethought.cli.stored_probe import with_roofline, with_usd
 from forethought.cli.terminal import columns, has_colour, report, report_json, write
 from forethought.contracts.records import Event
 from forethought.reports.terminal.panel import panel
@@ -32,6 +33,8 @@ class Screen:
     verbose: bool = False
     beside: Mapping[str, Any] = field(default_factory=dict)
     """Options outside the recipe that the panel shows with it."""
+    usd_per_hour: float | None = None
+    """The price of this machine, for runs without a price of their own."""
     run: dict[str, Any] | None = None
     """The last run shown."""
 
@@ -53,7 +56,10 @@ class Screen:
         return finish
 
     def _show(self, event: Event) -> None:
-        self.run = event.data["run"] if event.kind == "done" else self.run
+        if event.kind == "done":
+            run = with_usd(with_roofline(event.data["run"]), self.usd_per_hour)
+            event = replace(event, data={**event.data, "run": run})
+            self.run = event.data["run"]
         if self.form == "jsonl":
             report_json(json.dumps(asdict(event), ensure_ascii=False), self.out)
         elif self.form == "json":

@@ -1,4 +1,4 @@
-"""The longest context and the most sequences that fit into memory."""
+"""The longest context and the most requests that fit into memory."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Capacity:
     """Bytes of one more token of a sequence, while no window is full."""
     context: int
     """Tokens of one sequence that fit; 0 if not even the weights do."""
-    sequences: int
-    """Sequences of the stated length that fit at once."""
+    requests: int
+    """Requests of the stated size that fit at once."""
 
 
 def weight_bytes(sizes: Sizes, precision: Precision) -> float:
@@ -42,17 +42,16 @@ def cache_bytes(sizes: Sizes, precision: Precision, tokens: float) -> float:
     return each * sum(tokens if window is None else min(tokens, window) for window in sizes.windows)
 
 
-def capacity(sizes: Sizes, machine: Machine, tokens: float) -> Capacity:
-    """What fits on a machine; `tokens` are the cache entries of a sequence at its end."""
+def capacity(sizes: Sizes, machine: Machine, request_bytes: float) -> Capacity:
+    """What fits on a machine; `request_bytes` are those of a request's caches at its end."""
     precision = machine.precision
     weights = weight_bytes(sizes, precision)
     room = USABLE * machine.hardware.memory * machine.accelerators - weights
-    one = cache_bytes(sizes, precision, tokens)
     return Capacity(
         weight_bytes=weights,
         token_cache_bytes=cache_bytes(sizes, precision, 1),
         context=_longest(sizes, precision, room),
-        sequences=max(0, int(room / one)) if one else 0,
+        requests=max(0, int(room / request_bytes)) if request_bytes else 0,
     )
 
 

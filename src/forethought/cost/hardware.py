@@ -23,7 +23,9 @@ class Measured:
     """Rates of this engine on this machine, from the probe."""
 
     product_flops: float
-    """FLOP/s of products in prefill, norms and activations included."""
+    """FLOP/s of products in prefill."""
+    activation_bandwidth: float
+    """Bytes of activations a second in prefill, besides the products: norms, rotations, sums."""
     attention_flops: float
     """FLOP/s of attention in prefill, softmax included."""
     decode_bandwidth: Mapping[str, float]

@@ -59,15 +59,18 @@ class Machine:
         return work.bytes_moved / self.hardware.bandwidth
 
     def _predicted(self, measured: Measured, operation: Operation, phase: str) -> float:
-        """The rates of the probe include norms and activations."""
+        """The time at measured rates; of decode, without the overhead of its layers."""
         work = operation.total
+        if phase == "prefill":
+            rate = measured.product_flops
+            if operation.name in ("attention", "scores"):
+                rate = measured.attention_flops
+            return work.flops / rate + work.activation_bytes / measured.activation_bandwidth
         if operation.name == "attention":
-            bytes_seconds = work.cache_bytes / measured.cache_bandwidth
-            return max(work.flops / measured.attention_flops, bytes_seconds)
+            return work.cache_bytes / measured.cache_bandwidth
         rates = measured.decode_bandwidth
         bandwidth = rates.get(self.format, max(rates.values()))
-        compute = work.flops / measured.product_flops
-        return max(compute, work.weight_bytes / bandwidth if phase == "decode" else 0.0)
+        return max(work.flops / measured.product_flops, work.weight_bytes / bandwidth)
 
 
 @dataclass(frozen=True)
@@ -130,14 +133,20 @@ def prefill_phase(
 
 
 def decode_phase(
-    sizes: Sizes, machine: Machine, past: float, steps: int, batch: int = 1, shared: float = 0.0
+    sizes: Sizes,
+    machine: Machine,
+    past: float,
+    steps: int,
+    batch: int = 1,
+    shared: float = 0.0,
+    groups: int = 1,
 ) -> Phase:
     """`steps` decode steps after `past` entries; work and time grow linearly between ten of them.
 
     The first token of an answer comes from the prefill, so an answer of n tokens takes n - 1 steps.
     """
     passes = [
-        (decode_step(past + (first + last) / 2, batch, shared), last - first + 1.0)
+        (decode_step(past + (first + last) / 2, batch, shared, groups), last - first + 1.0)
         for first, last in _spans(steps, [window - past for window in sizes.windows if window])
     ]
     return phase(sizes, machine, passes)

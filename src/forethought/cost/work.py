@@ -83,7 +83,9 @@ class Pass:
     logits: int = 1
     """Rows of each sequence that pass the output head."""
     shared: float = 0.0
-    """Entries among `past` that all sequences share: read once."""
+    """Entries among `past` that the sequences of a group share: read once a group."""
+    groups: int = 1
+    """Groups of sequences that share entries."""
     stops: bool = False
     """Whether nothing follows the last layer's attention, so that it is not computed."""
 
@@ -93,9 +95,9 @@ class Pass:
         return self.tokens * self.batch
 
 
-def decode_step(past: float, batch: int = 1, shared: float = 0.0) -> Pass:
+def decode_step(past: float, batch: int = 1, shared: float = 0.0, groups: int = 1) -> Pass:
     """A decode step after `past` entries."""
-    return Pass(1, past, batch, "decode", shared=shared)
+    return Pass(1, past, batch, "decode", shared=shared, groups=groups)
 
 
 def operations(sizes: Sizes, precision: Precision, one: Pass) -> list[Operation]:
@@ -167,7 +169,7 @@ def _attention(sizes: Sizes, window: int | None, precision: Precision, one: Pass
     if window is not None:
         past = min(past, window - 1)
         shared = max(0.0, shared - (one.past - past))
-    entries = shared + one.batch * (past - shared + one.tokens)
+    entries = one.groups * shared + one.batch * (past - shared + one.tokens)
     wide, narrow = sizes.heads * sizes.head_dim, sizes.kv_heads * sizes.head_dim
     work = Work(
         flops=4.0 * wide * pairs * one.batch,

@@ -16,21 +16,24 @@ def config_of(name: str) -> DecoderConfig:
     Only a hub id that is nowhere else is fetched, and only its `config.json`. Raises
     UnknownNameError, DownloadError, DamagedFileError or UnsupportedModelError.
     """
-    known = known_config(name)
-    if known is not None:
-        return DecoderConfig.from_transformers(known, f"the table of known models, {name}")
-    path = Path(name).expanduser()
-    if (path / "config.json").is_file():
-        return _read(path / "config.json")
-    converted = _converted(name)
-    if converted is not None:
-        return converted
+    found = local_config(name)
+    if found is not None:
+        return found
     # Imported late: neither the table nor a folder needs it.
     from forethought.models.sources import hub
 
-    if path.exists() or not hub.is_hub_id(name):
+    if Path(name).expanduser().exists() or not hub.is_hub_id(name):
         raise UnknownNameError.among("model", name, known_names())
     return _read(hub.fetch_config(name))
+
+
+def local_config(name: str) -> DecoderConfig | None:
+    """As `config_of`, without a network; None if the sizes are not known here."""
+    known = known_config(name)
+    if known is not None:
+        return DecoderConfig.from_transformers(known, f"the table of known models, {name}")
+    file = Path(name).expanduser() / "config.json"
+    return _read(file) if file.is_file() else _converted(name)
 
 
 def _read(file: Path) -> DecoderConfig:

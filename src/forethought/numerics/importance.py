@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+from forethought.numerics.late_imports import np
 
 if TYPE_CHECKING:
     from torch import Tensor

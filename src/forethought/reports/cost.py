@@ -8,13 +8,13 @@ from typing import Any
 from forethought.cost.hourly_prices import HourlyPrice
 from forethought.cost.roofline import Machine, Phase
 from forethought.cost.work import Work
-from forethought.sessions.cost_estimate import CostEstimate, Request, Stage
+from forethought.sessions.cost_estimate import CostEstimate, CostRequest, CostStage
 
 
 def cost_document(
     name: str,
     found: CostEstimate,
-    request: Request,
+    request: CostRequest,
     machine: Machine,
     price: HourlyPrice | None,
 ) -> dict[str, Any]:
@@ -38,13 +38,15 @@ def cost_document(
     }
 
 
-def _timing(found: CostEstimate, request: Request) -> dict[str, float]:
+def _timing(found: CostEstimate, request: CostRequest) -> dict[str, float]:
     later = found.seconds - found.first_token
     per_token = later / (request.answer - 1) if request.answer > 1 else 0.0
     return {"first_token": found.first_token, "per_token": per_token}
 
 
-def _cost(stages: tuple[Stage, ...], machine: Machine, price: HourlyPrice | None) -> dict[str, Any]:
+def _cost(
+    stages: tuple[CostStage, ...], machine: Machine, price: HourlyPrice | None
+) -> dict[str, Any]:
     work, seconds = Work(), 0.0
     for stage in stages:
         work, seconds = work.plus(stage.phase.work), seconds + stage.phase.seconds
@@ -56,7 +58,7 @@ def _work(work: Work) -> dict[str, float]:
     return asdict(work) | {"bytes_moved": work.bytes_moved, "intensity": work.intensity}
 
 
-def _stage(stage: Stage, machine: Machine) -> dict[str, Any]:
+def _stage(stage: CostStage, machine: Machine) -> dict[str, Any]:
     phase = stage.phase
     return {
         "name": stage.name,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from forethought import catalogue
 from forethought.contracts.parameters import Amount, entries_kept
@@ -22,23 +23,29 @@ from forethought.cost.work import Operation, Pass, Work
 from forethought.models.decoder.config import DecoderConfig
 from forethought.prefill.byte_budgets import in_entries
 from forethought.prefill.plan import PrefillPlan, plan
+from forethought.prefill.planning import default_layer_span
 from forethought.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CHUNK = 2048
 """Prompt tokens of a prefill pass, unless a method must see the whole prompt."""
 
 
 @dataclass(frozen=True)
-class Request:
+class CostRequest:
     """What is asked for: lengths in tokens, and equal requests at once."""
 
     prompt: int
     answer: int
     batch: int = 1
+    samples: int = 1
+    """Answers to each prompt, which share its cache."""
 
 
 @dataclass(frozen=True)
-class Stage:
+class CostStage:
     """A part of a run, by the name that the user sees."""
 
     name: str
@@ -49,8 +56,8 @@ class Stage:
 class CostEstimate:
     """The stages of a run, beside those of the exact run."""
 
-    stages: tuple[Stage, ...]
-    exact: tuple[Stage, ...]
+    stages: tuple[CostStage, ...]
+    exact: tuple[CostStage, ...]
     prompt: int
     """Prompt tokens that the target prefills."""
     entries: float
@@ -129,8 +136,6 @@ class ShapedDraft(Draft):
     @property
     def layer_span(self) -> tuple[int, int]:
         """The default first layer that methods use, and one past the last."""
-        from forethought.prefill.planning import default_layer_span
-
         own, target = self.model.shape, self.target.shape
         return default_layer_span(own, target, is_self=self.model is self.target)
 
@@ -150,7 +155,7 @@ class ShapedDraft(Draft):
         """Costs are planned by `on_prompt` of no method."""
         raise AssertionError("an estimate runs no model")
 
-    def carry(self, importance: object, prompt: Prompt) -> object:  # type: ignore[override]
+    def carry(self, importance: Tensor, prompt: Prompt) -> Tensor:
         """Costs are planned by `on_prompt` of no method."""
         raise AssertionError("an estimate runs no model")
 
@@ -163,7 +168,7 @@ def estimate(
     recipe: Recipe,
     target: DecoderConfig,
     draft: DecoderConfig | None,
-    request: Request,
+    request: CostRequest,
     machine: Machine,
 ) -> CostEstimate:
     """The cost of a request under a recipe."""
@@ -188,13 +193,13 @@ class _Estimator:
     target: DecoderConfig
     draft: ShapedDraft
     plan: PrefillPlan
-    request: Request
+    request: CostRequest
     machine: Machine
 
     def estimate(self) -> CostEstimate:
         asked = self.request
         length = asked.prompt
-        stages: list[Stage] = []
+        stages: list[CostStage] = []
         for method in self.plan.applied:
             stages += self._drafting(method, length)
             length = method.reads(length)
@@ -203,26 +208,32 @@ class _Estimator:
         stored = self.machine.precision if bits is None else self._packed(bits)
         machine = replace(self.machine, precision=stored)
         stages += [*self._prefill(length), self._decode(machine, entries)]
-        end = entries + asked.answer
         return CostEstimate(
             stages=tuple(_merged(stages)),
             exact=tuple(self._exact()),
             prompt=length,
             entries=entries,
-            cache_bytes=asked.batch * cache_bytes(self.target, stored, end),
-            capacity=capacity(self.target, machine, end),
+            cache_bytes=asked.batch * self._request_bytes(stored, entries),
+            capacity=capacity(self.target, machine, self._request_bytes(stored, entries)),
             notes=(*self.plan.notes, *self._notes()),
         )
 
     def _packed(self, bits: float) -> Precision:
         return replace(self.machine.precision, cache=bits)
 
-    def _exact(self) -> list[Stage]:
+    def _request_bytes(self, stored: Precision, entries: float) -> float:
+        """Bytes of a request's caches at the end of its answers."""
+        whole, prompt = (
+            cache_bytes(self.target, stored, tokens)
+            for tokens in (entries + self.request.answer, entries)
+        )
+        return prompt + self.request.samples * (whole - prompt)
+
+    def _exact(self) -> list[CostStage]:
         asked, machine = self.request, self.machine
         chunk = min(CHUNK, asked.prompt)
         prefill = prefill_phase(self.target, machine, asked.prompt, asked.batch, chunk)
-        decode = decode_phase(self.target, machine, asked.prompt, asked.answer - 1, asked.batch)
-        return [Stage("prefill", prefill), Stage("decode", decode)]
+        return [CostStage("prefill", prefill), self._decode(machine, asked.prompt)]
 
     def _entries(self, length: int) -> float:
         """Entries per layer and head after the prefill and its eviction."""
@@ -230,7 +241,7 @@ class _Estimator:
         keep: Amount = getattr(evicting, "keep", length)
         return length if evicting is None else entries_kept(keep, length)
 
-    def _drafting(self, method: Approximation, length: int) -> Iterator[Stage]:
+    def _drafting(self, method: Approximation, length: int) -> Iterator[CostStage]:
         """The passes of a method's draft, and the scores by its attention."""
         if not method.uses_draft():
             return
@@ -239,10 +250,10 @@ class _Estimator:
         layers = own.layers if ahead else min(own.layers, method.draft_layers(own))
         config = own.model.first_layers(layers)
         one = Pass(length, 0, self.request.batch, logits=int(bool(ahead)), stops=not ahead)
-        yield Stage("draft", phase(config, self.machine, [(one, 1.0)]))
+        yield CostStage("draft", phase(config, self.machine, [(one, 1.0)]))
         if ahead > 1:
             steps = decode_phase(config, self.machine, length, ahead - 1, self.request.batch)
-            yield Stage("draft", steps)
+            yield CostStage("draft", steps)
         scored = method.scored_layers(own)
         rows = method.scored_queries()
         yield from self._scores("draft", config, len(scored), length, rows)
@@ -250,7 +261,7 @@ class _Estimator:
             pairs = sum(length + step for step in range(1, ahead))
             yield self._rows("draft", config, len(scored), pairs)
 
-    def _prefill(self, length: int) -> Iterator[Stage]:
+    def _prefill(self, length: int) -> Iterator[CostStage]:
         """The target's prefill, with the look-ahead that scores entries, and their scores."""
         evicting, asked = self.plan.evicting, self.request
         hooked = evicting is not None and not evicting.sees_whole_cache()
@@ -259,13 +270,13 @@ class _Estimator:
             ahead = evicting.lookahead_tokens(asked.answer)
         whole = hooked or self.plan.sparse_prefill is not None
         chunk = length + ahead if whole else min(CHUNK, length)
-        yield Stage(
+        yield CostStage(
             "prefill",
             prefill_phase(self.target, self.machine, length + ahead, asked.batch, chunk),
         )
         if ahead:  # the last prompt token again, over the entries that stay
             again = Pass(1, self._entries(length) - 1, asked.batch)
-            yield Stage("prefill", phase(self.target, self.machine, [(again, 1.0)]))
+            yield CostStage("prefill", phase(self.target, self.machine, [(again, 1.0)]))
         if evicting is not None and hooked:
             rows = evicting.scored_queries()
             rows = None if rows is None else rows + ahead
@@ -276,27 +287,29 @@ class _Estimator:
             passes = evicting.scoring_tokens(length, _asked)
             found = [(Pass(tokens, length, asked.batch), 1.0) for tokens in passes if tokens]
             if found:
-                yield Stage("scores", phase(self.target, self.machine, found))
+                yield CostStage("scores", phase(self.target, self.machine, found))
 
     def _scores(
         self, name: str, config: DecoderConfig, layers: int, length: int, rows: int | None
-    ) -> Iterator[Stage]:
+    ) -> Iterator[CostStage]:
         """Attention rows of the newest queries over the prompt, in so many layers."""
         queries = length if rows is None else min(rows, length)
         if queries and layers:
             yield self._rows(name, config, layers, window_pairs(config.heads, length, queries))
 
-    def _rows(self, name: str, config: DecoderConfig, layers: int, pairs: float) -> Stage:
+    def _rows(self, name: str, config: DecoderConfig, layers: int, pairs: float) -> CostStage:
         """Products of queries and keys, without values, of keys that are still on the chip."""
         flops = attention_flops(config.shape.layers[0], pairs) / 2 * self.request.batch
         operation = Operation("scores", Work(flops), layers)
         seconds = self.machine.seconds(operation, "prefill")
-        return Stage(name, Phase("prefill", operation.total, seconds, seconds, (operation,), 0))
+        return CostStage(name, Phase("prefill", operation.total, seconds, seconds, (operation,), 0))
 
-    def _decode(self, machine: Machine, entries: float) -> Stage:
+    def _decode(self, machine: Machine, entries: float) -> CostStage:
         asked = self.request
-        found = decode_phase(self.target, machine, entries, asked.answer - 1, asked.batch)
-        return Stage("decode", found)
+        rows, steps = asked.batch * asked.samples, asked.answer - 1
+        shared = entries if asked.samples > 1 else 0.0
+        found = decode_phase(self.target, machine, entries, steps, rows, shared, asked.batch)
+        return CostStage("decode", found)
 
     def _notes(self) -> Iterator[str]:
         end = self.request.prompt + self.request.answer
@@ -308,13 +321,13 @@ class _Estimator:
             yield "evictions during decode are counted as one after the prefill"
 
 
-def _merged(stages: Sequence[Stage]) -> list[Stage]:
+def _merged(stages: Sequence[CostStage]) -> list[CostStage]:
     """Stages of one name added up, in order of appearance."""
     found: dict[str, Phase] = {}
     for stage in stages:
         before = found.get(stage.name)
         found[stage.name] = stage.phase if before is None else before.plus(stage.phase)
-    return [Stage(name, phase) for name, phase in found.items()]
+    return [CostStage(name, phase) for name, phase in found.items()]
 
 
 def _asked(text: str) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from forethought.contracts.parameters import Amount, entries_kept
 from forethought.contracts.roles import LayerView
-from forethought.numerics.late_torch import torch
+from forethought.numerics.late_imports import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

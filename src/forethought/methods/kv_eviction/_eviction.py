@@ -27,7 +27,7 @@ from forethought.methods.kv_eviction._entries import (
 from forethought.methods.kv_eviction.allocation import Allocation, LayerRoom
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
 from forethought.methods.kv_eviction.importance import Importance, LayerImportance
-from forethought.numerics.late_torch import torch
+from forethought.numerics.late_imports import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

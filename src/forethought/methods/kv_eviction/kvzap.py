@@ -20,7 +20,7 @@ from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Draft, Entries, LayerView
 from forethought.methods.kv_eviction._entries import after_newest, entry_places
 from forethought.methods.kv_eviction.importance.predicted import Predicted
-from forethought.numerics.late_torch import torch
+from forethought.numerics.late_imports import torch
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from forethought.contracts.errors import NoDocumentError
 from forethought.contracts.records import Prompt
 from forethought.methods.prompt_compression._room import PromptRoom
 from forethought.models.hardware.sliced_task import aside
+from forethought.numerics.late_imports import np
 from forethought.numerics.sentences import sentences
 
 Score = Callable[[str, Sequence[str]], np.ndarray]

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from forethought.contracts.records import Prompt
 from forethought.methods.prompt_compression._room import PromptRoom
+from forethought.numerics.late_imports import np
 
 if TYPE_CHECKING:
     from forethought.models.encoders.token_classifier import Pieces, TokenClassifier

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
-
 from forethought.contracts.parameters import Range, Share
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
@@ -21,6 +19,7 @@ from forethought.methods.prompt_compression._retrieval import retrieved
 from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.models.hardware.sliced_task import aside
 from forethought.numerics.bm25 import bm25
+from forethought.numerics.late_imports import np
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from forethought.contracts.parameters import Count
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
@@ -23,6 +21,7 @@ from forethought.cost.flops import forward_flops
 from forethought.methods.prompt_compression._retrieval import question_of, sentences_of
 from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.models.hardware.sliced_task import aside
+from forethought.numerics.late_imports import np
 
 if TYPE_CHECKING:
     from forethought.models.encoders.context_encoder import ContextEncoder

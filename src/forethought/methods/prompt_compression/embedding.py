@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._retrieval import retrieved
 from forethought.methods.prompt_compression._shortening import Shortening
+from forethought.numerics.late_imports import np
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from forethought.contracts.errors import BadParameterError
 from forethought.contracts.parameters import Count, OddCount
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft, LayerView
 from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.numerics.importance import pooled
+from forethought.numerics.late_imports import np
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from forethought.contracts.errors import BudgetTooSmallError
 from forethought.contracts.parameters import Count
 from forethought.contracts.records import Prompt
@@ -23,6 +21,7 @@ from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._room import PromptRoom
 from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.methods.prompt_compression._words import Chunk, chunks_of, tokens_by_word
+from forethought.numerics.late_imports import np
 from forethought.numerics.word_choice import TextPart, words_that_fit
 
 if TYPE_CHECKING:

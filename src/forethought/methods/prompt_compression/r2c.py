@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-
 from forethought.contracts.parameters import Count, Range, Share
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._retrieval import question_of, sentences_of
 from forethought.methods.prompt_compression._room import PromptRoom
 from forethought.methods.prompt_compression._shortening import Shortening
+from forethought.numerics.late_imports import np
 from forethought.numerics.passage_choice import Passage, kept_passages
 
 if TYPE_CHECKING:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from forethought.contracts.parameters import CountOrZero
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._shortening import Shortening
 from forethought.models.hardware.sliced_task import aside
+from forethought.numerics.late_imports import np
 
 
 @dataclass(frozen=True)

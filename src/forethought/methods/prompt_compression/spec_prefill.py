@@ -18,8 +18,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-
 from forethought.contracts.errors import BadParameterError
 from forethought.contracts.parameters import Count, CountOrZero, Share, entries_kept
 from forethought.contracts.records import Prompt
@@ -27,6 +25,7 @@ from forethought.contracts.roles import Draft
 from forethought.methods.prompt_compression._query_scores import QueryScores
 from forethought.methods.prompt_compression._room import PromptRoom
 from forethought.methods.prompt_compression._shortening import Shortening
+from forethought.numerics.late_imports import np
 
 if TYPE_CHECKING:
     from torch import Tensor

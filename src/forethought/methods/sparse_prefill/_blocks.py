@@ -20,7 +20,7 @@ from forethought.models.compiled.available import kernels_for
 from forethought.models.compiled.kernels import TILE_KEYS, Kernels
 from forethought.models.hardware.processor import multiplies_bf16, widened
 from forethought.models.hardware.sliced_task import pause
-from forethought.numerics.late_torch import F, torch
+from forethought.numerics.late_imports import F, torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,7 +18,7 @@ from forethought.contracts.roles import LayerView, SparseOutput
 from forethought.methods.sparse_prefill._packing import joined, packed
 from forethought.models.hardware.processor import widened
 from forethought.models.hardware.sliced_task import pause
-from forethought.numerics.late_torch import torch
+from forethought.numerics.late_imports import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

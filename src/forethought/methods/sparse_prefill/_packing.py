@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from forethought.contracts.roles import LayerView
 from forethought.models.hardware.processor import widened
-from forethought.numerics.late_torch import torch
+from forethought.numerics.late_imports import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

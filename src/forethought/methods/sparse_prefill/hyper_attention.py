@@ -20,7 +20,7 @@ from forethought.contracts.parameters import Count, CountOrZero, Whole
 from forethought.contracts.roles import LayerView, SparseOutput
 from forethought.methods.sparse_prefill._hashed import HashedRule, attend_halves
 from forethought.methods.sparse_prefill._sparse_prefill import SparsePrefill
-from forethought.numerics.late_torch import torch
+from forethought.numerics.late_imports import torch
 
 Bits = Annotated[int, Whole(1, 32)]
 

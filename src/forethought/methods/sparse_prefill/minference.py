@@ -21,7 +21,7 @@ from forethought.contracts.roles import LayerView, SparseOutput
 from forethought.methods.sparse_prefill._best import best
 from forethought.methods.sparse_prefill._lines import Lines, attend_lines
 from forethought.methods.sparse_prefill._sparse_prefill import SparsePrefill
-from forethought.numerics.late_torch import torch
+from forethought.numerics.late_imports import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -22,7 +22,7 @@ from forethought.contracts.roles import Approximation, Draft, LayerView, SparseO
 from forethought.methods.sparse_prefill._best import best
 from forethought.methods.sparse_prefill._lines import Lines, attend_lines
 from forethought.numerics.importance import pooled
-from forethought.numerics.late_torch import torch
+from forethought.numerics.late_imports import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

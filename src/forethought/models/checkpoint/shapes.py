@@ -11,8 +11,7 @@ Shape = tuple[int, ...]
 
 def check_shape(config: DecoderConfig, name: str, found: Shape, where: str) -> None:
     """Raise DamagedFileError if a canonical tensor has another shape than configured."""
-    inner = name.split(".", 2)[-1] if name.startswith("layers.") else name
-    promised = _shapes(config).get(inner)
+    promised = promised_shape(config, name)
     if promised is None:
         raise DamagedFileError(
             f"{where} holds the unknown tensor {shortened(name)}",
@@ -24,6 +23,12 @@ def check_shape(config: DecoderConfig, name: str, found: Shape, where: str) -> N
             f"{list(promised)}",
             f"fetch the model again, or {MAKE_ANEW}",
         )
+
+
+def promised_shape(config: DecoderConfig, name: str) -> Shape | None:
+    """The shape of a canonical tensor; None for an unknown name."""
+    inner = name.split(".", 2)[-1] if name.startswith("layers.") else name
+    return _shapes(config).get(inner)
 
 
 def _shapes(config: DecoderConfig) -> dict[str, Shape]:

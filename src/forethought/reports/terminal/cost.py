@@ -35,7 +35,8 @@ def _title(found: dict[str, Any]) -> str:
     asked, count = found["request"], found["accelerators"]
     machine = f"{f'{count} x ' if count > 1 else ''}{found['hardware']['title']}"
     batch = f" · {asked['batch']} at once" if asked["batch"] > 1 else ""
-    lengths = f"prompt {asked['prompt']:,} · answer {asked['answer']:,}{batch}"
+    answers = f"{asked['samples']} answers of" if asked["samples"] > 1 else "answer"
+    lengths = f"prompt {asked['prompt']:,} · {answers} {asked['answer']:,}{batch}"
     return f"{found['recipe']} on {machine} · {found['weights']} · {lengths}"
 
 
@@ -61,22 +62,23 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _time(found: dict[str, Any]) -> str:
-    timing, batch = found["timing"], found["request"]["batch"]
+    timing, asked = found["timing"], found["request"]
     parts = [f"first token {units.seconds(timing['first_token'])}"]
     if timing["per_token"]:
-        parts.append(f"then {batch / timing['per_token']:,.4g} tokens/s")
+        rows = asked["batch"] * asked["samples"]
+        rate = rows / timing["per_token"]
+        parts.append(f"then {f'{rate:,.0f}' if rate >= 100 else f'{rate:.3g}'} tokens/s")
     measured = found["hardware"]["measured"] is not None
     kind = "predicted from the probe of this machine" if measured else "a lower bound"
     return " · ".join([*parts, kind])
 
 
 def _memory(found: dict[str, Any]) -> str:
-    held, batch = found["memory"], found["request"]["batch"]
+    held = found["memory"]
     caches = units.memory(found["cost"]["peak_cache_bytes"])
     return (
-        f"weights {units.memory(held['weight_bytes'])} · cache {caches} at the end"
-        f"{f' of {batch} sequences' if batch > 1 else ''}"
-        f" · {units.memory(held['token_cache_bytes'])} a token"
+        f"weights {units.memory(held['weight_bytes'])} · cache {caches} at the end · "
+        f"{units.memory(held['token_cache_bytes'])} a token"
     )
 
 
@@ -86,7 +88,7 @@ def _fits(found: dict[str, Any]) -> str:
     if not held["context"]:
         return f"the weights do not fit into {room}"
     return (
-        f"{held['sequences']:,} such sequences, or one of {held['context']:,} tokens, "
+        f"{held['requests']:,} such requests, or one sequence of {held['context']:,} tokens, "
         f"beside the weights in {room}"
     )
 
@@ -96,7 +98,8 @@ def _money(found: dict[str, Any]) -> str:
     if price is None:
         return "no price of this hardware: state one with --usd-per-hour or --prices"
     asked = found["request"]
-    million = usd / (asked["batch"] * (asked["prompt"] + asked["answer"])) * 1e6
+    tokens = asked["batch"] * (asked["prompt"] + asked["samples"] * asked["answer"])
+    million = usd / tokens * 1e6
     return (
         f"{units.dollars(usd)} · {units.dollars(million)} a million tokens · at ${price['usd']:g} "
         f"an hour ({price['source']}, {price['date']})"
@@ -133,9 +136,8 @@ def _roofline(found: dict[str, Any], width: int) -> str:
     grid = [[" "] * columns for _ in range(_HEIGHT)]
     for column in range(columns):
         at = low * (high / low) ** (column / (columns - 1))
-        grid[_height(min(peak, at * bandwidth), floor, peak)][column] = (
-            "─" if at * bandwidth >= peak else "╱"
-        )
+        roof = "─" if at * bandwidth >= peak else "/"
+        grid[_height(min(peak, at * bandwidth), floor, peak)][column] = roof
     for mark, at, reached in points:
         column = round(math.log(at / low) / math.log(high / low) * (columns - 1))
         grid[_height(reached, floor, peak)][min(max(column, 0), columns - 1)] = mark
@@ -143,16 +145,15 @@ def _roofline(found: dict[str, Any], width: int) -> str:
     lines = [f"{name:>12} │{''.join(row)}" for name, row in zip(left, grid, strict=True)]
     axis = f"{low:.2g} FLOP/byte"
     below = f"{'':>12} └{axis}{f'{high:.3g}':>{columns - len(axis)}}"
-    legend = " · ".join(f"{stage['name'][0].upper()} {stage['name']}" for stage in found["stages"])
+    legend = " · ".join(f"{place} {one['name']}" for place, one in enumerate(found["stages"], 1))
     return "\n".join([*lines, below, f"{'':>14}{legend}"])
 
 
 def _points(stages: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float, float]]:
-    """Mark, intensity and FLOP/s of each stage."""
-    for stage in stages:
+    """Number, intensity and FLOP/s of each stage."""
+    for place, stage in enumerate(stages, 1):
         if stage["seconds"] and stage["flops"] and stage["bytes_moved"]:
-            reached = stage["flops"] / stage["seconds"]
-            yield stage["name"][0].upper(), stage["intensity"], reached
+            yield str(place), stage["intensity"], stage["flops"] / stage["seconds"]
 
 
 def _range(intensities: Sequence[float], turning: float) -> tuple[float, float]:

@@ -116,6 +116,8 @@ def _speed(run: dict[str, Any]) -> str:
         parts.append(f"first token {units.seconds(timing['first_token'])}")
     if timing["per_token"]:
         parts.append(f"then {1 / timing['per_token']:.3g} tokens/s")
+    if roof := run.get("roofline"):
+        parts.append(f"bound by {roof['bound']}, {100 * roof['share']:.0f} % of its roofline")
     if timing["load"]:
         parts.append(f"loaded in {units.seconds(timing['load'])}")
     return " · ".join(parts)

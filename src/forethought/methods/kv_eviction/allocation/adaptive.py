@@ -9,7 +9,7 @@ from itertools import islice
 from forethought.methods.kv_eviction.allocation import Allocation, LayerRoom
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
 from forethought.numerics.apportionment import apportioned
-from forethought.numerics.late_torch import torch
+from forethought.numerics.late_imports import torch
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from forethought.methods.kv_eviction.allocation import LayerRoom
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
-from forethought.numerics.late_torch import torch
+from forethought.numerics.late_imports import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

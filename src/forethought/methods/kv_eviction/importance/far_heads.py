@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from forethought.contracts.roles import FullCacheView, LayerView
 from forethought.methods.kv_eviction._entries import for_heads
 from forethought.methods.kv_eviction.importance import Importance
-from forethought.numerics.late_torch import torch
+from forethought.numerics.late_imports import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

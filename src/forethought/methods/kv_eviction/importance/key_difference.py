@@ -9,7 +9,7 @@ from forethought.contracts.parameters import Amount
 from forethought.contracts.roles import LayerView
 from forethought.methods.kv_eviction._entries import entries_left
 from forethought.methods.kv_eviction.importance import LayerImportance
-from forethought.numerics.late_torch import F, torch
+from forethought.numerics.late_imports import F, torch
 
 if TYPE_CHECKING:
     from torch import Tensor

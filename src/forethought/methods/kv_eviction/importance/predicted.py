@@ -12,7 +12,7 @@ from forethought.contracts.errors import BadParameterError
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import LayerView
 from forethought.methods.kv_eviction.importance import LayerImportance
-from forethought.numerics.late_torch import F, torch
+from forethought.numerics.late_imports import F, torch
 
 if TYPE_CHECKING:
     from torch import Tensor

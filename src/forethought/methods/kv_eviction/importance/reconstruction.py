@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import FullCacheView, LayerView
 from forethought.methods.kv_eviction.importance import Importance
-from forethought.numerics.late_torch import torch
+from forethought.numerics.late_imports import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

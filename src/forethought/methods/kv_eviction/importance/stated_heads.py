@@ -11,7 +11,7 @@ from forethought.contracts.records import Prompt
 from forethought.contracts.roles import FullCacheView
 from forethought.methods.kv_eviction._entries import for_heads
 from forethought.methods.kv_eviction.importance import Importance
-from forethought.numerics.late_torch import torch
+from forethought.numerics.late_imports import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,7 +1,7 @@
-"""torch, imported by the first use of one of its names.
+"""torch and numpy, imported by the first use of one of their names.
 
-Methods name it at the top of their files, and are built without it: a list of methods, a cost or
-an error about a setting needs no tensor.
+Methods name them at the top of their files, and are built without them: a list of methods, a cost
+or an error about a setting needs neither.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch as torch
     import torch.nn.functional as F
 else:
@@ -23,6 +24,6 @@ else:
         def __getattr__(self, name: str) -> Any:
             return getattr(import_module(self._module), name)
 
-    torch, F = _Late("torch"), _Late("torch.nn.functional")
+    torch, F, np = _Late("torch"), _Late("torch.nn.functional"), _Late("numpy")
 
-__all__ = ["F", "torch"]
+__all__ = ["F", "np", "torch"]

@@ -1,0 +1,254 @@
+"""What a right answer costs, from stored answers: cost-of-pass by recipe and its frontier."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from forethought import catalogue
+from forethought.contracts.errors import UsageError
+from forethought.contracts.questions import Sample
+from forethought.cost.cost_of_pass import (
+    HUMAN_USD,
+    ScoredRuns,
+    Spread,
+    frontier,
+    frontier_spread,
+    spread,
+)
+from forethought.cost.hourly_prices import HourlyPrice
+from forethought.cost.roofline import Machine
+from forethought.recipes.recipe import Recipe
+from forethought.recipes.recipe_grid import recipe_grid
+from forethought.storage.location import no_answers, results_file
+from forethought.storage.store import Store
+
+_DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class RunPrice:
+    """The price of a stored run: its dollars, or the time of its work on a machine."""
+
+    machine: Machine | None
+    price: HourlyPrice | None
+
+    def of(self, run: Mapping[str, Any]) -> float | None:
+        """US dollars of a run; None without a price."""
+        cost = run["cost"]
+        if cost.get("usd") is not None:
+            return float(cost["usd"])
+        if self.machine is None or self.price is None:
+            return None
+        card = self.machine.hardware
+        compute, memory = cost["flops"] / card.peak, cost.get("bytes_moved", 0.0) / card.bandwidth
+        # Several accelerators share the work, and all of them are paid: their number cancels out.
+        return float(max(compute, memory) * self.price.usd / 3600)
+
+
+@dataclass(frozen=True)
+class PassCost:
+    """One recipe on one task."""
+
+    recipe: str
+    task: str
+    problems: int
+    runs: int
+    solved: int
+    """Problems with a right answer."""
+    score: float
+    usd: float
+    """Mean dollars of a run."""
+    pass_usd: Spread
+    """Dollars of all runs over all right answers."""
+
+
+@dataclass(frozen=True)
+class FrontierCost:
+    """The cheapest way for each problem of a task."""
+
+    task: str
+    value: float | None
+    """The plain mean over problems; None if a problem was never solved and no human is."""
+    split: Spread | None
+    """The price of the ways that one half of the runs chooses, paid by the other half."""
+    human: float | None
+    leads: Mapping[str, int]
+    """Problems on which each recipe is cheapest; `human` among them."""
+
+
+@dataclass(frozen=True)
+class PassCosts:
+    """Cost-of-pass of all recipes, and the frontier of each task."""
+
+    rows: tuple[PassCost, ...]
+    frontiers: tuple[FrontierCost, ...]
+    notes: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """The costs as plain JSON values; an infinite cost is null."""
+        found: dict[str, Any] = _finite(asdict(self))
+        return found
+
+
+def pass_costs(
+    recipes: Sequence[str],
+    tasks: Sequence[str],
+    base: Recipe,
+    price: RunPrice,
+    *,
+    results: Path | str | None = None,
+    human: float | None = None,
+    seed: int = 0,
+) -> PassCosts:
+    """Cost-of-pass from the results file; no model runs.
+
+    Without recipes, every stored recipe on the model of `base` counts. Raises UsageError if no
+    answer is stored, or none has a price.
+    """
+    names = [name for text in tasks for name in _opened(text)]
+    file = Path(results or results_file()).expanduser()
+    named = {one.spelling for one in recipe_grid(recipes, base)} if recipes else set()
+    held = _held(file, names, base.model, named)
+    priced = {task: _priced(found, price) for task, found in held.items()}
+    if not any(priced.values()):
+        raise _nothing(file, base, names, any(held.values()))
+    rng = np.random.default_rng(seed)
+    rows = [
+        _row(label, task, own, rng)
+        for task, found in priced.items()
+        for label, own in found.items()
+    ]
+    ends = [
+        _frontier(task, found, _human(task, human), rng) for task, found in priced.items() if found
+    ]
+    return PassCosts(tuple(rows), tuple(ends))
+
+
+def _opened(task: str) -> list[str]:
+    return [catalogue.spelled_open(one) for one in catalogue.expand(task).values()]
+
+
+def _held(file: Path, tasks: Sequence[str], model: str, named: set[str]) -> dict[str, list[Sample]]:
+    found: dict[str, list[Sample]] = {task: [] for task in tasks}
+    if not file.exists():
+        return found
+    with Store.open(file) as store:
+        for sample in store.samples(tasks=tasks):
+            spelled = sample.run["recipe"]
+            if spelled in named if named else Recipe.parse(spelled).model == model:
+                found[sample.task].append(sample)
+    return found
+
+
+def _priced(samples: Sequence[Sample], price: RunPrice) -> dict[str, dict[str, ScoredRuns]]:
+    """By recipe and question, the dollars and scores of its runs."""
+    found: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for sample in samples:
+        usd = price.of(sample.run)
+        if usd is not None:
+            found[sample.recipe][sample.question].append((usd, sample.score))
+    return {
+        label: {
+            question: ScoredRuns(*(tuple(column) for column in zip(*runs, strict=True)))
+            for question, runs in questions.items()
+        }
+        for label, questions in found.items()
+    }
+
+
+def _nothing(file: Path, base: Recipe, tasks: Sequence[str], stored: bool) -> UsageError:
+    if stored:
+        return UsageError(
+            "the stored answers have no price",
+            "name hardware with a price, such as --on h100, or state --usd-per-hour",
+        )
+    asked = " ".join(f"-t '{task}'" for task in tasks[:1])
+    return UsageError(
+        f"{no_answers(file)} of {base.model} to {', '.join(tasks)}",
+        f"make some: forethought evaluate -m {base.model} {asked} --samples 8 --results {file}",
+    )
+
+
+def _row(
+    label: str, task: str, questions: Mapping[str, ScoredRuns], rng: np.random.Generator
+) -> PassCost:
+    costs = tuple(cost for runs in questions.values() for cost in runs.costs)
+    scores = tuple(score for runs in questions.values() for score in runs.scores)
+    return PassCost(
+        recipe=label,
+        task=task,
+        problems=len(questions),
+        runs=len(costs),
+        solved=sum(any(runs.scores) for runs in questions.values()),
+        score=sum(scores) / len(scores),
+        usd=sum(costs) / len(costs),
+        pass_usd=_ratio(questions, rng),
+    )
+
+
+def _ratio(questions: Mapping[str, ScoredRuns], rng: np.random.Generator) -> Spread:
+    """All dollars over all right answers, with an interval over the draw of questions."""
+    costs = np.array([sum(runs.costs) for runs in questions.values()])
+    right = np.array([sum(runs.scores) for runs in questions.values()])
+    value = float(costs.sum() / right.sum()) if right.sum() else math.inf
+    if len(costs) == 1:
+        one = next(iter(questions.values()))
+        return spread(one, rng, draws=_DRAWS)
+    again = rng.integers(0, len(costs), (_DRAWS, len(costs)))
+    totals, hits = costs[again].sum(1), right[again].sum(1)
+    with np.errstate(divide="ignore"):
+        ratios = np.where(hits > 0, totals / hits, np.inf)
+    low, high = np.quantile(ratios, [0.025, 0.975], method="nearest")
+    return Spread(value, float(low), float(high))
+
+
+def _human(task: str, stated: float | None) -> float | None:
+    """The price of a right answer by a human: stated, or the paper's for this task."""
+    return HUMAN_USD.get(task.partition("(")[0]) if stated is None else stated
+
+
+def _frontier(
+    task: str,
+    found: Mapping[str, Mapping[str, ScoredRuns]],
+    human: float | None,
+    rng: np.random.Generator,
+) -> FrontierCost:
+    """The frontier over the questions that every recipe answered."""
+    shared = sorted(set.intersection(*(set(own) for own in found.values())))
+    ways = {label: [own[question] for question in shared] for label, own in found.items()}
+    plain = {label: [runs.cost_of_pass for runs in own] for label, own in ways.items()}
+    least = frontier(plain, human) if shared else []
+    finite = bool(least) and not any(map(math.isinf, least))
+    several = all(len(runs.costs) > 1 for own in ways.values() for runs in own)
+    return FrontierCost(
+        task=task,
+        value=sum(least) / len(least) if finite else None,
+        split=frontier_spread(ways, human, rng, draws=_DRAWS) if shared and several else None,
+        human=human,
+        leads=_leads(plain, least, human),
+    )
+
+
+def _leads(
+    plain: Mapping[str, Sequence[float]], least: Sequence[float], human: float | None
+) -> dict[str, int]:
+    leads: dict[str, int] = defaultdict(int)
+    for problem, best in enumerate(least):
+        names = [label for label, costs in plain.items() if costs[problem] == best]
+        leads[names[0] if names and math.isfinite(best) else "human" if human else "nobody"] += 1
+    return dict(leads)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(held) for held in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,161 @@
+"""`forethought cost` as a user runs it: no weights, no torch, typed errors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from forethought.cli.main import exit_code
+from forethought.cost.hardware import TABLE, Measured
+from tests.cli.test_start_up import RUN
+
+EXAMPLE = ["cost", "-m", "qwen2.5-1.5b", "-d", "qwen2.5-0.5b", "--on", "h100", "--prompt", "32k",
+           "--answer", "1k", "-x", "specpc(keep=2048)"]  # fmt: skip
+
+
+def answer(capsys, *arguments: str) -> str:
+    assert exit_code(["cost", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def failed(capsys, *arguments: str) -> str:
+    assert exit_code(["cost", *arguments]) == 2
+    return capsys.readouterr().err
+
+
+def test_the_example_needs_neither_torch_nor_numpy_and_reads_no_weights() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RUN.format(arguments=EXAMPLE)], capture_output=True, text=True
+    )
+
+    code, *modules = done.stderr.splitlines()[-1].split()
+    assert code == "0"
+    assert {"torch", "numpy", "scipy", "safetensors", "huggingface_hub"} & set(modules) == set()
+    assert "kept      2,048 of 32,768 prompt tokens" in done.stdout
+
+
+def test_the_text_names_stages_bounds_memory_and_the_source_of_the_price(capsys) -> None:
+    text = answer(capsys, *EXAMPLE[1:])
+
+    for said in ("draft", "prefill", "decode", "exact", "compute", "memory", "a lower bound",
+                 "lambda.ai/instances, on demand, 2026-09-20", "FLOP/byte"):  # fmt: skip
+        assert said in text.replace("\n            ", " ")
+
+
+def test_the_document_adds_up(capsys) -> None:
+    found = json.loads(answer(capsys, *EXAMPLE[1:], "--json"))
+
+    for kind in ("flops", "bytes_moved", "seconds"):
+        parts = [stage[kind] for stage in found["stages"]]
+        assert found["cost"][kind] == pytest.approx(sum(parts))
+        assert found["cost"][kind] < found["exact"][kind]
+    usd = found["cost"]["seconds"] * 4.29 / 3600
+    assert found["cost"]["usd"] == pytest.approx(usd)
+    assert found["kept"] == {"prompt_tokens": 2048, "of": 32768, "entries": 2048}
+    stage = found["stages"][0]
+    per_pass = sum(one["flops"] for one in stage["operations"])
+    assert 0 < per_pass <= stage["flops"]
+
+
+def test_batches_and_accelerators_share_and_repeat_the_work(capsys) -> None:
+    one, eight, two = (
+        json.loads(answer(capsys, "-m", "llama-3-8b", "--on", "a100", "--json", *more))
+        for more in ([], ["--batch", "8"], ["--accelerators", "2"])
+    )
+
+    assert eight["cost"]["flops"] == 8 * one["cost"]["flops"]
+    assert eight["cost"]["weight_bytes"] == one["cost"]["weight_bytes"]
+    assert two["cost"]["seconds"] == pytest.approx(one["cost"]["seconds"] / 2)
+    assert two["cost"]["usd"] == pytest.approx(one["cost"]["usd"])
+
+
+def test_prices_come_from_the_line_then_from_a_file_then_from_the_table(capsys, tmp_path) -> None:
+    file = tmp_path / "own.json"
+    file.write_text('{"date": "2027-01-01", "usd_per_hour": {"h100": 36}}')
+    line = ("-m", "smollm2", "--on", "h100", "--json")
+
+    stated, own, table, none = (
+        json.loads(answer(capsys, *line, *more))
+        for more in (["--usd-per-hour", "3.6"], ["--prices", str(file)], [], ["--on", "l4"])
+    )
+
+    assert stated["cost"]["usd"] == pytest.approx(stated["cost"]["seconds"] / 1000)
+    assert own["cost"]["usd"] == pytest.approx(own["cost"]["seconds"] / 100)
+    assert table["price"]["date"] == "2026-09-20"
+    assert (none["price"], none["cost"]["usd"]) == (None, None)
+
+
+def test_a_folder_needs_its_config_alone(capsys, tmp_path) -> None:
+    config = {"model_type": "llama", "vocab_size": 100, "hidden_size": 32, "intermediate_size": 48,
+              "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+              "max_position_embeddings": 512}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+
+    found = json.loads(
+        answer(capsys, "-m", str(tmp_path), "--on", "h100", "--prompt", "10", "--answer", "1",
+               "--json")
+    )  # fmt: skip
+
+    layer = 2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 48
+    assert found["cost"]["flops"] == 2 * (2 * layer * 10 + 32 * 100) + 2 * 4 * 32 * 55
+
+
+def test_the_roofline_is_drawn_to_a_file(capsys, tmp_path) -> None:
+    file = tmp_path / "roof.svg"
+
+    answer(capsys, *EXAMPLE[1:], "-o", str(file))
+
+    drawn = file.read_text()
+    assert drawn.startswith("<svg xmlns=")
+    assert drawn.count("<circle") == 3 + 2
+    assert "decode, 0.9" in drawn
+    assert "memory-bound" in drawn
+
+
+def test_this_machine_is_its_stored_probe(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("FORETHOUGHT_CACHE", str(tmp_path))
+    rates = Measured(1e12, 1e11, 5e11, {"bf16": 2e10, "int4": 1e10}, 1e10, 1e-4, 1e-3)
+    held = TABLE["i9-13900k"].document() | {"name": "here", "measured": vars(rates)}
+    (tmp_path / "hardware.json").write_text(json.dumps(held))
+
+    found = json.loads(answer(capsys, "-m", "smollm2", "--json"))
+    text = answer(capsys, "-m", "smollm2")
+
+    assert found["weights"] == "int4"  # as the engine decodes models that are published in 4 bit
+    assert "predicted from the probe of this machine" in text.replace("\n            ", " ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--on", "h1oo"], "no hardware is called 'h1oo'"),
+        (["--on", "h100", "-m", "llama-9"], "no model is called 'llama-9'"),
+        (["--on", "h100", "--prompt", "many"], "--prompt 'many' is no number of tokens"),
+        (["--on", "h100", "--prompt", "0"], "--prompt '0' is no number of tokens"),
+        (["--on", "h100", "--answer", "1e99"], "--answer '1e99' is no number"),
+        (["--on", "h100", "-x", "snapkvv"], "no method is called 'snapkvv'"),
+        (["--on", "h100", "--usd-per-hour", "-1"], "--usd-per-hour -1 is no price"),
+        (["--on", "h100", "--probe"], "--probe measures this machine"),
+        (["--on", "none.json"], "none.json does not describe hardware"),
+        (["--on", "h100", "--prices", "none.json"], "none.json holds no prices"),
+        (["--on", "h100", "-o", "roof.png"], "roof.png has no known report format"),
+        (["--on", "h100", "-x", "auto"], "auto chooses methods for one prompt"),
+    ],
+)
+def test_wrong_input_is_told_with_a_hint(capsys, arguments: list[str], message: str) -> None:
+    told = failed(capsys, *arguments)
+
+    assert message in told
+    assert "hint: " in told
+
+
+def test_hardware_that_lacks_a_rate_is_refused(capsys, tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    held = TABLE["h100"].document() | {"peak": 0}
+    file.write_text(json.dumps(held))
+
+    assert "a rate is not above 0" in failed(capsys, "--on", str(file))
