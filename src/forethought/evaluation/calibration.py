@@ -122,7 +122,8 @@ def _judged(file: Path, tasks: Sequence[str], model: str) -> dict[tuple[str, str
 @lru_cache(256)
 def _named(spelled: str, settings: str) -> tuple[Recipe, str]:
     """The recipe of a sample, and the label of its answers."""
-    held = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(settings).items()}
+    told: dict[str, Any] = json.loads(settings)
+    held: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
     recipe = replace(Recipe.parse(spelled), **held)
     return recipe, answered_as(recipe)
 
