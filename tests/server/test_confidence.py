@@ -77,7 +77,7 @@ def test_a_stream_ends_with_the_refusal_and_shows_no_text(served):
         ({"confidence_by": "no-such-scorer"}, "no-such-scorer"),
         ({"confidence_by": "checker"}, "needs a task"),
         ({"confidence_by": "agreement(n=1000)"}, "more than this server allows"),
-        ({"confidence_by": "semantic-agreement(compare=encoder, encoder=/etc)"}, "encoder"),
+        ({"confidence_by": "semantic-agreement(encoder=/etc)"}, "encoder"),
         ({"abstain_below": 0.5}, "no confidence is named"),
         ({"abstain_below": 1.5, "confidence_by": "likelihood"}, "abstain_below"),
         ({"confidence_by": "likelihood", "n": 2}, "one answer"),
