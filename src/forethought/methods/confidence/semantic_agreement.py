@@ -39,8 +39,8 @@ class SemanticAgreement(Confidence):
     least: Share = 0.5
     """Two answers mean the same above this probability of Yes in both directions, or cosine."""
     encoder: str = ""
-    """Sentence encoder that compares: all-minilm-l6-v2, a folder, or owner/name on the hub; if empty,
-    the model's own verdicts do."""
+    """Sentence encoder that compares: all-minilm-l6-v2, a folder, or owner/name on the hub; if
+    empty, the model's own verdicts do."""
 
     @property
     def needs(self) -> frozenset[Ability]:
