@@ -12,6 +12,7 @@ from forethought.engine.sampling import (
     certainty,
     choose,
     choose_rows,
+    confidence,
 )
 
 CHANCES = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05])
@@ -158,6 +159,17 @@ def test_values_that_are_no_numbers_are_an_error_and_no_answer(temperature):
         choose(logits, SamplingParams(temperature=temperature), 0, 0)
 
 
+def test_confidence_is_the_mean_doubt_of_the_twenty_likeliest():
+    logits = torch.randn(50, generator=torch.Generator().manual_seed(0))
+    chances = sorted(torch.softmax(logits.double(), 0).tolist(), reverse=True)
+    expected = -sum(map(math.log, chances[:20])) / 20
+    assert confidence(logits) == pytest.approx(expected, rel=1e-5)
+    assert confidence(torch.zeros(4)) == pytest.approx(math.log(4))
+    # A token that is ruled out counts 100 nats, so that the mean is finite.
+    sure = torch.tensor([0.0, -math.inf])
+    assert confidence(sure) == pytest.approx(50.0)
+
+
 def test_certainty_is_the_divergence_from_uniform():
     uniform = torch.full((5,), 0.2)
     expected = float((uniform * (uniform / CHANCES).log()).sum())
@@ -180,13 +192,13 @@ ROWS = [
     SamplingParams(),
     SamplingParams(temperature=1.0),
     SamplingParams(temperature=0.7, top_logprobs=5, certainty=True),
-    SamplingParams(temperature=1.3, top_k=20),
+    SamplingParams(temperature=1.3, top_k=20, confidence=True),
     SamplingParams(temperature=1.0, top_p=0.9, seed=3),
     SamplingParams(temperature=1.0, min_p=0.05, certainty=True),
     SamplingParams(temperature=0.9, top_k=40, top_p=0.8, min_p=0.01, top_logprobs=2),
     SamplingParams(temperature=1.0, top_p=0.0),
     SamplingParams(temperature=1e300),
-    SamplingParams(top_logprobs=3),
+    SamplingParams(top_logprobs=3, confidence=True, certainty=True),
 ]
 
 
@@ -207,6 +219,8 @@ def test_rows_chosen_at_once_are_those_chosen_one_by_one(together, spread):
             assert one.top == alone.top
             assert one.certainty == pytest.approx(alone.certainty, abs=1e-5)
             assert (one.certainty > 0) == choice.sampling.certainty
+            assert one.confidence == pytest.approx(alone.confidence, abs=1e-5)
+            assert (one.confidence > 0) == choice.sampling.confidence
 
 
 def test_a_forced_token_among_rows_is_taken_and_measured():

@@ -103,7 +103,7 @@ def test_silent_answers_are_counted_and_no_zeros(tmp_path):
 def test_few_questions_are_measured_but_not_calibrated(tmp_path):
     found = calibrate("best", results=stored(tmp_path / "r.sqlite", overconfident(19)))
     assert found.calibrations == []
-    assert "fewer than 20" in found.notes[0]
+    assert "19 answers; 20 questions are the least" in found.notes[0]
     assert found.document()["methods"][0]["chosen"] is None
 
 
@@ -118,6 +118,13 @@ def test_another_model_and_another_task_are_left_out(tmp_path):
     ]
     named = calibrate("best", tasks=["addition(digits=2)"], results=file)
     assert [one.questions for one in named.methods] == [30, 30]
+
+
+def test_an_answer_that_two_runs_judged_counts_once(tmp_path):
+    file = stored(tmp_path / "r.sqlite", overconfident(30))
+    both = Recipe(model="tiny", search="majority-vote(n=4)", confidence=("likelihood", "p-true"))
+    stored(file, overconfident(30), recipe=both)
+    assert [one.questions for one in calibrate("best", results=file).methods] == [30, 30]
 
 
 def test_answers_at_another_temperature_have_calibrations_of_their_own(tmp_path):

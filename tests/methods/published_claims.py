@@ -165,6 +165,11 @@ CLAIMS = {
         "::test_agreement_is_the_share_of_samples_in_the_answers_group",
         {},
     ),
+    "deepconf": Claim(
+        "facebookresearch/deepconf, online",
+        f"{_SEARCH}/test_deepconf.py::test_votes_and_stops_are_those_of_the_published_steps",
+        {"warmup": 16, "kept": 0.9, "window": 2048, "check": 64, "consensus": 1.0, "batch": 16},
+    ),
     "group-confidence": Claim(
         "facebookresearch/deepconf, lowest group confidence",
         "tests/methods/confidence/test_group_confidence.py"

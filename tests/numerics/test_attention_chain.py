@@ -76,6 +76,14 @@ def test_chains_are_those_of_the_published_steps(seed):
     assert attention_chain(weights, [22, 23], idle, rules) == expected
 
 
+def test_a_chain_that_is_long_enough_considers_only_the_five_strongest():
+    weights, idle = np.zeros((10, 10)), [False] * 10
+    weights[8, :6] = [0.5, 0.9, 0.9, 0.9, 0.9, 0.9]
+    idle[1:6] = [True] * 5
+    assert attention_chain(weights, [9], idle, ChainRules(threshold=0.1, least=1)) == [0]
+    assert attention_chain(weights, [9], idle, ChainRules(threshold=0.1, least=0)) == []
+
+
 def test_idle_tokens_and_the_answer_are_never_in_a_chain():
     weights = np.tril(np.ones((12, 12)), -1)
     idle = [place % 2 == 0 for place in range(12)]

@@ -220,6 +220,7 @@ def test_every_free_text_of_the_catalogue_is_either_harmless_or_checked():
         ("cpc", "encoder"),
         ("r2c", "encoder"),
         ("embedding", "encoder"),
+        ("semantic-agreement", "encoder"),
         ("llmlingua2", "classifier"),
         ("difficulty-router", "plan"),
         ("remote-judge", "server"),

@@ -91,6 +91,8 @@ SETTINGS = {
     "scorer": "likelihood",
     "budget": "5tok",
     "confidence": 0.5,
+    "confidence_by": ["likelihood"],
+    "abstain_below": 0.5,
     "draft": "small",
     "document": "The code is 27. " * 9,
     "model": "small",

@@ -115,6 +115,19 @@ def test_an_outcome_reads_back_as_it_was_put(tmp_path):
         assert store.replay_log().get("k") == outcome
 
 
+def test_token_confidences_are_kept_and_absent_where_they_were_not_asked_for(tmp_path):
+    with_them = Piece("a", (1,), 1, -1.0, "stop", token_confidences=(2.5, 3.0))
+    without = Piece("a", (1,), 1, -1.0, "stop")
+    with Store.open(tmp_path / "r.sqlite") as store:
+        journal = store.replay_log()
+        for key, piece in [("with", with_them), ("without", without)]:
+            journal.put(RequestOutcome(key, Cost(), piece))
+        assert journal.get("with").piece == with_them
+        assert journal.get("without").piece == without
+        query = "SELECT outcome FROM pieces WHERE key = 'without'"
+        assert "token_confidences" not in store.connection.execute(query).fetchone()[0]
+
+
 def test_pieces_of_earlier_versions_are_read(tmp_path):
     with Store.open(tmp_path / "r.sqlite") as store:
         journal = store.replay_log()

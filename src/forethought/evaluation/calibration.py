@@ -90,8 +90,12 @@ def calibrate(
     found = [
         _measured(answers, method, some, wanted, seed) for (answers, method), some in judged.items()
     ]
-    few = sorted({one.answers for one in found if one.chosen is None})
-    notes = [f"{one}: fewer than {FEWEST} questions, so nothing is calibrated" for one in few]
+    few = [one for one in found if one.chosen is None]
+    notes = [
+        f"{one.method} on {one.answers}: {one.questions} answers; {FEWEST} questions are the least "
+        "for a calibration"
+        for one in few
+    ]
     made = {"forethought": metadata.version("forethought"), "results": file.name}
     return Calibrated(tuple(sorted(found, key=_rank)), tuple(notes), made)
 
@@ -101,10 +105,13 @@ def _rank(one: MeasuredConfidence) -> tuple[str, float]:
 
 
 def _judged(file: Path, tasks: Sequence[str], model: str) -> dict[tuple[str, str], list[_Judged]]:
-    """What each method says of each stored answer, by label of the answers and method."""
-    found: dict[tuple[str, str], list[_Judged]] = defaultdict(list)
+    """What each method says of each stored answer, by label of the answers and method.
+
+    An answer that several runs judged by one method counts once.
+    """
+    found: dict[tuple[str, str], dict[tuple[str, str, int], _Judged]] = defaultdict(dict)
     if not file.exists():
-        return found
+        return {}
     with Store.open(file) as store:
         samples = store.samples(tasks=list(tasks)) if tasks else store.samples()
     for sample in samples:
@@ -114,15 +121,17 @@ def _judged(file: Path, tasks: Sequence[str], model: str) -> dict[tuple[str, str
         recipe, label = _named(sample.run["recipe"], json.dumps(sample.run["settings"]))
         if model and recipe.model != model:
             continue
+        place = sample.task, sample.question, sample.number
         for one in estimates:
-            found[label, one["method"]].append(_answer(sample, one))
-    return found
+            found[label, one["method"]].setdefault(place, _answer(sample, one))
+    return {name: list(answers.values()) for name, answers in found.items()}
 
 
 @lru_cache(256)
 def _named(spelled: str, settings: str) -> tuple[Recipe, str]:
     """The recipe of a sample, and the label of its answers."""
-    held = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(settings).items()}
+    told: dict[str, Any] = json.loads(settings)
+    held: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
     recipe = replace(Recipe.parse(spelled), **held)
     return recipe, answered_as(recipe)
 

@@ -208,6 +208,8 @@ def _extras(answer: DecisionAnswer) -> Mapping[str, Any]:
 
     Scores of texts are log-probabilities divided by the number of tokens.
     """
+    fit = answer.calibration
+    told = {"x_calibrated": False if fit is None else {"by": fit.method, **fit.summary()}}
     if answer.outside is None:
-        return {"x_scored": "texts, by log-probability per token"}
-    return {"x_outside": answer.outside}
+        return {"x_scored": "texts, by log-probability per token", **told}
+    return {"x_outside": answer.outside, **told}

@@ -17,6 +17,8 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from forethought.contracts.calibration import Calibration
+from forethought.contracts.errors import ForethoughtError
 from forethought.models.model import Model
 from forethought.recipes.recipe import Recipe
 from forethought.server.answering import answered, unless_left
@@ -29,7 +31,7 @@ from forethought.server.decision_shapes import (
     systemone_questions,
     systemone_state,
 )
-from forethought.server.errors import ApiError, bad_request
+from forethought.server.errors import ApiError, as_api_error, bad_request
 from forethought.server.json_body import problem_words, read_body, read_json
 from forethought.server.openapi import described
 from forethought.server.schemas.common import MethodFields
@@ -42,8 +44,10 @@ from forethought.sessions.decisions import (
     DecisionTemperatures,
     decide,
     decision_answers,
+    predicate_calibration,
 )
 from forethought.sessions.live_session import LiveRequest
+from forethought.storage.calibrations import stored_calibrations
 
 ALIAS = "jev-latest"
 """The model that clients of System One name by default; here the server's own."""
@@ -141,7 +145,8 @@ class AskedDecisions:
             verdict_prompts=search.tokenized,
         )
         run = await unless_left(request, _run(context, live))
-        found = decision_answers(run["answer"], search, self.questions, self.temperatures)
+        fit = await asyncio.to_thread(_fit_of, recipe.model)
+        found = decision_answers(run["answer"], search, self.questions, self.temperatures, fit)
         return found, (tokens, max(0, tokens - run["cost"]["scoring_tokens"]))
 
     def _check_length(self, model: Model, search: Decide) -> None:
@@ -170,6 +175,14 @@ def _check_exact(recipe: Recipe) -> None:
             f"name the model alone: {recipe.model}",
             "model",
         )
+
+
+def _fit_of(model: str) -> Calibration | None:
+    """The calibration of a model's predicates; raises ApiError for a damaged file."""
+    try:
+        return predicate_calibration(model, stored_calibrations())
+    except ForethoughtError as error:
+        raise as_api_error(error, None) from error
 
 
 async def _run(context: ServerContext, live: LiveRequest) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from forethought.backends.local.choice_scores import label_tokens, option_tokens
 from forethought.backends.local.verdicts import verdict_prompt
+from forethought.contracts.calibration import Calibration
 from forethought.contracts.errors import BadParameterError
 from forethought.contracts.search import (
     Ability,
@@ -30,9 +31,12 @@ from forethought.contracts.search import (
 )
 from forethought.models.model import Model
 from forethought.models.tokenization.tokenizer import Tokenizer
+from forethought.recipes.recipe import Recipe
 
 DecisionKind = Literal["predicate", "choice", "score"]
 YES_NO = ("Yes", "No")
+VERDICTS = "self-judge"
+"""The confidence method whose calibrations serve predicates."""
 _INSTRUCTIONS = {
     "predicate": "Does this hold for the text above?",
     "choice": "Choose the option that fits the text above best.",
@@ -177,6 +181,8 @@ class DecisionAnswer:
     """Of each option; they sum to 1."""
     outside: float | None = None
     """The probability of everything that is no label; None for options scored by their texts."""
+    calibration: Calibration | None = None
+    """The fit that the probabilities come from; None if they are not calibrated."""
 
     @classmethod
     def of(
@@ -187,6 +193,11 @@ class DecisionAnswer:
         weights = [math.exp(power - max(powers)) for power in powers]
         outside = max(0.0, 1.0 - math.fsum(chances)) if rule == "token" else None
         return cls(tuple(weight / math.fsum(weights) for weight in weights), outside)
+
+    def calibrated(self, fit: Calibration) -> DecisionAnswer:
+        """The answer to a predicate with the fit's probability of its first option."""
+        yes = fit.map(self.probabilities[0])
+        return replace(self, probabilities=(yes, 1.0 - yes), calibration=fit)
 
     @property
     def best(self) -> int:
@@ -246,11 +257,30 @@ def decision_answers(
     search: Decide,
     questions: Sequence[DecisionQuestion],
     temperatures: DecisionTemperatures,
+    fit: Calibration | None = None,
 ) -> list[DecisionAnswer]:
-    """The answers that the text of a run of `search` holds."""
-    return [
+    """The answers that the text of a run of `search` holds; `fit` calibrates predicates."""
+    found = [
         DecisionAnswer.of(chances, prompt.rule, temperatures.of(question.kind))
         for chances, prompt, question in zip(
             json.loads(text), search.prompts, questions, strict=True
         )
     ]
+    return [
+        one.calibrated(fit) if fit is not None and question.kind == "predicate" else one
+        for one, question in zip(found, questions, strict=True)
+    ]
+
+
+def predicate_calibration(model: str, known: Sequence[Calibration]) -> Calibration | None:
+    """The fit for predicates of a model: that of its own verdicts on most answers.
+
+    `self-judge` reads its probability of "Yes" as a predicate does. Answers of other recipes of
+    the model serve too, and so do other tasks; each answer names the fit.
+    """
+    fits = [
+        one
+        for one in known
+        if one.method == VERDICTS and Recipe.parse(one.answers.partition(" --")[0]).model == model
+    ]
+    return max(fits, key=lambda one: one.questions, default=None)

@@ -77,7 +77,7 @@ class QuestionRun:
                 self.recorder.stages.update(ready.stages)
                 for name, seconds in ready.stages.items():
                     yield Event("stage", {"name": name, "seconds": seconds})
-            case GrownCandidates() if not self.recorder.plain:
+            case GrownCandidates() if self.recorder.shows_candidates:
                 for one in event.candidates:
                     yield Event("candidate", _grown(one))
             case JobResult():

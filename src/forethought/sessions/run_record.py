@@ -70,6 +70,11 @@ class RunRecorder:
         return self.streams if self.local is None else self.local.plain
 
     @property
+    def shows_candidates(self) -> bool:
+        """Whether candidates of a search are events: not of an answer that may be withheld."""
+        return not self.plain and not self.recipe.abstain_below
+
+    @property
     def _length(self) -> int:
         """Tokens of the whole prompt; 0 if a server does not report them."""
         return self.local.prompt_length if self.local is not None else 0

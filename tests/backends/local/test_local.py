@@ -73,9 +73,10 @@ def local(methods=(), draft="same-tokens", **settings):
     return LocalBackend(recipe, TARGET, DRAFTS[draft], itertools.count().__next__)
 
 
-def job(strategy, name="run", seed=0, budget="", question=ASKED, max_tokens=16, named=""):
+def job(strategy, name="run", seed=0, budget="", question=ASKED, max_tokens=16, named="", **more):
     limit = spend_limit(budget)
-    return Job(name, question, strategy, SameAnswers(), None, limit, seed, max_tokens, named)
+    one = Job(name, question, strategy, SameAnswers(), None, limit, seed, max_tokens, named)
+    return replace(one, **more)
 
 
 def searched(strategy, backend=None, journal=None, **settings):

@@ -28,7 +28,7 @@ def test_one_answer_alone_agrees_with_itself():
 
 def test_verdicts_are_needed_only_where_they_compare():
     assert SemanticAgreement().needs == {"verdicts"}
-    assert SemanticAgreement(compare="encoder").needs == frozenset()
+    assert SemanticAgreement(encoder="all-minilm-l6-v2").needs == frozenset()
 
 
 def test_an_encoder_compares_by_cosine_and_is_charged(tmp_path):
@@ -38,7 +38,7 @@ def test_an_encoder_compares_by_cosine_and_is_charged(tmp_path):
     vectors = open_sentence_encoder(str(tmp_path)).embed(texts).vectors
     same, *rest = sorted((float(row @ vectors[0]) for row in vectors[1:]), reverse=True)
     between = (same + rest[0]) / 2
-    method = SemanticAgreement(compare="encoder", least=between, encoder=str(tmp_path))
+    method = SemanticAgreement(least=between, encoder=str(tmp_path))
     value, (ask,) = said(method, one, others, [None])
     assert isinstance(ask, Charge)
     assert ask.cost.flops > 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from forethought.contracts.parameters import Count, Share
 from forethought.contracts.questions import Question
@@ -34,19 +34,18 @@ _SAME = "Does the first answer imply the second one? Reply with Yes or No."
 class SemanticAgreement(Confidence):
     """The share of all samples in the cluster of the answer's meaning."""
 
-    compare: Literal["verdict", "encoder"] = "verdict"
-    """Compare meanings by the model's own verdicts, or by the encoder."""
     n: Count = 4
     """Fewest answers to compare, this one included; a search's further samples count too."""
     least: Share = 0.5
     """Two answers mean the same above this probability of Yes in both directions, or cosine."""
-    encoder: str = "all-minilm-l6-v2"
-    """Sentence encoder: all-minilm-l6-v2, a folder of safetensors, or owner/name on the hub."""
+    encoder: str = ""
+    """Sentence encoder that compares: all-minilm-l6-v2, a folder, or owner/name on the hub; if
+    empty, the model's own verdicts do."""
 
     @property
     def needs(self) -> frozenset[Ability]:
         """Verdicts, unless an encoder compares."""
-        return frozenset({"verdicts"} if self.compare == "verdict" else ())
+        return frozenset(() if self.encoder else ("verdicts",))
 
     def confidence(
         self, question: Question, answer: Candidate, samples: Sequence[Candidate]
@@ -54,7 +53,7 @@ class SemanticAgreement(Confidence):
         """Compare the answer with every other sample, and count."""
         wanted = max(self.n, len(samples)) - 1
         rest = yield from with_more(question, answer, samples, wanted)
-        nearness_of = self._by_verdicts if self.compare == "verdict" else self._by_encoder
+        nearness_of = self._by_encoder if self.encoder else self._by_verdicts
         nearness = yield from nearness_of(question, answer, rest)
         return (1 + sum(one > self.least for one in nearness)) / (1 + len(rest))
 

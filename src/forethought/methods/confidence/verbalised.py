@@ -12,10 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from forethought.contracts.questions import Question
-from forethought.contracts.search import Ability, Candidate, Estimate, write
+from forethought.contracts.search import Candidate, Estimate, write
 from forethought.methods.confidence._confidence import Confidence
 
 _REQUEST = (
@@ -29,8 +28,6 @@ _TOKENS = 16
 @dataclass(frozen=True)
 class Verbalised(Confidence):
     """The first number that the model writes; no value if there is none from 0 to 100."""
-
-    needs: ClassVar[frozenset[Ability]] = frozenset({"steps"})
 
     def confidence(
         self, question: Question, answer: Candidate, samples: Sequence[Candidate]

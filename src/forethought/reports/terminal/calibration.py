@@ -13,23 +13,22 @@ from forethought.reports.terminal.printable import printable
 from forethought.reports.units import count, flops
 
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
-_HEADING = (
+_ORDER = ("method", "answers", "AUROC", "risk area", "right of surest half", "tokens", "FLOPs")
+_SIZE = (
     "method",
-    "answers",
-    "AUROC",
-    "ECE, not calibrated",
+    "ECE, own numbers",
     "ECE, held out",
-    "Brier",
-    "risk area",
-    "right of surest half",
-    "tokens",
-    "FLOPs",
+    "calibration",
+    "Brier, own",
+    "Brier, held out",
 )
 _LEGEND = (
-    "AUROC: the chance that a right answer has the greater number. ECE: the expected calibration "
-    "error over ten bins; held out means by fits on other questions. Risk area: the mean error "
-    "rate over all shares of answers given, the surest first. In brackets 95 % bootstrap intervals "
-    "over questions. Tokens and FLOPs are those of the method alone, for one answer."
+    "AUROC: the chance that a right answer has the greater number; 0.5 tells nothing. Risk area: "
+    "the mean error rate over all shares of answers given, the surest first. Tokens and FLOPs are "
+    "those of the method alone, for one answer. ECE: the expected calibration error over ten bins. "
+    "Held out: by calibrations fitted on other questions. A method that tells nothing may have a "
+    "small held-out error too: it then states the share of right answers. In brackets 95 % "
+    "bootstrap intervals over questions."
 )
 
 
@@ -40,8 +39,9 @@ def calibration_text(found: Calibrated, *, file: str, width: int, colour: bool) 
         groups.setdefault(one.answers, []).append(one)
     blocks = []
     for answers, methods in groups.items():
-        blocks.append(_wrapped(_about(answers, methods[0]), width))
-        blocks.append(_table([_row(one) for one in methods], colour))
+        blocks.append(_wrapped(_about(answers, methods), width))
+        blocks.append(_table(_ORDER, [_ranked(one) for one in methods], colour))
+        blocks.append(_table(_SIZE, [_sized(one) for one in methods], colour))
     dim = "\n".join(_wrapped(one, width) for one in (_LEGEND, *found.notes))
     blocks.append(f"{_DIM}{dim}{_RESET}" if colour else dim)
     if found.calibrations:
@@ -52,30 +52,40 @@ def calibration_text(found: Calibrated, *, file: str, width: int, colour: bool) 
     return "\n\n".join(blocks)
 
 
-def _about(answers: str, one: MeasuredConfidence) -> str:
-    tasks = ", ".join(one.tasks)
+def _about(answers: str, methods: Sequence[MeasuredConfidence]) -> str:
+    most = max(methods, key=lambda one: one.questions)
+    tasks = ", ".join(dict.fromkeys(task for one in methods for task in one.tasks))
     return (
-        f"{answers}: {count(one.questions + one.silent)} answers to {tasks}, "
-        f"{100 * one.accuracy:.1f} % right"
+        f"{answers}: {count(most.questions)} answers to {tasks}, {100 * most.accuracy:.1f} % right"
     )
 
 
-def _row(one: MeasuredConfidence) -> tuple[str, ...]:
-    chosen = one.chosen
-    held = one.held_out[chosen.map.kind].error if chosen is not None else None
+def _ranked(one: MeasuredConfidence) -> tuple[str, ...]:
+    """How well a method tells right from wrong answers, and what it costs."""
     silent = f" ({one.silent} silent)" if one.silent else ""
     half = one.accuracy_at.get("0.5")
     return (
         one.method,
         f"{count(one.questions)}{silent}",
         _interval(one.auroc),
-        _interval(one.error),
-        "" if held is None or chosen is None else f"{_interval(held)} {chosen.map.kind}",
-        _interval(one.brier),
         _interval(one.area),
         "" if half is None else f"{100 * half:.0f} %",
         count(one.tokens),
         flops(one.flops) if one.flops else "0",
+    )
+
+
+def _sized(one: MeasuredConfidence) -> tuple[str, ...]:
+    """How far a method's numbers are from shares of right answers."""
+    chosen = one.chosen
+    held = None if chosen is None else one.held_out[chosen.map.kind]
+    return (
+        one.method,
+        _interval(one.error),
+        "" if held is None else _interval(held.error),
+        "" if chosen is None else chosen.map.kind,
+        _interval(one.brier),
+        "" if held is None else _interval(held.brier),
     )
 
 
@@ -85,13 +95,14 @@ def _interval(one: Interval) -> str:
     return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
 
 
-def _table(rows: Sequence[tuple[str, ...]], colour: bool) -> str:
-    return "\n".join(_lines([tuple(map(printable, row)) for row in rows], colour))
+def _table(heading: Sequence[str], rows: Sequence[tuple[str, ...]], colour: bool) -> str:
+    shown = [tuple(heading), *(tuple(map(printable, row)) for row in rows)]
+    return "\n".join(_lines(shown, colour))
 
 
 def _lines(rows: Sequence[tuple[str, ...]], colour: bool) -> Iterator[str]:
-    sizes = widths([_HEADING, *rows])
-    for number, row in enumerate([_HEADING, *rows]):
+    sizes = widths(rows)
+    for number, row in enumerate(rows):
         cells = zip(row, sizes, strict=True)
         line = "  ".join(f"{cell:<{size}}" for cell, size in cells).rstrip()
         yield f"{_BOLD}{line}{_RESET}" if colour and not number else line

@@ -107,7 +107,8 @@ function figures(run) {
   const { cost, exact, timing, kept, confidence } = run;
   const stopped = { stop: "complete", length: "cut at the token limit" }[run.finish] ?? run.finish;
   const shortened = kept.prompt_tokens < kept.of;
-  const sure = confidence
+  const known = confidence && confidence.value !== null;
+  const sure = known
     ? `${confidence.value.toFixed(2)} by ${confidence.method}${confidence.calibrated ? "" : ", not calibrated"}`
     : "";
   return [
