@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from forethought.beliefs.amortised.training import SimulatedBatch
-from forethought.beliefs.amortised.weights_file import StoredNetwork, read_network
+from forethought.beliefs.amortised.prior_fitted import (
+    Network,
+    PriorFitting,
+    SimulatedBatch,
+    predicted,
+)
+from forethought.beliefs.amortised.weights_file import read_network
 from forethought.beliefs.bars import BarBelief, share_borders
 from forethought.beliefs.grid_bank import drawn_nodes
 from forethought.beliefs.worlds import PRIOR, histograms, points, rates
@@ -79,26 +83,23 @@ class CoverageSimulator:
 class CoverageNetwork:
     """Beliefs about coverage at `at` samples, by a trained network."""
 
-    stored: StoredNetwork
+    stored: Network
     at: tuple[int, ...]
 
     @classmethod
     def read(cls, file: Path, at: tuple[int, ...]) -> CoverageNetwork:
         """Read trained weights; BadDataError for those of another prior."""
-        return cls(read_network(file, CoverageSimulator().prior), at)
+        learner = PriorFitting(CoverageSimulator())
+        return cls(read_network(file, learner.prior, learner.build), at)
 
     def condition(self, evidence: Counts) -> BarBelief:
         """The belief about the coverage of these questions; UnfitError outside the training."""
         _check(evidence, self.at)
         kinds = Counter(zip(evidence.samples, evidence.right, strict=True))
         made, good = np.array(list(kinds)).T
-        context = context_features(made, good)
+        times = np.array(list(kinds.values()), dtype=np.float64)
         queries = query_features(np.array(self.at), len(evidence.samples))
-        parts = (context, np.array(list(kinds.values())), queries)
-        with torch.inference_mode():
-            logits = self.stored.network(*(torch.from_numpy(one).float()[None] for one in parts))
-        shares = torch.softmax(logits[0].double(), dim=-1).numpy()
-        return BarBelief(self.stored.borders, shares)
+        return predicted(self.stored, context_features(made, good), times, queries)
 
 
 def context_features(made: NDArray[np.int64], good: NDArray[np.int64]) -> Floats:

@@ -8,7 +8,7 @@ equals attention to that many copies.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -27,10 +27,6 @@ class NetworkShape:
     width: int = 64
     layers: int = 3
     heads: int = 4
-
-    def told(self) -> dict[str, int]:
-        """The sizes by name."""
-        return asdict(self)
 
 
 class PriorFittedNetwork(nn.Module):
