@@ -66,7 +66,7 @@ class GridPosterior:
         """Joint draws of the questions' nodes, one array [draws, questions] per kind."""
         chosen = self.laws[rng.choice(len(self.laws), draws, p=self.weights)]
         kinds = zip(self.kinds.likelihood.T, self.kinds.times, strict=True)
-        return [_drawn(chosen * likelihood, int(times), rng) for likelihood, times in kinds]
+        return [drawn_nodes(chosen * likelihood, int(times), rng) for likelihood, times in kinds]
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _reflected(points: Floats) -> Floats:
     return found
 
 
-def _drawn(shares: Floats, times: int, rng: np.random.Generator) -> Integers:
+def drawn_nodes(shares: Floats, times: int, rng: np.random.Generator) -> Integers:
     """`times` nodes from each row of unnormalised shares [draws, nodes]."""
     cumulative = shares.cumsum(axis=1)
     cumulative /= cumulative[:, -1:]

@@ -81,11 +81,14 @@ class Beta:
         return ((1 + values) / 2).clip(0.0, 1.0), vectors[0] ** 2
 
 
+UNIFORM = Beta(1.0, 1.0)
+
+
 @dataclass(frozen=True)
 class SuccessRate:
     """The belief about one success rate that all samples share: Beta-Binomial, exact."""
 
-    prior: Beta = Beta(1.0, 1.0)
+    prior: Beta = UNIFORM
 
     def condition(self, evidence: Counts) -> Beta:
         """The law of the rate; questions make no difference."""

@@ -1,0 +1,1 @@
+"""Networks that are trained on a simulated prior and then condition in one forward pass."""
