@@ -68,7 +68,7 @@ ATTEMPT_PRICE = number(
 )
 UP_TO = whole("--up-to", help="Forecast up to this many answers.", default=256, limits=(1, 100_000))
 AGAINST = text("--against", help="A dearer recipe: its single answers, beside these recipes.")
-PROBE = text(
+TUNE_PROBE = text(
     "--probe",
     help="Answers sampled to estimate a question's difficulty; or fit a probe of hidden states: "
     "value-head, p-ik, restart-gain or difficulty.",

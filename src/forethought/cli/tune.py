@@ -23,7 +23,7 @@ def run(given: Given) -> int:
     """Fit a plan, calibrations or a probe of hidden states from stored answers."""
     if given[options.CALIBRATE] is not None:
         return _calibrate(given)
-    if not given[options.PROBE].isdecimal():
+    if not given[options.TUNE_PROBE].isdecimal():
         from forethought.cli import tune_probe
 
         return tune_probe.run(given)
@@ -41,7 +41,7 @@ def run(given: Given) -> int:
         given[options.TASKS],
         described_alone(given),
         wanted=PlanSettings(
-            int(given[options.PROBE]), sign, given[options.BINS], given[options.WORTH]
+            int(given[options.TUNE_PROBE]), sign, given[options.BINS], given[options.WORTH]
         ),
         results=given[options.RESULTS],
     )

@@ -19,9 +19,9 @@ from forethought.reports.terminal.probe import probe_text
 
 def run(given: Given) -> int:
     """Recompute the states of stored answers by one prefill, fit the head and write it."""
-    kind = next((one for one in PROBE_KINDS if one == given[options.PROBE]), None)
+    kind = next((one for one in PROBE_KINDS if one == given[options.TUNE_PROBE]), None)
     if kind is None:
-        raise UnknownNameError.among("probe", given[options.PROBE], PROBE_KINDS)
+        raise UnknownNameError.among("probe", given[options.TUNE_PROBE], PROBE_KINDS)
     if given[options.STRATEGIES]:
         raise UsageError(
             f"a probe is fitted to a model alone, and {given[options.STRATEGIES][0]} is named",

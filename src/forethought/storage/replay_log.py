@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -89,7 +89,9 @@ def outcome_of(key: str, document: dict[str, Any]) -> RequestOutcome:
     cost = Cost(**document["cost"])
     told, lost = document["seconds"], Cost(**document.get("lost", {}))
     probed = _probed(document)
-    return RequestOutcome(key, cost, piece, chances, opened, None, following, told, lost, probed)
+    return RequestOutcome(
+        key, cost, piece, chances, opened, None, following, told, lost, probed=probed
+    )
 
 
 def _document(piece: Piece) -> dict[str, Any]:
