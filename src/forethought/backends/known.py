@@ -20,7 +20,7 @@ from forethought.contracts.backend import (
     VerdictRequest,
 )
 from forethought.contracts.records import Cost, LimitKind
-from forethought.contracts.search import Ability, NextToken, Piece
+from forethought.contracts.search import Ability, NextToken, Piece, ProbeOutput
 
 END = ""
 """The end token."""
@@ -70,6 +70,8 @@ class KnownBackend:
     """Requests that fail, by key."""
     drafted: Law | None = None
     """The law of a draft model; its tokens cost a tenth."""
+    probe: Callable[[str], tuple[ProbeOutput, ...]] = lambda text: ()
+    """The outputs of probes for a text; the empty text is the end of the prompt."""
     asked: list[str] = field(default_factory=list)
     """Keys of all submitted requests, in order."""
     clock: float = 0.0
@@ -156,7 +158,9 @@ class KnownBackend:
                 return RequestOutcome(request.key, cost, chances=chances)
         if request.top:
             found = likeliest(self._law(request)(asked(request), request.parent.text), request.top)
-            return RequestOutcome(request.key, self._next_token_cost(request), following=found)
+            probed = () if request.parent.tokens else self.probe("")
+            cost = self._next_token_cost(request)
+            return RequestOutcome(request.key, cost, following=found, probed=probed)
         piece = self._written(request)
         cost = _cost(request, piece.tokens)
         return RequestOutcome(request.key, cost, piece=piece)
@@ -183,7 +187,8 @@ class KnownBackend:
                 break
         scored_tokens = tokens + (finish == "stop")
         found = Piece(text[len(parent.text) :], (), tokens, chance, finish, "", sure, scored_tokens)
-        return replace(found, token_confidences=tuple(confidences) if request.confident else None)
+        told = tuple(confidences) if request.confident else None
+        return replace(found, token_confidences=told, probed=self.probe(text))
 
 
 def certainty(law: Mapping[str, float]) -> float:

@@ -68,7 +68,12 @@ ATTEMPT_PRICE = number(
 )
 UP_TO = whole("--up-to", help="Forecast up to this many answers.", default=256, limits=(1, 100_000))
 AGAINST = text("--against", help="A dearer recipe: its single answers, beside these recipes.")
-PROBE = whole("--probe", help="Answers sampled to estimate a question's difficulty.", default=4)
+TUNE_PROBE = text(
+    "--probe",
+    help="Answers sampled to estimate a question's difficulty; or fit a probe of hidden states: "
+    "value-head, p-ik, restart-gain or difficulty.",
+    default="4",
+)
 BY = text(
     "--by",
     help="The first difficulty signal: agreement or likelihood.",
@@ -80,7 +85,7 @@ CALIBRATE = maybe(
     "--calibrate",
     help="Calibrate confidences by stored answers: best, isotonic, platt or temperature.",
 )
-PLAN = maybe("--report", "-o", help="Write the plan: FILE.json.")
+PLAN = maybe("--report", "-o", help="Write the plan, FILE.json, or the probe, FILE.safetensors.")
 AGAIN = switch("--again", help="Fetch the model even if the cache holds it.")
 
 JSON = switch("--json", help="Print one JSON document.")

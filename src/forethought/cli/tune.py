@@ -20,9 +20,13 @@ from forethought.reports.terminal.tuning import tuning_text
 
 
 def run(given: Given) -> int:
-    """Fit a plan or calibrations from stored answers; no model runs."""
+    """Fit a plan, calibrations or a probe of hidden states from stored answers."""
     if given[options.CALIBRATE] is not None:
         return _calibrate(given)
+    if not given[options.TUNE_PROBE].isdecimal():
+        from forethought.cli import tune_probe
+
+        return tune_probe.run(given)
     plan = given[options.PLAN]
     if plan:
         files.check(Path(plan), [".json"])
@@ -36,7 +40,9 @@ def run(given: Given) -> int:
         given[options.STRATEGIES],
         given[options.TASKS],
         described_alone(given),
-        wanted=PlanSettings(given[options.PROBE], sign, given[options.BINS], given[options.WORTH]),
+        wanted=PlanSettings(
+            int(given[options.TUNE_PROBE]), sign, given[options.BINS], given[options.WORTH]
+        ),
         results=given[options.RESULTS],
     )
     command = shlex.join(["forethought", *sys.argv[1:]])

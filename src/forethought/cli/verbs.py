@@ -137,7 +137,7 @@ _TAKES = {
         options.STRATEGIES,
         (
             options.TASKS,
-            options.PROBE,
+            options.TUNE_PROBE,
             options.BY,
             options.BINS,
             options.WORTH,

@@ -15,6 +15,7 @@ from forethought.contracts.search import (
     NextToken,
     Path,
     Piece,
+    ProbeOutput,
     Reading,
     Reread,
     Until,
@@ -123,6 +124,8 @@ class RequestOutcome:
     """Work that a server wasted or did unasked; no cost includes it."""
     readings: tuple[Reading, ...] = ()
     """The readings of the texts of a request."""
+    probed: tuple[ProbeOutput, ...] = ()
+    """Beside the top next tokens: the outputs of the run's probes at the end of the prompt."""
 
 
 UNKNOWN_TOKEN = -1

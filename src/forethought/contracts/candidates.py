@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 Path = tuple[int, ...]
 """The child numbers from the root of the search to a candidate; () is the root."""
 Writer = Literal["target", "draft"]
+
+
+class ProbeOutput(NamedTuple):
+    """The outputs of a probe for one hidden state."""
+
+    probe: str
+    """The key of the probe."""
+    outputs: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,9 @@ class Candidate:
     """Empty while the candidate can grow; then stop, length, budget, or a server's reason."""
     reasoning_tokens: int = 0
     """Tokens of reasoning, for a model that thinks."""
+    probed: tuple[ProbeOutput, ...] = ()
+    """The outputs of the run's probes: for the state that the newest token, or the end, was sampled
+    from; or for the end of the prompt. Empty if the back end does not report them."""
     writer: Writer = "target"
     """The model that writes this candidate and its descendants. Children of the root are numbered
     across both writers, so no two of them share a random stream."""
@@ -79,6 +90,10 @@ class Candidate:
         # Rounding may leave a sum of log-probabilities just above 0.
         return math.exp(min(0.0, self.mean_log_probability))
 
+    def outputs_of(self, probe: str) -> tuple[float, ...] | None:
+        """The outputs of the probe of this key; None if the back end did not report them."""
+        return next((one.outputs for one in self.probed if one.probe == probe), None)
+
     @property
     def identity(self) -> tuple[str, Path]:
         """Unique among the candidates of one run."""
@@ -104,6 +119,7 @@ class Candidate:
             certainty=total([self.certainty, piece.certainty]),
             token_confidences=joined([self.token_confidences, piece.token_confidences]),
             reasoning_tokens=self.reasoning_tokens + piece.reasoning_tokens,
+            probed=newest([self.probed, piece.probed]),
             finish="" if piece.finish == "step" else piece.finish,
         )
 
@@ -132,6 +148,14 @@ class Piece:
     """Tokens of reasoning among them."""
     token_confidences: tuple[float, ...] | None = None
     """The confidence of these tokens, as for a candidate."""
+    probed: tuple[ProbeOutput, ...] = ()
+    """The outputs of the run's probes at its end, and at the prompt if it begins there."""
+
+
+def newest(parts: Iterable[tuple[ProbeOutput, ...]]) -> tuple[ProbeOutput, ...]:
+    """The latest outputs of each probe."""
+    found = {one.probe: one for part in parts for one in part}
+    return tuple(found.values())
 
 
 def shortened(texts: Sequence[str], count: int) -> tuple[str, ...]:

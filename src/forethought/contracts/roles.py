@@ -28,7 +28,9 @@ __all__ = [
     "LayerView",
     "Network",
     "ShowInputs",
+    "ShowStates",
     "SparseOutput",
+    "StateProbe",
     "Tap",
     "TokenConstraint",
 ]
@@ -36,6 +38,9 @@ __all__ = [
 Found = TypeVar("Found")
 ShowInputs = Callable[[int, Callable[[], "Tensor"]], None]
 """Receives, before a layer's attention, a function that computes its inputs [N, hidden]."""
+ShowStates = Callable[["Tensor"], None]
+"""Receives the final hidden states [R, hidden] of the logits' rows: after the last norm, before the
+output head."""
 Attend = Callable[[int, "Tensor", "Tensor", "Tensor"], "Tensor"]
 """Attention: (layer, q [N, H, D], k [N, K, D], v [N, K, D]), after RoPE, to [N, H * D]."""
 
@@ -51,6 +56,14 @@ class Network(Protocol):
     def capturable(self) -> bool:
         """Whether a decode pass never reads a value of its device on the host."""
         return False
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of shape and weights: equal for models whose hidden states mean the same."""
+        raise UnsupportedModelError(
+            "a probe reads the hidden states of one model, and this one cannot be told from others",
+            "use a model that runs here",
+        )
 
     def for_long_texts(self) -> Network:
         """The network for sequences beyond the context, if RoPE scaling differs; else itself."""
@@ -99,14 +112,49 @@ class Network(Protocol):
         logits_at: Tensor | None = None,
         layers: int | None = None,
         show: ShowInputs | None = None,
+        final: ShowStates | None = None,
     ) -> Tensor:
         """Logits [R, V] (float32) of the rows `logits_at` [R] of packed tokens [N].
 
         `positions` [N] are position ids. `phase`, "prefill" or "decode", only chooses the
         weight format. With `layers`, the pass stops after that many layers and returns an
         empty tensor. `logits_at` None means every token. `show` receives the attention's inputs,
-        after their norm, from networks that expose them.
+        after their norm, from networks that expose them. `final` receives the states that the
+        logits are computed from, once per pass with logits.
         """
+        ...
+
+
+class StateProbe(Protocol):
+    """A small head on the final hidden states of one network."""
+
+    @property
+    def key(self) -> str:
+        """Hash of the head, its place and its network."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Its file, for messages."""
+        ...
+
+    @property
+    def at_prompt(self) -> bool:
+        """Whether it reads the end of the prompt, and not the newest token of a candidate."""
+        ...
+
+    @property
+    def network(self) -> str:
+        """The fingerprint of the network that it was fitted to."""
+        ...
+
+    @property
+    def flops(self) -> float:
+        """FLOPs of the outputs for one state."""
+        ...
+
+    def outputs(self, state: Sequence[float]) -> tuple[float, ...]:
+        """The outputs for one state [hidden]."""
         ...
 
 

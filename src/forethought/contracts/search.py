@@ -15,6 +15,7 @@ from forethought.contracts.candidates import Candidate as Candidate
 from forethought.contracts.candidates import NextToken as NextToken
 from forethought.contracts.candidates import Path as Path
 from forethought.contracts.candidates import Piece as Piece
+from forethought.contracts.candidates import ProbeOutput as ProbeOutput
 from forethought.contracts.candidates import Reading as Reading
 from forethought.contracts.candidates import Writer as Writer
 from forethought.contracts.questions import Question, Task
@@ -22,6 +23,8 @@ from forethought.contracts.records import Cost
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from forethought.contracts.roles import StateProbe
 
 Ability = Literal[
     "draft",
@@ -33,10 +36,12 @@ Ability = Literal[
     "next-tokens",
     "follow-ups",
     "readings",
+    "probes",
 ]
 """Abilities that a back end may lack: a draft that decodes candidates, continuing from a prefix,
 log-probabilities, self-certainty, the confidence of each token, probabilities of one-word answers,
-top next tokens, questions behind the cache of an answer, and readings of given tokens."""
+top next tokens, questions behind the cache of an answer, readings of given tokens, and probes of
+hidden states."""
 Until = Literal["end", "step"]
 
 
@@ -69,6 +74,17 @@ class Next:
     candidates: tuple[Candidate, ...]
     top: int
     """Number of tokens that continue the text; the best end token is listed too."""
+
+
+@dataclass(frozen=True)
+class PromptProbes:
+    """Ask for the outputs of the run's probes at the end of the prompt of each candidate.
+
+    The prefill is the one that the candidates need anyway. The result is a tuple of ProbeOutput
+    each; it is empty for a candidate with tokens.
+    """
+
+    candidates: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True)
@@ -168,7 +184,7 @@ class Charge:
     cost: Cost
 
 
-Ask = Write | Next | Score | Group | State | Verdict | FollowUp | Reread | Charge
+Ask = Write | Next | PromptProbes | Score | Group | State | Verdict | FollowUp | Reread | Charge
 Search = Generator[Ask, Any, "Found"]
 Scores = Generator[Ask, Any, "list[float]"]
 Estimate = Generator[Ask, Any, "float | None"]
@@ -229,6 +245,11 @@ class Strategy(Protocol):
         return False
 
     @property
+    def probes(self) -> Sequence[StateProbe]:
+        """The probes whose outputs candidates carry."""
+        return ()
+
+    @property
     def follows_up(self) -> bool:
         """Whether it asks about finished answers, so that the back end keeps their caches."""
         return False
@@ -255,6 +276,11 @@ class Scorer(Protocol):
     def needs(self) -> frozenset[Ability]:
         """What the back end must be able to do."""
         return frozenset()
+
+    @property
+    def probes(self) -> Sequence[StateProbe]:
+        """The probes whose outputs candidates carry."""
+        return ()
 
     @property
     def by(self) -> str:
@@ -313,6 +339,13 @@ def following(
 ) -> Generator[Ask, Any, list[tuple[NextToken, ...]]]:
     """Ask for the top next tokens of each of these."""
     return list((yield Next(tuple(candidates), top)))
+
+
+def prompt_probes(
+    candidates: Iterable[Candidate],
+) -> Generator[Ask, Any, list[tuple[ProbeOutput, ...]]]:
+    """Ask for the outputs of the run's probes at the end of each prompt."""
+    return list((yield PromptProbes(tuple(candidates))))
 
 
 def take(

@@ -8,25 +8,25 @@ from typing import Any
 
 from forethought.contracts.backend import CostBound, Place, Request, RequestOutcome
 from forethought.contracts.records import Cost
-from forethought.contracts.search import Candidate, FollowUp, Next, Reread
+from forethought.contracts.search import Candidate, FollowUp, Next, PromptProbes, Reread
 from forethought.driver.job import Job
 from forethought.driver.requests import mark_first, request_key
+
+ProbeAsk = Next | PromptProbes | FollowUp | Reread
 
 
 @dataclass
 class ProbeRequests:
     """The requests of one ask, one per distinct text, and their outcomes."""
 
-    ask: Next | FollowUp | Reread
+    ask: ProbeAsk
     requests: list[Request] = field(default_factory=list)
     _keys: list[str] = field(default_factory=list)
     """The request of each candidate; empty for a candidate without one."""
     _found: dict[str, RequestOutcome] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, job: Job, ask: Next | FollowUp | Reread, prefixes: Collection[Place]
-    ) -> ProbeRequests:
+    def of(cls, job: Job, ask: ProbeAsk, prefixes: Collection[Place]) -> ProbeRequests:
         """The requests of an ask; `prefixes` are those that the run has paid for."""
         wanted = _wanted(job, ask)
         namespace = job.key_namespace or job.run
@@ -42,6 +42,8 @@ class ProbeRequests:
         match self.ask:
             case Next():
                 return "could go on"
+            case PromptProbes():
+                return "were probed"
             case FollowUp():
                 return "were judged"
             case Reread():
@@ -56,6 +58,8 @@ class ProbeRequests:
         match self.ask:
             case Next():
                 return [self._found[key].following if key else () for key in self._keys]
+            case PromptProbes():
+                return [self._found[key].probed if key else () for key in self._keys]
             case FollowUp():
                 return [self._found[key].chances[0] for key in self._keys]
             case Reread():
@@ -70,12 +74,16 @@ def total_bound(bounds: Sequence[CostBound]) -> CostBound:
     return CostBound(total)
 
 
-def _wanted(job: Job, ask: Next | FollowUp | Reread) -> list[Request | None]:
+def _wanted(job: Job, ask: ProbeAsk) -> list[Request | None]:
     """A request for each candidate that needs one; readings begin behind the prompt."""
     match ask:
         case Next(candidates, top):
             return [
                 None if one.done else replace(_request(job, one), top=top) for one in candidates
+            ]
+        case PromptProbes(candidates):
+            return [
+                None if one.tokens else replace(_request(job, one), top=1) for one in candidates
             ]
         case FollowUp(candidates, question, choices):
             return [

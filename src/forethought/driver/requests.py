@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from forethought.backends.verdict_prefixes import VerdictPrefixes
 from forethought.contracts.backend import Place, Request, VerdictRequest
-from forethought.contracts.candidates import joined, shortened, total
+from forethought.contracts.candidates import joined, newest, shortened, total
 from forethought.contracts.search import Candidate, Path, Piece, Verdict, Write
 from forethought.driver.job import Job
 
@@ -85,6 +85,7 @@ class PendingCandidate:
             scored_tokens=sum(piece.scored_tokens for piece in self.pieces),
             reasoning_tokens=sum(piece.reasoning_tokens for piece in self.pieces),
             token_confidences=joined(piece.token_confidences for piece in self.pieces),
+            probed=newest(piece.probed for piece in self.pieces),
             back=back,
         )
 

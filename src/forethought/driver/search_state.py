@@ -36,6 +36,7 @@ from forethought.contracts.search import (
     Group,
     Next,
     Path,
+    PromptProbes,
     Reread,
     Score,
     Scores,
@@ -234,7 +235,7 @@ class SearchState:
                 return (None, started) if started else (self._results(), [])
             case FollowUp() if "follow-ups" not in self._backend.abilities:
                 return self._serve(ask.repeated())
-            case Next() | FollowUp() | Reread():
+            case Next() | PromptProbes() | FollowUp() | Reread():
                 self._ask, self._pending = ask, []
                 started = self._request_probes(ProbeRequests.of(self.job, ask, self._prefixes))
                 return (None, started) if started else (self._results(), [])
@@ -330,11 +331,11 @@ class SearchState:
     def _results(self) -> Any:
         """The result of the last ask."""
         match self._ask:
-            case Verdict() | Next() | FollowUp() | Reread() if self._unfit:
+            case Verdict() | Next() | PromptProbes() | FollowUp() | Reread() if self._unfit:
                 return None
             case Verdict():
                 return list(self._verdicts)
-            case Next() | FollowUp() | Reread() if self._probes is not None:
+            case Next() | PromptProbes() | FollowUp() | Reread() if self._probes is not None:
                 return self._probes.results()
         self._unfit = None  # the other candidates have their pieces
         found = [pending.result() for pending in self._pending]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from forethought.contracts.roles import Network
+from forethought.contracts.roles import Network, ShowStates
 from forethought.cost.flops import causal_pairs
 from forethought.engine.batch_attention import BatchAttention
 from forethought.engine.cache.sequence_cache import SequenceCache
@@ -37,11 +37,21 @@ class MeterShare:
 class Batch:
     """Runs forward passes of a network over cached sequences, and charges them."""
 
-    def __init__(self, network: Network, meter: Meter, steps: StaticSteps | None = None) -> None:
-        """`steps` decode in the place of plain passes where they can."""
+    def __init__(
+        self,
+        network: Network,
+        meter: Meter,
+        steps: StaticSteps | None = None,
+        final: ShowStates | None = None,
+    ) -> None:
+        """`steps` decode in the place of plain passes where they can.
+
+        `final` receives the final hidden states behind the logits of each pass.
+        """
         self.network = network
         self.meter = meter
         self.steps = steps
+        self.final = final
 
     def prefill(
         self,
@@ -99,7 +109,7 @@ class Batch:
         logits: bool = True,
         every: bool = False,
     ) -> Tensor:
-        """Logits [R, V] after each part without its hidden tail; empty without `logits`.
+        """Logits [R, V] at the places that each part asks for; empty without `logits`.
 
         With `every`, the rows are those of all tokens.
         """
@@ -112,7 +122,8 @@ class Batch:
             read, places, ends = self._inputs(parts, tokens, positions)
             rows = ends if logits else ends[:0]
             named = {"phase": phase, "logits_at": None if every else rows, "layers": layers}
-            shown = {"show": attend.show} if attend.reads_inputs else {}
+            final = {} if self.final is None else {"final": self.final}
+            shown = {**({"show": attend.show} if attend.reads_inputs else {}), **final}
             return {"tokens": read, "positions": places, "attend": attend, **named, **shown}
 
         out = None
@@ -121,7 +132,7 @@ class Batch:
             if self.steps is not None and hook is None and phase == "decode":
                 new = NewEntries([part.cache for part in parts], tokens, positions)
                 plain = lambda: self.network.forward(**arguments())  # noqa: E731
-                out = self.steps.forward(self.network, new, plain)
+                out = self.steps.forward(self.network, new, plain, self.final)
             if out is None:
                 given = arguments()
                 with self._charged_in_part(shares, phase, given["attend"]):
@@ -132,7 +143,7 @@ class Batch:
         return out
 
     def _logits(self, share: MeterShare, every: bool) -> int:
-        return sum(len(part.tokens) for part in share.parts) if every else len(share.parts)
+        return sum(len(part.tokens if every else part.rows) for part in share.parts)
 
     @contextmanager
     def _reserved(
@@ -177,9 +188,12 @@ class Batch:
     def _inputs(
         self, parts: Sequence[NewTokens], tokens: Sequence[int], positions: Sequence[int]
     ) -> Sequence[Tensor]:
-        """Tokens and positions [N], and where each part ends [R], in one transfer."""
-        stops = accumulate(len(part.tokens) for part in parts)
-        ends = [stop - 1 - part.hidden_tail for stop, part in zip(stops, parts, strict=True)]
+        """Tokens and positions [N], and the places of logits [R], in one transfer."""
+        starts = accumulate((len(part.tokens) for part in parts), initial=0)
+        # The last start is the end of all parts.
+        ends = [
+            start + row for start, part in zip(starts, parts, strict=False) for row in part.rows
+        ]
         packed = upload([*tokens, *positions, *ends], torch.long, self.network.device)
         return torch.split(packed, [len(tokens), len(tokens), len(ends)])
 

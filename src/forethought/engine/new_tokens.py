@@ -23,6 +23,14 @@ class NewTokens:
     hidden_tail: int = 0
     """Newest tokens that the logits do not follow: logits come after the token before them."""
 
+    logits_at: Sequence[int] = ()
+    """Places among the tokens whose logits are asked for; empty for the last one alone."""
+
+    @property
+    def rows(self) -> Sequence[int]:
+        """The places among the tokens that get a row of logits."""
+        return self.logits_at or (len(self.tokens) - 1 - self.hidden_tail,)
+
     def place(self) -> Sequence[int]:
         """Take positions for the tokens in the cache, and return them."""
         if not self.positions:

@@ -18,6 +18,7 @@ from torch import Tensor
 from forethought.contracts.errors import ForethoughtError
 from forethought.engine.admission import Admission
 from forethought.engine.batch import Batch
+from forethought.engine.final_states import FinalStates
 from forethought.engine.meter import Clock
 from forethought.engine.new_tokens import NewTokens
 from forethought.engine.sampling import SampledToken, choose_all
@@ -136,10 +137,13 @@ class Scheduler:
         for group in _passes(live):
             first = group[0]
             parts = [NewTokens(one.held, one.tokens[-1:], meter=one.meter) for one in group]
-            batch = Batch(first.network, first.meter, static_steps(first.network))
+            shown = FinalStates()
+            steps = static_steps(first.network)
+            batch = Batch(first.network, first.meter, steps, shown)
             logits = batch.forward(parts, phase="decode", hook=first.layer_hook)
-            for one, row in zip(group, logits, strict=True):
-                one.take_logits(row)
+            states = [None] * len(group) if shown.rows is None else shown.rows
+            for one, row, state in zip(group, logits, states, strict=True):
+                one.take_logits(row, state)
         events = self._choose(live)
         self.decoded, self.decode_seconds = live, self.clock() - start
         return events

@@ -26,6 +26,8 @@ class SequenceStart(NamedTuple):
     cache: SequenceCache
     logits: Tensor | None
     """[V] after the newest token; None if that token has no entry yet."""
+    state: Tensor | None = None
+    """[hidden] that the logits were computed from; None if the network does not show it."""
 
 
 class Prefill:
@@ -110,6 +112,8 @@ class Sequence:
     cache: SequenceCache | None = None
     logits: Tensor | None = None
     """[V] for the next token; set once the newest token has an entry."""
+    state: Tensor | None = None
+    """The final hidden state [hidden] that the latest token was sampled from."""
     uncached: bool = False
     """Whether the newest token has no cache entry yet."""
     steps: int = 0
@@ -144,20 +148,23 @@ class Sequence:
 
     def release(self) -> None:
         """Free the cache and the logits."""
-        self.cache = self.logits = None
+        self.cache = self.logits = self.state = None
         self.uncached = False
 
     def begin(self) -> None:
         """Open the cache; a sequence that is already at its maximum length finishes here."""
         opens, self.open = self.open, _opened  # the cycle with its owner ends here
-        self.cache, self.logits = opens()
+        self.cache, self.logits, self.state = opens()
         self.uncached = self.logits is None
         if len(self.tokens) >= self.max_tokens:
             self.end(self.finish_at_max)
 
-    def take_logits(self, logits: Tensor) -> None:
-        """Store the logits [V] of a decode step, and evict entries if it is time."""
-        self.logits, self.uncached = logits, False
+    def take_logits(self, logits: Tensor, state: Tensor | None) -> None:
+        """Store the logits [V] of a decode step and the state [hidden] behind them.
+
+        Evicts entries if it is time.
+        """
+        self.logits, self.state, self.uncached = logits, state, False
         self.steps += 1
         if self.decode_eviction is not None:
             self.decode_eviction.after_step(self.held, self.meter)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.errors import UsageError
-from forethought.contracts.roles import Network
+from forethought.contracts.roles import Network, ShowStates
 from forethought.engine.attention.step_buffers import StepBuffers, StepSize
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.step_rows import StepRows, size_for
@@ -65,10 +65,18 @@ class StaticStep:
         self._capture = capture
         self._graph: torch.cuda.CUDAGraph | None = None
         self._logits: Tensor | None = None
+        self._states: Tensor | None = None
+        """[places, hidden] behind the logits."""
         count = (3 + self._layers) * size.rows
         self._inputs = torch.zeros(count, dtype=torch.long, device=network.device)
 
-    def run(self, network: Network, new: NewEntries, known: Sequence[int | None]) -> Tensor:
+    def run(
+        self,
+        network: Network,
+        new: NewEntries,
+        known: Sequence[int | None],
+        final: ShowStates | None,
+    ) -> Tensor:
         """Logits [R, V] after one new token of each row, which gets an entry."""
         rows = new.rows
         indices = self.rows.place(rows, known)
@@ -83,6 +91,8 @@ class StaticStep:
         assert self._logits is not None
         self.rows.grow(rows, indices)
         places = self._inputs[2 * self._buffers.size.rows :][: len(rows)]
+        if final is not None and self._states is not None:
+            final(self._states.index_select(0, places))
         return self._logits.index_select(0, places)  # a copy: the next step writes here again
 
     def _set(self, new: NewEntries, indices: Sequence[int]) -> None:
@@ -99,7 +109,12 @@ class StaticStep:
         """Logits [R, V] of all places."""
         table = self._inputs.view(3 + self._layers, -1)
         self._buffers.begin(table[3:])
-        return network.forward(table[0], table[1], self._buffers.attend, phase="decode")
+        attend = self._buffers.attend
+        return network.forward(table[0], table[1], attend, phase="decode", final=self._keep)
+
+    def _keep(self, states: Tensor) -> None:
+        """Keep the final hidden states, which lie at the same address in each replay."""
+        self._states = states
 
     def _record(self, network: Network) -> None:
         """Capture the step; it writes the same entries each time that it runs here."""
@@ -126,11 +141,16 @@ class StaticSteps:
         """Why the network decodes by plain steps; empty while it does not."""
 
     def forward(
-        self, network: Network, new: NewEntries, plain: Callable[[], Tensor]
+        self,
+        network: Network,
+        new: NewEntries,
+        plain: Callable[[], Tensor],
+        final: ShowStates | None = None,
     ) -> Tensor | None:
         """Logits [R, V] after one new token of each row; None where `plain` must compute them.
 
-        `plain` decodes the same tokens over the caches as they are.
+        `plain` decodes the same tokens over the caches as they are. `final` receives the hidden
+        states behind the logits; what it got from `plain` is replaced.
         """
         known = self._known(new.rows)
         if self.ended or not _able(new.rows, known):
@@ -147,7 +167,7 @@ class StaticSteps:
             expected = plain()
             _forget_newest(new.rows)
         try:
-            logits = step.run(network, new, known)
+            logits = step.run(network, new, known, final)
             agrees = expected is None or close(logits, expected, network.dtype)
         except RuntimeError as error:
             self._end(str(error))

@@ -31,6 +31,8 @@ class PrefillResult:
     logits: Tensor
     """[V] after the last token of the prompt."""
     kept: Kept
+    state: Tensor | None = None
+    """The final hidden state [hidden] behind the logits."""
 
 
 def prefill(
@@ -207,7 +209,9 @@ def _prefill_then_evict(
     assert plan.evicting is not None
     cache.query_window = QueryWindow(len(prompt))  # a method may use all queries of the prompt
     logits = _prefill_rest(batch, cache, prompt, prefix)
-    kept = plan.evicting.on_cache(FullCache(batch, cache, prompt, target, logits))
+    # The passes that only score entries show no states.
+    scoring = Batch(batch.network, batch.meter)
+    kept = plan.evicting.on_cache(FullCache(scoring, cache, prompt, target, logits))
     return (cache if kept is None else cache.subset(kept)), logits
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from forethought.contracts.backend import Opened
 from forethought.contracts.errors import ForethoughtError, PromptTooLongError
@@ -17,6 +17,7 @@ from forethought.engine.batch import Batch
 from forethought.engine.cache.prefix_cache import prefix_key
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode_eviction import DecodeEviction
+from forethought.engine.final_states import FinalStates
 from forethought.engine.meter import Clock, Meter
 from forethought.engine.sequence import Prefill
 from forethought.models.hardware.sliced_task import pause
@@ -186,13 +187,15 @@ class PreparedPrompt:
         """Prefill the shortened prompt, after the conversation so far."""
         assert self.short is not None, "shortened first"
         with self.meter.stage("prefill"):
-            batch = Batch(self.target.network, self.meter)
+            shown = FinalStates()
+            batch = Batch(self.target.network, self.meter, final=shown)
             of = len(self.prompt)
             if self.top_logprobs is not None:
-                self._score(batch, self.top_logprobs)
-                return
-            prefix = self.prefix = self._prefix(self.short)
-            self.result = prefill(batch, self.target, self.short, self.plan, of, self.past, prefix)
+                done = self._scored(batch, self.top_logprobs)
+            else:
+                prefix = self.prefix = self._prefix(self.short)
+                done = prefill(batch, self.target, self.short, self.plan, of, self.past, prefix)
+            self.result = replace(done, state=shown.last)
 
     def _prefix(self, short: Prompt) -> PromptPrefix | None:
         """The cached part of the shortened prompt; None if nothing may be cached."""
@@ -217,14 +220,14 @@ class PreparedPrompt:
         if self.prefix is not None:
             self.prefix.close()
 
-    def _score(self, batch: Batch, top: int) -> None:
+    def _scored(self, batch: Batch, top: int) -> PrefillResult:
         """Prefill the whole prompt, and score its tokens."""
         prompt, meter = self.prompt, self.meter
         cache = SequenceCache(len(self.target.shape.layers), len(prompt))
         done = scored_prefill(batch, cache, prompt.tokens, top)
         meter.count("prompt", len(prompt))
         self.logprobs = done.scores
-        self.result = finished(meter, cache, done.logits, prompt, self.plan, len(prompt))
+        return finished(meter, cache, done.logits, prompt, self.plan, len(prompt))
 
     def decode_eviction(self) -> DecodeEviction | None:
         """A new answer's evictions during decode; None if there are none."""

@@ -17,6 +17,7 @@ from forethought.contracts.roles import Approximation, Entries, LayerView
 from forethought.engine.batch import Batch
 from forethought.engine.cache.query_window import QueryWindow
 from forethought.engine.cache.sequence_cache import SequenceCache, cache_bytes
+from forethought.engine.final_states import FinalStates
 from forethought.engine.layer_view import CachedLayer
 from forethought.engine.meter import Clock, Meter
 from forethought.engine.new_tokens import LayerHook
@@ -90,12 +91,13 @@ class _SharedPrefill:
         # Methods that evict after prefill may use all queries of the prompt.
         self.cache.query_window = QueryWindow(len(self.prompt))
         self.logits = torch.empty(0)
+        self.shown = FinalStates()
 
     def prefill(self) -> None:
         """Prefill the whole prompt; methods without a look-ahead choose during the pass."""
         choosing = [b for b in self.branches if b.layerwise and not b.prompt.lookahead]
         hook = LayerHook(_Tap(choosing), len(self.prompt), self.prompt.protected)
-        batch = Batch(self.target.network, self.meter)
+        batch = Batch(self.target.network, self.meter, final=self.shown)
         start = self.clock()
         positions = self.prompt.positions
         self.logits = batch.prefill_whole(
@@ -133,16 +135,20 @@ class _SharedPrefill:
         meter, plan = branch.meter, branch.plan
         meter.add(self.meter)
         batch, logits = Batch(self.target.network, meter), self.logits
+        shown = self.shown
         if plan.evicting is not None and plan.evicting.sees_whole_cache():
             with meter.stage("choose"):
                 whole = FullCache(batch, self.cache, branch.prompt, self.target, logits)
                 branch.kept = list(plan.evicting.on_cache(whole) or [])
         cache = self._subset(branch)
         if branch.prompt.lookahead is not None:
+            shown = FinalStates()
+            last = Batch(self.target.network, meter, final=shown)
             with meter.stage("prefill"):
-                logits = prefill_last_token(batch, cache, branch.prompt)
+                logits = prefill_last_token(last, cache, branch.prompt)
         cache.query_window = plan.query_window(len(branch.prompt))
-        return finished(meter, cache, logits, branch.prompt, plan, branch.original_length)
+        done = finished(meter, cache, logits, branch.prompt, plan, branch.original_length)
+        return replace(done, state=shown.last)
 
     def _subset(self, branch: Branch) -> SequenceCache:
         layers = len(self.cache.tail.layers)

@@ -18,6 +18,7 @@ from forethought.driver.job import GrownCandidates, Job, JobResult, PlainAnswer,
 from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock
 from forethought.recipes.identity import run_identifier
+from forethought.recipes.probes import probes_of
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.run_record import RunRecorder
 from forethought.tasks.same_answers import SameAnswers
@@ -112,6 +113,7 @@ def job_of(
         if plain
         else catalogue.build(recipe.search or _unsearched(recipe), "strategies")
     )
+    asking = run_identifier(recipe.asking, question.text, question.document)
     return Job(
         run=identifier,
         question=question,
@@ -123,7 +125,8 @@ def job_of(
         max_tokens=recipe.max_tokens,
         plain=plain,
         confidence={one: _scorer(one, task) for one in recipe.confidence},
-        key_namespace=run_identifier(recipe.asking, question.text, question.document),
+        # Outcomes in the replay log hold the outputs of these probes alone.
+        key_namespace="+".join((asking, *(one.key for one in probes_of(recipe)))),
     )
 
 

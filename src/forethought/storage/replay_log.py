@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from forethought.contracts.backend import Opened, RequestOutcome
 from forethought.contracts.records import Cost, Kept
-from forethought.contracts.search import NextToken, Piece
+from forethought.contracts.search import NextToken, Piece, ProbeOutput
 from forethought.storage.store_file import reporting
 
 _CONFIDENCES = "token_confidences"
@@ -72,6 +72,7 @@ def outcome_document(outcome: RequestOutcome) -> dict[str, Any]:
         "opened": None if outcome.opened is None else asdict(outcome.opened),
         "seconds": outcome.seconds,
         "lost": asdict(outcome.lost),
+        **({"probed": outcome.probed} if outcome.probed else {}),
     }
 
 
@@ -87,15 +88,18 @@ def outcome_of(key: str, document: dict[str, Any]) -> RequestOutcome:
     opened = _opened(document["opened"])
     cost = Cost(**document["cost"])
     told, lost = document["seconds"], Cost(**document.get("lost", {}))
-    return RequestOutcome(key, cost, piece, chances, opened, None, following, told, lost)
+    probed = _probed(document)
+    return RequestOutcome(
+        key, cost, piece, chances, opened, None, following, told, lost, probed=probed
+    )
 
 
 def _document(piece: Piece) -> dict[str, Any]:
     fields = asdict(piece)
-    counted = fields.pop("scored_tokens")
+    counted, probed = fields.pop("scored_tokens"), fields.pop("probed")
     if piece.token_confidences is None:
         del fields[_CONFIDENCES]
-    return {**fields, _SCORED: counted}
+    return {**fields, _SCORED: counted, **({"probed": probed} if probed else {})}
 
 
 def _piece(document: dict[str, Any]) -> Piece:
@@ -103,7 +107,12 @@ def _piece(document: dict[str, Any]) -> Piece:
     counted = fields.pop(_SCORED)
     confidences = fields.pop(_CONFIDENCES, None)
     known = None if confidences is None else tuple(confidences)
+    fields["probed"] = _probed(document)
     return Piece(scored_tokens=counted, token_confidences=known, **fields)
+
+
+def _probed(document: dict[str, Any]) -> tuple[ProbeOutput, ...]:
+    return tuple(ProbeOutput(key, tuple(held)) for key, held in document.get("probed", ()))
 
 
 def _opened(document: dict[str, Any] | None) -> Opened | None:

@@ -23,6 +23,8 @@ class CachedCandidate:
     """None for a one-token candidate whose token has no entry: its parent's cache serves."""
     logits: Tensor | None = None
     """[V] after its newest token; None if that token has no entry."""
+    state: Tensor | None = None
+    """The final hidden state [hidden] behind the logits."""
     newest: int = 0
     parent: CachedCandidate | None = None
     """The candidate whose cache it will continue, while it has none."""
@@ -38,15 +40,17 @@ class CachedCandidate:
     """For the prompt: a frozen copy that all candidates but the first share."""
 
     @classmethod
-    def at_prompt(cls, cache: SequenceCache, logits: Tensor) -> CachedCandidate:
+    def at_prompt(
+        cls, cache: SequenceCache, logits: Tensor, state: Tensor | None
+    ) -> CachedCandidate:
         """The candidate without tokens, after the prompt."""
         one = cls(cache, one_segment=True)
-        one.take_logits(logits)
+        one.take_logits(logits, state)
         return one
 
-    def take_logits(self, logits: Tensor) -> None:
+    def take_logits(self, logits: Tensor, state: Tensor | None) -> None:
         """Store the logits [V] of its newest token, which has an entry from now on."""
-        self.logits = logits
+        self.logits, self.state = logits, state
         self.close()
 
     def close(self) -> None:

@@ -83,7 +83,7 @@ class LocalBackend:
         other: frozenset[Ability] = frozenset(("draft",) if drafts else ())
         return other | {
             "steps", "log-probabilities", "certainty", "token-confidence", "verdicts",
-            "next-tokens", "follow-ups", "readings",
+            "next-tokens", "follow-ups", "readings", "probes",
         }  # fmt: skip
 
     def now(self) -> float:
@@ -154,7 +154,8 @@ class LocalBackend:
             self.prefix_cache.allow(free)
 
     def _bound(self, request: Request) -> CostBound:
-        prompt = self.run(request.run).prompt_of(request)
+        run = self.run(request.run)
+        prompt = run.prompt_of(request)
         if request.turn:
             return CostBound(Cost(flops=follow_up_bound(request, prompt)))
         if request.reread is not None:
@@ -162,15 +163,16 @@ class LocalBackend:
         longest = len(prompt.prompt) + request.parent.tokens + request.max_tokens
         longest = min(longest, prompt.target.for_length(longest).shape.context)
         token = answer_flops(prompt.target.shape, longest, 1)
+        probing = sum(one.flops for one in run.probes)
         # A piece of one token adds no entry; in longer pieces, each token may add one.
         each = token if request.max_tokens > 1 else 0.0
         later = replace(decoded_by(request.parent.writer, 1), flops=each)
         if not request.first:
-            return CostBound(token=later)
+            return CostBound(Cost(flops=probing), later)
         if request.parent.tokens:  # the decode step of the parent's newest token
-            return CostBound(Cost(flops=token), later)
-        least = Cost(flops=prompt.flops_at_least())
-        return CostBound(Cost(flops=prompt.flops_at_most()), later, least)
+            return CostBound(Cost(flops=token + probing), later)
+        least = Cost(flops=prompt.flops_at_least() + probing)
+        return CostBound(Cost(flops=prompt.flops_at_most() + probing), later, least)
 
     def _begin_queued(self) -> None:
         """Turn queued requests into sequences; plain answers with equal prompts share a prefill."""
@@ -296,7 +298,7 @@ class LocalBackend:
 
         def take(event: TokenEvent) -> None:
             assert sequence.logits is not None, "its last token was decoded"
-            candidate.take_logits(sequence.logits)
+            candidate.take_logits(sequence.logits, sequence.state)
             self._unblock(where, candidate)
 
         self._readers[where] = sequence
@@ -319,7 +321,8 @@ class LocalBackend:
         def open_root() -> SequenceStart:
             root.append(before or piece.run.root(prompt, piece.request))
             sequence.network = prompt.target.network
-            return SequenceStart(root[0].continued(one_segment=one_segment), root[0].logits)
+            cache = root[0].continued(one_segment=one_segment)
+            return SequenceStart(cache, root[0].logits, root[0].state)
 
         def take(event: TokenEvent) -> None:
             if sequence.error is not None:
@@ -329,7 +332,7 @@ class LocalBackend:
                     sequence.cache, root=root[0].root or root[0], one_segment=one_segment
                 )
                 assert sequence.logits is not None, "its last token was decoded"
-                found.take_logits(sequence.logits)
+                found.take_logits(sequence.logits, sequence.state)
                 if stop < len(tokens):
                     self._recompute(piece, where, found)
                 else:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from forethought import catalogue
 from forethought.backends.local.candidate_cache import CachedCandidate, CandidateCaches
 from forethought.backends.local.verdicts import VerdictModel
 from forethought.contracts.backend import Opened, PromptReady, Request
 from forethought.contracts.controls import GenerationControls
-from forethought.contracts.errors import UsageError
+from forethought.contracts.errors import UnsupportedModelError, UsageError
 from forethought.contracts.records import Cost, Kept, ModelShape, Prompt
-from forethought.contracts.search import Writer
+from forethought.contracts.roles import StateProbe
+from forethought.contracts.search import ProbeOutput, Writer
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Clock, Meter
 from forethought.models.chat.prompt import chat_prompt
@@ -22,7 +24,11 @@ from forethought.prefill.draft_model import DraftResults
 from forethought.prefill.plan import Methods
 from forethought.prefill.prefill_reuse import PrefillReuse
 from forethought.prefill.prepare import Preparation, PreparedPrompt, room_note
+from forethought.recipes.probes import probes_of
 from forethought.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass
@@ -97,7 +103,8 @@ class LocalRun:
         if found is None:
             assert prompt.result is not None, "prefilled first"
             self.charge_prefill(prompt, request.parent.writer)
-            found = CachedCandidate.at_prompt(prompt.result.cache, prompt.result.logits)
+            done = prompt.result
+            found = CachedCandidate.at_prompt(done.cache, done.logits, done.state)
             self.caches.put(place, found)
         return found
 
@@ -125,6 +132,35 @@ class LocalRun:
         """The target's shape for a prompt of this length."""
         found = self.prompts.get(("target", ""))
         return (found or self).target.shape
+
+    @cached_property
+    def probes(self) -> tuple[StateProbe, ...]:
+        """The probes of the recipe's strategy and scorer, each once.
+
+        Raises UsageError for a probe of another model.
+        """
+        found = probes_of(self.recipe)
+        for one in found:
+            if one.network != self.target.network.fingerprint:
+                raise UsageError(
+                    f"the probe {one.name} was fitted to another model than {self.target.name}",
+                    "use that model, or fit a probe to this one: forethought tune --probe KIND",
+                )
+        return found
+
+    def probed(
+        self, probes: Collection[StateProbe], state: Tensor | None
+    ) -> tuple[ProbeOutput, ...]:
+        """The outputs of probes for a state [hidden]."""
+        if not probes:
+            return ()
+        if state is None:
+            raise UnsupportedModelError(
+                f"{self.target.name} shows no hidden states, which a probe reads",
+                "use another model, or a method without a probe",
+            )
+        values = state.double().tolist()
+        return tuple(ProbeOutput(one.key, one.outputs(values)) for one in probes)
 
     @cached_property
     def verdict_model(self) -> VerdictModel:

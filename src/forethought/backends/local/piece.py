@@ -15,9 +15,10 @@ from forethought.backends.local.candidate_cache import CachedCandidate
 from forethought.backends.local.local_run import LocalRun
 from forethought.backends.stop_matcher import StopMatcher
 from forethought.contracts.backend import Place, Request, RequestOutcome, TokenDelta
-from forethought.contracts.errors import UsageError
+from forethought.contracts.errors import UnsupportedModelError, UsageError
 from forethought.contracts.records import Cost
-from forethought.contracts.search import NextToken, Piece, Writer
+from forethought.contracts.roles import StateProbe
+from forethought.contracts.search import NextToken, Piece, ProbeOutput, Writer
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.engine.sampling import SamplingParams, stated
@@ -45,6 +46,7 @@ class PieceInProgress:
         self._recent = ""
         tokenizer = self.prompt.target.tokenizer
         self._decoding = tokenizer.decoding(parent.token_ids, self.run.visible)
+        self._probes = self.run.probes if parent.writer == "target" else ()
         controls = controls_of(self.run.controls, request)
         if parent.writer == "draft":
             check_writer(controls, self.run.target, self.prompt.target)
@@ -124,6 +126,11 @@ class PieceInProgress:
         cost = self.run.charged(request.parent.writer, self._cost(), metered=metered)
         if (error := self.sequence.error) is not None:
             return RequestOutcome(key, cost, error=error)
+        try:
+            probed = self._probed()
+        except UnsupportedModelError as error:
+            return RequestOutcome(key, cost, error=error)
+        cost = cost.plus(Cost(flops=sum(one.flops for one in self._read_by())))
         reports_prompt = (
             self.opens and not request.parent.question and self.prompt.result is not None
         )
@@ -133,8 +140,25 @@ class PieceInProgress:
                 following = self._following()
             except UsageError as error:  # the controls leave no token
                 return RequestOutcome(key, cost, error=error)
-            return RequestOutcome(key, cost, opened=opened, following=following)
-        return RequestOutcome(key, cost, self._piece(), opened=opened)
+            return RequestOutcome(key, cost, opened=opened, following=following, probed=probed)
+        return RequestOutcome(key, cost, replace(self._piece(), probed=probed), opened=opened)
+
+    def _read_by(self) -> list[StateProbe]:
+        """The probes that read a state of this request."""
+        at_prompt, sampled = not self.request.parent.tokens, self.scored_tokens > 0
+        if self.sequence.finish == "cancelled" or self.candidate is None:
+            return []
+        return [one for one in self._probes if (at_prompt if one.at_prompt else sampled)]
+
+    def _probed(self) -> tuple[ProbeOutput, ...]:
+        """The outputs of the probes of the prompt and of the newest token."""
+        if not (reading := self._read_by()):
+            return ()
+        assert self.candidate is not None, "its states are those of a candidate"
+        start = [one for one in reading if one.at_prompt]
+        end = [one for one in reading if not one.at_prompt]
+        run = self.run
+        return run.probed(start, self.candidate.state) + run.probed(end, self.sequence.state)
 
     def hold(self) -> None:
         """Keep the cache of an answer, for the next turn of its conversation."""
@@ -178,7 +202,7 @@ class PieceInProgress:
         cache = self._cache(self.candidate)
         held = [one for one in (cache, self.candidate.cache) if one is not None]
         sequence.meter.track_peak(held)
-        return SequenceStart(cache, self.candidate.logits)
+        return SequenceStart(cache, self.candidate.logits, self.candidate.state)
 
     def _cache(self, candidate: CachedCandidate) -> SequenceCache:
         """The cache to decode into; the candidate's own if no token will be decoded."""

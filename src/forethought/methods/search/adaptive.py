@@ -11,7 +11,6 @@ Cost: up to n answers, window after window. A verdict prefills one short turn be
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -24,16 +23,12 @@ from forethought.contracts.search import (
     Ability,
     Ask,
     Candidate,
-    Found,
     Path,
     Search,
     Strategy,
     follow_up,
-    group,
-    write,
 )
-from forethought.methods.search._answers import budget_spent, leading, unjudged
-from forethought.numerics.votes import Tally
+from forethought.methods.search._restarts import Restarts
 
 _STARTING_OVER = 'Would you do better if you started over? ("Yes." or "No.")'
 
@@ -74,69 +69,12 @@ class Adaptive(Strategy):
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Start a window, drop its worse answers, finish and judge the rest, until one is good."""
-        known = _Opinions()
-        answers: list[Candidate] = []
-        pruned: list[Candidate] = []
-        drawn = windows = 0
-        while drawn < self.n:
-            few, temperature = self._next(drawn, windows)
-            begun = yield from self._begun([start] * few, temperature)
-            stay = yield from self._promising(begun, known)
-            fresh = yield from write(stay, temperature=temperature)
-            pruned += [one for one in begun if one not in stay]
-            answers += fresh
-            drawn, windows = drawn + few, windows + 1
-            yield from known.hear([one for one in answers if one.whole])
-            if (
-                known.spent
-                or budget_spent([*begun, *fresh])
-                or known.one_stays(answers, self.enough)
-            ):
-                break
-        if not any(one.path in known.chances for one in answers) and known.spent:
-            return (yield from unjudged(answers, known.spent, pruned))
-        worth = [known.of(one) for one in answers]
-        groups = yield from group(answers)
-        tally = Tally.of(groups, worth)
-        best = leading(answers, worth)
-        notes = (known.spent,) if known.spent else ()
-        part = tally.part(best)
-        return Found(answers[best], tuple(answers), tally.weights, part, tuple(pruned), notes)
-
-    def _next(self, drawn: int, windows: int) -> tuple[int, float | None]:
-        """The size and the temperature of the next window; None is the recipe's."""
-        few = min(self.window, self.n - drawn)
-        if not self.annealed:
-            return few, None
-        return (few if windows else 1), 1 - 2.0**-windows
-
-    def _begun(
-        self, starts: Sequence[Candidate], temperature: float | None
-    ) -> Generator[Ask, Any, list[Candidate]]:
-        """Partial answers to judge, or the starts themselves without `begin`."""
-        if not self.begin:
-            return list(starts)
-        return (yield from write(starts, temperature=temperature, max_tokens=self.begin))
-
-    def _promising(
-        self, begun: Sequence[Candidate], known: _Opinions
-    ) -> Generator[Ask, Any, list[Candidate]]:
-        """The better share of the partial answers, in their order.
-
-        All of them if the budget does not cover their verdicts.
-        """
-        most = max(1, math.ceil(self.keep * len(begun) - 1e-9))
-        if not self.begin or most == len(begun) or budget_spent(begun):
-            return list(begun)
-        yield from known.hear(begun)
-        if known.spent:
-            return list(begun)
-        ranked = sorted(begun, key=known.of, reverse=True)[:most]
-        return [one for one in begun if one in ranked]
+        limits = self.n, self.enough, self.window, self.begin, self.keep, self.annealed
+        return (yield from Restarts(*limits).search(start, _Verdicts()))
 
 
 @dataclass
-class _Opinions:
+class _Verdicts:
     """The model's verdicts on candidates, one question each."""
 
     chances: dict[Path, float] = field(default_factory=dict)
@@ -155,9 +93,9 @@ class _Opinions:
             return
         self.chances |= {one.path: no for one, (_, no) in zip(fresh, heard, strict=True)}
 
-    def one_stays(self, answers: Sequence[Candidate], enough: float | None) -> bool:
-        """Whether the model keeps an answer with that probability."""
-        return enough is not None and max(map(self.of, answers)) >= enough
+    def knows(self, one: Candidate) -> bool:
+        """Whether there is a verdict on a candidate."""
+        return one.path in self.chances
 
     def of(self, one: Candidate) -> float:
         """The probability that the model keeps it; 0 without a verdict."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from forethought.contracts.errors import MAKE_ANEW, DamagedFileError
-from forethought.contracts.roles import Attend, Network, ShowInputs
+from forethought.contracts.roles import Attend, Network, ShowInputs, ShowStates
+from forethought.models.checkpoint.fingerprint import weights_fingerprint
 from forethought.models.checkpoint.shapes import check_shape
 from forethought.models.compiled.available import kernels
 from forethought.models.compiled.layer import compiled
@@ -130,6 +131,7 @@ class Decoder(Network):
         self.embedding = tensors["embed.weight"]
         self.dtype = self.embedding.dtype
         device = self.device = self.embedding.device
+        self._tensors = tensors
         self._scale = torch.tensor(config.embedding_scale, dtype=self.dtype, device=device)
         self._ropes = [Rope(settings, device) for settings in config.ropes]
         build = _Builder(config, tensors, linear)
@@ -141,6 +143,11 @@ class Decoder(Network):
         self.eight_bits_win: Callable[[], bool] = lambda: False
         """Whether 8-bit products are faster in prefill."""
         self._bytes: dict[tuple[str, int | None, int], int] = {}  # read at every step
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the weights as published: equal in all formats of this machine."""
+        return weights_fingerprint(self._tensors)
 
     @property
     def capturable(self) -> bool:
@@ -213,6 +220,7 @@ class Decoder(Network):
         logits_at: Tensor | None = None,
         layers: int | None = None,
         show: ShowInputs | None = None,
+        final: ShowStates | None = None,
     ) -> Tensor:
         """Logits [R, V] (float32) of rows `logits_at`; see `Network.forward`."""
         x = F.embedding(tokens, self.embedding)
@@ -228,11 +236,17 @@ class Decoder(Network):
             if i < last:
                 layer.finish_(x, mixed, phase)
             elif layers is None:
-                return self._logits(layer, x, mixed, phase, logits_at)
+                return self._logits(layer, x, mixed, phase, logits_at, final)
         return x.new_empty((0, self.config.vocabulary), dtype=torch.float32)
 
     def _logits(
-        self, layer: Layer, x: Tensor, mixed: Tensor, phase: str, rows: Tensor | None
+        self,
+        layer: Layer,
+        x: Tensor,
+        mixed: Tensor,
+        phase: str,
+        rows: Tensor | None,
+        final: ShowStates | None,
     ) -> Tensor:
         """Finish the last layer and apply the head, for the requested rows only."""
         if rows is not None:
@@ -240,7 +254,10 @@ class Decoder(Network):
         if not len(x):
             return x.new_empty((0, self.config.vocabulary), dtype=torch.float32)
         layer.finish_(x, mixed, phase)
-        logits = self._head(self._norm(x), phase).float()
+        states = self._norm(x)
+        if final is not None:
+            final(states)
+        logits = self._head(states, phase).float()
         if self.config.logit_scale != 1.0:
             logits = logits.mul_(self.config.logit_scale)
         cap = self.config.logit_softcap

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +20,8 @@ from torch import Tensor
 
 from forethought.contracts.errors import UnsupportedModelError
 from forethought.contracts.records import LayerShape, ModelShape
-from forethought.contracts.roles import Attend, Network, ShowInputs
+from forethought.contracts.roles import Attend, Network, ShowInputs, ShowStates
+from forethought.models.checkpoint.fingerprint import weights_fingerprint
 from forethought.models.fallback.load import load_model, transformers_errors, unsupported
 from forethought.models.fallback.self_check import CHECK_ROWS, RowAttention, row_positions
 from forethought.models.fallback.shape import shape_of
@@ -51,6 +53,11 @@ class Fallback(Network):
         self.device = torch.device(model.device)
         self.dtype: torch.dtype = model.dtype
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the model's parameters."""
+        return weights_fingerprint(dict(self.model.named_parameters()))
+
     def weight_bytes(self, phase: str, layers: int | None = None, tokens: int = 1) -> int:
         """Bytes of weights that a pass reads per token, in any phase."""
         used = len(self.shape.layers[:layers]) * self.shape.layer_parameters
@@ -67,16 +74,36 @@ class Fallback(Network):
         logits_at: Tensor | None = None,
         layers: int | None = None,
         show: ShowInputs | None = None,
+        final: ShowStates | None = None,
     ) -> Tensor:
         """Logits [R, V] (float32) of rows `logits_at`; see `Network.forward`."""
         unwanted = logits_at is not None and not len(logits_at)
         stop = len(self.shape.layers) if layers is None and unwanted else layers
         serving = _CallerAttention(attend, stop)
         try:
-            with _attention_by(serving):
+            with _attention_by(serving), _states_shown(self.model, logits_at, final):
                 return _logits(self.model, tokens, positions, logits_at)
         except _EnoughLayersError:
             return torch.empty((0, self.shape.vocabulary), device=tokens.device)
+
+
+@contextmanager
+def _states_shown(model: Any, rows: Tensor | None, final: ShowStates | None) -> Iterator[None]:
+    """Show the inputs [R, hidden] of the output head."""
+    head = model.get_output_embeddings()
+    if final is None or head is None:
+        yield
+        return
+
+    def show(module: Any, inputs: tuple[Tensor, ...]) -> None:
+        states = inputs[0][0]
+        final(states if rows is None or len(states) == len(rows) else states[rows])
+
+    handle = head.register_forward_pre_hook(show)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class _Attention(Protocol):
