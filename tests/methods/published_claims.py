@@ -21,6 +21,8 @@ class Claim:
     settings: Mapping[str, object]
 
 
+UNFINISHED = {"cpc", "r2c"}
+"""Methods with the name of a paper that differ from it."""
 _KV, _PC, _SEARCH = (
     "tests/methods/kv_eviction",
     "tests/methods/prompt_compression",
@@ -74,6 +76,61 @@ CLAIMS = {
         f"{_KV}/test_laq.py::test_the_choice_follows_the_published_steps",
         {"lookahead": 8, "window": 8, "first_window": 32, "kernel": 7, "pool": "max"},
     ),
+    "ada-snapkv": Claim(
+        "FFY0/AdaKV, command line",
+        f"{_KV}/test_published_heads.py"
+        "::test_heads_keep_as_many_entries_as_the_published_steps",
+        {"alpha": 0.2, "window": 32, "kernel": 7, "pool": "max", "every": 0},
+    ),
+    "pyramidkv": Claim(
+        "Zefan-Cai/KVCache-Factory, runner",
+        f"{_KV}/test_pyramidkv.py::test_each_layer_keeps_the_best_of_its_own_budget",
+        {"beta": 20, "window": 8, "kernel": 7, "pool": "max", "every": 0},
+    ),
+    "chunkkv": Claim(
+        "kvpress, ChunkKVPress over SnapKVPress",
+        f"{_KV}/test_chunkkv.py::test_the_chunks_of_the_highest_mean_are_kept_whole",
+        {"chunk_tokens": 20, "window": 64, "kernel": 5, "pool": "mean", "every": 0},
+    ),
+    "entropy-gated-chunkkv": Claim(
+        "kvpress, EntropyGatedChunkKVPress over SnapKVPress",
+        f"{_KV}/test_chunkkv.py"
+        "::test_a_spiky_chunk_keeps_its_best_entries_and_the_budget_is_used_up",
+        {"chunk_tokens": 10, "spiky_tokens": 4, "window": 64, "kernel": 5, "pool": "mean",
+         "every": 0},
+    ),
+    "criticalkv": Claim(
+        "kvpress, CriticalKVPress over SnapKVPress",
+        f"{_KV}/test_criticalkv.py"
+        "::test_the_published_choice_keeps_the_window_by_its_score_alone",
+        {"first_share": 0.5, "epsilon": 1e-4, "alpha": 1.0, "window": 64, "kernel": 5,
+         "pool": "mean", "every": 0},
+    ),
+    "duo-attention": Claim(
+        "kvpress, DuoAttentionPress",
+        f"{_KV}/test_whole_heads.py::test_the_heads_of_a_file_keep_all_or_the_ends",
+        {"sinks": 128, "window": 256},
+    ),
+    "kvzip-heads": Claim(
+        "snu-mllab/KVzip, level head",
+        f"{_KV}/test_whole_heads.py::test_a_file_of_heads_decides_for_kvzip_too",
+        {"sinks": 4},
+    ),
+    "keydiff": Claim(
+        "kvpress, BlockPress over KeyDiffPress",
+        f"{_KV}/test_keydiff.py::test_blocks_compete_as_the_paper_says",
+        {"block": 128, "every": 0},
+    ),
+    "knorm": Claim(
+        "arXiv:2406.11430",
+        f"{_KV}/test_knorm.py::test_layers_after_the_second_keep_the_shortest_keys",
+        {"whole_layers": 2, "every": 0},
+    ),
+    "streaming-llm": Claim(
+        "kvpress, StreamingLLMPress",
+        f"{_KV}/test_eviction.py::test_streaming_keeps_sinks_and_the_newest",
+        {"sinks": 4, "every": 0},
+    ),
     "snapkv": Claim(
         "FasterDecoding/SnapKV, set-up function",
         f"{_KV}/test_eviction.py::test_snapkv_keeps_what_the_published_steps_keep",
@@ -83,6 +140,13 @@ CLAIMS = {
         "furiosa-ai/draft-based-approx-llm, configurations",
         f"{_KV}/test_eviction.py::test_speckv_keeps_what_the_published_steps_keep",
         {"window": 32, "kernel": 7, "pool": "max", "reduction": "max", "lookahead": None},
+    ),
+    "speckv-pc": Claim(
+        "furiosa-ai/draft-based-approx-llm, configurations; its framework's look-ahead of 20",
+        f"{_KV}/test_eviction.py"
+        "::test_the_cascade_drafts_once_and_chooses_as_its_two_stages",
+        {"prompt_window": 64, "prompt_kernel": 32, "prompt_reduction": "max", "first_layer": 8,
+         "last_layer": None, "window": 32, "kernel": 7, "reduction": "max", "lookahead": 20},
     ),
     "gem-filter": Claim(
         "arXiv:2409.17422; the kernel of SalesforceAIResearch/GemFilter",
@@ -127,6 +191,12 @@ CLAIMS = {
         "::test_blocks_and_attention_are_those_of_the_definition",
         {"alpha": 0.1, "block": 128, "sinks": 2, "window": 4, "last_rows": 1024,
          "dense_layers": 4, "means": True, "tile": 128, "applies_to": "target"},
+    ),
+    "vertical-slash": Claim(
+        "furiosa-ai/draft-based-approx-llm, configurations",
+        "tests/methods/sparse_prefill/test_vertical_slash.py::test_a_prompt_is_read_as_by_loops",
+        {"columns": 2048, "window": 2048, "sinks": 0, "queries": 32, "kernel": 7,
+         "lookahead": None},
     ),
     "best-of-n": Claim(
         "arXiv:2110.14168",
@@ -175,6 +245,11 @@ CLAIMS = {
         "tests/methods/confidence/test_group_confidence.py"
         "::test_the_value_is_the_measure_of_the_trace",
         {"measure": "lowest", "window": 2048, "reread": False},
+    ),
+    "dvts": Claim(
+        "huggingface/search-and-learn, defaults",
+        f"{_SEARCH}/test_dvts.py::test_the_answer_is_that_of_the_published_loop",
+        {"width": 4, "temperature": 0.8, "pick": "best", "depth": 40, "delimiter": "\n\n"},
     ),
     "likelihood": Claim(
         "arXiv:2203.11171, normalised weighted sum",

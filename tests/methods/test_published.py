@@ -15,7 +15,7 @@ from forethought.contracts.published import PROTECT
 from forethought.contracts.sources import LEGEND, SOURCES
 from forethought.recipes.published import FREE, published
 from forethought.reports.published import mark
-from tests.methods.published_claims import CLAIMS
+from tests.methods.published_claims import CLAIMS, UNFINISHED
 
 ROOT = Path(__file__).parents[2]
 KINDS: tuple[catalogue.Kind, ...] = ("methods", "strategies", "scorers")
@@ -40,6 +40,14 @@ def test_every_method_says_whether_it_is_as_published(name: str) -> None:
 
 def test_claims_are_those_of_the_catalogue() -> None:
     assert sorted(CLAIMS) == AS_PUBLISHED
+
+
+@pytest.mark.parametrize("name", sorted(set(ENTRIES) - UNFINISHED))
+def test_a_method_of_ours_has_a_name_that_no_paper_gave_it(name: str) -> None:
+    """Its note says which: a name of its own, or a general one, such as `beam`."""
+    first = ENTRIES[name].notes["Published"].partition(";")[0]
+
+    assert ENTRIES[name].published != "ours" or first in ("ours (own name)", "ours (general name)")
 
 
 @pytest.mark.parametrize("name", AS_PUBLISHED)

@@ -149,12 +149,9 @@ CACHE_BUGS = (
     Bug(
         name="the template before the text is worth nothing and goes first",
         seen_in="kvpress, KVzip with a long prefix",
-        file="methods/kv_eviction/kvzip.py",
-        old="            self,\n",
-        new=(
-            "            KVzip(self.keep, self.chunk, self.overlap, self.sinks, self.allocation,\n"
-            "                  protect=False),\n"
-        ),
+        file="methods/kv_eviction/_repeating.py",
+        old="return Eviction(self, importance",
+        new='return Eviction(type(self)(**{**vars(self), "protect": False}), importance',
         test=(
             "tests/methods/kv_eviction/test_kvzip.py::"
             "test_a_long_template_before_the_text_stays_though_it_scores_nothing"

@@ -155,17 +155,6 @@ TREE_BUGS = (
         ),
     ),
     Bug(
-        name="a tree ends at a boxed result that the model goes on from",
-        seen_in="search-and-learn, DVTS",
-        file="methods/search/dvts.py",
-        old="for tree, one in best.items() if not one.candidate.done}",
-        new=(
-            'for tree, one in best.items() if not one.candidate.done and "\\\\boxed" not in '
-            "one.candidate.text}"
-        ),
-        test="tests/methods/search/test_dvts.py::test_a_result_in_a_box_ends_no_tree",
-    ),
-    Bug(
         name="tokens that a search wrote are not counted",
         seen_in="search-and-learn, DVTS writes -1 tokens",
         file="cost/leases.py",

@@ -48,7 +48,8 @@ SETTINGS = [
     *map(below_full_budget, runnable()),
     "kvzip(keep=200, chunk=16)",
     "kvzip-plus(keep=200, chunk=16)",
-    "kvzip-heads(keep=200, chunk=16)",
+    "evict(keep=200, importance='repeating-heads', allocation='whole-heads', chunk=16)",
+    "evict(keep=200, importance='far-heads', allocation='whole-heads')",
     "evict(keep=200, importance='reconstruction', chunk=16)",
 ]
 

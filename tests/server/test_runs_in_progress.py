@@ -120,3 +120,23 @@ def test_a_follower_sees_the_error_of_a_run_that_the_server_ends() -> None:
     assert followed[-1] == "data: [DONE]"
     last = json.loads(followed[-2].removeprefix("data: "))
     assert (last["kind"], last["data"]["code"]) == ("error", "server_stopping")
+
+
+def test_a_run_that_an_error_ended_is_listed_and_shown_with_it_and_not_exported() -> None:
+    with serving() as served:
+        with streaming(served) as lines:
+            served.server.engine.end_requests()
+            assert any("server_stopping" in line for line in lines)
+        (run,) = listed(served, {})
+        place = f"/v1/runs/{run['id']}"
+        shown = served.get(place).json()
+        told = [one for one in served.get(f"{place}/events").text.split("\n\n") if one]
+
+        assert run["state"] == shown["state"] == "failed"
+        assert run["error"] == shown["error"]
+        assert shown["error"]["code"] == "server_stopping"
+        assert run["tokens"] > 0
+        assert shown["answer"].startswith(str(run["answer"]))
+        assert shown["form"]["model"] == "tiny"
+        assert json.loads(told[-2].removeprefix("data: "))["kind"] == "error"
+        assert "ended with an error" in error_of(served.get(f"{place}/export"), 409)["message"]

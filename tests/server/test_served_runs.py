@@ -53,6 +53,52 @@ def test_a_run_is_in_the_log_before_its_last_event_is_passed_on(tmp_path: Path) 
     assert "".join(found.prompt["tokens"]) == recordings.prompt("specpc").text
 
 
+FAILURE = {"error": {"message": "the model stopped", "code": "server_error"}}
+
+
+def test_a_run_that_an_error_ends_is_in_the_log_as_failed(tmp_path: Path) -> None:
+    log = RunLog.open(tmp_path / "runs.sqlite")
+    runs = ServedRuns(log)
+    events = [one for one in recordings.events("exact") if one.kind != "done"]
+
+    async def failed() -> None:
+        run = runs.begin(live("a", "me"), "smollm2")
+        for event in events:
+            await run.take(event)
+        await run.fail(FAILURE)
+        run.close()
+
+    asyncio.run(failed())
+    log.close()
+    log = RunLog.open(tmp_path / "runs.sqlite")
+
+    (listed,) = ServedRuns(log).summaries("me", 10)
+    text = "".join(one.data["text"] for one in events if one.kind == "token")
+    tokens = sum(one.kind == "token" for one in events)
+    assert text
+    assert listed["answer"] == text[:200]
+    assert (listed["state"], listed["error"]) == ("failed", FAILURE["error"])
+    assert (listed["recipe"], listed["tokens"]) == ("smollm2", tokens)
+    found = log.get("a", "me")
+    assert found
+    assert list(found.events) == [*events, Event("error", FAILURE["error"])]
+    assert found.prompt
+    assert log.summaries("other") == []
+
+
+def test_a_request_that_is_refused_before_its_run_begins_leaves_no_row(tmp_path: Path) -> None:
+    log = RunLog.open(tmp_path / "runs.sqlite")
+
+    async def refused() -> None:
+        run = ServedRuns(log).begin(live(), "exact")
+        await run.fail(FAILURE)
+        run.close()
+
+    asyncio.run(refused())
+
+    assert log.summaries() == []
+
+
 def test_followers_see_all_events_whenever_they_begin() -> None:
     runs, events = ServedRuns(), recordings.events("exact")
 

@@ -38,13 +38,13 @@ def events(**settings):
     return list(session(**settings).stream(QUESTION, DOCUMENT))
 
 
-OWN_MODELS = {"cpc", "embedding", "kvzap", "llmlingua2", "r2c"}
-"""Methods that load a model of their own."""
+OWN_FILES = {"cpc", "duo-attention", "embedding", "kvzap", "kvzip-heads", "llmlingua2", "r2c"}
+"""Methods that need a model of their own, or a file of scores."""
 
 
 def runnable():
     """The methods that run on tiny models alone."""
-    return [name for name in APPROXIMATIONS if name not in OWN_MODELS]
+    return [name for name in APPROXIMATIONS if name not in OWN_FILES]
 
 
 def drafted():
@@ -74,9 +74,9 @@ _PART = {
     "hyper-attention": "block=16, sample=16, exact=40",
     "flash-prefill": "alpha=1.0, block=32, sinks=0, window=1, last_rows=8, dense_layers=0",
     "quantised-kv": "bits=4",
-    "duo-attention": "keep=120, sinks=8, window=16",
     "h2o": "keep=120, every=0",
     "chunkkv": "keep=120, chunk_tokens=1",
+    "knorm": "keep=120, whole_layers=1",
     "tova": "keep=120, every=0",
 }
 

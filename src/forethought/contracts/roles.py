@@ -278,6 +278,13 @@ class Approximation(Protocol):
         """Whether the method evicts cache entries, by `on_layer` or by `on_cache`."""
         return False
 
+    def entries_beyond(self, layers: int) -> float:
+        """Most KV-cache entries of a layer beyond `keep`, on average over a model's layers.
+
+        Budgets in bytes leave room for them; infinity if nothing bounds them.
+        """
+        return 0.0
+
     def needs_all_queries(self) -> bool:
         """Whether `on_layer` needs more queries than the newest few hundred."""
         return False

@@ -52,12 +52,12 @@ async def answered(context: ServerContext, live: LiveRequest) -> AsyncGenerator[
     except ForethoughtError as error:
         watch.failed()
         shown = _as_api_error(error).shown(context.settings.public_text)
-        kept.fail(shown.document())
+        await kept.fail(shown.document())
         raise shown from error
     except TimeoutError:
         watch.failed()
         late = _too_late(context.settings.request_seconds)
-        kept.fail(late.document())
+        await kept.fail(late.document())
         raise late from None
     finally:
         watch.close()

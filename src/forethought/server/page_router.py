@@ -117,7 +117,7 @@ def _static(name: str) -> Response:
 def _add_runs(router: APIRouter, sources: PageSources) -> None:
     @router.get("/v1/runs", tags=["page"])
     def runs(request: Request, limit: int = Query(200, ge=1, le=1000)) -> dict[str, Any]:
-        """The newest runs, newest first; those in progress have the state `running`."""
+        """The newest runs, newest first; their states are `running`, `done` and `failed`."""
         return {"data": sources.runs.summaries(sources.tenant(request), limit)}
 
     @router.get("/v1/runs/{identifier}", tags=["page"], responses=_MISSING)
@@ -147,24 +147,18 @@ def _add_runs(router: APIRouter, sources: PageSources) -> None:
         found = sources.ended(identifier, request)
         if found is None:
             return _no_run(identifier)
-        content = {
-            "run": run_document(found),
-            "events": [asdict(event) for event in found.events],
-        }
-        title = f"Forethought: {found.document['recipe']}"
-        named = {"Content-Disposition": f'attachment; filename="{_file_name(found)}"'}
-        return HTMLResponse(exported(title, content), headers=named)
+        return _export(found)
 
 
 def run_document(run: ServedRun) -> dict[str, Any]:
-    """The document of a run with its id, question, prompt and form."""
-    document = run.document
+    """The document of a run with its id, question, prompt and form; for a failed run, its entry."""
+    document = run.summary() if run.failed is not None else {**run.document, "state": "done"}
     return {
         **document,
         "id": run.id,
-        "state": "done",
         "created": run.created,
         "question": run.question,
+        "answer": run.answer,
         "prompt": run.prompt,
         "form": recipe_document(document["recipe"], document["settings"], document["seed"]),
     }
@@ -180,6 +174,17 @@ def running_document(run: RunInProgress) -> dict[str, Any]:
         "prompt": run.prompt,
         "form": recipe_document(known["recipe"], known["settings"], known["seed"]),
     }
+
+
+def _export(run: ServedRun) -> Response:
+    """The file of a run."""
+    if run.failed is not None:
+        told = f"the run {run.id[:100]!r} ended with an error"
+        return ApiError(409, told, "see its error instead: GET /v1/runs/ID").response()
+    content = {"run": run_document(run), "events": [asdict(event) for event in run.events]}
+    title = f"Forethought: {run.document['recipe']}"
+    named = {"Content-Disposition": f'attachment; filename="{_file_name(run)}"'}
+    return HTMLResponse(exported(title, content), headers=named)
 
 
 def _event_lines(run: ServedRun) -> Iterator[str]:

@@ -56,41 +56,57 @@ DELETE FROM runs WHERE number IN (
 
 @dataclass(frozen=True)
 class ServedRun:
-    """A run that the server has answered, with everything that a replay needs."""
+    """A run that has ended, with everything that a replay needs."""
 
     id: str
     """The id of the response, which must hold an unguessable part such as a UUID."""
     created: float
     """Seconds since 1970."""
     events: Sequence[Event]
-    """All events of the run, in order; the last one is `done` and holds the run's document."""
+    """All events of the run, in order. The last one is `done` and holds the run's document, or it
+    is the `error` that ended the run."""
     question: str = ""
     """The question; empty if the server keeps no prompts."""
     prompt: Mapping[str, Any] | None = None
     """The texts of the prompt's tokens; see `page_data.prompt_document`."""
     tenant: str = ""
     """The partition of the caller; runs of other tenants are invisible to it."""
+    failed: Mapping[str, Any] | None = None
+    """For a run that an error ended: its recipe, settings, seed and decoded tokens."""
+
+    @property
+    def answer(self) -> str:
+        """The text of the first answer; for a failed run, as far as it came."""
+        if self.failed is None:
+            return str(self.document["answer"])
+        return first_answer(self.events)
 
     @property
     def document(self) -> dict[str, Any]:
         """The document of the run."""
-        assert self.events[-1].kind == "done", "a run is recorded once it has ended"
+        assert self.events[-1].kind == "done", (
+            "a run is recorded once it has ended, and a failed one has no document"
+        )
         document: dict[str, Any] = self.events[-1].data["run"]
         return document
 
     def summary(self) -> dict[str, Any]:
         """The entry of this run in a list of runs."""
+        known = {"id": self.id, "created": self.created, "question": self.question[:PREVIEW]}
+        if self.failed is not None:
+            answer, error = self.answer[:PREVIEW], self.events[-1].data
+            return {**known, "state": "failed", "answer": answer, **self.failed, "error": error}
         run = self.document
         kept = {k: v for k, v in run["kept"].items() if k not in ("positions", "shares")}
         names = ("recipe", "settings", "seed", "finish", "cost", "exact", "timing", "confidence")
-        return {
-            "id": self.id,
-            "created": self.created,
-            "question": self.question[:PREVIEW],
-            "answer": run["answer"][:PREVIEW],
-            "kept": kept,
-            **{name: run[name] for name in names},
-        }
+        told = {name: run[name] for name in names}
+        return {**known, "answer": self.answer[:PREVIEW], "kept": kept, **told}
+
+
+def first_answer(events: Sequence[Event]) -> str:
+    """The text of a run's first answer so far; a search has none before its end."""
+    told = (event.data for event in events if event.kind == "token")
+    return "".join(data["text"] for data in told if not data["candidate"])
 
 
 @dataclass(frozen=True)

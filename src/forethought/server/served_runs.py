@@ -13,10 +13,11 @@ from typing import Any
 from forethought.contracts.errors import StoreError
 from forethought.contracts.records import Event
 from forethought.server.page_data import prompt_document
-from forethought.server.run_log import PREVIEW, RunLog, ServedRun
+from forethought.server.run_log import PREVIEW, RunLog, ServedRun, first_answer
 from forethought.sessions.live_session import LiveRequest
 
 _LOG = logging.getLogger("forethought.server")
+_OF_FAILED = ("recipe", "settings", "seed", "tokens")
 _SPAN = 5.0
 """Seconds over which throughput is averaged."""
 
@@ -92,8 +93,7 @@ class RunInProgress:
     @property
     def answer(self) -> str:
         """The text of the first answer so far; a search has none before its end."""
-        told = (one.data for one in list(self.events) if one.kind == "token")
-        return "".join(data["text"] for data in told if not data["candidate"])
+        return first_answer(list(self.events))
 
     def summary(self) -> dict[str, Any]:
         """The entry of this run in a list of runs."""
@@ -109,9 +109,11 @@ class RunInProgress:
             "tokens": self.tokens,
         }
 
-    def fail(self, error: dict[str, Any]) -> None:
-        """Note the error that ends the run, for its followers."""
+    async def fail(self, error: dict[str, Any]) -> None:
+        """Note the error that ends the run, for its followers and, if it had begun, for the log."""
         self.error = error
+        if self.events and not self.ended and self.runs.log is not None:
+            await asyncio.to_thread(self._record, self.runs.log)
 
     def close(self) -> None:
         """End the run for its followers; idempotent."""
@@ -150,9 +152,12 @@ class RunInProgress:
             _LOG.warning("run %s is not in the log: %s", self.live.name, error)
 
     def _served(self) -> ServedRun:
-        live = self.live
+        live, events, failed = self.live, list(self.events), None
+        if self.error is not None:
+            events.append(Event("error", self.error["error"]))
+            failed = {name: self.summary()[name] for name in _OF_FAILED}
         return ServedRun(
-            live.name, time.time(), self.events, self.question, self.prompt, live.tenant
+            live.name, time.time(), events, self.question, self.prompt, live.tenant, failed
         )
 
 

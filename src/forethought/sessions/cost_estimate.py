@@ -177,6 +177,7 @@ def estimate(
     methods = in_entries(
         [(text, catalogue.build(text)) for text in recipe.approximate],
         entry_bytes(target.shape),
+        len(target.shape.layers),
     )
     chosen = plan(methods, _prompt(request.prompt), drafting)
     return _Estimator(target, drafting, chosen, request, machine).estimate()

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from forethought.methods.kv_eviction.allocation import LayerRoom
 from forethought.methods.kv_eviction.allocation.adaptive import AdaptiveAllocation
 from forethought.methods.kv_eviction.allocation.global_ import GlobalAllocation
+from forethought.methods.kv_eviction.allocation.integer_pyramid import IntegerPyramid
 from forethought.methods.kv_eviction.allocation.pyramid import Pyramid
+from forethought.methods.kv_eviction.allocation.rounded_adaptive import RoundedAdaptive
 from forethought.methods.kv_eviction.allocation.uniform import Uniform
 from forethought.numerics.apportionment import apportioned, falling_budgets
 
@@ -57,6 +59,31 @@ def test_a_falling_line_spends_exactly_its_budget_and_never_rises(layers, mean, 
     assert budgets == sorted(budgets, reverse=True)
     assert budgets[0] <= cap
     assert budgets[-1] >= 0
+
+
+@given(st.integers(2, 40), st.integers(1, 200), st.integers(1, 30), st.integers(1, 500))
+def test_the_integer_pyramid_is_the_published_schedule(layers, mean, beta, more):
+    cap, window = mean + more, 8
+    rooms = [LayerRoom(n, layers, mean, cap, torch.zeros(1, cap), window) for n in range(layers)]
+
+    budgets = [IntegerPyramid(beta).layer_budget(room) for room in rooms]
+
+    even = cap + window < 2 * mean
+    assert budgets == ([mean] * layers if even else published_pyramid(layers, mean, beta, cap))
+    assert 0 <= sum(budgets) / layers - mean <= IntegerPyramid(beta).entries_beyond(layers)
+
+
+@given(st.integers(0, 99), st.floats(0, 1), st.integers(0, 20))
+def test_heads_rounded_alone_miss_the_budget_by_little(seed, alpha, each):
+    scores = random_scores(seed, 4, 20) * torch.tensor([1.0, 0.1, 3.0, 0.5])[:, None]
+    room = room_of(scores, each)
+
+    (counts,) = RoundedAdaptive(alpha).counts([room])
+
+    won = [int((scores >= scores.flatten().sort().values[-4 * each]).sum(1)[n]) if each else 0
+           for n in range(4)]  # fmt: skip
+    assert counts == [round(count * (1 - alpha) + int(each * alpha)) for count in won]
+    assert sum(counts) <= 4 * (each + RoundedAdaptive(alpha).entries_beyond(1))
 
 
 def test_the_published_pyramid_overspends_where_ours_does_not():

@@ -15,19 +15,20 @@ LENGTH, WINDOW = 60, 4
 
 
 def head_sums(view, kernel=3):
-    """SnapKV's scores before the window, pooled by means and summed over heads, by loops."""
-    until, scores = LENGTH - WINDOW, [0.0] * (LENGTH - WINDOW)
+    """SnapKV's scores as kvpress has them, summed over heads, by loops: the window has most."""
+    until, heads = LENGTH - WINDOW, []
     for rows in next(view.window_rows(WINDOW)).double():
         means = [float(rows[..., j].mean()) for j in range(until)]
-        for j in range(until):
-            near = [means[i] for i in range(j - kernel // 2, j + kernel // 2 + 1) if 0 <= i < until]
-            scores[j] += sum(near) / kernel
-    return scores
+        near = [means[max(0, j - kernel // 2) : j + kernel // 2 + 1] for j in range(until)]
+        heads.append([sum(part) / kernel for part in near])
+    most = max(max(head) for head in heads)
+    whole = [[*head, *[most + 1] * WINDOW] for head in heads]
+    return [sum(column) for column in zip(*whole, strict=True)]
 
 
 def grid(size, holes=()):
-    """The places before the window by chunks, without those of `holes`."""
-    parts = [range(start, min(start + size, LENGTH - WINDOW)) for start in range(0, LENGTH, size)]
+    """The places by chunks, without those of `holes`."""
+    parts = [range(start, min(start + size, LENGTH)) for start in range(0, LENGTH, size)]
     chunks = [[j for j in part if j not in holes] for part in parts]
     return [chunk for chunk in chunks if chunk]
 
@@ -37,12 +38,10 @@ def mean(values):
 
 
 def whole_chunks(scores, size, budget, holes=()):
-    kept = []
-    for chunk in sorted(grid(size, holes), key=lambda c: -mean([scores[j] for j in c])):
-        if kept and len(kept) + len(chunk) > budget:
-            break
-        kept += chunk[: budget - len(kept)]
-    return kept
+    chunks = grid(size, holes)
+    count = max(1, int(len(chunks) * budget / (LENGTH - len(holes))))
+    best = sorted(chunks, key=lambda c: -mean([scores[j] for j in c]))[:count]
+    return [place for chunk in best for place in chunk]
 
 
 def entropy(values):
@@ -64,7 +63,7 @@ def gated_chunks(scores, size, spiky, budget):
         most = spiky if means[n] >= least and entropies[n] < low else size
         best = sorted(chunks[n], key=lambda j: (-scores[j], j))
         kept += best[: min(most, budget - len(kept))]
-    rest = [j for j in range(LENGTH - WINDOW) if j not in kept]
+    rest = [j for j in range(LENGTH) if j not in kept]
     return kept + sorted(rest, key=lambda j: -scores[j])[: budget - len(kept)]
 
 
@@ -74,26 +73,29 @@ def kept_of(method, view):
     return heads[0]
 
 
-@pytest.mark.parametrize("size", [1, 5, 7, 100])
-@pytest.mark.parametrize("keep", [9, 24, 51])
+@pytest.mark.parametrize("size", [1, 5, 7, 22])
+@pytest.mark.parametrize("keep", [9, 24, 27, 41])
 def test_the_chunks_of_the_highest_mean_are_kept_whole(size, keep):
     view = seen_layer(keep, LENGTH, heads=6)
     method = ChunkKV(keep=keep, chunk_tokens=size, window=WINDOW, kernel=3)
 
     kept = kept_of(method, view)
 
-    expected = whole_chunks(head_sums(view), size, keep - WINDOW)
-    assert kept == sorted([*expected, *range(LENGTH - WINDOW, LENGTH)])
-    assert keep - size < len(kept) <= keep
+    assert kept == sorted(whole_chunks(head_sums(view), size, keep))
+    assert keep - 2 * size < len(kept) < keep + size
 
 
 def test_protected_entries_are_no_part_of_a_chunk():
-    view = seen_layer(4, LENGTH, protected=frozenset({0, 12, 13}))
+    view = seen_layer(4, LENGTH, protected=frozenset({0, 12, 13, 14, 15}))
+    view.keys[:, 16] = view.queries[-WINDOW:, ::2].mean(0) * 3  # the best, in a chunk of two
 
-    kept = kept_of(ChunkKV(keep=30, chunk_tokens=6, window=WINDOW, kernel=3), view)
+    kept = kept_of(ChunkKV(keep=22, chunk_tokens=6, window=WINDOW, kernel=1), view)
 
-    expected = whole_chunks(head_sums(view), 6, 30 - WINDOW - 3, holes={0, 12, 13})
-    assert kept == sorted([0, 12, 13, *expected, *range(LENGTH - WINDOW, LENGTH)])
+    scores = head_sums(view, kernel=1)
+    expected = whole_chunks(scores, 6, 22 - 5, holes={0, 12, 13, 14, 15})
+    assert kept == sorted([0, 12, 13, 14, 15, *expected])
+    assert sum(scores[16:18]) < max(sum(scores[n : n + 6]) for n in range(18, 54, 6))
+    assert {16, 17} <= set(kept)
 
 
 @pytest.mark.parametrize("method", [ChunkKV, EntropyGatedChunkKV])
@@ -106,7 +108,7 @@ def test_during_decode_chunks_are_those_of_the_text(method):
     kept = kept_of(method(keep=30, chunk_tokens=9, window=WINDOW, kernel=3), view)
 
     chunks = {}
-    for entry in range(LENGTH - 3):  # three entries are among the newest four places
+    for entry in range(LENGTH):
         chunks.setdefault(int(places[entry]) // 9, []).append(entry)
     found = {number: sum(entry in kept for entry in chunk) for number, chunk in chunks.items()}
     whole = [number for number, count in found.items() if count == len(chunks[number])]
@@ -124,6 +126,17 @@ def test_chunks_of_one_token_with_one_head_are_snapkv():
     assert [kept_of(ChunkKV(**settings, chunk_tokens=1), view)] == plain
 
 
+def test_a_text_of_less_than_a_chunk_is_left_to_snapkv():
+    view = seen_layer(2, LENGTH)
+    settings = {"keep": 20, "window": WINDOW, "kernel": 3}
+
+    kept = ChunkKV(**settings, chunk_tokens=LENGTH + 1).on_layer(view)
+
+    plain = SnapKV(**settings).on_layer(view)
+    assert [head.tolist() for head in kept] == [head.tolist() for head in plain]
+    assert kept[0].tolist() != kept[1].tolist()
+
+
 @pytest.mark.parametrize("keep", [5, 9, 24, 40, 55])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_spiky_chunk_keeps_its_best_entries_and_the_budget_is_used_up(keep, seed):
@@ -133,19 +146,16 @@ def test_a_spiky_chunk_keeps_its_best_entries_and_the_budget_is_used_up(keep, se
 
     kept = kept_of(method, view)
 
-    expected = gated_chunks(head_sums(view), 8, 3, keep - WINDOW)
-    assert kept == sorted([*expected, *range(LENGTH - WINDOW, LENGTH)])
+    assert kept == sorted(gated_chunks(head_sums(view), 8, 3, keep))
     assert len(kept) == keep
 
 
 def test_chunks_of_even_scores_stay_whole_in_the_gated_form():
     view = seen_layer(2, LENGTH)
     view.keys.zero_()
-    settings = {"keep": 4 + 16, "chunk_tokens": 8, "window": WINDOW, "kernel": 1}
+    method = EntropyGatedChunkKV(keep=4 + 16, chunk_tokens=8, window=WINDOW, kernel=1)
 
-    gated = kept_of(EntropyGatedChunkKV(**settings), view)
-
-    assert gated == kept_of(ChunkKV(**settings), view)
+    assert kept_of(method, view) == [*range(16), *range(56, LENGTH)]
 
 
 @pytest.mark.parametrize("method", [
@@ -156,4 +166,4 @@ def test_every_layer_of_a_model_holds_chunks(method):
         _, row = evicted_row(tiny_decoder(seed=3), method, prompt_of(tokens_of(LENGTH)))
 
     for layer in row.tail.layers:
-        assert 24 - 6 < layer.length <= 24
+        assert layer.length == 24

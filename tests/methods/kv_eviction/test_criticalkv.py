@@ -1,5 +1,7 @@
 """CriticalKV: half of the entries by attention, the others by attention times projected values."""
 
+import math
+
 import pytest
 import torch
 
@@ -33,8 +35,9 @@ def window_means(rows):
 
 
 def two_stages(scores, norms, count, epsilon=1e-4):
-    """The `count` entries of a head that the two stages choose."""
-    first = sorted(range(len(scores)), key=lambda j: -scores[j])[: count // 2]
+    """The `count` entries of a head that two stages choose; the first has the window too."""
+    half = max(0, (count + WINDOW) // 2 - WINDOW)
+    first = sorted(range(len(scores)), key=lambda j: -scores[j])[:half]
     rest = [j for j in range(len(scores)) if j not in first]
     best = sorted(rest, key=lambda j: -(scores[j] + epsilon) * norms[j])
     return [*first, *best[: count - len(first)]]
@@ -65,13 +68,29 @@ def test_half_is_chosen_by_attention_and_half_by_its_product_with_the_norms(seed
     assert [head.tolist() for head in kept] == [expected(view, k, keep - WINDOW) for k in (0, 1)]
 
 
+def test_the_published_choice_keeps_the_window_by_its_score_alone():
+    """kvpress's form: one list of scores, of which the window has the highest."""
+    view, keep = layer(4), 13
+
+    kept = CriticalKV(keep=keep, protect=False, **SETTINGS).on_layer(view)
+
+    for k in (0, 1):
+        before = window_means(next(view.window_rows(WINDOW))[k])
+        scores = [*before, *[max(before) + 1] * WINDOW]
+        norms = l1_norms(view.values[k], view.out[2 * k : 2 * k + 2])
+        first = sorted(range(LENGTH), key=lambda j: -scores[j])[: int(keep * 0.5)]
+        weighed = [(scores[j] + 1e-4) * norms[j] for j in range(LENGTH)]
+        best = sorted(range(LENGTH), key=lambda j: -math.inf if j in first else -weighed[j])[:keep]
+        assert kept[k].tolist() == sorted(best)
+
+
 def test_epsilon_is_added_before_the_product():
     view = layer(2)
 
-    kept = CriticalKV(keep=13, epsilon=0.02, **SETTINGS).on_layer(view)
+    kept = CriticalKV(keep=13, epsilon=0.2, **SETTINGS).on_layer(view)
 
-    assert [head.tolist() for head in kept] == [expected(view, k, 9, 0.02) for k in (0, 1)]
-    assert expected(view, 0, 9, 0.02) != expected(view, 0, 9)
+    assert [head.tolist() for head in kept] == [expected(view, k, 9, 0.2) for k in (0, 1)]
+    assert expected(view, 0, 9, 0.2) != expected(view, 0, 9)
 
 
 def test_heads_with_budgets_of_their_own_split_them_in_half():

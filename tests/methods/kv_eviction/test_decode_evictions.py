@@ -53,7 +53,7 @@ LAYERWISE = [
     PyramidKV(keep=KEEP, window=4, every=5, beta=3),
     AdaSnapKV(keep=KEEP, window=4, every=5),
     H2O(keep=KEEP, every=5),
-    KNorm(keep=KEEP, every=5),
+    KNorm(keep=KEEP, every=5, whole_layers=0),
     ExpectedAttention(keep=KEEP, future=4, every=5, alpha=0.2),
     Evict(**SETTINGS, allocation="adaptive-pyramid", every=5),
     Evict(**SETTINGS, importance="random", every=5),
@@ -96,7 +96,7 @@ def test_an_answer_within_the_budget_loses_nothing(decoder, method):
 
 @pytest.mark.parametrize(("method", "score"), [
     (StreamingLLM(keep=KEEP, sinks=2, every=5), newest),
-    (KNorm(keep=KEEP, every=5), short_keys),
+    (KNorm(keep=KEEP, every=5, whole_layers=0), short_keys),
     (SnapKV(keep=KEEP, window=4, every=5), window_attention(4, 5, "mean")),
     (SnapKV(keep=KEEP, window=7, every=3, pool="max"), window_attention(7, 5, "max")),
     (H2O(keep=KEEP, every=5), received),

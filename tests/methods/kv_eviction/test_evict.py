@@ -134,14 +134,14 @@ def test_scores_that_are_no_numbers_are_never_chosen():
     view.keys[1, 20] = torch.nan
 
     with pytest.raises(ModelError, match="scores of layer 0 are not all numbers"):
-        KNorm(keep=KEEP).on_layer(view)
+        KNorm(keep=KEEP, whole_layers=0).on_layer(view)
 
 
 def test_equal_scores_go_to_the_lower_index():
     view = seen_layer(0, LENGTH)
     view.keys[:] = 1.0
 
-    kept = KNorm(keep=5).on_layer(view)
+    kept = KNorm(keep=5, whole_layers=0).on_layer(view)
 
     assert [head.tolist() for head in kept] == [[0, 1, 2, 3, 4]] * 2
 
@@ -151,7 +151,10 @@ def test_short_keys_are_kept():
     view.keys[0, [3, 30]] *= 0.001
     view.keys[1, [9, 11]] *= 0.001
 
-    assert [head.tolist() for head in KNorm(keep=2).on_layer(view)] == [[3, 30], [9, 11]]
+    assert [head.tolist() for head in KNorm(keep=2, whole_layers=0).on_layer(view)] == [
+        [3, 30],
+        [9, 11],
+    ]
 
 
 @pytest.mark.parametrize("every", [0, 5])

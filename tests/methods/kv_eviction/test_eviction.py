@@ -91,7 +91,8 @@ def test_an_end_token_counts_and_ends_the_lookahead(decoder):
 
 @pytest.mark.parametrize("method", [
     SpecKV(keep=KEEP, window=WINDOW),
-    SpecKVPC(prompt_keep=50, prompt_window=10, first_layer=1, keep=KEEP, window=WINDOW),
+    SpecKVPC(prompt_keep=50, prompt_window=10, first_layer=1, keep=KEEP, window=WINDOW,
+             lookahead=None),
 ], ids=repr)  # fmt: skip
 def test_the_lookahead_is_as_long_as_the_answer_may_be(decoder, method):
     prompt = method.on_prompt(prompt_of(tokens_of(LENGTH)), TinyDraft(decoder), 11)
@@ -190,6 +191,7 @@ def test_the_defaults_of_the_cascade_are_those_of_its_authors_code():
     assert (method.prompt_keep, method.prompt_window, method.prompt_kernel) == (2048, 64, 32)
     assert (method.first_layer, method.last_layer, method.prompt_reduction) == (8, None, "max")
     assert (method.window, method.kernel, method.reduction) == (32, 7, "max")
+    assert method.lookahead == 20
 
 
 def test_the_cascade_with_a_whole_prompt_is_speckv(decoder):

@@ -11,6 +11,7 @@ import torch
 
 from forethought.methods.kv_eviction._entries import whole_places
 from forethought.methods.kv_eviction.chunkkv import ChunkKV
+from forethought.methods.kv_eviction.criticalkv import CriticalKV
 from forethought.methods.kv_eviction.entropy_gated_chunkkv import EntropyGatedChunkKV
 from forethought.methods.kv_eviction.importance.compact import Compact
 from forethought.methods.kv_eviction.importance.critical import Critical
@@ -18,6 +19,7 @@ from forethought.methods.kv_eviction.importance.key_difference import KeyDiffere
 from forethought.methods.kv_eviction.importance.reconstruction import Reconstruction
 from forethought.methods.kv_eviction.keydiff import KeyDiff
 from forethought.methods.kv_eviction.snapkv import SnapKV
+from forethought.methods.kv_eviction.streaming_llm import StreamingLLM
 from forethought.methods.kv_eviction.tova import TOVA
 from tests.methods.reference import SeenLayer
 
@@ -159,13 +161,14 @@ def test_compactor_blends_as_kvpress_does(layers, monkeypatch):
 
 
 @torch.inference_mode()
-def test_chunks_are_those_of_kvpress(layers):
+@pytest.mark.parametrize("share", [0.2, 0.42, 0.9])
+@pytest.mark.parametrize("size", [7, 8, 20])
+def test_chunks_are_those_of_kvpress(layers, share, size):
+    keep = int(share * LENGTH)
     for module, given, view in layers:
-        # A window of one chunk has the highest score there, and always stays here.
-        press = kvpress.ChunkKVPress(
-            kvpress.SnapKVPress(1 - 40.1 / LENGTH, window_size=8), chunk_length=8
-        )
-        method = ChunkKV(keep=KEPT, chunk_tokens=8, window=8)
+        base = kvpress.SnapKVPress(1 - (keep + 1e-6) / LENGTH, window_size=10)
+        press = kvpress.ChunkKVPress(base, chunk_length=size)
+        method = ChunkKV(keep=keep, chunk_tokens=size, window=10)
         assert [head.tolist() for head in method.on_layer(view)] == entries_of(press, module, given)
 
 
@@ -173,22 +176,26 @@ def test_chunks_are_those_of_kvpress(layers):
 def test_gated_chunks_are_those_of_kvpress(layers):
     from kvpress.presses import entropy_gated_chunkkv_press as gated
 
-    class Before(kvpress.KnormPress):
-        """SnapKV's scores of the entries before the window alone, as ours gates them."""
-
-        def score(self, module, inputs, keys, values, attentions, given):
-            return scores[None]
-
     for module, given, view in layers:
-        inputs, keys, values, *rest = given
-        until = LENGTH - 8
-        base = SnapKV(keep=KEPT, window=8).eviction().importance
-        scores = base.score_layer(view, whole_places(view))[:, :until]
-        press = gated.EntropyGatedChunkKVPress(Before(1 - (KEPT - 8 + 0.5) / until))
-        method = EntropyGatedChunkKV(keep=KEPT, window=8)
-        cut = (inputs[:, :until], keys[:, :, :until], values[:, :, :until], *rest)
-        theirs = [[*head, *range(until, LENGTH)] for head in entries_of(press, module, cut)]
-        assert [head.tolist() for head in method.on_layer(view)] == theirs
+        base = kvpress.SnapKVPress(RATIO, window_size=11)
+        press = gated.EntropyGatedChunkKVPress(base)
+        method = EntropyGatedChunkKV(keep=KEPT, window=11)
+        assert [head.tolist() for head in method.on_layer(view)] == entries_of(press, module, given)
+
+
+@torch.inference_mode()
+def test_criticalkv_keeps_what_kvpress_keeps(layers):
+    for module, given, view in layers:
+        press = kvpress.CriticalKVPress(kvpress.SnapKVPress(RATIO, window_size=8))
+        method = CriticalKV(keep=KEPT, window=8)
+        assert [head.tolist() for head in method.on_layer(view)] == entries_of(press, module, given)
+
+
+@torch.inference_mode()
+def test_streaming_keeps_what_kvpress_keeps(layers):
+    for module, given, view in layers:
+        kept = [head.tolist() for head in StreamingLLM(keep=KEPT).on_layer(view)]
+        assert kept == entries_of(kvpress.StreamingLLMPress(RATIO), module, given)
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""PyramidKV: SnapKV's choice with more entries in the first layers, and no more in all."""
+"""PyramidKV: SnapKV's choice with more entries in the first layers."""
 
 import pytest
 import torch
@@ -22,14 +22,18 @@ def _without_gradients():
         yield
 
 
-@pytest.mark.parametrize(("keep", "budgets"), [(20, [27, 14, 1]), (40, [54, 34, 14])])
-def test_each_layer_keeps_the_best_of_its_own_budget(decoder, keep, budgets):
-    tokens = tokens_of(LENGTH)
+# Of 14: from 27 towards 1 in steps of 26 // 3. Of 17: from 33 in steps of 32 // 3. Of 29: from 54,
+# the whole text, towards 4 in steps of 50 // 3. Twice 34 is more than the text, so all are equal.
+@pytest.mark.parametrize(("keep", "budgets"), [
+    (20, [27, 19, 11, 3]), (23, [33, 23, 13, 3]), (35, [54, 38, 22, 6]), (40, [34, 34, 34, 34]),
+])  # fmt: skip
+def test_each_layer_keeps_the_best_of_its_own_budget(keep, budgets):
+    decoder, tokens = tiny_decoder(seed=3, num_hidden_layers=4), tokens_of(LENGTH)
     method = PyramidKV(keep=keep, window=WINDOW, kernel=5, pool="mean", beta=14)
 
     _, row = evicted_row(decoder, method, prompt_of(tokens))
 
-    assert sum(budgets) == 3 * (keep - WINDOW)
+    assert sum(budgets) <= 4 * (keep - WINDOW + method.entries_beyond(4))
     for layer, (attention, _, _) in enumerate(attention_matrices(decoder, tokens)):
         kept = window_keep(attention, 2, LENGTH, budget=budgets[layer], window=WINDOW, kernel=5,
                            drop=WINDOW, reduction="mean", pool="mean")  # fmt: skip
@@ -50,13 +54,13 @@ def test_a_steepness_of_one_is_snapkv(decoder):
 
 
 @pytest.mark.parametrize("keep", [10, 17, 31, 58])
-def test_all_layers_together_hold_what_snapkv_would(decoder, keep):
+def test_all_layers_together_hold_little_more_than_snapkv_would(decoder, keep):
     method = PyramidKV(keep=keep, window=WINDOW)
     prompt = prompt_of(tokens_of(LENGTH), protected={3, 4, 59})
 
     _, row = evicted_row(decoder, method, prompt)
 
-    assert sum(row.lengths()) == 3 * keep
+    assert 3 * keep <= sum(row.lengths()) <= 3 * (keep + method.entries_beyond(3))
     for layer in range(3):
         assert all({3, 4, 54, 59} <= set(h.tolist()) for h in row.head_positions(layer, 2))
 

@@ -9,8 +9,10 @@ from forethought.contracts.errors import BadParameterError
 from forethought.methods.kv_eviction.allocation import LayerRoom
 from forethought.methods.kv_eviction.allocation.whole_heads import WholeHeads
 from forethought.methods.kv_eviction.duo_attention import DuoAttention
+from forethought.methods.kv_eviction.evict import Evict
 from forethought.methods.kv_eviction.importance.far_heads import FarHeads
 from forethought.methods.kv_eviction.importance.reconstruction import Reconstruction
+from forethought.methods.kv_eviction.importance.repeating_heads import RepeatingHeads
 from forethought.methods.kv_eviction.kvzip_heads import KVzipHeads
 from tests.methods.kv_eviction.test_kvzip import text_prompt
 from tests.methods.reference import SlowCache, prompt_of, seen_layer
@@ -59,6 +61,16 @@ def test_the_heads_of_a_file_keep_all_or_the_ends(decoder, table, keep, whole):
     assert sum(map(len, kept)) <= keep * 6
 
 
+def test_a_file_of_heads_decides_for_kvzip_too(decoder, table):
+    cache = SlowCache(decoder, text_prompt(tokens_of(LENGTH), {0, 1, 2, 38, 39}))
+
+    kept = by_head(KVzipHeads(keep=6 + 12, heads=table).on_cache(cache))
+
+    # 12 of 34 entries on average are two whole heads: 0.9 of the third, 0.8 of the last.
+    ends = [0, 1, 2, 3, 38, 39]  # the template, the question and the 4 sinks
+    assert kept == [list(range(LENGTH)) if n in (2, 5) else ends for n in range(6)]
+
+
 def test_a_head_that_does_not_fit_ends_the_choice():
     rooms = [LayerRoom(0, 1, 5, 9, torch.tensor([[9.0] * 9, [-math.inf] * 5 + [1.0] * 4]))]
 
@@ -78,6 +90,12 @@ def test_a_file_of_something_else_is_refused(decoder, tmp_path, text, wrong):
         method.on_cache(cache)
 
 
+@pytest.mark.parametrize("method", [DuoAttention(keep=400), KVzipHeads(keep=20)], ids=repr)
+def test_without_a_file_of_heads_the_prompt_is_not_prefilled(method):
+    with pytest.raises(BadParameterError, match="no file of head scores is named"):
+        method.on_prompt(prompt_of(tokens_of(LENGTH) * 12), None, 4)
+
+
 def test_a_missing_file_is_refused_before_the_prefill():
     method, prompt = KVzipHeads(keep=20, heads="no.tsv"), prompt_of(tokens_of(LENGTH))
 
@@ -85,14 +103,19 @@ def test_a_missing_file_is_refused_before_the_prefill():
         method.on_prompt(prompt, None, 4)
 
 
-def test_kvzip_heads_score_by_their_best_entry(decoder):
+def test_repeating_heads_score_by_their_best_entry(decoder):
     cache = SlowCache(decoder, text_prompt(tokens_of(LENGTH), {0, 1, 2, 38, 39}))
     scores = Reconstruction(chunk=12, overlap=4, sinks=2).score_cache(cache)
     best = [max(row[3:38].tolist()) for layer in scores for row in layer]
     count = 20 * 6 - 5 * 6  # besides template and question
 
-    method = KVzipHeads(keep=20, chunk=12, overlap=4, sinks=2)
+    importance = RepeatingHeads(chunk=12, overlap=4, sinks=2).score_cache(cache)
+    assert [float(head[0]) for layer in importance for head in layer] == best
+    method = Evict(keep=20, importance="repeating-heads", allocation="whole-heads", chunk=12,
+                   window=1, sinks=2)  # fmt: skip
     kept = by_head(method.on_cache(cache))
+    scores = Reconstruction(chunk=12, sinks=2).score_cache(cache)
+    best = [max(row[3:38].tolist()) for layer in scores for row in layer]
 
     order = sorted(range(6), key=lambda head: -best[head])
     whole = set(order[: count // 35])
@@ -141,11 +164,12 @@ def test_an_even_head_reaches_about_a_half():
     torch.testing.assert_close(FarHeads().reach(view), torch.full((2,), 501 / 1000))
 
 
-def test_duo_measures_the_prompt_itself(decoder):
+def test_far_heads_are_measured_on_the_prompt_itself(decoder):
     cache = SlowCache(decoder, prompt_of(tokens_of(LENGTH)))
     reach = torch.cat([FarHeads().reach(view) for view in cache.layers]).tolist()
 
-    kept = by_head(DuoAttention(keep=24, sinks=3, window=5).on_cache(cache))
+    method = Evict(keep=24, importance="far-heads", allocation="whole-heads", sinks=3, window=5)
+    kept = by_head(method.on_cache(cache))
 
     order = sorted(range(6), key=lambda head: -reach[head])
     assert {n for n, head in enumerate(kept) if len(head) == LENGTH} == set(order[:3])

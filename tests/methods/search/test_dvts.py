@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import random
+from collections import Counter
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 
 from forethought.backends.known import END
-from forethought.contracts.search import Scorer, Write
+from forethought.contracts.search import Candidate, Score, Scorer, Write
 from forethought.methods.search.beam import Beam
 from forethought.methods.search.dvts import DVTS
 from forethought.methods.search.majority_vote import MajorityVote
@@ -25,7 +28,7 @@ from tests.methods.search.by_hand import (
 
 
 def method(**settings):
-    return DVTS(**{"delimiter": "\n", **settings})
+    return DVTS(**{"delimiter": "\n", "temperature": None, **settings})
 
 
 def leaves(found, width):
@@ -188,12 +191,73 @@ def test_a_budget_ends_it_and_whole_answers_come_first(budget):
         assert found.best in found.considered
 
 
-def test_a_result_in_a_box_ends_no_tree():
+def published(step, score, trees, width, depth):
+    """search-and-learn's loop on whole texts: `step` samples a step, "" for the end."""
+    texts, leaves = [""] * trees, [[] for _ in range(trees)]
+    growing = list(range(trees))
+    for _ in range(depth):
+        for tree in growing:
+            steps = [step(tree, child, texts[tree]) for child in range(width)]
+            leaves[tree] = [texts[tree] + one for one in steps]
+            best = max(range(width), key=lambda child, tree=tree: score(leaves[tree][child]))
+            texts[tree] = leaves[tree][best]
+            if not steps[best] or "boxed{" in texts[tree]:
+                growing = [other for other in growing if other != tree]
+    return max((leaf for own in leaves for leaf in own), key=score)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_answer_is_that_of_the_published_loop(seed):
+    trees, width, lines_of = 3, 3, {}
+    words = ("so 2\n", "then 3\n", "thus \\boxed{5}\n", "")
+    drawn = np.random.default_rng(seed)
+
+    def step(tree, child, text):
+        return lines_of.setdefault((tree, text, child), str(drawn.choice(words)))
+
+    def score(text):
+        return random.Random(f"{seed}{text}").random()
+
+    search = method(trees=trees, width=width, depth=30).search(Candidate(), drawn)
+    reply = None
+    try:
+        while True:
+            ask = search.send(reply)
+            if isinstance(ask, Write):
+                numbers = Counter()
+                reply = []
+                for parent in ask.parents:
+                    number = numbers[parent.path, parent.text]
+                    numbers[parent.path, parent.text] += 1
+                    tree = parent.path[0] // width if parent.path else number // width
+                    said = step(tree, number % width, parent.text)
+                    reply.append(replace(
+                        parent, path=(*parent.path, number), steps=(*parent.steps, said),
+                        tokens=parent.tokens + 1, finish="" if said else "stop",
+                    ))  # fmt: skip
+            elif isinstance(ask, Score):
+                reply = [score(one.text) for one in ask.candidates]
+            else:
+                reply = list(range(len(ask.candidates)))
+    except StopIteration as stopped:
+        found = stopped.value
+
+    assert found.best.text == published(step, score, trees, width, 30)
+
+
+def test_steps_have_the_published_temperature():
+    hand = Hand(uneven)
+    hand.search(DVTS(trees=2, width=2, delimiter="\n", depth=3))
+
+    assert {ask.temperature for ask in hand.asks if isinstance(ask, Write)} == {0.8}
+
+
+def test_a_result_in_a_box_ends_a_tree():
     later = {"": "It is \\boxed{7}.\n", "It is \\boxed{7}.\n": "To check: 3 + 4."}
 
     def boxed(question, text):
         return {later.get(text, END): 1.0}
 
     found = driven(method(trees=2, width=2), boxed, lambda text: 0.5).found
-    assert found.best.text == "".join(later.values())
+    assert found.best.text == "It is \\boxed{7}.\n"
     assert {one.finish for one in found.considered} == {"stop"}

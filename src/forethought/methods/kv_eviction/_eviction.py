@@ -68,6 +68,10 @@ class Evicting(Approximation):
         """Whether cache entries are dropped."""
         return True
 
+    def entries_beyond(self, layers: int) -> float:
+        """Most entries of a layer beyond `keep`, on average."""
+        return self.eviction().allocation.entries_beyond(layers)
+
     def needs_all_queries(self) -> bool:
         """Whether `on_layer` reads more queries than the last few hundred."""
         return self.eviction().importance.needs_all_queries
@@ -244,7 +248,7 @@ class Eviction:
                 f"keep {fixed + self._entries_to_come() + 1} or more, or use protect=false",
             )
         ranked = scores.masked_fill(~free, -torch.inf)
-        room = LayerRoom(view.layer, view.layers, budget - fixed, end - fixed, ranked)
+        room = LayerRoom(view.layer, view.layers, budget - fixed, end - fixed, ranked, fixed)
         share = self.importance.first_share
         second = self.importance.second_scores(view, scores) if share < 1 else scores
         return _LayerCut(stays, self.allocation.arranged(room, places), second, share)
@@ -295,11 +299,18 @@ class _LayerCut:
     second: Tensor
     """[K, E]: the scores that choose after the first share."""
     first_share: float
+    """Share of the entries that stay or are chosen, before the second scores choose."""
 
     def kept(self, counts: Sequence[int]) -> list[Tensor]:
         """Per head, the entries that stay and the `count` best; ties go to the lower index."""
-        firsts = [int(count * self.first_share) for count in counts]
         chosen = self.stays.clone()
+        firsts = list(counts)
+        if self.first_share < 1:
+            fixed = self.stays.sum(1).tolist()
+            shares = [
+                int((n + own) * self.first_share) for n, own in zip(counts, fixed, strict=True)
+            ]
+            firsts = [max(0, share - own) for share, own in zip(shares, fixed, strict=True)]
         _choose(chosen, self.room.scores, firsts)
         if firsts != list(counts):
             left = self.room.scores.isfinite() & ~chosen

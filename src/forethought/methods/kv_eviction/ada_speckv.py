@@ -1,7 +1,7 @@
 """Score entries as SpecKV does, and let the heads of a layer compete for the budget.
 
 Paper: SpecKV, arXiv:2506.08373 (ICLR 2026), with the budgets of Ada-KV, arXiv:2407.11550
-Published: ours; Ada-KV's allocation over SpecKV's scores, which neither paper combines.
+Published: ours (own name); Ada-KV's allocation over SpecKV's scores, which neither paper combines.
 Exact: when keep reaches the prompt's length; equals speckv of the same settings at alpha=1.
 Cost: as speckv, and attention over heads of different lengths.
 """

@@ -3,8 +3,8 @@
 Paper: CriticalKV, arXiv:2502.03805, over SnapKV; alpha=0.2 is CriticalAdaKV, where the heads of a
 layer compete. Half of the entries are chosen by attention, the others by attention times the L1
 norm of the projected value.
-Published: ours; kvpress: the window counts towards the first half. Here: the window always stays
-    and counts towards neither half.
+Published: code (kvpress); CriticalKVPress over SnapKVPress. The window counts towards the first
+    half, and stays even if it is longer.
 Exact: when keep reaches the prompt's length; equals snapkv at first_share=1 and alpha=1.
 Cost: as snapkv, and one product of every value with the output projection.
 """
@@ -12,7 +12,7 @@ Cost: as snapkv, and one product of every value with the output projection.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from forethought.contracts.parameters import Count, OddCount, Share
 from forethought.methods.kv_eviction._eviction import DecodeEvicting, Eviction
@@ -25,13 +25,16 @@ from forethought.methods.kv_eviction.importance.window import WindowAttention
 class CriticalKV(DecodeEvicting):
     """SnapKV's scores in two stages, the second weighted by projected values."""
 
+    revision: ClassVar[int] = 2
+    """In the first revision, a window of 32 counted towards neither half."""
+
     first_share: Share = 0.5
-    """Share of the chosen entries that attention alone chooses."""
+    """Share of the budget, the window included, that attention alone chooses."""
     epsilon: Share = 1e-4
     """Added to the attention before the second stage."""
     alpha: Share = 1.0
     """Share of the average budget guaranteed to every head; heads compete for the rest."""
-    window: Count = 32
+    window: Count = 64
     """Last prompt tokens: their attention scores the entries, and they always stay."""
     kernel: OddCount = 5
     """Width of the pooling kernel over scores, in entries."""

@@ -1,7 +1,7 @@
 """Keep cache entries by any importance, under any allocation, once or repeatedly.
 
 Paper: none of its own; every published eviction here is a point among these settings.
-Published: ours; a frame for every combination of importance and allocation.
+Published: ours (own name); a frame for every combination of importance and allocation.
 Exact: when keep reaches the prompt's length and every=0. Below it, the answer cannot see dropped
 entries.
 Cost: that of the importance chosen. own-lookahead, reconstruction and allocation=global hold the
@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from forethought import catalogue
 from forethought.contracts.parameters import Count, CountOrZero, FileIn, OddCount, Share
@@ -28,6 +28,10 @@ _FAMILY = "forethought.methods.kv_eviction"
 @dataclass(frozen=True)
 class Evict(DecodeEvicting):
     """A free choice of importance, allocation and time."""
+
+    revision: ClassVar[int] = 2
+    """In the first revision, `chunks` never exceeded the budget, and entries that always stay did
+    not count towards the first share of `critical`."""
 
     importance: Annotated[str, FileIn("methods/kv_eviction/importance")] = "window"
     """Score of an entry; the entries of highest score stay."""

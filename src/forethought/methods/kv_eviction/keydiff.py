@@ -2,8 +2,8 @@
 
 Paper: KeyDiff, arXiv:2504.15364. As in the paper, entries compete block by block (block=128);
 block=0 compares all keys at once.
-Published: ours; Paper: a block attends only to the earlier entries that remain. Here: prefill
-    attends to every entry.
+Published: code (kvpress); BlockPress over KeyDiffPress. Paper: a block attends only to the earlier
+    entries that remain. Here, as in kvpress: prefill attends to every entry.
 Exact: when keep reaches the prompt's length; the scores know neither question nor answer.
 Cost: the prefill, and one product of each key with a mean for every block it survives.
 """

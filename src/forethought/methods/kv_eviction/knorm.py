@@ -2,15 +2,17 @@
 
 Paper: A Simple and Effective L2 Norm-Based Strategy for KV Cache Compression,
 arXiv:2406.11430 (EMNLP 2024)
-Published: ours; Paper: the first two layers stay whole (whole_layers=2). Here: every layer is
-    evicted, so that keep is the budget of each.
+Published: paper; the first two layers stay whole, besides the budget. At whole_layers=0, as in
+    kvpress, keep is the budget of every layer.
 Exact: when keep reaches the prompt's length; the scores know neither question nor answer.
 Cost: the prefill alone; no attention is recomputed.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from forethought.contracts.parameters import CountOrZero
 from forethought.contracts.roles import Entries, LayerView
@@ -22,12 +24,19 @@ from forethought.methods.kv_eviction.importance.key_norm import KeyNorm
 class KNorm(DecodeEvicting):
     """Keys of low norm tend to receive high attention."""
 
-    whole_layers: CountOrZero = 0
+    revision: ClassVar[int] = 2
+    """The first revision evicted from every layer by default."""
+
+    whole_layers: CountOrZero = 2
     """First layers that keep all entries, besides the budget."""
 
     def eviction(self) -> Eviction:
         """The key norms alone."""
         return Eviction(self, KeyNorm())
+
+    def entries_beyond(self, layers: int) -> float:
+        """Unbounded, since a whole layer is as long as the prompt."""
+        return math.inf if self.whole_layers else 0.0
 
     def on_layer(self, view: LayerView) -> Entries | None:
         """The entries of a layer to keep; None for all."""

@@ -12,36 +12,15 @@ Cost: the model prefills the text a second time behind the whole cache: two to t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from forethought.contracts.parameters import Count, CountOrZero
-from forethought.methods.kv_eviction._eviction import Evicting, Eviction
-from forethought.methods.kv_eviction.allocation.global_ import GlobalAllocation
-from forethought.methods.kv_eviction.allocation.uniform import Uniform
-from forethought.methods.kv_eviction.importance.reconstruction import Reconstruction
+from forethought.methods.kv_eviction._repeating import Repeating
 
 
 @dataclass(frozen=True)
-class KVzip(Evicting):
+class KVzip(Repeating):
     """Scores an entry by the most attention it receives while the model repeats the text."""
 
     revision: ClassVar[int] = 2
     """The first revision asked for a repetition in other words than the authors."""
-
-    chunk: Count = 2048
-    """Tokens repeated at a time."""
-    overlap: CountOrZero = 8
-    """Tokens before a chunk that the request to repeat it quotes."""
-    sinks: CountOrZero = 4
-    """First entries, which always stay."""
-    allocation: Literal["global", "uniform"] = "global"
-    """Whether the heads of all layers compete, or every head keeps the same number."""
-
-    def eviction(self) -> Eviction:
-        """The reconstruction scores under the chosen allocation."""
-        return Eviction(
-            self,
-            Reconstruction(self.chunk, self.overlap, self.sinks),
-            GlobalAllocation() if self.allocation == "global" else Uniform(),
-            sinks=self.sinks,
-        )
+    normalised: ClassVar[bool] = False

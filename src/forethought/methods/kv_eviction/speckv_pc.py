@@ -2,8 +2,8 @@
 
 Paper: SpecKV-PC, the cascade of arXiv:2506.08373 (ICLR 2026). The authors' code scores the prompt
     by the draft's layers from 8 to the last.
-Published: ours; the other settings of furiosa-ai/draft-based-approx-llm. Code: the look-ahead has
-    20 tokens (lookahead=20). Here: it is as long as the answer may be, as in speckv.
+Published: code; furiosa-ai/draft-based-approx-llm. Its look-ahead is 20 tokens long; with
+    lookahead=none it is as long as the answer may be, as in speckv.
 Exact: when both budgets reach the prompt's length. Equals SpecKV when only prompt_keep does, and
 SpecPC when keep reaches prompt_keep, each of the same settings.
 Cost: one draft run (prompt and lookahead); the target prefills prompt_keep and lookahead tokens.
@@ -27,8 +27,8 @@ from forethought.numerics.prompt_choice import DraftChoice
 class SpecKVPC(Evicting):
     """SpecPC on the prompt, then SpecKV on the cache, from one run of the draft."""
 
-    revision: ClassVar[int] = 2
-    """The first revision used the draft layers that specpc-shallow uses."""
+    revision: ClassVar[int] = 3
+    """The first used the draft layers of specpc-shallow, the second a look-ahead of an answer."""
 
     prompt_keep: Keep = 2048
     """Prompt tokens the target prefills: a count, or a share of the prompt."""
@@ -50,8 +50,8 @@ class SpecKVPC(Evicting):
     """Width of the pooling kernel over entry scores, in entries."""
     reduction: Literal["max", "mean"] = "max"
     """Reduction of the target's attention over the query group and the queries."""
-    lookahead: Count | None = None
-    """Most tokens the draft decodes; the answer's token limit by default."""
+    lookahead: Count | None = 20
+    """Most tokens the draft decodes; none for the answer's token limit."""
 
     def pays(self, prompt_length: int) -> bool:
         """Whether either stage drops anything."""

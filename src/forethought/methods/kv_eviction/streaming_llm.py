@@ -1,8 +1,9 @@
 """Keep the first few cache entries and the newest; no scores at all.
 
 Paper: StreamingLLM, arXiv:2309.17453 (ICLR 2024)
-Published: ours; Paper: evicts during prefill, and positions count within the cache. Here: evicts
-    after prefill, keys keep their rotation, and the answer continues at its true position.
+Published: code (kvpress); StreamingLLMPress. Paper: evicts during prefill, and positions count
+    within the cache. Here, as in kvpress: evicts after prefill, keys keep their rotation, and the
+    answer continues at its true position.
 Exact: when keep reaches the prompt's length; the middle of the prompt is lost. Protected entries
 take room from the window.
 Cost: the prefill alone.

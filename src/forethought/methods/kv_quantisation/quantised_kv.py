@@ -1,8 +1,8 @@
 """Store the prompt's keys and values in 8 or 4 bits; decoded tokens stay in full precision.
 
 Paper: KIVI, arXiv:2402.02750 (keys by channel, values by token)
-Published: ours; Paper: 2 bits, and recent tokens in full precision. Here: 8 bits for the whole
-    prompt.
+Published: ours (general name); Paper: 2 bits, and recent tokens in full precision. Here: 8 bits for
+    the whole prompt.
 Exact: with bits=16; below, every stored number is off by up to half a step of its group.
 Cost: attention unpacks the entries at every step: memory falls, decode slows down.
 """

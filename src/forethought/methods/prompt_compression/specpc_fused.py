@@ -1,9 +1,9 @@
 """Drop prompt tokens that matter neither to the question nor to a drafted answer.
 
 Paper: SpecPC, arXiv:2506.08373 (ICLR 2026)
-Published: ours; Paper: one ranking by weighted queries. Here: window and look-ahead scores are
-    ranked separately, and tokens are taken alternately. Queries of the window have equal weights,
-    layers count from the middle one on, and window and kernel are 32.
+Published: ours (own name); Paper: one ranking by weighted queries. Here: window and look-ahead
+    scores are ranked separately, and tokens are taken alternately. Queries of the window have equal
+    weights, layers count from the middle one on, and window and kernel are 32.
 Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
 Cost: the draft prefills the prompt through all its layers and decodes lookahead tokens, more than
     for specpc; the target prefills keep tokens.

@@ -1,9 +1,9 @@
 """Drop prompt tokens by the attention of a draft's first layers alone.
 
 Paper: SpecPC, arXiv:2506.08373 (ICLR 2026)
-Published: ours; Paper: the whole draft runs, and the kernel is fixed. Here: the draft stops at
-    about half of its layers, or at a quarter of the target's if the target drafts for itself, and
-    the kernel grows with keep.
+Published: ours (own name); Paper: the whole draft runs, and the kernel is fixed. Here: the draft
+    stops at about half of its layers, or at a quarter of the target's if the target drafts for
+    itself, and the kernel grows with keep.
 Exact: when keep reaches the prompt's length; below it, the answer cannot see dropped tokens.
 Cost: the draft prefills the prompt up to its last used layer; the target prefills keep tokens.
 """

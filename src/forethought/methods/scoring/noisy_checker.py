@@ -2,7 +2,7 @@
 
 Paper: Inference Scaling fLaws, arXiv:2411.17501; errors as an incomplete test suite makes them,
     at stated rates
-Published: ours; simulated errors at stated rates, consistent as those of a test suite.
+Published: ours (own name); simulated errors at stated rates, consistent as those of a test suite.
 Exact: equals checker when both rates are 0.
 Cost: none; the task's check runs no model.
 Example: forethought evaluate 'best-of-n@noisy-checker' -t addition

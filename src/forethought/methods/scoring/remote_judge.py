@@ -2,7 +2,8 @@
 
 Paper: Judging LLM-as-a-Judge, arXiv:2306.05685 (answers graded one by one); Language Models
     (Mostly) Know What They Know, arXiv:2207.05221 (the probability of one word)
-Published: ours; Paper: prompts of its own. Here: the request is in words of this project.
+Published: ours (general name); Paper: prompts of its own. Here: the request is in words of this
+    project.
 Exact: never; judges favour answers like their own, and long answers.
 Cost: the judge prefills each candidate with its question and decodes a word; in money too if its
     price is known. Questions and answers leave this machine for the server.

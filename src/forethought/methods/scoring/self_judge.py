@@ -2,7 +2,8 @@
 
 Paper: Language Models (Mostly) Know What They Know, arXiv:2207.05221 (P(True));
     Adaptive Inference-Time Compute, arXiv:2410.02725
-Published: ours; Paper: prompts of its own. Here: the request is in words of this project.
+Published: ours (general name); Paper: prompts of its own. Here: the request is in words of this
+    project.
 Exact: never; models without training for it are often sure of wrong answers.
 Cost: the model prefills each candidate again, with its question, and decodes one token.
 """

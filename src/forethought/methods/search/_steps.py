@@ -10,10 +10,19 @@ from forethought.methods.search._choice import AnswerOption
 
 
 def next_steps(
-    parents: Sequence[AnswerOption], *, until: Until, delimiter: str
+    parents: Sequence[AnswerOption],
+    *,
+    until: Until,
+    delimiter: str,
+    temperature: float | None = None,
 ) -> Generator[Ask, Any, list[AnswerOption]]:
     """One sampled step of each parent, with its score, which is also its weight."""
-    states = yield from write([one.candidate for one in parents], until=until, delimiter=delimiter)
+    states = yield from write(
+        [one.candidate for one in parents],
+        until=until,
+        delimiter=delimiter,
+        temperature=temperature,
+    )
     return (yield from scored_children(parents, states))
 
 

@@ -1,7 +1,7 @@
 """Extend the partial answer of lowest estimated cost first, as A* does.
 
 Paper: A*-Decoding, arXiv:2505.13672
-Published: ours; the step cost and the width follow the paper's abstract alone.
+Published: ours (general name); the step cost and the width follow the paper's abstract alone.
 Exact: equals one plain sample, drawn step by step, at n=1.
 Cost: n steps and n scores per expansion, in at least as many rounds as the answer has steps.
 """

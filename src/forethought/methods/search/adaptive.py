@@ -1,8 +1,8 @@
 """Ask the model whether a new attempt would be better, and sample again only then.
 
 Paper: Adaptive Inference-Time Compute, arXiv:2410.02725
-Published: ours; Paper: the model is trained to judge itself, and the threshold is tuned. Here: the
-    model is untrained; window=4, enough=0.9 and begin=64 are not tuned.
+Published: ours (general name); Paper: the model is trained to judge itself, and the threshold is
+    tuned. Here: the model is untrained; window=4, enough=0.9 and begin=64 are not tuned.
 Exact: equals the greedy answer at n=1; best of n by the model's own verdicts at enough=none,
     begin=0 and annealed=false.
 Cost: up to n answers, window after window. A verdict prefills one short turn behind the cache of

@@ -2,8 +2,8 @@
 
 Paper: Scaling LLM test-time compute optimally, arXiv:2408.03314; search-and-learn,
     Hugging Face, 2024
-Published: ours; `refill=true` follows search-and-learn, but drops duplicate beams and ranks the n
-    best answers.
+Published: ours (general name); `refill=true` follows search-and-learn, but drops duplicate beams
+    and ranks the n best answers.
 Exact: equals one plain sample at n=1 and, without refill, n plain samples at width=1.
 Cost: n answers over one prompt, the abandoned steps, and a score for every step; with refill, n
     steps and scores at every depth until no partial answer is left.

@@ -2,7 +2,8 @@
 
 Paper: FrugalGPT, arXiv:2305.05176; agreement of the small model's answers as the signal,
     arXiv:2310.03094
-Published: ours; Paper: FrugalGPT trains a scorer. Here: the small model's agreement decides.
+Published: ours (general name); Paper: FrugalGPT trains a scorer. Here: the small model's agreement
+    decides.
 Exact: equals the small model's vote at sure=0, and the large model's answer at sure above 1.
 Cost: n answers of the small model, named by -d, and the large model's answers if it is unsure.
 Example: forethought "A pen costs 3 dollars. What do 14 pens cost?" -m qwen-coder-1.5b

@@ -1,8 +1,8 @@
 """Let the model write a checklist, then show it all answers at once and let it name the best.
 
 Paper: When Life Gives You Samples, arXiv:2506.20544 (CHOPS, checklisted one-pass selection)
-Published: ours; Paper: prompts of its own. Here: the requests are in words of this project, and
-    answers are shown in two orders.
+Published: ours (own name); Paper: prompts of its own. Here: the requests are in words of this
+    project, and answers are shown in two orders.
 Exact: equals the greedy answer at n=1.
 Cost: n answers and a checklist; a prefill of all answers for every order.
 """

@@ -1,8 +1,8 @@
 """Compare answers with each other and with answers in another language.
 
 Paper: When Life Gives You Samples, arXiv:2506.20544 (X-MBR, the model itself as the judge)
-Published: ours; Paper: prompts of its own, and optional min-p. Here: the requests are in words of
-    this project, and samples are drawn without min-p.
+Published: ours (own name); Paper: prompts of its own, and optional min-p. Here: the requests are in
+    words of this project, and samples are drawn without min-p.
 Exact: equals the greedy answer at n=1; evidence=0 compares the answers alone.
 Cost: n answers and the evidence; a prefill for every pair of answers, and of an answer and a
     piece of evidence.

@@ -1,8 +1,8 @@
 """Estimate the difficulty of a question, and use the strategy fitted to it.
 
 Paper: Scaling LLM Test-Time Compute Optimally, arXiv:2408.03314 (compute-optimal scaling)
-Published: ours; Paper: five bins by a reward model's scores. Here: bins and strategies come from
-    stored answers of `tune`.
+Published: ours (own name); Paper: five bins by a reward model's scores. Here: bins and strategies
+    come from stored answers of `tune`.
 Exact: equals the strategy of a plan with one bin, without a probe.
 Cost: the plan's probe, a few answers that a vote after it reuses; then the strategy.
     `forethought tune` makes plans from stored answers.

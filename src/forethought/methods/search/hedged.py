@@ -2,8 +2,8 @@
 
 Paper: When Life Gives You Samples, arXiv:2506.20544 (hedged sampling); minimum Bayes risk
     choice with chrF
-Published: ours; Paper: several similarities, and optional min-p. Here: answers are compared by
-    chrF, and samples are drawn without min-p.
+Published: ours (general name); Paper: several similarities, and optional min-p. Here: answers are
+    compared by chrF, and samples are drawn without min-p.
 Exact: equals the greedy answer at n=1 and n=2.
 Cost: n answers over one prompt; the comparison by chrF runs no model.
 """

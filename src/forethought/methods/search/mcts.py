@@ -1,7 +1,8 @@
 """Grow a tree of steps by PUCT, and follow its best branch to an answer.
 
 Paper: AlphaMath, arXiv:2405.03553 (PUCT selection, values instead of rollouts)
-Published: ours; Paper: 5 children, 40 iterations and 8 steps. Here: 4, 16 and 40.
+Published: ours (general name); Paper: 5 children, 40 iterations and 8 steps of thought and code,
+    without an answer beyond them. Here: 4, 16 and 40, of text, and the last step runs to the end.
 Exact: equals one plain sample, drawn step by step, at n=1 and whenever all scores are equal.
 Cost: n steps and n scores per iteration, and one more answer if the best branch has none; steps
     share the KV cache of their prefix.

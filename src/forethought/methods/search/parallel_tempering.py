@@ -1,8 +1,8 @@
 """Several chains of particle filters, from strict to lenient, that swap their references.
 
 Paper: Particle-Based Monte Carlo for inference-time scaling, arXiv:2502.01618
-Published: ours; Code: no parallel tempering. Here: chains, temperatures and iterations are not
-    tuned.
+Published: ours (general name); Code: no parallel tempering. Here: chains, temperatures and
+    iterations are not tuned.
 Exact: with pick=draw and more iterations, answers approach a law for any n of at least 2: with
     target=answer p(answer) * s / (1 - s), where s is the answer's score, and with target=steps
     p(answer) times the odds of all its steps; target=newest likewise for equally many steps.

@@ -1,8 +1,8 @@
 """Let the model criticise and revise its answer until it finds no mistake.
 
 Paper: Self-Refine, arXiv:2303.17651; Bag of Tricks, arXiv:2502.07191 (its defaults)
-Published: ours; Paper: prompts of its own. Here: the requests are in words of this project, and a
-    probability ends the rounds.
+Published: ours (general name); Paper: prompts of its own. Here: the requests are in words of this
+    project, and a probability ends the rounds.
 Exact: equals one plain sample at rounds=0.
 Cost: a critique, a verdict and a revision per round, in sequence.
 """

@@ -2,7 +2,8 @@
 
 Paper: Inference-Time Scaling for Complex Tasks, arXiv:2504.00294 (sequential scaling with
     feedback); with the checker, its results are an upper bound
-Published: ours; Paper: prompts of its own. Here: the requests are in words of this project.
+Published: ours (general name); Paper: prompts of its own. Here: the requests are in words of this
+    project.
 Exact: equals one plain sample at n=1; with an oracle scorer, more attempts are never worse.
 Cost: attempts and hints in sequence; each prefills all attempts before it.
 """

@@ -1,9 +1,9 @@
 """Sequential Monte Carlo over partial answers: resample when the effective sample size is low.
 
 Paper: Particle-Based Monte Carlo for inference-time scaling, arXiv:2502.01618
-Published: ours; Paper: multinomial resampling at every step. Here: weights carry over, odds count
-    once, and resampling is systematic, when the effective sample size is below half of the
-    particles.
+Published: ours (general name); Paper: multinomial resampling at every step. Here: weights carry
+    over, odds count once, and resampling is systematic, when the effective sample size is below
+    half of the particles.
 Exact: equals one plain sample at n=1; with pick=draw and larger n, answers approach
     p(answer) * s / (1 - s), where s is the answer's score.
 Cost: n answers over one prompt, and a score for each of their steps.

@@ -1,7 +1,8 @@
 """Keep the best few partial answers, and sample several steps after each.
 
 Paper: AlphaMath, arXiv:2405.03553 (step-level beam search)
-Published: ours; Paper: 5 steps after each answer, and at most 10 steps. Here: 4 and 40.
+Published: ours (general name); Paper: 5 steps of thought and code after each answer, at most 10
+    steps, and no answer beyond them. Here: 4 and 40, of text, and the last step runs to the end.
 Exact: equals one plain sample, drawn step by step, at width=1 and n=1; with equal scores, answers
     have the distribution of plain samples.
 Cost: width times n steps and scores at every depth, fewer as answers end.

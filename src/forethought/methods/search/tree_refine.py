@@ -1,8 +1,8 @@
 """Revise an answer several ways, keep the revisions that critics accept, and revise those.
 
 Paper: SPaR, arXiv:2412.11605 (tree-search refinement, breadth first)
-Published: ours; Paper: prompts of its own, and a trained critic. Here: the requests are in words of
-    this project, and no critic is trained.
+Published: ours (own name); Paper: prompts of its own, and a trained critic. Here: the requests are
+    in words of this project, and no critic is trained.
 Exact: equals one plain sample at depth=0; with oracle critics and revisions that succeed with
     probability q, one depth is right with probability 1 - (1 - q)^branch.
 Cost: `judges` critiques and verdicts for the first answer and every different revision; with the

@@ -2,7 +2,8 @@
 
 Paper: SpecKV's sparse prefill, arXiv:2506.08373 (ICLR 2026), over the attention pattern of
     MInference, arXiv:2407.02490
-Published: ours; Paper: no fixed columns (sinks=0). Here: the first 4 tokens are always columns.
+Published: code; furiosa-ai/draft-based-approx-llm, which reads prompts of more than 4,096 tokens
+    this way. A look-ahead counts towards them if its length is stated.
 Exact: when columns and window together reach the prompt's length. Below it, prompt tokens do not
 see far tokens that are not columns, and errors pass on from layer to layer.
 Cost: a draft prefills the prompt and decodes lookahead tokens, in one run with a speckv of the
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from forethought.contracts.parameters import Count, CountOrZero, OddCount
 from forethought.contracts.records import Prompt
@@ -34,11 +35,14 @@ _BLOCK = 64  # queries that share a band
 class VerticalSlash(Approximation):
     """Columns by the attention of the last prompt tokens and of a drafted answer."""
 
+    revision: ClassVar[int] = 2
+    """The first revision made columns of the first 4 tokens by default."""
+
     columns: Count = 2048
     """Keys per layer and key head that every later token sees."""
     window: Count = 2048
     """Keys that a token sees before its block of 64, rounded up to whole blocks."""
-    sinks: CountOrZero = 4
+    sinks: CountOrZero = 0
     """First tokens, which are always columns."""
     queries: Count = 32
     """Last prompt tokens, which score with the look-ahead."""
@@ -49,7 +53,7 @@ class VerticalSlash(Approximation):
 
     def pays(self, prompt_length: int) -> bool:
         """Whether a prompt of this length has tokens that do not see all keys."""
-        return prompt_length > self.columns + self._band()
+        return prompt_length + (self.lookahead or 0) > self.columns + self._band()
 
     def uses_draft(self) -> bool:
         """Whether a draft runs."""
@@ -74,7 +78,8 @@ class VerticalSlash(Approximation):
 
     def on_attention(self, view: LayerView) -> SparseOutput | None:
         """Attention to columns and a window; None for dense attention."""
-        if view.shape.window is not None or not self.pays(view.keys.shape[1]):
+        dense = view.keys.shape[1] <= self.columns + self._band()
+        if dense or view.shape.window is not None:
             return None
         return attend_lines(view, self.lines(view))
 

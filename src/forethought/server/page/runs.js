@@ -47,7 +47,7 @@ export function runsPanel({ open, fail }) {
   }
 
   function row(run) {
-    if (run.state === "running") return runningRow(run);
+    if (run.state !== "done") return unfinishedRow(run);
     const box = el("input", { type: "checkbox", "aria-label": `Compare the run of ${clock(run.created)}`, checked: chosen.has(run.id) });
     box.addEventListener("change", () => {
       if (box.checked) chosen.add(run.id);
@@ -72,7 +72,8 @@ export function runsPanel({ open, fail }) {
     );
   }
 
-  function runningRow(run) {
+  // A run in progress, or one that an error ended.
+  function unfinishedRow(run) {
     const name = el("button", { type: "button", class: "link", onclick: guarded(() => open(run.id)) }, run.question || "(question not kept)");
     return el(
       "tr",
@@ -82,7 +83,7 @@ export function runsPanel({ open, fail }) {
       el("th", { scope: "row", class: "asked" }, name),
       el("td", { class: "spelled", title: run.recipe }, el("code", {}, run.recipe)),
       el("td", {}, count(run.tokens)),
-      el("td", { colspan: "4" }, "running"),
+      el("td", { colspan: "4", title: run.error?.message ?? "" }, run.state),
     );
   }
 

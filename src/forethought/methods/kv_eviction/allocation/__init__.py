@@ -24,6 +24,8 @@ class LayerRoom:
     """Droppable entries of a head before any eviction."""
     scores: Tensor
     """[K, E]; minus infinity at entries that cannot be chosen."""
+    fixed: int = 0
+    """Entries per head that always stay."""
 
     def free(self) -> list[int]:
         """Droppable entries of each head."""
@@ -32,10 +34,17 @@ class LayerRoom:
 
 
 class Allocation(ABC):
-    """Divides a budget over layers and heads and never exceeds its sum."""
+    """Divides a budget over layers and heads.
+
+    Its sum is exceeded by `entries_beyond` at most.
+    """
 
     spans_layers: ClassVar[bool] = False
     """Whether layers compete, so that all are scored before the first eviction."""
+
+    def entries_beyond(self, layers: int) -> float:
+        """Most entries of a layer beyond the budget, on average over the layers."""
+        return 0.0
 
     def arranged(self, room: LayerRoom, places: Tensor) -> LayerRoom:
         """The room with the scores that rank its entries; `places` [K, E] are their tokens'.

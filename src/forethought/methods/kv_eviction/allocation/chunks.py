@@ -15,28 +15,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chunks(Uniform):
-    """Keeps the chunks of the highest mean score that fit, and leaves the rest of the budget.
+    """Keeps the budget's share of the chunks, at least one, by their mean scores.
 
-    Only the best chunk may be cut short, if it alone exceeds the budget.
+    Chunks stay whole, and the last one may be short: the budget may be exceeded by less than a
+    chunk, and may not be used up.
     """
 
     chunk_tokens: int = 20
 
+    def entries_beyond(self, layers: int) -> float:
+        """A chunk."""
+        return float(self.chunk_tokens)
+
     def arranged(self, room: LayerRoom, places: Tensor) -> LayerRoom:
-        """The room with the mean score of its chunk for each entry; other chunks are excluded."""
+        """The room of the chosen chunks; other entries are excluded."""
         scores = room.scores.sum(0)
-        if not bool(scores.isfinite().any()):
+        free = int(scores.isfinite().sum())
+        if free < self.chunk_tokens or not room.per_head:
             return room
         chunks = chunks_of(scores, places[0], self.chunk_tokens)
         means = torch.stack([scores[chunk].mean() for chunk in chunks])
-        kept = torch.full_like(scores, -torch.inf)
-        left = room.per_head
-        for number in means.argsort(descending=True, stable=True).tolist():
-            if len(chunks[number]) > left and left < room.per_head:
-                break
-            kept[chunks[number]] = means[number]
-            left -= len(chunks[number])
-        return replace(room, scores=kept.expand_as(room.scores))
+        count = max(1, len(chunks) * room.per_head // free)
+        ranked = means.argsort(descending=True, stable=True).tolist()
+        kept = torch.cat([chunks[number] for number in ranked[:count]])
+        chosen = torch.full_like(scores, -torch.inf)
+        chosen[kept] = scores[kept]
+        return replace(room, scores=chosen.expand_as(room.scores), per_head=len(kept))
 
 
 def chunks_of(scores: Tensor, places: Tensor, size: int) -> list[Tensor]:

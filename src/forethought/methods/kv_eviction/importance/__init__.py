@@ -25,7 +25,7 @@ class Importance(ABC):
     reads_inputs: ClassVar[bool] = False
     """Whether the scores need the inputs of attention, during decode too."""
     first_share: float = 1.0
-    """Share of the freely chosen entries that `score_cache` chooses; `second_scores` the rest."""
+    """Share of the budget that `score_cache` fills; `second_scores` choose the rest."""
 
     @property
     def newest_queries(self) -> int | None:

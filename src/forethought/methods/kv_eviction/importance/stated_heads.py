@@ -41,6 +41,12 @@ class StatedHeads(Importance):
         return [for_heads(view, torch.tensor(row, dtype=torch.float32)) for view, row in rows]
 
     def _table(self) -> list[list[float]]:
+        if not self.heads:
+            raise BadParameterError(
+                "no file of head scores is named",
+                "name one with heads=FILE, such as benchmarks/fit_eviction.py writes, or use "
+                "evict(importance=far-heads,allocation=whole-heads)",
+            )
         try:
             lines = Path(self.heads).read_text("utf-8").splitlines()
             table = [[float(word) for word in line.split()] for line in lines if line.strip()]

@@ -22,6 +22,8 @@ class WindowAttention(LayerImportance):
     window: int
     kernel: int
     pool: str
+    raised: bool = False
+    """Give the window more than the highest score, as kvpress does."""
 
     @property
     def newest_queries(self) -> int:
@@ -34,7 +36,11 @@ class WindowAttention(LayerImportance):
         # since the group shares one key head.
         scores = window_scores(view, self.window, "mean")
         until = after_newest(places) - self.window
-        return pooled_until(scores, places, until, self.kernel, self.pool)
+        scores = pooled_until(scores, places, until, self.kernel, self.pool)
+        if not self.raised:
+            return scores
+        inside = places >= until
+        return scores.masked_fill(inside, float(scores.masked_fill(inside, 0.0).max()) + 1)
 
 
 def window_scores(view: LayerView, count: int, reduction: str) -> Tensor:
