@@ -18,7 +18,7 @@ _AROUND = "`\"'*. \t\r"
 
 
 @dataclass(frozen=True)
-class Agreement:
+class TraceMatch:
     """How far an answer's states agree with the right ones."""
 
     prefix: int
@@ -36,12 +36,12 @@ class Agreement:
         return self.prefix / max(self.given, self.right)
 
 
-def agreement(reference: Sequence[str], given: Sequence[str], form: Form) -> Agreement:
+def agreement(reference: Sequence[str], given: Sequence[str], form: Form) -> TraceMatch:
     """Compare traces, neither of which is empty; `given` has the form of `states`."""
     right = [canonical(state, form) for state in reference]
     pairs = zip(right, given, strict=False)
     prefix = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-    return Agreement(prefix, len(given), len(right), right[-1] == given[-1])
+    return TraceMatch(prefix, len(given), len(right), right[-1] == given[-1])
 
 
 def states(answer: str, form: Form) -> list[str]:
