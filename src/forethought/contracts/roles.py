@@ -278,6 +278,10 @@ class Approximation(Protocol):
         """Whether the method evicts cache entries, by `on_layer` or by `on_cache`."""
         return False
 
+    def entries_after(self, prompt_length: int, layers: int) -> float:
+        """About the KV-cache entries of a layer after the eviction, on average over the layers."""
+        return prompt_length
+
     def entries_beyond(self, layers: int) -> float:
         """Most KV-cache entries of a layer beyond `keep`, on average over a model's layers.
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from forethought import catalogue
-from forethought.contracts.parameters import Amount, entries_kept
 from forethought.contracts.records import ModelShape, Prompt
 from forethought.contracts.roles import Approximation, Draft, Tap
 from forethought.cost.capacity import Capacity, cache_bytes, capacity
@@ -238,9 +237,8 @@ class _Estimator:
 
     def _entries(self, length: int) -> float:
         """Entries per layer and head after the prefill and its eviction."""
-        evicting = self.plan.evicting
-        keep: Amount = getattr(evicting, "keep", length)
-        return length if evicting is None else entries_kept(keep, length)
+        evicting, layers = self.plan.evicting, len(self.target.shape.layers)
+        return length if evicting is None else evicting.entries_after(length, layers)
 
     def _drafting(self, method: Approximation, length: int) -> Iterator[CostStage]:
         """The passes of a method's draft, and the scores by its attention."""

@@ -1,8 +1,8 @@
 """The model's own probability that its answer is right, beside other answers of its own.
 
 Paper: Language Models (Mostly) Know What They Know, arXiv:2207.05221 (P(True))
-Published: ours; Paper: 20 solved examples before the question. Here: no example, and the request
-    is in words of this project. The probability is normalised over the two options.
+Published: ours (general name); Paper: 20 solved examples before the question. Here: no example, and
+    the request is in words of this project. The probability is normalised over the two options.
 Exact: never; models without training for it are often sure of wrong answers.
 Cost: one prefill of question, shown answers and answer. Samples of a search are shown; missing ones
     are sampled at temperature 1.

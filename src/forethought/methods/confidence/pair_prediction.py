@@ -1,8 +1,9 @@
 """How little the model changes its mind once it is shown its own answer as another expert's.
 
 Paper: Experts Don't Cheat, arXiv:2402.08733 (epistemic confidence p1/p2)
-Published: ours; Paper: the model is trained on pairs of answers. Here: the model is untrained, and
-    p1 and p2 are the mean token probabilities of the stated answer without and with the pair.
+Published: ours (own name); Paper: the model is trained on pairs of answers. Here: the model is
+    untrained, and p1 and p2 are the mean token probabilities of the stated answer without and with
+    the pair.
 Exact: 1 if the shown answer changes nothing; 0 if the model gives the answer only when shown it.
     Untrained models copy what they read, which lowers the value.
 Cost: two prefills of the question with the stated answer; nothing is decoded.

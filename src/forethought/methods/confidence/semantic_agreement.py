@@ -1,8 +1,9 @@
 """The share of sampled answers that mean the same as the answer.
 
 Paper: Semantic Uncertainty, arXiv:2302.09664 (clusters of equal meaning)
-Published: ours; Paper: the entropy over clusters, by a model of entailment. Here: the share of the
-    answer's own cluster, by the model's own verdicts in both directions or by an encoder.
+Published: ours (own name); Paper: the entropy over clusters, by a model of entailment. Here: the
+    share of the answer's own cluster, by the model's own verdicts in both directions or by an
+    encoder.
 Exact: equals agreement where equal meaning is equal text.
 Cost: by verdicts, two prefills of question and two answers for each other sample; by an encoder,
     one pass over all answers. Missing samples are drawn at temperature 1.

@@ -1,8 +1,8 @@
 """The model writes how sure it is of its answer, in percent.
 
 Paper: Just Ask for Calibration, arXiv:2305.14975 (a number in a second turn)
-Published: ours; Paper: prompts of its own, and a probability from 0 to 1. Here: the request is in
-    words of this project, asks for percent, and is decoded greedily.
+Published: ours (general name); Paper: prompts of its own, and a probability from 0 to 1. Here: the
+    request is in words of this project, asks for percent, and is decoded greedily.
 Exact: never; models favour a few round numbers.
 Cost: one prefill of question and answer, and a few decoded tokens.
 """

@@ -68,6 +68,10 @@ class Evicting(Approximation):
         """Whether cache entries are dropped."""
         return True
 
+    def entries_after(self, prompt_length: int, layers: int) -> float:
+        """`keep`, or the whole prompt if it is shorter."""
+        return entries_kept(self.keep, prompt_length)
+
     def entries_beyond(self, layers: int) -> float:
         """Most entries of a layer beyond `keep`, on average."""
         return self.eviction().allocation.entries_beyond(layers)

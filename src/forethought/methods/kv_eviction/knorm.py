@@ -34,6 +34,12 @@ class KNorm(DecodeEvicting):
         """The key norms alone."""
         return Eviction(self, KeyNorm())
 
+    def entries_after(self, prompt_length: int, layers: int) -> float:
+        """`keep` in some layers, the whole prompt in the first ones."""
+        whole = min(self.whole_layers, layers)
+        kept = super().entries_after(prompt_length, layers)
+        return (whole * prompt_length + (layers - whole) * kept) / layers
+
     def entries_beyond(self, layers: int) -> float:
         """Unbounded, since a whole layer is as long as the prompt."""
         return math.inf if self.whole_layers else 0.0
