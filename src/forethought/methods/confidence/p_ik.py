@@ -1,9 +1,9 @@
 """The probability that the model knows the answer, before it decodes any.
 
 Paper: Language Models (Mostly) Know What They Know, arXiv:2207.05221 (P(IK))
-Published: ours; Paper: the whole model is trained with a value head on the last token, on shares of
-    30 samples at temperature 1. Here: the model is frozen, and a logistic regression is fitted to
-    the share of right answers among the stored samples of each question.
+Published: ours (general name); Paper: the whole model is trained with a value head on the last
+    token, on shares of 30 samples at temperature 1. Here: the model is frozen, and a logistic
+    regression is fitted to the share of right answers among the stored samples of each question.
 Exact: never; the head knows questions like those that it was fitted to.
 Cost: one product with the head for each question; the hidden state is that of the prefill.
     `forethought tune --probe p-ik` fits the head.

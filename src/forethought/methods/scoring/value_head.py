@@ -1,9 +1,9 @@
 """A fitted head values each beginning of an answer, from the hidden state of its newest token.
 
 Paper: AlphaMath Almost Zero, arXiv:2405.03553 (value head)
-Published: ours; Paper: the head is trained together with the model, on the values of a tree search
-    from -1 to 1. Here: the model is frozen, and a logistic regression is fitted to the outcomes of
-    sampled answers, cut at the ends of their lines.
+Published: ours (general name); Paper: the head is trained together with the model, on the values of
+    a tree search from -1 to 1. Here: the model is frozen, and a logistic regression is fitted to
+    the outcomes of sampled answers, cut at the ends of their lines.
 Exact: never; the head values answers like those that it was fitted to.
 Cost: one product with the head for each candidate; the hidden state is that of the decode step that
     sampled the newest token. `forethought tune --probe value-head` fits the head.

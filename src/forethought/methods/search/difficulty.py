@@ -1,9 +1,9 @@
 """Tell easy, normal and hard questions apart before decoding, and answer each in its own way.
 
 Paper: DiffAdapt, arXiv:2510.19669
-Published: ours; Paper: other words in the prompts, labels by the entropy of whole distributions,
-    and at most 32,768 tokens. Here: labels by the surprise of the sampled tokens, and prompts of
-    this project.
+Published: ours (general name); Paper: other words in the prompts, labels by the entropy of whole
+    distributions, and at most 32,768 tokens. Here: labels by the surprise of the sampled tokens,
+    and prompts of this project.
 Exact: equals one sample of the prompt with the instructions of normal questions, if the head calls
     all questions normal.
 Cost: one answer, and the prefill of its prompt behind that of the question alone.

@@ -1,9 +1,10 @@
 """Start over only while a fitted head says that a new answer would be better.
 
 Paper: Adaptive Inference-Time Compute, arXiv:2410.02725
-Published: ours; Paper: the model is trained to say whether it would do better if it started over.
-    Here: the model is frozen, and a logistic regression on its hidden states is fitted to the share
-    of other samples that score no better; window=4, enough=0.9 and begin=64 are not tuned.
+Published: ours (general name); Paper: the model is trained to say whether it would do better if it
+    started over. Here: the model is frozen, and a logistic regression on its hidden states is
+    fitted to the share of other samples that score no better; window=4, enough=0.9 and begin=64 are
+    not tuned.
 Exact: equals the greedy answer at n=1; best of n by the head at enough=none, begin=0 and
     annealed=false.
 Cost: up to n answers, window after window; a judgement is one product with the head.
