@@ -171,7 +171,9 @@ class Recipe:
     def label(self) -> str:
         """The spelling, followed by all other settings that differ from defaults."""
         shown = {**self.settings, **({"seed": self.seed} if self.seed else {})}
-        return " ".join([self.spelling, *(f"{_flag(k)}={v}" for k, v in shown.items())])
+        judged = shown.pop("confidence", ())
+        flags = [*(f"{_flag(k)}={v}" for k, v in shown.items()), *map(_confidence_flag, judged)]
+        return " ".join([self.spelling, *flags])
 
     @property
     def limit(self) -> Limit:
@@ -292,6 +294,10 @@ def _default_temperature(search: str) -> float:
 
 def _tupled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _confidence_flag(method: str) -> str:
+    return f"{_flag('confidence')}={method}"
 
 
 def _flag(name: str) -> str:

@@ -18,7 +18,6 @@ from typing import ClassVar
 from forethought.contracts.questions import Question
 from forethought.contracts.search import Ability, Candidate, Estimate, state, verdicts
 from forethought.methods.confidence._confidence import Confidence
-from forethought.numerics.second_order import epistemic_confidence
 
 _REQUEST = "Reply with the final answer alone, without an explanation."
 
@@ -41,3 +40,13 @@ class PairPrediction(Confidence):
         ((first,),) = yield from verdicts([alone], (stated,), rule="text")
         ((second,),) = yield from verdicts([paired], (stated,), rule="text")
         return epistemic_confidence(first, second)
+
+
+def epistemic_confidence(probability: float, again: float) -> float:
+    """p1 / p2, at most 1; 0 for an answer without probability.
+
+    p1 is the answer's probability as the first of a pair, p2 that of the same answer as the second.
+    """
+    if probability <= 0:
+        return 0.0
+    return min(1.0, probability / again) if again > 0 else 1.0
