@@ -21,7 +21,7 @@ class Claim:
     settings: Mapping[str, object]
 
 
-UNFINISHED = {"cpc", "r2c", "uqac"}
+UNFINISHED = {"cpc", "r2c"}
 """Methods with the name of a paper that differ from it."""
 _KV, _PC, _SEARCH = (
     "tests/methods/kv_eviction",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forethought.contracts.search import Reading, Reread
-from forethought.methods.confidence.uqac import UQAC, answer_span
+from forethought.methods.confidence.attention_chain import AttentionChain, answer_span
 from tests.methods.confidence.saying import answer, said
 
 TOKENS = (10, 11, 12, 13)
@@ -35,7 +35,7 @@ SURE = [[(token, 1.0)] for token in TOKENS]
 def test_without_likely_alternatives_it_is_the_probability_of_chain_and_answer():
     # " 6" depends on " cost", which depends on " pens"; "Two" is not in the chain.
     read = reading([0.5, 0.9, 0.8, 0.7], SURE, looking((3, 2), (2, 1)))
-    value, (_, ask) = said(UQAC(), ONE, [], [["6"], [read]])
+    value, (_, ask) = said(AttentionChain(), ONE, [], [["6"], [read]])
     assert value == pytest.approx(0.9 * 0.8 * 0.7)
     assert (ask.texts, ask.top, ask.heads) == ((TOKENS,), 5, 16)
 
@@ -44,7 +44,7 @@ def test_alternatives_of_the_chain_add_their_joint_probability():
     top = [SURE[0], SURE[1], [(12, 0.8), (99, 0.2)], [(13, 0.7), (98, 0.3)]]
     read = reading([0.5, 1.0, 0.8, 0.7], top, looking((3, 2)))
     again = [reading([0.5, 1.0, 0.8, 0.7]), reading([0.5, 1.0, 0.2, 0.4])]
-    value, (_, _, ask) = said(UQAC(), ONE, [], [["6"], [read], again])
+    value, (_, _, ask) = said(AttentionChain(), ONE, [], [["6"], [read], again])
     # Only the kept token is changed; the answer's own alternatives are not tried.
     assert ask == Reread((TOKENS, (10, 11, 99, 13)))
     assert value == pytest.approx(0.8 * 0.7 + 0.2 * 0.4)
@@ -54,20 +54,20 @@ def test_the_sum_is_at_most_one():
     top = [SURE[0], SURE[1], [(12, 0.8), (99, 0.2)], SURE[3]]
     read = reading([0.5, 1.0, 0.8, 0.7], top, looking((3, 2)))
     again = [reading([1.0, 1.0, 1.0, 1.0]), reading([1.0, 1.0, 0.5, 1.0])]
-    assert said(UQAC(), ONE, [], [["6"], [read], again])[0] == 1.0
+    assert said(AttentionChain(), ONE, [], [["6"], [read], again])[0] == 1.0
 
 
 def test_stop_words_and_punctuation_are_not_in_the_chain():
     little = ("Two", " the", ",", " 6")
     read = reading([0.5, 0.1, 0.1, 0.7], SURE, looking((3, 2), (3, 1)))
     read = Reading(read.log_probabilities, read.top, little, read.attention, read.similarity)
-    assert said(UQAC(), ONE, [], [["6"], [read]])[0] == pytest.approx(0.7)
+    assert said(AttentionChain(), ONE, [], [["6"], [read]])[0] == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize("stated", ["", "seven"])
 def test_an_answer_that_is_not_in_the_text_has_no_value(stated):
     read = reading([0.5, 0.9, 0.8, 0.7], SURE, looking((3, 2)))
-    assert said(UQAC(), ONE, [], [[stated], [read]])[0] is None
+    assert said(AttentionChain(), ONE, [], [[stated], [read]])[0] is None
 
 
 def test_the_span_is_that_of_the_last_occurrence():

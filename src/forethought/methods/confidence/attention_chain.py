@@ -1,9 +1,9 @@
 """The probability of an answer and of the reasoning tokens that it depends on.
 
 Paper: Language Model Uncertainty Quantification with Attention Chain, arXiv:2503.19168
-Published: ours; Code: Yinghao-Li/UQAC, with stop words of a library and the last layer's output
-    for similarities. Here: a short list of stop words, and the inputs of the last layer's
-    attention.
+Published: ours (own name); Code: Yinghao-Li/UQAC, with the stop words of a library and similarities
+    of the last layer's output. Here: a short list of stop words, and the inputs of the last
+    layer's attention.
 Exact: never; the changed tokens keep the old continuation, so it is no true marginal.
 Cost: one prefill of the answer that reads the attention of every layer, and up to 20 more of the
     answer from a changed token on; nothing is decoded.
@@ -48,7 +48,7 @@ _TOP = 5
 
 
 @dataclass(frozen=True)
-class UQAC(Confidence):
+class AttentionChain(Confidence):
     """The marginal probability of the answer over changes of the tokens that it attends to."""
 
     heads: Count = 16
