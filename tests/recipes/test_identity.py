@@ -88,6 +88,11 @@ def test_a_revised_method_changes_the_key_and_no_other_does() -> None:
 
     assert revisions(label) == "specpc 2"
     assert revisions("specpc+draft(a/specpc)+specpc-shallow(keep=9)+snapkv-of-others") == ""
+
+
+def test_the_revision_of_a_confidence_method_is_part_of_a_samples_key() -> None:
+    judged = Recipe(model="tiny", confidence=("agreement", "noisy-checker"))
+    assert revisions(judged.label) == "noisy-checker 2"
     keys = {sample_key("{}", "sums", QUESTION, 0, revised) for revised in ("", "specpc 2")}
     assert len(keys) == 2
 

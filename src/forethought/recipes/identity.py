@@ -31,7 +31,7 @@ PRICE = "price"
 OF_SERVERS = (SERVER, SERVED, PRICE)
 REVISIONS = "revisions"
 """Provenance field: the revisions of the recipe's methods; absent if all are first revisions."""
-_NAMES = re.compile(r"[+@]\s*([\w-]+)")
+_NAMES = re.compile(r"(?:[+@]\s*|--confidence=)([\w-]+)")
 _KINDS: tuple[catalogue.Kind, ...] = ("methods", "strategies", "scorers")
 
 
