@@ -197,12 +197,26 @@ def test_full_observations_have_the_probabilities_of_the_net() -> None:
     seen = world(Random(2), NODES)
     lines = drawn(seen, "full", 3000)
 
-    assert sum(map(len, lines)) / len(lines) < 0.8 * NODES  # a fifth is dropped, and of the pairs
+    free = {*range(NODES)}.difference(*seen.held_out)
+    for one in free:  # a fifth is dropped; four standard deviations of 3,000
+        assert abs(sum(one in line for line in lines) / 3000 - 0.8) < 4 * 0.4 / sqrt(3000)
     for one, other in seen.net.edges:
         both = [line[one] * line[other] for line in lines if {one, other} <= line.keys()]
         expected = seen.net.probability({one: 1, other: 1})
         # Four and a half standard deviations of a share, for seven of them.
         assert abs(sum(both) / len(both) - expected) < 4.5 * 0.5 / sqrt(len(both))
+
+
+def test_the_radius_of_a_neighbourhood_is_geometric() -> None:
+    chain = Net(((), *((one,) for one in range(11))), ((0.5,), *[(0.1, 0.9)] * 11))
+    sizes = [*map(len, drawn(World(chain, chain, (), 0, 11, 1), "local", 4000))]
+    near = [len(chain.near(centre, hops)) for hops in range(1, 30) for centre in range(12)]
+    law = [0.5**hops / 12 for hops in range(1, 30) for _ in range(12)]
+    shown = sum(weight * 0.8 * size for weight, size in zip(law, near, strict=True))
+    some = sum(weight * (1 - 0.2**size) for weight, size in zip(law, near, strict=True))
+
+    # The standard deviation of a size is below 2.5, so that of the mean is below 0.04.
+    assert abs(sum(sizes) / 4000 - shown / some) < 0.16
 
 
 def test_neighbourhoods_grow_hop_by_hop() -> None:

@@ -106,6 +106,7 @@ def test_the_shortest_solution_has_the_stated_length(spelling: str) -> None:
 
     assert len(found) == task.minimum == question.data["minimum"]
     assert task.check(question, written(found)) == 1
+    assert task.check(question, written([*found, ("nobody",)])) == 0
     for dropped in range(len(found)):
         assert task.check(question, written(found[:dropped] + found[dropped + 1 :])) == 0
 
@@ -280,6 +281,14 @@ def test_the_last_list_of_moves_is_read_and_none_is_guessed(
     answer: str, found: list[Move] | None
 ) -> None:
     assert moves(answer) == found
+
+
+def test_answers_are_alike_if_their_moves_are() -> None:
+    task, _ = asked("river")
+
+    assert task.stated("Well: moves = [['a', A]]") == task.stated("moves = [[a, A]] # go")
+    assert task.stated("moves = [[a]]") != task.stated("moves = [[A]]")
+    assert task.stated("no moves") == ""
 
 
 def test_unfinished_lists_give_their_complete_moves() -> None:

@@ -151,6 +151,10 @@ class Puzzle(Task):
         found = self.replayed(question, moves_so_far(text))
         return float(not found.fault and found.end.solvable)
 
+    def stated(self, answer: str) -> str:
+        """The list of moves, in which capitals count; empty without a complete list."""
+        return str(moves(answer) or "")
+
     def replayed(self, question: Question, played: Iterable[Move]) -> Replay:
         """An answer's moves, played from the start of a question."""
         return replay(self.start(tuple(question.data["labels"])), played)

@@ -109,8 +109,9 @@ class _Banks(Position):
             return "too many or too few in the boat"
         if not group <= here:
             return "not on the boat's side"
-        places = (group, here - group, self.everyone - here | group)
-        return "" if all(map(_safe, places)) else "with a foreign agent"
+        # An unsafe boat needs no check: the own agent stays behind, so the arrival bank is unsafe.
+        safe = _safe(here - group) and _safe(self.everyone - here | group)
+        return "" if safe else "with a foreign agent"
 
     def after(self, move: Move) -> _Banks:
         return replace(self, left=self.left ^ frozenset(move), at_left=not self.at_left)
