@@ -21,11 +21,13 @@ from forethought import catalogue
 from forethought.cli.torch_start import start_torch
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.errors import ForethoughtError, UsageError
+from forethought.contracts.forecast import Forecast
 from forethought.contracts.questions import Task
 from forethought.contracts.tuning import Tuned
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.recipe_grid import recipe_grid
 from forethought.reports.comparison import comparison_csv, comparison_markdown
+from report import table
 from search_lines import LINES, Line
 
 WORTHS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -139,25 +141,45 @@ def compared(
 def _publish_forecasts(
     line: Line, recipes: Sequence[Recipe], tasks: dict[str, Task], options: argparse.Namespace
 ) -> None:
-    """Print forecasts from the first recipe's stored answers."""
+    """Print what the first recipe's stored answers tell of more answers and of verifiers."""
     from forethought.evaluation.attempts import ImperfectVerifier
     from forethought.evaluation.forecast import UP_TO, forecast
     from forethought.reports.terminal.forecast import forecast_markdown
 
-    rates = line.false_positives or ((None,) if line.up_to else ())
-    for rate in rates:
-        verifier = None if rate is None else ImperfectVerifier(rate)
-        spelled = [catalogue.spelled(task) for task in tasks.values()]
-        print(f"### forecast{'' if rate is None else f', false positives {rate:g}'}\n")
-        named, file, up_to = [recipes[0].spelling], options.results, line.up_to or UP_TO
-        try:
-            found = forecast(
-                named, spelled, recipes[0], results=file, verifier=verifier, up_to=up_to
-            )
-        except UsageError as error:
-            print(f"{error}.\n")
-        else:
-            print(forecast_markdown(found))
+    def told(up_to: int, false_positives: float | None) -> Forecast:
+        verifier = None if false_positives is None else ImperfectVerifier(false_positives)
+        spelled, file = [catalogue.spelled(task) for task in tasks.values()], options.results
+        named = [recipes[0].spelling]
+        return forecast(named, spelled, recipes[0], results=file, verifier=verifier, up_to=up_to)
+
+    try:
+        if line.up_to:
+            print(f"### forecast\n\n{forecast_markdown(told(line.up_to, None))}")
+        if line.false_positives:
+            found = [_attempts(rate, told(UP_TO, rate)) for rate in line.false_positives]
+            print(f"### best number of attempts\n\n{table(list(found[0]), found)}\n")
+    except UsageError as error:
+        print(f"No forecast: {error}.\n")
+
+
+def _attempts(rate: float, found: Forecast) -> dict[str, str]:
+    """The best number of attempts behind a verifier of this error rate."""
+    (curve,) = found.curves
+    one = curve.attempts
+    row = {"false positives": f"{rate:.0%}", "attempts": curve.no_attempts}
+    if one is None:
+        return row
+    best, fewest, most = (
+        "no end" if count is None else str(count) for count in (one.best, one.fewest, one.most)
+    )
+    return row | {
+        "attempts": best,
+        "95 %": f"{fewest} to {most}",
+        "reward": f"{one.reward:.2f}",
+        "of one": f"{one.first:.2f}",
+        "right": f"{one.right:.0%}",
+        "wrong": f"{one.wrong:.0%}",
+    }
 
 
 def _routed(

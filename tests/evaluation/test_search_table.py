@@ -68,7 +68,10 @@ def test_a_line_runs_resumes_and_is_read_without_a_model(
 
     task = 'gsm8k(path="{data}gsm8k.jsonl", answer_tokens=6{more})'
     searches = plain("majority-vote(n=4)", "best-of-n(n=4)@likelihood")
-    line = Line("a line", searches, (task,), up_to=16, routes=("greedy", "majority-vote(n=4)"))
+    line = Line(
+        "a line", searches, (task,), up_to=16, false_positives=(0.0, 0.1),
+        routes=("greedy", "majority-vote(n=4)"),
+    )  # fmt: skip
 
     publish("few", line, options(folder, stored=True))
     assert "No question has been answered by every recipe." in capsys.readouterr().out
@@ -80,6 +83,7 @@ def test_a_line_runs_resumes_and_is_read_without_a_model(
     told = capsys.readouterr()
     assert "2 of 4" in told.err
     assert "### forecast" in told.out
+    assert "| 10% | 2 questions are too few" in told.out
     assert "difficulty-router: " in told.out
 
     publish("few", line, options(folder, count=3, stored=True, model=str(folder / "tiny")))
