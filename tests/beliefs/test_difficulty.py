@@ -19,6 +19,7 @@ from tests.beliefs.worlds_by_hand import (
     World,
     coverage_of,
     even_logarithms,
+    heavy_tails,
     own_prior,
     three_groups,
     two_bumps,
@@ -126,6 +127,7 @@ def test_intervals_hold_the_truth_of_worlds_of_the_prior() -> None:
         (two_bumps, (0.8, 0.75, 0.75), 1.0),
         (three_groups, (0.8, 0.75, 0.75), 1.0),
         (even_logarithms, (0.8, 0.75, 0.75), 1.0),
+        (heavy_tails, (0.8, 0.75, 0.75), 1.0),
     ],
 )
 def test_intervals_hold_the_truth_of_shapes_that_no_world_has(

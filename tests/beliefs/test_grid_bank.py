@@ -63,3 +63,15 @@ def test_a_bank_that_few_laws_of_explain_moves_them() -> None:
     mean, spread = quadrature()
     assert found.effective < 30
     assert found.laws[:, 1] @ found.weights == pytest.approx(mean, abs=4 * spread / np.sqrt(200))
+
+
+def test_chains_do_not_stick_to_the_walls() -> None:
+    blind = KindsOfEvidence(np.ones((2, 1)), np.array([1]))
+    found = moved_points(
+        np.random.default_rng(0).random((400, 1)), coin_laws, blind, np.random.default_rng(1)
+    )
+
+    # Without evidence the law stays uniform: a standard error of 0.015.
+    assert found.mean() == pytest.approx(0.5, abs=0.05)
+    assert len(np.unique(found)) == 400
+    assert 0.05 < found.var() < 0.12

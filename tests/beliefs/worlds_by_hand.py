@@ -42,12 +42,11 @@ def even_logarithms(rng: np.random.Generator, questions: int) -> Floats:
     return 0.9 * 10 ** rng.uniform(rng.uniform(-5, -1), 0, questions)
 
 
+def heavy_tails(rng: np.random.Generator, questions: int) -> Floats:
+    """Log-odds by Student's law with three degrees of freedom."""
+    return expit(rng.normal(-2, 1.5) + rng.uniform(0.5, 2) * rng.standard_t(3, questions))
+
+
 def coverage_of(rates: Floats, at: tuple[int, ...]) -> Floats:
     """The coverage of questions with these rates."""
     return np.array([(1 - (1 - rates) ** k).mean() for k in at])
-
-
-def crps(draws: Floats, truth: float) -> float:
-    """The continuous ranked probability score of equally likely draws, by its definition."""
-    apart = np.abs(draws[:, None] - draws[None, :]).mean()
-    return float(np.abs(draws - truth).mean() - apart / 2)

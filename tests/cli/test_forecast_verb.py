@@ -132,3 +132,28 @@ def test_evaluate_refuses_a_report_that_it_cannot_write(
 ) -> None:
     assert exit_code(["evaluate", "-m", model, "-t", TASK, "-o", "r.pdf"]) == 2
     assert "has no known report format" in capsys.readouterr().err
+
+
+def test_a_description_gives_a_weak_forecast_from_the_results_file(
+    kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["forecast", "--describe", "addition of two numbers", "--results", str(kept)]
+
+    assert exit_code(arguments) == 0
+    said = capsys.readouterr().out
+    assert exit_code([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+
+    assert said.startswith("Expected score: ")
+    assert "Weak evidence: words alone, and not calibrated." in " ".join(said.split())
+    assert found["past"] == len(found["similar"]) == 2
+    assert found["score"]["low"] < found["score"]["value"] < found["score"]["high"]
+    assert found["similar"][0]["task"].startswith("addition")
+
+
+@pytest.mark.parametrize("more", [["-t", TASK], ["majority-vote"], ["-o", "f.html"]])
+def test_a_description_stands_alone(
+    kept: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(["forecast", "--describe", "x", "--results", str(kept), *more]) == 2
+    assert "leave them out" in capsys.readouterr().err

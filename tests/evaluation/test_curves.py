@@ -13,8 +13,9 @@ import pytest
 from forethought.contracts.comparison import Interval
 from forethought.contracts.forecast import Curve
 from forethought.evaluation.attempts import ImperfectVerifier
-from forethought.evaluation.curves import curve, powers_of_two
+from forethought.evaluation.curves import curve
 from forethought.evaluation.draws import Draws, draws
+from forethought.evaluation.look_ahead import powers_of_two
 from forethought.evaluation.token_rates import TokenRates
 from forethought.numerics.intervals import mean_interval
 from tests.evaluation.stored import OUTPUT, PROMPT, READ, SCORING, WRITE, candidate, searched

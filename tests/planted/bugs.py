@@ -1,6 +1,7 @@
 """All bugs that are planted."""
 
 from tests.planted.answer_bugs import ANSWER_BUGS
+from tests.planted.belief_bugs import BELIEF_BUGS
 from tests.planted.bug import Bug
 from tests.planted.cache_bugs import CACHE_BUGS
 from tests.planted.control_bugs import CONTROL_BUGS
@@ -32,5 +33,6 @@ BUGS: tuple[Bug, ...] = (
     *PROMPT_BUGS,
     *EVALUATION_BUGS,
     *ESTIMATE_BUGS,
+    *BELIEF_BUGS,
     *TEXT_BUGS,
 )

@@ -12,13 +12,17 @@ from forethought.cli import files, options
 from forethought.cli.grammar import Given
 from forethought.cli.recipes import described_alone
 from forethought.cli.terminal import columns, has_colour, report, report_json
+from forethought.contracts.errors import UsageError
 from forethought.contracts.forecast import Forecast
 from forethought.reports.document import document
+from forethought.reports.terminal.described import described_text
 from forethought.reports.terminal.forecast import forecast_csv, forecast_markdown, forecast_text
 
 
 def run(given: Given) -> int:
     """Predict from stored answers the score and cost of fewer or more of them."""
+    if given[options.DESCRIBE] is not None:
+        return _describe(given)
     for file in given[options.REPORTS]:
         files.check(Path(file), _FORMS)
     # Imported late, so that wrong usage fails without waiting for it.
@@ -38,6 +42,7 @@ def run(given: Given) -> int:
         ),
         up_to=given[options.UP_TO],
         against=given[options.AGAINST],
+        pfn=given[options.PFN],
     )
     command = shlex.join(["forethought", *sys.argv[1:]])
     found = replace(found, provenance={**found.provenance, "command": command})
@@ -47,6 +52,25 @@ def run(given: Given) -> int:
         report_json(document(asdict(found)))
     else:
         report(forecast_text(found, width=columns(sys.stdout), colour=has_colour(sys.stdout)))
+    return 0
+
+
+def _describe(given: Given) -> int:
+    """Predict a score from a description."""
+    if given[options.RECIPES] or given[options.TASKS] or given[options.REPORTS]:
+        raise UsageError(
+            "--describe forecasts what has no stored answers, and recipes, tasks or reports are "
+            "named",
+            "leave them out; --results and --json go with --describe",
+        )
+    # Imported late, so that wrong usage fails without waiting for it.
+    from forethought.evaluation.describe import describe
+
+    found = describe(given[options.DESCRIBE], given[options.RESULTS])
+    if given[options.JSON]:
+        report_json(document(asdict(found)))
+    else:
+        report(described_text(found, width=columns(sys.stdout)))
     return 0
 
 

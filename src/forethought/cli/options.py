@@ -67,6 +67,10 @@ ATTEMPT_PRICE = number(
     "--attempt-price", help="Cost of an attempt, where a right answer earns 1.", default=0.0
 )
 UP_TO = whole("--up-to", help="Forecast up to this many answers.", default=256, limits=(1, 100_000))
+DESCRIBE = maybe(
+    "--describe", help="Expect a score from this description and the results file; weak evidence."
+)
+PFN = maybe("--pfn", help="Forecast the best by this network of `tune --train-pfn coverage`.")
 AGAINST = text("--against", help="A dearer recipe: its single answers, beside these recipes.")
 TUNE_PROBE = text(
     "--probe",
@@ -85,7 +89,17 @@ CALIBRATE = maybe(
     "--calibrate",
     help="Calibrate confidences by stored answers: best, isotonic, platt or temperature.",
 )
-PLAN = maybe("--report", "-o", help="Write the plan, FILE.json, or the probe, FILE.safetensors.")
+TRAIN_PFN = maybe(
+    "--train-pfn",
+    help="Train a network on simulated data: coverage, learning-curve or rate-filter; with -o "
+    "FILE.safetensors.",
+)
+STEPS = whole("--steps", help="Steps of --train-pfn.", default=5000, limits=(1, 1_000_000))
+PLAN = maybe(
+    "--report",
+    "-o",
+    help="Write the plan, FILE.json, or the probe or network, FILE.safetensors.",
+)
 AGAIN = switch("--again", help="Fetch the model even if the cache holds it.")
 
 JSON = switch("--json", help="Print one JSON document.")

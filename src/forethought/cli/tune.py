@@ -27,6 +27,10 @@ def run(given: Given) -> int:
         from forethought.cli import tune_probe
 
         return tune_probe.run(given)
+    if given[options.TRAIN_PFN] is not None:
+        from forethought.cli import tune_network
+
+        return tune_network.run(given)
     plan = given[options.PLAN]
     if plan:
         files.check(Path(plan), [".json"])

@@ -120,7 +120,9 @@ _TAKES = {
         (
             options.TASKS,
             options.UP_TO,
+            options.PFN,
             options.AGAINST,
+            options.DESCRIBE,
             options.FALSE_POSITIVES,
             options.PENALTY,
             options.COMPLETENESS,
@@ -142,6 +144,8 @@ _TAKES = {
             options.BINS,
             options.WORTH,
             options.CALIBRATE,
+            options.TRAIN_PFN,
+            options.STEPS,
             options.RESULTS,
             options.PLAN,
             options.JSON,

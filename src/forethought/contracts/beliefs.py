@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LEVEL = 0.9
 """Probability inside an interval of a belief, unless a caller asks for another."""
 
+NETWORKS = ("coverage", "learning-curve", "rate-filter")
+"""Networks that `forethought tune --train-pfn` trains."""
+
 
 class Belief(Protocol):
     """A distribution over some quantities, given evidence."""

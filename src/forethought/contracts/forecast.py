@@ -208,3 +208,36 @@ class Forecast:
     notes: tuple[str, ...] = ()
     """What the forecast leaves out, and why."""
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SimilarResult:
+    """A past result that a description resembles."""
+
+    task: str
+    recipe: str
+    score: float
+    questions: int
+    weight: float
+    """From 0 for no common word to 1 for the same words."""
+
+
+@dataclass(frozen=True)
+class DescribedForecast:
+    """A score expected from a description alone: a weak prior."""
+
+    description: str
+    score: Interval
+    """90 %."""
+    chance: float
+    """The score of guessing that the description implies."""
+    similar: tuple[SimilarResult, ...]
+    """The most similar past results, the greatest weight first."""
+    past: int
+    """Past results in the results file."""
+    error: float | None
+    """Mean absolute error on each past result, left out; None for fewer than three."""
+    mean_error: float | None
+    """The same of the mean of the other past results."""
+    enough_items: int | None
+    """Evaluated items that would count as much as the prior; None if it is wider than one item."""

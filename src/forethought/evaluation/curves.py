@@ -11,12 +11,7 @@ from forethought.contracts.comparison import Interval
 from forethought.contracts.forecast import Ahead, Curve, Law, Reached
 from forethought.evaluation.attempts import ImperfectVerifier, attempts
 from forethought.evaluation.draws import Draws
-from forethought.evaluation.look_ahead import (
-    further_answers,
-    is_countable,
-    look_ahead,
-    surprise,
-)
+from forethought.evaluation.look_ahead import LookAhead, is_countable, powers_of_two, surprise
 from forethought.numerics.coverage import PowerLaw, coverage, extrapolated, log_spaced
 from forethought.numerics.equal_cost import UnitCost
 from forethought.numerics.intervals import mean_interval
@@ -31,11 +26,6 @@ FURTHER = (2, 4, 10)
 
 ScoreOfK = Callable[[Draws, int], float]
 """Expected score of k answers to a question, under one way to choose among them."""
-
-
-def powers_of_two(most: int) -> list[int]:
-    """Powers of two below `most`, then `most` itself."""
-    return sorted({1 << place for place in range(most.bit_length())} | {most})
 
 
 def oracle(one: Draws, k: int) -> float:
@@ -77,15 +67,15 @@ def curve(
     *,
     scorer: str = "",
     verifier: ImperfectVerifier | None = None,
-    up_to: int = 0,
+    beyond: LookAhead | None = None,
     seed: int = 0,
 ) -> Curve:
     """Score and cost of one recipe with fewer answers, and extrapolated to more.
 
-    Beliefs reach up to `up_to` answers; 0 for none.
+    Without `beyond` there are no beliefs about more answers.
     """
     most = min(one.count for one in drawn)
-    at = further_answers(most, up_to) if up_to and is_countable(drawn) else []
+    at = beyond.further(most) if beyond and is_countable(drawn) else []
     law, no_law = _law(drawn, seed)
     behind, no_attempts = attempts(
         drawn, verifier or ImperfectVerifier(), np.random.default_rng(seed)
@@ -100,7 +90,7 @@ def curve(
         scorer=scorer,
         law=law,
         no_law=no_law,
-        further=look_ahead(drawn, at, token_price(drawn), flop_price(drawn)),
+        further=beyond.beliefs(drawn, at, token_price(drawn), flop_price(drawn)) if beyond else (),
         surprise=surprise(drawn) if at else None,
         attempts=behind,
         no_attempts=no_attempts,

@@ -14,11 +14,11 @@ from forethought.contracts.errors import UsageError
 from forethought.contracts.forecast import Curve, Difficulty, Economics, Forecast
 from forethought.contracts.questions import Sample, Task
 from forethought.evaluation.attempts import ImperfectVerifier
-from forethought.evaluation.curves import curve, flop_price, powers_of_two
+from forethought.evaluation.curves import curve, flop_price
 from forethought.evaluation.difficulty import difficulty
 from forethought.evaluation.draws import Draws, draws, draws_alike
 from forethought.evaluation.judge import AnswerJudge
-from forethought.evaluation.look_ahead import economics, further_answers, is_countable
+from forethought.evaluation.look_ahead import LookAhead, is_countable
 from forethought.evaluation.task_scores import check_same_questions, scores_by_task
 from forethought.evaluation.token_rates import TokenRates
 from forethought.recipes.recipe import Recipe
@@ -39,15 +39,17 @@ def forecast(
     verifier: ImperfectVerifier | None = None,
     up_to: int = UP_TO,
     against: str = "",
+    pfn: Path | str | None = None,
 ) -> Forecast:
     """Curves over the number of answers, up to `up_to`, from the results file; no model runs.
 
     Recipes are spelled as for `compare`; without any, every stored recipe on the model of `base`
-    counts. Each is compared with one answer of the recipe `against`, if there is one. UsageError
-    if no stored recipe has several independent answers per question.
+    counts. Each is compared with one answer of the recipe `against`, if there is one. The network
+    in the file `pfn` takes the place of the simulated worlds. UsageError if no stored recipe has
+    several independent answers per question.
     """
     on = Recipe.parse(base) if isinstance(base, str) else base
-    further_answers(1, up_to)
+    beyond = LookAhead(up_to, Path(pfn) if pfn else None)
     dearer = _dearer(against, on) if against else ""
     built: dict[str, Task] = {}
     for text in tasks:
@@ -65,10 +67,10 @@ def forecast(
     for name, task in built.items():
         judge = AnswerJudge(task, on)
         found = _TaskSamples(name, stored[name], judge, bool(named))
-        curves += found.curves(verifier or ImperfectVerifier(), up_to)
+        curves += found.curves(verifier or ImperfectVerifier(), beyond)
         difficulties += found.difficulties()
         if dearer:
-            rivals += found.economics(_TaskSamples(name, others[name], judge, True), dearer, up_to)
+            rivals += found.economics(_TaskSamples(name, others[name], judge, True), dearer, beyond)
         notes |= dict.fromkeys(found.notes)
     if not curves:
         raise _no_curves(file, on, list(built), notes)
@@ -126,7 +128,7 @@ class _TaskSamples:
     """Whether the recipes were named; a named recipe without a curve gets a note."""
     notes: list[str] = field(default_factory=list)
 
-    def curves(self, verifier: ImperfectVerifier, up_to: int) -> list[Curve]:
+    def curves(self, verifier: ImperfectVerifier, beyond: LookAhead) -> list[Curve]:
         """A curve for each recipe with several independent answers per question."""
         return [
             curve(
@@ -135,7 +137,7 @@ class _TaskSamples:
                 drawn,
                 scorer=Recipe.parse(self.by_recipe[label][0].run["recipe"]).scorer,
                 verifier=verifier,
-                up_to=up_to,
+                beyond=beyond,
             )
             for label, drawn in self.drawn.items()
         ]
@@ -156,7 +158,7 @@ class _TaskSamples:
             self.notes.append(f"{self.task}: too few questions to tell easy from hard ones")
         return [found] if found else []
 
-    def economics(self, other: _TaskSamples, dearer: str, up_to: int) -> list[Economics]:
+    def economics(self, other: _TaskSamples, dearer: str, beyond: LookAhead) -> list[Economics]:
         """Each recipe with several answers, beside one answer of the dearer recipe."""
         found = []
         for single, answers in ((label, other.answers(label)) for label in other.by_recipe):
@@ -166,8 +168,8 @@ class _TaskSamples:
                 dear = [one for one in answers if one.question in shared]
                 if label != single and shared and is_countable(cheap):
                     costs = flop_price(cheap), flop_price(dear)
-                    at = powers_of_two(up_to)
-                    found.append(economics((label, cheap), (single, dear), self.task, at, costs))
+                    both = (label, cheap), (single, dear)
+                    found.append(beyond.economics(*both, self.task, costs))
         if not found:
             self._note(f"{dearer}: no stored answers to compare with on {self.task}")
         return found

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from forethought.beliefs.difficulty import DifficultyBank, prior_driven
 from forethought.beliefs.success import Beta
 from forethought.beliefs.votes import VoteBank
-from forethought.contracts.beliefs import AnswerGroups, Belief
+from forethought.contracts.beliefs import AnswerGroups, Belief, Counts
 from forethought.contracts.comparison import Interval
 from forethought.contracts.errors import UsageError
 from forethought.contracts.forecast import Economics, Further, Rival
@@ -29,17 +31,9 @@ def difficulty_bank() -> DifficultyBank:
     return DifficultyBank.simulated(())
 
 
-def further_answers(most: int, up_to: int) -> list[int]:
-    """Powers of two above `most` and below `up_to`, then `up_to`; none if it is not above."""
-    if not 1 <= up_to <= MOST_ANSWERS:
-        raise UsageError(
-            f"{up_to} answers are no number to forecast",
-            f"give a number from 1 to {MOST_ANSWERS:,}",
-        )
-    if up_to <= most:
-        return []
-    powers = (1 << place for place in range(up_to.bit_length()))
-    return sorted({k for k in powers if most < k < up_to} | {up_to})
+def powers_of_two(most: int) -> list[int]:
+    """Powers of two below `most`, then `most` itself."""
+    return sorted({1 << place for place in range(most.bit_length())} | {most})
 
 
 def answer_groups(drawn: Sequence[Draws]) -> AnswerGroups:
@@ -54,54 +48,75 @@ def answer_groups(drawn: Sequence[Draws]) -> AnswerGroups:
     return AnswerGroups(tuple(right), tuple(wrong))
 
 
-def look_ahead(
-    drawn: Sequence[Draws], at: Sequence[int], tokens: UnitCost, flops: UnitCost
-) -> tuple[Further, ...]:
-    """The beliefs at each number of answers; `drawn` has answers that are right or wrong."""
-    if not at:
-        return ()
-    seen = answer_groups(drawn)
-    bank = difficulty_bank()
-    coverage = intervals(bank.posterior(seen.counts).coverage(at))
-    votes = intervals(VoteBank(bank, tuple(at)).condition(seen))
-    return tuple(
-        Further(k, oracle, vote, prior_driven(k, seen.counts), tokens.of(k), flops.of(k))
-        for k, oracle, vote in zip(at, coverage, votes, strict=True)
-    )
-
-
 def surprise(drawn: Sequence[Draws]) -> float:
     """The probability of counts as untypical of the prior's worlds as these."""
     return difficulty_bank().posterior(answer_groups(drawn).counts).surprise()
 
 
-def economics(
-    cheaper: tuple[str, Sequence[Draws]],
-    dearer: tuple[str, Sequence[Draws]],
-    task: str,
-    at: Sequence[int],
-    costs: tuple[UnitCost, UnitCost],
-) -> Economics:
-    """The cheaper recipe with k answers beside the dearer one with one answer.
+@dataclass(frozen=True)
+class LookAhead:
+    """Forecasts up to a number of answers."""
 
-    Both answered the same questions. The belief about the dearer score counts each question once,
-    and the two beliefs are independent, so the probabilities err towards one half.
-    """
-    seen = answer_groups(cheaper[1])
-    one = _single_score(dearer[1])
-    bank = difficulty_bank()
-    coverage = bank.posterior(seen.counts).coverage(at)
-    votes = VoteBank(bank, tuple(at)).condition(seen)
-    rivals = tuple(
-        Rival(k, vote, ahead, oracle, oracle_ahead, costs[0].of(k), prior_driven(k, seen.counts))
-        for k, vote, ahead, oracle, oracle_ahead in zip(
-            at, intervals(votes), _ahead(votes, one), intervals(coverage), _ahead(coverage, one),
-            strict=True,
+    up_to: int
+    pfn: Path | None = None
+    """A trained network that takes the place of the simulated worlds."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.up_to <= MOST_ANSWERS:
+            raise UsageError(
+                f"{self.up_to} answers are no number to forecast",
+                f"give a number from 1 to {MOST_ANSWERS:,}",
+            )
+
+    def further(self, most: int) -> list[int]:
+        """Powers of two above `most`, then the greatest number of answers, if that is above."""
+        return [k for k in powers_of_two(self.up_to) if k > most]
+
+    def beliefs(
+        self, drawn: Sequence[Draws], at: Sequence[int], tokens: UnitCost, flops: UnitCost
+    ) -> tuple[Further, ...]:
+        """The beliefs at each number of answers; `drawn` has answers that are right or wrong."""
+        if not at:
+            return ()
+        seen = answer_groups(drawn)
+        coverage = intervals(self._coverage(seen.counts, at))
+        votes = intervals(VoteBank(difficulty_bank(), tuple(at)).condition(seen))
+        return tuple(
+            Further(k, oracle, vote, prior_driven(k, seen.counts), tokens.of(k), flops.of(k))
+            for k, oracle, vote in zip(at, coverage, votes, strict=True)
         )
-    )  # fmt: skip
-    return Economics(
-        cheaper[0], dearer[0], task, len(dearer[1]), intervals(one)[0], costs[1].of(1), rivals
-    )
+
+    def economics(
+        self,
+        cheaper: tuple[str, Sequence[Draws]],
+        dearer: tuple[str, Sequence[Draws]],
+        task: str,
+        costs: tuple[UnitCost, UnitCost],
+    ) -> Economics:
+        """The cheaper recipe with several answers beside the dearer one with one answer.
+
+        Both answered the same questions. The belief about the dearer score counts each question
+        once, and the two beliefs are independent, so the probabilities err towards one half.
+        """
+        at = powers_of_two(self.up_to)
+        seen, one = answer_groups(cheaper[1]), _single_score(dearer[1])
+        coverage = self._coverage(seen.counts, at)
+        votes = VoteBank(difficulty_bank(), tuple(at)).condition(seen)
+        columns = (intervals(votes), _ahead(votes, one), intervals(coverage), _ahead(coverage, one))
+        rivals = tuple(
+            Rival(k, vote, ahead, best, best_ahead, costs[0].of(k), prior_driven(k, seen.counts))
+            for k, vote, ahead, best, best_ahead in zip(at, *columns, strict=True)
+        )
+        score, flops = intervals(one)[0], costs[1].of(1)
+        return Economics(cheaper[0], dearer[0], task, len(dearer[1]), score, flops, rivals)
+
+    def _coverage(self, seen: Counts, at: Sequence[int]) -> Belief:
+        if self.pfn is None:
+            return difficulty_bank().posterior(seen).coverage(at)
+        # Imported late: only a network needs torch.
+        from forethought.beliefs.amortised.coverage import CoverageNetwork
+
+        return CoverageNetwork.read(self.pfn, tuple(at)).condition(seen)
 
 
 def intervals(belief: Belief) -> list[Interval]:
