@@ -210,7 +210,7 @@ ANSWER_BUGS = (
     Bug(
         name="a beginning that was judged is begun anew",
         seen_in="adaptive compute, evaluation that changes the sample",
-        file="methods/search/adaptive.py",
+        file="methods/search/_restarts.py",
         old="fresh = yield from write(stay, temperature=temperature)",
         new="fresh = yield from write([start for _ in stay], temperature=temperature)",
         test="tests/methods/search/test_adaptive.py::test_judging_beginnings_changes_no_answer",

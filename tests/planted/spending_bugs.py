@@ -16,15 +16,11 @@ SPENDING_BUGS = (
         name="a stopped search reads its beginnings as prompts are read, which rounds otherwise",
         seen_in="our own first version, after a kill",
         file="backends/local/local.py",
-        old=(
-            "            return SequenceStart(root[0].continued(one_segment=one_segment), "
-            "root[0].logits)\n"
-        ),
+        old="            return SequenceStart(cache, root[0].logits, root[0].state)\n",
         new=(
             "            from forethought.engine.batch import Batch\n"
             "            sequence.tokens += sequence.forced\n"
             "            batch = Batch(sequence.network, sequence.meter)\n"
-            "            cache = root[0].continued(one_segment=one_segment)\n"
             "            return SequenceStart(cache, batch.prefill(cache, tokens[start:stop]))\n"
         ),
         test="tests/sessions/test_smollm2.py::"

@@ -100,9 +100,10 @@ def test_values_are_those_of_a_fresh_pass_in_any_batch(heads, search):
     assert len({probe.of(one) for one in found}) > 1
 
 
-def test_the_prompts_value_is_that_of_its_last_token_for_every_answer(heads):
+@pytest.mark.parametrize("methods", [(), ("snapkv(keep=120)",), ("kvzip(keep=120)",)])
+def test_the_prompts_value_is_that_of_its_last_token_for_every_answer(heads, methods):
     probe = read(f"{heads}/p-ik", "p-ik")
-    done = cold(QUESTION, search=BEAM, scorer=f"p-ik(probe='{heads}/p-ik')", **WARM)
+    done = cold(QUESTION, methods, search=BEAM, scorer=f"p-ik(probe='{heads}/p-ik')", **WARM)
     expected = probe.outputs(fresh_state(()))
 
     assert done.scores
@@ -172,3 +173,11 @@ def test_outputs_survive_the_replay_log(heads):
 
     assert one.probed
     assert kept.probed == kept.piece.probed == one.probed
+
+
+def test_a_resumed_run_takes_no_outcome_of_a_run_without_its_probe(heads, tmp_path):
+    random_probe(tmp_path / "v", "value-head", TARGET.network.fingerprint, SIZE, seed=9)
+    files = (tmp_path / "v", heads / "value-head")
+    scorers = ["likelihood", *(f"value-head(probe='{file}')" for file in files)]
+    jobs = [Server().job(QUESTION, search="best-of-n(n=2)", scorer=one, **WARM) for one in scorers]
+    assert len({one.key_namespace for one in jobs}) == 3
