@@ -156,8 +156,8 @@ ANSWER_BUGS = (
         name="log-probabilities are those of the law at the drawn temperature",
         seen_in="RPC, servers that mix temperatures",
         file="engine/sampling.py",
-        old="return _measured(logits, token, choice.top, sampling.certainty)",
-        new="return _measured(logits / (sampling.temperature or 1.0), token, choice.top, False)",
+        old="found = _measured(logits, token, choice.top, sampling.certainty)",
+        new="found = _measured(logits / (sampling.temperature or 1.0), token, choice.top, False)",
         test=(
             "tests/engine/test_sampling.py::"
             "test_log_probabilities_are_the_models_own_whatever_the_filters"

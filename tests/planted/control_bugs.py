@@ -17,9 +17,9 @@ CONTROL_BUGS = (
         "log-probabilities are those after the masks",
         "processed_logprobs of vLLM, which is not its default",
         "engine/sampling.py",
-        "    return _measured(logits, token, choice.top, sampling.certainty)",
+        "    found = _measured(logits, token, choice.top, sampling.certainty)",
         "    law = logits if choice.adjusted is None else choice.adjusted\n"
-        "    return _measured(law, token, choice.top, sampling.certainty)",
+        "    found = _measured(law, token, choice.top, sampling.certainty)",
         f"{CONTROLS}::test_log_probabilities_are_those_of_the_raw_logits",
     ),
     Bug(

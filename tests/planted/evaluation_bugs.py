@@ -53,8 +53,8 @@ EVALUATION_BUGS = (
         name="a failed request is kept as if it had been answered",
         seen_in="lmms-eval #852, resumed failures",
         file="driver/driver.py",
-        old="if self.replay_log and timed.error is None and not cut:",
-        new="if self.replay_log and not cut:",
+        old="timed.error is None and not cut and not timed.readings:",
+        new="not cut and not timed.readings:",
         test="tests/storage/test_replay_log.py::test_half_a_piece_and_a_failure_are_never_kept",
     ),
     Bug(

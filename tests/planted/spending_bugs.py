@@ -199,8 +199,8 @@ SPENDING_BUGS = (
         name="half of a piece is kept for the next run",
         seen_in="lm-eval and evalscope, resumed runs",
         file="driver/driver.py",
-        old="if self.replay_log and timed.error is None and not cut:",
-        new="if self.replay_log and timed.error is None:",
+        old="timed.error is None and not cut and not timed.readings:",
+        new="timed.error is None and not timed.readings:",
         test="tests/storage/test_replay_log.py::test_half_a_piece_and_a_failure_are_never_kept",
     ),
     Bug(
