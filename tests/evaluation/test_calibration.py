@@ -127,6 +127,15 @@ def test_an_answer_that_two_runs_judged_counts_once(tmp_path):
     assert [one.questions for one in calibrate("best", results=file).methods] == [30, 30]
 
 
+def test_estimates_of_methods_that_are_not_installed_are_measured_too(tmp_path):
+    file = stored(tmp_path / "r.sqlite", overconfident(25))
+    with Store.open(file) as store:
+        one = store.samples()[0]
+        run = {**one.run, "settings": {"confidence": ["some-plugin"]}}
+        store.put(sample(task="sums", question="new", recipe="tiny", run=run))
+    assert by_method(calibrate("best", results=file))["stated"].questions == 26
+
+
 def test_answers_at_another_temperature_have_calibrations_of_their_own(tmp_path):
     file = tmp_path / "r.sqlite"
     stored(file, overconfident(25))

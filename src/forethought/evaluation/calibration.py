@@ -50,6 +50,8 @@ ROUNDS = 1000
 """Bootstrap samples of each interval."""
 SHARES = (0.5, 0.8)
 """Shares of answers whose accuracy is reported, the surest first."""
+_JUDGES = ("confidence", "abstain_below")
+"""Settings that change no answer; they may name methods that are not installed."""
 _RIGHT = 0.5
 """Scores from here on count as right."""
 
@@ -131,7 +133,11 @@ def _judged(file: Path, tasks: Sequence[str], model: str) -> dict[tuple[str, str
 def _named(spelled: str, settings: str) -> tuple[Recipe, str]:
     """The recipe of a sample, and the label of its answers."""
     told: dict[str, Any] = json.loads(settings)
-    held: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+    held: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in told.items()
+        if name not in _JUDGES
+    }
     recipe = replace(Recipe.parse(spelled), **held)
     return recipe, answered_as(recipe)
 
