@@ -49,7 +49,7 @@ def test_each_method_has_a_row_for_its_order_and_one_for_its_size():
     assert order.split()[-4:] == ["%", "1,234", "500", "GFLOP"]
     assert "0.31 [0.21, 0.41]  0.11 [0.01, 0.21]  platt" in size
     silent, _ = rows_of(text, "verbalised")
-    assert "9 (3 silent)" in silent
+    assert "9 (2 right, 3 silent)" in silent
     assert "tiny@majority-vote: 40 answers to gsm8k, 25.0 % right" in text
     assert "calibrations (platt) in calibrations.json" in text
 

@@ -28,7 +28,7 @@ _LEGEND = (
     "those of the method alone, for one answer. ECE: the expected calibration error over ten bins. "
     "Held out: by calibrations fitted on other questions. A method that tells nothing may have a "
     "small held-out error too: it then states the share of right answers. In brackets 95 % "
-    "bootstrap intervals over questions."
+    "bootstrap intervals over questions, which are too narrow for fewer than ten right answers."
 )
 
 
@@ -62,11 +62,12 @@ def _about(answers: str, methods: Sequence[MeasuredConfidence]) -> str:
 
 def _ranked(one: MeasuredConfidence) -> tuple[str, ...]:
     """How well a method tells right from wrong answers, and what it costs."""
-    silent = f" ({one.silent} silent)" if one.silent else ""
+    right = f"{count(one.accuracy * one.questions)} right"
+    silent = f", {one.silent} silent" if one.silent else ""
     half = one.accuracy_at.get("0.5")
     return (
         one.method,
-        f"{count(one.questions)}{silent}",
+        f"{count(one.questions)} ({right}{silent})",
         _interval(one.auroc),
         _interval(one.area),
         "" if half is None else f"{100 * half:.0f} %",
