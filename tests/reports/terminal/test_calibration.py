@@ -59,6 +59,6 @@ def test_a_measure_without_a_value_is_a_dash_and_no_number():
         Calibrated((measured("p-true", 3, auroc=math.nan),)), file="x", width=80, colour=False
     )
     order, _ = rows_of(text, "p-true")
-    assert order.split()[2] == "-"
+    assert order.split()[4] == "-"
     assert "nan" not in text
     assert "calibrations (" not in text
