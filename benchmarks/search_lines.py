@@ -10,7 +10,7 @@ Setting = tuple[str, Mapping[str, Any]]
 """The search of a recipe, and fields of the recipe that differ from those of the command."""
 
 GSM8K, SVAMP = 'gsm8k(path="{data}gsm8k.jsonl"{more})', 'svamp(path="{data}svamp.jsonl"{more})'
-STEPS = ("addition(digits=2{more})", "small-sat(variables=3, clauses=6{more})")
+STEPS = ("addition(digits=2{more})", "small-sat(variables=4, clauses=8{more})")
 LANGUAGES = ("english", "german", "french", "spanish", "chinese")
 
 

@@ -200,12 +200,12 @@ def _routed(
     except UsageError as error:
         return f"difficulty-router: {error}.\n"
     spent, gain = plan.adapted, plan.gain
+    dear = "@".join(filter(None, (last.search, last.scorer)))
     return (
         f"difficulty-router, a plan of {len(plan.plan.bins)} bins, on questions it was not fitted "
-        f"to: score {100 * spent.score:.1f} with {spent.tokens:,.0f} tokens; {last.search}@"
-        f"{last.scorer}: {100 * measure.score.value:.1f} with {measure.tokens:,.0f}. Above "
-        f"{plan.fixed} alone by {100 * gain.value:+.1f} "
-        f"({100 * gain.low:+.1f} to {100 * gain.high:+.1f}).\n"
+        f"to: score {100 * spent.score:.1f} with {spent.tokens:,.0f} tokens; {dear}: "
+        f"{100 * measure.score.value:.1f} with {measure.tokens:,.0f}. Above {plan.fixed} alone by "
+        f"{100 * gain.value:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f}).\n"
     )
 
 
