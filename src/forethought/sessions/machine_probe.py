@@ -37,7 +37,7 @@ from forethought.models.decoder.names import sources
 from forethought.models.decoder.quantise import pack_head, pack_levels, quantise4
 
 _BLOCK = 1 << 20  # random numbers that all weights repeat
-_REPEATS = 3
+_REPEATS = 2
 _STEPS = 8
 _PROMPTS = (512, 2048)
 _CONTEXTS = (64, 3072)
@@ -45,7 +45,7 @@ _NARROW = {"hidden_size": 576, "intermediate_size": 1536, "num_attention_heads":
            "num_key_value_heads": 3, "vocab_size": 16384}  # fmt: skip
 _WIDE = {"hidden_size": 1536, "intermediate_size": 8960, "num_attention_heads": 12,
          "num_key_value_heads": 2, "vocab_size": 16384}  # fmt: skip
-SHAPES = ((_NARROW, 16), (_NARROW, 4), (_WIDE, 4))
+SHAPES = ((_NARROW, 16), (_NARROW, 4), (_WIDE, 3))
 """Sizes and layers of the random decoders."""
 
 
