@@ -52,7 +52,8 @@ class LogitMixture:
         """The central interval of the rate, [1, 2]."""
         points = self._grid()
         below = self.below(points)
-        return expit(np.array([np.interp(tails(level), below, points)]))
+        found: Floats = expit(np.array([np.interp(tails(level), below, points)]))
+        return found
 
     def sample(self, rng: np.random.Generator, count: int) -> Floats:
         """Draws of the rate, [count, 1]."""

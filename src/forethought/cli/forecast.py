@@ -66,7 +66,7 @@ def _describe(given: Given) -> int:
     # Imported late, so that wrong usage fails without waiting for it.
     from forethought.evaluation.describe import describe
 
-    found = describe(given[options.DESCRIBE], given[options.RESULTS])
+    found = describe(given[options.DESCRIBE] or "", given[options.RESULTS])
     if given[options.JSON]:
         report_json(document(asdict(found)))
     else:

@@ -15,12 +15,13 @@ from forethought.contracts.errors import UnknownNameError, UsageError
 
 def run(given: Given) -> int:
     """Train a network, or go on with a training that stopped; no stored answers are read."""
-    name = given[options.TRAIN_PFN]
+    name = given[options.TRAIN_PFN] or ""
     if name not in NETWORKS:
         raise UnknownNameError.among("network", name, NETWORKS)
-    if not given[options.PLAN]:
+    wanted = given[options.PLAN]
+    if not wanted:
         raise UsageError("the network has no file", "name one with -o FILE.safetensors")
-    file = Path(given[options.PLAN])
+    file = Path(wanted)
     files.check(file, [".safetensors"])
     # Imported late, so that wrong usage fails without waiting for it.
     from forethought.beliefs.amortised.learners import train_named

@@ -22,13 +22,13 @@ from forethought.contracts.search import Strategy
 from forethought.evaluation.answer_statistics import chances, drawn_answers
 from forethought.evaluation.curves import (
     flop_price,
-    powers_of_two,
     scored,
     scoring_each,
     token_price,
     vote,
 )
 from forethought.evaluation.draws import Check, Choices, Draws, choices, draws, draws_alike
+from forethought.evaluation.look_ahead import powers_of_two
 from forethought.evaluation.token_rates import TokenRates
 from forethought.numerics.equal_cost import Arm, UnitCost, at_equal_cost
 from forethought.recipes.recipe import Recipe

@@ -16,5 +16,5 @@ def train_named(name: str, plan: TrainingPlan, file: Path, told: Told) -> None:
     if name == "rate-filter":
         train(FilterLearner(), plan, file, told)
     else:
-        simulators = {"coverage": CoverageSimulator, "learning-curve": CurveSimulator}
-        train(PriorFitting(simulators[name]()), plan, file, told)
+        simulator = CoverageSimulator() if name == "coverage" else CurveSimulator()
+        train(PriorFitting(simulator), plan, file, told)

@@ -107,7 +107,8 @@ def _unchecked(rng: np.random.Generator, count: int) -> Floats:
         top = uniform(0, 1)
         fall = np.exp(-lognormal(-2, 1) * x ** lognormal(0, 0.5))
         janoschek = top - (top - uniform(0, 2)) * fall
-        found: Floats = sum(uniform(0, 1) * part for part in (power, logarithm, janoschek))
+        parts = [uniform(0, 1) * part for part in (power, logarithm, janoschek)]
+        found: Floats = np.sum(parts, axis=0)
     return found
 
 
