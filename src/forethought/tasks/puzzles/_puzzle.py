@@ -20,7 +20,7 @@ MOST_TOKENS = 64_000
 
 _FORM = """\
 Write only the complete list of moves, in this form:
-moves = [{example}]"""
+moves = [{}]"""
 
 
 class Position(Protocol):
@@ -104,8 +104,9 @@ class Puzzle(Task):
         """The rules and the instance."""
         raise NotImplementedError
 
-    def example(self, labels: Labels) -> str:
-        """Two moves, to show the form of an answer."""
+    @property
+    def form(self) -> str:
+        """The form of the first moves, with placeholders."""
         raise NotImplementedError
 
     def start(self, labels: Labels) -> Position:
@@ -126,10 +127,9 @@ class Puzzle(Task):
             return next(first, ()) or self.renamed(random)
 
         for identifier, labels in distinct(f"{name}-{self.size}", self.seed, self.count, draw):
-            form = _FORM.format(example=self.example(labels))
             yield Question(
                 identifier=identifier,
-                text=f"{self.told(labels)}\n\n{form}",
+                text=f"{self.told(labels)}\n\n{_FORM.format(self.form)}",
                 data={"labels": list(labels), "minimum": minimum},
             )
 

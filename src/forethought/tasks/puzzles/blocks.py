@@ -52,8 +52,9 @@ class Blocks(Puzzle):
             "Write a move as [block, from stack, to stack]."
         )
 
-    def example(self, labels: Labels) -> str:
-        """Two moves, to show the form of an answer."""
+    @property
+    def form(self) -> str:
+        """The form of the first moves, with placeholders."""
         return "[block, from, to], [block, from, to], ..."
 
     def start(self, labels: Labels) -> Position:

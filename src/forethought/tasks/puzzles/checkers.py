@@ -54,8 +54,9 @@ class Checkers(Puzzle):
             f"{' '.join(reversed(row))}. Write a move as [checker, from position, to position]."
         )
 
-    def example(self, labels: Labels) -> str:
-        """Two moves, to show the form of an answer."""
+    @property
+    def form(self) -> str:
+        """The form of the first moves, with placeholders."""
         return "[checker, from, to], [checker, from, to], ..."
 
     def start(self, labels: Labels) -> Position:

@@ -65,8 +65,9 @@ class River(Puzzle):
             "to the right and to the left by turns."
         )
 
-    def example(self, labels: Labels) -> str:
-        """Two moves, to show the form of an answer."""
+    @property
+    def form(self) -> str:
+        """The form of the first moves, with placeholders."""
         return "[person, person], [person], ..."
 
     def start(self, labels: Labels) -> Position:

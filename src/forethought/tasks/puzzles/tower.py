@@ -62,8 +62,9 @@ class Tower(Puzzle):
             " Write a move as [disk, from peg, to peg]." + (_ALGORITHM if self.algorithm else "")
         )
 
-    def example(self, labels: Labels) -> str:
-        """Two moves, to show the form of an answer."""
+    @property
+    def form(self) -> str:
+        """The form of the first moves, with placeholders."""
         return "[disk, from, to], [disk, from, to], ..."
 
     def start(self, labels: Labels) -> Position:
