@@ -73,7 +73,10 @@ def recipe(verb: str, *words: str) -> Recipe:
 
 
 VALUES = {"weights": "bf16", "budget": "500tok", "search": "majority-vote", "draft": "m"}
-BESIDE = {"scorer": ["--search", "best-of-n"]}
+BESIDE = {
+    "scorer": ["--search", "best-of-n"],
+    "abstain_below": ["--confidence", "agreement"],
+}
 
 
 @pytest.mark.parametrize("name", FLAGS)
@@ -81,7 +84,7 @@ def test_every_flag_sets_its_field(name: str) -> None:
     flag = FLAGS[name]
     usual: dict[str, Any] = {"str": "snapkv" if flag.repeats else "m", "int": 5, "float": 0.5}
     value = VALUES.get(name, usual.get(flag.takes, True))
-    value = "likelihood" if name == "scorer" else value
+    value = {"scorer": "likelihood", "confidence": "agreement"}.get(name, value)
     words = [flag.spellings[0], *([str(value)] if flag.takes else [])]
 
     found = recipe("ask", *words, *BESIDE.get(name, []))

@@ -7,8 +7,8 @@ PROMPT_BUGS = (
         name="a prompt shorter than the window breaks the choice",
         seen_in="SpecPC, short prompts",
         file="numerics/importance.py",
-        old="rows = self._weighted(view, min(self.window, length))",
-        new="rows = self._weighted(view, 1 + range(length)[self.window - 1])",
+        old="self._weights(min(self.window, length))",
+        new="self._weights(1 + range(length)[self.window - 1])",
         test=(
             "tests/methods/prompt_compression/test_specpc.py::"
             "test_a_prompt_shorter_than_the_window_works"
