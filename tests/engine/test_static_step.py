@@ -12,6 +12,7 @@ from forethought.contracts.errors import UsageError
 from forethought.engine import static_step
 from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.final_states import FinalStates
 from forethought.engine.sampling import SamplingParams
 from forethought.engine.scheduler import Scheduler
 from forethought.engine.sequence import Sequence, SequenceStart
@@ -34,6 +35,9 @@ class Twins:
             batch_of(self.decoder),
             Batch(self.decoder, batch_of(self.decoder).meter, self.steps),
         ]
+        self.states = [FinalStates(), FinalStates()]
+        for batch, shown in zip(self.batches, self.states, strict=True):
+            batch.final = shown
         self.rows = [[self.prefilled(length) for length in lengths] for _ in range(2)]
         self.count = 0
 
@@ -55,6 +59,8 @@ class Twins:
         if exact:
             assert torch.equal(plain, static)
         torch.testing.assert_close(plain, static, rtol=CLOSE, atol=CLOSE)
+        shown = [one.rows for one in self.states]
+        torch.testing.assert_close(*shown, rtol=CLOSE, atol=CLOSE)
         for one, other in zip(*self.rows, strict=True):
             assert one.lengths() == other.lengths()
             assert one.next == other.next

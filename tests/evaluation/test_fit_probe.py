@@ -136,11 +136,20 @@ def test_each_kind_is_fitted_written_and_used(model, mixed_store, tmp_path, caps
     assert told["states"] == (24 if probe.at_prompt else told["tasks"][0][1])
     assert np.isfinite(told["cross_entropy"])
     named = f"{kind}(probe='{file}', digest={told['digest']})"
-    use = ["-s", named] if kind in ("restart-gain", "difficulty") else [
-        "-s", "best-of-n(n=2)", "--scorer", named]  # fmt: skip
-    asked = ["ask", "x?", "-m", model, "--max-tokens", "6", "--json", *use]
+    by_scorer = ["-s", "best-of-n(n=2)", "--scorer", named]
+    ways = {
+        "value-head": by_scorer,
+        "p-ik": ["--confidence", named],
+        "restart-gain": ["-s", named],
+        "difficulty": ["-s", named],
+    }
+    asked = ["ask", "x?", "-m", model, "--max-tokens", "6", "--json", *ways[kind]]
     assert exit_code(asked) == 0
-    assert json.loads(capsys.readouterr().out)["candidates"]
+    run = json.loads(capsys.readouterr().out)
+    assert run["candidates"]
+    if kind == "p-ik":
+        assert 0 < run["confidence"]["value"] < 1
+        assert not run["confidence"]["calibrated"]
 
 
 def test_equal_fits_write_equal_files(model, mixed_store, tmp_path, capsys):

@@ -113,7 +113,9 @@ SERVED = texts(
     help="A model, server or recipe; the first is the default; repeatable.",
     among="models",
 )
-ALLOWED = texts("--allow", help="An encoder, judge or plan that requests may name; repeatable.")
+ALLOWED = texts(
+    "--allow", help="An encoder, judge, plan or probe that requests may name; repeatable."
+)
 HOST = text("--host", help="The address to listen on; any but loopback needs a key.",
             default="127.0.0.1")  # fmt: skip
 PORT = whole("--port", help="The port; 0 for any free one.", default=8000, limits=(0, 65535))

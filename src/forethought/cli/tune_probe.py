@@ -10,6 +10,7 @@ from pathlib import Path
 
 from forethought.cli import files, options
 from forethought.cli.grammar import Given
+from forethought.cli.progress import Progress
 from forethought.cli.recipes import described_alone
 from forethought.cli.terminal import columns, report, report_json
 from forethought.contracts.errors import UnknownNameError, UsageError
@@ -33,12 +34,14 @@ def run(given: Given) -> int:
     # Imported late, so that wrong usage fails without waiting for it.
     from forethought.evaluation.fit_probe import fit_probe
 
+    shown = Progress(sys.stderr)
     found = fit_probe(
         kind,
         given[options.TASKS],
         described_alone(given),
         results=given[options.RESULTS],
         output=output,
+        progress=lambda done, total: shown.show("hidden states", done, total),
     )
     command = shlex.join(["forethought", *sys.argv[1:]])
     found = replace(found, provenance={**found.provenance, "command": command})

@@ -175,7 +175,7 @@ def _fitted(
     )
     content = written(head, record)
     if output is not None:
-        Path(output).expanduser().write_bytes(content)
+        _write(Path(output).expanduser(), content)
     shares = found.weights / found.weights.sum()
     mean = shares @ found.labels
     return FittedProbe(
@@ -191,6 +191,18 @@ def _fitted(
         flops=reader.meter.flops,
         provenance={"forethought": metadata.version("forethought")},
     )
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    try:
+        fresh = file.with_name(f".{file.name}.part")
+        fresh.write_bytes(content)
+        fresh.replace(file)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {file}: {error.strerror or error}", "name a file in a folder of yours"
+        ) from error
 
 
 def _best(kind: ProbeKind, found: Examples, folds: Floats) -> _Fitted:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from forethought.contracts.errors import DamagedFileError, UnsupportedModelError
 from forethought.contracts.roles import Network
+from forethought.engine.final_states import FinalStates
 from forethought.models.fallback.fallback import behind_seam, open_fallback
 from tests.models.plain_attention import PlainAttention
 from tests.models.random_models import random_model, stock_logits
@@ -52,6 +53,22 @@ def test_packed_prompts_give_the_models_own_logits(kind: str, tmp_path: Path) ->
     logits = read(network, attend, PROMPTS)
 
     assert (logits - stock_logits(model, PROMPTS)).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("rows", [None, torch.tensor([7, 8, 19])])
+def test_the_final_states_are_what_the_head_turns_into_logits(
+    rows: Tensor | None, tmp_path: Path
+) -> None:
+    model = saved(tmp_path, "gpt_neox")
+    network, shown = open_fallback(tmp_path), FinalStates()
+    attend = PlainAttention(network.shape, [len(prompt) for prompt in PROMPTS])
+    logits = read(network, attend, PROMPTS, logits_at=rows, final=shown)
+
+    assert shown.rows is not None
+    assert shown.rows.shape == (len(logits), model.config.hidden_size)
+    with torch.inference_mode():
+        assert (model.get_output_embeddings()(shown.rows) - logits).abs().max() < 1e-4
+    assert len(network.fingerprint) == 32
 
 
 @pytest.mark.parametrize("kind", ["gpt_neox", "cohere2"])
