@@ -67,6 +67,8 @@ class ModelDraft:
 
     sparse: Approximation | None = None
     """The method that makes the draft's prefill sparse, if any."""
+    latest: dict[str, Prompt] = field(default_factory=dict, compare=False)
+    """The latest text in the draft's tokens: reading it and carrying its scores both need it."""
 
     def serving(self, method: Approximation) -> ModelDraft:
         """The draft that a method uses: this one, or the target itself."""
@@ -110,7 +112,12 @@ class ModelDraft:
             return prompt
         start, stop = prompt.content
         model, text = self.model, prompt.text[start:stop]
-        return aside(len(prompt), lambda: chat_prompt(model.tokenizer, model.template, text))
+        made = self.latest.get(text)
+        if made is None:
+            made = aside(len(prompt), lambda: chat_prompt(model.tokenizer, model.template, text))
+            self.latest.clear()
+            self.latest[text] = made
+        return made
 
     def read(
         self,
@@ -208,14 +215,16 @@ class ModelDraft:
         given, read = (whole.text[slice(*whole.content)] for whole in (prompt, own))
         # A template may have stripped white space.
         shift = prompt.content[0] + max(0, given.find(read)) - own.content[0]
-        by_character = np.zeros(len(prompt.text) + 1, dtype=np.float32)
+        spans, scores = np.array(own.spans), importance.cpu().numpy().astype(np.float32)
         first, last = own.content
-        for (start, stop), score in zip(own.spans, importance.tolist(), strict=True):
-            if first <= start < last:
-                place = slice(start + shift, max(stop, start + 1) + shift)
-                by_character[place] = np.maximum(by_character[place], score)
-        best = [by_character[a : max(b, a + 1)].max() for a, b in prompt.spans]
-        return torch.from_numpy(np.array(best, dtype=np.float32))
+        inside = (first <= spans[:, 0]) & (spans[:, 0] < last)
+        places, lengths = _characters(spans[inside] + shift)
+        room = max(len(prompt.text), int(places.max(initial=0))) + 1
+        by_character = np.zeros(room, dtype=np.float32)
+        np.maximum.at(by_character, places, scores[inside].repeat(lengths))
+        places, lengths = _characters(np.array(prompt.spans))
+        starts = lengths.cumsum() - lengths
+        return torch.from_numpy(np.maximum.reduceat(by_character[places], starts))
 
     def recall(self, what: Hashable, prompt: Prompt, find: Callable[[], Found]) -> Found:
         """The result of `find`, computed once; see contracts.roles.Draft.recall."""
@@ -260,6 +269,16 @@ class ModelDraft:
                 f"prefill {tokens:,}",
                 f"use a draft with a longer context, or {other}",
             )
+
+
+def _characters(spans: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The characters of tokens with these spans [L, 2], token after token, and how many each has.
+
+    An empty span counts as its next character.
+    """
+    lengths = np.maximum(spans[:, 1] - spans[:, 0], 1)
+    before = (lengths.cumsum() - lengths).repeat(lengths)
+    return spans[:, 0].repeat(lengths) + np.arange(len(before)) - before, lengths
 
 
 def _dropping(tap: Tap) -> Tap:
