@@ -5,7 +5,7 @@
     python -m benchmarks.beliefs --worlds 100 --pfn coverage.safetensors --chains
 
 Each world has 40 questions. `--chains` times a Metropolis-Hastings run on the same prior: 4 chains
-over the parameters of a world, with the rates summed out, until their R-hat is below 1.05.
+over the parameters of a world, with the rates summed out, until their R-hat is below 1.01.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def chains(models: dict[str, Callable[[Counts], Belief]]) -> None:
             kept = np.array(drawn[len(drawn) // 2 :])
             within = kept.var(axis=0, ddof=1).mean()
             r_hat = np.sqrt(1 + kept.mean(axis=0).var(ddof=1) / within)
-            if r_hat < 1.05:
+            if r_hat < 1.01:
                 break
     seconds = time.process_time() - start
     print(f"chains: {seconds:.2f} s, {sweep} sweeps, R-hat {r_hat:.3f}, "

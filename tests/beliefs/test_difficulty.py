@@ -73,6 +73,8 @@ def test_draws_agree_with_the_exact_mean() -> None:
     for k, mean in zip(AT, found.coverage(AT).mean, strict=True):
         # 1,000 draws of a mean whose standard deviation is below 0.1.
         assert mean == pytest.approx(found.solved_within(k).mean(), abs=0.012)
+    # 1,000 draws of a rate whose standard deviation is below 0.2.
+    assert found.success.mean(axis=0) == pytest.approx(found.next_success(), abs=0.025)
     assert found.next_success()[3] < found.next_success()[4]
 
 
