@@ -17,7 +17,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """Sizes of a network; the defaults train in minutes on two CPU cores."""
+    """Sizes of a network; the defaults train in minutes on one CPU core."""
 
     context: int
     """Features of a context token."""
