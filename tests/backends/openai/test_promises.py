@@ -19,7 +19,7 @@ SEARCHES = [
     "majority-vote(n=5)",
     "best-of-n(n=5)",
     'beam(n=4, delimiter="\\n")',
-    'dvts(trees=2, width=2, delimiter="\\n")',
+    'dvts(trees=2, width=2, temperature=none, delimiter="\\n")',
     'particle-filter(n=4, temperature=none, delimiter="\\n")',
 ]
 
