@@ -27,7 +27,7 @@ def prompt_length(text):
 
 
 QUESTION = "Why? " + "x" * (CONTEXT - ROOM - prompt_length("Why? "))
-NEEDS_FILE = {"difficulty-router"}
+NEEDS_FILE = {"difficulty-router", "difficulty", "restart-gain"}
 """Strategies that are made of a file."""
 STRATEGIES = sorted({*catalogue.entries("strategies")} - NEEDS_FILE)
 WITHOUT_DRAFT = sorted({*STRATEGIES} - {"cascade"})

@@ -230,6 +230,10 @@ def test_every_free_text_of_the_catalogue_is_either_harmless_or_checked():
         ("evict", "heads"),
         ("duo-attention", "heads"),
         ("kvzip-heads", "heads"),
+        ("difficulty", "probe"),
+        ("p-ik", "probe"),
+        ("restart-gain", "probe"),
+        ("value-head", "probe"),
     }
     assert free - checked == {(name, one) for name, one in free if one in _HARMLESS | set(_NESTED)}
 
