@@ -23,7 +23,7 @@ def run(given: Given) -> int:
     _check_letters(given)
     recipe = described(given)
     form = _form(given)
-    streams = recipe.samples == 1 and recipe.plain
+    streams = recipe.samples == 1 and recipe.plain and not given[options.SPEND]
     quiet, verbose = given[options.QUIET], given[options.VERBOSE]
     system = given[options.SYSTEM]
     beside = {} if system is None else {"system": system}
@@ -31,11 +31,21 @@ def run(given: Given) -> int:
     screen = Screen(sys.stdout, sys.stderr, form, streams, quiet, verbose, beside, per_hour)
     if tree := given[options.TREE]:
         files.check(Path(tree), _TREES)
-        if not recipe.search:
+        if not (recipe.search or given[options.SPEND]):
             raise UsageError("--tree needs a search", "name a strategy: -s majority-vote")
+    _check_spending(given)
     if given[options.THEN] and form == "json":
         raise UsageError("--json prints one run, and --then asks for several", "use --jsonl")
     return _answer(given, recipe, screen)
+
+
+def _check_spending(given: Given) -> None:
+    """Raise UsageError for options of --spend that have no effect."""
+    stakes = given[options.VALUE] or given[options.WRONG] is not None
+    if stakes and not given[options.SPEND]:
+        raise UsageError("--value and --penalty are the stakes of --spend", "add: --spend auto")
+    if given[options.SPEND] and given[options.THEN]:
+        raise UsageError("--spend answers one question", "leave out --then")
 
 
 def _form(given: Given) -> Form:
@@ -67,6 +77,9 @@ def _answer(given: Given, recipe: Recipe, screen: Screen) -> int:
             document,
             system=system,
             prices=given[options.PRICES],
+            spend=given[options.SPEND],
+            value=given[options.VALUE],
+            penalty=given[options.WRONG],
             progress=progress,
         )
         code = screen.show(events)

@@ -13,6 +13,22 @@ PRICES = texts(
     "--price",
     help="A server's price: MODEL=PROMPT/OUTPUT, dollars a million tokens; MODEL= is optional.",
 )
+SPEND = text(
+    "--spend",
+    help="auto: sample while a further answer pays; --draft names a cheaper model that may answer.",
+    default="",
+)
+VALUE = text(
+    "--value",
+    help="What a right answer is worth: $0.01, 5TFLOP, 900tok, or 60x the first answer's price.",
+    default="",
+)
+WRONG: Option[float | None] = Option(
+    ("--penalty",),
+    "Loss for a wrong answer, as a share of --value; above 0, --spend may abstain.",
+    None,
+    takes="float",
+)
 THREADS: Option[int | None] = Option(
     ("--threads",), "Maximum CPU threads.", None, takes="int", limits=(1, 512)
 )

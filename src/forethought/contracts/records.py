@@ -228,7 +228,7 @@ class Event:
     """An event of a run; `data` holds plain JSON values."""
 
     kind: str
-    """stage · note · prompt · token · done"""
+    """stage · note · prompt · token · candidate · decision · done"""
     data: dict[str, Any] = field(default_factory=dict)
 
 
@@ -285,6 +285,8 @@ class Run:
     """Fields of the recipe that differ from their defaults and are not in its spelling."""
     notes: tuple[str, ...] = ()
     """Notes for the user, such as a draft that is skipped, and the reason."""
+    decisions: tuple[dict[str, Any], ...] = ()
+    """The decisions of a spending rule, each with its belief, prices and alternatives."""
 
     def document(self) -> dict[str, Any]:
         """The run as plain JSON values."""

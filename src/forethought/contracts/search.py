@@ -20,6 +20,10 @@ from forethought.contracts.candidates import Reading as Reading
 from forethought.contracts.candidates import Writer as Writer
 from forethought.contracts.questions import Question, Task
 from forethought.contracts.records import Cost
+from forethought.contracts.spending import Charge as Charge
+from forethought.contracts.spending import Quote as Quote
+from forethought.contracts.spending import Settlement
+from forethought.contracts.spending import Tell as Tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -174,17 +178,10 @@ class FollowUp:
         return Verdict(tuple(pages), self.choices)
 
 
-@dataclass(frozen=True)
-class Charge:
-    """Charge the run for the scorer's own model before that runs; the result is None.
-
-    If the budget does not cover the cost, the search ends here and spends nothing.
-    """
-
-    cost: Cost
-
-
-Ask = Write | Next | PromptProbes | Score | Group | State | Verdict | FollowUp | Reread | Charge
+Ask = (
+    Write | Next | PromptProbes | Score | Group | State | Verdict | FollowUp | Reread
+    | Charge | Quote | Tell
+)  # fmt: skip
 Search = Generator[Ask, Any, "Found"]
 Scores = Generator[Ask, Any, "list[float]"]
 Estimate = Generator[Ask, Any, "float | None"]
@@ -207,6 +204,8 @@ class Found:
     notes: tuple[str, ...] = ()
     estimates: tuple[ConfidenceEstimate, ...] = ()
     """How sure `best` is, by each confidence method of the run."""
+    settlement: Settlement | None = None
+    """The decisions of a spending rule."""
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from forethought.contracts.backend import (
     VerdictRequest,
 )
 from forethought.contracts.errors import UsageError
-from forethought.driver.job import GrownCandidates, Job, JobResult, Streamed
+from forethought.driver.job import Decided, GrownCandidates, Job, JobResult, Streamed
 from forethought.driver.search_state import SearchState
 from forethought.recipes.validation import no_draft, no_scorer
 from forethought.storage.replay_log import ReplayLog
 
-DriverEvent = GrownCandidates | Streamed | JobResult
+DriverEvent = GrownCandidates | Decided | Streamed | JobResult
 _PATIENCE = 5.0
 """Seconds that an interrupted search waits for the outcomes of cancelled requests."""
 
@@ -41,8 +41,8 @@ class Driver:
     """Outcomes to deliver, from the replay log or from the back end."""
     _stream_events: list[TokenDelta | PromptReady] = field(default_factory=list)
     """Events of plain answers to deliver."""
-    _grown: list[GrownCandidates] = field(default_factory=list)
-    """Grown candidates to report."""
+    _told: list[GrownCandidates | Decided] = field(default_factory=list)
+    """Grown candidates and decisions to report."""
     _started_at: dict[str, float] = field(default_factory=dict)
     """When each open request was submitted."""
 
@@ -88,7 +88,7 @@ class Driver:
         for job in jobs:
             check_needs(job, self.backend)
         _check_distinct([*jobs, *(one.job for one in self._active.values())])
-        fresh = [SearchState(job, self.backend, self.submit, self._grown.append) for job in jobs]
+        fresh = [SearchState(job, self.backend, self.submit, self._told.append) for job in jobs]
         self._active |= {one.job.run: one for one in fresh}
         for one in fresh:
             self._owners |= dict.fromkeys(one.proceed(), one)
@@ -120,9 +120,9 @@ class Driver:
             self._outcomes.append(replayed)
 
     def _ready(self) -> Iterator[DriverEvent]:
-        """The grown candidates and the results that are complete."""
-        grown, self._grown[:] = self._grown[:], []
-        yield from grown
+        """Grown candidates, decisions, and the results that are complete."""
+        told, self._told[:] = self._told[:], []
+        yield from told
         for one in [one for one in self._active.values() if one.done is not None]:
             assert one.done is not None
             self.drop(one.job.run)

@@ -23,6 +23,7 @@ from forethought.contracts.search import (
     Strategy,
     write,
 )
+from forethought.contracts.spending import Decision
 from forethought.cost.budget import Limit
 
 Cut = Literal["", "budget", "context", "interrupted"]
@@ -89,6 +90,14 @@ class GrownCandidates:
 
     run: str
     candidates: Sequence[Candidate]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision of a spending rule."""
+
+    run: str
+    decision: Decision
 
 
 @dataclass(frozen=True)

@@ -37,17 +37,21 @@ from forethought.contracts.search import (
     Next,
     Path,
     PromptProbes,
+    Quote,
     Reread,
     Score,
     Scores,
     State,
+    Tell,
     Verdict,
     Write,
 )
+from forethought.contracts.spending import Quoted
 from forethought.cost.leases import Leases
 from forethought.driver.estimates import with_estimates
 from forethought.driver.job import (
     Cut,
+    Decided,
     GrownCandidates,
     Job,
     JobResult,
@@ -62,6 +66,7 @@ from forethought.driver.requests import (
     mark_first,
     pending_children,
     piece_request,
+    quoted,
     request_key,
     verdict_request,
 )
@@ -77,7 +82,7 @@ class SearchState:
         job: Job,
         backend: Backend,
         submit: Callable[[Request | VerdictRequest], None],
-        report: Callable[[GrownCandidates], None],
+        report: Callable[[GrownCandidates | Decided], None],
     ) -> None:
         self.job = job
         self.done: JobResult | None = None
@@ -254,6 +259,17 @@ class SearchState:
                 self._check_covered(CostBound(ask.cost))
                 self.leases.settle("", ask.cost)
                 return None, []
+            case Quote() | Tell():
+                return self._told(ask), []
+
+    def _told(self, ask: Quote | Tell) -> Quoted | None:
+        """Quote prices, or report a decision."""
+        match ask:
+            case Quote():
+                return quoted(self.job, ask, self._backend, self._prefixes, self.leases.spent)
+            case Tell():
+                self._report(Decided(self.job.run, ask.decision))
+                return None
 
     def _start_scoring(self, candidates: Sequence[Candidate]) -> None:
         """Give the scorer the candidates without a score."""

@@ -11,7 +11,8 @@ from forethought.contracts.records import Event
 from forethought.cost.prices import prices_of
 from forethought.recipes.recipe import Recipe, is_remote
 from forethought.sessions.conversation import Conversation
-from forethought.sessions.session import Progress, Session
+from forethought.sessions.session import Progress, Session, stored_samples
+from forethought.sessions.spend import spending
 
 
 def stream(
@@ -21,12 +22,16 @@ def stream(
     *,
     system: str | None = None,
     prices: Sequence[str] = (),
+    spend: str = "",
+    value: str = "",
+    penalty: float | None = None,
     progress: Progress | None = None,
 ) -> Generator[Event, None, None]:
     """Load the recipe's models and answer one question; yields events.
 
     The last event is `done` and holds the run's document. A KeyboardInterrupt, raised inside or
-    thrown in, ends the run with the text so far. `prices` are values of --price.
+    thrown in, ends the run with the text so far. `prices`, `spend`, `value` and
+    `penalty` are values of --price, --spend, --value and --penalty.
     """
     for name, text in (("question", question), ("document", document)):
         if not isinstance(text, str):
@@ -34,6 +39,8 @@ def stream(
     if not isinstance(recipe, Recipe | str):
         raise UsageError(f"{recipe!r} is no recipe", "give a Recipe, or a spelling of one")
     chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
+    if spend or value or penalty:
+        chosen = spending(chosen, spend, value=value, penalty=penalty, samples=stored_samples())
     paid = prices_of(prices)
     check_priced([chosen], paid)
     if is_remote(chosen.model):
@@ -70,8 +77,20 @@ def ask(
     document: str = "",
     system: str | None = None,
     prices: Sequence[str] = (),
+    spend: str = "",
+    value: str = "",
+    penalty: float | None = None,
 ) -> dict[str, Any]:
     """The document of one run; `recipe` may be a spelling such as "smollm2+bm25(keep=512)"."""
-    *_, done = stream(recipe, question, document, system=system, prices=prices)
+    *_, done = stream(
+        recipe,
+        question,
+        document,
+        system=system,
+        prices=prices,
+        spend=spend,
+        value=value,
+        penalty=penalty,
+    )
     document_of_run: dict[str, Any] = done.data["run"]
     return document_of_run

@@ -14,7 +14,7 @@ from forethought.contracts.questions import Question, Task
 from forethought.contracts.records import Event
 from forethought.contracts.search import Candidate, Found, Scorer
 from forethought.driver.driver import Driver, DriverEvent
-from forethought.driver.job import GrownCandidates, Job, JobResult, PlainAnswer, Streamed
+from forethought.driver.job import Decided, GrownCandidates, Job, JobResult, PlainAnswer, Streamed
 from forethought.driver.judges import Judges
 from forethought.engine.meter import Clock
 from forethought.recipes.identity import run_identifier
@@ -81,6 +81,8 @@ class QuestionRun:
             case GrownCandidates() if self.recorder.shows_candidates:
                 for one in event.candidates:
                     yield Event("candidate", _grown(one))
+            case Decided():
+                yield Event("decision", event.decision.document())
             case JobResult():
                 yield from self._last_events(event, now)
 

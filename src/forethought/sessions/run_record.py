@@ -11,6 +11,7 @@ from forethought.backends.openai.finish_reasons import withheld
 from forethought.contracts.backend import Opened
 from forethought.contracts.records import Cost, Exact, Kept, Run, Timing
 from forethought.contracts.search import Candidate, Found
+from forethought.contracts.spending import Settlement
 from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
 from forethought.driver.job import JobResult
 from forethought.recipes.recipe import Recipe
@@ -43,7 +44,8 @@ class RunRecorder:
         several = not self.recipe.plain or self.recipe.samples > 1
         opened = result.opened or Opened(0, Kept(0, self._length, ()))
         sure = self._confidence(found) if several else None
-        withheld = reason_to_abstain(self.recipe, sure)
+        settled = found.settlement or Settlement()
+        withheld = settled.abstained or reason_to_abstain(self.recipe, sure)
         return Run(
             answer="" if withheld else found.best.text,
             recipe=self.recipe.spelling,
@@ -58,6 +60,7 @@ class RunRecorder:
             candidates=tuple(self._candidates(result, found)) if several else (),
             settings=self.recipe.settings,
             notes=tuple(dict.fromkeys(self._notes(result, found, opened))),
+            decisions=tuple(one.document() for one in settled.decisions),
         )
 
     def _confidence(self, found: Found) -> dict[str, Any] | None:

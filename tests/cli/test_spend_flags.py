@@ -1,0 +1,69 @@
+"""`--spend auto` on the command line and in Python: recorded decisions, prices and refusals."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from forethought.cli.main import exit_code
+from forethought.recipes.recipe import Recipe
+from forethought.sessions.ask import ask
+from tests.cli.tiny_folder import write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_tiny_model(tmp_path_factory.mktemp("models") / "tiny"))
+
+
+def test_decisions_are_in_the_events_and_in_the_run(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["ask", "1 + 1?", "-m", model, "--spend", "auto", "--value", "8x"]
+    assert exit_code([*asked, "--max-tokens", "5", "--jsonl", "-q"]) == 5
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [one["data"] for one in events if one["kind"] == "decision"]
+    run = events[-1]["data"]["run"]
+    assert run["decisions"] == told
+    assert len(run["candidates"]) == len(told) - 1
+    # A random model's texts state no answers, and each one makes a right answer less probable.
+    assert told[-1]["chosen"]["action"] == "abstain"
+    means = [one["belief"]["success"]["target"]["mean"] for one in told]
+    assert means == sorted(means, reverse=True)
+    assert told[0]["unit"] == "flops"
+    assert told[-1]["spent"] == run["cost"]["flops"] > 0
+
+
+def test_python_has_the_same_run(model: str) -> None:
+    recipe = Recipe(model=model, max_tokens=5)
+    run = ask("1 + 1?", recipe, spend="auto", value="8x")
+    assert len(run["decisions"]) == len(run["candidates"]) + 1 > 1
+    assert "@spend(value='8x')" in run["recipe"]
+
+
+def test_an_answer_that_does_not_pay_is_no_answer(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["ask", "1 + 1?", "-m", model, "--spend", "auto", "--value", "1FLOP"]
+    assert exit_code([*asked, "--json"]) == 5
+    run = json.loads(capsys.readouterr().out)
+    assert run["finish"] == "abstained"
+    assert run["cost"]["flops"] == run["cost"]["output_tokens"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["--spend", "all"], "spending rule"),
+        (["--value", "1x"], "stakes of --spend"),
+        (["--spend", "auto", "--value", "much"], "no value of a right answer"),
+        (["--spend", "auto", "-s", "greedy"], "leave one of them out"),
+        (["--spend", "auto", "--then", "Why?"], "leave out --then"),
+    ],
+)
+def test_bad_stakes(
+    model: str, words: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(["ask", "1 + 1?", "-m", model, *words]) == 2
+    assert problem in capsys.readouterr().err
