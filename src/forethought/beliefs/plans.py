@@ -11,8 +11,15 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from forethought.beliefs.answers import AnswerBelief, Seen, leading_chance
+from forethought.beliefs.worlds import rates
 from forethought.contracts.spending import Alternative
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 HORIZON = {1: 8, 2: 5, 3: 4}
 """Further answers that a plan looks ahead, by the number of ways; states multiply with both."""
@@ -145,3 +152,17 @@ class Stakes:
         seen = Seen((), self.seen.drawn) if self.verified else self.seen
         mean, low, high = self.belief.success(seen, place)
         return {"mean": mean, "low": low, "high": high}
+
+
+def most_tries(laws: Floats, worth: float, most: int) -> Integers:
+    """Answers that pay while a verifier refuses each, for laws [questions, 96].
+
+    `worth` is the value of a right answer in prices of one answer. Each refusal makes a right
+    answer less probable, so the first answer that does not pay is the last word.
+    """
+    misses = (1 - rates())[:, None] ** np.arange(most + 1)
+    none = laws @ misses
+    right = 1 - none[:, 1:] / none[:, :-1].clip(1e-300)
+    pays = worth * right > 1
+    found: Integers = np.where(pays.all(axis=1), most, np.argmin(pays, axis=1))
+    return found

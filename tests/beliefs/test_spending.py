@@ -1,0 +1,145 @@
+"""The belief about answers and the plans that follow from it, against plain loops."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from forethought.beliefs.answers import AnswerBelief, Seen, broad_law, law_of_mean
+from forethought.beliefs.plans import Stakes, WayPrice, most_tries
+from forethought.beliefs.votes import theta_laws, thetas
+from forethought.beliefs.worlds import rates
+from tests.beliefs.spending_worlds import Stream, best_fixed, ruled
+from tests.beliefs.worlds_by_hand import own_prior, three_groups, two_bumps
+
+RIGHT = "right"
+
+
+def chance_of(answers, law):
+    """The probability of answers in order, by a restaurant of wrong ones, with loops."""
+    theta_law = theta_laws(np.random.default_rng(0).random((1000, 2))).mean(axis=0)
+    total = 0.0
+    for theta, share in zip(thetas(), theta_law, strict=True):
+        for rate, weight in zip(rates(), law, strict=True):
+            chance, tables = share * weight, {}
+            for one in answers:
+                if one == RIGHT:
+                    chance *= rate
+                    continue
+                seated = sum(tables.values())
+                chance *= (1 - rate) * (tables.get(one) or theta) / (seated + theta)
+                tables[one] = tables.get(one, 0) + 1
+            total += chance
+    return total
+
+
+def test_the_probability_that_a_group_is_right_is_that_of_loops():
+    law = law_of_mean(0.4)
+    belief = AnswerBelief((law,))
+    seen = Seen.of(1, [(0, 0), (0, 1), (0, 1), (0, 2)])
+    cases = {
+        group: chance_of([RIGHT if g == group else g for g in (0, 1, 1, 2)], law)
+        for group in (0, 1, 2, None)
+    }
+    by_size = [cases[0], cases[2], cases[1], cases[None]]  # groups are listed by size
+    assert belief.evidence(seen) == pytest.approx(sum(by_size))
+    assert belief.right(seen) == pytest.approx(np.array(by_size) / sum(by_size))
+
+
+def test_plans_are_those_of_all_sequences_of_answers():
+    law = law_of_mean(0.5)
+    value, each, horizon = 20.0, 1.0, 3
+
+    def groups(names):
+        known = {}
+        return tuple(known.setdefault(one, len(known)) for one in names)
+
+    sequences = {n: {groups(s) for s in product(range(n), repeat=n)} for n in range(1, horizon + 1)}
+
+    def weights(names):
+        return [
+            chance_of([RIGHT if one == g else one for one in names], law)
+            for g in (*dict.fromkeys(names), None)
+        ]
+
+    def best(names):
+        own = weights(names)
+        stop = value * max(own[:-1], default=0.0) / sum(own)
+        return max(stop, sample(names)) if len(names) < horizon else stop
+
+    def sample(names):
+        later = [one for one in sequences[len(names) + 1] if one[: len(names)] == names]
+        return sum(sum(weights(one)) / sum(weights(names)) * best(one) for one in later) - each
+
+    stakes = Stakes(
+        AnswerBelief((law,)), Seen((), (0,)), [WayPrice("target", 0.0, each)], value, 0.0, horizon
+    )
+    top = stakes.alternatives()[0]
+    assert top.action == "sample"
+    assert top.net == pytest.approx(sample(()))
+
+
+@pytest.mark.parametrize("worth", [6.0, 20.0, 60.0])
+def test_a_verifier_is_asked_while_the_next_answer_pays(worth):
+    law = broad_law()
+    (cap,) = most_tries(law[None], worth, 100)
+    slow = 0
+    while True:
+        missed = sum(w * (1 - r) ** slow for w, r in zip(law, rates(), strict=True))
+        hit = sum(w * r * (1 - r) ** slow for w, r in zip(law, rates(), strict=True))
+        if worth * hit / missed <= 1:
+            break
+        slow += 1
+    assert cap == slow > 0
+    actions = [
+        Stakes(
+            AnswerBelief((law,)),
+            Seen((), (failures,)),
+            [WayPrice("target", 0.0, 1.0)],
+            worth,
+            0.0,
+            100,
+            verified=True,
+        ).alternatives()[0].action
+        for failures in (cap - 1, cap)
+    ]  # fmt: skip
+    assert actions == ["sample", "abstain"]
+
+
+def test_a_prefill_is_paid_once():
+    belief, price = AnswerBelief((law_of_mean(0.6),)), WayPrice("target", 5.0, 1.0)
+    dear = Stakes(belief, Seen((), (0,)), [price], 60.0, 0.0, 1).alternatives()[0]
+    later = Stakes(belief, Seen(((1,),), (0,)), [price], 60.0, 0.0, 1)
+    again = next(one for one in later.alternatives() if one.action == "sample")
+    assert (dear.price, again.price) == (6.0, 1.0)
+
+
+def test_a_law_has_the_stated_mean():
+    for mean in (0.05, 0.5, 0.95):
+        assert law_of_mean(mean) @ rates() == pytest.approx(mean, abs=1e-6)
+
+
+def test_a_belief_that_learns_beats_caps_set_beforehand():
+    stream = Stream.drawn(own_prior, 30, 30, seed=3)
+    online = ruled(stream, 60.0, laws=400)
+    assert online.mean() > ruled(stream, 60.0, laws=400, learns=False).mean()
+    for cap in (1, 4, 8, 16, 64):
+        assert online.mean() > stream.net(np.array(cap), 60.0).mean()
+    assert online.mean() < stream.informed(60.0).mean()
+
+
+@pytest.mark.slow
+def test_online_beliefs_beat_every_cap_over_all_shapes():
+    """Standard errors of the gaps are about 0.2; the best cap of a shape is hindsight's."""
+    streams = [Stream.drawn(world, 150, 60, 0) for world in (own_prior, two_bumps, three_groups)]
+    online = [ruled(one, 60.0) for one in streams]
+    for stream, net in zip(streams, online, strict=True):
+        _, fixed = best_fixed(stream, 60.0)
+        assert net.mean() > fixed.mean() - 0.4
+        assert ruled(stream, 60.0, signal=True).mean() > net.mean() + 0.5
+    whole = np.mean([net.mean() for net in online])
+    for cap in range(1, 257):
+        fixed = np.mean([one.net(np.array(cap), 60.0).mean() for one in streams])
+        assert whole > fixed + 0.5
