@@ -3,8 +3,8 @@
     python -m benchmarks.spend_worlds --worlds 200
 
 Each world has 60 questions; a right answer is worth 60 answers. Answers are drawn until one is
-right or the rule stops, and all are charged. A fixed cap is one number for all worlds of a shape; the
-best one is chosen in hindsight, on the same worlds. Differences are paired by world.
+right or the rule stops, and all are charged. A fixed cap is one number for all worlds of a shape;
+the best one is chosen in hindsight, on the same worlds. Differences are paired by world.
 """
 
 from __future__ import annotations

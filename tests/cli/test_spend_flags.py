@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -66,4 +67,53 @@ def test_bad_stakes(
     model: str, words: list[str], problem: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code(["ask", "1 + 1?", "-m", model, *words]) == 2
+    assert problem in capsys.readouterr().err
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORETHOUGHT_RESULTS", str(tmp_path / "results.sqlite"))
+
+
+def test_a_stored_run_is_listed_shown_replayed_and_exported(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["ask", "1 + 1?", "-m", model, "--spend", "auto", "--value", "8x", "--max-tokens", "5"]
+    exit_code([*asked, "--json"])
+    run = json.loads(capsys.readouterr().out)
+
+    assert exit_code(["runs", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert run["run"] in listed
+    assert "1 + 1?" in listed
+
+    assert exit_code(["runs", "show", run["run"], "--why"]) == 0
+    why = capsys.readouterr().out
+    assert why.count("belief (not calibrated)") == len(run["decisions"])
+    assert "▶ abstain" in why
+
+    assert exit_code(["runs", "export", run["run"]]) == 0
+    held = json.loads(capsys.readouterr().out)
+    assert held["question"] == "1 + 1?"
+    assert held["events"][-1]["data"]["run"] == run
+
+    assert exit_code(["runs", "replay", run["run"], "--json"]) == 5
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines == held["events"]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["sow"], "action of runs"),
+        (["show"], "takes one id, not 0"),
+        (["list", "a"], "takes no id, not 1"),
+        (["show", "a"], "stored run"),
+        (["list", "--why"], "explains one run"),
+    ],
+)
+def test_bad_words_of_runs(
+    words: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(["runs", *words]) == 2
     assert problem in capsys.readouterr().err

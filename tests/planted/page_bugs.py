@@ -6,7 +6,7 @@ PAGE_BUGS = (
     Bug(
         name="a run is read by its id alone",
         seen_in="servers with several keys, reads across tenants",
-        file="server/run_log.py",
+        file="storage/run_log.py",
         old='"SELECT content FROM runs WHERE id = ? AND tenant = ?"',
         new='"SELECT content FROM runs WHERE id = ? AND ? IS NOT NULL"',
         test="tests/server/test_run_log.py::test_a_tenant_sees_its_own_runs_alone",
@@ -14,7 +14,7 @@ PAGE_BUGS = (
     Bug(
         name="the newest runs leave a full log",
         seen_in="bounded logs, order of deletion",
-        file="server/run_log.py",
+        file="storage/run_log.py",
         old="(ORDER BY number DESC) AS held",
         new="(ORDER BY number) AS held",
         test="tests/server/test_run_log.py::test_the_oldest_runs_leave_once_the_limit_is_reached",

@@ -4,7 +4,7 @@ import sys
 import uuid
 
 from forethought.contracts.records import Event
-from forethought.server.run_log import RunLog, ServedRun
+from forethought.storage.run_log import RunLog, ServedRun
 from tests.server.page import recordings
 
 

@@ -14,8 +14,8 @@ import pytest
 from forethought.contracts.errors import StoreError
 from forethought.contracts.records import Event
 from forethought.server.page_data import prompt_document
-from forethought.server.run_log import RunLog, ServedRun
 from forethought.storage.location import VARIABLE, served_runs_file
+from forethought.storage.run_log import RunLog, ServedRun
 from forethought.storage.store import Store
 from tests.server.page import recordings
 from tests.server.run_log_writer import made

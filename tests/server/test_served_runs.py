@@ -7,9 +7,9 @@ from pathlib import Path
 
 from forethought.contracts.records import Event
 from forethought.recipes.recipe import Recipe
-from forethought.server.run_log import RunLog
 from forethought.server.served_runs import ServedRuns, Throughput
 from forethought.sessions.live_session import LiveRequest
+from forethought.storage.run_log import RunLog
 from tests.server.page import recordings
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 from forethought.cli import files, options
@@ -12,8 +14,9 @@ from forethought.cli.progress import Progress
 from forethought.cli.recipes import described
 from forethought.cli.screen import Form, Screen
 from forethought.cli.stored_probe import checked_price
+from forethought.cli.terminal import report
 from forethought.cli.torch_start import start_torch
-from forethought.contracts.errors import UsageError
+from forethought.contracts.errors import StoreError, UsageError
 from forethought.recipes.recipe import Recipe
 from forethought.reports.terminal.search_tree import search_tree, tree_page
 
@@ -83,6 +86,8 @@ def _answer(given: Given, recipe: Recipe, screen: Screen) -> int:
             progress=progress,
         )
         code = screen.show(events)
+        if given[options.SPEND] and screen.run:
+            _keep(screen, ask_for.question)
         tree = given[options.TREE]
         if tree and screen.run:  # after the answer, in case writing fails
             files.write(Path(tree), _TREES[Path(tree).suffix](screen.run))
@@ -90,6 +95,19 @@ def _answer(given: Given, recipe: Recipe, screen: Screen) -> int:
     talk = conversation(recipe, document, system=system, progress=progress)
     codes = (screen.show(talk.stream(text)) for text in (ask_for.question, *later))
     return next(filter(None, codes), 0)  # a turn that ends early ends the conversation
+
+
+def _keep(screen: Screen, question: str) -> None:
+    """Store the run for `forethought runs`; a failure costs no answer."""
+    from forethought.storage.location import served_runs_file
+    from forethought.storage.run_log import RunLog, ServedRun
+
+    assert screen.run, "shown"
+    try:
+        with closing(RunLog.open(served_runs_file())) as log:
+            log.record(ServedRun(screen.run["run"], time.time(), screen.events, question))
+    except StoreError as error:
+        report(f"the run is not stored: {error.message}", screen.err)
 
 
 _TREES = {".svg": search_tree, ".html": tree_page}

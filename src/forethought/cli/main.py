@@ -23,6 +23,7 @@ VERBS = {
     "forecast": "Predict from stored answers the score and cost of fewer or more of them.",
     "tune": "Fit a strategy to each difficulty from stored answers; no model runs.",
     "serve": "Serve an OpenAI-compatible API, and a page that shows its runs.",
+    "runs": "List, show, replay or export stored runs, and why they were spent so.",
     "list": "List methods, strategies and scorers, one family of them, tasks, or models.",
     "show": "Show a method, strategy, scorer or task: its paper, exact setting and parameters.",
     "pull": "Fetch a model into the cache, check it and print its folder.",

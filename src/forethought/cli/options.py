@@ -161,6 +161,9 @@ LOG_PROMPTS = switch(
     help="Keep prompts and answers of runs; a server on loopback always does.",
 )
 
+RUNS_ACTION = texts("action", help="list; or show, replay or export, with the id of a run.")
+WHY = switch("--why", help="Show every decision with its belief, prices and alternatives.")
+
 ON = text(
     "--on",
     help="Hardware: h100, a100, rtx-4090, ...; `here` is this machine; or a JSON file.",

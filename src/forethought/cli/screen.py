@@ -37,6 +37,8 @@ class Screen:
     """The price of this machine, for runs without a price of their own."""
     run: dict[str, Any] | None = None
     """The last run shown."""
+    events: list[Event] = field(default_factory=list)
+    """All events shown."""
 
     def show(self, events: Generator[Event, None, None]) -> int:
         """Show all events and return the exit code; Ctrl-C keeps the partial answer."""
@@ -56,6 +58,7 @@ class Screen:
         return finish
 
     def _show(self, event: Event) -> None:
+        self.events.append(event)
         if event.kind == "done":
             run = with_usd(with_roofline(event.data["run"]), self.usd_per_hour)
             event = replace(event, data={**event.data, "run": run})

@@ -195,6 +195,11 @@ _TAKES = {
             "confidence": "How sure answers of the default model are, by a scorer; repeatable.",
         },
     ),
+    "runs": _Takes(
+        options.RUNS_ACTION,
+        (options.WHY, options.JSON),
+        details="Runs of servers are stored, and those of `ask --spend`.",
+    ),
     "list": _Takes(options.FAMILY, (options.JSON,)),
     "show": _Takes(options.NAME, (options.JSON,)),
     "pull": _Takes(options.FETCHED, (options.AGAIN, *_LOUDNESS)),

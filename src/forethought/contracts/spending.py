@@ -94,10 +94,12 @@ class Tell:
 
 @dataclass(frozen=True)
 class Settlement:
-    """How a spending rule ended: its decisions, and the reason if it gives no answer."""
+    """The end of a spending rule: its decisions, and the reason if it gives no answer."""
 
     decisions: tuple[Decision, ...] = field(default=())
     abstained: str = ""
+    right: float = 0.0
+    """The probability that the best answer is right, not calibrated."""
 
 
 def quote(parents: Sequence[Candidate]) -> Generator[Any, Any, Quoted]:

@@ -22,8 +22,8 @@ from forethought.server.page_data import (
     recipe_document,
 )
 from forethought.server.page_files import HEADERS, exported, page_files
-from forethought.server.run_log import ServedRun
 from forethought.server.served_runs import RunInProgress, ServedRuns
+from forethought.storage.run_log import ServedRun
 
 
 def _one_tenant(request: Request) -> str:

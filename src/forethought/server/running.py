@@ -22,7 +22,6 @@ from forethought.recipes.recipe import Recipe, is_remote
 from forethought.server.app import create_app
 from forethought.server.connection import timed_protocol
 from forethought.server.engines import LOCAL, Engines, Place
-from forethought.server.run_log import RunLog
 from forethought.server.served_models import Load, ServedModels
 from forethought.server.served_runs import ServedRuns
 from forethought.server.settings import ServerSettings
@@ -30,6 +29,7 @@ from forethought.sessions.live_local import LocalOpener
 from forethought.sessions.live_remote import RemoteOpener
 from forethought.sessions.live_session import LiveSession
 from forethought.storage.location import served_runs_file
+from forethought.storage.run_log import RunLog
 
 _DRAIN_SECONDS = 5
 """Seconds that running requests get when the server ends."""

@@ -13,8 +13,8 @@ from typing import Any
 from forethought.contracts.errors import StoreError
 from forethought.contracts.records import Event
 from forethought.server.page_data import prompt_document
-from forethought.server.run_log import PREVIEW, RunLog, ServedRun, first_answer
 from forethought.sessions.live_session import LiveRequest
+from forethought.storage.run_log import PREVIEW, RunLog, ServedRun, first_answer
 
 _LOG = logging.getLogger("forethought.server")
 _OF_FAILED = ("recipe", "settings", "seed", "tokens")

@@ -29,6 +29,9 @@ def confidence_document(
         missed = {"value": None, "calibrated": False, "note": _UNMEASURED}
         told = [{**missed, "method": one} for one in recipe.confidence]
         return {**told[0], "estimates": told}
+    if not found.estimates and found.settlement is not None:
+        told = [{"value": found.settlement.right, "method": "spend", "calibrated": False}]
+        return {**told[0], "estimates": told}
     if not found.estimates:
         if found.confidence is None:
             return None

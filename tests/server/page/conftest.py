@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forethought.server.run_log import RunLog
+from forethought.storage.run_log import RunLog
 from tests.server.page.replaying_server import Recorded, serving, stored_samples
 
 if TYPE_CHECKING:

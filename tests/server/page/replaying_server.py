@@ -26,8 +26,8 @@ from forethought.contracts.questions import Sample
 from forethought.contracts.records import Event
 from forethought.server.page_data import prompt_document
 from forethought.server.page_router import PageSources, page_router
-from forethought.server.run_log import RunLog, ServedRun
 from forethought.server.served_runs import ServedRuns
+from forethought.storage.run_log import RunLog, ServedRun
 from tests.server.page import recordings
 
 

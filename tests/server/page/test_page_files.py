@@ -18,8 +18,8 @@ from forethought.recipes.recipe import Recipe
 from forethought.server.page_data import prompt_document
 from forethought.server.page_files import bundled, page_files
 from forethought.server.page_router import PageSources, page_router
-from forethought.server.run_log import RunLog, ServedRun
 from forethought.server.served_runs import ServedRuns
+from forethought.storage.run_log import RunLog, ServedRun
 from tests.server.page import recordings
 from tests.server.page.replaying_server import stored_samples
 

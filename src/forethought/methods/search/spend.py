@@ -160,7 +160,7 @@ class _Spending:
 
     def found(self) -> Found:
         """The result; without an answer if the last decision is to abstain."""
-        settled = Settlement(tuple(self.decisions), self._abstained())
+        settled = Settlement(tuple(self.decisions), self._abstained(), self._right())
         if not self.answers:
             return Found(self.ways[0], settlement=settled)
         tally = Tally.of(self.groups, [1.0] * len(self.answers))
@@ -168,6 +168,15 @@ class _Spending:
         part = tally.part(best)
         answers = tuple(self.answers)
         return Found(answers[best], answers, tally.weights, part, settlement=settled)
+
+    def _right(self) -> float:
+        """The probability that the best answer is right."""
+        from forethought.beliefs.answers import Seen, leading_chance
+
+        if self.rule.verified:
+            return float(self.accepted)
+        seen = Seen.of(len(self.ways), self._places())
+        return leading_chance(self.rule.belief().right(seen))
 
     def _best(self) -> int:
         """The accepted answer, or the likeliest one of the group that is most probably right."""

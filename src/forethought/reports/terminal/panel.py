@@ -7,7 +7,7 @@ import textwrap
 from typing import Any
 
 from forethought.reports import units
-from forethought.reports.terminal import candidates
+from forethought.reports.terminal import candidates, decisions
 from forethought.reports.terminal.printable import printable
 from forethought.reports.terminal.strip import strip
 
@@ -33,6 +33,7 @@ def panel(run: dict[str, Any], *, width: int, colour: bool) -> str:
         (_CANDIDATES, candidates.summary(run)),
         ("withheld", (run["confidence"] or {}).get("abstained", "")),
         *_confidences(run),
+        ("spending", decisions.summary(run)),
         ("cost", _cost(run)),
         ("speed", _speed(run)),
         ("cache", _cache(run)),

@@ -1,6 +1,6 @@
-"""The log of served runs: documents, events and prompts in one SQLite file of bounded size.
+"""The log of runs: documents, events and prompts in one SQLite file of bounded size.
 
-`record` returns once the run is on disk, so a killed server loses no recorded run. Once the log
+`record` returns once the run is on disk, so a killed process loses no recorded run. Once the log
 exceeds its limit, the oldest runs leave it.
 """
 
@@ -68,7 +68,7 @@ class ServedRun:
     question: str = ""
     """The question; empty if the server keeps no prompts."""
     prompt: Mapping[str, Any] | None = None
-    """The texts of the prompt's tokens; see `page_data.prompt_document`."""
+    """The texts of the prompt's tokens; see `server/page_data.py`."""
     tenant: str = ""
     """The partition of the caller; runs of other tenants are invisible to it."""
     failed: Mapping[str, Any] | None = None
@@ -111,7 +111,7 @@ def first_answer(events: Sequence[Event]) -> str:
 
 @dataclass(frozen=True)
 class RunLog:
-    """The served runs of one file. Threads may share it; close it after use."""
+    """The runs of one file. Threads may share it; close it after use."""
 
     path: Path
     connection: sqlite3.Connection
@@ -188,7 +188,7 @@ class RunLog:
         except (zlib.error, ValueError) as error:
             raise StoreError(
                 f"the run log {self.path} is damaged: a run cannot be read ({error})",
-                "move the file away and start the server again",
+                "move the file away and start again",
             ) from error
         events = tuple(Event(**one) for one in held.pop("events"))
         return ServedRun(**held, events=events)
