@@ -25,7 +25,7 @@ def completed(*words: str) -> list[str]:
 def test_the_first_word_is_a_verb_or_an_option() -> None:
     assert completed("") == [*VERBS]
     assert completed("comp") == ["compare", "compress"]
-    assert completed("--v") == ["--verbose", "--version"]
+    assert completed("--v") == ["--value", "--verbose", "--version"]
     assert completed("--see") == ["--seed"]
 
 

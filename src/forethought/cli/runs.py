@@ -12,7 +12,7 @@ from typing import Any
 
 from forethought.cli import options
 from forethought.cli.grammar import Given
-from forethought.cli.screen import Screen
+from forethought.cli.screen import Form, Screen
 from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.contracts.errors import UnknownNameError, UsageError
 from forethought.contracts.records import Event
@@ -92,7 +92,7 @@ def _replay(found: ServedRun, given: Given) -> int:
         yield from found.events
 
     streams = any(one.kind == "token" for one in found.events)
-    form = "jsonl" if given[options.JSON] else "text"
+    form: Form = "jsonl" if given[options.JSON] else "text"
     return Screen(sys.stdout, sys.stderr, form, streams).show(events())
 
 

@@ -30,8 +30,9 @@ def confidence_document(
         told = [{**missed, "method": one} for one in recipe.confidence]
         return {**told[0], "estimates": told}
     if not found.estimates and found.settlement is not None:
-        told = [{"value": found.settlement.right, "method": "spend", "calibrated": False}]
-        return {**told[0], "estimates": told}
+        right = found.settlement.right
+        ruled: dict[str, Any] = {"value": right, "method": "spend", "calibrated": False}
+        return {**ruled, "estimates": [ruled]}
     if not found.estimates:
         if found.confidence is None:
             return None
