@@ -125,3 +125,32 @@ def test_predicates_use_the_calibration_of_the_models_own_verdicts(served, own_f
     reply = served.post("/v1/decisions", body)
     assert reply.status_code >= 400
     assert "holds no calibrations" in error_of(reply)["message"]
+
+
+def test_a_request_may_spend_while_answers_pay(served):
+    body = {"model": "tiny", "messages": QUESTION, "max_tokens": 4, "stream": True}
+    body |= {"stream_events": True, "spend": "auto", "value": "2x"}
+    lines = served.post("/v1/chat/completions", body).text.splitlines()
+    chunks = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+    events = [
+        one["forethought"]["event"] for one in chunks if "event" in one.get("forethought", {})
+    ]
+    told = [one["data"] for one in events if one["kind"] == "decision"]
+    assert told[-1]["chosen"]["action"] in ("stop", "abstain")
+    assert {"belief", "alternatives", "spent"} <= told[0].keys()
+
+
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [
+        ({"value": "2x"}, "stakes of spend"),
+        ({"spend": "all"}, "spend"),
+        ({"spend": "auto", "value": "lots"}, "no value of a right answer"),
+        ({"spend": "auto", "search": "greedy"}, "leave one of them out"),
+    ],
+)
+def test_wrong_stakes_are_refused(served, fields, part):
+    reply = served.chat(**fields)
+    assert reply.status_code == 400
+    told = error_of(reply)
+    assert part in f"{told['message']} {told['param']}"

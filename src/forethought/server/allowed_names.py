@@ -16,7 +16,7 @@ from forethought.contracts import parameters, spelling
 from forethought.contracts.errors import BadParameterError, UnfitError
 from forethought.recipes.recipe import AUTO
 
-_HARMLESS = {"delimiter", "digest", "force", "language", "prompt", "system", "tag"}
+_HARMLESS = {"delimiter", "digest", "force", "language", "prompt", "system", "tag", "value"}
 """Parameters of free text that name nothing outside of the request."""
 _NESTED: dict[str, Kind] = {"then": "strategies"}
 """Parameters that are spellings themselves."""

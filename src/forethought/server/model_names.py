@@ -20,6 +20,7 @@ from forethought.server.allowed_names import AllowedNames
 from forethought.server.errors import ApiError, as_api_error
 from forethought.server.schemas.common import MethodFields, SamplingFields
 from forethought.server.settings import ServerSettings
+from forethought.sessions.spend import spending
 
 _EXACT = "exact"
 _DRAFT = ("draft(", "draft (")
@@ -94,6 +95,7 @@ class RecipeReader:
                 if asked.scorer:
                     self._allowed.check(asked.scorer, "scorers")
                 found = replace(found, scorer=asked.scorer)
+        found = _spending(found, asked)
         if asked.confidence is not None:
             with _of_field("confidence"):
                 found = replace(found, search=_until_sure(found.search, asked.confidence))
@@ -239,6 +241,16 @@ def _without_idle_draft(recipe: Recipe) -> Recipe:
     used = recipe.automatic or recipe.drafts_answers or counts
     used = used or any(catalogue.build(one).uses_draft() for one in recipe.approximate)
     return recipe if used else replace(recipe, draft="self")
+
+
+def _spending(recipe: Recipe, asked: MethodFields) -> Recipe:
+    """The recipe that samples while a further answer pays, if the request asks for that."""
+    if not (asked.spend or asked.value or asked.penalty):
+        return recipe
+    with _of_field("spend"):
+        if not asked.spend:
+            raise UsageError("value and penalty are the stakes of spend", "add spend=auto")
+        return spending(recipe, asked.spend, value=asked.value or "", penalty=asked.penalty)
 
 
 def _until_sure(search: str, confidence: float) -> str:

@@ -5,7 +5,7 @@ Paper: none; the objective is cost-of-pass (arXiv:2504.13359), the stop Adaptive
 Published: ours (own name); a belief about the right answer, and the best plan by net value.
 Exact: equals one plain sample at n=1, unless a right answer is worth less than its price.
 Cost: as many answers as pay, at most n. Decisions cost milliseconds of numpy, and no tokens.
-Example: forethought "A pen costs 3 dollars. What do 14 pens cost?" -s 'spend(value=30x)'
+Example: forethought "A pen costs 3 dollars. What do 14 pens cost?" -s 'spend(n=8)'
 """
 
 from __future__ import annotations

@@ -43,6 +43,12 @@ class MethodFields(Fields):
     """How sure the answer is, by scorers such as `p-true`; the first decides; empty for none."""
     abstain_below: Annotated[float, Field(ge=0, le=1)] | None = None
     """Withhold an answer whose confidence is lower, as a refusal."""
+    spend: Literal["auto"] | None = None
+    """auto: sample while a further answer pays; the answer may be withheld."""
+    value: Name | None = None
+    """What a right answer is worth, with `spend`: `60x` the first answer's price, or `5TFLOP`."""
+    penalty: Annotated[float, Field(ge=0, le=1000)] | None = None
+    """Loss for a wrong answer, with `spend`, as a share of `value`."""
     draft: Name | None = None
     """The draft model; `self` is the model itself."""
     document: Text | None = None
