@@ -100,6 +100,23 @@ PLAN = maybe(
     "-o",
     help="Write the plan, FILE.json, or the probe or network, FILE.safetensors.",
 )
+ORDER = maybe(
+    "order", help='JSONL of training sequences in their order of training, as {"text": ...}.'
+)
+REFERENCE = text(
+    "--reference",
+    help="A model that never met the order; its losses are subtracted, which adds power.",
+    among="models",
+)
+PREFIX = whole(
+    "--prefix", help="Tokens of context in each sequence.", default=32, limits=(1, 100_000)
+)
+WINDOW = whole(
+    "--window", help="Tokens behind the prefix that are scored.", default=32, limits=(1, 100_000)
+)
+PERMUTATIONS = whole(
+    "--permutations", help="Random orders of the test.", default=9999, limits=(99, 1_000_000)
+)
 AGAIN = switch("--again", help="Fetch the model even if the cache holds it.")
 
 JSON = switch("--json", help="Print one JSON document.")

@@ -156,6 +156,22 @@ _TAKES = {
         "follows the plan. With --calibrate, `evaluate --confidence NAME` stores them, and later "
         "answers name the calibration.",
     ),
+    "audit": _Takes(
+        options.ORDER,
+        (
+            options.REFERENCE,
+            options.PREFIX,
+            options.WINDOW,
+            options.PERMUTATIONS,
+            options.THREADS,
+            options.JSON,
+            *_LOUDNESS,
+        ),
+        ("model", "weights", "seed"),
+        "Later training sequences are recalled better, by derived models too. The p-value is valid "
+        "if the order was drawn at random. Paper: arXiv:2510.19796, query setting.",
+        reworded={"model": "The model under test.", "seed": "Seed of the random orders."},
+    ),
     "serve": _Takes(
         None,
         (
