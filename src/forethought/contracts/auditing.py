@@ -25,7 +25,7 @@ class Audit:
     """Mean loss of the model, in nats per token."""
     reference_loss: float | None
     correlation: float
-    """Spearman's, of place in the order and loss; below 0 if later sequences are recalled better."""
+    """Spearman's, of place and loss; below 0 if later sequences have a lower loss."""
     p_value: float
     """One-sided, by permutation: exact if the order was random and the model never met it."""
     p_two_sided: float
