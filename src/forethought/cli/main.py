@@ -21,7 +21,7 @@ VERBS = {
     "evaluate": "Score recipes on tasks; run the same line again to resume after a stop.",
     "cost": "Predict FLOPs, bytes, time, memory and money of a recipe, without its weights.",
     "forecast": "Predict from stored answers the score and cost of fewer or more of them.",
-    "tune": "Fit a strategy to each difficulty from stored answers; no model runs.",
+    "tune": "Fit plans, calibrations and probes to stored answers, or search for settings.",
     "audit": "Test whether a model was trained on these texts in this order.",
     "serve": "Serve an OpenAI-compatible API, and a page that shows its runs.",
     "list": "List methods, strategies and scorers, one family of them, tasks, or models.",

@@ -89,6 +89,16 @@ CALIBRATE = maybe(
     "--calibrate",
     help="Calibrate confidences by stored answers: best, isotonic, platt or temperature.",
 )
+SETTINGS = maybe(
+    "--settings",
+    help="Find the best settings of a space such as 'snapkv(keep=64..512, window=8|16)' by "
+    "Bayesian optimisation; runs models.",
+)
+TRIALS = whole("--trials", help="Recipes that --settings measures.", default=16, limits=(1, 1000))
+LOSS = number(
+    "--loss", help="Loss of score, from 0 to 1, that --settings allows beside exact.", default=0.05
+)
+SURROGATE = text("--surrogate", help="Model of --settings: gp or wide-network.", default="gp")
 TRAIN_PFN = maybe(
     "--train-pfn",
     help="Train a network on simulated data: coverage, learning-curve or rate-filter; with -o "
