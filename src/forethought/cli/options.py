@@ -105,6 +105,16 @@ CALIBRATE = maybe(
     "--calibrate",
     help="Calibrate confidences by stored answers: best, isotonic, platt or temperature.",
 )
+SETTINGS = maybe(
+    "--settings",
+    help="Find the best settings of a space such as 'snapkv(keep=64..512, window=8|16)' by "
+    "Bayesian optimisation; runs models.",
+)
+TRIALS = whole("--trials", help="Recipes that --settings measures.", default=16, limits=(1, 1000))
+LOSS = number(
+    "--loss", help="Loss of score, from 0 to 1, that --settings allows beside exact.", default=0.05
+)
+SURROGATE = text("--surrogate", help="Model of --settings: gp or wide-network.", default="gp")
 TRAIN_PFN = maybe(
     "--train-pfn",
     help="Train a network on simulated data: coverage, learning-curve or rate-filter; with -o "
@@ -115,6 +125,23 @@ PLAN = maybe(
     "--report",
     "-o",
     help="Write the plan, FILE.json, or the probe or network, FILE.safetensors.",
+)
+ORDER = maybe(
+    "order", help='JSONL of training sequences in their order of training, as {"text": ...}.'
+)
+REFERENCE = text(
+    "--reference",
+    help="A model that never met the order; its losses are subtracted, which adds power.",
+    among="models",
+)
+PREFIX = whole(
+    "--prefix", help="Tokens of context in each sequence.", default=32, limits=(1, 100_000)
+)
+WINDOW = whole(
+    "--window", help="Tokens behind the prefix that are scored.", default=32, limits=(1, 100_000)
+)
+PERMUTATIONS = whole(
+    "--permutations", help="Random orders of the test.", default=9999, limits=(99, 1_000_000)
 )
 AGAIN = switch("--again", help="Fetch the model even if the cache holds it.")
 

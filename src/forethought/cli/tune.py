@@ -20,13 +20,17 @@ from forethought.reports.terminal.tuning import tuning_text
 
 
 def run(given: Given) -> int:
-    """Fit a plan, calibrations or a probe of hidden states from stored answers."""
+    """Fit a plan, calibrations, a probe, settings or a network."""
     if given[options.CALIBRATE] is not None:
         return _calibrate(given)
     if not given[options.TUNE_PROBE].isdecimal():
         from forethought.cli import tune_probe
 
         return tune_probe.run(given)
+    if given[options.SETTINGS] is not None:
+        from forethought.cli import tune_settings
+
+        return tune_settings.run(given)
     if given[options.TRAIN_PFN] is not None:
         from forethought.cli import tune_network
 

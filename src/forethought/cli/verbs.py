@@ -147,6 +147,10 @@ _TAKES = {
             options.BINS,
             options.WORTH,
             options.CALIBRATE,
+            options.SETTINGS,
+            options.TRIALS,
+            options.LOSS,
+            options.SURROGATE,
             options.TRAIN_PFN,
             options.STEPS,
             options.RESULTS,
@@ -158,6 +162,22 @@ _TAKES = {
         "`compare` with the strategies stores the answers that this reads; difficulty-router "
         "follows the plan. With --calibrate, `evaluate --confidence NAME` stores them, and later "
         "answers name the calibration.",
+    ),
+    "audit": _Takes(
+        options.ORDER,
+        (
+            options.REFERENCE,
+            options.PREFIX,
+            options.WINDOW,
+            options.PERMUTATIONS,
+            options.THREADS,
+            options.JSON,
+            *_LOUDNESS,
+        ),
+        ("model", "weights", "seed"),
+        "Later training sequences are recalled better, by derived models too. The p-value is valid "
+        "if the order was drawn at random. Paper: arXiv:2510.19796, query setting.",
+        reworded={"model": "The model under test.", "seed": "Seed of the random orders."},
     ),
     "serve": _Takes(
         None,

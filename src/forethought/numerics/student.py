@@ -21,3 +21,11 @@ def student_quantile(probability: float, freedom: int) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, probability))
+
+
+def student_share(value: float, freedom: int) -> float:
+    """The distribution function of Student's t with `freedom` degrees of freedom."""
+    # Imported late, as above.
+    from scipy.special import stdtr
+
+    return float(stdtr(freedom, value))

@@ -1,0 +1,258 @@
+"""`tune --settings`: the settings of least cost-of-pass whose score stays near the exact run's.
+
+Bayesian optimisation proposes recipes; `evaluate` answers them and stores each sample, so a search
+that stops is resumed by the same call. The search sees the tuning half of the questions. With
+enough questions Thresholdout answers for the score; otherwise the chosen recipe alone is scored
+on the holdout half, once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from math import log
+from pathlib import Path
+
+import numpy as np
+
+from forethought import catalogue
+from forethought.beliefs.holdout import FEWEST_ITEMS, Thresholdout, halves
+from forethought.contracts.comparison import Interval
+from forethought.contracts.errors import (
+    BadParameterError,
+    BudgetSpentError,
+    UnfitError,
+    UnknownNameError,
+    UsageError,
+)
+from forethought.contracts.settings import SettingsTrial, TunedSettings
+from forethought.evaluation.compare import evaluate
+from forethought.evaluation.settings_search import FITS, Outcome, SettingsSearch
+from forethought.evaluation.settings_space import SettingsSpace
+from forethought.numerics.intervals import Clustered
+from forethought.numerics.pairs import paired_interval
+from forethought.recipes.recipe import Recipe, is_remote
+from forethought.recipes.recipe_grid import EXACT, recipe_grid
+from forethought.storage.location import results_file
+from forethought.storage.store import Store
+
+LEAST = 20
+"""Least questions of both halves together."""
+Progress = Callable[[SettingsTrial], None]
+
+
+@dataclass(frozen=True)
+class TuningSettings:
+    """Limits of the search."""
+
+    trials: int = 16
+    loss: float = 0.05
+    """The allowed loss of score, from 0 to 1."""
+    surrogate: str = "gp"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Mean score and FLOPs of each question, by task and identifier."""
+
+    scores: Mapping[str, float]
+    flops: Mapping[str, float]
+    clusters: Mapping[str, str]
+
+    def over(self, items: Sequence[str]) -> tuple[float, float]:
+        """Sums of FLOPs and of scores over questions."""
+        return sum(self.flops[n] for n in items), sum(self.scores[n] for n in items)
+
+
+def tune_settings(
+    space: str,
+    tasks: Sequence[str],
+    base: Recipe | str = "smollm2",
+    *,
+    wanted: TuningSettings | None = None,
+    results: Path | str | None = None,
+    progress: Progress | None = None,
+) -> TunedSettings:
+    """Search a space such as `snapkv(keep=64..512, window=8|16)` for the best settings.
+
+    Raises BadParameterError for a text that is no space, and UsageError for too few questions.
+    """
+    asked = wanted or TuningSettings()
+    if asked.surrogate not in FITS:
+        raise UnknownNameError.among("surrogate", asked.surrogate, FITS)
+    on = Recipe.parse(base) if isinstance(base, str) else base
+    rng = np.random.default_rng(asked.seed)
+    if is_remote(on.model):
+        raise UsageError(
+            f"{on.model} is a server, whose FLOPs are unknown", "tune a model that runs here"
+        )
+    if not 0 <= asked.loss <= 1:
+        raise BadParameterError(f"a loss of {asked.loss:g} is no score", "give 0 to 1")
+    found = SettingsSpace.of(space, rng)
+    recipe_grid(found.spellings[:1], on)  # a wrong name fails before anything runs
+    file = Path(results or results_file()).expanduser()
+    measured = _Measured(tuple(tasks), on, file)
+    exact = measured.runs(EXACT)
+    kinds = {name: name.partition("\n")[0] for name in exact.scores}
+    tuning, holdout = halves(exact.clusters, rng, kinds)
+    _check_enough(len(exact.scores))
+    guard = _Guard.of(exact, tuning, holdout, asked)
+    trials = _searched(found, measured, guard, asked, progress)
+    return _result(space, found, trials, guard, asked)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    tasks: tuple[str, ...]
+    base: Recipe
+    file: Path
+
+    def runs(self, spelling: str) -> _Runs:
+        """Answer a recipe where the results file lacks it, and read its samples."""
+        (label,) = (
+            one.recipe
+            for one in evaluate([spelling], self.tasks, self.base, results=self.file).standings
+        )
+        names = [catalogue.spelled_open(task) for text in self.tasks
+                 for task in catalogue.expand(text).values()]  # fmt: skip
+        scores, flops = defaultdict(list), defaultdict(list)
+        clusters = {}
+        with Store.open(self.file) as store:
+            for sample in store.samples([label], names):
+                if sample.number == 0:
+                    name = f"{sample.task}\n{sample.question}"
+                    scores[name].append(sample.score)
+                    flops[name].append(float(sample.run["cost"]["flops"]))
+                    clusters[name] = f"{sample.task}\n{sample.cluster}"
+        return _Runs(_means(scores), _means(flops), clusters)
+
+
+def _means(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    return {name: sum(own) / len(own) for name, own in values.items()}
+
+
+@dataclass(frozen=True)
+class _Guard:
+    """Answers for differences of scores to the exact run."""
+
+    exact: _Runs
+    tuning: list[str]
+    holdout: list[str]
+    reusable: Thresholdout | None
+
+    @classmethod
+    def of(
+        cls, exact: _Runs, tuning: list[str], holdout: list[str], asked: TuningSettings
+    ) -> _Guard:
+        """Thresholdout if both halves are large enough."""
+        enough = min(len(tuning), len(holdout)) >= FEWEST_ITEMS
+        reusable = Thresholdout.for_items(len(holdout), seed=asked.seed) if enough else None
+        return cls(exact, tuning, holdout, reusable)
+
+    def trial(self, spelling: str, runs: _Runs, loss: float) -> SettingsTrial:
+        """The trial of a measured recipe; BudgetSpentError once Thresholdout's budget is spent."""
+        changes = self.changes(runs, self.tuning)
+        change, charged = sum(changes) / len(changes), False
+        if self.reusable is not None:
+            # Thresholdout takes scores from 0 to 1.
+            first, second = (
+                [(1 + one) / 2 for one in self.changes(runs, half)]
+                for half in (self.tuning, self.holdout)
+            )
+            answer = self.reusable.answer(spelling, first, second)
+            change, charged = 2 * answer.value - 1, answer.charged
+        flops, right = runs.over(self.tuning)
+        return SettingsTrial(
+            recipe=spelling,
+            change=change,
+            flops=flops / len(self.tuning),
+            cost_of_pass=flops / right if right else None,
+            admissible=change >= -loss,
+            charged=charged,
+        )
+
+    def changes(self, runs: _Runs, items: Sequence[str]) -> list[float]:
+        """The difference to the exact run on each question."""
+        return [runs.scores[name] - self.exact.scores[name] for name in items]
+
+
+def _searched(
+    space: SettingsSpace,
+    measured: _Measured,
+    guard: _Guard,
+    asked: TuningSettings,
+    progress: Progress | None,
+) -> list[tuple[SettingsTrial, _Runs | None]]:
+    search = SettingsSearch(space.points, -asked.loss, FITS[asked.surrogate], asked.seed)
+    tried: dict[int, Outcome | None] = {}
+    found: list[tuple[SettingsTrial, _Runs | None]] = []
+    while len(tried) < asked.trials and (place := search.following(tried)) is not None:
+        spelling, runs = space.spellings[place], None
+        try:
+            runs = measured.runs(spelling)
+            trial = guard.trial(spelling, runs, asked.loss)
+        except (UnfitError, BadParameterError) as error:
+            trial = SettingsTrial(spelling, None, None, None, False, refused=error.message)
+        except BudgetSpentError:
+            break
+        tried[place] = None if runs is None else _outcome(trial, runs, guard.tuning)
+        found.append((trial, runs))
+        if progress is not None:
+            progress(trial)
+    return found
+
+
+def _outcome(trial: SettingsTrial, runs: _Runs, items: Sequence[str]) -> Outcome:
+    """The logarithm of cost-of-pass, by a success rate that is never 0."""
+    flops, right = runs.over(items)
+    rate = (right + 0.5) / (len(items) + 1)
+    return Outcome(log(max(flops, 1.0) / len(items) / rate), trial.change or 0.0)
+
+
+def _result(
+    space: str,
+    found: SettingsSpace,
+    trials: Sequence[tuple[SettingsTrial, _Runs | None]],
+    guard: _Guard,
+    asked: TuningSettings,
+) -> TunedSettings:
+    allowed = [(one, runs) for one, runs in trials if one.admissible and runs is not None]
+    best, runs = min(
+        allowed,
+        key=lambda pair: _outcome(pair[0], pair[1], guard.tuning).cost,
+        default=(None, None),
+    )
+    flops, right = guard.exact.over(guard.tuning)
+    return TunedSettings(
+        space=space,
+        candidates=len(found.spellings),
+        best=best.recipe if best else "",
+        trials=tuple(one for one, _ in trials),
+        exact_flops=flops / len(guard.tuning),
+        exact_cost_of_pass=flops / right if right else None,
+        loss=asked.loss,
+        guard="one final test" if guard.reusable is None else "thresholdout",
+        held_out=_held_out(runs, guard, asked.seed) if runs and not guard.reusable else None,
+        budget_left=None if guard.reusable is None else guard.reusable.budget,
+        questions=(len(guard.tuning), len(guard.holdout)),
+        surrogate=asked.surrogate,
+        seed=asked.seed,
+        provenance={"forethought": metadata.version("forethought")},
+    )
+
+
+def _held_out(runs: _Runs, guard: _Guard, seed: int) -> Interval:
+    names = [guard.exact.clusters[name] for name in guard.holdout]
+    changes = Clustered.of(guard.changes(runs, guard.holdout), names)
+    return paired_interval([changes], np.random.default_rng(seed))
+
+
+def _check_enough(questions: int) -> None:
+    if questions < LEAST:
+        raise UsageError(
+            f"{questions} questions are too few to tune on, and {LEAST} are the least",
+            "name a task with more questions, such as 'addition(digits=2, count=40)'",
+        )
