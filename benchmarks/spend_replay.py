@@ -34,6 +34,8 @@ class Stored:
     """The stored answers to one question."""
 
     answers: Sequence[Candidate]
+    groups: Sequence[int | None]
+    """The group of equal answers that each belongs to."""
     right: Sequence[float]
     prompt: float
     """FLOPs of the prompt."""
@@ -52,11 +54,18 @@ class Stored:
             for n, one in enumerate(held)
         ]  # fmt: skip
         right = [float(one["right"]) for one in held]
-        return cls(answers, right, token * cost["prompt_tokens"], token)
+        groups = SameAnswers().group(answers)
+        return cls(answers, groups, right, token * cost["prompt_tokens"], token)
 
     def paid(self, answers: Sequence[Candidate]) -> float:
         """FLOPs of a prompt and these answers."""
         return self.prompt * bool(answers) + self.token * sum(one.tokens for one in answers)
+
+    def grouped(self, answers: Sequence[Candidate]) -> list[int | None]:
+        """Groups by number in order of appearance, as a reader gives them."""
+        known: dict[int, int] = {}
+        stated = (self.groups[one.path[0]] for one in answers)
+        return [None if one is None else known.setdefault(one, len(known)) for one in stated]
 
     def score(self, best: Candidate) -> float:
         """Whether an answer is right."""
@@ -65,7 +74,6 @@ class Stored:
     def spent_by(self, rule: Spend, order: Sequence[int]) -> tuple[float, float, int]:
         """Score, FLOPs and answers of the strategy, on the answers in this order."""
         search, drawn, value = rule.search(Candidate(asked="?"), np.random.default_rng(0)), [], None
-        reader = SameAnswers()
         try:
             while True:
                 match search.send(value):
@@ -80,7 +88,7 @@ class Stored:
                         drawn.append(self.answers[order[len(drawn)]])
                         value = drawn[-1:]
                     case Group(candidates):
-                        value = reader.group(candidates)
+                        value = self.grouped(candidates)
         except StopIteration as stopped:
             found: Found = stopped.value
         given = not found.settlement.abstained and drawn
@@ -89,7 +97,7 @@ class Stored:
     def voted(self, order: Sequence[int], k: int) -> tuple[float, float]:
         """Score and FLOPs of a majority vote over the first k answers; its likeliest answer."""
         drawn = [self.answers[place] for place in order[:k]]
-        tally = Tally.of(SameAnswers().group(drawn), [1.0] * k)
+        tally = Tally.of(self.grouped(drawn), [1.0] * k)
         own = [one for one, g in zip(drawn, tally.groups, strict=True) if g == tally.winner]
         best = max(own or drawn, key=lambda one: one.likelihood)
         return self.score(best), self.paid(drawn)

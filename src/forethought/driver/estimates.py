@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from forethought.contracts.errors import BudgetSpentError
-from forethought.contracts.records import Cost
 from forethought.contracts.search import (
     Ask,
     Candidate,
@@ -16,21 +15,22 @@ from forethought.contracts.search import (
     Scorer,
     Search,
 )
+from forethought.cost.leases import Leases
 from forethought.driver.job import Job, checked_score
 
 _SILENT = "the method says nothing about this answer"
 
 
-def with_estimates(job: Job, search: Search, spent: Callable[[], Cost]) -> Search:
+def with_estimates(job: Job, search: Search, leases: Leases) -> Search:
     """The search, followed by the estimates of the job's confidence methods.
 
-    `spent` is the cost of the run so far, which each estimate is charged to.
+    `leases` hold the cost of the run so far, which each estimate is charged to.
     """
     found = yield from search
     answers = _answers(found)
     estimates: list[ConfidenceEstimate] = []
     for name, method in job.confidence.items():
-        estimates.append((yield from _estimate(job, found.best, answers, name, method, spent)))
+        estimates.append((yield from _estimate(job, found.best, answers, name, method, leases)))
     return replace(found, estimates=tuple(estimates))
 
 
@@ -40,16 +40,16 @@ def _estimate(
     answers: Sequence[Candidate],
     name: str,
     method: Scorer,
-    spent: Callable[[], Cost],
+    leases: Leases,
 ) -> Generator[Ask, Any, ConfidenceEstimate]:
-    before, note = spent(), ""
+    before, note = leases.spent, ""
     try:
         value = yield from method.confidence(job.question, best, answers)
     except BudgetSpentError as error:
         value, note = None, error.message
     checked = None if value is None else checked_score(value)
     silent = _SILENT if value is None else ""
-    return ConfidenceEstimate(name, checked, spent().since(before), note or silent)
+    return ConfidenceEstimate(name, checked, leases.spent.since(before), note or silent)
 
 
 def _answers(found: Found) -> list[Candidate]:

@@ -93,8 +93,7 @@ class SearchState:
         self._open: dict[str, PendingCandidate | None] = {}
         rng = np.random.default_rng([job.seed, _SEARCH])
         search = job.strategy.search(Candidate(asked=job.question.asked), rng)
-        leases = self.leases  # not through self: a cycle would keep the prompt
-        self._search = with_estimates(job, search, lambda: leases.spent)
+        self._search = with_estimates(job, search, self.leases)
         self._scoring: Scores | None = None
         self._to_score: Sequence[Candidate] = ()
         self._wanted_scores: Sequence[Candidate] = ()
