@@ -31,7 +31,7 @@ from forethought.contracts.questions import Task
 from forethought.contracts.settings import SettingsTrial, TunedSettings
 from forethought.evaluation.cells import LocalCells
 from forethought.evaluation.evaluate import Evaluation
-from forethought.evaluation.settings_search import FITS, Outcome, SettingsSearch
+from forethought.evaluation.settings_search import FITS, Measurement, SettingsSearch
 from forethought.evaluation.settings_space import SettingsSpace
 from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import paired_interval
@@ -196,7 +196,7 @@ def _searched(
     progress: Progress | None,
 ) -> list[tuple[SettingsTrial, _Runs | None]]:
     search = SettingsSearch(space.points, -asked.loss, FITS[asked.surrogate], asked.seed)
-    tried: dict[int, Outcome | None] = {}
+    tried: dict[int, Measurement | None] = {}
     found: list[tuple[SettingsTrial, _Runs | None]] = []
     while len(tried) < asked.trials and (place := search.following(tried)) is not None:
         spelling, runs = space.spellings[place], None
@@ -214,11 +214,11 @@ def _searched(
     return found
 
 
-def _outcome(trial: SettingsTrial, runs: _Runs, items: Sequence[str]) -> Outcome:
+def _outcome(trial: SettingsTrial, runs: _Runs, items: Sequence[str]) -> Measurement:
     """The logarithm of cost-of-pass, by a success rate that is never 0."""
     flops, right = runs.over(items)
     rate = (right + 0.5) / (len(items) + 1)
-    return Outcome(log(max(flops, 1.0) / len(items) / rate), trial.change or 0.0)
+    return Measurement(log(max(flops, 1.0) / len(items) / rate), trial.change or 0.0)
 
 
 def _result(
