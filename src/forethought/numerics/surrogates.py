@@ -133,7 +133,7 @@ def _fits(kernel: Kernel, points: Floats, values: Floats) -> Iterator[_Fit]:
     unit, count = float(np.diag(covariance).mean()), len(values)
     for noise in NOISES:
         noisy = covariance + noise * unit * np.eye(count)
-        inverse = np.linalg.inv(noisy)
+        inverse: Floats = np.asarray(np.linalg.inv(noisy), dtype=np.float64)
         weights = inverse @ standard
         signal = max(float(standard @ weights) / count, 1e-12)
         determinant = float(np.linalg.slogdet(noisy)[1])
