@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forethought.contracts.errors import BadParameterError
-from forethought.evaluation.settings_search import FIRST, FITS, SettingsSearch, TrialOutcome
+from forethought.evaluation.settings_search import FIRST, FITS, Measurement, SettingsSearch
 from forethought.evaluation.settings_space import SettingsSpace
 
 
@@ -51,11 +51,11 @@ def searched(fit: str, trials: int, seed: int = 0):
     """Cost rises and the score falls with the first coordinate; some points are refused."""
     points = np.stack(np.meshgrid(*[np.linspace(0, 1, 12)] * 2), -1).reshape(-1, 2)
     search = SettingsSearch(points, -0.1, FITS[fit], seed)
-    tried: dict[int, TrialOutcome | None] = {}
+    tried: dict[int, Measurement | None] = {}
     for _ in range(trials):
         place = search.following(tried)
         x, y = points[place]
-        tried[place] = None if y > 0.95 else TrialOutcome(x + (y - 0.4) ** 2, -((1 - x) ** 2) / 2)
+        tried[place] = None if y > 0.95 else Measurement(x + (y - 0.4) ** 2, -((1 - x) ** 2) / 2)
     return points, tried, search.best(tried)
 
 
@@ -85,9 +85,9 @@ def test_it_beats_random_points_on_average() -> None:
 
 def test_all_points_are_tried_once_and_then_none() -> None:
     search = SettingsSearch(np.linspace(0, 1, 7)[:, None], 0.0, FITS["gp"])
-    tried: dict[int, TrialOutcome | None] = {}
+    tried: dict[int, Measurement | None] = {}
     while (place := search.following(tried)) is not None:
-        tried[place] = None if len(tried) < FIRST else TrialOutcome(0.0, -1.0)
+        tried[place] = None if len(tried) < FIRST else Measurement(0.0, -1.0)
 
     assert sorted(tried) == [*range(7)]
     assert search.best(tried) is None

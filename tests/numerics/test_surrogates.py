@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import multivariate_normal, norm
 
 from forethought.numerics.surrogates import (
-    SurrogateValues,
+    Posterior,
     _best,
     chance_above,
     expected_improvement,
@@ -85,7 +85,7 @@ def test_a_fit_is_sure_at_its_points_and_not_far_from_them(fit) -> None:
 
 
 def test_improvement_and_chance_are_the_integrals() -> None:
-    predicted = SurrogateValues(np.array([1.0, 0.2, 3.0]), np.array([0.5, 1.0, 0.1]))
+    predicted = Posterior(np.array([1.0, 0.2, 3.0]), np.array([0.5, 1.0, 0.1]))
     draws = (
         predicted.mean + predicted.deviation * norm.ppf((np.arange(20_000) + 0.5) / 20_000)[:, None]
     )
@@ -94,6 +94,6 @@ def test_improvement_and_chance_are_the_integrals() -> None:
 
     assert expected_improvement(predicted, 0.8) == pytest.approx(wanted, abs=1e-3)
     assert chance_above(predicted, 0.8) == pytest.approx((draws >= 0.8).mean(0), abs=1e-3)
-    sure = SurrogateValues(np.array([1.0, 0.5]), np.zeros(2))
+    sure = Posterior(np.array([1.0, 0.5]), np.zeros(2))
     assert expected_improvement(sure, 1.0).tolist() == [0, 0.5]
     assert chance_above(sure, 0.75).tolist() == [1, 0]

@@ -27,7 +27,7 @@ FIRST = 4
 
 
 @dataclass(frozen=True)
-class TrialOutcome:
+class Measurement:
     """The measured result at a point."""
 
     cost: float
@@ -46,7 +46,7 @@ class SettingsSearch:
     fit: Callable[[Floats, Floats], Surrogate]
     seed: int = 0
 
-    def following(self, tried: Mapping[int, TrialOutcome | None]) -> int | None:
+    def following(self, tried: Mapping[int, Measurement | None]) -> int | None:
         """The next point, by number; None once all were tried. A refused point has no outcome."""
         left = np.array([n for n in range(len(self.points)) if n not in tried], dtype=np.int64)
         if not len(left):
@@ -56,7 +56,7 @@ class SettingsSearch:
             return int(left[np.random.default_rng([self.seed, len(tried)]).integers(len(left))])
         return int(left[self._worth(known, self.points[left]).argmax()])
 
-    def best(self, tried: Mapping[int, TrialOutcome | None]) -> int | None:
+    def best(self, tried: Mapping[int, Measurement | None]) -> int | None:
         """The admissible point of least cost; None if there is none."""
         allowed = {
             place: one.cost
@@ -65,7 +65,7 @@ class SettingsSearch:
         }
         return min(allowed, key=lambda place: allowed[place], default=None)
 
-    def _worth(self, known: Mapping[int, TrialOutcome], points: Floats) -> Floats:
+    def _worth(self, known: Mapping[int, Measurement], points: Floats) -> Floats:
         """Expected improvement times the probability that the constraint holds."""
         at = self.points[list(known)]
         changes = self.fit(at, np.array([one.change for one in known.values()]))

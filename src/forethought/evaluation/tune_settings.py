@@ -27,15 +27,20 @@ from forethought.contracts.errors import (
     UnknownNameError,
     UsageError,
 )
+from forethought.contracts.questions import Task
 from forethought.contracts.settings import SettingsTrial, TunedSettings
-from forethought.evaluation.compare import evaluate
-from forethought.evaluation.settings_search import FITS, SettingsSearch, TrialOutcome
+from forethought.evaluation.cells import LocalCells
+from forethought.evaluation.evaluate import Evaluation
+from forethought.evaluation.settings_search import FITS, Measurement, SettingsSearch
 from forethought.evaluation.settings_space import SettingsSpace
 from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import paired_interval
 from forethought.recipes.recipe import Recipe, is_remote
 from forethought.recipes.recipe_grid import EXACT, recipe_grid
+from forethought.sessions.batch import Answers
+from forethought.sessions.remote_batch import Servers
 from forethought.storage.location import results_file
+from forethought.storage.provenance import provenance
 from forethought.storage.store import Store
 
 LEAST = 20
@@ -94,39 +99,43 @@ def tune_settings(
     found = SettingsSpace.of(space, rng)
     recipe_grid(found.spellings[:1], on)  # a wrong name fails before anything runs
     file = Path(results or results_file()).expanduser()
-    measured = _Measured(tuple(tasks), on, file)
-    exact = measured.runs(EXACT)
-    kinds = {name: name.partition("\n")[0] for name in exact.scores}
-    tuning, holdout = halves(exact.clusters, rng, kinds)
-    _check_enough(len(exact.scores))
-    guard = _Guard.of(exact, tuning, holdout, asked)
-    trials = _searched(found, measured, guard, asked, progress)
+    built = {
+        catalogue.spelled_open(task): task
+        for text in tasks
+        for task in catalogue.expand(text).values()
+    }
+    with Answers(servers=Servers(prices={})) as answers, Store.open(file) as store:
+        measured = _Measured(built, on, answers, store)
+        exact = measured.runs(EXACT)
+        kinds = {name: name.partition("\n")[0] for name in exact.scores}
+        tuning, holdout = halves(exact.clusters, rng, kinds)
+        _check_enough(len(exact.scores))
+        guard = _Guard.of(exact, tuning, holdout, asked)
+        trials = _searched(found, measured, guard, asked, progress)
     return _result(space, found, trials, guard, asked)
 
 
 @dataclass(frozen=True)
 class _Measured:
-    tasks: tuple[str, ...]
+    tasks: Mapping[str, Task]
     base: Recipe
-    file: Path
+    answers: Answers
+    """Keeps the model loaded from trial to trial."""
+    store: Store
 
     def runs(self, spelling: str) -> _Runs:
         """Answer a recipe where the results file lacks it, and read its samples."""
-        (label,) = (
-            one.recipe
-            for one in evaluate([spelling], self.tasks, self.base, results=self.file).standings
-        )
-        names = [catalogue.spelled_open(task) for text in self.tasks
-                 for task in catalogue.expand(text).values()]  # fmt: skip
+        recipe = self.answers.settled(recipe_grid([spelling], self.base)[0])
+        cells = LocalCells(self.answers)
+        Evaluation((recipe,), self.tasks, self.store, cells, provenance()).run()
         scores, flops = defaultdict(list), defaultdict(list)
         clusters = {}
-        with Store.open(self.file) as store:
-            for sample in store.samples([label], names):
-                if sample.number == 0:
-                    name = f"{sample.task}\n{sample.question}"
-                    scores[name].append(sample.score)
-                    flops[name].append(float(sample.run["cost"]["flops"]))
-                    clusters[name] = f"{sample.task}\n{sample.cluster}"
+        for sample in self.store.samples([recipe.label], list(self.tasks)):
+            if sample.number == 0:
+                name = f"{sample.task}\n{sample.question}"
+                scores[name].append(sample.score)
+                flops[name].append(float(sample.run["cost"]["flops"]))
+                clusters[name] = f"{sample.task}\n{sample.cluster}"
         return _Runs(_means(scores), _means(flops), clusters)
 
 
@@ -187,7 +196,7 @@ def _searched(
     progress: Progress | None,
 ) -> list[tuple[SettingsTrial, _Runs | None]]:
     search = SettingsSearch(space.points, -asked.loss, FITS[asked.surrogate], asked.seed)
-    tried: dict[int, TrialOutcome | None] = {}
+    tried: dict[int, Measurement | None] = {}
     found: list[tuple[SettingsTrial, _Runs | None]] = []
     while len(tried) < asked.trials and (place := search.following(tried)) is not None:
         spelling, runs = space.spellings[place], None
@@ -205,11 +214,11 @@ def _searched(
     return found
 
 
-def _outcome(trial: SettingsTrial, runs: _Runs, items: Sequence[str]) -> TrialOutcome:
+def _outcome(trial: SettingsTrial, runs: _Runs, items: Sequence[str]) -> Measurement:
     """The logarithm of cost-of-pass, by a success rate that is never 0."""
     flops, right = runs.over(items)
     rate = (right + 0.5) / (len(items) + 1)
-    return TrialOutcome(log(max(flops, 1.0) / len(items) / rate), trial.change or 0.0)
+    return Measurement(log(max(flops, 1.0) / len(items) / rate), trial.change or 0.0)
 
 
 def _result(

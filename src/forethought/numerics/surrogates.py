@@ -23,7 +23,7 @@ NOISES = (1e-6, 1e-4, 1e-2, 1e-1)
 _CLAMP = 1e-7
 
 
-class SurrogateValues(NamedTuple):
+class Posterior(NamedTuple):
     """Means and standard deviations [N] of the function, without noise."""
 
     mean: Floats
@@ -43,14 +43,14 @@ class Surrogate:
     shift: float
     scale: float
 
-    def predict(self, points: Floats) -> SurrogateValues:
+    def predict(self, points: Floats) -> Posterior:
         """The posterior at points [M, D]."""
         across = self.kernel(points, self.points)
         mean = across @ self.weights
         own = np.array([self.kernel(one[None], one[None])[0, 0] for one in points])
         rest = own - np.einsum("mn,nk,mk->m", across, self.inverse, across)
         deviation = np.sqrt(np.maximum(rest, 0) * self.signal)
-        return SurrogateValues(self.shift + self.scale * mean, self.scale * deviation)
+        return Posterior(self.shift + self.scale * mean, self.scale * deviation)
 
 
 def matern(lengths: Floats) -> Kernel:
@@ -96,7 +96,7 @@ def fit_wide_network(points: Floats, values: Floats) -> Surrogate:
     return _best(wide_network(), points, values).surrogate
 
 
-def expected_improvement(predicted: SurrogateValues, best: float) -> Floats:
+def expected_improvement(predicted: Posterior, best: float) -> Floats:
     """The expected amount [N] by which the function falls below `best`; never negative."""
     # Imported late: scipy.special takes long to load.
     from scipy.special import ndtr
@@ -108,7 +108,7 @@ def expected_improvement(predicted: SurrogateValues, best: float) -> Floats:
     return np.where(deviation > 0, unsure, np.maximum(gain, 0))
 
 
-def chance_above(predicted: SurrogateValues, least: float) -> Floats:
+def chance_above(predicted: Posterior, least: float) -> Floats:
     """The probability [N] that the function is at least `least`."""
     from scipy.special import ndtr
 
@@ -129,13 +129,12 @@ def _best(kernel: Kernel, points: Floats, values: Floats) -> _Fit:
 def _fits(kernel: Kernel, points: Floats, values: Floats) -> Iterator[_Fit]:
     """A fit for each noise, with its marginal log-likelihood at the best scale of the signal."""
     shift, scale = float(values.mean()), float(values.std()) or 1.0
-    standard: Floats = (values - shift) / scale
-    covariance = kernel(points, points)
+    standard, covariance = (values - shift) / scale, kernel(points, points)
     unit, count = float(np.diag(covariance).mean()), len(values)
     for noise in NOISES:
         noisy = covariance + noise * unit * np.eye(count)
-        inverse: Floats = np.linalg.inv(noisy).astype(np.float64)
-        weights: Floats = inverse @ standard
+        inverse: Floats = np.asarray(np.linalg.inv(noisy), dtype=np.float64)
+        weights = inverse @ standard
         signal = max(float(standard @ weights) / count, 1e-12)
         determinant = float(np.linalg.slogdet(noisy)[1])
         likelihood = -(count * np.log(2 * np.pi * signal) + determinant + count) / 2
