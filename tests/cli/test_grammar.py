@@ -107,7 +107,7 @@ def test_a_misspelled_option_gets_its_neighbours() -> None:
     with pytest.raises(UsageError) as caught:
         parse(ASK, ["--sample", "1"])
 
-    assert caught.value.hint == "did you mean --samples?"
+    assert caught.value.hint == "did you mean --samples or --spend or --value?"
 
 
 def test_only_stated_flags_of_a_recipe_are_given_to_it() -> None:

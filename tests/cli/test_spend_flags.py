@@ -117,3 +117,16 @@ def test_bad_words_of_runs(
 ) -> None:
     assert exit_code(["runs", *words]) == 2
     assert problem in capsys.readouterr().err
+
+
+def test_texts_that_may_be_withheld_are_no_events(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["ask", "1 + 1?", "-m", model, "--spend", "auto", "--value", "8x", "--max-tokens", "5"]
+    kinds = []
+    for stakes in ([], ["--penalty", "1"]):
+        exit_code([*asked, *stakes, "--jsonl", "-q"])
+        lines = capsys.readouterr().out.splitlines()
+        kinds.append({json.loads(line)["kind"] for line in lines})
+    assert kinds[0] - kinds[1] == {"candidate"}
+    assert "decision" in kinds[1]

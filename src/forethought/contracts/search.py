@@ -24,6 +24,7 @@ from forethought.contracts.spending import Charge as Charge
 from forethought.contracts.spending import Quote as Quote
 from forethought.contracts.spending import Settlement
 from forethought.contracts.spending import Tell as Tell
+from forethought.contracts.spending import charge as charge
 
 if TYPE_CHECKING:
     import numpy as np
@@ -236,6 +237,11 @@ class Strategy(Protocol):
         return False
 
     @property
+    def may_abstain(self) -> bool:
+        """Whether it may end without an answer; its candidates are then not shown before."""
+        return False
+
+    @property
     def draws_alike(self) -> bool:
         """Whether all candidates are i.i.d. answers and their number does not depend on them.
 
@@ -392,8 +398,3 @@ def follow_up(
 ) -> Generator[Ask, Any, list[tuple[float, ...]]]:
     """Ask for the probability of each choice as the reply to a question about a candidate."""
     return list((yield FollowUp(tuple(candidates), question, tuple(choices))))
-
-
-def charge(cost: Cost) -> Generator[Ask, Any, None]:
-    """Charge a cost before it is spent."""
-    yield Charge(cost)

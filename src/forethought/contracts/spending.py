@@ -102,6 +102,11 @@ class Settlement:
     """The probability that the best answer is right, not calibrated."""
 
 
+def charge(cost: Cost) -> Generator[Any, Any, None]:
+    """Charge a cost before it is spent."""
+    yield Charge(cost)
+
+
 def quote(parents: Sequence[Candidate]) -> Generator[Any, Any, Quoted]:
     """Ask for the price of a child of each parent, and the run's cost so far."""
     found: Quoted = yield Quote(tuple(parents))

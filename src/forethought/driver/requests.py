@@ -8,11 +8,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from forethought.backends.verdict_prefixes import VerdictPrefixes
-from forethought.contracts.backend import Backend, Place, Request, VerdictRequest
+from forethought.contracts.backend import Place, Request, VerdictRequest
 from forethought.contracts.candidates import joined, newest, shortened, total
-from forethought.contracts.records import Cost
-from forethought.contracts.search import Candidate, Path, Piece, Quote, Verdict, Write
-from forethought.contracts.spending import AnswerPrice, Quoted
+from forethought.contracts.search import Candidate, Path, Piece, Verdict, Write
 from forethought.driver.job import Job
 
 
@@ -117,16 +115,6 @@ def _pending_child(
     room = longest - parent.tokens
     wanted = room if ask.max_tokens is None else min(room, ask.max_tokens)
     return PendingCandidate(parent, child, ask, wanted, "", token=token)
-
-
-def quoted(
-    job: Job, ask: Quote, backend: Backend, prefixes: Collection[Place], spent: Cost
-) -> Quoted:
-    """The back end's bounds on a whole child of each parent; no child is numbered."""
-    children = pending_children(Write(ask.parents), Counter(), job.max_tokens)
-    requests = [mark_first([piece_request(job, one)], prefixes)[0] for one in children]
-    bounds = backend.bounds(requests)
-    return Quoted(spent, tuple(AnswerPrice(one.once, one.token) for one in bounds))
 
 
 def piece_request(job: Job, pending: PendingCandidate) -> Request:

@@ -46,12 +46,10 @@ from forethought.contracts.search import (
     Verdict,
     Write,
 )
-from forethought.contracts.spending import Quoted
 from forethought.cost.leases import Leases
 from forethought.driver.estimates import with_estimates
 from forethought.driver.job import (
     Cut,
-    Decided,
     GrownCandidates,
     Job,
     JobResult,
@@ -60,13 +58,13 @@ from forethought.driver.job import (
     merged,
 )
 from forethought.driver.partial_results import best_so_far, budget_spent, first_of
+from forethought.driver.price_desk import PriceDesk, SearchEvent
 from forethought.driver.probes import ProbeRequests, total_bound
 from forethought.driver.requests import (
     PendingCandidate,
     mark_first,
     pending_children,
     piece_request,
-    quoted,
     request_key,
     verdict_request,
 )
@@ -82,7 +80,7 @@ class SearchState:
         job: Job,
         backend: Backend,
         submit: Callable[[Request | VerdictRequest], None],
-        report: Callable[[GrownCandidates | Decided], None],
+        report: Callable[[SearchEvent], None],
     ) -> None:
         self.job = job
         self.done: JobResult | None = None
@@ -259,16 +257,8 @@ class SearchState:
                 self.leases.settle("", ask.cost)
                 return None, []
             case Quote() | Tell():
-                return self._told(ask), []
-
-    def _told(self, ask: Quote | Tell) -> Quoted | None:
-        """Quote prices, or report a decision."""
-        match ask:
-            case Quote():
-                return quoted(self.job, ask, self._backend, self._prefixes, self.leases.spent)
-            case Tell():
-                self._report(Decided(self.job.run, ask.decision))
-                return None
+                prices = PriceDesk(self.job, self._backend, self._prefixes, self._report)
+                return prices.served(ask, self.leases.spent), []
 
     def _start_scoring(self, candidates: Sequence[Candidate]) -> None:
         """Give the scorer the candidates without a score."""

@@ -150,6 +150,13 @@ class Recipe:
         return not self.search and not self.confidence
 
     @property
+    def may_abstain(self) -> bool:
+        """Whether an answer may be withheld, by its confidence or by the strategy."""
+        search = self.search
+        abstains = bool(search) and catalogue.build(search, "strategies").may_abstain
+        return bool(self.abstain_below or abstains)
+
+    @property
     def drafts_answers(self) -> bool:
         """Whether the strategy samples from the draft too."""
         search = self.search

@@ -75,7 +75,7 @@ class RunRecorder:
     @property
     def shows_candidates(self) -> bool:
         """Whether candidates of a search are events: not of an answer that may be withheld."""
-        return not self.plain and not self.recipe.abstain_below
+        return not self.plain and not self.recipe.may_abstain
 
     @property
     def _length(self) -> int:

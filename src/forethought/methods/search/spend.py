@@ -88,6 +88,11 @@ class Spend(Strategy):
         return self.verified
 
     @property
+    def may_abstain(self) -> bool:
+        """Whether a wrong answer costs, or a verifier may refuse all answers."""
+        return self.verified or self.penalty > 0
+
+    @property
     def most_answers(self) -> int:
         """n: it stops early."""
         return self.n
