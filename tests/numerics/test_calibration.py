@@ -8,7 +8,6 @@ from scipy.optimize import minimize
 
 from forethought.contracts.calibration import CALIBRATION_KINDS, log_odds
 from forethought.numerics.calibration import (
-    auroc,
     bootstrapped,
     brier,
     calibration_error,
@@ -20,6 +19,7 @@ from forethought.numerics.calibration import (
     risk_coverage,
     temperature,
 )
+from forethought.numerics.ranking import auroc
 
 
 def answers(seed, count=60, steps=20):

@@ -29,7 +29,6 @@ from forethought.contracts.questions import Sample
 from forethought.numerics.calibration import (
     Measure,
     Numbers,
-    auroc,
     bootstrapped,
     brier,
     calibration_error,
@@ -38,6 +37,7 @@ from forethought.numerics.calibration import (
     resamples,
     risk_coverage,
 )
+from forethought.numerics.ranking import auroc
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.answer_confidence import answered_as
 from forethought.storage.location import no_answers, results_file

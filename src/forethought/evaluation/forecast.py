@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import metadata
@@ -19,12 +19,12 @@ from forethought.evaluation.difficulty import difficulty
 from forethought.evaluation.draws import Draws, draws, draws_alike
 from forethought.evaluation.judge import AnswerJudge
 from forethought.evaluation.look_ahead import LookAhead, is_countable
+from forethought.evaluation.stored_samples import samples_of_model
 from forethought.evaluation.task_scores import check_same_questions, scores_by_task
 from forethought.evaluation.token_rates import TokenRates
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.recipe_grid import recipe_grid
 from forethought.storage.location import no_answers, results_file
-from forethought.storage.store import Store
 
 UP_TO = 256
 """Forecast up to this number of answers unless a caller says otherwise."""
@@ -58,12 +58,12 @@ def forecast(
         raise UsageError("there is no task", "name one with -t; see: forethought list tasks")
     file = Path(results or results_file()).expanduser()
     named = {one.spelling for one in recipe_grid(recipes, on)} if recipes else set()
-    stored = _stored_samples(file, list(built), on.model, named)
+    stored = samples_of_model(file, list(built), on.model, named)
     notes: dict[str, None] = {}
     curves: list[Curve] = []
     difficulties: list[Difficulty] = []
     rivals: list[Economics] = []
-    others = _stored_samples(file, list(built), on.model, {dearer}) if dearer else {}
+    others = samples_of_model(file, list(built), on.model, {dearer}) if dearer else {}
     for name, task in built.items():
         judge = AnswerJudge(task, on)
         found = _TaskSamples(name, stored[name], judge, bool(named))
@@ -84,21 +84,6 @@ def _dearer(text: str, on: Recipe) -> str:
     if len(found) != 1:
         raise UsageError(f"{text!r} names {len(found)} recipes", "name one recipe with --against")
     return found[0].spelling
-
-
-def _stored_samples(
-    file: Path, tasks: Sequence[str], model: str, named: Iterable[str]
-) -> Mapping[str, list[Sample]]:
-    """Stored samples by task, of the named recipes or of all recipes on `model`."""
-    found: dict[str, list[Sample]] = defaultdict(list)
-    if not file.exists():
-        return found
-    with Store.open(file) as store:
-        for sample in store.samples(tasks=tasks):
-            spelled = sample.run["recipe"]
-            if spelled in named if named else Recipe.parse(spelled).model == model:
-                found[sample.task].append(sample)
-    return found
 
 
 def _no_curves(file: Path, on: Recipe, tasks: Sequence[str], notes: Iterable[str]) -> UsageError:

@@ -24,10 +24,10 @@ from forethought.cost.cost_of_pass import (
 )
 from forethought.cost.hourly_prices import HourlyPrice
 from forethought.cost.roofline import Machine
+from forethought.evaluation.stored_samples import samples_of_model
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.recipe_grid import recipe_grid
 from forethought.storage.location import no_answers, results_file
-from forethought.storage.store import Store
 
 _DRAWS = 2000
 
@@ -115,7 +115,7 @@ def pass_costs(
     names = [name for text in tasks for name in _opened(text)]
     file = Path(results or results_file()).expanduser()
     named = {one.spelling for one in recipe_grid(recipes, base)} if recipes else set()
-    held = _held(file, names, base.model, named)
+    held = samples_of_model(file, names, base.model, named)
     priced = {task: _priced(found, price) for task, found in held.items()}
     if not any(priced.values()):
         raise _nothing(file, base, names, any(held.values()))
@@ -133,18 +133,6 @@ def pass_costs(
 
 def _opened(task: str) -> list[str]:
     return [catalogue.spelled_open(one) for one in catalogue.expand(task).values()]
-
-
-def _held(file: Path, tasks: Sequence[str], model: str, named: set[str]) -> dict[str, list[Sample]]:
-    found: dict[str, list[Sample]] = {task: [] for task in tasks}
-    if not file.exists():
-        return found
-    with Store.open(file) as store:
-        for sample in store.samples(tasks=tasks):
-            spelled = sample.run["recipe"]
-            if spelled in named if named else Recipe.parse(spelled).model == model:
-                found[sample.task].append(sample)
-    return found
 
 
 def _priced(samples: Sequence[Sample], price: RunPrice) -> dict[str, dict[str, ScoredRuns]]:

@@ -139,20 +139,6 @@ def brier(values: Numbers, right: Numbers) -> float:
     return float(((values - right) ** 2).mean())
 
 
-def auroc(values: Numbers, right: Numbers) -> float:
-    """The chance that a right answer has the greater number than a wrong one; ties count half.
-
-    NaN if all answers are right, or all wrong.
-    """
-    hits = right > 0.5
-    ahead, behind = values[hits], np.sort(values[~hits])
-    if not len(ahead) or not len(behind):
-        return math.nan
-    below = np.searchsorted(behind, ahead, side="left")
-    ties = np.searchsorted(behind, ahead, side="right") - below
-    return float((below + ties / 2).mean() / len(behind))
-
-
 class RiskCoverage(NamedTuple):
     """The error rate among the answers that are given, for each share of them."""
 
