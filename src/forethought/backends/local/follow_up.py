@@ -2,54 +2,30 @@
 
 from __future__ import annotations
 
-from forethought.backends.local.candidate_cache import CachedCandidate
 from forethought.backends.local.choice_scores import word_chances
 from forethought.backends.local.local_run import LocalRun
+from forethought.backends.local.scoring_pass import ScoringPass
 from forethought.contracts.backend import Request, RequestOutcome
 from forethought.contracts.errors import PromptTooLongError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Piece
 from forethought.cost.flops import answer_flops, causal_pairs, forward_flops
 from forethought.engine.batch import Batch
-from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
-from forethought.engine.scheduler import TokenEvent
-from forethought.engine.sequence import Prefill, Sequence, SequenceStart
 from forethought.models.chat.prompt import next_turn
 from forethought.models.model import Model
 from forethought.prefill.prepare import PreparedPrompt
 
 
-class FollowUpInProgress:
+class FollowUpInProgress(ScoringPass):
     """A question about a candidate as the next turn of its conversation.
 
     It waits for the candidate's cache, prefills the turn behind it, and reads one row of logits.
     """
 
-    delta = None
-    """No token is decoded."""
-
     def __init__(self, request: Request, run: LocalRun, prompt: PreparedPrompt) -> None:
-        self.request, self.run, self.prompt = request, run, prompt
-        self.candidate: CachedCandidate | None = None
-        self.prefill: Prefill | None = Prefill(self._ask)
-        self._meter = Meter(run.clock)
+        super().__init__(request, run, prompt)
         self._chances: tuple[float, ...] = ()
-        meter = run.meter(request.parent.writer)
-        self.sequence = Sequence(prompt.target.network, meter, _nothing, max_tokens=0)
-
-    @property
-    def ready(self) -> bool:
-        """Whether the candidate's cache holds all its tokens."""
-        return self.candidate is not None and self.candidate.closed
-
-    @property
-    def finished(self) -> bool:
-        """Whether the sequence has finished."""
-        return bool(self.sequence.finish)
-
-    def add(self, event: TokenEvent) -> None:
-        """Do nothing: no token is decoded."""
 
     def outcome(self) -> RequestOutcome:
         """The probabilities of the choices, with their cost, or the error."""
@@ -62,13 +38,7 @@ class FollowUpInProgress:
             return RequestOutcome(key, cost, Piece("", (), 0, 0.0, "cancelled"))
         return RequestOutcome(key, cost, chances=(self._chances,))
 
-    def hold(self) -> None:
-        """Do nothing: no conversation continues it."""
-
-    def kept(self) -> None:
-        """Do nothing: no candidate continues it."""
-
-    def _ask(self) -> None:
+    def _read(self) -> None:
         """Prefill the turn behind the candidate, and leave its cache as it was."""
         assert self.candidate is not None, "its cache was waited for"
         model, turn = self.prompt.target, turn_tokens(self.prompt.target, self.request.turn)
@@ -108,11 +78,6 @@ def follow_up_bound(request: Request, prompt: PreparedPrompt) -> float:
 def turn_tokens(model: Model, question: str) -> tuple[int, ...]:
     """The tokens between an answer and the reply to the next question, without reasoning."""
     return next_turn(model.tokenizer, model.template, question, thinking=False).tokens
-
-
-def _nothing() -> SequenceStart:
-    cache = SequenceCache(0)
-    return SequenceStart(cache, None)
 
 
 def _check_fits(model: Model, length: int) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from forethought.backends.local.candidate_cache import CachedCandidate
 from forethought.backends.local.local_run import LocalRun
+from forethought.backends.local.scoring_pass import ScoringPass
 from forethought.backends.verdict_prefixes import common_prefix
 from forethought.contracts.backend import Request, RequestOutcome
 from forethought.contracts.errors import PromptTooLongError, UnsupportedModelError
@@ -16,11 +16,8 @@ from forethought.contracts.views import LayerView
 from forethought.cost.flops import causal_pairs, forward_flops, rows_flops
 from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
-from forethought.engine.meter import Meter
 from forethought.engine.new_tokens import LayerHook, NewTokens
 from forethought.engine.sampling import stated
-from forethought.engine.scheduler import TokenEvent
-from forethought.engine.sequence import Prefill, Sequence, SequenceStart
 from forethought.models.hardware.sliced_task import pause
 from forethought.models.model import Model
 from forethought.numerics.attention_rows import SharpestRows, cosines
@@ -28,42 +25,21 @@ from forethought.prefill.prepare import PreparedPrompt
 from forethought.prefill.prompt_logprobs import block_tokens
 
 
-class ReadingInProgress:
+class ReadingInProgress(ScoringPass):
     """The texts of a request behind the cache of the prompt.
 
     The first text is prefilled whole. Later texts continue the prefix that they share with it.
     """
 
-    delta = None
-    """No token is decoded."""
-
     def __init__(self, request: Request, run: LocalRun, prompt: PreparedPrompt) -> None:
-        self.request, self.run, self.prompt = request, run, prompt
-        self.candidate: CachedCandidate | None = None
-        self.prefill: Prefill | None = Prefill(self._read)
-        self._meter = Meter(run.clock)
+        super().__init__(request, run, prompt)
         self._readings: tuple[Reading, ...] = ()
-        meter = run.meter(request.parent.writer)
-        self.sequence = Sequence(prompt.target.network, meter, _nothing, max_tokens=0)
 
     @property
     def asked(self) -> Reread:
         """The texts, and what to report of them."""
         assert self.request.reread is not None, "a request for readings has texts"
         return self.request.reread
-
-    @property
-    def ready(self) -> bool:
-        """Whether the prompt is cached."""
-        return self.candidate is not None and self.candidate.closed
-
-    @property
-    def finished(self) -> bool:
-        """Whether the sequence has finished."""
-        return bool(self.sequence.finish)
-
-    def add(self, event: TokenEvent) -> None:
-        """Do nothing: no token is decoded."""
 
     def outcome(self) -> RequestOutcome:
         """The readings with their cost, or the error."""
@@ -73,12 +49,6 @@ class ReadingInProgress:
         if len(self._readings) < len(self.asked.texts):
             return RequestOutcome(key, cost, Piece("", (), 0, 0.0, "cancelled"))
         return RequestOutcome(key, cost, readings=self._readings)
-
-    def hold(self) -> None:
-        """Do nothing: no conversation continues it."""
-
-    def kept(self) -> None:
-        """Do nothing: no candidate continues it."""
 
     def _read(self) -> None:
         """Read all texts, and leave the prompt's cache as it was."""
@@ -171,10 +141,6 @@ def _flops(shape: ModelShape, past: int, tokens: int, heads: int) -> float:
     pairs = [causal_pairs(past, tokens, layer.window) for layer in shape.layers]
     read = forward_flops(shape, tokens, pairs, logits=tokens)
     return read + (rows_flops(shape, past + tokens, tokens) if heads else 0.0)
-
-
-def _nothing() -> SequenceStart:
-    return SequenceStart(SequenceCache(0), None)
 
 
 def _check_fits(model: Model, length: int) -> None:
