@@ -116,6 +116,26 @@ def test_a_prefill_is_paid_once():
     assert (dear.price, again.price) == (6.0, 1.0)
 
 
+def test_a_verified_plan_pays_its_prefill_too():
+    belief, seen = AnswerBelief((law_of_mean(0.6),)), Seen((), (0,))
+    free, dear = (
+        Stakes(belief, seen, [WayPrice("target", once, 1.0)], 60.0, 0.0, 4, verified=True)
+        for once in (0.0, 5.0)
+    )
+    costs = [one.alternatives()[0].price for one in (free, dear)]
+    assert costs[1] == pytest.approx(costs[0] + 5.0)
+
+
+def test_a_wrong_answer_loses_its_penalty():
+    belief, seen = AnswerBelief((law_of_mean(0.4),)), Seen(((2,), (1,)), (0,))
+    stop = next(
+        one for one in Stakes(belief, seen, [], 60.0, 0.5, 0).alternatives() if one.action == "stop"
+    )
+    right = max(belief.right(seen)[:-1])
+    assert 0.1 < right < 0.9
+    assert stop.net == pytest.approx(60.0 * right - 30.0 * (1 - right))
+
+
 def test_a_law_has_the_stated_mean():
     for mean in (0.05, 0.5, 0.95):
         assert law_of_mean(mean) @ rates() == pytest.approx(mean, abs=1e-6)
