@@ -16,13 +16,15 @@ else:
     from importlib import import_module
 
     class _Late:
-        """A module that is imported when a name is looked up."""
+        """A module that is imported when a name is first looked up."""
 
         def __init__(self, module: str) -> None:
             self._module = module
 
         def __getattr__(self, name: str) -> Any:
-            return getattr(import_module(self._module), name)
+            found = getattr(import_module(self._module), name)
+            setattr(self, name, found)  # later look-ups of the name come here no more
+            return found
 
     torch, F, np = _Late("torch"), _Late("torch.nn.functional"), _Late("numpy")
 
