@@ -83,7 +83,7 @@ def test_a_stored_run_is_listed_shown_replayed_and_exported(
     run = json.loads(capsys.readouterr().out)
 
     assert exit_code(["runs", "list"]) == 0
-    listed = capsys.readouterr().out
+    listed = " ".join(capsys.readouterr().out.split())  # wrapped after long paths
     assert run["run"] in listed
     assert "1 + 1?" in listed
 
