@@ -65,6 +65,8 @@ class CostEstimate:
     """Bytes of the caches at the end of the answers."""
     capacity: Capacity
     notes: tuple[str, ...] = ()
+    outweighed: tuple[str, ...] = ()
+    """Methods that the run skips because of their drafts' cost."""
 
     @property
     def seconds(self) -> float:
@@ -169,8 +171,10 @@ def estimate(
     draft: DecoderConfig | None,
     request: CostRequest,
     machine: Machine,
+    *,
+    weighs_drafts: bool = True,
 ) -> CostEstimate:
-    """The cost of a request under a recipe."""
+    """The cost of a request under a recipe; see `plan` for `weighs_drafts`."""
     model = ShapedModel(target)
     drafting = ShapedDraft(model if draft is None else ShapedModel(draft), model)
     methods = in_entries(
@@ -178,7 +182,7 @@ def estimate(
         entry_bytes(target.shape),
         len(target.shape.layers),
     )
-    chosen = plan(methods, _prompt(request.prompt), drafting)
+    chosen = plan(methods, _prompt(request.prompt), drafting, weighs_drafts=weighs_drafts)
     return _Estimator(target, drafting, chosen, request, machine).estimate()
 
 
@@ -216,6 +220,7 @@ class _Estimator:
             cache_bytes=asked.batch * self._request_bytes(stored, entries),
             capacity=capacity(self.target, machine, self._request_bytes(stored, entries)),
             notes=(*self.plan.notes, *self._notes()),
+            outweighed=self.plan.outweighed,
         )
 
     def _packed(self, bits: float) -> Precision:
