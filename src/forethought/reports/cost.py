@@ -9,7 +9,7 @@ from typing import Any
 from forethought.cost.hourly_prices import HourlyPrice
 from forethought.cost.roofline import Machine, Phase
 from forethought.cost.work import Work
-from forethought.sessions.cost_alternatives import Alternative
+from forethought.sessions.cost_alternatives import CostAlternative
 from forethought.sessions.cost_estimate import CostEstimate, CostRequest, CostStage
 
 
@@ -19,7 +19,7 @@ def cost_document(
     request: CostRequest,
     machine: Machine,
     price: HourlyPrice | None,
-    alternatives: Sequence[Alternative] = (),
+    alternatives: Sequence[CostAlternative] = (),
 ) -> dict[str, Any]:
     """The estimate of the recipe called `name`."""
     cost = _cost(found.stages, machine, price)
@@ -44,7 +44,7 @@ def cost_document(
 
 
 def _alternative(
-    one: Alternative, request: CostRequest, machine: Machine, price: HourlyPrice | None
+    one: CostAlternative, request: CostRequest, machine: Machine, price: HourlyPrice | None
 ) -> dict[str, Any]:
     found = one.estimate
     return {

@@ -14,7 +14,7 @@ from forethought.sessions.cost_estimate import CostEstimate, CostRequest, estima
 
 
 @dataclass(frozen=True)
-class Alternative:
+class CostAlternative:
     """A recipe that applies the skipped methods."""
 
     name: str
@@ -30,22 +30,22 @@ def alternatives(
     draft: DecoderConfig | None,
     request: CostRequest,
     machine: Machine,
-) -> list[Alternative]:
+) -> list[CostAlternative]:
     """The skipped methods with the recipe's own draft, and with the fastest known one."""
     forced = estimate(recipe, target, draft, request, machine, weighs_drafts=False)
     drafted = list(_drafted(recipe, target, request, machine))
     best = min(drafted, key=lambda one: one.estimate.seconds, default=None)
-    own = Alternative("applied anyway", recipe, forced)
+    own = CostAlternative("applied anyway", recipe, forced)
     return [own] if best is None else [own, best]
 
 
 def _drafted(
     recipe: Recipe, target: DecoderConfig, request: CostRequest, machine: Machine
-) -> Iterator[Alternative]:
+) -> Iterator[CostAlternative]:
     """The recipe with each draft that fits the prompt and saves more than it costs."""
     for name in smaller_relatives(recipe.model):
         draft = config_of(name)
         other = replace(recipe, draft=name)
         found = estimate(other, target, draft, request, machine)
         if not found.outweighed and request.prompt <= draft.context:
-            yield Alternative(f"-d {name}", other, found, name)
+            yield CostAlternative(f"-d {name}", other, found, name)
