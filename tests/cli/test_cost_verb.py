@@ -46,6 +46,26 @@ def test_the_text_names_stages_bounds_memory_and_the_source_of_the_price(capsys)
         assert said in text.replace("\n            ", " ")
 
 
+def test_a_method_that_the_run_skips_has_its_cost_and_a_draft_that_pays(capsys) -> None:
+    alone = [part for part in EXAMPLE[1:] if part not in ("-d", "qwen2.5-0.5b")]
+
+    told = answer(capsys, *alone).replace("\n            ", " ")
+    found = json.loads(answer(capsys, *alone, "--json"))
+    drafted = json.loads(answer(capsys, *EXAMPLE[1:], "--json"))
+
+    assert found["skipped"] == ["specpc(keep=2048)"]
+    assert found["cost"]["flops"] == found["exact"]["flops"]  # as the run itself: without specpc
+    forced, better = found["alternatives"]
+    assert (forced["draft"], better["draft"]) == ("", "qwen2.5-0.5b")
+    assert [stage["name"] for stage in forced["stages"]] == ["draft", "prefill", "decode"]
+    assert forced["kept"]["prompt_tokens"] == 2048
+    for part in ("cost", "timing", "stages", "kept"):
+        assert better[part] == drafted[part]
+    fewer = 1 - drafted["cost"]["flops"] / found["cost"]["flops"]
+    assert f"-d qwen2.5-0.5b applies specpc(keep=2048): {fewer:.0%} fewer FLOPs" in told
+    assert "specpc(keep=2048) applied anyway: 2% fewer FLOPs, 18% less time" in told
+
+
 def test_the_document_adds_up(capsys) -> None:
     found = json.loads(answer(capsys, *EXAMPLE[1:], "--json"))
 

@@ -22,6 +22,7 @@ from forethought.models.config_of import config_of
 from forethought.models.known_configs import published_in_four_bits
 from forethought.recipes.recipe import Recipe
 from forethought.reports.cost import cost_document
+from forethought.sessions.cost_alternatives import alternatives
 from forethought.sessions.cost_estimate import CostRequest, estimate
 
 _TOKENS = re.compile(r"(\d+(?:\.\d+)?)([kM]?)", re.ASCII)
@@ -43,12 +44,15 @@ def run(given: Given) -> int:
     target = config_of(recipe.model)
     draft = None if recipe.draft == Recipe.draft else config_of(recipe.draft)
     machine = _machine(given, recipe)
+    asked = recipe, target, draft, request, machine
+    expected = estimate(*asked)
     found = cost_document(
         recipe.spelling,
-        estimate(recipe, target, draft, request, machine),
+        expected,
         request,
         machine,
         _price(given, machine.hardware),
+        alternatives(*asked) if expected.outweighed else (),
     )
     for file in given[options.CHARTS]:
         files.write(Path(file), _FORMS[Path(file).suffix](found))

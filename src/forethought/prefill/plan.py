@@ -29,6 +29,8 @@ class PrefillPlan:
 
     applied: tuple[Approximation, ...]
     notes: tuple[str, ...] = ()
+    outweighed: tuple[str, ...] = ()
+    """Spellings of the methods that were skipped because of their drafts' cost."""
 
     @property
     def evicting(self) -> Approximation | None:
@@ -89,9 +91,15 @@ class PrefillPlan:
         )
 
 
-def plan(methods: Methods, prompt: Prompt, draft: PlannedDraft) -> PrefillPlan:
-    """Select the methods that drop something and whose drafts save more than they cost."""
+def plan(
+    methods: Methods, prompt: Prompt, draft: PlannedDraft, *, weighs_drafts: bool = True
+) -> PrefillPlan:
+    """Select the methods that drop something and whose drafts save more than they cost.
+
+    Without `weighs_drafts`, drafts may cost more than they save.
+    """
     applied: list[Approximation] = []
+    outweighed: list[str] = []
     notes = [*prompt.notes, *draft.notes]
     length = len(prompt)
     for name, method in methods:
@@ -99,13 +107,14 @@ def plan(methods: Methods, prompt: Prompt, draft: PlannedDraft) -> PrefillPlan:
             notes.append(f"{name} skipped: nothing to drop from a prompt of {length:,} tokens")
         elif _lacks_draft(method, methods):
             notes.append(f"{name} skipped: no other method runs a draft")
-        elif not _draft_pays(method, length, draft.serving(method)):
-            notes.append(f"{name} skipped: its draft would cost more than it saves")
+        elif weighs_drafts and not _draft_pays(method, length, draft.serving(method)):
+            notes.append(f"{name} skipped: its draft would cost more prefill FLOPs than it saves")
+            outweighed.append(name)
         else:
             applied.append(method)
             length = method.reads(length)
     _check_order(methods)
-    return PrefillPlan(tuple(applied), tuple(notes))
+    return PrefillPlan(tuple(applied), tuple(notes), tuple(outweighed))
 
 
 def takes_any_length(methods: Methods) -> bool:

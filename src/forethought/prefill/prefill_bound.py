@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from forethought.contracts.roles import Approximation
+from forethought.contracts.score_work import PromptSizes
 from forethought.cost.flops import answer_flops, rows_flops
 from forethought.models.chat.prompt import question_tokens
 from forethought.prefill.draft_model import ModelDraft
@@ -38,21 +40,19 @@ class PrefillBound:
         newest = method.newest_queries()
         queries = ahead + 1 + (length if newest is None else newest)
         flops = rows_flops(draft, length, queries) if method.uses_draft() else 0.0
-        flops += rows_flops(target, length, queries) if method.evicts() else 0.0
         if ahead:  # the target may prefill the look-ahead too
             flops += answer_flops(draft, length, ahead)
             flops += 2 * answer_flops(target, length, ahead + 1)
         return flops + self._scoring(method, length)
 
     def _scoring(self, method: Approximation, length: int) -> float:
-        """An upper bound on passes over the whole cache, and on the attention that they show."""
+        """An upper bound on the scores of the target's entries, and on their passes."""
         shape = self.draft.target.shape
-        passes = method.scoring_tokens(length, self._asked)
-        return sum(
-            answer_flops(shape, length, tokens)
-            + rows_flops(shape, min(length, tokens) + tokens, tokens)
-            for tokens in passes
-        )
+        ahead = method.lookahead_tokens(self.answer_tokens)
+        kept = method.entries_after(length, len(shape.layers))
+        work = method.score_work(PromptSizes(shape, length, kept, ahead, asked=self._asked))
+        passes = (answer_flops(shape, math.ceil(one.past), one.tokens) for one in work.passes)
+        return work.flops + sum(passes)
 
     def _asked(self, text: str) -> int:
         """Tokens of a turn that asks a text."""

@@ -25,6 +25,7 @@ from forethought.models.model import Model
 from forethought.prefill.byte_budgets import with_entry_budgets
 from forethought.prefill.draft_model import DraftResults, ModelDraft
 from forethought.prefill.plan import Methods, PrefillPlan, plan
+from forethought.prefill.planned_reading import PlannedReading, share_readings
 from forethought.prefill.prefill import PrefillResult, finished, prefill
 from forethought.prefill.prefill_bound import PrefillBound
 from forethought.prefill.prefill_reuse import PrefillReuse, PromptPrefix
@@ -126,6 +127,20 @@ class PreparedPrompt:
                 most = max(most, _prompt_bytes(self.draft.serving(method).model, length))
             length = method.reads(length)
         return max(most, _prompt_bytes(self.target, length))
+
+    def drafted(self) -> list[PlannedReading]:
+        """What drafts will read of the whole prompt; nothing if one cannot, which it will say."""
+        found = []
+        for method in self.plan.applied:
+            if method.uses_draft():
+                draft = self.draft.serving(method)
+                try:
+                    found.append(PlannedReading.of(method, draft, self.prompt, self.answer_tokens))
+                except ForethoughtError:
+                    return []
+            if method.reads(len(self.prompt)) < len(self.prompt):
+                break
+        return found
 
     @property
     def opened(self) -> Opened:
@@ -298,9 +313,13 @@ def prefill_all(prompts: Sequence[PreparedPrompt], clock: Clock) -> None:
 
     With a prefix cache each runs alone, and the first one leaves its entries to the others.
     """
+    if len(prompts) > 1 and all(one.reuse is None for one in prompts):
+        share_readings([reader for one in prompts for reader in one.drafted()])
     for one in prompts:
         one.attempt(one.shorten)
         pause(end_slice=True)  # drafts may have used up the time limit
+    for one in prompts:
+        one.draft.readings.clear()
     for group in _sharing([one for one in prompts if one.error is None]):
         if len(group) == 1 or not _prefilled_together(group, clock):
             for one in group:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from forethought.cost.hourly_prices import HourlyPrice
 from forethought.cost.roofline import Machine, Phase
 from forethought.cost.work import Work
+from forethought.sessions.cost_alternatives import CostAlternative
 from forethought.sessions.cost_estimate import CostEstimate, CostRequest, CostStage
 
 
@@ -17,6 +19,7 @@ def cost_document(
     request: CostRequest,
     machine: Machine,
     price: HourlyPrice | None,
+    alternatives: Sequence[CostAlternative] = (),
 ) -> dict[str, Any]:
     """The estimate of the recipe called `name`."""
     cost = _cost(found.stages, machine, price)
@@ -31,11 +34,32 @@ def cost_document(
         "stages": [_stage(stage, machine) for stage in found.stages],
         "exact": _cost(found.exact, machine, price)
         | {"stages": [_stage(stage, machine) for stage in found.exact]},
-        "kept": {"prompt_tokens": found.prompt, "of": request.prompt, "entries": found.entries},
+        "skipped": list(found.outweighed),
+        "alternatives": [_alternative(one, request, machine, price) for one in alternatives],
+        "kept": _kept(found, request),
         "memory": asdict(found.capacity),
         "price": None if price is None else asdict(price),
         "notes": list(found.notes),
     }
+
+
+def _alternative(
+    one: CostAlternative, request: CostRequest, machine: Machine, price: HourlyPrice | None
+) -> dict[str, Any]:
+    found = one.estimate
+    return {
+        "name": one.name,
+        "draft": one.draft,
+        "recipe": one.recipe.spelling,
+        "cost": _cost(found.stages, machine, price) | {"peak_cache_bytes": found.cache_bytes},
+        "timing": _timing(found, request),
+        "stages": [_stage(stage, machine) for stage in found.stages],
+        "kept": _kept(found, request),
+    }
+
+
+def _kept(found: CostEstimate, request: CostRequest) -> dict[str, float]:
+    return {"prompt_tokens": found.prompt, "of": request.prompt, "entries": found.entries}
 
 
 def _timing(found: CostEstimate, request: CostRequest) -> dict[str, float]:

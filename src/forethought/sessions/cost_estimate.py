@@ -7,26 +7,23 @@ same for the exact run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from forethought import catalogue
-from forethought.contracts.records import ModelShape, Prompt
-from forethought.contracts.roles import Approximation, Draft, Tap
+from forethought.contracts.records import Prompt
+from forethought.contracts.roles import Approximation
+from forethought.contracts.score_work import LayerSizes, PromptSizes, ScorePass
 from forethought.cost.capacity import Capacity, cache_bytes, capacity
 from forethought.cost.flops import attention_flops, entry_bytes, window_pairs
 from forethought.cost.precision import STORED_BITS, Precision
 from forethought.cost.roofline import Machine, Phase, decode_phase, phase, prefill_phase
-from forethought.cost.work import Operation, Pass, Work
+from forethought.cost.work import Operation, Pass, Work, decode_step
 from forethought.models.decoder.config import DecoderConfig
 from forethought.prefill.byte_budgets import in_entries
-from forethought.prefill.plan import PrefillPlan, plan
-from forethought.prefill.planning import default_layer_span
+from forethought.prefill.plan import QUERY_WINDOW, PrefillPlan, plan
 from forethought.recipes.recipe import Recipe
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from forethought.sessions.shaped_draft import ShapedDraft, ShapedModel
 
 CHUNK = 2048
 """Prompt tokens of a prefill pass, unless a method must see the whole prompt."""
@@ -41,6 +38,16 @@ class CostRequest:
     batch: int = 1
     samples: int = 1
     """Answers to each prompt, which share its cache."""
+
+
+@dataclass(frozen=True)
+class KnownPrompt:
+    """The parts of a prompt that methods which read its text depend on."""
+
+    text: tuple[int, int]
+    """The first token of the document, and the one after its last."""
+    asked: Callable[[str], int]
+    """Counts the tokens of a turn that asks a text."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,8 @@ class CostEstimate:
     """Bytes of the caches at the end of the answers."""
     capacity: Capacity
     notes: tuple[str, ...] = ()
+    outweighed: tuple[str, ...] = ()
+    """Methods that the run skips because of their drafts' cost."""
 
     @property
     def seconds(self) -> float:
@@ -85,92 +94,20 @@ class CostEstimate:
         return found
 
 
-@dataclass(frozen=True)
-class ShapedModel:
-    """A model of which only the configuration is known."""
-
-    config: DecoderConfig
-
-    @property
-    def shape(self) -> ModelShape:
-        """Sizes of the network."""
-        return self.config.shape
-
-    def for_length(self, tokens: int) -> ShapedModel:
-        """The model for texts of so many tokens."""
-        longer = self.config.for_long_texts() if tokens > self.config.context else self.config
-        return ShapedModel(longer)
-
-    def first_layers(self, count: int) -> DecoderConfig:
-        """The configuration cut after so many layers."""
-        config = self.config
-        return replace(
-            config,
-            layers=count,
-            windows=config.windows[:count],
-            layer_ropes=config.layer_ropes[:count],
-            expert_layers=tuple(layer for layer in config.expert_layers if layer < count),
-        )
-
-
-@dataclass(frozen=True)
-class ShapedDraft(Draft):
-    """A draft of which only the sizes are known; it runs nothing."""
-
-    model: ShapedModel
-    target: ShapedModel
-    remote_target: bool = False
-    notes: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Whether the target drafts for itself."""
-        return "self" if self.model is self.target else "draft"
-
-    @property
-    def layers(self) -> int:
-        """Number of layers."""
-        return self.model.config.layers
-
-    @property
-    def layer_span(self) -> tuple[int, int]:
-        """The default first layer that methods use, and one past the last."""
-        own, target = self.model.shape, self.target.shape
-        return default_layer_span(own, target, is_self=self.model is self.target)
-
-    def serving(self, method: Approximation) -> ShapedDraft:
-        """The draft that a method uses: this one, or the target itself."""
-        return replace(self, model=self.target) if method.drafts_with_itself() else self
-
-    def read(
-        self,
-        prompt: Prompt,
-        tap: Tap,
-        *,
-        layers: int | None = None,
-        lookahead: int = 0,
-        queries: int | None = None,
-    ) -> list[int]:
-        """Costs are planned by `on_prompt` of no method."""
-        raise AssertionError("an estimate runs no model")
-
-    def carry(self, importance: Tensor, prompt: Prompt) -> Tensor:
-        """Costs are planned by `on_prompt` of no method."""
-        raise AssertionError("an estimate runs no model")
-
-    def charge(self, tokens: int, flops: float) -> None:
-        """Costs are planned by `on_prompt` of no method."""
-        raise AssertionError("an estimate runs no model")
-
-
 def estimate(
     recipe: Recipe,
     target: DecoderConfig,
     draft: DecoderConfig | None,
     request: CostRequest,
     machine: Machine,
+    *,
+    weighs_drafts: bool = True,
+    known: KnownPrompt | None = None,
 ) -> CostEstimate:
-    """The cost of a request under a recipe."""
+    """The cost of a request under a recipe; see `plan` for `weighs_drafts`.
+
+    Without a `known` prompt, its document is the whole prompt.
+    """
     model = ShapedModel(target)
     drafting = ShapedDraft(model if draft is None else ShapedModel(draft), model)
     methods = in_entries(
@@ -178,12 +115,45 @@ def estimate(
         entry_bytes(target.shape),
         len(target.shape.layers),
     )
-    chosen = plan(methods, _prompt(request.prompt), drafting)
-    return _Estimator(target, drafting, chosen, request, machine).estimate()
+    chosen = plan(methods, _prompt(request.prompt), drafting, weighs_drafts=weighs_drafts)
+    return _Estimator(target, drafting, chosen, request, machine, known).estimate()
 
 
 def _prompt(length: int) -> Prompt:
     return Prompt(tuple(range(length)), ((0, 0),) * length, "")
+
+
+@dataclass(frozen=True)
+class DecodeGrowth:
+    """The entries of a sequence that an eviction cuts to `left` after every so many steps."""
+
+    entries: float
+    """After the prefill."""
+    left: float
+    every: int
+    steps: int
+
+    @property
+    def growing(self) -> int:
+        """Steps until the first eviction that drops an entry."""
+        ends = int((self.left - self.entries) // self.every + 1) if self.entries <= self.left else 1
+        return min(self.steps, ends * self.every)
+
+    def held(self) -> Iterator[tuple[float, int]]:
+        """After these steps: entries before a step, on average, and the number of steps."""
+        cycles, rest = divmod(self.steps - self.growing, self.every)
+        for length, count in ((self.every, cycles), (rest, 1)):
+            if length * count:
+                yield self.left + (length - 1) / 2, length * count
+
+    def evictions(self) -> Iterator[tuple[float, int]]:
+        """Entries at an eviction, and the number of evictions; growing ones by first and last."""
+        growing = self.growing // self.every
+        later = self.steps // self.every - growing
+        if growing:
+            yield self.entries + self.every, growing - growing // 2
+            yield self.entries + self.every * growing, growing // 2
+        yield self.left + self.every, later
 
 
 @dataclass(frozen=True)
@@ -195,6 +165,7 @@ class _Estimator:
     plan: PrefillPlan
     request: CostRequest
     machine: Machine
+    known: KnownPrompt | None
 
     def estimate(self) -> CostEstimate:
         asked = self.request
@@ -207,7 +178,7 @@ class _Estimator:
         bits = STORED_BITS[self.plan.bits] if self.plan.bits < 16 else None
         stored = self.machine.precision if bits is None else self._packed(bits)
         machine = replace(self.machine, precision=stored)
-        stages += [*self._prefill(length), self._decode(machine, entries)]
+        stages += [*self._prefill(length), *self._answer(machine, entries, length)]
         return CostEstimate(
             stages=tuple(_merged(stages)),
             exact=tuple(self._exact()),
@@ -216,6 +187,7 @@ class _Estimator:
             cache_bytes=asked.batch * self._request_bytes(stored, entries),
             capacity=capacity(self.target, machine, self._request_bytes(stored, entries)),
             notes=(*self.plan.notes, *self._notes()),
+            outweighed=self.plan.outweighed,
         )
 
     def _packed(self, bits: float) -> Precision:
@@ -276,37 +248,80 @@ class _Estimator:
         if ahead:  # the last prompt token again, over the entries that stay
             again = Pass(1, self._entries(length) - 1, asked.batch)
             yield CostStage("prefill", phase(self.target, self.machine, [(again, 1.0)]))
-        if evicting is not None and hooked:
-            rows = evicting.scored_queries()
-            rows = None if rows is None else rows + ahead
-            yield from self._scores(
-                "prefill", self.target, self.target.layers, length + ahead, rows
-            )
         if evicting is not None:
-            passes = evicting.scoring_tokens(length, _asked)
-            found = [(Pass(tokens, length, asked.batch), 1.0) for tokens in passes if tokens]
-            if found:
-                yield CostStage("scores", phase(self.target, self.machine, found))
+            yield from self._scoring(evicting, length, ahead)
+
+    def _scoring(self, evicting: Approximation, length: int, ahead: int) -> Iterator[CostStage]:
+        """The products and passes that score the target's entries."""
+        asked, known = self.request, self.known
+        sizes = PromptSizes(self.target.shape, length, self._entries(length), ahead)
+        if known is not None:
+            sizes = replace(sizes, text=known.text, asked=known.asked)
+        work = evicting.score_work(sizes)
+        if work.flops:
+            yield self._products("prefill", work.flops * asked.batch, self.target.layers)
+        if work.passes:
+            passes = [(self._score_pass(one), 1.0) for one in work.passes]
+            yield CostStage("scores", phase(self.target, self.machine, passes))
+
+    def _score_pass(self, one: ScorePass) -> Pass:
+        batch = self.request.batch
+        if one.decodes:
+            return decode_step(one.past, batch)
+        return Pass(one.tokens, one.past, batch)
 
     def _scores(
         self, name: str, config: DecoderConfig, layers: int, length: int, rows: int | None
     ) -> Iterator[CostStage]:
-        """Attention rows of the newest queries over the prompt, in so many layers."""
+        """Attention rows of the draft's newest queries over the prompt, in so many layers."""
         queries = length if rows is None else min(rows, length)
         if queries and layers:
             yield self._rows(name, config, layers, window_pairs(config.heads, length, queries))
 
     def _rows(self, name: str, config: DecoderConfig, layers: int, pairs: float) -> CostStage:
-        """Products of queries and keys, without values, of keys that are still on the chip."""
+        """Products of queries and keys, without values."""
         flops = attention_flops(config.shape.layers[0], pairs) / 2 * self.request.batch
-        operation = Operation("scores", Work(flops), layers)
+        return self._products(name, flops * layers, layers)
+
+    def _products(self, name: str, flops: float, layers: int) -> CostStage:
+        """Products with keys or values that are still on the chip, in all layers together."""
+        operation = Operation("scores", Work(flops / layers), layers)
         seconds = self.machine.seconds(operation, "prefill")
         return CostStage(name, Phase("prefill", operation.total, seconds, seconds, (operation,), 0))
 
-    def _decode(self, machine: Machine, entries: float) -> CostStage:
+    def _answer(self, machine: Machine, entries: float, length: int) -> Iterator[CostStage]:
+        """The decode steps, and the evictions between them."""
+        method, steps = self.plan.evicting, self.request.answer - 1
+        every = 0 if method is None else method.evicts_every()
+        if method is None or not every:
+            yield self._decode(machine, entries)
+            return
+        left = method.entries_left(length, self.target.layers)
+        growth = DecodeGrowth(entries, left, every, steps)
+        yield self._decode(machine, entries, growth.growing + 1)
+        rows = self.request.batch * self.request.samples
+        held = [(decode_step(past, rows), float(count)) for past, count in growth.held()]
+        if held:
+            yield CostStage("decode", phase(self.target, machine, held))
+        queries = min(max(QUERY_WINDOW, every), length + steps)
+        for at, count in growth.evictions():
+            flops = count * rows * self._rescored(method, round(at), every, queries)
+            if flops:
+                yield self._products("decode", flops, self.target.layers)
+
+    def _rescored(self, method: Approximation, entries: int, added: int, queries: int) -> float:
+        shape = self.target.shape
+        layers = [
+            LayerSizes(layer, shape.hidden, entries, added=added, queries=queries)
+            for layer in shape.layers
+        ]
+        return sum(method.rescore_flops(layer) for layer in layers)
+
+    def _decode(self, machine: Machine, entries: float, tokens: int | None = None) -> CostStage:
         asked = self.request
-        rows, steps = asked.batch * asked.samples, asked.answer - 1
-        shared = entries if asked.samples > 1 else 0.0
+        rows, steps = asked.batch * asked.samples, (tokens or asked.answer) - 1
+        evicts = self.plan.evicts_in_decode  # so that no entry is shared
+        shared = entries if asked.samples > 1 and not evicts else 0.0
         found = decode_phase(self.target, machine, entries, steps, rows, shared, asked.batch)
         return CostStage("decode", found)
 
@@ -314,10 +329,7 @@ class _Estimator:
         end = self.request.prompt + self.request.answer
         if end > self.target.context:
             yield f"the context of {self.target.context:,} tokens is shorter than {end:,}"
-        if self.plan.sparse_prefill is not None:
-            yield "attention of a sparse prefill depends on the prompt: it is counted as dense"
-        if self.plan.evicts_in_decode:
-            yield "evictions during decode are counted as one after the prefill"
+        yield from dict.fromkeys(filter(None, (one.uncounted() for one in self.plan.applied)))
 
 
 def _merged(stages: Sequence[CostStage]) -> list[CostStage]:
@@ -327,8 +339,3 @@ def _merged(stages: Sequence[CostStage]) -> list[CostStage]:
         before = found.get(stage.name)
         found[stage.name] = stage.phase if before is None else before.plus(stage.phase)
     return [CostStage(name, phase) for name, phase in found.items()]
-
-
-def _asked(text: str) -> int:
-    """About the tokens of a turn that asks a text, whose tokenizer is unknown."""
-    return len(text) // 4 + 8

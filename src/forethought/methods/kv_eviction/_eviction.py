@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from forethought.contracts.names import method_name
 from forethought.contracts.parameters import CountOrZero, Keep, entries_kept
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Draft, Entries, FullCacheView, LayerView
+from forethought.contracts.score_work import LayerSizes, PromptSizes, ScoreWork
 from forethought.methods.kv_eviction._entries import (
     after_newest,
     entries_left,
@@ -56,13 +57,23 @@ class Evicting(Approximation):
         return self.eviction().importance.looks_ahead
 
     def lookahead_tokens(self, answer_tokens: int) -> int:
-        """Most tokens that are decoded to score entries."""
-        decodes = self.uses_draft() or self.sees_whole_cache()
-        return (self.eviction().lookahead or answer_tokens) if decodes else 0
+        """Most tokens that the draft decodes for the target's prefill."""
+        return (self.eviction().lookahead or answer_tokens) if self.uses_draft() else 0
 
-    def scoring_tokens(self, prompt_length: int, asked: Callable[[str], int]) -> Sequence[int]:
-        """At most the tokens of each pass that scores entries after the prefill."""
-        return self.eviction().importance.scoring_tokens(prompt_length, asked)
+    def score_work(self, prompt: PromptSizes) -> ScoreWork:
+        """The work of scoring the prompt's entries."""
+        return self.eviction().importance.score_work(prompt)
+
+    def rescore_flops(self, layer: LayerSizes) -> float:
+        """FLOPs of the scores of one layer at an eviction during decode."""
+        importance = self.eviction().importance
+        assert isinstance(importance, LayerImportance), "others do not score during decode"
+        return importance.layer_flops(layer)
+
+    def uncounted(self) -> str:
+        """The part of the cost that sizes do not fix."""
+        eviction = self.eviction()
+        return eviction.importance.uncounted() or eviction.allocation.uncounted()
 
     def evicts(self) -> bool:
         """Whether cache entries are dropped."""
@@ -70,7 +81,11 @@ class Evicting(Approximation):
 
     def entries_after(self, prompt_length: int, layers: int) -> float:
         """`keep`, or the whole prompt if it is shorter."""
-        return entries_kept(self.keep, prompt_length)
+        return min(prompt_length, self.entries_left(prompt_length, layers))
+
+    def entries_left(self, prompt_length: int, layers: int) -> float:
+        """`keep`, without the tokens until the next eviction."""
+        return entries_left(self.keep, self.evicts_every(), prompt_length)
 
     def entries_beyond(self, layers: int) -> float:
         """Most entries of a layer beyond `keep`, on average."""
@@ -83,10 +98,6 @@ class Evicting(Approximation):
     def reads_inputs(self) -> bool:
         """Whether `on_layer` reads the inputs of attention during decode."""
         return self.eviction().importance.reads_inputs
-
-    def scored_queries(self) -> int | None:
-        """Newest prompt tokens whose attention rows are computed; None for all."""
-        return self.eviction().importance.scored_queries
 
     def newest_queries(self) -> int | None:
         """Newest prompt tokens whose queries score; None for all."""

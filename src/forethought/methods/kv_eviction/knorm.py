@@ -37,8 +37,13 @@ class KNorm(DecodeEvicting):
     def entries_after(self, prompt_length: int, layers: int) -> float:
         """`keep` in some layers, the whole prompt in the first ones."""
         whole = min(self.whole_layers, layers)
-        kept = super().entries_after(prompt_length, layers)
+        kept = min(prompt_length, self.entries_left(prompt_length, layers))
         return (whole * prompt_length + (layers - whole) * kept) / layers
+
+    def uncounted(self) -> str:
+        """Growth of the whole layers during decode."""
+        grows = self.every and self.whole_layers
+        return "entries of whole layers are counted as constant during decode" if grows else ""
 
     def entries_beyond(self, layers: int) -> float:
         """Unbounded, since a whole layer is as long as the prompt."""

@@ -18,6 +18,7 @@ from typing import Annotated
 from forethought.contracts.parameters import Count, CountOrZero, Range
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Draft, Entries, LayerView
+from forethought.contracts.score_work import LayerSizes, PromptSizes, ScoreWork
 from forethought.methods.kv_eviction._entries import after_newest, entry_places
 from forethought.methods.kv_eviction.importance.predicted import Predicted
 from forethought.numerics.late_imports import torch
@@ -44,6 +45,18 @@ class KVzap(Approximation):
     def pays(self, prompt_length: int) -> bool:
         """Whether an entry can leave the window."""
         return self.every > 0 or prompt_length > self.window
+
+    def uncounted(self) -> str:
+        """The entries of a sufficient score."""
+        return "the entries above the threshold depend on the text: all are counted as kept"
+
+    def score_work(self, prompt: PromptSizes) -> ScoreWork:
+        """The predicted scores of every entry."""
+        return self._importance.score_work(prompt)
+
+    def rescore_flops(self, layer: LayerSizes) -> float:
+        """FLOPs of the predicted scores of the newest entries."""
+        return self._importance.layer_flops(layer)
 
     def evicts(self) -> bool:
         """Whether cache entries are dropped."""

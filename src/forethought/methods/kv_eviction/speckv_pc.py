@@ -63,6 +63,14 @@ class SpecKVPC(Evicting):
         """Prompt tokens that the target prefills."""
         return entries_kept(self.prompt_keep, prompt_length)
 
+    def scored_layers(self, draft: Draft) -> range:
+        """The draft layers whose attention scores the prompt."""
+        return range(self.first_layer, min(draft.layers, self.last_layer or draft.layers))
+
+    def scored_queries(self) -> int | None:
+        """The window that scores the prompt."""
+        return self.prompt_window
+
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The compressed prompt, followed by the draft's look-ahead."""
         choice = self._choice(len(prompt), draft)

@@ -31,6 +31,10 @@ class BM25(Shortening):
     b: Share = 0.75
     """Penalty of long sentences; 0 for none."""
 
+    def uncounted(self) -> str:
+        """The rest of the budget."""
+        return "whole sentences stay, so the target may prefill fewer tokens than keep"
+
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the best sentences."""
         if not self.pays(len(prompt)):

@@ -36,6 +36,10 @@ class CPC(Shortening):
     window: Count = 6144
     """Most encoder tokens read at once; a longer document is read in parts of similar length."""
 
+    def uncounted(self) -> str:
+        """The encoder, and the rest of the budget."""
+        return "the sentence encoder is not counted, and whole sentences stay"
+
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the best sentences, in text order."""
         if not self.pays(len(prompt)):

@@ -27,6 +27,10 @@ class Embedding(Shortening):
     encoder: str = "all-minilm-l6-v2"
     """Sentence encoder: all-minilm-l6-v2, a folder of safetensors, or owner/name on the hub."""
 
+    def uncounted(self) -> str:
+        """The encoder, and the rest of the budget."""
+        return "the sentence encoder is not counted, and whole sentences stay"
+
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the sentences nearest to the question."""
         if not self.pays(len(prompt)):

@@ -41,6 +41,10 @@ class LLMLingua2(Shortening):
     digits: bool = False
     """Always keep words with digits."""
 
+    def uncounted(self) -> str:
+        """The classifier, and the rest of the budget."""
+        return "the token classifier is not counted, and whole words stay"
+
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the kept words."""
         if not self.pays(len(prompt)):

@@ -46,6 +46,10 @@ class R2C(Shortening):
     power: Annotated[float, Range(0, 10)] = 1.0
     """A chunk's share of the dropped sentences falls with its score to this power."""
 
+    def uncounted(self) -> str:
+        """The reader, and the rest of the budget."""
+        return "the reader is not counted, and whole sentences stay"
+
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt of the kept sentences, in text order."""
         if not self.pays(len(prompt)):

@@ -16,6 +16,10 @@ class SparsePrefill(Approximation):
     applies_to: Literal["target", "draft", "both"] = "target"
     """The model whose prefill is sparse; `draft` is the draft of the recipe's other methods."""
 
+    def uncounted(self) -> str:
+        """The keys that are skipped."""
+        return "attention of a sparse prefill depends on the prompt: it is counted as dense"
+
     def thins_attention(self) -> bool:
         """Whether `on_attention` computes the target's prefill attention."""
         return self.applies_to != "draft"

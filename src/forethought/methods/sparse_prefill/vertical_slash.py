@@ -63,6 +63,10 @@ class VerticalSlash(Approximation):
         """The look-ahead, or a whole answer."""
         return self.lookahead or answer_tokens
 
+    def uncounted(self) -> str:
+        """The keys that are skipped."""
+        return "attention of a sparse prefill depends on the prompt: it is counted as dense"
+
     def thins_attention(self) -> bool:
         """Whether `on_attention` computes prefill attention."""
         return True

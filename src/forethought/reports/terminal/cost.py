@@ -21,6 +21,7 @@ def cost_text(found: dict[str, Any], *, width: int, colour: bool) -> str:
     rows = [("time", _time(found)), ("memory", _memory(found)), ("fits", _fits(found))]
     rows += [("money", _money(found)), ("kept", _kept(found))]
     rows += [("note", note) for note in found["notes"]]
+    rows += [("instead", _instead(one, found)) for one in found["alternatives"]]
     lines = [line for label, text in rows if text for line in _row(label, text, width)]
     parts = [
         f"{_BOLD}{title}{_RESET}" if colour else title,
@@ -45,6 +46,7 @@ def _table(found: dict[str, Any]) -> str:
     rows.append(_cells("total", found["cost"], ""))
     if found["exact"]["flops"] != found["cost"]["flops"] or len(found["stages"]) > 2:
         rows.append(_cells("exact", found["exact"], ""))
+    rows += [_cells(one["name"], one["cost"], "") for one in found["alternatives"]]
     table = [_HEADS, *rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(_HEADS))]
     return "\n".join(_line(row, widths) for row in table)
@@ -114,6 +116,18 @@ def _kept(found: dict[str, Any]) -> str:
     if kept["entries"] < kept["prompt_tokens"]:
         parts.append(f"{kept['entries']:,.0f} cache entries a head")
     return " · ".join(parts)
+
+
+def _instead(one: dict[str, Any], found: dict[str, Any]) -> str:
+    """The savings of an alternative."""
+    fewer, less = (1 - one["cost"][kind] / found["cost"][kind] for kind in ("flops", "seconds"))
+    skipped = " and ".join(found["skipped"])
+    how = f"{one['name']} applies {skipped}" if one["draft"] else f"{skipped} {one['name']}"
+    return (
+        f"{how}: {abs(fewer):.0%} {'fewer' if fewer > 0 else 'more'} FLOPs, "
+        f"{abs(less):.0%} {'less' if less > 0 else 'more'} time, "
+        f"first token {units.seconds(one['timing']['first_token'])}"
+    )
 
 
 def _row(label: str, text: str, width: int) -> list[str]:

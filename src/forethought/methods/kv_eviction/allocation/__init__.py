@@ -46,6 +46,10 @@ class Allocation(ABC):
         """Most entries of a layer beyond the budget, on average over the layers."""
         return 0.0
 
+    def uncounted(self) -> str:
+        """Why the number of entries depends on the text; empty if sizes fix it."""
+        return ""
+
     def arranged(self, room: LayerRoom, places: Tensor) -> LayerRoom:
         """The room with the scores that rank its entries; `places` [K, E] are their tokens'.
 

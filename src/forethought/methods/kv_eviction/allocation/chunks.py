@@ -27,6 +27,10 @@ class Chunks(Uniform):
         """A chunk."""
         return float(self.chunk_tokens)
 
+    def uncounted(self) -> str:
+        """The rest of the last chunk."""
+        return "chunks stay whole, so entries differ from keep by up to a chunk"
+
     def arranged(self, room: LayerRoom, places: Tensor) -> LayerRoom:
         """The room of the chosen chunks; other entries are excluded."""
         scores = room.scores.sum(0)

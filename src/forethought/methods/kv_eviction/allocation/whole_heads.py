@@ -16,6 +16,10 @@ class WholeHeads(Allocation):
 
     spans_layers: ClassVar[bool] = True
 
+    def uncounted(self) -> str:
+        """The unused rest."""
+        return "heads stay whole, so fewer entries than keep may stay"
+
     def counts(self, rooms: Sequence[LayerRoom]) -> list[list[int]]:
         """All droppable entries of the best heads, none of the others."""
         free = [count for room in rooms for count in room.free()]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import FullCacheView, LayerView
+from forethought.contracts.score_work import LayerSizes, PromptSizes, ScoreWork
 from forethought.methods.kv_eviction._entries import whole_places
 
 if TYPE_CHECKING:
@@ -32,14 +32,13 @@ class Importance(ABC):
         """Newest prompt tokens whose queries score; None for all."""
         return None if self.needs_all_queries else 0
 
-    @property
-    def scored_queries(self) -> int | None:
-        """Newest prompt tokens whose attention rows are computed; None for all."""
-        return self.newest_queries
+    def score_work(self, prompt: PromptSizes) -> ScoreWork:
+        """The work of the scores of a whole prompt; see `Approximation.score_work`."""
+        return ScoreWork()
 
-    def scoring_tokens(self, prompt_length: int, asked: Callable[[str], int]) -> Sequence[int]:
-        """At most the tokens of each pass of `score_cache`; see `Approximation.scoring_tokens`."""
-        return ()
+    def uncounted(self) -> str:
+        """The part of the work that `score_work` leaves out; empty if there is none."""
+        return ""
 
     def check(self, prompt: Prompt) -> None:
         """Raise BudgetTooSmallError if the budget is too small to compute the scores."""
@@ -67,3 +66,11 @@ class LayerImportance(Importance):
     def score_cache(self, cache: FullCacheView) -> list[Tensor]:
         """Scores [K, E] of every layer."""
         return [self.score_layer(view, whole_places(view)) for view in cache.layers]
+
+    def layer_flops(self, layer: LayerSizes) -> float:
+        """FLOPs of the products of both scores of a layer."""
+        return 0.0
+
+    def score_work(self, prompt: PromptSizes) -> ScoreWork:
+        """The products of all layers."""
+        return ScoreWork(sum(self.layer_flops(layer) for layer in prompt.layers()))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from forethought.contracts.roles import LayerView
+from forethought.contracts.score_work import LayerSizes
+from forethought.cost.flops import row_flops
 from forethought.methods.kv_eviction.importance import LayerImportance
 from forethought.numerics.late_imports import torch
 
@@ -18,6 +20,10 @@ class AccumulatedAttention(LayerImportance):
     """Attention summed over queries and averaged over the query group."""
 
     needs_all_queries: ClassVar[bool] = True
+
+    def layer_flops(self, layer: LayerSizes) -> float:
+        """The rows of the entries since the last call."""
+        return row_flops(layer.shape, layer.entries, min(layer.new, layer.held_queries))
 
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]: the remembered sums plus the attention of the queries since."""

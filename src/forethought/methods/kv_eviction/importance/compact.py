@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from forethought.contracts.parameters import Amount, entries_kept
+from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import LayerView
+from forethought.contracts.score_work import LayerSizes
 from forethought.methods.kv_eviction.importance import LayerImportance
 from forethought.numerics.importance import pooled
 from forethought.numerics.late_imports import torch
@@ -37,19 +39,19 @@ class Compact(LayerImportance):
     seed: int = 0
     needs_all_queries: ClassVar[bool] = True
 
-    @property
-    def scored_queries(self) -> int:
-        """None: the scores are other products."""
-        return 0
+    def layer_flops(self, layer: LayerSizes) -> float:
+        """Attention within chunks, and the leverage of sketched keys."""
+        inner = self._inner(layer.entries)
+        return self._products(layer.shape, inner.stop - inner.start)
 
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]."""
         length = view.keys.shape[1]
-        inner = slice(self.sinks, max(self.sinks, length - self.window))
+        inner = self._inner(length)
         scores = torch.zeros(view.keys.shape[:2], dtype=torch.float32, device=view.keys.device)
         if inner.stop - inner.start < 2:
             return scores
-        self._charge(view, inner.stop - inner.start)
+        view.charge(self._products(view.shape, inner.stop - inner.start))
         blending = self.blending
         if blending is None:
             blending = 1 - entries_kept(self.keep, length) / length
@@ -58,11 +60,16 @@ class Compact(LayerImportance):
         scores[:, inner] = attention + blending * leverage
         return scores
 
-    def _charge(self, view: LayerView, entries: int) -> None:
-        heads, size = view.shape.heads, view.shape.head_dim
+    def _inner(self, length: int) -> slice:
+        """The entries that take part."""
+        return slice(self.sinks, max(self.sinks, length - self.window))
+
+    def _products(self, layer: LayerShape, entries: int) -> float:
+        if entries < 2:
+            return 0.0
         pairs = entries * min(entries, _ATTENTION_CHUNK)
-        sketching = entries * self.sketch * (size + 2 * self.sketch)
-        view.charge(2.0 * (heads * size * pairs + view.shape.kv_heads * sketching))
+        sketching = entries * self.sketch * (layer.head_dim + 2 * self.sketch)
+        return 2.0 * (layer.heads * layer.head_dim * pairs + layer.kv_heads * sketching)
 
     def _attention(self, view: LayerView, inner: slice) -> Tensor:
         """[K, n]: attention without a causal mask, times value norms, pooled."""

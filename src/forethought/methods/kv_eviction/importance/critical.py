@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forethought.contracts.roles import LayerView
+from forethought.contracts.score_work import LayerSizes
+from forethought.cost.flops import projected_flops
 from forethought.methods.kv_eviction._eviction import Eviction
 from forethought.methods.kv_eviction.importance import LayerImportance
 
@@ -26,6 +28,12 @@ class Critical(LayerImportance):
     def newest_queries(self) -> int | None:
         """As many as the other importance needs."""
         return self.first.importance.newest_queries
+
+    def layer_flops(self, layer: LayerSizes) -> float:
+        """The other importance, and the projection of every value."""
+        assert isinstance(self.first.importance, LayerImportance), "checked by its type"
+        first = self.first.importance.layer_flops(layer)
+        return first + projected_flops(layer, layer.entries) * (self.first_share < 1)
 
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E] of the first stage."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from forethought.contracts.roles import LayerView
+from forethought.contracts.score_work import LayerSizes
+from forethought.cost.flops import row_flops
 from forethought.methods.kv_eviction._entries import after_newest
 from forethought.methods.kv_eviction.importance import LayerImportance
 from forethought.methods.kv_eviction.importance.window import pooled_until, window_scores
@@ -28,6 +30,10 @@ class DraftLookahead(LayerImportance):
     def newest_queries(self) -> int:
         """The window, and the last prompt token, which the look-ahead follows."""
         return self.window + 1
+
+    def layer_flops(self, layer: LayerSizes) -> float:
+        """The rows of the window, of the last prompt token and of the look-ahead."""
+        return row_flops(layer.shape, layer.entries, self.window + 1 + layer.ahead)
 
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E], pooled over the entries before the window."""

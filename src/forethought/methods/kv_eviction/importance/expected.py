@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import LayerView
+from forethought.contracts.score_work import LayerSizes
 from forethought.methods.kv_eviction.importance import LayerImportance
 from forethought.numerics.late_imports import torch
 
@@ -26,10 +28,13 @@ class ExpectedImportance(LayerImportance):
     epsilon: float = 0.0
     needs_all_queries: ClassVar[bool] = True
 
-    @property
-    def scored_queries(self) -> int:
-        """None: the scores are other products."""
-        return 0
+    def layer_flops(self, layer: LayerSizes) -> float:
+        """The covariance of all queries, then one quadratic form for each entry and head."""
+        return self._products(layer.shape, layer.held_queries, layer.entries)
+
+    def _products(self, layer: LayerShape, queries: int, entries: int) -> float:
+        scored = queries + entries * self.covariance
+        return 2.0 * layer.heads * layer.head_dim**2 * scored
 
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]: the mean over the query group, times the norm of each value."""
@@ -46,9 +51,7 @@ class ExpectedImportance(LayerImportance):
         keys = view.keys.float() * view.shape.scale
         kv_heads, _, size = keys.shape
         mean, spread = self._moments(view)
-        entries, heads = keys.shape[1], len(mean)
-        # Covariance over all queries, then one quadratic form for each entry and head.
-        view.charge(2.0 * heads * size * size * (len(view.queries) + entries * self.covariance))
+        view.charge(self._products(view.shape, len(view.queries), keys.shape[1]))
         mean, spread = mean.view(kv_heads, -1, size), spread.view(kv_heads, -1, size, size)
         logits = torch.einsum("kgd,ked->kge", mean, keys)
         if self.covariance:

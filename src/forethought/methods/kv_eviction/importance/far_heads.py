@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from forethought.contracts.records import LayerShape
 from forethought.contracts.roles import FullCacheView, LayerView
+from forethought.contracts.score_work import PromptSizes, ScoreWork
 from forethought.methods.kv_eviction._entries import for_heads
 from forethought.methods.kv_eviction.importance import Importance
 from forethought.numerics.late_imports import torch
@@ -25,6 +27,10 @@ class FarHeads(Importance):
         """All queries."""
         return
 
+    def score_work(self, prompt: PromptSizes) -> ScoreWork:
+        """The products of the mean query and the mean key of every layer."""
+        return ScoreWork(sum(_products(layer) for layer in prompt.shape.layers))
+
     def score_cache(self, cache: FullCacheView) -> list[Tensor]:
         """The reach of its head for every entry."""
         return [for_heads(view, self.reach(view)) for view in cache.layers]
@@ -42,6 +48,10 @@ class FarHeads(Importance):
         places = torch.arange(_SPAN, device=keys.device)
         laid_keys = view.rotate(keys.expand(_SPAN, -1, -1).contiguous(), places)
         last = view.rotate(queries[None].contiguous(), places[-1:])[0].view(kv_heads, -1, size)
-        view.charge(2.0 * view.shape.heads * size * _SPAN)
+        view.charge(_products(view.shape))
         logits = torch.einsum("kgd,nkd->kgn", last, laid_keys) * view.shape.scale
         return torch.softmax(logits, -1).cumsum(-1).mean((1, 2))
+
+
+def _products(layer: LayerShape) -> float:
+    return 2.0 * layer.heads * layer.head_dim * _SPAN

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from forethought.contracts.parameters import Amount
 from forethought.contracts.roles import LayerView
+from forethought.contracts.score_work import LayerSizes
 from forethought.methods.kv_eviction._entries import entries_left
 from forethought.methods.kv_eviction.importance import LayerImportance
 from forethought.numerics.late_imports import F, torch
@@ -28,6 +29,16 @@ class KeyDifference(LayerImportance):
     keep: Amount = 1024
     every: int = 0
     block: int = 0
+
+    def layer_flops(self, layer: LayerSizes) -> float:
+        """The cosines of all keys, and in prefill those of every block of rivals."""
+        size = layer.shape.kv_heads * layer.shape.head_dim
+        if layer.added is not None or not self.block:
+            return 4.0 * size * layer.entries
+        budget = min(entries_left(self.keep, self.every, layer.entries), layer.entries)
+        starts = range(budget, layer.entries, self.block)
+        rivals = sum(budget + min(self.block, layer.entries - start) for start in starts)
+        return 4.0 * size * (layer.entries + rivals)
 
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E]; entries that lose against a later block have the lowest."""

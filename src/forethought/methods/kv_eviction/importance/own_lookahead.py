@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import FullCacheView, LayerView
+from forethought.contracts.score_work import PromptSizes, ScorePass, ScoreWork
+from forethought.cost.flops import row_flops
 from forethought.methods.kv_eviction._entries import after_newest, whole_places
 from forethought.methods.kv_eviction._eviction import Eviction
 from forethought.methods.kv_eviction.importance import Importance
@@ -33,6 +35,19 @@ class OwnLookahead(Importance):
         """The longer window, unless the first eviction needs all."""
         first = self.first.importance.newest_queries
         return None if first is None else max(self.window, first)
+
+    def score_work(self, prompt: PromptSizes) -> ScoreWork:
+        """The first eviction's scores, the decode steps over its entries, and the last rows."""
+        decoded = self.lookahead
+        first = self.first.importance.score_work(prompt)
+        if self.window + decoded == 0:
+            return first
+        rows = sum(
+            row_flops(layer, prompt.length, self.window + decoded, decoded)
+            for layer in prompt.shape.layers
+        )
+        steps = tuple(ScorePass(1, prompt.kept + step, decodes=True) for step in range(decoded))
+        return ScoreWork(rows + first.flops * (decoded > 0), steps)
 
     def check(self, prompt: Prompt) -> None:
         """Raise BudgetTooSmallError if the first eviction is impossible."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from forethought.contracts.errors import BadParameterError
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import LayerView
+from forethought.contracts.score_work import LayerSizes
 from forethought.methods.kv_eviction.importance import LayerImportance
 from forethought.numerics.late_imports import F, torch
 
@@ -30,10 +31,13 @@ class Predicted(LayerImportance):
     needs_all_queries: ClassVar[bool] = True
     reads_inputs: ClassVar[bool] = True
 
-    @property
-    def scored_queries(self) -> int:
-        """None: the scores are other products."""
-        return 0
+    def layer_flops(self, layer: LayerSizes) -> float:
+        """A linear map: only the file states whether there is a hidden layer."""
+        return 2.0 * layer.new * layer.hidden * layer.shape.kv_heads
+
+    def uncounted(self) -> str:
+        """The hidden layer of a predictor that has one."""
+        return "the predictor is counted as a linear map"
 
     def check(self, prompt: Prompt) -> None:
         """Raise BadParameterError for a file that cannot be read."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import FullCacheView, LayerView
+from forethought.contracts.score_work import LayerSizes, PromptSizes, ScorePass, ScoreWork
+from forethought.cost.flops import attention_flops, projected_flops
 from forethought.methods.kv_eviction.importance import Importance
 from forethought.numerics.late_imports import torch
 
@@ -34,14 +36,29 @@ class Reconstruction(Importance):
     sinks: int = 4
     normalised: bool = False
 
-    def scoring_tokens(self, prompt_length: int, asked: Callable[[str], int]) -> Sequence[int]:
-        """The tokens of each chunk and of the request to repeat it.
+    def score_work(self, prompt: PromptSizes) -> ScoreWork:
+        """A pass for each chunk and the request to repeat it, and the attention of these tokens.
 
         Quoted tokens may split in two where they follow other text.
         """
-        request = asked(_PART) + 2 * self.overlap
-        starts = range(0, prompt_length, self.chunk)
-        return [min(self.chunk, prompt_length - start) + request for start in starts]
+        first, last = prompt.document
+        whole, quoting = prompt.asked(_WHOLE), prompt.asked(_PART) + 2 * self.overlap
+        parts = [
+            range(start, min(start + self.chunk, last)) for start in range(first, last, self.chunk)
+        ]
+        passes, flops = [], 0.0
+        for part in parts:
+            asked = whole if part.start == first or not self.overlap else quoting
+            passes.append(ScorePass(asked + len(part), last))
+            for layer in prompt.layers():
+                flops += self._products(layer, part, asked + len(part))
+        return ScoreWork(flops, tuple(passes))
+
+    def _products(self, layer: LayerSizes, part: range, repeating: int) -> float:
+        """FLOPs of the attention of the repeated tokens to sinks, chunk and themselves."""
+        seen = min(self.sinks, part.start) + len(part) + repeating
+        flops = attention_flops(layer.shape, float(repeating * seen)) / 2
+        return flops + projected_flops(layer, len(part)) * self.normalised
 
     def score_cache(self, cache: FullCacheView) -> list[Tensor]:
         """Scores [K, E] of every layer: 0 before the text, above any score after it."""

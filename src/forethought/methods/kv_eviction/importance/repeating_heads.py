@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forethought.contracts.roles import FullCacheView
+from forethought.contracts.score_work import PromptSizes, ScoreWork
 from forethought.methods.kv_eviction._entries import for_heads
 from forethought.methods.kv_eviction.importance import Importance
 from forethought.methods.kv_eviction.importance.reconstruction import Reconstruction, text_span
@@ -23,9 +23,9 @@ class RepeatingHeads(Importance):
     overlap: int = 8
     sinks: int = 4
 
-    def scoring_tokens(self, prompt_length: int, asked: Callable[[str], int]) -> Sequence[int]:
-        """Those of the reconstruction."""
-        return self._reconstruction.scoring_tokens(prompt_length, asked)
+    def score_work(self, prompt: PromptSizes) -> ScoreWork:
+        """That of the reconstruction."""
+        return self._reconstruction.score_work(prompt)
 
     @property
     def _reconstruction(self) -> Reconstruction:

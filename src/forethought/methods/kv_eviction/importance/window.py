@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forethought.contracts.roles import LayerView
+from forethought.contracts.score_work import LayerSizes
+from forethought.cost.flops import row_flops
 from forethought.methods.kv_eviction._entries import after_newest
 from forethought.methods.kv_eviction.importance import LayerImportance
 from forethought.numerics.importance import pooled
@@ -29,6 +31,10 @@ class WindowAttention(LayerImportance):
     def newest_queries(self) -> int:
         """The window."""
         return self.window
+
+    def layer_flops(self, layer: LayerSizes) -> float:
+        """The rows of the window."""
+        return row_flops(layer.shape, layer.entries, min(self.window, layer.held_queries))
 
     def score_layer(self, view: LayerView, places: Tensor) -> Tensor:
         """Scores [K, E], pooled over the entries before the window."""

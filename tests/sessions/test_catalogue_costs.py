@@ -1,0 +1,137 @@
+"""Predicted FLOPs and bytes of every method of the catalogue against the engine's meter."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from forethought import catalogue
+from forethought.cost.hardware import TABLE
+from forethought.cost.precision import Precision
+from forethought.cost.roofline import Machine
+from forethought.methods.kv_eviction.importance.reconstruction import text_span
+from forethought.models.chat.prompt import chat_prompt, question_tokens
+from forethought.recipes.recipe import Recipe
+from forethought.sessions.cost_estimate import CostEstimate, CostRequest, KnownPrompt, estimate
+from tests.sessions.tiny_session import (
+    DOCUMENT,
+    DRAFTS,
+    QUESTION,
+    TARGET,
+    below_full_budget,
+    drafted,
+    run,
+    runnable,
+)
+
+MACHINE = Machine(
+    TABLE["h100"], Precision(prefill=64, decode=64, head=64, cache=64, activations=64)
+)
+"""Tiny models compute in float64."""
+ALONE = [
+    (draft, (below_full_budget(name),)) for name, draft in drafted() if draft != "other-tokens"
+]
+"""Every method that runs on tiny models alone; a draft with other tokens writes its own number."""
+ROUNDED = "ada-snapkv"
+"""It rounds the budgets of heads."""
+
+
+def uncounted(methods: tuple[str, ...]) -> bool:
+    return any(catalogue.build(text).uncounted() for text in methods)
+
+
+BY_SIZES = [one for one in ALONE if not uncounted(one[1]) and not one[1][0].startswith(ROUNDED)]
+BY_TEXT = [one for one in ALONE if uncounted(one[1]) and "chunkkv" not in one[1][0]]
+COMBINED = [
+    ("self", ()),
+    ("same-tokens", ("specpc(keep=120, first_layer=1)", "snapkv(keep=80)")),
+    ("same-tokens", ("speckv(keep=120, lookahead=4)",)),
+    ("self", ("h2o(keep=120)",)),
+    ("self", ("h2o(keep=430, every=4)",)),
+    ("self", ("tova(keep=120)",)),
+    ("self", ("snapkv(keep=100, every=7, window=32)",)),
+    ("self", ("keydiff(keep=120, every=5)",)),
+    ("self", ("expected-attention(keep=120, every=3)",)),
+    ("self", ("criticalkv(keep=120, every=4)",)),
+    ("self", ("knorm(keep=120, whole_layers=0, every=4)",)),
+    ("self", ("evict(keep=120, allocation=global)",)),
+    ("self", ("evict(keep=120, allocation=adaptive)",)),
+    ("self", ("evict(keep=120, importance=critical)",)),
+    ("self", ("evict(keep=120, importance=own-lookahead)",)),
+    ("self", ("laq(keep=120, window=0)",)),
+    ("self", ("laq(keep=120, lookahead=0)",)),
+]
+NEARLY = [
+    ("self", ("chunkkv(keep=120)",)),
+    ("self", ("evict(keep=120, importance=far-heads, allocation=whole-heads)",)),
+    ("self", ("evict(keep=120, importance=repeating-heads, allocation=whole-heads)",)),
+    ("self", ("kvzip(keep=120, chunk=200)",)),
+    ("self", ("kvzip-plus(keep=120, chunk=200)",)),
+    ("self", ("ada-snapkv(keep=200)",)),
+]
+"""The text decides some entries, or the tokens of a quotation; `ada-snapkv` rounds its heads."""
+
+
+@cache
+def known() -> KnownPrompt:
+    """The document of the prompt, and the tokens of a turn."""
+    tokenizer, template = TARGET.tokenizer, TARGET.template
+    prompt = chat_prompt(tokenizer, template, QUESTION, document=DOCUMENT)
+    return KnownPrompt(
+        text_span(prompt), lambda text: len(question_tokens(tokenizer, template, text))
+    )
+
+
+def estimated(found: dict, draft: str, methods: tuple[str, ...]) -> CostEstimate:
+    recipe = Recipe(model="target", draft=draft, approximate=methods)
+    own = None if draft == "self" else DRAFTS[draft].network.config
+    request = CostRequest(found["kept"]["of"], found["cost"]["output_tokens"])
+    return estimate(recipe, TARGET.network.config, own, request, MACHINE, known=known())
+
+
+@pytest.mark.parametrize(("draft", "methods"), [*BY_SIZES, *COMBINED], ids=str)
+def test_flops_are_those_of_the_meter_and_bytes_nearly(
+    draft: str, methods: tuple[str, ...]
+) -> None:
+    found = run(draft, approximate=methods)
+    assert found["finish"] == "length"
+
+    work = estimated(found, draft, methods).work
+
+    assert work.flops == pytest.approx(found["cost"]["flops"], rel=1e-12)
+    # Tiny heads have few groups of quantised entries; `test_cost_estimate.py` has real ones.
+    if "quantised-kv" not in str(methods):
+        moved = work.weight_bytes + work.cache_bytes
+        assert moved == pytest.approx(found["cost"]["bytes_moved"], rel=0.05)
+
+
+@pytest.mark.parametrize(("draft", "methods"), NEARLY, ids=str)
+def test_flops_that_the_text_decides_in_part_are_within_two_percent(
+    draft: str, methods: tuple[str, ...]
+) -> None:
+    found = run(draft, approximate=methods)
+
+    work = estimated(found, draft, methods).work
+
+    assert work.flops == pytest.approx(found["cost"]["flops"], rel=0.02)
+
+
+@pytest.mark.parametrize(("draft", "methods"), BY_TEXT, ids=str)
+def test_methods_that_follow_the_text_cost_at_most_the_prediction_and_a_note_says_so(
+    draft: str, methods: tuple[str, ...]
+) -> None:
+    found = run(draft, approximate=methods)
+
+    predicted = estimated(found, draft, methods)
+
+    assert predicted.work.flops >= found["cost"]["flops"]
+    assert catalogue.build(methods[0]).uncounted() in predicted.notes
+
+
+def test_every_method_is_compared() -> None:
+    compared = {
+        text.split("(")[0] for _, methods in [*BY_SIZES, *BY_TEXT, *NEARLY] for text in methods
+    }
+
+    assert compared == set(runnable())
