@@ -23,6 +23,8 @@ class WeighedOption:
     difference: Interval | None = None
     """Score minus that of the exact run, on stored questions; None if it was never compared."""
     questions: int = 0
+    tasks: tuple[str, ...] = ()
+    """Tasks of these questions."""
 
 
 @dataclass(frozen=True)

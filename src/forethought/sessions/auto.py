@@ -119,7 +119,7 @@ class _Choice:
         if (one := known.get(name)) is None:
             return WeighedOption(name, False, seconds, runs)
         allowed = one.difference.low >= -self.recipe.allowed_loss
-        return WeighedOption(name, allowed, seconds, runs, one.difference, one.questions)
+        return WeighedOption(name, allowed, seconds, runs, one.difference, one.questions, one.tasks)
 
     def _best(self, exact: WeighedOption, others: Sequence[WeighedOption]) -> WeighedOption:
         """The fastest allowed option, if it is clearly faster than the exact run."""
@@ -191,7 +191,8 @@ def _scores(best: WeighedOption) -> str:
         f"{100 * getattr(best.difference, end):+.1f}" for end in ("value", "low", "high")
     )
     return (
-        f"{points} points beside exact on {best.questions} stored questions (95 %: {low} to {high})"
+        f"{points} points beside exact on {best.questions} stored questions of "
+        f"{', '.join(best.tasks)} (95 %: {low} to {high})"
     )
 
 

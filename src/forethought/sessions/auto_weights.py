@@ -94,9 +94,9 @@ def _option(
     seconds, runs = model.predict(run), model.runs_like(run)
     if not found:
         return WeighedOption(name, False, seconds, runs)
-    difference = found[0].difference
-    allowed = difference.low >= -recipe.allowed_loss
-    return WeighedOption(name, allowed, seconds, runs, difference, found[0].questions)
+    one = found[0]
+    allowed = one.difference.low >= -recipe.allowed_loss
+    return WeighedOption(name, allowed, seconds, runs, one.difference, one.questions, one.tasks)
 
 
 def _fastest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class Evidence:
     label: str
     difference: Interval
     questions: int
+    tasks: tuple[str, ...]
+    """Names of their tasks."""
 
 
 def compared(
@@ -65,7 +67,8 @@ def _evidence(
         changes = [float(np.mean(found[q]) - np.mean(exact[q])) for q in own]
         tasks.append(Clustered.of(changes, [clusters[q] for q in own]))
     interval = paired_interval(tasks, np.random.default_rng(0))
-    return Evidence(label, interval, len(shared))
+    names = dict.fromkeys(task.partition("(")[0] for task, _ in shared)
+    return Evidence(label, interval, len(shared), tuple(names))
 
 
 def stored_timings(samples: Sequence[Sample], machine: str) -> Iterator[RunTiming]:
@@ -92,7 +95,8 @@ def run_timing(
     stages, cost = run["timing"].get("stages", {}), run["cost"]
     before = sum(seconds for name, seconds in stages.items() if name != _DECODE)
     recipe = _parsed(run["recipe"])
-    if recipe is None or recipe.search or not before > 0 or cost["cached_tokens"]:
+    alone_here = recipe is not None and not recipe.search and not cost["cached_tokens"]
+    if recipe is None or not alone_here or not before > 0 or not run["kept"]["of"]:
         return None
     rows = max(1, len(run["candidates"]))
     return RunTiming(
@@ -109,7 +113,7 @@ def run_timing(
     )
 
 
-@cache
+@lru_cache(4096)
 def _parsed(spelling: str) -> Recipe | None:
     try:
         recipe = Recipe.parse(spelling)
