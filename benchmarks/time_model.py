@@ -24,7 +24,19 @@ from forethought.sessions.time_model import RunShape, TimeModel
 from forethought.storage.timings import RunTiming, read_timings
 
 METHODS = ((), ("truncate(keep=0.5)",), ("specpc-shallow(keep=0.25)",), ("snapkv(keep=256)",))
-WORDS = ["the", "harbour", "office", "lists", "every", "ship", "by", "name,", "berth", "and", "hour", "of", "arrival", ";"]
+WORDS = [
+    "the",
+    "harbour",
+    "office",
+    "lists",
+    "every",
+    "ship",
+    "by",
+    "name,",
+    "berth",
+    "and",
+    "hour",
+]
 
 
 def measured(name: str, runs: int, file: Path) -> list[RunTiming]:

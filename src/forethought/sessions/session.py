@@ -143,12 +143,13 @@ class Session:
 
     def _keep_timing(self, run: Run) -> None:
         """Store the times of a run for later predictions; a failure costs no answer."""
+        if self.timings is None or run.finish == "interrupted":
+            return
         network = self.target.network
         timing = run_timing(run.document(), alone=True, weights=network.weight_format)
-        if self.timings is None or timing is None or run.finish == "interrupted":
-            return
-        with suppress(StoreError):
-            keep_timing(self.timings, this_machine(network.device).name, timing)
+        if timing is not None:
+            with suppress(StoreError):
+                keep_timing(self.timings, this_machine(network.device).name, timing)
 
 
 def choice_notes(choices: Sequence[AutoChoice]) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ _PROCESSORS = Path("/proc/cpuinfo")  # Linux only; other systems use `platform`
 def provenance(device: str | None = None) -> dict[str, str]:
     """Versions and hardware of a run on `device`, a name of torch.
 
-    Without a name it is the device that models load on. It holds no time, so runs on one machine have equal provenance.
+    Without a name it is the device that models load on. It holds no time, so runs on one machine
+    have equal provenance.
     """
     return {
         **{name: version(name) for name in _LIBRARIES},
