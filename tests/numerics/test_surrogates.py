@@ -10,28 +10,16 @@ from scipy.stats import multivariate_normal, norm
 
 from forethought.numerics.surrogates import (
     Posterior,
+    WideNetwork,
     _best,
     chance_above,
     expected_improvement,
-    fit_matern,
     fit_wide_network,
-    matern,
-    wide_network,
 )
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.random((9, 2))
 VALUES = np.sin(4 * POINTS[:, 0]) + 0.1 * POINTS[:, 1] + 5
-
-
-def test_matern_is_the_formula_by_plain_loops() -> None:
-    lengths = np.array([0.3, 2.0])
-    found = matern(lengths)(POINTS, POINTS[:4])
-    for i, left in enumerate(POINTS):
-        for j, right in enumerate(POINTS[:4]):
-            far = math.sqrt(sum(((a - b) / s) ** 2 for a, b, s in zip(left, right, lengths)))  # noqa: B905
-            wanted = (1 + math.sqrt(5) * far + 5 * far**2 / 3) * math.exp(-math.sqrt(5) * far)
-            assert found[i, j] == pytest.approx(wanted, rel=1e-12)
 
 
 def test_the_wide_network_is_the_limit_of_random_networks() -> None:
@@ -47,23 +35,23 @@ def test_the_wide_network_is_the_limit_of_random_networks() -> None:
         one, two = (np.maximum(inner @ x + shift, 0) @ outer + top for x in (left, right))
         products.append(one * two)
 
-    found = wide_network(bias, weight, depth=1)(left[None], right[None])[0, 0]
+    found = WideNetwork(bias, weight, depth=1).covariance(left[None], right[None])[0, 0]
 
     error = np.std(products) / math.sqrt(draws)
     assert found == pytest.approx(np.mean(products), abs=4 * error)  # four standard errors
 
 
 def test_depth_zero_is_linear_and_covariances_are_positive() -> None:
-    assert wide_network(1.0, 2.0, 0)(POINTS, POINTS) == pytest.approx(1 + POINTS @ POINTS.T)
-    for kernel in (matern(np.array([0.4, 0.4])), wide_network()):
-        both = kernel(POINTS, POINTS)
-        assert both == pytest.approx(both.T)
-        assert np.linalg.eigvalsh(both).min() > -1e-6 * both.max()
+    linear = WideNetwork(1.0, 2.0, 0).covariance(POINTS, POINTS)
+    assert linear == pytest.approx(1 + POINTS @ POINTS.T)
+    both = WideNetwork().covariance(POINTS, POINTS)
+    assert WideNetwork().variance(POINTS) == pytest.approx(np.diag(both), rel=1e-5)  # the clamp
+    assert both == pytest.approx(both.T)
+    assert np.linalg.eigvalsh(both).min() > -1e-6 * both.max()
 
 
 def test_the_likelihood_is_that_of_the_normal_distribution() -> None:
-    kernel = matern(np.array([0.4, 0.4]))
-    found = _best(kernel, POINTS, VALUES)
+    found = _best(WideNetwork(), POINTS, VALUES)
     standard = (VALUES - VALUES.mean()) / VALUES.std()
     covariance = np.linalg.inv(found.surrogate.inverse) * found.surrogate.signal
 
@@ -72,14 +60,13 @@ def test_the_likelihood_is_that_of_the_normal_distribution() -> None:
     assert found.likelihood == pytest.approx(wanted, rel=1e-6)
 
 
-@pytest.mark.parametrize("fit", [fit_matern, fit_wide_network])
-def test_a_fit_is_sure_at_its_points_and_not_far_from_them(fit) -> None:
-    found = fit(POINTS, VALUES)
+def test_a_fit_is_sure_at_its_points_and_not_far_from_them() -> None:
+    found = fit_wide_network(POINTS, VALUES)
     known, far = found.predict(POINTS), found.predict(np.array([[9.0, -9.0]]))
 
     assert known.mean == pytest.approx(VALUES, abs=0.1)
     assert far.deviation[0] > 3 * known.deviation.max()
-    constant = fit(POINTS, np.full(9, 2.0)).predict(POINTS)
+    constant = fit_wide_network(POINTS, np.full(9, 2.0)).predict(POINTS)
     assert constant.mean == pytest.approx(np.full(9, 2.0))
     assert np.isfinite(constant.deviation).all()
 

@@ -146,7 +146,7 @@ def test_spellings_and_scores_are_those_of_today(file: Path) -> None:
         assert task.check(questions[one.question], one.run["answer"]) == one.score
 
 
-ADDED = {".decisions"}
+ADDED = {".choices", ".decisions"}
 """Fields that documents have had since."""
 ASKED: Mapping[str, list[str]] = {
     "plain": ["-x", "specpc-shallow(keep=20)", "-f", "moon.txt"],

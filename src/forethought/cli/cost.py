@@ -11,7 +11,7 @@ from typing import Any
 from forethought.cli import files, options
 from forethought.cli.grammar import Given
 from forethought.cli.recipes import described_alone
-from forethought.cli.stored_probe import checked_price, probe_file
+from forethought.cli.stored_probe import checked_price
 from forethought.cli.terminal import columns, has_colour, report, report_json, write
 from forethought.contracts.errors import BadParameterError, UsageError
 from forethought.cost.hardware import HERE, Hardware, hardware, read_hardware
@@ -24,6 +24,7 @@ from forethought.recipes.recipe import Recipe
 from forethought.reports.cost import cost_document
 from forethought.sessions.cost_alternatives import alternatives
 from forethought.sessions.cost_estimate import CostRequest, estimate
+from forethought.storage.location import probe_file
 
 _TOKENS = re.compile(r"(\d+(?:\.\d+)?)([kM]?)", re.ASCII)
 _FACTORS = {"": 1, "k": 1 << 10, "M": 1 << 20}

@@ -114,7 +114,17 @@ TRIALS = whole("--trials", help="Recipes that --settings measures.", default=16,
 LOSS = number(
     "--loss", help="Loss of score, from 0 to 1, that --settings allows beside exact.", default=0.05
 )
-SURROGATE = text("--surrogate", help="Model of --settings: gp or wide-network.", default="gp")
+SURROGATE = text("--surrogate", help="Model of --settings: gp, tpe or wide-network.", default="gp")
+ENGINE = text(
+    "--engine",
+    help="Engine settings that --settings searches too, by measured seconds, such as "
+    "'threads=1|2, rows=1|4|8, weights=bf16|int4'.",
+)
+OBJECTIVE = text(
+    "--objective",
+    help="Cost of a right answer that --settings minimises: flops or seconds.",
+    default="flops",
+)
 TRAIN_PFN = maybe(
     "--train-pfn",
     help="Train a network on simulated data: coverage, learning-curve or rate-filter; with -o "

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from forethought.contracts.errors import BadParameterError, ForethoughtError
-
-
-def probe_file() -> Path:
-    """The file of the probe in the user's cache."""
-    from forethought.models.sources.model_cache import cache_root
-
-    return cache_root() / "hardware.json"
+from forethought.storage.location import probe_file
 
 
 def with_roofline(run: dict[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from forethought.cli import files, options
 from forethought.cli.grammar import Given
 from forethought.cli.recipes import described_alone
+from forethought.cli.stored_probe import checked_price
 from forethought.cli.terminal import columns, report, report_json
-from forethought.contracts.errors import UsageError
-from forethought.contracts.settings import SettingsTrial
+from forethought.contracts.errors import UnknownNameError, UsageError
+from forethought.contracts.settings import OBJECTIVES, SettingsTrial
 from forethought.reports.terminal.settings import settings_text, trial_line
 
 
@@ -26,6 +27,10 @@ def run(given: Given) -> int:
         )
     if not given[options.TASKS]:
         raise UsageError("there is no task", "name one with -t; see: forethought list tasks")
+    objective = next((one for one in OBJECTIVES if one == given[options.OBJECTIVE]), None)
+    if objective is None:
+        raise UnknownNameError.among("objective", given[options.OBJECTIVE], OBJECTIVES)
+    per_hour = checked_price(given[options.USD_PER_HOUR])
     output = given[options.PLAN]
     if output:
         files.check(Path(output), [".json"])
@@ -39,7 +44,14 @@ def run(given: Given) -> int:
         given[options.SETTINGS] or "",
         given[options.TASKS],
         described_alone(given),
-        wanted=TuningSettings(given[options.TRIALS], given[options.LOSS], given[options.SURROGATE]),
+        wanted=TuningSettings(
+            given[options.TRIALS],
+            given[options.LOSS],
+            given[options.SURROGATE],
+            engine=given[options.ENGINE],
+            objective=objective,
+            usd_per_hour=per_hour,
+        ),
         results=given[options.RESULTS],
         progress=told,
     )

@@ -287,6 +287,8 @@ class Run:
     """Notes for the user, such as a draft that is skipped, and the reason."""
     decisions: tuple[dict[str, Any], ...] = ()
     """The decisions of a spending rule, each with its belief, prices and alternatives."""
+    choices: tuple[dict[str, Any], ...] = ()
+    """Settings that were chosen automatically, each with its reason and options."""
 
     def document(self) -> dict[str, Any]:
         """The run as plain JSON values."""

@@ -6,7 +6,7 @@ taps, which receive a `LayerView` of each layer. Nothing here imports torch at r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from forethought.contracts.errors import UnsupportedModelError
@@ -52,6 +52,10 @@ class Network(Protocol):
     shape: ModelShape
     device: torch.device
     dtype: torch.dtype
+    weight_format: str = "bf16"
+    """The format of the weights that decode passes read."""
+    format_seconds: Mapping[str, float] = {}
+    """Measured seconds of a decode pass's products, by format; empty if none were compared."""
 
     @property
     def capturable(self) -> bool:

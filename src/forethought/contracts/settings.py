@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from forethought.contracts.comparison import Interval
+
+Objective = Literal["flops", "seconds"]
+"""The cost whose amount for each right answer is minimised."""
+OBJECTIVES: tuple[Objective, ...] = ("flops", "seconds")
 
 
 @dataclass(frozen=True)
@@ -18,12 +23,17 @@ class SettingsTrial:
     flops: float | None
     """Mean FLOPs of a run on the tuning half."""
     cost_of_pass: float | None
-    """FLOPs of all runs over all right answers of the tuning half; None without a right one."""
+    """FLOPs, or seconds, of all runs over all right answers of the tuning half; None without a
+    right one."""
     admissible: bool
     """Whether the change is at least minus the allowed loss."""
     charged: bool = False
     """Whether the answer came from the holdout half, which costs budget."""
     refused: str = ""
+    engine: str = ""
+    """Settings of the engine, such as `rows=8, weights=int4`."""
+    seconds: float | None = None
+    """Measured seconds of a question; None unless they are the objective."""
 
 
 @dataclass(frozen=True)
@@ -49,4 +59,11 @@ class TunedSettings:
     """Questions of the tuning half and of the holdout half."""
     surrogate: str
     seed: int
+    objective: Objective = "flops"
+    best_engine: str = ""
+    """Engine settings of the best recipe."""
+    exact_seconds: float | None = None
+    """Seconds of a question of the exact run with the engine's defaults."""
+    usd_per_hour: float | None = None
+    """The stated price of this machine."""
     provenance: Mapping[str, str] = field(default_factory=dict)

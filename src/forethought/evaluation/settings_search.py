@@ -1,34 +1,31 @@
-"""Bayesian optimisation over listed points: least cost under a constraint on the score."""
+"""Bayesian optimisation over settings by optuna: least cost under a constraint on the score."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from forethought.numerics.surrogates import (
-    Surrogate,
-    chance_above,
-    expected_improvement,
-    fit_matern,
-    fit_wide_network,
-)
+from forethought.contracts.errors import UsageError
+from forethought.evaluation.settings_space import Place, SettingsSpace
 
-Floats = NDArray[np.float64]
-FITS: Mapping[str, Callable[[Floats, Floats], Surrogate]] = {
-    "gp": fit_matern,
-    "wide-network": fit_wide_network,
-}
-"""Surrogates by name."""
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+
+SAMPLERS = ("gp", "tpe", "wide-network")
+"""Names of the surrogates."""
 FIRST = 4
-"""Points drawn at random before a surrogate chooses."""
+"""Recipes drawn at random before a surrogate chooses; searches are short."""
+LOSS = "loss"
+"""The name of the constraint of a trial: admissible if it is not above 0."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """The measured result at a point."""
+    """The measured result at a place."""
 
     cost: float
     """The quantity to minimise, finite."""
@@ -36,42 +33,91 @@ class Measurement:
     """The difference of scores that the constraint bounds from below."""
 
 
-@dataclass(frozen=True)
 class SettingsSearch:
-    """Chooses points [N, D]; the same seed and outcomes give the same choices."""
+    """Proposes places of a space; the same seed and outcomes give the same proposals."""
 
-    points: Floats
-    least: float
-    """The least change of an admissible point."""
-    fit: Callable[[Floats, Floats], Surrogate]
-    seed: int = 0
+    def __init__(self, space: SettingsSpace, least: float, sampler: str, seed: int = 0) -> None:
+        optuna = imported_optuna()
+        self.space, self.least = space, least
+        """`least` is the least change of an admissible place."""
+        self.tried: dict[Place, Measurement | None] = {}
+        """Measured places; a refused one has no outcome."""
+        self._rng = np.random.default_rng(seed)
+        self._study = optuna.create_study(sampler=_sampler(sampler, seed))
+        self._proposed: Any = None
+        self._distributions = {str(n): one for n, one in enumerate(_distributions(space))}
 
-    def following(self, tried: Mapping[int, Measurement | None]) -> int | None:
-        """The next point, by number; None once all were tried. A refused point has no outcome."""
-        left = np.array([n for n in range(len(self.points)) if n not in tried], dtype=np.int64)
-        if not len(left):
+    def following(self) -> Place | None:
+        """A place that was not tried; None once all were. Its outcome goes to `tell`."""
+        if len(self.tried) == self.space.candidates:
             return None
-        known = {place: one for place, one in tried.items() if one is not None}
-        if len(known) < FIRST:
-            return int(left[np.random.default_rng([self.seed, len(tried)]).integers(len(left))])
-        return int(left[self._worth(known, self.points[left]).argmax()])
+        while (place := self._asked()) in self.tried:
+            # The surrogate returns to a known place: another one, at random, teaches more.
+            self.tell(place, self.tried[place])
+            self._study.enqueue_trial(dict(zip(self._distributions, self._untried(), strict=True)))
+        return place
 
-    def best(self, tried: Mapping[int, Measurement | None]) -> int | None:
-        """The admissible point of least cost; None if there is none."""
+    def tell(self, place: Place, outcome: Measurement | None) -> None:
+        """Record the outcome of the proposed place."""
+        from optuna.trial import TrialState
+
+        self.tried[place] = outcome
+        if outcome is None:
+            self._study.tell(self._proposed, state=TrialState.FAIL)
+            return
+        self._proposed.set_constraint(LOSS, self.least - outcome.change)
+        self._study.tell(self._proposed, outcome.cost)
+
+    def best(self) -> Place | None:
+        """The admissible place of least cost; None if there is none."""
         allowed = {
             place: one.cost
-            for place, one in tried.items()
+            for place, one in self.tried.items()
             if one is not None and one.change >= self.least
         }
         return min(allowed, key=lambda place: allowed[place], default=None)
 
-    def _worth(self, known: Mapping[int, Measurement], points: Floats) -> Floats:
-        """Expected improvement times the probability that the constraint holds."""
-        at = self.points[list(known)]
-        changes = self.fit(at, np.array([one.change for one in known.values()]))
-        chance = chance_above(changes.predict(points), self.least)
-        best = self.best(known)
-        if best is None:
-            return chance
-        costs = self.fit(at, np.array([one.cost for one in known.values()]))
-        return expected_improvement(costs.predict(points), known[best].cost) * chance
+    def _asked(self) -> Place:
+        self._proposed = self._study.ask(self._distributions)
+        return tuple(int(self._proposed.params[name]) for name in self._distributions)
+
+    def _untried(self) -> Place:
+        sizes = self.space.sizes
+        while True:
+            place = tuple(int(self._rng.integers(size)) for size in sizes)
+            if place not in self.tried:
+                return place
+
+
+def imported_optuna() -> Any:
+    """The package optuna; UsageError if it is not installed."""
+    try:
+        import optuna
+    except ImportError:
+        raise UsageError(
+            "tune --settings needs the package optuna",
+            "install it: pip install '.[tune]' in a checkout",
+        ) from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _sampler(name: str, seed: int) -> BaseSampler:
+    from optuna.samplers import GPSampler, TPESampler
+
+    if name == "gp":
+        return GPSampler(seed=seed, n_startup_trials=FIRST)
+    if name == "tpe":
+        return TPESampler(seed=seed, n_startup_trials=FIRST)
+    from forethought.evaluation.wide_network_sampler import WideNetworkSampler
+
+    return WideNetworkSampler(seed, FIRST)
+
+
+def _distributions(space: SettingsSpace) -> Iterator[BaseDistribution]:
+    from optuna.distributions import CategoricalDistribution, IntDistribution
+
+    for one in space.settings:
+        count = len(one.values)
+        numbers = IntDistribution(0, count - 1)
+        yield numbers if one.ordered else CategoricalDistribution(tuple(range(count)))

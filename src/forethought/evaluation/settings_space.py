@@ -3,79 +3,73 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from forethought.contracts.errors import BadParameterError
 
 _VALUE = re.compile(r"=\s*([^\s,()=]*(?:\.\.|\|)[^\s,()=]*)")
 _STEPS = 16
-_MOST = 4096
 _HINT = "write ranges as keep=64..512 and choices as window=8|16|32"
+Place = tuple[int, ...]
+"""The number of a value of each setting."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The values of one setting, and their coordinates."""
+    """The values of one setting."""
 
     values: tuple[str, ...]
-    coordinates: NDArray[np.float64]
-    """[values, D], from 0 to 1: one column for numbers, else one for each value."""
+    ordered: bool
+    """Whether the values are numbers in ascending order."""
 
 
 @dataclass(frozen=True)
 class SettingsSpace:
-    """Candidate recipes and their points in the unit cube."""
+    """Candidate recipes: every combination of the values of some settings."""
 
-    spellings: tuple[str, ...]
-    points: NDArray[np.float64]
-    """[candidates, D]."""
+    texts: tuple[str, ...]
+    """The text around the settings."""
+    settings: tuple[Setting, ...]
 
     @classmethod
-    def of(cls, text: str, rng: np.random.Generator) -> SettingsSpace:
-        """All combinations of the values that `text` gives, or 4,096 of them drawn at random."""
+    def of(cls, text: str) -> SettingsSpace:
+        """The space that `text` spells."""
         pieces = _VALUE.split(text)
-        settings = [_setting(one) for one in pieces[1::2]]
+        settings = tuple(_setting(one) for one in pieces[1::2])
         if not settings:
             raise BadParameterError(f"{text!r} has no setting to choose", _HINT)
-        sizes = [len(one.values) for one in settings]
-        total = prod(sizes)
-        chosen = np.arange(total) if total <= _MOST else _drawn(total, rng)
-        places = np.array(np.unravel_index(chosen, sizes)).T
-        return cls(
-            tuple(_spelled(pieces[0::2], settings, row) for row in places),
-            np.array([_point(settings, row) for row in places]),
+        return cls(tuple(pieces[0::2]), settings)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of values of each setting."""
+        return tuple(len(one.values) for one in self.settings)
+
+    @property
+    def candidates(self) -> int:
+        """The number of combinations."""
+        return prod(self.sizes)
+
+    def spelled(self, place: Place) -> str:
+        """The recipe at a place."""
+        values = (one.values[n] for one, n in zip(self.settings, place, strict=True))
+        chosen = [f"={value}" for value in values]
+        return "".join(
+            part for pair in zip(self.texts, [*chosen, ""], strict=True) for part in pair
         )
-
-
-def _drawn(total: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    return np.unique(rng.integers(total, size=_MOST))
-
-
-def _spelled(texts: Sequence[str], settings: Sequence[Setting], places: Sequence[int]) -> str:
-    chosen = [f"={one.values[place]}" for one, place in zip(settings, places, strict=True)]
-    return "".join(part for pair in zip(texts, [*chosen, ""], strict=True) for part in pair)
-
-
-def _point(settings: Sequence[Setting], places: Sequence[int]) -> NDArray[np.float64]:
-    columns = [one.coordinates[place] for one, place in zip(settings, places, strict=True)]
-    return np.concatenate(columns)
 
 
 def _setting(text: str) -> Setting:
     if ".." in text:
-        values = _range(text)
-    else:
-        values = tuple(dict.fromkeys(text.split("|")))
-        if "" in values or len(values) < 2:
-            raise BadParameterError(f"{text!r} is no list of two values or more", _HINT)
-    if ".." not in text and not all(map(_is_number, values)):
-        return Setting(values, np.eye(len(values)))
-    return Setting(values, np.linspace(0, 1, len(values))[:, None])
+        return Setting(_range(text), ordered=True)
+    values = tuple(dict.fromkeys(text.split("|")))
+    if "" in values or len(values) < 2:
+        raise BadParameterError(f"{text!r} is no list of two values or more", _HINT)
+    ordered = all(map(_is_number, values))
+    return Setting(tuple(sorted(values, key=float)) if ordered else values, ordered)
 
 
 def _range(text: str) -> tuple[str, ...]:

@@ -1,5 +1,8 @@
 """`tune --settings`: the settings of least cost-of-pass whose score stays near the exact run's.
 
+Settings are those of methods and, with `engine`, those of the engine. Engine settings change no
+FLOPs, so the cost is then measured seconds.
+
 Bayesian optimisation proposes recipes; `evaluate` answers them and stores each sample, so a search
 that stops is resumed by the same call. The search sees the tuning half of the questions. With
 enough questions Thresholdout answers for the score; otherwise the chosen recipe alone is scored
@@ -8,9 +11,10 @@ on the holdout half, once.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from math import log
 from pathlib import Path
@@ -28,10 +32,16 @@ from forethought.contracts.errors import (
     UsageError,
 )
 from forethought.contracts.questions import Task
-from forethought.contracts.settings import SettingsTrial, TunedSettings
+from forethought.contracts.settings import Objective, SettingsTrial, TunedSettings
 from forethought.evaluation.cells import LocalCells
+from forethought.evaluation.engine_settings import EngineSettings, Stopwatch
 from forethought.evaluation.evaluate import Evaluation
-from forethought.evaluation.settings_search import FITS, Measurement, SettingsSearch
+from forethought.evaluation.settings_search import (
+    SAMPLERS,
+    Measurement,
+    SettingsSearch,
+    imported_optuna,
+)
 from forethought.evaluation.settings_space import SettingsSpace
 from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import paired_interval
@@ -46,6 +56,7 @@ from forethought.storage.store import Store
 LEAST = 20
 """Least questions of both halves together."""
 Progress = Callable[[SettingsTrial], None]
+_AND = "\n"  # between a recipe and its engine settings
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,16 @@ class TuningSettings:
     """The allowed loss of score, from 0 to 1."""
     surrogate: str = "gp"
     seed: int = 0
+    engine: str = ""
+    """A space of engine settings, such as `threads=1|2, rows=1|8`; it makes seconds the cost."""
+    objective: Objective = "flops"
+    usd_per_hour: float | None = None
+    """The price of this machine, for the report."""
+
+    @property
+    def cost(self) -> Objective:
+        """The objective: seconds if engine settings are searched."""
+        return "seconds" if self.engine else self.objective
 
 
 @dataclass(frozen=True)
@@ -66,6 +87,14 @@ class _Runs:
     scores: Mapping[str, float]
     flops: Mapping[str, float]
     clusters: Mapping[str, str]
+    label: str
+    """The recipe's label."""
+    seconds: float | None = None
+    """Measured seconds of a question, if they are the objective."""
+
+    def spent(self, items: Sequence[str]) -> float:
+        """The cost of questions, in units of the objective."""
+        return self.over(items)[0] if self.seconds is None else self.seconds * len(items)
 
     def over(self, items: Sequence[str]) -> tuple[float, float]:
         """Sums of FLOPs and of scores over questions."""
@@ -86,8 +115,8 @@ def tune_settings(
     Raises BadParameterError for a text that is no space, and UsageError for too few questions.
     """
     asked = wanted or TuningSettings()
-    if asked.surrogate not in FITS:
-        raise UnknownNameError.among("surrogate", asked.surrogate, FITS)
+    if asked.surrogate not in SAMPLERS:
+        raise UnknownNameError.among("surrogate", asked.surrogate, SAMPLERS)
     on = Recipe.parse(base) if isinstance(base, str) else base
     rng = np.random.default_rng(asked.seed)
     if is_remote(on.model):
@@ -96,8 +125,11 @@ def tune_settings(
         )
     if not 0 <= asked.loss <= 1:
         raise BadParameterError(f"a loss of {asked.loss:g} is no score", "give 0 to 1")
-    found = SettingsSpace.of(space, rng)
-    recipe_grid(found.spellings[:1], on)  # a wrong name fails before anything runs
+    found = SettingsSpace.of(f"{space}{_AND}{asked.engine}")
+    spelling, engine = _parts(found.spelled((0,) * len(found.settings)))
+    recipe_grid([spelling], on)  # a wrong name fails before anything runs
+    EngineSettings.of(engine)
+    imported_optuna()
     file = Path(results or results_file()).expanduser()
     built = {
         catalogue.spelled_open(task): task
@@ -105,7 +137,8 @@ def tune_settings(
         for task in catalogue.expand(text).values()
     }
     with Answers(servers=Servers(prices={})) as answers, Store.open(file) as store:
-        measured = _Measured(built, on, answers, store)
+        watch = Stopwatch(answers, store.request_seconds(), time.perf_counter)
+        measured = _Measured(built, on, answers, store, watch, asked.cost)
         exact = measured.runs(EXACT)
         kinds = {name: name.partition("\n")[0] for name in exact.scores}
         tuning, holdout = halves(exact.clusters, rng, kinds)
@@ -122,12 +155,21 @@ class _Measured:
     answers: Answers
     """Keeps the model loaded from trial to trial."""
     store: Store
+    watch: Stopwatch
+    objective: Objective
 
-    def runs(self, spelling: str) -> _Runs:
+    def runs(self, spelling: str, engine: str = "") -> _Runs:
         """Answer a recipe where the results file lacks it, and read its samples."""
-        recipe = self.answers.settled(recipe_grid([spelling], self.base)[0])
+        settings = EngineSettings.of(engine)
+        base = replace(self.base, weights=settings.weights or self.base.weights)
+        recipe = self.answers.settled(recipe_grid([spelling], base)[0])
         cells = LocalCells(self.answers)
-        Evaluation((recipe,), self.tasks, self.store, cells, provenance()).run()
+        evaluation = Evaluation((recipe,), self.tasks, self.store, cells, provenance())
+        evaluation.run()
+        seconds = None
+        if self.objective == "seconds":
+            asks = [one.ask for one in evaluation.wanted()]
+            seconds = self.watch.seconds(recipe, settings, asks)
         scores, flops = defaultdict(list), defaultdict(list)
         clusters = {}
         for sample in self.store.samples([recipe.label], list(self.tasks)):
@@ -136,7 +178,7 @@ class _Measured:
                 scores[name].append(sample.score)
                 flops[name].append(float(sample.run["cost"]["flops"]))
                 clusters[name] = f"{sample.task}\n{sample.cluster}"
-        return _Runs(_means(scores), _means(flops), clusters)
+        return _Runs(_means(scores), _means(flops), clusters, recipe.label, seconds)
 
 
 def _means(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
@@ -171,16 +213,17 @@ class _Guard:
                 [(1 + one) / 2 for one in self.changes(runs, half)]
                 for half in (self.tuning, self.holdout)
             )
-            answer = self.reusable.answer(spelling, first, second)
+            answer = self.reusable.answer(runs.label, first, second)
             change, charged = 2 * answer.value - 1, answer.charged
         flops, right = runs.over(self.tuning)
         return SettingsTrial(
             recipe=spelling,
             change=change,
             flops=flops / len(self.tuning),
-            cost_of_pass=flops / right if right else None,
+            cost_of_pass=runs.spent(self.tuning) / right if right else None,
             admissible=change >= -loss,
             charged=charged,
+            seconds=runs.seconds,
         )
 
     def changes(self, runs: _Runs, items: Sequence[str]) -> list[float]:
@@ -195,19 +238,19 @@ def _searched(
     asked: TuningSettings,
     progress: Progress | None,
 ) -> list[tuple[SettingsTrial, _Runs | None]]:
-    search = SettingsSearch(space.points, -asked.loss, FITS[asked.surrogate], asked.seed)
-    tried: dict[int, Measurement | None] = {}
+    search = SettingsSearch(space, -asked.loss, asked.surrogate, asked.seed)
     found: list[tuple[SettingsTrial, _Runs | None]] = []
-    while len(tried) < asked.trials and (place := search.following(tried)) is not None:
-        spelling, runs = space.spellings[place], None
+    while len(search.tried) < asked.trials and (place := search.following()) is not None:
+        (spelling, engine), runs = _parts(space.spelled(place)), None
         try:
-            runs = measured.runs(spelling)
+            runs = measured.runs(spelling, engine)
             trial = guard.trial(spelling, runs, asked.loss)
         except (UnfitError, BadParameterError) as error:
             trial = SettingsTrial(spelling, None, None, None, False, refused=error.message)
         except BudgetSpentError:
             break
-        tried[place] = None if runs is None else _outcome(trial, runs, guard.tuning)
+        trial = replace(trial, engine=engine)
+        search.tell(place, None if runs is None else _outcome(trial, runs, guard.tuning))
         found.append((trial, runs))
         if progress is not None:
             progress(trial)
@@ -216,9 +259,14 @@ def _searched(
 
 def _outcome(trial: SettingsTrial, runs: _Runs, items: Sequence[str]) -> Measurement:
     """The logarithm of cost-of-pass, by a success rate that is never 0."""
-    flops, right = runs.over(items)
-    rate = (right + 0.5) / (len(items) + 1)
-    return Measurement(log(max(flops, 1.0) / len(items) / rate), trial.change or 0.0)
+    rate = (runs.over(items)[1] + 0.5) / (len(items) + 1)
+    return Measurement(log(max(runs.spent(items), 1e-9) / len(items) / rate), trial.change or 0.0)
+
+
+def _parts(spelled: str) -> tuple[str, str]:
+    """The recipe and the engine settings of a candidate."""
+    recipe, _, engine = spelled.partition(_AND)
+    return recipe, engine
 
 
 def _result(
@@ -237,11 +285,11 @@ def _result(
     flops, right = guard.exact.over(guard.tuning)
     return TunedSettings(
         space=space,
-        candidates=len(found.spellings),
+        candidates=found.candidates,
         best=best.recipe if best else "",
         trials=tuple(one for one, _ in trials),
         exact_flops=flops / len(guard.tuning),
-        exact_cost_of_pass=flops / right if right else None,
+        exact_cost_of_pass=guard.exact.spent(guard.tuning) / right if right else None,
         loss=asked.loss,
         guard="one final test" if guard.reusable is None else "thresholdout",
         held_out=_held_out(runs, guard, asked.seed) if runs and not guard.reusable else None,
@@ -249,6 +297,10 @@ def _result(
         questions=(len(guard.tuning), len(guard.holdout)),
         surrogate=asked.surrogate,
         seed=asked.seed,
+        objective=asked.cost,
+        best_engine=best.engine if best else "",
+        exact_seconds=guard.exact.seconds,
+        usd_per_hour=asked.usd_per_hour,
         provenance={"forethought": metadata.version("forethought")},
     )
 

@@ -75,14 +75,15 @@ def load(
     *,
     weights: str = "auto",
     device: str | None = None,
+    rows: int = 1,
     progress: Progress | None = None,
 ) -> Model:
     """Load the model `name` (see `pull`) on `device`.
 
-    `weights` is one of linear.FORMATS. "auto" decodes with 4-bit weights if the model runs on a CPU
-    and was published in 4 bit, and with bf16 otherwise. It falls back to bf16, with a note, where
-    4-bit weights cannot be packed. Raises as `pull` does, and UsageError for weights that the
-    device or the model does not support.
+    `weights` is one of linear.FORMATS. "auto" decodes with 4-bit weights if the model runs on a
+    CPU, was published in 4 bit, and `rows` sequences decode faster so; with bf16 otherwise. Where
+    4-bit weights cannot be packed, it takes bf16 and adds a note. Raises as `pull` does, and
+    UsageError for weights that the device or the model does not support.
     """
     if weights not in FORMATS:
         raise UnknownNameError.among("weight format", weights, FORMATS)
@@ -95,7 +96,7 @@ def load(
         network = _referred(name, Path(source.reference), weights, where)
     else:
         used = _weights(folder, source, weights, where, progress)
-        network, notes = _own(folder, used.format, where), notes + used.notes
+        network, notes = _own(folder, used.format, where, rows), notes + used.notes
     rows = network.shape.vocabulary
     inner = read_inner(folder / model_cache.TOKENIZER)
     if source.reference:  # the conversion did not see the size of its embedding
@@ -141,9 +142,9 @@ def _weights(
     return _Weights(asked)
 
 
-def _own(folder: Path, weights: str, device: str) -> Network:
+def _own(folder: Path, weights: str, device: str, rows: int) -> Network:
     config = DecoderConfig.from_json(model_cache.read_text(folder / model_cache.CONFIG))
-    return open_decoder(folder, config, weights=weights, device=device)
+    return open_decoder(folder, config, weights=weights, device=device, rows=rows)
 
 
 def _referred(name: str, folder: Path, weights: str, device: str) -> Network:

@@ -1,13 +1,13 @@
-"""Gaussian-process surrogates for black-box tuning, and their acquisition.
+"""An infinitely wide network as a surrogate for black-box tuning, and its acquisition.
 
-Kernels: Matern-5/2 with a length for each dimension, and that of an infinitely wide ReLU network
-(arXiv:2305.20028: depth 3, variances 1.3 of biases and 10 of weights, as its authors' code).
-Lengths and noise are those of greatest marginal likelihood on a grid; the scale is analytic.
+It is a Gaussian process with the kernel of an infinitely wide ReLU network (arXiv:2305.20028: depth
+3, variances 1.3 of biases and 10 of weights, as its authors' code). The noise is that of greatest
+marginal likelihood on a grid; the scale is analytic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,12 +15,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Kernel = Callable[[Floats, Floats], Floats]
-"""[N, D] and [M, D] in the unit cube to covariances [N, M]."""
-LENGTHS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 NOISES = (1e-6, 1e-4, 1e-2, 1e-1)
 """Variances of the noise, as shares of the signal's."""
 _CLAMP = 1e-7
+
+
+@dataclass(frozen=True)
+class WideNetwork:
+    """The covariance of an infinitely wide ReLU network; depth 0 is a linear function."""
+
+    bias: float = 1.3
+    weight: float = 10.0
+    depth: int = 3
+
+    def covariance(self, left: Floats, right: Floats) -> Floats:
+        """[N, D] and [M, D] in the unit cube to covariances [N, M]."""
+        bias, weight = self.bias, self.weight
+        both = bias + weight * left @ right.T / max(1, left.shape[1])
+        first, second = self._inputs(left), self._inputs(right)
+        for _ in range(self.depth):
+            norms = np.sqrt(np.outer(first, second))
+            angle = np.arccos(np.clip(both / norms, -1 + _CLAMP, 1 - _CLAMP))
+            arc = np.sin(angle) + (np.pi - angle) * np.cos(angle)
+            both = bias + weight / (2 * np.pi) * norms * arc
+            first, second = (bias + weight / 2 * own for own in (first, second))
+        return np.asarray(both)
+
+    def variance(self, points: Floats) -> Floats:
+        """The variances [N] at points [N, D]."""
+        own = self._inputs(points)
+        for _ in range(self.depth):
+            own = self.bias + self.weight / 2 * own
+        return own
+
+    def _inputs(self, points: Floats) -> Floats:
+        squares = (points**2).sum(1)
+        return np.asarray(self.bias + self.weight * squares / max(1, points.shape[1]))
 
 
 class Posterior(NamedTuple):
@@ -34,7 +64,7 @@ class Posterior(NamedTuple):
 class Surrogate:
     """A fitted Gaussian process; `scale` and `shift` undo the standardisation."""
 
-    kernel: Kernel
+    network: WideNetwork
     points: Floats
     inverse: Floats
     """[N, N] of the covariance with noise, in units of the signal's variance."""
@@ -45,55 +75,18 @@ class Surrogate:
 
     def predict(self, points: Floats) -> Posterior:
         """The posterior at points [M, D]."""
-        across = self.kernel(points, self.points)
+        across = self.network.covariance(points, self.points)
         mean = across @ self.weights
-        own = np.array([self.kernel(one[None], one[None])[0, 0] for one in points])
-        rest = own - np.einsum("mn,nk,mk->m", across, self.inverse, across)
+        rest = self.network.variance(points) - np.einsum(
+            "mn,nk,mk->m", across, self.inverse, across
+        )
         deviation = np.sqrt(np.maximum(rest, 0) * self.signal)
         return Posterior(self.shift + self.scale * mean, self.scale * deviation)
 
 
-def matern(lengths: Floats) -> Kernel:
-    """Matern-5/2 with a length [D] for each dimension."""
-
-    def kernel(left: Floats, right: Floats) -> Floats:
-        gaps = (left[:, None] - right[None]) / lengths
-        far = np.sqrt(5 * (gaps**2).sum(2))
-        return np.asarray((1 + far + far**2 / 3) * np.exp(-far))
-
-    return kernel
-
-
-def wide_network(bias: float = 1.3, weight: float = 10.0, depth: int = 3) -> Kernel:
-    """The covariance of an infinitely wide ReLU network; depth 0 is a linear function."""
-
-    def kernel(left: Floats, right: Floats) -> Floats:
-        size = max(1, left.shape[1])
-        both = bias + weight * left @ right.T / size
-        first, second = (bias + weight * (own**2).sum(1) / size for own in (left, right))
-        for _ in range(depth):
-            norms = np.sqrt(np.outer(first, second))
-            angle = np.arccos(np.clip(both / norms, -1 + _CLAMP, 1 - _CLAMP))
-            arc = np.sin(angle) + (np.pi - angle) * np.cos(angle)
-            both = bias + weight / (2 * np.pi) * norms * arc
-            first, second = (bias + weight / 2 * own for own in (first, second))
-        return np.asarray(both)
-
-    return kernel
-
-
-def fit_matern(points: Floats, values: Floats) -> Surrogate:
-    """The Matern process of greatest marginal likelihood; lengths are searched one by one."""
-    lengths = np.full(points.shape[1], 0.4)
-    for dimension in [*range(len(lengths))] * 2:
-        tried = [np.where(np.arange(len(lengths)) == dimension, one, lengths) for one in LENGTHS]
-        lengths = max(tried, key=lambda one: _best(matern(one), points, values).likelihood)
-    return _best(matern(lengths), points, values).surrogate
-
-
 def fit_wide_network(points: Floats, values: Floats) -> Surrogate:
     """The process of a wide network, with the noise of greatest marginal likelihood."""
-    return _best(wide_network(), points, values).surrogate
+    return _best(WideNetwork(), points, values).surrogate
 
 
 def expected_improvement(predicted: Posterior, best: float) -> Floats:
@@ -122,14 +115,14 @@ class _Fit(NamedTuple):
     surrogate: Surrogate
 
 
-def _best(kernel: Kernel, points: Floats, values: Floats) -> _Fit:
-    return max(_fits(kernel, points, values), key=lambda one: one.likelihood)
+def _best(network: WideNetwork, points: Floats, values: Floats) -> _Fit:
+    return max(_fits(network, points, values), key=lambda one: one.likelihood)
 
 
-def _fits(kernel: Kernel, points: Floats, values: Floats) -> Iterator[_Fit]:
+def _fits(network: WideNetwork, points: Floats, values: Floats) -> Iterator[_Fit]:
     """A fit for each noise, with its marginal log-likelihood at the best scale of the signal."""
     shift, scale = float(values.mean()), float(values.std()) or 1.0
-    standard, covariance = (values - shift) / scale, kernel(points, points)
+    standard, covariance = (values - shift) / scale, network.covariance(points, points)
     unit, count = float(np.diag(covariance).mean()), len(values)
     for noise in NOISES:
         noisy = covariance + noise * unit * np.eye(count)
@@ -138,4 +131,4 @@ def _fits(kernel: Kernel, points: Floats, values: Floats) -> Iterator[_Fit]:
         signal = max(float(standard @ weights) / count, 1e-12)
         determinant = float(np.linalg.slogdet(noisy)[1])
         likelihood = -(count * np.log(2 * np.pi * signal) + determinant + count) / 2
-        yield _Fit(likelihood, Surrogate(kernel, points, inverse, weights, signal, shift, scale))
+        yield _Fit(likelihood, Surrogate(network, points, inverse, weights, signal, shift, scale))

@@ -25,6 +25,8 @@ __all__ = ["Limit", "Recipe", "spend_limit"]
 WEIGHTS = ("auto", "bf16", "int4", "int8", "w8a8")
 AUTO = "auto"
 """Stands for methods that are chosen once the prompt is known."""
+AUTO_LOSS = 0.1
+"""The loss of score, from 0 to 1, that `auto` allows unless it is spelled `auto(loss=...)`."""
 _LIMITS = {
     "max_tokens": Whole(1, 1 << 20),
     "temperature": Range(0, 2),
@@ -172,7 +174,13 @@ class Recipe:
     @property
     def automatic(self) -> bool:
         """Whether the methods are chosen once the prompt is known."""
-        return self.approximate == (AUTO,)
+        return any(map(is_auto, self.approximate))
+
+    @property
+    def allowed_loss(self) -> float:
+        """The loss of score, from 0 to 1, that automatic choices allow."""
+        stated = [spelling.parse(one).settings for one in self.approximate if is_auto(one)]
+        return float(stated[0].get("loss", AUTO_LOSS)) if stated else AUTO_LOSS
 
     @property
     def label(self) -> str:
@@ -248,8 +256,7 @@ class Recipe:
 
     def _normalise(self) -> None:
         """Normalise the fields, so that equivalent recipes are equal and hash alike."""
-        names = [text.strip().lower() for text in self.approximate]
-        if AUTO in names and len(names) > 1:
+        if self.automatic and len(self.approximate) > 1:
             raise UsageError(
                 "auto chooses all methods of a recipe", "leave out the others, or auto"
             )
@@ -267,7 +274,8 @@ class Recipe:
             )
         if self.search.strip() and self.samples > 1:
             raise UsageError("a search draws its own samples", "give its n, and no --samples")
-        methods = (AUTO,) if AUTO in names else tuple(map(_spelled, self.approximate))
+        write = _auto_spelled if self.automatic else _spelled
+        methods = tuple(map(write, self.approximate))
         settled = {
             "draft": "self" if self.draft == self.model else self.draft,
             "approximate": methods,
@@ -286,6 +294,11 @@ class Recipe:
             object.__setattr__(self, name, value)
 
 
+def is_auto(text: str) -> bool:
+    """Whether a method's spelling is `auto`, with or without a loss."""
+    return text.strip().lower().partition("(")[0].rstrip() == AUTO
+
+
 def is_remote(model: str) -> bool:
     """Whether `model` is the address of a server."""
     return model.startswith(("http://", "https://"))
@@ -293,6 +306,19 @@ def is_remote(model: str) -> bool:
 
 def _spelled(text: str, kind: catalogue.Kind = "methods") -> str:
     return catalogue.spelled(catalogue.build(text, kind))
+
+
+def _auto_spelled(text: str) -> str:
+    settings = spelling.parse(text.lower()).settings
+    for name in settings:
+        if name != "loss":
+            raise UnknownNameError.among("parameter of auto", name, ["loss"])
+    loss = settings.get("loss", AUTO_LOSS)
+    if problem := Range(0, 1).problem(loss):
+        raise BadParameterError(
+            f"the loss {loss!r} of auto {problem}", "for example: -x 'auto(loss=0.05)'"
+        )
+    return str(spelling.Call(AUTO, {} if loss == AUTO_LOSS else {"loss": float(loss)}))
 
 
 def _default_temperature(search: str) -> float:

@@ -12,7 +12,7 @@ from forethought.contracts.errors import UsageError
 from forethought.contracts.parameters import Amount
 from forethought.models.sources.wheel import WHEEL_MODELS
 from forethought.recipes.published import unprotected
-from forethought.recipes.recipe import AUTO, Recipe, is_remote
+from forethought.recipes.recipe import Recipe, is_auto, is_remote
 from forethought.recipes.validation import check_search
 
 EXACT = "exact"
@@ -90,7 +90,7 @@ def _plain(name: str, base: Recipe, keeps: Sequence[Amount]) -> list[Recipe]:
     parts = spelling.split(name, "+")
     if not parts:
         raise UsageError("a recipe has no name", "name a method, or `exact`")
-    if parts == [AUTO]:
+    if any(map(is_auto, parts)):
         raise UsageError("auto chooses methods for one prompt at a time", "name the methods")
     if _is_model(parts[0]):
         whole = Recipe.parse(name)

@@ -14,7 +14,7 @@ from forethought.catalogue import Entry, Kind
 from forethought.catalogue.lookup import singular
 from forethought.contracts import parameters, spelling
 from forethought.contracts.errors import BadParameterError, UnfitError
-from forethought.recipes.recipe import AUTO
+from forethought.recipes.recipe import is_auto
 
 _HARMLESS = {"delimiter", "digest", "force", "language", "prompt", "system", "tag", "value"}
 """Parameters of free text that name nothing outside of the request."""
@@ -46,7 +46,7 @@ class AllowedNames:
             raise BadParameterError(
                 f"a method's spelling has {len(text):,} characters", "write a shorter one"
             )
-        if kind == "methods" and text.strip().lower() == AUTO:
+        if kind == "methods" and is_auto(text):
             return
         if not text.strip():
             raise BadParameterError(f"no {singular(kind)} is named", f"such as {_EXAMPLES[kind]}")

@@ -26,7 +26,7 @@ from forethought.server.page_router import PageSources, page_router
 from forethought.server.served_models import ServedModels
 from forethought.server.served_runs import ServedRuns
 from forethought.server.settings import ServerSettings, public_name
-from forethought.sessions.session import stored_samples
+from forethought.sessions.measurements import stored_samples
 
 ROUTERS = (status, chat, completions, responses, tokenization)
 

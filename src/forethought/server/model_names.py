@@ -14,7 +14,7 @@ from forethought import catalogue
 from forethought.contracts import spelling
 from forethought.contracts.errors import BadParameterError, ForethoughtError, UsageError
 from forethought.contracts.records import Event
-from forethought.recipes.recipe import AUTO, Recipe, is_remote
+from forethought.recipes.recipe import Recipe, is_auto, is_remote
 from forethought.recipes.validation import check_search
 from forethought.server.allowed_names import AllowedNames
 from forethought.server.errors import ApiError, as_api_error
@@ -213,7 +213,7 @@ def _searching(asked: MethodFields) -> str:
 def _check_built(methods: Sequence[str]) -> None:
     """Raise BadParameterError for a wrong parameter of a method."""
     for one in methods:
-        if one != AUTO:
+        if not is_auto(one):
             catalogue.build(one)
 
 
@@ -221,7 +221,7 @@ def allowed_names(settings: ServerSettings) -> frozenset[str]:
     """All resources that the operator has named: models, and parameters of the default recipe."""
     recipe = settings.recipe
     spelled = [*recipe.approximate, recipe.search, recipe.scorer, *recipe.confidence]
-    calls = [spelling.parse(text) for text in spelled if text and text != "auto"]
+    calls = [spelling.parse(text) for text in spelled if text and not is_auto(text)]
     values = (value for call in calls for value in call.settings.values())
     stated = {value for value in values if isinstance(value, str)}
     models = {*settings.served, *settings.served.values()}

@@ -11,8 +11,10 @@ from forethought.contracts.records import Event
 from forethought.cost.prices import prices_of
 from forethought.recipes.recipe import Recipe, is_remote
 from forethought.sessions.conversation import Conversation
-from forethought.sessions.session import Progress, Session, stored_samples
+from forethought.sessions.measurements import stored_samples
+from forethought.sessions.session import Progress, Session
 from forethought.sessions.spend import spending
+from forethought.storage.location import timings_file
 
 
 def stream(
@@ -50,7 +52,7 @@ def stream(
         remote = RemoteSession(chosen, prices=paid, progress=progress)
         yield from remote.stream(question, document, system=system)
     else:
-        session = Session.open(chosen, progress, prices=paid)
+        session = Session.open(chosen, progress, prices=paid, timings=timings_file())
         yield from session.stream(question, document, system=system)
 
 

@@ -19,7 +19,7 @@ from forethought.recipes.validation import check_money, check_search, no_draft
 from forethought.sessions.live_session import LiveRequest
 from forethought.sessions.question_run import job_of
 from forethought.sessions.run_record import RunRecorder
-from forethought.sessions.session import Session, built_methods, unused_draft
+from forethought.sessions.session import Session, built_methods, choice_notes, unused_draft
 
 ModelOf = Callable[[str, str], Model]
 """(name, weights) to a loaded model."""
@@ -92,7 +92,7 @@ class LocalOpener:
         """The recorder and the job of a request, whose run stands in the back end."""
         session = self._session(request.recipe)
         asked = Question(request.name, request.question, request.document)
-        recipe, remarks = session.settled(asked, request.system, request.prompt)
+        recipe, choices = session.settled(asked, request.system, request.prompt)
         local = session.local_run(recipe, request.system)
         local.prompt, local.controls = request.prompt, request.controls
         local.tenant, local.visible = request.tenant, request.visible
@@ -105,9 +105,8 @@ class LocalOpener:
         if "draft" in job.strategy.needs and session.draft is session.target:
             raise no_draft()
         self.backend.runs[request.name] = local
-        return RunRecorder(
-            recipe, local, remarks=(*request.remarks, *remarks, *unused_draft(local))
-        ), job
+        remarks = (*request.remarks, *choice_notes(choices), *unused_draft(local))
+        return RunRecorder(recipe, local, remarks=remarks, choices=choices), job
 
     def _session(self, recipe: Recipe) -> Session:
         """The recipe with its models."""

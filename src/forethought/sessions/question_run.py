@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from forethought import catalogue
 from forethought.contracts.backend import Backend, PromptReady, TokenDelta
 from forethought.contracts.questions import Question, Task
-from forethought.contracts.records import Event
+from forethought.contracts.records import Event, Run
 from forethought.contracts.search import Candidate, Found, Scorer
 from forethought.driver.driver import Driver, DriverEvent
 from forethought.driver.job import Decided, GrownCandidates, Job, JobResult, PlainAnswer, Streamed
@@ -34,6 +34,8 @@ class QuestionRun:
     """The clock's time when the job starts."""
     first_token: float = 0.0
     """Seconds to the first token of a plain answer."""
+    ended: Callable[[Run], None] = lambda run: None
+    """Called with the record of the run before its last event."""
     _shown: Counter[int] = field(default_factory=Counter)
     """Characters shown of each plain answer."""
 
@@ -96,6 +98,7 @@ class QuestionRun:
                 seconds = local.meter("target").stages.get("decode", 0.0)
                 yield Event("stage", {"name": "decode", "seconds": seconds})
         run = self.recorder.record(result, now, self.first_token)
+        self.ended(run)
         yield Event("done", {"run": run.document()})
 
     def _last_texts(self, found: Found) -> Iterator[Event]:

@@ -9,6 +9,7 @@ from typing import Any
 from forethought.backends.local.local_run import LocalRun
 from forethought.backends.openai.finish_reasons import withheld
 from forethought.contracts.backend import Opened
+from forethought.contracts.choices import AutoChoice
 from forethought.contracts.records import Cost, Exact, Kept, Run, Timing
 from forethought.contracts.search import Candidate, Found
 from forethought.contracts.spending import Settlement
@@ -37,6 +38,8 @@ class RunRecorder:
     """Seconds of the stages before a server's answer, once they have ended."""
     streams: bool = False
     """Whether the answers of a server stream."""
+    choices: tuple[AutoChoice, ...] = ()
+    """Settings that were chosen for this run."""
 
     def record(self, result: JobResult, seconds: float, first_token: float = 0.0) -> Run:
         """The record of a run, from the result of its job."""
@@ -61,6 +64,7 @@ class RunRecorder:
             settings=self.recipe.settings,
             notes=tuple(dict.fromkeys(self._notes(result, found, opened))),
             decisions=tuple(one.document() for one in settled.decisions),
+            choices=tuple(one.document() for one in self.choices),
         )
 
     def _confidence(self, found: Found) -> dict[str, Any] | None:

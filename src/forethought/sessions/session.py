@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
 
 from forethought import catalogue
 from forethought.backends.local.local import LocalBackend
 from forethought.backends.local.local_run import LocalRun
-from forethought.contracts.questions import Question, Sample
-from forethought.contracts.records import Event, Prompt
+from forethought.contracts.choices import AutoChoice
+from forethought.contracts.errors import StoreError
+from forethought.contracts.questions import Question
+from forethought.contracts.records import Event, Prompt, Run
 from forethought.cost.prices import Price
 from forethought.driver.judges import Judges
-from forethought.engine.meter import Clock, Meter
+from forethought.engine.meter import Clock
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.load import load
 from forethought.models.model import Model
-from forethought.prefill.draft_model import ModelDraft
 from forethought.prefill.plan import Methods
 from forethought.recipes.identity import run_identifier
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.validation import check_money, check_search
-from forethought.sessions.auto import choose
+from forethought.sessions.auto import choose, settled_recipe
+from forethought.sessions.auto_weights import calibrated_choice, sequences, with_weights
+from forethought.sessions.measurements import chosen_weights, measurements
 from forethought.sessions.question_run import QuestionRun, job_of
 from forethought.sessions.run_record import RunRecorder
-from forethought.storage.location import results_file
-from forethought.storage.store import Store
+from forethought.sessions.stored_evidence import run_timing
+from forethought.sessions.this_machine import this_machine
+from forethought.storage.timings import keep_timing
 
 Progress = Callable[[str, int, int], None]
+
+
+class Settled(NamedTuple):
+    """The recipe of one question, and the choices behind it."""
+
+    recipe: Recipe
+    choices: tuple[AutoChoice, ...]
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,10 @@ class Session:
     clock: Clock = time.perf_counter
     prices: Mapping[str, Price] = field(default_factory=dict)
     """Prices of servers that judge the answers."""
+    choices: tuple[AutoChoice, ...] = ()
+    """Choices that were made before the models were loaded."""
+    timings: Path | None = None
+    """The file that keeps the times of finished runs; None keeps none."""
 
     @classmethod
     def open(
@@ -51,28 +69,36 @@ class Session:
         progress: Progress | None = None,
         clock: Clock = time.perf_counter,
         prices: Mapping[str, Price] | None = None,
+        timings: Path | None = None,
     ) -> Session:
         """Load the models that the recipe names."""
         start = clock()
         check_money(recipe)
+        choices = chosen_weights(recipe)
+        for one in choices:
+            recipe = with_weights(recipe, one)
         methods = built_methods(recipe)
         check_search(recipe)
-        target = load(recipe.model, weights=recipe.weights, progress=progress)
+        rows = sequences(recipe)
+        target = load(recipe.model, weights=recipe.weights, rows=rows, progress=progress)
+        calibrated = calibrated_choice(target.network, rows)
         drafting = recipe.automatic or recipe.drafts_answers
         drafting = drafting or any(method.uses_draft() for _, method in methods)
         other = recipe.draft != "self" and drafting
         draft = load(recipe.draft, weights=recipe.weights, progress=progress) if other else target
-        return cls(recipe, methods, target, draft, clock() - start, clock, prices or {})
+        choices += (calibrated,) if calibrated is not None else ()
+        taken, paid = clock() - start, prices or {}
+        return cls(recipe, methods, target, draft, taken, clock, paid, choices, timings)
 
     def stream(
         self, question: str, document: str = "", *, system: str | None = None
     ) -> Iterator[Event]:
         """Answer one question and yield its events; the last one holds the run's document."""
         asked = Question("", question, document)
-        recipe, remarks = self.settled(asked, system)
-        identifier = run_identifier(recipe, question, document, system)
-        local = self.local_run(recipe, system)
-        return self.answered(local, replace(asked, identifier=identifier), remarks)
+        settled = self.settled(asked, system)
+        identifier = run_identifier(settled.recipe, question, document, system)
+        local = self.local_run(settled.recipe, system)
+        return self.answered(local, replace(asked, identifier=identifier), settled.choices)
 
     def local_run(self, recipe: Recipe, system: str | None = None) -> LocalRun:
         """The state of one run of the session's models."""
@@ -82,32 +108,53 @@ class Session:
         return LocalRun(recipe, *models, self.clock, system, plain=plain, methods=methods)
 
     def answered(
-        self, local: LocalRun, question: Question, remarks: tuple[str, ...] = ()
+        self, local: LocalRun, question: Question, choices: tuple[AutoChoice, ...] = ()
     ) -> Generator[Event, None, None]:
         """Answer a question on the models of this machine; its identifier is that of its run."""
         recipe, name = local.recipe, question.identifier
         backend = LocalBackend(recipe, self.target, self.draft, self.clock, local.system)
         backend.runs[name] = local
         load_seconds = 0.0 if local.past is not None else self.load_seconds
-        notes = (*remarks, *unused_draft(local))
-        run = QuestionRun(RunRecorder(recipe, local, load_seconds, notes), self.clock)
+        recorder = RunRecorder(
+            recipe,
+            local,
+            load_seconds,
+            remarks=(*choice_notes(choices), *unused_draft(local)),
+            choices=choices,
+        )
+        run = QuestionRun(recorder, self.clock, ended=self._keep_timing)
         job = job_of(recipe, name, question, plain=local.plain)
         return run.events(backend, Judges(self.prices) if recipe.judge else None, job)
 
-    def settled(
-        self, asked: Question, system: str | None, prompt: Prompt | None = None
-    ) -> tuple[Recipe, tuple[str, ...]]:
-        """The recipe for this question, and notes on the choice of `auto`.
+    def settled(self, asked: Question, system: str | None, prompt: Prompt | None = None) -> Settled:
+        """The recipe for this question, and the choices behind it.
 
         `prompt` is the question's prompt, if the caller has built it.
         """
         if not self.recipe.automatic:
-            return self.recipe, ()
+            return Settled(self.recipe, self.choices)
         tokenizer, template = self.target.tokenizer, self.target.template
         prompt = prompt or chat_prompt(tokenizer, template, asked.text, asked.document, system)
-        draft = ModelDraft(self.draft, self.target, Meter(self.clock))
-        choice = choose(self.recipe, prompt, draft, stored_samples())
-        return replace(self.recipe, approximate=choice.methods), (f"auto: {choice.reason}",)
+        network = self.target.network
+        models = {self.recipe.model: self.target, self.recipe.draft: self.draft}
+        known = measurements(network.device, models)
+        choice = choose(self.recipe, len(prompt), network.weight_format, known)
+        return Settled(settled_recipe(self.recipe, choice), (*self.choices, choice))
+
+    def _keep_timing(self, run: Run) -> None:
+        """Store the times of a run for later predictions; a failure costs no answer."""
+        if self.timings is None or run.finish == "interrupted":
+            return
+        network = self.target.network
+        timing = run_timing(run.document(), alone=True, weights=network.weight_format)
+        if timing is not None:
+            with suppress(StoreError):
+                keep_timing(self.timings, this_machine(network.device).name, timing)
+
+
+def choice_notes(choices: Sequence[AutoChoice]) -> tuple[str, ...]:
+    """The reasons of choices, for users; the usual format of one sequence needs no words."""
+    return tuple(one.note for one in choices if not one.usual)
 
 
 def unused_draft(local: LocalRun) -> tuple[str, ...]:
@@ -124,12 +171,3 @@ def built_methods(recipe: Recipe) -> Methods:
     """The recipe's methods with their spellings; empty if `auto` chooses them later."""
     names = () if recipe.automatic else recipe.approximate
     return tuple((name, catalogue.build(name)) for name in names)
-
-
-def stored_samples() -> list[Sample]:
-    """The samples of the results file; empty if there is no file."""
-    file = results_file()
-    if not file.is_file():
-        return []
-    with Store.open(file) as store:
-        return store.samples()

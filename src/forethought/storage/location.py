@@ -19,13 +19,27 @@ def results_file() -> Path:
 
 
 def served_runs_file() -> Path:
-    """The file of the runs that a server answered, beside the results file.
+    """The file of the runs that a server answered, beside the results file."""
+    return _beside("served-runs.sqlite")
 
-    A results file of another name than the default one has served runs of its own.
-    """
+
+def timings_file() -> Path:
+    """The file of the times that finished runs took, beside the results file."""
+    return _beside("timings.sqlite")
+
+
+def probe_file() -> Path:
+    """The file of the probe of this machine, in the user's cache."""
+    from forethought.models.sources.model_cache import cache_root
+
+    return cache_root() / "hardware.json"
+
+
+def _beside(name: str) -> Path:
+    """A file beside the results file; results files of other names have files of their own."""
     found = results_file()
     own = "" if found.name == _DEFAULT else f"{found.name.removesuffix('.sqlite')}-"
-    return found.parent / f"{own}served-runs.sqlite"
+    return found.parent / f"{own}{name}"
 
 
 def no_answers(file: Path) -> str:

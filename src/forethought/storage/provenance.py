@@ -15,10 +15,11 @@ _LIBRARIES = ("forethought", "torch", "numpy", "tokenizers")
 _PROCESSORS = Path("/proc/cpuinfo")  # Linux only; other systems use `platform`
 
 
-def provenance(device: str = "cpu") -> dict[str, str]:
-    """Versions and hardware of a run on `device` ("cpu", or torch's name of a GPU).
+def provenance(device: str | None = None) -> dict[str, str]:
+    """Versions and hardware of a run on `device`, a name of torch.
 
-    It holds no time, so runs on one machine have equal provenance.
+    Without a name it is the device that models load on. It holds no time, so runs on one machine
+    have equal provenance.
     """
     return {
         **{name: version(name) for name in _LIBRARIES},
@@ -27,14 +28,14 @@ def provenance(device: str = "cpu") -> dict[str, str]:
         "processor": _processor(),
         "cores": str(os.cpu_count() or 1),
         "threads": str(most_threads()),
-        "device": _device(device),
+        "device": _device(device or ("cuda" if torch.cuda.is_available() else "cpu")),
     }
 
 
 def _device(device: str) -> str:
     if not device.startswith("cuda"):
         return device
-    return f"{device}: {torch.cuda.get_device_name(device)}"
+    return f"cuda: {torch.cuda.get_device_name(device)}"
 
 
 def _processor() -> str:

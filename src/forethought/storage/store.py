@@ -26,6 +26,7 @@ from forethought.recipes.identity import (
     sample_seed,
 )
 from forethought.storage.replay_log import StoredReplayLog
+from forethought.storage.request_seconds import RequestSeconds
 from forethought.storage.store_file import open_file, reporting
 
 __all__ = ["QUESTION_HASH", "Store", "question_hash", "sample_key", "sample_seed"]
@@ -72,6 +73,10 @@ class Store:
     def replay_log(self) -> StoredReplayLog:
         """The replay log of searches, in the same file."""
         return StoredReplayLog(self.path, self.connection)
+
+    def request_seconds(self) -> RequestSeconds:
+        """Measured seconds of requests, in the same file."""
+        return RequestSeconds(self.path, self.connection)
 
     def has(self, key: str) -> bool:
         """Whether a sample with this key is stored."""

@@ -44,14 +44,16 @@ def slow(which: str, built: list[str]) -> Callable[[str], Callable[[str], Linear
 
 
 def test_the_faster_format_wins(tmp_path: Path) -> None:
-    assert decode_format(tmp_path, slow("bf16", []), ("int4", "bf16"), LAYERS) == "int4"
+    assert decode_format(tmp_path, slow("bf16", []), ("int4", "bf16"), LAYERS).format == "int4"
 
 
 def test_formats_that_share_their_layers_differ_by_the_head_alone(tmp_path: Path) -> None:
     def build(name: str) -> Callable[[str], Linear]:
         return lambda product: Waiting(0.01 if name == "int4+planes" and product == "head" else 0.0)
 
-    assert decode_format(tmp_path, build, ("int4+planes", "int4+rows"), LAYERS) == "int4+rows"
+    assert (
+        decode_format(tmp_path, build, ("int4+planes", "int4+rows"), LAYERS).format == "int4+rows"
+    )
 
 
 def test_a_choice_is_kept_so_that_the_same_recipe_runs_alike(tmp_path: Path) -> None:
@@ -61,8 +63,39 @@ def test_a_choice_is_kept_so_that_the_same_recipe_runs_alike(tmp_path: Path) -> 
 
     again = decode_format(tmp_path, slow("bf16", built), ("int4", "bf16"), LAYERS)
 
-    assert again == "bf16"
+    assert again.format == "bf16"
+    assert again.seconds["int4"] > again.seconds["bf16"]
     assert built == []
+
+
+def test_the_number_of_sequences_decides_and_is_kept_apart(tmp_path: Path) -> None:
+    """One format is slow for one token, the other for each of many."""
+
+    @dataclass(frozen=True)
+    class PerRow(Waiting):
+        def __call__(self, x: Tensor, phase: str) -> Tensor:
+            time.sleep(self.seconds * (len(x) - 1) if self.seconds < 0.005 else self.seconds)
+            return x
+
+    def build(name: str) -> Callable[[str], Linear]:
+        return lambda product: PerRow(0.002 if name == "int4" else 0.006)
+
+    formats = ("int4", "bf16")
+
+    assert decode_format(tmp_path, build, formats, LAYERS, rows=1).format == "int4"
+    assert decode_format(tmp_path, build, formats, LAYERS, rows=7).format == "bf16"
+    keys = [*json.loads((tmp_path / NAME).read_text())]
+    assert [key.endswith(", 8 rows") for key in keys] == [False, True]
+
+
+def test_a_choice_of_an_earlier_version_is_kept(tmp_path: Path) -> None:
+    decode_format(tmp_path, slow("int4", []), ("int4", "bf16"), LAYERS)
+    (key,) = json.loads((tmp_path / NAME).read_text())
+    (tmp_path / NAME).write_text(json.dumps({key: "int4"}))
+
+    found = decode_format(tmp_path, slow("int4", []), ("int4", "bf16"), LAYERS)
+
+    assert (found.format, found.seconds) == ("int4", {})
 
 
 def test_what_was_measured_beside_other_processes_is_not_kept(
@@ -70,18 +103,18 @@ def test_what_was_measured_beside_other_processes_is_not_kept(
 ) -> None:
     monkeypatch.setattr(calibrate, "is_crowded", lambda wall, processor: True)
 
-    assert decode_format(tmp_path, slow("bf16", []), ("int4", "bf16"), LAYERS) == "int4"
+    assert decode_format(tmp_path, slow("bf16", []), ("int4", "bf16"), LAYERS).format == "int4"
     assert not (tmp_path / NAME).exists()
 
 
 def test_what_another_machine_chose_or_no_format_has_is_measured_anew(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text(json.dumps({"another machine": "bf16"}))
 
-    assert decode_format(tmp_path, slow("bf16", []), ("int4", "bf16"), LAYERS) == "int4"
+    assert decode_format(tmp_path, slow("bf16", []), ("int4", "bf16"), LAYERS).format == "int4"
     assert json.loads((tmp_path / NAME).read_text())["another machine"] == "bf16"
 
 
 def test_a_damaged_record_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text("{")
 
-    assert decode_format(tmp_path, slow("bf16", []), ("int4", "bf16"), LAYERS) == "int4"
+    assert decode_format(tmp_path, slow("bf16", []), ("int4", "bf16"), LAYERS).format == "int4"

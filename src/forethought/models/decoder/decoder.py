@@ -22,7 +22,12 @@ from forethought.models.checkpoint.fingerprint import weights_fingerprint
 from forethought.models.checkpoint.shapes import check_shape
 from forethought.models.compiled.available import kernels
 from forethought.models.compiled.layer import compiled
-from forethought.models.decoder.calibrate import PARTS, decode_format, prefill_format
+from forethought.models.decoder.calibrate import (
+    PARTS,
+    CalibratedFormat,
+    decode_format,
+    prefill_format,
+)
 from forethought.models.decoder.config import DecoderConfig
 from forethought.models.decoder.eight_bit_prefill import scoring_layer
 from forethought.models.decoder.experts import Experts
@@ -39,12 +44,15 @@ _TORCH = ("int4+rows", "int4+planes")
 """4-bit formats that need no compiled kernels."""
 
 
-def open_decoder(folder: Path, config: DecoderConfig, *, weights: str, device: str) -> Decoder:
+def open_decoder(
+    folder: Path, config: DecoderConfig, *, weights: str, device: str, rows: int = 1
+) -> Decoder:
     """Open the decoder in `folder`, with memory-mapped tensors.
 
-    "auto" decodes with the faster of bf16 and, if they are packed, 4-bit weights. 4-bit weights
-    come with the head layout that is faster on this machine. Missing 4-bit weights are packed in
-    memory, which takes seconds. Raises DamagedFileError for a truncated file or a missing tensor.
+    "auto" decodes with the faster of bf16 and, if they are packed, 4-bit weights, for `rows`
+    sequences at once. 4-bit weights come with the head layout that is faster on this machine.
+    Missing 4-bit weights are packed in memory, which takes seconds. Raises DamagedFileError for a
+    truncated file or a missing tensor.
     """
     tensors = _mapped(folder / DENSE_FILE, device)
     for name, tensor in tensors.items():
@@ -57,10 +65,14 @@ def open_decoder(folder: Path, config: DecoderConfig, *, weights: str, device: s
         if packed:
             four = ("compiled",) if kernels() else _TORCH
             candidates = (*four, "bf16") if weights == "auto" else four
-            weights = _fastest(folder, config, tensors, packed, candidates)
-        elif weights == "auto":
-            weights = "bf16"
-        decoder = Decoder(config, tensors, build_linears(tensors, packed, weights))
+            found = _fastest(folder, config, tensors, packed, candidates, rows)
+        else:
+            found = CalibratedFormat("bf16" if weights == "auto" else weights)
+        decoder = Decoder(config, tensors, build_linears(tensors, packed, found.format))
+        decoder.weight_format = _named(found.format)
+        for name, seconds in found.seconds.items():
+            fastest = min(seconds, decoder.format_seconds.get(_named(name), seconds))
+            decoder.format_seconds = {**decoder.format_seconds, _named(name): fastest}
         decoder.eight_bits_win = partial(_eight_bits_win, folder, tensors, on_auto)
         return decoder
     except KeyError as missing:
@@ -76,13 +88,19 @@ def _fastest(
     tensors: Mapping[str, Tensor],
     packed: Mapping[str, Tensor],
     candidates: Sequence[str],
-) -> str:
+    rows: int,
+) -> CalibratedFormat:
     layers = [
         [name for part in PARTS if f"{(name := f'layers.{i}.{part}')}.weight" in tensors]
         for i in range(config.layers)
     ]
     build = partial(build_linears, tensors, packed)
-    return decode_format(folder, build, candidates, layers)
+    return decode_format(folder, build, candidates, layers, rows)
+
+
+def _named(format: str) -> str:
+    """The weight format of a kind of linears: several kinds decode with 4-bit weights."""
+    return "int4" if format == "compiled" else format.partition("+")[0]
 
 
 def _eight_bits_win(folder: Path, tensors: Mapping[str, Tensor], asked: bool) -> bool:
