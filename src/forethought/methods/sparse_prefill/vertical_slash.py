@@ -82,6 +82,10 @@ class VerticalSlash(Approximation):
         scores = row_flops(sizes.shape, entries, self.queries + sizes.ahead + 1)
         return attention_flops(sizes.shape, pairs) + scores
 
+    def scored_queries(self) -> int | None:
+        """None of the draft's: it only decodes."""
+        return 0
+
     def thins_attention(self) -> bool:
         """Whether `on_attention` computes prefill attention."""
         return True
