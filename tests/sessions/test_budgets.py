@@ -40,7 +40,7 @@ def test_a_draft_that_costs_more_than_it_saves_is_skipped_and_said():
     found = run("same-tokens", approximate=("specpc-shallow(keep=0.97, last_layer=2)",))
 
     assert found["cost"]["draft_tokens"] == 0
-    assert any("cost more than it saves" in note for note in found["notes"])
+    assert any("cost more prefill FLOPs than it saves" in note for note in found["notes"])
 
 
 @pytest.mark.parametrize("settings", [{"samples": 3, "temperature": 1.0}, {"stop": ("e",)}, {}])
@@ -101,7 +101,7 @@ def test_a_draft_is_weighed_with_the_layers_it_runs(settings):
     # All three layers of the target's own network over the prompt cost what they would save.
     found = run(approximate=(f"specpc-shallow(keep=200, {settings})",))
 
-    assert any("cost more than it saves" in note for note in found["notes"])
+    assert any("cost more prefill FLOPs than it saves" in note for note in found["notes"])
 
 
 def test_a_draft_is_not_skipped_where_there_would_be_no_answer_without_it():

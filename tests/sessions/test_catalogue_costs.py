@@ -61,6 +61,9 @@ COMBINED = [
     ("self", ("evict(keep=120, importance=own-lookahead)",)),
     ("self", ("laq(keep=120, window=0)",)),
     ("self", ("laq(keep=120, lookahead=0)",)),
+    ("self", ("hyper-attention(block=7, sample=5, exact=30, dense_layers=1)",)),
+    ("same-tokens", ("specpc-fused(keep=120)", "hyper-attention(exact=60, applies_to=draft)")),
+    ("same-tokens", ("hyper-attention(exact=60)", "speckv(keep=120, lookahead=4)")),
 ]
 NEARLY = [
     ("self", ("chunkkv(keep=120)",)),

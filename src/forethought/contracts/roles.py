@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from forethought.contracts.errors import UnsupportedModelError
-from forethought.contracts.score_work import LayerSizes, PromptSizes, ScoreWork
+from forethought.contracts.score_work import LayerSizes, PromptSizes, ScoreWork, dense_flops
 from forethought.contracts.views import Entries, FullCacheView, LayerView, SparseOutput, Tap
 
 if TYPE_CHECKING:
@@ -282,6 +282,10 @@ class Approximation(Protocol):
     def rescore_flops(self, layer: LayerSizes) -> float:
         """FLOPs of the scores of one layer at an eviction during decode."""
         return 0.0
+
+    def attention_flops(self, layer: int, sizes: LayerSizes) -> float:
+        """Most FLOPs of a sparse prefill's attention and scores in the layer of this index."""
+        return dense_flops(sizes)
 
     def uncounted(self) -> str:
         """The part of the cost that depends on the text or a file; empty if sizes fix all of it."""

@@ -89,3 +89,9 @@ class ScoreWork:
 
     flops: float = 0.0
     passes: tuple[ScorePass, ...] = ()
+
+
+def dense_flops(sizes: LayerSizes) -> float:
+    """FLOPs of dense causal attention over new entries in a layer without a window."""
+    pairs = sizes.entries * (sizes.entries + 1) / 2
+    return 4.0 * sizes.shape.heads * sizes.shape.head_dim * pairs

@@ -89,6 +89,9 @@ class Pass:
     stops: bool = False
     """Whether nothing follows the last layer's attention, so that it is not computed."""
 
+    attention: float | None = None
+    """FLOPs of the attention of a sequence in a layer without a window; None for dense."""
+
     @property
     def rows(self) -> int:
         """Tokens of all sequences."""
@@ -165,14 +168,16 @@ def _product(matrix: WeightMatrix, bits: float, activations: float, one: Pass) -
 
 def _attention(sizes: Sizes, window: int | None, precision: Precision, one: Pass) -> Operation:
     past, shared = one.past, one.shared
-    pairs = causal_pairs(past, one.tokens, window)
+    wide, narrow = sizes.heads * sizes.head_dim, sizes.kv_heads * sizes.head_dim
+    flops = 4.0 * wide * causal_pairs(past, one.tokens, window)
+    if window is None and one.attention is not None:
+        flops = one.attention
     if window is not None:
         past = min(past, window - 1)
         shared = max(0.0, shared - (one.past - past))
     entries = one.groups * shared + one.batch * (past - shared + one.tokens)
-    wide, narrow = sizes.heads * sizes.head_dim, sizes.kv_heads * sizes.head_dim
     work = Work(
-        flops=4.0 * wide * pairs * one.batch,
+        flops=flops * one.batch,
         cache_bytes=2 * narrow * entries * precision.cache / 8,
         activation_bytes=2 * wide * one.rows * precision.activations / 8,
     )

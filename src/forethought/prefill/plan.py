@@ -103,7 +103,8 @@ def plan(
     notes = [*prompt.notes, *draft.notes]
     length = len(prompt)
     for name, method in methods:
-        if not method.pays(length):
+        # A draft reads the prompt before it is shortened.
+        if not method.pays(len(prompt) if method.thins_draft() else length):
             notes.append(f"{name} skipped: nothing to drop from a prompt of {length:,} tokens")
         elif _lacks_draft(method, methods):
             notes.append(f"{name} skipped: no other method runs a draft")

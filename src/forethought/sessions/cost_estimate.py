@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from forethought import catalogue
-from forethought.contracts.records import Prompt
+from forethought.contracts.records import ModelShape, Prompt
 from forethought.contracts.roles import Approximation
 from forethought.contracts.score_work import LayerSizes, PromptSizes, ScorePass
 from forethought.cost.capacity import Capacity, cache_bytes, capacity
@@ -220,7 +220,18 @@ class _Estimator:
         ahead = method.lookahead_tokens(self.request.answer)
         layers = own.layers if ahead else min(own.layers, method.draft_layers(own))
         config = own.model.first_layers(layers)
-        one = Pass(length, 0, self.request.batch, logits=int(bool(ahead)), stops=not ahead)
+        thinning = next((other for other in self.plan.applied if other.thins_draft()), None)
+        sparse = None
+        if thinning is not None:
+            sparse = _sparse_flops(thinning, config.shape, length, 0)
+        one = Pass(
+            length,
+            0,
+            self.request.batch,
+            logits=int(bool(ahead)),
+            stops=not ahead,
+            attention=sparse,
+        )
         yield CostStage("draft", phase(config, self.machine, [(one, 1.0)]))
         if ahead > 1:
             steps = decode_phase(config, self.machine, length, ahead - 1, self.request.batch)
@@ -236,20 +247,33 @@ class _Estimator:
         """The target's prefill, with the look-ahead that scores entries, and their scores."""
         evicting, asked = self.plan.evicting, self.request
         hooked = evicting is not None and not evicting.sees_whole_cache()
-        ahead = 0
-        if evicting is not None and evicting.uses_draft() and hooked:
-            ahead = evicting.lookahead_tokens(asked.answer)
-        whole = hooked or self.plan.sparse_prefill is not None
-        chunk = length + ahead if whole else min(CHUNK, length)
-        yield CostStage(
-            "prefill",
-            prefill_phase(self.target, self.machine, length + ahead, asked.batch, chunk),
-        )
-        if ahead:  # the last prompt token again, over the entries that stay
+        ahead = self._guessed()
+        yield CostStage("prefill", self._passes(length, ahead, in_one=hooked))
+        scores = evicting is None or evicting.uses_draft()
+        if ahead and scores:  # the last prompt token again, over the entries that stay
             again = Pass(1, self._entries(length) - 1, asked.batch)
             yield CostStage("prefill", phase(self.target, self.machine, [(again, 1.0)]))
         if evicting is not None:
-            yield from self._scoring(evicting, length, ahead)
+            yield from self._scoring(evicting, length, ahead if scores else 0)
+
+    def _guessed(self) -> int:
+        """Tokens of the draft's look-ahead that the target prefills."""
+        reading = [
+            method.lookahead_tokens(self.request.answer)
+            for method in self.plan.applied
+            if method.uses_draft() and (method.evicts() or method.thins_attention())
+        ]
+        return reading[0] if reading else 0
+
+    def _passes(self, length: int, ahead: int, *, in_one: bool) -> Phase:
+        """The passes of the target's prefill, dense or sparse."""
+        tokens, batch, sparse = length + ahead, self.request.batch, self.plan.sparse_prefill
+        if sparse is None:
+            chunk = tokens if in_one else min(CHUNK, tokens)
+            return prefill_phase(self.target, self.machine, tokens, batch, chunk)
+        flops = _sparse_flops(sparse, self.target.shape, tokens, ahead)
+        whole = Pass(tokens, 0, batch, attention=flops)
+        return phase(self.target, self.machine, [(whole, 1.0)])
 
     def _scoring(self, evicting: Approximation, length: int, ahead: int) -> Iterator[CostStage]:
         """The products and passes that score the target's entries."""
@@ -259,7 +283,8 @@ class _Estimator:
             sizes = replace(sizes, text=known.text, asked=known.asked)
         work = evicting.score_work(sizes)
         if work.flops:
-            yield self._products("prefill", work.flops * asked.batch, self.target.layers)
+            name = "scores" if work.passes else "prefill"
+            yield self._products(name, work.flops * asked.batch, self.target.layers)
         if work.passes:
             passes = [(self._score_pass(one), 1.0) for one in work.passes]
             yield CostStage("scores", phase(self.target, self.machine, passes))
@@ -330,6 +355,16 @@ class _Estimator:
         if end > self.target.context:
             yield f"the context of {self.target.context:,} tokens is shorter than {end:,}"
         yield from dict.fromkeys(filter(None, (one.uncounted() for one in self.plan.applied)))
+
+
+def _sparse_flops(method: Approximation, shape: ModelShape, tokens: int, ahead: int) -> float:
+    """FLOPs of a sparse prefill's attention in a layer without a window, on average."""
+    found = [
+        method.attention_flops(place, LayerSizes(layer, shape.hidden, tokens, ahead))
+        for place, layer in enumerate(shape.layers)
+        if layer.window is None
+    ]
+    return sum(found) / len(found) if found else 0.0
 
 
 def _merged(stages: Sequence[CostStage]) -> list[CostStage]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forethought.contracts.roles import LayerView, SparseOutput
+from forethought.methods.sparse_prefill._half_pairs import estimated_pairs
 from forethought.methods.sparse_prefill._packing import packed_rows
 from forethought.models.hardware.processor import widened
 from forethought.models.hardware.sliced_task import pause
@@ -162,8 +163,8 @@ class _Halves:
         found = self._within_blocks(own, keys[order], values[order])
         if rule.sample:
             found = found.merged(self._sampled(own, keys, values, order))
-        per_query = len(keys) / blocks + rule.sample + rule.hashes.shape[1] / 2
-        self.pairs += queries.shape[1] * per_query
+        bits = rule.hashes.shape[1]
+        self.pairs += queries.shape[1] * estimated_pairs(len(keys), rule.block, rule.sample, bits)
         pause()
         return Part(*(_unsorted(held.flatten(1, 2), query_order) for held in _fields(found)))
 

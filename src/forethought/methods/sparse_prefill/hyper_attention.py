@@ -18,6 +18,9 @@ from typing import Annotated, Literal
 
 from forethought.contracts.parameters import Count, CountOrZero, Whole
 from forethought.contracts.roles import LayerView, SparseOutput
+from forethought.contracts.score_work import LayerSizes, dense_flops
+from forethought.cost.flops import attention_flops
+from forethought.methods.sparse_prefill._half_pairs import estimated_pairs, half_pairs
 from forethought.methods.sparse_prefill._hashed import HashedRule, attend_halves
 from forethought.methods.sparse_prefill._sparse_prefill import SparsePrefill
 from forethought.numerics.late_imports import torch
@@ -48,6 +51,21 @@ class HyperAttention(SparsePrefill):
     def pays(self, prompt_length: int) -> bool:
         """Whether half a prompt of this length is too long for exact attention."""
         return prompt_length > 2 * self.exact
+
+    def attention_flops(self, layer: int, sizes: LayerSizes) -> float:
+        """The pairs of halves, blocks, samples and hashes."""
+        if layer < self.dense_layers or not self.pays(sizes.entries):
+            return dense_flops(sizes)
+        pairs = half_pairs(sizes.entries, self.exact, self._per_query)
+        return attention_flops(sizes.shape, pairs)
+
+    def _per_query(self, keys: int) -> float:
+        """Pairs of a query that attends to so many keys by an estimate."""
+        return estimated_pairs(keys, self.block, self.sample, self.bits)
+
+    def uncounted(self) -> str:
+        """Nothing: sizes fix the pairs."""
+        return ""
 
     def on_attention(self, view: LayerView) -> SparseOutput | None:
         """Attention by halves; None for dense attention."""

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.contracts.roles import LayerView, SparseOutput
+from forethought.contracts.score_work import LayerSizes, dense_flops
+from forethought.cost.flops import row_flops
 from forethought.methods.sparse_prefill._best import best
 from forethought.methods.sparse_prefill._lines import Lines, attend_lines
 from forethought.methods.sparse_prefill._sparse_prefill import SparsePrefill
@@ -45,6 +47,11 @@ class MInference(SparsePrefill):
     def pays(self, prompt_length: int) -> bool:
         """Whether a prompt of this length has tokens that do not see all keys."""
         return self.columns < prompt_length and self.slashes < prompt_length
+
+    def attention_flops(self, layer: int, sizes: LayerSizes) -> float:
+        """Dense attention, since slashes may show every key, and the rows that score lines."""
+        rows = row_flops(sizes.shape, sizes.entries, self.queries)
+        return dense_flops(sizes) + rows * self.pays(sizes.entries)
 
     def on_attention(self, view: LayerView) -> SparseOutput | None:
         """Attention along the best lines of each query head; None for dense attention."""

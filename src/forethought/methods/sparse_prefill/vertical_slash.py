@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, ClassVar
 from forethought.contracts.parameters import Count, CountOrZero, OddCount
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Draft, LayerView, SparseOutput
+from forethought.contracts.score_work import LayerSizes, dense_flops
+from forethought.cost.flops import attention_flops, row_flops
 from forethought.methods.sparse_prefill._best import best
 from forethought.methods.sparse_prefill._lines import Lines, attend_lines
 from forethought.numerics.importance import pooled
@@ -64,8 +66,25 @@ class VerticalSlash(Approximation):
         return self.lookahead or answer_tokens
 
     def uncounted(self) -> str:
-        """The keys that are skipped."""
-        return "attention of a sparse prefill depends on the prompt: it is counted as dense"
+        """The columns within the window."""
+        return "columns within the window are counted twice: vertical-slash takes at most this"
+
+    def attention_flops(self, layer: int, sizes: LayerSizes) -> float:
+        """The rows that score columns, then a window and columns before it for every block."""
+        entries, band = sizes.entries, self._band()
+        if entries <= self.columns + band:
+            return dense_flops(sizes)
+        pairs = 0.0
+        for first in range(0, entries, _BLOCK):
+            rows = min(_BLOCK, entries - first)
+            before = min(first, band) + min(self.columns, max(0, first - band))
+            pairs += rows * before + rows * (rows + 1) / 2
+        scores = row_flops(sizes.shape, entries, self.queries + sizes.ahead + 1)
+        return attention_flops(sizes.shape, pairs) + scores
+
+    def scored_queries(self) -> int | None:
+        """None of the draft's: it only decodes."""
+        return 0
 
     def thins_attention(self) -> bool:
         """Whether `on_attention` computes prefill attention."""
