@@ -12,11 +12,14 @@ from forethought.contracts.questions import Sample
 from forethought.models.chat.prompt import chat_prompt
 from forethought.recipes.recipe import Recipe
 from forethought.reports.terminal.panel import panel
+from forethought.sessions.ask import ask
 from forethought.sessions.auto import EXAMPLE, choose
 from forethought.sessions.session import Session, built_methods
+from forethought.sessions.this_machine import this_machine
 from forethought.storage.location import timings_file
 from forethought.storage.store import Store
 from forethought.storage.timings import read_timings
+from tests.cli.tiny_folder import write_tiny_model
 from tests.sessions.machines import BIG, HERE, SMALL, known, shape, timed
 from tests.sessions.tiny_session import DOCUMENT, QUESTION
 
@@ -153,7 +156,6 @@ def test_equal_measurements_give_equal_choices():
 @pytest.fixture
 def own_results(tmp_path, monkeypatch):
     monkeypatch.setenv("FORETHOUGHT_RESULTS", str(tmp_path / "r.sqlite"))
-    monkeypatch.setenv("FORETHOUGHT_CACHE", str(tmp_path / "cache"))
     return tmp_path / "r.sqlite"
 
 
@@ -199,9 +201,27 @@ def test_finished_runs_are_timed_for_later_choices(own_results):
     assert (choice["basis"], choice["measured"]) == ("measured", 1)
 
 
-def session_machine():
-    from forethought.sessions.this_machine import this_machine
+def test_only_plain_answers_of_ask_are_timed(own_results, tmp_path):
+    model = str(write_tiny_model(tmp_path / "m"))
 
+    ask("Why?", Recipe(model=model, max_tokens=3, samples=2))
+    ask("Why?", Recipe(model=model, max_tokens=3, search="majority-vote(n=2)"))
+
+    (timing,) = read_timings(timings_file(), session_machine())
+    assert (timing.model, timing.rows, timing.weights) == (model, 2, "bf16")
+    assert not own_results.exists()
+
+
+def test_a_file_of_timings_that_cannot_be_read_costs_no_answer(own_results, tmp_path):
+    model = str(write_tiny_model(tmp_path / "m"))
+    timings_file().write_bytes(b"no database at all, and longer than a header" * 9)
+
+    assert ask("Why?", Recipe(model=model, max_tokens=3))["finish"]
+    recipe = Recipe(model=model, max_tokens=3, approximate=("auto",))
+    assert ask("Why?", recipe)["choices"][-1]["chosen"] == "exact"
+
+
+def session_machine():
     return this_machine(BIG.network.device).name
 
 
