@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -50,6 +51,17 @@ def test_without_a_comparison_the_run_is_exact():
     assert "no comparison of target with its exact run is stored" in choice.reason
     assert f"forethought compare exact '{EXAMPLE}' -m target" in choice.reason
     assert [one.allowed for one in choice.options] == [True, False]
+
+
+def test_assumed_rates_give_ratios_and_no_seconds():
+    assumed = replace(HERE, hardware=replace(HERE.hardware, title="an assumed processor"))
+
+    choice = choose(RECIPE, LONG, "bf16", known(samples=[], machine=assumed))
+
+    assert re.search(
+        rf"{re.escape(EXAMPLE)} takes 0\.\d+ of exact's time, by the roofline", choice.reason
+    )
+    assert " s exact" in chosen().reason
 
 
 def test_a_short_prompt_is_read_as_it_is():
@@ -172,7 +184,7 @@ def test_a_run_says_what_was_chosen_and_can_be_repeated(own_results):
 
     run = done.data["run"]
     assert run["recipe"] == f"target+draft(same-tokens)+{QUARTER}"
-    assert run["notes"][0].startswith(f"auto chose {QUARTER} because it takes about ")
+    assert run["notes"][0].startswith(f"auto chose {QUARTER} because it takes ")
     assert f"auto chose {QUARTER} because" in " ".join(panel(run, width=500, colour=False).split())
     (choice,) = run["choices"]
     assert (choice["setting"], choice["chosen"]) == ("approximate", QUARTER)
