@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -12,11 +13,14 @@ from forethought.contracts.questions import Sample
 from forethought.models.chat.prompt import chat_prompt
 from forethought.recipes.recipe import Recipe
 from forethought.reports.terminal.panel import panel
+from forethought.sessions.ask import ask
 from forethought.sessions.auto import EXAMPLE, choose
 from forethought.sessions.session import Session, built_methods
+from forethought.sessions.this_machine import this_machine
 from forethought.storage.location import timings_file
 from forethought.storage.store import Store
 from forethought.storage.timings import read_timings
+from tests.cli.tiny_folder import write_tiny_model
 from tests.sessions.machines import BIG, HERE, SMALL, known, shape, timed
 from tests.sessions.tiny_session import DOCUMENT, QUESTION
 
@@ -47,6 +51,17 @@ def test_without_a_comparison_the_run_is_exact():
     assert "no comparison of target with its exact run is stored" in choice.reason
     assert f"forethought compare exact '{EXAMPLE}' -m target" in choice.reason
     assert [one.allowed for one in choice.options] == [True, False]
+
+
+def test_assumed_rates_give_ratios_and_no_seconds():
+    assumed = replace(HERE, hardware=replace(HERE.hardware, title="an assumed processor"))
+
+    choice = choose(RECIPE, LONG, "bf16", known(samples=[], machine=assumed))
+
+    assert re.search(
+        rf"{re.escape(EXAMPLE)} takes 0\.\d+ of exact's time, by the roofline", choice.reason
+    )
+    assert " s exact" in chosen().reason
 
 
 def test_a_short_prompt_is_read_as_it_is():
@@ -153,7 +168,6 @@ def test_equal_measurements_give_equal_choices():
 @pytest.fixture
 def own_results(tmp_path, monkeypatch):
     monkeypatch.setenv("FORETHOUGHT_RESULTS", str(tmp_path / "r.sqlite"))
-    monkeypatch.setenv("FORETHOUGHT_CACHE", str(tmp_path / "cache"))
     return tmp_path / "r.sqlite"
 
 
@@ -170,7 +184,7 @@ def test_a_run_says_what_was_chosen_and_can_be_repeated(own_results):
 
     run = done.data["run"]
     assert run["recipe"] == f"target+draft(same-tokens)+{QUARTER}"
-    assert run["notes"][0].startswith(f"auto chose {QUARTER} because it takes about ")
+    assert run["notes"][0].startswith(f"auto chose {QUARTER} because it takes ")
     assert f"auto chose {QUARTER} because" in " ".join(panel(run, width=500, colour=False).split())
     (choice,) = run["choices"]
     assert (choice["setting"], choice["chosen"]) == ("approximate", QUARTER)
@@ -199,9 +213,27 @@ def test_finished_runs_are_timed_for_later_choices(own_results):
     assert (choice["basis"], choice["measured"]) == ("measured", 1)
 
 
-def session_machine():
-    from forethought.sessions.this_machine import this_machine
+def test_only_plain_answers_of_ask_are_timed(own_results, tmp_path):
+    model = str(write_tiny_model(tmp_path / "m"))
 
+    ask("Why?", Recipe(model=model, max_tokens=3, samples=2))
+    ask("Why?", Recipe(model=model, max_tokens=3, search="majority-vote(n=2)"))
+
+    (timing,) = read_timings(timings_file(), session_machine())
+    assert (timing.model, timing.rows, timing.weights) == (model, 2, "bf16")
+    assert not own_results.exists()
+
+
+def test_a_file_of_timings_that_cannot_be_read_costs_no_answer(own_results, tmp_path):
+    model = str(write_tiny_model(tmp_path / "m"))
+    timings_file().write_bytes(b"no database at all, and longer than a header" * 9)
+
+    assert ask("Why?", Recipe(model=model, max_tokens=3))["finish"]
+    recipe = Recipe(model=model, max_tokens=3, approximate=("auto",))
+    assert ask("Why?", recipe)["choices"][-1]["chosen"] == "exact"
+
+
+def session_machine():
     return this_machine(BIG.network.device).name
 
 

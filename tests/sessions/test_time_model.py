@@ -10,8 +10,8 @@ from forethought.cost.precision import precision
 from forethought.cost.roofline import Machine
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.cost_estimate import CostRequest, estimate
-from forethought.sessions.stored_evidence import EACH, run_timing, stored_timings
-from forethought.sessions.time_model import TimeModel
+from forethought.sessions.stored_evidence import run_timing, stored_timings
+from forethought.sessions.time_model import EACH, TimeModel
 from tests.sessions.machines import CONFIGS, HERE, shape, timed
 from tests.storage.sample_maker import sample
 
@@ -69,6 +69,18 @@ def test_the_order_of_timings_and_of_questions_changes_nothing():
     one, two = model(timings, runs), model(timings[::-1], runs[::-1])
 
     assert one.predict(runs[1]).value == pytest.approx(two.predict(runs[1]).value, rel=1e-12)
+
+
+def test_many_runs_of_one_recipe_or_model_leave_room_for_others():
+    usual = [timed(shape(prompt=1500 + n)) for n in range(300)]
+    elsewhere = [replace(one, model="same-tokens") for one in usual]
+    halves = [timed(shape(prompt=1500 + n, methods=[HALF])) for n in range(9)]
+
+    found = model([*usual, *elsewhere, *halves], [shape()])
+
+    assert found.runs_like(shape()) == EACH
+    assert found.runs_like(shape(methods=[HALF])) == 9
+    assert found.measured[-1].model == "same-tokens"
 
 
 def test_a_model_of_unknown_size_has_no_prediction_and_teaches_nothing():

@@ -152,7 +152,7 @@ class _Choice:
                 f"no recipe with a loss of at most {self._points} points is {LEAST_FASTER:g} times "
                 f"as fast, {self._by(model)}"
             )
-        return f"{self._times(exact, best, model)}; {_scores(best)}"
+        return f"it {self._times(exact, best, model)}; {_scores(best)}"
 
     @property
     def _points(self) -> str:
@@ -166,17 +166,20 @@ class _Choice:
         if example.seconds.value * LEAST_FASTER > exact.seconds.value:
             return unknown
         return (
-            f"{unknown}; {self._times(exact, example, model)} with {example.name}, whose loss is "
+            f"{unknown}; {example.name} {self._times(exact, example, model)}, but its loss is "
             f"unknown: forethought compare exact '{example.name}' -m {name} -t TASK"
         )
 
     def _times(self, exact: WeighedOption, best: WeighedOption, model: TimeModel) -> str:
         assert exact.seconds is not None, "predicted for all or for none"
         assert best.seconds is not None, "predicted for all or for none"
+        usual = exact.seconds.value
+        if not model.measured and not self.known.machine.known:  # only ratios mean something
+            return f"takes {best.seconds.value / usual:.2g} of exact's time, {self._by(model)}"
         value, low, high = (getattr(best.seconds, end) for end in ("value", "low", "high"))
         return (
-            f"it takes about {value:.3g} s (95 %: {low:.3g} to {high:.3g}) beside "
-            f"{exact.seconds.value:.3g} s exact, {self._by(model)}"
+            f"takes about {value:.3g} s (95 %: {low:.3g} to {high:.3g}) "
+            f"beside {usual:.3g} s exact, {self._by(model)}"
         )
 
     def _by(self, model: TimeModel) -> str:

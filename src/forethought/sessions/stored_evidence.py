@@ -18,10 +18,9 @@ from forethought.numerics.intervals import Clustered
 from forethought.numerics.pairs import paired_interval
 from forethought.recipes.recipe import Recipe, is_remote
 from forethought.sessions.this_machine import machine_name
+from forethought.sessions.time_model import EACH
 from forethought.storage.timings import RunTiming
 
-EACH = 24
-"""Timings that are taken from the stored answers of one recipe."""
 _DECODE = "decode"
 
 

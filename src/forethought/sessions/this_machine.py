@@ -61,8 +61,8 @@ def machine_name(made: Mapping[str, str]) -> str:
 
 
 def _accelerator(name: str, title: str) -> ThisMachine:
-    words = title.lower().replace(" ", "-")
-    found = max((key for key in TABLE if key in words), key=len, default="")
+    words = f"-{title.lower().replace(' ', '-')}-"
+    found = max((key for key in TABLE if f"-{key}-" in words), key=len, default="")
     if found:
         return ThisMachine(name, TABLE[found], f"the data sheet of {TABLE[found].title}")
     held = TABLE["a100"]

@@ -8,7 +8,8 @@ is the roofline's, and its interval is wide.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log, log2
 from typing import Literal
@@ -33,6 +34,8 @@ Sizes = Callable[[str], DecoderConfig | None]
 Phase = Literal["prefill", "decode"]
 MOST = 200
 """Timings that are fitted; predicting each takes milliseconds."""
+EACH = 24
+"""Timings of one recipe that are fitted."""
 _NOISE = 0.15  # of the logarithm of a time
 _EFFECT = 0.3  # standard deviation of the effect of a feature on that logarithm
 _ALONE = 1.0  # the same of a process that has just started: it still pages weights in
@@ -120,8 +123,9 @@ class TimeModel:
     ) -> TimeModel:
         """Fit the newest timings, for predictions of the runs that are asked about."""
         roofline = Roofline(machine, sizes)
-        shapes = [(RunShape.of(one), one) for one in timings[:MOST]]
-        found = [(run, one) for run, one in shapes if roofline.seconds(run) is not None]
+        shapes = [(RunShape.of(one), one) for one in timings]
+        chosen = _newest(shapes, {run.model for run in asked})
+        found = [(run, one) for run, one in chosen if roofline.seconds(run) is not None]
         runs = [run for run, _ in found]
         columns = tuple(sorted({name for run in [*runs, *asked] for name in run.names}))
         model = cls(roofline, columns, {}, tuple(runs))
@@ -178,6 +182,20 @@ class TimeModel:
                 targets.append(log(took / expected[place]))
         features = np.array(rows).reshape(len(rows), len(scales))
         return regress(features, np.array(targets), scales, _NOISE)
+
+
+def _newest(
+    shapes: Sequence[tuple[RunShape, RunTiming]], models: Collection[str]
+) -> list[tuple[RunShape, RunTiming]]:
+    """The newest timings of each recipe, of the models that are asked about first."""
+    taken: Counter[tuple[object, ...]] = Counter()
+    found = []
+    for run, timing in shapes:
+        recipe = run.model, run.methods, run.weights, run.rows, run.alone
+        taken[recipe] += 1
+        if taken[recipe] <= EACH:
+            found.append((run, timing))
+    return sorted(found, key=lambda one: one[0].model not in models)[:MOST]
 
 
 def _scaled(seconds: float, factor: RegressionPrediction) -> Interval:
