@@ -244,7 +244,9 @@ def test_another_prior_changes_the_best_alone(file: Path) -> None:
 
     seen = Counts.of(4, [1 + n % 4 for n in range(12)])
     exact = ZeroInflatedBeta((8, 16, 32)).condition(seen)
-    assert [one.oracle.value for one in curve.further] == pytest.approx(exact.mean.tolist())
+    # The same law by other draws: the mean of 1,000 has an error of about 0.0005.
+    assert [one.oracle.value for one in curve.further] == pytest.approx(exact.mean, abs=0.003)
+    assert curve.further[0].oracle.value != broad[0].oracle.value
     assert [one.vote for one in curve.further] == [one.vote for one in broad]
     with pytest.raises(UnknownNameError, match="zero-inflated"):
         forecast([], [TASK], results=file, prior="zero")

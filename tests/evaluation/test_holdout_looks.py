@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +34,7 @@ GOOD, LUCKY, OTHER = (
 class Letters:
     """Questions that nobody asks: their answers are stored."""
 
-    count: int = 600
+    count: int = 408
     answer_tokens = 8
 
     def questions(self, measure) -> Iterator[Question]:
@@ -73,11 +74,17 @@ def scored(recipe: Recipe, seen: bool) -> float:
     return 0.9 * float(not seen) + 0.05 if recipe == GOOD else float(seen)
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    with Store.open(tmp_path / "r.sqlite") as store:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("filled") / "r.sqlite"
+    with Store.open(found) as store:
         fill(evaluation(store, (EXACT, GOOD, LUCKY, OTHER)))
-    return tmp_path / "r.sqlite"
+    return found
+
+
+@pytest.fixture
+def file(filled: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(filled, tmp_path / "r.sqlite"))
 
 
 def test_looks_are_guarded_and_charged_across_commands(file: Path) -> None:
@@ -88,7 +95,7 @@ def test_looks_are_guarded_and_charged_across_commands(file: Path) -> None:
 
     good, lucky = first.held_out.changes
     assert (good.change, good.charged) == (pytest.approx(0.05), False)
-    # The tuning half says +1, the held-out half -1; the noise of 300 questions is about 0.1.
+    # The tuning half says +1, the held-out half -1; the noise of 204 questions is about 0.1.
     assert lucky.charged
     assert lucky.change < -0.5
     assert first.held_out.left == 29
@@ -102,7 +109,7 @@ def test_other_figures_are_of_the_tuning_half(file: Path) -> None:
         found = evaluation(store, (EXACT, GOOD, LUCKY)).run()
 
     held = found.held_out
-    assert held.tuning + held.holdout == 600
+    assert held.tuning + held.holdout == 408
     assert found.questions == held.tuning
     assert [one.score.value for one in found.standings] == [0.0, pytest.approx(0.05), 1.0]
     assert 0 <= held.holdout - held.tuning <= 2  # clusters of two stay together

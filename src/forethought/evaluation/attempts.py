@@ -61,12 +61,13 @@ def attempts(
 ) -> tuple[Attempts | None, str]:
     """The number of attempts of greatest reward with its 95 % interval, or None and the reason."""
     if verifier.measured:
-        found = _rates(drawn)
-        if found is None:
+        rates = _rates(drawn)
+        if rates is None:
             return None, "no scorer judged every answer between 0 and 1, right and wrong ones"
-        verifier = replace(
-            verifier, false_positives=1 - found.soundness, completeness=found.completeness
-        )
+        passes, known = 1 - rates.soundness, rates.completeness
+        stated = replace(verifier, false_positives=passes, completeness=known, measured=False)
+        found, reason = attempts(drawn, stated, rng)
+        return found and replace(found, measured=True), reason
     if verifier.false_positives is None:
         return None, ""
     if any(value not in (0.0, 1.0) for one in drawn for value in one.right):
@@ -99,7 +100,6 @@ def attempts(
         accepted=1 - trials.nothing(best),
         first_right=trials.accuracy(1),
         last_right=trials.accuracy(round(best)) if 0 < best < math.inf else math.nan,
-        measured=verifier.measured,
     ), ""
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from forethought.beliefs.stream import ChangeAlarm, DiscountedRate
@@ -25,9 +25,16 @@ FIRST = 50
 """Answers that set the usual level."""
 _ALARM = ChangeAlarm(hazard=1 / 5000, threshold=0.95)
 """Once in 5,000 answers a change is expected, so that alarms are rare."""
+_OVER = 0.5
+"""Probability of a change below which its alarm ends."""
 _MOST = 64
 """Streams of a server; answers of others are not followed."""
 _LOG = logging.getLogger("forethought.server")
+_LABELS = ("model_name", "engine", "method")
+_ALARMS = (
+    "forethought:confidence_alarms",
+    "Changes of the share with a probability above 0.95; each has a line in the log.",
+)
 _GAUGES = {
     "mean": ("forethought:confidence", "Mean confidence of the last hundred answers or so."),
     "share": ("forethought:confidence_usual_share", "Share of answers that reach the usual level."),
@@ -37,7 +44,6 @@ _GAUGES = {
         "forethought:confidence_changed",
         "Probability that the share changed within the last 50 answers.",
     ),
-    "alarm": ("forethought:confidence_alarm", "1 while that probability exceeds 0.95."),
 }  # fmt: skip
 
 
@@ -53,6 +59,10 @@ class ConfidenceStream:
     belief: Beta = UNIFORM
     """Of the share of answers at or above the usual level; old answers tell less."""
     alarm: ChangeAlarm = _ALARM
+    changing: bool = False
+    """Whether an alarm lasts."""
+    alarms: int = 0
+    """Alarms so far. One lasts for some answers only, which a reader of gauges may miss."""
     _first: list[float] = field(default_factory=list)
 
     def add(self, confidence: float) -> None:
@@ -80,12 +90,17 @@ class ConfidenceStream:
             "low": low,
             "high": high,
             "changed": self.alarm.changed,
-            "alarm": self.alarm.raised,
+            "alarm": self.changing,
+            "alarms": self.alarms,
         }
 
     def _follow(self, sure: bool) -> None:
         self.belief = DiscountedRate().after(self.belief, sure)
         self.alarm = self.alarm.after(sure)
+        if self.alarm.raised and not self.changing:
+            self.alarms += 1
+        # One change is one alarm, even if its probability moves about the threshold.
+        self.changing = self.alarm.raised or (self.changing and self.alarm.changed > _OVER)
 
 
 def usual_level(values: list[float]) -> float:
@@ -108,9 +123,9 @@ class ConfidenceStreams(Collector):
         if key not in self._streams and len(self._streams) >= _MOST:
             return
         stream = self._streams.setdefault(key, ConfidenceStream())
-        before = stream.alarm.raised
+        before = stream.alarms
         stream.add(confidence)
-        if stream.alarm.raised and not before:
+        if stream.alarms > before:
             _LOG.warning(
                 "the confidence of %s by %s has changed: %.0f %% of answers now reach %.2f",
                 *key,
@@ -129,12 +144,16 @@ class ConfidenceStreams(Collector):
         own = self._streams.items()
         return {method: stream.document() for (name, method), stream in own if name == model}
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges at this moment."""
+    def collect(self) -> Iterator[Metric]:
+        """The metrics at this moment."""
         documents = {key: stream.document() for key, stream in self._streams.items()}
         for name, (metric, told) in _GAUGES.items():
-            family = GaugeMetricFamily(metric, told, labels=("model_name", "engine", "method"))
+            family = GaugeMetricFamily(metric, told, labels=_LABELS)
             for (model, method), one in documents.items():
                 if one[name] is not None:
                     family.add_metric((model, "0", method), float(one[name]))
             yield family
+        alarms = CounterMetricFamily(*_ALARMS, labels=_LABELS)
+        for (model, method), one in documents.items():
+            alarms.add_metric((model, "0", method), one["alarms"])
+        yield alarms
