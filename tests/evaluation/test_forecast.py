@@ -248,7 +248,7 @@ def test_another_prior_changes_the_best_alone(file: Path) -> None:
     assert [one.oracle.value for one in curve.further] == pytest.approx(exact.mean, abs=0.003)
     assert curve.further[0].oracle.value != broad[0].oracle.value
     assert [one.vote for one in curve.further] == [one.vote for one in broad]
-    with pytest.raises(UnknownNameError, match="zero-inflated"):
+    with pytest.raises(UnknownNameError, match="no prior is called"):
         forecast([], [TASK], results=file, prior="zero")
     with pytest.raises(UsageError, match="its own prior"):
         forecast([], [TASK], results=file, prior="zero-inflated", pfn="x")
