@@ -32,7 +32,7 @@ def rows(comparison: Comparison) -> list[list[str]]:
 
 
 def note(comparison: Comparison) -> str:
-    """What the ranking rests on; empty without one."""
+    """The evidence and the warnings; empty without a ranking."""
     found = comparison.judged
     return "" if found is None else " ".join([*_grounds(found), *_warnings(found)])
 
@@ -41,9 +41,8 @@ def _grounds(found: JudgedRanking) -> list[str]:
     return [
         f"Ranked by {', '.join(found.judges)} in {found.levels} levels, with the gold scores of "
         f"{found.labels:,} of {found.questions:,} questions (Dawid and Skene's model with priors, "
-        "the geometry of arXiv:2505.21972). Scores are expected gold scores, not calibrated by "
-        "more gold than stated. Surely above: with probability 0.8 or more under every prior of "
-        "the judges."
+        "the geometry of arXiv:2505.21972). The judges are not calibrated otherwise. Surely above: "
+        "with probability 0.8 or more under every prior of the judges."
     ]
 
 
