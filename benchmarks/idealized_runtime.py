@@ -9,7 +9,10 @@ one with a term for the context, and their error on a request of another size.
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from dataclasses import asdict
+from pathlib import Path
 
 import torch
 
@@ -37,12 +40,15 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, nargs="+", default=[1, 64, 256, 1024])
     parser.add_argument("--answers", type=int, nargs="+", default=[1, 8, 32, 64])
     parser.add_argument("--trials", type=int, default=2)
+    parser.add_argument("--save", help="write the requests for `forethought cost --timed`")
     parser.add_argument("--log", action="store_true", help="append the table to docs/lab-log.md")
     options = parser.parse_args()
     model = load(options.model)
     tokens = model.tokenizer.encode(prose())
     grid = [(p, o) for p in options.prompts for o in options.answers] * options.trials
     measured = [request(model, tokens, *one) for one in grid]
+    if options.save:
+        Path(options.save).write_text(json.dumps([asdict(one) for one in measured]))
     held = denoised(request(model, tokens, *HELD_OUT) for _ in range(options.trials))[0]
     rows = [
         _row(options.model, name, fit(measured, by_context=more), held)

@@ -26,8 +26,6 @@ def test_moments_and_tails_are_those_of_the_density() -> None:
     assert BELIEF.variance == pytest.approx(shares @ place**2 - mean**2, abs=1e-6)
     for threshold in (-1.0, 0.05, 0.4, 2.0):
         assert BELIEF.exceeds(threshold) == pytest.approx(shares @ (place > threshold), abs=2e-5)
-        excess = shares @ np.maximum(place - threshold, 0)
-        assert BELIEF.expected_improvement(threshold) == pytest.approx(excess, abs=2e-5)
 
 
 def test_quantiles_invert_the_distribution() -> None:
@@ -46,10 +44,6 @@ def test_draws_follow_the_density() -> None:
     assert drawn.mean(axis=0) == pytest.approx(BELIEF.mean, abs=0.01)
     assert drawn[:, 1].min() >= 0.6
     assert (drawn[:, 0] < 0.35).mean() == pytest.approx(0.5, abs=0.02)
-
-
-def test_the_density_is_share_over_width() -> None:
-    assert np.exp(BELIEF.log_density(np.array([0.2, 0.9]))) == pytest.approx([1.6, 2.5])
 
 
 def test_borders_of_shares_have_narrow_ends_and_equal_contents() -> None:

@@ -167,6 +167,8 @@ def test_counts_that_no_world_explains_are_a_surprise() -> None:
     # Exactly half of every sixteen: a binomial spread is missing.
     assert BANK.posterior(Counts.of(16, [8] * 60)).surprise() < 0.02
     assert BANK.posterior(Counts.of(16, usual)).surprise() > 0.1
+    # Hopeless questions are nothing odd, though no other counts are as likely.
+    assert BANK.posterior(Counts.of(4, [0] * 9)).surprise() > 0.5
 
 
 def test_a_question_without_samples_has_the_law_of_the_others() -> None:

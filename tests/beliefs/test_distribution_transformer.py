@@ -14,8 +14,10 @@ from forethought.beliefs.amortised.distribution_transformer import (
     MixtureNetwork,
     RateFilter,
     drawn_priors,
+    filtered,
 )
 from forethought.beliefs.amortised.training import TrainingPlan, train
+from forethought.beliefs.expected import DescribedScore
 from forethought.beliefs.logit_mixture import LogitMixture
 from forethought.contracts.beliefs import Counts
 from forethought.contracts.errors import UnfitError, UsageError
@@ -87,6 +89,20 @@ def test_a_posterior_serves_as_the_next_prior(trained: Path) -> None:
     second = RateFilter(first.stored, first.condition(Counts.of(8, [7])))
 
     assert second.condition(Counts.of(8, [8])).mean[0] > PRIOR.mean[0]
+
+
+def test_counts_of_any_size_are_filtered_in_portions(trained: Path) -> None:
+    prior = DescribedScore(()).condition("sums").mixture()
+    found = filtered(trained, prior, Counts.of(70, [49]))
+
+    network = RateFilter.read(trained, prior)
+    for made, good in ((32, 22), (32, 23), (6, 4)):
+        network = RateFilter(network.stored, network.condition(Counts.of(made, [good])))
+    assert found.means == pytest.approx(network.prior.means)
+    assert prior.mean[0] == pytest.approx(0.5, abs=1e-6)
+    assert found.mean[0] > 0.55
+    with pytest.raises(UnfitError, match=r"guessing scores 0\.5"):
+        DescribedScore(()).condition("a yes-or-no test").mixture()
 
 
 def test_what_was_not_trained_is_refused(trained: Path) -> None:

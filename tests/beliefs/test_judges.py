@@ -6,10 +6,22 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom
 
-from forethought.beliefs.judges import JudgeModel, JudgeScores, robust_pairs
+from forethought.beliefs.judges import MISSING, JudgeModel, JudgeScores, robust_pairs
 from forethought.contracts.errors import UsageError
 
 QUICK = JudgeModel(chains=8, draws=200)
+
+
+def of_counts(counts: np.ndarray) -> JudgeScores:
+    """Scores known by their counts [judges, candidates, levels] alone; items are not shared."""
+    judges, candidates, levels = counts.shape
+    most = int(counts.sum(axis=2).max())
+    table = np.full((judges, candidates, judges * most), MISSING)
+    for judge in range(judges):
+        for candidate in range(candidates):
+            given = np.repeat(np.arange(levels), counts[judge, candidate])
+            table[judge, candidate, judge * most : judge * most + len(given)] = given
+    return JudgeScores.of(levels, table)
 
 
 def by_grid(counts: list[list[int]], diagonal: float) -> np.ndarray:
@@ -31,7 +43,7 @@ def by_grid(counts: list[list[int]], diagonal: float) -> np.ndarray:
 def test_one_judge_of_two_levels_agrees_with_quadrature() -> None:
     counts = [[6, 24], [15, 15], [22, 8]]
 
-    found = JudgeModel(chains=20, draws=400).condition(JudgeScores.of_counts(np.array([counts])))
+    found = JudgeModel(chains=20, draws=400).condition(of_counts(np.array([counts])))
 
     # 20 chains whose draws depend on each other: a standard error of about 0.01.
     assert found.mean == pytest.approx(by_grid(counts, 4.0), abs=0.03)
@@ -45,7 +57,7 @@ def test_one_judge_of_two_levels_agrees_with_quadrature() -> None:
 def test_a_perfect_judge_gives_the_dirichlet_law() -> None:
     perfect = JudgeModel(diagonal=1e9, wrong=1e-3, chains=4, draws=1000)
 
-    found = perfect.condition(JudgeScores.of_counts(np.array([[[3, 5, 2], [0, 1, 9]]])))
+    found = perfect.condition(of_counts(np.array([[[3, 5, 2], [0, 1, 9]]])))
 
     assert found.levels.mean(axis=0) == pytest.approx(
         np.array([[4, 6, 3], [1, 2, 10]]) / 13, abs=0.012
@@ -57,7 +69,7 @@ def test_a_perfect_judge_gives_the_dirichlet_law() -> None:
 def test_a_judge_that_tells_nothing_leaves_the_prior() -> None:
     blind = JudgeModel(diagonal=1e9, wrong=1e9, chains=4, draws=1000)
 
-    found = blind.condition(JudgeScores.of_counts(np.array([[[50, 0], [0, 50]]])))
+    found = blind.condition(of_counts(np.array([[[50, 0], [0, 50]]])))
 
     assert found.mean == pytest.approx([0.5, 0.5], abs=0.06)
     assert found.draws.std(axis=0) == pytest.approx([12**-0.5] * 2, rel=0.1)
@@ -79,7 +91,7 @@ def test_with_three_levels_two_judges_explain_the_same_scores_by_opposite_orders
             orders.add(bool(expected[0] > expected[1]))
 
     assert orders == {True, False}
-    table = JudgeScores.of_counts((100 * shown[None]).round().astype(int))
+    table = of_counts((100 * shown[None]).round().astype(int))
     assert "depends on the prior" in QUICK.condition(table).warning
 
 
@@ -126,7 +138,7 @@ def test_a_copied_judge_counts_once_and_an_independent_one_narrows() -> None:
 
 
 def test_doubt_in_a_judges_constancy_widens() -> None:
-    table = JudgeScores.of_counts(np.array([[[10, 40], [20, 30]]]))
+    table = of_counts(np.array([[[10, 40], [20, 30]]]))
     sure = QUICK.condition(table).draws
     doubtful = JudgeModel(drift=3.0, chains=8, draws=200).condition(table).draws
 
@@ -135,11 +147,11 @@ def test_doubt_in_a_judges_constancy_widens() -> None:
 
 
 def test_only_orders_of_every_prior_are_robust() -> None:
-    clear = JudgeScores.of_counts(np.array([[[3, 27], [27, 3]]]))
+    clear = of_counts(np.array([[[3, 27], [27, 3]]]))
     settings = {"diagonals": (2.0, 8.0), "drifts": (5.0, None)}
 
     assert robust_pairs(clear, model=JudgeModel(chains=4, draws=150), **settings) == [(0, 1)]
-    level = JudgeScores.of_counts(np.array([[[15, 15], [15, 15]]]))
+    level = of_counts(np.array([[[15, 15], [15, 15]]]))
     assert robust_pairs(level, model=JudgeModel(chains=4, draws=150), **settings) == []
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from forethought.beliefs.amortised.learning_curve import (
-    STEPS,
     CurveNetwork,
     CurvePoints,
     CurveSimulator,
@@ -16,6 +15,7 @@ from forethought.beliefs.amortised.learning_curve import (
 )
 from forethought.beliefs.amortised.prior_fitted import PriorFitting
 from forethought.beliefs.amortised.training import TrainingPlan, train
+from forethought.contracts.beliefs import CURVE_STEPS as STEPS
 from forethought.contracts.errors import UnfitError, UsageError
 
 

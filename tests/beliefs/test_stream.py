@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise, product
 
 import numpy as np
@@ -11,8 +12,7 @@ from scipy.stats import multivariate_normal
 
 from forethought.beliefs.class_means import ALPHA, ClassMeans, Whitening
 from forethought.beliefs.stream import ChangeAlarm, DiscountedRate
-from forethought.beliefs.success import Beta, SuccessRate
-from forethought.contracts.beliefs import Counts
+from forethought.beliefs.success import UNIFORM, Beta
 from forethought.contracts.errors import BadParameterError, UsageError
 
 
@@ -21,7 +21,7 @@ def test_without_forgetting_a_stream_is_beta_binomial() -> None:
 
     found = DiscountedRate(keep=1.0).condition(outcomes)
 
-    assert found == SuccessRate().condition(Counts.of([5], [3]))
+    assert found == UNIFORM.given(5, 3)
 
 
 def test_old_outcomes_tell_less_by_the_share_that_is_kept() -> None:
@@ -35,6 +35,12 @@ def test_old_outcomes_tell_less_by_the_share_that_is_kept() -> None:
     for bad in (0.0, 1.1, float("nan")):
         with pytest.raises(BadParameterError, match="cannot be kept"):
             DiscountedRate(keep=bad)
+
+
+def after_all(alarm: ChangeAlarm, outcomes: Iterable[bool]) -> ChangeAlarm:
+    for outcome in outcomes:
+        alarm = alarm.after(bool(outcome))
+    return alarm
 
 
 def enumerated(outcomes: list[bool], hazard: float) -> tuple[np.ndarray, float]:
@@ -56,7 +62,7 @@ def enumerated(outcomes: list[bool], hazard: float) -> tuple[np.ndarray, float]:
 
 def test_run_lengths_are_those_of_all_cuts() -> None:
     outcomes = [True, True, False, True, False, False, False, False]
-    found = ChangeAlarm(hazard=0.2).after_all(outcomes)
+    found = after_all(ChangeAlarm(hazard=0.2), outcomes)
     lengths, rate = enumerated(outcomes, 0.2)
 
     assert np.exp(found.logs) == pytest.approx(lengths, rel=1e-9)
@@ -66,7 +72,7 @@ def test_run_lengths_are_those_of_all_cuts() -> None:
 
 def test_the_alarm_follows_a_change_and_not_chance() -> None:
     rng = np.random.default_rng(0)
-    alarm = ChangeAlarm().after_all(rng.random(200) < 0.8)
+    alarm = after_all(ChangeAlarm(), rng.random(200) < 0.8)
     raised = [alarm.raised]
     for outcome in rng.random(60) < 0.2:
         alarm = alarm.after(bool(outcome))
@@ -84,7 +90,7 @@ def test_the_alarm_follows_a_change_and_not_chance() -> None:
 
 
 def test_long_runs_are_joined() -> None:
-    alarm = ChangeAlarm(longest=10, recent=3).after_all([True] * 40)
+    alarm = after_all(ChangeAlarm(longest=10, recent=3), [True] * 40)
 
     assert len(alarm.logs) == 10
     assert np.exp(alarm.logs).sum() == pytest.approx(1)
@@ -93,16 +99,17 @@ def test_long_runs_are_joined() -> None:
 
 RNG = np.random.default_rng(3)
 EMBEDDINGS = RNG.standard_normal((12, 3)) + np.repeat(np.eye(3) * 3, 4, axis=0)
-CLASSES = np.repeat([0, 1, 2], 4).tolist()
+CLASSES = np.repeat([0, 1, 2], 4)
+SHARES = np.eye(4)[CLASSES]
 EMPTY = ClassMeans.prior(4, 3, noise=0.7, spread=2.0)
 
 
 def test_classes_have_the_posterior_of_the_joint_normal_law() -> None:
     """Against the normal law of all embeddings of a class at once, its mean integrated out."""
-    found = EMPTY.including(EMBEDDINGS, CLASSES)
+    found = EMPTY.including(EMBEDDINGS, SHARES)
     point, joint = np.array([1.0, 0.3, -0.4]), []
     for name in range(4):
-        own = EMBEDDINGS[np.array(CLASSES) == name]
+        own = EMBEDDINGS[name == CLASSES]
 
         def evidence(points: np.ndarray) -> float:
             count = len(points)
@@ -118,24 +125,30 @@ def test_classes_have_the_posterior_of_the_joint_normal_law() -> None:
     assert found.log_posterior(point[None])[0] == pytest.approx(expected, rel=1e-9)
 
 
-def test_order_and_batches_make_no_difference_and_examples_can_be_removed() -> None:
-    whole = EMPTY.including(EMBEDDINGS, CLASSES)
+def test_order_and_batches_make_no_difference() -> None:
+    whole = EMPTY.including(EMBEDDINGS, SHARES)
     order, single = np.random.default_rng(0).permutation(12), EMPTY
     for place in order:
-        single = single.including(EMBEDDINGS[[place]], [CLASSES[place]])
-    back = whole.without(EMBEDDINGS[5:], CLASSES[5:])
-    first = EMPTY.including(EMBEDDINGS[:5], CLASSES[:5])
+        single = single.including(EMBEDDINGS[[place]], SHARES[[place]])
 
-    for one, other in ((whole, single), (back, first)):
-        assert one.precision == pytest.approx(other.precision)
-        assert one.weighted == pytest.approx(other.weighted, abs=1e-9)
-        assert one.alpha == pytest.approx(other.alpha)
+    assert whole.precision == pytest.approx(single.precision)
+    assert whole.weighted == pytest.approx(single.weighted, abs=1e-9)
+    assert whole.alpha == pytest.approx(single.alpha)
     assert whole.variances[3] == pytest.approx(2.7), "a class without examples keeps its prior"
+
+
+def test_an_example_may_belong_to_classes_by_parts() -> None:
+    half = EMPTY.including(EMBEDDINGS[:1], np.array([[0.5, 0.5, 0.0, 0.0]]))
+    twice = EMPTY.including(EMBEDDINGS[[0, 0]], np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]]) / 2)
+
+    assert half.precision == pytest.approx(twice.precision)
+    assert half.weighted == pytest.approx(twice.weighted)
+    assert half.alpha[0] == half.alpha[1] == ALPHA + 0.5
 
 
 def test_many_examples_leave_the_noise_alone() -> None:
     many = RNG.standard_normal((4000, 3)) * 0.7**0.5 + np.array([1.0, -2.0, 0.5])
-    found = EMPTY.including(many, [1] * 4000)
+    found = EMPTY.including(many, np.tile(np.eye(4)[1], (4000, 1)))
 
     assert found.means[1] == pytest.approx([1.0, -2.0, 0.5], abs=0.06)
     assert found.variances[1] == pytest.approx(0.7, abs=0.001)
@@ -144,7 +157,7 @@ def test_many_examples_leave_the_noise_alone() -> None:
 
 def test_whitening_leaves_variance_one_within_classes() -> None:
     scaled = EMBEDDINGS * np.array([1.0, 20.0, 0.1])
-    white = Whitening.fitted(scaled, CLASSES).of(scaled)
+    white = Whitening.fitted(scaled, SHARES).of(scaled)
 
     within = [
         white[start : start + 4] - white[start : start + 4].mean(axis=0) for start in (0, 4, 8)
@@ -153,11 +166,13 @@ def test_whitening_leaves_variance_one_within_classes() -> None:
 
 
 def test_embeddings_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(UsageError, match="do not fit"):
-        EMPTY.including(np.zeros((2, 4)), [0, 1])
-    with pytest.raises(UsageError, match="do not fit"):
-        EMPTY.including(np.full((1, 3), np.nan), [0])
-    with pytest.raises(UsageError, match="class 4 is none of 4"):
-        EMPTY.including(np.zeros((1, 3)), [4])
+    for embeddings, shares in (
+        (np.zeros((2, 4)), SHARES[:2]),
+        (np.full((1, 3), np.nan), SHARES[:1]),
+        (np.zeros((1, 3)), np.ones((1, 5))),
+        (np.zeros((1, 3)), -SHARES[:1]),
+    ):
+        with pytest.raises(UsageError, match="do not fit"):
+            EMPTY.including(embeddings, shares)
     with pytest.raises(UsageError, match="make no model"):
         ClassMeans.prior(2, 3, noise=0.0)

@@ -179,3 +179,34 @@ def test_hardware_that_lacks_a_rate_is_refused(capsys, tmp_path: Path) -> None:
     file.write_text(json.dumps(held))
 
     assert "a rate is not above 0" in failed(capsys, "--on", str(file))
+
+
+def test_energy_is_the_power_of_all_accelerators_for_the_time(capsys) -> None:
+    line = ("-m", "smollm2", "--on", "h100", "--accelerators", "2")
+
+    found, text = json.loads(answer(capsys, *line, "--json")), answer(capsys, *line)
+
+    assert found["cost"]["joules"] == pytest.approx(2 * 700 * found["cost"]["seconds"])
+    assert found["turning_point"] == pytest.approx(989.5e12 / 3350e9)
+    assert "at 700 W an accelerator" in text
+    assert "compute-bound above 295 FLOP/byte" in " ".join(text.split())
+
+
+def test_timed_requests_predict_this_one(capsys, tmp_path) -> None:
+    file = tmp_path / "timed.json"
+    grid = [(p, o) for p in (100, 200) for o in (1, 10, 20)]
+    rows = [{"prompt": p, "answer": o, "seconds": p / 1000 + 0.02 * (o - 1)} for p, o in grid]
+    file.write_text(json.dumps(rows))
+    line = ("-m", "smollm2", "--on", "h100", "--prompt", "150", "--answer", "11", "--usd-per-hour",
+            "3600", "--accelerators", "2", "--timed", str(file))  # fmt: skip
+
+    found, text = json.loads(answer(capsys, *line, "--json"))["idealized"], answer(capsys, *line)
+
+    assert found["first_token"] == pytest.approx(0.15)
+    assert found["seconds"] == found["seconds_by_context"] == pytest.approx(0.35)
+    assert found["usd"] == pytest.approx(0.7)
+    assert found["joules"] == pytest.approx(0.35 * 2 * 700)
+    assert not found["extrapolated"]
+    assert "0.35 s (idealized runtime of 6 timed requests)" in " ".join(text.split())
+    assert "one answer to one request" in failed(capsys, *line, "--samples", "4")
+    assert "a task is named" in failed(capsys, *line, "-t", "addition")

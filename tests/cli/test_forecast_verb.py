@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from forethought.beliefs.expected import DescribedScore
 from forethought.cli.main import exit_code
+from forethought.contracts.beliefs import Counts
 from forethought.storage.store import Store
 from tests.cli.tiny_folder import write_tiny_model
 
@@ -157,3 +159,34 @@ def test_a_description_stands_alone(
 ) -> None:
     assert exit_code(["forecast", "--describe", "x", "--results", str(kept), *more]) == 2
     assert "leave them out" in capsys.readouterr().err
+
+
+def test_first_results_update_a_description(tmp_path: Path, capsys) -> None:
+    line = ["forecast", "--describe", "sums of two digits", "--results", str(tmp_path / "r.sqlite")]
+
+    assert exit_code([*line, "--seen", "7/10", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert exit_code([*line, "--seen", "7/10"]) == 0
+    text = capsys.readouterr().out
+
+    prior = DescribedScore(()).condition("sums of two digits")
+    exact = prior.given(Counts.of(10, [7]))
+    assert found["seen"] == [7, 10]
+    assert found["updated"]["value"] == pytest.approx(exact.mean[0])
+    assert found["updated"]["low"] == pytest.approx(exact.interval()[0, 0])
+    assert "After 7 right of 10" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--describe", "sums", "--seen", "11/10"], "is no result"),
+        (["--describe", "sums", "--seen", "seven"], "is no result"),
+        (["--describe", "sums", "--seen", "0/0"], "is no result"),
+        (["--describe", "sums", "--pfn", "x"], "no results are seen"),
+        (["-t", TASK, "--seen", "1/2"], "--seen updates a description"),
+    ],
+)
+def test_first_results_that_are_none_are_refused(options, said, capsys) -> None:
+    assert exit_code(["forecast", *options]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())

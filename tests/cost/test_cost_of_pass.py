@@ -46,6 +46,11 @@ def test_essentialness_is_what_the_others_lose() -> None:
     assert essentialness(ways, ["small"], 20.0) == pytest.approx((5.0 - 3.5) / 5.0)
     assert essentialness(ways, ["small", "large"], 20.0) == pytest.approx((20.0 - 3.5) / 20.0)
     assert essentialness({**ways, "useless": [50.0, 50.0]}, ["useless"], 20.0) == 0.0
+    assert essentialness(ways, ["large"]) == 1.0  # nobody else solves the second problem
+    assert essentialness(ways, ["small"]) == pytest.approx((5.0 - 3.5) / 5.0)
+    assert essentialness({"free": [0.0]}, ["free"], 0.0) == 0.0
+    with pytest.raises(BadDataError, match="never solved"):
+        essentialness({"small": [math.inf]}, ["small"])
 
 
 def test_adding_a_way_never_raises_the_frontier_and_prices_scale_it() -> None:

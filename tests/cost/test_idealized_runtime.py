@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from forethought.contracts.errors import BadDataError
-from forethought.cost.idealized_runtime import ANSWERS, PROMPTS, Timed, denoised, fit
+from forethought.cost.idealized_runtime import Timed, denoised, fit, read_timed
+
+PROMPTS = (1, 16, 32, 64, 128, 192, 256, 320, 384, 448, 512, 1024, 1536, 1920)
+ANSWERS = (1, 4, 8, 16, 32, 48, 64)
+"""The paper's grid."""
 
 
 def alpha(prompt: int) -> float:
@@ -100,3 +106,17 @@ def test_money_and_energy_are_linear_in_time_accelerators_and_price() -> None:
 def test_grids_without_short_or_long_answers_are_refused(measurements, message) -> None:
     with pytest.raises(BadDataError, match=message):
         fit(measurements)
+
+
+def test_timed_requests_are_read_from_a_file_and_others_refused(tmp_path) -> None:
+    file = tmp_path / "timed.json"
+    file.write_text(json.dumps([{"prompt": 8, "answer": 2, "seconds": 0.5}]))
+
+    assert read_timed(file) == [Timed(8, 2, 0.5)]
+    for text in ("[]", "{", "[1]", '[{"prompt": 8}]', '[{"prompt": 0, "answer": 1, "seconds": 1}]',
+                 '[{"prompt": 8, "answer": 1, "seconds": -1}]',
+                 '[{"prompt": 8.5, "answer": 1, "seconds": 1}]',
+                 '[{"prompt": 8, "answer": 1, "seconds": "x"}]'):  # fmt: skip
+        file.write_text(text)
+        with pytest.raises(BadDataError, match="no timed requests"):
+            read_timed(file)

@@ -166,3 +166,66 @@ def test_bad_rates_and_prices_are_refused(settings: dict[str, float], told: str)
     with pytest.raises(UsageError) as refused:
         ImperfectVerifier(**settings)
     assert refused.value.message == told
+
+
+def judged(scores: list[list[float | None]], right: list[list[float]]) -> list[Draws]:
+    """Questions with the scorer's scores of their answers."""
+    made = population(len(right), 4, seed=0, a=1.0, b=1.0)
+    return [
+        replace(one, right=tuple(own), scores=tuple(told))
+        for one, own, told in zip(made, right, scores, strict=True)
+    ]
+
+
+def test_a_measured_verifier_has_the_rates_of_the_stored_scores() -> None:
+    right = [[1.0, 1.0, 0.0, 0.0]] * 10
+    scores = [[0.9, 0.2, 0.6, 0.1]] * 5 + [[0.5, 0.8, 0.2, 0.4]] * 5
+    drawn = judged(scores, right)
+
+    found = told(drawn, ImperfectVerifier(measured=True))
+
+    # 15 of 20 right answers are accepted, and 5 of 20 wrong ones.
+    assert (found.completeness, found.false_positives, found.measured) == (0.75, 0.25, True)
+    stated = told(drawn, ImperfectVerifier(0.25, completeness=0.75))
+    assert replace(found, measured=False) == stated
+
+
+@pytest.mark.parametrize(
+    ("scores", "right"),
+    [
+        ([[None] * 4] * 10, [[1.0, 0.0, 0.0, 0.0]] * 10),
+        ([[-3.0, 0.1, 0.2, 0.3]] * 10, [[1.0, 0.0, 0.0, 0.0]] * 10),
+        ([[0.5] * 4] * 10, [[0.0] * 4] * 10),
+    ],
+)
+def test_rates_that_scores_do_not_show_are_not_measured(scores, right) -> None:
+    found, reason = attempts(
+        judged(scores, right), ImperfectVerifier(measured=True), np.random.default_rng(0)
+    )
+
+    assert found is None
+    assert "no scorer judged" in reason
+    with pytest.raises(UsageError, match="both stated and to be measured"):
+        ImperfectVerifier(0.1, measured=True)
+
+
+def test_later_accepted_answers_are_right_less_often() -> None:
+    """Against a simulation of 200,000 questions; its error is about 0.003."""
+    found = told(population(300, 8, seed=5, a=0.8, b=1.2), ImperfectVerifier(0.05))
+    assert found.best is not None
+    assert found.success is not None
+
+    rng = np.random.default_rng(0)
+    rates = rng.beta(*found.success, 200_000)
+    open_, first, last = np.ones(len(rates), bool), None, None
+    for _ in range(found.best):
+        right = rng.random(len(rates)) < rates
+        accepted = open_ & (right | (rng.random(len(rates)) < 0.05))
+        last = right[accepted].mean()
+        first = last if first is None else first
+        open_ &= ~accepted
+
+    assert found.first_right == pytest.approx(first, abs=0.02)
+    assert found.last_right == pytest.approx(last, abs=0.05)
+    assert found.last_right < found.first_right
+    assert found.accepted == pytest.approx(1 - open_.mean(), abs=0.02)

@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from forethought import catalogue
-from forethought.contracts.errors import UsageError
+from forethought.beliefs.success import ZeroInflatedBeta
+from forethought.contracts.beliefs import Counts
+from forethought.contracts.errors import UnknownNameError, UsageError
 from forethought.contracts.forecast import Forecast
 from forethought.contracts.questions import Question, Sample
 from forethought.evaluation.forecast import ImperfectVerifier, forecast
+from forethought.evaluation.look_ahead import difficulty_bank
 from forethought.recipes.identity import QUESTION_HASH, question_hash
+from forethought.reports.terminal.forecast import forecast_text
 from forethought.storage.store import Store
 from tests.evaluation.stored import candidate, plain, searched
 
@@ -212,6 +216,99 @@ def test_more_answers_are_forecast_up_to_a_number(file: Path) -> None:
     assert curve.surprise is not None
     with pytest.raises(UsageError, match="0 answers are no number"):
         forecast([], [TASK], results=file, up_to=0)
+
+
+def test_unsolved_questions_have_the_chances_of_the_simulated_worlds(file: Path) -> None:
+    samples = [
+        replace(one, run={**one.run, "candidates": answers(question, 0)}) if place < 3 else one
+        for place, (one, question) in enumerate(zip(votes(), QUESTIONS, strict=True))
+    ]
+    found = foretold(file, samples, up_to=8).curves[0].unsolved
+    solved = foretold(file.with_name("s.sqlite"), votes(), up_to=8).curves[0].unsolved
+
+    seen = Counts.of(4, [0, 0, 0, *[1 + n % 4 for n in range(3, 12)]])
+    posterior = difficulty_bank().posterior(seen)
+    assert solved is None
+    assert found is not None
+    assert found.questions == 3
+    assert found.next == pytest.approx(posterior.next_success()[:3].mean())
+    assert found.within == pytest.approx(posterior.solved_within(4)[:3].mean())
+    assert 0 < found.next < found.within < 1
+
+
+def test_another_prior_changes_the_best_alone(file: Path) -> None:
+    broad = foretold(file, votes(), up_to=32).curves[0].further
+    (curve,) = forecast(
+        [], ["addition(digits=2, count=12)"], results=file, up_to=32, prior="zero-inflated"
+    ).curves
+
+    seen = Counts.of(4, [1 + n % 4 for n in range(12)])
+    exact = ZeroInflatedBeta((8, 16, 32)).condition(seen)
+    # The same law by other draws: the mean of 1,000 has an error of about 0.0005.
+    assert [one.oracle.value for one in curve.further] == pytest.approx(exact.mean, abs=0.003)
+    assert curve.further[0].oracle.value != broad[0].oracle.value
+    assert [one.vote for one in curve.further] == [one.vote for one in broad]
+    with pytest.raises(UnknownNameError, match="no prior is called"):
+        forecast([], [TASK], results=file, prior="zero")
+    with pytest.raises(UsageError, match="its own prior"):
+        forecast([], [TASK], results=file, prior="zero-inflated", pfn="x")
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of learning curves that was hardly trained: its answers are read, not judged."""
+    from forethought.beliefs.amortised.learning_curve import CurveSimulator
+    from forethought.beliefs.amortised.prior_fitted import PriorFitting
+    from forethought.beliefs.amortised.training import TrainingPlan, train
+
+    found = tmp_path_factory.mktemp("network") / "n.safetensors"
+    plan = TrainingPlan(steps=2, batch=4, width=8, layers=1)
+    train(PriorFitting(CurveSimulator()), plan, found, lambda step, loss: None)
+    return found
+
+
+def test_a_network_of_learning_curves_extends_the_scorers_choice(file: Path, network: Path) -> None:
+    from forethought.beliefs.amortised.learning_curve import CurveNetwork, CurvePoints
+
+    rising = [
+        replace(one, run={**one.run, "candidates": [
+            {**each, "score": float(n < 1 + place % 4) + n / 100}
+            for n, each in enumerate(one.run["candidates"])
+        ]}) for place, one in enumerate(votes(BEST))
+    ]  # fmt: skip
+    foretold(file, rising)
+    task = ["addition(digits=2, count=12)"]
+    (curve,) = forecast([], task, results=file, up_to=200, curves=network).curves
+    (few,) = forecast([], task, results=file, up_to=600, curves=network).curves
+
+    ahead = curve.choices["scored"]
+    assert ahead.answers == (8, 16, 32, 64, 128, 200)
+    points = CurvePoints((1, 2), tuple(curve.reached[n].scored.value for n in (1, 2)))
+    exact = CurveNetwork.read(network, (4.0, 8.0, 16.0, 32.0, 64.0, 100.0)).condition(points)
+    assert [one.value for one in ahead.scores] == pytest.approx(exact.mean.tolist())
+    assert ahead.gain == pytest.approx(exact.exceeds(points.values[-1] + 0.01)[-1])
+    assert few.choices == {}
+    assert "fewer than 6 answers" in few.no_choices["scored"]
+    text = forecast_text(forecast([], task, results=file, up_to=200, curves=network), width=400,
+                         colour=False)  # fmt: skip
+    assert "By self-judge, 200 answers are forecast at" in text
+    assert "prior of learning curves" in text
+
+
+def test_a_falling_choice_has_no_forecast(file: Path, network: Path) -> None:
+    falling = [
+        replace(one, run={**one.run, "candidates": [
+            {**each, "score": n / 100} for n, each in enumerate(one.run["candidates"])
+        ]}) for one in votes(BEST)
+    ]  # fmt: skip
+    foretold(file, falling)
+
+    (curve,) = forecast(
+        [], ["addition(digits=2, count=12)"], results=file, up_to=64, curves=network
+    ).curves
+
+    assert curve.choices.keys().isdisjoint({"scored"})
+    assert "its curve falls" in curve.no_choices["scored"]
 
 
 def test_answers_of_a_cheaper_recipe_stand_beside_one_of_a_dearer(file: Path) -> None:

@@ -72,6 +72,9 @@ def test_the_frontier_takes_each_problems_cheapest_way(tmp_path) -> None:
     assert bounded.leads == {"smollm2": 1, "human": 1}
     assert bounded.split is not None
     assert bounded.split.high <= (1.0 + 5.0)
+    # Without smollm2 (4 + 8) / 2 and (4 + 5) / 2; without the search nobody solves b, or a human.
+    assert list(free.essential.values()) == pytest.approx([1 - 4.5 / 6.0, 1.0])
+    assert list(bounded.essential.values()) == pytest.approx([1 - 3.0 / 4.5, 0.0])
 
 
 def test_runs_without_dollars_are_priced_by_the_roofline(tmp_path) -> None:
@@ -83,6 +86,27 @@ def test_runs_without_dollars_are_priced_by_the_roofline(tmp_path) -> None:
     found = pass_costs([], [TASK], Recipe(), PRICE, results=file)
 
     assert found.rows[0].usd == pytest.approx(1.5)  # one second, and two
+    assert found.rows[0].pass_joules == pytest.approx(3 * 700 / 2)
+
+
+def test_energy_is_per_right_answer_and_unknown_without_power(tmp_path) -> None:
+    scores = [1.0, 0.0, 0.0, 0.0]
+    one_second = {"flops": 0.0, "bytes_moved": 3350e9}
+    file = stored(tmp_path, [sample("a", n, score, **one_second) for n, score in enumerate(scores)])
+    dark = RunPrice(Machine(replace(TABLE["h100"], watts=0.0), Precision()), PRICE.price)
+
+    known, unknown = (
+        pass_costs([], [TASK], Recipe(), price, results=file).rows[0] for price in (PRICE, dark)
+    )
+
+    assert known.pass_joules == pytest.approx(4 * 700)
+    assert unknown.pass_joules is None
+
+
+def test_the_energy_of_a_server_is_unknown(tmp_path) -> None:
+    found = pass_costs([], [TASK], Recipe(), PRICE, results=two_ways(tmp_path))
+
+    assert [row.pass_joules for row in found.rows] == [None, None]
 
 
 def test_a_recipe_that_is_never_right_has_no_price(tmp_path) -> None:
@@ -114,6 +138,7 @@ def test_the_verb_prints_a_table_and_a_document(tmp_path, capsys) -> None:
 
     assert "1 of 2" in text
     assert "$5.33" in text
+    assert "saved by each: smollm2 25 %" in text
     assert found["frontiers"][0]["value"] == pytest.approx(3.0)
 
 

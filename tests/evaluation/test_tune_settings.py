@@ -11,6 +11,7 @@ import pytest
 
 from forethought.cli.main import exit_code
 from forethought.contracts.settings import SettingsTrial
+from forethought.evaluation.holdout_looks import HoldoutItem, HoldoutLooks, HoldoutSplit
 from forethought.evaluation.tune_settings import TuningSettings, _Guard, _Runs, tune_settings
 from forethought.recipes.recipe import Recipe
 from forethought.reports.terminal.settings import settings_text
@@ -50,15 +51,21 @@ def runs(scores: np.ndarray, flops: float, label: str = "x") -> _Runs:
     return _Runs(
         dict(zip(names, scores.tolist(), strict=True)),
         dict.fromkeys(names, flops),
-        {name: name for name in names},
+        {name: HoldoutItem("t", name, name, "") for name in names},
         label,
     )
 
 
-def test_a_trial_is_priced_and_judged_on_the_tuning_half() -> None:
+def guarded(exact: _Runs, halves: tuple[range, range], store: Store) -> _Guard:
+    tuning, holdout = (tuple(map(str, half)) for half in halves)
+    split = HoldoutSplit(tuning, holdout, "digest")
+    return _Guard(exact, HoldoutLooks(split, exact.label, store.holdouts()))
+
+
+def test_a_trial_is_priced_and_judged_on_the_tuning_half(tmp_path: Path) -> None:
     exact, other = runs(np.tile([1.0, 0.0], 10), 8.0), runs(np.tile([0.5, 0.0], 10), 2.0)
-    tuning, holdout = [str(n) for n in range(8)], [str(n) for n in range(8, 20)]
-    guard = _Guard.of(exact, tuning, holdout, TuningSettings())
+    with Store.open(tmp_path / "r.sqlite") as store:
+        guard = guarded(exact, (range(8), range(8, 20)), store)
 
     found = guard.trial("x", other, 0.2)
 
@@ -69,20 +76,25 @@ def test_a_trial_is_priced_and_judged_on_the_tuning_half() -> None:
         .cost_of_pass is None  # fmt: skip
 
 
-def test_thresholdout_answers_where_the_halves_differ() -> None:
-    tuning, holdout = [str(n) for n in range(2000)], [str(n) for n in range(2000, 4000)]
-    exact, alike = runs(np.full(4000, 0.5), 1.0), runs(np.full(4000, 0.6), 1.0, "alike")
+def test_thresholdout_answers_where_the_halves_differ_and_its_budget_is_kept(
+    tmp_path: Path,
+) -> None:
+    halves = range(2000), range(2000, 4000)
+    exact, alike = runs(np.full(4000, 0.5), 1.0, "exact"), runs(np.full(4000, 0.6), 1.0, "alike")
     lucky = runs(np.repeat([1.0, 0.0], 2000), 1.0, "lucky")
-    guard = _Guard.of(exact, tuning, holdout, TuningSettings())
-
-    found = guard.trial("alike", alike, 0.05)
-    caught = guard.trial("lucky", lucky, 0.05)
+    with Store.open(tmp_path / "r.sqlite") as store:
+        guard = guarded(exact, halves, store)
+        found = guard.trial("alike", alike, 0.05)
+        caught = guard.trial("lucky", lucky, 0.05)
+    with Store.open(tmp_path / "r.sqlite") as store:
+        later = guarded(exact, halves, store)
+        again, left = later.trial("lucky", lucky, 0.05), later.looks.left
 
     assert found.change == pytest.approx(0.1)
     assert not found.charged
     assert caught.charged
     assert caught.change < 0.2  # the tuning half says +0.5, the holdout half -0.5
-    assert guard.reusable.budget == 29
+    assert (again, left) == (caught, 29)
 
 
 def test_a_recipe_that_refuses_a_question_has_no_score(
@@ -111,7 +123,11 @@ def test_a_recipe_that_refuses_a_question_has_no_score(
         (["--settings", "snapvk(keep=8..9)", "-t", TASK], "did you mean snapkv"),
         (["--settings", SPACE, "-t", TASK, "--surrogate", "pg"], "known: gp, tpe, wide-network"),
         (["--settings", SPACE, "-t", TASK, "--objective", "time"], "known: flops, seconds"),
+<<<<<<< HEAD
         (["--settings", SPACE, "-t", TASK, "--engine", "row=1|2"], "did you mean rows?"),
+=======
+        (["--settings", SPACE, "-t", TASK, "--engine", "row=1|2"], "did you mean rows"),
+>>>>>>> 549930b8e701c782e7b594470374e4c830b18b14
         (["--settings", "snapkv", "-t", TASK, "--engine", "rows=9"], "has no setting to choose"),
         (["--settings", SPACE, "-t", TASK, "--loss", "2"], "a loss of 2"),
         (["--settings", SPACE, "-t", TASK, "greedy"], "greedy is named besides"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from forethought.contracts.errors import UsageError
 from forethought.numerics.coverage import pass_at_k
-from forethought.numerics.selection import best_of_k, best_of_n_divergence, vote_of_k
+from forethought.numerics.selection import best_of_k, vote_of_k
 
 points = st.sampled_from([0.0, 0.5, 1.0])
 
@@ -157,12 +157,3 @@ def test_k_beyond_the_samples_is_refused(k):
 def test_a_score_that_is_no_number_is_refused():
     with pytest.raises(UsageError, match="no rank"):
         best_of_k([0.1, math.nan], [0, 1], 1)
-
-
-def test_the_divergence_of_the_best_of_n_is_that_of_the_greatest_of_n_even_draws():
-    # The greatest of n draws from 0 to 1 has density n x^(n - 1).
-    x = (np.arange(200_000) + 0.5) / 200_000
-    for n in (1, 2, 16):
-        density = n * x ** (n - 1)
-        measured = np.mean(density * np.log(np.maximum(density, 1e-300)))
-        assert best_of_n_divergence(n) == pytest.approx(measured, abs=1e-4)

@@ -70,11 +70,65 @@ BELIEF_BUGS = (
         test="tests/beliefs/test_prior_fitted_network.py::test_queries_do_not_see_each_other",
     ),
     Bug(
-        name="expected improvement takes the middle of a clipped bar",
-        seen_in="automl/lcpfn, bar distribution",
-        file="beliefs/bars.py",
-        old="gains = ((high**2 - start**2) / 2 - best * (high - start)) / (high - low)",
-        new="gains = ((high + start) / 2 - best).clip(0.0)",
-        test="tests/beliefs/test_bars.py::test_moments_and_tails_are_those_of_the_density",
+        name="each command begins a new holdout",
+        seen_in="reusable holdout, state in memory",
+        file="evaluation/holdout_looks.py",
+        old="            state = self._fresh() if text is None else Thresholdout.read(text)\n"
+        "            found = state",
+        new="            state = self._fresh()\n            found = state",
+        test="tests/evaluation/test_holdout_looks.py::"
+        "test_looks_are_guarded_and_charged_across_commands",
+    ),
+    Bug(
+        name="a comparison shows the scores of its held-out half",
+        seen_in="reusable holdout, raw scores in the table",
+        file="evaluation/evaluate.py",
+        old="seen = kept if split is None else split.seen(kept)",
+        new="seen = kept",
+        test="tests/evaluation/test_holdout_looks.py::test_other_figures_are_of_the_tuning_half",
+    ),
+    Bug(
+        name="a ranking by judges uses gold scores that nobody gave it",
+        seen_in="judges, labels for free",
+        file="evaluation/judged_ranking.py",
+        old="if (sample.task, sample.question) in labelled:",
+        new="if True:",
+        test="tests/evaluation/test_judged_ranking.py::"
+        "test_without_gold_scores_two_levels_still_rank_and_are_wider",
+    ),
+    Bug(
+        name="unsolved questions are as hard as all of them",
+        seen_in="forecasts, a mean over all questions",
+        file="evaluation/look_ahead.py",
+        old="first, more = posterior.next_success()[none].mean(), within[none].mean()",
+        new="first, more = posterior.next_success().mean(), within.mean()",
+        test="tests/evaluation/test_forecast.py::"
+        "test_unsolved_questions_have_the_chances_of_the_simulated_worlds",
+    ),
+    Bug(
+        name="steps of a learning curve are answers",
+        seen_in="our own first version",
+        file="evaluation/choice_curves.py",
+        old="return tuple(one / self.answers for one in answers)",
+        new="return tuple(min(100.0, one) for one in answers)",
+        test="tests/evaluation/test_forecast.py::"
+        "test_a_network_of_learning_curves_extends_the_scorers_choice",
+    ),
+    Bug(
+        name="the usual confidence is the greatest one",
+        seen_in="our own first version",
+        file="server/confidence_stream.py",
+        old="middle = statistics.median_high(values)",
+        new="middle = max(values)",
+        test="tests/server/test_confidence_stream.py::"
+        "test_the_share_is_the_discounted_belief_and_the_mean_fades",
+    ),
+    Bug(
+        name="a recipe saves what all recipes save",
+        seen_in="cost-of-pass, essentialness",
+        file="cost/cost_of_pass.py",
+        old="others = {name: costs for name, costs in ways.items() if name not in family}",
+        new="others: dict[str, Sequence[float]] = {}",
+        test="tests/cost/test_cost_of_pass.py::test_essentialness_is_what_the_others_lose",
     ),
 )

@@ -57,17 +57,6 @@ ESTIMATE_BUGS = (
         ),
     ),
     Bug(
-        name="a line is drawn through logarithms of 0",
-        seen_in="repeated sampling, log-log regression",
-        file="numerics/coverage.py",
-        old="if len(set(k)) < 2 or values.min() <= 0 or values.max() >= 1:",
-        new="if len(set(k)) < 2:",
-        test=(
-            "tests/numerics/test_coverage.py::"
-            "test_a_line_is_not_drawn_through_logarithms_that_are_none"
-        ),
-    ),
-    Bug(
         name="a kept sample is drawn several times",
         seen_in="cost-of-pass, votes with replacement",
         file="numerics/selection.py",

@@ -56,26 +56,11 @@ class BarBelief:
             found[:, quantity] = low + (high - low) * rng.random(count)
         return found
 
-    def log_density(self, values: Floats) -> Floats:
-        """The log-density at one value of each quantity, [quantities]."""
-        bars = bar_of(self.borders, values)
-        widths = np.diff(self.borders)[bars]
-        found: Floats = np.log(self.shares[np.arange(len(bars)), bars] / widths)
-        return found
-
     def exceeds(self, threshold: float) -> Floats:
         """The probability that each quantity is above a threshold, [quantities]."""
         low, high = self.borders[:-1], self.borders[1:]
         above = ((high - np.clip(threshold, low, high)) / (high - low)).clip(0.0, 1.0)
         found: Floats = self.shares @ above
-        return found
-
-    def expected_improvement(self, best: float) -> Floats:
-        """The expected excess over the best value so far, [quantities]."""
-        low, high = self.borders[:-1], self.borders[1:]
-        start = np.clip(best, low, high)
-        gains = ((high**2 - start**2) / 2 - best * (high - start)) / (high - low)
-        found: Floats = self.shares @ gains
         return found
 
 

@@ -1,14 +1,13 @@
 """ProtoCL (arXiv:2301.01828): classes of frozen embeddings, learnt on a stream by exact updates.
 
 The class of an embedding has a Dirichlet law, an embedding is normal around the mean of its class,
-and the means are normal. Nothing is forgotten, the order makes no difference, and an example can
-be removed. The encoder stays frozen here; the paper trains it, with a memory of examples. With
-embeddings of prompts it tells tasks apart, for a router.
+and the means are normal. Nothing is forgotten, and the order makes no difference. The encoder stays
+frozen here; the paper trains it, with a memory of examples. An example may belong to several
+classes by parts. `tune --probe difficulty` tries it as a head on hidden states.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,14 +58,6 @@ class ClassMeans:
             np.full(classes, float(alpha)),
         )
 
-    def including(self, embeddings: Floats, classes: Sequence[int]) -> ClassMeans:
-        """The posterior after these examples, [examples, dimensions]."""
-        return self._moved(embeddings, classes, 1.0)
-
-    def without(self, embeddings: Floats, classes: Sequence[int]) -> ClassMeans:
-        """The posterior as if these examples had never been seen."""
-        return self._moved(embeddings, classes, -1.0)
-
     @property
     def means(self) -> Floats:
         """The expected class means, [classes, dimensions]."""
@@ -87,24 +78,23 @@ class ClassMeans:
         found: Floats = log_softmax(joint, axis=1)
         return found
 
-    def _moved(self, embeddings: Floats, classes: Sequence[int], sign: float) -> ClassMeans:
-        names = np.asarray(classes, dtype=np.int64)
-        points = np.asarray(embeddings, dtype=np.float64)
-        if points.shape != (len(names), self.weighted.shape[1]) or not np.isfinite(points).all():
+    def including(self, embeddings: Floats, shares: Floats) -> ClassMeans:
+        """The posterior after examples [examples, dimensions] of classes [examples, classes].
+
+        UsageError for parts that do not fit.
+        """
+        fits = embeddings.shape == (len(shares), self.weighted.shape[1])
+        fits = fits and shares.shape[1:] == self.alpha.shape
+        if not fits or not np.isfinite(embeddings).all() or not (shares >= 0).all():
             raise UsageError(
-                f"embeddings of shape {points.shape} for {len(names)} examples do not fit",
-                f"give finite numbers, {self.weighted.shape[1]} for each example",
+                f"embeddings of shape {embeddings.shape} and classes of {shares.shape} do not fit",
+                f"give {self.weighted.shape[1]} finite numbers and {len(self.alpha)} shares each",
             )
-        if len(names) and (names.min() < 0 or names.max() >= len(self.alpha)):
-            raise UsageError(
-                f"class {names.max()} is none of {len(self.alpha)}", "count classes from 0"
-            )
-        own = np.eye(len(self.alpha))[names]
-        counts = sign * own.sum(axis=0)
+        counts = shares.sum(axis=0)
         return replace(
             self,
             precision=self.precision + counts / self.noise,
-            weighted=self.weighted + sign * (own.T @ points) / self.noise,
+            weighted=self.weighted + shares.T @ embeddings / self.noise,
             alpha=self.alpha + counts,
         )
 
@@ -117,14 +107,14 @@ class Whitening:
     scale: Floats
 
     @classmethod
-    def fitted(cls, embeddings: Floats, classes: Sequence[int]) -> Whitening:
-        """From labelled examples: the variance within classes becomes 1."""
-        names = np.asarray(classes)
-        inner = np.concatenate(
-            [embeddings[names == one] - embeddings[names == one].mean(axis=0)
-             for one in np.unique(names)]
-        )  # fmt: skip
-        return cls(embeddings.mean(axis=0), inner.std(axis=0).clip(1e-6))
+    def fitted(cls, embeddings: Floats, shares: Floats) -> Whitening:
+        """From examples of classes [examples, classes]: the variance within classes becomes 1."""
+        counts = shares.sum(axis=0)
+        means = shares.T @ embeddings / counts.clip(1e-300)[:, None]
+        squares = np.stack([(embeddings - mean) ** 2 for mean in means], axis=1)
+        within = np.einsum("nc,ncd->d", shares, squares) / counts.sum()
+        centre = shares.sum(axis=1) @ embeddings / counts.sum()
+        return cls(centre, np.sqrt(within).clip(1e-6))
 
     def of(self, embeddings: Floats) -> Floats:
         """The whitened embeddings."""

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, xlog1py, xlogy
 
+from forethought.beliefs.logit_mixture import LogitMixture
 from forethought.contracts.beliefs import LEVEL, Counts, tails
-from forethought.contracts.errors import UsageError
+from forethought.contracts.errors import UnfitError, UsageError
 
 Floats = NDArray[np.float64]
 _GRID = 801
@@ -76,6 +77,18 @@ class ScoreBelief:
         logs = xlogy(good, scores) + xlog1py(made - good, -scores)
         weights = self.shares * np.exp(logs - logs.max())
         return ScoreBelief(self.chance, weights / weights.sum())
+
+    def mixture(self) -> LogitMixture:
+        """The belief as normal components of the log-odds; UnfitError if guessing scores."""
+        if self.chance:
+            raise UnfitError(
+                f"guessing scores {self.chance:g}, which a mixture of log-odds cannot hold",
+                "leave out --pfn: the update by --seen is exact without it",
+            )
+        points = _points()
+        mean = float(self.shares @ points)
+        width = float(np.sqrt(self.shares @ (points - mean) ** 2))
+        return LogitMixture(np.full(3, 1 / 3), np.full(3, mean), np.full(3, width))
 
     def _scores(self) -> Floats:
         found: Floats = self.chance + (1 - self.chance) * expit(_points())

@@ -26,6 +26,8 @@ MISSING = -1
 _FEWEST_COMMON = 20
 """Common scores from which two judges without a difference count as one."""
 _FLOOR = 1e-300
+_AT_ONCE = 1 << 18
+"""Random numbers in memory while tables are drawn."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +62,6 @@ class JudgeScores:
         table = np.asarray(scores, dtype=np.int64)
         known = np.full(table.shape[1:], MISSING) if gold is None else np.asarray(gold)
         return cls(levels, table, known.astype(np.int64))
-
-    @classmethod
-    def of_counts(cls, counts: Integers) -> JudgeScores:
-        """Scores known only by their counts [judges, candidates, levels]; items are not shared."""
-        judges, candidates, levels = counts.shape
-        most = int(counts.sum(axis=2).max())
-        table = np.full((judges, candidates, judges * most), MISSING)
-        for judge in range(judges):
-            for candidate in range(candidates):
-                given = np.repeat(np.arange(levels), counts[judge, candidate])
-                table[judge, candidate, judge * most : judge * most + len(given)] = given
-        return cls.of(levels, table)
 
     def copies(self) -> list[tuple[int, int]]:
         """Pairs of judges that agree on all of at least 20 common items; the later is a copy."""
@@ -285,7 +275,11 @@ def _dirichlet(counts: Floats, rng: np.random.Generator) -> Floats:
 def _tables(counts: Floats, weights: Floats, rng: np.random.Generator) -> Floats:
     """Draws of the tables of Chinese restaurants with these customers and weights."""
     found = np.zeros(counts.shape)
-    for seated in range(int(counts.max(initial=0))):
-        fresh = rng.random(counts.shape) < weights / (weights + seated + _FLOOR)
-        found += fresh & (seated < counts)
+    most = int(counts.max(initial=0))
+    step = max(1, _AT_ONCE // max(1, counts.size))
+    for start in range(0, most, step):
+        seated = np.arange(start, min(start + step, most))
+        share = weights[..., None] / (weights[..., None] + seated + _FLOOR)
+        fresh = rng.random(share.shape) < share
+        found += (fresh & (seated < counts[..., None])).sum(axis=-1)
     return found

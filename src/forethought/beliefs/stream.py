@@ -83,13 +83,6 @@ class ChangeAlarm:
         logs = logs + np.log(mean if outcome else 1 - mean)
         return self._cut(logs - logsumexp(logs), right + outcome, made + 1)
 
-    def after_all(self, outcomes: Iterable[bool]) -> ChangeAlarm:
-        """The alarm after outcomes in order."""
-        found = self
-        for outcome in outcomes:
-            found = found.after(outcome)
-        return found
-
     @property
     def rate(self) -> float:
         """The expected rate of the newest outcome."""

@@ -85,17 +85,6 @@ UNIFORM = Beta(1.0, 1.0)
 
 
 @dataclass(frozen=True)
-class SuccessRate:
-    """The belief about one success rate that all samples share: Beta-Binomial, exact."""
-
-    prior: Beta = UNIFORM
-
-    def condition(self, evidence: Counts) -> Beta:
-        """The law of the rate; questions make no difference."""
-        return self.prior.given(sum(evidence.samples), sum(evidence.right))
-
-
-@dataclass(frozen=True)
 class ZeroInflatedBeta:
     """Beliefs about coverage where rates follow a Beta law, and some questions have rate 0.
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forethought import catalogue
 from forethought.cli import options
@@ -25,6 +25,9 @@ from forethought.cost.prices import Price, prices_of
 from forethought.recipes.recipe import Recipe
 from forethought.recipes.recipe_grid import recipe_grid
 from forethought.storage.location import results_file
+
+if TYPE_CHECKING:
+    from forethought.evaluation.judged_ranking import JudgedSettings
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,10 @@ class Arena:
     quiet: bool
     inspect_logs: Path | None = None
     """Where logs of inspect-ai go."""
+    holdout: bool = False
+    labels: int | None = None
+    """Questions whose gold score a ranking by judges may use; None for no such ranking."""
+    levels: int = 2
 
     def run(self, *, searches: bool = False) -> Comparison:
         """Run the missing samples and compare; `searches` also compares the candidates."""
@@ -61,6 +68,8 @@ class Arena:
                 self.prices,
                 searches,
                 ray,
+                self.holdout,
+                self._judged(),
             )
         except KeyboardInterrupt:
             bar.close()
@@ -82,6 +91,12 @@ class Arena:
         if self.inspect_logs is not None:
             self._write_inspect_logs(self.inspect_logs)
         return found
+
+    def _judged(self) -> JudgedSettings | None:
+        # Imported late: its module needs numpy.
+        from forethought.evaluation.judged_ranking import JudgedSettings
+
+        return None if self.labels is None else JudgedSettings(self.labels, self.levels)
 
     def _write_inspect_logs(self, folder: Path) -> None:
         from forethought.adapters.inspect_log import write_inspect_logs
@@ -124,6 +139,9 @@ def arena(names: Sequence[str], given: Given) -> Arena:
         actors=_engines(given),
         quiet=given[options.QUIET],
         inspect_logs=_inspect_logs(given[options.INSPECT_LOGS]),
+        holdout=given[options.HOLDOUT],
+        labels=given[options.JUDGED],
+        levels=given[options.LEVELS],
     )
 
 

@@ -16,12 +16,13 @@ from forethought.cli.terminal import columns, has_colour, report, report_json, w
 from forethought.contracts.errors import BadParameterError, UsageError
 from forethought.cost.hardware import HERE, Hardware, hardware, read_hardware
 from forethought.cost.hourly_prices import HourlyPrice, hourly_price, read_hourly
+from forethought.cost.idealized_runtime import Timed, read_timed
 from forethought.cost.precision import precision
 from forethought.cost.roofline import Machine
 from forethought.models.config_of import config_of
 from forethought.models.known_configs import published_in_four_bits
 from forethought.recipes.recipe import Recipe
-from forethought.reports.cost import cost_document
+from forethought.reports.cost import cost_document, runtime_document
 from forethought.sessions.cost_alternatives import alternatives
 from forethought.sessions.cost_estimate import CostRequest, estimate
 from forethought.storage.location import probe_file
@@ -42,9 +43,11 @@ def run(given: Given) -> int:
         return _pass_costs(given, recipe)
     _check_alone(given)
     request = _request(given)
+    timed = _timed(given[options.TIMED])
     target = config_of(recipe.model)
     draft = None if recipe.draft == Recipe.draft else config_of(recipe.draft)
     machine = _machine(given, recipe)
+    price = _price(given, machine.hardware)
     asked = recipe, target, draft, request, machine
     expected = estimate(*asked)
     found = cost_document(
@@ -52,9 +55,11 @@ def run(given: Given) -> int:
         expected,
         request,
         machine,
-        _price(given, machine.hardware),
+        price,
         alternatives(*asked) if expected.outweighed else (),
     )
+    if timed:
+        found["idealized"] = runtime_document(timed, request, machine, price)
     for file in given[options.CHARTS]:
         files.write(Path(file), _FORMS[Path(file).suffix](found))
     if given[options.JSON]:
@@ -65,6 +70,10 @@ def run(given: Given) -> int:
 
         report(cost_text(found, width=columns(sys.stdout), colour=has_colour(sys.stdout)))
     return 0
+
+
+def _timed(file: str | None) -> list[Timed]:
+    return [] if file is None else read_timed(Path(file))
 
 
 def _check_alone(given: Given) -> None:
@@ -83,6 +92,8 @@ def _check_alone(given: Given) -> None:
 
 def _pass_costs(given: Given, recipe: Recipe) -> int:
     """What a right answer costs, from stored answers."""
+    if given[options.TIMED]:
+        raise UsageError("--timed predicts a request, and a task is named", "leave out one of them")
     machine = _machine(given, recipe)
     # Imported late: costs of sizes alone need no numpy.
     from forethought.evaluation.pass_costs import RunPrice, pass_costs

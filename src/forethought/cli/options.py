@@ -45,6 +45,19 @@ TASKS = texts(
     "--task", "-t", help="A task or family of `forethought list tasks`; repeatable.", among="tasks"
 )
 ANSWERS = whole("--samples", help="Answers to each question.", default=1, limits=(1, 1024))
+HOLDOUT = switch(
+    "--holdout",
+    help="Hold out half of the questions behind Thresholdout; repeated looks share one budget.",
+)
+JUDGED: Option[int | None] = Option(
+    ("--judged",),
+    "Rank recipes by the verdicts of their --confidence methods too, with the gold scores of so "
+    "many questions; 0 for none.",
+    None,
+    takes="int",
+    limits=(0, 1_000_000),
+)
+LEVELS = whole("--levels", help="Levels of a verdict for --judged.", default=2, limits=(2, 10))
 SKIP_BAD = switch("--skip-bad", help="Skip lines of a file that cannot be read.")
 SANDBOX = text(
     "--sandbox",
@@ -73,6 +86,10 @@ FALSE_POSITIVES: Option[float | None] = Option(
     None,
     takes="float",
 )
+MEASURED = switch(
+    "--measured-verifier",
+    help="Take the verifier's rates from the stored scores; 1/2 and above accepts an answer.",
+)
 PENALTY = number(
     "--penalty", help="Cost of a wrong answer that is accepted; a right one earns 1.", default=1.0
 )
@@ -87,6 +104,17 @@ DESCRIBE = maybe(
     "--describe", help="Expect a score from this description and the results file; weak evidence."
 )
 PFN = maybe("--pfn", help="Forecast the best by this network of `tune --train-pfn coverage`.")
+CURVES = maybe(
+    "--curves",
+    help="Forecast choices by score and by likelihood, by this network of `tune --train-pfn "
+    "learning-curve`.",
+)
+PRIOR = text(
+    "--prior",
+    help="Prior of success rates: simulated; or zero-inflated, narrower, of one Beta law.",
+    default="simulated",
+)
+SEEN = maybe("--seen", help="With --describe: first results, such as 7/10 for seven right of ten.")
 AGAINST = text("--against", help="A dearer recipe: its single answers, beside these recipes.")
 TUNE_PROBE = text(
     "--probe",
@@ -220,6 +248,9 @@ USD_PER_HOUR: Option[float | None] = Option(
 )
 HUMAN: Option[float | None] = Option(
     ("--human",), "Dollars of a right answer by a human, with -t.", None, takes="float"
+)
+TIMED = maybe(
+    "--timed", help="A JSON file of timed requests, whose idealized runtime predicts this one."
 )
 CHARTS = texts("--report", "-o", help="Draw the roofline: FILE.svg; or FILE.json; repeatable.")
 

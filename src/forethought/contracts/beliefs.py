@@ -24,6 +24,9 @@ LEVEL = 0.9
 NETWORKS = ("coverage", "learning-curve", "rate-filter")
 """Networks that `forethought tune --train-pfn` trains."""
 
+CURVE_STEPS = 100
+"""Steps of a learning curve, as the network of that name knows it."""
+
 
 class Belief(Protocol):
     """A distribution over some quantities, given evidence."""

@@ -147,6 +147,63 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class JudgedRecipe:
+    """One recipe in a ranking by judges."""
+
+    recipe: str
+    score: Interval
+    """The expected gold score, 90 %: doubt about the judges included."""
+    best: float
+    """Probability that no other recipe scores higher."""
+    rank_low: int
+    """The best rank of its 90 % interval; 1 is the first."""
+    rank_high: int
+
+
+@dataclass(frozen=True)
+class JudgedRanking:
+    """Recipes by the verdicts of judges that err."""
+
+    recipes: tuple[JudgedRecipe, ...]
+    judges: tuple[str, ...]
+    copies: tuple[tuple[str, str], ...]
+    """Judges with equal verdicts; the second of each pair is left out."""
+    levels: int
+    questions: int
+    labels: int
+    """Questions whose gold score was used."""
+    sure: tuple[tuple[str, str], ...]
+    """Pairs (better, worse) with probability 0.8 or more under every prior of the judges."""
+    warning: str = ""
+    """Why the ranking depends on the prior; empty if it does not."""
+
+
+@dataclass(frozen=True)
+class HoldoutChange:
+    """The difference of a recipe's score to the first one's, as a reusable holdout answers it."""
+
+    recipe: str
+    change: float | None
+    """None once the budget is spent."""
+    charged: bool
+    """Whether the answer came from the held-out half, which costs one of the budget."""
+
+
+@dataclass(frozen=True)
+class HoldoutChanges:
+    """Answers of a reusable holdout (Thresholdout); all other figures are of the tuning half."""
+
+    changes: tuple[HoldoutChange, ...]
+    """Of every recipe but the first."""
+    left: int
+    """Charged answers that are left, for all commands on these questions together."""
+    tuning: int
+    """Questions of the tuning half."""
+    holdout: int
+    """Questions of the held-out half."""
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Recipes on the same tasks."""
 
@@ -167,3 +224,7 @@ class Comparison:
     """Notes for the reader, in whole sentences."""
     equal: tuple[EqualCost, ...] = ()
     """Ascending by budget; only with searches that draw independent answers."""
+    held_out: HoldoutChanges | None = None
+    """With a reusable holdout only."""
+    judged: JudgedRanking | None = None
+    """With `--judged` only."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -56,6 +57,29 @@ class Further:
     """Whether this is more than four times the answers drawn, so that the prior decides."""
     tokens: float
     flops: float
+
+
+@dataclass(frozen=True)
+class ChoiceAhead:
+    """A choice among more answers than drawn, by the prior of learning curves alone."""
+
+    answers: tuple[int, ...]
+    """Ascending."""
+    scores: tuple[Interval, ...]
+    """90 %, at each number of answers."""
+    gain: float
+    """Probability that the greatest number scores a point more than the drawn answers."""
+
+
+@dataclass(frozen=True)
+class Unsolved:
+    """Questions without a right answer among those drawn."""
+
+    questions: int
+    next: float
+    """Probability that the next answer to such a question is right, a mean over them."""
+    within: float
+    """Probability that one of as many further answers as were drawn is right."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +158,14 @@ class Attempts:
     """Upper bound of `best`; None if reward grows without end there."""
     reward_interval: Interval | None = None
     """The reward with its interval."""
+    accepted: float = 1.0
+    """Share of questions with an accepted answer."""
+    first_right: float = math.nan
+    """Probability that an answer accepted at the first attempt is right."""
+    last_right: float = math.nan
+    """The same at the last of the `best` attempts; NaN without a last one."""
+    measured: bool = False
+    """Whether the verifier's rates come from the stored scores of the scorer."""
     success: tuple[float, float] | None = None
     """a and b of the Beta law of success rates over questions, fitted to the drawn answers."""
 
@@ -163,6 +195,12 @@ class Curve:
     attempts: Attempts | None = None
     no_attempts: str = ""
     """The reason for no attempts."""
+    unsolved: Unsolved | None = None
+    """None if every question has a right answer, or answers are right in part."""
+    choices: Mapping[str, ChoiceAhead] = field(default_factory=dict)
+    """Forecasts of `likely` and `scored`, with a network of learning curves."""
+    no_choices: Mapping[str, str] = field(default_factory=dict)
+    """The reason why one of them has no forecast."""
 
 
 @dataclass(frozen=True)
@@ -241,3 +279,7 @@ class DescribedForecast:
     """The same of the mean of the other past results."""
     enough_items: int | None
     """Evaluated items that would count as much as the prior; None if it is wider than one item."""
+    seen: tuple[int, int] | None = None
+    """Right answers and answers of a first look; None without one."""
+    updated: Interval | None = None
+    """The score after that look, 90 %; None without one."""

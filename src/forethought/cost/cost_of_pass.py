@@ -84,12 +84,20 @@ def value_of(costs: Sequence[float]) -> float:
 
 
 def essentialness(
-    ways: Mapping[str, Sequence[float]], family: Sequence[str], human: float
+    ways: Mapping[str, Sequence[float]], family: Sequence[str], human: float | None = None
 ) -> float:
-    """The share of the value that the other ways, and a human, lose without these ways."""
+    """The share of the value without these ways that they save.
+
+    1 if nobody else solves a problem. BadDataError if some problem is never solved at all.
+    """
+    value = value_of(frontier(ways, human))
     others = {name: costs for name, costs in ways.items() if name not in family}
-    without = value_of(frontier(others, human)) if others else human
-    return (without - value_of(frontier(ways, human))) / without
+    most = math.inf if human is None else human
+    least = frontier(others, human) if others else [most]
+    without = sum(least) / len(least)
+    if math.isinf(without):
+        return 1.0
+    return (without - value) / without if without else 0.0
 
 
 def posterior(

@@ -10,18 +10,14 @@ seconds that a decode step takes for each entry before it.
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
+from pathlib import Path
 
 from forethought.contracts.errors import BadDataError
-
-PROMPTS = (1, 16, 32, 64, 128, 192, 256, 320, 384, 448, 512, 1024, 1536, 1920)
-"""The paper's grid of prompt lengths."""
-ANSWERS = (1, 4, 8, 16, 32, 48, 64)
-"""The paper's grid of answer lengths."""
-NODE_USD_PER_HOUR = 40.96
-"""The paper's price of a node of eight A100."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +66,28 @@ class Runtime:
     def joules(self, prompt: int, answer: int, accelerators: int, watts: float) -> float:
         """The idealized energy."""
         return self.seconds(prompt, answer) * accelerators * watts
+
+
+def read_timed(path: Path) -> list[Timed]:
+    """The requests of a JSON file: a list of `{"prompt": ..., "answer": ..., "seconds": ...}`.
+
+    Lengths are in tokens. BadDataError for anything else.
+    """
+    try:
+        found = [Timed(**one) for one in json.loads(path.read_text("utf-8"))]
+        sound = all(
+            isinstance(one.prompt, int) and isinstance(one.answer, int)
+            and min(one.prompt, one.answer) >= 1 and 0 < one.seconds < inf
+            for one in found
+        )  # fmt: skip
+        if not found or not sound:
+            raise ValueError("lengths below 1, no seconds, or no request")
+    except (OSError, ValueError, TypeError) as error:
+        raise BadDataError(
+            f"{path} holds no timed requests: {error}",
+            'write a JSON list of {"prompt": 256, "answer": 32, "seconds": 0.8}',
+        ) from error
+    return found
 
 
 def denoised(measurements: Iterable[Timed]) -> list[Timed]:

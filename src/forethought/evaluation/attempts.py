@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,8 +34,15 @@ class ImperfectVerifier:
     """Share of right answers that it accepts."""
     price: float = 0.0
     """Cost of an attempt, where a right answer is worth 1."""
+    measured: bool = False
+    """Whether both rates are those of the stored scores, where 1/2 and above accepts."""
 
     def __post_init__(self) -> None:
+        if self.measured and (self.false_positives is not None or self.completeness != 1.0):
+            raise UsageError(
+                "the verifier's rates are both stated and to be measured",
+                "leave out --false-positives and --completeness, or --measured-verifier",
+            )
         for name, share in (
             ("false positives", self.false_positives), ("completeness", self.completeness)
         ):  # fmt: skip
@@ -53,6 +60,14 @@ def attempts(
     drawn: Sequence[Draws], verifier: ImperfectVerifier, rng: np.random.Generator
 ) -> tuple[Attempts | None, str]:
     """The number of attempts of greatest reward with its 95 % interval, or None and the reason."""
+    if verifier.measured:
+        rates = _rates(drawn)
+        if rates is None:
+            return None, "no scorer judged every answer between 0 and 1, right and wrong ones"
+        passes, known = 1 - rates.soundness, rates.completeness
+        stated = replace(verifier, false_positives=passes, completeness=known, measured=False)
+        found, reason = attempts(drawn, stated, rng)
+        return found and replace(found, measured=True), reason
     if verifier.false_positives is None:
         return None, ""
     if any(value not in (0.0, 1.0) for one in drawn for value in one.right):
@@ -82,7 +97,24 @@ def attempts(
         most=_number(max(best, float(np.quantile(bests, 0.975, method="higher")))),
         reward_interval=Interval(reward, min(float(low), reward), max(float(high), reward)),
         success=(law.a, law.b),
+        accepted=1 - trials.nothing(best),
+        first_right=trials.accuracy(1),
+        last_right=trials.accuracy(round(best)) if 0 < best < math.inf else math.nan,
     ), ""
+
+
+def _rates(drawn: Sequence[Draws]) -> Verifier | None:
+    """The observed rates of the scorer as a verifier; None if they are unknown."""
+    pairs = [
+        (score, right)
+        for one in drawn
+        for score, right in zip(one.scores, one.right, strict=True)
+        if score is not None
+    ]
+    known = bool(pairs) and all(0 <= score <= 1 for score, _ in pairs)
+    if not known or {right for _, right in pairs} != {0.0, 1.0}:
+        return None
+    return Verifier.of([score >= 0.5 for score, _ in pairs], [right == 1 for _, right in pairs])
 
 
 def _resampling(drawn: Sequence[Draws], verifier: ImperfectVerifier) -> tuple[Beta, Resampling]:

@@ -14,6 +14,7 @@ from forethought.contracts.questions import Task
 from forethought.cost.prices import Price, prices_of
 from forethought.evaluation.cells import LocalCells
 from forethought.evaluation.evaluate import Evaluation, EvaluationProgress
+from forethought.evaluation.judged_ranking import JudgedSettings, check_judges
 from forethought.evaluation.ray_cells import RayCells
 from forethought.evaluation.ray_workers import RayCluster
 from forethought.recipes.recipe import Recipe
@@ -38,6 +39,8 @@ def evaluate(
     searches: bool = False,
     ray: RayCluster | None = None,
     as_published: bool = False,
+    holdout: bool = False,
+    judged: JudgedSettings | None = None,
 ) -> Comparison:
     """Score recipes on tasks; samples in the results file are reused.
 
@@ -45,7 +48,9 @@ def evaluate(
     recipes. `keeps` are budgets for methods that leave `keep` open. Tasks are spellings of tasks
     or families. `prices` are values of --price. With `searches`, the comparison adds statistics
     of the candidates of searches and counts majority votes over them. `ray` is a cluster whose
-    workers answer. `as_published` adds each recipe without `protect`, as its paper has it.
+    workers answer. `as_published` adds each recipe without `protect`, as its paper has it. With
+    `holdout`, Thresholdout answers for one half of the questions, and all else is of the other.
+    `judged` ranks the recipes by the verdicts of their confidence methods too.
     """
     on = Recipe.parse(base) if isinstance(base, str) else base
     built: dict[str, Task] = {}
@@ -53,7 +58,8 @@ def evaluate(
         built |= {catalogue.spelled_open(task): task for task in catalogue.expand(text).values()}
     chosen = recipe_grid(recipes, on, keeps, as_published=as_published)
     file, priced = Path(results or results_file()), prices_of(prices)
-    return measured(chosen, built, file, samples, progress, priced, searches, ray)
+    asked = (chosen, built, file, samples, progress, priced, searches, ray)
+    return measured(*asked, holdout, judged)
 
 
 def measured(
@@ -65,14 +71,19 @@ def measured(
     prices: Mapping[str, Price] | None = None,
     searches: bool = False,
     ray: RayCluster | None = None,
+    holdout: bool = False,
+    judged: JudgedSettings | None = None,
 ) -> Comparison:
     """Run the samples that the results file lacks, then compare all; tasks go by spelling."""
     check_priced(recipes, prices or {})
+    if judged is not None:
+        check_judges([one.confidence for one in recipes])
     with Answers(servers=Servers(prices=prices or {})) as answers:
         every = tuple(dict.fromkeys(map(answers.settled, recipes)))
         with Store.open(results) as store:
             runner = LocalCells(answers) if ray is None else ray_cells(answers, ray, prices or {})
-            asking = Evaluation(every, tasks, store, runner, provenance(), samples, searches)
+            asked = (every, tasks, store, runner, provenance(), samples, searches)
+            asking = Evaluation(*asked, holdout, judged)
             return asking.run(progress)
 
 
@@ -88,6 +99,8 @@ def compare(
     progress: Callable[[EvaluationProgress], None] | None = None,
     ray: RayCluster | None = None,
     as_published: bool = False,
+    holdout: bool = False,
+    judged: JudgedSettings | None = None,
 ) -> Comparison:
     """Like `evaluate`, with the model's exact run as the first recipe and search statistics."""
     return evaluate(
@@ -102,6 +115,8 @@ def compare(
         searches=True,
         ray=ray,
         as_published=as_published,
+        holdout=holdout,
+        judged=judged,
     )
 
 

@@ -8,10 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from forethought.contracts.comparison import Interval
-from forethought.contracts.forecast import Ahead, Curve, Law, Reached
+from forethought.contracts.forecast import Ahead, ChoiceAhead, Curve, Law, Reached
 from forethought.evaluation.attempts import ImperfectVerifier, attempts
+from forethought.evaluation.choice_curves import CurveUnit, choice_ahead
 from forethought.evaluation.draws import Draws
-from forethought.evaluation.look_ahead import LookAhead, is_countable, powers_of_two, surprise
+from forethought.evaluation.look_ahead import (
+    LookAhead,
+    is_countable,
+    powers_of_two,
+    surprise,
+    unsolved,
+)
 from forethought.numerics.coverage import PowerLaw, coverage, extrapolated, log_spaced
 from forethought.numerics.equal_cost import UnitCost
 from forethought.numerics.intervals import mean_interval
@@ -77,6 +84,8 @@ def curve(
     most = min(one.count for one in drawn)
     at = beyond.further(most) if beyond and is_countable(drawn) else []
     law, no_law = _law(drawn, seed)
+    ways = _ways(drawn, scorer)
+    choices, no_choices = _choices(drawn, ways, beyond)
     behind, no_attempts = attempts(
         drawn, verifier or ImperfectVerifier(), np.random.default_rng(seed)
     )
@@ -86,7 +95,7 @@ def curve(
         questions=len(drawn),
         answers=most,
         random=mean_at(drawn, lambda one, _: random_answer(one), 1),
-        reached=tuple(_reached(drawn, k, _ways(drawn, scorer)) for k in powers_of_two(most)),
+        reached=tuple(_reached(drawn, k, ways) for k in powers_of_two(most)),
         scorer=scorer,
         law=law,
         no_law=no_law,
@@ -94,7 +103,28 @@ def curve(
         surprise=surprise(drawn) if at else None,
         attempts=behind,
         no_attempts=no_attempts,
+        unsolved=unsolved(drawn) if at else None,
+        choices=choices,
+        no_choices=no_choices,
     )
+
+
+def _choices(
+    drawn: Sequence[Draws], ways: Mapping[str, ScoreOfK], beyond: LookAhead | None
+) -> tuple[dict[str, ChoiceAhead], dict[str, str]]:
+    """Forecasts of choices by score and by likelihood, and the reasons for missing ones."""
+    if beyond is None or beyond.curves is None:
+        return {}, {}
+    most = min(one.count for one in drawn)
+    unit, found, missing = CurveUnit(beyond.up_to), dict[str, ChoiceAhead](), dict[str, str]()
+    for name, each in ways.items():
+        scores = [mean_at(drawn, each, k).value for k in unit.seen(most)]
+        ahead, reason = choice_ahead(beyond.curves, scores, unit, beyond.further(most))
+        if ahead is None:
+            missing[name] = reason
+        else:
+            found[name] = ahead
+    return found, missing
 
 
 def token_price(drawn: Sequence[Draws]) -> UnitCost:

@@ -7,7 +7,14 @@ from collections import defaultdict
 from pathlib import Path
 
 from forethought import catalogue
-from forethought.beliefs.expected import DescribedScore, PastResult, chance_level, left_out_errors
+from forethought.beliefs.expected import (
+    DescribedScore,
+    PastResult,
+    ScoreBelief,
+    chance_level,
+    left_out_errors,
+)
+from forethought.contracts.beliefs import Belief, Counts
 from forethought.contracts.errors import UnknownNameError
 from forethought.contracts.forecast import DescribedForecast, SimilarResult
 from forethought.evaluation.look_ahead import intervals
@@ -17,8 +24,17 @@ from forethought.storage.store import Store
 _SHOWN = 5
 
 
-def describe(description: str, results: Path | str | None = None) -> DescribedForecast:
-    """The expected score of a described benchmark, by the words of stored results."""
+def describe(
+    description: str,
+    results: Path | str | None = None,
+    seen: tuple[int, int] | None = None,
+    network: Path | str | None = None,
+) -> DescribedForecast:
+    """The expected score of a described benchmark, by the words of stored results.
+
+    `seen` are right answers and answers of a first look, which update the prior: exactly, or by a
+    `network` of `tune --train-pfn rate-filter`.
+    """
     names, past = _past(Path(results or results_file()).expanduser())
     model = DescribedScore(past)
     belief = model.condition(description)
@@ -40,7 +56,20 @@ def describe(description: str, results: Path | str | None = None) -> DescribedFo
         error=errors[0],
         mean_error=errors[1],
         enough_items=math.ceil(items) if items > 1 else None,
+        seen=seen,
+        updated=None if seen is None else intervals(_updated(belief, seen, network))[0],
     )
+
+
+def _updated(prior: ScoreBelief, seen: tuple[int, int], network: Path | str | None) -> Belief:
+    right, made = seen
+    evidence = Counts.of(made, [right])
+    if network is None:
+        return prior.given(evidence)
+    # Imported late: only a network needs torch.
+    from forethought.beliefs.amortised.distribution_transformer import filtered
+
+    return filtered(Path(network), prior.mixture(), evidence)
 
 
 def _past(file: Path) -> tuple[list[tuple[str, str]], tuple[PastResult, ...]]:

@@ -18,6 +18,8 @@ from forethought.contracts.errors import BadDataError, ForethoughtError
 from forethought.contracts.questions import Question, Sample, Task
 from forethought.evaluation.cells import CellRunner, OpenSamples
 from forethought.evaluation.draws import RIGHT, answer_candidates
+from forethought.evaluation.holdout_looks import held_out, split_of
+from forethought.evaluation.judged_ranking import JudgedSettings, judged_ranking
 from forethought.evaluation.search_analysis import Checks, SearchAnalysis
 from forethought.evaluation.statistics import compared
 from forethought.evaluation.wanted_sample import SampleAnswer, WantedSample, wanted_sample
@@ -58,6 +60,10 @@ class Evaluation:
     """Answers per question."""
     searches: bool = False
     """Whether to add statistics of search candidates and majority votes counted from them."""
+    holdout: bool = False
+    """Whether a reusable holdout keeps one half of the questions."""
+    judged: JudgedSettings | None = None
+    """Ranks recipes by the verdicts of their confidence methods too."""
 
     def run(self, progress: Callable[[EvaluationProgress], None] | None = None) -> Comparison:
         """Run the missing samples, store them, and compare all recipes.
@@ -66,6 +72,8 @@ class Evaluation:
         recipe is the baseline: if it refuses, the error is raised.
         """
         wanted = list(self.wanted())
+        if self.holdout:
+            split_of(wanted).check()
         samples = OpenSamples(self.store, self.recipes[0].label, self._missing(wanted))
         kept, total = len(wanted) - len(samples.missing), len(wanted)
         report = progress or _silent
@@ -94,11 +102,18 @@ class Evaluation:
         ]
         names = list(dict.fromkeys(one.name for one in wanted))
         recipes = {one.label: one for one in self.recipes if one.label in names}
-        analysis = SearchAnalysis.of(recipes if self.searches else {}, kept, self._checks(wanted))
-        samples = analysis.all_samples if self.searches else kept
-        names = list(analysis.recipes) if self.searches else names
-        found = compared(samples, names, list(self.tasks), provenance=self.provenance)
+        split = split_of(wanted) if self.holdout else None
+        seen = kept if split is None else split.seen(kept)
+        analysis = SearchAnalysis.of(recipes if self.searches else {}, seen, self._checks(wanted))
+        samples = analysis.all_samples if self.searches else seen
+        shown = list(analysis.recipes) if self.searches else names
+        found = compared(samples, shown, list(self.tasks), provenance=self.provenance)
         found = analysis.extended(found) if self.searches else found
+        if split is not None:
+            told = held_out(split, names, kept, self.store.holdouts())
+            found = replace(found, held_out=told)
+        if self.judged is not None:
+            found = replace(found, judged=judged_ranking(seen, names, self.judged))
         notes = (APPROXIMATE,) if is_remote(self.recipes[0].model) else ()
         return replace(found, notes=notes)
 

@@ -18,6 +18,7 @@ from forethought.beliefs.probes.fitting import (
     Fit,
     HiddenLayer,
     Logistic,
+    MeansOfClasses,
     cross_entropy,
     folds_of,
     held_out,
@@ -42,6 +43,8 @@ Progress = Callable[[int, int], None]
 """Called with (questions read, questions)."""
 PENALTIES = (0.01, 0.1, 1.0, 10.0)
 """Penalties of the logistic regression that held-out states choose among."""
+NOISES = (1.0, 10.0, 100.0)
+"""Variances within classes that held-out states choose among, beside the hidden layer."""
 LEAST = 20
 """Least questions; with fewer, held-out figures are noise."""
 
@@ -208,7 +211,10 @@ def _write(file: Path, content: bytes) -> None:
 def _best(kind: ProbeKind, found: Examples, folds: Floats) -> _Fitted:
     """The fit of least loss on held-out states."""
     fits: list[tuple[Fit, Mapping[str, object]]] = (
-        [(HiddenLayer(), {"head": "hidden layer"})]
+        [
+            (HiddenLayer(), {"head": "hidden layer"}),
+            *((MeansOfClasses(one), {"head": "class means", "noise": one}) for one in NOISES),
+        ]
         if kind == "difficulty"
         else [(Logistic(one), {"head": "logistic", "penalty": one}) for one in PENALTIES]
     )

@@ -18,7 +18,7 @@ from forethought.evaluation.curves import curve, flop_price
 from forethought.evaluation.difficulty import difficulty
 from forethought.evaluation.draws import Draws, draws, draws_alike
 from forethought.evaluation.judge import AnswerJudge
-from forethought.evaluation.look_ahead import LookAhead, is_countable
+from forethought.evaluation.look_ahead import SIMULATED, LookAhead, is_countable
 from forethought.evaluation.stored_samples import samples_of_model
 from forethought.evaluation.task_scores import check_same_questions, scores_by_task
 from forethought.evaluation.token_rates import TokenRates
@@ -40,16 +40,20 @@ def forecast(
     up_to: int = UP_TO,
     against: str = "",
     pfn: Path | str | None = None,
+    curves: Path | str | None = None,
+    prior: str = SIMULATED,
 ) -> Forecast:
     """Curves over the number of answers, up to `up_to`, from the results file; no model runs.
 
     Recipes are spelled as for `compare`; without any, every stored recipe on the model of `base`
     counts. Each is compared with one answer of the recipe `against`, if there is one. The network
-    in the file `pfn` takes the place of the simulated worlds. UsageError if no stored recipe has
+    in the file `pfn` takes the place of the simulated worlds, and that in `curves` forecasts the
+    choices by score and by likelihood. `prior` is one of PRIORS. UsageError if no stored recipe has
     several independent answers per question.
     """
     on = Recipe.parse(base) if isinstance(base, str) else base
-    beyond = LookAhead(up_to, Path(pfn) if pfn else None)
+    network, learnt = (Path(file) if file else None for file in (pfn, curves))
+    beyond = LookAhead(up_to, network, learnt, prior)
     dearer = _dearer(against, on) if against else ""
     built: dict[str, Task] = {}
     for text in tasks:
@@ -60,22 +64,22 @@ def forecast(
     named = {one.spelling for one in recipe_grid(recipes, on)} if recipes else set()
     stored = samples_of_model(file, list(built), on.model, named)
     notes: dict[str, None] = {}
-    curves: list[Curve] = []
+    drawn_curves: list[Curve] = []
     difficulties: list[Difficulty] = []
     rivals: list[Economics] = []
     others = samples_of_model(file, list(built), on.model, {dearer}) if dearer else {}
     for name, task in built.items():
         judge = AnswerJudge(task, on)
         found = _TaskSamples(name, stored[name], judge, bool(named))
-        curves += found.curves(verifier or ImperfectVerifier(), beyond)
+        drawn_curves += found.curves(verifier or ImperfectVerifier(), beyond)
         difficulties += found.difficulties()
         if dearer:
             rivals += found.economics(_TaskSamples(name, others[name], judge, True), dearer, beyond)
         notes |= dict.fromkeys(found.notes)
-    if not curves:
+    if not drawn_curves:
         raise _no_curves(file, on, list(built), notes)
     made = {"forethought": metadata.version("forethought"), "results": file.name}
-    return Forecast(tuple(curves), tuple(difficulties), tuple(rivals), tuple(notes), made)
+    return Forecast(tuple(drawn_curves), tuple(difficulties), tuple(rivals), tuple(notes), made)
 
 
 def _dearer(text: str, on: Recipe) -> str:

@@ -12,16 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from forethought.beliefs.difficulty import DifficultyBank, prior_driven
-from forethought.beliefs.success import Beta
+from forethought.beliefs.success import Beta, ZeroInflatedBeta
 from forethought.beliefs.votes import VoteBank
 from forethought.contracts.beliefs import AnswerGroups, Belief, Counts
 from forethought.contracts.comparison import Interval
-from forethought.contracts.errors import UsageError
-from forethought.contracts.forecast import Economics, Further, Rival
+from forethought.contracts.errors import UnknownNameError, UsageError
+from forethought.contracts.forecast import Economics, Further, Rival, Unsolved
 from forethought.evaluation.draws import Draws
 from forethought.numerics.equal_cost import UnitCost
 
 MOST_ANSWERS = 100_000
+SIMULATED, ZERO_INFLATED = "simulated", "zero-inflated"
+PRIORS = (SIMULATED, ZERO_INFLATED)
+"""Simulated worlds of any shape; or one Beta law of success rates and unsolvable questions."""
 _DRAWS = 4000
 
 
@@ -53,6 +56,18 @@ def surprise(drawn: Sequence[Draws]) -> float:
     return difficulty_bank().posterior(answer_groups(drawn).counts).surprise()
 
 
+def unsolved(drawn: Sequence[Draws]) -> Unsolved | None:
+    """What more answers promise for questions without a right one; None without such questions."""
+    seen = answer_groups(drawn).counts
+    posterior = difficulty_bank().posterior(seen)
+    none = np.array(seen.right) == 0
+    if not none.any():
+        return None
+    within = posterior.solved_within(min(seen.samples))
+    first, more = posterior.next_success()[none].mean(), within[none].mean()
+    return Unsolved(int(none.sum()), float(first), float(more))
+
+
 @dataclass(frozen=True)
 class LookAhead:
     """Forecasts up to a number of answers."""
@@ -60,12 +75,22 @@ class LookAhead:
     up_to: int
     pfn: Path | None = None
     """A trained network that takes the place of the simulated worlds."""
+    curves: Path | None = None
+    """A network of learning curves, which forecasts choices by score and by likelihood."""
+    prior: str = SIMULATED
+    """The prior over success rates, of PRIORS."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.up_to <= MOST_ANSWERS:
             raise UsageError(
                 f"{self.up_to} answers are no number to forecast",
                 f"give a number from 1 to {MOST_ANSWERS:,}",
+            )
+        if self.prior not in PRIORS:
+            raise UnknownNameError.among("prior", self.prior, PRIORS)
+        if self.prior != SIMULATED and self.pfn is not None:
+            raise UsageError(
+                "a network has its own prior, and --prior names another", "leave out one of them"
             )
 
     def further(self, most: int) -> list[int]:
@@ -111,6 +136,8 @@ class LookAhead:
         return Economics(cheaper[0], dearer[0], task, len(dearer[1]), score, flops, rivals)
 
     def _coverage(self, seen: Counts, at: Sequence[int]) -> Belief:
+        if self.prior == ZERO_INFLATED:
+            return ZeroInflatedBeta(tuple(at)).condition(seen)
         if self.pfn is None:
             return difficulty_bank().posterior(seen).coverage(at)
         # Imported late: only a network needs torch.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from forethought.cost.cost_of_pass import (
     HUMAN_USD,
     ScoredRuns,
     Spread,
+    essentialness,
     frontier,
     frontier_spread,
     spread,
 )
+from forethought.cost.hardware import Hardware
 from forethought.cost.hourly_prices import HourlyPrice
 from forethought.cost.roofline import Machine
 from forethought.evaluation.stored_samples import samples_of_model
@@ -46,10 +48,23 @@ class RunPrice:
             return float(cost["usd"])
         if self.machine is None or self.price is None:
             return None
-        card = self.machine.hardware
-        compute, memory = cost["flops"] / card.peak, cost.get("bytes_moved", 0.0) / card.bandwidth
-        # Several accelerators share the work, and all of them are paid: their number cancels out.
-        return float(max(compute, memory) * self.price.usd / 3600)
+        return _seconds(cost, self.machine.hardware) * self.price.usd / 3600
+
+    def joules(self, run: Mapping[str, Any]) -> float | None:
+        """Energy of a run at full power; None on a server, or if the power is unknown."""
+        cost = run["cost"]
+        if cost.get("usd") is not None or self.machine is None or not self.machine.hardware.watts:
+            return None
+        return _seconds(cost, self.machine.hardware) * self.machine.hardware.watts
+
+
+def _seconds(cost: Mapping[str, Any], card: Hardware) -> float:
+    """The time of one accelerator.
+
+    Several share the work, and all of them are paid and powered: their number cancels out.
+    """
+    compute, memory = cost["flops"] / card.peak, cost.get("bytes_moved", 0.0) / card.bandwidth
+    return float(max(compute, memory))
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,9 @@ class PassCost:
     """Mean dollars of a run."""
     pass_usd: Spread
     """Dollars of all runs over all right answers."""
+    pass_joules: float | None = None
+    """Energy of all runs over all right answers, at full power; None if it is unknown, and
+    infinite without a right answer."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +99,9 @@ class FrontierCost:
     human: float | None
     leads: Mapping[str, int]
     """Problems on which each recipe is cheapest; `human` among them."""
+    essential: Mapping[str, float] = field(default_factory=dict)
+    """Share of the value without a recipe that this recipe saves (the paper's essentialness), of
+    the plain mean; empty without one."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +142,7 @@ def pass_costs(
         raise _nothing(file, base, names, any(held.values()))
     rng = np.random.default_rng(seed)
     rows = [
-        _row(label, task, own, rng)
+        _row(label, task, own, _pass_joules(held[task], label, price), rng)
         for task, found in priced.items()
         for label, own in found.items()
     ]
@@ -164,8 +185,21 @@ def _nothing(file: Path, base: Recipe, tasks: Sequence[str], stored: bool) -> Us
     )
 
 
+def _pass_joules(samples: Sequence[Sample], label: str, price: RunPrice) -> float | None:
+    own = [one for one in samples if one.recipe == label]
+    spent = [joules for one in own if (joules := price.joules(one.run)) is not None]
+    if len(spent) < len(own):
+        return None
+    right = math.fsum(one.score for one in own)
+    return math.fsum(spent) / right if right else math.inf
+
+
 def _row(
-    label: str, task: str, questions: Mapping[str, ScoredRuns], rng: np.random.Generator
+    label: str,
+    task: str,
+    questions: Mapping[str, ScoredRuns],
+    pass_joules: float | None,
+    rng: np.random.Generator,
 ) -> PassCost:
     costs = tuple(cost for runs in questions.values() for cost in runs.costs)
     scores = tuple(score for runs in questions.values() for score in runs.scores)
@@ -178,6 +212,7 @@ def _row(
         score=sum(scores) / len(scores),
         usd=sum(costs) / len(costs),
         pass_usd=_ratio(questions, rng),
+        pass_joules=pass_joules,
     )
 
 
@@ -221,6 +256,7 @@ def _frontier(
         split=frontier_spread(ways, human, rng, draws=_DRAWS) if shared and several else None,
         human=human,
         leads=_leads(plain, least, human),
+        essential={one: essentialness(plain, [one], human) for one in plain} if finite else {},
     )
 
 

@@ -6,13 +6,12 @@ FLOPs, so the cost is then measured seconds.
 Bayesian optimisation proposes recipes; `evaluate` answers them and stores each sample, so a search
 that stops is resumed by the same call. The search sees the tuning half of the questions. With
 enough questions Thresholdout answers for the score; otherwise the chosen recipe alone is scored
-on the holdout half, once.
+on the holdout half, once. The state of Thresholdout lies in the results file.
 """
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -22,7 +21,6 @@ from pathlib import Path
 import numpy as np
 
 from forethought import catalogue
-from forethought.beliefs.holdout import FEWEST_ITEMS, Thresholdout, halves
 from forethought.contracts.comparison import Interval
 from forethought.contracts.errors import (
     BadParameterError,
@@ -36,6 +34,7 @@ from forethought.contracts.settings import Objective, SettingsTrial, TunedSettin
 from forethought.evaluation.cells import LocalCells
 from forethought.evaluation.engine_settings import EngineSettings, Stopwatch
 from forethought.evaluation.evaluate import Evaluation
+from forethought.evaluation.holdout_looks import HoldoutItem, HoldoutLooks, HoldoutSplit
 from forethought.evaluation.settings_search import (
     SAMPLERS,
     Measurement,
@@ -86,7 +85,7 @@ class _Runs:
 
     scores: Mapping[str, float]
     flops: Mapping[str, float]
-    clusters: Mapping[str, str]
+    items: Mapping[str, HoldoutItem]
     label: str
     """The recipe's label."""
     seconds: float | None = None
@@ -118,7 +117,6 @@ def tune_settings(
     if asked.surrogate not in SAMPLERS:
         raise UnknownNameError.among("surrogate", asked.surrogate, SAMPLERS)
     on = Recipe.parse(base) if isinstance(base, str) else base
-    rng = np.random.default_rng(asked.seed)
     if is_remote(on.model):
         raise UsageError(
             f"{on.model} is a server, whose FLOPs are unknown", "tune a model that runs here"
@@ -140,12 +138,11 @@ def tune_settings(
         watch = Stopwatch(answers, store.request_seconds(), time.perf_counter)
         measured = _Measured(built, on, answers, store, watch, asked.cost)
         exact = measured.runs(EXACT)
-        kinds = {name: name.partition("\n")[0] for name in exact.scores}
-        tuning, holdout = halves(exact.clusters, rng, kinds)
         _check_enough(len(exact.scores))
-        guard = _Guard.of(exact, tuning, holdout, asked)
+        split = HoldoutSplit.of(list(exact.items.values()))
+        guard = _Guard(exact, HoldoutLooks(split, exact.label, store.holdouts()))
         trials = _searched(found, measured, guard, asked, progress)
-    return _result(space, found, trials, guard, asked)
+        return _result(space, found, trials, guard, asked)
 
 
 @dataclass(frozen=True)
@@ -170,19 +167,13 @@ class _Measured:
         if self.objective == "seconds":
             asks = [one.ask for one in evaluation.wanted()]
             seconds = self.watch.seconds(recipe, settings, asks)
-        scores, flops = defaultdict(list), defaultdict(list)
-        clusters = {}
+        scores, flops, items = {}, {}, {}
         for sample in self.store.samples([recipe.label], list(self.tasks)):
             if sample.number == 0:
-                name = f"{sample.task}\n{sample.question}"
-                scores[name].append(sample.score)
-                flops[name].append(float(sample.run["cost"]["flops"]))
-                clusters[name] = f"{sample.task}\n{sample.cluster}"
-        return _Runs(_means(scores), _means(flops), clusters, recipe.label, seconds)
-
-
-def _means(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    return {name: sum(own) / len(own) for name, own in values.items()}
+                item = HoldoutItem.of_sample(sample)
+                scores[item.name], items[item.name] = sample.score, item
+                flops[item.name] = float(sample.run["cost"]["flops"])
+        return _Runs(scores, flops, items, recipe.label, seconds)
 
 
 @dataclass(frozen=True)
@@ -190,31 +181,32 @@ class _Guard:
     """Answers for differences of scores to the exact run."""
 
     exact: _Runs
-    tuning: list[str]
-    holdout: list[str]
-    reusable: Thresholdout | None
+    looks: HoldoutLooks
 
-    @classmethod
-    def of(
-        cls, exact: _Runs, tuning: list[str], holdout: list[str], asked: TuningSettings
-    ) -> _Guard:
-        """Thresholdout if both halves are large enough."""
-        enough = min(len(tuning), len(holdout)) >= FEWEST_ITEMS
-        reusable = Thresholdout.for_items(len(holdout), seed=asked.seed) if enough else None
-        return cls(exact, tuning, holdout, reusable)
+    @property
+    def tuning(self) -> Sequence[str]:
+        """Questions that the search sees."""
+        return self.looks.split.tuning
+
+    @property
+    def holdout(self) -> Sequence[str]:
+        """The other questions."""
+        return self.looks.split.holdout
+
+    @property
+    def reusable(self) -> bool:
+        """Whether both halves are large enough for Thresholdout."""
+        return self.looks.split.enough
 
     def trial(self, spelling: str, runs: _Runs, loss: float) -> SettingsTrial:
         """The trial of a measured recipe; BudgetSpentError once Thresholdout's budget is spent."""
         changes = self.changes(runs, self.tuning)
         change, charged = sum(changes) / len(changes), False
-        if self.reusable is not None:
-            # Thresholdout takes scores from 0 to 1.
-            first, second = (
-                [(1 + one) / 2 for one in self.changes(runs, half)]
-                for half in (self.tuning, self.holdout)
-            )
-            answer = self.reusable.answer(runs.label, first, second)
-            change, charged = 2 * answer.value - 1, answer.charged
+        if self.reusable:
+            names = [*self.tuning, *self.holdout]
+            every = dict(zip(names, self.changes(runs, names), strict=True))
+            answer = self.looks.answer(runs.label, every)
+            change, charged = answer.value, answer.charged
         flops, right = runs.over(self.tuning)
         return SettingsTrial(
             recipe=spelling,
@@ -291,9 +283,9 @@ def _result(
         exact_flops=flops / len(guard.tuning),
         exact_cost_of_pass=guard.exact.spent(guard.tuning) / right if right else None,
         loss=asked.loss,
-        guard="one final test" if guard.reusable is None else "thresholdout",
+        guard="thresholdout" if guard.reusable else "one final test",
         held_out=_held_out(runs, guard, asked.seed) if runs and not guard.reusable else None,
-        budget_left=None if guard.reusable is None else guard.reusable.budget,
+        budget_left=guard.looks.left if guard.reusable else None,
         questions=(len(guard.tuning), len(guard.holdout)),
         surrogate=asked.surrogate,
         seed=asked.seed,
@@ -306,7 +298,8 @@ def _result(
 
 
 def _held_out(runs: _Runs, guard: _Guard, seed: int) -> Interval:
-    names = [guard.exact.clusters[name] for name in guard.holdout]
+    items = [guard.exact.items[name] for name in guard.holdout]
+    names = [f"{one.task}\n{one.cluster}" for one in items]
     changes = Clustered.of(guard.changes(runs, guard.holdout), names)
     return paired_interval([changes], np.random.default_rng(seed))
 

@@ -35,11 +35,6 @@ def pass_at_k(samples: int, right: int, k: int) -> float:
     return -math.expm1(float(np.log1p(-k / wrong).sum())) if right else 0.0
 
 
-def all_pass_at_k(samples: int, right: int, k: int) -> float:
-    """The probability that k of the samples, drawn without replacement, are all right."""
-    return 1.0 - pass_at_k(samples, samples - right, k)
-
-
 def coverage(samples: Sequence[int], right: Sequence[int], k: Sequence[int]) -> Floats:
     """The mean of `pass_at_k` over questions, at each k; counts are by question."""
     mean: Floats = _by_question(samples, right, k).mean(axis=0)
@@ -49,12 +44,6 @@ def coverage(samples: Sequence[int], right: Sequence[int], k: Sequence[int]) -> 
 def log_spaced(most: int, points: int = 25) -> list[int]:
     """At most `points` whole numbers from 1 to `most`, evenly spaced in logarithm."""
     return sorted({round(k) for k in np.geomspace(1, most, points)})
-
-
-def beta_coverage(a: float, b: float, k: float) -> float:
-    """Coverage if success rates follow Beta(a, b): 1 - B(a, b + k) / B(a, b)."""
-    missed = math.lgamma(b + k) - math.lgamma(b) + math.lgamma(a + b) - math.lgamma(a + b + k)
-    return -math.expm1(missed)
 
 
 @dataclass(frozen=True)
@@ -82,23 +71,6 @@ class PowerLaw:
             )
         a, b = _least_squares(np.asarray(k, dtype=np.float64), values)
         return cls(float(a), float(b))
-
-    @classmethod
-    def regressed(cls, k: Sequence[int], seen: Sequence[float]) -> PowerLaw:
-        """Fit a straight line to log(-log coverage) over log k.
-
-        UsageError for fewer than two values of k, or if coverage is 0 or 1 at one of them.
-        """
-        values = np.asarray(seen, dtype=np.float64)
-        if len(set(k)) < 2 or values.min() <= 0 or values.max() >= 1:
-            raise UsageError(
-                f"coverage of {_told(values)} at k = {_told(k)} has no logarithms to draw "
-                "a line through",
-                "leave out k where coverage is 0 or 1, or fit by least squares",
-            )
-        x, y = np.log(np.asarray(k, dtype=np.float64)), np.log(-np.log(values))
-        slope = float((x - x.mean()) @ y / ((x - x.mean()) @ (x - x.mean())))
-        return cls(-math.exp(float(y.mean()) - slope * float(x.mean())), slope)
 
 
 def extrapolated(

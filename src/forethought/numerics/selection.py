@@ -55,14 +55,6 @@ def vote_of_k(groups: Sequence[int | None], right: Sequence[float], k: int) -> f
     return whole
 
 
-def best_of_n_divergence(n: int) -> float:
-    """The largest KL divergence of best-of-n from one sample: log n - (n - 1) / n nats.
-
-    It is reached if no two samples have equal scores.
-    """
-    return math.log(n) - (n - 1) / n
-
-
 def _check(samples: int, judged: int, k: int) -> None:
     if samples != judged or not 1 <= k <= samples:
         raise UsageError(

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from forethought.contracts.errors import UsageError
 from forethought.cost.hourly_prices import HourlyPrice
+from forethought.cost.idealized_runtime import Timed, fit
 from forethought.cost.roofline import Machine, Phase
 from forethought.cost.work import Work
 from forethought.sessions.cost_alternatives import CostAlternative
@@ -28,6 +30,7 @@ def cost_document(
         "request": asdict(request),
         "hardware": machine.hardware.document(),
         "accelerators": machine.accelerators,
+        "turning_point": machine.hardware.turning_point(machine.precision.eight_bit),
         "weights": machine.format,
         "cost": cost | {"peak_cache_bytes": found.cache_bytes},
         "timing": _timing(found, request),
@@ -74,8 +77,43 @@ def _cost(
     work, seconds = Work(), 0.0
     for stage in stages:
         work, seconds = work.plus(stage.phase.work), seconds + stage.phase.seconds
-    usd = None if price is None else price.usd * machine.accelerators * seconds / 3600
-    return _work(work) | {"seconds": seconds, "usd": usd}
+    return _work(work) | {"seconds": seconds} | _charges(seconds, machine, price)
+
+
+def _charges(seconds: float, machine: Machine, price: HourlyPrice | None) -> dict[str, Any]:
+    """Money and energy of all accelerators for some seconds; None where unknown."""
+    watts = machine.hardware.watts
+    return {
+        "usd": None if price is None else price.usd * machine.accelerators * seconds / 3600,
+        "joules": watts * machine.accelerators * seconds if watts else None,
+    }
+
+
+def runtime_document(
+    timed: Sequence[Timed], request: CostRequest, machine: Machine, price: HourlyPrice | None
+) -> dict[str, Any]:
+    """The idealized runtime of a request, fitted to timed ones; UsageError for several at once."""
+    if request.batch * request.samples > 1:
+        raise UsageError(
+            "--timed predicts one answer to one request",
+            "leave out --batch and --samples",
+        )
+    plain, grown = fit(timed), fit(timed, by_context=True)
+    return {
+        "requests": len(timed),
+        "first_token": plain.first_token(request.prompt),
+        "per_token": plain.beta,
+        "r_squared": plain.fit,
+        "seconds": plain.seconds(request.prompt, request.answer),
+        "seconds_by_context": grown.seconds(request.prompt, request.answer),
+        "usd": None if price is None else plain.usd(*_sizes(request, machine), price.usd),
+        "joules": plain.joules(*_sizes(request, machine), machine.hardware.watts) or None,
+        "extrapolated": request.prompt > max(plain.prompts),
+    }
+
+
+def _sizes(request: CostRequest, machine: Machine) -> tuple[int, int, int]:
+    return request.prompt, request.answer, machine.accelerators
 
 
 def _work(work: Work) -> dict[str, float]:

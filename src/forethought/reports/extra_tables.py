@@ -1,4 +1,4 @@
-"""Tables of searches beside the main one, for every output format."""
+"""Tables beside the main one, for every output format."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forethought.contracts.comparison import Comparison
-from forethought.reports import answer_range, equal_cost
+from forethought.reports import answer_range, equal_cost, held_out, judged
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ def extra_tables(comparison: Comparison) -> list[ExtraTable]:
     """The tables that have rows."""
     found = [
         ("answers", answer_range.TITLE, answer_range.rows(comparison), answer_range.NOTE),
+        ("held", held_out.TITLE, held_out.rows(comparison), held_out.NOTE),
+        ("judged", judged.TITLE, judged.rows(comparison), judged.note(comparison)),
         ("equal", equal_cost.TITLE, equal_cost.rows(comparison), equal_cost.NOTE),
     ]
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from forethought.contracts.comparison import (
@@ -199,8 +199,20 @@ def caveats(comparison: Comparison, *, timing: bool = True) -> list[str]:
         smallest = f"{low} points" if low == high else f"{low} to {high} points, by recipe"
         found.append(f"The smallest true difference that shows in four runs of five: {smallest}.")
     found += [_counted(name, one, comparison) for name, one in _all_counted(comparison)]
+    found += _held_out(comparison)
     found += comparison.notes
     return [*found, *_mixed_provenance(comparison, timing), *map(_left_out, comparison.refusals)]
+
+
+def _held_out(comparison: Comparison) -> Iterator[str]:
+    """What is left of a holdout's budget."""
+    held = comparison.held_out
+    if held is not None:
+        yield (
+            f"{held.tuning:,} questions are of the tuning half and {held.holdout:,} are held out, "
+            f"with {held.left} charged answers left for them"
+            f"{'.' if held.left else ': evaluate on fresh questions.'}"
+        )
 
 
 def _all_counted(comparison: Comparison) -> list[tuple[str, RecipeResult]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from forethought.contracts.forecast import (
     Further,
     Law,
     Reached,
+    Unsolved,
 )
 from forethought.reports import figures, units
 
@@ -80,7 +82,8 @@ def curve_table(one: Curve) -> Shown:
     )
     ways = [*["likeliest"] * likely, *[f"by {_scorer(one)}"] * scored]
     rows = [_reached(one, row, likely, scored) for row in one.reached]
-    rows += [_further(row, len(ways)) for row in one.further]
+    names = [*["likely"] * likely, *["scored"] * scored]
+    rows += [_further(row, _ahead(one, names, place)) for place, row in enumerate(one.further)]
     return Shown(
         title=f"{one.recipe} on {one.task}",
         context=f"{one.questions:,} questions, {one.answers:,} answers to each",
@@ -144,13 +147,19 @@ def _forecast_answers(answers: int, prior_driven: bool) -> str:
     return f"{PRIOR_DRIVEN * prior_driven}{answers:,}{FORESEEN}"
 
 
-def _further(row: Further, ways: int) -> tuple[str, ...]:
+def _ahead(one: Curve, names: Sequence[str], place: int) -> list[str]:
+    """The forecasts of choices at the row `place` of further answers."""
+    known = [one.choices.get(name) for name in names]
+    return ["" if way is None else figures.points(way.scores[place].value) for way in known]
+
+
+def _further(row: Further, ways: Sequence[str]) -> tuple[str, ...]:
     return (
         _forecast_answers(row.answers, row.prior_driven),
         "",
         figures.points(row.vote.value),
         figures.span(row.vote),
-        *[""] * ways,
+        *ways,
         figures.points(row.oracle.value),
         figures.span(row.oracle),
         f"{row.tokens:,.0f}",
@@ -165,6 +174,9 @@ def _curve_notes(one: Curve) -> Iterator[str]:
         yield f"Scoring adds {each:,.0f} tokens and {units.flops(flops)} for each answer."
     if one.further:
         yield _beliefs(one)
+    yield from _choices(one)
+    if one.unsolved:
+        yield _unsolved(one.unsolved)
     yield _law(one.law, one) if one.law else f"There is no power law: {one.no_law}."
     if one.attempts:
         yield from _attempts(one.attempts)
@@ -183,6 +195,31 @@ def _beliefs(one: Curve) -> str:
         f"{FORESEEN} is a forecast: a broad simulated prior over difficulty, given the drawn "
         "answers, with 90 % intervals. Beyond four times the answers drawn, the prior decides."
         f"{few}{unexpected * odd}"
+    )
+
+
+def _choices(one: Curve) -> Iterator[str]:
+    """What a network of learning curves says of other choices."""
+    for name, ahead in one.choices.items():
+        last = ahead.scores[-1]
+        yield (
+            f"{_choice(one, name)}, {ahead.answers[-1]:,} answers are forecast at "
+            f"{figures.points(last.value)} ({figures.span(last)}, 90 %), prior-driven: the prior "
+            "of learning curves (LC-PFN's) knows this curve alone, which must rise. With "
+            f"{_chance(ahead.gain)} they score a point more than those drawn."
+        )
+    for name, reason in one.no_choices.items():
+        yield f"{_choice(one, name)}, there is no forecast: {reason}."
+
+
+def _choice(one: Curve, name: str) -> str:
+    return "By likelihood" if name == "likely" else f"By {_scorer(one)}"
+
+
+def _unsolved(one: Unsolved) -> str:
+    return (
+        f"Questions without a right answer: {one.questions:,}. The next answer to one of them is "
+        f"right with {_chance(one.next)}, one of as many again with {_chance(one.within)}."
     )
 
 
@@ -247,8 +284,9 @@ def _economics_notes(one: Economics) -> Iterator[str]:
 
 
 def _attempts(found: Attempts) -> Iterator[str]:
+    source = "By the stored scores, behind" if found.measured else "Behind"
     behind = (
-        f"Behind a verifier that passes {figures.points(found.false_positives)} % of wrong "
+        f"{source} a verifier that passes {figures.points(found.false_positives)} % of wrong "
         f"answers, each of which costs {found.penalty:g} where a right one is worth 1, "
     )
     if found.completeness < 1:
@@ -263,7 +301,23 @@ def _attempts(found: Attempts) -> Iterator[str]:
             f"{_most(found.best)}: {found.reward:.3f} a question, {figures.points(found.right)} % "
             f"right and {figures.points(found.wrong)} % wrong accepted, in {_tries(found)}."
         )
-    yield " ".join([behind + told, first, *_surely(found)]).replace("-", figures.MINUS)
+    yield " ".join([behind + told, first, *_accepted(found), *_surely(found)]).replace(
+        "-", figures.MINUS
+    )
+
+
+def _accepted(found: Attempts) -> Iterator[str]:
+    """How often accepted answers are right: later ones come from harder questions."""
+    if found.best != 0 and not math.isnan(found.first_right):
+        later = (
+            ""
+            if math.isnan(found.last_right) or found.best == 1
+            else (f", one accepted at the last with {_chance(found.last_right)}")
+        )
+        yield (
+            f"{_chance(found.accepted)} of questions have an accepted answer. One accepted at the "
+            f"first attempt is right with {_chance(found.first_right)}{later}."
+        )
 
 
 def _surely(found: Attempts) -> Iterator[str]:

@@ -30,6 +30,14 @@ def dollars(value: float) -> str:
     return f"${float(f'{value:.2g}'):.10f}".rstrip("0").rstrip(".")
 
 
+def joules(value: float) -> str:
+    """Energy, such as `1.20 kJ`."""
+    if value < 99.95:
+        return f"{value:.3g} J"
+    size, step = _scaled(value, 1000, len(_DECIMAL))
+    return f"{_digits(size, step)} {_DECIMAL[step]}J"
+
+
 def seconds(value: float) -> str:
     """A duration, such as `4.2 s` or `85 ms`."""
     if value < 0.0995:

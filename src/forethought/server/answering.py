@@ -13,6 +13,7 @@ from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.records import Event
 from forethought.server.context import ServerContext
 from forethought.server.errors import ApiError, as_api_error
+from forethought.server.settings import public_name
 from forethought.sessions.engine_thread import BusyError
 from forethought.sessions.live_session import LiveRequest
 
@@ -47,6 +48,7 @@ async def answered(context: ServerContext, live: LiveRequest) -> AsyncGenerator[
                 watch.token()
             elif event.kind == "done":
                 watch.done(event.data["run"])
+                context.confidences.note_run(public_name(live.recipe.model), event.data["run"])
             await kept.take(event)
             yield event
     except ForethoughtError as error:

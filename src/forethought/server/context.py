@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from forethought.contracts.records import Event
 from forethought.models.model import Model
+from forethought.server.confidence_stream import ConfidenceStreams
 from forethought.server.errors import ApiError
 from forethought.server.metrics import Metrics
 from forethought.server.model_names import RecipeReader
@@ -60,11 +61,13 @@ class ServerContext:
     settings: ServerSettings
     metrics: Metrics
     runs: ServedRuns = field(default_factory=ServedRuns)
+    confidences: ConfidenceStreams = field(default_factory=ConfidenceStreams)
     created: int = field(default_factory=lambda: int(time.time()))
     recipes: RecipeReader = field(init=False)
 
     def __post_init__(self) -> None:
         self.recipes = RecipeReader(self.settings)
+        self.metrics.registry.register(self.confidences)
 
     def check_ready(self) -> None:
         """Raise ApiError, status 503, while the models load."""

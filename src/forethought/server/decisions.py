@@ -22,6 +22,7 @@ from forethought.contracts.errors import ForethoughtError
 from forethought.models.model import Model
 from forethought.recipes.recipe import Recipe
 from forethought.server.answering import answered, unless_left
+from forethought.server.confidence_stream import DECISIONS
 from forethought.server.context import ServerContext, context_of, tenant_of
 from forethought.server.decision_shapes import (
     openai_answers,
@@ -37,6 +38,7 @@ from forethought.server.openapi import described
 from forethought.server.schemas.common import MethodFields
 from forethought.server.schemas.decision_request import DecisionRequest
 from forethought.server.schemas.systemone_request import SystemOneRequest
+from forethought.server.settings import public_name
 from forethought.sessions.decisions import (
     Decide,
     DecisionAnswer,
@@ -147,6 +149,9 @@ class AskedDecisions:
         run = await unless_left(request, _run(context, live))
         fit = await asyncio.to_thread(_fit_of, recipe.model)
         found = decision_answers(run["answer"], search, self.questions, self.temperatures, fit)
+        for question, answer in zip(self.questions, found, strict=True):
+            sure = answer.confidence(question.kind)
+            context.confidences.note(public_name(recipe.model), DECISIONS, sure)
         return found, (tokens, max(0, tokens - run["cost"]["scoring_tokens"]))
 
     def _check_length(self, model: Model, search: Decide) -> None:

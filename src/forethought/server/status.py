@@ -70,5 +70,6 @@ def _model(context: ServerContext, name: str) -> dict[str, Any]:
         "root": name,
         "parent": None,
         "max_model_len": None if found is None else found.shape.context,
+        "confidence": context.confidences.of(name),
         "recipe": context.settings.public_text(default.spelling) if is_default else name,
     }

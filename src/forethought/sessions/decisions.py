@@ -226,6 +226,10 @@ class DecisionAnswer:
         spread = math.fsum(p * abs(level - best) for level, p in enumerate(self.probabilities))
         return max(0.0, 1.0 - spread / even)
 
+    def confidence(self, kind: DecisionKind) -> float:
+        """The confidence of an answer to a question of this type, from 0 to 1."""
+        return self.score_confidence if kind == "score" else self.choice_confidence
+
 
 @dataclass(frozen=True)
 class DecisionTemperatures:

@@ -25,6 +25,7 @@ from forethought.recipes.identity import (
     sample_key,
     sample_seed,
 )
+from forethought.storage.holdouts import StoredHoldouts
 from forethought.storage.replay_log import StoredReplayLog
 from forethought.storage.request_seconds import RequestSeconds
 from forethought.storage.store_file import open_file, reporting
@@ -77,6 +78,10 @@ class Store:
     def request_seconds(self) -> RequestSeconds:
         """Measured seconds of requests, in the same file."""
         return RequestSeconds(self.path, self.connection)
+
+    def holdouts(self) -> StoredHoldouts:
+        """The states of reusable holdouts, in the same file."""
+        return StoredHoldouts(self.path, self.connection)
 
     def has(self, key: str) -> bool:
         """Whether a sample with this key is stored."""

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from forethought.beliefs.class_means import ClassMeans, Whitening
 from forethought.beliefs.probes.fitting import (
     AdamW,
     HiddenLayer,
     Logistic,
+    MeansOfClasses,
     cross_entropy,
     first_parts,
     folds_of,
@@ -170,3 +172,38 @@ def test_cross_entropy_of_one_logit_is_that_of_two_classes():
     both = np.hstack([logits, np.zeros((24, 1))])
     labels = np.stack([SOFT, 1 - SOFT], axis=1)
     assert cross_entropy(logits, SOFT[:, None]) == pytest.approx(cross_entropy(both, labels))
+
+
+def classes_in_noise(count, size, seed):
+    """States around three means, and their classes as shares."""
+    rng = np.random.default_rng(seed)
+    means = np.random.default_rng(0).normal(0, 0.6, (3, size))
+    own = np.arange(count) % 3
+    return means[own] + rng.normal(0, 1, (count, size)), np.eye(3)[own]
+
+
+def test_a_head_of_class_means_is_the_posterior_of_equally_many_examples():
+    states, labels = classes_in_noise(30, 4, 1)
+    head = MeansOfClasses(noise=2.0)(states, labels, np.ones(30))
+
+    white = Whitening.fitted(states, labels)
+    exact = ClassMeans.prior(3, 4, noise=2.0).including(white.of(states), labels)
+    assert head.probabilities(X[:, :4]) == pytest.approx(
+        np.exp(exact.log_posterior(white.of(X[:, :4]))), rel=1e-9
+    )
+    heavy = MeansOfClasses()(states, labels, np.where(labels[:, 0] == 1, 3.0, 1.0))
+    light = MeansOfClasses()(states, labels, np.ones(30))
+    assert heavy.probabilities(X[:, :4])[:, 0].mean() > light.probabilities(X[:, :4])[:, 0].mean()
+
+
+def test_with_few_states_class_means_predict_better_than_a_hidden_layer():
+    states, labels = classes_in_noise(24, 20, 2)
+    later, truth = classes_in_noise(300, 20, 3)
+
+    losses = [
+        cross_entropy(fit(states, labels, np.ones(24)).logits(later), truth).mean()
+        for fit in (MeansOfClasses(), HiddenLayer())
+    ]
+
+    assert losses[0] < losses[1]
+    assert losses[0] < math.log(3)

@@ -8,7 +8,7 @@ ours, since the paper's code is not public: 3 components, width 64, 3 layers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,6 +129,23 @@ class RateFilter:
             found = self.stored.network(*parts)[0][0].double().numpy()
         weights = np.exp(found[:, 0])
         return LogitMixture(weights / weights.sum(), found[:, 1], np.exp(found[:, 2]))
+
+
+def filtered(file: Path, prior: LogitMixture, evidence: Counts) -> LogitMixture:
+    """The law after counts of any size: each posterior is the prior of the next counts."""
+    network = RateFilter.read(file, prior)
+    for counts in _portions(sum(evidence.samples), sum(evidence.right)):
+        network = RateFilter(network.stored, network.condition(counts))
+    return network.prior
+
+
+def _portions(made: int, right: int) -> Iterator[Counts]:
+    """The counts in portions that the training covers."""
+    while made:
+        one = min(made, MOST_SAMPLES)
+        good = round(right * one / made)
+        yield Counts.of(one, [good])
+        made, right = made - one, right - good
 
 
 def drawn_priors(rng: np.random.Generator, count: int) -> Floats:

@@ -22,10 +22,10 @@ from forethought.beliefs.amortised.prior_fitted import (
 )
 from forethought.beliefs.amortised.weights_file import read_network
 from forethought.beliefs.bars import BarBelief, share_borders
+from forethought.contracts.beliefs import CURVE_STEPS as STEPS
 from forethought.contracts.errors import UnfitError, UsageError
 
 Floats = NDArray[np.float64]
-STEPS = 100
 _QUERIES = 6
 _BARS = 128
 _DEVIATION = 12**-0.5
@@ -117,21 +117,22 @@ class CurveNetwork:
     """Beliefs about a curve at the steps `at`, by a trained network."""
 
     stored: Network
-    at: tuple[int, ...]
+    at: tuple[float, ...]
+    """Steps between whole ones are allowed, since the curves are smooth."""
 
     @classmethod
-    def read(cls, file: Path, at: tuple[int, ...]) -> CurveNetwork:
+    def read(cls, file: Path, at: tuple[float, ...]) -> CurveNetwork:
         """Read trained weights; BadDataError for those of another prior."""
         learner = PriorFitting(CurveSimulator())
         return cls(read_network(file, learner.prior, learner.build), at)
 
     def condition(self, evidence: CurvePoints) -> BarBelief:
         """The belief about the curve; UnfitError for steps outside 1 to 100."""
-        steps = (*evidence.steps, *self.at)
+        steps: tuple[float, ...] = (*evidence.steps, *self.at)
         if not evidence.steps or not all(1 <= step <= STEPS for step in steps):
             raise UnfitError(
-                f"steps from {min(steps, default=0)} to {max(steps, default=0)} lie outside the "
-                "network's training, or no point is seen",
+                f"steps from {min(steps, default=0):g} to {max(steps, default=0):g} lie outside "
+                "the network's training, or no point is seen",
                 f"give points and steps from 1 to {STEPS}; scale longer curves",
             )
         context = point_features(np.array(evidence.steps), np.array(evidence.values))
@@ -139,7 +140,7 @@ class CurveNetwork:
         return predicted(self.stored, context, np.ones(len(evidence.steps)), queries)
 
 
-def step_features(steps: NDArray[np.int64]) -> Floats:
+def step_features(steps: NDArray[np.int64] | Floats) -> Floats:
     """A step, scaled as a uniform share, [..., 1]."""
     return ((steps / (STEPS + 1) - 0.5) / _DEVIATION)[..., None]
 

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp, softmax
 
+from forethought.beliefs.class_means import ClassMeans, Whitening
 from forethought.beliefs.probes.head import Floats, ProbeHead
 
 Fit = Callable[[Floats, Floats, Floats], ProbeHead]
@@ -87,6 +88,28 @@ class HiddenLayer:
                 optimiser.step(gradients(parts, x[rows], labels[rows], shares[rows]))
         first, bias, second, last = parts
         return ProbeHead(mean, scale, ((first, bias), (second, last)))
+
+
+@dataclass(frozen=True)
+class MeansOfClasses:
+    """The posterior of class means (ProtoCL, `class_means.py`) as a linear head: for few states.
+
+    Paper: each class has its own predictive variance. Here: their mean, so the head is linear.
+    """
+
+    noise: float = 1.0
+    """Variance within classes of a whitened state; more allows for correlated features."""
+
+    def __call__(self, states: Floats, labels: Floats, weights: Floats) -> ProbeHead:
+        """The head of the exact posterior."""
+        shares = labels * (weights / weights.mean())[:, None]
+        white = Whitening.fitted(states, shares)
+        empty = ClassMeans.prior(labels.shape[1], states.shape[1], noise=self.noise)
+        found = empty.including(white.of(states), shares)
+        variance = found.variances.mean()
+        heights = np.log(found.alpha / found.alpha.sum())
+        heights -= np.square(found.means).sum(axis=1) / (2 * variance)
+        return ProbeHead(white.centre, white.scale, ((found.means / variance, heights),))
 
 
 def first_parts(inputs: int, width: int, classes: int, rng: np.random.Generator) -> list[Floats]:

@@ -27,7 +27,7 @@ def roofline_svg(found: dict[str, Any]) -> str:
     stages = [*found["stages"], *found["exact"]["stages"]]
     drawn = [one for one in stages if one["seconds"] and one["flops"] and one["bytes_moved"]]
     reached = [one["flops"] / one["seconds"] for one in drawn]
-    turning = peak / bandwidth
+    turning = found["turning_point"]
     across = [one["intensity"] for one in drawn] + [turning / 8, turning * 8]
     x = log_scale(across, _LEFT, _WIDTH - _RIGHT)
     y = log_scale([*reached, peak, x.low * bandwidth], _HEIGHT - _BOTTOM, _TOP)

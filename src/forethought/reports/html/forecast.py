@@ -86,8 +86,9 @@ def _tips(one: Curve, number: int) -> Iterable[str]:
         values = {way.name: _with_span(way.values[place]) for way in ways}
         values["one at random"] = figures.points(one.random.value)
         yield _tip(number, row.answers, values, row.tokens, row.flops)
-    for further in one.further:
+    for place, further in enumerate(one.further):
         values = {"best": _with_span(further.oracle), "vote": _with_span(further.vote)}
+        values |= {name: _with_span(way.scores[place]) for name, way in one.choices.items()}
         values |= {"forecast": "prior-driven"} if further.prior_driven else {}
         yield _tip(number, further.answers, values, further.tokens, further.flops)
 

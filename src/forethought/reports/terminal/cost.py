@@ -19,7 +19,8 @@ def cost_text(found: dict[str, Any], *, width: int, colour: bool) -> str:
     """Format a document of `cost_document` in at most `width` columns."""
     title = _title(found)
     rows = [("time", _time(found)), ("memory", _memory(found)), ("fits", _fits(found))]
-    rows += [("money", _money(found)), ("kept", _kept(found))]
+    rows += [("money", _money(found)), ("energy", _energy(found)), ("kept", _kept(found))]
+    rows += [("timed", _timed(found))]
     rows += [("note", note) for note in found["notes"]]
     rows += [("instead", _instead(one, found)) for one in found["alternatives"]]
     lines = [line for label, text in rows if text for line in _row(label, text, width)]
@@ -72,7 +73,7 @@ def _time(found: dict[str, Any]) -> str:
         parts.append(f"then {f'{rate:,.0f}' if rate >= 100 else f'{rate:.3g}'} tokens/s")
     measured = found["hardware"]["measured"] is not None
     kind = "predicted from the probe of this machine" if measured else "a lower bound"
-    return " · ".join([*parts, kind])
+    return " · ".join([*parts, kind, f"compute-bound above {found['turning_point']:.3g} FLOP/byte"])
 
 
 def _memory(found: dict[str, Any]) -> str:
@@ -106,6 +107,33 @@ def _money(found: dict[str, Any]) -> str:
         f"{units.dollars(usd)} · {units.dollars(million)} a million tokens · at ${price['usd']:g} "
         f"an hour ({price['source']}, {price['date']})"
     )
+
+
+def _energy(found: dict[str, Any]) -> str:
+    """Energy at full power; empty if the power is unknown."""
+    joules = found["cost"]["joules"]
+    if joules is None:
+        return ""
+    return f"{units.joules(joules)} at {found['hardware']['watts']:g} W an accelerator"
+
+
+def _timed(found: dict[str, Any]) -> str:
+    """The idealized runtime; empty without timed requests."""
+    held = found.get("idealized")
+    if held is None:
+        return ""
+    asked = f"{held['requests']} timed requests"
+    parts = [
+        f"{units.seconds(held['seconds'])} (idealized runtime of {asked})",
+        f"first token {units.seconds(held['first_token'])}",
+        f"{1000 * held['per_token']:.3g} ms a token",
+        f"R² {held['r_squared']:.4g}",
+        f"{units.seconds(held['seconds_by_context'])} with a term for the context",
+    ]
+    parts += [units.dollars(held["usd"])] if held["usd"] is not None else []
+    parts += [units.joules(held["joules"])] if held["joules"] is not None else []
+    parts += ["the prompt is longer than all timed ones"] if held["extrapolated"] else []
+    return " · ".join(parts)
 
 
 def _kept(found: dict[str, Any]) -> str:
@@ -145,7 +173,7 @@ def _roofline(found: dict[str, Any], width: int) -> str:
     bandwidth = machine["bandwidth"] * count
     points = list(_points(found["stages"]))
     columns = max(20, width - 14)
-    low, high = _range([at for _, at, _ in points], peak / bandwidth)
+    low, high = _range([at for _, at, _ in points], found["turning_point"])
     floor = min([reached for _, _, reached in points] + [low * bandwidth])
     grid = [[" "] * columns for _ in range(_HEIGHT)]
     for column in range(columns):

@@ -23,6 +23,12 @@ def _lines(found: DescribedForecast) -> Iterator[str]:
         f"Expected score: {figures.points(found.score.value)} points "
         f"({figures.span(found.score)}, 90 %). Weak evidence: words alone, and not calibrated."
     )
+    if found.updated is not None and found.seen is not None:
+        right, made = found.seen
+        yield (
+            f"After {right:,} right of {made:,}: {figures.points(found.updated.value)} points "
+            f"({figures.span(found.updated)}, 90 %)."
+        )
     if found.chance:
         yield f"Guessing scores {figures.points(found.chance)} points."
     yield (

@@ -70,6 +70,10 @@ def _records(one: Curve) -> Iterator[list[str]]:
     for further in one.further:
         yield record(further.answers, "vote", further.vote, further.tokens, further.flops, 1)
         yield record(further.answers, "oracle", further.oracle, further.tokens, further.flops, 1)
+    for name, choice in one.choices.items():
+        kind = "likelihood" if name == "likely" else one.scorer
+        for further, score in zip(one.further, choice.scores, strict=True):
+            yield record(further.answers, kind, score, further.tokens, further.flops, 1)
     for ahead in one.law.ahead if one.law else ():
         yield record(ahead.answers, "power law", ahead.oracle, ahead.tokens, ahead.flops, 1)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from forethought.reports import units
 
-_HEADS = ("recipe", "task", "solved", "score", "a run", "a right answer", "95 % interval")
+_HEADS = ("recipe", "task", "solved", "score", "a run", "a right answer", "95 % interval", "energy")
 
 
 def pass_costs_text(found: dict[str, Any]) -> str:
@@ -29,6 +29,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         units.dollars(row["usd"]),
         _usd(cost["value"]),
         f"{_usd(cost['low'])} to {_usd(cost['high'])}",
+        _energy(row),
     )
 
 
@@ -46,7 +47,13 @@ def _frontier(one: dict[str, Any]) -> str:
     if one["human"] is not None:
         told += f"; a human {units.dollars(one['human'])}"
     leads = ", ".join(f"{name} {count}" for name, count in one["leads"].items())
-    return f"{told}; cheapest: {leads}"
+    saved = ", ".join(f"{name} {100 * share:.3g} %" for name, share in one["essential"].items())
+    return f"{told}; cheapest: {leads}" + (f"; saved by each: {saved}" if saved else "")
+
+
+def _energy(row: dict[str, Any]) -> str:
+    """Energy of a right answer; empty if it is unknown or infinite."""
+    return "" if row["pass_joules"] is None else units.joules(row["pass_joules"])
 
 
 def _usd(value: float | None) -> str:
