@@ -126,6 +126,15 @@ def test_a_verified_plan_pays_its_prefill_too():
     assert costs[1] == pytest.approx(costs[0] + 5.0)
 
 
+def test_a_verified_plan_pays_no_prefill_after_a_refused_answer():
+    belief, refused = AnswerBelief((law_of_mean(0.6),)), Seen((), (1,))
+    free, dear = (
+        Stakes(belief, refused, [WayPrice("target", once, 1.0)], 60.0, 0.0, 4, verified=True)
+        for once in (0.0, 5.0)
+    )
+    assert dear.alternatives()[0].price == free.alternatives()[0].price
+
+
 def test_a_wrong_answer_loses_its_penalty():
     belief, seen = AnswerBelief((law_of_mean(0.4),)), Seen(((2,), (1,)), (0,))
     stop = next(
