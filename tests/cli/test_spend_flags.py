@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from forethought.cli.main import exit_code
+from forethought.contracts.errors import UsageError
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.ask import ask
+from forethought.sessions.spend import spending
 from tests.cli.tiny_folder import write_tiny_model
+from tests.storage.sample_maker import sample
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +55,73 @@ def test_an_answer_that_does_not_pay_is_no_answer(
     run = json.loads(capsys.readouterr().out)
     assert run["finish"] == "abstained"
     assert run["cost"]["flops"] == run["cost"]["output_tokens"] == 0
+
+
+LINES = "The moon is far. " * 12
+SHORT = ["-x", "bm25(keep=0.3)"]
+
+
+def shortened_run(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    (tmp_path / "moon.txt").write_text(LINES)
+    asked = ["ask", "Where is it?", "-m", model, "-f", str(tmp_path / "moon.txt"), *SHORT]
+    exit_code([*asked, "--spend", "auto", "--value", "20x", "--max-tokens", "5", "--json"])
+    run: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return run
+
+
+def test_the_shortened_prompt_is_a_way_with_its_own_price(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shortened_run(model, tmp_path, capsys)
+    assert "bm25(keep=0.3)@spend(" in run["recipe"]
+    first = run["decisions"][0]
+    prices = {one["way"]: one["price"] for one in first["alternatives"] if one["way"]}
+    assert 0 < prices["shortened"] < prices["target"]
+    told = [one["chosen"]["way"] for one in run["decisions"] if one["chosen"]["way"]]
+    assert [one["writer"] for one in run["candidates"]] == told
+    assert told[0] == "shortened"
+    assert run["decisions"][-1]["spent"] == run["cost"]["flops"]
+    # Each prompt is prefilled once, and the shortened one has fewer tokens.
+    whole = ask("Where is it?", Recipe(model=model, max_tokens=1), document=LINES)
+    short = ask("Where is it?", f"{model}+bm25(keep=0.3)", document=LINES)
+    read = {"target": whole["cost"]["prompt_tokens"], "shortened": short["cost"]["prompt_tokens"]}
+    assert read["shortened"] < read["target"]
+    assert run["cost"]["prompt_tokens"] == sum(read[way] for way in set(told))
+
+
+def test_answers_behind_the_whole_prompt_are_not_those_of_the_shortened_one(
+    model: str, tmp_path: Path
+) -> None:
+    def flops(how: str) -> float:
+        run = ask("Where is it?", f"{model}+bm25(keep=0.3){how}", document=LINES)
+        return float(run["cost"]["flops"])
+
+    # A right answer is worth one way alone: the other one has a low rate.
+    whole = "@spend(n=1, success=0.9, shortened=true, shortened_success=0.02)"
+    short = "@spend(n=1, success=0.02, shortened=true, shortened_success=0.9)"
+    votes = "@majority-vote(n=1)"
+    assert flops(short) == flops(votes) < flops(whole)
+
+
+def test_stored_answers_of_both_prompts_give_their_rates(model: str) -> None:
+    recipe = Recipe(model=model, approximate=("bm25(keep=0.25)",))
+    plain = Recipe(model=model)
+    both = [sample(recipe=one.label, question=f"q{n}", score=float(n < most))
+            for one, most in ((plain, 20), (recipe, 15)) for n in range(25)]  # fmt: skip
+    more = [sample(recipe=plain.label, question=f"more{n}", score=0.0) for n in range(25)]
+    found = spending(recipe, samples=[*both, *more]).search
+    assert "success=0.8" in found  # of the common questions
+    assert "shortened_success=0.6" in found
+    few = spending(recipe, samples=both[:40]).search
+    assert "success=0.8" in few
+    assert "shortened_success" not in few
+    assert "shortened=true" in few
+    assert "shortened" not in spending(plain, samples=both).search
+
+
+def test_a_shortened_prompt_needs_a_method(model: str) -> None:
+    with pytest.raises(UsageError, match="no method shortens it"):
+        ask("1 + 1?", f"{model}@spend(shortened=true)")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
 from forethought.cost.prices import Price, prices_of
 from forethought.evaluation.cells import LocalCells
+from forethought.evaluation.confidence_scores import LEVEL
 from forethought.evaluation.evaluate import Evaluation, EvaluationProgress
 from forethought.evaluation.ray_cells import RayCells
 from forethought.evaluation.ray_workers import RayCluster
@@ -38,6 +39,7 @@ def evaluate(
     searches: bool = False,
     ray: RayCluster | None = None,
     as_published: bool = False,
+    abstain_below: float = LEVEL,
 ) -> Comparison:
     """Score recipes on tasks; samples in the results file are reused.
 
@@ -45,7 +47,8 @@ def evaluate(
     recipes. `keeps` are budgets for methods that leave `keep` open. Tasks are spellings of tasks
     or families. `prices` are values of --price. With `searches`, the comparison adds statistics
     of the candidates of searches and counts majority votes over them. `ray` is a cluster whose
-    workers answer. `as_published` adds each recipe without `protect`, as its paper has it.
+    workers answer. `as_published` adds each recipe without `protect`, as its paper has it. The
+    table of confidences counts answers below `abstain_below` as withheld.
     """
     on = Recipe.parse(base) if isinstance(base, str) else base
     built: dict[str, Task] = {}
@@ -53,7 +56,7 @@ def evaluate(
         built |= {catalogue.spelled_open(task): task for task in catalogue.expand(text).values()}
     chosen = recipe_grid(recipes, on, keeps, as_published=as_published)
     file, priced = Path(results or results_file()), prices_of(prices)
-    return measured(chosen, built, file, samples, progress, priced, searches, ray)
+    return measured(chosen, built, file, samples, progress, priced, searches, ray, abstain_below)
 
 
 def measured(
@@ -65,6 +68,7 @@ def measured(
     prices: Mapping[str, Price] | None = None,
     searches: bool = False,
     ray: RayCluster | None = None,
+    level: float = LEVEL,
 ) -> Comparison:
     """Run the samples that the results file lacks, then compare all; tasks go by spelling."""
     check_priced(recipes, prices or {})
@@ -72,7 +76,8 @@ def measured(
         every = tuple(dict.fromkeys(map(answers.settled, recipes)))
         with Store.open(results) as store:
             runner = LocalCells(answers) if ray is None else ray_cells(answers, ray, prices or {})
-            asking = Evaluation(every, tasks, store, runner, provenance(), samples, searches)
+            made = provenance()
+            asking = Evaluation(every, tasks, store, runner, made, samples, searches, level)
             return asking.run(progress)
 
 
@@ -88,6 +93,7 @@ def compare(
     progress: Callable[[EvaluationProgress], None] | None = None,
     ray: RayCluster | None = None,
     as_published: bool = False,
+    abstain_below: float = LEVEL,
 ) -> Comparison:
     """Like `evaluate`, with the model's exact run as the first recipe and search statistics."""
     return evaluate(
@@ -102,6 +108,7 @@ def compare(
         searches=True,
         ray=ray,
         as_published=as_published,
+        abstain_below=abstain_below,
     )
 
 

@@ -15,8 +15,9 @@ from typing import Any
 from forethought.backends.openai.token_estimate import APPROXIMATE
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.errors import BadDataError, ForethoughtError
-from forethought.contracts.questions import Question, Sample, Task
+from forethought.contracts.questions import Outcome, Question, Sample, Task, outcome_of
 from forethought.evaluation.cells import CellRunner, OpenSamples
+from forethought.evaluation.confidence_scores import LEVEL
 from forethought.evaluation.draws import RIGHT, answer_candidates
 from forethought.evaluation.search_analysis import Checks, SearchAnalysis
 from forethought.evaluation.statistics import compared
@@ -58,6 +59,8 @@ class Evaluation:
     """Answers per question."""
     searches: bool = False
     """Whether to add statistics of search candidates and majority votes counted from them."""
+    level: float = LEVEL
+    """The confidence from which an answer counts as given."""
 
     def run(self, progress: Callable[[EvaluationProgress], None] | None = None) -> Comparison:
         """Run the missing samples, store them, and compare all recipes.
@@ -87,20 +90,27 @@ class Evaluation:
     def compared(self, wanted: Sequence[WantedSample]) -> Comparison:
         """Compare the stored samples among `wanted`."""
         # Recipes that differ only in stated defaults share their samples; relabel them.
-        kept = [
-            replace(sample, recipe=one.name)
-            for one in wanted
-            if (sample := self.store.get(one.key)) is not None
-        ]
+        found = ((one, self.store.get(one.key)) for one in wanted)
+        kept = [self._kept(one, sample) for one, sample in found if sample is not None]
         names = list(dict.fromkeys(one.name for one in wanted))
         recipes = {one.label: one for one in self.recipes if one.label in names}
         analysis = SearchAnalysis.of(recipes if self.searches else {}, kept, self._checks(wanted))
         samples = analysis.all_samples if self.searches else kept
         names = list(analysis.recipes) if self.searches else names
-        found = compared(samples, names, list(self.tasks), provenance=self.provenance)
-        found = analysis.extended(found) if self.searches else found
+        result = compared(
+            samples, names, list(self.tasks), provenance=self.provenance, level=self.level
+        )
+        result = analysis.extended(result) if self.searches else result
         notes = (APPROXIMATE,) if is_remote(self.recipes[0].model) else ()
-        return replace(found, notes=notes)
+        return replace(result, notes=notes)
+
+    def _kept(self, one: WantedSample, sample: Sample) -> Sample:
+        """A stored sample under the recipe's name; files of earlier versions hold no outcomes."""
+        outcome = sample.outcome or self._outcome(one, sample.run["answer"], sample.score)
+        return replace(sample, recipe=one.name, outcome=outcome)
+
+    def _outcome(self, one: WantedSample, answer: str, score: float) -> Outcome:
+        return outcome_of(self.tasks[one.task], one.question, answer, score)
 
     def wanted(self) -> Iterator[WantedSample]:
         """Every sample of the evaluation, question by question."""
@@ -124,6 +134,7 @@ class Evaluation:
         one, run = answer.wanted, answer.run
         revised = revisions(one.name)
         made = {**self.provenance, **answer.made, **({REVISIONS: revised} if revised else {})}
+        score = self._score(one, run["answer"])
         return Sample(
             key=one.key,
             recipe=one.name,
@@ -131,9 +142,10 @@ class Evaluation:
             question=one.question.identifier,
             cluster=one.question.cluster or one.question.identifier,
             number=one.number,
-            score=self._score(one, run["answer"]),
+            score=score,
             run=self._judged(one, _without_positions(run)),
             provenance={**made, QUESTION_HASH: question_hash(one.question)},
+            outcome=self._outcome(one, run["answer"], score),
         )
 
     def _judged(self, one: WantedSample, run: dict[str, Any]) -> dict[str, Any]:

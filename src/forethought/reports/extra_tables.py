@@ -1,4 +1,4 @@
-"""Tables of searches beside the main one, for every output format."""
+"""Tables beside the main one, for every output format."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forethought.contracts.comparison import Comparison
-from forethought.reports import answer_range, equal_cost
+from forethought.reports import answer_range, confidences, equal_cost, unparsable
 
 
 @dataclass(frozen=True)
 class ExtraTable:
-    """A table with a row per recipe."""
+    """A table with rows per recipe."""
 
     name: str
     """Identifier of its section on a page."""
@@ -27,6 +27,8 @@ def extra_tables(comparison: Comparison) -> list[ExtraTable]:
     found = [
         ("answers", answer_range.TITLE, answer_range.rows(comparison), answer_range.NOTE),
         ("equal", equal_cost.TITLE, equal_cost.rows(comparison), equal_cost.NOTE),
+        ("confidence", confidences.TITLE, confidences.rows(comparison), confidences.NOTE),
+        ("unparsable", unparsable.TITLE, unparsable.rows(comparison), unparsable.NOTE),
     ]
     return [
         ExtraTable(name, title, rows[0], rows[1:], note)

@@ -83,7 +83,7 @@ class LocalBackend:
         other: frozenset[Ability] = frozenset(("draft",) if drafts else ())
         return other | {
             "steps", "log-probabilities", "certainty", "token-confidence", "verdicts",
-            "next-tokens", "follow-ups", "readings", "probes",
+            "next-tokens", "follow-ups", "readings", "probes", "shortened-prompt",
         }  # fmt: skip
 
     def now(self) -> float:
@@ -172,7 +172,8 @@ class LocalBackend:
         if request.parent.tokens:  # the decode step of the parent's newest token
             return CostBound(Cost(flops=token + probing), later)
         least = Cost(flops=prompt.flops_at_least() + probing)
-        return CostBound(Cost(flops=prompt.flops_at_most() + probing), later, least)
+        once = Cost(flops=prompt.flops_at_most() + probing)
+        return CostBound(once, later, least, prompt.fits)
 
     def _begin_queued(self) -> None:
         """Turn queued requests into sequences; plain answers with equal prompts share a prefill."""
