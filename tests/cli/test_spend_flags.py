@@ -58,49 +58,55 @@ def test_an_answer_that_does_not_pay_is_no_answer(
 
 
 LINES = "The moon is far. " * 12
-SHORT = ["-x", "bm25(keep=0.3)"]
+METHOD = "bm25(keep=0.3)"
+CERTAIN = {
+    # A right answer is expected behind one of both prompts alone.
+    "target": "@spend(n=1, success=0.9, shortened=true, shortened_success=0.02)",
+    "shortened": "@spend(n=1, success=0.02, shortened=true, shortened_success=0.9)",
+    "vote": "@majority-vote(n=1)",
+}
 
 
-def shortened_run(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    (tmp_path / "moon.txt").write_text(LINES)
-    asked = ["ask", "Where is it?", "-m", model, "-f", str(tmp_path / "moon.txt"), *SHORT]
-    exit_code([*asked, "--spend", "auto", "--value", "20x", "--max-tokens", "5", "--json"])
-    run: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return run
+@pytest.fixture(scope="module")
+def certain(model: str) -> dict[str, dict[str, Any]]:
+    """One answer behind either prompt, and a vote behind the shortened one."""
+    return {
+        name: ask("Where is it?", f"{model}+{METHOD}{how}", document=LINES)
+        for name, how in CERTAIN.items()
+    }
 
 
-def test_the_shortened_prompt_is_a_way_with_its_own_price(
-    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_each_prompt_is_read_and_priced_alone(certain: dict[str, dict[str, Any]]) -> None:
+    for writer in ("target", "shortened"):
+        run = certain[writer]
+        assert [one["writer"] for one in run["candidates"]] == [writer]
+        first = run["decisions"][0]
+        prices = {one["way"]: one["price"] for one in first["alternatives"] if one["way"]}
+        assert 0 < prices["shortened"] < prices["target"]
+    whole, short, vote = (certain[name] for name in CERTAIN)
+    # The shortened way equals a recipe that shortens every prompt, token for token.
+    assert short["candidates"][0]["text"] == vote["candidates"][0]["text"]
+    assert short["cost"]["flops"] == vote["cost"]["flops"] < whole["cost"]["flops"]
+    assert whole["kept"]["prompt_tokens"] == whole["kept"]["of"] == short["kept"]["of"]
+    assert short["kept"]["prompt_tokens"] == vote["kept"]["prompt_tokens"] < short["kept"]["of"]
+
+
+def test_a_run_pays_once_for_each_prompt_that_it_reads(
+    model: str,
+    certain: dict[str, dict[str, Any]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run = shortened_run(model, tmp_path, capsys)
-    assert "bm25(keep=0.3)@spend(" in run["recipe"]
-    first = run["decisions"][0]
-    prices = {one["way"]: one["price"] for one in first["alternatives"] if one["way"]}
-    assert 0 < prices["shortened"] < prices["target"]
+    (tmp_path / "moon.txt").write_text(LINES)
+    asked = ["ask", "Where is it?", "-m", model, "-f", str(tmp_path / "moon.txt"), "-x", METHOD]
+    exit_code([*asked, "--spend", "auto", "--value", "20x", "--max-tokens", "5", "--json"])
+    run = json.loads(capsys.readouterr().out)
+    assert f"{METHOD}@spend(" in run["recipe"]
     told = [one["chosen"]["way"] for one in run["decisions"] if one["chosen"]["way"]]
     assert [one["writer"] for one in run["candidates"]] == told
-    assert told[0] == "shortened"
-    assert run["decisions"][-1]["spent"] == run["cost"]["flops"]
-    # Each prompt is prefilled once, and the shortened one has fewer tokens.
-    whole = ask("Where is it?", Recipe(model=model, max_tokens=1), document=LINES)
-    short = ask("Where is it?", f"{model}+bm25(keep=0.3)", document=LINES)
-    read = {"target": whole["cost"]["prompt_tokens"], "shortened": short["cost"]["prompt_tokens"]}
-    assert read["shortened"] < read["target"]
-    assert run["cost"]["prompt_tokens"] == sum(read[way] for way in set(told))
-
-
-def test_answers_behind_the_whole_prompt_are_not_those_of_the_shortened_one(
-    model: str, tmp_path: Path
-) -> None:
-    def flops(how: str) -> float:
-        run = ask("Where is it?", f"{model}+bm25(keep=0.3){how}", document=LINES)
-        return float(run["cost"]["flops"])
-
-    # A right answer is worth one way alone: the other one has a low rate.
-    whole = "@spend(n=1, success=0.9, shortened=true, shortened_success=0.02)"
-    short = "@spend(n=1, success=0.02, shortened=true, shortened_success=0.9)"
-    votes = "@majority-vote(n=1)"
-    assert flops(short) == flops(votes) < flops(whole)
+    assert run["decisions"][-1]["spent"] == run["cost"]["flops"] > 0
+    read = sum(certain[way]["cost"]["prompt_tokens"] for way in set(told))
+    assert run["cost"]["prompt_tokens"] == read
 
 
 def test_stored_answers_of_both_prompts_give_their_rates(model: str) -> None:

@@ -92,15 +92,11 @@ def test_every_format_shows_them():
         comparison_html(found, title="x"),
     ]
     first = found.standings[0].confidence[0]
+    shown = f"{first.auroc.value:.2f} [{first.auroc.low:.2f}, {first.auroc.high:.2f}]"
     for text in texts:
         assert "How sure the answers are" in text
-        assert (
-            f"{first.auroc.value:.2f} [{first.auroc.low:.2f}, {first.auroc.high:.2f}]".replace(
-                "[", "\\[" if text is texts[1] else "["
-            ).replace("]", "\\]" if text is texts[1] else "]")
-            in text
-        )
-        assert "at 0.6" in " ".join(text.split())
+        assert shown in text.replace("\\", "")
+        assert "0.6" in text
     rows = [row for row in csv.DictReader(io.StringIO(comparison_csv(found))) if not row["task"]]
     assert float(rows[0]["auroc"]) == first.auroc.value
     assert float(rows[0]["ece_high"]) == first.error.high

@@ -75,7 +75,7 @@ def with_prompts(whole: float, short: float, **more) -> KnownBackend:
     return KnownBackend(coin(0.6), shortened=coin(0.6), prefill=prompts, **more)
 
 
-LONG = Spend(value="900FLOP", shortened=True, length=3)
+LONG = Spend(value="900FLOP", n=4, shortened=True, length=3)
 
 
 def test_a_shortened_prompt_is_read_where_it_saves_and_keeps_the_success():
@@ -89,9 +89,10 @@ def test_a_shortened_prompt_is_read_where_it_saves_and_keeps_the_success():
 
 
 def test_a_shortened_prompt_that_loses_the_answer_is_not_read():
-    rule = replace(LONG, success=0.8, shortened_success=0.02)
-    done = searched(rule, backend=with_prompts(300.0, 60.0))
-    assert {one.writer for one in done.found.considered} == {"target"}
+    for kept, writer in ((0.1, "target"), (0.78, "shortened")):
+        rule = replace(LONG, n=1, success=0.8, shortened_success=kept)
+        done = searched(rule, backend=with_prompts(300.0, 60.0))
+        assert [one.writer for one in done.found.considered] == [writer]
 
 
 def test_each_prompt_has_a_price_and_a_success_rate_of_its_own():

@@ -53,7 +53,8 @@ def _why(decision: Document) -> str:
 
 def _named(one: Document) -> str:
     way = _WAYS.get(one["way"], printable(one["way"]))
-    return f"{one['action']} from {way}" if one["way"] else str(one["action"])
+    joint = "to" if one["action"] == "switch" else "from"
+    return f"{one['action']} {joint} {way}" if one["way"] else str(one["action"])
 
 
 def _belief(belief: Document) -> str:

@@ -54,7 +54,7 @@ export function why({ alternatives, unit }) {
 }
 
 function named({ action, way }) {
-  return way ? `${action} from ${WAYS[way] ?? way}` : action;
+  return way ? `${action} ${action === "switch" ? "to" : "from"} ${WAYS[way] ?? way}` : action;
 }
 
 function beliefs({ belief }) {
