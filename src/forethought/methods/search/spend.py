@@ -49,8 +49,10 @@ if TYPE_CHECKING:
 
 _GAIN = 1.0
 """Log-odds by which the target exceeds the draft, if neither rate is stated."""
-_LOSS = 0.5
-"""Log-odds that a shortened prompt loses, if its rate is not stated."""
+_KEPT = 0.9
+"""Probability that a shortened prompt keeps what an answer needs, if its rate is not stated."""
+_MOST_KEPT = 0.98
+"""The same if it is: never sure."""
 _ACCEPTED = 0.5
 """Score from which a verifier accepts an answer."""
 _NOT_WORTH = "no further answer is expected to be worth its price"
@@ -330,10 +332,13 @@ def _belief(
     from forethought.beliefs.answers import AnswerBelief, broad_law, law_of_mean, shifted_mean
     from forethought.beliefs.worlds import rates
 
-    broad = float(broad_law() @ rates())
     if success is None and draft:
-        success = shifted_mean(draft_success or broad, _GAIN)
-    shortened = shortened_success or shifted_mean(success or broad, -_LOSS)
-    means = {"target": success, "draft": draft_success, "shortened": shortened}
+        success = shifted_mean(draft_success or float(broad_law() @ rates()), _GAIN)
+    means = {"target": success, "draft": draft_success, "shortened": shortened_success}
     known = (means[one] for one in writers)
-    return AnswerBelief(tuple(broad_law() if mean is None else law_of_mean(mean) for mean in known))
+    laws = tuple(broad_law() if mean is None else law_of_mean(mean) for mean in known)
+    if writers[:2] != ("target", "shortened"):
+        return AnswerBelief(laws)
+    whole = float(laws[0] @ rates())
+    kept = min(_MOST_KEPT, shortened_success / whole) if shortened_success else _KEPT
+    return AnswerBelief(laws, kept)
