@@ -82,13 +82,6 @@ class PreparedPrompt:
         """Whether no prefill has started or finished."""
         return self.result is None and self.error is None and self.prefill is None
 
-    @property
-    def fits(self) -> bool:
-        """Whether the tokens that the target reads fit its context."""
-        bound = PrefillBound(self.plan, self.draft, self.answer_tokens)
-        read = bound.read(len(self.prompt))
-        return read < self.target.for_length(read + self.answer_tokens).shape.context
-
     def flops_at_most(self) -> float:
         """FLOPs of the prefill and its drafts that a budget reserves."""
         return PrefillBound(self.plan, self.draft, self.answer_tokens).most(len(self.prompt))

@@ -32,6 +32,7 @@ from forethought.engine.sequence import Prefill, SequenceStart
 from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.hardware.memory import cache_room
 from forethought.models.model import Model
+from forethought.prefill.prefill_bound import PrefillBound
 from forethought.prefill.prefill_reuse import PrefillMemo, PrefillReuse
 from forethought.prefill.prepare import PreparedPrompt, prefill_all
 from forethought.recipes.recipe import Recipe
@@ -173,7 +174,8 @@ class LocalBackend:
             return CostBound(Cost(flops=token + probing), later)
         least = Cost(flops=prompt.flops_at_least() + probing)
         once = Cost(flops=prompt.flops_at_most() + probing)
-        return CostBound(once, later, least, prompt.fits)
+        bound = PrefillBound(prompt.plan, prompt.draft, prompt.answer_tokens)
+        return CostBound(once, later, least, bound.fits(len(prompt.prompt), prompt.target))
 
     def _begin_queued(self) -> None:
         """Turn queued requests into sequences; plain answers with equal prompts share a prefill."""
