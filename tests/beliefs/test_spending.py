@@ -48,6 +48,67 @@ def test_the_probability_that_a_group_is_right_is_that_of_loops():
     assert belief.right(seen) == pytest.approx(np.array(by_size) / sum(by_size))
 
 
+def chance_behind_both(answers, law, kept):
+    """As `chance_of`, for (writer, answer): the second writer has the first one's rate, or none."""
+    theta_law = theta_laws(np.random.default_rng(0).random((1000, 2))).mean(axis=0)
+    total = 0.0
+    for theta, share in zip(thetas(), theta_law, strict=True):
+        for rate, weight in zip(rates(), law, strict=True):
+            for has, case in ((True, kept), (False, 1 - kept)):
+                chance, tables = share * weight * case, {}
+                for writer, one in answers:
+                    own = rate if writer == 0 or has else 0.0
+                    if one == RIGHT:
+                        chance *= own
+                        continue
+                    seated = sum(tables.values())
+                    chance *= (1 - own) * (tables.get(one) or theta) / (seated + theta)
+                    tables[one] = tables.get(one, 0) + 1
+                total += chance
+    return total
+
+
+def test_a_shortened_prompt_has_the_rate_of_the_whole_one_or_none():
+    law, kept = law_of_mean(0.4), 0.7
+    belief = AnswerBelief((law, law_of_mean(0.3)), kept)
+    told = [(0, 0), (1, 0), (0, 1), (1, 2), (1, 2)]
+    seen = Seen.of(2, told)
+    cases = {
+        group: chance_behind_both([(w, RIGHT if g == group else g) for w, g in told], law, kept)
+        for group in (0, 1, 2, None)
+    }
+    order = {(1, 1): 0, (1, 0): 1, (0, 2): 2}
+    by_size = [cases[order[sizes]] for sizes in seen.groups] + [cases[None]]
+    assert belief.evidence(seen) == pytest.approx(sum(by_size))
+    assert belief.right(seen) == pytest.approx(np.array(by_size) / sum(by_size))
+
+
+def test_the_success_of_a_shortened_prompt_is_the_share_kept_of_the_whole_ones():
+    belief = AnswerBelief((law_of_mean(0.4), law_of_mean(0.3)), 0.75)
+    nothing = Seen((), (0, 0))
+    whole, short = (belief.success(nothing, way)[0] for way in (0, 1))
+    assert (whole, short) == pytest.approx((0.4, 0.3))
+    agreed = belief.success(Seen(((2, 2),), (0, 0)), 1)[0]
+    assert agreed > belief.success(Seen(((4, 0),), (0, 0)), 1)[0] > short
+
+
+def test_answers_that_agree_behind_both_prompts_support_each_other():
+    law = broad_law()
+    seen = Seen(((1, 0), (8, 8)), (0, 0))
+    coupled, apart = AnswerBelief((law, law), 0.9), AnswerBelief((law, law))
+    assert coupled.right(seen)[1] > 0.5
+    assert coupled.right(seen)[1] > apart.right(seen)[1]
+
+
+def test_a_verifier_that_refuses_one_prompt_doubts_the_other_too():
+    law = law_of_mean(0.5)
+    coupled, apart = AnswerBelief((law, law), 0.9), AnswerBelief((law, law))
+    after = [one.missed((3, 0), 1, 1)[1] for one in (coupled, apart)]
+    before = [one.missed((0, 0), 1, 1)[1] for one in (coupled, apart)]
+    assert after[0] > before[0]
+    assert after[1] == pytest.approx(before[1])
+
+
 def test_plans_are_those_of_all_sequences_of_answers():
     law = law_of_mean(0.5)
     value, each, horizon = 20.0, 1.0, 3
@@ -124,6 +185,15 @@ def test_a_verified_plan_pays_its_prefill_too():
     )
     costs = [one.alternatives()[0].price for one in (free, dear)]
     assert costs[1] == pytest.approx(costs[0] + 5.0)
+
+
+def test_a_verified_plan_pays_no_prefill_after_a_refused_answer():
+    belief, refused = AnswerBelief((law_of_mean(0.6),)), Seen((), (1,))
+    free, dear = (
+        Stakes(belief, refused, [WayPrice("target", once, 1.0)], 60.0, 0.0, 4, verified=True)
+        for once in (0.0, 5.0)
+    )
+    assert dear.alternatives()[0].price == free.alternatives()[0].price
 
 
 def test_a_wrong_answer_loses_its_penalty():

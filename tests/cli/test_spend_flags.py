@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from forethought.cli.main import exit_code
+from forethought.contracts.errors import UsageError
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.ask import ask
+from forethought.sessions.spend import spending
 from tests.cli.tiny_folder import write_tiny_model
+from tests.storage.sample_maker import sample
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +55,79 @@ def test_an_answer_that_does_not_pay_is_no_answer(
     run = json.loads(capsys.readouterr().out)
     assert run["finish"] == "abstained"
     assert run["cost"]["flops"] == run["cost"]["output_tokens"] == 0
+
+
+LINES = "The moon is far. " * 12
+METHOD = "bm25(keep=0.3)"
+CERTAIN = {
+    # A right answer is expected behind one of both prompts alone.
+    "target": "@spend(n=1, success=0.9, shortened=true, shortened_success=0.02)",
+    "shortened": "@spend(n=1, success=0.02, shortened=true, shortened_success=0.9)",
+    "vote": "@majority-vote(n=1)",
+}
+
+
+@pytest.fixture(scope="module")
+def certain(model: str) -> dict[str, dict[str, Any]]:
+    """One answer behind either prompt, and a vote behind the shortened one."""
+    return {
+        name: ask("Where is it?", f"{model}+{METHOD}{how}", document=LINES)
+        for name, how in CERTAIN.items()
+    }
+
+
+def test_each_prompt_is_read_and_priced_alone(certain: dict[str, dict[str, Any]]) -> None:
+    for writer in ("target", "shortened"):
+        run = certain[writer]
+        assert [one["writer"] for one in run["candidates"]] == [writer]
+        first = run["decisions"][0]
+        prices = {one["way"]: one["price"] for one in first["alternatives"] if one["way"]}
+        assert 0 < prices["shortened"] < prices["target"]
+    whole, short, vote = (certain[name] for name in CERTAIN)
+    # The shortened way equals a recipe that shortens every prompt, token for token.
+    assert short["candidates"][0]["text"] == vote["candidates"][0]["text"]
+    assert short["cost"]["flops"] == vote["cost"]["flops"] < whole["cost"]["flops"]
+    assert whole["kept"]["prompt_tokens"] == whole["kept"]["of"] == short["kept"]["of"]
+    assert short["kept"]["prompt_tokens"] == vote["kept"]["prompt_tokens"] < short["kept"]["of"]
+
+
+def test_a_run_pays_once_for_each_prompt_that_it_reads(
+    model: str,
+    certain: dict[str, dict[str, Any]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "moon.txt").write_text(LINES)
+    asked = ["ask", "Where is it?", "-m", model, "-f", str(tmp_path / "moon.txt"), "-x", METHOD]
+    exit_code([*asked, "--spend", "auto", "--value", "20x", "--max-tokens", "5", "--json"])
+    run = json.loads(capsys.readouterr().out)
+    assert f"{METHOD}@spend(" in run["recipe"]
+    told = [one["chosen"]["way"] for one in run["decisions"] if one["chosen"]["way"]]
+    assert [one["writer"] for one in run["candidates"]] == told
+    assert run["decisions"][-1]["spent"] == run["cost"]["flops"] > 0
+    read = sum(certain[way]["cost"]["prompt_tokens"] for way in set(told))
+    assert run["cost"]["prompt_tokens"] == read
+
+
+def test_stored_answers_of_both_prompts_give_their_rates(model: str) -> None:
+    recipe = Recipe(model=model, approximate=("bm25(keep=0.25)",))
+    plain = Recipe(model=model)
+    both = [sample(recipe=one.label, question=f"q{n}", score=float(n < most))
+            for one, most in ((plain, 20), (recipe, 15)) for n in range(25)]  # fmt: skip
+    more = [sample(recipe=plain.label, question=f"more{n}", score=0.0) for n in range(25)]
+    found = spending(recipe, samples=[*both, *more]).search
+    assert "success=0.8" in found  # of the common questions
+    assert "shortened_success=0.6" in found
+    few = spending(recipe, samples=both[:40]).search
+    assert "success=0.8" in few
+    assert "shortened_success" not in few
+    assert "shortened=true" in few
+    assert "shortened" not in spending(plain, samples=both).search
+
+
+def test_a_shortened_prompt_needs_a_method(model: str) -> None:
+    with pytest.raises(UsageError, match="no method shortens it"):
+        ask("1 + 1?", f"{model}@spend(shortened=true)")
 
 
 @pytest.mark.parametrize(

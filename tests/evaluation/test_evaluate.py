@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from forethought.contracts.errors import BadDataError, BudgetTooSmallError, ForethoughtError
-from forethought.contracts.questions import Question
+from forethought.contracts.questions import Question, Task
 from forethought.evaluation.cells import LocalCells
 from forethought.evaluation.evaluate import Evaluation
 from forethought.recipes.recipe import Recipe
@@ -29,7 +29,7 @@ PROVENANCE = {"machine": "here", "processor": "one", "torch": "2"}
 
 
 @dataclass(frozen=True)
-class Letters:
+class Letters(Task):
     """How many of the answer's letters are lower case: random models get some score."""
 
     count: int = 3

@@ -14,7 +14,7 @@ from forethought.contracts.errors import (
     RemoteError,
     UnsupportedModelError,
 )
-from forethought.contracts.questions import Question
+from forethought.contracts.questions import Question, Task
 from forethought.evaluation.cells import LocalCells
 from forethought.evaluation.evaluate import Evaluation
 from forethought.evaluation.ray_cells import MAX_LOSSES, RayCells
@@ -43,7 +43,7 @@ OF_THE_BATCH = ("seconds", "timing", "bytes_moved", "peak_cache_bytes")
 
 
 @dataclass(frozen=True)
-class Letters:
+class Letters(Task):
     """The share of lower-case letters of the answer, so random models get some score."""
 
     count: int = 4

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from forethought.contracts.questions import Question
+from forethought.contracts.questions import Question, Task
 from forethought.evaluation.cells import LocalCells
 from forethought.evaluation.evaluate import Evaluation
 from forethought.recipes.recipe import Recipe
@@ -46,7 +46,7 @@ OVERLAPS = [
 
 
 @dataclass(frozen=True)
-class Letters:
+class Letters(Task):
     """How many of the answer's letters are lower case: random models get some score."""
 
     count: int

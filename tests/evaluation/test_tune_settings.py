@@ -123,11 +123,7 @@ def test_a_recipe_that_refuses_a_question_has_no_score(
         (["--settings", "snapvk(keep=8..9)", "-t", TASK], "did you mean snapkv"),
         (["--settings", SPACE, "-t", TASK, "--surrogate", "pg"], "known: gp, tpe, wide-network"),
         (["--settings", SPACE, "-t", TASK, "--objective", "time"], "known: flops, seconds"),
-<<<<<<< HEAD
         (["--settings", SPACE, "-t", TASK, "--engine", "row=1|2"], "did you mean rows?"),
-=======
-        (["--settings", SPACE, "-t", TASK, "--engine", "row=1|2"], "did you mean rows"),
->>>>>>> 549930b8e701c782e7b594470374e4c830b18b14
         (["--settings", "snapkv", "-t", TASK, "--engine", "rows=9"], "has no setting to choose"),
         (["--settings", SPACE, "-t", TASK, "--loss", "2"], "a loss of 2"),
         (["--settings", SPACE, "-t", TASK, "greedy"], "greedy is named besides"),

@@ -156,6 +156,7 @@ def test_new_calibrations_replace_those_of_the_same_answers_and_method(own_file)
         ("isotonic", [0.1, 0.2, 0.3, 1.4], "outside"),
         ("platt", [-1.0, 0.0], "below 0"),
         ("temperature", [0.0], "above 0"),
+        ("guess", [1.0], "missing or has the wrong type"),
         ("temperature", [float("nan")], "not a number"),
     ],
 )

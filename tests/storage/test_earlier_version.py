@@ -10,6 +10,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,51 @@ def names(value: Any, above: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for below in value:
             yield from names(below, above)
+
+
+def test_an_earlier_file_gets_the_column_of_outcomes_and_loses_nothing(file: Path) -> None:
+    rows = sqlite3.connect(EARLIER / "results.sqlite").execute(ROWS).fetchall()
+    assert len(rows) > 4
+
+    kept = samples(file)
+    assert {one.outcome for one in kept} == {""}
+    with Store.open(file) as store:
+        fresh = replace(kept[0], key="another", number=7, outcome="unparsable")
+        assert store.put(fresh) == store.get("another") == fresh
+        store.connection.execute("DELETE FROM samples WHERE key = 'another'")
+
+    assert sqlite3.connect(file).execute(ROWS).fetchall() == rows
+
+
+ROWS = (
+    "SELECT key, recipe, task, question, cluster, number, score, run, provenance FROM samples "
+    "ORDER BY key"
+)
+
+
+def test_an_earlier_file_that_cannot_be_written_is_read(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = samples(Path(shutil.copy(file, f"{file}.w")))
+    connect = sqlite3.connect
+
+    def read_only(path: Path, **settings: Any) -> sqlite3.Connection:
+        return connect(f"file:{path}?mode=ro", uri=True, **settings)
+
+    monkeypatch.setattr(sqlite3, "connect", read_only)
+    assert samples(file) == before
+
+
+def test_outcomes_of_earlier_answers_are_read_from_their_texts(
+    file: Path, beside_the_model: Path
+) -> None:
+    _, found = compared(file, *HERE)
+    (task,) = catalogue.expand("addition(digits=2, count=1)").values()
+    (question,) = task.questions(len)
+    for one in found.standings:
+        told = [task.parsed(question, sample.run["answer"]) or sample.score > 0
+                for sample in samples(file) if sample.recipe == one.recipe]  # fmt: skip
+        assert one.unparsable == 1 - sum(told) / len(told)
 
 
 def test_files_that_are_made_today_have_the_same_tables(file: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from forethought.contracts.backend import (
     VerdictRequest,
 )
 from forethought.contracts.records import Cost, LimitKind
-from forethought.contracts.search import Ability, NextToken, Piece, ProbeOutput
+from forethought.contracts.search import Ability, NextToken, Piece, ProbeOutput, Writer
 
 END = ""
 """The end token."""
@@ -70,6 +70,12 @@ class KnownBackend:
     """Requests that fail, by key."""
     drafted: Law | None = None
     """The law of a draft model; its tokens cost a tenth."""
+    shortened: Law | None = None
+    """The law behind a shortened prompt."""
+    prefill: Mapping[Writer, float] = field(default_factory=dict)
+    """FLOPs of a writer's prompt, for the first request that continues it."""
+    too_long: frozenset[Writer] = frozenset()
+    """Writers whose prompt does not fit their context."""
     probe: Callable[[str], tuple[ProbeOutput, ...]] = lambda text: ()
     """The outputs of probes for a text; the empty text is the end of the prompt."""
     asked: list[str] = field(default_factory=list)
@@ -82,6 +88,8 @@ class KnownBackend:
     def __post_init__(self) -> None:
         if self.drafted:
             self.abilities |= {"draft"}
+        if self.shortened:
+            self.abilities |= {"shortened-prompt"}
 
     def submit(self, request: Request | VerdictRequest) -> None:
         """Start a request."""
@@ -118,7 +126,13 @@ class KnownBackend:
         match request:
             case VerdictRequest():
                 return CostBound(Cost(flops=self.verdict_flops * len(request.questions)))
-        return CostBound(self._next_token_cost(request), _cost(request, 1))
+        once = self._next_token_cost(request).plus(self._prefill_cost(request))
+        fits = request.parent.writer not in self.too_long
+        return CostBound(once, _cost(request, 1), fits=fits)
+
+    def _prefill_cost(self, request: Request) -> Cost:
+        opens = request.first and not request.parent.tokens
+        return Cost(flops=self.prefill.get(request.parent.writer, 0.0)) if opens else Cost()
 
     def _next_token_cost(self, request: Request) -> Cost:
         return Cost(flops=self.next_token_flops) if request.top and request.first else Cost()
@@ -162,11 +176,12 @@ class KnownBackend:
             cost = self._next_token_cost(request)
             return RequestOutcome(request.key, cost, following=found, probed=probed)
         piece = self._written(request)
-        cost = _cost(request, piece.tokens)
+        cost = _cost(request, piece.tokens).plus(self._prefill_cost(request))
         return RequestOutcome(request.key, cost, piece=piece)
 
     def _law(self, request: Request) -> Law:
-        return self.drafted if self.drafted and request.parent.writer == "draft" else self.law
+        own = {"draft": self.drafted, "shortened": self.shortened}.get(request.parent.writer)
+        return own or self.law
 
     def _written(self, request: Request) -> Piece:
         parent, text, tokens, chance = request.parent, request.parent.text, 0, 0.0

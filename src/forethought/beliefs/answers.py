@@ -1,10 +1,11 @@
 """Which answer to one question is right, and what further answers would show.
 
 A question has one right answer. Each way of asking, such as a model, states it with an unknown
-success rate. Wrong answers agree as in a Chinese restaurant process (`votes.py`). All ways share
-them. Both laws are this project's broad priors, not calibrated on the question's task. Given them,
-the probability that a group of equal answers is right is exact, and so is its law after further
-answers: groups of equal sizes are interchangeable, so the sums run over sizes.
+success rate. A shortened prompt has the rate of the whole one, or has lost what the answer needs.
+Wrong answers agree as in a Chinese restaurant process (`votes.py`). All ways share them. Both laws
+are this project's broad priors, not calibrated on the question's task. Given them, the probability
+that a group of equal answers is right is exact, and so is its law after further answers: groups of
+equal sizes are interchangeable, so the sums run over sizes.
 """
 
 from __future__ import annotations
@@ -71,6 +72,9 @@ class AnswerBelief:
 
     laws: tuple[Floats, ...]
     """The law of each way's success rate, on the grid of `worlds.rates`."""
+    kept: float | None = None
+    """The probability that the second way has the rate of the first one, and is not always wrong;
+    None if it has a law of its own."""
     _misses: dict[tuple[int, int, int], float] = field(default_factory=dict)
     _wrong: dict[Sizes, float] = field(default_factory=dict)
     _known: dict[Seen, Floats] = field(default_factory=dict)
@@ -90,18 +94,21 @@ class AnswerBelief:
 
         `failures` are the answers of each way that a verifier refused.
         """
-        made = failures[way]
-        found = np.array([self._rate(way, 0, made + further) for further in range(more + 1)])
-        none: Floats = found / found[0]
-        return none
+        none = (0,) * len(failures)
+        made = [
+            tuple(count + further * (place == way) for place, count in enumerate(failures))
+            for further in range(more + 1)
+        ]
+        found = np.array([self._stated(none, one) for one in made])
+        missed: Floats = found / found[0]
+        return missed
 
     def success(self, seen: Seen, way: int, level: float = LEVEL) -> tuple[float, float, float]:
         """The mean of a way's success rate, and the ends of its central interval."""
-        made, right = seen.drawn[way], self.right(seen)
-        counts = [*(group[way] for group in seen.groups), 0]
+        none = (0,) * len(seen.blanks)
         shares = np.zeros(NODES)
-        for count, chance in zip(counts, right, strict=True):
-            own = self.laws[way] * rates() ** count * (1 - rates()) ** (made - count)
+        for good, chance in zip((*seen.groups, none), self.right(seen), strict=True):
+            own = self._posterior(way, good, seen.drawn)
             shares += chance * own / own.sum()
         low, high = (rates()[np.searchsorted(shares.cumsum(), end)] for end in tails(level))
         return float(shares @ rates()), float(low), float(high)
@@ -120,15 +127,39 @@ class AnswerBelief:
         return self._known[seen]
 
     def _stated(self, right: Sizes, drawn: Sizes) -> float:
-        ways = enumerate(zip(right, drawn, strict=True))
-        return float(np.prod([self._rate(way, good, made) for way, (good, made) in ways]))
+        """The probability of the counts of right answers, as one sequence."""
+        first = sum(
+            chance * self._rate(0, good, made) for chance, good, made in self._cases(right, drawn)
+        )
+        alone = range(1 if self.kept is None else 2, len(drawn))
+        return float(first * np.prod([self._rate(way, right[way], drawn[way]) for way in alone]))
+
+    def _cases(self, right: Sizes, drawn: Sizes) -> list[tuple[float, int, int]]:
+        """The right and all answers at the first way's rate, with a probability for each case.
+
+        They include those of the second way in the case that it has this rate.
+        """
+        if self.kept is None:
+            return [(1.0, right[0], drawn[0])]
+        both = self.kept, right[0] + right[1], drawn[0] + drawn[1]
+        return [both, ((1 - self.kept) * (not right[1]), right[0], drawn[0])]
+
+    def _posterior(self, way: int, right: Sizes, drawn: Sizes) -> Floats:
+        """The law of a way's rate after these answers, not normalised, [96]."""
+        if way > 1 or (way == 1 and self.kept is None):
+            return _weighed(self.laws[way], right[way], drawn[way])
+        cases = self._cases(right, drawn)
+        found = [chance * _weighed(self.laws[0], good, made) for chance, good, made in cases]
+        if way == 1:  # in the other case it is never right
+            found[1] = np.append(found[1].sum(), np.zeros(NODES - 1))
+        total: Floats = np.sum(found, axis=0)
+        return total
 
     def _rate(self, way: int, right: int, made: int) -> float:
         """The probability of `right` given answers being right, and the others wrong."""
         key = way, right, made
         if key not in self._misses:
-            chances = rates() ** right * (1 - rates()) ** (made - right)
-            self._misses[key] = float(self.laws[way] @ chances)
+            self._misses[key] = float(_weighed(self.laws[way], right, made).sum())
         return self._misses[key]
 
     def _agree(self, wrong: Counter[int]) -> float:
@@ -137,6 +168,12 @@ class AnswerBelief:
         if sizes not in self._wrong:
             self._wrong[sizes] = float(_theta_law() @ ewens(sizes, thetas()))
         return self._wrong[sizes]
+
+
+def _weighed(law: Floats, right: int, made: int) -> Floats:
+    """A law of rates, weighed by the probability of the answers at each rate."""
+    found: Floats = law * rates() ** right * (1 - rates()) ** (made - right)
+    return found
 
 
 def leading_chance(chances: Floats) -> float:

@@ -135,6 +135,7 @@ class Stakes:
     def _until_accepted(self, place: int) -> Outlook:
         """Answers of one way until the verifier accepts one or the next one does not pay."""
         price = self.prices[place]
+        once = 0.0 if self.seen.drawn[place] else price.once
         missed = self.belief.missed(
             self.seen.drawn, place, min(self.most, _VERIFIED_HORIZON)
         ).tolist()
@@ -146,7 +147,7 @@ class Stakes:
             worth = chance * self.value + (1 - chance) * then.worth
             right = chance + (1 - chance) * then.right
             found = Outlook(worth, right, paid, 1 + (1 - chance) * then.answers)
-        return found._replace(price=found.price + price.once)
+        return found._replace(price=found.price + once)
 
     def _success(self, place: int) -> dict[str, float]:
         seen = Seen((), self.seen.drawn) if self.verified else self.seen

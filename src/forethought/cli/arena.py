@@ -19,7 +19,7 @@ from forethought.cli.terminal import redraw, write
 from forethought.cli.torch_start import start_torch
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.errors import BadParameterError, ClusterError, RemoteError, UsageError
-from forethought.contracts.parameters import Amount
+from forethought.contracts.parameters import Amount, Range
 from forethought.contracts.questions import Task
 from forethought.cost.prices import Price, prices_of
 from forethought.recipes.recipe import Recipe
@@ -43,6 +43,8 @@ class Arena:
     ray: str | None
     actors: int | None
     quiet: bool
+    level: float
+    """The confidence from which an answer counts as given."""
     inspect_logs: Path | None = None
     """Where logs of inspect-ai go."""
     holdout: bool = False
@@ -70,6 +72,7 @@ class Arena:
                 ray,
                 self.holdout,
                 self._judged(),
+                self.level,
             )
         except KeyboardInterrupt:
             bar.close()
@@ -138,11 +141,18 @@ def arena(names: Sequence[str], given: Given) -> Arena:
         ray=given[options.RAY],
         actors=_engines(given),
         quiet=given[options.QUIET],
+        level=_level(given[options.ABSTAIN_LEVEL]),
         inspect_logs=_inspect_logs(given[options.INSPECT_LOGS]),
         holdout=given[options.HOLDOUT],
         labels=given[options.JUDGED],
         levels=given[options.LEVELS],
     )
+
+
+def _level(value: float) -> float:
+    if problem := Range(0, 1).problem(value):
+        raise BadParameterError(f"--abstain-below {value!r} {problem}", "give a share such as 0.6")
+    return value
 
 
 def _engines(given: Given) -> int | None:

@@ -29,6 +29,11 @@ WRONG: Option[float | None] = Option(
     None,
     takes="float",
 )
+ABSTAIN_LEVEL = number(
+    "--abstain-below",
+    help="In the table of confidences, count less sure answers as withheld.",
+    default=0.5,
+)
 THREADS: Option[int | None] = Option(
     ("--threads",), "Maximum CPU threads.", None, takes="int", limits=(1, 512)
 )

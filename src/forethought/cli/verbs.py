@@ -40,6 +40,7 @@ _ARENA = _Takes(
         options.SKIP_BAD,
         options.SANDBOX,
         options.PRICES,
+        options.ABSTAIN_LEVEL,
         options.RESULTS,
         options.REPORTS,
         options.INSPECT_LOGS,

@@ -172,6 +172,8 @@ class CostBound:
     token: Cost = field(default_factory=lambda: Cost(output_tokens=1))
     least: Cost | None = None
     """A lower bound on the fixed part, if the back end stops it at a limit; else None."""
+    fits: bool = True
+    """Whether the prompt fits the model's context, as far as its length tells."""
 
 
 class Backend(Protocol):

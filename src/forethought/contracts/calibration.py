@@ -10,10 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from forethought.contracts.errors import BadDataError
+from forethought.contracts.file_format import FileFormat
 
-KIND = "forethought calibrations"
-VERSION = 1
+_FORMAT = FileFormat(
+    "forethought calibrations",
+    1,
+    "holds no calibrations",
+    "make them anew: forethought tune --calibrate best",
+)
 CalibrationKind = Literal["isotonic", "platt", "temperature"]
 CALIBRATION_KINDS: tuple[CalibrationKind, ...] = ("isotonic", "platt", "temperature")
 WantedCalibration = Literal["best", "isotonic", "platt", "temperature"]
@@ -99,33 +103,21 @@ def sigmoid(odds: float) -> float:
 
 def calibrations_text(found: Sequence[Calibration]) -> str:
     """Calibrations as JSON text for a file."""
-    held = [asdict(one) for one in found]
-    return json.dumps({"kind": KIND, "version": VERSION, "calibrations": held}, indent=2) + "\n"
+    return _FORMAT.text({"calibrations": [asdict(one) for one in found]})
 
 
 def read_calibrations(text: str, where: str) -> list[Calibration]:
     """The calibrations in a file's text; raises BadDataError if it holds none."""
-    try:
-        held = json.loads(text)
-    except ValueError as error:
-        raise _foreign(where, f"it is not JSON: {error}") from error
-    if not isinstance(held, dict) or held.get("kind") != KIND:
-        raise _foreign(where, f"its kind is not {KIND!r}")
-    if held.get("version") != VERSION:
-        raise _foreign(where, f"its version is {held.get('version')!r}, and {VERSION} is known")
-    try:
-        found = [_calibration(one) for one in held["calibrations"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise _foreign(where, f"a field is missing or has the wrong type: {error!r}") from error
+    found = _FORMAT.read(text, where, lambda held: [*map(_calibration, held["calibrations"])])
     for one in found:
         if problem := _problem(one.map):
-            raise _foreign(where, f"{one.method} of {one.answers}: {problem}")
+            raise _FORMAT.error(where, f"{one.method} of {one.answers}: {problem}")
     return found
 
 
 def _calibration(held: Mapping[str, Any]) -> Calibration:
     chosen = held["map"]
-    kind = next(one for one in CALIBRATION_KINDS if one == chosen["kind"])
+    kind = CALIBRATION_KINDS[CALIBRATION_KINDS.index(chosen["kind"])]
     numbers = ("error", "error_low", "error_high")
     return Calibration(
         answers=str(held["answers"]),
@@ -171,9 +163,3 @@ def _between(value: float, steps: Sequence[float], chances: Sequence[float]) -> 
     low, high = steps[place - 1], steps[place]
     share = (value - low) / (high - low)
     return chances[place - 1] + share * (chances[place] - chances[place - 1])
-
-
-def _foreign(where: str, why: str) -> BadDataError:
-    return BadDataError(
-        f"{where} holds no calibrations: {why}", "make them anew: forethought tune --calibrate best"
-    )

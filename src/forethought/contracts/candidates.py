@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 Path = tuple[int, ...]
 """The child numbers from the root of the search to a candidate; () is the root."""
-Writer = Literal["target", "draft"]
+Writer = Literal["target", "draft", "shortened"]
+"""Who writes: the target, the draft, or the target behind the prompt that the recipe's methods
+shorten. In a run with the last one, the target itself reads the whole prompt."""
 
 
 class ProbeOutput(NamedTuple):
@@ -61,8 +63,8 @@ class Candidate:
     """The outputs of the run's probes: for the state that the newest token, or the end, was sampled
     from; or for the end of the prompt. Empty if the back end does not report them."""
     writer: Writer = "target"
-    """The model that writes this candidate and its descendants. Children of the root are numbered
-    across both writers, so no two of them share a random stream."""
+    """The writer of this candidate and its descendants. Children of the root are numbered across
+    all writers, so no two of them share a random stream."""
 
     @property
     def text(self) -> str:

@@ -18,6 +18,10 @@ class Interval:
     high: float
 
 
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
+"""The estimate of what nothing was measured of."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """The score of one recipe minus another's, over the questions that both answered."""
@@ -75,6 +79,29 @@ class SubsampleCurve:
 
 
 @dataclass(frozen=True)
+class AnswerConfidence:
+    """How well a confidence method tells right from wrong answers of a recipe."""
+
+    method: str
+    answers: int
+    """Answers with this method."""
+    silent: int
+    """Answers about which the method says nothing."""
+    calibrated: int
+    """Answers whose number is calibrated."""
+    auroc: Interval
+    """NaN without a right or without a wrong answer; bounds are NaN below 20 questions."""
+    error: Interval
+    """The expected calibration error of the stated numbers; bounds as above."""
+    level: float
+    """The confidence from which an answer counts as given."""
+    answered: float
+    """The share of answers with at least this confidence."""
+    score_answered: float
+    """The mean score of those; NaN without any."""
+
+
+@dataclass(frozen=True)
 class RecipeResult:
     """The score and cost of one recipe."""
 
@@ -110,6 +137,12 @@ class RecipeResult:
     """Ascending by answers, for a search that draws independent answers."""
     published: Published = field(default_factory=Published)
     """Whether the recipe is as published."""
+    unparsable: float = math.nan
+    """The share of answers without a readable result. NaN for a counted recipe."""
+    unscored: float = math.nan
+    """The part of them that the score leaves out; the others count as wrong."""
+    confidence: tuple[AnswerConfidence, ...] = ()
+    """By method, for a recipe whose answers carry a confidence."""
 
 
 @dataclass(frozen=True)

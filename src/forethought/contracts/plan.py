@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
-from forethought.contracts.errors import BadDataError
+from forethought.contracts.file_format import FileFormat
 
-KIND = "forethought difficulty plan"
-VERSION = 1
+_FORMAT = FileFormat(
+    "forethought difficulty plan", 1, "is not a difficulty plan", "make one: forethought tune"
+)
 Sign = Literal["agreement", "likelihood"]
 SIGNS: tuple[Sign, ...] = ("agreement", "likelihood")
 
@@ -51,7 +51,7 @@ class DifficultyPlan:
 
     def text(self) -> str:
         """The plan as JSON text for a file."""
-        return json.dumps({"kind": KIND, "version": VERSION, **asdict(self)}, indent=2) + "\n"
+        return _FORMAT.text(asdict(self))
 
     @property
     def digest(self) -> str:
@@ -67,28 +67,21 @@ def ordered(by: Sign, agreement: float, likelihood: float) -> tuple[float, float
 
 def read_plan(text: str, where: str) -> DifficultyPlan:
     """The plan in a file's text; raises BadDataError if it holds none."""
-    try:
-        held = json.loads(text)
-    except ValueError as error:
-        raise _foreign(where, f"it is not JSON: {error}") from error
-    if not isinstance(held, dict) or held.get("kind") != KIND:
-        raise _foreign(where, f"its kind is not {KIND!r}")
-    if held.get("version") != VERSION:
-        raise _foreign(where, f"its version is {held.get('version')!r}, and {VERSION} is known")
-    try:
-        found = DifficultyPlan(
-            bins=tuple(_bin(one) for one in held["bins"]),
-            probe=held["probe"],
-            by=held["by"],
-            model=held["model"],
-            tasks=tuple(held["tasks"]),
-            told=held["told"],
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise _foreign(where, f"a field is missing or has the wrong type: {error!r}") from error
+    found = _FORMAT.read(text, where, _plan)
     if problem := _problem(found):
-        raise _foreign(where, problem)
+        raise _FORMAT.error(where, problem)
     return found
+
+
+def _plan(held: Mapping[str, Any]) -> DifficultyPlan:
+    return DifficultyPlan(
+        bins=tuple(_bin(one) for one in held["bins"]),
+        probe=held["probe"],
+        by=held["by"],
+        model=held["model"],
+        tasks=tuple(held["tasks"]),
+        told=held["told"],
+    )
 
 
 def _bin(held: Mapping[str, Any]) -> DifficultyBin:
@@ -109,7 +102,3 @@ def _problem(plan: DifficultyPlan) -> str:
     if any(easier <= harder for easier, harder in pairwise(limits)):
         return "its bins are not in order from easy to hard"
     return ""
-
-
-def _foreign(where: str, why: str) -> BadDataError:
-    return BadDataError(f"{where} is not a difficulty plan: {why}", "make one: forethought tune")

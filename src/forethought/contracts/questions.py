@@ -10,6 +10,9 @@ from forethought.contracts.errors import UsageError
 
 Measure = Callable[[str], int]
 """Counts the tokens of a text with the tokenizer of the model under test."""
+Outcome = Literal["", "parsed", "unparsable", "unscored"]
+"""Whether the scorer read a result from an answer. An unparsable answer counts as wrong. An
+unscored one is unparsable too, and scores leave it out. Empty if a file does not say."""
 Tests = Literal["visible", "all"]
 """The tests of a program: those that the question shows, or all of them."""
 
@@ -73,6 +76,21 @@ class Task(Protocol):
         """
         return " ".join(answer.split()).casefold()
 
+    def parsed(self, question: Question, answer: str) -> bool:
+        """Whether `check` can read a result from an answer, right or wrong.
+
+        By default, whether `stated` finds one.
+        """
+        return bool(self.stated(answer))
+
+    @property
+    def scores_unparsable(self) -> bool:
+        """Whether the published scorer counts an answer without a readable result as wrong.
+
+        If not, the score of the task leaves such answers out.
+        """
+        return True
+
     @property
     def has_tests(self) -> bool:
         """Whether answers are programs that `passed` can test."""
@@ -112,3 +130,17 @@ class Sample:
     """The document of the run, as `Run.document` makes it, without the kept positions."""
     provenance: Mapping[str, str]
     """Versions of the libraries, the hardware, and the hash of the question's data."""
+    outcome: Outcome = ""
+    """Whether a result could be read from the answer."""
+
+    @property
+    def scored(self) -> bool:
+        """Whether the score counts: not that of an answer that its task leaves out."""
+        return self.outcome != "unscored"
+
+
+def outcome_of(task: Task, question: Question, answer: str, score: float) -> Outcome:
+    """Whether a result can be read from an answer with this score."""
+    if score > 0 or task.parsed(question, answer):
+        return "parsed"
+    return "unparsable" if task.scores_unparsable else "unscored"

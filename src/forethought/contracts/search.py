@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 Ability = Literal[
     "draft",
+    "shortened-prompt",
     "steps",
     "log-probabilities",
     "certainty",
@@ -43,10 +44,9 @@ Ability = Literal[
     "readings",
     "probes",
 ]
-"""Abilities that a back end may lack: a draft that decodes candidates, continuing from a prefix,
-log-probabilities, self-certainty, the confidence of each token, probabilities of one-word answers,
-top next tokens, questions behind the cache of an answer, readings of given tokens, and probes of
-hidden states."""
+"""Abilities that a back end may lack: a draft that decodes candidates, shortened and whole prompts
+in one run, continuing from a prefix, log-probabilities, self-certainty, confidences of tokens,
+verdicts, top next tokens, questions behind an answer, readings, and probes of hidden states."""
 Until = Literal["end", "step"]
 
 

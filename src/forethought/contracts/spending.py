@@ -37,6 +37,8 @@ class AnswerPrice(NamedTuple):
 
     once: Cost
     token: Cost
+    fits: bool = True
+    """Whether the prompt fits the model's context."""
 
 
 class Quoted(NamedTuple):
@@ -58,7 +60,7 @@ class Alternative:
     price: float = 0.0
     """The expected price of all answers that the plan draws."""
     way: str = ""
-    """The model that answers, for a sample or a switch."""
+    """The writer of the answer, for a sample or a switch."""
     answers: float = 0.0
     """The expected number of further answers."""
 

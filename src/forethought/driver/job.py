@@ -148,8 +148,8 @@ def checked_score(number: float) -> float:
 
 
 def merged(known: Opened | None, new: Opened | None) -> Opened | None:
-    """The result of the target's prefill, with the notes of both."""
+    """The result of the target's fullest prefill, with the notes of both."""
     if known is None or new is None:
         return known or new
-    fullest = known if known.kept.prompt_tokens else new
+    fullest = max(known, new, key=lambda one: one.kept.prompt_tokens)
     return replace(fullest, notes=tuple(dict.fromkeys((*known.notes, *new.notes))))

@@ -42,4 +42,4 @@ class PriceDesk:
         requests = [mark_first([piece_request(self.job, one)], self.prefixes)[0]
                     for one in children]  # fmt: skip
         bounds = self.backend.bounds(requests)
-        return tuple(AnswerPrice(one.once, one.token) for one in bounds)
+        return tuple(AnswerPrice(one.once, one.token, one.fits) for one in bounds)

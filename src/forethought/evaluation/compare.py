@@ -13,6 +13,7 @@ from forethought.contracts.parameters import Amount
 from forethought.contracts.questions import Task
 from forethought.cost.prices import Price, prices_of
 from forethought.evaluation.cells import LocalCells
+from forethought.evaluation.confidence_scores import LEVEL
 from forethought.evaluation.evaluate import Evaluation, EvaluationProgress
 from forethought.evaluation.judged_ranking import JudgedSettings, check_judges
 from forethought.evaluation.ray_cells import RayCells
@@ -41,6 +42,7 @@ def evaluate(
     as_published: bool = False,
     holdout: bool = False,
     judged: JudgedSettings | None = None,
+    abstain_below: float = LEVEL,
 ) -> Comparison:
     """Score recipes on tasks; samples in the results file are reused.
 
@@ -50,7 +52,8 @@ def evaluate(
     of the candidates of searches and counts majority votes over them. `ray` is a cluster whose
     workers answer. `as_published` adds each recipe without `protect`, as its paper has it. With
     `holdout`, Thresholdout answers for one half of the questions, and all else is of the other.
-    `judged` ranks the recipes by the verdicts of their confidence methods too.
+    `judged` ranks the recipes by the verdicts of their confidence methods too. The table of
+    confidences counts answers below `abstain_below` as withheld.
     """
     on = Recipe.parse(base) if isinstance(base, str) else base
     built: dict[str, Task] = {}
@@ -59,7 +62,7 @@ def evaluate(
     chosen = recipe_grid(recipes, on, keeps, as_published=as_published)
     file, priced = Path(results or results_file()), prices_of(prices)
     asked = (chosen, built, file, samples, progress, priced, searches, ray)
-    return measured(*asked, holdout, judged)
+    return measured(*asked, holdout, judged, abstain_below)
 
 
 def measured(
@@ -73,6 +76,7 @@ def measured(
     ray: RayCluster | None = None,
     holdout: bool = False,
     judged: JudgedSettings | None = None,
+    level: float = LEVEL,
 ) -> Comparison:
     """Run the samples that the results file lacks, then compare all; tasks go by spelling."""
     check_priced(recipes, prices or {})
@@ -83,7 +87,7 @@ def measured(
         with Store.open(results) as store:
             runner = LocalCells(answers) if ray is None else ray_cells(answers, ray, prices or {})
             asked = (every, tasks, store, runner, provenance(), samples, searches)
-            asking = Evaluation(*asked, holdout, judged)
+            asking = Evaluation(*asked, holdout, judged, level)
             return asking.run(progress)
 
 
@@ -101,6 +105,7 @@ def compare(
     as_published: bool = False,
     holdout: bool = False,
     judged: JudgedSettings | None = None,
+    abstain_below: float = LEVEL,
 ) -> Comparison:
     """Like `evaluate`, with the model's exact run as the first recipe and search statistics."""
     return evaluate(
@@ -117,6 +122,7 @@ def compare(
         as_published=as_published,
         holdout=holdout,
         judged=judged,
+        abstain_below=abstain_below,
     )
 
 

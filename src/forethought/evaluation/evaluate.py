@@ -15,8 +15,9 @@ from typing import Any
 from forethought.backends.openai.token_estimate import APPROXIMATE
 from forethought.contracts.comparison import Comparison
 from forethought.contracts.errors import BadDataError, ForethoughtError
-from forethought.contracts.questions import Question, Sample, Task
+from forethought.contracts.questions import Outcome, Question, Sample, Task, outcome_of
 from forethought.evaluation.cells import CellRunner, OpenSamples
+from forethought.evaluation.confidence_scores import LEVEL
 from forethought.evaluation.draws import RIGHT, answer_candidates
 from forethought.evaluation.holdout_looks import held_out, split_of
 from forethought.evaluation.judged_ranking import JudgedSettings, judged_ranking
@@ -64,6 +65,8 @@ class Evaluation:
     """Whether a reusable holdout keeps one half of the questions."""
     judged: JudgedSettings | None = None
     """Ranks recipes by the verdicts of their confidence methods too."""
+    level: float = LEVEL
+    """The confidence from which an answer counts as given."""
 
     def run(self, progress: Callable[[EvaluationProgress], None] | None = None) -> Comparison:
         """Run the missing samples, store them, and compare all recipes.
@@ -95,11 +98,8 @@ class Evaluation:
     def compared(self, wanted: Sequence[WantedSample]) -> Comparison:
         """Compare the stored samples among `wanted`."""
         # Recipes that differ only in stated defaults share their samples; relabel them.
-        kept = [
-            replace(sample, recipe=one.name)
-            for one in wanted
-            if (sample := self.store.get(one.key)) is not None
-        ]
+        found = ((one, self.store.get(one.key)) for one in wanted)
+        kept = [self._kept(one, sample) for one, sample in found if sample is not None]
         names = list(dict.fromkeys(one.name for one in wanted))
         recipes = {one.label: one for one in self.recipes if one.label in names}
         split = split_of(wanted) if self.holdout else None
@@ -107,15 +107,25 @@ class Evaluation:
         analysis = SearchAnalysis.of(recipes if self.searches else {}, seen, self._checks(wanted))
         samples = analysis.all_samples if self.searches else seen
         shown = list(analysis.recipes) if self.searches else names
-        found = compared(samples, shown, list(self.tasks), provenance=self.provenance)
-        found = analysis.extended(found) if self.searches else found
+        result = compared(
+            samples, shown, list(self.tasks), provenance=self.provenance, level=self.level
+        )
+        result = analysis.extended(result) if self.searches else result
         if split is not None:
             told = held_out(split, names, kept, self.store.holdouts())
-            found = replace(found, held_out=told)
+            result = replace(result, held_out=told)
         if self.judged is not None:
-            found = replace(found, judged=judged_ranking(seen, names, self.judged))
+            result = replace(result, judged=judged_ranking(seen, names, self.judged))
         notes = (APPROXIMATE,) if is_remote(self.recipes[0].model) else ()
-        return replace(found, notes=notes)
+        return replace(result, notes=notes)
+
+    def _kept(self, one: WantedSample, sample: Sample) -> Sample:
+        """A stored sample under the recipe's name; files of earlier versions hold no outcomes."""
+        outcome = sample.outcome or self._outcome(one, sample.run["answer"], sample.score)
+        return replace(sample, recipe=one.name, outcome=outcome)
+
+    def _outcome(self, one: WantedSample, answer: str, score: float) -> Outcome:
+        return outcome_of(self.tasks[one.task], one.question, answer, score)
 
     def wanted(self) -> Iterator[WantedSample]:
         """Every sample of the evaluation, question by question."""
@@ -139,6 +149,7 @@ class Evaluation:
         one, run = answer.wanted, answer.run
         revised = revisions(one.name)
         made = {**self.provenance, **answer.made, **({REVISIONS: revised} if revised else {})}
+        score = self._score(one, run["answer"])
         return Sample(
             key=one.key,
             recipe=one.name,
@@ -146,9 +157,10 @@ class Evaluation:
             question=one.question.identifier,
             cluster=one.question.cluster or one.question.identifier,
             number=one.number,
-            score=self._score(one, run["answer"]),
+            score=score,
             run=self._judged(one, _without_positions(run)),
             provenance={**made, QUESTION_HASH: question_hash(one.question)},
+            outcome=self._outcome(one, run["answer"], score),
         )
 
     def _judged(self, one: WantedSample, run: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from forethought.contracts.comparison import Interval, RecipeResult
+from forethought.contracts.comparison import UNKNOWN, Interval, RecipeResult
 from forethought.contracts.errors import StoreError
-from forethought.contracts.questions import Sample
+from forethought.contracts.questions import Outcome, Sample
 from forethought.evaluation.task_scores import ScoresByTask, TaskScores
 from forethought.evaluation.token_rates import all_tokens
 from forethought.numerics.intervals import mean_interval, mean_of_intervals
@@ -36,6 +36,8 @@ def recipe_result(recipe: str, scores: ScoresByTask, samples: Sequence[Sample]) 
         usd=_mean_usd(runs),
         tokens=statistics.fmean(all_tokens(sample.run["cost"]) for sample in runs),
         published=published(recipe),
+        unparsable=_share(runs, "unparsable", "unscored"),
+        unscored=_share(runs, "unscored"),
     )
 
 
@@ -57,6 +59,8 @@ def with_frontiers(results: Sequence[RecipeResult]) -> tuple[RecipeResult, ...]:
 
 def _beats(other: RecipeResult, one: RecipeResult, cost: str) -> bool:
     """Whether `other` is at least as good and as cheap, and strictly better in one of them."""
+    if math.isnan(one.score.value):  # nor does an unknown score
+        return True
     better = (other.score.value, -getattr(other, cost))
     mine = (one.score.value, -getattr(one, cost))
     if math.isnan(mine[1]):  # an unknown cost lies on no frontier
@@ -66,7 +70,15 @@ def _beats(other: RecipeResult, one: RecipeResult, cost: str) -> bool:
 
 def _interval(answered: TaskScores) -> Interval:
     scores = answered.scores
+    if not scores:
+        return UNKNOWN
     return mean_interval(list(scores.values()), answered.clusters(list(scores)))
+
+
+def _share(samples: Sequence[Sample], *outcomes: Outcome) -> float:
+    """The share of answers with one of these outcomes; NaN if an outcome is not known."""
+    told = [sample.outcome for sample in samples]
+    return math.nan if "" in told else statistics.fmean(one in outcomes for one in told)
 
 
 def _local_values(samples: Sequence[Sample], part: str, name: str) -> list[float]:

@@ -241,8 +241,9 @@ def _vote(sample: Sample, voting: Recipe, rates: TokenRates, checks: Checks) -> 
     if sample.run["cost"]["scoring_tokens"]:
         cost["usd"] = None  # the scorer's part of the price is unknown
     score = min(1.0, max(0.0, vote(one, one.count)))
-    run = {**sample.run, "recipe": voting.spelling, "cost": cost}
-    return replace(sample, key=f"{sample.key} vote", recipe=voting.label, score=score, run=run)
+    run = {**sample.run, "recipe": voting.spelling, "cost": cost, "confidence": None}
+    named = replace(sample, key=f"{sample.key} vote", recipe=voting.label)
+    return replace(named, score=score, run=run, outcome="")
 
 
 def _budgets(tokens: Sequence[float]) -> list[float]:

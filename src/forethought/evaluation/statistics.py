@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
-from forethought.contracts.comparison import Comparison, Difference, Interval
+from forethought.contracts.comparison import UNKNOWN, Comparison, Difference, Interval
 from forethought.contracts.errors import UsageError
 from forethought.contracts.questions import Sample
+from forethought.evaluation.confidence_scores import LEVEL, answer_confidences
 from forethought.evaluation.recipe_result import recipe_result, with_frontiers
 from forethought.evaluation.task_scores import (
     ScoresByTask,
@@ -35,11 +38,13 @@ def compared(
     tasks: Sequence[str],
     seed: int = 0,
     provenance: Mapping[str, str] | None = None,
+    level: float = LEVEL,
 ) -> Comparison:
     """Compare these recipes on these tasks, in this order; other samples are ignored.
 
     A question's score is the mean over its answers. The result does not depend on the order of
-    `samples`, nor a difference on the other recipes.
+    `samples`, nor a difference on the other recipes. `level` is the confidence from which an
+    answer counts as given.
     """
     _check_names(recipes, tasks)
     by_recipe: dict[str, list[Sample]] = {recipe: [] for recipe in recipes}
@@ -48,10 +53,17 @@ def compared(
             by_recipe[sample.recipe].append(sample)
     answers = {name: scores_by_task(name, found, tasks) for name, found in by_recipe.items()}
     check_same_questions(answers)
+    results = [
+        replace(
+            recipe_result(name, answers[name], by_recipe[name]),
+            confidence=answer_confidences(
+                [one for one in by_recipe[name] if one.task in tasks], level
+            ),
+        )
+        for name in recipes
+    ]
     return Comparison(
-        standings=with_frontiers(
-            [recipe_result(name, answers[name], by_recipe[name]) for name in recipes]
-        ),
+        standings=with_frontiers(results),
         differences=_differences(recipes, answers, seed),
         tasks=tuple(tasks),
         questions=sum(len(_shared([answers[name][task] for name in recipes])) for task in tasks),
@@ -113,10 +125,7 @@ def _difference(
         if names
     }
     if not pairs:
-        raise UsageError(
-            f"{recipe} and {against} answered no question in common",
-            "run both on the same questions",
-        )
+        return _unknown(recipe, against, mine, theirs)
     tasks = [Clustered.of(pairs[task], mine[task].clusters(shared[task])) for task in pairs]
     every = [value for values in pairs.values() for value in values]
     rng = np.random.default_rng(_seed(seed, recipe, against))
@@ -130,6 +139,16 @@ def _difference(
         losses=sum(value < -_EQUAL for value in every),
         detectable=detectable_difference(tasks),
     )
+
+
+def _unknown(recipe: str, against: str, mine: ScoresByTask, theirs: ScoresByTask) -> Difference:
+    """The difference if no common question has a score; UsageError without a common question."""
+    if not any(mine[task].origins.keys() & theirs[task].origins.keys() for task in mine):
+        raise UsageError(
+            f"{recipe} and {against} answered no question in common",
+            "run both on the same questions",
+        )
+    return Difference(recipe, against, UNKNOWN, 1.0, 0, 0, 0, math.nan)
 
 
 def _seed(seed: int, recipe: str, against: str) -> list[int]:

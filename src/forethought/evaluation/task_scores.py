@@ -29,7 +29,7 @@ class TaskScores:
     """Scores of one recipe on one task."""
 
     scores: Mapping[str, float]
-    """Mean score over the answers to each question."""
+    """Mean score over the scored answers to each question; a question without one is absent."""
     origins: Mapping[str, QuestionOrigin]
     """Identity of each question."""
 
@@ -68,7 +68,7 @@ def check_same_questions(answers: Mapping[str, ScoresByTask]) -> None:
 
 
 def _task_scores(samples: Sequence[Sample]) -> TaskScores:
-    numbered: dict[str, dict[int, float]] = defaultdict(dict)
+    numbered: dict[str, dict[int, Sample]] = defaultdict(dict)
     origins: dict[str, QuestionOrigin] = {}
     for sample in samples:
         origin = QuestionOrigin(sample.cluster, sample.provenance.get(QUESTION_HASH, ""))
@@ -79,8 +79,10 @@ def _task_scores(samples: Sequence[Sample]) -> TaskScores:
                 f"{sample.recipe} is stored twice, or with different data",
                 "start a new file with --results",
             )
-        numbered[sample.question][sample.number] = sample.score
-    scores = {
-        question: math.fsum(scores.values()) / len(scores) for question, scores in numbered.items()
+        numbered[sample.question][sample.number] = sample
+    found = {
+        question: [one.score for one in answers.values() if one.scored]
+        for question, answers in numbered.items()
     }
+    scores = {name: math.fsum(known) / len(known) for name, known in found.items() if known}
     return TaskScores(scores, origins)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from forethought.contracts.comparison import Interval
+from forethought.contracts.comparison import UNKNOWN, Interval
 from forethought.numerics.student import normal_quantile, student_quantile
 
 UPPER = 0.975
@@ -91,8 +91,11 @@ def mean_of_intervals(intervals: Sequence[Interval]) -> Interval:
     """The unweighted mean of independent estimates.
 
     Distances to the interval's ends add in quadrature (Zou and Donner's variance estimates
-    recovery). One estimate keeps its own interval, and the result stays in [0, 1].
+    recovery). One estimate keeps its own interval, and the result stays in [0, 1]. An unknown
+    estimate leaves the mean unknown.
     """
+    if any(math.isnan(one.value) for one in intervals):
+        return UNKNOWN
     count = len(intervals)
     value = math.fsum(one.value for one in intervals) / count
     below = math.hypot(*(one.value - one.low for one in intervals)) / count

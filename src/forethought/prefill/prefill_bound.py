@@ -9,6 +9,7 @@ from forethought.contracts.roles import Approximation
 from forethought.contracts.score_work import PromptSizes
 from forethought.cost.flops import answer_flops, rows_flops
 from forethought.models.chat.prompt import question_tokens
+from forethought.models.model import Model
 from forethought.prefill.draft_model import ModelDraft
 from forethought.prefill.plan import PrefillPlan, total_prefill_flops
 
@@ -32,6 +33,11 @@ class PrefillBound:
         for method in self.plan.applied:
             length = method.reads(length)
         return length
+
+    def fits(self, length: int, target: Model) -> bool:
+        """Whether the tokens of such a prompt that the target prefills fit its context."""
+        read = self.read(length)
+        return read < target.for_length(read + self.answer_tokens).shape.context
 
     def _choosing(self, method: Approximation, length: int) -> float:
         """An upper bound on the FLOPs that a method's choice needs besides the prefills."""

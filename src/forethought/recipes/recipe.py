@@ -40,6 +40,8 @@ _LIMITS = {
 }
 WARM = 0.7
 """Default temperature of a search; at 0 all its samples would be equal."""
+_ASIDE = "shortened-prompt"
+"""The ability that such a strategy needs."""
 _SEARCHING = ("search", "scorer")
 _SURE = ("confidence", "abstain_below")
 """Fields that are no part of the JSON of a recipe that leaves them at their defaults."""
@@ -163,6 +165,12 @@ class Recipe:
         """Whether the strategy samples from the draft too."""
         search = self.search
         return bool(search) and "draft" in catalogue.build(search, "strategies").needs
+
+    @property
+    def shortens_aside(self) -> bool:
+        """Whether the strategy samples behind the shortened prompt beside the whole one."""
+        search = self.search
+        return bool(search) and _ASIDE in catalogue.build(search, "strategies").needs
 
     @property
     def judge(self) -> str:

@@ -18,6 +18,12 @@ def check_search(recipe: Recipe) -> None:
         )
     if recipe.drafts_answers and recipe.draft == Recipe.draft:
         raise no_draft()
+    if recipe.shortens_aside and not recipe.approximate:
+        raise UsageError(
+            f"{recipe.search} compares a shortened prompt with the whole one, and no method "
+            "shortens it",
+            "name one with -x, such as bm25(keep=0.25)",
+        )
     if recipe.search:
         ranks = catalogue.build(recipe.search, "strategies").scores
         if ranks and not recipe.scorer:

@@ -29,6 +29,8 @@ _COLUMNS = (
     "losses",
     "detectable",
     "read_tokens",
+    "unparsable",
+    "unscored",
 )
 _ANSWERS = (
     "worst",
@@ -42,6 +44,20 @@ _ANSWERS = (
     "wrong_tokens",
 )
 """Columns of comparisons with several answers to a question."""
+_SURE = (
+    "confidence",
+    "calibrated",
+    "auroc",
+    "auroc_low",
+    "auroc_high",
+    "ece",
+    "ece_low",
+    "ece_high",
+    "abstain_below",
+    "answered",
+    "score_answered",
+)
+"""Columns of comparisons with confidences: those of the first method, which decides."""
 
 
 def comparison_csv(comparison: Comparison, *, timing: bool = True) -> str:
@@ -54,7 +70,16 @@ def comparison_csv(comparison: Comparison, *, timing: bool = True) -> str:
     axes = figures.axes(comparison, timing)
     frontiers = [f"frontier_{one.name}" for one in axes]
     answers = _ANSWERS if any(one.chances for one in comparison.standings) else ()
-    columns = [*_COLUMNS, *answers, *(one.name for one in axes), *frontiers, "published", "changed"]
+    sure = _SURE if any(one.confidence for one in comparison.standings) else ()
+    columns = [
+        *_COLUMNS,
+        *answers,
+        *sure,
+        *(one.name for one in axes),
+        *frontiers,
+        "published",
+        "changed",
+    ]
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="")
     writer.writeheader()
@@ -80,9 +105,12 @@ def _total(result: RecipeResult, axes: Sequence[Axis]) -> dict[str, str]:
         "questions": str(result.questions),
         **_interval("score", result.score),
         "read_tokens": _number(result.read),
+        "unparsable": _number(result.unparsable),
+        "unscored": _number(result.unscored),
         "published": result.published.source,
         "changed": " ".join(result.published.changed),
         **_answers(result),
+        **_sure(result),
         **costs,
         **on,
     }
@@ -97,6 +125,21 @@ def _answers(result: RecipeResult) -> dict[str, str]:
         *(saved(result), drawn.spread, drawn.right, drawn.wrong),
     )
     return dict(zip(_ANSWERS, map(_number, values), strict=True))
+
+
+def _sure(result: RecipeResult) -> dict[str, str]:
+    if not result.confidence:
+        return {}
+    one = result.confidence[0]
+    return {
+        "confidence": one.method,
+        "calibrated": str(one.calibrated),
+        **_interval("auroc", one.auroc),
+        **_interval("ece", one.error),
+        "abstain_below": _number(one.level),
+        "answered": _number(one.answered),
+        "score_answered": _number(one.score_answered),
+    }
 
 
 def _difference(found: Difference | None) -> dict[str, str]:

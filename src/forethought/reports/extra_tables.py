@@ -6,12 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forethought.contracts.comparison import Comparison
-from forethought.reports import answer_range, equal_cost, held_out, judged
+from forethought.reports import (
+    answer_range,
+    confidences,
+    equal_cost,
+    held_out,
+    judged,
+    unparsable,
+)
 
 
 @dataclass(frozen=True)
 class ExtraTable:
-    """A table with a row per recipe."""
+    """A table with rows per recipe."""
 
     name: str
     """Identifier of its section on a page."""
@@ -29,6 +36,8 @@ def extra_tables(comparison: Comparison) -> list[ExtraTable]:
         ("held", held_out.TITLE, held_out.rows(comparison), held_out.NOTE),
         ("judged", judged.TITLE, judged.rows(comparison), judged.note(comparison)),
         ("equal", equal_cost.TITLE, equal_cost.rows(comparison), equal_cost.NOTE),
+        ("confidence", confidences.TITLE, confidences.rows(comparison), confidences.NOTE),
+        ("unparsable", unparsable.TITLE, unparsable.rows(comparison), unparsable.NOTE),
     ]
     return [
         ExtraTable(name, title, rows[0], rows[1:], note)

@@ -119,6 +119,8 @@ def job_of(
         else catalogue.build(recipe.search or _unsearched(recipe), "strategies")
     )
     asking = run_identifier(recipe.asking, question.text, question.document)
+    # Elsewhere the target of such a recipe reads the shortened prompt.
+    aside = ("whole",) if recipe.shortens_aside else ()
     return Job(
         run=identifier,
         question=question,
@@ -131,7 +133,7 @@ def job_of(
         plain=plain,
         confidence={one: _scorer(one, task) for one in recipe.confidence},
         # Outcomes in the replay log hold the outputs of these probes alone.
-        key_namespace="+".join((asking, *(one.key for one in probes_of(recipe)))),
+        key_namespace="+".join((asking, *(one.key for one in probes_of(recipe)), *aside)),
     )
 
 

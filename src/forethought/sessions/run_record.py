@@ -11,7 +11,7 @@ from forethought.backends.openai.finish_reasons import withheld
 from forethought.contracts.backend import Opened
 from forethought.contracts.choices import AutoChoice
 from forethought.contracts.records import Cost, Exact, Kept, Run, Timing
-from forethought.contracts.search import Candidate, Found
+from forethought.contracts.search import Ability, Candidate, Found
 from forethought.contracts.spending import Settlement
 from forethought.cost.flops import answer_flops, entry_bytes, prefill_flops
 from forethought.driver.job import JobResult
@@ -22,6 +22,9 @@ from forethought.sessions.answer_confidence import (
     reason_to_abstain,
 )
 from forethought.storage.calibrations import stored_calibrations
+
+_WRITERS: frozenset[Ability] = frozenset({"draft", "shortened-prompt"})
+"""What a strategy of several writers needs."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ def _listed(
     document = {
         "path": list(one.path),
         **({"question": one.question} if one.question else {}),
-        **({"writer": one.writer} if "draft" in result.job.strategy.needs else {}),
+        **({"writer": one.writer} if _WRITERS & result.job.strategy.needs else {}),
         "text": one.text,
         "tokens": one.tokens,
         "log_probability": one.log_probability,

@@ -28,7 +28,7 @@ from forethought.recipes.identity import (
 from forethought.storage.holdouts import StoredHoldouts
 from forethought.storage.replay_log import StoredReplayLog
 from forethought.storage.request_seconds import RequestSeconds
-from forethought.storage.store_file import open_file, reporting
+from forethought.storage.store_file import columns, open_file, reporting
 
 __all__ = ["QUESTION_HASH", "Store", "question_hash", "sample_key", "sample_seed"]
 
@@ -36,7 +36,6 @@ PATIENCE = 30.0
 """Seconds to wait for another process's write."""
 
 _NAMES = tuple(field.name for field in fields(Sample))  # also the column names
-_COLUMNS = ", ".join(_NAMES)
 _ORDER = "ORDER BY recipe, task, question, number, key"
 
 
@@ -46,6 +45,8 @@ class Store:
 
     path: Path
     connection: sqlite3.Connection
+    names: tuple[str, ...] = _NAMES
+    """The columns; a read-only file of an earlier version lacks the newest ones."""
 
     @classmethod
     def open(cls, path: Path | str, patience: float = PATIENCE) -> Store:
@@ -54,7 +55,10 @@ class Store:
         `patience` is the time in seconds to wait for other writers.
         """
         place = Path(path)
-        return cls(place, open_file(place, patience))
+        connection = open_file(place, patience)
+        with reporting(place):
+            known = columns(connection, "samples")
+        return cls(place, connection, tuple(name for name in _NAMES if name in known))
 
     def close(self) -> None:
         """Close the file."""
@@ -89,7 +93,7 @@ class Store:
 
     def get(self, key: str) -> Sample | None:
         """The sample with this key, or None; `run` and `provenance` are plain JSON values."""
-        rows = self._rows(f"SELECT {_COLUMNS} FROM samples WHERE key = ?", (key,))
+        rows = self._rows(f"SELECT {self._columns} FROM samples WHERE key = ?", (key,))
         return self._sample(rows[0]) if rows else None
 
     def put(self, sample: Sample) -> Sample:
@@ -102,7 +106,8 @@ class Store:
         marks = ", ".join("?" * len(row))
         with reporting(self.path):
             kept = self.connection.execute(
-                f"INSERT INTO samples ({_COLUMNS}) VALUES ({marks}) ON CONFLICT (key) DO NOTHING",
+                f"INSERT INTO samples ({self._columns}) VALUES ({marks})"
+                " ON CONFLICT (key) DO NOTHING",
                 row,
             )
         first = None if kept.rowcount else self.get(sample.key)
@@ -116,25 +121,35 @@ class Store:
         return first
 
     def samples(
-        self, recipes: Collection[str] | None = None, tasks: Collection[str] | None = None
+        self,
+        recipes: Collection[str] | None = None,
+        tasks: Collection[str] | None = None,
+        *,
+        scored: bool = True,
     ) -> list[Sample]:
         """The samples of these recipes and tasks (all if None).
 
         They are sorted by recipe, task, question and number. Samples of an earlier revision of a
-        method are left out, since their recipe's spelling now means another computation.
+        method are left out, since their recipe's spelling now means another computation. With
+        `scored`, so are answers that scores leave out.
         """
         chosen = {"recipe": recipes, "task": tasks}
         wanted = {name: json.dumps(list(v)) for name, v in chosen.items() if v is not None}
         tests = [f"{name} IN (SELECT value FROM json_each(?))" for name in wanted]
         where = f"WHERE {' AND '.join(tests)}" if tests else ""
-        query = f"SELECT {_COLUMNS} FROM samples {where} {_ORDER}"
-        found = map(self._sample, self._rows(query, tuple(wanted.values())))
+        query = f"SELECT {self._columns} FROM samples {where} {_ORDER}"
+        every = map(self._sample, self._rows(query, tuple(wanted.values())))
+        found = (one for one in every if one.scored or not scored)
         return [one for one in found if one.provenance.get(REVISIONS, "") == revisions(one.recipe)]
 
     def counts(self) -> dict[tuple[str, str], int]:
         """The number of samples by recipe and task."""
         query = "SELECT recipe, task, COUNT(*) FROM samples GROUP BY recipe, task ORDER BY 1, 2"
         return {(recipe, task): count for recipe, task, count in self._rows(query, ())}
+
+    @property
+    def _columns(self) -> str:
+        return ", ".join(self.names)
 
     def _rows(self, query: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
         with reporting(self.path):
@@ -146,7 +161,7 @@ class Store:
                 f"the score {sample.score} of {_named(sample)} is not between 0 and 1",
                 "have the task's checker return a share",
             )
-        row = {name: getattr(sample, name) for name in _NAMES}
+        row = {name: getattr(sample, name) for name in self.names}
         row["score"] = float(sample.score)
         for name in ("run", "provenance"):
             with _writing(sample, name):
@@ -157,7 +172,7 @@ class Store:
         return tuple(row.values())
 
     def _sample(self, row: tuple[Any, ...]) -> Sample:
-        values = dict(zip(_NAMES, row, strict=True))
+        values = dict(zip(self.names, row, strict=True))
         try:
             values |= {name: json.loads(values[name]) for name in ("run", "provenance")}
         except json.JSONDecodeError as error:

@@ -35,6 +35,15 @@ _TABLES = (
 
 
 @dataclass(frozen=True)
+class AddedColumn:
+    """A column that earlier versions of a table lack; those programs may still write the table."""
+
+    table: str
+    name: str
+    declaration: str
+
+
+@dataclass(frozen=True)
 class FileKind:
     """A kind of SQLite file: its name in messages, its identity and its tables."""
 
@@ -44,10 +53,13 @@ class FileKind:
     version: int
     """The newest format version that this program knows."""
     tables: tuple[str, ...]
-    """The statements that create the tables."""
+    """The statements that create the tables, as in the first version."""
+    added: tuple[AddedColumn, ...] = ()
+    """The columns since."""
 
 
-RESULTS = FileKind("results file", APPLICATION, VERSION, _TABLES)
+_ADDED = (AddedColumn("samples", "outcome", "TEXT NOT NULL DEFAULT ''"),)
+RESULTS = FileKind("results file", APPLICATION, VERSION, _TABLES, _ADDED)
 
 _REASONS = {
     sqlite3.SQLITE_BUSY: ("is in use by another process", "wait for it, or end it, and run again"),
@@ -114,6 +126,7 @@ def _prepare(
     if not _is_ready(connection, path, kind):
         _use_log(connection, time.monotonic() + patience)
         _make(connection, path, kind)
+    _add_columns(connection, kind)
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise StoreError(
@@ -154,6 +167,32 @@ def _use_log(connection: sqlite3.Connection, deadline: float) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
         time.sleep(0.01)
+
+
+def columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    """The names of a table's columns."""
+    return [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
+
+
+def _add_columns(connection: sqlite3.Connection, kind: FileKind) -> None:
+    """Add the columns that a file of an earlier version lacks; a read-only file stays as it is."""
+    if not _lacking(connection, kind):
+        return
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for one in _lacking(connection, kind):  # another process may have added some first
+            connection.execute(f"ALTER TABLE {one.table} ADD COLUMN {one.name} {one.declaration}")
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+            raise
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _lacking(connection: sqlite3.Connection, kind: FileKind) -> list[AddedColumn]:
+    return [one for one in kind.added if one.name not in columns(connection, one.table)]
 
 
 def _make(connection: sqlite3.Connection, path: Path, kind: FileKind) -> None:

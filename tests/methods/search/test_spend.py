@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from forethought.backends.known import END, KnownBackend
-from forethought.contracts.errors import BadParameterError
+from forethought.contracts.errors import BadParameterError, UsageError
 from forethought.driver.driver import Driver
 from forethought.driver.job import Decided
 from forethought.methods.search.spend import Spend
@@ -65,6 +67,67 @@ def test_a_cheap_draft_is_asked_first_and_the_target_when_it_disagrees_with_itse
     assert "target" in writers
     assert "switch" in chosen(done.found)
     assert done.found.best.writer == "target"
+
+
+def with_prompts(whole: float, short: float, **more) -> KnownBackend:
+    """A model whose prompts cost so many FLOPs, and that answers behind both alike."""
+    prompts = {"target": whole, "shortened": short}
+    return KnownBackend(coin(0.6), shortened=coin(0.6), prefill=prompts, **more)
+
+
+LONG = Spend(value="900FLOP", n=4, shortened=True, length=3)
+
+
+def test_a_shortened_prompt_is_read_where_it_saves_and_keeps_the_success():
+    rule = replace(LONG, success=0.8, shortened_success=0.78)
+    for whole, short, first in ((300.0, 60.0, "shortened"), (6.0, 3.0, "target")):
+        done = searched(rule, backend=with_prompts(whole, short))
+        writers = [one.writer for one in done.found.considered]
+        assert writers[0] == first
+        paid = sum({"target": whole, "shortened": short}[one] for one in set(writers))
+        assert done.cost.flops == pytest.approx(paid + 3 * len(writers))
+
+
+def test_a_shortened_prompt_that_loses_the_answer_is_not_read():
+    for kept, writer in ((0.1, "target"), (0.78, "shortened")):
+        rule = replace(LONG, n=1, success=0.8, shortened_success=kept)
+        done = searched(rule, backend=with_prompts(300.0, 60.0))
+        assert [one.writer for one in done.found.considered] == [writer]
+
+
+def test_each_prompt_has_a_price_and_a_success_rate_of_its_own():
+    rule = replace(LONG, success=0.8, shortened_success=0.5)
+    found = searched(rule, backend=with_prompts(300.0, 60.0)).found
+    first = found.settlement.decisions[0]
+    means = {way: one["mean"] for way, one in first.belief["success"].items()}
+    assert means == pytest.approx({"target": 0.8, "shortened": 0.5}, abs=0.01)
+    prices = {one.way: one.price for one in first.alternatives if one.way}
+    assert prices["target"] > 300 > prices["shortened"] > 60
+
+
+def test_a_rate_that_is_not_stated_is_below_that_of_the_whole_prompt():
+    found = searched(replace(LONG, success=0.8), backend=with_prompts(300.0, 60.0)).found
+    rates = found.settlement.decisions[0].belief["success"]
+    assert 0.6 < rates["shortened"]["mean"] < rates["target"]["mean"]
+
+
+def test_a_prompt_beyond_the_context_is_no_way():
+    backend = with_prompts(300.0, 60.0, too_long=frozenset({"target"}))
+    found = searched(replace(LONG, success=0.9, shortened_success=0.3), backend=backend).found
+    assert {one.writer for one in found.considered} == {"shortened"}
+    assert {one.way for one in found.settlement.decisions[0].alternatives} == {"", "shortened"}
+
+
+def test_three_ways_are_weighed_together():
+    backend = replace(with_prompts(300.0, 60.0), drafted=coin(0.6))
+    rule = replace(LONG, draft=True, success=0.9, shortened_success=0.8, draft_success=0.3)
+    first = searched(rule, backend=backend).found.settlement.decisions[0]
+    assert {one.way for one in first.alternatives} == {"", "target", "shortened", "draft"}
+
+
+def test_a_back_end_without_a_shortened_prompt_is_refused():
+    with pytest.raises(UsageError, match="shortened-prompt"):
+        searched(LONG, coin(0.6))
 
 
 def test_a_verifier_ends_the_search_at_the_first_accepted_answer():

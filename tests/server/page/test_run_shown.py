@@ -195,3 +195,46 @@ def test_an_export_opens_alone_and_shows_the_same(opened: Opened, tmp_path: Path
     alone.page.hover("#answer .tokens .t >> nth=4")
     expect(alone.page.locator("#tip.shown")).to_be_visible()
     alone.check()
+
+
+def test_decisions_show_belief_price_value_and_reason(opened: Opened, recorded: Recorded) -> None:
+    recorded.extra["spend"] = recordings.events("spend")
+    watched = opened()
+    watched.ask("spend")
+    run = watched.json(f"/v1/runs/{watched.run_id()}")
+    told = run["decisions"]
+    assert told == [one.data for one in recordings.events("spend") if one.kind == "decision"]
+
+    watched.page.click("#tab-decisions")
+    cards = watched.page.locator("#decisions .decisions > li")
+    assert cards.count() == len(told) > 1
+    for number, decision in enumerate(told):
+        card = cards.nth(number)
+        text = " ".join((card.text_content() or "").split())
+        assert f"right: {decision['belief']['right']:.2f}" in text
+        assert card.locator("tbody tr").count() == len(decision["alternatives"])
+        chosen = card.locator("tbody tr", has_text="▶")
+        assert chosen.count() == 1
+        cells = chosen.locator("td").all_text_contents()
+        assert cells[2] == f"{decision['chosen']['right']:.2f}"
+        for rate in decision["belief"]["success"].values():
+            assert f"{rate['mean']:.2f} ({rate['low']:.2f} to {rate['high']:.2f})" in text
+        best, following = decision["alternatives"][:2]
+        assert f"more than {following['action']}" in text
+        assert best["net"] >= following["net"]
+
+
+def test_a_stored_run_opens_at_its_decisions_as_it_was_live(
+    opened: Opened, recorded: Recorded
+) -> None:
+    recorded.extra["spend"] = recordings.events("spend")
+    watched = opened()
+    watched.ask("spend")
+    live = watched.page.locator("#decisions").evaluate("node => node.innerHTML")
+    again = opened(f"/#run={watched.run_id()}")
+    again.page.locator("#runs-list .opened").wait_for()
+    expect(again.page.locator("#decisions")).to_be_visible()
+    assert again.page.locator("#decisions").evaluate("node => node.innerHTML") == live
+    again.page.locator(f'[data-run="{watched.run_id()}"] .link').click()
+    again.page.locator("#runs-list .opened").wait_for()
+    assert again.page.locator("#decisions .decisions > li").count() == live.count("<li")

@@ -32,6 +32,7 @@ from forethought.engine.sequence import Prefill, SequenceStart
 from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.hardware.memory import cache_room
 from forethought.models.model import Model
+from forethought.prefill.prefill_bound import PrefillBound
 from forethought.prefill.prefill_reuse import PrefillMemo, PrefillReuse
 from forethought.prefill.prepare import PreparedPrompt, prefill_all
 from forethought.recipes.recipe import Recipe
@@ -83,7 +84,7 @@ class LocalBackend:
         other: frozenset[Ability] = frozenset(("draft",) if drafts else ())
         return other | {
             "steps", "log-probabilities", "certainty", "token-confidence", "verdicts",
-            "next-tokens", "follow-ups", "readings", "probes",
+            "next-tokens", "follow-ups", "readings", "probes", "shortened-prompt",
         }  # fmt: skip
 
     def now(self) -> float:
@@ -172,7 +173,9 @@ class LocalBackend:
         if request.parent.tokens:  # the decode step of the parent's newest token
             return CostBound(Cost(flops=token + probing), later)
         least = Cost(flops=prompt.flops_at_least() + probing)
-        return CostBound(Cost(flops=prompt.flops_at_most() + probing), later, least)
+        once = Cost(flops=prompt.flops_at_most() + probing)
+        bound = PrefillBound(prompt.plan, prompt.draft, prompt.answer_tokens)
+        return CostBound(once, later, least, bound.fits(len(prompt.prompt), prompt.target))
 
     def _begin_queued(self) -> None:
         """Turn queued requests into sequences; plain answers with equal prompts share a prefill."""

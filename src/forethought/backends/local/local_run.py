@@ -64,7 +64,7 @@ class LocalRun:
     """Entries and results of the tenant's earlier requests; None computes everything."""
     caches: CandidateCaches = field(default_factory=CandidateCaches)
     prompts: dict[tuple[Writer, str], PreparedPrompt] = field(default_factory=dict)
-    """By the model that reads the prompt, and its question if that is not the run's own."""
+    """By the writer that reads the prompt, and its question if that is not the run's own."""
     meters: dict[Writer, Meter] = field(default_factory=dict)
     holds: bool = False
     """Whether the answer's cache is kept for the next turn of a conversation."""
@@ -88,7 +88,7 @@ class LocalRun:
     def opened(self, request: Request) -> Opened:
         """The result of the target's prefill; only the prompt's length if the draft answers."""
         prompt = self.prompt_of(request)
-        if request.parent.writer == "target":
+        if request.parent.writer != "draft":
             return prompt.opened
         length = len(self._prompt(request, "target").prompt)
         short = room_note(prompt.room, prompt.answer_tokens, "draft")
@@ -185,9 +185,9 @@ class LocalRun:
         """The request's prompt, in the tokens of one of the models."""
         where = writer, request.parent.question
         if where not in self.prompts:
-            target = self.target if writer == "target" else self.draft
+            target = self.draft if writer == "draft" else self.target
             own = not request.parent.question
-            laid = self.prompt if own and writer == "target" else None
+            laid = self.prompt if own and writer != "draft" else None
             prompt = laid or chat_prompt(
                 target.tokenizer,
                 target.template,
@@ -207,8 +207,9 @@ class LocalRun:
         if writer == "draft":
             # Methods belong to the target: a draft that answers prefills the whole prompt.
             return Preparation((), self.draft, self.draft, most, reuse=self._reusable)
-        models = self.target, self.draft
-        return Preparation(self._methods(), *models, most, self.draft_results, self._reusable)
+        whole = writer == "target" and self.recipe.shortens_aside
+        methods, models = () if whole else self._methods(), (self.target, self.draft)
+        return Preparation(methods, *models, most, self.draft_results, self._reusable)
 
     @property
     def _reusable(self) -> PrefillReuse | None:

@@ -46,7 +46,7 @@ class PieceInProgress:
         self._recent = ""
         tokenizer = self.prompt.target.tokenizer
         self._decoding = tokenizer.decoding(parent.token_ids, self.run.visible)
-        self._probes = self.run.probes if parent.writer == "target" else ()
+        self._probes = self.run.probes if parent.writer != "draft" else ()
         controls = controls_of(self.run.controls, request)
         if parent.writer == "draft":
             check_writer(controls, self.run.target, self.prompt.target)
@@ -304,7 +304,7 @@ def decoded_by(writer: Writer, tokens: int) -> Cost:
 
 def as_writer(writer: Writer, prefill: Cost) -> Cost:
     """The cost of a prefill, its tokens counted for the model that ran it."""
-    if writer == "target":
+    if writer != "draft":
         return prefill
     return replace(prefill, prompt_tokens=0, draft_tokens=prefill.prompt_tokens)
 

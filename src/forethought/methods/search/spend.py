@@ -24,6 +24,7 @@ from forethought.contracts.search import (
     Found,
     Search,
     Strategy,
+    Writer,
     group,
     score,
     write,
@@ -48,6 +49,10 @@ if TYPE_CHECKING:
 
 _GAIN = 1.0
 """Log-odds by which the target exceeds the draft, if neither rate is stated."""
+_KEPT = 0.9
+"""Probability that a shortened prompt keeps what an answer needs, if its rate is not stated."""
+_MOST_KEPT = 0.98
+"""The same if it is: never sure."""
 _ACCEPTED = 0.5
 """Score from which a verifier accepts an answer."""
 _NOT_WORTH = "no further answer is expected to be worth its price"
@@ -73,14 +78,19 @@ class Spend(Strategy):
     """The same of the draft."""
     length: Count = 128
     """Expected tokens of an answer, until one is known."""
+    shortened: bool = False
+    """Whether the model may answer behind the prompt that -x shortens, beside the whole one."""
+    shortened_success: Share | None = None
+    """Expected share of right answers behind the shortened prompt."""
 
     def __post_init__(self) -> None:
         _worth(self.value)
 
     @property
     def needs(self) -> frozenset[Ability]:
-        """A second model, if the draft answers too."""
-        return frozenset({"draft"} if self.draft else ())
+        """A second model, if the draft answers too, and a second prompt."""
+        shortened: frozenset[Ability] = frozenset({"shortened-prompt"} if self.shortened else ())
+        return shortened | frozenset({"draft"} if self.draft else ())
 
     @property
     def scores(self) -> bool:
@@ -99,8 +109,7 @@ class Spend(Strategy):
 
     def search(self, start: Candidate, rng: np.random.Generator) -> Search:
         """Decide, draw one answer, and decide again."""
-        ways = [start, *([replace(start, writer="draft")] if self.draft else [])]
-        state = _Spending(self, ways)
+        state = _Spending(self, [replace(start, writer=one) for one in self._writers])
         try:
             while not state.ended:
                 decision = yield from state.decided()
@@ -113,9 +122,16 @@ class Spend(Strategy):
                 raise
         return state.found()
 
-    def belief(self) -> AnswerBelief:
-        """The belief before any answer."""
-        return _belief(self.success, self.draft_success, self.draft)
+    @property
+    def _writers(self) -> tuple[Writer, ...]:
+        shortened: tuple[Writer, ...] = ("shortened",) if self.shortened else ()
+        return ("target", *shortened, *(("draft",) if self.draft else ()))
+
+    def belief(self, writers: Sequence[Writer]) -> AnswerBelief:
+        """The belief about these writers before any answer."""
+        return _belief(
+            tuple(writers), self.success, self.draft_success, self.shortened_success, self.draft
+        )
 
 
 @dataclass
@@ -141,6 +157,7 @@ class _Spending:
         """The best action under the belief."""
         quoted = yield from quote(self.ways)
         if not self.unit:
+            quoted = self._fitting(quoted)
             self._settle_unit(quoted)
         stakes = self._stakes(quoted)
         ranked = tuple(map(self._named, stakes.alternatives()))
@@ -181,7 +198,7 @@ class _Spending:
         if self.rule.verified:
             return float(self.accepted)
         seen = Seen.of(len(self.ways), self._places())
-        return leading_chance(self.rule.belief().right(seen))
+        return leading_chance(self._belief().right(seen))
 
     def _best(self) -> int:
         """The accepted answer, or the likeliest one of the group that is most probably right."""
@@ -190,7 +207,7 @@ class _Spending:
         from forethought.beliefs.answers import Seen
 
         places = self._places()
-        belief, seen = self.rule.belief(), Seen.of(len(self.ways), places)
+        belief, seen = self._belief(), Seen.of(len(self.ways), places)
         chance = dict(zip(seen.groups, belief.right(seen), strict=False))
         own = [
             -1.0 if group is None else chance[_sizes(places, group, len(self.ways))]
@@ -212,12 +229,22 @@ class _Spending:
         right = self.decisions[-1].belief["right"]
         return f"the best answer is right with probability {right:.2f} only (not calibrated)"
 
+    def _belief(self) -> AnswerBelief:
+        return self.rule.belief([one.writer for one in self.ways])
+
+    def _fitting(self, quoted: Quoted) -> Quoted:
+        """Leave out the ways whose prompt exceeds the context, unless all do."""
+        pairs = list(zip(self.ways, quoted.prices, strict=True))
+        fit = [pair for pair in pairs if pair[1].fits] or pairs
+        self.ways = [way for way, _ in fit]
+        return quoted._replace(prices=tuple(price for _, price in fit))
+
     def _stakes(self, quoted: Quoted) -> Stakes:
         from forethought.beliefs.answers import Seen
         from forethought.beliefs.plans import Stakes
 
         return Stakes(
-            self.rule.belief(),
+            self._belief(),
             Seen.of(len(self.ways), self._places()),
             self._prices(quoted),
             self.value,
@@ -294,12 +321,24 @@ def _worth(value: str) -> tuple[float, tuple[str, ...]]:
 
 
 @lru_cache(64)
-def _belief(success: float | None, draft_success: float | None, draft: bool) -> AnswerBelief:
+def _belief(
+    writers: tuple[Writer, ...],
+    success: float | None,
+    draft_success: float | None,
+    shortened_success: float | None,
+    draft: bool,
+) -> AnswerBelief:
+    """The belief about these writers; rates that are not stated follow from the others."""
     from forethought.beliefs.answers import AnswerBelief, broad_law, law_of_mean, shifted_mean
     from forethought.beliefs.worlds import rates
 
-    broad = broad_law()
     if success is None and draft:
-        success = shifted_mean(draft_success or float(broad @ rates()), _GAIN)
-    means = [success, *([draft_success] if draft else [])]
-    return AnswerBelief(tuple(broad if mean is None else law_of_mean(mean) for mean in means))
+        success = shifted_mean(draft_success or float(broad_law() @ rates()), _GAIN)
+    means = {"target": success, "draft": draft_success, "shortened": shortened_success}
+    known = (means[one] for one in writers)
+    laws = tuple(broad_law() if mean is None else law_of_mean(mean) for mean in known)
+    if writers[:2] != ("target", "shortened"):
+        return AnswerBelief(laws)
+    whole = float(laws[0] @ rates())
+    kept = min(_MOST_KEPT, shortened_success / whole) if shortened_success else _KEPT
+    return AnswerBelief(laws, kept)

@@ -111,7 +111,8 @@ async function open(id) {
   recipe.load(run.form, run.question ? { question: run.question } : {});
   opened(id);
   say("A stored run.");
-  if (view.state.run?.candidates.some((one) => one.path)) tabs.show("tree");
+  if (view.state.decisions.length) tabs.show("decisions");
+  else if (view.state.run?.candidates.some((one) => one.path)) tabs.show("tree");
 }
 
 function opened(id) {

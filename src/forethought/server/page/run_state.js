@@ -6,6 +6,7 @@ export function newRun() {
     stages: [],
     answers: [], // the tokens of each plain answer
     candidates: [], // the progress of a search, in order
+    decisions: [], // those of a spending rule, in order
     run: null, // the document, once the run is done
     prompt: null, // the texts of the prompt's tokens, if the server keeps prompts
     error: null,
@@ -27,6 +28,9 @@ export function applied(state, event) {
     case "candidate":
       state.candidates.push(data);
       break;
+    case "decision":
+      state.decisions.push(data);
+      break;
     case "done":
       state.run = data.run;
       break;
@@ -40,6 +44,7 @@ export function started(state) {
   return Boolean(
     state.answers.length ||
       state.candidates.length ||
+      state.decisions.length ||
       state.stages.length ||
       state.notes.length ||
       state.run ||

@@ -2,6 +2,7 @@
 
 import { answerView } from "./answer.js";
 import { costView } from "./cost.js";
+import { decisionsView } from "./decisions.js";
 import { stripView } from "./heat_strip.js";
 import { applied, newRun, started } from "./run_state.js";
 import { treeView } from "./tree.js";
@@ -13,6 +14,7 @@ export function runView() {
     stripView(part("prompt")),
     treeView(part("tree")),
     costView(part("cost")),
+    decisionsView(part("decisions")),
   ];
   let state = newRun();
   render();

@@ -87,6 +87,16 @@ class Locality(Task):
         right: float = question.data[self.score]
         return 1 - (found - right) ** 2
 
+    def parsed(self, question: Question, answer: str) -> bool:
+        """Whether the answer states a probability."""
+        return _probability(answer) is not None
+
+    @property
+    def scores_unparsable(self) -> bool:
+        """Only with `parsed`: the paper's models always state a probability, and a squared
+        difference needs one."""
+        return self.score == "parsed"
+
     def _named(self, random: Random, seen: World) -> list[int]:
         """The variables to estimate first; the draws are the same for all settings."""
         scaffold = separating(seen.net, seen.target, seen.condition)

@@ -33,6 +33,11 @@ def judged(question: Question, answer: str) -> float:
     return float(len(numbers) == 1 and equal(question.answers[0], numbers[0]))
 
 
+def parsed(answer: str) -> bool:
+    """Whether the final answer holds a number."""
+    return bool(numbers_in(final(answer)))
+
+
 def stated(answer: str) -> str:
     """The final number of an answer as `judged` reads it; other text if there is none."""
     given = final(answer)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.contracts.questions import Measure, Question, Task
 from forethought.tasks.mathematics._extract import numbers_in
-from forethought.tasks.mathematics._word_problem import judged, put, stated
+from forethought.tasks.mathematics._word_problem import judged, parsed, put, stated
 from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows
 
 _FIELDS = {"question": TEXT, "answer": TEXT}
@@ -47,6 +47,10 @@ class Gsm8k(Task):
     def stated(self, answer: str) -> str:
         """The final number."""
         return stated(answer)
+
+    def parsed(self, question: Question, answer: str) -> bool:
+        """Whether the final answer holds a number."""
+        return parsed(answer)
 
     def notes(self) -> tuple[str, ...]:
         """A note on each line that is left out."""

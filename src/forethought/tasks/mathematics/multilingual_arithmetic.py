@@ -21,7 +21,7 @@ from forethought.tasks.mathematics._stories import (
     Change,
     Language,
 )
-from forethought.tasks.mathematics._word_problem import judged, stated
+from forethought.tasks.mathematics._word_problem import judged, parsed, stated
 
 Step = tuple[Change, int]
 _LARGEST = 999
@@ -93,6 +93,10 @@ class MultilingualArithmetic(Task):
     def stated(self, answer: str) -> str:
         """The final number."""
         return stated(answer)
+
+    def parsed(self, question: Question, answer: str) -> bool:
+        """Whether the final answer holds a number."""
+        return parsed(answer)
 
     def _problem(self, random: Random) -> _Problem:
         story = random.randrange(len(STORIES["english"]))

@@ -12,7 +12,7 @@ from typing import Literal
 
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.contracts.questions import Measure, Question, Task
-from forethought.tasks.mathematics._word_problem import judged, put, stated
+from forethought.tasks.mathematics._word_problem import judged, parsed, put, stated
 from forethought.tasks.rows import NUMBER, TEXT, Row, Rows, drawn, rows
 
 _FIELDS = {"ID": TEXT, "Body": TEXT, "Question": TEXT, "Answer": NUMBER}
@@ -46,6 +46,10 @@ class Svamp(Task):
     def stated(self, answer: str) -> str:
         """The final number."""
         return stated(answer)
+
+    def parsed(self, question: Question, answer: str) -> bool:
+        """Whether the final answer holds a number."""
+        return parsed(answer)
 
     def notes(self) -> tuple[str, ...]:
         """A note on each line that is left out."""

@@ -89,6 +89,10 @@ class ProcBench(Task):
                 return float(found.final)
         return 1.0
 
+    def parsed(self, question: Question, answer: str) -> bool:
+        """Whether the answer states a final state."""
+        return bool(states(answer, FAMILIES[question.data["family"]].form))
+
     def promise(self, question: Question, text: str) -> float:
         """1 if all states so far are right, else 0; of unfinished lines, only an answer counts."""
         form = FAMILIES[question.data["family"]].form

@@ -32,6 +32,12 @@ def code_of(answer: str, entry: str) -> str:
     return blocks[-1]
 
 
+def holds_program(answer: str, entry: str) -> bool:
+    """Whether the answer's code defines the function, or reads as the body of a function."""
+    code = code_of(answer, entry)
+    return defines(code, entry) or bool(_RESULT.search(code))
+
+
 def defines(code: str, entry: str) -> bool:
     """Whether the code defines the function, by def or by assignment."""
     return bool(_defines(entry).search(code))

@@ -16,7 +16,7 @@ from forethought.contracts.errors import BadDataError
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.contracts.questions import Measure, Question, Task, Tests
 from forethought.tasks import sandbox as walled
-from forethought.tasks.programming._answer import as_program, code_of
+from forethought.tasks.programming._answer import as_program, code_of, holds_program
 from forethought.tasks.programming._hidden import parts
 from forethought.tasks.programming._shown import shown_tests
 from forethought.tasks.rows import TEXT, Row, Rows, drawn, rows
@@ -52,6 +52,10 @@ class HumanEval(Task):
     def check(self, question: Question, answer: str) -> float:
         """1 if the tests pass, else 0; SandboxError or BadDataError if they cannot run."""
         return float(self._passes_all(question, answer))
+
+    def parsed(self, question: Question, answer: str) -> bool:
+        """Whether the answer holds the function or a body for it, with or without mistakes."""
+        return holds_program(answer, question.data["entry_point"])
 
     @property
     def has_tests(self) -> bool:

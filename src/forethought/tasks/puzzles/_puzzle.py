@@ -155,6 +155,10 @@ class Puzzle(Task):
         """The list of moves, in which capitals count; empty without a complete list."""
         return str(moves(answer) or "")
 
+    def parsed(self, question: Question, answer: str) -> bool:
+        """Whether the answer holds a complete list of moves, be it empty."""
+        return moves(answer) is not None
+
     def replayed(self, question: Question, played: Iterable[Move]) -> Replay:
         """An answer's moves, played from the start of a question."""
         return replay(self.start(tuple(question.data["labels"])), played)

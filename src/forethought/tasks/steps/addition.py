@@ -13,6 +13,7 @@ from typing import Annotated
 
 from forethought.contracts.parameters import Count, CountOrZero, Whole
 from forethought.contracts.questions import Measure, Question, Task
+from forethought.tasks.answer_lines import answers
 from forethought.tasks.drawing import distinct
 from forethought.tasks.steps._digits import long_number, without_thousands
 from forethought.tasks.steps._lines import STEPS_ONLY, OneAnswer, Words, promise, rightness, words
@@ -62,6 +63,10 @@ class Addition(Task):
     def check(self, question: Question, answer: str) -> float:
         """1 if the answered sum is right, else 0."""
         return rightness(_start(question), without_thousands(answer))
+
+    def parsed(self, question: Question, answer: str) -> bool:
+        """Whether an answer line states a result."""
+        return bool(answers(answer))
 
     def promise(self, question: Question, text: str) -> float:
         """1 if all steps so far are right, else 0."""

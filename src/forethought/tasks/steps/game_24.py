@@ -16,6 +16,7 @@ from typing import Annotated
 
 from forethought.contracts.parameters import Count, CountOrZero, Whole
 from forethought.contracts.questions import Measure, Question, Task
+from forethought.tasks.answer_lines import answers
 from forethought.tasks.drawing import distinct
 from forethought.tasks.steps._expression import value
 from forethought.tasks.steps._lines import STEPS_ONLY, StepState, Words, promise, rightness, words
@@ -63,6 +64,10 @@ class Game24(Task):
     def check(self, question: Question, answer: str) -> float:
         """1 if the answered expression uses each number once and makes 24, else 0."""
         return rightness(_start(question), answer)
+
+    def parsed(self, question: Question, answer: str) -> bool:
+        """Whether an answer line states a result."""
+        return bool(answers(answer))
 
     def promise(self, question: Question, text: str) -> float:
         """1 if the steps so far are right and the remaining numbers can make 24, else 0."""

@@ -15,6 +15,7 @@ from typing import Annotated
 from forethought.contracts.errors import BadParameterError
 from forethought.contracts.parameters import Count, CountOrZero, Whole
 from forethought.contracts.questions import Measure, Question, Task
+from forethought.tasks.answer_lines import answers
 from forethought.tasks.drawing import distinct
 from forethought.tasks.steps._lines import (
     STEPS_ONLY,
@@ -81,6 +82,10 @@ class GraphPath(Task):
     def check(self, question: Question, answer: str) -> float:
         """1 if the answered path follows arrows from the start to the goal, else 0."""
         return rightness(_start(question), answer)
+
+    def parsed(self, question: Question, answer: str) -> bool:
+        """Whether an answer line states a result."""
+        return bool(answers(answer))
 
     def promise(self, question: Question, text: str) -> float:
         """1 if the steps so far follow arrows and the goal is still reachable, else 0."""

@@ -16,6 +16,7 @@ from typing import Annotated
 from forethought.contracts.errors import BadParameterError
 from forethought.contracts.parameters import Count, CountOrZero, Whole
 from forethought.contracts.questions import Measure, Question, Task
+from forethought.tasks.answer_lines import answers
 from forethought.tasks.drawing import distinct
 from forethought.tasks.steps._lines import (
     STEPS_ONLY,
@@ -84,6 +85,10 @@ class SmallSat(Task):
     def check(self, question: Question, answer: str) -> float:
         """1 if the answered values satisfy every clause, else 0."""
         return rightness(_start(question), answer)
+
+    def parsed(self, question: Question, answer: str) -> bool:
+        """Whether an answer line states a result."""
+        return bool(answers(answer))
 
     def promise(self, question: Question, text: str) -> float:
         """1 if the values so far extend to a satisfying assignment, else 0."""
