@@ -12,7 +12,7 @@ import pytest
 
 from forethought.cli.main import exit_code
 from forethought.contracts.errors import BudgetSpentError, UsageError
-from forethought.contracts.questions import Question
+from forethought.contracts.questions import Question, Task
 from forethought.evaluation.cells import LocalCells
 from forethought.evaluation.evaluate import Evaluation
 from forethought.evaluation.holdout_looks import HoldoutItem, HoldoutLooks, HoldoutSplit, split_of
@@ -31,7 +31,7 @@ GOOD, LUCKY, OTHER = (
 
 
 @dataclass(frozen=True)
-class Letters:
+class Letters(Task):
     """Questions that nobody asks: their answers are stored."""
 
     count: int = 408
