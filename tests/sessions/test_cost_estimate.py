@@ -14,7 +14,7 @@ from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.decoder.decoder import Decoder
 from forethought.models.decoder.linear import build_linears
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.cost_estimate import CostRequest, estimate
+from forethought.sessions.cost_estimate import CostRequest, DecodeGrowth, estimate
 from tests.cost.fixtures import config
 from tests.sessions.tiny_session import TARGET
 from tests.tiny import batch_of, tiny_decoder, tiny_tensors, tokens_of
@@ -173,3 +173,26 @@ def test_two_requests_of_samples_are_two_groups() -> None:
     assert two.flops == 2 * one.flops
     assert two.cache_bytes == pytest.approx(2 * one.cache_bytes)
     assert two.weight_bytes == one.weight_bytes
+
+
+@pytest.mark.parametrize("every", [1, 3, 4])
+@pytest.mark.parametrize("entries", [5, 18, 19, 20])
+@pytest.mark.parametrize("steps", [0, 2, 7, 16, 41])
+def test_entries_between_evictions_are_those_of_a_walk(
+    entries: int, every: int, steps: int
+) -> None:
+    held, before, evicted = entries, [], []
+    for step in range(1, steps + 1):
+        before.append(held)
+        held += 1
+        if step % every == 0:
+            evicted.append(held)
+            held = min(held, 20)
+
+    growth = DecodeGrowth(entries, 20, every, steps)
+
+    pasts = [(entries + (growth.growing - 1) / 2, growth.growing), *growth.held()]
+    assert sum(count for _, count in pasts) == steps
+    assert sum(past * count for past, count in pasts) == sum(before)
+    assert sum(count for _, count in growth.evictions()) == len(evicted)
+    assert sum(at * count for at, count in growth.evictions()) == sum(evicted)

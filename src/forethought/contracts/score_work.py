@@ -33,11 +33,6 @@ class LayerSizes:
         """Queries that the view holds."""
         return self.entries if self.queries is None else self.queries
 
-    @property
-    def projection(self) -> float:
-        """Weights of the output projection."""
-        return float(self.shape.heads * self.shape.head_dim * self.hidden)
-
 
 def _quarter(text: str) -> int:
     """About the tokens of a turn that asks a text, whose tokenizer is unknown."""

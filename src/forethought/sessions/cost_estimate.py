@@ -147,13 +147,15 @@ class DecodeGrowth:
                 yield self.left + (length - 1) / 2, length * count
 
     def evictions(self) -> Iterator[tuple[float, int]]:
-        """Entries at an eviction, and the number of evictions; growing ones by first and last."""
+        """Entries at an eviction, and the number of evictions.
+
+        While entries grow, the first, the middle and the last eviction stand for all.
+        """
         growing = self.growing // self.every
-        later = self.steps // self.every - growing
-        if growing:
-            yield self.entries + self.every, growing - growing // 2
-            yield self.entries + self.every * growing, growing // 2
-        yield self.left + self.every, later
+        for place, count in ((1, growing // 2), ((growing + 1) / 2, growing % 2)):
+            yield self.entries + self.every * place, count
+        yield self.entries + self.every * growing, growing // 2
+        yield self.left + self.every, self.steps // self.every - growing
 
 
 @dataclass(frozen=True)
