@@ -87,3 +87,21 @@ def test_a_file_without_confidences_is_said_with_a_command(
     asked = ["tune", "--calibrate", "best", "-m", model, "--results", str(tmp_path / "no.sqlite")]
     assert exit_code(asked) == 2
     assert "forethought evaluate" in capsys.readouterr().err
+
+
+def test_a_resumed_evaluation_shows_how_sure_its_answers_are(
+    model: str, kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["evaluate", "majority-vote(n=2)", "-m", model, "-t", TASK, "--max-tokens", "5", *SURE]
+    again = [*asked, "--results", str(kept), "-q"]
+    assert exit_code([*again, "--abstain-below", "0.3", "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)["standings"]
+    told = [(held["method"], held["answers"], held["level"]) for held in one["confidence"]]
+    assert told == [("likelihood", 24, 0.3), ("agreement(n=2)", 24, 0.3)]
+    assert one["unparsable"] > 0  # a random model states no sums
+    assert exit_code(again) == 0
+    shown = capsys.readouterr().out
+    assert "How sure the answers are" in shown
+    assert "Answers without a readable result" in shown
+    assert exit_code([*again, "--abstain-below", "2"]) == 2
+    assert "--abstain-below 2.0" in capsys.readouterr().err

@@ -237,4 +237,5 @@ def test_a_stored_run_opens_at_its_decisions_as_it_was_live(
     assert again.page.locator("#decisions").evaluate("node => node.innerHTML") == live
     again.page.locator(f'[data-run="{watched.run_id()}"] .link').click()
     again.page.locator("#runs-list .opened").wait_for()
-    assert again.page.locator("#decisions .decisions > li").count() == live.count("<li")
+    shown = again.page.locator("#decisions .decisions > li")
+    expect(shown).to_have_count(live.count("<li"))
