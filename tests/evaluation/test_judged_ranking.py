@@ -29,7 +29,11 @@ def judged(
         for item in range(items):
             right = float(rng.random() < rate)
             told = [
-                {"method": method, "value": right if rng.random() < one else 1 - right}
+                {
+                    "method": method,
+                    "value": right if rng.random() < one else 1 - right,
+                    "calibrated": False,
+                }
                 for method, one in zip(methods, accuracy, strict=True)
             ]
             one = plain(f"q{item}", "x", right, recipe=recipe)
