@@ -18,7 +18,7 @@ from benchmarks.spend_replay import Held, Replay, Stored
 from forethought.contracts.search import Candidate, Writer
 from forethought.methods.search.spend import Spend
 
-TOKENS, QUESTIONS, ANSWERS, KEPT = 60, 60, 8, 0.25
+TOKENS, QUESTIONS, ANSWERS, KEPT = 60, 100, 6, 0.25
 WORTH = 60.0
 HEADS = ("prompt", "loss", "shortened first", "both", "whole alone", "shortened alone")
 
@@ -34,7 +34,7 @@ def main() -> None:
 
 def row(prompt: int, loss: float) -> str:
     """One row of the table."""
-    replay = replace(Replay.of(questions(prompt, loss), WORTH, orders=2), unit=float(TOKENS))
+    replay = replace(Replay.of(questions(prompt, loss), WORTH, orders=1), unit=float(TOKENS))
     rule = Spend(value=f"{WORTH * TOKENS:g}FLOP", n=ANSWERS, length=TOKENS)
     both, told = replay.rule(replace(rule, shortened=True), learns=True)
     whole, _ = replay.rule(rule, learns=True)
@@ -46,28 +46,25 @@ def row(prompt: int, loss: float) -> str:
 
 
 def questions(prompt: int, loss: float, seed: int = 0) -> list[Stored]:
-    """Stored answers with known rates; a FLOP is a token."""
+    """Stored answers with known rates, from the same draws for all losses; a FLOP is a token."""
     rng = np.random.default_rng(seed)
-    rates = rng.beta(7, 3, size=QUESTIONS)
-    return [
-        Stored({
-            "target": held(rng, "target", rate, float(prompt)),
-            "shortened": held(rng, "shortened", max(0.0, rate - loss), KEPT * prompt),
-        })
-        for rate in rates
-    ]  # fmt: skip
+    found = []
+    for rate in rng.beta(7, 3, size=QUESTIONS):
+        draws, wrong = rng.random(ANSWERS), rng.integers(11, 17, size=ANSWERS)
+        whole = held("target", draws < rate, wrong, float(prompt))
+        short = held("shortened", draws < rate - loss, wrong, KEPT * prompt)
+        found.append(Stored({"target": whole, "shortened": short}))
+    return found
 
 
-def held(rng: np.random.Generator, writer: Writer, rate: float, prompt: float) -> Held:
-    """Answers of one writer that are right at this rate."""
-    right = rng.random(ANSWERS) < rate
-    texts = [10 if one else int(rng.integers(11, 17)) for one in right]
+def held(writer: Writer, right: np.ndarray, wrong: np.ndarray, prompt: float) -> Held:
+    """Answers of one writer: 10 where it is right, else a wrong number."""
     answers = [
         Candidate((n,), asked="?", steps=(f"The answer is {text}.",), tokens=TOKENS,
                   log_probability=-10.0, scored_tokens=TOKENS, finish="stop", writer=writer)
-        for n, text in enumerate(texts)
+        for n, text in enumerate(np.where(right, 10, wrong).tolist())
     ]  # fmt: skip
-    return Held(answers, [float(one) for one in right], prompt, 1.0)
+    return Held(answers, right.astype(float).tolist(), prompt, 1.0)
 
 
 def shortened_alone(replay: Replay) -> Replay:

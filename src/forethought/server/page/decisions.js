@@ -83,10 +83,10 @@ function options({ alternatives, chosen, unit }) {
   const same = (one) => one.action === chosen.action && one.way === chosen.way;
   const rows = alternatives.map((one) => [
     `${same(one) ? "▶ " : ""}${named(one)}`,
-    one.way ? one.answers.toFixed(1) : "–",
+    amount(one.net),
     one.way ? amount(one.price) : "–",
     one.right.toFixed(2),
-    amount(one.net),
+    one.way ? one.answers.toFixed(1) : "–",
   ]);
-  return table(["action", "answers", "price", "right", "net value"], rows);
+  return table(["action", "net value", "price", "right", "answers"], rows);
 }
