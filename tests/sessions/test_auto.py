@@ -114,10 +114,11 @@ def test_a_recipe_that_is_hardly_faster_is_left_out():
 
 
 def test_a_few_questions_prove_nothing():
-    choice = chosen(samples([1] * 4), samples([1] * 4, f"+{QUARTER}"))
+    choice = chosen(samples([1] * 4), samples([1] * 4, f"+{QUARTER}"), samples([0] * 4, f"+{HALF}"))
 
     assert choice.chosen == "exact"
-    assert "none of 1 stored comparisons at this length rules out a loss" in choice.reason
+    assert "none of 2 stored comparisons at this length rules out a loss" in choice.reason
+    assert f"the nearest, {QUARTER}: +0.0 points beside exact on 4 stored" in choice.reason
 
 
 def test_the_allowed_loss_can_be_stated():

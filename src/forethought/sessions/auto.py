@@ -143,9 +143,10 @@ class _Choice:
         if not self.found:
             return self._unmeasured(exact, others[0], model)
         if not any(one.allowed for one in others):
+            nearest = max(others, key=lambda one: (_least(one), one.name))
             return (
                 f"none of {len(others)} stored comparisons at this length rules out a loss of more "
-                f"than {self._points} points"
+                f"than {self._points} points; the nearest, {nearest.name}: {_scores(nearest)}"
             )
         if best.name == EXACT:
             return (
@@ -186,6 +187,11 @@ class _Choice:
         if count := len(model.measured):
             return f"by {count:,} {'run' if count == 1 else 'runs'} measured on this machine"
         return f"by the roofline alone ({self.known.machine.rates})"
+
+
+def _least(option: WeighedOption) -> float:
+    """The lower end of a compared option's difference."""
+    return -1.0 if option.difference is None else option.difference.low
 
 
 def _scores(best: WeighedOption) -> str:
