@@ -181,14 +181,13 @@ EVALUATION_BUGS = (
         seen_in="inspect_ai PR #1113 and #1118, epochs",
         file="evaluation/task_scores.py",
         old=(
-            "    scores = {\n"
-            "        question: math.fsum(scores.values()) / len(scores) for question, scores "
-            "in numbered.items()\n    }\n    return TaskScores(scores, origins)"
+            "    scores = {name: math.fsum(known) / len(known) for name, known in found.items() "
+            "if known}\n    return TaskScores(scores, origins)"
         ),
         new=(
-            "    each = {(q, n): score for q, found in numbered.items() for n, score in "
-            'found.items()}\n    scores = {f"{q} {n}": score for (q, n), score in each.items()}\n'
-            '    return Answered(scores, {f"{q} {n}": origins[q] for q, n in each})'
+            '    each = {f"{q} {n}": (q, one) for q, all_ in numbered.items() for n, one in '
+            "all_.items()}\n    scores = {name: one.score for name, (_, one) in each.items()}\n"
+            "    return TaskScores(scores, {name: origins[q] for name, (q, _) in each.items()})"
         ),
         test=(
             "tests/evaluation/test_statistics.py::test_several_answers_to_a_question_are_one_score"
