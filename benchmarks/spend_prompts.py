@@ -18,7 +18,7 @@ from benchmarks.spend_replay import Held, Replay, Stored
 from forethought.contracts.search import Candidate, Writer
 from forethought.methods.search.spend import Spend
 
-TOKENS, QUESTIONS, ANSWERS, KEPT = 60, 100, 6, 0.25
+TOKENS, QUESTIONS, ANSWERS, KEPT = 60, 200, 6, 0.25
 WORTH = 60.0
 HEADS = ("prompt", "loss", "shortened first", "both", "whole alone", "shortened alone")
 
@@ -46,13 +46,14 @@ def row(prompt: int, loss: float) -> str:
 
 
 def questions(prompt: int, loss: float, seed: int = 0) -> list[Stored]:
-    """Stored answers with known rates, from the same draws for all losses; a FLOP is a token."""
+    """Stored answers with known rates, from equal draws for all losses; a FLOP is a token."""
     rng = np.random.default_rng(seed)
     found = []
     for rate in rng.beta(7, 3, size=QUESTIONS):
-        draws, wrong = rng.random(ANSWERS), rng.integers(11, 17, size=ANSWERS)
-        whole = held("target", draws < rate, wrong, float(prompt))
-        short = held("shortened", draws < rate - loss, wrong, KEPT * prompt)
+        draws = rng.random((2, ANSWERS))
+        wrong = rng.integers(11, 17, size=(2, ANSWERS))
+        whole = held("target", draws[0] < rate, wrong[0], float(prompt))
+        short = held("shortened", draws[1] < rate - loss, wrong[1], KEPT * prompt)
         found.append(Stored({"target": whole, "shortened": short}))
     return found
 
