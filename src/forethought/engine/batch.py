@@ -98,6 +98,10 @@ class Batch:
         parts = [NewTokens(cache, [token]) for cache, token in zip(caches, tokens, strict=True)]
         return self.forward(parts, phase="decode", hook=hook)
 
+    def follow(self, cache: SequenceCache, tokens: Sequence[int]) -> Tensor:
+        """Decode given tokens of one sequence in one pass; the logits [V] behind the last one."""
+        return self.forward([NewTokens(cache, tokens)], phase="decode")[-1]
+
     @torch.inference_mode()
     def forward(
         self,
@@ -129,7 +133,8 @@ class Batch:
         out = None
         counts = [self._logits(share, every) * logits for share in shares]
         with watched(self.network.device), self._reserved(shares, layers, counts):
-            if self.steps is not None and hook is None and phase == "decode":
+            single = all(len(part.tokens) == 1 for part in parts)
+            if self.steps is not None and hook is None and single and phase == "decode":
                 new = NewEntries([part.cache for part in parts], tokens, positions)
                 plain = lambda: self.network.forward(**arguments())  # noqa: E731
                 out = self.steps.forward(self.network, new, plain, self.final)

@@ -11,16 +11,19 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from forethought.contracts.errors import ForethoughtError
+from forethought.contracts.roles import Network
 from forethought.engine.admission import Admission
 from forethought.engine.batch import Batch
 from forethought.engine.final_states import FinalStates
 from forethought.engine.meter import Clock
 from forethought.engine.new_tokens import NewTokens
+from forethought.engine.row_costs import DraftCost, RowCosts
 from forethought.engine.sampling import SampledToken, choose_all
 from forethought.engine.sequence import Prefill, Sequence
 from forethought.engine.static_step import static_steps
@@ -63,9 +66,12 @@ class Scheduler:
         self.prefill_seconds = prefill_seconds
         self.admission = Admission(cache_bytes)
         self.decoded: Collection[Sequence] = ()
-        """The sequences of the last step's decode passes."""
+        """The sequences that the last step decoded."""
         self.decode_seconds = 0.0
-        """Seconds of those passes."""
+        """Seconds in which it decoded them."""
+        self.pass_seconds = 0.0
+        """The same of the latest step that had decode passes."""
+        self._costs: WeakKeyDictionary[Network, RowCosts] = WeakKeyDictionary()
 
     @property
     def idle(self) -> bool:
@@ -92,6 +98,8 @@ class Scheduler:
         """Run one decode pass over all decoding sequences and at most one slice of a prefill."""
         self.admission.admit(self.clock)
         live = [one for one in self.admission.running if one.decoding]
+        if verified := [one for one in live if one.is_verified]:
+            return self._take_verified(verified)
         events = self._begin()
         prefill = self.admission.next_prefill(fair=self.prefill_seconds is not None)
         self.decoded, self.decode_seconds = (), 0.0
@@ -100,10 +108,24 @@ class Scheduler:
         if prefill is not None:
             events += self._advance(prefill)
             events += self._begin()
-        self.admission.remove(
-            [one for one in self.admission.running if one.finish and not one.decoding]
-        )
+        self._remove_finished()
         return events
+
+    def _take_verified(self, verified: list[Sequence]) -> list[TokenEvent]:
+        """Let sequences take a token behind one that the last pass has verified; nobody decodes."""
+        start = self.clock()
+        for one in verified:
+            one.enter_verified()
+        events = self._choose(verified)
+        self.decoded, self.decode_seconds = verified, self.clock() - start
+        self._remove_finished()
+        return events
+
+    def _remove_finished(self) -> None:
+        gone = [one for one in self.admission.running if one.finish and not one.decoding]
+        for one in gone:
+            one.verified = None  # it holds logits
+        self.admission.remove(gone)
 
     def _advance(self, prefill: Prefill) -> list[TokenEvent]:
         """Run a slice of a prefill; if it fails, the sequences that wait for it fail too."""
@@ -135,17 +157,18 @@ class Scheduler:
         """Run one decode pass per network, then let each sequence take a token."""
         start = self.clock()
         for group in _passes(live):
-            first = group[0]
-            parts = [NewTokens(one.held, one.tokens[-1:], meter=one.meter) for one in group]
-            shown = FinalStates()
-            steps = static_steps(first.network)
-            batch = Batch(first.network, first.meter, steps, shown)
-            logits = batch.forward(parts, phase="decode", hook=first.layer_hook)
-            states = [None] * len(group) if shown.rows is None else shown.rows
-            for one, row, state in zip(group, logits, states, strict=True):
-                one.take_logits(row, state)
+            first, shown = group[0], FinalStates()
+            costs = self._costs.setdefault(first.network, RowCosts())
+            given = _new_tokens(group, DraftCost(costs, len(group), self.clock))
+            began = self.clock()
+            batch = Batch(first.network, first.meter, static_steps(first.network), shown)
+            new = [tokens for _, tokens in given]
+            logits = batch.forward(new, phase="decode", hook=first.layer_hook)
+            costs.learn(len(logits), self.clock() - began)
+            _take_rows(given, logits, shown.rows)
         events = self._choose(live)
         self.decoded, self.decode_seconds = live, self.clock() - start
+        self.pass_seconds = self.decode_seconds
         return events
 
     def _choose(self, ready: Collection[Sequence]) -> list[TokenEvent]:
@@ -170,6 +193,22 @@ def decode(sequence: Sequence) -> None:
     while not scheduler.idle:
         scheduler.step()
         pause()
+
+
+def _new_tokens(group: Iterable[Sequence], cost: DraftCost) -> list[tuple[Sequence, NewTokens]]:
+    """What a pass gets from each sequence: attention takes those without a draft first."""
+    given = [(one, one.next_tokens(cost)) for one in group]
+    return sorted(given, key=lambda pair: len(pair[1].tree) > 0)
+
+
+def _take_rows(
+    given: Collection[tuple[Sequence, NewTokens]], logits: Tensor, states: Tensor | None
+) -> None:
+    """Give each sequence the rows of its tokens."""
+    sizes = [len(new.tokens) for _, new in given]
+    shown = [None] * len(given) if states is None else torch.split(states, sizes)
+    for (one, new), rows, state in zip(given, torch.split(logits, sizes), shown, strict=True):
+        one.take_rows(new, rows, state)
 
 
 def _passes(live: Iterable[Sequence]) -> list[list[Sequence]]:

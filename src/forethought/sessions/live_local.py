@@ -67,8 +67,8 @@ class LocalOpener:
         three times while short ones do, for any number of sequences.
         """
         scheduler = self.backend.scheduler
-        if scheduler.decode_seconds:
-            scheduler.prefill_seconds = max(LEAST_SLICE, scheduler.decode_seconds)
+        if scheduler.pass_seconds:
+            scheduler.prefill_seconds = max(LEAST_SLICE, scheduler.pass_seconds)
 
     def figures(self) -> dict[str, int]:
         """Counts of this moment, by name; other threads may call this."""
@@ -96,7 +96,7 @@ class LocalOpener:
         local = session.local_run(recipe, request.system)
         local.prompt, local.controls = request.prompt, request.controls
         local.tenant, local.visible = request.tenant, request.visible
-        local.prompt_logprobs = request.prompt_logprobs
+        local.prompt_logprobs, local.predicted = request.prompt_logprobs, request.predicted
         local.verdict_prompts = request.verdict_prompts
         local.plain = local.plain and request.strategy is None
         job = job_of(recipe, request.name, asked, plain=local.plain)
