@@ -73,7 +73,7 @@ class Recorder:
             self.passes.append(RecordedPass(self.meter.flops, self.meter.bytes_moved))
         first = 0
         if self.queries is not None and len(self.passes) == 1:
-            first = max(0, len(view.queries) - self.queries + 1)
+            first = max(0, len(view.queries) - self.queries)
         newest = view.queries[first:].clone()
         alone = replace(view, queries=newest, memories={}, meter=None, show_inputs=None)
         self.passes[-1].views.append(alone)
