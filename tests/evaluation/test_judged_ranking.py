@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from forethought.beliefs.judges import JudgeModel
 from forethought.cli.main import exit_code
 from forethought.contracts.errors import BadParameterError, UsageError
 from forethought.contracts.questions import Sample
+from forethought.evaluation import judged_ranking as judged_module
 from forethought.evaluation.judged_ranking import JudgedSettings, check_judges, judged_ranking
 from forethought.evaluation.statistics import compared
 from forethought.reports.comparison import comparison_markdown, comparison_text
@@ -18,6 +20,13 @@ from tests.evaluation.stored import plain
 
 RECIPES = ("smollm2", "qwen2.5-0.5b", "qwen2.5-1.5b")
 RATES = (0.35, 0.55, 0.8)
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of the draws, which is enough for the tolerances here."""
+    monkeypatch.setattr(judged_module, "_MODEL", JudgeModel(draws=150))
+    monkeypatch.setattr(judged_module, "_QUICK", JudgeModel(draws=30))
 
 
 def judged(
