@@ -36,23 +36,34 @@ class Cost:
     """Peak bytes of the KV cache."""
     usd: float | None = None
     """US dollars; None without a price."""
+    verified_tokens: int = 0
+    """Drafted tokens of answers, which decode passes verified."""
+    accepted_tokens: int = 0
+    """Verified tokens that an answer took."""
+    decode_passes: int = 0
+    """Decode passes of the sequences with a drafter."""
 
     def document(self) -> dict[str, Any]:
-        """The cost as plain JSON values."""
-        return asdict(self)
+        """The cost as plain JSON values; the verified tokens only of a run with a drafter."""
+        told = asdict(self)
+        return told if self.decode_passes else {k: told[k] for k in told if k not in _DRAFTING}
 
     def plus(self, other: Cost) -> Cost:
         """The cost of both in sequence: sums, and the larger peak."""
-        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)[:8]}
+        sums = {name: getattr(self, name) + getattr(other, name) for name in _SUMMED}
         peak = max(self.peak_cache_bytes, other.peak_cache_bytes)
         paid = [cost.usd for cost in (self, other) if cost.usd is not None]
         return Cost(**sums, peak_cache_bytes=peak, usd=sum(paid) if paid else None)
 
     def since(self, before: Cost) -> Cost:
         """The cost beyond an earlier one of the same run; a peak is no difference."""
-        parts = {f.name: getattr(self, f.name) - getattr(before, f.name) for f in fields(self)[:8]}
+        parts = {name: getattr(self, name) - getattr(before, name) for name in _SUMMED}
         usd = None if self.usd is None else self.usd - (before.usd or 0.0)
         return Cost(**parts, usd=usd)
+
+
+_DRAFTING = ("verified_tokens", "accepted_tokens", "decode_passes")
+_SUMMED = tuple(f.name for f in fields(Cost) if f.name not in ("peak_cache_bytes", "usd"))
 
 
 @dataclass(frozen=True)
@@ -292,4 +303,4 @@ class Run:
 
     def document(self) -> dict[str, Any]:
         """The run as plain JSON values."""
-        return asdict(self)
+        return {**asdict(self), "cost": self.cost.document()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from forethought.contracts.drafts import DraftSource, TokenDrafter
 from forethought.contracts.errors import UnsupportedModelError
 from forethought.contracts.score_work import LayerSizes, PromptSizes, ScoreWork, dense_flops
 from forethought.contracts.views import Entries, FullCacheView, LayerView, SparseOutput, Tap
@@ -23,6 +24,7 @@ __all__ = [
     "Approximation",
     "Attend",
     "Draft",
+    "Drafter",
     "Entries",
     "Found",
     "FullCacheView",
@@ -342,6 +344,14 @@ class Approximation(Protocol):
         """Whether `on_attention` makes prefill attention sparse."""
         return False
 
+    def drafts_answers(self) -> bool:
+        """Whether the method drafts tokens of the answer, which the target verifies."""
+        return False
+
+    def drafter(self, source: DraftSource) -> TokenDrafter | None:
+        """The drafter of one sequence; None if the method cannot draft for it."""
+        return None
+
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt for the target, shortened or not; it may carry a look-ahead."""
         return prompt
@@ -365,3 +375,15 @@ class Approximation(Protocol):
     def on_cache(self, cache: FullCacheView) -> Sequence[Entries] | None:
         """The entries of each layer to keep, or None for all."""
         return None
+
+
+class Drafter(Approximation, Protocol):
+    """Drafts tokens of the answer. The target verifies them, so no draft changes an answer."""
+
+    def pays(self, prompt_length: int) -> bool:
+        """True: a draft needs no long prompt."""
+        return True
+
+    def drafts_answers(self) -> bool:
+        """True."""
+        return True

@@ -129,7 +129,8 @@ class Batch:
         out = None
         counts = [self._logits(share, every) * logits for share in shares]
         with watched(self.network.device), self._reserved(shares, layers, counts):
-            if self.steps is not None and hook is None and phase == "decode":
+            single = all(len(part.tokens) == 1 for part in parts)
+            if self.steps is not None and hook is None and single and phase == "decode":
                 new = NewEntries([part.cache for part in parts], tokens, positions)
                 plain = lambda: self.network.forward(**arguments())  # noqa: E731
                 out = self.steps.forward(self.network, new, plain, self.final)

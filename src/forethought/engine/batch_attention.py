@@ -14,6 +14,7 @@ from forethought.engine.attention.compiled import attend_compiled, attendable
 from forethought.engine.attention.decode import attend_step
 from forethought.engine.attention.masked_batch import attend_jointly, fits
 from forethought.engine.attention.prefill import Visibility, attend_causal
+from forethought.engine.attention.tree import TreeRows, attend_tree, attend_tree_compiled
 from forethought.engine.cache.segment import KVSlice
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.layer_view import CachedLayer, slices_by_head, view_of
@@ -44,6 +45,12 @@ class BatchAttention:
         """Layers that the pass has completed."""
         self._caches = [part.cache for part in parts]
         self._single = all(len(part.tokens) == 1 for part in parts)
+        self._trees = {
+            index: TreeRows(part.tree, positions[span])
+            for index, (part, span) in enumerate(zip(parts, self._spans(), strict=True))
+            if part.tree
+        }
+        """The parts with drafted tokens; those without one come first in their pass."""
         spans = zip(self._caches, self._spans(), strict=True)
         self._windows = [
             (cache.query_window, span) for cache, span in spans if cache.query_window is not None
@@ -72,10 +79,12 @@ class BatchAttention:
         hook = self._hook
         plain = hook is None or (hook.attend is None and layer != self._unread)
         if self._single and plain:
-            mixed = self._step(layer, queries, keys, values)
+            mixed = self._step(layer, queries, keys, values, self._caches)
             for cache, span in zip(self._caches if hook else (), self._spans(), strict=False):
                 self._show(cache, self._view(cache, layer, queries[span], span))
             return mixed
+        if self._trees:
+            return self._verify(layer, queries, keys, values)
         self._append(layer, keys, values)
         out = [
             self._attend(part.cache, layer, shape, queries[span], span)
@@ -83,9 +92,48 @@ class BatchAttention:
         ]
         return out[0] if len(out) == 1 else torch.cat(out)
 
-    def _step(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    def _verify(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """One new token of some sequences, and a tree of each of the others.
+
+        Sequences without a tree attend as in a pass of their own.
+        """
+        plain = len(self._parts) - len(self._trees)
+        out = []
+        if plain:
+            tokens = queries[:plain], keys[:plain], values[:plain]
+            out.append(self._step(layer, *tokens, self._caches[:plain]))
+        for index, span in enumerate(self._spans()):
+            if (rows := self._trees.get(index)) is not None:
+                tokens = queries[span], keys[span], values[span]
+                out.append(self._tree(layer, tokens, self._caches[index], rows))
+        return out[0] if len(out) == 1 else torch.cat(out)
+
+    def _tree(
+        self,
+        layer: int,
+        tokens: tuple[Tensor, Tensor, Tensor],
+        cache: SequenceCache,
+        rows: TreeRows,
+    ) -> Tensor:
+        """The newest token of a sequence and its tree."""
+        queries, keys, values = tokens
+        shape = self._network.shape.layers[layer]
+        made = kernels_for(queries, values, shape)
+        if made is not None and attendable(cache, layer):
+            return attend_tree_compiled(made, tokens, cache, layer, shape, rows)
+        cache.append(layer, keys, values)
+        return attend_tree(queries, cache, layer, shape, rows)
+
+    def _step(
+        self,
+        layer: int,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        caches: Sequence[SequenceCache],
+    ) -> Tensor:
         """One new token per sequence, by the compiled kernels if they can read its entries."""
-        caches, shape = self._caches, self._network.shape.layers[layer]
+        shape = self._network.shape.layers[layer]
         made = kernels_for(queries, values, shape)
         compiled = [made is not None and attendable(cache, layer) for cache in caches]
         if made is not None and all(compiled):
@@ -95,7 +143,8 @@ class BatchAttention:
             parts = zip(*(torch.split(part, 1) for part in (queries, keys, values)), strict=True)
             pairs = zip(caches, parts, strict=True)
             return torch.cat([self._step_of(cache, layer, *part) for cache, part in pairs])
-        self._append(layer, keys, values)
+        for place, cache in enumerate(caches):
+            cache.append(layer, keys[place : place + 1], values[place : place + 1])
         many = queries.device.type != "cpu" and fits(caches, layer, shape)
         attend = attend_jointly if many else attend_step
         return attend(queries, caches, layer, shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from forethought.contracts.drafts import NO_DRAFT, DraftTree
 from forethought.contracts.roles import LayerView, SparseOutput, Tap
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
@@ -25,6 +26,23 @@ class NewTokens:
 
     logits_at: Sequence[int] = ()
     """Places among the tokens whose logits are asked for; empty for the last one alone."""
+    tree: DraftTree = NO_DRAFT
+    """The tree of all tokens but the first, in a decode pass; all tokens get logits."""
+
+    @classmethod
+    def drafted(
+        cls, cache: SequenceCache, newest: int, tree: DraftTree, meter: Meter | None = None
+    ) -> NewTokens:
+        """The newest token of a sequence, and the tokens that are drafted behind it."""
+        depths = (0, *map(len, tree.paths)) if not tree.is_chain else ()
+        return cls(
+            cache,
+            (newest, *tree.tokens),
+            tuple(cache.next + depth for depth in depths),
+            meter,
+            logits_at=range(1 + len(tree)),
+            tree=tree,
+        )
 
     @property
     def rows(self) -> Sequence[int]:

@@ -11,16 +11,18 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from forethought.contracts.errors import ForethoughtError
+from forethought.contracts.roles import Network
 from forethought.engine.admission import Admission
 from forethought.engine.batch import Batch
 from forethought.engine.final_states import FinalStates
 from forethought.engine.meter import Clock
-from forethought.engine.new_tokens import NewTokens
+from forethought.engine.row_costs import RowCosts
 from forethought.engine.sampling import SampledToken, choose_all
 from forethought.engine.sequence import Prefill, Sequence
 from forethought.engine.static_step import static_steps
@@ -66,6 +68,7 @@ class Scheduler:
         """The sequences of the last step's decode passes."""
         self.decode_seconds = 0.0
         """Seconds of those passes."""
+        self._costs: WeakKeyDictionary[Network, RowCosts] = WeakKeyDictionary()
 
     @property
     def idle(self) -> bool:
@@ -92,6 +95,8 @@ class Scheduler:
         """Run one decode pass over all decoding sequences and at most one slice of a prefill."""
         self.admission.admit(self.clock)
         live = [one for one in self.admission.running if one.decoding]
+        if verified := [one for one in live if one.is_verified]:
+            return self._take_verified(verified)
         events = self._begin()
         prefill = self.admission.next_prefill(fair=self.prefill_seconds is not None)
         self.decoded, self.decode_seconds = (), 0.0
@@ -100,10 +105,23 @@ class Scheduler:
         if prefill is not None:
             events += self._advance(prefill)
             events += self._begin()
+        self._remove_finished()
+        return events
+
+    def _take_verified(self, verified: list[Sequence]) -> list[TokenEvent]:
+        """Let sequences take a token behind one that the last pass has verified; nobody decodes."""
+        start = self.clock()
+        for one in verified:
+            one.enter_verified()
+        events = self._choose(verified)
+        self.decoded, self.decode_seconds = verified, self.clock() - start
+        self._remove_finished()
+        return events
+
+    def _remove_finished(self) -> None:
         self.admission.remove(
             [one for one in self.admission.running if one.finish and not one.decoding]
         )
-        return events
 
     def _advance(self, prefill: Prefill) -> list[TokenEvent]:
         """Run a slice of a prefill; if it fails, the sequences that wait for it fail too."""
@@ -135,18 +153,26 @@ class Scheduler:
         """Run one decode pass per network, then let each sequence take a token."""
         start = self.clock()
         for group in _passes(live):
-            first = group[0]
-            parts = [NewTokens(one.held, one.tokens[-1:], meter=one.meter) for one in group]
-            shown = FinalStates()
-            steps = static_steps(first.network)
-            batch = Batch(first.network, first.meter, steps, shown)
-            logits = batch.forward(parts, phase="decode", hook=first.layer_hook)
-            states = [None] * len(group) if shown.rows is None else shown.rows
-            for one, row, state in zip(group, logits, states, strict=True):
-                one.take_logits(row, state)
+            self._pass(group)
         events = self._choose(live)
         self.decoded, self.decode_seconds = live, self.clock() - start
         return events
+
+    def _pass(self, group: list[Sequence]) -> None:
+        """One decode pass: one token of each sequence, and the drafted tokens behind it."""
+        first, shown = group[0], FinalStates()
+        costs = self._costs.setdefault(first.network, RowCosts())
+        ratio = partial(costs.ratio, len(group))
+        given = [(one, one.next_tokens(ratio)) for one in group]
+        # Attention takes sequences without drafts first.
+        given.sort(key=lambda pair: len(pair[1].tree) > 0)
+        sizes, start = [len(new.tokens) for _, new in given], self.clock()
+        batch = Batch(first.network, first.meter, static_steps(first.network), shown)
+        logits = batch.forward([new for _, new in given], phase="decode", hook=first.layer_hook)
+        costs.learn(sum(sizes), self.clock() - start)
+        states = [None] * len(group) if shown.rows is None else shown.rows.split(sizes)
+        for (one, new), rows, state in zip(given, logits.split(sizes), states, strict=True):
+            one.take_rows(new, rows, state)
 
     def _choose(self, ready: Collection[Sequence]) -> list[TokenEvent]:
         """Take the next token of each sequence that has logits."""

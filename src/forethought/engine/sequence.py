@@ -9,14 +9,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from forethought.contracts.drafts import NO_DRAFT, DraftTree
 from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.roles import Network
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode_eviction import DecodeEviction
+from forethought.engine.drafting import Drafting, Ratio
 from forethought.engine.meter import Meter
-from forethought.engine.new_tokens import LayerHook
+from forethought.engine.new_tokens import LayerHook, NewTokens
 from forethought.engine.sampling import Choice, SampledToken, SamplingParams
 from forethought.engine.token_controls import TokenControls
+from forethought.engine.verify import VerifiedDraft
 from forethought.models.hardware.sliced_task import Clock, SlicedTask
 
 
@@ -101,6 +104,10 @@ class Sequence:
     decode_eviction: DecodeEviction | None = None
     layer_hook: LayerHook | None = None
     """Sees every layer of the sequence's decode steps."""
+    drafting: Drafting | None = None
+    """Drafts next tokens, which decode passes verify."""
+    verified: VerifiedDraft | None = None
+    """The logits and entries of drafted tokens, as long as the newest token is one of them."""
     prompt_bytes: int = 0
     """Cache bytes of its prompt without any approximation; the scheduler admits by them."""
     token_bytes: int = 0
@@ -148,7 +155,7 @@ class Sequence:
 
     def release(self) -> None:
         """Free the cache and the logits."""
-        self.cache = self.logits = self.state = None
+        self.cache = self.logits = self.state = self.verified = None
         self.uncached = False
 
     def begin(self) -> None:
@@ -158,6 +165,43 @@ class Sequence:
         self.uncached = self.logits is None
         if len(self.tokens) >= self.max_tokens:
             self.end(self.finish_at_max)
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the entry of the newest token is known without a pass."""
+        return self.decoding and self.verified is not None and self.verified.lies_in(self.held)
+
+    def next_tokens(self, ratio: Ratio) -> NewTokens:
+        """What the next decode pass gets: the newest token, and drafted tokens behind it.
+
+        `ratio` tells what these would cost.
+        """
+        return NewTokens.drafted(self.held, self.tokens[-1], self._drafted(ratio), self.meter)
+
+    def _drafted(self, ratio: Ratio) -> DraftTree:
+        """The tokens that the drafter proposes; none where a pass cannot verify them."""
+        if self.drafting is None or self.finish or self.layer_hook or self.held.query_window:
+            return NO_DRAFT
+        # The pass itself leads to one more token.
+        room = self.max_tokens - len(self.tokens) - 1
+        tree = self.drafting.draft(self.tokens, room, ratio)
+        self.drafting.charge(self.held.lengths(), len(tree))
+        self.meter.count("passes", 1)
+        self.meter.count("verified", len(tree))
+        return tree
+
+    def take_rows(self, new: NewTokens, logits: Tensor, states: Tensor | None) -> None:
+        """Store the logits [1 + N, V] of a decode pass over new tokens, and the states behind."""
+        self.verified = VerifiedDraft(new.tree, logits, states, self.held) if new.tree else None
+        self.take_logits(logits[0], None if states is None else states[0])
+
+    def enter_verified(self) -> None:
+        """Give the newest token the entry and the logits that the latest pass has computed."""
+        assert self.verified is not None, "only a verified token is entered"
+        assert self.drafting is not None, "only a drafted token is verified"
+        self.meter.count("accepted", 1)
+        self.drafting.refund(self.held.lengths())
+        self.take_logits(*self.verified.enter(self.held))
 
     def take_logits(self, logits: Tensor, state: Tensor | None) -> None:
         """Store the logits [V] of a decode step and the state [hidden] behind them.
@@ -199,10 +243,18 @@ class Sequence:
         if self.keeps_end or not ends:
             self.tokens.append(chosen.token)
             self.uncached = True
+            self._compare(chosen.token)
             self._follow(chosen.token)
         if len(self.tokens) >= self.max_tokens:
             self.end(self.finish_at_max)
         return chosen
+
+    def _compare(self, token: int) -> None:
+        """Compare a token with the drafted ones."""
+        if self.drafting is not None:
+            self.drafting.learn(token)
+        if self.verified is not None and not self.verified.follow(token):
+            self.verified = None
 
     def _follow(self, token: int) -> None:
         """Let the controls follow a token; the sequence ends where nothing may come after it."""

@@ -31,6 +31,8 @@ class PrefillPlan:
     notes: tuple[str, ...] = ()
     outweighed: tuple[str, ...] = ()
     """Spellings of the methods that were skipped because of their drafts' cost."""
+    drafting: Approximation | None = None
+    """The method that drafts tokens of the answer; the prefill does not depend on it."""
 
     @property
     def evicting(self) -> Approximation | None:
@@ -102,7 +104,11 @@ def plan(
     outweighed: list[str] = []
     notes = [*prompt.notes, *draft.notes]
     length = len(prompt)
+    _check_order(methods)
+    drafting = next((method for _, method in methods if method.drafts_answers()), None)
     for name, method in methods:
+        if method.drafts_answers():
+            continue
         # A draft reads the prompt before it is shortened.
         if not method.pays(len(prompt) if method.thins_draft() else length):
             notes.append(f"{name} skipped: nothing to drop from a prompt of {length:,} tokens")
@@ -114,8 +120,7 @@ def plan(
         else:
             applied.append(method)
             length = method.reads(length)
-    _check_order(methods)
-    return PrefillPlan(tuple(applied), tuple(notes), tuple(outweighed))
+    return PrefillPlan(tuple(applied), tuple(notes), tuple(outweighed), drafting)
 
 
 def takes_any_length(methods: Methods) -> bool:
@@ -131,18 +136,9 @@ def takes_any_length(methods: Methods) -> bool:
 def _check_order(methods: Methods) -> None:
     """Raise UsageError if two methods conflict or an eviction comes before a shortening."""
     evicting = [name for name, method in methods if method.evicts()]
-    if len(evicting) > 1:
-        raise UsageError(
-            "two methods of one recipe drop cache entries", "keep one of them, or run both apart"
-        )
     sparse = [name for name, method in methods if method.thins_attention()]
-    if len(sparse) > 1:
-        raise UsageError("two methods of one recipe thin attention", "keep one of them")
-    if sum(method.thins_draft() for _, method in methods) > 1:
-        raise UsageError("two methods of one recipe thin the draft's attention", "keep one of them")
     quantising = [name for name, method in methods if method.cache_bits() < 16]
-    if len(quantising) > 1:
-        raise UsageError("two methods of one recipe pack the cache", "keep one of them")
+    _check_single(methods)
     after = [name for name, method in methods if method.sees_whole_cache()]
     if after and sparse:
         raise UsageError(
@@ -173,6 +169,23 @@ def _check_order(methods: Methods) -> None:
             raise UsageError(
                 f"{name} {what}, but stands before {shortening[0]}, which shortens the prompt",
                 f"put {name} last",
+            )
+
+
+def _check_single(methods: Methods) -> None:
+    """Raise UsageError if two methods do the same work."""
+    built = [method for _, method in methods]
+    counts = {
+        "drop cache entries": sum(one.evicts() for one in built),
+        "draft its answer": sum(one.drafts_answers() for one in built),
+        "thin attention": sum(one.thins_attention() for one in built),
+        "thin the draft's attention": sum(one.thins_draft() for one in built),
+        "pack the cache": sum(one.cache_bits() < 16 for one in built),
+    }
+    for what, count in counts.items():
+        if count > 1:
+            raise UsageError(
+                f"two methods of one recipe {what}", "keep one of them, or run both apart"
             )
 
 

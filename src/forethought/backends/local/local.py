@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from forethought.backends.local.candidate_cache import CachedCandidate
+from forethought.backends.local.drafting import DraftStore
 from forethought.backends.local.follow_up import FollowUpInProgress, follow_up_bound
 from forethought.backends.local.local_run import LocalRun
 from forethought.backends.local.piece import PieceInProgress, decoded_by
@@ -60,6 +61,8 @@ class LocalBackend:
     """Shares exact entries across runs of a tenant; None computes every prompt."""
     prefill_memo: PrefillMemo = field(default_factory=PrefillMemo)
     """Results of drafts and choices of tokens, shared in the same way beside a prefix cache."""
+    drafts: DraftStore = field(default_factory=DraftStore)
+    """What drafters keep from one sequence of a tenant to the next."""
     _queued: list[Request | VerdictRequest] = field(default_factory=list)
     _work: dict[str, Continuation | VerdictInProgress] = field(default_factory=dict)
     """By key of the request."""
@@ -97,6 +100,7 @@ class LocalBackend:
             models = self.target, self.draft
             self.runs[name] = LocalRun(self.recipe, *models, self.clock, self.system)
         found = self.runs[name]
+        found.drafts = self.drafts
         if self.prefix_cache is not None and found.reuse is None:
             found.reuse = PrefillReuse(self.prefix_cache, self.prefill_memo, found.tenant)
         return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from forethought import catalogue
 from forethought.backends.local.candidate_cache import CachedCandidate, CandidateCaches
+from forethought.backends.local.drafting import DraftStore, PromptDraftSource, drafting_of
 from forethought.backends.local.verdicts import VerdictModel
 from forethought.contracts.backend import Opened, PromptReady, Request
 from forethought.contracts.controls import GenerationControls
@@ -17,6 +18,7 @@ from forethought.contracts.records import Cost, Kept, ModelShape, Prompt
 from forethought.contracts.roles import StateProbe
 from forethought.contracts.search import ProbeOutput, Writer
 from forethought.engine.cache.sequence_cache import SequenceCache
+from forethought.engine.drafting import Drafting
 from forethought.engine.meter import Clock, Meter
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
@@ -62,6 +64,8 @@ class LocalRun:
     draft_results: DraftResults = field(default_factory=dict)
     reuse: PrefillReuse | None = None
     """Entries and results of the tenant's earlier requests; None computes everything."""
+    drafts: DraftStore = field(default_factory=DraftStore)
+    """What drafters keep from one sequence to the next."""
     caches: CandidateCaches = field(default_factory=CandidateCaches)
     prompts: dict[tuple[Writer, str], PreparedPrompt] = field(default_factory=dict)
     """By the writer that reads the prompt, and its question if that is not the run's own."""
@@ -74,8 +78,8 @@ class LocalRun:
     """Tokens of the prompt that the conversation's cache holds."""
     reported: bool = False
     """Whether the prefill's result has been reported."""
-    _reported: dict[Writer, tuple[float, float]] = field(default_factory=dict)
-    """Bytes moved and FLOPs that outcomes have reported."""
+    _reported: dict[Writer, Meter] = field(default_factory=dict)
+    """What outcomes have reported."""
 
     def meter(self, writer: Writer) -> Meter:
         """The meter of a model in this run."""
@@ -174,12 +178,28 @@ class LocalRun:
         only if a method evicts during decode.
         """
         meter = self.meter(writer)
-        moved, flops = self._reported.get(writer, (0.0, 0.0))
-        self._reported[writer] = meter.bytes_moved, meter.flops
+        new = meter.since(self._reported.get(writer, Meter(self.clock)))
+        self._reported[writer] = meter.copy()
         # The caches of both models stay until the run ends.
         peak = sum(one.peak_cache_bytes for one in self.meters.values())
-        spent = replace(cost, bytes_moved=meter.bytes_moved - moved, peak_cache_bytes=peak)
-        return replace(spent, flops=meter.flops - flops) if metered else spent
+        spent = replace(
+            cost,
+            bytes_moved=new.bytes_moved,
+            peak_cache_bytes=peak,
+            verified_tokens=new.tokens.get("verified", 0),
+            accepted_tokens=new.tokens.get("accepted", 0),
+            decode_passes=new.tokens.get("passes", 0),
+        )
+        return replace(spent, flops=new.flops) if metered else spent
+
+    def drafting(self, prompt: PreparedPrompt, ends: frozenset[int]) -> Drafting | None:
+        """The drafts of a sequence behind a prompt; None without a method that drafts.
+
+        Drafts spend FLOPs to save time, so there are none within a budget of FLOPs.
+        """
+        if self.recipe.limit.flops is not None:
+            return None
+        return drafting_of(PromptDraftSource(prompt, ends, self.drafts, self.tenant))
 
     def _prompt(self, request: Request, writer: Writer) -> PreparedPrompt:
         """The request's prompt, in the tokens of one of the models."""

@@ -55,6 +55,8 @@ class PieceInProgress:
         self._matcher = StopMatcher(recipe.stop, recipe.keep_stop, searched)
         self._controls = token_controls(controls, request, self.prompt)
         self._reasoned = self._reasoning_tokens
+        ends = end_tokens(controls, self.prompt.target)
+        decodes = request.max_tokens > 1 and not self._scores
         self.sequence = Sequence(
             self.prompt.target.network,
             self.run.meter(parent.writer),
@@ -62,10 +64,11 @@ class PieceInProgress:
             sampling=self._sampling(),
             stream=request.stream,
             max_tokens=parent.tokens + (0 if self._scores else request.max_tokens),
-            ends=end_tokens(controls, self.prompt.target),
+            ends=ends,
             tokens=list(parent.token_ids),
             forced=[] if request.token is None else [request.token],
             controls=self._controls,
+            drafting=self.run.drafting(self.prompt, ends) if decodes else None,
             prompt_bytes=0 if parent.tokens else self.prompt.cache_bytes,
             token_bytes=0 if parent.tokens else self.prompt.token_bytes,
             owner=self.run.tenant,
@@ -121,6 +124,8 @@ class PieceInProgress:
         """The outcome of the request, with its cost."""
         request, key = self.request, self.request.key
         metered = self.prompt.plan.evicts_in_decode
+        if self.sequence.drafting is not None:
+            self.sequence.drafting.close(self.sequence.tokens)
         if self.opens:
             self.run.charge_prefill(self.prompt, request.parent.writer)
         cost = self.run.charged(request.parent.writer, self._cost(), metered=metered)
@@ -278,8 +283,10 @@ class PieceInProgress:
         if self.candidate is not None and (steps := newest + self.sequence.steps):
             past = tuple(held - newest for held in self.candidate.entries)
             meter.forward(self.prompt.target.shape, 0, [(past, steps)], steps, None)
+        drafting = self.sequence.drafting
+        flops = meter.flops + (0.0 if drafting is None else drafting.flops)
         count = len(self.sequence.tokens) - parent.tokens
-        return spent.plus(Cost(flops=meter.flops)).plus(decoded_by(parent.writer, count))
+        return spent.plus(Cost(flops=flops)).plus(decoded_by(parent.writer, count))
 
     def _following(self) -> tuple[NextToken, ...]:
         """The top next tokens, and the best end token, of the law that the controls leave."""

@@ -43,6 +43,11 @@ def _check_method(name: str, recipe: Recipe) -> None:
             f"{name} works on the KV cache of a local model, and {recipe.model} runs on a server",
             f"a server gets a shorter prompt: {_compressing()}",
         )
+    if method.drafts_answers():
+        raise UsageError(
+            f"{name} drafts for a local model, and {recipe.model} runs on a server",
+            f"leave it out; a server gets a shorter prompt: {_compressing()}",
+        )
     if isinstance(getattr(method, "keep", None), str):
         raise UsageError(
             f"{name}: bytes of a KV cache on a server cannot be counted here",

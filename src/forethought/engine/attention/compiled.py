@@ -55,7 +55,7 @@ def attend_compiled(
         pieces += (*tail.place, tail.length)
         ends.append(len(pieces) // PIECE)
         lengths.append(total + tail.length)
-    return made.attend(_aligned(tokens), shape.scale, pieces, ends, lengths)
+    return made.attend(aligned(tokens), shape.scale, pieces, ends, lengths)
 
 
 def attend_prompt(
@@ -79,7 +79,7 @@ def contiguous_heads(held: Tensor) -> Tensor:
     return held if held.stride()[1:] == (held.shape[2], 1) else held.contiguous()
 
 
-def _aligned(tokens: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+def aligned(tokens: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """The same with contiguous heads and one stride between rows, as the kernels want them."""
     size, step = tokens[0].shape[-1], tokens[0].stride(0)
     if all(part.stride() == (step, size, 1) for part in tokens):

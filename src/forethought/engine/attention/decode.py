@@ -179,12 +179,12 @@ def _attend_group(
     for view in rows[0].views:
         if view.lengths()[layer] > 0:
             newest = [row.next - 1 for row in rows] * (stacked.shape[1] // (count * per))
-            total = total.merged(_attend_view(stacked, view, layer, shape, newest))
+            total = total.merged(attend_view(stacked, view, layer, shape, newest))
     mixed = total.mixed[:, : count * per].reshape(kv_heads, count, -1)
     return mixed.transpose(0, 1).reshape(count, -1)
 
 
-def _attend_view(
+def attend_view(
     queries: Tensor, view: SegmentView, layer: int, shape: LayerShape, newest: list[int]
 ) -> Partial:
     """Queries [K, M, D] at the positions `newest`, over the visible entries of a segment."""
@@ -195,10 +195,10 @@ def _attend_view(
         keys, values = part.block.keys[:, :seen], part.block.values[:, :seen]
         hidden = _window_hides(where[part.heads], newest, queries.shape[1], shape)
         done.append(attend_piece(queries[part.heads], keys, values, shape, hidden))
-    return _by_head(done)
+    return by_head(done)
 
 
-def _by_head(parts: list[Partial]) -> Partial:
+def by_head(parts: list[Partial]) -> Partial:
     """The heads of all parts in one."""
     if len(parts) == 1:
         return parts[0]
@@ -228,7 +228,7 @@ def _attend_tails(
         both = mixed.transpose(0, 1).flatten(1, 2), weight.transpose(0, 1).flatten(1, 2)
         return Partial(*both)
     own = [
-        _attend_view(packed[i], SegmentView(row.tail), layer, shape, [row.next - 1])
+        attend_view(packed[i], SegmentView(row.tail), layer, shape, [row.next - 1])
         for i, row in enumerate(rows)
     ]
     return Partial(torch.cat([p.mixed for p in own], 1), torch.cat([p.weight for p in own], 1))

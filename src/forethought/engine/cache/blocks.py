@@ -145,6 +145,15 @@ class Block:
         assert 0 <= count <= self.length, "only held entries can be dropped"
         self.length -= count
 
+    def restore(self, offset: int) -> None:
+        """Count the entry that lies `offset` places behind the end as the newest one."""
+        assert isinstance(self._keys, Tensor), "a packed block takes no more entries"
+        assert isinstance(self._values, Tensor), "a packed block takes no more entries"
+        if offset:
+            for held in (self._keys, self._values):
+                held[:, self.length] = held[:, self.length + offset]
+        self.length += 1
+
     def pack(self, bits: int) -> None:
         """Quantise the entries to `bits` bits a value; the block accepts no more entries."""
         if not isinstance(self._keys, PackedTensor) and self.length:
@@ -277,6 +286,11 @@ class LayerEntries:
         """Drop the newest entries of every head."""
         for block in self._blocks:
             block.drop_newest(count)
+
+    def restore(self, offset: int) -> None:
+        """Count the entry that lies `offset` places behind each head's end as its newest one."""
+        for block in self._blocks:
+            block.restore(offset)
 
     def pack(self, bits: int) -> None:
         """Quantise all entries to `bits` bits a value."""

@@ -67,7 +67,8 @@ class Segment:
 
     def head_positions(self, layer: int, heads: int, unseen: int = 0) -> list[Tensor]:
         """Position ids of each head's entries, without the `unseen` newest."""
-        where = _ascending(self.positions)
+        seen = self.positions[: len(self.positions) - unseen] if unseen else self.positions
+        where = _ascending(seen)
         tokens = self.token_indices(layer, heads)
         return [where[own[: len(own) - unseen]] for own in tokens]
 

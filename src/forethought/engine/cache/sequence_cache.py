@@ -194,6 +194,23 @@ class SequenceCache:
         self._drop_from_tail(count)
         self.next -= count
 
+    def retract(self, count: int) -> None:
+        """Take the newest `count` tokens back; `restore` may return them.
+
+        Unlike those of other tokens, their positions need not ascend.
+        """
+        self._drop_from_tail(count)
+        self.next = self.tail.positions[-1] + 1
+
+    def restore(self, offset: int) -> None:
+        """Return the token whose entries lie `offset` places behind the end, as the newest one.
+
+        Nothing may have been appended since it was retracted.
+        """
+        for entries in self.tail.layers:
+            entries.restore(offset)
+        self.advance(1)
+
     def _drop_from_tail(self, count: int) -> None:
         del self.tail.positions[len(self.tail.positions) - count :]
         for entries in self.tail.layers:

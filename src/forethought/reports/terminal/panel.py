@@ -36,6 +36,7 @@ def panel(run: dict[str, Any], *, width: int, colour: bool) -> str:
         ("spending", decisions.summary(run)),
         ("cost", _cost(run)),
         ("speed", _speed(run)),
+        ("drafts", _drafts(run)),
         ("cache", _cache(run)),
         ("kept", _kept(run, width)),
         *(("note", note) for note in run["notes"]),
@@ -122,6 +123,18 @@ def _speed(run: dict[str, Any]) -> str:
     if timing["load"]:
         parts.append(f"loaded in {units.seconds(timing['load'])}")
     return " · ".join(parts)
+
+
+def _drafts(run: dict[str, Any]) -> str:
+    """How many drafted tokens were accepted, and the tokens of a decode pass."""
+    cost = run["cost"]
+    if not (passes := cost.get("decode_passes", 0)):
+        return ""
+    if not (verified := cost["verified_tokens"]):
+        return "no token drafted"
+    accepted = cost["accepted_tokens"]
+    tokens = (passes + accepted) / passes
+    return f"draft accepted {100 * accepted / verified:.0f} %, {tokens:.1f} tokens a pass"
 
 
 def _cache(run: dict[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""Methods that draft tokens of the answer; the target verifies them, and no answer changes."""
