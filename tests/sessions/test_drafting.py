@@ -9,6 +9,11 @@ from tests.sessions.tiny_session import events, run
 
 DRAFTERS = ("prompt-lookup(match=1)", "trie-lookahead")
 APPROXIMATE = ("streaming-llm(keep=60)", "truncate(keep=0.5)", "quantised-kv(bits=4)")
+EVICTING = (
+    "snapkv(keep=120, every=6)",
+    "h2o(keep=120, every=4)",
+    "expected-attention(keep=120, every=5)",
+)
 
 
 def shown(found):
@@ -18,7 +23,7 @@ def shown(found):
 
 @pytest.mark.parametrize("drafter", DRAFTERS)
 @pytest.mark.parametrize("samples", [1, 4])
-@pytest.mark.parametrize("method", ["", *APPROXIMATE])
+@pytest.mark.parametrize("method", ["", *APPROXIMATE, *EVICTING])
 def test_drafts_change_no_answer(drafter, samples, method):
     methods = (method,) if method else ()
     settings = {"samples": samples, "temperature": 0.3 * (samples > 1), "max_tokens": 24}

@@ -51,20 +51,21 @@ class BatchAttention:
             if part.tree
         }
         """The parts with drafted tokens; those without one come first in their pass."""
-        spans = zip(self._caches, self._spans(), strict=True)
         self._windows = [
-            (cache.query_window, span) for cache, span in spans if cache.query_window is not None
+            (part.cache.query_window, span, len(part.tree))
+            for part, span in zip(parts, self._spans(), strict=True)
+            if part.cache.query_window is not None
         ]
         self._inputs: Callable[[], Tensor] | None = None
-        self.reads_inputs = hook is not None or any(one.inputs for one, _ in self._windows)
+        self.reads_inputs = hook is not None or any(one.inputs for one, _, _ in self._windows)
         """Whether anything may read the inputs of attention."""
 
     def show(self, layer: int, inputs: Callable[[], Tensor]) -> None:
         """Note what computes the inputs of the next layer's attention, for the hook's view."""
         self._inputs = inputs
-        for window, span in self._windows:
+        for window, span, drafted in self._windows:
             if window.inputs is not None:
-                window.inputs.push(layer, inputs()[span])
+                window.inputs.push(layer, inputs()[span], drafted)
 
     def _inputs_of(self, span: slice) -> Callable[[], Tensor] | None:
         inputs = self._inputs
@@ -74,8 +75,8 @@ class BatchAttention:
         """q [N, H, D], k [N, K, D], v [N, K, V] of this pass's tokens to [N, H * V]."""
         self.reached = layer
         shape = self._network.shape.layers[layer]
-        for window, span in self._windows:
-            window.push(layer, queries[span])
+        for window, span, drafted in self._windows:
+            window.push(layer, queries[span], drafted)
         hook = self._hook
         plain = hook is None or (hook.attend is None and layer != self._unread)
         if self._single and plain:

@@ -26,6 +26,11 @@ class DecodeEviction:
     protected: frozenset[int]
     steps: int = 0
 
+    @property
+    def room(self) -> int:
+        """Further tokens that a decode step may compute before entries are evicted."""
+        return self.every - 1 - self.steps % self.every
+
     def after_step(self, cache: SequenceCache, meter: Meter) -> None:
         """Count a decode step, and let the tap evict if it is time."""
         self.steps += 1

@@ -180,10 +180,12 @@ class Sequence:
 
     def _drafted(self, ratio: Ratio) -> DraftTree:
         """The tokens that the drafter proposes; none where a pass cannot verify them."""
-        if self.drafting is None or self.finish or self.layer_hook or self.held.query_window:
+        if self.drafting is None or self.finish or self.layer_hook:
             return NO_DRAFT
         # The pass itself leads to one more token.
         room = self.max_tokens - len(self.tokens) - 1
+        if self.decode_eviction is not None:
+            room = min(room, self.decode_eviction.room)
         tree = self.drafting.draft(self.tokens, room, ratio)
         self.drafting.charge(self.held.lengths(), len(tree))
         self.meter.count("passes", 1)

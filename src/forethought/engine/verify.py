@@ -48,6 +48,8 @@ class VerifiedDraft:
     def enter(self, cache: SequenceCache) -> tuple[Tensor, Tensor | None]:
         """Put the newest token's entry into the cache; the logits [V] and the state behind it."""
         cache.restore(self._at - self._entered)
+        if cache.query_window is not None:
+            cache.query_window.enter(self._at)
         self._entered += 1
         self._remember(cache)
         row = self._at + 1

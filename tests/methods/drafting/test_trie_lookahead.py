@@ -137,8 +137,8 @@ def test_a_prompt_is_forgotten_with_its_last_sequence():
     assert sequences[1].draft([1, 1], 10).tokens == (2, 3)
     sequences[1].close([])
 
-    assert method.drafter(Source([9], store=store)).draft([1], 10).tokens == ()
     assert all(not one._prompts for one in store.values())
+    assert method.drafter(Source([9], store=store)).draft([1], 10).tokens == ()
 
 
 def test_the_trie_of_answers_is_bounded(monkeypatch):

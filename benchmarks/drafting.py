@@ -1,0 +1,95 @@
+"""Decode rates with drafted answers: tokens a second, beside plain decoding, and equal answers.
+
+    python benchmarks/drafting.py qwen-coder-1.5b prompt-lookup trie-lookahead [--log]
+    python benchmarks/drafting.py qwen-coder-1.5b prompt-lookup --weights bf16 --only quote story
+
+The model is loaded once. For each prompt of drafting_prompts.py, plain decoding and the drafters
+take turns, so that all see the machine in the same states; figures are medians over the rounds.
+Every run has caches and tries of its own, so a drafter knows no earlier answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any
+
+from drafting_prompts import PROMPTS, Prompt
+from report import publish
+
+COLUMNS = [
+    "prompt", "kind", "recipe", "tokens", "tokens/s", "× plain", "accepted", "tokens a pass",
+    "same answer",
+]  # fmt: skip
+Figures = dict[str, list[float]]
+
+
+def main() -> None:
+    """Measure and publish."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("drafters", nargs="+", help="methods that draft answers")
+    parser.add_argument("--draft", default="self", help="the draft model")
+    parser.add_argument("--weights", default="auto")
+    parser.add_argument("--new", type=int, default=160, help="most tokens of an answer")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--only", nargs="*", help="names of prompts; all where none is named")
+    parser.add_argument("--log", action="store_true", help="append the table to docs/lab-log.md")
+    options = parser.parse_args()
+    title = f"drafted answers, {options.model}, weights {options.weights}"
+    publish(title, COLUMNS, measure(options), options.log)
+
+
+def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """A row for each prompt and recipe."""
+    from forethought.recipes.recipe import Recipe
+    from forethought.sessions.session import Session, built_methods
+
+    plain = Recipe(
+        model=options.model, draft=options.draft, weights=options.weights, max_tokens=options.new
+    )
+    recipes = [plain, *(replace(plain, approximate=(name,)) for name in options.drafters)]
+    first = Session.open(recipes[-1])
+    sessions = [replace(first, recipe=one, methods=built_methods(one)) for one in recipes]
+    wanted = [one for one in PROMPTS if not options.only or one.name in options.only]
+    return [row for prompt in wanted for row in rows(prompt, sessions, options.rounds)]
+
+
+def rows(prompt: Prompt, sessions: list[Any], rounds: int) -> list[dict[str, Any]]:
+    """The rows of one prompt; the first session is the plain one."""
+    rates: Figures = defaultdict(list)
+    last: dict[str, dict[str, Any]] = {}
+    for _ in range(rounds):
+        for session in sessions:
+            *_, done = session.stream(prompt.question, prompt.document)
+            name, run = "+".join(session.recipe.approximate) or "plain", done.data["run"]
+            steps = run["cost"]["output_tokens"] - 1
+            rates[name].append(steps / run["timing"]["stages"]["decode"])
+            last[name] = run
+    return [_row(prompt, name, rates, last) for name in rates]
+
+
+def _row(
+    prompt: Prompt, name: str, rates: Figures, last: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    run, rate = last[name], statistics.median(rates[name])
+    cost = run["cost"]
+    verified, accepted = cost.get("verified_tokens", 0), cost.get("accepted_tokens", 0)
+    passes = cost.get("decode_passes", 0)
+    return {
+        "prompt": prompt.name,
+        "kind": prompt.kind,
+        "recipe": name,
+        "tokens": cost["output_tokens"],
+        "tokens/s": rate,
+        "× plain": rate / statistics.median(rates["plain"]),
+        "accepted": f"{accepted} of {verified}" if verified else "",
+        "tokens a pass": (passes + accepted) / passes if passes else "",
+        "same answer": "yes" if run["answer"] == last["plain"]["answer"] else "no",
+    }
+
+
+if __name__ == "__main__":
+    main()
