@@ -5,6 +5,7 @@ from tests.planted.belief_bugs import BELIEF_BUGS
 from tests.planted.bug import Bug
 from tests.planted.cache_bugs import CACHE_BUGS
 from tests.planted.control_bugs import CONTROL_BUGS
+from tests.planted.drafting_bugs import DRAFTING_BUGS
 from tests.planted.estimate_bugs import ESTIMATE_BUGS
 from tests.planted.evaluation_bugs import EVALUATION_BUGS
 from tests.planted.eviction_bugs import EVICTION_BUGS
@@ -29,6 +30,7 @@ BUGS: tuple[Bug, ...] = (
     *EVICTION_BUGS,
     *CACHE_BUGS,
     *CONTROL_BUGS,
+    *DRAFTING_BUGS,
     *PREFIX_BUGS,
     *PROMPT_BUGS,
     *EVALUATION_BUGS,

@@ -47,10 +47,9 @@ CACHE_BUGS = (
         seen_in="SnapKV #18, the first turn's entries",
         file="sessions/conversation.py",
         old=(
-            "if method.evicts() and not method.sees_whole_cache() and not "
-            "method.needs_all_queries()"
+            "(method.evicts() and not method.sees_whole_cache() and not method.needs_all_queries())"
         ),
-        new="if not method.evicts()",
+        new="(not method.evicts())",
         test="tests/sessions/test_conversation.py::test_each_turn_cuts_the_cache_to_its_budget_again",
     ),
     Bug(

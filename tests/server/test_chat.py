@@ -237,15 +237,23 @@ def test_a_spent_budget_ends_an_answer_as_a_length_does(served):
     assert found["forethought"]["finish"] == "budget"
 
 
-def test_a_prediction_is_accepted_and_said_to_be_unused(served):
-    prediction = {"type": "content", "content": "27"}
+def test_a_predicted_answer_is_drafted_and_changes_no_token(served):
+    plain = served.chat(max_tokens=20).json()
+    text = plain["choices"][0]["message"]["content"]
+    parts = [{"type": "text", "text": text[:5]}, {"type": "text", "text": text[5:]}]
 
-    found = served.chat(prediction=prediction).json()
+    for content in (text, parts, "something else"):
+        prediction = {"type": "content", "content": content}
+        found = served.chat(prediction=prediction, max_tokens=20).json()
 
-    assert found["choices"] == served.chat().json()["choices"]
-    assert "prediction" in found["forethought"]["notes"][0]
-    details = found["usage"]["completion_tokens_details"]
-    assert details["accepted_prediction_tokens"] == details["rejected_prediction_tokens"] == 0
+        assert found["choices"] == plain["choices"]
+        details = found["usage"]["completion_tokens_details"]
+        accepted = details["accepted_prediction_tokens"]
+        assert (accepted > 0) == (content != "something else")
+        cost = found["forethought"]["cost"]
+        assert accepted == cost["accepted_tokens"]
+        assert details["rejected_prediction_tokens"] == cost["verified_tokens"] - accepted
+    assert plain["usage"]["completion_tokens_details"]["accepted_prediction_tokens"] == 0
 
 
 HARMLESS = {

@@ -64,6 +64,11 @@ NO_DRAFT = DraftTree()
 class TokenDrafter(Protocol):
     """Drafts the next tokens of one sequence; a wrong draft costs time and changes no token."""
 
+    @property
+    def decodes(self) -> bool:
+        """Whether a model decodes each drafted token, so that none is drafted in vain."""
+        return False
+
     def draft(self, tokens: Sequence[int], most: int) -> DraftTree:
         """At most `most` tokens that may follow the answer's tokens so far.
 
@@ -74,6 +79,17 @@ class TokenDrafter(Protocol):
     def close(self, tokens: Sequence[int]) -> None:
         """Follow the end of the answer; nothing is drafted any more."""
         return None
+
+
+class DraftWriter(Protocol):
+    """A model that continues the text of one sequence."""
+
+    def write(self, tokens: Sequence[int], most: int, least_chance: float) -> list[int]:
+        """At most `most` tokens of the target that may follow the answer's tokens so far.
+
+        The last of them may be less likely than `least_chance`, the others are not.
+        """
+        ...
 
 
 class DraftSource(Protocol):
@@ -87,6 +103,15 @@ class DraftSource(Protocol):
     @property
     def ends(self) -> frozenset[int]:
         """The end tokens of the answer."""
+        ...
+
+    @property
+    def predicted(self) -> Sequence[int]:
+        """The tokens of the answer that the client expects; empty if it states none."""
+        ...
+
+    def writer(self, layers: int | None = None) -> DraftWriter:
+        """The draft model; with `layers`, the target's first layers."""
         ...
 
     def shared(self, what: Hashable, make: Callable[[], Made]) -> Made:

@@ -83,6 +83,13 @@ class Network(Protocol):
         """
         return self
 
+    def first_layers(self, count: int) -> Network:
+        """The network of the first `count` layers and the head; one object for each count."""
+        raise UnsupportedModelError(
+            "the method drafts with the first layers of the model, which cannot be split",
+            "use another drafter, or a model of a family that runs without transformers",
+        )
+
     def rotate(self, layer: int, vectors: Tensor, positions: Tensor) -> Tensor:
         """Rotate a layer's queries or keys [N, any, D] by `positions` [N], as RoPE does.
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from forethought.contracts.drafts import NO_DRAFT, ROOT, DraftTree, TokenDrafter
 from forethought.contracts.records import ModelShape
 from forethought.engine.meter import Meter
+from forethought.engine.row_costs import PassCost
 
-Ratio = Callable[[int], float]
-"""Seconds of a decode pass with so many drafted tokens, beside one without."""
 _HOPED, _TRUST = 0.7, 2.0
 """The share of drafted tokens that is expected to be accepted at first, and its weight in tokens.
 
 A draft must earn what it costs within the first few passes."""
 _MEMORY = 32.0
 """Tokens that the running share remembers, about."""
+_LONGEST_PAUSE = 64
+"""Most passes between two tries of a drafter that does not pay."""
 _LEAST_GAIN = 1.02
 """Drafting must be expected to raise the tokens a second by this factor."""
 
@@ -38,12 +39,16 @@ class AcceptanceRate:
         """The running share, below 1."""
         return min(0.99, self.taken / self.tried)
 
-    def best(self, most: int, ratio: Ratio) -> int:
-        """The number of drafted tokens that leads to the most tokens a second; 0 to draft none."""
+    def best(self, most: int, cost: PassCost, seconds: float) -> int:
+        """The number of drafted tokens that leads to the most tokens a second; 0 to draft none.
+
+        A drafted token takes so many seconds to draft.
+        """
+        each = cost.share(seconds)
         found, best, tokens = 0, _LEAST_GAIN, 1.0
         for count in range(1, most + 1):
             tokens += self.share**count
-            if (rate := tokens / ratio(count)) > best:
+            if (rate := tokens / (cost.ratio(count) + count * each)) > best:
                 found, best = count, rate
         return found
 
@@ -55,23 +60,58 @@ class Drafting:
     drafter: TokenDrafter
     shape: ModelShape
     """That of the target."""
+    meter: Meter = field(default_factory=lambda: Meter(lambda: 0.0))
+    """Charged for the model that drafts."""
     acceptance: AcceptanceRate = field(default_factory=AcceptanceRate)
     flops: float = 0.0
-    """FLOPs beyond those of plain decode steps."""
+    """FLOPs of the target beyond those of plain decode steps."""
+    _seconds: float = 0.0
+    """Of a drafted token, on average."""
+    _drafts: int = 0
+    _pause: int = 1
+    """Passes without a draft once none pays."""
+    _waits: int = 0
+    """How many of them remain."""
     _proposed: DraftTree = NO_DRAFT
     _at: int = ROOT
     """The place of the newest token in what was proposed."""
 
-    def draft(self, tokens: Sequence[int], most: int, ratio: Ratio) -> DraftTree:
+    def draft(self, tokens: Sequence[int], most: int, cost: PassCost) -> DraftTree:
         """The tokens to verify behind these tokens of the answer; at most `most`.
 
-        Proposed tokens that do not pay are compared with the next tokens all the same, so that
-        drafting resumes where it pays again.
+        A drafter that decodes nothing always proposes. What does not pay is compared with the next
+        tokens all the same, so that drafting resumes where it pays again. Other drafters are tried
+        after longer and longer pauses.
         """
-        found = self.drafter.draft(tokens, most) if most > 0 else NO_DRAFT
-        self._proposed, self._at = found.first(most).within(self.shape.vocabulary), ROOT
-        pays = self.acceptance.best(min(most, len(self._proposed)), ratio)
-        return self._proposed.first(pays)
+        self._proposed, self._at = NO_DRAFT, ROOT
+        asked = self._asked(most, cost) if self.drafter.decodes else most
+        if asked < 1:
+            return NO_DRAFT
+        start = cost.clock()
+        found = self.drafter.draft(tokens, asked).first(asked).within(self.shape.vocabulary)
+        self._learn_seconds(cost.clock() - start, len(found))
+        self._proposed = found
+        if self.drafter.decodes:
+            return found
+        return found.first(self.acceptance.best(len(found), cost, 0.0))
+
+    def _asked(self, most: int, cost: PassCost) -> int:
+        """The tokens that a model should decode now."""
+        if self._waits:
+            self._waits -= 1
+            return 0
+        if (best := self.acceptance.best(most, cost, self._seconds)) > 0:
+            self._pause = 1
+            return best
+        self._waits, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
+        return min(most, 1)
+
+    def _learn_seconds(self, seconds: float, drafted: int) -> None:
+        """Count the seconds of a draft; the first one may include other work."""
+        if drafted and self._drafts:
+            each, known = seconds / drafted, self._seconds
+            self._seconds = known + 0.2 * (min(each, 2 * known) - known) if known else each
+        self._drafts += 1
 
     def learn(self, token: int) -> None:
         """Compare a token that the sequence takes with the proposed ones."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
 
 _SLOPE = 0.02
 """Assumed share by which a row lengthens a pass, beyond the numbers of rows that were measured."""
@@ -54,3 +56,21 @@ class RowCosts:
         low, high = known[at - 1], known[at]
         share = (rows - low) / (high - low)
         return self._seconds[low] * (1 - share) + self._seconds[high] * share
+
+
+@dataclass(frozen=True)
+class PassCost:
+    """What a decode pass of `rows` sequences costs with drafted tokens."""
+
+    costs: RowCosts
+    rows: int
+    clock: Callable[[], float]
+
+    def ratio(self, drafted: int) -> float:
+        """Its seconds with so many drafted tokens, beside those without."""
+        return self.costs.ratio(self.rows, drafted)
+
+    def share(self, seconds: float) -> float:
+        """Seconds beside those of the pass without drafted tokens."""
+        least = self.costs.seconds(self.rows)
+        return seconds / least if least > 0 else 0.0

@@ -22,7 +22,7 @@ from forethought.engine.admission import Admission
 from forethought.engine.batch import Batch
 from forethought.engine.final_states import FinalStates
 from forethought.engine.meter import Clock
-from forethought.engine.row_costs import RowCosts
+from forethought.engine.row_costs import PassCost, RowCosts
 from forethought.engine.sampling import SampledToken, choose_all
 from forethought.engine.sequence import Prefill, Sequence
 from forethought.engine.static_step import static_steps
@@ -162,8 +162,8 @@ class Scheduler:
         """One decode pass: one token of each sequence, and the drafted tokens behind it."""
         first, shown = group[0], FinalStates()
         costs = self._costs.setdefault(first.network, RowCosts())
-        ratio = partial(costs.ratio, len(group))
-        given = [(one, one.next_tokens(ratio)) for one in group]
+        cost = PassCost(costs, len(group), self.clock)
+        given = [(one, one.next_tokens(cost)) for one in group]
         # Attention takes sequences without drafts first.
         given.sort(key=lambda pair: len(pair[1].tree) > 0)
         sizes, start = [len(new.tokens) for _, new in given], self.clock()

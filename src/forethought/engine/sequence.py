@@ -14,9 +14,10 @@ from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.roles import Network
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode_eviction import DecodeEviction
-from forethought.engine.drafting import Drafting, Ratio
+from forethought.engine.drafting import Drafting
 from forethought.engine.meter import Meter
 from forethought.engine.new_tokens import LayerHook, NewTokens
+from forethought.engine.row_costs import PassCost
 from forethought.engine.sampling import Choice, SampledToken, SamplingParams
 from forethought.engine.token_controls import TokenControls
 from forethought.engine.verify import VerifiedDraft
@@ -171,14 +172,14 @@ class Sequence:
         """Whether the entry of the newest token is known without a pass."""
         return self.decoding and self.verified is not None and self.verified.lies_in(self.held)
 
-    def next_tokens(self, ratio: Ratio) -> NewTokens:
+    def next_tokens(self, cost: PassCost) -> NewTokens:
         """What the next decode pass gets: the newest token, and drafted tokens behind it.
 
-        `ratio` tells what these would cost.
+        `cost` tells what these would cost.
         """
-        return NewTokens.drafted(self.held, self.tokens[-1], self._drafted(ratio), self.meter)
+        return NewTokens.drafted(self.held, self.tokens[-1], self._drafted(cost), self.meter)
 
-    def _drafted(self, ratio: Ratio) -> DraftTree:
+    def _drafted(self, cost: PassCost) -> DraftTree:
         """The tokens that the drafter proposes; none where a pass cannot verify them."""
         if self.drafting is None or self.finish or self.layer_hook:
             return NO_DRAFT
@@ -186,7 +187,7 @@ class Sequence:
         room = self.max_tokens - len(self.tokens) - 1
         if self.decode_eviction is not None:
             room = min(room, self.decode_eviction.room)
-        tree = self.drafting.draft(self.tokens, room, ratio)
+        tree = self.drafting.draft(self.tokens, room, cost)
         self.drafting.charge(self.held.lengths(), len(tree))
         self.meter.count("passes", 1)
         self.meter.count("verified", len(tree))

@@ -106,6 +106,9 @@ def plan(
     length = len(prompt)
     _check_order(methods)
     drafting = next((method for _, method in methods if method.drafts_answers()), None)
+    if drafting is not None and drafting.uses_draft() and draft.name == "self":
+        notes.append("nothing is drafted: a smaller model would do it, and none is named with -d")
+        drafting = None
     for name, method in methods:
         if method.drafts_answers():
             continue
@@ -192,7 +195,8 @@ def _check_single(methods: Methods) -> None:
 def _lacks_draft(method: Approximation, methods: Methods) -> bool:
     """Whether a method makes only a draft's prefill sparse, and there is none."""
     only = method.thins_draft() and not method.thins_attention()
-    return only and not any(other.uses_draft() for _, other in methods)
+    drafts = (other for _, other in methods if other.uses_draft() and not other.drafts_answers())
+    return only and not any(drafts)
 
 
 def _draft_pays(method: Approximation, length: int, draft: PlannedDraft) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from forethought.contracts.backend import Opened
 from forethought.contracts.errors import ForethoughtError, PromptTooLongError
@@ -31,6 +32,9 @@ from forethought.prefill.prefill_bound import PrefillBound
 from forethought.prefill.prefill_reuse import PrefillReuse, PromptPrefix
 from forethought.prefill.prompt_logprobs import scored_prefill
 from forethought.prefill.shared_prefix import Branch, prefill_together, shared_key
+
+if TYPE_CHECKING:
+    from forethought.prefill.draft_writer import DraftedPrompt
 
 
 @dataclass
@@ -71,6 +75,8 @@ class PreparedPrompt:
     """Entries and results of earlier requests; None computes everything."""
     prefix: PromptPrefix | None = None
     """The part that the prefix cache holds, once the prefill has begun."""
+    drafted: dict[int, DraftedPrompt] = field(default_factory=dict)
+    """The models that draft its answers, by their layers; 0 for the draft model."""
 
     @property
     def cached(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 
+from forethought import catalogue
 from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.records import Prompt
 from forethought.models.chat.messages import Message
@@ -32,6 +33,8 @@ from forethought.server.schemas.common import SamplingFields
 from forethought.server.settings import ServerSettings
 from forethought.sessions.live_session import LiveRequest
 
+PREDICTION = "prediction"
+"""The method that drafts from a predicted answer."""
 _REMOTE_TOKENS = 1024
 """The usual length of an answer of another server, whose context is not known here."""
 
@@ -70,8 +73,8 @@ class AskedChat:
     def notes(self) -> list[str]:
         """Notes on fields that have no effect."""
         found = []
-        if self.fields.prediction is not None:
-            found.append("the prediction is not used: decoding has no drafted tokens")
+        if self.fields.prediction is not None and PREDICTION not in self.live.recipe.approximate:
+            found.append("the prediction is not used: another method drafts, or a server answers")
         if self.fields.thinking_token_budget is not None and not self._thinks:
             found.append("thinking_token_budget has no effect: this model does not think")
         return found
@@ -99,6 +102,10 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
     room = _room(model, prompt, recipe)
     most = answer_tokens(context.settings, stated, fields.n or 1, room)
     recipe = context.recipes.sampled(fields, samples=fields.n or 1, max_tokens=most)
+    predicted: tuple[int, ...] = ()
+    if fields.prediction is not None and model is not None:
+        recipe = with_prediction(recipe)
+        predicted = await _predicted(model, fields.prediction.text)
     live = LiveRequest(
         name=f"chatcmpl-{uuid.uuid4().hex}",
         recipe=with_logprobs(recipe, fields.top_logprobs or 0, bool(fields.logprobs)),
@@ -111,6 +118,7 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
             fields, calls=tools.grammar, thinking_budget=fields.thinking_token_budget
         ),
         visible=context.models.visible(recipe.model),
+        predicted=predicted,
         remarks=context.recipes.remarks(fields, recipe),
         may_run_exact=context.recipes.may_run_exact(fields),
         tenant=tenant_of(request),
@@ -118,6 +126,19 @@ async def asked_chat(context: ServerContext, request: Request, fields: ChatReque
     await check_grammar(model, live.controls, fields)
     shown = context.settings.public_text(live.recipe.spelling)
     return AskedChat(fields, live, model, tools, shown)
+
+
+def with_prediction(recipe: Recipe) -> Recipe:
+    """The recipe with drafts from the prediction, where no other method drafts."""
+    built = [catalogue.build(name) for name in recipe.approximate]
+    if recipe.automatic or any(method.drafts_answers() for method in built):
+        return recipe
+    return replace(recipe, approximate=(*recipe.approximate, PREDICTION))
+
+
+async def _predicted(model: Model, text: str) -> tuple[int, ...]:
+    """The tokens of a predicted answer."""
+    return await built(len(text), lambda: tuple(model.tokenizer.encode(text)))
 
 
 def _room(model: Model | None, prompt: Prompt | None, recipe: Recipe) -> int:

@@ -42,6 +42,12 @@ def usage(runs: Sequence[Run], reasoning: int = 0, *, discards: bool = False) ->
     def total(name: str) -> int:
         return sum(cost[name] for cost in costs)
 
+    # Drafts count as predictions only where the client has sent one.
+    predicted = [one["cost"] for one in runs if "prediction" in one["recipe"].split("+")]
+    verified, accepted = (
+        sum(cost.get(name, 0) for cost in predicted)
+        for name in ("verified_tokens", "accepted_tokens")
+    )
     prompt = sum(map(prompt_tokens, runs))
     output = 0 if discards else total("output_tokens")
     return {
@@ -56,8 +62,8 @@ def usage(runs: Sequence[Run], reasoning: int = 0, *, discards: bool = False) ->
         },
         "completion_tokens_details": {
             "reasoning_tokens": reasoning,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
+            "accepted_prediction_tokens": accepted,
+            "rejected_prediction_tokens": verified - accepted,
             "scoring_tokens": total("scoring_tokens"),
         },
     }

@@ -130,5 +130,6 @@ def _later(methods: Methods) -> Methods:
     return tuple(
         (name, method)
         for name, method in methods
-        if method.evicts() and not method.sees_whole_cache() and not method.needs_all_queries()
+        if method.drafts_answers()
+        or (method.evicts() and not method.sees_whole_cache() and not method.needs_all_queries())
     )

@@ -96,7 +96,7 @@ class LocalOpener:
         local = session.local_run(recipe, request.system)
         local.prompt, local.controls = request.prompt, request.controls
         local.tenant, local.visible = request.tenant, request.visible
-        local.prompt_logprobs = request.prompt_logprobs
+        local.prompt_logprobs, local.predicted = request.prompt_logprobs, request.predicted
         local.verdict_prompts = request.verdict_prompts
         local.plain = local.plain and request.strategy is None
         job = job_of(recipe, request.name, asked, plain=local.plain)

@@ -46,6 +46,8 @@ class LiveRequest:
     controls: GenerationControls = field(default_factory=GenerationControls)
     visible: frozenset[int] = frozenset()
     """Control tokens that the text of answers shows, such as those around tool calls."""
+    predicted: tuple[int, ...] = ()
+    """The tokens of the answer that the client expects."""
     prompt_logprobs: int | None = None
     """Top alternatives to report for each token of the prompt; None reports no prompt tokens."""
     remarks: tuple[str, ...] = ()

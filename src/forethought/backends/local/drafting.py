@@ -6,39 +6,59 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from forethought.contracts.drafts import Made
+from forethought.contracts.drafts import DraftWriter, Made
 from forethought.engine.drafting import Drafting
+from forethought.engine.meter import Meter
+from forethought.engine.sampling import SamplingParams
+from forethought.prefill.draft_writer import DraftedPrompt, ModelWriter
 from forethought.prefill.prepare import PreparedPrompt
+
+_TENANTS = 64
+"""Tenants whose drafters keep something; the one that has drafted least recently is forgotten."""
 
 
 @dataclass
 class DraftStore:
     """What drafters keep from one sequence to the next, for each tenant."""
 
-    _held: dict[tuple[str, Hashable], Any] = field(default_factory=dict)
+    _held: dict[str, dict[Hashable, Any]] = field(default_factory=dict)
 
     def shared(self, tenant: str, what: Hashable, make: Callable[[], Made]) -> Made:
         """What was made first under this key."""
-        key = tenant, what
-        if key not in self._held:
-            self._held[key] = make()
-        found: Made = self._held[key]
+        own = self._held[tenant] = self._held.pop(tenant, {})
+        if what not in own:
+            own[what] = make()
+        if len(self._held) > _TENANTS:
+            del self._held[next(iter(self._held))]
+        found: Made = own[what]
         return found
 
 
 @dataclass(frozen=True)
 class PromptDraftSource:
-    """What the drafts behind one prompt may use."""
+    """What the drafts of one sequence may use."""
 
     prepared: PreparedPrompt
     ends: frozenset[int]
+    sampling: SamplingParams
+    stream: int
+    meter: Meter
+    """Charged for a model that drafts."""
     store: DraftStore
     tenant: str = ""
+    predicted: Sequence[int] = ()
+    """The tokens of the answer that the client expects."""
 
     @property
     def prompt(self) -> Sequence[int]:
         """The tokens of the whole prompt."""
         return self.prepared.prompt.tokens
+
+    def writer(self, layers: int | None = None) -> DraftWriter:
+        """The draft model; with `layers`, the target's first layers."""
+        known = self.prepared.drafted
+        found = known.setdefault(layers or 0, DraftedPrompt(self.prepared, layers))
+        return ModelWriter(found, self.sampling, self.stream, self.meter)
 
     def shared(self, what: Hashable, make: Callable[[], Made]) -> Made:
         """What `make` made first under this key, for this tenant and tokenizer."""
@@ -50,4 +70,6 @@ def drafting_of(source: PromptDraftSource) -> Drafting | None:
     """The drafts of one sequence; None without a method that drafts."""
     method = source.prepared.plan.drafting
     drafter = None if method is None else method.drafter(source)
-    return None if drafter is None else Drafting(drafter, source.prepared.target.shape)
+    if drafter is None:
+        return None
+    return Drafting(drafter, source.prepared.target.shape, source.meter)

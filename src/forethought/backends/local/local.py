@@ -33,6 +33,7 @@ from forethought.engine.sequence import Prefill, SequenceStart
 from forethought.engine.sequence import Sequence as TokenSequence
 from forethought.models.hardware.memory import cache_room
 from forethought.models.model import Model
+from forethought.prefill.draft_writer import prefill_drafts
 from forethought.prefill.prefill_bound import PrefillBound
 from forethought.prefill.prefill_reuse import PrefillMemo, PrefillReuse
 from forethought.prefill.prepare import PreparedPrompt, prefill_all
@@ -379,7 +380,11 @@ class PromptGroup:
 
     def __init__(self, clock: Clock) -> None:
         self._prompts: list[PreparedPrompt] = []
-        self._prefill = Prefill(lambda: prefill_all(self._prompts, clock))
+        self._prefill = Prefill(lambda: self._run(clock))
+
+    def _run(self, clock: Clock) -> None:
+        prefill_all(self._prompts, clock)
+        prefill_drafts(self._prompts)
 
     def add(self, prompt: PreparedPrompt) -> None:
         """Add a prompt to the group."""

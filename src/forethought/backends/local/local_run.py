@@ -20,6 +20,7 @@ from forethought.contracts.search import ProbeOutput, Writer
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.drafting import Drafting
 from forethought.engine.meter import Clock, Meter
+from forethought.engine.sampling import SamplingParams
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
 from forethought.prefill.draft_model import DraftResults
@@ -64,6 +65,8 @@ class LocalRun:
     draft_results: DraftResults = field(default_factory=dict)
     reuse: PrefillReuse | None = None
     """Entries and results of the tenant's earlier requests; None computes everything."""
+    predicted: tuple[int, ...] = ()
+    """The tokens of the answer that the client expects."""
     drafts: DraftStore = field(default_factory=DraftStore)
     """What drafters keep from one sequence to the next."""
     caches: CandidateCaches = field(default_factory=CandidateCaches)
@@ -192,14 +195,27 @@ class LocalRun:
         )
         return replace(spent, flops=new.flops) if metered else spent
 
-    def drafting(self, prompt: PreparedPrompt, ends: frozenset[int]) -> Drafting | None:
+    def drafting(
+        self, prompt: PreparedPrompt, ends: frozenset[int], sampling: SamplingParams, stream: int
+    ) -> Drafting | None:
         """The drafts of a sequence behind a prompt; None without a method that drafts.
 
         Drafts spend FLOPs to save time, so there are none within a budget of FLOPs.
         """
         if self.recipe.limit.flops is not None:
             return None
-        return drafting_of(PromptDraftSource(prompt, ends, self.drafts, self.tenant))
+        return drafting_of(
+            PromptDraftSource(
+                prompt,
+                ends,
+                sampling,
+                stream,
+                Meter(self.clock),
+                self.drafts,
+                self.tenant,
+                self.predicted,
+            )
+        )
 
     def _prompt(self, request: Request, writer: Writer) -> PreparedPrompt:
         """The request's prompt, in the tokens of one of the models."""

@@ -56,19 +56,20 @@ class PieceInProgress:
         self._controls = token_controls(controls, request, self.prompt)
         self._reasoned = self._reasoning_tokens
         ends = end_tokens(controls, self.prompt.target)
-        decodes = request.max_tokens > 1 and not self._scores
+        decodes, sampling = request.max_tokens > 1 and not self._scores, self._sampling()
+        drafting = self.run.drafting(self.prompt, ends, sampling, request.stream)
         self.sequence = Sequence(
             self.prompt.target.network,
             self.run.meter(parent.writer),
             self._open,
-            sampling=self._sampling(),
+            sampling=sampling,
             stream=request.stream,
             max_tokens=parent.tokens + (0 if self._scores else request.max_tokens),
             ends=ends,
             tokens=list(parent.token_ids),
             forced=[] if request.token is None else [request.token],
             controls=self._controls,
-            drafting=self.run.drafting(self.prompt, ends) if decodes else None,
+            drafting=drafting if decodes else None,
             prompt_bytes=0 if parent.tokens else self.prompt.cache_bytes,
             token_bytes=0 if parent.tokens else self.prompt.token_bytes,
             owner=self.run.tenant,
@@ -124,8 +125,9 @@ class PieceInProgress:
         """The outcome of the request, with its cost."""
         request, key = self.request, self.request.key
         metered = self.prompt.plan.evicts_in_decode
-        if self.sequence.drafting is not None:
-            self.sequence.drafting.close(self.sequence.tokens)
+        if (drafting := self.sequence.drafting) is not None:
+            drafting.close(self.sequence.tokens)
+            self.run.meter(request.parent.writer).add(drafting.meter)
         if self.opens:
             self.run.charge_prefill(self.prompt, request.parent.writer)
         cost = self.run.charged(request.parent.writer, self._cost(), metered=metered)
@@ -283,10 +285,12 @@ class PieceInProgress:
         if self.candidate is not None and (steps := newest + self.sequence.steps):
             past = tuple(held - newest for held in self.candidate.entries)
             meter.forward(self.prompt.target.shape, 0, [(past, steps)], steps, None)
-        drafting = self.sequence.drafting
-        flops = meter.flops + (0.0 if drafting is None else drafting.flops)
         count = len(self.sequence.tokens) - parent.tokens
-        return spent.plus(Cost(flops=flops)).plus(decoded_by(parent.writer, count))
+        spent = spent.plus(Cost(flops=meter.flops)).plus(decoded_by(parent.writer, count))
+        if (drafting := self.sequence.drafting) is None:
+            return spent
+        drafted = drafting.meter.tokens.get("draft", 0)
+        return spent.plus(Cost(draft_tokens=drafted, flops=drafting.flops + drafting.meter.flops))
 
     def _following(self) -> tuple[NextToken, ...]:
         """The top next tokens, and the best end token, of the law that the controls leave."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -158,6 +159,8 @@ class Decoder(Network):
         self._head = linear("head")
         self._longer: Decoder | None = None
         self._scorer: Decoder | None = None
+        self._shallow: dict[int, Decoder] = {}
+        """By number of first layers."""
         self.eight_bits_win: Callable[[], bool] = lambda: False
         """Whether 8-bit products are faster in prefill."""
         self._bytes: dict[tuple[str, int | None, int], int] = {}  # read at every step
@@ -183,7 +186,21 @@ class Decoder(Network):
             ropes = self._longer.config.ropes
             self._longer._ropes = [Rope(settings, self.device) for settings in ropes]
             self._longer._scorer = None
+            self._longer._shallow = {}
         return self._longer
+
+    def first_layers(self, count: int) -> Network:
+        """The first layers with the norm and the head behind the last one."""
+        count = min(count, self.config.layers)
+        if count == self.config.layers:
+            return self
+        if count not in self._shallow:
+            made = self._shallow[count] = copy(self)
+            made.config = replace(self.config, layers=count)
+            made.shape = replace(self.shape, layers=self.shape.layers[:count])
+            made._layers = self._layers[:count]
+            made._bytes, made._shallow, made._longer, made._scorer = {}, {}, None, None
+        return self._shallow[count]
 
     def for_scores(self) -> Network:
         """The same weights with 8-bit products in prefill, if these are faster; else itself."""

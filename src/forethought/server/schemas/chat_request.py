@@ -112,10 +112,16 @@ class TemplateOptions(Fields):
 
 
 class Prediction(Fields):
-    """The likely answer; decoding does not use it, so no token of it is accepted or rejected."""
+    """The likely answer: decoding copies drafts from it, which change no token."""
 
     type: Literal["content"]
     content: Text | list[ContentPart]
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        given = self.content
+        return given if isinstance(given, str) else "".join(part.content for part in given)
 
 
 class ChatRequest(SamplingFields):

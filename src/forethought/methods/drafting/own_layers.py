@@ -1,0 +1,34 @@
+"""Draft with the model's own first layers and its head; one pass of all layers verifies.
+
+Paper: LayerSkip, arXiv:2404.16710
+Published: ours (own name); Paper: a model trained to exit early, whose first layers share the KV
+    cache. Here: any model, and its first layers have a cache of their own.
+Exact: at every setting; the target verifies each drafted token, so no answer changes.
+Cost: the first layers' prefill of the prompt, and their decode steps; each decode pass has further
+    rows, as long as both pay. Models that were not trained for it accept few tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forethought.contracts.drafts import DraftSource, TokenDrafter
+from forethought.contracts.parameters import Count, Share
+from forethought.contracts.roles import Drafter
+from forethought.methods.drafting._writing import Written
+
+
+@dataclass(frozen=True)
+class OwnLayers(Drafter):
+    """The target's first layers write drafts."""
+
+    layers: Count = 8
+    """First layers that draft."""
+    tokens: Count = 4
+    """Most tokens of a draft."""
+    chance: Share = 0.4
+    """A draft ends behind a token whose probability is lower."""
+
+    def drafter(self, source: DraftSource) -> TokenDrafter:
+        """The first layers behind one sequence."""
+        return Written(source.writer(self.layers), self.tokens, self.chance)
