@@ -153,12 +153,12 @@ def test_what_is_reported_of_a_token_is_that_of_plain_decoding(decoder, branches
     assert one.meter.tokens["accepted"] > 10
     for mine, theirs in zip(reported(found, one), reported(expected, plain), strict=True):
         assert mine.token == theirs.token
-        assert mine.log_probability == pytest.approx(theirs.log_probability, abs=1e-5)
+        assert mine.log_probability == pytest.approx(theirs.log_probability, abs=1e-4)
         assert [token for token, _ in mine.top] == [token for token, _ in theirs.top]
         chances = [[chance for _, chance in one.top] for one in (mine, theirs)]
-        assert chances[0] == pytest.approx(chances[1], abs=1e-5)
-        assert mine.certainty == pytest.approx(theirs.certainty, abs=1e-5)
-        assert mine.confidence == pytest.approx(theirs.confidence, abs=1e-5)
+        assert chances[0] == pytest.approx(chances[1], abs=1e-4)
+        assert mine.certainty == pytest.approx(theirs.certainty, abs=1e-4)
+        assert mine.confidence == pytest.approx(theirs.confidence, abs=1e-4)
 
 
 def test_an_end_token_within_a_draft_ends_the_answer_there(decoder):
@@ -258,7 +258,7 @@ def test_memory_is_that_of_plain_decoding(decoder):
         # A tail grows by at least 32 entries, so that a draft may bring the growth forward.
         slack = 32 * one.cache.tail.bytes() // 79
         assert one.cache.tail.bytes() <= plain.cache.tail.bytes() + slack
-        assert one.verified is None or not one.decoding
+        assert one.verified is None
 
 
 def test_drafts_are_charged_and_accepted_tokens_cost_what_plain_ones_do(decoder):

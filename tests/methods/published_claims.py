@@ -41,6 +41,12 @@ CLAIMS = {
         f"{_KV}/test_h2o.py::test_heavy_hitters_and_the_newest_are_kept",
         {"recent": 0.5, "every": 1},
     ),
+    "trie-lookahead": Claim(
+        "github.com/alipay/PainlessInferenceAcceleration, lookahead_cache.py",
+        "tests/methods/drafting/test_trie_lookahead.py"
+        "::test_a_tree_has_the_most_frequent_runs_behind_the_newest_tokens",
+        {"tokens": 64, "branch": 12, "query": 2, "output_weight": 1e-4},
+    ),
     "tova": Claim(
         "kvpress, TOVAPress; arXiv:2401.06104, an eviction after every token",
         f"{_KV}/test_tova.py"

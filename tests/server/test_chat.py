@@ -238,18 +238,19 @@ def test_a_spent_budget_ends_an_answer_as_a_length_does(served):
 
 
 def test_a_predicted_answer_is_drafted_and_changes_no_token(served):
-    plain = served.chat(max_tokens=20).json()
+    given = {"max_tokens": 20, "structured_outputs": {"regex": "[a-z]{20}"}}
+    plain = served.chat(**given).json()
     text = plain["choices"][0]["message"]["content"]
     parts = [{"type": "text", "text": text[:5]}, {"type": "text", "text": text[5:]}]
 
-    for content in (text, parts, "something else"):
+    for content in (text, parts, "SOMETHING ELSE"):
         prediction = {"type": "content", "content": content}
-        found = served.chat(prediction=prediction, max_tokens=20).json()
+        found = served.chat(prediction=prediction, **given).json()
 
         assert found["choices"] == plain["choices"]
         details = found["usage"]["completion_tokens_details"]
         accepted = details["accepted_prediction_tokens"]
-        assert (accepted > 0) == (content != "something else")
+        assert (accepted > 0) == (content != "SOMETHING ELSE")
         cost = found["forethought"]["cost"]
         assert accepted == cost["accepted_tokens"]
         assert details["rejected_prediction_tokens"] == cost["verified_tokens"] - accepted

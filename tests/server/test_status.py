@@ -132,6 +132,18 @@ def test_metrics_count_drafts_and_dropped_tokens(served):
     assert told["forethought:draft_tokens_total", ""] > 0
 
 
+def test_metrics_count_verified_and_accepted_tokens(served):
+    fields = {"document": "The code is 27. " * 9, "approximate": "trie-lookahead", "max_tokens": 30}
+
+    told = grown(served, lambda: served.chat(**fields))
+
+    cost = served.chat(**fields).json()["forethought"]["cost"]
+    verified = told["vllm:spec_decode_num_draft_tokens_total", ""]
+    assert verified >= told["vllm:spec_decode_num_accepted_tokens_total", ""]
+    assert verified > 0
+    assert cost["verified_tokens"] > 0
+
+
 def test_metrics_tell_spent_budgets_errors_and_aborts(served):
     told = grown(served, lambda: served.chat(budget="2tok"))
     assert told["forethought:lease_refusals_total", ""] == 1

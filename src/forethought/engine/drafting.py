@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from forethought.contracts.drafts import NO_DRAFT, ROOT, DraftTree, TokenDrafter
 from forethought.contracts.records import ModelShape
 from forethought.engine.meter import Meter
-from forethought.engine.row_costs import PassCost
+from forethought.engine.row_costs import DraftCost
 
 _HOPED, _TRUST = 0.7, 2.0
 """The share of drafted tokens that is expected to be accepted at first, and its weight in tokens.
@@ -39,7 +39,7 @@ class AcceptanceRate:
         """The running share, below 1."""
         return min(0.99, self.taken / self.tried)
 
-    def best(self, most: int, cost: PassCost, seconds: float) -> int:
+    def best(self, most: int, cost: DraftCost, seconds: float) -> int:
         """The number of drafted tokens that leads to the most tokens a second; 0 to draft none.
 
         A drafted token takes so many seconds to draft.
@@ -76,7 +76,7 @@ class Drafting:
     _at: int = ROOT
     """The place of the newest token in what was proposed."""
 
-    def draft(self, tokens: Sequence[int], most: int, cost: PassCost) -> DraftTree:
+    def draft(self, tokens: Sequence[int], most: int, cost: DraftCost) -> DraftTree:
         """The tokens to verify behind these tokens of the answer; at most `most`.
 
         A drafter that decodes nothing always proposes. What does not pay is compared with the next
@@ -95,7 +95,7 @@ class Drafting:
             return found
         return found.first(self.acceptance.best(len(found), cost, 0.0))
 
-    def _asked(self, most: int, cost: PassCost) -> int:
+    def _asked(self, most: int, cost: DraftCost) -> int:
         """The tokens that a model should decode now."""
         if self._waits:
             self._waits -= 1

@@ -59,7 +59,7 @@ class RowCosts:
 
 
 @dataclass(frozen=True)
-class PassCost:
+class DraftCost:
     """What a decode pass of `rows` sequences costs with drafted tokens."""
 
     costs: RowCosts

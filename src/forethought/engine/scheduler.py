@@ -22,7 +22,7 @@ from forethought.engine.admission import Admission
 from forethought.engine.batch import Batch
 from forethought.engine.final_states import FinalStates
 from forethought.engine.meter import Clock
-from forethought.engine.row_costs import PassCost, RowCosts
+from forethought.engine.row_costs import DraftCost, RowCosts
 from forethought.engine.sampling import SampledToken, choose_all
 from forethought.engine.sequence import Prefill, Sequence
 from forethought.engine.static_step import static_steps
@@ -65,9 +65,11 @@ class Scheduler:
         self.prefill_seconds = prefill_seconds
         self.admission = Admission(cache_bytes)
         self.decoded: Collection[Sequence] = ()
-        """The sequences of the last step's decode passes."""
+        """The sequences that the last step decoded."""
         self.decode_seconds = 0.0
-        """Seconds of those passes."""
+        """Seconds in which it decoded them."""
+        self.pass_seconds = 0.0
+        """The same of the latest step that had decode passes."""
         self._costs: WeakKeyDictionary[Network, RowCosts] = WeakKeyDictionary()
 
     @property
@@ -119,9 +121,10 @@ class Scheduler:
         return events
 
     def _remove_finished(self) -> None:
-        self.admission.remove(
-            [one for one in self.admission.running if one.finish and not one.decoding]
-        )
+        gone = [one for one in self.admission.running if one.finish and not one.decoding]
+        for one in gone:
+            one.verified = None  # it holds logits
+        self.admission.remove(gone)
 
     def _advance(self, prefill: Prefill) -> list[TokenEvent]:
         """Run a slice of a prefill; if it fails, the sequences that wait for it fail too."""
@@ -156,13 +159,14 @@ class Scheduler:
             self._pass(group)
         events = self._choose(live)
         self.decoded, self.decode_seconds = live, self.clock() - start
+        self.pass_seconds = self.decode_seconds
         return events
 
     def _pass(self, group: list[Sequence]) -> None:
         """One decode pass: one token of each sequence, and the drafted tokens behind it."""
         first, shown = group[0], FinalStates()
         costs = self._costs.setdefault(first.network, RowCosts())
-        cost = PassCost(costs, len(group), self.clock)
+        cost = DraftCost(costs, len(group), self.clock)
         given = [(one, one.next_tokens(cost)) for one in group]
         # Attention takes sequences without drafts first.
         given.sort(key=lambda pair: len(pair[1].tree) > 0)
@@ -170,8 +174,8 @@ class Scheduler:
         batch = Batch(first.network, first.meter, static_steps(first.network), shown)
         logits = batch.forward([new for _, new in given], phase="decode", hook=first.layer_hook)
         costs.learn(sum(sizes), self.clock() - start)
-        states = [None] * len(group) if shown.rows is None else shown.rows.split(sizes)
-        for (one, new), rows, state in zip(given, logits.split(sizes), states, strict=True):
+        states = [None] * len(group) if shown.rows is None else torch.split(shown.rows, sizes)
+        for (one, new), rows, state in zip(given, torch.split(logits, sizes), states, strict=True):
             one.take_rows(new, rows, state)
 
     def _choose(self, ready: Collection[Sequence]) -> list[TokenEvent]:

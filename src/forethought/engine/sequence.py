@@ -17,7 +17,7 @@ from forethought.engine.decode_eviction import DecodeEviction
 from forethought.engine.drafting import Drafting
 from forethought.engine.meter import Meter
 from forethought.engine.new_tokens import LayerHook, NewTokens
-from forethought.engine.row_costs import PassCost
+from forethought.engine.row_costs import DraftCost
 from forethought.engine.sampling import Choice, SampledToken, SamplingParams
 from forethought.engine.token_controls import TokenControls
 from forethought.engine.verify import VerifiedDraft
@@ -172,14 +172,14 @@ class Sequence:
         """Whether the entry of the newest token is known without a pass."""
         return self.decoding and self.verified is not None and self.verified.lies_in(self.held)
 
-    def next_tokens(self, cost: PassCost) -> NewTokens:
+    def next_tokens(self, cost: DraftCost) -> NewTokens:
         """What the next decode pass gets: the newest token, and drafted tokens behind it.
 
         `cost` tells what these would cost.
         """
         return NewTokens.drafted(self.held, self.tokens[-1], self._drafted(cost), self.meter)
 
-    def _drafted(self, cost: PassCost) -> DraftTree:
+    def _drafted(self, cost: DraftCost) -> DraftTree:
         """The tokens that the drafter proposes; none where a pass cannot verify them."""
         if self.drafting is None or self.finish or self.layer_hook:
             return NO_DRAFT

@@ -22,6 +22,8 @@ _COUNTERS = {
     "vllm:generation_tokens": "Tokens decoded.",
     "vllm:prefix_cache_queries": "Prompt tokens looked up in the prefix cache.",
     "vllm:prefix_cache_hits": "Prompt tokens found in the prefix cache.",
+    "vllm:spec_decode_num_draft_tokens": "Drafted tokens of answers that were verified.",
+    "vllm:spec_decode_num_accepted_tokens": "Drafted tokens that answers took.",
     "forethought:kept_prompt_tokens": "Prompt tokens or entries that approximations kept.",
     "forethought:dropped_prompt_tokens": "Prompt tokens or entries that approximations dropped.",
     "forethought:draft_tokens": "Tokens that drafts prefilled or decoded.",
@@ -186,6 +188,8 @@ def _counted(run: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     yield "vllm:prefix_cache_queries", cost["prompt_tokens"] + cost["cached_tokens"]
     yield "vllm:prefix_cache_hits", cost["cached_tokens"]
     yield "vllm:generation_tokens", cost["output_tokens"]
+    yield "vllm:spec_decode_num_draft_tokens", cost.get("verified_tokens", 0)
+    yield "vllm:spec_decode_num_accepted_tokens", cost.get("accepted_tokens", 0)
     yield "forethought:kept_prompt_tokens", kept["prompt_tokens"]
     yield "forethought:dropped_prompt_tokens", kept["of"] - kept["prompt_tokens"]
     yield "forethought:draft_tokens", cost["draft_tokens"]

@@ -67,8 +67,8 @@ class LocalOpener:
         three times while short ones do, for any number of sequences.
         """
         scheduler = self.backend.scheduler
-        if scheduler.decode_seconds:
-            scheduler.prefill_seconds = max(LEAST_SLICE, scheduler.decode_seconds)
+        if scheduler.pass_seconds:
+            scheduler.prefill_seconds = max(LEAST_SLICE, scheduler.pass_seconds)
 
     def figures(self) -> dict[str, int]:
         """Counts of this moment, by name; other threads may call this."""

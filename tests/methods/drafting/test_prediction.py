@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from forethought.methods.drafting.prediction import Prediction
+from forethought.methods.drafting.prediction import PredictedAnswer
 
 
 class Source:
@@ -13,11 +13,11 @@ class Source:
 
 
 def drafted(predicted, answer, most=10, ends=(), **settings):
-    return Prediction(**settings).drafter(Source(predicted, ends)).draft(answer, most).tokens
+    return PredictedAnswer(**settings).drafter(Source(predicted, ends)).draft(answer, most).tokens
 
 
 def test_without_a_prediction_nothing_is_drafted():
-    assert Prediction().drafter(Source(())) is None
+    assert PredictedAnswer().drafter(Source(())) is None
 
 
 @pytest.mark.parametrize(

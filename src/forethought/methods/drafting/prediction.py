@@ -18,7 +18,7 @@ from forethought.methods.drafting._lookup import PredictedLookup
 
 
 @dataclass(frozen=True)
-class Prediction(Drafter):
+class PredictedAnswer(Drafter):
     """Copies from the predicted answer."""
 
     tokens: Count = 16

@@ -96,6 +96,8 @@ function tokens(cost) {
     ["prompt, from the cache", cost.cached_tokens],
     ["output", cost.output_tokens],
     ["draft", cost.draft_tokens],
+    ["drafted, verified", cost.verified_tokens],
+    ["drafted, accepted", cost.accepted_tokens],
     ["scoring", cost.scoring_tokens],
   ];
   return rows.filter(([, value]) => value).map(([name, value]) => [name, count(value)]);
