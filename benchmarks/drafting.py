@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--weights", default="auto")
     parser.add_argument("--new", type=int, default=160, help="most tokens of an answer")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--threads", type=int, help="of a decode pass; all where none is given")
     parser.add_argument("--only", nargs="*", help="names of prompts; all where none is named")
     parser.add_argument("--log", action="store_true", help="append the table to docs/lab-log.md")
     options = parser.parse_args()
@@ -44,9 +46,13 @@ def main() -> None:
 
 def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for each prompt and recipe."""
+    import torch
+
     from forethought.recipes.recipe import Recipe
     from forethought.sessions.session import Session, built_methods
 
+    if options.threads:
+        torch.set_num_threads(options.threads)
     plain = Recipe(
         model=options.model, draft=options.draft, weights=options.weights, max_tokens=options.new
     )
@@ -68,6 +74,7 @@ def rows(prompt: Prompt, sessions: list[Any], rounds: int) -> list[dict[str, Any
             steps = run["cost"]["output_tokens"] - 1
             rates[name].append(steps / run["timing"]["stages"]["decode"])
             last[name] = run
+            print(f"{prompt.name}, {name}: {rates[name][-1]:.1f} tokens/s", file=sys.stderr)
     return [_row(prompt, name, rates, last) for name in rates]
 
 

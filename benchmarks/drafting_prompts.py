@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-LIGHTHOUSE = (Path(__file__).parents[1] / "examples" / "lighthouse.txt").read_text("utf-8")
+LIGHTHOUSE = (Path(__file__).parents[1] / "examples" / "lighthouse.txt").read_text("utf-8")[:2000]
 CODE = '''
 import csv
 from dataclasses import dataclass

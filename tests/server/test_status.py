@@ -139,7 +139,7 @@ def test_metrics_count_verified_and_accepted_tokens(served):
 
     cost = served.chat(**fields).json()["forethought"]["cost"]
     verified = told["vllm:spec_decode_num_draft_tokens_total", ""]
-    assert verified >= told["vllm:spec_decode_num_accepted_tokens_total", ""]
+    assert verified >= told.get(("vllm:spec_decode_num_accepted_tokens_total", ""), 0)
     assert verified > 0
     assert cost["verified_tokens"] > 0
 
