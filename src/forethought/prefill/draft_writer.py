@@ -68,7 +68,7 @@ class DraftedPrompt:
 def prefill_drafts(prompts: Sequence[PreparedPrompt]) -> None:
     """Prefill prompts in the models that draft their answers."""
     for prompt in prompts:
-        for one in prompt.drafted.values() if prompt.error is None else ():
+        for one in prompt.writers.values() if prompt.error is None else ():
             with prompt.meter.stage("draft"):
                 prompt.attempt(partial(one.prefill, prompt.meter))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from forethought.contracts.backend import Opened
-from forethought.contracts.errors import ForethoughtError, PromptTooLongError
+from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.records import Cost, Prompt, PromptLogprobs
 from forethought.cost.flops import entry_bytes, forward_flops
 from forethought.engine.batch import Batch
@@ -24,6 +24,7 @@ from forethought.engine.sequence import Prefill
 from forethought.models.hardware.sliced_task import pause
 from forethought.models.model import Model
 from forethought.prefill.byte_budgets import with_entry_budgets
+from forethought.prefill.context_room import check_context, check_turn, room_note
 from forethought.prefill.draft_model import DraftResults, ModelDraft
 from forethought.prefill.plan import Methods, PrefillPlan, plan
 from forethought.prefill.planned_reading import PlannedReading, share_readings
@@ -75,8 +76,8 @@ class PreparedPrompt:
     """Entries and results of earlier requests; None computes everything."""
     prefix: PromptPrefix | None = None
     """The part that the prefix cache holds, once the prefill has begun."""
-    drafted: dict[int, DraftedPrompt] = field(default_factory=dict)
-    """The models that draft its answers, by their layers; 0 for the draft model."""
+    writers: dict[int, DraftedPrompt] = field(default_factory=dict)
+    """The models that draft answers, by their layers; 0 for the draft model."""
 
     @property
     def cached(self) -> int:
@@ -360,44 +361,3 @@ def _prefilled_together(group: Sequence[PreparedPrompt], clock: Clock) -> bool:
     for one, result in zip(group, results, strict=True):
         one.result = result
     return True
-
-
-def room_note(room: int, answer_tokens: int, whose: str = "model") -> tuple[str, ...]:
-    """A note if the context has less room than the answer may need."""
-    if room >= answer_tokens:
-        return ()
-    return (f"the {whose}'s context has room for {room:,} tokens of the answer",)
-
-
-def check_context(prompt: Prompt, target: Model, draft: ModelDraft) -> None:
-    """Raise PromptTooLongError if the prompt does not fit; the hint names methods that mend it."""
-    context = target.shape.context
-    if prompt.end < context:
-        return
-    fit = max(1, context * 3 // 4)
-    methods = [f"truncate(keep={fit})"]
-    if draft.model.for_length(len(prompt)).shape.context > len(prompt):
-        methods.insert(0, f"specpc-shallow(keep={fit})")
-    raise PromptTooLongError(
-        f"the prompt has {prompt.end:,} tokens, but {target.name} holds {context:,}, "
-        "the answer included",
-        f"shorten it by a method such as {' or '.join(methods)}",
-    )
-
-
-def check_turn(prompt: Prompt, target: Model, before: int) -> None:
-    """Raise PromptTooLongError if a turn does not fit after `before` tokens of conversation.
-
-    Methods shorten only the first turn of a conversation, so the hint names none for this turn.
-    """
-    context = target.shape.context
-    if prompt.end < context:
-        return
-    # The chat template adds some tokens around a question.
-    shorter = "ask a shorter question, or " if before + 32 < context else ""
-    raise PromptTooLongError(
-        f"the conversation has {prompt.end:,} tokens with this question, but {target.name} holds "
-        f"{context:,}, the answer included",
-        f"{shorter}begin a new conversation; a method such as truncate(keep={context // 2}) leaves "
-        "more room where it shortens the first turn",
-    )

@@ -56,7 +56,7 @@ class PromptDraftSource:
 
     def writer(self, layers: int | None = None) -> DraftWriter:
         """The draft model; with `layers`, the target's first layers."""
-        known = self.prepared.drafted
+        known = self.prepared.writers
         found = known.setdefault(layers or 0, DraftedPrompt(self.prepared, layers))
         return ModelWriter(found, self.sampling, self.stream, self.meter)
 

@@ -23,10 +23,11 @@ from forethought.engine.meter import Clock, Meter
 from forethought.engine.sampling import SamplingParams
 from forethought.models.chat.prompt import chat_prompt
 from forethought.models.model import Model
+from forethought.prefill.context_room import room_note
 from forethought.prefill.draft_model import DraftResults
 from forethought.prefill.plan import Methods
 from forethought.prefill.prefill_reuse import PrefillReuse
-from forethought.prefill.prepare import Preparation, PreparedPrompt, room_note
+from forethought.prefill.prepare import Preparation, PreparedPrompt
 from forethought.recipes.probes import probes_of
 from forethought.recipes.recipe import Recipe
 
