@@ -106,7 +106,7 @@ class Chains(TokenDrafter):
 
 def test_drafts_stop_where_none_is_accepted_and_resume_where_they_are():
     drafting = Drafting(Chains(), SHAPE)
-    cost = pass_cost(r1=1.0, r2=1.5, r9=5.0)
+    cost = pass_cost(r1=1.0, r2=1.2, r9=5.0)
     drafted = []
     for step in range(60):
         drafted.append(len(drafting.draft([1], 8, cost)))

@@ -64,12 +64,4 @@ DRAFTING_BUGS = (
         "        self.drafting.charge(self.held.lengths(), 0)\n",
         f"{VERIFY}::test_drafts_are_charged_and_accepted_tokens_cost_what_plain_ones_do",
     ),
-    Bug(
-        "an eviction during decode comes late where a draft crosses its time",
-        "drafts that ignore the cache policy of the target",
-        "engine/decode_eviction.py",
-        "return self.every - 1 - self.steps % self.every",
-        "return self.every",
-        "tests/sessions/test_drafting.py::test_drafts_change_no_answer",
-    ),
 )

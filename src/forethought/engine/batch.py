@@ -98,6 +98,10 @@ class Batch:
         parts = [NewTokens(cache, [token]) for cache, token in zip(caches, tokens, strict=True)]
         return self.forward(parts, phase="decode", hook=hook)
 
+    def follow(self, cache: SequenceCache, tokens: Sequence[int]) -> Tensor:
+        """Decode given tokens of one sequence in one pass; the logits [V] behind the last one."""
+        return self.forward([NewTokens(cache, tokens)], phase="decode")[-1]
+
     @torch.inference_mode()
     def forward(
         self,

@@ -10,7 +10,7 @@ from forethought.contracts.records import ModelShape
 from forethought.engine.meter import Meter
 from forethought.engine.row_costs import DraftCost
 
-_HOPED, _TRUST = 0.7, 2.0
+_HOPED, _TRUST = 0.5, 2.0
 """The share of drafted tokens that is expected to be accepted at first, and its weight in tokens.
 
 A draft must earn what it costs within the first few passes."""

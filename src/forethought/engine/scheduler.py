@@ -22,6 +22,7 @@ from forethought.engine.admission import Admission
 from forethought.engine.batch import Batch
 from forethought.engine.final_states import FinalStates
 from forethought.engine.meter import Clock
+from forethought.engine.new_tokens import NewTokens
 from forethought.engine.row_costs import DraftCost, RowCosts
 from forethought.engine.sampling import SampledToken, choose_all
 from forethought.engine.sequence import Prefill, Sequence
@@ -156,27 +157,19 @@ class Scheduler:
         """Run one decode pass per network, then let each sequence take a token."""
         start = self.clock()
         for group in _passes(live):
-            self._pass(group)
+            first, shown = group[0], FinalStates()
+            costs = self._costs.setdefault(first.network, RowCosts())
+            given = _new_tokens(group, DraftCost(costs, len(group), self.clock))
+            began = self.clock()
+            batch = Batch(first.network, first.meter, static_steps(first.network), shown)
+            new = [tokens for _, tokens in given]
+            logits = batch.forward(new, phase="decode", hook=first.layer_hook)
+            costs.learn(len(logits), self.clock() - began)
+            _take_rows(given, logits, shown.rows)
         events = self._choose(live)
         self.decoded, self.decode_seconds = live, self.clock() - start
         self.pass_seconds = self.decode_seconds
         return events
-
-    def _pass(self, group: list[Sequence]) -> None:
-        """One decode pass: one token of each sequence, and the drafted tokens behind it."""
-        first, shown = group[0], FinalStates()
-        costs = self._costs.setdefault(first.network, RowCosts())
-        cost = DraftCost(costs, len(group), self.clock)
-        given = [(one, one.next_tokens(cost)) for one in group]
-        # Attention takes sequences without drafts first.
-        given.sort(key=lambda pair: len(pair[1].tree) > 0)
-        sizes, start = [len(new.tokens) for _, new in given], self.clock()
-        batch = Batch(first.network, first.meter, static_steps(first.network), shown)
-        logits = batch.forward([new for _, new in given], phase="decode", hook=first.layer_hook)
-        costs.learn(sum(sizes), self.clock() - start)
-        states = [None] * len(group) if shown.rows is None else torch.split(shown.rows, sizes)
-        for (one, new), rows, state in zip(given, torch.split(logits, sizes), states, strict=True):
-            one.take_rows(new, rows, state)
 
     def _choose(self, ready: Collection[Sequence]) -> list[TokenEvent]:
         """Take the next token of each sequence that has logits."""
@@ -200,6 +193,22 @@ def decode(sequence: Sequence) -> None:
     while not scheduler.idle:
         scheduler.step()
         pause()
+
+
+def _new_tokens(group: Iterable[Sequence], cost: DraftCost) -> list[tuple[Sequence, NewTokens]]:
+    """What a pass gets from each sequence: attention takes those without a draft first."""
+    given = [(one, one.next_tokens(cost)) for one in group]
+    return sorted(given, key=lambda pair: len(pair[1].tree) > 0)
+
+
+def _take_rows(
+    given: Collection[tuple[Sequence, NewTokens]], logits: Tensor, states: Tensor | None
+) -> None:
+    """Give each sequence the rows of its tokens."""
+    sizes = [len(new.tokens) for _, new in given]
+    shown = [None] * len(given) if states is None else torch.split(states, sizes)
+    for (one, new), rows, state in zip(given, torch.split(logits, sizes), shown, strict=True):
+        one.take_rows(new, rows, state)
 
 
 def _passes(live: Iterable[Sequence]) -> list[list[Sequence]]:

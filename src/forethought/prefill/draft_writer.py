@@ -11,7 +11,6 @@ from forethought.contracts.drafts import DraftWriter
 from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
-from forethought.engine.new_tokens import NewTokens
 from forethought.engine.sampling import SamplingParams, choose
 from forethought.engine.static_step import static_steps
 
@@ -141,4 +140,4 @@ class ModelWriter(DraftWriter):
         batch = Batch(network, self._meter, static_steps(network))
         if len(tokens) > _FEW:
             return batch.prefill(self._cache, tokens)
-        return batch.forward([NewTokens(self._cache, tokens)], phase="decode")[-1]
+        return batch.follow(self._cache, tokens)
