@@ -37,6 +37,17 @@ def test_an_evicted_cache_counts_entries_of_a_head() -> None:
     assert " kept       2 of 4 cache entries a head   ▇▄▁▄\n" in shown
 
 
+def test_accepted_drafts_and_the_tokens_of_a_pass_are_told() -> None:
+    cost = Cost(output_tokens=57, verified_tokens=45, accepted_tokens=32, decode_passes=24)
+
+    shown = panel(document(cost=cost), width=80, colour=False)
+
+    assert " drafts     draft accepted 71 %, 2.3 tokens a pass\n" in shown
+    none = panel(document(cost=Cost(output_tokens=9, decode_passes=8)), width=80, colour=False)
+    assert " drafts     no token drafted\n" in none
+    assert "drafts" not in panel(document(), width=80, colour=False)
+
+
 @pytest.mark.parametrize(
     ("finish", "line"),
     [
