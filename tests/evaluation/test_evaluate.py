@@ -266,3 +266,14 @@ def test_a_search_that_was_stopped_asks_nothing_twice(store):
 
     again = evaluation(store, recipes, models={"target": replace(TARGET, network=Silent())}).run()
     assert table(again) == table(first)
+
+
+def test_answers_behind_the_whole_prompt_are_not_replayed_from_a_shortened_one(store):
+    short = replace(EXACT, approximate=("bm25(keep=0.5)",), search="majority-vote(n=1)")
+    rates = "success=0.9, shortened=true, shortened_success=0.02"
+    aside = replace(short, search=f"spend(n=1, {rates})")
+    for recipe in (short, aside):  # equal random streams, and one replay log
+        evaluation(store, (recipe,), task=Letters(1)).run()
+
+    read = {one.recipe: one.run["cost"]["prompt_tokens"] for one in store.samples()}
+    assert 0 < read[short.label] < read[aside.label]
