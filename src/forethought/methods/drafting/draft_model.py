@@ -1,4 +1,4 @@
-"""Draft with a smaller model: it writes some tokens, and one pass of the target verifies them.
+"""Draft by a smaller model, which decodes some tokens; one pass of the target verifies them.
 
 Paper: speculative decoding, arXiv:2211.17192; speculative sampling, arXiv:2302.01318
 Published: ours (general name); Paper: a drafted token is accepted with probability p/q, and a
