@@ -16,7 +16,7 @@ from forethought.backends.openai.endpoint import Patience
 from forethought.backends.openai.token_estimate import estimate_tokens
 from forethought.cli.main import exit_code
 from forethought.contracts.errors import RemoteError, UsageError
-from forethought.contracts.questions import Question
+from forethought.contracts.questions import Question, Task
 from forethought.cost.prices import Price
 from forethought.evaluation.cells import LocalCells
 from forethought.evaluation.compare import compare, evaluate
@@ -37,7 +37,7 @@ PROVENANCE = {"processor": "one"}
 
 
 @dataclass(frozen=True)
-class Lines:
+class Lines(Task):
     """A point for each answer whose first letter is b."""
 
     count: int = 3

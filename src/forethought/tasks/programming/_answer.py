@@ -43,7 +43,7 @@ def defines(code: str, entry: str) -> bool:
     return bool(_defines(entry).search(code))
 
 
-_RESULT = re.compile(r"^\s*(?:return|yield|raise)\b", re.MULTILINE)
+_RESULT = re.compile(r"^[ \t]*(?:return|yield|raise)\b", re.MULTILINE)
 
 
 def _defines(entry: str) -> re.Pattern[str]:
