@@ -5,7 +5,8 @@ Published: code (Infini-AI-Lab/Sirius); Paper: a threshold for each layer, from 
     Here, as in the code: each token's weakest gates are dropped, half of them.
 Exact: with density=1; below, tokens of the answer lack the neurons with the weakest gates.
 Cost: all gates, and the up and down products of the other neurons alone. Weights in their own
-    dtype are read for these alone, by way of a transposed copy; packed weights are read whole.
+    dtype are read for these alone, by way of a transposed copy; packed weights are read whole. The
+    rows are gathered anew for each token, which takes longer on a CPU than the full product.
 """
 
 from __future__ import annotations
