@@ -144,7 +144,7 @@ def test_an_example_is_a_spelling_that_builds(kind: catalogue.Kind, option: str)
         (
             ["list", "prompt"],
             "error: no family is called 'prompt'\n\n"
-            "hint: known: drafting, kv-eviction, kv-quantisation, prompt-compression, ",
+            "hint: known: contextual-sparsity, drafting, kv-eviction, kv-quantisation, ",
         ),
         (
             ["Why?", "--seeed", "1"],

@@ -29,6 +29,24 @@ _KV, _PC, _SEARCH = (
     "tests/methods/search",
 )
 CLAIMS = {
+    "griffin": Claim(
+        "arXiv:2404.01365, section 4: half of the neurons",
+        "tests/methods/contextual_sparsity/test_griffin.py"
+        "::test_kept_neurons_have_the_largest_relative_activations_over_the_prompt",
+        {"density": 0.5},
+    ),
+    "cats": Claim(
+        "Infini-AI-Lab/Sirius, fine-grained sparsity: half of each token's gates",
+        "tests/methods/contextual_sparsity/test_cats.py"
+        "::test_each_token_uses_the_neurons_of_its_strongest_gates",
+        {"density": 0.5},
+    ),
+    "sirius": Claim(
+        "arXiv:2409.03856 and Infini-AI-Lab/Sirius, main.py, without a tree",
+        "tests/methods/contextual_sparsity/test_sirius.py"
+        "::test_tokens_and_passes_are_those_of_the_published_loop",
+        {"density": 0.5, "kernel": 16, "threshold": 0.1, "neurons": "prompt"},
+    ),
     "expected-attention": Claim(
         "kvpress, ExpectedAttentionPress",
         f"{_KV}/test_expected_attention.py"

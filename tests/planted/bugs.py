@@ -15,6 +15,7 @@ from tests.planted.particle_bugs import PARTICLE_BUGS
 from tests.planted.prefix_bugs import PREFIX_BUGS
 from tests.planted.prompt_bugs import PROMPT_BUGS
 from tests.planted.server_bugs import SERVER_BUGS
+from tests.planted.sparsity_bugs import SPARSITY_BUGS
 from tests.planted.spending_bugs import SPENDING_BUGS
 from tests.planted.text_bugs import TEXT_BUGS
 from tests.planted.tree_bugs import TREE_BUGS
@@ -31,6 +32,7 @@ BUGS: tuple[Bug, ...] = (
     *CACHE_BUGS,
     *CONTROL_BUGS,
     *DRAFTING_BUGS,
+    *SPARSITY_BUGS,
     *PREFIX_BUGS,
     *PROMPT_BUGS,
     *EVALUATION_BUGS,

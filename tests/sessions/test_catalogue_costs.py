@@ -59,6 +59,9 @@ COMBINED = [
     ("self", ("evict(keep=120, allocation=adaptive)",)),
     ("self", ("evict(keep=120, importance=critical)",)),
     ("self", ("evict(keep=120, importance=own-lookahead)",)),
+    ("self", ("snapkv(keep=100, every=7, window=32)", "griffin(density=0.3)")),
+    ("self", ("sirius(kernel=4, threshold=0.0)",)),
+    ("self", ("sirius(kernel=5, threshold=0.0, neurons=token)",)),
     ("self", ("laq(keep=120, window=0)",)),
     ("self", ("laq(keep=120, lookahead=0)",)),
     ("self", ("hyper-attention(block=7, sample=5, exact=30, dense_layers=1)",)),
@@ -138,3 +141,15 @@ def test_every_method_is_compared() -> None:
     }
 
     assert compared == set(runnable())
+
+
+def test_prompts_with_neurons_of_their_own_read_their_matrices_apart() -> None:
+    def weights(method: str, batch: int) -> float:
+        recipe = Recipe(model="target", approximate=(method,) if method else ())
+        request = CostRequest(300, 40, batch)
+        found = estimate(recipe, TARGET.network.config, None, request, MACHINE)
+        return next(one.phase.work.weight_bytes for one in found.stages if one.name == "decode")
+
+    assert weights("griffin", 4) == pytest.approx(4 * weights("griffin", 1))
+    assert weights("", 4) == pytest.approx(weights("", 1))
+    assert weights("griffin", 1) < weights("", 1)

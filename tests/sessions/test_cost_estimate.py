@@ -14,7 +14,8 @@ from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.decoder.decoder import Decoder
 from forethought.models.decoder.linear import build_linears
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.cost_estimate import CostRequest, DecodeGrowth, estimate
+from forethought.sessions.cost_estimate import CostRequest, estimate
+from forethought.sessions.decode_growth import DecodeGrowth
 from tests.cost.fixtures import config
 from tests.sessions.tiny_session import TARGET
 from tests.tiny import batch_of, tiny_decoder, tiny_tensors, tokens_of

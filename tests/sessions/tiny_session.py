@@ -58,6 +58,9 @@ def drafted():
 
 
 _FULL = {
+    "griffin": "density=1.0",
+    "cats": "density=1.0",
+    "sirius": "density=1.0",
     "speckv-pc": "prompt_keep=1.0, keep=1.0",
     "vertical-slash": "columns=100000",
     "minference": "columns=100000",
@@ -68,6 +71,9 @@ _FULL = {
     "tova": "keep=1.0, every=0",
 }
 _PART = {
+    "griffin": "density=0.4",
+    "cats": "density=0.4",
+    "sirius": "kernel=4, threshold=0.0",
     "specpc": "keep=120, first_layer=1",
     "speckv-pc": "prompt_keep=260, first_layer=1, keep=120",
     "vertical-slash": "columns=40, window=64",

@@ -42,11 +42,21 @@ class Cost:
     """Verified tokens that an answer took."""
     decode_passes: int = 0
     """Decode passes of the sequences with a drafter."""
+    read_parameters: int = 0
+    """Parameters that decode passes used, where these compute part of the MLP's neurons."""
+    full_parameters: int = 0
+    """The same with a pass of the full model for each decoded token."""
+
+    @property
+    def density(self) -> float | None:
+        """The share of the parameters that decoding used; None unless a method leaves some out."""
+        return self.read_parameters / self.full_parameters if self.full_parameters else None
 
     def document(self) -> dict[str, Any]:
-        """The cost as plain JSON values; the verified tokens only of a run with a drafter."""
-        told = asdict(self)
-        return told if self.decode_passes else {k: told[k] for k in told if k not in _DRAFTING}
+        """The cost as plain JSON values; counts of drafts and neurons only where there are any."""
+        left_out = () if self.decode_passes else _DRAFTING
+        left_out = left_out if self.full_parameters else (*left_out, *_NEURONS)
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     def plus(self, other: Cost) -> Cost:
         """The cost of both in sequence: sums, and the larger peak."""
@@ -63,6 +73,7 @@ class Cost:
 
 
 _DRAFTING = ("verified_tokens", "accepted_tokens", "decode_passes")
+_NEURONS = ("read_parameters", "full_parameters")
 _SUMMED = tuple(f.name for f in fields(Cost) if f.name not in ("peak_cache_bytes", "usd"))
 
 
@@ -94,6 +105,11 @@ class ModelShape:
     """Parameters that a token uses in one layer (active experts only)."""
     head_parameters: int
     """Parameters of the output projection."""
+
+    @property
+    def parameters(self) -> int:
+        """Parameters that a token uses in a pass."""
+        return self.layer_parameters * len(self.layers) + self.head_parameters
 
 
 @dataclass(frozen=True)
@@ -303,4 +319,6 @@ class Run:
 
     def document(self) -> dict[str, Any]:
         """The run as plain JSON values."""
-        return {**asdict(self), "cost": self.cost.document()}
+        density = self.cost.density
+        shown = {} if density is None else {"density": round(density, 4)}
+        return {**asdict(self), "cost": {**self.cost.document(), **shown}}

@@ -91,6 +91,12 @@ class Phase:
         """Which limit takes most of the time."""
         return "compute" if 2 * self.compute_seconds > self.seconds else "memory"
 
+    def times(self, count: int) -> Phase:
+        """The phase repeated, with the operations of one."""
+        seconds, compute = count * self.seconds, count * self.compute_seconds
+        passes = count * self.passes
+        return Phase(self.name, self.work.times(count), seconds, compute, self.operations, passes)
+
     def plus(self, other: Phase) -> Phase:
         """Both in sequence, with the operations of this one."""
         return Phase(

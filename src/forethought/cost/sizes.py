@@ -28,6 +28,11 @@ class Sizes(Protocol):
         ...
 
     @property
+    def used_neurons(self) -> int:
+        """Neurons of a dense MLP whose up and down products a token uses; 0 for all."""
+        ...
+
+    @property
     def layers(self) -> int:
         """Number of layers."""
         ...
@@ -144,12 +149,14 @@ def _matrices(sizes: Sizes, has_experts: bool) -> Iterator[WeightMatrix]:
     yield WeightMatrix("v", hidden, narrow)
     yield WeightMatrix("o", wide, hidden)
     width, copies = sizes.intermediate, (1, 1)
+    used = sizes.used_neurons or width
     if has_experts:
         width, copies = sizes.expert_intermediate, (sizes.experts, sizes.experts_per_token)
+        used = width
         yield WeightMatrix("router", hidden, sizes.experts)
     yield WeightMatrix("gate", hidden, width, *copies)
-    yield WeightMatrix("up", hidden, width, *copies)
-    yield WeightMatrix("down", width, hidden, *copies)
+    yield WeightMatrix("up", hidden, used, *copies)
+    yield WeightMatrix("down", used, hidden, *copies)
 
 
 def head_of(sizes: Sizes) -> WeightMatrix:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+from torch import Tensor
 
 from forethought.contracts.drafts import NO_DRAFT, ROOT, DraftTree, TokenDrafter
 from forethought.contracts.records import ModelShape
+from forethought.contracts.roles import Network
+from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.engine.row_costs import DraftCost
 
@@ -65,6 +69,8 @@ class Drafting:
     acceptance: AcceptanceRate = field(default_factory=AcceptanceRate)
     flops: float = 0.0
     """FLOPs of the target beyond those of plain decode steps."""
+    passes: int = 0
+    """Decode passes of the target."""
     _seconds: float = 0.0
     """Of a drafted token, on average."""
     _drafts: int = 0
@@ -75,6 +81,34 @@ class Drafting:
     _proposed: DraftTree = NO_DRAFT
     _at: int = ROOT
     """The place of the newest token in what was proposed."""
+
+    def open(self, network: Network, cache: SequenceCache) -> None:
+        """Begin behind a prefilled prompt, with the network that verifies."""
+        self.shape = network.shape
+
+    def accepted(self, law: Callable[[], Tensor]) -> int | None:
+        """The token that is taken in place of the sequence's own choice from `law`; None for it."""
+        return None
+
+    @property
+    def sparse_passes(self) -> int:
+        """Decode passes with part of the target's MLP, which drafted."""
+        return 0
+
+    @property
+    def proposed(self) -> DraftTree:
+        """The latest draft."""
+        return self._proposed
+
+    def begin(self, proposed: DraftTree) -> None:
+        """Compare the next tokens with a new draft."""
+        self._proposed, self._at = proposed, ROOT
+
+    @property
+    def following(self) -> int | None:
+        """The first drafted token behind the newest one, if the latter is drafted too."""
+        pairs = zip(self._proposed.tokens, self._proposed.parents, strict=True)
+        return next((token for token, parent in pairs if parent == self._at), None)
 
     def draft(self, tokens: Sequence[int], most: int, cost: DraftCost) -> DraftTree:
         """The tokens to verify behind these tokens of the answer; at most `most`.
@@ -113,6 +147,11 @@ class Drafting:
             self._seconds = known + 0.2 * (min(each, 2 * known) - known) if known else each
         self._drafts += 1
 
+    def goes_on(self, token: int) -> bool:
+        """Compare a token that the sequence takes; whether the draft may lead on behind it."""
+        self.learn(token)
+        return True
+
     def learn(self, token: int) -> None:
         """Compare a token that the sequence takes with the proposed ones."""
         if not any(parent == self._at for parent in self._proposed.parents):
@@ -127,7 +166,8 @@ class Drafting:
         self.drafter.close(tokens)
 
     def charge(self, past: tuple[float, ...], rows: int) -> None:
-        """Charge the rows of a tree behind so many entries of each layer."""
+        """Count a pass, and charge the rows of its tree behind so many entries of each layer."""
+        self.passes += 1
         self.flops += self._flops(past, 1 + rows) - self._flops(past, 1)
 
     def refund(self, past: tuple[float, ...]) -> None:

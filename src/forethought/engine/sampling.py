@@ -75,6 +75,8 @@ class Choice(NamedTuple):
     adjusted: Tensor | None = None
     """[V] to choose from instead of the row's own logits, which still give the log-probabilities:
     those at temperature 1, before masks, biases and penalties, as vLLM reports by default."""
+    drafted: bool = False
+    """Whether `forced` is a drafted token, which is reported like a sampled one."""
 
     @property
     def draws(self) -> bool:
@@ -84,7 +86,8 @@ class Choice(NamedTuple):
     @property
     def top(self) -> int:
         """How many of the likeliest tokens to report."""
-        return self.sampling.top_logprobs if self.forced is None else 0
+        given = self.forced is not None and not self.drafted
+        return 0 if given else self.sampling.top_logprobs
 
     def uniform(self) -> float:
         """The random number of this choice, from 0 to 1."""

@@ -225,13 +225,24 @@ class Sequence:
         """The token that it takes next: sampled, or forced."""
         forced = self.forced[0] if self.forced else None
         plain = Choice(self.sampling, self.stream, len(self.tokens), forced)
-        if self.controls is None or self.logits is None or forced is not None:
+        if self.logits is None or forced is not None:
             return plain
         try:
+            if (token := self._accepted(self.logits)) is not None:
+                return plain._replace(forced=token, drafted=True)
+            if self.controls is None:
+                return plain
             return self.controls.applied(plain, self.logits)
         except ForethoughtError as error:
             self.fail(error)  # `take` raises it
             return plain
+
+    def _accepted(self, logits: Tensor) -> int | None:
+        """The drafted token that it takes in place of its own choice, if any."""
+        controls = self.controls
+        if self.drafting is None:
+            return None
+        return self.drafting.accepted(lambda: logits if controls is None else controls.law(logits))
 
     def take(self, chosen: SampledToken) -> SampledToken:
         """Take the token of `choice`; the logits are used up. Raises where it is no token."""
@@ -254,9 +265,8 @@ class Sequence:
 
     def _compare(self, token: int) -> None:
         """Compare a token with the drafted ones."""
-        if self.drafting is not None:
-            self.drafting.learn(token)
-        if self.verified is not None and not self.verified.follow(token):
+        goes_on = self.drafting is None or self.drafting.goes_on(token)
+        if self.verified is not None and not (self.verified.follow(token) and goes_on):
             self.verified = None
 
     def _follow(self, token: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from forethought.contracts.errors import UsageError
+from forethought.contracts.neurons import ANY_NEURONS
 from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation, Network
 from forethought.cost.flops import prefill_flops
@@ -43,6 +44,17 @@ class PrefillPlan:
     def sparse_prefill(self) -> Approximation | None:
         """The method that makes prefill attention sparse, if any."""
         return next((method for method in self.applied if method.thins_attention()), None)
+
+    @property
+    def thinning(self) -> Approximation | None:
+        """The method that computes part of the MLP's neurons in decode steps, if any."""
+        return next((m for m in self.applied if m.active_neurons(ANY_NEURONS) is not None), None)
+
+    @property
+    def chooses_neurons(self) -> bool:
+        """Whether the activations of the whole prompt choose these neurons."""
+        method = self.thinning
+        return method is not None and method.neuron_choice(ANY_NEURONS) is not None
 
     @property
     def bits(self) -> int:
@@ -180,10 +192,13 @@ def _check_single(methods: Methods) -> None:
     built = [method for _, method in methods]
     counts = {
         "drop cache entries": sum(one.evicts() for one in built),
-        "draft its answer": sum(one.drafts_answers() for one in built),
+        "draft its answer": sum(
+            one.drafts_answers() or one.correction() is not None for one in built
+        ),
         "thin attention": sum(one.thins_attention() for one in built),
         "thin the draft's attention": sum(one.thins_draft() for one in built),
         "pack the cache": sum(one.cache_bits() < 16 for one in built),
+        "thin the MLP": sum(one.active_neurons(ANY_NEURONS) is not None for one in built),
     }
     for what, count in counts.items():
         if count > 1:

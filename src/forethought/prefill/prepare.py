@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from forethought.contracts.backend import Opened
 from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.records import Cost, Prompt, PromptLogprobs
+from forethought.contracts.roles import Network
 from forethought.cost.flops import entry_bytes, forward_flops
 from forethought.engine.batch import Batch
 from forethought.engine.cache.prefix_cache import prefix_key
@@ -23,6 +24,7 @@ from forethought.engine.meter import Clock, Meter
 from forethought.engine.sequence import Prefill
 from forethought.models.hardware.sliced_task import pause
 from forethought.models.model import Model
+from forethought.prefill.answer_networks import AnswerNetworks
 from forethought.prefill.byte_budgets import with_entry_budgets
 from forethought.prefill.context_room import check_context, check_turn, room_note
 from forethought.prefill.draft_model import DraftResults, ModelDraft
@@ -78,6 +80,8 @@ class PreparedPrompt:
     """The part that the prefix cache holds, once the prefill has begun."""
     writers: dict[int, DraftedPrompt] = field(default_factory=dict)
     """The models that draft answers, by their layers; 0 for the draft model."""
+    networks: AnswerNetworks | None = None
+    """The networks of its prefill and its answers; set by `shorten`."""
 
     @property
     def cached(self) -> int:
@@ -109,10 +113,11 @@ class PreparedPrompt:
     def _reuses_entries(self) -> bool:
         """Whether the target's entries may come from a prefix cache and go there.
 
-        Sparse prefill changes entries, and so do the evictions of a conversation so far.
+        Sparse prefill changes entries, and so do the evictions of a conversation so far. A choice
+        of neurons needs the activations of the whole prompt.
         """
         shared = self.reuse is not None and self.past is None
-        return shared and self.plan.sparse_prefill is None
+        return shared and self.plan.sparse_prefill is None and not self.plan.chooses_neurons
 
     @property
     def token_bytes(self) -> int:
@@ -121,13 +126,14 @@ class PreparedPrompt:
 
     @property
     def cache_bytes(self) -> int:
-        """Most cache bytes of the prompt without evictions.
+        """Most cache bytes of the prompt without evictions, and those of its gathered weights.
 
         Until the prefill is done, they are the entries of the shortened prompt, or of the whole one
         in a draft, whichever are more. Prompts beyond the context are refused.
         """
         if self.result is not None and self.short is not None:
-            return self.token_bytes * len(self.short)
+            gathered = 0 if self.networks is None else self.networks.held_bytes
+            return self.token_bytes * len(self.short) + gathered
         length, most = len(self.prompt), 0
         for method in self.plan.applied:
             if method.uses_draft():
@@ -184,6 +190,13 @@ class PreparedPrompt:
         else:
             check_turn(short, self.target, self.past.next)
         self.room, self.short = self.target.shape.context - short.end, short
+        self.networks = AnswerNetworks(self.target.network, self.plan.thinning)
+
+    @property
+    def network(self) -> Network:
+        """The network of its answers' decode passes, as far as it is known."""
+        prefilled = self.networks is not None and self.result is not None
+        return self.networks.decoding if prefilled and self.networks else self.target.network
 
     def _continued(self) -> Prompt | None:
         """The prompt by the choice of an earlier turn; None if it is to be chosen anew.
@@ -209,14 +222,17 @@ class PreparedPrompt:
         """Prefill the shortened prompt, after the conversation so far."""
         assert self.short is not None, "shortened first"
         with self.meter.stage("prefill"):
-            shown = FinalStates()
-            batch = Batch(self.target.network, self.meter, final=shown)
+            assert self.networks is not None, "shortened first"
+            shown, start = FinalStates(), 0 if self.past is None else self.past.next
+            network = self.networks.prefilling(len(self.short) - start)
+            batch = Batch(network, self.meter, final=shown)
             of = len(self.prompt)
             if self.top_logprobs is not None:
                 done = self._scored(batch, self.top_logprobs)
             else:
                 prefix = self.prefix = self._prefix(self.short)
                 done = prefill(batch, self.target, self.short, self.plan, of, self.past, prefix)
+            self.networks.gather()
             self.result = replace(done, state=shown.last)
 
     def _prefix(self, short: Prompt) -> PromptPrefix | None:
@@ -231,7 +247,8 @@ class PreparedPrompt:
 
         They must equal those of a prefill: decode passes of some networks read quantised weights.
         """
-        exact = self.plan.exact and self.target.network.one_format
+        full = self.network is self.target.network
+        exact = self.plan.exact and full and self.target.network.one_format
         if exact and self.short is not None and self.prefix is not None:
             whole = [*self.short.tokens, *tokens]
             places = self.short.places(len(whole)) if self.short.positions else ()

@@ -59,9 +59,9 @@ class Branch:
 def shared_key(plan: PrefillPlan, prompt: Prompt) -> tuple[object, ...]:
     """The key of prompts that can share a prefill.
 
-    Sparse prefill depends on its method, so it runs alone.
+    Sparse prefill and a choice of neurons depend on their methods, so they run alone.
     """
-    alone = id(plan) if plan.sparse_prefill else None
+    alone = id(plan) if plan.sparse_prefill or plan.chooses_neurons else None
     return prompt.tokens, prompt.positions, prompt.protected, alone
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from forethought.backends.local.local_run import LocalRun
 from forethought.contracts.errors import PromptTooLongError, UsageError
+from forethought.contracts.neurons import ANY_NEURONS
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Event, Prompt
 from forethought.engine.cache.sequence_cache import SequenceCache
@@ -131,5 +132,6 @@ def _later(methods: Methods) -> Methods:
         (name, method)
         for name, method in methods
         if method.drafts_answers()
+        or method.active_neurons(ANY_NEURONS) is not None
         or (method.evicts() and not method.sees_whole_cache() and not method.needs_all_queries())
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from forethought import catalogue
+from forethought.contracts.neurons import CorrectionRule
 from forethought.contracts.records import ModelShape, Prompt
 from forethought.contracts.roles import Approximation
 from forethought.contracts.score_work import LayerSizes, PromptSizes, ScorePass
@@ -23,6 +24,7 @@ from forethought.models.decoder.config import DecoderConfig
 from forethought.prefill.byte_budgets import in_entries
 from forethought.prefill.plan import QUERY_WINDOW, PrefillPlan, plan
 from forethought.recipes.recipe import Recipe
+from forethought.sessions.decode_growth import DecodeGrowth
 from forethought.sessions.shaped_draft import ShapedDraft, ShapedModel
 
 CHUNK = 2048
@@ -124,41 +126,6 @@ def _prompt(length: int) -> Prompt:
 
 
 @dataclass(frozen=True)
-class DecodeGrowth:
-    """The entries of a sequence that an eviction cuts to `left` after every so many steps."""
-
-    entries: float
-    """After the prefill."""
-    left: float
-    every: int
-    steps: int
-
-    @property
-    def growing(self) -> int:
-        """Steps until the first eviction that drops an entry."""
-        ends = int((self.left - self.entries) // self.every + 1) if self.entries <= self.left else 1
-        return min(self.steps, ends * self.every)
-
-    def held(self) -> Iterator[tuple[float, int]]:
-        """After these steps: entries before a step, on average, and the number of steps."""
-        cycles, rest = divmod(self.steps - self.growing, self.every)
-        for length, count in ((self.every, cycles), (rest, 1)):
-            if length * count:
-                yield self.left + (length - 1) / 2, length * count
-
-    def evictions(self) -> Iterator[tuple[float, int]]:
-        """Entries at an eviction, and the number of evictions.
-
-        While entries grow, the first, the middle and the last eviction stand for all.
-        """
-        growing = self.growing // self.every
-        for place, count in ((1, growing // 2), ((growing + 1) / 2, growing % 2)):
-            yield self.entries + self.every * place, count
-        yield self.entries + self.every * growing, growing // 2
-        yield self.left + self.every, self.steps // self.every - growing
-
-
-@dataclass(frozen=True)
 class _Estimator:
     """Counts the stages of one plan."""
 
@@ -207,7 +174,18 @@ class _Estimator:
         asked, machine = self.request, self.machine
         chunk = min(CHUNK, asked.prompt)
         prefill = prefill_phase(self.target, machine, asked.prompt, asked.batch, chunk)
-        return [CostStage("prefill", prefill), self._decode(machine, asked.prompt)]
+        decode = self._decode(machine, asked.prompt, sizes=self.target)
+        return [CostStage("prefill", prefill), decode]
+
+    @property
+    def _sparse(self) -> DecoderConfig:
+        """The target with the neurons of a decode pass, or of a sparse one."""
+        method = self.plan.thinning
+        active = None if method is None else method.active_neurons(self.target.intermediate)
+        if active is None:
+            return self.target
+        used = active.products if active.products < active.gates else 0
+        return replace(self.target, intermediate=active.gates, used_neurons=used)
 
     def _entries(self, length: int) -> float:
         """Entries per layer and head after the prefill and its eviction."""
@@ -319,6 +297,10 @@ class _Estimator:
     def _answer(self, machine: Machine, entries: float, length: int) -> Iterator[CostStage]:
         """The decode steps, and the evictions between them."""
         method, steps = self.plan.evicting, self.request.answer - 1
+        thinning = self.plan.thinning
+        if thinning is not None and (rule := thinning.correction()) is not None:
+            yield from self._corrected(machine, entries, rule)
+            return
         every = 0 if method is None else method.evicts_every()
         if method is None or not every:
             yield self._decode(machine, entries)
@@ -329,7 +311,7 @@ class _Estimator:
         rows = self.request.batch * self.request.samples
         held = [(decode_step(past, rows), float(count)) for past, count in growth.held()]
         if held:
-            yield CostStage("decode", phase(self.target, machine, held))
+            yield CostStage("decode", phase(self._sparse, machine, held))
         queries = min(max(QUERY_WINDOW, every), length + steps)
         for at, count in growth.evictions():
             flops = count * rows * self._rescored(method, round(at), every, queries)
@@ -344,13 +326,43 @@ class _Estimator:
         ]
         return sum(method.rescore_flops(layer) for layer in layers)
 
-    def _decode(self, machine: Machine, entries: float, tokens: int | None = None) -> CostStage:
+    def _corrected(
+        self, machine: Machine, entries: float, rule: CorrectionRule
+    ) -> Iterator[CostStage]:
+        """Sparse steps, and the passes of the full model that check them; all tokens are taken."""
+        asked, left = self.request, self.request.answer - 1
+        rows = asked.batch * asked.samples
+        shared = entries if asked.samples > 1 else 0.0
+        while left > 0:
+            tokens = min(rule.kernel, left)
+            past = entries + asked.answer - 1 - left
+            yield CostStage("decode", self._steps(self._sparse, machine, past, tokens - 1, shared))
+            check = Pass(tokens, past, rows, "decode", tokens, shared, asked.batch)
+            yield CostStage("decode", phase(self.target, machine, [(check, 1.0)]))
+            left -= tokens
+
+    def _decode(
+        self,
+        machine: Machine,
+        entries: float,
+        tokens: int | None = None,
+        sizes: DecoderConfig | None = None,
+    ) -> CostStage:
         asked = self.request
-        rows, steps = asked.batch * asked.samples, (tokens or asked.answer) - 1
+        steps = (tokens or asked.answer) - 1
         evicts = self.plan.evicts_in_decode  # so that no entry is shared
         shared = entries if asked.samples > 1 and not evicts else 0.0
-        found = decode_phase(self.target, machine, entries, steps, rows, shared, asked.batch)
-        return CostStage("decode", found)
+        config = sizes or self._sparse
+        return CostStage("decode", self._steps(config, machine, entries, steps, shared))
+
+    def _steps(
+        self, config: DecoderConfig, machine: Machine, entries: float, steps: int, shared: float
+    ) -> Phase:
+        """Decode steps; prompts with neurons of their own share no pass."""
+        samples, batch = self.request.samples, self.request.batch
+        if self.plan.chooses_neurons and config is not self.target:
+            return decode_phase(config, machine, entries, steps, samples, shared).times(batch)
+        return decode_phase(config, machine, entries, steps, batch * samples, shared, batch)
 
     def _notes(self) -> Iterator[str]:
         end = self.request.prompt + self.request.answer

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from forethought.contracts.drafts import DraftWriter, Made
+from forethought.contracts.roles import Network
+from forethought.engine.correction import Correction, SparseWriter
 from forethought.engine.drafting import Drafting
 from forethought.engine.meter import Meter
 from forethought.engine.sampling import SamplingParams
@@ -68,8 +70,25 @@ class PromptDraftSource:
 
 def drafting_of(source: PromptDraftSource) -> Drafting | None:
     """The drafts of one sequence; None without a method that drafts."""
-    method = source.prepared.plan.drafting
+    prepared = source.prepared
+    method = prepared.plan.drafting
     drafter = None if method is None else method.drafter(source)
     if drafter is None:
         return None
-    return Drafting(drafter, source.prepared.target.shape, source.meter)
+    return Drafting(drafter, prepared.target.shape, source.meter)
+
+
+def correction_of(source: PromptDraftSource) -> Correction | None:
+    """The sparse tokens of one sequence, which the target checks; None without such a method."""
+    prepared, method = source.prepared, source.prepared.plan.thinning
+    rule = None if method is None else method.correction()
+    if rule is None:
+        return None
+
+    def sparse() -> Network:
+        assert prepared.networks is not None, "its prompt is prefilled"
+        return prepared.networks.sparse
+
+    given = source.meter, source.sampling, source.stream, source.ends
+    writer = SparseWriter(sparse, *given)
+    return Correction(writer, prepared.target.shape, source.meter, writer=writer, rule=rule)

@@ -54,7 +54,7 @@ class FollowUpInProgress(ScoringPass):
             return 0.0
         meter = Meter(self.run.clock)
         past = tuple(held - 1 for held in self.candidate.entries)
-        meter.forward(self.prompt.target.shape, 0, [(past, 1)], 1, None)
+        meter.forward(self.prompt.network.shape, 0, [(past, 1)], 1, None)
         return meter.flops
 
 

@@ -296,7 +296,7 @@ class LocalBackend:
         candidate = piece.candidate
         assert candidate is not None, "a candidate without logits"
         sequence = TokenSequence(
-            piece.prompt.target.network,
+            piece.prompt.network,
             piece.sequence.meter,
             lambda: SequenceStart(candidate.own_cache(), None),
             tokens=[candidate.newest],
@@ -328,7 +328,7 @@ class LocalBackend:
 
         def open_root() -> SequenceStart:
             root.append(before or piece.run.root(prompt, piece.request))
-            sequence.network = prompt.target.network
+            sequence.network = prompt.network
             cache = root[0].continued(one_segment=one_segment)
             return SequenceStart(cache, root[0].logits, root[0].state)
 

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 from forethought import catalogue
 from forethought.backends.local.candidate_cache import CachedCandidate, CandidateCaches
-from forethought.backends.local.drafting import DraftStore, PromptDraftSource, drafting_of
+from forethought.backends.local.drafting import (
+    DraftStore,
+    PromptDraftSource,
+    correction_of,
+    drafting_of,
+)
 from forethought.backends.local.verdicts import VerdictModel
 from forethought.contracts.backend import Opened, PromptReady, Request
 from forethought.contracts.controls import GenerationControls
@@ -203,20 +208,19 @@ class LocalRun:
 
         Drafts spend FLOPs to save time, so there are none within a budget of FLOPs.
         """
-        if self.recipe.limit.flops is not None:
-            return None
-        return drafting_of(
-            PromptDraftSource(
-                prompt,
-                ends,
-                sampling,
-                stream,
-                Meter(self.clock),
-                self.drafts,
-                self.tenant,
-                self.predicted,
-            )
+        source = PromptDraftSource(
+            prompt,
+            ends,
+            sampling,
+            stream,
+            Meter(self.clock),
+            self.drafts,
+            self.tenant,
+            self.predicted,
         )
+        if (correction := correction_of(source)) is not None:
+            return correction
+        return None if self.recipe.limit.flops is not None else drafting_of(source)
 
     def _prompt(self, request: Request, writer: Writer) -> PreparedPrompt:
         """The request's prompt, in the tokens of one of the models."""
@@ -272,6 +276,12 @@ class LocalRun:
         return min(self.recipe.max_tokens, max(1, allowed // self.recipe.samples))
 
     def _check(self, prompt: PreparedPrompt) -> None:
+        thinning = prompt.plan.thinning
+        if thinning is not None and thinning.correction() and self.recipe.limit.flops is not None:
+            raise UsageError(
+                "sparse tokens that the full model may reject have no bound on their FLOPs",
+                "budget tokens or seconds, or use griffin",
+            )
         if self.prompt_logprobs is not None and (self._methods() or not self.plain or self.past):
             raise UsageError(
                 "log-probabilities of the prompt need a plain answer without any approximation",

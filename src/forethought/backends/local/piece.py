@@ -200,7 +200,7 @@ class PieceInProgress:
         prompt, sequence = self.prompt, self.sequence
         if self.candidate is None:
             self.candidate = self.run.root(prompt, self.request)
-        sequence.network, room = prompt.target.network, prompt.room
+        sequence.network, room = prompt.network, prompt.room
         sequence.finish_at_max = "length" if sequence.max_tokens < room else "full"
         sequence.max_tokens = min(sequence.max_tokens, room)
         if sequence.prompt_bytes:  # a draft's entries are gone
@@ -209,6 +209,8 @@ class PieceInProgress:
         cache = self._cache(self.candidate)
         held = [one for one in (cache, self.candidate.cache) if one is not None]
         sequence.meter.track_peak(held)
+        if sequence.drafting is not None:
+            sequence.drafting.open(sequence.network, cache)
         return SequenceStart(cache, self.candidate.logits, self.candidate.state)
 
     def _cache(self, candidate: CachedCandidate) -> SequenceCache:
@@ -284,13 +286,26 @@ class PieceInProgress:
         newest = int(self.request.first and parent.tokens > 0)
         if self.candidate is not None and (steps := newest + self.sequence.steps):
             past = tuple(held - newest for held in self.candidate.entries)
-            meter.forward(self.prompt.target.shape, 0, [(past, steps)], steps, None)
+            meter.forward(self.prompt.network.shape, 0, [(past, steps)], steps, None)
         count = len(self.sequence.tokens) - parent.tokens
         spent = spent.plus(Cost(flops=meter.flops)).plus(decoded_by(parent.writer, count))
+        if self.prompt.plan.thinning is not None and self.candidate is not None:
+            spent = spent.plus(self._parameters(newest))
         if (drafting := self.sequence.drafting) is None:
             return spent
         drafted = drafting.meter.tokens.get("draft", 0)
         return spent.plus(Cost(draft_tokens=drafted, flops=drafting.flops + drafting.meter.flops))
+
+    def _parameters(self, newest: int) -> Cost:
+        """The parameters that the decode passes of its tokens used, and those of full passes."""
+        steps, full = newest + self.sequence.steps, self.prompt.target.shape.parameters
+        networks, drafting = self.prompt.networks, self.sequence.drafting
+        assert networks is not None, "a candidate's prompt is prefilled"
+        passes = steps if drafting is None else newest + drafting.passes
+        sparse = 0 if drafting is None else drafting.sparse_passes
+        read = passes * networks.decoding.shape.parameters
+        read += sparse * networks.sparse.shape.parameters
+        return Cost(read_parameters=read, full_parameters=steps * full)
 
     def _following(self) -> tuple[NextToken, ...]:
         """The top next tokens, and the best end token, of the law that the controls leave."""

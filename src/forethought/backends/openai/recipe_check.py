@@ -8,6 +8,7 @@ from forethought import catalogue
 from forethought.backends.openai.endpoint import endpoints_of
 from forethought.backends.openai.protocol import CompletionParams
 from forethought.contracts.errors import UsageError
+from forethought.contracts.neurons import ANY_NEURONS
 from forethought.models.chat.message import Message
 from forethought.recipes.recipe import Recipe, is_remote
 
@@ -42,6 +43,11 @@ def _check_method(name: str, recipe: Recipe) -> None:
         raise UsageError(
             f"{name} works on the KV cache of a local model, and {recipe.model} runs on a server",
             f"a server gets a shorter prompt: {_compressing()}",
+        )
+    if method.active_neurons(ANY_NEURONS) is not None:
+        raise UsageError(
+            f"{name} computes part of a local model's MLP, and {recipe.model} runs on a server",
+            f"leave it out; a server gets a shorter prompt: {_compressing()}",
         )
     if method.drafts_answers():
         raise UsageError(

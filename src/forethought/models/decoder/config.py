@@ -80,6 +80,8 @@ class DecoderConfig:
     """Whether the weights of the chosen experts are normalised to sum to one."""
     long_context: int = 0
     """Context under `for_long_texts`; 0 if that changes nothing."""
+    used_neurons: int = 0
+    """Neurons of a dense MLP whose up and down products a token uses; 0 for all."""
 
     @classmethod
     def from_transformers(
@@ -145,7 +147,7 @@ class DecoderConfig:
 
     def _layer_parameters(self) -> int:
         attention = self.hidden * self.head_dim * 2 * (self.heads + self.kv_heads)
-        dense = 3 * self.hidden * self.intermediate
+        dense = self.hidden * (self.intermediate + 2 * (self.used_neurons or self.intermediate))
         active = 3 * self.experts_per_token * self.expert_intermediate + self.experts
         sparse = len(self.expert_layers)
         mlp = (sparse * self.hidden * active + (self.layers - sparse) * dense) // self.layers

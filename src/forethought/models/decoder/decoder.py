@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from forethought.contracts.errors import MAKE_ANEW, DamagedFileError
+from forethought.contracts.neurons import NeuronChoice
 from forethought.contracts.roles import Attend, Network, ShowInputs, ShowStates
 from forethought.models.checkpoint.fingerprint import weights_fingerprint
 from forethought.models.checkpoint.shapes import check_shape
@@ -31,13 +32,19 @@ from forethought.models.decoder.calibrate import (
 )
 from forethought.models.decoder.config import DecoderConfig
 from forethought.models.decoder.eight_bit_prefill import scoring_layer
-from forethought.models.decoder.experts import Experts
-from forethought.models.decoder.layer import DenseMlp, Layer, Mlp, SparseMlp
+from forethought.models.decoder.layer import Layer
+from forethought.models.decoder.layer_builder import LayerBuilder
 from forethought.models.decoder.linear import Linear, build_linears, pairs_saturate
-from forethought.models.decoder.norm import FusedNorm, Norm
+from forethought.models.decoder.neurons import (
+    dense_mlp,
+    showing_layer,
+    sliced_layer,
+    top_neurons_layer,
+)
 from forethought.models.decoder.quantise import pack_head, pack_levels, packed_name, quantise4
 from forethought.models.decoder.rope import Rope
 from forethought.models.hardware.processor import has_memory_for
+from forethought.models.hardware.sliced_task import pause
 
 DENSE_FILE = "model.safetensors"
 """Every tensor under its canonical name."""
@@ -153,7 +160,7 @@ class Decoder(Network):
         self._tensors = tensors
         self._scale = torch.tensor(config.embedding_scale, dtype=self.dtype, device=device)
         self._ropes = [Rope(settings, device) for settings in config.ropes]
-        build = _Builder(config, tensors, linear)
+        build = LayerBuilder(config, tensors, linear)
         self._layers = [build.layer(i) for i in range(config.layers)]
         self._norm = build.norm("norm")
         self._head = linear("head")
@@ -161,6 +168,10 @@ class Decoder(Network):
         self._scorer: Decoder | None = None
         self._shallow: dict[int, Decoder] = {}
         """By number of first layers."""
+        self._sparser: dict[int, Decoder] = {}
+        """By number of neurons that each token uses."""
+        self._shows_all = False
+        """Whether the last layer runs for tokens without logits too."""
         self.eight_bits_win: Callable[[], bool] = lambda: False
         """Whether 8-bit products are faster in prefill."""
         self._bytes: dict[tuple[str, int | None, int], int] = {}  # read at every step
@@ -180,13 +191,8 @@ class Decoder(Network):
         if not self.config.long_context:
             return self
         if self._longer is None:  # one object, as caches tell networks apart by identity
-            self._longer = copy(self)
-            self._longer.config = self.config.for_long_texts()
-            self._longer.shape = self._longer.config.shape
-            ropes = self._longer.config.ropes
-            self._longer._ropes = [Rope(settings, self.device) for settings in ropes]
-            self._longer._scorer = None
-            self._longer._shallow = {}
+            longer = self._longer = self._sized(self.config.for_long_texts())
+            longer._ropes = [Rope(settings, self.device) for settings in longer.config.ropes]
         return self._longer
 
     def first_layers(self, count: int) -> Network:
@@ -199,8 +205,54 @@ class Decoder(Network):
             made.config = replace(self.config, layers=count)
             made.shape = replace(self.shape, layers=self.shape.layers[:count])
             made._layers = self._layers[:count]
-            made._bytes, made._shallow, made._longer, made._scorer = {}, {}, None, None
+            made._forget()
         return self._shallow[count]
+
+    def _forget(self) -> None:
+        """Drop what a copy has derived from the layers of another decoder."""
+        self._bytes, self._shallow, self._sparser = {}, {}, {}
+        self._longer = self._scorer = None
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of the MLP in each layer; UnsupportedModelError for experts."""
+        for layer in self._layers:
+            dense_mlp(layer)
+        return self.config.intermediate
+
+    def showing(self, choice: NeuronChoice) -> Network:
+        """The same network; its prefills show the activations of every MLP."""
+        shown = copy(self)
+        shown._layers = [
+            showing_layer(layer, partial(choice.see, i)) for i, layer in enumerate(self._layers)
+        ]
+        shown._shows_all = True
+        shown._forget()
+        return shown
+
+    def with_neurons(self, kept: Sequence[Tensor]) -> Network:
+        """The network for decode passes with these neurons of each layer."""
+        made = self._sized(replace(self.config, intermediate=len(kept[0])))
+        made._layers = []
+        for layer, own in zip(self._layers, kept, strict=True):
+            made._layers.append(compiled(sliced_layer(layer, own), self.config.activation))
+            pause()  # 4-bit weights take long
+        return made
+
+    def with_top_neurons(self, count: int) -> Network:
+        """The network whose decode passes use the `count` strongest gates of each token."""
+        if count not in self._sparser:
+            made = self._sized(replace(self.config, used_neurons=count))
+            made._layers = [top_neurons_layer(layer, count) for layer in self._layers]
+            self._sparser[count] = made
+        return self._sparser[count]
+
+    def _sized(self, config: DecoderConfig) -> Decoder:
+        """A copy with another configuration of the same layers."""
+        made = copy(self)
+        made.config, made.shape = config, config.shape
+        made._forget()
+        return made
 
     def for_scores(self) -> Network:
         """The same weights with 8-bit products in prefill, if these are faster; else itself."""
@@ -214,7 +266,7 @@ class Decoder(Network):
             scoring_layer(layer, self.config.activation, self._rotary(layer))
             for layer in self._layers
         ]
-        scorer._bytes = {}
+        scorer._forget()
         scorer._scorer = scorer
         return scorer
 
@@ -284,11 +336,19 @@ class Decoder(Network):
         final: ShowStates | None,
     ) -> Tensor:
         """Finish the last layer and apply the head, for the requested rows only."""
+        if self._shows_all:
+            layer.finish_(x, mixed, phase)
+            return self._head_logits(x if rows is None else x[rows], phase, final)
         if rows is not None:
             x, mixed = x[rows], mixed[rows]
+        if len(x):
+            layer.finish_(x, mixed, phase)
+        return self._head_logits(x, phase, final)
+
+    def _head_logits(self, x: Tensor, phase: str, final: ShowStates | None) -> Tensor:
+        """The logits of rows of the residual stream [R, hidden]."""
         if not len(x):
             return x.new_empty((0, self.config.vocabulary), dtype=torch.float32)
-        layer.finish_(x, mixed, phase)
         states = self._norm(x)
         if final is not None:
             final(states)
@@ -297,80 +357,3 @@ class Decoder(Network):
             logits = logits.mul_(self.config.logit_scale)
         cap = self.config.logit_softcap
         return logits if cap is None else logits.div_(cap).tanh_().mul_(cap)
-
-
-class _Builder:
-    """Builds the parts of a decoder from its tensors."""
-
-    def __init__(
-        self,
-        config: DecoderConfig,
-        tensors: Mapping[str, Tensor],
-        linear: Callable[[str], Linear],
-    ) -> None:
-        self.config = config
-        self.tensors = tensors
-        self.linear = linear
-        self.activation = _ACTIVATIONS[config.activation]
-
-    def layer(self, i: int) -> Layer:
-        config, name = self.config, f"layers.{i}"
-        plain = Layer(
-            heads=config.heads,
-            kv_heads=config.kv_heads,
-            head_dim=config.head_dim,
-            rope=config.layer_ropes[i],
-            residual_scale=config.residual_scale,
-            qkv=self.linear(f"{name}.qkv"),
-            out=self.linear(f"{name}.out"),
-            mlp=self.mlp(i),
-            attention_norm=self.norm_if(config.pre_norm, f"{name}.attention_norm"),
-            attention_post_norm=self.norm_if(config.post_norm, f"{name}.attention_post_norm"),
-            mlp_norm=self.norm_if(config.pre_norm, f"{name}.mlp_norm"),
-            mlp_post_norm=self.norm_if(config.post_norm, f"{name}.mlp_post_norm"),
-            head_norm=self.head_norm(name) if config.query_key_norm == "head" else None,
-            query_norm=self.norm_if(config.query_key_norm == "full", f"{name}.query_norm"),
-            key_norm=self.norm_if(config.query_key_norm == "full", f"{name}.key_norm"),
-        )
-        return compiled(plain, config.activation)
-
-    def mlp(self, i: int) -> Mlp:
-        config, name = self.config, f"layers.{i}"
-        if i not in config.expert_layers:
-            gate_up, down = self.linear(f"{name}.gate_up"), self.linear(f"{name}.down")
-            return DenseMlp(gate_up, down, self.activation)
-        return SparseMlp(
-            Experts(
-                self.tensors[f"{name}.router.weight"],
-                self.tensors[f"{name}.experts.gate_up"],
-                self.tensors[f"{name}.experts.down"],
-                chosen=config.experts_per_token,
-                normalise=config.normalise_experts,
-                activation=self.activation,
-            )
-        )
-
-    def norm(self, name: str) -> Norm:
-        return self.norm_of(self.tensors[f"{name}.weight"])
-
-    def norm_if(self, wanted: bool, name: str) -> Norm | None:
-        return self.norm(name) if wanted else None
-
-    def head_norm(self, name: str) -> Norm:
-        """Query and key norms as one norm over all heads: weight [H + K, D]."""
-        queries = self.tensors[f"{name}.query_norm.weight"].expand(self.config.heads, -1)
-        keys = self.tensors[f"{name}.key_norm.weight"].expand(self.config.kv_heads, -1)
-        return self.norm_of(torch.cat([queries, keys]))
-
-    def norm_of(self, weight: Tensor) -> Norm:
-        config = self.config
-        late = config.late_rounding
-        norm = FusedNorm if weight.is_cuda else Norm
-        return norm(weight, config.epsilon, offset=config.norm_offset, late_rounding=late)
-
-
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "silu": partial(F.silu, inplace=True),
-    "gelu_tanh": partial(F.gelu, approximate="tanh"),
-    "gelu": F.gelu,
-}

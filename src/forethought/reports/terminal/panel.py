@@ -37,6 +37,7 @@ def panel(run: dict[str, Any], *, width: int, colour: bool) -> str:
         ("cost", _cost(run)),
         ("speed", _speed(run)),
         ("drafts", _drafts(run)),
+        ("density", _density(run)),
         ("cache", _cache(run)),
         ("kept", _kept(run, width)),
         *(("note", note) for note in run["notes"]),
@@ -135,6 +136,12 @@ def _drafts(run: dict[str, Any]) -> str:
     accepted = cost["accepted_tokens"]
     tokens = (passes + accepted) / passes
     return f"draft accepted {100 * accepted / verified:.0f} %, {tokens:.1f} tokens a pass"
+
+
+def _density(run: dict[str, Any]) -> str:
+    """The share of the parameters that decoding used."""
+    density = run["cost"].get("density")
+    return "" if density is None else f"{density:.2f} of the parameters a token"
 
 
 def _cache(run: dict[str, Any]) -> str:

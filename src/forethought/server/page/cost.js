@@ -106,6 +106,7 @@ function tokens(cost) {
 function work({ cost, timing }) {
   return [
     ["FLOPs", cost.flops ? flops(cost.flops) : ""],
+    ["effective density", cost.density ? cost.density.toFixed(2) : ""],
     ["bytes moved", cost.bytes_moved ? bytes(cost.bytes_moved) : ""],
     ["peak KV cache", cost.peak_cache_bytes ? bytes(cost.peak_cache_bytes) : ""],
     ["time to first token", timing.first_token ? seconds(timing.first_token) : ""],

@@ -1,0 +1,1 @@
+"""Decode steps that compute part of the MLP's neurons."""
