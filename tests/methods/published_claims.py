@@ -252,6 +252,12 @@ CLAIMS = {
         "::test_the_value_is_the_measure_of_the_trace",
         {"measure": "lowest", "window": 2048, "reread": False},
     ),
+    "spec-reason": Claim(
+        "ruipeterpan/specreason, defaults of spec_reason.py",
+        f"{_SEARCH}/test_spec_reason.py::test_the_chain_is_that_of_the_published_loop",
+        {"theta": 7.0, "judge": "greedy", "first": 0, "step_tokens": 512, "temperature": 0.6,
+         "delimiter": "\n\n"},
+    ),
     "dvts": Claim(
         "huggingface/search-and-learn, defaults",
         f"{_SEARCH}/test_dvts.py::test_the_answer_is_that_of_the_published_loop",

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+from forethought.backends.local.adoption import AdoptionInProgress, adoption_bound
 from forethought.backends.local.candidate_cache import CachedCandidate
 from forethought.backends.local.drafting import DraftStore
 from forethought.backends.local.follow_up import FollowUpInProgress, follow_up_bound
@@ -41,7 +42,7 @@ from forethought.recipes.recipe import Recipe
 
 Where = tuple[str, Place]
 """A run, and a candidate of it."""
-Continuation = PieceInProgress | FollowUpInProgress | ReadingInProgress
+Continuation = PieceInProgress | FollowUpInProgress | ReadingInProgress | AdoptionInProgress
 """Work behind a candidate of a run."""
 
 
@@ -166,6 +167,10 @@ class LocalBackend:
             return CostBound(Cost(flops=follow_up_bound(request, prompt)))
         if request.reread is not None:
             return CostBound(reading_bound(request.reread, prompt))
+        if request.adopted is not None:
+            opens = request.first and not request.parent.tokens
+            first = prompt.flops_at_most() if opens else 0.0
+            return CostBound(Cost(flops=first + adoption_bound(request, run, prompt)))
         longest = len(prompt.prompt) + request.parent.tokens + request.max_tokens
         longest = min(longest, prompt.target.for_length(longest).shape.context)
         token = answer_flops(prompt.target.shape, longest, 1)
@@ -371,6 +376,8 @@ def _continuation(request: Request, run: LocalRun, prompt: PreparedPrompt) -> Co
     """The work of a request behind a candidate."""
     if request.reread is not None:
         return ReadingInProgress(request, run, prompt)
+    if request.adopted is not None:
+        return AdoptionInProgress(request, run, prompt)
     made = FollowUpInProgress if request.turn else PieceInProgress
     return made(request, run, prompt)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from forethought.backends.local.candidate_cache import CachedCandidate
 from forethought.backends.local.local_run import LocalRun
-from forethought.contracts.backend import Request, RequestOutcome
+from forethought.contracts.backend import Place, Request, RequestOutcome
+from forethought.contracts.errors import PromptTooLongError
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.engine.scheduler import TokenEvent
 from forethought.engine.sequence import Prefill, Sequence, SequenceStart
+from forethought.models.model import Model
 from forethought.prefill.prepare import PreparedPrompt
 
 
@@ -46,12 +48,41 @@ class ScoringPass:
     def hold(self) -> None:
         """Do nothing: no conversation continues it."""
 
-    def kept(self) -> None:
-        """Do nothing: no candidate continues it."""
+    def kept(self) -> tuple[Place, CachedCandidate] | None:
+        """The place and the cache of a candidate that it makes; None for most."""
+        return None
 
     def _read(self) -> None:
-        """Read behind the candidate, and leave its cache as it was."""
+        """Read behind the candidate."""
         raise NotImplementedError
+
+    def _newest_flops(self) -> float:
+        """FLOPs of the decode step of the candidate's newest token, if this request pays for it."""
+        if self.candidate is None or not pays_newest(self.request):
+            return 0.0
+        meter = Meter(self.run.clock)
+        past = tuple(held - 1 for held in self.candidate.entries)
+        meter.forward(self.prompt.target.shape, 0, [(past, 1)], 1, None)
+        return meter.flops
+
+
+def pays_newest(request: Request) -> bool:
+    """Whether the newest token of the parent gets its entry, and is paid, by this request.
+
+    An answer that ended with an end token has an entry for each of its tokens.
+    """
+    return request.first and request.parent.tokens > 0 and request.parent.finish != "stop"
+
+
+def check_fits(model: Model, length: int) -> None:
+    """Raise PromptTooLongError if an answer and the text behind it exceed the context."""
+    context = model.for_length(length).shape.context
+    if length > context:
+        raise PromptTooLongError(
+            f"an answer and the text behind it have {length:,} tokens, but {model.name} holds "
+            f"{context:,}",
+            "write shorter answers, or use a model with a longer context",
+        )
 
 
 def _nothing() -> SequenceStart:
