@@ -252,6 +252,11 @@ CLAIMS = {
         "::test_the_value_is_the_measure_of_the_trace",
         {"measure": "lowest", "window": 2048, "reread": False},
     ),
+    "hogwild": Claim(
+        "eqimp/hogwild_llm, combined layout of the notebooks",
+        f"{_SEARCH}/test_hogwild.py::test_workers_follow_the_published_steps",
+        {"workers": 2, "layout": "combined", "check": 256, "finisher": 16},
+    ),
     "spec-reason": Claim(
         "ruipeterpan/specreason, defaults of spec_reason.py",
         f"{_SEARCH}/test_spec_reason.py::test_the_chain_is_that_of_the_published_loop",

@@ -19,6 +19,7 @@ from forethought.contracts.search import (
     Reading,
     Reread,
     Until,
+    WorkerPlan,
     Writer,
 )
 
@@ -74,6 +75,8 @@ class Request:
     """If given, nothing is decoded: the outcome has a reading of each text behind the parent."""
     adopted: Candidate | None = None
     """If given, nothing is decoded: the piece is the newest step of this candidate."""
+    plan: WorkerPlan | None = None
+    """If given, workers that share a cache write the piece."""
 
     @property
     def place(self) -> Place:

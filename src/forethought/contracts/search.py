@@ -28,6 +28,7 @@ from forethought.contracts.spending import charge as charge
 from forethought.contracts.verdicts import ChoiceRule as ChoiceRule
 from forethought.contracts.verdicts import FollowUp as FollowUp
 from forethought.contracts.verdicts import Verdict as Verdict
+from forethought.contracts.workers import WorkerPlan as WorkerPlan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,10 +47,12 @@ Ability = Literal[
     "follow-ups",
     "readings",
     "probes",
+    "workers",
 ]
 """Abilities that a back end may lack: a draft that decodes candidates, shortened and whole prompts
 in one run, continuing from a prefix, log-probabilities, self-certainty, confidences of tokens,
-verdicts, top next tokens, questions behind an answer, readings, and probes of hidden states."""
+verdicts, top next tokens, questions behind an answer, readings, probes of hidden states, and
+workers that share a cache."""
 Until = Literal["end", "step"]
 
 
@@ -70,6 +73,8 @@ class Write:
     """Maximum tokens to add; None for the recipe's maximum."""
     tokens: tuple[int, ...] = ()
     """The first token of each child, if given and not sampled."""
+    plan: WorkerPlan | None = None
+    """If given, several workers write each child, whose text is that of all of them."""
 
 
 @dataclass(frozen=True)
@@ -303,10 +308,11 @@ def write(
     temperature: float | None = None,
     max_tokens: int | None = None,
     tokens: Iterable[int] = (),
+    plan: WorkerPlan | None = None,
 ) -> Generator[Ask, Any, list[Candidate]]:
     """Ask for one child of each of these."""
-    asked = Write(tuple(parents), until, delimiter, temperature, max_tokens, tuple(tokens))
-    return list((yield asked))
+    given = tuple(tokens), plan
+    return list((yield Write(tuple(parents), until, delimiter, temperature, max_tokens, *given)))
 
 
 def following(

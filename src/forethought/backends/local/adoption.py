@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from forethought.backends.local.candidate_cache import CachedCandidate
 from forethought.backends.local.local_run import LocalRun
-from forethought.backends.local.piece import as_writer
 from forethought.backends.local.scoring_pass import ScoringPass, check_fits, pays_newest
 from forethought.contracts.backend import Place, Request, RequestOutcome
-from forethought.contracts.records import Cost
 from forethought.contracts.search import Candidate, Piece
 from forethought.cost.flops import answer_flops, causal_pairs, forward_flops
 from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.final_states import FinalStates
-from forethought.models.model import Model
 from forethought.prefill.prepare import PreparedPrompt
 
 
@@ -29,24 +26,16 @@ class AdoptionInProgress(ScoringPass):
         self._cache: SequenceCache | None = None
         self._found: CachedCandidate | None = None
 
-    @property
-    def opens(self) -> bool:
-        """Whether it pays for the prefill of its prompt."""
-        return self.request.first and not self.request.parent.tokens
-
     def outcome(self) -> RequestOutcome:
         """The step as a piece, with its cost, or the error."""
         request, writer = self.request, self.request.parent.writer
-        prompt = as_writer(writer, self.prompt.spent()) if self.opens else Cost()
-        own = prompt.plus(Cost(flops=self._newest_flops()))
-        cost = self.run.charged(writer, own, metered=False).plus(self._meter.cost(0.0))
+        cost = self.run.charged(writer, self._before(), metered=False)
+        cost = cost.plus(self._meter.cost(0.0))
         if (error := self.sequence.error) is not None:
             return RequestOutcome(request.key, cost, error=error)
         if self._found is None:
             return RequestOutcome(request.key, cost, Piece("", (), 0, 0.0, "cancelled"))
-        reports = self.opens and not request.parent.question
-        opened = self.run.opened(request) if reports else None
-        return RequestOutcome(request.key, cost, self._piece(), opened=opened)
+        return RequestOutcome(request.key, cost, self._piece(), opened=self._opened())
 
     def kept(self) -> tuple[Place, CachedCandidate] | None:
         """The candidate that ends with the step."""
@@ -85,12 +74,12 @@ class AdoptionInProgress(ScoringPass):
 
 def adopted_tokens(request: Request, run: LocalRun, prompt: PreparedPrompt) -> tuple[int, ...]:
     """The tokens of the adopted step in the model that adopts it."""
-    step = _adopted(request)
+    step, tokenizer = _adopted(request), prompt.target.tokenizer
     count = step.lengths[-1] if step.lengths else 0
     author = run.target if step.writer == "target" else run.draft
-    if _same_tokens(author, prompt.target):
+    if count and author.tokenizer.fingerprint == tokenizer.fingerprint:
         return step.token_ids[len(step.token_ids) - count :]
-    return tuple(prompt.target.tokenizer.encode(step.steps[-1])) if count else ()
+    return tuple(tokenizer.encode(step.steps[-1])) if step.steps and step.steps[-1] else ()
 
 
 def adoption_bound(request: Request, run: LocalRun, prompt: PreparedPrompt) -> float:
@@ -105,7 +94,3 @@ def adoption_bound(request: Request, run: LocalRun, prompt: PreparedPrompt) -> f
 def _adopted(request: Request) -> Candidate:
     assert request.adopted is not None, "an adoption has a step"
     return request.adopted
-
-
-def _same_tokens(one: Model, other: Model) -> bool:
-    return one.tokenizer.fingerprint == other.tokenizer.fingerprint

@@ -15,6 +15,7 @@ from forethought.backends.local.local_run import LocalRun
 from forethought.backends.local.piece import PieceInProgress, decoded_by
 from forethought.backends.local.reading import ReadingInProgress, reading_bound
 from forethought.backends.local.verdicts import VerdictInProgress
+from forethought.backends.local.workers import WorkersInProgress, workers_bound
 from forethought.contracts.backend import (
     BackendEvent,
     CostBound,
@@ -42,7 +43,13 @@ from forethought.recipes.recipe import Recipe
 
 Where = tuple[str, Place]
 """A run, and a candidate of it."""
-Continuation = PieceInProgress | FollowUpInProgress | ReadingInProgress | AdoptionInProgress
+Continuation = (
+    PieceInProgress
+    | FollowUpInProgress
+    | ReadingInProgress
+    | AdoptionInProgress
+    | WorkersInProgress
+)
 """Work behind a candidate of a run."""
 
 
@@ -89,7 +96,7 @@ class LocalBackend:
         other: frozenset[Ability] = frozenset(("draft",) if drafts else ())
         return other | {
             "steps", "log-probabilities", "certainty", "token-confidence", "verdicts",
-            "next-tokens", "follow-ups", "readings", "probes", "shortened-prompt",
+            "next-tokens", "follow-ups", "readings", "probes", "shortened-prompt", "workers",
         }  # fmt: skip
 
     def now(self) -> float:
@@ -182,6 +189,8 @@ class LocalBackend:
             return CostBound(Cost(flops=probing), later)
         if request.parent.tokens:  # the decode step of the parent's newest token
             return CostBound(Cost(flops=token + probing), later)
+        if request.plan is not None:
+            probing += workers_bound(request.plan, prompt).flops
         least = Cost(flops=prompt.flops_at_least() + probing)
         once = Cost(flops=prompt.flops_at_most() + probing)
         bound = PrefillBound(prompt.plan, prompt.draft, prompt.answer_tokens)
@@ -378,6 +387,8 @@ def _continuation(request: Request, run: LocalRun, prompt: PreparedPrompt) -> Co
         return ReadingInProgress(request, run, prompt)
     if request.adopted is not None:
         return AdoptionInProgress(request, run, prompt)
+    if request.plan is not None:
+        return WorkersInProgress(request, run, prompt)
     made = FollowUpInProgress if request.turn else PieceInProgress
     return made(request, run, prompt)
 

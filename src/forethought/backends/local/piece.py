@@ -223,19 +223,6 @@ class PieceInProgress:
         one_segment = not any(self.request.path) or prompt.plan.evicts_in_decode
         return candidate.continued(one_segment=one_segment)
 
-    def _sampling(self) -> SamplingParams:
-        recipe, given = self.run.recipe, self.request.temperature
-        return SamplingParams(
-            temperature=recipe.warmth if given is None else given,
-            top_k=recipe.top_k,
-            top_p=recipe.top_p,
-            min_p=recipe.min_p,
-            seed=self.request.seed,
-            top_logprobs=recipe.logprobs,
-            certainty=not self.run.plain,
-            confidence=self.request.confident,
-        )
-
     def _ends_step(self, fresh: str) -> bool:
         """Whether the new text ends a step."""
         if self.request.until != "step":
@@ -306,6 +293,21 @@ class PieceInProgress:
         last = [NextToken(end, stated(logits, end).log_probability, True) for end in open_ends]
         last.sort(key=_likeliest_first)
         return tuple(sorted([*on[:top], *last[:1]], key=_likeliest_first))
+
+
+def sampling_of(request: Request, run: LocalRun) -> SamplingParams:
+    """The sampling parameters of a request."""
+    recipe, given = run.recipe, request.temperature
+    return SamplingParams(
+        temperature=recipe.warmth if given is None else given,
+        top_k=recipe.top_k,
+        top_p=recipe.top_p,
+        min_p=recipe.min_p,
+        seed=request.seed,
+        top_logprobs=recipe.logprobs,
+        certainty=not run.plain,
+        confidence=request.confident,
+    )
 
 
 def decoded_by(writer: Writer, tokens: int) -> Cost:

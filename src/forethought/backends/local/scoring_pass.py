@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from forethought.backends.local.candidate_cache import CachedCandidate
 from forethought.backends.local.local_run import LocalRun
-from forethought.contracts.backend import Place, Request, RequestOutcome
+from forethought.backends.local.piece import as_writer
+from forethought.contracts.backend import Opened, Place, Request, RequestOutcome
 from forethought.contracts.errors import PromptTooLongError
+from forethought.contracts.records import Cost
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.meter import Meter
 from forethought.engine.scheduler import TokenEvent
@@ -55,6 +57,22 @@ class ScoringPass:
     def _read(self) -> None:
         """Read behind the candidate."""
         raise NotImplementedError
+
+    @property
+    def opens(self) -> bool:
+        """Whether it pays for the prefill of its prompt."""
+        return self.request.first and not self.request.parent.tokens
+
+    def _before(self) -> Cost:
+        """The cost of the prompt and of the candidate's newest token, if this request pays it."""
+        spent = self.prompt.spent() if self.opens else Cost()
+        newest = Cost(flops=self._newest_flops())
+        return as_writer(self.request.parent.writer, spent).plus(newest)
+
+    def _opened(self) -> Opened | None:
+        """The result of the prompt's prefill, if this request pays for it."""
+        reports = self.opens and not self.request.parent.question
+        return self.run.opened(self.request) if reports else None
 
     def _newest_flops(self) -> float:
         """FLOPs of the decode step of the candidate's newest token, if this request pays for it."""
