@@ -76,7 +76,7 @@ def adopted_tokens(request: Request, run: LocalRun, prompt: PreparedPrompt) -> t
     """The tokens of the adopted step in the model that adopts it."""
     step, tokenizer = _adopted(request), prompt.target.tokenizer
     count = step.lengths[-1] if step.lengths else 0
-    author = run.target if step.writer == "target" else run.draft
+    author = run.draft if step.writer == "draft" else run.target
     if count and author.tokenizer.fingerprint == tokenizer.fingerprint:
         return step.token_ids[len(step.token_ids) - count :]
     return tuple(tokenizer.encode(step.steps[-1])) if step.steps and step.steps[-1] else ()

@@ -7,15 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from forethought.backends.local.adoption import AdoptionInProgress, adoption_bound
 from forethought.backends.local.candidate_cache import CachedCandidate
+from forethought.backends.local.continuation import (
+    Continuation,
+    continuation,
+    prefill_only_bound,
+)
 from forethought.backends.local.drafting import DraftStore
-from forethought.backends.local.follow_up import FollowUpInProgress, follow_up_bound
 from forethought.backends.local.local_run import LocalRun
-from forethought.backends.local.piece import PieceInProgress, decoded_by
-from forethought.backends.local.reading import ReadingInProgress, reading_bound
+from forethought.backends.local.piece import decoded_by
 from forethought.backends.local.verdicts import VerdictInProgress
-from forethought.backends.local.workers import WorkersInProgress, workers_bound
+from forethought.backends.local.workers import workers_bound
 from forethought.contracts.backend import (
     BackendEvent,
     CostBound,
@@ -43,14 +45,6 @@ from forethought.recipes.recipe import Recipe
 
 Where = tuple[str, Place]
 """A run, and a candidate of it."""
-Continuation = (
-    PieceInProgress
-    | FollowUpInProgress
-    | ReadingInProgress
-    | AdoptionInProgress
-    | WorkersInProgress
-)
-"""Work behind a candidate of a run."""
 
 
 @dataclass
@@ -170,14 +164,8 @@ class LocalBackend:
     def _bound(self, request: Request) -> CostBound:
         run = self.run(request.run)
         prompt = run.prompt_of(request)
-        if request.turn:
-            return CostBound(Cost(flops=follow_up_bound(request, prompt)))
-        if request.reread is not None:
-            return CostBound(reading_bound(request.reread, prompt))
-        if request.adopted is not None:
-            opens = request.first and not request.parent.tokens
-            first = prompt.flops_at_most() if opens else 0.0
-            return CostBound(Cost(flops=first + adoption_bound(request, run, prompt)))
+        if (bound := prefill_only_bound(request, run, prompt)) is not None:
+            return bound
         longest = len(prompt.prompt) + request.parent.tokens + request.max_tokens
         longest = min(longest, prompt.target.for_length(longest).shape.context)
         token = answer_flops(prompt.target.shape, longest, 1)
@@ -193,8 +181,8 @@ class LocalBackend:
             probing += workers_bound(request.plan, prompt).flops
         least = Cost(flops=prompt.flops_at_least() + probing)
         once = Cost(flops=prompt.flops_at_most() + probing)
-        bound = PrefillBound(prompt.plan, prompt.draft, prompt.answer_tokens)
-        return CostBound(once, later, least, bound.fits(len(prompt.prompt), prompt.target))
+        known = PrefillBound(prompt.plan, prompt.draft, prompt.answer_tokens)
+        return CostBound(once, later, least, known.fits(len(prompt.prompt), prompt.target))
 
     def _begin_queued(self) -> None:
         """Turn queued requests into sequences; plain answers with equal prompts share a prefill."""
@@ -223,7 +211,7 @@ class LocalBackend:
     def _begin(self, request: Request, groups: dict[tuple[object, ...], PromptGroup]) -> None:
         run = self.run(request.run)
         prompt = run.prompt_of(request)
-        piece = _continuation(request, run, prompt)
+        piece = continuation(request, run, prompt)
         self._work[request.key] = piece
         if request.prefill_flops is not None:
             prompt.meter.limit = prompt.meter.flops + request.prefill_flops
@@ -379,18 +367,6 @@ class LocalBackend:
         for piece in self._blocked.pop(where):
             piece.sequence.fail(error)
             self._finish(piece)
-
-
-def _continuation(request: Request, run: LocalRun, prompt: PreparedPrompt) -> Continuation:
-    """The work of a request behind a candidate."""
-    if request.reread is not None:
-        return ReadingInProgress(request, run, prompt)
-    if request.adopted is not None:
-        return AdoptionInProgress(request, run, prompt)
-    if request.plan is not None:
-        return WorkersInProgress(request, run, prompt)
-    made = FollowUpInProgress if request.turn else PieceInProgress
-    return made(request, run, prompt)
 
 
 class PromptGroup:

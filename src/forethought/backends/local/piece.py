@@ -56,7 +56,10 @@ class PieceInProgress:
         self._controls = token_controls(controls, request, self.prompt)
         self._reasoned = self._reasoning_tokens
         ends = end_tokens(controls, self.prompt.target)
-        decodes, sampling = request.max_tokens > 1 and not self._scores, self._sampling()
+        decodes, sampling = (
+            request.max_tokens > 1 and not self._scores,
+            sampling_of(request, self.run),
+        )
         drafting = self.run.drafting(self.prompt, ends, sampling, request.stream)
         self.sequence = Sequence(
             self.prompt.target.network,
