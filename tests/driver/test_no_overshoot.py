@@ -45,6 +45,7 @@ SEARCHES = [
     "checklist(n=3)",
     "cross-lingual(n=2, evidence=1)",
     "cascade(n=2, sure=0.9)",
+    f"spec-reason(theta=3, judge=average, {STEPS})",
 ]
 
 

@@ -270,6 +270,17 @@ CLAIMS = {
         "::test_the_value_is_the_measure_of_the_trace",
         {"measure": "lowest", "window": 2048, "reread": False},
     ),
+    "hogwild": Claim(
+        "eqimp/hogwild_llm, combined layout of the notebooks",
+        f"{_SEARCH}/test_hogwild.py::test_workers_follow_the_published_steps",
+        {"workers": 2, "layout": "combined", "check": 256, "finisher": 16},
+    ),
+    "spec-reason": Claim(
+        "ruipeterpan/specreason, defaults of spec_reason.py",
+        f"{_SEARCH}/test_spec_reason.py::test_the_chain_is_that_of_the_published_loop",
+        {"theta": 7.0, "judge": "greedy", "first": 0, "step_tokens": 512, "temperature": 0.6,
+         "delimiter": "\n\n"},
+    ),
     "dvts": Claim(
         "huggingface/search-and-learn, defaults",
         f"{_SEARCH}/test_dvts.py::test_the_answer_is_that_of_the_published_loop",

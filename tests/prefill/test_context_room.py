@@ -30,7 +30,7 @@ QUESTION = "Why? " + "x" * (CONTEXT - ROOM - prompt_length("Why? "))
 NEEDS_FILE = {"difficulty-router", "difficulty", "restart-gain"}
 """Strategies that are made of a file."""
 STRATEGIES = sorted({*catalogue.entries("strategies")} - NEEDS_FILE)
-WITHOUT_DRAFT = sorted({*STRATEGIES} - {"cascade"})
+WITHOUT_DRAFT = sorted({*STRATEGIES} - {"cascade", "spec-reason"})
 
 
 def session(draft=WIDE, **settings):

@@ -20,7 +20,14 @@ from forethought.contracts.backend import (
     VerdictRequest,
 )
 from forethought.contracts.records import Cost, LimitKind
-from forethought.contracts.search import Ability, NextToken, Piece, ProbeOutput, Writer
+from forethought.contracts.search import (
+    Ability,
+    Candidate,
+    NextToken,
+    Piece,
+    ProbeOutput,
+    Writer,
+)
 
 END = ""
 """The end token."""
@@ -126,8 +133,12 @@ class KnownBackend:
         match request:
             case VerdictRequest():
                 return CostBound(Cost(flops=self.verdict_flops * len(request.questions)))
-        once = self._next_token_cost(request).plus(self._prefill_cost(request))
+        opens = self._prefill_cost(request)
         fits = request.parent.writer not in self.too_long
+        if request.adopted is not None:
+            tokens = request.adopted.lengths[-1]
+            return CostBound(_adoption_cost(request, tokens).plus(opens), fits=fits)
+        once = self._next_token_cost(request).plus(opens)
         return CostBound(once, _cost(request, 1), fits=fits)
 
     def _prefill_cost(self, request: Request) -> Cost:
@@ -175,6 +186,8 @@ class KnownBackend:
             probed = () if request.parent.tokens else self.probe("")
             cost = self._next_token_cost(request)
             return RequestOutcome(request.key, cost, following=found, probed=probed)
+        if request.adopted is not None:
+            return self._adoption(request, request.adopted)
         piece = self._written(request)
         cost = _cost(request, piece.tokens).plus(self._prefill_cost(request))
         return RequestOutcome(request.key, cost, piece=piece)
@@ -182,6 +195,12 @@ class KnownBackend:
     def _law(self, request: Request) -> Law:
         own = {"draft": self.drafted, "shortened": self.shortened}.get(request.parent.writer)
         return own or self.law
+
+    def _adoption(self, request: Request, step: Candidate) -> RequestOutcome:
+        text, tokens = step.steps[-1], step.lengths[-1]
+        piece = Piece(text, (), tokens, 0.0, step.finish or "step")
+        cost = _adoption_cost(request, tokens).plus(self._prefill_cost(request))
+        return RequestOutcome(request.key, cost, piece=piece)
 
     def _written(self, request: Request) -> Piece:
         parent, text, tokens, chance = request.parent, request.parent.text, 0, 0.0
@@ -222,6 +241,11 @@ def _cost(request: Request, tokens: int) -> Cost:
     if request.parent.writer == "draft":
         return Cost(draft_tokens=tokens, flops=tokens * 0.1, usd=tokens * 1e-7)
     return Cost(output_tokens=tokens, flops=float(tokens), usd=tokens * 1e-6)
+
+
+def _adoption_cost(request: Request, tokens: int) -> Cost:
+    """A prefilled token costs half of a decoded one, and is no token of the answer."""
+    return Cost(scoring_tokens=tokens, flops=_cost(request, tokens).flops / 2)
 
 
 def asked(request: Request) -> str:

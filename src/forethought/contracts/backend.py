@@ -19,6 +19,7 @@ from forethought.contracts.search import (
     Reading,
     Reread,
     Until,
+    WorkerPlan,
     Writer,
 )
 
@@ -60,6 +61,10 @@ class Request:
     """If given, nothing is decoded: the outcome has the probabilities of `choices` as the reply to
     this next turn of the user, behind the parent."""
     choices: tuple[str, ...] = ()
+    reply: str = ""
+    """The beginning of the reply to the turn."""
+    rule: ChoiceRule = "word"
+    """How the probability of a choice is read behind a turn."""
     keep: bool = False
     """Whether the cache of a finished answer is kept for later turns."""
     prefill_flops: float | None = None
@@ -68,6 +73,10 @@ class Request:
     """Whether the piece reports the confidence of each token."""
     reread: Reread | None = None
     """If given, nothing is decoded: the outcome has a reading of each text behind the parent."""
+    adopted: Candidate | None = None
+    """If given, nothing is decoded: the piece is the newest step of this candidate."""
+    plan: WorkerPlan | None = None
+    """If given, workers that share a cache write the piece."""
 
     @property
     def place(self) -> Place:

@@ -25,6 +25,10 @@ from forethought.contracts.spending import Quote as Quote
 from forethought.contracts.spending import Settlement
 from forethought.contracts.spending import Tell as Tell
 from forethought.contracts.spending import charge as charge
+from forethought.contracts.verdicts import ChoiceRule as ChoiceRule
+from forethought.contracts.verdicts import FollowUp as FollowUp
+from forethought.contracts.verdicts import Verdict as Verdict
+from forethought.contracts.workers import WorkerPlan as WorkerPlan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,10 +47,12 @@ Ability = Literal[
     "follow-ups",
     "readings",
     "probes",
+    "workers",
 ]
 """Abilities that a back end may lack: a draft that decodes candidates, shortened and whole prompts
 in one run, continuing from a prefix, log-probabilities, self-certainty, confidences of tokens,
-verdicts, top next tokens, questions behind an answer, readings, and probes of hidden states."""
+verdicts, top next tokens, questions behind an answer, readings, probes of hidden states, and
+workers that share a cache."""
 Until = Literal["end", "step"]
 
 
@@ -67,6 +73,8 @@ class Write:
     """Maximum tokens to add; None for the recipe's maximum."""
     tokens: tuple[int, ...] = ()
     """The first token of each child, if given and not sampled."""
+    plan: WorkerPlan | None = None
+    """If given, several workers write each child, whose text is that of all of them."""
 
 
 @dataclass(frozen=True)
@@ -133,55 +141,22 @@ class Reread:
     """Factors on the attention to the tokens just before each one, the farthest first."""
 
 
-ChoiceRule = Literal["word", "token", "text"]
-"""How the probability of a choice is read.
-
-word: that of its first token in all spellings, normalised over the choices.
-token: that of the one token that it is, not normalised.
-text: the geometric mean over its tokens and an end token, not normalised.
-"""
-
-
 @dataclass(frozen=True)
-class Verdict:
-    """Ask for the probability of each of `choices` as the answer to each question.
+class Adopt:
+    """Ask for the child of a candidate that ends with a step of another model.
 
-    The result is a list of probabilities for each question.
+    The step's tokens are prefilled, not decoded, so a chain of steps may have several writers. The
+    result is a candidate of the parent's writer; it ends as the step did.
     """
 
-    questions: tuple[str, ...]
-    choices: tuple[str, ...]
-    by: str = ""
-    """The server address of the judging model; empty for the run's own model."""
-    rule: ChoiceRule = "word"
-
-
-@dataclass(frozen=True)
-class FollowUp:
-    """Ask for the probability of each of `choices` as the reply to a question about a candidate.
-
-    The question is the next turn behind the candidate's own text, whose cache serves. So only the
-    question is prefilled, and the candidate may grow on afterwards. A back end without this ability
-    judges a prompt that repeats the question and the answer. The result is a list of probabilities
-    for each candidate.
-    """
-
-    candidates: tuple[Candidate, ...]
-    question: str
-    choices: tuple[str, ...]
-
-    def repeated(self) -> Verdict:
-        """The same for a back end that holds no caches."""
-        pages = [
-            f"Question: {one.asked}\n\nAnswer: {one.text.strip()}\n\n{self.question}"
-            for one in self.candidates
-        ]
-        return Verdict(tuple(pages), self.choices)
+    parent: Candidate
+    step: Candidate
+    """A candidate of the same text as the parent and one newest step."""
 
 
 Ask = (
     Write | Next | PromptProbes | Score | Group | State | Verdict | FollowUp | Reread
-    | Charge | Quote | Tell
+    | Charge | Quote | Tell | Adopt
 )  # fmt: skip
 Search = Generator[Ask, Any, "Found"]
 Scores = Generator[Ask, Any, "list[float]"]
@@ -333,10 +308,11 @@ def write(
     temperature: float | None = None,
     max_tokens: int | None = None,
     tokens: Iterable[int] = (),
+    plan: WorkerPlan | None = None,
 ) -> Generator[Ask, Any, list[Candidate]]:
     """Ask for one child of each of these."""
-    asked = Write(tuple(parents), until, delimiter, temperature, max_tokens, tuple(tokens))
-    return list((yield asked))
+    given = tuple(tokens), plan
+    return list((yield Write(tuple(parents), until, delimiter, temperature, max_tokens, *given)))
 
 
 def following(
@@ -394,7 +370,18 @@ def verdicts(
 
 
 def follow_up(
-    candidates: Iterable[Candidate], question: str, choices: Sequence[str]
+    candidates: Iterable[Candidate],
+    question: str,
+    choices: Sequence[str],
+    *,
+    reply: str = "",
+    rule: ChoiceRule = "word",
 ) -> Generator[Ask, Any, list[tuple[float, ...]]]:
     """Ask for the probability of each choice as the reply to a question about a candidate."""
-    return list((yield FollowUp(tuple(candidates), question, tuple(choices))))
+    return list((yield FollowUp(tuple(candidates), question, tuple(choices), reply, rule)))
+
+
+def adopt(parent: Candidate, step: Candidate) -> Generator[Ask, Any, Candidate]:
+    """Ask for the child of a candidate that ends with the newest step of another one."""
+    found: list[Candidate] = yield Adopt(parent, step)
+    return found[0]

@@ -64,7 +64,8 @@ class PendingCandidate:
         if piece.tokens < self.leased:
             return "length"  # the model's context is full
         if self.left:
-            return ""  # its lease was short, and the next one may be longer
+            # The lease was short, and the next one may be longer; workers cannot be resumed.
+            return "" if self.ask.plan is None else "budget"
         return "length" if self.so_far.tokens >= longest else "step"
 
     def _joined(self, finish: str = "") -> Piece:
@@ -135,6 +136,7 @@ def piece_request(job: Job, pending: PendingCandidate) -> Request:
         token=None if pending.pieces else pending.token,
         keep=job.strategy.follows_up,
         confident="token-confidence" in job.needs,
+        plan=ask.plan,
     )
 
 
@@ -186,12 +188,37 @@ def request_key(namespace: str, request: Request, tokens: int) -> str:
     parent = request.parent
     place = (parent.question, parent.text, parent.token_ids, request.path, request.stream)
     drawn = (request.until, request.delimiter, request.temperature, tokens, request.first)
-    turn = (request.turn, request.choices) if request.turn else ()
     more = (*(("confident",) if request.confident else ()), *_reread(request))
-    how = (*drawn, request.token, request.top, *turn, *more)
+    how = (
+        *drawn,
+        request.token,
+        request.top,
+        *_turn(request),
+        *more,
+        *_adopted(request),
+        *_plan(request),
+    )
     # The target has no name here, so its requests have equal keys with and without a draft.
     whose = () if parent.writer == "target" else (parent.writer,)
     return hashed(repr((namespace, place, how, *whose)))
+
+
+def _turn(request: Request) -> tuple[object, ...]:
+    if not request.turn:
+        return ()
+    word = not request.reply and request.rule == "word"
+    return (request.turn, request.choices, *(() if word else (request.reply, request.rule)))
+
+
+def _adopted(request: Request) -> tuple[object, ...]:
+    step = request.adopted
+    if step is None:
+        return ()
+    return "adopted", step.writer, step.text, step.token_ids, step.lengths[-1:], step.finish
+
+
+def _plan(request: Request) -> tuple[object, ...]:
+    return () if request.plan is None else ("workers", request.plan)
 
 
 def _reread(request: Request) -> tuple[object, ...]:

@@ -28,6 +28,7 @@ from forethought.contracts.errors import (
     UnfitError,
 )
 from forethought.contracts.search import (
+    Adopt,
     Ask,
     Candidate,
     Charge,
@@ -238,9 +239,10 @@ class SearchState:
                 return (None, started) if started else (self._results(), [])
             case FollowUp() if "follow-ups" not in self._backend.abilities:
                 return self._serve(ask.repeated())
-            case Next() | PromptProbes() | FollowUp() | Reread():
+            case Next() | PromptProbes() | FollowUp() | Reread() | Adopt():
                 self._ask, self._pending = ask, []
-                started = self._request_probes(ProbeRequests.of(self.job, ask, self._prefixes))
+                paid, numbers = self._prefixes, self._children
+                started = self._request_probes(ProbeRequests.of(self.job, ask, paid, numbers))
                 return (None, started) if started else (self._results(), [])
             case Verdict():
                 self._ask, self._pending = ask, []
@@ -336,17 +338,25 @@ class SearchState:
 
     def _results(self) -> Any:
         """The result of the last ask."""
+        if self._unfit is not None and not isinstance(self._ask, Write):
+            return None
         match self._ask:
-            case Verdict() | Next() | PromptProbes() | FollowUp() | Reread() if self._unfit:
-                return None
             case Verdict():
                 return list(self._verdicts)
             case Next() | PromptProbes() | FollowUp() | Reread() if self._probes is not None:
                 return self._probes.results()
+            case Adopt() if self._probes is not None:
+                # The newest token of an adopted step has its entry.
+                self._prefixes |= self._probes.adopted
+                return self._grown(self._probes.results())
         self._unfit = None  # the other candidates have their pieces
         found = [pending.result() for pending in self._pending]
         if any(pending.over == "budget" for pending in self._pending):
             self._cut = self._cut_reason
+        return self._grown(found)
+
+    def _grown(self, found: list[Candidate]) -> list[Candidate]:
+        """Record and report candidates that grew."""
         self._candidates += found
         self._report(GrownCandidates(self.job.run, found))
         return found

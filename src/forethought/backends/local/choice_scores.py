@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from forethought.contracts.errors import UnsupportedModelError
+from forethought.contracts.verdicts import ChoiceRule
 from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.new_tokens import NewTokens
@@ -15,6 +16,19 @@ from forethought.models.tokenization.tokenizer import Tokenizer
 
 _ROWS = 256
 """Tokens of options in one pass, whose logits are held at once."""
+
+
+def next_token_chances(
+    tokenizer: Tokenizer, logits: Tensor, choices: Sequence[str], rule: ChoiceRule
+) -> list[float]:
+    """Probabilities of choices by a rule that reads the next token alone."""
+    match rule:
+        case "token":
+            return token_chances(tokenizer, logits, choices)
+        case "greedy":
+            return greedy_chances(tokenizer, logits, choices)
+        case _:
+            return word_chances(tokenizer, logits, choices)
 
 
 def word_chances(tokenizer: Tokenizer, logits: Tensor, choices: Sequence[str]) -> list[float]:
@@ -38,13 +52,24 @@ def token_chances(tokenizer: Tokenizer, logits: Tensor, choices: Sequence[str]) 
 
 
 def _mass(tokenizer: Tokenizer, chances: Tensor, choice: str) -> float:
+    return float(chances[list(_known_tokens(tokenizer, choice))].sum())
+
+
+def greedy_chances(tokenizer: Tokenizer, logits: Tensor, choices: Sequence[str]) -> list[float]:
+    """1 for the choice that is the likeliest of all tokens, 0 for all others."""
+    best = int(logits.argmax())
+    return [float(best in _known_tokens(tokenizer, one)) for one in choices]
+
+
+def _known_tokens(tokenizer: Tokenizer, choice: str) -> tuple[int, ...]:
+    """The tokens that a choice is; raises UnsupportedModelError if none is."""
     tokens = label_tokens(tokenizer, choice)
     if not tokens:
         raise UnsupportedModelError(
             f"the answer {choice!r} is not one token of this model",
             "score the texts of the answers",
         )
-    return float(chances[list(tokens)].sum())
+    return tokens
 
 
 def label_tokens(tokenizer: Tokenizer, label: str) -> tuple[int, ...]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from forethought.backends.local.choice_scores import word_chances
+from forethought.backends.local.choice_scores import next_token_chances
 from forethought.backends.local.local_run import LocalRun
-from forethought.backends.local.scoring_pass import ScoringPass
+from forethought.backends.local.scoring_pass import ScoringPass, check_fits, pays_newest
 from forethought.contracts.backend import Request, RequestOutcome
-from forethought.contracts.errors import PromptTooLongError
 from forethought.contracts.records import Cost
 from forethought.contracts.search import Piece
 from forethought.cost.flops import answer_flops, causal_pairs, forward_flops
 from forethought.engine.batch import Batch
-from forethought.engine.meter import Meter
 from forethought.models.chat.prompt import next_turn
 from forethought.models.model import Model
 from forethought.prefill.prepare import PreparedPrompt
@@ -41,50 +39,26 @@ class FollowUpInProgress(ScoringPass):
     def _read(self) -> None:
         """Prefill the turn behind the candidate, and leave its cache as it was."""
         assert self.candidate is not None, "its cache was waited for"
-        model, turn = self.prompt.target, turn_tokens(self.prompt.target, self.request.turn)
+        request, model = self.request, self.prompt.target
+        turn = turn_tokens(model, request)
         with self.candidate.lent() as cache:
-            _check_fits(model, cache.next + len(turn))
+            check_fits(model, cache.next + len(turn))
             logits = Batch(model.network, self._meter).prefill(cache, turn)
         self._meter.count("scoring", len(turn))
-        self._chances = tuple(word_chances(model.tokenizer, logits, self.request.choices))
-
-    def _newest_flops(self) -> float:
-        """FLOPs of the decode step of the candidate's newest token, if this request pays for it."""
-        if self.candidate is None or not pays_newest(self.request):
-            return 0.0
-        meter = Meter(self.run.clock)
-        past = tuple(held - 1 for held in self.candidate.entries)
-        meter.forward(self.prompt.network.shape, 0, [(past, 1)], 1, None)
-        return meter.flops
-
-
-def pays_newest(request: Request) -> bool:
-    """Whether the newest token of the parent gets its entry, and is paid, by this request.
-
-    An answer that ended with an end token has an entry for each of its tokens.
-    """
-    return request.first and request.parent.tokens > 0 and request.parent.finish != "stop"
+        found = next_token_chances(model.tokenizer, logits, request.choices, request.rule)
+        self._chances = tuple(found)
 
 
 def follow_up_bound(request: Request, prompt: PreparedPrompt) -> float:
     """An upper bound on the FLOPs of a follow-up question."""
-    shape, fresh = prompt.target.shape, len(turn_tokens(prompt.target, request.turn))
+    shape, fresh = prompt.target.shape, len(turn_tokens(prompt.target, request))
     past = len(prompt.prompt) + request.parent.tokens
     pairs = [causal_pairs(past, fresh, layer.window) for layer in shape.layers]
     newest = answer_flops(shape, past, 1) if pays_newest(request) else 0.0
     return newest + forward_flops(shape, fresh, pairs, logits=1)
 
 
-def turn_tokens(model: Model, question: str) -> tuple[int, ...]:
-    """The tokens between an answer and the reply to the next question, without reasoning."""
-    return next_turn(model.tokenizer, model.template, question, thinking=False).tokens
-
-
-def _check_fits(model: Model, length: int) -> None:
-    context = model.for_length(length).shape.context
-    if length > context:
-        raise PromptTooLongError(
-            f"an answer and the question about it have {length:,} tokens, but {model.name} holds "
-            f"{context:,}",
-            "write shorter answers, or use a model with a longer context",
-        )
+def turn_tokens(model: Model, request: Request) -> tuple[int, ...]:
+    """The tokens between an answer and the rest of the reply to a turn, without reasoning."""
+    asked = next_turn(model.tokenizer, model.template, request.turn, thinking=False).tokens
+    return (*asked, *(model.tokenizer.encode(request.reply) if request.reply else ()))

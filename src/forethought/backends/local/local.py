@@ -8,12 +8,16 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from forethought.backends.local.candidate_cache import CachedCandidate
+from forethought.backends.local.continuation import (
+    Continuation,
+    continuation,
+    prefill_only_bound,
+)
 from forethought.backends.local.drafting import DraftStore
-from forethought.backends.local.follow_up import FollowUpInProgress, follow_up_bound
 from forethought.backends.local.local_run import LocalRun
-from forethought.backends.local.piece import PieceInProgress, decoded_by
-from forethought.backends.local.reading import ReadingInProgress, reading_bound
+from forethought.backends.local.piece import decoded_by
 from forethought.backends.local.verdicts import VerdictInProgress
+from forethought.backends.local.workers import workers_bound
 from forethought.contracts.backend import (
     BackendEvent,
     CostBound,
@@ -41,8 +45,6 @@ from forethought.recipes.recipe import Recipe
 
 Where = tuple[str, Place]
 """A run, and a candidate of it."""
-Continuation = PieceInProgress | FollowUpInProgress | ReadingInProgress
-"""Work behind a candidate of a run."""
 
 
 @dataclass
@@ -88,7 +90,7 @@ class LocalBackend:
         other: frozenset[Ability] = frozenset(("draft",) if drafts else ())
         return other | {
             "steps", "log-probabilities", "certainty", "token-confidence", "verdicts",
-            "next-tokens", "follow-ups", "readings", "probes", "shortened-prompt",
+            "next-tokens", "follow-ups", "readings", "probes", "shortened-prompt", "workers",
         }  # fmt: skip
 
     def now(self) -> float:
@@ -162,10 +164,8 @@ class LocalBackend:
     def _bound(self, request: Request) -> CostBound:
         run = self.run(request.run)
         prompt = run.prompt_of(request)
-        if request.turn:
-            return CostBound(Cost(flops=follow_up_bound(request, prompt)))
-        if request.reread is not None:
-            return CostBound(reading_bound(request.reread, prompt))
+        if (bound := prefill_only_bound(request, run, prompt)) is not None:
+            return bound
         longest = len(prompt.prompt) + request.parent.tokens + request.max_tokens
         longest = min(longest, prompt.target.for_length(longest).shape.context)
         token = answer_flops(prompt.target.shape, longest, 1)
@@ -177,10 +177,12 @@ class LocalBackend:
             return CostBound(Cost(flops=probing), later)
         if request.parent.tokens:  # the decode step of the parent's newest token
             return CostBound(Cost(flops=token + probing), later)
+        if request.plan is not None:
+            probing += workers_bound(request.plan, prompt).flops
         least = Cost(flops=prompt.flops_at_least() + probing)
         once = Cost(flops=prompt.flops_at_most() + probing)
-        bound = PrefillBound(prompt.plan, prompt.draft, prompt.answer_tokens)
-        return CostBound(once, later, least, bound.fits(len(prompt.prompt), prompt.target))
+        known = PrefillBound(prompt.plan, prompt.draft, prompt.answer_tokens)
+        return CostBound(once, later, least, known.fits(len(prompt.prompt), prompt.target))
 
     def _begin_queued(self) -> None:
         """Turn queued requests into sequences; plain answers with equal prompts share a prefill."""
@@ -209,7 +211,7 @@ class LocalBackend:
     def _begin(self, request: Request, groups: dict[tuple[object, ...], PromptGroup]) -> None:
         run = self.run(request.run)
         prompt = run.prompt_of(request)
-        piece = _continuation(request, run, prompt)
+        piece = continuation(request, run, prompt)
         self._work[request.key] = piece
         if request.prefill_flops is not None:
             prompt.meter.limit = prompt.meter.flops + request.prefill_flops
@@ -365,14 +367,6 @@ class LocalBackend:
         for piece in self._blocked.pop(where):
             piece.sequence.fail(error)
             self._finish(piece)
-
-
-def _continuation(request: Request, run: LocalRun, prompt: PreparedPrompt) -> Continuation:
-    """The work of a request behind a candidate."""
-    if request.reread is not None:
-        return ReadingInProgress(request, run, prompt)
-    made = FollowUpInProgress if request.turn else PieceInProgress
-    return made(request, run, prompt)
 
 
 class PromptGroup:

@@ -56,7 +56,10 @@ class PieceInProgress:
         self._controls = token_controls(controls, request, self.prompt)
         self._reasoned = self._reasoning_tokens
         ends = end_tokens(controls, self.prompt.target)
-        decodes, sampling = request.max_tokens > 1 and not self._scores, self._sampling()
+        decodes, sampling = (
+            request.max_tokens > 1 and not self._scores,
+            sampling_of(request, self.run),
+        )
         drafting = self.run.drafting(self.prompt, ends, sampling, request.stream)
         self.sequence = Sequence(
             self.prompt.target.network,
@@ -225,19 +228,6 @@ class PieceInProgress:
         one_segment = not any(self.request.path) or prompt.plan.evicts_in_decode
         return candidate.continued(one_segment=one_segment)
 
-    def _sampling(self) -> SamplingParams:
-        recipe, given = self.run.recipe, self.request.temperature
-        return SamplingParams(
-            temperature=recipe.warmth if given is None else given,
-            top_k=recipe.top_k,
-            top_p=recipe.top_p,
-            min_p=recipe.min_p,
-            seed=self.request.seed,
-            top_logprobs=recipe.logprobs,
-            certainty=not self.run.plain,
-            confidence=self.request.confident,
-        )
-
     def _ends_step(self, fresh: str) -> bool:
         """Whether the new text ends a step."""
         if self.request.until != "step":
@@ -321,6 +311,21 @@ class PieceInProgress:
         last = [NextToken(end, stated(logits, end).log_probability, True) for end in open_ends]
         last.sort(key=_likeliest_first)
         return tuple(sorted([*on[:top], *last[:1]], key=_likeliest_first))
+
+
+def sampling_of(request: Request, run: LocalRun) -> SamplingParams:
+    """The sampling parameters of a request."""
+    recipe, given = run.recipe, request.temperature
+    return SamplingParams(
+        temperature=recipe.warmth if given is None else given,
+        top_k=recipe.top_k,
+        top_p=recipe.top_p,
+        min_p=recipe.min_p,
+        seed=request.seed,
+        top_logprobs=recipe.logprobs,
+        certainty=not run.plain,
+        confidence=request.confident,
+    )
 
 
 def decoded_by(writer: Writer, tokens: int) -> Cost:

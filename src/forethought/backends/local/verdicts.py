@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from forethought.backends.local.choice_scores import (
+    next_token_chances,
     option_tokens,
     text_chances,
-    token_chances,
-    word_chances,
 )
 from forethought.backends.verdict_prefixes import Chain, common_prefix
 from forethought.contracts.backend import RequestOutcome, VerdictRequest
@@ -196,16 +195,12 @@ class VerdictModel:
         self, request: VerdictRequest, judged: _JudgedPrompt, logits: Tensor, meter: Meter
     ) -> tuple[float, ...]:
         tokenizer = self.target.tokenizer
-        match request.rule:
-            case "word":
-                return tuple(word_chances(tokenizer, logits, request.choices))
-            case "token":
-                return tuple(token_chances(tokenizer, logits, request.choices))
-            case "text":
-                options = self._options(request)
-                meter.count("scoring", sum(len(tokens) - 1 for tokens in options))
-                batch = Batch(self._network(judged.tokens), meter)
-                return tuple(text_chances(batch, judged.cache, logits, options))
+        if request.rule != "text":
+            return tuple(next_token_chances(tokenizer, logits, request.choices, request.rule))
+        options = self._options(request)
+        meter.count("scoring", sum(len(tokens) - 1 for tokens in options))
+        batch = Batch(self._network(judged.tokens), meter)
+        return tuple(text_chances(batch, judged.cache, logits, options))
 
     def _options(self, request: VerdictRequest) -> list[tuple[int, ...]]:
         """The tokens of choices that are scored as texts."""

@@ -33,18 +33,23 @@ class Rope:
         self.magnitude = settings.magnitude
 
     def at(self, positions: Tensor, dtype: torch.dtype) -> Rotation:
-        """The rotation at positions [N]; angles are float32, as in the models' training."""
-        angles = positions[:, None, None].float() * self.frequencies
+        """The rotation at positions [N]; angles are float32, as in training, unless in float64."""
+        angles = self._angles(positions, dtype)
         cosine, sine = angles.cos(), angles.sin()
         if self.magnitude != 1.0:
             cosine, sine = cosine.mul_(self.magnitude), sine.mul_(self.magnitude)
         cosine, sine = cosine.to(dtype), sine.to(dtype)
         return Rotation(torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1))
 
+    def _angles(self, positions: Tensor, dtype: torch.dtype) -> Tensor:
+        """[N, 1, R / 2]"""
+        exact = torch.promote_types(dtype, torch.float32)
+        return positions[:, None, None].to(exact) * self.frequencies.to(exact)
+
     def rotate(self, vectors: Tensor, positions: Tensor) -> Tensor:
         """Rotate vectors [N, any, D] by positions [N], which may be fractions, without magnitude
         scaling."""
-        angles = positions[:, None, None].float() * self.frequencies
+        angles = self._angles(positions, vectors.dtype)
         cosine, sine = (part.to(vectors.dtype) for part in (angles.cos(), angles.sin()))
         turn = Rotation(torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1))
         return rotate_(vectors.clone(), turn)
