@@ -51,6 +51,12 @@ class DraftTree:
         """The tree of the first `count` tokens."""
         return self if count >= len(self) else DraftTree(self.tokens[:count], self.parents[:count])
 
+    @property
+    def trunk(self) -> DraftTree:
+        """The first tokens, as long as each one follows the one before it."""
+        breaks = (i for i, parent in enumerate(self.parents) if parent != i - 1)
+        return self.first(next(breaks, len(self)))
+
     def within(self, vocabulary: int) -> DraftTree:
         """The tree up to its first token that is none of the vocabulary."""
         bad = (i for i, token in enumerate(self.tokens) if not 0 <= token < vocabulary)

@@ -122,6 +122,10 @@ class BatchAttention:
         made = kernels_for(queries, values, shape)
         if made is not None and attendable(cache, layer):
             return attend_tree_compiled(made, tokens, cache, layer, shape, rows)
+        if made is not None:
+            # Row by row, as plain steps do: in bf16 another order of sums may choose other tokens.
+            each = zip(*(torch.split(part, 1) for part in tokens), strict=True)
+            return torch.cat([self._step_of(cache, layer, *row) for row in each])
         cache.append(layer, keys, values)
         return attend_tree(queries, cache, layer, shape, rows)
 

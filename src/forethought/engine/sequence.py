@@ -12,6 +12,7 @@ from torch import Tensor
 from forethought.contracts.drafts import NO_DRAFT, DraftTree
 from forethought.contracts.errors import ForethoughtError
 from forethought.contracts.roles import Network
+from forethought.engine.attention.compiled import attendable_throughout
 from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.engine.decode_eviction import DecodeEviction
 from forethought.engine.drafting import Drafting
@@ -188,6 +189,8 @@ class Sequence:
         if self.decode_eviction is not None:
             room = min(room, self.decode_eviction.room)
         tree = self.drafting.draft(self.tokens, room, cost)
+        if not tree.is_chain and not attendable_throughout(self.held):
+            tree = tree.trunk  # such a cache attends to a row at a time
         self.drafting.charge(self.held.lengths(), len(tree))
         self.meter.count("passes", 1)
         self.meter.count("verified", len(tree))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -72,6 +74,12 @@ def one_by_one(network, make, newest, tree):
     return torch.stack(found)
 
 
+def test_the_trunk_of_a_tree_ends_where_it_branches():
+    assert TREES["chain"].trunk == TREES["chain"]
+    assert TREES["tree"].trunk == DraftTree((5, 9), (-1, 0))
+    assert TREES["siblings"].trunk == DraftTree((5,), (-1,))
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("tree", TREES)
 @pytest.mark.parametrize("make", CACHES)
@@ -84,8 +92,10 @@ def test_every_row_sees_the_cache_and_its_path_alone(network, tree, make):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("tree", TREES)
-@pytest.mark.parametrize("make", [whole, forked])
+@pytest.mark.parametrize(
+    ("tree", "make"),
+    [*itertools.product(TREES, (whole, forked)), ("chain", packed), ("chain", cut)],
+)
 def test_the_compiled_kernels_attend_as_in_plain_steps_bit_for_bit(tree, make):
     if kernels() is None:
         pytest.skip("this machine has no compiler, or a processor without kernels")

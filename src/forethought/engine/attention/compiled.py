@@ -29,6 +29,11 @@ def attendable(row: SequenceCache, layer: int) -> bool:
     return row.tail.layers[layer].one_plain
 
 
+def attendable_throughout(row: SequenceCache) -> bool:
+    """Whether the compiled kernels can attend to every layer of a row."""
+    return all(attendable(row, layer) for layer in range(len(row.tail.layers)))
+
+
 def attend_compiled(
     made: Kernels,
     tokens: tuple[Tensor, Tensor, Tensor],
