@@ -26,14 +26,16 @@ def test_decisions_are_in_the_events_and_in_the_run(
     model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = ["ask", "1 + 1?", "-m", model, "--spend", "auto", "--value", "8x"]
-    assert exit_code([*asked, "--max-tokens", "5", "--jsonl", "-q"]) == 5
+    assert exit_code([*asked, "--max-tokens", "5", "--jsonl", "-q"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     told = [one["data"] for one in events if one["kind"] == "decision"]
     run = events[-1]["data"]["run"]
     assert run["decisions"] == told
     assert len(run["candidates"]) == len(told) - 1
     # A random model's texts state no answers, and each one makes a right answer less probable.
-    assert told[-1]["chosen"]["action"] == "abstain"
+    # Without a penalty one of them is better than none all the same.
+    assert told[-1]["chosen"]["action"] == "stop"
+    assert run["answer"]
     means = [one["belief"]["success"]["target"]["mean"] for one in told]
     assert means == sorted(means, reverse=True)
     assert told[0]["unit"] == "flops"
@@ -156,7 +158,7 @@ def test_a_stored_run_is_listed_shown_replayed_and_exported(
     model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = ["ask", "1 + 1?", "-m", model, "--spend", "auto", "--value", "8x", "--max-tokens", "5"]
-    exit_code([*asked, "--json"])
+    exit_code([*asked, "--penalty", "1", "--json"])
     run = json.loads(capsys.readouterr().out)
 
     assert exit_code(["runs", "list"]) == 0
@@ -174,9 +176,8 @@ def test_a_stored_run_is_listed_shown_replayed_and_exported(
     assert held["question"] == "1 + 1?"
     assert held["events"][-1]["data"]["run"] == run
 
-    assert exit_code(["runs", "replay", run["run"], "--json"]) == 5
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert lines == held["events"]
+    assert exit_code(["runs", "replay", run["run"], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == held["events"]
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,9 @@ class Stakes:
 
     def _ends(self) -> list[Alternative]:
         none = Alternative("abstain", 0.0, 0.0)
-        if self.verified or not self.seen.groups:
+        if self.verified or not any(self.seen.drawn):
             return [none]
+        # Answers without a result are still answers: without a penalty, one beats none.
         right = leading_chance(self.belief.right(self.seen))
         return [Alternative("stop", self._answered(right), right), none]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from forethought.cli import options
 from forethought.cli.grammar import Given
-from forethought.cli.screen import Form, Screen
+from forethought.cli.screen import Screen
 from forethought.cli.terminal import columns, has_colour, report, report_json
 from forethought.contracts.errors import UnknownNameError, UsageError
 from forethought.contracts.records import Event
@@ -86,14 +86,16 @@ def _show(found: ServedRun, given: Given) -> int:
 
 
 def _replay(found: ServedRun, given: Given) -> int:
-    """The events again, as `ask` shows them, or as lines of JSON."""
+    """The events again, as `ask` shows them, or as one JSON document."""
+    if given[options.JSON]:
+        report_json(json.dumps([asdict(one) for one in found.events], ensure_ascii=False, indent=2))
+        return 0
 
     def events() -> Generator[Event, None, None]:
         yield from found.events
 
     streams = any(one.kind == "token" for one in found.events)
-    form: Form = "jsonl" if given[options.JSON] else "text"
-    return Screen(sys.stdout, sys.stderr, form, streams).show(events())
+    return Screen(sys.stdout, sys.stderr, "text", streams).show(events())
 
 
 def _export(found: ServedRun, given: Given) -> int:
