@@ -210,3 +210,14 @@ def test_timed_requests_predict_this_one(capsys, tmp_path) -> None:
     assert "0.35 s (idealized runtime of 6 timed requests)" in " ".join(text.split())
     assert "one answer to one request" in failed(capsys, *line, "--samples", "4")
     assert "a task is named" in failed(capsys, *line, "-t", "addition")
+
+
+@pytest.mark.parametrize("words", [["prompt-lookup"], ["draft-model", "-d", "llama-3.2-1b"]])
+def test_drafted_answers_are_said_to_be_uncounted(capsys, words: list[str]) -> None:
+    asked = ["-m", "llama-3.1-8b", "--on", "h100", "--json"]
+    with_drafts = json.loads(answer(capsys, *asked, "-x", *words))
+    plain = json.loads(answer(capsys, *asked))
+
+    assert with_drafts["cost"]["flops"] == plain["cost"]["flops"]
+    assert any("without drafts" in note for note in with_drafts["notes"])
+    assert not plain["notes"]

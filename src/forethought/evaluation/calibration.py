@@ -87,7 +87,8 @@ def calibrate(
     if not judged:
         raise UsageError(
             f"{no_answers(file)} whose confidence was measured",
-            "make some: forethought evaluate 'majority-vote(n=4)' -t gsm8k --confidence p-true",
+            "make some: forethought evaluate 'majority-vote(n=4)' -t 'addition(digits=2)' "
+            "--confidence p-true",
         )
     found = [
         _measured(answers, method, some, wanted, seed) for (answers, method), some in judged.items()

@@ -368,6 +368,8 @@ class _Estimator:
         end = self.request.prompt + self.request.answer
         if end > self.target.context:
             yield f"the context of {self.target.context:,} tokens is shorter than {end:,}"
+        if self.plan.drafting is not None:
+            yield "decode is counted without drafts: the text decides how many are accepted"
         yield from dict.fromkeys(filter(None, (one.uncounted() for one in self.plan.applied)))
 
 
