@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -30,7 +30,6 @@ from forethought.contracts.search import (
     adopt,
     write,
 )
-from forethought.contracts.workers import Layout
 from forethought.methods.search._answers import reprompted
 
 NAMES = ("Alice", "Bob", "Carol", "Dave", "Erin", "Frank", "Grace", "Heidi")
@@ -58,7 +57,7 @@ class Hogwild(Strategy):
 
     workers: Annotated[int, Whole(1, len(NAMES))] = 2
     """Workers that write at the same time."""
-    layout: Layout = "combined"
+    layout: Literal["contiguous", "interleaved", "combined"] = "combined"
     """What a worker sees of the others: unfinished text, finished steps, or both."""
     check: CountOrZero = 256
     """Tokens of a worker between questions whether it repeats others; 0 for none."""
