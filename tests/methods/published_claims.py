@@ -286,6 +286,12 @@ CLAIMS = {
         f"{_SEARCH}/test_dvts.py::test_the_answer_is_that_of_the_published_loop",
         {"width": 4, "temperature": 0.8, "pick": "best", "depth": 40, "delimiter": "\n\n"},
     ),
+    "tim": Claim(
+        "arXiv:2507.16784, a buffer of 0 to 2 finished lists; `longest` only bounds texts",
+        f"{_SEARCH}/test_tim.py"
+        "::test_every_token_follows_from_a_fresh_prefill_of_the_kept_text",
+        {"buffer": 2, "longest": 2000},
+    ),
     "likelihood": Claim(
         "arXiv:2203.11171, normalised weighted sum",
         "tests/methods/scoring/test_likelihood.py"

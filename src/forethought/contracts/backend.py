@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from forethought.contracts.candidates import Spans
 from forethought.contracts.questions import Question
 from forethought.contracts.records import Cost, Kept, LimitKind, PromptLogprobs
 from forethought.contracts.search import (
@@ -23,8 +24,9 @@ from forethought.contracts.search import (
     Writer,
 )
 
-Place = tuple[Writer, str, Path, int]
-"""The prefix that a piece continues: its writer, question, path and number of tokens."""
+Place = tuple[Writer, str, Path, int, Spans]
+"""The prefix that a piece continues: its writer, question, path, number of tokens, and the parts
+that its KV cache lacks."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Request:
     def place(self) -> Place:
         """The prefix that the piece continues."""
         parent = self.parent
-        return parent.writer, parent.question, parent.path, parent.tokens
+        return parent.writer, parent.question, parent.path, parent.tokens, parent.dropped
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Path = tuple[int, ...]
 """The child numbers from the root of the search to a candidate; () is the root."""
+Spans = tuple[tuple[int, int], ...]
+"""Places of a text: the first character, and the one behind the last."""
 Writer = Literal["target", "draft", "shortened"]
 """Who writes: the target, the draft, or the target behind the prompt that the recipe's methods
 shorten. In a run with the last one, the target itself reads the whole prompt."""
@@ -62,6 +64,10 @@ class Candidate:
     probed: tuple[ProbeOutput, ...] = ()
     """The outputs of the run's probes: for the state that the newest token, or the end, was sampled
     from; or for the end of the prompt. Empty if the back end does not report them."""
+    schema: str = ""
+    """The JSON schema that the text follows; empty for free text."""
+    dropped: Spans = ()
+    """Parts of the text that its KV cache lacks, so later tokens do not see them."""
     writer: Writer = "target"
     """The writer of this candidate and its descendants. Children of the root are numbered across
     all writers, so no two of them share a random stream."""

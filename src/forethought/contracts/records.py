@@ -17,7 +17,7 @@ class Cost:
     """The cost of a run; a budget has the same type."""
 
     prompt_tokens: int = 0
-    """Prompt tokens that the target prefilled."""
+    """Prompt tokens that the target prefilled, and tokens behind dropped text, encoded again."""
     cached_tokens: int = 0
     """Prompt tokens found in the KV cache."""
     output_tokens: int = 0

@@ -48,11 +48,12 @@ Ability = Literal[
     "readings",
     "probes",
     "workers",
+    "schemas",
 ]
 """Abilities that a back end may lack: a draft that decodes candidates, shortened and whole prompts
 in one run, continuing from a prefix, log-probabilities, self-certainty, confidences of tokens,
-verdicts, top next tokens, questions behind an answer, readings, probes of hidden states, and
-workers that share a cache."""
+verdicts, top next tokens, questions behind an answer, readings, probes of hidden states, workers
+that share a cache, and texts that follow a schema and drop finished parts."""
 Until = Literal["end", "step"]
 
 

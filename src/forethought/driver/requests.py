@@ -197,6 +197,7 @@ def request_key(namespace: str, request: Request, tokens: int) -> str:
         *more,
         *_adopted(request),
         *_plan(request),
+        *_formed(parent),
     )
     # The target has no name here, so its requests have equal keys with and without a draft.
     whose = () if parent.writer == "target" else (parent.writer,)
@@ -219,6 +220,11 @@ def _adopted(request: Request) -> tuple[object, ...]:
 
 def _plan(request: Request) -> tuple[object, ...]:
     return () if request.plan is None else ("workers", request.plan)
+
+
+def _formed(parent: Candidate) -> tuple[object, ...]:
+    formed = parent.schema or parent.dropped
+    return ("formed", parent.schema, parent.dropped) if formed else ()
 
 
 def _reread(request: Request) -> tuple[object, ...]:

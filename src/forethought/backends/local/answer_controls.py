@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from forethought.contracts.backend import Request
 from forethought.contracts.controls import GenerationControls
 from forethought.contracts.errors import UsageError
@@ -17,9 +19,20 @@ _REASONING_SHARE = 0.75
 
 
 def controls_of(given: GenerationControls, request: Request) -> GenerationControls:
-    """The controls of a request; intermediate texts of a search, such as critiques, have none."""
+    """The controls of a request; intermediate texts of a search, such as critiques, have none.
+
+    A text that follows a schema begins with it, so nothing is thought before. Raises UsageError if
+    another grammar is given.
+    """
     parent = request.parent
-    return GenerationControls() if parent.question and not parent.asked else given
+    if not parent.schema:
+        return GenerationControls() if parent.question and not parent.asked else given
+    if given.grammar:
+        raise UsageError(
+            "the search writes JSON by a schema of its own, and the request gives another grammar",
+            "leave one of the two out",
+        )
+    return replace(given, grammar=parent.schema, grammar_kind="json", thinking_budget=0)
 
 
 def token_controls(

@@ -32,6 +32,8 @@ class CachedCandidate:
     """The prompt's candidate, without tokens; None for that candidate itself."""
     one_segment: bool = False
     """Whether prompt and answer lie in one segment, as for a plain answer."""
+    encoded: int = 1
+    """Tokens that were encoded for its logits: the newest one, or all behind a dropped part."""
     entries: tuple[float, ...] = ()
     """Entries per layer, its newest token's included."""
     _mark: CacheMark | None = None
@@ -77,6 +79,16 @@ class CachedCandidate:
             yield self.cache
         finally:
             self.cache.rewind(self.start)
+
+    @property
+    def taken(self) -> bool:
+        """Whether a child decodes into the cache itself."""
+        return self._taken
+
+    def snapshot(self) -> SequenceCache:
+        """A copy of the cache as far as it belongs to this candidate."""
+        mark = self.start if self.closed else self.own_cache().mark()
+        return SequenceCache.copy_at(mark)
 
     def own_cache(self) -> SequenceCache:
         """The cache that its newest token is decoded into."""
@@ -142,6 +154,19 @@ class CandidateCaches:
         if place in self._single:
             self._single[place] = self._single.pop(place)
         return self._held.get(place)
+
+    def alike(self, place: Place) -> tuple[Place, CachedCandidate] | None:
+        """The same text with other parts dropped, if it is cached."""
+        found = (one for one in self._held.items() if one[0][:-1] == place[:-1])
+        return next(found, None)
+
+    def forget(self, cache: SequenceCache) -> None:
+        """Drop all candidates that share a cache, except for the prompt's."""
+        for place, one in list(self._held.items()):
+            lent = one.cache or (one.parent and one.parent.cache)
+            if one.root is not None and lent is cache:
+                del self._held[place]
+                self._single.pop(place, None)
 
     def put(self, place: Place, one: CachedCandidate) -> None:
         """Cache a candidate."""

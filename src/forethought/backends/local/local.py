@@ -14,8 +14,10 @@ from forethought.backends.local.continuation import (
     prefill_only_bound,
 )
 from forethought.backends.local.drafting import DraftStore
+from forethought.backends.local.dropped_text import Reencoding, encoding_flops, kept_tokens
 from forethought.backends.local.local_run import LocalRun
 from forethought.backends.local.piece import decoded_by
+from forethought.backends.local.prompt_group import PromptGroup
 from forethought.backends.local.verdicts import VerdictInProgress
 from forethought.backends.local.workers import workers_bound
 from forethought.contracts.backend import (
@@ -33,14 +35,13 @@ from forethought.cost.flops import answer_flops
 from forethought.engine.cache.prefix_cache import PrefixCache
 from forethought.engine.meter import Clock
 from forethought.engine.scheduler import Scheduler, TokenEvent
-from forethought.engine.sequence import Prefill, SequenceStart
 from forethought.engine.sequence import Sequence as TokenSequence
+from forethought.engine.sequence import SequenceStart
 from forethought.models.hardware.memory import cache_room
 from forethought.models.model import Model
-from forethought.prefill.draft_writer import prefill_drafts
 from forethought.prefill.prefill_bound import PrefillBound
 from forethought.prefill.prefill_reuse import PrefillMemo, PrefillReuse
-from forethought.prefill.prepare import PreparedPrompt, prefill_all
+from forethought.prefill.prepare import PreparedPrompt
 from forethought.recipes.recipe import Recipe
 
 Where = tuple[str, Place]
@@ -91,6 +92,7 @@ class LocalBackend:
         return other | {
             "steps", "log-probabilities", "certainty", "token-confidence", "verdicts",
             "next-tokens", "follow-ups", "readings", "probes", "shortened-prompt", "workers",
+            "schemas",
         }  # fmt: skip
 
     def now(self) -> float:
@@ -176,7 +178,8 @@ class LocalBackend:
         if not request.first:
             return CostBound(Cost(flops=probing), later)
         if request.parent.tokens:  # the decode step of the parent's newest token
-            return CostBound(Cost(flops=token + probing), later)
+            flops = encoding_flops(request, prompt) if request.parent.dropped else token
+            return CostBound(Cost(flops=flops + probing), later)
         if request.plan is not None:
             probing += workers_bound(request.plan, prompt).flops
         least = Cost(flops=prompt.flops_at_least() + probing)
@@ -225,7 +228,7 @@ class LocalBackend:
         if piece.ready:
             self._start(piece)
         else:
-            self._block(piece, self._decode_newest if piece.candidate else self._recompute)
+            self._block(piece, self._decode_newest if piece.candidate else self._encode)
 
     def _start(self, piece: Continuation) -> None:
         """Queue a piece whose candidate is cached, or is the prompt itself."""
@@ -314,6 +317,23 @@ class LocalBackend:
         self._readers[where] = sequence
         self._schedule(sequence, take)
 
+    def _encode(self, piece: Continuation, where: Where) -> None:
+        """Compute a cache that is not held: from one of the same text, or from the prompt's."""
+        request, caches, target = piece.request, piece.run.caches, piece.prompt.target
+        alone = sum(one.request.run == request.run for one in self._work.values()) == 1
+        found = Reencoding.of(request, caches, target.tokenizer, alone=alone)
+        if found is None:
+            return self._recompute(piece, where)
+
+        def take(_: TokenEvent) -> None:
+            if sequence.error is not None:
+                return self._fail(where, sequence.error)
+            caches.put(request.place, found.candidate)
+            self._unblock(where, found.candidate)
+
+        sequence = self._readers[where] = found.sequence(piece.prompt, piece.sequence.meter)
+        self._schedule(sequence, take)
+
     def _recompute(
         self, piece: Continuation, where: Where, before: CachedCandidate | None = None
     ) -> None:
@@ -322,7 +342,8 @@ class LocalBackend:
         Tokens of first children lie in one segment with the prompt, all others in a tail after it.
         """
         parent, prompt = piece.request.parent, piece.prompt
-        tokens, firsts = parent.token_ids, parent.first_child_tokens
+        tokens = kept_tokens(prompt.target.tokenizer, parent)
+        firsts = min(parent.first_child_tokens, len(tokens))
         start = firsts if before is not None else 0
         one_segment = start < firsts
         stop = firsts if one_segment else len(tokens)
@@ -367,21 +388,3 @@ class LocalBackend:
         for piece in self._blocked.pop(where):
             piece.sequence.fail(error)
             self._finish(piece)
-
-
-class PromptGroup:
-    """Prompts with equal tokens, which one prefill fills."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._prompts: list[PreparedPrompt] = []
-        self._prefill = Prefill(lambda: self._run(clock))
-
-    def _run(self, clock: Clock) -> None:
-        prefill_all(self._prompts, clock)
-        prefill_drafts(self._prompts)
-
-    def add(self, prompt: PreparedPrompt) -> None:
-        """Add a prompt to the group."""
-        prompt.prefill = self._prefill
-        self._prefill.tokens = max(self._prefill.tokens, len(prompt.prompt))
-        self._prompts.append(prompt)

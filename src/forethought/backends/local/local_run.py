@@ -111,7 +111,7 @@ class LocalRun:
         """The candidate without tokens after a prefilled prompt."""
         if prompt.error is not None:
             raise prompt.error
-        place = request.parent.writer, request.parent.question, (), 0
+        place = request.parent.writer, request.parent.question, (), 0, ()
         found = self.caches.get(place)
         if found is None:
             assert prompt.result is not None, "prefilled first"

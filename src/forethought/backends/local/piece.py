@@ -12,6 +12,7 @@ from forethought.backends.local.answer_controls import (
     token_controls,
 )
 from forethought.backends.local.candidate_cache import CachedCandidate
+from forethought.backends.local.dropped_text import dropped_tokens
 from forethought.backends.local.local_run import LocalRun
 from forethought.backends.stop_matcher import StopMatcher
 from forethought.contracts.backend import Place, Request, RequestOutcome, TokenDelta
@@ -183,8 +184,9 @@ class PieceInProgress:
         open_ends = ("step", "length", "stop") if request.keep else ("step", "length")
         if request.top or self._scores or before is None or self.sequence.finish not in open_ends:
             return None
-        place = request.parent.writer, request.parent.question, request.path, len(tokens)
-        if len(tokens) == request.parent.tokens:  # it ended at once
+        parent = request.parent
+        place = parent.writer, parent.question, request.path, len(tokens), parent.dropped
+        if len(tokens) == parent.tokens:  # it ended at once
             return place, before
         single = request.max_tokens == 1
         found = CachedCandidate(
@@ -203,7 +205,8 @@ class PieceInProgress:
         prompt, sequence = self.prompt, self.sequence
         if self.candidate is None:
             self.candidate = self.run.root(prompt, self.request)
-        sequence.network, room = prompt.network, prompt.room
+        sequence.network = prompt.network
+        room = prompt.room + len(dropped_tokens(prompt.target.tokenizer, self.request.parent))
         sequence.finish_at_max = "length" if sequence.max_tokens < room else "full"
         sequence.max_tokens = min(sequence.max_tokens, room)
         if sequence.prompt_bytes:  # a draft's entries are gone
@@ -273,10 +276,14 @@ class PieceInProgress:
         """The cost of its tokens, and of the prefill that it pays for."""
         parent, meter = self.request.parent, Meter(self.run.clock)
         spent = as_writer(parent.writer, self.prompt.spent()) if self.opens else Cost()
-        newest = int(self.request.first and parent.tokens > 0)
-        if self.candidate is not None and (steps := newest + self.sequence.steps):
-            past = tuple(held - newest for held in self.candidate.entries)
-            meter.forward(self.prompt.network.shape, 0, [(past, steps)], steps, None)
+        candidate, newest = self.candidate, 0
+        if candidate is not None and self.request.first and parent.tokens:
+            newest = candidate.encoded
+        if candidate is not None and (steps := newest + self.sequence.steps):
+            past, rows = tuple(held - newest for held in candidate.entries), min(newest, 1)
+            rows += self.sequence.steps
+            meter.forward(self.prompt.network.shape, 0, [(past, steps)], rows, None)
+            spent = spent.plus(Cost(prompt_tokens=newest if newest > 1 else 0))
         count = len(self.sequence.tokens) - parent.tokens
         spent = spent.plus(Cost(flops=meter.flops)).plus(decoded_by(parent.writer, count))
         if self.prompt.plan.thinning is not None and self.candidate is not None:
