@@ -29,7 +29,9 @@ def prompt_length(text):
 QUESTION = "Why? " + "x" * (CONTEXT - ROOM - prompt_length("Why? "))
 NEEDS_FILE = {"difficulty-router", "difficulty", "restart-gain"}
 """Strategies that are made of a file."""
-STRATEGIES = sorted({*catalogue.entries("strategies")} - NEEDS_FILE)
+ASKS_ANEW = {"tim"}
+"""Strategies whose first prompt is longer than the question."""
+STRATEGIES = sorted({*catalogue.entries("strategies")} - NEEDS_FILE - ASKS_ANEW)
 WITHOUT_DRAFT = sorted({*STRATEGIES} - {"cascade", "spec-reason"})
 
 

@@ -55,8 +55,9 @@ class PendingCandidate:
         if piece.finish == "cancelled":
             return "budget"
         if piece.finish == "full":
-            # A part of an intermediate text is of no use.
-            return "budget" if self.parent.question else "length"
+            # A part of an intermediate text is of no use. JSON shows itself whether it is whole.
+            inside = self.parent.question and not self.parent.schema
+            return "budget" if inside else "length"
         if piece.finish == "step" and self.so_far.tokens >= longest:
             return "length"
         if piece.finish != "length":

@@ -279,7 +279,7 @@ def test_rows_of_beams_stay_in_one_piece_behind_the_prompt():
 
     backend, caches = local(), {}
     searched(Forking(), backend)
-    last = [one.cache for where, one in caches.items() if where[-1] == 9]
+    last = [one.cache for where, one in caches.items() if where[3] == 9]
     assert len(last) == 2
     assert [len(row.views) for row in last] == [1, 1]
     assert last[0].views[0].segment is last[1].views[0].segment

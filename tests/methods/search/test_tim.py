@@ -32,15 +32,16 @@ from forethought.recipes.recipe import Recipe
 from tests.backends.local.test_local import searched
 from tests.driver.searches import QUESTION, Kept
 from tests.sessions.tiny_session import TARGET
+from tests.tiny_model import tiny_model
 
 SHORT = 3
 PAGE = _PROMPT.format(asked=QUESTION.text)
 KEEPS_ALL = 1 << 20
 
 
-def back_end(temperature=1.0, **settings):
+def back_end(temperature=1.0, model=TARGET, **settings):
     recipe = Recipe(model="target", temperature=temperature, max_tokens=900, **settings)
-    return LocalBackend(recipe, TARGET, TARGET, itertools.count().__next__)
+    return LocalBackend(recipe, model, model, itertools.count().__next__)
 
 
 def ran(buffer=0, seed=0, backend=None, journal=None, longest=SHORT, strategy=None, **settings):
@@ -195,6 +196,15 @@ def test_the_charge_is_what_the_passes_metered(buffer):
     assert (cost.prompt_tokens > prompt) == (buffer == 1)
 
 
+@pytest.mark.parametrize("method", ["prompt-lookup", "trie-lookahead"])
+def test_drafted_tokens_change_no_tree(method):
+    plain = ran(1, 3)
+    drafted = ran(1, 3, back_end(seed=3, approximate=(method,)))
+
+    assert drafted.found.best.token_ids == plain.found.best.token_ids
+    assert drafted.cost.accepted_tokens > 0
+
+
 @pytest.mark.parametrize("known", [1, 2, 3])
 def test_a_tree_replayed_in_part_goes_on_as_before(known):
     journal = Kept()
@@ -208,26 +218,28 @@ def test_a_tree_replayed_in_part_goes_on_as_before(known):
 
 @dataclass(frozen=True)
 class Both(Strategy):
-    """One text with and without a dropped part, side by side; then again from its start."""
+    """One text with and without a dropped part: side by side, or one after the other."""
 
-    together: bool
+    order: str
 
     def search(self, start, rng):
         one = replace(start, question=PAGE, schema=tree_schema(SHORT))
         while not (spans := finished_lists(one.text)):
             (one,) = yield from write([one], until="step", delimiter="]")
         pair = [one, replace(one, dropped=tuple(spans))]
-        if self.together:
+        if self.order == "together":
             ends = yield from write(pair, max_tokens=9)
         else:
-            ends = [*(yield from write(pair[:1], max_tokens=9))]
-            ends += yield from write(pair[1:], max_tokens=9)
+            ends = []
+            for parent in pair if self.order == "whole first" else reversed(pair):
+                ends += yield from write([parent], max_tokens=9)
         return Found(ends[0], tuple(ends))
 
 
-@pytest.mark.parametrize("together", [True, False])
-def test_a_text_and_the_same_without_a_part_go_on_side_by_side(together):
-    ends = ran(0, 3, strategy=Both(together), backend=back_end(0)).found.considered
+@pytest.mark.parametrize("order", ["together", "whole first", "part first"])
+def test_a_text_and_the_same_without_a_part_both_go_on(order):
+    ends = ran(0, 3, strategy=Both(order), backend=back_end(0)).found.considered
+    assert [bool(one.dropped) for one in ends] == [order == "part first", order != "part first"]
 
     for one in ends:
         text = list(one.token_ids)
@@ -240,6 +252,20 @@ def test_a_text_and_the_same_without_a_part_go_on_side_by_side(together):
             allowed = constraint.allowed(len(logits))
             assert int(logits.masked_fill(~allowed, -torch.inf).argmax()) == text[place]
             constraint.accept(text[place])
+
+
+@pytest.mark.parametrize("buffer", [0, KEEPS_ALL])
+def test_a_tree_may_be_longer_than_the_context_if_lists_are_dropped(buffer):
+    whole = ran(buffer, 3).found.best
+    prompt = len(chat_prompt(TARGET.tokenizer, TARGET.template, PAGE, "", None))
+    context = prompt + whole.tokens - 9
+    small = tiny_model("target", seed=1, max_position_embeddings=context)
+
+    if buffer:
+        with pytest.raises(UnfitError, match="no answer"):
+            ran(buffer, 3, back_end(model=small))
+    else:
+        assert ran(buffer, 3, back_end(model=small)).found.best.token_ids == whole.token_ids
 
 
 @pytest.mark.parametrize("tokens", [1, 40, 90])

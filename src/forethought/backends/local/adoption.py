@@ -43,7 +43,8 @@ class AdoptionInProgress(ScoringPass):
             return None
         parent = self.request.parent
         length = parent.tokens + len(self._step)
-        return (parent.writer, parent.question, self.request.path, length), self._found
+        place = parent.writer, parent.question, self.request.path, length, parent.dropped
+        return place, self._found
 
     def _read(self) -> None:
         """Prefill the step, and keep its entries."""

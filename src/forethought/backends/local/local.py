@@ -41,7 +41,6 @@ from forethought.models.hardware.memory import cache_room
 from forethought.models.model import Model
 from forethought.prefill.prefill_bound import PrefillBound
 from forethought.prefill.prefill_reuse import PrefillMemo, PrefillReuse
-from forethought.prefill.prepare import PreparedPrompt
 from forethought.recipes.recipe import Recipe
 
 Where = tuple[str, Place]

@@ -79,8 +79,9 @@ class ScoringPass:
         if self.candidate is None or not pays_newest(self.request):
             return 0.0
         meter = Meter(self.run.clock)
-        past = tuple(held - 1 for held in self.candidate.entries)
-        meter.forward(self.prompt.network.shape, 0, [(past, 1)], 1, None)
+        newest = self.candidate.encoded
+        past = tuple(held - newest for held in self.candidate.entries)
+        meter.forward(self.prompt.network.shape, 0, [(past, newest)], 1, None)
         return meter.flops
 
 

@@ -48,7 +48,9 @@ class Tim(Strategy):
         tree = TaskTree()
         grown = yield from self._grown(replace(asked, schema=tree_schema(self.longest)), tree)
         if budget_spent([grown]):
-            return Found(grown, notes=("the budget ended before the tree of subtasks",))
+            return Found(
+                grown, notes=("the budget ended before the tree of subtasks had an answer",)
+            )
         answer = _answer(grown, tree)
         best = replace(grown, steps=(answer,), lengths=(grown.tokens,))
         lists = len(dropped_spans(tree.finished, self.buffer))
