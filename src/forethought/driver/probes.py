@@ -77,7 +77,7 @@ class ProbeRequests:
     @property
     def adopted(self) -> set[Place]:
         """The places of the candidates that end with an adopted step."""
-        return {(one.writer, *one.identity, one.tokens) for one in self.results()}
+        return {(one.writer, *one.identity, one.tokens, one.dropped) for one in self.results()}
 
     def results(self) -> list[Any]:
         """The result of the ask, in its order."""
