@@ -202,4 +202,4 @@ def test_every_strategy_says_whether_it_asks_a_draft():
         for name in catalogue.entries("strategies")
         if name not in NEEDS_FILE and "draft" in catalogue.build(name, "strategies").needs
     ]
-    assert named == ["cascade"]
+    assert named == ["cascade", "spec-reason"]

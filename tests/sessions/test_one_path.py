@@ -90,6 +90,10 @@ def test_the_text_of_a_long_answer_is_decoded_once(search, monkeypatch):
     assert totals[1] < 1.2 * totals[0]
 
 
+PASSES = ("batch", "correction", "scheduler", "shared_blocks", "static_step")
+"""Modules with decode passes: `correction` guesses sparsely, and workers share blocks."""
+
+
 def test_one_module_decodes_and_one_prepares_prompts():
     sources = {path: path.read_text("utf-8") for path in SOURCE.rglob("*.py")}
 
@@ -97,10 +101,13 @@ def test_one_module_decodes_and_one_prepares_prompts():
         found = [path for path, text in sources.items() if re.search(pattern, text)]
         return sorted(str(path.relative_to(SOURCE)) for path in found)
 
-    # The scheduler samples and decodes; the others hold the pass that it runs.
-    passes = ["engine/batch.py", "engine/scheduler.py", "engine/static_step.py"]
+    # The scheduler samples, but for workers of one answer, which step together in a slice of it.
+    passes = [f"engine/{name}.py" for name in PASSES]
     assert where(r'phase="decode"') == passes
-    assert where(r"(?<!def )\bchoose_all\(") == ["engine/scheduler.py"]
+    assert where(r"(?<!def )\bchoose_all\(") == [
+        "backends/local/workers.py",
+        "engine/scheduler.py",
+    ]
     assert where(r"\bcheck_context\(short") == ["prefill/prepare.py"]
     assert where(r"(?<!def )\bplan\(methods, prompt") == ["prefill/prepare.py"]
     assert where(r"(?<!def )\bStopMatcher\(") == [
