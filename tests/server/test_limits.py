@@ -242,9 +242,10 @@ def test_a_request_that_takes_too_long_ends():
         assert hurried.chat(max_tokens=1).status_code == 200
 
 
-def test_a_silent_stream_is_kept_open_by_comments(strict):
-    fields = {"model": "tiny@majority-vote(n=4)", "max_tokens": 950, "ignore_eos": True}
-    with stream(strict, **fields) as reply:
+def test_a_silent_stream_is_kept_open_by_comments():
+    fields = {"model": "tiny@majority-vote(n=8)", "max_tokens": 1900, "ignore_eos": True}
+    limits = {"max_tokens": 2000, "max_total_tokens": 16_000, "max_choices": 8}
+    with serving(ping_seconds=1, **limits) as running, stream(running, **fields) as reply:
         text = "\n".join(reply.iter_lines())
 
     comments = [line for line in text.split("\n") if line.startswith(":")]
