@@ -190,7 +190,7 @@ def test_steps_may_be_drafted_token_by_token():
     settings = {"max_tokens": 48, "temperature": 0.0}
     method = replace(MIXED, temperature=None, step_tokens=12)
     plain = searched(method, local((), **settings), max_tokens=48)
-    drafted = searched(method, local(("prompt-lookup",), **settings), max_tokens=48)
+    drafted = searched(method, local(("draft-model(tokens=3)",), **settings), max_tokens=48)
 
     assert drafted.found.best.token_ids == plain.found.best.token_ids
     assert drafted.found.notes == plain.found.notes
