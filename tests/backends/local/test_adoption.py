@@ -184,3 +184,14 @@ def test_a_chain_of_both_resumes_from_any_outcome():
         assert again.found.notes == done.found.notes
         assert again.cost.flops == pytest.approx(done.cost.flops)
         assert some.outcomes.keys() == whole.outcomes.keys()
+
+
+def test_steps_may_be_drafted_token_by_token():
+    settings = {"max_tokens": 48, "temperature": 0.0}
+    method = replace(MIXED, temperature=None, step_tokens=12)
+    plain = searched(method, local((), **settings), max_tokens=48)
+    drafted = searched(method, local(("draft-model(tokens=3)",), **settings), max_tokens=48)
+
+    assert drafted.found.best.token_ids == plain.found.best.token_ids
+    assert drafted.found.notes == plain.found.notes
+    assert drafted.cost.verified_tokens > plain.cost.verified_tokens == 0
