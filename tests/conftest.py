@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -15,6 +17,11 @@ import pytest
 from forethought.contracts.errors import DownloadError
 from forethought.models.load import load, pull
 from forethought.models.model import Model
+from forethought.models.sources.model_cache import cache_root
+
+# A shell ignores Ctrl-C in what it runs in the background, and so would every process started here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.backends.openai.toy_server"]
 
@@ -36,6 +43,18 @@ def own_results(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test writes into the user's results file, nor into the files beside it."""
     folder = tmp_path_factory.mktemp("results")
     os.environ.setdefault("FORETHOUGHT_RESULTS", str(folder / "results.sqlite"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_models(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test converts models into the user's cache, but for the default one."""
+    with contextlib.suppress(DownloadError):
+        pull("smollm2")
+    folder = tmp_path_factory.mktemp("cache")
+    (folder / "models").mkdir()
+    for part in ("models/smollm2", "kernels"):
+        (folder / part).symlink_to(cache_root() / part)
+    os.environ["FORETHOUGHT_CACHE"] = str(folder)
 
 
 @pytest.fixture(scope="session")

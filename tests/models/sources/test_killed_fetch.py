@@ -106,7 +106,7 @@ def test_a_fetch_that_is_killed_ends_its_downloader(index: str, tmp_path: Path, 
     assert naming(cache.name)
 
     process.send_signal(end)
-    process.wait()
+    process.wait(timeout=60)
 
     assert wait_until(lambda: not naming(cache.name))
 
