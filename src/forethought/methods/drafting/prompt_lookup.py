@@ -2,7 +2,7 @@
 
 Paper: prompt lookup decoding, Apoorv Saxena 2023 (github.com/apoorvumang/prompt-lookup-decoding)
 Published: ours (general name); Code: the first match of the newest 3, 2 or 1 tokens. Here: the
-    longest match of at least 2 tokens, and of equally long ones the newest.
+    longest match, and of equally long ones the newest.
 Exact: at every setting; the target verifies each drafted token, so no answer changes.
 Cost: a dictionary of the text; each decode pass has further rows, as long as these pay.
 """
@@ -23,7 +23,7 @@ class PromptLookup(Drafter):
 
     tokens: Count = 10
     """Most tokens of a draft."""
-    match: Count = 2
+    match: Count = 1
     """Fewest newest tokens that must match."""
 
     def drafter(self, source: DraftSource) -> TokenDrafter:
