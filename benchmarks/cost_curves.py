@@ -11,7 +11,8 @@ Each point runs in a process of its own, after a short prompt that warms it up, 
 a file of JSON lines. A point that the file has is not measured again, so an interrupted command
 resumes when it is repeated. A prompt that a model cannot take is a point with its reason. A point
 whose process fails is not stored, and the exit code is then 1. Points on other hardware stay in
-the file and out of the tables. After a change of the code, name another file by `--results`.
+the file and out of the tables; `--stored` names a hardware of the file, and shows its points
+without a measurement. After a change of the code, name another file by `--results`.
 
 The tables hold the points and the growth exponents: the slope of log cost against log prompt
 length by least squares, with the lowest and highest slope between neighbouring lengths.
@@ -66,13 +67,14 @@ def main() -> int:
     parser.add_argument("--text", type=Path, help="a file to take the prompts from")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--drawing", type=Path, default=DRAWING)
+    parser.add_argument("--stored", metavar="HARDWARE", help="show the points of this hardware")
     parser.add_argument("--log", action="store_true", help="append the tables to docs/lab-log.md")
     options = parser.parse_args()
     try:
         wanted = list(points(options))
     except ForethoughtError as error:
         parser.error(f"{error}; {error.hint}")
-    failed = [point for point in wanted if not measured(point, options)]
+    failed = [point for point in wanted if not options.stored and not measured(point, options)]
     report(wanted, options)
     return 1 if failed else 0
 
@@ -81,7 +83,7 @@ def points(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """The keys of all points, shorter prompts first."""
     named = "" if options.draft == "self" else f"draft({spelling.quoted(options.draft)})+"
     filled = [one.format(draft=named, keep=options.keep) for one in options.recipes]
-    model, machine = spelling.quoted(options.model), hardware()
+    model, machine = spelling.quoted(options.model), options.stored or hardware()
     recipes = [Recipe.parse("+".join(filter(None, (model, one)))).spelling for one in filled]
     for tokens in sorted(set(options.tokens)):
         for recipe in dict.fromkeys(recipes):

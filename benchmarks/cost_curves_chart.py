@@ -23,7 +23,7 @@ _DRAWN = {
 
 def chart(points: Sequence[Point]) -> str:
     """An SVG of four panels; the legend of a panel has the growth exponent of each curve."""
-    found = curves(points)
+    found = {_short(name): own for name, own in curves(points).items()}
     step = _HEIGHT + _LINE * len(found) + _GAP
     parts = []
     for n, measure in enumerate(_DRAWN):
@@ -36,6 +36,12 @@ def chart(points: Sequence[Point]) -> str:
         f'role="img" aria-label="Costs of recipes against the length of the prompt">'
         f'<rect width="100%" height="100%" fill="white"/>{"".join(parts)}</svg>\n'
     )
+
+
+def _short(recipe: str) -> str:
+    """A recipe without its models, which all curves of a drawing share."""
+    parts = [part for part in recipe.split("+")[1:] if not part.startswith("draft(")]
+    return " + ".join(parts) or "exact"
 
 
 def _panel(
