@@ -140,12 +140,12 @@ def test_the_drawing_has_each_curve_with_its_exponent():
     from cost_curves_chart import chart
 
     lengths = (1000, 2000, 4000)
-    points = [point(name, n, n**power) for name, power in (("m", 2), ("m<", 1)) for n in lengths]
+    points = [point(name, n, n**power) for name, power in (("m", 2), ("m+<", 1)) for n in lengths]
 
     drawn = chart(points)
 
     assert drawn.count("<polyline") == 2 * 4
-    assert drawn.count(">m: 2.00<") == drawn.count(">m&lt;: 1.00<") == 4
+    assert drawn.count(">exact: 2.00<") == drawn.count(">&lt;: 1.00<") == 4
     assert "not measured" in chart([{**one, "peak_bytes": None} for one in points])
 
 
