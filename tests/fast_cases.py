@@ -1,4 +1,7 @@
-"""Which cases of a matrix of tests run always, and which in slow runs alone."""
+"""Which cases of a matrix of tests run always, and which in slow runs alone.
+
+A tuple holds the values of several parameters; `pytest.param` makes it one value.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+
+_PARAMETERS = type(pytest.param())
 
 
 def fast_each(step: int, cases: Iterable[Any]) -> list[Any]:
@@ -21,4 +26,6 @@ def fast_where(fast: Callable[[Any], bool], cases: Iterable[Any]) -> list[Any]:
 
 
 def _slow(case: Any) -> Any:
+    if isinstance(case, _PARAMETERS):
+        return case._replace(marks=(*case.marks, pytest.mark.slow))
     return pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.slow)
