@@ -23,7 +23,6 @@ from tests.backends.openai.hostile import bodies, floods, keys, models, streams
 from tests.backends.openai.hostile.replies import KEY, Case
 from tests.backends.openai.hostile.server import serving
 from tests.driver.searches import job
-from tests.fast_cases import fast_each
 
 CASES = (*streams.CASES, *bodies.CASES, *floods.CASES, *keys.CASES)
 PRICE = Price(prompt=1.0, output=10.0)
@@ -95,7 +94,7 @@ def test_there_are_many_and_none_twice():
     assert len({case.name for case in CASES}) == len(CASES) >= 140
 
 
-@pytest.mark.parametrize("case", fast_each(3, CASES), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_misbehaviour_is_an_answer_or_one_typed_error(server, case):
     done = asked(server, case)
 
