@@ -111,7 +111,7 @@ def test_no_search_of_any_kind_spends_more_than_its_budget(seed, unit, failing):
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(*RUNS)
 def test_no_search_of_many_spends_more_than_its_budget(seed, unit, failing):
     check_budgets(seed, unit, failing)
