@@ -78,7 +78,7 @@ def answered(model: Model, *approximate: str) -> tuple[str, list[dict[str, Any]]
 
 
 FORMS = [
-    ("smollm2", 1),
+    pytest.param("smollm2", 1, marks=pytest.mark.slow),
     ("smollm2", 2),
     ("in_bf16", 1),
     pytest.param("in_float32", 2, marks=pytest.mark.slow),
