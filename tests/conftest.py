@@ -18,6 +18,7 @@ from forethought.contracts.errors import DownloadError
 from forethought.models.load import load, pull
 from forethought.models.model import Model
 from forethought.models.sources.model_cache import cache_root
+from tests.caches import new_cache
 
 # A shell ignores Ctrl-C in what it runs in the background, and so would every process started here.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -50,10 +51,9 @@ def own_models(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test converts models into the user's cache, but for the default one."""
     with contextlib.suppress(DownloadError):
         pull("smollm2")
-    folder = tmp_path_factory.mktemp("cache")
+    folder = new_cache(tmp_path_factory.mktemp("cache"))
     (folder / "models").mkdir()
-    for part in ("models/smollm2", "kernels"):
-        (folder / part).symlink_to(cache_root() / part)
+    (folder / "models/smollm2").symlink_to(cache_root() / "models/smollm2")
     os.environ["FORETHOUGHT_CACHE"] = str(folder)
 
 
@@ -75,6 +75,6 @@ def smollm2(smollm2_folder: Path) -> Model:
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache for this test alone."""
-    folder = tmp_path / "cache"
+    folder = new_cache(tmp_path / "cache")
     monkeypatch.setenv("FORETHOUGHT_CACHE", str(folder))
     return folder

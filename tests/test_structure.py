@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -29,6 +30,12 @@ def modules(folder: Path) -> Tree:
 SOURCE = modules(Path(forethought.__file__).parent)
 
 
+@cache
+def parsed(text: str) -> ast.Module:
+    """A module, which no test changes."""
+    return ast.parse(text)
+
+
 def long_modules(tree: Tree) -> list[str]:
     return [name for name, text in tree.items() if text.count("\n") > MOST_LINES_OF_A_MODULE]
 
@@ -37,7 +44,7 @@ def long_functions(tree: Tree) -> list[str]:
     return [
         f"{name}.{node.name}"
         for name, text in tree.items()
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(parsed(text))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno + 1 > MOST_LINES_OF_A_FUNCTION
     ]
@@ -47,7 +54,7 @@ def repeated_classes(tree: Tree) -> dict[str, list[str]]:
     """The modules of each public top-level class that more than one of them has."""
     homes = defaultdict(list)
     for name, text in tree.items():
-        for node in ast.parse(text).body:
+        for node in parsed(text).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes[node.name].append(name)
     return {name: found for name, found in homes.items() if len(found) > 1}
@@ -55,7 +62,7 @@ def repeated_classes(tree: Tree) -> dict[str, list[str]]:
 
 def cycle(tree: Tree) -> list[str]:
     """Modules that import each other in a circle; none where there is no such circle."""
-    graph = {name: set(imports(ast.parse(text), tree)) - {name} for name, text in tree.items()}
+    graph = {name: set(imports(parsed(text), tree)) - {name} for name, text in tree.items()}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from forethought.cli.main import exit_code
+from tests.caches import new_cache
 from tests.cli.tiny_folder import write_tiny_model
 
 TEXT = "The moon stands between the sun and the earth. " * 20
@@ -22,7 +23,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path_factory.getbasetemp() / "cache"
+    folder = new_cache(tmp_path_factory.getbasetemp() / "cache")
     monkeypatch.setenv("FORETHOUGHT_CACHE", str(folder))
     return folder
 

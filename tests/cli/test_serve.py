@@ -26,7 +26,8 @@ from tests.cli.tiny_folder import write_tiny_model
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+    # The line for curl states no greatest length: answers end with the context.
+    return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny", context=200)
 
 
 @pytest.fixture(scope="module")

@@ -25,10 +25,11 @@ CONFIG = {
 }
 
 
-def write_tiny_model(folder: Path) -> Path:
+def write_tiny_model(folder: Path, context: int = 4096) -> Path:
     """The folder, once its config, weights and tokenizer are there."""
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(CONFIG))
+    config = {**CONFIG, "max_position_embeddings": context}
+    (folder / "config.json").write_text(json.dumps(config))
     random = np.random.default_rng(0)
     shapes = {name: shape for layer in range(2) for name, shape in _layer(layer).items()}
     shapes |= {"model.embed_tokens.weight": (256, 32), "model.norm.weight": (32,)}

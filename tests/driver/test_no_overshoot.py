@@ -101,9 +101,23 @@ def jobs(seed, unit):
         )
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from(["tok", "FLOP", "usd"]), st.floats(0.0, 0.3))
+RUNS = st.integers(0, 10**6), st.sampled_from(["tok", "FLOP", "usd"]), st.floats(0.0, 0.3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(*RUNS)
 def test_no_search_of_any_kind_spends_more_than_its_budget(seed, unit, failing):
+    check_budgets(seed, unit, failing)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(*RUNS)
+def test_no_search_of_many_spends_more_than_its_budget(seed, unit, failing):
+    check_budgets(seed, unit, failing)
+
+
+def check_budgets(seed, unit, failing):
     done = list(Driver(unsteady(seed, failing)).run(list(jobs(seed, unit))))
 
     assert len(done) == TOGETHER

@@ -14,6 +14,7 @@ from forethought.contracts.beliefs import Counts
 from forethought.contracts.errors import UnknownNameError, UsageError
 from forethought.contracts.forecast import Forecast
 from forethought.contracts.questions import Question, Sample
+from forethought.evaluation import attempts
 from forethought.evaluation.forecast import ImperfectVerifier, forecast
 from forethought.evaluation.look_ahead import difficulty_bank
 from forethought.recipes.identity import QUESTION_HASH, question_hash
@@ -66,6 +67,12 @@ def foretold(
         for sample in samples:
             store.put(sample)
     return forecast(recipes, [task], results=file, verifier=ImperfectVerifier(0.05), up_to=up_to)
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests compare no intervals of attempts; tests/evaluation/test_attempts.py does."""
+    monkeypatch.setattr(attempts, "RESAMPLES", 10)
 
 
 @pytest.fixture

@@ -19,7 +19,9 @@ from forethought.recipes.recipe import Recipe
 from forethought.reports.comparison import comparison_csv
 from forethought.sessions.batch import Answers
 from forethought.storage.store import Store
+from tests.caches import new_cache
 from tests.cli.tiny_folder import write_tiny_model
+from tests.fast_cases import fast_each
 from tests.sessions.tiny_session import DRAFTS, TARGET
 
 MODELS = {"target": TARGET, **DRAFTS}
@@ -99,7 +101,7 @@ def alone(overlap, tmp_path_factory):
     return found
 
 
-@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("at", fast_each(2, [0, 1, 2]))
 def test_recipes_that_overlap_find_what_each_finds_alone(tmp_path, overlap, alone, at):
     one, other = overlap[:2], overlap[2:]
 
@@ -181,7 +183,8 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def start(model, tmp_path):
-    environment = {**os.environ, "FORETHOUGHT_CACHE": str(model.parent / "cache")}
+    cache = new_cache(model.parent / "cache")
+    environment = {**os.environ, "FORETHOUGHT_CACHE": str(cache)}
     environment["OMP_NUM_THREADS"] = "1"
 
     def begin(name, file):

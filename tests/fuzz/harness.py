@@ -35,8 +35,10 @@ Mutant = Callable[[Random, Path], Callable[[], object]]
 def main(kind: str, first: int, count: int) -> dict[str, Any]:
     """Try the mutants with the seeds from `first` on, some in each of several processes."""
     _prepare()
+    from forethought.models.compiled.available import kernels
     from tests.fuzz.kinds import KINDS
 
+    kernels()  # each mutant has a cache of its own, and would compile them again
     with tempfile.TemporaryDirectory() as place:
         KINDS[kind](Random(0), Path(place))  # makes the originals, which children share
     found: dict[str, Any] = {"kind": kind, "refused": 0, "accepted": 0, "failures": []}

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("gguf", "folder", "tokenizer", "template")
-FEW, MANY, TOGETHER = 30, 20_000, 2_000
+FEW, MANY, TOGETHER = 12, 20_000, 2_000
 
 
 def run(kinds: str, first: int, count: int) -> list[dict[str, Any]]:
@@ -29,7 +29,7 @@ def test_a_few_mutants_of_each_kind_are_refused_or_used() -> None:
     for found in run(",".join(KINDS), 0, FEW):
         assert found["failures"] == [], found["kind"]
         assert found["refused"] + found["accepted"] == FEW
-        assert min(found["refused"], found["accepted"]) > FEW // 25, "too tame, or too wild"
+        assert min(found["refused"], found["accepted"]) > 0, "too tame, or too wild"
 
 
 @pytest.mark.slow

@@ -53,9 +53,9 @@ class SlowLayer:
             head.received.append(0.0)
             for query in queries[number * groups : (number + 1) * groups]:
                 weights = self.weights(head, position, query)
-                mixed.append(sum(w * v for w, v in zip(weights, head.values, strict=True)))
+                mixed.append(weights @ torch.stack(head.values))
                 head.received = [
-                    r + float(w) / groups for r, w in zip(head.received, weights, strict=True)
+                    r + w / groups for r, w in zip(head.received, weights.tolist(), strict=True)
                 ]
         return torch.stack(mixed)
 
@@ -101,8 +101,9 @@ def window_attention(window, kernel, pool):
             for query in queries[layer.group(number)]
         ]
         until = head.positions[-1] + 1 - window
+        sums = torch.stack(rows).sum(0).tolist()
         means = [
-            float(sum(row[place] for row in rows)) / len(rows) if position < until else 0.0
+            sums[place] / len(rows) if position < until else 0.0
             for place, position in enumerate(head.positions)
         ]
         half = kernel // 2

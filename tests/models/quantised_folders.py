@@ -6,6 +6,7 @@ import json
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,15 @@ def read_slowly(found: Mapping[str, Tensor], form: Format) -> Tensor:
     for i, line in enumerate(numbers):
         for j, byte in enumerate(line):
             at = (i // height) * across + j // width
-            level = _rounded(_value(byte, form.dtype) - zeros[at])
-            meant[i, j] = _to_bfloat16(_rounded(level * scales[at]))
+            meant[i, j] = _meant(byte, form.dtype, zeros[at], scales[at])
     return meant
+
+
+@cache
+def _meant(byte: int, dtype: torch.dtype, zero: float, scale: float) -> float:
+    """What one stored byte stands for with its zero point and its scale."""
+    level = _rounded(_value(byte, dtype) - zero)
+    return _to_bfloat16(_rounded(level * scale))
 
 
 def _value(byte: int, dtype: torch.dtype) -> float:

@@ -26,6 +26,8 @@ CONFIG = {
 }  # fmt: skip
 BODY = json.dumps(CONFIG).encode()
 ASK = """
+import time
+time.sleep = lambda seconds: None  # between the attempts of the hub's client, half a minute in all
 from forethought.contracts.errors import DownloadError
 from forethought.models.config_of import config_of
 try:

@@ -57,7 +57,8 @@ def test_without_a_bug_all_of_these_tests_pass() -> None:
 
 def checked(source: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """What pytest says of these tests with the package that lies in `source`."""
-    return ran(source, "-m", "pytest", "-n0", "-q", "-p", "no:cacheprovider", *arguments)
+    flags = ("-n0", "-q", "-p", "no:cacheprovider", "-m", "not gpu and not network")
+    return ran(source, "-m", "pytest", *flags, *arguments)
 
 
 def ran(source: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

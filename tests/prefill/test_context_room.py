@@ -13,6 +13,7 @@ from forethought.recipes.recipe import Recipe
 from forethought.sessions.batch import Answers, BatchQuestion
 from forethought.sessions.conversation import Conversation
 from forethought.sessions.session import Session
+from tests.fast_cases import fast_each, fast_where
 from tests.tiny_model import tiny_model
 
 CONTEXT, ROOM = 400, 12
@@ -32,7 +33,8 @@ NEEDS_FILE = {"difficulty-router", "difficulty", "restart-gain"}
 ASKS_ANEW = {"tim", "hogwild"}
 """Strategies whose first prompt is longer than the question."""
 STRATEGIES = sorted({*catalogue.entries("strategies")} - NEEDS_FILE - ASKS_ANEW)
-WITHOUT_DRAFT = sorted({*STRATEGIES} - {"cascade", "spec-reason"})
+USES_DRAFT = {"cascade", "spec-reason"}
+WITHOUT_DRAFT = sorted({*STRATEGIES} - USES_DRAFT)
 
 
 def session(draft=WIDE, **settings):
@@ -64,8 +66,14 @@ def test_the_question_leaves_the_room_that_these_tests_count_on():
     assert NOTE in run(samples=2, temperature=0.7)["notes"]
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
-@pytest.mark.parametrize("draft", [WIDE, NARROW], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    ("name", "draft"),
+    [
+        *((name, WIDE) for name in STRATEGIES),
+        *fast_where(lambda case: case[0] in USES_DRAFT, [(name, NARROW) for name in STRATEGIES]),
+    ],
+    ids=lambda one: one if isinstance(one, str) else one.name,
+)
 def test_a_search_has_the_room_and_the_note_of_a_plain_answer(name, draft):
     found = run(draft=draft, **searching(name))
 
@@ -76,7 +84,7 @@ def test_a_search_has_the_room_and_the_note_of_a_plain_answer(name, draft):
     assert found["answer"]
 
 
-@pytest.mark.parametrize("name", WITHOUT_DRAFT)
+@pytest.mark.parametrize("name", fast_each(3, WITHOUT_DRAFT))
 def test_a_search_in_a_full_context_ends_as_one_with_that_greatest_length(name):
     """Both write the same answers, as nothing is written beyond the room either way."""
     free, limited = run(**searching(name)), run(max_tokens=ROOM, **searching(name))
@@ -133,7 +141,7 @@ ON_THE_WAY = ["self-refine", "checklist", "tree-refine", "cross-lingual", "adapt
 
 
 @pytest.mark.parametrize("name", ON_THE_WAY)
-@pytest.mark.parametrize("length", [120, 200, 260])
+@pytest.mark.parametrize("length", fast_each(2, [120, 200, 260]))
 def test_answers_survive_where_what_is_asked_about_them_does_not_fit(name, length):
     """Questions about answers are longer than the question, and some do not fit."""
     scorer = {"scorer": "self-judge"} if searching(name)["scorer"] else {}

@@ -10,6 +10,7 @@ from forethought.engine.meter import Meter
 from forethought.models.chat.prompt import chat_prompt
 from forethought.prefill.prefill_reuse import PrefillMemo, PrefillReuse
 from forethought.prefill.prepare import Preparation, prefill_all
+from tests.fast_cases import fast_each
 from tests.sessions.tiny_session import (
     DOCUMENT,
     DRAFTS,
@@ -54,7 +55,7 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize("method", SETTINGS)
+@pytest.mark.parametrize("method", fast_each(2, SETTINGS))
 def test_no_prefill_costs_more_than_the_bound(method: str) -> None:
     prompt = prepared(method, answer_tokens=12)
     bound, least = prompt.flops_at_most(), prompt.flops_at_least()

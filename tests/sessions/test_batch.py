@@ -12,6 +12,7 @@ from forethought.engine.cache.sequence_cache import segments_of
 from forethought.prefill import prepare
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.batch import Answers, BatchQuestion
+from tests.fast_cases import fast_each
 from tests.sessions.tiny_session import (
     DOCUMENT,
     DRAFTS,
@@ -64,7 +65,7 @@ def test_a_shared_reading_gives_what_the_recipe_gives_alone(recipe, together):
     assert found["exact"] == expected["exact"]
 
 
-@pytest.mark.parametrize("name", ["", *runnable()])
+@pytest.mark.parametrize("name", fast_each(3, ["", *runnable()]))
 def test_four_prompts_together_give_what_each_gives_alone(name):
     recipe = replace(EXACT, approximate=(below_full_budget(name),) if name else ())
     asks = [
@@ -169,7 +170,7 @@ def test_what_cannot_be_asked_together_is_refused_before_a_model_is_loaded(setti
             list(answers.answer(asks))
 
 
-@pytest.mark.parametrize("name", ["", *runnable()])
+@pytest.mark.parametrize("name", fast_each(3, ["", *runnable()]))
 def test_the_bytes_reported_are_those_of_the_storages_held(name, monkeypatch):
     results = []
 

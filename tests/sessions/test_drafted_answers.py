@@ -20,6 +20,7 @@ from forethought.recipes.recipe_grid import recipe_grid
 from forethought.reports.terminal.panel import panel
 from forethought.sessions.session import Session
 from tests.backends.local.test_local import WARM, Kept, accounted, job, local, searched, texts
+from tests.fast_cases import fast_each
 from tests.sessions.tiny_session import DOCUMENT, DRAFTS, QUESTION, TARGET, run
 from tests.tiny_model import tiny_model
 
@@ -137,7 +138,7 @@ def test_neither_model_is_given_what_the_other_wrote():
 
 
 @pytest.mark.parametrize("draft", OTHERS)
-@pytest.mark.parametrize("share", [0.5, 0.99, 1.05])
+@pytest.mark.parametrize("share", fast_each(2, [0.99, 0.5, 1.05]))
 @pytest.mark.parametrize("strategy", [Mixed(), Cascade(n=3, sure=2.0)])
 def test_a_budget_of_flops_is_never_overshot_by_the_two(strategy, share, draft):
     free = searched(strategy, local((), draft)).cost.flops

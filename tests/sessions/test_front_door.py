@@ -77,7 +77,12 @@ def answered(model: Model, *approximate: str) -> tuple[str, list[dict[str, Any]]
     return done.data["run"]["answer"], tokens
 
 
-FORMS = [("smollm2", 1), ("smollm2", 2), ("in_bf16", 1), ("in_float32", 2)]
+FORMS = [
+    pytest.param("smollm2", 1, marks=pytest.mark.slow),
+    ("smollm2", 2),
+    ("in_bf16", 1),
+    pytest.param("in_float32", 2, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.usefixtures("threads")

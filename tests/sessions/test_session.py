@@ -15,6 +15,7 @@ from forethought.cost.flops import entry_bytes
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.ask import ask
 from forethought.sessions.session import Session
+from tests.fast_cases import fast_each
 from tests.sessions.tiny_session import (
     DOCUMENT,
     DRAFTS,
@@ -36,7 +37,7 @@ def exact_run(samples):
 
 
 @pytest.mark.parametrize("samples", [1, 3])
-@pytest.mark.parametrize(("name", "draft"), drafted())
+@pytest.mark.parametrize(("name", "draft"), fast_each(2, drafted()))
 def test_off_values_give_the_exact_runs_tokens(name, draft, samples):
     exact = exact_run(samples)
 
@@ -49,7 +50,7 @@ def test_off_values_give_the_exact_runs_tokens(name, draft, samples):
     assert any("skipped" in note for note in off["notes"])
 
 
-@pytest.mark.parametrize(("name", "draft"), drafted())
+@pytest.mark.parametrize(("name", "draft"), fast_each(2, drafted()))
 def test_below_the_off_value_something_is_dropped_and_charged(name, draft):
     part = below_full_budget(name)
 

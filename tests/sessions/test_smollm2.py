@@ -20,6 +20,7 @@ from forethought.recipes.recipe import Recipe
 from forethought.sessions.session import Session
 from forethought.tasks.same_answers import SameAnswers
 from tests.driver.searches import Kept
+from tests.fast_cases import fast_each
 from tests.sessions.tiny_session import at_full_budget, runnable
 
 PROSE = (Path(__file__).parents[2] / "LICENSE").read_text()
@@ -64,7 +65,7 @@ def exact_answer(smollm2: Model) -> str:
     return str(run(smollm2, text=document(600), max_tokens=8)["answer"])
 
 
-@pytest.mark.parametrize("name", runnable())
+@pytest.mark.parametrize("name", fast_each(4, runnable()))
 def test_off_values_are_exact_on_the_real_model(
     smollm2: Model, name: str, exact_answer: str
 ) -> None:
@@ -106,14 +107,17 @@ def attention(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(
     ("search", "scorer", "settings"),
-    [
-        ("greedy", "", {}),
-        ("majority-vote(n=1)", "", {"temperature": 0.8, "seed": 3}),
-        ("majority-vote(n=3)", "", {"temperature": 0.8, "seed": 3}),
-        ("best-of-n(n=1)", "likelihood", {"temperature": 0.8, "seed": 5}),
-        ("particle-filter(n=1)", "likelihood", {"temperature": 0.8, "seed": 4}),
-        ("beam(n=1, width=1)", "likelihood", {"temperature": 0.8, "seed": 6}),
-    ],
+    fast_each(
+        3,
+        [
+            ("greedy", "", {}),
+            ("majority-vote(n=1)", "", {"temperature": 0.8, "seed": 3}),
+            ("best-of-n(n=1)", "likelihood", {"temperature": 0.8, "seed": 5}),
+            ("majority-vote(n=3)", "", {"temperature": 0.8, "seed": 3}),
+            ("particle-filter(n=1)", "likelihood", {"temperature": 0.8, "seed": 4}),
+            ("beam(n=1, width=1)", "likelihood", {"temperature": 0.8, "seed": 6}),
+        ],
+    ),
 )
 def test_the_first_candidate_is_the_plain_answer_to_the_last_bit(
     smollm2: Model, attention: str, search: str, scorer: str, settings: dict[str, Any]

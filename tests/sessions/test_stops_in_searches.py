@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from forethought.sessions.conversation import Conversation
+from tests.fast_cases import fast_each
 from tests.sessions.tiny_session import QUESTION, run, session
 
 LONG = {"max_tokens": 40}
@@ -33,7 +34,7 @@ def said(**settings):
 
 
 @pytest.mark.parametrize("keep", [False, True])
-@pytest.mark.parametrize("stop", stops_of(FREE))
+@pytest.mark.parametrize("stop", fast_each(3, map(pytest.param, stops_of(FREE))))
 def test_greedy_ways_to_answer_end_at_the_same_letter(stop, keep):
     settings = {**LONG, "stop": stop, "keep_stop": keep}
     plain = said(**settings)
@@ -66,7 +67,7 @@ def test_samples_and_votes_end_at_the_same_letters(keep):
 
 
 @pytest.mark.parametrize("keep", [False, True])
-@pytest.mark.parametrize("stop", stops_of(FREE))
+@pytest.mark.parametrize("stop", fast_each(3, map(pytest.param, stops_of(FREE))))
 def test_a_stop_string_over_several_steps_is_cut_from_all_of_them(stop, keep):
     """Each letter of the answer ends a step in one of these searches."""
     settings = {**LONG, "temperature": 0.0, "stop": stop, "keep_stop": keep}

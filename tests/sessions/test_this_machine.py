@@ -45,7 +45,7 @@ def test_a_processor_has_the_rates_of_its_probe(own_cache: Path) -> None:
     assert not assumed.known
     assert "forethought cost --on here --probe" in assumed.rates
 
-    probe_file().parent.mkdir(parents=True)
+    probe_file().parent.mkdir(parents=True, exist_ok=True)
     probe_file().write_text(json.dumps(TABLE["m3"].document()))
     found = this_machine(CPU)
     probe_file().write_text("{")

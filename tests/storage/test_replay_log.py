@@ -78,7 +78,10 @@ def test_killed_at_any_moment_and_run_again_it_finds_the_same(tmp_path):
     assert killed_and_run_again(tmp_path, 30, "majority-vote(n=6)", kills=2) == 30 * 6
 
 
-@pytest.mark.parametrize("strategy", ["particle-filter(n=3", "mcts(n=2, iterations=4"])
+@pytest.mark.parametrize(
+    "strategy",
+    ["particle-filter(n=3", pytest.param("mcts(n=2, iterations=4", marks=pytest.mark.slow)],
+)
 def test_killed_amid_steps_and_verdicts_it_finds_the_same(tmp_path, strategy):
     killed_and_run_again(tmp_path, 12, f"{strategy}, delimiter='\\n')", kills=2)
 

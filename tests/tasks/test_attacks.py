@@ -26,9 +26,15 @@ ADMINISTRATOR, ORDINARY = 0, 65534
 WALL_OF_GROUP = {"resources": "memory"}
 
 
-def _users() -> list[int]:
-    """Both, where the tests run as the administrator; else whoever runs them."""
-    return [ADMINISTRATOR, ORDINARY] if os.geteuid() == 0 else [os.geteuid()]
+def _users() -> list[Any]:
+    """Both, where the tests run as the administrator; else whoever runs them.
+
+    The administrator's attacks are slow, unless an ordinary user cannot read these tests.
+    """
+    if os.geteuid():
+        return [os.geteuid()]
+    slow = [] if _unreadable() else [pytest.mark.slow]
+    return [pytest.param(ADMINISTRATOR, marks=slow), ORDINARY]
 
 
 @pytest.fixture(scope="session")
@@ -54,8 +60,13 @@ def _closed(path: Path) -> Path | None:
     return next((one for one in path.parents if one.stat().st_mode & 0o001 == 0), None)
 
 
+def _unreadable() -> Path | None:
+    """A folder that keeps other users from these tests."""
+    return _closed(ARENA) or _closed(Path(sys.executable))
+
+
 def _arena(user: int, lacking: str) -> str:
-    closed = _closed(ARENA) or _closed(Path(sys.executable))
+    closed = _unreadable()
     if user != os.geteuid() and closed:
         pytest.skip(f"another user cannot read these tests: {closed} is its owner's alone")
     environment = {
@@ -179,9 +190,9 @@ def test_a_program_that_kills_all_it_can_kills_itself_alone(user: int, tried) ->
 @pytest.mark.parametrize(
     ("lacking", "missing"),
     [
-        ("namespaces", {"files"}),
-        ("landlock", set()),
-        ("seccomp", {"kernel"}),
+        pytest.param("namespaces", {"files"}, marks=pytest.mark.slow),
+        pytest.param("landlock", set(), marks=pytest.mark.slow),
+        pytest.param("seccomp", {"kernel"}, marks=pytest.mark.slow),
         ("namespaces,landlock,seccomp", {"files", "network", "processes", "kernel"}),
     ],
 )

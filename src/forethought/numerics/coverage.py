@@ -92,7 +92,9 @@ def extrapolated(
     law = PowerLaw.fitted(k, each.mean(axis=0).tolist())
     drawn = _resampled(each, clusters or [str(place) for place in range(len(each))], resamples, rng)
     counts = np.asarray(k, dtype=np.float64)
-    a, b = np.array([_least_squares(counts, one) for one in drawn]).T
+    # Draws of few questions repeat, and equal ones have equal fits.
+    different, places = np.unique(drawn, axis=0, return_inverse=True)
+    a, b = np.array([_least_squares(counts, one) for one in different])[places.ravel()].T
     found = []
     for further in at:
         low, high = np.quantile(np.exp(a * float(further) ** b), [0.025, 0.975])

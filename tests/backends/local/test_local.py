@@ -28,6 +28,7 @@ from forethought.models.chat.prompt import chat_prompt
 from forethought.recipes.recipe import Recipe
 from forethought.tasks.same_answers import SameAnswers
 from tests.driver.searches import Kept
+from tests.fast_cases import fast_each
 from tests.sessions.tiny_session import DOCUMENT, DRAFTS, QUESTION, TARGET, run
 from tests.tiny_model import tiny_tokenizer
 
@@ -183,7 +184,7 @@ def test_searches_that_ask_alike_are_given_the_same_answers_once():
 
 
 @pytest.mark.parametrize("methods", METHODS)
-@pytest.mark.parametrize("share", [0.4, 0.9, 0.99, 1.0, 1.05])
+@pytest.mark.parametrize("share", fast_each(2, [0.4, 0.9, 0.99, 1.0, 1.05]))
 def test_a_budget_of_flops_is_never_overshot(methods, share):
     free = searched(Bushy(), local(methods)).cost.flops
     backend = local(methods)
@@ -226,7 +227,14 @@ def test_an_interruption_keeps_and_counts_what_was_begun(after):
     assert {one.finish for one in done.found.considered} == {""}
 
 
-@pytest.mark.parametrize("spelled", ["best-of-n(n=2)", "tree-refine(depth=1)", "diverse-beam"])
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "best-of-n(n=2)",
+        "tree-refine(depth=1)",
+        pytest.param("diverse-beam", marks=pytest.mark.slow),
+    ],
+)
 def test_time_that_is_over_before_a_verdict_or_a_look_ends_the_search_alone(spelled):
     strategy = catalogue.build(spelled, "strategies")
     judge = catalogue.build("self-judge", "scorers") if strategy.scores else None

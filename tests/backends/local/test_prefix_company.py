@@ -25,6 +25,7 @@ from tests.backends.local.prefix_server import (
     single,
     told,
 )
+from tests.fast_cases import fast_each
 from tests.sessions.tiny_session import (
     DOCUMENT,
     DRAFTS,
@@ -106,7 +107,7 @@ def mixed_session(size):
     return LiveSession(opener, clock), opener.backend.prefix_cache
 
 
-@pytest.mark.parametrize(("seed", "size"), [(0, AMPLE), (1, 700_000), (2, 400_000)])
+@pytest.mark.parametrize(("seed", "size"), fast_each(2, [(0, AMPLE), (1, 700_000), (2, 400_000)]))
 def test_mixed_requests_that_come_and_go_are_answered_as_alone(seed, size):
     chance = random.Random(seed)
     session, prefixes = mixed_session(size)

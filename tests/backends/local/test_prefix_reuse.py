@@ -8,6 +8,7 @@ import pytest
 
 from forethought.driver.driver import Driver
 from tests.backends.local.prefix_server import QUESTIONS, Server, cold, told
+from tests.fast_cases import fast_each
 from tests.sessions.tiny_session import (
     DOCUMENT,
     QUESTION,
@@ -19,7 +20,7 @@ from tests.tiny_model import tiny_model
 SYSTEM = "You guard the lockers of this school."
 
 
-@pytest.mark.parametrize(("name", "draft"), [(None, "self"), *drafted()])
+@pytest.mark.parametrize(("name", "draft"), fast_each(3, [(None, "self"), *drafted()]))
 def test_a_warm_cache_changes_no_token_of_any_method(name, draft):
     methods = () if name is None else (below_full_budget(name),)
     server = Server(draft=draft)

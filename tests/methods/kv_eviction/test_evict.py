@@ -18,6 +18,7 @@ from forethought.methods.kv_eviction.h2o import H2O
 from forethought.methods.kv_eviction.knorm import KNorm
 from forethought.methods.kv_eviction.snapkv import SnapKV
 from forethought.methods.kv_eviction.streaming_llm import StreamingLLM
+from tests.fast_cases import fast_each
 from tests.methods.reference import (
     SlowCache,
     TinyDraft,
@@ -74,7 +75,7 @@ def allowed(importance, allocation):
 
 @pytest.mark.parametrize(
     ("importance", "allocation"),
-    list(product(IMPORTANCES, ALLOCATIONS)),
+    fast_each(3, product(IMPORTANCES, ALLOCATIONS)),
 )
 def test_every_combination_keeps_its_budget_or_is_refused(decoder, importance, allocation, files):
     prompt = prompt_of(tokens_of(LENGTH), protected={0, 7, 8, 39})

@@ -19,6 +19,7 @@ from forethought.models.chat.prompt import chat_prompt
 from tests.backends.local.test_local import Kept, accounted, local, searched
 from tests.driver.searches import coin
 from tests.driver.searches import searched as searched_by_law
+from tests.fast_cases import fast_each
 from tests.sessions.tiny_session import DOCUMENT, QUESTION, TARGET
 
 TOKENIZER, LAYERS = TARGET.tokenizer, len(TARGET.shape.layers)
@@ -108,7 +109,7 @@ def test_workers_follow_the_published_steps(layout):
     assert ("Again? " in found.text) == (layout != "contiguous")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", fast_each(2, range(3)))
 @pytest.mark.parametrize("methods", [(), ("snapkv(keep=120)",), ("specpc-shallow(keep=150)",)])
 def test_one_worker_is_the_plain_answer_token_for_token(methods, seed):
     settings = {"max_tokens": 40, "temperature": 1.0}
@@ -166,12 +167,12 @@ def test_an_answer_without_a_result_is_completed():
 
 
 def test_a_run_is_stored_whole():
-    settings = {"max_tokens": 260, "temperature": 1.0}
+    settings = {"max_tokens": 150, "temperature": 1.0}
     journal = Kept()
-    done = searched(Hogwild(), local((), **settings), journal, max_tokens=260)
+    done = searched(Hogwild(), local((), **settings), journal, max_tokens=150)
     for known in range(len(journal.outcomes)):
         some = Kept(dict(list(journal.outcomes.items())[:known]))
-        again = searched(Hogwild(), local((), **settings), some, max_tokens=260)
+        again = searched(Hogwild(), local((), **settings), some, max_tokens=150)
         assert accounted(again) == accounted(done)
 
 

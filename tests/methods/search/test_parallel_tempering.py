@@ -91,7 +91,7 @@ def test_each_chain_keeps_its_own_law():
     temperatures = (1.0, 4.0)
     laws = [weighted(ranked, liking, "answer", one)[0] for one in temperatures]
     ends = [[], []]
-    for seed in range(1500):
+    for seed in range(500):
         rng = np.random.default_rng(seed)
         kept = [
             exactly(ranked, "answer", 2 * seed + place, heat)
@@ -105,7 +105,7 @@ def test_each_chain_keeps_its_own_law():
         kept = traded([one.draw(rng) for one in sets], temperatures, "answer", rng)
         for end, one in zip(ends, kept, strict=True):
             end.append(one.here.text)
-    # 1,500 exact draws of four answers are at a mean distance of 0.013.
+    # 500 exact draws of four answers are at a mean distance of 0.023.
     assert distance(ends[0], laws[0]) < 0.04
     assert distance(ends[1], laws[1]) < 0.04
     assert distance(ends[0], laws[1]) > 0.1
@@ -148,7 +148,7 @@ def test_a_draw_comes_close_to_the_posterior():
         Hand(ranked, seed=seed)
         .search(method(n=8, chains=2, iterations=4, target="answer", pick="draw"))
         .best.text
-        for seed in range(1000)
+        for seed in range(400)
     ]
-    # 1,000 exact draws are at a mean distance of 0.016.
+    # 400 exact draws are at a mean distance of 0.025.
     assert distance(drawn, exact) < 0.04

@@ -14,6 +14,7 @@ from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.particle_filter import ParticleFilter
 from forethought.methods.search.particle_gibbs import ParticleGibbs
 from tests.driver.searches import searched
+from tests.fast_cases import fast_each
 from tests.methods.search.by_hand import (
     Hand,
     distance,
@@ -114,7 +115,9 @@ def short(text):
 
 @pytest.mark.parametrize(
     ("law", "rule", "n"),
-    [(ranked, liking, 2), (ranked, liking, 3), (uneven, liking, 2), (early, short, 3)],
+    fast_each(
+        3, [(ranked, liking, 2), (ranked, liking, 3), (uneven, liking, 2), (early, short, 3)]
+    ),
 )
 @pytest.mark.parametrize("pick", ["draw", "best"])
 def test_answers_follow_the_published_law(law, rule, n, pick):

@@ -62,7 +62,9 @@ def test_with_n_1_it_is_the_plain_answer(seed):
     )
 
 
-@pytest.mark.parametrize(("n", "times"), [(8, 2), (16, 2), (32, 1)])
+@pytest.mark.parametrize(
+    ("n", "times"), [(8, 2), pytest.param(16, 2, marks=pytest.mark.slow), (32, 1)]
+)
 def test_as_many_answers_or_half_of_them_find_the_mode_as_often_as_a_vote(n, times):
     laws = [random_paths(seed) for seed in range(100)]
 

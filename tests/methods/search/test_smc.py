@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from dataclasses import replace
@@ -14,6 +15,7 @@ from forethought.methods.search._particles import Particle, ParticleSet, grow
 from forethought.methods.search.majority_vote import MajorityVote
 from forethought.methods.search.smc import SMC
 from tests.driver.searches import searched
+from tests.fast_cases import fast_each
 from tests.methods.search.by_hand import (
     Hand,
     distance,
@@ -55,9 +57,10 @@ def test_a_constant_score_leaves_n_plain_answers(below):
         assert not done.found.pruned
 
 
-@pytest.mark.parametrize("law", [ranked, uneven])
-@pytest.mark.parametrize("target", ["answer", "steps"])
-@pytest.mark.parametrize("below", [0.3, 1.0])
+@pytest.mark.parametrize(
+    ("law", "target", "below"),
+    fast_each(3, itertools.product([ranked, uneven], ["answer", "steps"], [0.3, 1.0])),
+)
 def test_weights_follow_the_exact_posterior(law, target, below):
     exact, _ = weighted(law, liking, target)
     runs, seen = 80, Counter()
@@ -79,8 +82,9 @@ def test_a_draw_follows_the_exact_posterior():
     assert distance(drawn, exact) < 0.04
 
 
-@pytest.mark.parametrize("target", ["answer", "steps"])
-@pytest.mark.parametrize("below", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("target", "below"), fast_each(3, itertools.product(["answer", "steps"], [0.0, 1.0]))
+)
 def test_the_evidence_is_without_bias_even_for_few_particles(target, below):
     _, evidence = weighted(uneven, liking, target)
     estimates = []

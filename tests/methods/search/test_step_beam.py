@@ -94,11 +94,11 @@ def test_a_short_answer_wins_only_by_its_score():
     # All score alike: the answer is the first branch's, so a plain one, however soon others ended.
     law = {"".join(steps): chance for steps, chance in written_out(uneven).items()}
     texts = []
-    for seed in range(1500):
+    for seed in range(800):
         told = Hand(uneven, lambda text: 0.5, seed).search(StepBeam(width=2, n=4, **STEPS))
         assert told.best.path == min(one.path for one in told.considered)
         texts.append(told.best.text)
-    # 1,500 plain answers are at a mean distance of 0.03.
+    # 800 plain answers are at a mean distance of 0.04.
     assert distance(texts, law) < 0.06
 
 

@@ -31,6 +31,7 @@ from forethought.models.tokenization.grammar import grammar_constraint
 from forethought.recipes.recipe import Recipe
 from tests.backends.local.test_local import searched
 from tests.driver.searches import QUESTION, Kept
+from tests.fast_cases import fast_each
 from tests.sessions.tiny_session import TARGET
 from tests.tiny_model import tiny_model
 
@@ -48,6 +49,13 @@ def ran(buffer=0, seed=0, backend=None, journal=None, longest=SHORT, strategy=No
     given = {"question": QUESTION, "max_tokens": 900, "seed": seed, **settings}
     strategy = strategy or Tim(buffer, longest)
     return searched(strategy, backend or back_end(seed=seed), journal, **given)
+
+
+@functools.cache
+def whole_run(buffer):
+    """A run at temperature 1, and the journal that it wrote."""
+    journal = Kept()
+    return ran(buffer, 3, journal=journal), journal
 
 
 def finished_lists(text):
@@ -99,7 +107,10 @@ def logits_at(tokens, place, buffer):
     return fresh_logits(tuple(tokens[one] for one in kept))[sum(one < place for one in kept)]
 
 
-@pytest.mark.parametrize(("buffer", "temperature", "seed"), [(0, 0, 0), (0, 1, 3), (1, 1, 3)])
+@pytest.mark.parametrize(
+    ("buffer", "temperature", "seed"),
+    [pytest.param(0, 0, 0, marks=pytest.mark.slow), (0, 1, 3), (1, 1, 3)],
+)
 def test_every_token_follows_from_a_fresh_prefill_of_the_kept_text(buffer, temperature, seed):
     best = ran(buffer, seed, back_end(temperature, seed=seed)).found.best
     constraint = grammar_constraint(TARGET.tokenizer, tree_schema(SHORT), "json")
@@ -127,7 +138,7 @@ class Unpruned(Strategy):
         return Found(found)
 
 
-@pytest.mark.parametrize(("temperature", "seed"), [(0, 0), (1, 0), (1, 3)])
+@pytest.mark.parametrize(("temperature", "seed"), fast_each(2, [(0, 0), (1, 0), (1, 3)]))
 def test_a_buffer_for_all_lists_gives_the_plain_constrained_decode(temperature, seed):
     at_once = ran(0, seed, back_end(temperature), strategy=Unpruned())
     done = ran(KEEPS_ALL, seed, back_end(temperature))
@@ -198,21 +209,20 @@ def test_the_charge_is_what_the_passes_metered(buffer):
 
 @pytest.mark.parametrize("method", ["prompt-lookup", "trie-lookahead"])
 def test_drafted_tokens_change_no_tree(method):
-    plain = ran(1, 3)
+    plain, _ = whole_run(1)
     drafted = ran(1, 3, back_end(seed=3, approximate=(method,)))
 
     assert drafted.found.best.token_ids == plain.found.best.token_ids
     assert drafted.cost.accepted_tokens > 0
 
 
-@pytest.mark.parametrize("known", [1, 2, 3])
+@pytest.mark.parametrize("known", fast_each(2, [1, 2, 3]))
 def test_a_tree_replayed_in_part_goes_on_as_before(known):
-    journal = Kept()
-    first = ran(0, 3, journal=journal).found.best
+    first, journal = whole_run(0)
     later = Kept(dict(itertools.islice(journal.outcomes.items(), known)))
 
     assert len(journal.outcomes) == 4
-    assert ran(0, 3, journal=later).found.best.token_ids == first.token_ids
+    assert ran(0, 3, journal=later).found.best.token_ids == first.found.best.token_ids
     assert len(later.outcomes) == 4
 
 
@@ -256,7 +266,7 @@ def test_a_text_and_the_same_without_a_part_both_go_on(order):
 
 @pytest.mark.parametrize("buffer", [0, KEEPS_ALL])
 def test_a_tree_may_be_longer_than_the_context_if_lists_are_dropped(buffer):
-    whole = ran(buffer, 3).found.best
+    whole = whole_run(buffer)[0].found.best
     prompt = len(chat_prompt(TARGET.tokenizer, TARGET.template, PAGE, "", None))
     context = prompt + whole.tokens - 9
     small = tiny_model("target", seed=1, max_position_embeddings=context)
@@ -284,9 +294,9 @@ def test_a_spent_budget_ends_the_tree_with_a_note():
     assert "before the tree" in done.found.notes[0]
 
 
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
+@pytest.mark.parametrize("share", fast_each(3, [0.3, 0.6, 0.9, 0.99]))
 def test_a_budget_of_flops_covers_the_tokens_encoded_again(share):
-    whole = ran(0, 3).cost.flops
+    whole = whole_run(0)[0].cost.flops
     done = ran(0, 3, budget=f"{int(share * whole)}FLOP")
 
     assert done.cost.flops <= share * whole

@@ -5,6 +5,7 @@ import torch
 
 from forethought import catalogue
 from tests.engine.written_out import inputs, shape_of, view_over
+from tests.fast_cases import fast_each
 
 LENGTH = 320
 FLASH = "flash-prefill(alpha={},block=16,tile=16,sinks=1,window=1,last_rows=0,dense_layers=0,{})"
@@ -44,7 +45,7 @@ def measured(spelling):
     return found.pairs / (LENGTH * (LENGTH + 1) / 2), error / longest, recall
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", fast_each(2, CASES))
 def test_more_pairs_recall_more_mass_and_the_missed_mass_bounds_the_error(name):
     found = [measured(spelling) for spelling in CASES[name]]
 

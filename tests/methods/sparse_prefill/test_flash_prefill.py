@@ -16,6 +16,7 @@ from forethought.methods.sparse_prefill.flash_prefill import FlashPrefill
 from forethought.models.compiled.available import kernels
 from tests.engine.written_out import inputs as noise
 from tests.engine.written_out import shape_of, view_over
+from tests.fast_cases import fast_each
 from tests.tiny import batch_of, fresh_logits, tiny_decoder, tokens_of
 
 SMALL = FlashPrefill(
@@ -116,14 +117,17 @@ def attended(queries, keys, values, method, **changes) -> SparseOutput:
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {},
-        {"alpha": 0.9, "sinks": 0, "window": 1},
-        {"tile": 48, "block": 8},
-        {"last_rows": 65},
-        {"means": True},
-        {"means": True, "alpha": 1.0, "sinks": 0, "tile": 96},
-    ],
+    fast_each(
+        2,
+        [
+            {},
+            {"alpha": 0.9, "sinks": 0, "window": 1},
+            {"tile": 48, "block": 8},
+            {"last_rows": 65},
+            {"means": True},
+            {"means": True, "alpha": 1.0, "sinks": 0, "tile": 96},
+        ],
+    ),
 )
 def test_blocks_and_attention_are_those_of_the_definition(changes):
     queries, keys, values = inputs(LENGTH, LENGTH)

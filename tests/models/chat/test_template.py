@@ -15,6 +15,7 @@ from forethought.models.chat.prompt import chat_prompt
 from forethought.models.chat.template import LONGEST_TEMPLATE, render_chat
 from forethought.models.chat.template_budget import SECONDS, OverBudgetError, TemplateBudget, weight
 from forethought.models.tokenization.tokenizer import Tokenizer
+from tests.fast_cases import fast_where
 from tests.models.tiny_tokenizers import byte_level
 
 NAMES = {"bos": "<s>", "eos": "</s>"}
@@ -103,13 +104,18 @@ HEAVY = {
 }  # fmt: skip
 
 
-SLOWEST = ("recursive loops", "macros", "lists through lists")
+SLOWEST = {
+    "recursive loops",
+    "macros",
+    "lists through lists",
+    "a list in itself",
+    "a list in itself, compared",
+    "one text of namespaces joined",
+}
+"""Each has a neighbour that is refused for the same reason."""
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(one, marks=[pytest.mark.slow] if one in SLOWEST else []) for one in HEAVY],
-)
+@pytest.mark.parametrize("name", fast_where(lambda name: name not in SLOWEST, HEAVY))
 def test_what_a_template_takes_is_limited(name: str) -> None:
     tracemalloc.start()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,33 @@ _LARGEST_ERROR = {"another FP8": 0.2}
 """Of logits, by format: this one has two bits of mantissa, and the others have more."""
 
 
-@pytest.fixture
-def folder(tmp_path: Path, own_cache: Path) -> Path:
-    path = tmp_path / "published"
+ROWS = Format(E4M3, rows, config=fp8())
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("plain") / "published"
     by_transformers().to(torch.bfloat16).save_pretrained(path)
     byte_level("smollm").save(str(path / "tokenizer.json"))
     return path
+
+
+@pytest.fixture(scope="module")
+def with_rows(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = shutil.copytree(plain, tmp_path_factory.mktemp("rows") / "published")
+    quantise(path, ROWS)
+    return path
+
+
+@pytest.fixture
+def folder(plain: Path, tmp_path: Path, own_cache: Path) -> Path:
+    return shutil.copytree(plain, tmp_path / "published")
+
+
+@pytest.fixture
+def rows_folder(with_rows: Path, tmp_path: Path, own_cache: Path) -> Path:
+    """A folder whose weights have a scale for each row."""
+    return shutil.copytree(with_rows, tmp_path / "published")
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -153,13 +175,12 @@ DOWN = "model.layers.1.mlp.down_proj.weight"
     ],
 )  # fmt: skip
 def test_scales_that_fit_no_format_are_refused(
-    change: dict[str, Tensor | None], said: str, folder: Path
+    change: dict[str, Tensor | None], said: str, rows_folder: Path
 ) -> None:
-    quantise(folder, Format(E4M3, rows, config=fp8()))
-    changed(folder, change)
+    changed(rows_folder, change)
 
     with pytest.raises(UnsupportedModelError, match=said):
-        load(str(folder), device="cpu")
+        load(str(rows_folder), device="cpu")
 
 
 def test_blocks_need_the_size_that_is_stated(folder: Path) -> None:
@@ -173,9 +194,8 @@ def test_blocks_need_the_size_that_is_stated(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_scales_that_are_no_numbers_are_refused(value: float, folder: Path) -> None:
-    quantise(folder, Format(E4M3, rows, config=fp8()))
-    changed(folder, {f"{DOWN}_scale": torch.full((64, 1), value)})
+def test_scales_that_are_no_numbers_are_refused(value: float, rows_folder: Path) -> None:
+    changed(rows_folder, {f"{DOWN}_scale": torch.full((64, 1), value)})
 
     with pytest.raises(DamagedFileError, match=r"down_proj.*not finite"):
-        load(str(folder), device="cpu")
+        load(str(rows_folder), device="cpu")

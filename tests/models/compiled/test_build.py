@@ -1,6 +1,7 @@
 """Building the kernels: once, for this user, and never in the way of an answer."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -13,10 +14,18 @@ from forethought.models.compiled import build
 from forethought.models.compiled.build import SWITCH, loaded
 from forethought.models.compiled.check import agrees
 from forethought.models.compiled.kernels import Kernels
+from forethought.models.sources.model_cache import cache_root
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux") or not build.lanes(), reason="no kernels are built here"
 )
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache without kernels."""
+    monkeypatch.setenv("FORETHOUGHT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture(autouse=True)
@@ -107,10 +116,27 @@ def test_a_compiler_that_does_not_end_is_given_up(
     assert kept(own_cache) == []
 
 
-@pytest.mark.usefixtures("made")
-def test_a_library_that_computes_otherwise_is_not_used(own_cache: Path) -> None:
+@pytest.fixture
+def library(made: Kernels) -> Path:
+    """The library that the other tests use."""
+    program = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    assert program
+    return cache_root() / "kernels" / f"{build._key(program)}.so"
+
+
+@pytest.fixture
+def copying(
+    library: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A compiler that makes the library by copying it."""
+    copy = f'/bin/cp "{library.resolve()}" "$2"'
+    return compiler(tmp_path, monkeypatch, f'while [ "$1" != -o ]; do shift; done; {copy}')
+
+
+def test_a_library_that_computes_otherwise_is_not_used(copying: Path, own_cache: Path) -> None:
     assert loaded(Kernels, lambda kernels: False) is None
     assert loaded(Kernels, agrees) is None
+    assert copying.read_text().count("called") == 1
     assert [path.stat().st_size for path in kept(own_cache)] == [0]
 
 

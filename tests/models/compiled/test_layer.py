@@ -13,6 +13,7 @@ from forethought.models.decoder.decoder import Decoder
 from forethought.models.decoder.linear import build_linears
 from forethought.models.decoder.names import sources
 from forethought.models.decoder.quantise import pack_head, pack_levels, quantise4
+from tests.fast_cases import fast_each
 from tests.tiny import SIZES, batch_of
 
 WIDE = {
@@ -110,7 +111,7 @@ def test_decode_steps_equal_those_by_torch_up_to_rounding(kind: str) -> None:
 
 
 @pytest.mark.usefixtures("made", "threads")
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", fast_each(3, KINDS))
 def test_logits_depend_on_neither_company_nor_threads(kind: str) -> None:
     ours, _ = decoders(kind)
     torch.set_num_threads(1)

@@ -131,8 +131,8 @@ def ask(sizes):
     for size in sizes:
         F.linear(torch.zeros(size, 64, dtype=torch.bfloat16), weight)
     return int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize()
-first = ask(range(1, 400))
-print(ask(range(400, 1200)) - first)
+first = ask(range(1, 250))
+print(ask(range(250, 650)) - first)
 """
 
 

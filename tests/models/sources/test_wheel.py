@@ -15,11 +15,11 @@ from forethought.models.sources.wheel import WHEEL_MODELS, WheelModel
 PAYLOADS = (b"GGUF and the first part, ", b"the second part, ", b"and the last")
 
 
-def model(sha256: str = "") -> WheelModel:
+def model(sha256: str = "", parts: int = 3) -> WheelModel:
     return WheelModel(
         name="tiny",
         summary="",
-        distributions=("tiny-part1", "tiny-part2", "tiny-part10"),
+        distributions=("tiny-part1", "tiny-part2", "tiny-part10")[:parts],
         version="1.0",
         member=r"[^/]+/data/part\d+\.bin",
         sha256=sha256 or hashlib.sha256(b"".join(PAYLOADS)).hexdigest(),
@@ -84,7 +84,7 @@ def test_wrong_content_is_refused_and_forgotten(
     index: Path, own_cache: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(DamagedFileError, match="SHA-256"):
-        wheel.fetch(model("0" * 64), tmp_path / "whole")
+        wheel.fetch(model("0" * 64, parts=1), tmp_path / "whole")
 
     assert not [path for path in own_cache.rglob("*") if path.is_file()]
 

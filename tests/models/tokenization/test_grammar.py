@@ -263,7 +263,11 @@ HEAVY = [
 ]
 
 
-@pytest.mark.parametrize("schema", HEAVY, ids=["multiples", "intersections"])
+@pytest.mark.parametrize(
+    "schema",
+    [HEAVY[0], pytest.param(HEAVY[1], marks=pytest.mark.slow)],
+    ids=["multiples", "intersections"],
+)
 def test_a_schema_that_takes_too_long_is_refused_and_not_compiled_here(
     schema: dict[str, Any],
 ) -> None:
