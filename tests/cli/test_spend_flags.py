@@ -205,7 +205,7 @@ def test_runs_at_different_prices_are_stored_beside_each_other(
         (["sow"], "action of runs"),
         (["show"], "takes one id, not 0"),
         (["list", "a"], "takes no id, not 1"),
-        (["show", "a"], "stored run"),
+        (["show", "a"], "no run is stored, so none is called 'a'\n\nhint: store one: "),
         (["list", "--why"], "explains one run"),
     ],
 )
