@@ -16,7 +16,7 @@ _BRACED = re.compile(
     r"\{\s*([-+*/=%\u2212]|\\[,;:!%]|\\(?:cdot|times|div))\s*\}"
     r"|\{\s*(\.)\s*\}(?=\d)"
 )
-"""A sign in braces, which change its spacing alone; after a command, `^` or `_` it is an argument."""
+"""A sign in braces, which change its spacing alone; behind a command, ^ or _ it is an argument."""
 _DECIMAL_COMMA = re.compile(r"(?<=\d)\{\s*,\s*\}(?=\d)")
 _REPEATING = re.compile(
     r"(?<!\d)(\d{0,50})\.(\d{0,50})\\(?:overline|bar|dot)\s*(?:\{(\d{1,50})\}|(\d))"
