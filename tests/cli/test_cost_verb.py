@@ -181,6 +181,27 @@ def test_hardware_that_lacks_a_rate_is_refused(capsys, tmp_path: Path) -> None:
     assert "a rate is not above 0" in failed(capsys, "--on", str(file))
 
 
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        ("{}", "it lacks name, title, bandwidth, peak, peak8, memory"),
+        ("[]", "it is not a JSON object"),
+        (json.dumps(TABLE["h100"].document() | {"peek": 1}), "'peek' is no field of it"),
+        (json.dumps(TABLE["h100"].document() | {"measured": {"threads": 2}}), "product_flops"),
+    ],
+)
+def test_a_file_that_is_no_hardware_is_refused_in_words(
+    capsys, tmp_path: Path, held: str, message: str
+) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(held)
+
+    told = failed(capsys, "--on", str(file))
+
+    assert message in told
+    assert "__init__" not in told
+
+
 def test_energy_is_the_power_of_all_accelerators_for_the_time(capsys) -> None:
     line = ("-m", "smollm2", "--on", "h100", "--accelerators", "2")
 

@@ -180,13 +180,32 @@ def test_a_stored_run_is_listed_shown_replayed_and_exported(
     assert json.loads(capsys.readouterr().out) == held["events"]
 
 
+def test_runs_at_different_prices_are_stored_beside_each_other(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["ask", "1 + 1?", "-m", model, "--spend", "auto", "--value", "8x", "--max-tokens", "5"]
+    runs = []
+    for price in ([], ["--usd-per-hour", "2"], ["--usd-per-hour", "3"], ["--usd-per-hour", "2"]):
+        exit_code([*asked, *price, "--json"])
+        runs.append(json.loads(capsys.readouterr().out))
+    names = [one["run"] for one in runs]
+
+    assert len(set(names)) == 3
+    assert names[1] == names[3]
+    exit_code(["runs", "list", "--json"])
+    listed = {one["id"]: one["cost"]["usd"] for one in json.loads(capsys.readouterr().out)}
+    assert set(listed) == set(names)
+    assert listed[names[2]] == runs[2]["cost"]["usd"]
+    assert listed[names[2]] == pytest.approx(3 * runs[2]["cost"]["seconds"] / 3600)
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
         (["sow"], "action of runs"),
         (["show"], "takes one id, not 0"),
         (["list", "a"], "takes no id, not 1"),
-        (["show", "a"], "stored run"),
+        (["show", "a"], "no run is stored, so none is called 'a'\n\nhint: store one: "),
         (["list", "--why"], "explains one run"),
     ],
 )

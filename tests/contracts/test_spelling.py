@@ -38,6 +38,14 @@ def test_values_are_numbers_words_constants_or_quoted_text() -> None:
     )
 
 
+def test_numbers_with_a_unit_need_no_quotes_and_are_written_with_them() -> None:
+    call = spelling.parse("spend(value=60x, once=$0.01, most=1.5TFLOP, size=8MiB, large=1e5)")
+
+    amounts = {"value": "60x", "once": "$0.01", "most": "1.5TFLOP", "size": "8MiB", "large": 1e5}
+    assert call == Call("spend", amounts)
+    assert str(call).startswith("spend(value='60x', ")  # as stored answers name it
+
+
 @pytest.mark.parametrize("text", ["snapkv", " snapkv ", "snapkv()", "snapkv( )"])
 def test_a_name_alone_sets_nothing(text: str) -> None:
     assert spelling.parse(text) == Call("snapkv")

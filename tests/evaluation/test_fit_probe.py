@@ -165,7 +165,10 @@ def test_equal_fits_write_equal_files(model, mixed_store, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        (["--probe", "value"], "no probe is called 'value'"),
+        (
+            ["--probe", "value"],
+            "--probe 'value' is neither a number of answers nor a kind of probe",
+        ),
         (["--probe", "p-ik", "greedy"], "fitted to a model alone"),
         (["--probe", "p-ik"], "there is no task"),
         (["--probe", "p-ik", "-t", "addition", "-m", "http://127.0.0.1:1/v1#m"], "is a server"),

@@ -104,6 +104,20 @@ def test_measured_seconds_overrule_the_roofline():
     assert [one.runs for one in measured.options] == [20, 20, 20]
 
 
+@pytest.mark.parametrize(("runs", "interval"), [(0, False), (2, False), (4, True)])
+def test_an_interval_of_seconds_needs_eight_runs(runs, interval):
+    stored = samples([1] * 40), samples([1] * 40, f"+{HALF}")
+    methods = ((), (HALF,))
+    timings = [timed(shape(prompt=1600 + n, methods=m)) for n in range(runs) for m in methods]
+
+    choice = chosen(*stored, timings=timings)
+
+    assert choice.chosen == HALF
+    seconds = choice.reason.partition(";")[0]
+    assert ("95 %" in seconds) == interval
+    assert ("4 runs measured on this machine, too few for an interval" in seconds) == (runs == 2)
+
+
 def test_a_recipe_that_is_hardly_faster_is_left_out():
     stored = samples([1] * 40), samples([1] * 40, "+truncate(keep=0.95)")
 

@@ -112,14 +112,6 @@ def test_methods_that_do_not_pay_are_left_out_and_said() -> None:
     ]
 
 
-def test_estimates_of_prompts_beyond_the_context_say_so() -> None:
-    found = estimate(
-        Recipe(model="target"), TARGET.network.config, None, CostRequest(2048, 8), MACHINE
-    )
-
-    assert found.notes == ("the context of 2,048 tokens is shorter than 2,056",)
-
-
 def test_a_quantised_cache_and_an_eviction_let_more_sequences_fit() -> None:
     request, card = CostRequest(32_768, 1024), Machine(TABLE["h100"], Precision())
     plain, small = (

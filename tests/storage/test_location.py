@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from forethought.contracts.errors import UsageError
 from forethought.models.sources.model_cache import cache_root
 from forethought.storage.location import results_file
 
@@ -41,3 +42,11 @@ def test_our_own_variables_come_first(home: Path, monkeypatch: pytest.MonkeyPatc
     assert results_file() == home / "mine.sqlite"
     assert cache_root() == home / "models"
     assert not list(home.iterdir())  # naming a folder makes none
+
+
+def test_a_folder_is_no_results_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORETHOUGHT_RESULTS", str(home))
+
+    with pytest.raises(UsageError, match="FORETHOUGHT_RESULTS names the folder") as told:
+        results_file()
+    assert told.value.hint == f"name a file: {home / 'results.sqlite'}"

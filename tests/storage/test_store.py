@@ -246,7 +246,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(file: Path) -> Non
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot be opened"):
+    with pytest.raises(StoreError, match="is a folder"):
         Store.open(tmp_path)
 
 

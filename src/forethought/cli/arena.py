@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from forethought import catalogue
 from forethought.cli import options
 from forethought.cli.grammar import Given
+from forethought.cli.interruption import exits_at_once
 from forethought.cli.recipes import described_alone
 from forethought.cli.terminal import redraw, write
 from forethought.cli.torch_start import start_torch
@@ -54,9 +55,10 @@ class Arena:
 
     def run(self, *, searches: bool = False) -> Comparison:
         """Run the missing samples and compare; `searches` also compares the candidates."""
-        start_torch(self.threads)
-        from forethought.evaluation.compare import measured
-        from forethought.evaluation.ray_workers import RayCluster
+        with exits_at_once(self._stopped()):
+            start_torch(self.threads)
+            from forethought.evaluation.compare import measured
+            from forethought.evaluation.ray_workers import RayCluster
 
         ray = None if self.ray is None else RayCluster(self.ray, self.actors, self.threads)
         bar = Bar(quiet=self.quiet)
@@ -76,11 +78,7 @@ class Arena:
             )
         except KeyboardInterrupt:
             bar.close()
-            write(
-                sys.stderr,
-                f"stopped: all finished answers are in {self.results}\n"
-                "\nhint: run the same line again to resume\n",
-            )
+            write(sys.stderr, self._stopped())
             raise
         except (ClusterError, RemoteError) as error:
             kept = f"what was answered is kept in {self.results}: the same line goes on from there"
@@ -94,6 +92,13 @@ class Arena:
         if self.inspect_logs is not None:
             self._write_inspect_logs(self.inspect_logs)
         return found
+
+    def _stopped(self) -> str:
+        """What an interrupted comparison says."""
+        return (
+            f"stopped: all finished answers are in {self.results}\n"
+            "\nhint: run the same line again to resume\n"
+        )
 
     def _judged(self) -> JudgedSettings | None:
         # Imported late: its module needs numpy.

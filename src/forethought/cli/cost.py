@@ -25,6 +25,7 @@ from forethought.recipes.recipe import Recipe
 from forethought.reports.cost import cost_document, runtime_document
 from forethought.sessions.cost_alternatives import alternatives
 from forethought.sessions.cost_estimate import CostRequest, estimate
+from forethought.sessions.cost_room import with_room_notes
 from forethought.storage.location import probe_file
 
 _TOKENS = re.compile(r"(\d+(?:\.\d+)?)([kM]?)", re.ASCII)
@@ -49,7 +50,7 @@ def run(given: Given) -> int:
     machine = _machine(given, recipe)
     price = _price(given, machine.hardware)
     asked = recipe, target, draft, request, machine
-    expected = estimate(*asked)
+    expected = with_room_notes(estimate(*asked), recipe, target, request)
     found = cost_document(
         recipe.spelling,
         expected,

@@ -123,8 +123,9 @@ SEEN = maybe("--seen", help="With --describe: first results, such as 7/10 for se
 AGAINST = text("--against", help="A dearer recipe: its single answers, beside these recipes.")
 TUNE_PROBE = text(
     "--probe",
-    help="Answers sampled to estimate a question's difficulty; or fit a probe of hidden states: "
-    "value-head, p-ik, restart-gain or difficulty.",
+    help="A number, such as 8: a plan estimates a question's difficulty by so many answers. Or a "
+    "kind: fit that probe of hidden states, and no plan: value-head, p-ik, restart-gain or "
+    "difficulty.",
     default="4",
 )
 BY = text(

@@ -49,6 +49,11 @@ def _found(log: RunLog, identifier: str) -> ServedRun:
     if found := log.get(identifier):
         return found
     known = [one["id"] for one in log.summaries(limit=_MOST)]
+    if not known:
+        raise UsageError(
+            f"no run is stored, so none is called {identifier!r}",
+            "store one: forethought ask QUESTION --spend auto",
+        )
     raise UnknownNameError.among("stored run", identifier, known)
 
 

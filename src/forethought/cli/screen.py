@@ -58,11 +58,11 @@ class Screen:
         return finish
 
     def _show(self, event: Event) -> None:
-        self.events.append(event)
         if event.kind == "done":
             run = with_usd(with_roofline(event.data["run"]), self.usd_per_hour)
             event = replace(event, data={**event.data, "run": run})
             self.run = event.data["run"]
+        self.events.append(event)
         if self.form == "jsonl":
             report_json(json.dumps(asdict(event), ensure_ascii=False), self.out)
         elif self.form == "json":

@@ -31,8 +31,14 @@ def checked_price(per_hour: float | None) -> float | None:
 
 
 def with_usd(run: dict[str, Any], per_hour: float | None) -> dict[str, Any]:
-    """A run's document with the price of its seconds on this machine, unless it has a price."""
+    """A run's document with the price of its seconds on this machine, unless it has a price.
+
+    Runs that differ in it have different identifiers.
+    """
     cost = run["cost"]
     if per_hour is None or cost["usd"] is not None:
         return run
-    return {**run, "cost": {**cost, "usd": cost["seconds"] * per_hour / 3600}}
+    from forethought.recipes.identity import priced_identifier
+
+    name, usd = priced_identifier(run["run"], per_hour), cost["seconds"] * per_hour / 3600
+    return {**run, "run": name, "cost": {**cost, "usd": usd}}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from forethought.cli.interruption import exits_at_once
+
 
 def start_torch(threads: int | None) -> None:
     """Import torch after the settings that it reads at import, and set its threads.
@@ -13,7 +15,8 @@ def start_torch(threads: int | None) -> None:
     from forethought.models.hardware.native_settings import settle
 
     settle(os.environ)
-    import torch
+    with exits_at_once():
+        import torch
 
     if threads:
         torch.set_num_threads(threads)

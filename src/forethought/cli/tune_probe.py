@@ -13,7 +13,7 @@ from forethought.cli.grammar import Given
 from forethought.cli.progress import Progress
 from forethought.cli.recipes import described_alone
 from forethought.cli.terminal import columns, report, report_json
-from forethought.contracts.errors import UnknownNameError, UsageError
+from forethought.contracts.errors import UsageError
 from forethought.contracts.probing import PROBE_KINDS
 from forethought.reports.terminal.probe import probe_text
 
@@ -22,7 +22,11 @@ def run(given: Given) -> int:
     """Recompute the states of stored answers by one prefill, fit the head and write it."""
     kind = next((one for one in PROBE_KINDS if one == given[options.TUNE_PROBE]), None)
     if kind is None:
-        raise UnknownNameError.among("probe", given[options.TUNE_PROBE], PROBE_KINDS)
+        raise UsageError(
+            f"--probe {given[options.TUNE_PROBE]!r} is neither a number of answers nor a kind of "
+            "probe",
+            f"give a number such as 4, or {', '.join(PROBE_KINDS[:-1])} or {PROBE_KINDS[-1]}",
+        )
     if given[options.STRATEGIES]:
         raise UsageError(
             f"a probe is fitted to a model alone, and {given[options.STRATEGIES][0]} is named",

@@ -84,7 +84,8 @@ class UnknownNameError(UsageError):
 
         names = list(known)
         near = difflib.get_close_matches(name, names, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+        every = f"known: {', '.join(names)}" if names else "there is none"
+        hint = f"did you mean {' or '.join(near)}?" if near else every
         return cls(f"no {kind} is called {name!r}", hint)
 
 

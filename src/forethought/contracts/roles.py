@@ -156,6 +156,10 @@ class Approximation(Protocol):
         """The number of prompt tokens that the target prefills."""
         return prompt_length
 
+    def check_room(self, prompt: Prompt) -> None:
+        """Raise BudgetTooSmallError if the budget is smaller than what must stay of the prompt."""
+        return
+
     def uses_draft(self) -> bool:
         """Whether the method runs a draft; only then may its prompt carry a look-ahead."""
         return False

@@ -1,6 +1,7 @@
 r"""The syntax of recipes: names and calls, `specpc(keep=512, reduction=mean)`, joined by + and @.
 
-A value is a number, true, false, none, quoted text, or a bare word. A name that holds a character
+A value is a number, true, false, none, quoted text, or a bare word. A number with a unit, such as
+60x or $0.01, needs no quotes. A name that holds a character
 of the syntax, such as a path with a +, needs quotes; plain paths need none.
 
 Quoted text has the escapes that `written` uses: \n, \r, \t, \\, quotes, and \x, \u or \U with
@@ -36,6 +37,7 @@ _ESCAPE = re.compile(rf"\\(?:([\\'\"nrt])|x({_HEX}{{2}})|u({_HEX}{{4}})|U(00{_HE
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
 _CALL = re.compile(r"([A-Za-z][\w-]*)\s*(?:\((.*)\))?", re.DOTALL)
 _WORD = re.compile(r"(?:[A-Za-z_]|\.{0,2}/)[\w./:-]*|\d+(?:\.\d+)?(?:[kMG]i?)?B")
+_AMOUNT = re.compile(r"\$\d+(?:\.\d+)?|\d+(?:\.\d+)?[A-Za-z]+")
 _BARE_PATH = re.compile(r"[\w.~%/:-]*(?:\\[\w.~%/:-]*)+")
 _CONSTANTS = {"true": True, "false": False, "none": None}
 
@@ -125,7 +127,8 @@ def _escapes(sign: str) -> bool:
 def _read(value: str) -> Any:
     if value.lower() in _CONSTANTS:
         return _CONSTANTS[value.lower()]
-    return value if _WORD.fullmatch(value) or _BARE_PATH.fullmatch(value) else _literal(value)
+    bare = any(form.fullmatch(value) for form in (_WORD, _AMOUNT, _BARE_PATH))
+    return value if bare else _literal(value)
 
 
 def _literal(value: str) -> Any:
@@ -135,7 +138,10 @@ def _literal(value: str) -> Any:
     try:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        raise UsageError(f"{value!r} is not a value", "quote text that is not one word") from None
+        raise UsageError(
+            f"{value!r} is not a value",
+            "quote text that is not one word, as in name='two words'",
+        ) from None
 
 
 def _text(quotation: str) -> str:

@@ -21,9 +21,11 @@ class Capacity:
     token_cache_bytes: float
     """Bytes of one more token of a sequence, while no window is full."""
     context: int
-    """Tokens of one sequence that fit; 0 if not even the weights do."""
+    """Tokens of one sequence that fit, at most `model_context`; 0 if not even the weights do."""
     requests: int
-    """Requests of the stated size that fit at once."""
+    """Requests of the stated size that fit at once; 0 if the model does not hold one."""
+    model_context: int
+    """Most tokens of a sequence, whatever the memory."""
 
 
 def weight_bytes(sizes: Sizes, precision: Precision) -> float:
@@ -42,16 +44,24 @@ def cache_bytes(sizes: Sizes, precision: Precision, tokens: float) -> float:
     return each * sum(tokens if window is None else min(tokens, window) for window in sizes.windows)
 
 
-def capacity(sizes: Sizes, machine: Machine, request_bytes: float) -> Capacity:
-    """What fits on a machine; `request_bytes` are those of a request's caches at its end."""
+def capacity(
+    sizes: Sizes, machine: Machine, request_bytes: float, request_tokens: int = 1
+) -> Capacity:
+    """What fits on a machine.
+
+    `request_bytes` are those of a request's caches at its end, `request_tokens` those of its
+    prompt; the model also holds at least one of its answer.
+    """
     precision = machine.precision
     weights = weight_bytes(sizes, precision)
     room = USABLE * machine.hardware.memory * machine.accelerators - weights
+    held = request_tokens < sizes.context
     return Capacity(
         weight_bytes=weights,
         token_cache_bytes=cache_bytes(sizes, precision, 1),
-        context=_longest(sizes, precision, room),
-        requests=max(0, int(room / request_bytes)) if request_bytes else 0,
+        context=min(_longest(sizes, precision, room), sizes.context),
+        requests=max(0, int(room / request_bytes)) if held and request_bytes else 0,
+        model_context=sizes.context,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -161,14 +161,28 @@ def read_hardware(path: Path) -> Hardware:
     """The hardware that a JSON file describes, such as the stored probe of this machine."""
     try:
         held = json.loads(path.read_text("utf-8"))
-        measured = held.pop("measured", None)
-        found = Hardware(**held, measured=Measured(**measured) if measured else None)
+        measured = _checked(held, Hardware).pop("measured", None)
+        rates = Measured(**_checked(measured, Measured)) if measured else None
+        found = Hardware(**held, measured=rates)
         numbers = (found.bandwidth, found.peak, found.peak8, found.memory)
         if not all(0 < number < 1e30 for number in numbers):
             raise ValueError("a rate is not above 0")
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise BadDataError(
             f"{path} does not describe hardware: {error}",
             "state name, title, bandwidth, peak, peak8 and memory, in bytes and FLOP/s",
         ) from error
     return found
+
+
+def _checked(held: Any, kind: type[Hardware | Measured]) -> dict[str, Any]:
+    """The object, if it has all fields of `kind` without a default and no others."""
+    if not isinstance(held, dict):
+        raise ValueError("it is not a JSON object")
+    required = [one.name for one in fields(kind) if one.default is one.default_factory is MISSING]
+    if lacking := [name for name in required if name not in held]:
+        raise ValueError(f"it lacks {', '.join(lacking)}")
+    known = [one.name for one in fields(kind)]
+    if unknown := [name for name in held if name not in known]:
+        raise ValueError(f"{unknown[0]!r} is no field of it")
+    return held

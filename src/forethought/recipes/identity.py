@@ -68,6 +68,11 @@ def run_identifier(
     return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def priced_identifier(run: str, usd_per_hour: float) -> str:
+    """The identifier of a run whose seconds have a price."""
+    return _digest(["priced run", run, float(usd_per_hour)]).hex()[:16]
+
+
 @lru_cache(4096)
 def revisions(label: str) -> str:
     """The revised methods of a recipe's label, such as "specpc 2"; empty if there are none.

@@ -70,7 +70,7 @@ def caveats(found: Forecast) -> list[str]:
         "Scores are means over every way to draw that many of the stored answers; no model was "
         "asked for them.",
         "The best of k is the score of an oracle, an upper bound for every way to choose; where "
-        "right answers can be guessed, lucky guesses count.",
+        "right answers can be guessed, guesses that are right by chance count.",
         *found.notes,
     ]
 
@@ -355,8 +355,8 @@ def _adapted(one: Difficulty) -> str:
     return (
         f"With a recipe for each bin, chosen on half of its questions and scored on the others: "
         f"{figures.points(one.adapted)} points, {gain} beside {one.fixed} for all. Scores in the "
-        "table are flattered: each recipe was chosen there for what it scores. Recipes differ in "
-        f"what they cost. Compared: {', '.join(one.recipes)}."
+        "table have an optimistic bias: each recipe was chosen by the answers that it is scored "
+        f"on. Recipes differ in what they cost. Compared: {', '.join(one.recipes)}."
     )
 
 

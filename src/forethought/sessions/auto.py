@@ -26,6 +26,8 @@ LEAST_FASTER = 1.2
 """The least ratio of the exact run's seconds; below it, the exact run is the choice."""
 LEAST_TOKENS = 1024
 EXACT = "exact"
+FEW = 8
+"""Runs of this machine below which an interval of seconds is that of the prior, and not shown."""
 _SPREAD = 2.0  # comparisons count for prompts up to this many times longer or shorter
 
 
@@ -178,9 +180,12 @@ class _Choice:
         if not model.measured and not self.known.machine.known:  # only ratios mean something
             return f"takes {best.seconds.value / usual:.2g} of exact's time, {self._by(model)}"
         value, low, high = (getattr(best.seconds, end) for end in ("value", "low", "high"))
+        few = len(model.measured) < FEW
+        interval = "" if few else f" (95 %: {low:.3g} to {high:.3g})"
+        lacking = ", too few for an interval" if few and model.measured else ""
         return (
-            f"takes about {value:.3g} s (95 %: {low:.3g} to {high:.3g}) "
-            f"beside {usual:.3g} s exact, {self._by(model)}"
+            f"takes about {value:.3g} s{interval} beside {usual:.3g} s exact, {self._by(model)}"
+            f"{lacking}"
         )
 
     def _by(self, model: TimeModel) -> str:

@@ -154,7 +154,12 @@ class _Estimator:
             prompt=length,
             entries=entries,
             cache_bytes=asked.batch * self._request_bytes(stored, entries),
-            capacity=capacity(self.target, machine, self._request_bytes(stored, entries)),
+            capacity=capacity(
+                self.target.for_long_texts(),
+                machine,
+                self._request_bytes(stored, entries),
+                length,
+            ),
             notes=(*self.plan.notes, *self._notes()),
             outweighed=self.plan.outweighed,
         )
@@ -365,9 +370,6 @@ class _Estimator:
         return decode_phase(config, machine, entries, steps, batch * samples, shared, batch)
 
     def _notes(self) -> Iterator[str]:
-        end = self.request.prompt + self.request.answer
-        if end > self.target.context:
-            yield f"the context of {self.target.context:,} tokens is shorter than {end:,}"
         if self.plan.drafting is not None:
             yield "decode is counted without drafts: the text decides how many are accepted"
         yield from dict.fromkeys(filter(None, (one.uncounted() for one in self.plan.applied)))

@@ -5,14 +5,24 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from forethought.contracts.errors import UsageError
+
 VARIABLE = "FORETHOUGHT_RESULTS"
 _DEFAULT = "results.sqlite"
 
 
 def results_file() -> Path:
-    """The file that FORETHOUGHT_RESULTS names, or `results.sqlite` in the user's data folder."""
+    """The file that FORETHOUGHT_RESULTS names, or `results.sqlite` in the user's data folder.
+
+    Raises UsageError if the variable names a folder.
+    """
     if named := os.environ.get(VARIABLE):
-        return Path(named).expanduser()
+        found = Path(named).expanduser()
+        if found.is_dir():
+            raise UsageError(
+                f"{VARIABLE} names the folder {found}", f"name a file: {found / _DEFAULT}"
+            )
+        return found
     from platformdirs import user_data_path  # imports tempfile: 6 ms that few commands need
 
     return user_data_path("forethought", appauthor=False) / _DEFAULT

@@ -89,6 +89,10 @@ _REASONS = {
 
 def open_file(path: Path, patience: float, kind: FileKind = RESULTS) -> sqlite3.Connection:
     """Connect to the file at `path`; a missing file is created, an existing one is checked."""
+    if path.is_dir():
+        raise StoreError(
+            f"the {kind.noun} {path} is a folder", f"name a file: {path / 'results.sqlite'}"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -63,6 +63,19 @@ def test_no_two_different_references_are_equal() -> None:
         ("1000", "1000.0"),
         ("1000", r"\$1{,}000"),
         ("1000", "10^3"),
+        ("0.5", "0{.}5"),
+        ("1/2", r"{.}5"),
+        (r"0{.}5", r"\frac{1}{2}"),
+        ("1234567.5", "1{,}234{,}567{.}5"),
+        ("0.125", "0{,}125"),  # a decimal comma
+        ("3.14", "3{,}14"),
+        ("1000", r"1{\,}000"),
+        ("-5", "{-}5"),
+        ("7", "3{+}4"),
+        ("x=3", "x{=}3"),
+        ("2x+y", "2x{+}y"),
+        ("12", r"3{\cdot}4"),
+        ("50%", r"50{\%}"),
         ("0.5", r"\frac12"),
         (r"\frac{1}{2}", "1/2"),
         (r"\frac43", r"\dfrac{4}{3}"),
@@ -324,6 +337,8 @@ def test_boxes_that_belong_together_are_one_list(answer: str, expected: str) -> 
         ("Water is H2O.", ""),
         (r"\frac{10}{9}", r"\frac{10}{9}"),
         (r"It is 14{,}916 in all", "14{,}916"),
+        (r"It is 0{.}5 in all", "0{.}5"),
+        (r"It is 1{,}000{.}25 in all", "1{,}000{.}25"),
     ],
 )
 def test_the_final_answer_is_found_where_it_stands(answer: str, expected: str) -> None:

@@ -52,6 +52,11 @@ class Evicting(Approximation):
         """Whether the method drops any entry."""
         return self.eviction().pays(prompt_length)
 
+    def check_room(self, prompt: Prompt) -> None:
+        """Raise BudgetTooSmallError if the entries that must stay exceed `keep`."""
+        if self.pays(len(prompt)):
+            self.eviction().check_room(prompt)
+
     def uses_draft(self) -> bool:
         """Whether a draft runs."""
         return self.eviction().importance.looks_ahead
@@ -190,6 +195,10 @@ class Eviction:
         """Raise BadParameterError or BudgetTooSmallError for parts or budgets that cannot work."""
         self._check_parts()
         self.importance.check(prompt)
+        self.check_room(prompt)
+
+    def check_room(self, prompt: Prompt) -> None:
+        """Raise BudgetTooSmallError if the entries that must stay exceed the budget."""
         budget = self.budget(len(prompt))
         newest = self._newest(budget)
         # During decode the window moves on, so it no longer covers protected tokens.

@@ -34,6 +34,11 @@ class Shortening(Approximation):
         """Most prompt tokens that the target prefills."""
         return entries_kept(self.keep, prompt_length)
 
+    def check_room(self, prompt: Prompt) -> None:
+        """Raise BudgetTooSmallError if protected tokens exceed `keep`."""
+        if self.pays(len(prompt)):
+            self.room(prompt)
+
     def room(self, prompt: Prompt) -> PromptRoom:
         """The droppable tokens and their budget; raises if protected tokens exceed `keep`."""
         return room_in(prompt, self.keep, self.name, protect=self.protect)

@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from forethought.contracts.errors import UnfitError
 from forethought.contracts.parameters import Count, CountOrZero
 from forethought.contracts.search import Ability, Ask, Candidate, Found, Search, Strategy, write
 from forethought.methods.search._answers import budget_spent, reprompted
@@ -51,11 +50,13 @@ class Tim(Strategy):
             return Found(
                 grown, notes=("the budget ended before the tree of subtasks had an answer",)
             )
-        answer = _answer(grown, tree)
-        best = replace(grown, steps=(answer,), lengths=(grown.tokens,))
+        answer = _answer(grown)
+        # The text of an unfinished tree is no answer, though a checker may find numbers in it.
+        best = replace(grown, steps=(answer or "",), lengths=(grown.tokens,))
         lists = len(dropped_spans(tree.finished, self.buffer))
         note = f"a tree of {tree.tasks} tasks; lists of subtasks dropped from the cache: {lists}"
-        return Found(best, (best,), (1.0,), notes=(note,))
+        lacking = () if answer is not None else (_unfinished(grown),)
+        return Found(best, (best,), (1.0,), notes=(note, *lacking))
 
     def _grown(self, one: Candidate, tree: TaskTree) -> Generator[Ask, Any, Candidate]:
         """The whole tree, or as much of it as there are tokens for."""
@@ -66,14 +67,17 @@ class Tim(Strategy):
         return one
 
 
-def _answer(grown: Candidate, tree: TaskTree) -> str:
-    """The tree's answer; raises UnfitError if the model did not come to one."""
+def _answer(grown: Candidate) -> str | None:
+    """The tree's answer; None if the model did not come to one."""
     try:
         found = str(json.loads(grown.text[grown.text.index("{") :])["answer"])
-        return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     except (ValueError, RecursionError):
-        raise UnfitError(
-            f"the model wrote {grown.tokens:,} tokens and {tree.tasks:,} tasks, and its tree of "
-            "subtasks has no answer",
-            "allow more --max-tokens, or use a larger model: small ones seldom end such a tree",
-        ) from None
+        return None
+    return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _unfinished(grown: Candidate) -> str:
+    return (
+        f"the model wrote {grown.tokens:,} tokens, and its tree of subtasks has no answer: allow "
+        "more --max-tokens, or use a larger model, since small ones seldom end such a tree"
+    )

@@ -90,8 +90,9 @@ def _fits(found: dict[str, Any]) -> str:
     room = units.memory(found["hardware"]["memory"] * found["accelerators"])
     if not held["context"]:
         return f"the weights do not fit into {room}"
+    whole = ", all that the model holds," if held["context"] == held["model_context"] else ","
     return (
-        f"{held['requests']:,} such requests, or one sequence of {held['context']:,} tokens, "
+        f"{held['requests']:,} such requests, or one sequence of {held['context']:,} tokens{whole} "
         f"beside the weights in {room}"
     )
 

@@ -77,8 +77,8 @@ def _caveats(found: Tuned) -> Iterator[str]:
     if len(found.bins) > 1:
         yield (
             f"Difficulty is told by {found.plan.probe} answers, whose tokens are counted unless "
-            "the strategy goes on with them. Scores of bins are flattered: strategies were chosen "
-            "by them."
+            "the strategy goes on with them. Scores of bins have an optimistic bias: strategies "
+            "were chosen by them."
         )
     if found.worth:
         points = "point" if found.worth == 1 else "points"

@@ -11,7 +11,7 @@ _ANNOUNCED = re.compile(r"\banswer\s*(?:is\b|:|=)[\s:*]*", re.IGNORECASE)
 _NUMBER = re.compile(
     r"(?!(?<=[A-Za-z])\d+[A-Za-z])"  # not the 2 of H2O
     r"(?:(?<![\w)])[-\u2212])?[$£€]?(?:\d{1,3}(?:(?:,\\!|\{,\}|\\,|,)\d{3})+(?!\d)|\d+)"
-    r"(?:\.\d+)?(?:/\d+)?%?|\.\d+%?"
+    r"(?:(?:\.|\{[.,]\})\d+)?(?:/\d+)?%?|(?:\.|\{\.\})\d+%?"
 )
 _BRACE = re.compile(r"\\(?:f?boxed|fbox)\s*\{|\\(?:[^\\]|\\(?!f?box))|[{}]", re.DOTALL)
 _DELIMITER = re.compile(r"\$\$?|\\.", re.DOTALL)

@@ -10,7 +10,14 @@ UNION = "\u222a"
 
 _THIN = r"(?:\s*\{\s*,\s*\}|,\s*\\!|\\[,;:! ]|[~ \u00a0\u2009\u202f])(?:\s|\\!)*"
 """Separators of digit groups; a bare comma is not among them, since it may separate a list."""
-_GROUPED = re.compile(rf"(?<![\d.])\d{{1,3}}(?:{_THIN}\d{{3}})+(?!\d)")
+_GROUPED = re.compile(rf"(?<![\d.])(?!0+{_THIN})\d{{1,3}}(?:{_THIN}\d{{3}})+(?!\d)")
+_BRACED = re.compile(
+    r"(?:(?<![\\^_A-Za-z}])|(?<=^[A-Za-z])|(?<=[^\\A-Za-z][A-Za-z]))"
+    r"\{\s*([-+*/=%\u2212]|\\[,;:!%]|\\(?:cdot|times|div))\s*\}"
+    r"|\{\s*(\.)\s*\}(?=\d)"
+)
+"""A sign in braces, which change its spacing alone; behind a command, ^ or _ it is an argument."""
+_DECIMAL_COMMA = re.compile(r"(?<=\d)\{\s*,\s*\}(?=\d)")
 _REPEATING = re.compile(
     r"(?<!\d)(\d{0,50})\.(\d{0,50})\\(?:overline|bar|dot)\s*(?:\{(\d{1,50})\}|(\d))"
 )
@@ -82,7 +89,9 @@ _PLAIN_NUMBER = re.compile(r"-?\d{1,60}(?:\.\d{1,60}|/0*[1-9]\d{0,60})?")
 
 def plain(text: str) -> str:
     """Remove layout, currency, degrees and units, and join grouped digits."""
-    text = _REPEATING.sub(_fraction, _GROUPED.sub(_together, text))
+    text = _BRACED.sub(_unbraced, text)
+    text = _DECIMAL_COMMA.sub(".", _GROUPED.sub(_together, text))
+    text = _REPEATING.sub(_fraction, text)
     for pattern, spelling in _SPELLINGS:
         text = pattern.sub(spelling, text)
     text = text.strip().rstrip(".,").strip()
@@ -107,6 +116,11 @@ def readings(text: str) -> list[str]:
 def without_text(text: str) -> str:
     r"""Replace \text{...} by its content."""
     return _TEXT.sub(r"\1", text)
+
+
+def _unbraced(sign: re.Match[str]) -> str:
+    found = sign[1] or sign[2]
+    return f"{found} " if found[-1].isalpha() else found
 
 
 def _together(number: re.Match[str]) -> str:
