@@ -20,12 +20,9 @@ DRAFTING_BUGS = (
     Bug(
         "the server's log-probability of an accepted token is 0",
         "servers that report none for the tokens that a draft proposed",
-        "engine/scheduler.py",
-        "        events = self._choose(verified)\n",
-        "        events = [\n"
-        "            one._replace(sampled=type(one.sampled)(one.sampled.token, 0.0))\n"
-        "            for one in self._choose(verified)\n"
-        "        ]\n",
+        "engine/sequence.py",
+        "        return chosen\n",
+        "        return chosen if self.verified is None else type(chosen)(chosen.token, 0.0)\n",
         f"{SERVER}::test_accepted_tokens_of_a_predicted_answer_have_the_targets_log_probabilities",
     ),
     Bug(
