@@ -131,6 +131,21 @@ def test_a_draw_depends_on_seed_candidate_and_position_alone():
     assert draw(1, 0) != draw(1, 1)
 
 
+@pytest.mark.parametrize("filters", [{}, {"top_p": 0.99}, {"top_k": 4}, {"min_p": 0.05}])
+def test_laws_that_rank_the_likeliest_differently_agree_on_most_draws(filters):
+    """So a draft model that draws with the target's numbers is often right."""
+    sampling = SamplingParams(temperature=1.0, **filters)
+    logits = torch.stack([CHANCES, CHANCES[[1, 0, 2, 3, 4]]]).log()
+
+    pairs = [
+        [choose(row, sampling, 0, position).token for row in logits] for position in range(1000)
+    ]
+    together = [choose_rows(logits, [Choice(sampling, 0, n)] * 2) for n in range(100)]
+
+    assert sum(mine == its for mine, its in pairs) / 1000 == pytest.approx(0.9, abs=0.03)
+    assert [[one.token for one in rows] for rows in together] == pairs[:100]
+
+
 def test_log_probabilities_are_the_models_own_whatever_the_filters():
     logits = CHANCES.log() + 3  # logits are chances up to a constant
 
@@ -152,11 +167,12 @@ def test_a_top_p_of_nothing_still_draws_the_likeliest(top_k):
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_values_that_are_no_numbers_are_an_error_and_no_answer(temperature):
+@pytest.mark.parametrize("filters", [{}, {"top_p": 0.9}, {"top_k": 3}, {"min_p": 0.1}])
+def test_values_that_are_no_numbers_are_an_error_and_no_answer(temperature, filters):
     logits = torch.full((5,), torch.nan)
 
     with pytest.raises(DamagedFileError, match="no numbers"):
-        choose(logits, SamplingParams(temperature=temperature), 0, 0)
+        choose(logits, SamplingParams(temperature=temperature, **filters), 0, 0)
 
 
 def test_confidence_is_the_mean_doubt_of_the_twenty_likeliest():

@@ -3,6 +3,7 @@
 from tests.planted.bug import Bug
 
 VERIFY = "tests/engine/test_verify.py"
+SERVER = "tests/server/test_drafted_logprobs.py"
 TREE = "tests/engine/attention/test_tree.py"
 DRAFTING_BUGS = (
     Bug(
@@ -15,6 +16,14 @@ DRAFTING_BUGS = (
         "            for one in self._choose(verified)\n"
         "        ]\n",
         f"{VERIFY}::test_what_is_reported_of_a_token_is_that_of_plain_decoding",
+    ),
+    Bug(
+        "the server's log-probability of an accepted token is 0",
+        "servers that report none for the tokens that a draft proposed",
+        "engine/sequence.py",
+        "        return chosen\n",
+        "        return chosen if self.verified is None else type(chosen)(chosen.token, 0.0)\n",
+        f"{SERVER}::test_accepted_tokens_of_a_predicted_answer_have_the_targets_log_probabilities",
     ),
     Bug(
         "rejected tokens stay in the cache",

@@ -211,7 +211,11 @@ def _draw(logits: Tensor, choice: Choice) -> Tensor:
         ranked = _nucleus(ranked, sampling.top_p)
     if sampling.min_p > 0:
         ranked = _above(ranked, sampling.min_p)
-    return tokens[_invert(ranked, uniform)]
+    # In the order of the vocabulary: laws that rank tokens differently agree on more draws.
+    kept = ranked > 0
+    kept[0] = True  # also where the logits hold no numbers
+    tokens, order = tokens[kept].sort()
+    return tokens[_invert(ranked[kept][order], uniform)]
 
 
 def _ranked(chances: Tensor, sampling: SamplingParams) -> tuple[Tensor, Tensor]:
@@ -334,11 +338,11 @@ def _draw_rows(logits: Tensor, choices: Sequence[Choice], given: _Parameters) ->
         cut = given.top_k < chances.shape[-1]
         ranked = ranked / torch.where(cut, ranked.sum(-1, keepdim=True), 1.0)
     ranked = _above(_nucleus(ranked, given.top_p.float()), given.min_p.float())
-    # A row without filters is drawn in the order of the vocabulary, as it is alone.
+    # All rows are drawn in the order of the vocabulary, as each one is alone.
     filters = [[choice.sampling.filters] for choice in choices]
     filtered = upload(filters, torch.bool, logits.device)
-    place = _invert(torch.where(filtered, ranked, chances), given.uniform)
-    return torch.where(filtered, tokens.gather(-1, place), place)
+    kept = torch.zeros_like(chances).scatter(-1, tokens, ranked)
+    return _invert(torch.where(filtered, kept, chances), given.uniform)
 
 
 def _confidences(logits: Tensor, norm: Tensor) -> Tensor:
