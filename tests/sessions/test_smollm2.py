@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -123,11 +124,13 @@ def test_the_first_candidate_is_the_plain_answer_to_the_last_bit(
     smollm2: Model, attention: str, search: str, scorer: str, settings: dict[str, Any]
 ) -> None:
     asked = {"max_tokens": 20, **settings}
-    plain = ask(smollm2, **asked)
+    plain = ask(smollm2, confidence=("likelihood",), **asked)
     found = ask(smollm2, search=search, scorer=scorer, **asked)
 
-    first = found["candidates"][0] if found["candidates"] else {"text": found["answer"]}
+    first = found["candidates"][0]
     assert first["text"] == plain["answer"]
+    likelihood = math.exp(first["log_probability"] / first["summed"])
+    assert plain["confidence"]["raw"] == pytest.approx(likelihood, rel=1e-12)
     assert plain["cost"]["output_tokens"] > 12
 
 
