@@ -113,7 +113,8 @@ class RecipeResult:
     tasks: Mapping[str, Interval]
     """By task."""
     cache_bytes: float
-    """Mean bytes of the KV cache after prefill."""
+    """Mean bytes of the KV cache after prefill; NaN if the target did not prefill every question's
+    own prompt, as in searches that write prompts of their own."""
     first_token: float
     """Median time to first token in seconds, as if each question ran alone."""
     flops: float

@@ -29,7 +29,7 @@ def recipe_result(recipe: str, scores: ScoresByTask, samples: Sequence[Sample]) 
         questions=sum(len(answered.scores) for answered in scores.values()),
         score=mean_of_intervals(list(tasks.values())),
         tasks=tasks,
-        cache_bytes=statistics.fmean(_local_values(runs, "kept", "cache_bytes")),
+        cache_bytes=statistics.fmean(_cache_bytes(runs)),
         first_token=statistics.median(_local_values(runs, "timing", "first_token")),
         flops=statistics.fmean(_local_values(runs, "cost", "flops")),
         read=statistics.fmean(_values(runs, "cost", "prompt_tokens")),
@@ -79,6 +79,14 @@ def _share(samples: Sequence[Sample], *outcomes: Outcome) -> float:
     """The share of answers with one of these outcomes; NaN if an outcome is not known."""
     told = [sample.outcome for sample in samples]
     return math.nan if "" in told else statistics.fmean(one in outcomes for one in told)
+
+
+def _cache_bytes(samples: Sequence[Sample]) -> list[float]:
+    """Bytes behind each question's own prompt; NaN where the target did not prefill it.
+
+    Such a search reads prompts of its own alone, or its draft answered. It is not free.
+    """
+    return [held or math.nan for held in _local_values(samples, "kept", "cache_bytes")]
 
 
 def _local_values(samples: Sequence[Sample], part: str, name: str) -> list[float]:
