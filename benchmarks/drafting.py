@@ -2,6 +2,8 @@
 
     python benchmarks/drafting.py qwen-coder-1.5b prompt-lookup trie-lookahead [--log]
     python benchmarks/drafting.py qwen-coder-1.5b prompt-lookup --weights bf16 --only quote story
+    python benchmarks/drafting.py qwen-coder-1.5b draft-lookahead --draft qwen-coder-0.5b
+        --beside 'speckv(keep=512)'
 
 The model is loaded once. For each prompt of drafting_prompts.py, plain decoding and the drafters
 take turns, so that all see the machine in the same states; figures are medians over the rounds.
@@ -34,6 +36,7 @@ def main() -> None:
     parser.add_argument("drafters", nargs="+", help="methods that draft answers")
     parser.add_argument("--draft", default="self", help="the draft model")
     parser.add_argument("--weights", default="auto")
+    parser.add_argument("--beside", nargs="*", default=[], help="methods of every run, plain too")
     parser.add_argument("--new", type=int, default=160, help="most tokens of an answer")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--threads", type=int, help="of a decode pass; all where none is given")
@@ -54,9 +57,14 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     if options.threads:
         torch.set_num_threads(options.threads)
     plain = Recipe(
-        model=options.model, draft=options.draft, weights=options.weights, max_tokens=options.new
+        model=options.model,
+        draft=options.draft,
+        approximate=tuple(options.beside),
+        weights=options.weights,
+        max_tokens=options.new,
     )
-    recipes = [plain, *(replace(plain, approximate=(name,)) for name in options.drafters)]
+    drafted = [(*options.beside, name) for name in options.drafters]
+    recipes = [plain, *(replace(plain, approximate=methods) for methods in drafted)]
     first = Session.open(recipes[-1])
     sessions = [replace(first, recipe=one, methods=built_methods(one)) for one in recipes]
     wanted = [one for one in PROMPTS if not options.only or one.name in options.only]
@@ -70,7 +78,8 @@ def rows(prompt: Prompt, sessions: list[Any], rounds: int) -> list[dict[str, Any
     for _ in range(rounds):
         for session in sessions:
             *_, done = session.stream(prompt.question, prompt.document)
-            name, run = "+".join(session.recipe.approximate) or "plain", done.data["run"]
+            run, plain = done.data["run"], session is sessions[0]
+            name = "plain" if plain else session.recipe.approximate[-1]
             steps = run["cost"]["output_tokens"] - 1
             rates[name].append(steps / run["timing"]["stages"]["decode"])
             last[name] = run

@@ -7,7 +7,10 @@ import itertools
 import pytest
 
 from forethought.contracts.errors import UsageError
+from forethought.engine.cache.prefix_cache import PrefixCache
 from forethought.sessions.conversation import Conversation
+from forethought.sessions.live_local import LocalOpener
+from forethought.sessions.live_session import LiveRequest, LiveSession
 from tests.sessions.tiny_session import DOCUMENT, QUESTION, events, run, session
 
 DRAFTERS = {
@@ -57,6 +60,55 @@ def test_drafts_change_no_answer(drafter, samples, method):
     assert cost["verified_tokens"] > 0
     assert cost["decode_passes"] + cost["accepted_tokens"] == cost["output_tokens"] - samples
     assert "verified_tokens" not in plain["cost"]
+
+
+LOOKAHEADS = [
+    ("speckv(keep=400)", "self"),
+    ("speckv(keep=120)", "same-tokens"),
+    ("speckv(keep=120)", "other-tokens"),
+    ("specpc-fused(keep=120,lookahead=24)", "same-tokens"),
+    ("vertical-slash(columns=40,window=64)", "same-tokens"),
+]
+"""The target accepts a part of its own look-ahead."""
+
+
+@pytest.mark.parametrize(("method", "draft"), LOOKAHEADS)
+def test_what_a_draft_wrote_to_score_the_prompt_is_verified(method, draft):
+    settings = {"samples": 2, "max_tokens": 24}
+    plain = run(draft, approximate=(method,), **settings)
+    found = run(draft, approximate=(method, "draft-lookahead"), **settings)
+
+    assert shown(found) == shown(plain)
+    assert found["cost"]["accepted_tokens"] >= 10 * (draft == "self")
+    assert found["cost"]["draft_tokens"] == plain["cost"]["draft_tokens"]  # written once
+
+
+def test_a_known_look_ahead_is_verified_again():
+    """The second run finds the draft's result in the store of the first one, which it shares."""
+    first = session(approximate=("speckv(keep=400)", "draft-lookahead"), max_tokens=24)
+    ticks = itertools.count().__next__
+    cache = PrefixCache(1 << 24)
+    opener = LocalOpener(lambda name, weights: first.target, first.recipe, ticks, cache)
+    live = LiveSession(opener, ticks)
+    done = []
+    for name in ("first", "second"):
+        live.submit(LiveRequest(name, first.recipe, QUESTION, DOCUMENT))
+        while not live.idle:
+            done += [event for _, event in live.step()]
+    first, second = (one.data["run"] for one in done if one.kind == "done")
+
+    assert second["cost"]["draft_tokens"] == 0 < first["cost"]["draft_tokens"]
+    assert shown(second) == shown(first)
+    assert second["cost"]["accepted_tokens"] == first["cost"]["accepted_tokens"] > 5
+
+
+@pytest.mark.parametrize("others", [(), ("specpc(keep=120,first_layer=1)",), ("snapkv(keep=99)",)])
+def test_without_a_look_ahead_nothing_is_drafted_and_a_note_says_why(others):
+    found = run("same-tokens", approximate=(*others, "draft-lookahead"))
+
+    assert found["answer"] == run("same-tokens", approximate=others)["answer"]
+    assert any("no other method looks ahead" in note for note in found["notes"])
+    assert "verified_tokens" not in found["cost"]
 
 
 @pytest.mark.parametrize("drafter", ["trie-lookahead"])

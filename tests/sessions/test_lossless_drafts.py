@@ -32,12 +32,24 @@ DRAFTERS = {
     "draft-model(chance=0)": "same-tokens",
     "draft-model(chance=0,tokens=3)": "other-tokens",
     "own-layers(layers=2,chance=0)": "self",
+    "draft-lookahead": "same-tokens",
 }
 """Each with its draft model: the target with other weights by 1.4 %, or another model."""
-TAKEN = {"prediction", "draft-model(chance=0)", "own-layers(layers=2,chance=0)"}
+TAKEN = {
+    "prediction",
+    "draft-model(chance=0)",
+    "own-layers(layers=2,chance=0)",
+    "draft-lookahead",
+}
 """Those whose drafts random weights follow."""
 APPROXIMATIONS = ("", "truncate(keep=0.5)", "snapkv(keep=120, every=6)")
 """Exact, a shortened prompt, and an eviction that goes on during decode."""
+AHEAD = {
+    "": ("speckv(keep=250)",),
+    "truncate(keep=0.5)": ("truncate(keep=0.5)", "speckv(keep=120)"),
+    "snapkv(keep=120, every=6)": ("speckv(keep=250)", "quantised-kv(bits=8)"),
+}
+"""In their place, methods that write the look-ahead of draft-lookahead: only they do."""
 ANSWER = 24
 WORDS = ["lamp", "harbour", "keeper", "stair", "gale", "iron", "quay", "rope", "lens", "tide"]
 
@@ -84,8 +96,8 @@ def answers(samples, methods, draft, expected=()):
 
 
 @cache
-def plain(samples, method):
-    return answers(samples, (method,) if method else (), "self")
+def plain(samples, *methods, draft="self"):
+    return answers(samples, methods, draft)
 
 
 def shown(run):
@@ -103,10 +115,11 @@ def chances(runs):
 @pytest.mark.parametrize("samples", [1, 4])
 @pytest.mark.parametrize("drafter", DRAFTERS)
 def test_greedy_answers_are_those_without_drafts(drafter, samples, method):
-    expected = plain(samples, method)
+    ahead, draft = drafter == "draft-lookahead", DRAFTERS[drafter]
+    methods = AHEAD[method] if ahead else (method,) if method else ()
+    expected = plain(samples, *methods, draft=draft if ahead else "self")
 
-    methods = (method, drafter) if method else (drafter,)
-    found = answers(samples, methods, DRAFTERS[drafter], expected)
+    found = answers(samples, (*methods, drafter), draft, expected)
 
     assert [shown(one) for one in found] == [shown(one) for one in expected]
     assert chances(found) == pytest.approx(chances(expected), abs=1e-2)

@@ -116,6 +116,11 @@ class DraftSource(Protocol):
         """The tokens of the answer that the client expects; empty if it states none."""
         ...
 
+    @property
+    def lookahead(self) -> Sequence[int]:
+        """The tokens that a draft wrote behind the prompt to score it; empty before the prefill."""
+        ...
+
     def writer(self, layers: int | None = None) -> DraftWriter:
         """The draft model; with `layers`, the target's first layers."""
         ...

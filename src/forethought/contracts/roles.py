@@ -277,6 +277,15 @@ class Approximation(Protocol):
         """The drafter of one sequence; None if the method cannot draft for it."""
         return None
 
+    def draft_lacks(self, draft: str, applied: Sequence[Approximation]) -> str:
+        """What is missing to draft beside the applied methods; empty if nothing is.
+
+        `draft` is the draft's name, "self" for the target.
+        """
+        if self.uses_draft() and draft == "self":
+            return "a smaller model would draft, and none is named with -d"
+        return ""
+
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:
         """The prompt for the target, shortened or not; it may carry a look-ahead."""
         return prompt

@@ -29,7 +29,8 @@ from forethought.prefill.draft_reading import DraftReading, ReadingPart
 from forethought.prefill.planning import default_layer_span
 from forethought.prefill.prefill_reuse import PrefillReuse, PromptPrefix
 
-DraftResults = dict[Hashable, tuple[Any, Meter]]
+DraftResults = dict[Hashable, tuple[tuple[Any, list[int]], Meter]]
+"""By key, a result with the look-ahead that was written for it, and their cost."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class ModelDraft:
     """The method that makes the draft's prefill sparse, if any."""
     latest: dict[str, Prompt] = field(default_factory=dict, compare=False)
     """The latest text in the draft's tokens: reading it and carrying its scores both need it."""
+    written: list[int] = field(default_factory=list, compare=False)
+    """The latest look-ahead behind the prompt, in the target's tokens."""
     readings: dict[Hashable, DraftReading] = field(default_factory=dict, compare=False)
     """Passes that the recipes of a batch share."""
 
@@ -138,7 +141,8 @@ class ModelDraft:
             return []
         found = self._target_tokens(decoded)
         target = self.target.for_length(len(prompt) + len(found))
-        return found[: max(0, target.shape.context - len(prompt))]
+        self.written[:] = found[: max(0, target.shape.context - len(prompt))]
+        return list(self.written)
 
     def input_of(self, prompt: Prompt, layers: int | None, lookahead: int) -> DraftInput:
         """The prompt in the draft's tokens, and the network that reads it.
@@ -263,18 +267,29 @@ class ModelDraft:
         """The result of `find`, computed once; see contracts.roles.Draft.recall."""
         key = (what, self.sparse, self.name, self.target.name, prompt.tokens, prompt.text)
         if key in self.results:
-            found, spent = self.results[key]
+            known, spent = self.results[key]
             self.meter.add(spent)
-            return cast(Found, found)
+            return cast(Found, self._again(known))
         if self.reuse is not None:
             return self._remembered(self.reuse, what, prompt, find)
         before, start = self.meter.copy(), self.meter.clock()
-        found = find()
+        found = self._found(find)
         spent = self.meter.since(before)
         shared = self.meter.stages.get("draft", 0.0) - before.stages.get("draft", 0.0)
         spent.stages["draft"] = self.meter.clock() - start + shared
         self.results[key] = (found, spent)
-        return found
+        return found[0]
+
+    def _found(self, find: Callable[[], Found]) -> tuple[Found, list[int]]:
+        """A result, and the look-ahead that was written for it."""
+        self.written.clear()
+        found = find()
+        return found, list(self.written)
+
+    def _again(self, known: tuple[Found, list[int]]) -> Found:
+        """A known result, whose look-ahead drafts may use."""
+        self.written[:] = known[1]
+        return known[0]
 
     def _remembered(
         self, reuse: PrefillReuse, what: Hashable, prompt: Prompt, find: Callable[[], Found]
@@ -283,8 +298,8 @@ class ModelDraft:
         networks = self.model.network, self.target.network
         key = reuse.result_key((what, self.sparse), networks, prompt)
         if key not in reuse.memo.drafts:
-            reuse.memo.drafts.put(key, find())
-        return cast(Found, reuse.memo.drafts.get(key))
+            reuse.memo.drafts.put(key, self._found(find))
+        return cast(Found, self._again(reuse.memo.drafts.get(key)))
 
     def charge(self, tokens: int, flops: float) -> None:
         """Charge the tokens and FLOPs of another model that helps to choose."""

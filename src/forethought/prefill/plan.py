@@ -117,10 +117,6 @@ def plan(
     notes = [*prompt.notes, *draft.notes]
     length = len(prompt)
     _check_order(methods)
-    drafting = next((method for _, method in methods if method.drafts_answers()), None)
-    if drafting is not None and drafting.uses_draft() and draft.name == "self":
-        notes.append("nothing is drafted: a smaller model would do it, and none is named with -d")
-        drafting = None
     for name, method in methods:
         if method.drafts_answers():
             continue
@@ -135,6 +131,10 @@ def plan(
         else:
             applied.append(method)
             length = method.reads(length)
+    drafting = next((method for _, method in methods if method.drafts_answers()), None)
+    if drafting is not None and (lack := drafting.draft_lacks(draft.name, applied)):
+        notes.append(f"nothing is drafted: {lack}")
+        drafting = None
     return PrefillPlan(tuple(applied), tuple(notes), tuple(outweighed), drafting)
 
 

@@ -56,6 +56,11 @@ class PromptDraftSource:
         """The tokens of the whole prompt."""
         return self.prepared.prompt.tokens
 
+    @property
+    def lookahead(self) -> Sequence[int]:
+        """What a draft wrote behind the prompt to score it."""
+        return self.prepared.draft.written
+
     def writer(self, layers: int | None = None) -> DraftWriter:
         """The draft model; with `layers`, the target's first layers."""
         known = self.prepared.writers
