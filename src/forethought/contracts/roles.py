@@ -152,6 +152,10 @@ class Approximation(Protocol):
         """Whether the method drops anything from a prompt of this many tokens."""
         ...
 
+    def idle(self, prompt_length: int) -> str:
+        """Why the method changes nothing where it does not pay."""
+        return f"nothing to drop from a prompt of {prompt_length:,} tokens"
+
     def reads(self, prompt_length: int) -> int:
         """The number of prompt tokens that the target prefills."""
         return prompt_length
@@ -283,7 +287,7 @@ class Approximation(Protocol):
         `draft` is the draft's name, "self" for the target.
         """
         if self.uses_draft() and draft == "self":
-            return "a smaller model would draft, and none is named with -d"
+            return "a smaller model would draft, named with -d"
         return ""
 
     def on_prompt(self, prompt: Prompt, draft: Draft, answer_tokens: int) -> Prompt:

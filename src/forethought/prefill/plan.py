@@ -122,7 +122,7 @@ def plan(
             continue
         # A draft reads the prompt before it is shortened.
         if not method.pays(len(prompt) if method.thins_draft() else length):
-            notes.append(f"{name} skipped: nothing to drop from a prompt of {length:,} tokens")
+            notes.append(f"{name} skipped: {method.idle(length)}")
         elif _lacks_draft(method, methods):
             notes.append(f"{name} skipped: no other method runs a draft")
         elif weighs_drafts and not _draft_pays(method, length, draft.serving(method)):

@@ -161,6 +161,7 @@ def _cache(decoder):
 
 def test_full_density_is_the_exact_run_and_half_decodes_with_fewer_bytes():
     plain, full = run(), run(approximate=("griffin(density=1.0)",))
+    assert full["notes"] == ("griffin(density=1.0) skipped: it leaves out no neuron",)
     half = run(approximate=("griffin",))
 
     assert full["answer"] == plain["answer"]

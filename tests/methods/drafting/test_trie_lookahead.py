@@ -7,6 +7,8 @@ import random
 import pytest
 
 from forethought.contracts.drafts import ROOT
+from forethought.contracts.errors import BadParameterError
+from forethought.contracts.parameters import checked
 from forethought.methods.drafting import trie_lookahead
 from forethought.methods.drafting.trie_lookahead import TrieLookahead
 
@@ -162,3 +164,15 @@ def test_an_end_token_alone_is_no_query():
 
     assert drafter.draft([], 10).tokens == ()
     assert drafter.draft([1], 10).tokens[:2] == (2, 4)
+
+
+def test_the_longest_branch_of_a_text_that_repeats_itself_is_drafted():
+    method = TrieLookahead(branch=64, tokens=64)
+    found = method.drafter(Source([5] * 2000)).draft([5, 5], 64)
+    assert found.tokens == (5,) * 64
+    assert found.is_chain
+
+
+def test_branches_are_bounded():
+    with pytest.raises(BadParameterError, match="branch"):
+        checked(TrieLookahead, {"branch": 65})

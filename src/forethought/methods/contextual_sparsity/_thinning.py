@@ -26,6 +26,10 @@ class Thinning(Approximation):
         """Whether any neuron is left out."""
         return self.density < 1.0
 
+    def idle(self, prompt_length: int) -> str:
+        """All neurons are computed."""
+        return "it leaves out no neuron"
+
 
 def prompt_neurons(density: float, of: int) -> ActiveNeurons | None:
     """The neurons that a choice by the prompt leaves; None for all."""

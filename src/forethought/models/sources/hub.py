@@ -47,14 +47,17 @@ def fetch_config(repository: str) -> Path:
 
 @contextmanager
 def _told(repository: str) -> Iterator[None]:
-    """Turn the hub's errors into DownloadError with advice."""
+    """Turn the hub's errors into DownloadError with advice, without its warnings of retries."""
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
     )
+    from huggingface_hub.utils import logging
 
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
     try:
         yield
     except GatedRepoError as error:
@@ -73,3 +76,5 @@ def _told(repository: str) -> Iterator[None]:
             "check the network (HF_ENDPOINT names another hub), or use a model that needs no "
             "hub, such as smollm2",
         ) from error
+    finally:
+        logging.set_verbosity(before)
