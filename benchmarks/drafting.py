@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 from drafting_prompts import PROMPTS, Prompt
+from peers import Peer
 from report import publish
 
 COLUMNS = [
@@ -39,6 +40,9 @@ def main() -> None:
     parser.add_argument("--beside", nargs="*", default=[], help="methods of every run, plain too")
     parser.add_argument("--new", type=int, default=160, help="most tokens of an answer")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument(
+        "--llama", action="store_true", help="beside llama-cpp-python, its lookup, and the draft"
+    )
     parser.add_argument("--threads", type=int, help="of a decode pass; all where none is given")
     parser.add_argument("--only", nargs="*", help="names of prompts; all where none is named")
     parser.add_argument("--log", action="store_true", help="append the table to docs/lab-log.md")
@@ -68,10 +72,35 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     first = Session.open(recipes[-1])
     sessions = [replace(first, recipe=one, methods=built_methods(one)) for one in recipes]
     wanted = [one for one in PROMPTS if not options.only or one.name in options.only]
-    return [row for prompt in wanted for row in rows(prompt, sessions, options.rounds)]
+    peer = Llama(first, options) if options.llama else None
+    return [row for prompt in wanted for row in rows(prompt, sessions, options.rounds, peer)]
 
 
-def rows(prompt: Prompt, sessions: list[Any], rounds: int) -> list[dict[str, Any]]:
+class Llama:
+    """llama-cpp-python on the same file and the same prompts, in a process of its own."""
+
+    def __init__(self, session: Any, options: argparse.Namespace) -> None:
+        from forethought.models.load import gguf_of
+
+        self._target, self._new = session.target, options.new
+        drafts = [] if options.draft == "self" else [str(gguf_of(options.draft))]
+        self.names = ["", "lookup", *("model" for _ in drafts)]
+        self._peer = Peer("llama.cpp drafts", str(gguf_of(options.model)), "2048", *drafts)
+
+    def rate(self, prompt: Prompt, draft: str) -> float:
+        """Tokens a second behind the first one."""
+        from forethought.models.chat.prompt import chat_prompt
+
+        model = self._target
+        read = chat_prompt(model.tokenizer, model.template, prompt.question, prompt.document)
+        tokens = list(read.tokens)
+        found = self._peer.ask(call="write", tokens=tokens, new=self._new, draft=draft)
+        return 1 / float(found["decode"])
+
+
+def rows(
+    prompt: Prompt, sessions: list[Any], rounds: int, peer: Llama | None
+) -> list[dict[str, Any]]:
     """The rows of one prompt; the first session is the plain one."""
     rates: Figures = defaultdict(list)
     last: dict[str, dict[str, Any]] = {}
@@ -84,13 +113,22 @@ def rows(prompt: Prompt, sessions: list[Any], rounds: int) -> list[dict[str, Any
             rates[name].append(steps / run["timing"]["stages"]["decode"])
             last[name] = run
             print(f"{prompt.name}, {name}: {rates[name][-1]:.1f} tokens/s", file=sys.stderr)
+        for draft in peer.names if peer is not None else ():
+            name = f"llama.cpp, {draft}" if draft else "llama.cpp"
+            rates[name].append(peer.rate(prompt, draft))
+            print(f"{prompt.name}, {name}: {rates[name][-1]:.1f} tokens/s", file=sys.stderr)
     return [_row(prompt, name, rates, last) for name in rates]
 
 
 def _row(
     prompt: Prompt, name: str, rates: Figures, last: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    run, rate = last[name], statistics.median(rates[name])
+    rate = statistics.median(rates[name])
+    ratio = rate / statistics.median(rates["plain"])
+    if name not in last:
+        shown = {"prompt": prompt.name, "kind": prompt.kind, "recipe": name}
+        return dict.fromkeys(COLUMNS, "") | shown | {"tokens/s": rate, "× plain": ratio}
+    run = last[name]
     cost = run["cost"]
     verified, accepted = cost.get("verified_tokens", 0), cost.get("accepted_tokens", 0)
     passes = cost.get("decode_passes", 0)
@@ -100,7 +138,7 @@ def _row(
         "recipe": name,
         "tokens": cost["output_tokens"],
         "tokens/s": rate,
-        "× plain": rate / statistics.median(rates["plain"]),
+        "× plain": ratio,
         "accepted": f"{accepted} of {verified}" if verified else "",
         "tokens a pass": (passes + accepted) / passes if passes else "",
         "same answer": "yes" if run["answer"] == last["plain"]["answer"] else "no",

@@ -225,7 +225,65 @@ class LlamaCpp:
         return {"prefill": prefill, "decode": (time.perf_counter() - start) / max(1, new - 1)}
 
 
-KINDS = {"ours": Ours, "transformers": Transformers, "llama.cpp": LlamaCpp}
+class LlamaDrafts:
+    """Drafted answers of llama-cpp-python: its prompt lookup, and a draft model by its interface.
+
+    The package has no class that drafts with a model: `_model_draft` is the least one.
+    """
+
+    def __init__(self, gguf: str, context: str, draft: str = "") -> None:
+        from llama_cpp import Llama
+        from llama_cpp.llama_speculative import LlamaPromptLookupDecoding
+
+        settings = {"n_ctx": int(context), "n_threads": THREADS, "n_threads_batch": THREADS}
+        self._model = Llama(gguf, logits_all=True, verbose=False, **settings)
+        self._drafts = {"": None, "lookup": LlamaPromptLookupDecoding()}
+        if draft:
+            self._drafts["model"] = _model_draft(Llama(draft, verbose=False, **settings))
+
+    def write(self, tokens: list[int], new: int, draft: str) -> dict[str, Any]:
+        """Decode greedily up to `new` tokens; seconds a token behind the first one."""
+        model = self._model
+        model.reset()
+        model.draft_model = self._drafts[draft]
+        end, found, start = model.token_eos(), list[int](), 0.0
+        for token in model.generate(tokens, temp=0.0):
+            found.append(token)
+            start = start or time.perf_counter()
+            if token == end or len(found) == new:
+                break
+        seconds = time.perf_counter() - start
+        return {"tokens": found, "decode": seconds / max(1, len(found) - 1)}
+
+
+def _model_draft(model: Any, most: int = 8) -> Any:
+    """A draft of llama-cpp-python that decodes up to `most` tokens greedily with another model."""
+    import numpy as np
+
+    def draft(ids: Any, /, **_: Any) -> Any:
+        tokens = [int(one) for one in ids]
+        held = model._input_ids[: model.n_tokens].tolist()
+        pairs = enumerate(zip(held, tokens, strict=False))
+        same = next((i for i, (a, b) in pairs if a != b), None)
+        kept = min(len(held) if same is None else same, len(tokens) - 1)
+        model.n_tokens = kept
+        model._ctx.kv_cache_seq_rm(-1, kept, -1)
+        model.eval(tokens[kept:])
+        found = [model.sample(temp=0.0)]
+        while len(found) < most and found[-1] != model.token_eos():
+            model.eval(found[-1:])
+            found.append(model.sample(temp=0.0))
+        return np.array(found, dtype=np.intc)
+
+    return draft
+
+
+KINDS = {
+    "ours": Ours,
+    "transformers": Transformers,
+    "llama.cpp": LlamaCpp,
+    "llama.cpp drafts": LlamaDrafts,
+}
 
 
 def main() -> None:
