@@ -138,7 +138,7 @@ def failed(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["evaluate", "snap-kv", "-t", "vt"], "no method is called"),
         (["evaluate", "snapkv(keep=0)", "-t", "vt"], "must be at least 1"),
         (["evaluate", "specpc(keep=1.5)", "-t", "vt"], "must be a share from 0 to 1"),
-        (["evaluate", "snapkv", "--keep", "8 apples", "-t", "vt"], "must be like 8MiB"),
+        (["evaluate", "snapkv", "--keep", "8 apples", "-t", "vt"], "bytes such as 8MiB"),
         (["evaluate", "auto", "-t", "vt"], "auto chooses methods for one prompt"),
         (["compare", "-t", "vt", "-o", "r.pdf"], "has no known report format"),
         (["evaluate", "-t", "vt", "--json", "--csv"], "exclude each other"),

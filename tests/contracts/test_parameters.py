@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from forethought.contracts.parameters import Budget, bytes_of
+from forethought.contracts.parameters import Budget, Whole, bytes_of
 
 
 @pytest.mark.parametrize(
@@ -25,4 +25,10 @@ def test_a_size_is_read_in_its_unit(text, size):
 
 @pytest.mark.parametrize("text", ["8", "8 MiB", "8mib", "-1MiB", "0MiB", "MiB"])
 def test_what_is_no_size_is_said(text):
-    assert Budget().problem(text) == "must be like 8MiB"
+    assert Budget().problem(text) .endswith("or bytes such as 8MiB")
+
+
+def test_a_count_beyond_all_is_told_its_limit():
+    assert Whole(1, 1 << 20).problem(1 << 21) == "must be 1,048,576 or less"
+    assert Whole(1, 1 << 20).problem(0) == "must be 1 or more"
+    assert Whole(1, 64).problem(65) == "must be 1 to 64"

@@ -36,7 +36,7 @@ def test_packed_entries_fit_more_into_the_same_bytes():
 
 @pytest.mark.parametrize("size", ["0B", "8 apples", "8XB"])
 def test_a_size_that_is_none_is_refused(size):
-    with pytest.raises(BadParameterError, match="must be like 8MiB"):
+    with pytest.raises(BadParameterError, match="bytes such as 8MiB"):
         Recipe(approximate=(f"snapkv(keep='{size}')",))
 
 

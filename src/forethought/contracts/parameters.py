@@ -23,6 +23,8 @@ class Range:
         """What is wrong with `value`, or nothing."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return "must be a number"
+        if value > self.high >= 1 << 20:
+            return f"must be {self.high:,} or less"
         return "" if self.low <= value <= self.high else f"must be {_range(self)}"
 
 
@@ -59,7 +61,8 @@ class Budget:
     def problem(self, value: object) -> str:
         """What is wrong with `value`, or nothing."""
         if isinstance(value, str):
-            return "" if _SIZE.fullmatch(value) and bytes_of(value) else "must be like 8MiB"
+            fits = _SIZE.fullmatch(value) and bytes_of(value)
+            return "" if fits else f"must be {in_words(self)}"
         if isinstance(value, bool) or not isinstance(value, int | float):
             return "must be a number"
         if isinstance(value, int):
@@ -89,6 +92,8 @@ class FileIn:
 
 Count = Annotated[int, Whole(1, 1 << 20)]
 CountOrZero = Annotated[int, Whole(0, 1 << 20)]
+DraftLength = Annotated[int, Whole(1, 64)]
+"""Tokens that are drafted at once: other sequences wait meanwhile."""
 OddCount = Annotated[int, Odd(1, 1 << 20)]
 Share = Annotated[float, Range(0, 1)]
 Amount = int | float | str

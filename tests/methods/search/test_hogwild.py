@@ -189,3 +189,15 @@ def test_stop_strings_and_servers_are_refused():
         searched(Hogwild(), local((), stop=("x",)))
     with pytest.raises(UsageError, match="workers"):
         searched_by_law(Hogwild(), backend=KnownBackend(coin()))
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_an_answer_without_room_for_a_token_of_each_worker_is_an_error(workers):
+    method = Hogwild(workers=workers)
+    opening = sum(len(TOKENIZER.encode(one)) for one in method.plan.openings)
+    least = opening + len(TOKENIZER.encode(method.plan.ending)) + method.finisher + workers
+    done = searched(method, local((), max_tokens=least), max_tokens=least)
+    assert done.cost.output_tokens > 0
+
+    with pytest.raises(UsageError, match=f"for each of {workers} workers.*take {least - workers}"):
+        searched(method, local((), max_tokens=least - 1), max_tokens=least - 1)

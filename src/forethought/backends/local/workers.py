@@ -100,6 +100,8 @@ class WorkersInProgress(ScoringPass):
         for worker, opening in zip(self._workers, self._plan.openings, strict=True):
             self._insert(worker, opening)
         self._check_room()
+        if self._finish and self.request.max_tokens >= self.run.recipe.max_tokens:
+            raise self._no_room()  # less than the recipe allows is what a budget has left
         if not self._finish and not self._plan.alone:
             logits = self._pass()
         while not self._finish:
@@ -170,6 +172,15 @@ class WorkersInProgress(ScoringPass):
         """End the run if not every worker can write a further token."""
         if not self._finish and self._room < len(self._workers):
             self._finish = "length"
+
+    def _no_room(self) -> UsageError:
+        """The error of an answer that is too short for a word of each worker."""
+        workers, most = len(self._workers), self.request.max_tokens
+        return UsageError(
+            f"max_tokens={most} leaves no token for each of {workers} workers: their openings and "
+            f"the end of the answer take {most - self._room}",
+            "allow more tokens with --max-tokens",
+        )
 
     def _masked(self, logits: Tensor) -> Tensor:
         """The logits [W, V] without end tokens and forbidden ones."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from forethought.contracts.neurons import ActiveNeurons, CorrectionRule, NeuronChoice
-from forethought.contracts.parameters import Count, Range
+from forethought.contracts.parameters import DraftLength, Range
 from forethought.methods.contextual_sparsity._thinning import (
     FlockingChoice,
     Thinning,
@@ -31,7 +31,7 @@ _TEMPERATURE = 0.6
 class Sirius(Thinning):
     """Sparse decoding with checks by the full model."""
 
-    kernel: Count = 16
+    kernel: DraftLength = 16
     """Tokens of a check: one of the full model and the sparse ones behind it."""
     threshold: Annotated[float, Range(0, 2)] = 0.1
     """Least probability of a sparse token that the full model takes; above 1 it takes none."""

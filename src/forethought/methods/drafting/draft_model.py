@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forethought.contracts.drafts import DraftSource, TokenDrafter
-from forethought.contracts.parameters import Count, Share
+from forethought.contracts.parameters import DraftLength, Share
 from forethought.contracts.roles import Drafter
 from forethought.methods.drafting._writing import Written
 
@@ -24,7 +24,7 @@ from forethought.methods.drafting._writing import Written
 class DraftModel(Drafter):
     """The model of -d writes drafts."""
 
-    tokens: Count = 8
+    tokens: DraftLength = 8
     """Most tokens of a draft."""
     chance: Share = 0.4
     """A draft ends behind a token whose probability is lower."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forethought.contracts.drafts import DraftSource, TokenDrafter
-from forethought.contracts.parameters import Count, Share
+from forethought.contracts.parameters import Count, DraftLength, Share
 from forethought.contracts.roles import Drafter
 from forethought.methods.drafting._writing import Written
 
@@ -24,7 +24,7 @@ class OwnLayers(Drafter):
 
     layers: Count = 8
     """First layers that draft."""
-    tokens: Count = 4
+    tokens: DraftLength = 4
     """Most tokens of a draft."""
     chance: Share = 0.4
     """A draft ends behind a token whose probability is lower."""

@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Annotated
 
 from forethought.contracts.drafts import NO_DRAFT, ROOT, DraftSource, DraftTree, TokenDrafter
-from forethought.contracts.parameters import Count, Share, Whole
+from forethought.contracts.parameters import Count, DraftLength, Share
 from forethought.contracts.roles import Drafter
 
 _MOST_OF_TREE = 512
@@ -34,7 +33,7 @@ class TrieLookahead(Drafter):
 
     tokens: Count = 64
     """Most tokens of a tree."""
-    branch: Annotated[int, Whole(1, 64)] = 12
+    branch: DraftLength = 12
     """Most tokens of a branch."""
     query: Count = 2
     """Newest tokens that are looked up; fewer if these lead to little."""
