@@ -120,7 +120,9 @@ PRIOR = text(
     default="simulated",
 )
 SEEN = maybe("--seen", help="With --describe: first results, such as 7/10 for seven right of ten.")
-AGAINST = text("--against", help="A dearer recipe: its single answers, beside these recipes.")
+AGAINST = text(
+    "--against", help="A more expensive recipe: its single answers, beside these recipes."
+)
 TUNE_PROBE = text(
     "--probe",
     help="A number, such as 8: a plan estimates a question's difficulty by so many answers. Or a "
@@ -182,7 +184,7 @@ PREFIX = whole(
     "--prefix", help="Tokens of context in each sequence.", default=32, limits=(1, 100_000)
 )
 WINDOW = whole(
-    "--window", help="Tokens behind the prefix that are scored.", default=32, limits=(1, 100_000)
+    "--window", help="Tokens after the prefix that are scored.", default=32, limits=(1, 100_000)
 )
 PERMUTATIONS = whole(
     "--permutations", help="Random orders of the test.", default=9999, limits=(99, 1_000_000)

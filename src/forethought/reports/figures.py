@@ -58,7 +58,7 @@ class Axis:
 CACHE = Axis(
     "cache_bytes",
     "cache",
-    "cache behind the prompt, mean bytes",
+    "cache after prefill, mean bytes",
     "cache bytes",
     units.memory,
     binary=True,

@@ -13,7 +13,7 @@ def test_a_compressed_run_is_shown_beside_the_exact_one() -> None:
     assert panel(document(), width=80, colour=False) == (
         " cost       512 + 57 tokens, 4,031 draft · 4.2 s · 1.10 TFLOP, 0.12 × exact\n"
         " speed      first token 2.9 s · then 62.5 tokens/s · loaded in 0.8 s\n"
-        " cache      1.43 MiB behind the prompt, exact 12.0 MiB · peak 1.53 MiB\n"
+        " cache      1.43 MiB after prefill, exact 12.0 MiB · peak 1.53 MiB\n"
         " kept       512 of 4,031 prompt tokens   " + "▁" * 34 + "▆▇▇▇▇\n"
         " recipe     smollm2+specpc(keep=512) · seed 7 · run 3f9c0a1b2c3d4e5f"
     )

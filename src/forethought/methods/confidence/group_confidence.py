@@ -3,8 +3,8 @@
 Paper: Deep Think with Confidence, arXiv:2508.15260 (trace measures)
 Published: code; facebookresearch/deepconf, mapped to a number from 0 to 1 in the same order.
 Exact: c / (1 + c), where c is the measure over the mean negative log-probabilities of the 20
-    likeliest tokens in each place.
-Cost: none beyond the 20 likeliest log-probabilities of each decoded token; with reread, one prefill
+    most probable tokens in each place.
+Cost: none beyond the 20 highest log-probabilities of each decoded token; with reread, one prefill
     of the answer.
 """
 
@@ -35,7 +35,7 @@ class GroupConfidence(Confidence):
     """Tokens of a window; short answers need a smaller one, such as 32."""
 
     reread: bool = False
-    """Read the answer again behind its prompt, for answers sampled without confidences."""
+    """Read the answer again after its prompt, for answers sampled without confidences."""
 
     @property
     def needs(self) -> frozenset[Ability]:

@@ -32,7 +32,7 @@ class Sirius(Thinning):
     """Sparse decoding with checks by the full model."""
 
     kernel: DraftLength = 16
-    """Tokens of a check: one of the full model and the sparse ones behind it."""
+    """Tokens of a check: one of the full model and the sparse ones after it."""
     threshold: Annotated[float, Range(0, 2)] = 0.1
     """Least probability of a sparse token that the full model takes; above 1 it takes none."""
     neurons: Literal["prompt", "token"] = "prompt"

@@ -27,7 +27,7 @@ class DraftModel(Drafter):
     tokens: DraftLength = 8
     """Most tokens of a draft."""
     chance: Share = 0.4
-    """A draft ends behind a token whose probability is lower."""
+    """A draft ends after a token whose probability is lower."""
 
     def uses_draft(self) -> bool:
         """True."""

@@ -27,7 +27,7 @@ class OwnLayers(Drafter):
     tokens: DraftLength = 4
     """Most tokens of a draft."""
     chance: Share = 0.4
-    """A draft ends behind a token whose probability is lower."""
+    """A draft ends after a token whose probability is lower."""
 
     def drafter(self, source: DraftSource) -> TokenDrafter:
         """The first layers behind one sequence."""

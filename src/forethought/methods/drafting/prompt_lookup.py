@@ -1,4 +1,4 @@
-"""Draft the tokens behind the longest earlier match of the newest ones, in prompt or answer.
+"""Draft the tokens after the longest earlier match of the newest ones, in prompt or answer.
 
 Paper: prompt lookup decoding, Apoorv Saxena 2023 (github.com/apoorvumang/prompt-lookup-decoding)
 Published: ours (general name); Code: the first match of the newest 3, 2 or 1 tokens. Here: the

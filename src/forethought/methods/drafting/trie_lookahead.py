@@ -1,4 +1,4 @@
-"""Draft a tree: the tokens behind earlier matches, in the prompt and in a tenant's answers.
+"""Draft a tree: the tokens after earlier matches, in the prompt and in a tenant's answers.
 
 Paper: Lookahead, arXiv:2312.12728
 Published: code; github.com/alipay/PainlessInferenceAcceleration: 64 tokens, branches of 12, queries

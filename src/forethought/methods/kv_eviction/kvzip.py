@@ -5,7 +5,7 @@ Published: code (kvpress); KVzipPress, with chunks of 2,048 tokens and 4 sinks. 
     chunks of 2,000 tokens, and the system prompt in place of sinks.
 Exact: when keep reaches the prompt's length. The choice within the text is the same for every
 question after it.
-Cost: the model prefills the text a second time behind the whole cache: two to three times the
+Cost: the model prefills the text a second time after the whole cache: two to three times the
     prefill. The whole cache is in memory until then.
 """
 

@@ -5,7 +5,7 @@ Published: ours (general name); Paper: the model is trained to judge itself, and
     tuned. Here: the model is untrained; window=4, enough=0.9 and begin=64 are not tuned.
 Exact: equals the greedy answer at n=1; best of n by the model's own verdicts at enough=none,
     begin=0 and annealed=false.
-Cost: up to n answers, window after window. A verdict prefills one short turn behind the cache of
+Cost: up to n answers, window after window. A verdict prefills one short turn after the cache of
     an answer; servers, which hold no such caches, prefill question and answer again.
 """
 

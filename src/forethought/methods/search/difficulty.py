@@ -6,7 +6,7 @@ Published: ours (general name); Paper: other words in the prompts, labels by the
     and prompts of this project.
 Exact: equals one sample of the prompt with the instructions of normal questions, if the head calls
     all questions normal.
-Cost: one answer, and the prefill of its prompt behind that of the question alone.
+Cost: one answer, and the prefill of its prompt after that of the question alone.
     `forethought tune --probe difficulty` fits the head.
 """
 

@@ -1,8 +1,8 @@
 """Run particle filters in sequence, each conditioned on an answer of the previous one.
 
 Paper: Particle-Based Monte Carlo for inference-time scaling, arXiv:2502.01618
-Published: ours (general name); Code: one iteration, and the reference is weighed by its next step.
-    Here: four iterations and a vote, and the reference is weighed by its own step.
+Published: ours (general name); Code: one iteration, and the reference is weighed by its next
+    step. Here: four iterations and a vote, and the reference is weighed by its own step.
 Exact: with pick=draw and more iterations, answers approach a law for any n of at least 2: with
     target=answer p(answer) * s / (1 - s), where s is the answer's score, and with target=steps
     p(answer) times the odds of all its steps; target=newest likewise for equally many steps.

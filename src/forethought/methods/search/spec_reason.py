@@ -78,7 +78,7 @@ class SpecReason(Strategy):
     theta: Annotated[float, Range(0, 10)] = 7.0
     """Accept a drafted step from this grade: all at 0, without grading; none above 9."""
     judge: Literal["greedy", "average"] = "greedy"
-    """The grade: the target's likeliest token, or the mean over the digits."""
+    """The grade: the target's most probable token, or the mean over the digits."""
     first: CountOrZero = 0
     """Steps at the beginning that the target writes."""
     step_tokens: Count = 512

@@ -79,9 +79,9 @@ class Spend(Strategy):
     length: Count = 128
     """Expected tokens of an answer, until one is known."""
     shortened: bool = False
-    """Whether the model may answer behind the prompt that -x shortens, beside the whole one."""
+    """Whether the model may also answer from the prompt that -x shortens."""
     shortened_success: Share | None = None
-    """Expected share of right answers behind the shortened prompt."""
+    """Expected share of right answers from the shortened prompt."""
 
     def __post_init__(self) -> None:
         _worth(self.value)

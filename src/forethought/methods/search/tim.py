@@ -4,7 +4,7 @@ Paper: Thread Inference Model (TIM) and TIMRUN, arXiv:2507.16784
 Published: paper; Paper: a model trained for the tree, and tools. Here: any model under the JSON
     schema of the tree, no tools, and texts of bounded length.
 Exact: equals the same constrained decode if `buffer` is at least the number of finished lists.
-Cost: the tokens of the tree, and a prefill of the kept text behind each dropped list.
+Cost: the tokens of the tree, and a prefill of the kept text after each dropped list.
 """
 
 from __future__ import annotations

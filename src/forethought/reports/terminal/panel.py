@@ -149,7 +149,7 @@ def _cache(run: dict[str, Any]) -> str:
     if not held:
         return ""
     peak = units.memory(run["cost"]["peak_cache_bytes"])
-    return f"{units.memory(held)} behind the prompt, exact {units.memory(exact)} · peak {peak}"
+    return f"{units.memory(held)} after prefill, exact {units.memory(exact)} · peak {peak}"
 
 
 def _recipe(run: dict[str, Any]) -> str:
