@@ -25,7 +25,7 @@ def test_a_size_is_read_in_its_unit(text, size):
 
 @pytest.mark.parametrize("text", ["8", "8 MiB", "8mib", "-1MiB", "0MiB", "MiB"])
 def test_what_is_no_size_is_said(text):
-    assert Budget().problem(text) .endswith("or bytes such as 8MiB")
+    assert Budget().problem(text).endswith("or bytes such as 8MiB")
 
 
 def test_a_count_beyond_all_is_told_its_limit():
