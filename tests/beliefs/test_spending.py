@@ -48,6 +48,32 @@ def test_the_probability_that_a_group_is_right_is_that_of_loops():
     assert belief.right(seen) == pytest.approx(np.array(by_size) / sum(by_size))
 
 
+@pytest.mark.parametrize("blanks", [1, 5, 27])
+def test_answers_that_state_nothing_say_nothing_of_which_one_is_right(blanks):
+    told = [(0, 0), (0, 1), (0, 1), (0, 1)]
+    belief = AnswerBelief((broad_law(),))
+    without, beside = (Seen.of(1, told + [(0, None)] * n) for n in (0, blanks))
+
+    assert belief.right(beside) == pytest.approx(belief.right(without))
+    assert belief.right(beside)[1] > 2 * belief.right(beside)[0]  # three agree against one
+    assert belief.success(beside, 0) == pytest.approx(belief.success(without, 0))
+
+
+def test_an_answer_that_states_something_costs_those_before_it_that_do_not():
+    belief, price = AnswerBelief((law_of_mean(0.6),)), [WayPrice("target", 0.0, 2.0)]
+
+    def next_price(seen):
+        plans = Stakes(belief, seen, price, 1e9, 0.0, 1).alternatives()
+        return next(one.price for one in plans if one.action == "sample")
+
+    assert next_price(Seen((), (0,))) == 2.0
+    assert next_price(Seen(((1,),), (2,))) == pytest.approx(2.0 * 4 / 2)
+    assert next_price(Seen((), (9,))) == pytest.approx(2.0 * 10)
+    some = Stakes(belief, Seen((), (9,)), price, 60.0, 0.0, 8).alternatives()[0]
+    none = Stakes(belief, Seen((), (99,)), price, 60.0, 0.0, 8).alternatives()[0]
+    assert (some.action, none.action) == ("sample", "stop")
+
+
 def chance_behind_both(answers, law, kept):
     """As `chance_of`, for (writer, answer): the second writer has the first one's rate, or none."""
     theta_law = theta_laws(np.random.default_rng(0).random((1000, 2))).mean(axis=0)

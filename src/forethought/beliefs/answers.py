@@ -5,7 +5,8 @@ success rate. A shortened prompt has the rate of the whole one, or has lost what
 Wrong answers agree as in a Chinese restaurant process (`votes.py`). All ways share them. Both laws
 are this project's broad priors, not calibrated on the question's task. Given them, the probability
 that a group of equal answers is right is exact, and so is its law after further answers: groups of
-equal sizes are interchangeable, so the sums run over sizes.
+equal sizes are interchangeable, so the sums run over sizes. An answer that states nothing, such as
+one that the token limit cut off, says nothing about which group is right.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Seen:
     groups: tuple[Sizes, ...]
     """Answers of each way in each group of equal answers, ascending."""
     blanks: Sizes
-    """Answers of each way that state nothing, which are wrong."""
+    """Answers of each way that state nothing."""
 
     @classmethod
     def of(cls, ways: int, answers: Sequence[tuple[int, int | None]]) -> Seen:
@@ -52,8 +53,17 @@ class Seen:
         """All answers of each way."""
         return tuple(map(sum, zip(self.blanks, *self.groups, strict=True)))
 
+    @property
+    def stated(self) -> Sizes:
+        """The answers of each way that state something."""
+        return tuple(map(sum, zip((0,) * len(self.blanks), *self.groups, strict=True)))
+
+    def stating(self, way: int) -> float:
+        """The expected share of a way's answers that state something; 1 before any answer."""
+        return (self.stated[way] + 1) / (self.drawn[way] + 1)
+
     def with_answer(self, way: int, group: Sizes | None) -> Seen:
-        """After one more answer: of a group of these sizes, or of a new one."""
+        """After one more answer that states something: of a group of these sizes, or of a new one."""
         groups, old = list(self.groups), group or (0,) * len(self.blanks)
         if group is not None:
             groups.remove(group)
@@ -61,7 +71,7 @@ class Seen:
         return Seen(tuple(sorted([*groups, grown])), self.blanks)
 
     def one_more(self, way: int) -> dict[Seen, int]:
-        """All states after one more answer, with the number of groups that lead to each."""
+        """All states after one more such answer, with the number of groups that lead to each."""
         steps: list[tuple[Sizes | None, int]] = [*Counter(self.groups).items(), (None, 1)]
         return {self.with_answer(way, group): times for group, times in steps}
 
@@ -71,7 +81,8 @@ class AnswerBelief:
     """The belief about one question's answers."""
 
     laws: tuple[Floats, ...]
-    """The law of each way's success rate, on the grid of `worlds.rates`."""
+    """The law of each way's success rate, on the grid of `worlds.rates`: the share of right ones
+    among its answers that state something."""
     kept: float | None = None
     """The probability that the second way has the rate of the first one, and is not always wrong;
     None if it has a law of its own."""
@@ -108,10 +119,16 @@ class AnswerBelief:
         none = (0,) * len(seen.blanks)
         shares = np.zeros(NODES)
         for good, chance in zip((*seen.groups, none), self.right(seen), strict=True):
-            own = self._posterior(way, good, seen.drawn)
+            own = self._posterior(way, good, seen.stated)
             shares += chance * own / own.sum()
-        low, high = (rates()[np.searchsorted(shares.cumsum(), end)] for end in tails(level))
-        return float(shares @ rates()), float(low), float(high)
+        return _summary(shares, level)
+
+    def success_refused(
+        self, failures: Sizes, way: int, level: float = LEVEL
+    ) -> tuple[float, float, float]:
+        """The same if a verifier has refused so many answers of each way."""
+        own = self._posterior(way, (0,) * len(failures), failures)
+        return _summary(own / own.sum(), level)
 
     def _joint(self, seen: Seen) -> Floats:
         """The probability of the answers with each group as the right one, and with none."""
@@ -120,9 +137,9 @@ class AnswerBelief:
             none = (0,) * len(self.laws)
             cases = [(group, Counter(sizes) - Counter([sum(group)])) for group in seen.groups]
             cases.append((none, Counter(sizes)))
-            drawn = seen.drawn
+            stated = seen.stated
             self._known[seen] = np.array(
-                [self._stated(right, drawn) * self._agree(wrong) for right, wrong in cases]
+                [self._stated(right, stated) * self._agree(wrong) for right, wrong in cases]
             )
         return self._known[seen]
 
@@ -168,6 +185,11 @@ class AnswerBelief:
         if sizes not in self._wrong:
             self._wrong[sizes] = float(_theta_law() @ ewens(sizes, thetas()))
         return self._wrong[sizes]
+
+
+def _summary(shares: Floats, level: float) -> tuple[float, float, float]:
+    low, high = (rates()[np.searchsorted(shares.cumsum(), end)] for end in tails(level))
+    return float(shares @ rates()), float(low), float(high)
 
 
 def _weighed(law: Floats, right: int, made: int) -> Floats:

@@ -2,6 +2,7 @@
 
 A plan draws an answer, looks at it, and then takes the best step again. Its value is exact for the
 belief, up to a horizon of further answers, by backward induction over the states of `answers.py`.
+Answers that state nothing are drawn again: they only raise the price of one that does.
 """
 
 from __future__ import annotations
@@ -110,9 +111,9 @@ class Stakes:
         """One answer of a way, and then the best steps, with `left` further answers at most."""
         price = self.prices[place]
         now = self.belief.evidence(seen)
-        paid = price.each + (price.once if not seen.drawn[place] else 0.0)
+        answers = 1 / seen.stating(place)
+        paid = answers * price.each + (price.once if not seen.drawn[place] else 0.0)
         worth = right = 0.0
-        answers = 1.0
         for later, times in seen.one_more(place).items():
             chance = times * self.belief.evidence(later) / now
             then = self._best(later, left)
@@ -151,8 +152,12 @@ class Stakes:
         return found._replace(price=found.price + once)
 
     def _success(self, place: int) -> dict[str, float]:
-        seen = Seen((), self.seen.drawn) if self.verified else self.seen
-        mean, low, high = self.belief.success(seen, place)
+        found = (
+            self.belief.success_refused(self.seen.drawn, place)
+            if self.verified
+            else self.belief.success(self.seen, place)
+        )
+        mean, low, high = found
         return {"mean": mean, "low": low, "high": high}
 
 

@@ -11,6 +11,8 @@ from forethought.contracts.errors import BadParameterError, UsageError
 from forethought.driver.driver import Driver
 from forethought.driver.job import Decided
 from forethought.methods.search.spend import Spend
+from tests.backends.local.test_local import local
+from tests.backends.local.test_local import searched as local_searched
 from tests.driver.searches import Rule, coin, job, searched
 
 
@@ -167,3 +169,19 @@ def test_values_that_are_none(value):
 def test_values_have_units(value, unit):
     found = searched(Spend(value=value, length=3), coin()).found
     assert found.settlement.decisions[0].unit == unit
+
+
+def test_money_is_no_value_where_tokens_have_no_price():
+    with pytest.raises(BadParameterError, match="tokens have no price"):
+        local_searched(Spend(value="$0.01"), local(()))
+
+
+def test_under_the_broad_prior_a_high_penalty_ends_before_the_first_answer():
+    """The guide states the bound, and what a stated rate changes."""
+    actions = [
+        chosen(
+            searched(Spend(value="1e6x", penalty=penalty, length=3, success=rate), coin()).found
+        )[0]
+        for penalty, rate in ((1.2, None), (1.4, None), (1.4, 0.8))
+    ]
+    assert actions == ["sample", "abstain", "sample"]

@@ -278,6 +278,11 @@ class _Spending:
         """Fix the value and its unit; `60x` takes the first unit that prices the first answer."""
         first = quoted.prices[0]
         times, kinds = _worth(self.rule.value)
+        if kinds == ("usd",) and first.token.usd is None:
+            raise BadParameterError(
+                f"spend: value={self.rule.value!r} is money, but tokens have no price here",
+                "write the value like 60x, 5TFLOP or 900tok, or state a server's --price",
+            )
         self.unit = next(kind for kind in kinds if kind == kinds[-1] or _amount(first.token, kind))
         price = _amount(first.once, self.unit) + self._each(self.ways[0].writer, first)
         self.value = times * price if len(kinds) > 1 else times
