@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from forethought import catalogue
+from forethought.contracts.errors import BadParameterError
 from forethought.contracts.parameters import Budget, Whole, bytes_of
 
 
@@ -32,3 +34,18 @@ def test_a_count_beyond_all_is_told_its_limit():
     assert Whole(1, 1 << 20).problem(1 << 21) == "must be 1,048,576 or less"
     assert Whole(1, 1 << 20).problem(0) == "must be 1 or more"
     assert Whole(1, 64).problem(65) == "must be 1 to 64"
+
+
+def test_a_step_ends_with_some_text():
+    assert "delimiter='' must be a text that is not empty" in problem_of(
+        "spec-reason(delimiter='')"
+    )
+    assert not problem_of("spec-reason(delimiter='x')")
+
+
+def problem_of(spelling):
+    try:
+        catalogue.build(spelling, "strategies")
+    except BadParameterError as error:
+        return error.message
+    return ""

@@ -63,7 +63,7 @@ class Seen:
         return (self.stated[way] + 1) / (self.drawn[way] + 1)
 
     def with_answer(self, way: int, group: Sizes | None) -> Seen:
-        """After one more answer that states something: of a group of these sizes, or of a new one."""
+        """After one more answer that states something, in a group of these sizes or a new one."""
         groups, old = list(self.groups), group or (0,) * len(self.blanks)
         if group is not None:
             groups.remove(group)

@@ -49,6 +49,15 @@ class Odd(Whole):
         return found or ("" if int(str(value)) % 2 else "must be odd")
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A text that is not empty."""
+
+    def problem(self, value: object) -> str:
+        """What is wrong with `value`, or nothing."""
+        return "" if isinstance(value, str) and value else "must be a text that is not empty"
+
+
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([kMGT]i?)?B", re.ASCII)
 _FACTORS = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
             "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}  # fmt: skip
@@ -96,6 +105,8 @@ DraftLength = Annotated[int, Whole(1, 64)]
 """Tokens that are drafted at once: other sequences wait meanwhile."""
 OddCount = Annotated[int, Odd(1, 1 << 20)]
 Share = Annotated[float, Range(0, 1)]
+Delimiter = Annotated[str, Filled()]
+"""Text that ends a step."""
 Amount = int | float | str
 """Entries, a share, or bytes such as `8MiB`."""
 Keep = Annotated[Amount, Budget()]
@@ -130,6 +141,8 @@ def in_words(limit: object) -> str:
             return f"a number, {_range(limit)}"
         case FileIn():
             return " or ".join(limit.names())
+        case Filled():
+            return "text"
     return "a whole number, a share such as 0.25, or bytes such as 8MiB"
 
 

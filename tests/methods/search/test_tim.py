@@ -294,6 +294,7 @@ def test_a_spent_budget_ends_the_tree_with_a_note():
     assert done.budget_spent
     assert done.cost.output_tokens <= 60
     assert "before the tree" in done.found.notes[0]
+    assert done.found.best.text == ""
 
 
 @pytest.mark.parametrize("share", fast_each(3, [0.3, 0.6, 0.9, 0.99]))

@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from forethought.contracts.parameters import Count
+from forethought.contracts.parameters import Count, Delimiter
 from forethought.contracts.search import Ability, Candidate, Search, Strategy, write
 from forethought.methods.search._answers import budget_spent
 from forethought.methods.search._choice import AnswerOption, chosen
@@ -40,7 +40,7 @@ class AStar(Strategy):
     """Partial answers extended at once; above 1 the order is not strict."""
     expansions: Count = 40
     """Most expansions; then, without an answer, the best partial answer is sampled to its end."""
-    delimiter: str = "\n\n"
+    delimiter: Delimiter = "\n\n"
     """Text that ends a step."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"steps"})

@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from forethought.contracts.parameters import Count
+from forethought.contracts.parameters import Count, Delimiter
 from forethought.contracts.search import Ability, Candidate, Search, Strategy, Until
 from forethought.methods.search._answers import budget_spent
 from forethought.methods.search._choice import AnswerOption, chosen
@@ -41,7 +41,7 @@ class Beam(Strategy):
     """Choice of the answer: best score, or a vote weighted by scores."""
     depth: Count = 40
     """Most steps of an answer; the last step runs to the end."""
-    delimiter: str = "\n\n"
+    delimiter: Delimiter = "\n\n"
     """Text that ends a step."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"steps"})

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from forethought.contracts.parameters import Count, Range
+from forethought.contracts.parameters import Count, Delimiter, Range
 from forethought.contracts.search import Ability, Candidate, Search, Strategy, Until
 from forethought.methods.search._answers import budget_spent
 from forethought.methods.search._choice import AnswerOption, chosen
@@ -38,7 +38,7 @@ class DVTS(Strategy):
     """Choice of the answer: best score, or a vote weighted by scores."""
     depth: Count = 40
     """Most steps of an answer; the last step runs to the end."""
-    delimiter: str = "\n\n"
+    delimiter: Delimiter = "\n\n"
     """Text that ends a step."""
 
     revision: ClassVar[int] = 2

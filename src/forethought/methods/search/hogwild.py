@@ -74,6 +74,8 @@ class Hogwild(Strategy):
         names = " and ".join(NAMES[: self.workers])
         together = reprompted(start, _RULES.format(asked=start.asked, names=names))
         (written,) = yield from write([together], plan=self.plan)
+        if not written.scored_tokens:  # the budget left no token: the plan's text is no answer
+            written = replace(written, steps=("",), lengths=(written.tokens,))
         steps = f"{written.scored_tokens // self.workers} tokens in sequence per worker"
         try:
             best, note = yield from self._finished(together, written)

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from forethought.contracts.parameters import Count, Range
+from forethought.contracts.parameters import Count, Delimiter, Range
 from forethought.contracts.search import (
     Ability,
     Ask,
@@ -50,7 +50,7 @@ class MCTS(Strategy):
     """Weight of the prior of rarely visited steps against their value (PUCT constant)."""
     depth: Count = 40
     """Most steps of an answer; the last step runs to the end."""
-    delimiter: str = "\n\n"
+    delimiter: Delimiter = "\n\n"
     """Text that ends a step."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"steps", "log-probabilities"})

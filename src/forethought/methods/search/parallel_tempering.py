@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from forethought.contracts.parameters import Count, Range
+from forethought.contracts.parameters import Count, Delimiter, Range
 from forethought.contracts.search import Ability, Candidate, Search, Strategy
 from forethought.methods.search._particles import sweeps
 
@@ -43,7 +43,7 @@ class ParallelTempering(Strategy):
     next reference of the first chain."""
     depth: Count = 40
     """Most steps of an answer; the last step runs to the end."""
-    delimiter: str = "\n\n"
+    delimiter: Delimiter = "\n\n"
     """Text that ends a step."""
 
     revision: ClassVar[int] = 2

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from forethought.contracts.parameters import Count, Range
+from forethought.contracts.parameters import Count, Delimiter, Range
 from forethought.contracts.search import Ability, Candidate, Search, Strategy
 from forethought.methods.search._choice import chosen
 from forethought.methods.search._particles import ALWAYS, Particle, ParticleSet, grow
@@ -39,7 +39,7 @@ class ParticleFilter(Strategy):
     weight."""
     depth: Count = 40
     """Most steps of an answer; the last step runs to the end."""
-    delimiter: str = "\n\n"
+    delimiter: Delimiter = "\n\n"
     """Text that ends a step."""
 
     revision: ClassVar[int] = 2

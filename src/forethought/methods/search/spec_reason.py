@@ -20,7 +20,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from forethought.contracts.errors import BudgetSpentError
-from forethought.contracts.parameters import Count, CountOrZero, Range
+from forethought.contracts.parameters import Count, CountOrZero, Delimiter, Range
 from forethought.contracts.search import (
     Ability,
     Ask,
@@ -85,7 +85,7 @@ class SpecReason(Strategy):
     """Most tokens of a step."""
     temperature: Annotated[float, Range(0, 10)] | None = 0.6
     """Sampling temperature of the steps; none for the recipe's."""
-    delimiter: str = "\n\n"
+    delimiter: Delimiter = "\n\n"
     """Text that ends a step."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"draft", "steps", "verdicts"})

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from forethought.contracts.parameters import Count
+from forethought.contracts.parameters import Count, Delimiter
 from forethought.contracts.search import (
     Ability,
     Candidate,
@@ -39,7 +39,7 @@ class StepBeam(Strategy):
     """Steps sampled after each partial answer; equal steps count once."""
     depth: Count = 40
     """Most steps of an answer; the last step runs to the end."""
-    delimiter: str = "\n\n"
+    delimiter: Delimiter = "\n\n"
     """Text that ends a step."""
 
     needs: ClassVar[frozenset[Ability]] = frozenset({"steps"})

@@ -46,13 +46,13 @@ class Tim(Strategy):
         asked = reprompted(start, _PROMPT.format(asked=start.asked))
         tree = TaskTree()
         grown = yield from self._grown(replace(asked, schema=tree_schema(self.longest)), tree)
-        if budget_spent([grown]):
-            return Found(
-                grown, notes=("the budget ended before the tree of subtasks had an answer",)
-            )
         answer = _answer(grown)
         # The text of an unfinished tree is no answer, though a checker may find numbers in it.
         best = replace(grown, steps=(answer or "",), lengths=(grown.tokens,))
+        if budget_spent([grown]):
+            return Found(
+                best, notes=("the budget ended before the tree of subtasks had an answer",)
+            )
         lists = len(dropped_spans(tree.finished, self.buffer))
         note = f"a tree of {tree.tasks} tasks; lists of subtasks dropped from the cache: {lists}"
         lacking = () if answer is not None else (_unfinished(grown),)
