@@ -89,6 +89,18 @@ def test_a_shortened_prompt_stays_short_and_later_turns_are_whole():
     assert found[1]["answer"]
 
 
+def test_the_exact_run_of_a_later_turn_holds_what_was_left_out():
+    exact, short = turns()[0], turns("truncate(keep=200)")[0]
+
+    for whole, run in zip(exact, short, strict=True):
+        lengths = [
+            one["cost"]["cached_tokens"] + one["cost"]["prompt_tokens"] for one in (whole, run)
+        ]
+        assert run["exact"]["cache_bytes"] == pytest.approx(whole["exact"]["cache_bytes"], rel=0.02)
+        assert run["exact"]["flops"] == pytest.approx(whole["exact"]["flops"], rel=0.1)
+        assert lengths[1] < lengths[0]
+
+
 @pytest.mark.parametrize("settings", [{"samples": 2}, {"approximate": ("quantised-kv",)}])
 def test_what_cannot_go_on_is_refused(settings):
     with pytest.raises(UsageError, match="one answer per turn"):

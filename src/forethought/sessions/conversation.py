@@ -33,6 +33,8 @@ class Conversation:
     _said: list[str] = field(default_factory=list)
     _prompt: Prompt | None = None
     _cache: SequenceCache | None = None
+    _left_out: int = 0
+    """Tokens that methods have left out of the first turn's prompt."""
     _broken: bool = False
     """Whether the cache holds a part of a turn that left no answer."""
 
@@ -93,6 +95,7 @@ class Conversation:
         local.prompt, local.past = self._continued(question), self._cache
         local.methods = _later(session.methods)
         local.cached = self._cache.next if self._cache is not None else 0
+        local.left_out = self._left_out
         return local
 
     def _continued(self, question: str) -> Prompt:
@@ -114,8 +117,10 @@ class Conversation:
     ) -> None:
         """Keep the cache and the prompt that the next turn continues."""
         self._cache, tokens = answer
-        said = local.prompts["target", ""].short
+        prepared = local.prompts["target", ""]
+        said = prepared.short
         assert said is not None, "an answer stands behind a prompt"
+        self._left_out += len(prepared.prompt) - len(said)
         places = (len(said.text), len(said.text) + len(text))
         self._prompt = replace(
             said,

@@ -116,10 +116,11 @@ class RunRecorder:
         """The cost of an exact run with the same answers; of a search, with its one answer."""
         if self.local is None or not self._length:
             return Exact(0.0, 0)
-        shape, length = self.local.shape, self._length
+        shape, out = self.local.shape, self.local.left_out
+        length, cached = out + self._length, out + self.local.cached
         answers = found.considered if self.plain else (found.best,)
         flops = prefill_flops(shape, length)
-        flops -= prefill_flops(shape, self.local.cached) if self.local.cached else 0.0
+        flops -= prefill_flops(shape, cached) if self.local.cached else 0.0
         flops += sum(answer_flops(shape, length, _decode_steps(one)) for one in answers)
         itemsize = self.local.target.network.dtype.itemsize
         return Exact(flops, length * entry_bytes(shape, itemsize))

@@ -85,6 +85,8 @@ class LocalRun:
     """That cache, and the tokens of the answer."""
     cached: int = 0
     """Tokens of the prompt that the conversation's cache holds."""
+    left_out: int = 0
+    """Tokens that methods have left out of earlier turns: an exact run's cache holds them."""
     reported: bool = False
     """Whether the prefill's result has been reported."""
     _reported: dict[Writer, Meter] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,10 +55,10 @@ def _told(repository: str) -> Iterator[None]:
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
     )
-    from huggingface_hub.utils import logging
+    from huggingface_hub.utils import logging as own_logging
 
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
+    before = own_logging.get_verbosity()
+    own_logging.set_verbosity(logging.ERROR)
     try:
         yield
     except GatedRepoError as error:
@@ -77,4 +78,4 @@ def _told(repository: str) -> Iterator[None]:
             "hub, such as smollm2",
         ) from error
     finally:
-        logging.set_verbosity(before)
+        own_logging.set_verbosity(before)
