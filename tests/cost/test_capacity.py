@@ -62,7 +62,17 @@ def test_prices_of_a_file_come_before_the_table(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"usd_per_hour": {"a": -1}}', '{"usd_per_hour": 3}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"usd_per_hour": {"a": -1}}',
+        '{"usd_per_hour": 3}',
+        '{"usd_per_hour": {"a": true}}',
+        f'{{"usd_per_hour": {{"a": {10**400}}}}}',
+        "[" * 100_000,
+    ],
 )
 def test_what_holds_no_prices_is_refused(tmp_path, text) -> None:
     file = tmp_path / "own.json"

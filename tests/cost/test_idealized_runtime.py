@@ -68,6 +68,16 @@ def test_slopes_are_never_negative() -> None:
     assert (found.beta > 0, found.gamma) == (True, 0.0)
 
 
+def test_no_prediction_beyond_the_timed_prompts_is_below_them() -> None:
+    steep = fit([Timed(256, 1, 0.5), Timed(2048, 1, 5.0), Timed(256, 32, 1.1)])
+    falling = fit([Timed(256, 1, 0.5), Timed(512, 1, 0.4), Timed(256, 32, 1.1)])
+
+    assert steep.first_token(1) == steep.first_token(256) == 0.5
+    assert steep.first_token(4096) == pytest.approx(5.0 + 2048 * 4.5 / 1792)
+    assert falling.first_token(100_000) == 0.4
+    assert falling.first_token(384) == pytest.approx(0.45)
+
+
 def test_a_constant_moves_alpha_and_a_factor_scales_all() -> None:
     plain, moved = fit(timed()), fit(timed(shift=0.5))
     scaled = fit([Timed(one.prompt, one.answer, 3 * one.seconds) for one in timed()])
@@ -101,6 +111,7 @@ def test_money_and_energy_are_linear_in_time_accelerators_and_price() -> None:
         ([Timed(8, 2, 1.0)], "no answer of one token"),
         ([Timed(8, 1, 1.0), Timed(9, 2, 1.0)], r"\[9\]"),
         ([Timed(8, 1, 1.0)], "only answers of one token"),
+        ([Timed(8, 1, 0.5), Timed(8, 32, 0.1)], "longer answers were faster"),
     ],
 )
 def test_grids_without_short_or_long_answers_are_refused(measurements, message) -> None:
@@ -116,7 +127,9 @@ def test_timed_requests_are_read_from_a_file_and_others_refused(tmp_path) -> Non
     for text in ("[]", "{", "[1]", '[{"prompt": 8}]', '[{"prompt": 0, "answer": 1, "seconds": 1}]',
                  '[{"prompt": 8, "answer": 1, "seconds": -1}]',
                  '[{"prompt": 8.5, "answer": 1, "seconds": 1}]',
-                 '[{"prompt": 8, "answer": 1, "seconds": "x"}]'):  # fmt: skip
+                 '[{"prompt": 8, "answer": 1, "seconds": "x"}]', "[" * 100_000,
+                 f'[{{"prompt": {10**400}, "answer": 1, "seconds": 1}}]',
+                 f'[{{"prompt": 8, "answer": 1, "seconds": {10**400}}}]'):  # fmt: skip
         file.write_text(text)
         with pytest.raises(BadDataError, match="no timed requests"):
             read_timed(file)

@@ -54,9 +54,12 @@ def read_hourly(path: Path) -> dict[str, HourlyPrice]:
             for name, usd in held["usd_per_hour"].items()
         }
         wrong = [name for name, price in found.items() if not 0 <= price.usd < 1e9]
+        wrong += [name for name, usd in held["usd_per_hour"].items() if isinstance(usd, bool)]
         if wrong:
             raise ValueError(f"the price of {wrong[0]} is out of range")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
+    ) as error:  # fmt: skip
         raise BadDataError(
             f"{path} holds no prices: {error}",
             'write it like {"date": "2026-11-30", "usd_per_hour": {"h100": 2.5}}',

@@ -20,6 +20,9 @@ from pathlib import Path
 from forethought.contracts.errors import BadDataError
 
 
+_LONGEST = 1 << 40  # tokens: whatever is timed is shorter, and sums of squares stay finite
+
+
 @dataclass(frozen=True)
 class Timed:
     """A measured request."""
@@ -46,12 +49,18 @@ class Runtime:
     """The largest squared residual."""
 
     def first_token(self, prompt: int) -> float:
-        """Seconds to the first token: interpolated, and extrapolated by the last slope."""
-        if len(self.prompts) == 1:
+        """Seconds to the first token: interpolated, and extrapolated by the last slope.
+
+        They never fall beyond the longest prompt that was timed, and are those of the shortest one
+        below it.
+        """
+        if prompt <= self.prompts[0] or len(self.prompts) == 1:
             return self.alphas[0]
         right = min(max(1, bisect_left(self.prompts, prompt)), len(self.prompts) - 1)
         low, high = self.prompts[right - 1], self.prompts[right]
         slope = (self.alphas[right] - self.alphas[right - 1]) / (high - low)
+        if prompt > high:
+            return self.alphas[right] + max(0.0, slope) * (prompt - high)
         return self.alphas[right - 1] + slope * (prompt - low)
 
     def seconds(self, prompt: int, answer: int) -> float:
@@ -77,12 +86,13 @@ def read_timed(path: Path) -> list[Timed]:
         found = [Timed(**one) for one in json.loads(path.read_text("utf-8"))]
         sound = all(
             isinstance(one.prompt, int) and isinstance(one.answer, int)
-            and min(one.prompt, one.answer) >= 1 and 0 < one.seconds < inf
+            and 1 <= min(one.prompt, one.answer) and max(one.prompt, one.answer) <= _LONGEST
+            and 0 < one.seconds < inf
             for one in found
         )  # fmt: skip
         if not found or not sound:
-            raise ValueError("lengths below 1, no seconds, or no request")
-    except (OSError, ValueError, TypeError) as error:
+            raise ValueError(f"lengths beyond 1 to {_LONGEST:,}, no seconds, or no request")
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise BadDataError(
             f"{path} holds no timed requests: {error}",
             'write a JSON list of {"prompt": 256, "answer": 32, "seconds": 0.8}',
@@ -118,6 +128,11 @@ def fit(measurements: Iterable[Timed], *, by_context: bool = False) -> Runtime:
     read = [_read(one.prompt, one.answer - 1) for one in held]
     rest = [one.seconds - alphas[one.prompt] for one in held]
     beta, gamma = _two_slopes(later, read, rest) if by_context else (_slope(later, rest), 0.0)
+    if beta < 0:
+        raise BadDataError(
+            "longer answers were faster than shorter ones: other work disturbed the timings",
+            "time each request several times on an idle machine",
+        )
     guesses = [beta * x + gamma * z for x, z in zip(later, read, strict=True)]
     errors = [(y - guess) ** 2 for y, guess in zip(rest, guesses, strict=True)]
     spread = _variance_sum(rest)
