@@ -19,7 +19,6 @@ from pathlib import Path
 
 from forethought.contracts.errors import BadDataError
 
-
 _LONGEST = 1 << 40  # tokens: whatever is timed is shorter, and sums of squares stay finite
 
 
@@ -86,8 +85,8 @@ def read_timed(path: Path) -> list[Timed]:
         found = [Timed(**one) for one in json.loads(path.read_text("utf-8"))]
         sound = all(
             isinstance(one.prompt, int) and isinstance(one.answer, int)
-            and 1 <= min(one.prompt, one.answer) and max(one.prompt, one.answer) <= _LONGEST
-            and 0 < one.seconds < inf
+            and min(one.prompt, one.answer) >= 1 and max(one.prompt, one.answer) <= _LONGEST
+            and 0 < float(one.seconds) < inf
             for one in found
         )  # fmt: skip
         if not found or not sound:
