@@ -48,7 +48,10 @@ def test_a_budget_of_everything_changes_nothing(smollm2: Model) -> None:
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [("smollm2", "no method that shortens"), ("smollm2+snapkv", "works on the cache"),
-     ("smollm2+truncate+quantised-kv", "works on the cache")],
+     ("smollm2+truncate+quantised-kv", "works on the cache"),
+     ("smollm2+prompt-lookup", "works on the decoding"),
+     ("smollm2+truncate+griffin", "works on the decoding"),
+     ("smollm2+sirius", "works on the decoding")],
 )  # fmt: skip
 def test_what_no_text_can_show_is_refused(recipe: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):

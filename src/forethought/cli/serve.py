@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forethought import catalogue
 from forethought.cli import options
 from forethought.cli.grammar import Given
 from forethought.cli.progress import Progress
@@ -40,6 +41,7 @@ def run(given: Given) -> int:
         )
     recipe, models = _recipes(given)
     check_search(recipe)
+    _check_methods(recipe)
     for name in given[options.ALLOWED]:
         _check_allowed(name)
     keys = _keys(given)
@@ -111,6 +113,14 @@ def _welcome(url: str, settings: ServerSettings, key_text: str) -> str:
         f"serving {', '.join(settings.served)} at {url}\n"
         f"curl {url}/v1/chat/completions{key} -d '{body}'\n"
     )
+
+
+def _check_methods(recipe: Recipe) -> None:
+    """Raise UsageError if methods of the default recipe conflict, as each request would."""
+    from forethought.prefill.plan import check_methods
+
+    names = () if recipe.automatic else recipe.approximate
+    check_methods([(one, catalogue.build(one)) for one in names])
 
 
 def _recipes(given: Given) -> tuple[Recipe, tuple[str, ...]]:

@@ -116,7 +116,7 @@ def plan(
     outweighed: list[str] = []
     notes = [*prompt.notes, *draft.notes]
     length = len(prompt)
-    _check_order(methods)
+    check_methods(methods)
     for name, method in methods:
         if method.drafts_answers():
             continue
@@ -148,7 +148,7 @@ def takes_any_length(methods: Methods) -> bool:
     return False
 
 
-def _check_order(methods: Methods) -> None:
+def check_methods(methods: Methods) -> None:
     """Raise UsageError if two methods conflict or an eviction comes before a shortening."""
     evicting = [name for name, method in methods if method.evicts()]
     sparse = [name for name, method in methods if method.thins_attention()]

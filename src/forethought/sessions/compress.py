@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forethought.contracts.errors import UsageError
+from forethought.contracts.neurons import ANY_NEURONS
 from forethought.contracts.records import Kept
 from forethought.engine.meter import Meter
 from forethought.models.chat.prompt import chat_prompt
@@ -82,5 +83,10 @@ def check_compresses(recipe: Recipe) -> None:
         if method.evicts() or method.thins_attention() or method.cache_bits() < 16:
             raise UsageError(
                 f"{name} works on the cache, which no text can show",
+                "see: forethought list prompt-compression",
+            )
+        if method.drafts_answers() or method.active_neurons(ANY_NEURONS) is not None:
+            raise UsageError(
+                f"{name} works on the decoding of an answer, and compress decodes none",
                 "see: forethought list prompt-compression",
             )
