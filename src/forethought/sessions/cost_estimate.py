@@ -117,13 +117,8 @@ def estimate(
         entry_bytes(target.shape),
         len(target.shape.layers),
     )
-    chosen = plan(
-        methods,
-        _prompt(request.prompt),
-        drafting,
-        weighs_drafts=weighs_drafts,
-        predicted=True,  # a client of a server may predict it
-    )
+    prompt = _prompt(request.prompt)  # whose client may predict the answer
+    chosen = plan(methods, prompt, drafting, weighs_drafts=weighs_drafts, predicted=True)
     return _Estimator(target, drafting, chosen, request, machine, known).estimate()
 
 
