@@ -127,7 +127,7 @@ def _difference(
         return _unknown(recipe, against, mine, theirs)
     tasks = [Clustered.of(pairs[task], mine[task].clusters(shared[task])) for task in pairs]
     every = [value for values in pairs.values() for value in values]
-    rng = np.random.default_rng(seed)  # equal scores have equal intervals, whatever their names
+    rng = np.random.default_rng(seed)  # equal differences have equal intervals
     return Difference(
         recipe=recipe,
         against=against,
