@@ -136,6 +136,24 @@ def test_a_recipe_against_its_equal_has_no_difference() -> None:
     assert found.detectable > 0
 
 
+@pytest.mark.parametrize("scores", ["0000000", "1101000"])
+def test_equal_differences_have_equal_intervals(scores: str) -> None:
+    names = ["exact", "prompt-lookup", "griffin"]
+    equal = [one for name in names[1:] for one in answers(name, "0" * len(scores))]
+
+    found = compared([*answers("exact", scores), *equal], names, ["sums"]).differences
+
+    lost, other = (one for one in found if one.against == "exact")
+    assert lost.interval == other.interval
+    won, another = (one for one in found if one.recipe == "exact")
+    assert won.interval == another.interval
+    assert (won.interval.low, won.interval.high) == pytest.approx(
+        (-lost.interval.high, -lost.interval.low)
+    )
+    if not lost.wins + lost.losses:
+        assert lost.interval.low == pytest.approx(-lost.interval.high)
+
+
 @pytest.mark.parametrize("recipes", ["ab", "ba"])
 def test_rounding_of_means_is_no_win(recipes: str) -> None:
     # Both means are 0.1, and differ in the last bit.

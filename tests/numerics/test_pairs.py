@@ -92,6 +92,14 @@ def test_an_interval_repeats_with_its_seed() -> None:
     assert paired_interval([task], seeded(1)) != paired_interval([task], seeded(2))
 
 
+def test_negated_differences_have_the_negated_interval():
+    values = seeded(3).normal(0.1, 0.3, 25)
+
+    there, back = (paired_interval([alone(*one)], seeded()) for one in (values, -values))
+
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
+
+
 def test_an_interval_of_many_questions_is_the_normal_one() -> None:
     values = seeded(5).normal(0.1, 0.2, 800)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -128,7 +127,7 @@ def _difference(
         return _unknown(recipe, against, mine, theirs)
     tasks = [Clustered.of(pairs[task], mine[task].clusters(shared[task])) for task in pairs]
     every = [value for values in pairs.values() for value in values]
-    rng = np.random.default_rng(_seed(seed, recipe, against))
+    rng = np.random.default_rng(seed)  # equal differences have equal intervals
     return Difference(
         recipe=recipe,
         against=against,
@@ -149,11 +148,6 @@ def _unknown(recipe: str, against: str, mine: ScoresByTask, theirs: ScoresByTask
             "run both on the same questions",
         )
     return Difference(recipe, against, UNKNOWN, 1.0, 0, 0, 0, math.nan)
-
-
-def _seed(seed: int, recipe: str, against: str) -> list[int]:
-    named = hashlib.sha256(repr((recipe, against)).encode("ascii", "backslashreplace"))
-    return [seed, int.from_bytes(named.digest()[:8], "big")]
 
 
 def _mirrored(one: Difference) -> Difference:

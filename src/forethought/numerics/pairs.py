@@ -33,7 +33,8 @@ def paired_interval(tasks: Sequence[Clustered], rng: np.random.Generator) -> Int
 
     The percentiles are expanded by the ratio of Student's t to the normal (Hesterberg). Each draw
     includes two pseudo-questions, one won and one lost by the largest plausible difference (after
-    Bonett and Price), so that equal scores still have an interval.
+    Bonett and Price), so that equal scores still have an interval. Each draw counts twice, with
+    these two swapped too: negated scores have the negated interval.
     """
     value, count = mean_difference(tasks), _count(tasks)
     draws = np.mean([_resampled(task, rng) for task in tasks], axis=0)
@@ -41,7 +42,8 @@ def paired_interval(tasks: Sequence[Clustered], rng: np.random.Generator) -> Int
     won, lost, _ = rng.multinomial(
         round(count) + 2, [share, share, 1 - 2 * share], size=RESAMPLES
     ).T
-    draws = (count * draws + _largest(tasks) * (won - lost)) / (count + 2)
+    seen, added = count * draws, _largest(tasks) * (won - lost)
+    draws = np.concatenate([seen + added, seen - added]) / (count + 2)
     tail = _expanded_tail(tasks)
     low, high = (float(end) for end in np.quantile(draws, [tail, 1 - tail]))
     return Interval(value, max(-1.0, min(low, value)), min(1.0, max(high, value)))
