@@ -7,11 +7,12 @@ import itertools
 import pytest
 
 from forethought.contracts.errors import UsageError
+from forethought.contracts.questions import Question
 from forethought.engine.cache.prefix_cache import PrefixCache
 from forethought.sessions.conversation import Conversation
 from forethought.sessions.live_local import LocalOpener
 from forethought.sessions.live_session import LiveRequest, LiveSession
-from tests.sessions.tiny_session import DOCUMENT, QUESTION, events, run, session
+from tests.sessions.tiny_session import DOCUMENT, QUESTION, TARGET, events, run, session
 
 DRAFTERS = {
     "prompt-lookup(match=1)": "self",
@@ -162,6 +163,22 @@ def test_without_a_smaller_model_nothing_is_drafted_and_a_note_says_why():
     assert found["answer"] == run()["answer"]
     assert "nothing is drafted: a smaller model would draft, named with -d" in found["notes"]
     assert "verified_tokens" not in found["cost"]
+
+
+def test_without_a_predicted_answer_nothing_is_drafted_and_a_note_says_why():
+    note = "nothing is drafted: no answer is predicted; a chat request of a server may"
+    found = run(approximate=("prediction",))
+
+    assert found["answer"] == run()["answer"]
+    assert note in found["notes"]
+    local = session(approximate=("prediction",))
+    answer = local.local_run(local.recipe)
+    answer.predicted = tuple(TARGET.tokenizer.encode(found["answer"]))
+    *_, done = local.answered(answer, Question("one", QUESTION, DOCUMENT))
+    predicted = done.data["run"]
+    assert predicted["answer"] == found["answer"]
+    assert note not in predicted["notes"]
+    assert predicted["cost"]["accepted_tokens"] > 0
 
 
 def test_a_budget_of_flops_leaves_no_room_for_drafts():

@@ -281,10 +281,11 @@ class Approximation(Protocol):
         """The drafter of one sequence; None if the method cannot draft for it."""
         return None
 
-    def draft_lacks(self, draft: str, applied: Sequence[Approximation]) -> str:
+    def draft_lacks(self, draft: str, applied: Sequence[Approximation], *, predicted: bool) -> str:
         """What is missing to draft beside the applied methods; empty if nothing is.
 
-        `draft` is the draft's name, "self" for the target.
+        `draft` is the draft's name, "self" for the target. `predicted` says whether the client
+        predicts the answer.
         """
         if self.uses_draft() and draft == "self":
             return "a smaller model would draft, named with -d"

@@ -106,17 +106,23 @@ class PrefillPlan:
 
 
 def plan(
-    methods: Methods, prompt: Prompt, draft: PlannedDraft, *, weighs_drafts: bool = True
+    methods: Methods,
+    prompt: Prompt,
+    draft: PlannedDraft,
+    *,
+    weighs_drafts: bool = True,
+    predicted: bool = False,
 ) -> PrefillPlan:
     """Select the methods that drop something and whose drafts save more than they cost.
 
-    Without `weighs_drafts`, drafts may cost more than they save.
+    Without `weighs_drafts`, drafts may cost more than they save. `predicted` says whether the
+    client may predict the answer.
     """
     applied: list[Approximation] = []
     outweighed: list[str] = []
     notes = [*prompt.notes, *draft.notes]
     length = len(prompt)
-    _check_order(methods)
+    check_methods(methods)
     for name, method in methods:
         if method.drafts_answers():
             continue
@@ -132,7 +138,9 @@ def plan(
             applied.append(method)
             length = method.reads(length)
     drafting = next((method for _, method in methods if method.drafts_answers()), None)
-    if drafting is not None and (lack := drafting.draft_lacks(draft.name, applied)):
+    if drafting is not None and (
+        lack := drafting.draft_lacks(draft.name, applied, predicted=predicted)
+    ):
         notes.append(f"nothing is drafted: {lack}")
         drafting = None
     return PrefillPlan(tuple(applied), tuple(notes), tuple(outweighed), drafting)
@@ -148,7 +156,7 @@ def takes_any_length(methods: Methods) -> bool:
     return False
 
 
-def _check_order(methods: Methods) -> None:
+def check_methods(methods: Methods) -> None:
     """Raise UsageError if two methods conflict or an eviction comes before a shortening."""
     evicting = [name for name, method in methods if method.evicts()]
     sparse = [name for name, method in methods if method.thins_attention()]

@@ -295,6 +295,8 @@ class Preparation:
     """Entries and results of earlier requests."""
     remote_target: bool = False
     """Whether the target runs on a server, and `target` stands in for it."""
+    predicted: bool = False
+    """Whether the client predicts the answer."""
 
     def prepare(
         self, prompt: Prompt, meter: Meter, past: SequenceCache | None = None
@@ -312,7 +314,7 @@ class Preparation:
             remote_target=self.remote_target,
         )
         methods = with_entry_budgets(self.methods, self.target) if self.methods else ()
-        chosen = plan(methods, prompt, draft)
+        chosen = plan(methods, prompt, draft, predicted=self.predicted)
         return PreparedPrompt(
             self.target,
             prompt,

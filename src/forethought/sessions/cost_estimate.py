@@ -117,7 +117,13 @@ def estimate(
         entry_bytes(target.shape),
         len(target.shape.layers),
     )
-    chosen = plan(methods, _prompt(request.prompt), drafting, weighs_drafts=weighs_drafts)
+    chosen = plan(
+        methods,
+        _prompt(request.prompt),
+        drafting,
+        weighs_drafts=weighs_drafts,
+        predicted=True,  # a client of a server may predict it
+    )
     return _Estimator(target, drafting, chosen, request, machine, known).estimate()
 
 

@@ -252,7 +252,14 @@ class LocalRun:
             return Preparation((), self.draft, self.draft, most, reuse=self._reusable)
         whole = writer == "target" and self.recipe.shortens_aside
         methods, models = () if whole else self._methods(), (self.target, self.draft)
-        return Preparation(methods, *models, most, self.draft_results, self._reusable)
+        return Preparation(
+            methods,
+            *models,
+            most,
+            self.draft_results,
+            self._reusable,
+            predicted=bool(self.predicted),
+        )
 
     @property
     def _reusable(self) -> PrefillReuse | None:

@@ -9,11 +9,12 @@ Cost: a dictionary of the predicted text; each decode pass has further rows, as 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forethought.contracts.drafts import DraftSource, TokenDrafter
 from forethought.contracts.parameters import Count
-from forethought.contracts.roles import Drafter
+from forethought.contracts.roles import Approximation, Drafter
 from forethought.methods.drafting._lookup import PredictedLookup
 
 
@@ -25,6 +26,10 @@ class PredictedAnswer(Drafter):
     """Most tokens of a draft."""
     match: Count = 2
     """Fewest newest tokens that must match; at the start of the answer, none need to."""
+
+    def draft_lacks(self, draft: str, applied: Sequence[Approximation], *, predicted: bool) -> str:
+        """A predicted answer."""
+        return "" if predicted else "no answer is predicted; a chat request of a server may"
 
     def drafter(self, source: DraftSource) -> TokenDrafter | None:
         """The lookup in the predicted text; None if the client predicts none."""
