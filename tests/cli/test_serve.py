@@ -146,6 +146,10 @@ def given(*words: str) -> Given:
         (["--allow", "no/such/file"], "no encoder, judge or plan is called 'no/such/file'"),
         (["-s", "best-of-n"], "ranks candidates by a scorer, and none is named"),
         (["-s", "cascade"], "asks a smaller model first, and none is named"),
+        (["-x", "prompt-lookup", "-x", "own-layers"], "two methods of one recipe draft its answer"),
+        (["-x", "snapkv", "-x", "truncate"], "snapkv drops cache entries, but stands before"),
+        (["-s", "majority-vote", "--budget", "$1"], "a model that runs here has no price"),
+        (["-m", "http://127.0.0.1:9/v1#x", "-x", "snapkv"], "runs on a server"),
     ],
 )
 def test_a_recipe_that_no_request_could_run_is_refused_at_start(

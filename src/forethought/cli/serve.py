@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forethought import catalogue
+from forethought.backends.openai.recipe_check import check_remote
 from forethought.cli import options
 from forethought.cli.grammar import Given
 from forethought.cli.progress import Progress
@@ -19,8 +21,9 @@ from forethought.cli.torch_start import start_torch
 from forethought.contracts.errors import UnknownNameError, UsageError
 from forethought.contracts.parameters import bytes_of
 from forethought.cost.prices import prices_of
+from forethought.prefill.plan import check_methods
 from forethought.recipes.recipe import Recipe, is_remote
-from forethought.recipes.validation import check_search
+from forethought.recipes.validation import check_money, check_search
 
 if TYPE_CHECKING:
     from forethought.models.model import Model
@@ -39,7 +42,7 @@ def run(given: Given) -> int:
             'pip install ".[serve]" in a checkout',
         )
     recipe, models = _recipes(given)
-    check_search(recipe)
+    _check_recipe(recipe)
     for name in given[options.ALLOWED]:
         _check_allowed(name)
     keys = _keys(given)
@@ -127,6 +130,17 @@ def _recipes(given: Given) -> tuple[Recipe, tuple[str, ...]]:
             )
     drafts = [found.draft for found in bare if found.draft != "self"]
     return recipe, tuple(dict.fromkeys([*(found.model for found in bare), *drafts]))
+
+
+def _check_recipe(recipe: Recipe) -> None:
+    """Raise UsageError for a default recipe that every request would be refused for."""
+    check_search(recipe)
+    if is_remote(recipe.model):
+        check_remote(recipe)
+    else:
+        check_money(recipe)
+    if not recipe.automatic:
+        check_methods([(name, catalogue.build(name)) for name in recipe.approximate])
 
 
 def _check_allowed(name: str) -> None:
