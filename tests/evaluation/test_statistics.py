@@ -136,12 +136,16 @@ def test_a_recipe_against_its_equal_has_no_difference() -> None:
     assert found.detectable > 0
 
 
-@pytest.mark.parametrize("scores", ["0000000", "1101000"])
-def test_equal_differences_have_equal_intervals(scores: str) -> None:
-    names = ["exact", "prompt-lookup", "griffin"]
-    equal = [one for name in names[1:] for one in answers(name, "0" * len(scores))]
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_equal_differences_have_equal_intervals(scale: float) -> None:
+    shares, names = random.Random(1), ["exact", "prompt-lookup", "griffin"]
+    samples = [
+        sample(name, f"q{place}", score if name == "exact" else 0.0)
+        for place, score in enumerate(scale * shares.random() for _ in range(15))
+        for name in names
+    ]
 
-    found = compared([*answers("exact", scores), *equal], names, ["sums"]).differences
+    found = compared(samples, names, ["sums"]).differences
 
     lost, other = (one for one in found if one.against == "exact")
     assert lost.interval == other.interval
