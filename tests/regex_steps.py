@@ -5,6 +5,7 @@ linear here is linear there.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from re import _compiler, _parser  # type: ignore[attr-defined]
@@ -60,7 +61,7 @@ class Matcher:
 
     def _sign(self, node: Any, place: int) -> bool:
         self.steps += 1
-        return _single(node, self.pattern.flags).match(self.text, place) is not None
+        return _known(node, self.pattern.flags).match(self.text, place) is not None
 
     def _subpattern(self, given: Any, place: int, then: Then) -> int:
         number, _, _, inner = given
@@ -166,8 +167,13 @@ class CountingPattern:
             text, *rest = given[method in ("sub", "subn") :]
             matcher = Matcher(self.pattern, text, self.most - self.steps)
             place = rest[0] if rest and method in ("search", "match", "finditer") else 0
-            for _ in matcher.run(method, place):
-                pass
+            trace = sys.gettrace()
+            sys.settrace(None)  # Who counts lines leaves out this file's.
+            try:
+                for _ in matcher.run(method, place):
+                    pass
+            finally:
+                sys.settrace(trace)
             self.steps += matcher.steps
             return real(*given, **named)
 
@@ -175,6 +181,8 @@ class CountingPattern:
 
 
 _SINGLES: dict[str, re.Pattern[str]] = {}
+_KNOWN: dict[tuple[int, int], tuple[Any, re.Pattern[str]]] = {}
+"""By a node's identity and flags: the node, which thus stays what it is, and its pattern."""
 _PARSED: dict[re.Pattern[str], Any] = {}
 
 
@@ -182,6 +190,14 @@ def _parsed(pattern: re.Pattern[str]) -> Any:
     if pattern not in _PARSED:
         _PARSED[pattern] = _parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG)
     return _PARSED[pattern]
+
+
+def _known(node: Any, flags: int) -> re.Pattern[str]:
+    """As `_single`, without spelling a node that was seen before."""
+    key = (id(node), flags)
+    if key not in _KNOWN:
+        _KNOWN[key] = (node, _single(node, flags))
+    return _KNOWN[key][1]
 
 
 def _single(node: Any, flags: int) -> re.Pattern[str]:

@@ -281,16 +281,10 @@ def test_ten_times_the_text_takes_at_most_fifteen_times_the_steps(name: str) -> 
 
 @pytest.mark.parametrize(
     "answer",
-    [
-        "9^{9^{9^{9}}}",
-        "(" * 900,
-        pytest.param("1" * 1990, marks=pytest.mark.slow),
-        "299!" * 400,
-        pytest.param("1," * 990, marks=pytest.mark.slow),
-    ],
+    ["9^{9^{9^{9}}}", "(" * 900, "1" * 1990, "299!" * 400, "1," * 990],
 )
 def test_no_answer_takes_more_than_a_bounded_number_of_steps(answer: str) -> None:
-    assert counted(lambda: _judge.equal("7,7", answer), JUDGE, 2_000_000) <= 2_000_000
+    assert counted(lambda: _judge.equal("7,7", answer), JUDGE, 500_000) <= 500_000
 
 
 @pytest.mark.parametrize("key", ["sk-secret-12345", "EMPTY", "\\\\host-12345", "none"])

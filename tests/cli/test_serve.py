@@ -226,3 +226,10 @@ def test_the_first_model_is_the_default_recipe() -> None:
 
     assert recipe.spelling == "big+draft(d)+snapkv+quantised-kv"
     assert models == ("other", "a", "b")
+
+
+def test_methods_that_conflict_are_refused_before_the_server_starts() -> None:
+    given = parse(table("serve"), ["-m", "smollm2", "-x", "prompt-lookup", "-x", "own-layers"])
+
+    with pytest.raises(UsageError, match="two methods of one recipe draft its answer"):
+        serve.run(given)

@@ -299,3 +299,14 @@ def test_a_run_without_its_costs_is_an_error() -> None:
 def test_names_to_compare_are_there_once(recipes: list[str], tasks: list[str]) -> None:
     with pytest.raises(UsageError):
         compared(answers("a", "10"), recipes, tasks)
+
+
+def test_equal_scores_have_equal_intervals_whatever_their_names() -> None:
+    samples = [one for name in ("a", "b", "c") for one in answers(name, "1101000011")]
+    samples += answers("exact", "0101010101")
+
+    found = compared(samples, ["exact", "a", "b", "c"], ["sums"])
+
+    intervals = [one.interval for one in found.differences if one.against == "exact"]
+    assert len(intervals) == 3
+    assert len(set(intervals)) == 1

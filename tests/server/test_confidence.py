@@ -145,6 +145,7 @@ def test_a_request_may_spend_while_answers_pay(served):
     [
         ({"value": "2x"}, "stakes of spend"),
         ({"spend": "all"}, "spend"),
+        ({"spend": "auto", "temperature": 0}, "all equal at temperature 0"),
         ({"spend": "auto", "value": "lots"}, "no value of a right answer"),
         ({"spend": "auto", "search": "greedy"}, "leave one of them out"),
     ],

@@ -153,3 +153,29 @@ def test_prompts_with_neurons_of_their_own_read_their_matrices_apart() -> None:
     assert weights("griffin", 4) == pytest.approx(4 * weights("griffin", 1))
     assert weights("", 4) == pytest.approx(weights("", 1))
     assert weights("griffin", 1) < weights("", 1)
+
+
+def test_a_check_that_takes_no_sparse_token_is_paid_for_each_token() -> None:
+    method = ("sirius(kernel=4, threshold=2.0)",)
+    found = run("self", approximate=method, max_tokens=120)
+
+    work = estimated(found, "self", method).work
+
+    # The last checks of an answer are shorter than a kernel.
+    assert work.flops == pytest.approx(found["cost"]["flops"], rel=0.02)
+
+
+@pytest.mark.parametrize("method", ["griffin", "sirius"])
+def test_neurons_of_a_prompts_own_take_memory(method: str) -> None:
+    def found(*methods: str) -> CostEstimate:
+        request = CostRequest(300, 40)
+        recipe = Recipe(model="target", approximate=methods)
+        return estimate(recipe, TARGET.network.config, None, request, MACHINE)
+
+    config = TARGET.network.config
+    own = 3 * config.hidden * (config.intermediate // 2) * config.layers * 8  # float64
+    exact, thinned = found(), found(method)
+    room = exact.capacity.requests * exact.cache_bytes
+    assert thinned.capacity.requests == pytest.approx(room / (exact.cache_bytes + own), rel=1e-3)
+    assert any("MLP weights of its own" in note for note in thinned.notes)
+    assert found("cats").capacity == exact.capacity

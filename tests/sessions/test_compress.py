@@ -51,7 +51,9 @@ def test_a_budget_of_everything_changes_nothing(smollm2: Model) -> None:
     ("recipe", "said"),
     [("smollm2", "no method that shortens"), ("smollm2+snapkv", "works on the cache"),
      ("smollm2+truncate+quantised-kv", "works on the cache"),
-     ("smollm2+truncate+griffin", "griffin makes the decode of an answer cheaper"),
+     ("smollm2+prompt-lookup", "works on the decoding"),
+     ("smollm2+truncate+griffin", "works on the decoding"),
+     ("smollm2+sirius", "works on the decoding"),
      ("smollm2+flash-prefill(applies_to=draft)", "no method that shortens")],
 )  # fmt: skip
 def test_what_no_text_can_show_is_refused(recipe: str, said: str) -> None:

@@ -44,13 +44,18 @@ def cache_bytes(sizes: Sizes, precision: Precision, tokens: float) -> float:
     return each * sum(tokens if window is None else min(tokens, window) for window in sizes.windows)
 
 
+def gathered_bytes(sizes: Sizes, precision: Precision, neurons: int) -> float:
+    """Bytes of the MLP weights of so many neurons of each layer, in the format of decode."""
+    return 3 * sizes.hidden * neurons * sizes.layers * precision.decode / 8
+
+
 def capacity(
     sizes: Sizes, machine: Machine, request_bytes: float, request_tokens: int = 1
 ) -> Capacity:
     """What fits on a machine.
 
-    `request_bytes` are those of a request's caches at its end, `request_tokens` those of its
-    prompt; the model also holds at least one of its answer.
+    `request_bytes` are those of a request's caches at its end, and of weights of its own;
+    `request_tokens` those of its prompt; the model also holds at least one of its answer.
     """
     precision = machine.precision
     weights = weight_bytes(sizes, precision)

@@ -67,6 +67,11 @@ class RecipeReader:
         base = self.recipe(asked)
         try:
             with _of_field(None):
+                if asked.spend and asked.temperature == 0:
+                    raise UsageError(
+                        "spend samples answers, which are all equal at temperature 0",
+                        "leave out temperature",
+                    )
                 found = _sampled(self._bounded(base), asked, samples, max_tokens)
             with _of_field(_searching(asked)):
                 check_search(found)

@@ -84,7 +84,7 @@ def check_compresses(recipe: Recipe) -> None:
             )
         if method.drafts_answers() or method.active_neurons(ANY_NEURONS) is not None:
             raise UsageError(
-                f"{name} makes the decode of an answer cheaper, and compress decodes none",
+                f"{name} works on the decoding of an answer, and compress decodes none",
                 "see: forethought list prompt-compression",
             )
     # A draft's sparse prefill shortens nothing without another method.

@@ -15,7 +15,7 @@ from forethought.contracts.neurons import CorrectionRule
 from forethought.contracts.records import ModelShape, Prompt
 from forethought.contracts.roles import Approximation
 from forethought.contracts.score_work import LayerSizes, PromptSizes, ScorePass
-from forethought.cost.capacity import Capacity, cache_bytes, capacity
+from forethought.cost.capacity import Capacity, cache_bytes, capacity, gathered_bytes
 from forethought.cost.flops import attention_flops, entry_bytes, window_pairs
 from forethought.cost.precision import STORED_BITS, Precision
 from forethought.cost.roofline import Machine, Phase, decode_phase, phase, prefill_phase
@@ -150,28 +150,28 @@ class _Estimator:
             stages += self._drafting(method, length)
             length = method.reads(length)
         entries = self._entries(length)
-        bits = STORED_BITS[self.plan.bits] if self.plan.bits < 16 else None
-        stored = self.machine.precision if bits is None else self._packed(bits)
+        stored = self.machine.precision
+        if self.plan.bits < 16:
+            stored = replace(stored, cache=STORED_BITS[self.plan.bits])
         machine = replace(self.machine, precision=stored)
         stages += [*self._prefill(length), *self._answer(machine, entries, length)]
+        held = self._request_bytes(stored, entries)
         return CostEstimate(
             stages=tuple(_merged(stages)),
             exact=tuple(self._exact()),
             prompt=length,
             entries=entries,
-            cache_bytes=asked.batch * self._request_bytes(stored, entries),
-            capacity=capacity(
-                self.target.for_long_texts(),
-                machine,
-                self._request_bytes(stored, entries),
-                length,
-            ),
+            cache_bytes=asked.batch * held,
+            capacity=capacity(self.target.for_long_texts(), machine, held + self._gathered, length),
             notes=(*self.plan.notes, *self._notes()),
             outweighed=self.plan.outweighed,
         )
 
-    def _packed(self, bits: float) -> Precision:
-        return replace(self.machine.precision, cache=bits)
+    @property
+    def _gathered(self) -> float:
+        """Bytes of the MLP weights that a prompt gathers for itself."""
+        neurons = self._sparse.intermediate if self.plan.chooses_neurons else 0
+        return gathered_bytes(self.target, self.machine.precision, neurons)
 
     def _request_bytes(self, stored: Precision, entries: float) -> float:
         """Bytes of a request's caches at the end of its answers."""
@@ -344,13 +344,16 @@ class _Estimator:
         asked, left = self.request, self.request.answer - 1
         rows = asked.batch * asked.samples
         shared = entries if asked.samples > 1 else 0.0
+        # Above 1 no sparse token is taken, so that each token needs a check of its own.
+        alone = rule.threshold > 1
         while left > 0:
-            tokens = min(rule.kernel, left)
-            past = entries + asked.answer - 1 - left
-            yield CostStage("decode", self._steps(self._sparse, machine, past, tokens - 1, shared))
+            tokens, checks = (rule.kernel, left) if alone else (min(rule.kernel, left), 1)
+            past = entries + asked.answer - 1 - left + (checks - 1) / 2
+            steps = self._steps(self._sparse, machine, past, tokens - 1, shared)
             check = Pass(tokens, past, rows, "decode", tokens, shared, asked.batch)
-            yield CostStage("decode", phase(self.target, machine, [(check, 1.0)]))
-            left -= tokens
+            yield CostStage("decode", steps.times(checks))
+            yield CostStage("decode", phase(self.target, machine, [(check, float(checks))]))
+            left -= left if alone else tokens
 
     def _decode(
         self,
@@ -378,6 +381,8 @@ class _Estimator:
     def _notes(self) -> Iterator[str]:
         if self.plan.drafting is not None:
             yield "decode is counted without drafts: the text decides how many are accepted"
+        if self._gathered:
+            yield f"each prompt holds {self._gathered / 2**30:.3g} GiB of MLP weights of its own"
         yield from dict.fromkeys(filter(None, (one.uncounted() for one in self.plan.applied)))
 
 

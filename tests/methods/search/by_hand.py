@@ -5,6 +5,8 @@ Each child of each parent is an independent draw; what was asked is kept.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 import random
 from collections import Counter
@@ -37,6 +39,7 @@ def uneven(question, text):
     return {"a": 0.5, "b": 0.3, END: 0.2} if len(lines) > 1 else {"a": 0.6, "b": 0.4}
 
 
+@functools.cache
 def liking(text):
     """A score that likes a, the more the later; what has no line yet is worth a half."""
     lines = [line for line in text.split("\n") if line]
@@ -52,7 +55,6 @@ class Hand:
     rule: object = liking
     seed: int = 0
     asks: list = field(default_factory=list)
-    laws: dict = field(default_factory=dict)
 
     def run(self, search):
         """What a generator returns once all it asks for is served."""
@@ -86,9 +88,9 @@ class Hand:
         self.children[parent.path] += 1
         text, tokens, log_probability, finish = "", 0, 0.0, ""
         while not finish:
-            chances = self.chances(parent.text + text)
-            token = self.rng.choices(list(chances), chances.values())[0]
-            log_probability += math.log(chances[token])
+            tokens_there, cumulative, logs = chances(self.law, parent.text + text)
+            (token,) = self.rng.choices(tokens_there, cum_weights=cumulative)
+            log_probability += logs[token]
             if token == END:
                 finish = "stop"
                 continue
@@ -97,12 +99,16 @@ class Hand:
                 finish = "step"
         return parent.grown(number, Piece(text, (), tokens, log_probability, finish))
 
-    def chances(self, text):
-        if text not in self.laws:
-            self.laws[text] = self.law("", text)
-        return self.laws[text]
+
+@functools.cache
+def chances(law, text):
+    """The tokens behind a text, their cumulative chances, and the logarithm of each chance."""
+    found = law("", text)
+    logs = {token: math.log(chance) for token, chance in found.items() if chance > 0}
+    return [*found], [*itertools.accumulate(found.values())], logs
 
 
+@functools.cache
 def written_out(law, delimiter="\n"):
     """The chance of every whole answer, by its steps; steps may be empty at the end."""
     found = {}
@@ -124,6 +130,7 @@ def odds(score):
     return score / (1 - score)
 
 
+@functools.cache
 def weighted(law, rule, target, temperature=1.0):
     """The exact law of answers weighed by odds, by text; and the mean weight of plain ones."""
     weights = {}

@@ -7,7 +7,7 @@ import itertools
 import json
 import random
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
@@ -51,11 +51,41 @@ def ran(buffer=0, seed=0, backend=None, journal=None, longest=SHORT, strategy=No
     return searched(strategy, backend or back_end(seed=seed), journal, **given)
 
 
+@dataclass
+class Whole:
+    """A whole run at temperature 1: its journal, its cache at the end, and what was metered."""
+
+    buffer: int
+    journal: Kept = field(default_factory=Kept)
+    caches: list = field(default_factory=list)
+    flops: float = 0.0
+    done: object = None
+
+    def __post_init__(self):
+        backend, kept = back_end(seed=3), self
+
+        @dataclass(frozen=True)
+        class Watched(Tim):
+            def search(self, start, rng):
+                found = yield from super().search(start, rng)
+                run = backend.run("run")
+                kept.caches = [one.cache for one in run.caches._held.values()]
+                kept.flops = run.meter("target").flops
+                return found
+
+        self.done = ran(self.buffer, 3, backend, self.journal, strategy=Watched(self.buffer, SHORT))
+
+    @property
+    def best(self):
+        return self.done.found.best
+
+
+whole_run = functools.cache(Whole)
+
+
 @functools.cache
-def whole_run(buffer):
-    """A run at temperature 1, and the journal that it wrote."""
-    journal = Kept()
-    return ran(buffer, 3, journal=journal), journal
+def greedy_best(strategy):
+    return ran(0, 0, back_end(0), strategy=strategy).found.best
 
 
 def finished_lists(text):
@@ -112,7 +142,7 @@ def logits_at(tokens, place, buffer):
     [pytest.param(0, 0, 0, marks=pytest.mark.slow), (0, 1, 3), (1, 1, 3)],
 )
 def test_every_token_follows_from_a_fresh_prefill_of_the_kept_text(buffer, temperature, seed):
-    best = ran(buffer, seed, back_end(temperature, seed=seed)).found.best
+    best = greedy_best(Tim(buffer, SHORT)) if temperature == 0 else whole_run(buffer).best
     constraint = grammar_constraint(TARGET.tokenizer, tree_schema(SHORT), "json")
     sampling = SamplingParams(temperature=temperature, seed=seed)
     stream = stream_of(Candidate(question=PAGE), 0)
@@ -141,7 +171,8 @@ class Unpruned(Strategy):
 @pytest.mark.parametrize(("temperature", "seed"), fast_each(2, [(0, 0), (1, 0), (1, 3)]))
 def test_a_buffer_for_all_lists_gives_the_plain_constrained_decode(temperature, seed):
     at_once = ran(0, seed, back_end(temperature), strategy=Unpruned())
-    done = ran(KEEPS_ALL, seed, back_end(temperature))
+    whole = (temperature, seed) == (1, 3)
+    done = whole_run(KEEPS_ALL).done if whole else ran(KEEPS_ALL, seed, back_end(temperature))
 
     assert done.found.best.token_ids == at_once.found.best.token_ids
     assert done.found.best.log_probability == pytest.approx(
@@ -157,27 +188,17 @@ def test_the_plain_constrained_decode_is_that_of_a_request_with_the_schema():
     backend.run("run").controls = GenerationControls(grammar=tree_schema(SHORT))
     plain = ran(backend=backend, strategy=PlainAnswer(), question=Question("q", PAGE))
 
-    assert ran(backend=back_end(0), strategy=Unpruned()).found.best.text == plain.found.best.text
-    assert ran(backend=back_end(0)).found.best.token_ids != plain.found.best.token_ids
+    assert greedy_best(Unpruned()).text == plain.found.best.text
+    assert greedy_best(Tim(0, SHORT)).token_ids != plain.found.best.token_ids
 
 
 @pytest.mark.parametrize("buffer", [0, 1, KEEPS_ALL])
 def test_the_cache_holds_the_kept_tokens_without_gaps(buffer):
-    backend = back_end(seed=3)
-    held = []
-
-    @dataclass(frozen=True)
-    class Watching(Tim):
-        def search(self, start, rng):
-            found = yield from super().search(start, rng)
-            held.extend(backend.run("run").caches._held.values())
-            return found
-
-    best = ran(buffer, 3, backend, strategy=Watching(buffer, SHORT)).found.best
+    run = whole_run(buffer)
+    best, cache = run.best, run.caches[0]
     prompt = len(chat_prompt(TARGET.tokenizer, TARGET.template, PAGE, "", None))
-    cache = held[0].cache
 
-    assert all(one.cache is cache for one in held), "dropped entries leave the memory"
+    assert all(one is cache for one in run.caches), "dropped entries leave the memory"
     # The last piece drops nothing, and its last token needs no entry.
     kept = len(kept_of(best.token_ids[:-1], buffer))
     lengths = {layer.length for layer in cache.tail.layers}
@@ -189,19 +210,9 @@ def test_the_cache_holds_the_kept_tokens_without_gaps(buffer):
 
 @pytest.mark.parametrize("buffer", [0, 1, KEEPS_ALL])
 def test_the_charge_is_what_the_passes_metered(buffer):
-    backend = back_end(seed=3)
-    spent = []
+    cost = whole_run(buffer).done.cost
 
-    @dataclass(frozen=True)
-    class Metered(Tim):
-        def search(self, start, rng):
-            found = yield from super().search(start, rng)
-            spent.append(backend.run("run").meter("target").flops)
-            return found
-
-    cost = ran(buffer, 3, backend, strategy=Metered(buffer, SHORT)).cost
-
-    assert cost.flops == pytest.approx(spent[0], rel=1e-12)
+    assert cost.flops == pytest.approx(whole_run(buffer).flops, rel=1e-12)
     prompt = len(chat_prompt(TARGET.tokenizer, TARGET.template, PAGE, "", None))
     # Without a buffer, nothing but the bracket lies behind a finished list.
     assert (cost.prompt_tokens > prompt) == (buffer == 1)
@@ -209,20 +220,20 @@ def test_the_charge_is_what_the_passes_metered(buffer):
 
 @pytest.mark.parametrize("method", ["prompt-lookup", "trie-lookahead"])
 def test_drafted_tokens_change_no_tree(method):
-    plain, _ = whole_run(1)
+    plain = whole_run(1).best
     drafted = ran(1, 3, back_end(seed=3, approximate=(method,)))
 
-    assert drafted.found.best.token_ids == plain.found.best.token_ids
+    assert drafted.found.best.token_ids == plain.token_ids
     assert drafted.cost.accepted_tokens > 0
 
 
 @pytest.mark.parametrize("known", fast_each(2, [1, 2, 3]))
 def test_a_tree_replayed_in_part_goes_on_as_before(known):
-    first, journal = whole_run(0)
+    first, journal = whole_run(0).best, whole_run(0).journal
     later = Kept(dict(itertools.islice(journal.outcomes.items(), known)))
 
     assert len(journal.outcomes) == 4
-    assert ran(0, 3, journal=later).found.best.token_ids == first.found.best.token_ids
+    assert ran(0, 3, journal=later).found.best.token_ids == first.token_ids
     assert len(later.outcomes) == 4
 
 
@@ -266,7 +277,7 @@ def test_a_text_and_the_same_without_a_part_both_go_on(order):
 
 @pytest.mark.parametrize("buffer", [0, KEEPS_ALL])
 def test_a_tree_may_be_longer_than_the_context_if_lists_are_dropped(buffer):
-    whole = whole_run(buffer)[0].found.best
+    whole = whole_run(buffer).best
     prompt = len(chat_prompt(TARGET.tokenizer, TARGET.template, PAGE, "", None))
     context = prompt + whole.tokens - 9
     small = tiny_model("target", seed=1, max_position_embeddings=context)
@@ -299,7 +310,7 @@ def test_a_spent_budget_ends_the_tree_with_a_note():
 
 @pytest.mark.parametrize("share", fast_each(3, [0.3, 0.6, 0.9, 0.99]))
 def test_a_budget_of_flops_covers_the_tokens_encoded_again(share):
-    whole = whole_run(0)[0].cost.flops
+    whole = whole_run(0).done.cost.flops
     done = ran(0, 3, budget=f"{int(share * whole)}FLOP")
 
     assert done.cost.flops <= share * whole
