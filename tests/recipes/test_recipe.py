@@ -93,6 +93,21 @@ def test_a_search_draws_warm_unless_told_otherwise() -> None:
     assert Recipe(search="majority-vote", temperature=0.2).settings == {"temperature": 0.2}
 
 
+@pytest.mark.parametrize(("search", "later"), [("", "majority-vote"), ("majority-vote", "")])
+def test_a_stated_temperature_stays_when_the_search_changes(search: str, later: str) -> None:
+    usual = Recipe(search=search).warmth
+    stated = Recipe(search=search, temperature=usual)
+
+    assert stated == Recipe(search=search)
+    assert hash(stated) == hash(Recipe(search=search))
+    assert stated.label == Recipe(search=search).label
+    assert stated.identifier == Recipe(search=search).identifier
+    changed = dataclasses.replace(stated, search=later)
+    assert changed.settings == {"temperature": usual}
+    assert changed != Recipe(search=later)
+    assert changed.warmth == usual
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

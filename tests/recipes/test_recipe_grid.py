@@ -89,6 +89,12 @@ def test_a_strategy_stands_behind_an_at_or_alone():
         spelled("snapkv@greedy@a@b")
 
 
+def test_a_stated_temperature_holds_for_searches_too():
+    found = recipe_grid(["exact", "@majority-vote"], Recipe(temperature=0))
+
+    assert [recipe.warmth for recipe in found] == [0, 0]
+
+
 def test_a_search_draws_at_its_usual_temperature_where_none_is_stated():
     found = recipe_grid(["exact", "majority-vote"], Recipe(model="smollm2"))
     assert [recipe.warmth for recipe in found] == [0.0, 0.7]

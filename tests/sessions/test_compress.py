@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from forethought import catalogue
 from forethought.contracts.errors import UsageError
 from forethought.models.model import Model
-from forethought.sessions.compress import compress
+from forethought.recipes.recipe import Recipe
+from forethought.sessions.compress import check_compresses, compress
 
 PROSE = (Path(__file__).parents[2] / "LICENSE").read_text()[:3000]
 DOCUMENT = f"{PROSE}\n\nThe code of the lighthouse is 70421.\n\n{PROSE[::-1]}"
@@ -51,8 +53,19 @@ def test_a_budget_of_everything_changes_nothing(smollm2: Model) -> None:
      ("smollm2+truncate+quantised-kv", "works on the cache"),
      ("smollm2+prompt-lookup", "works on the decoding"),
      ("smollm2+truncate+griffin", "works on the decoding"),
-     ("smollm2+sirius", "works on the decoding")],
+     ("smollm2+sirius", "works on the decoding"),
+     ("smollm2+flash-prefill(applies_to=draft)", "no method that shortens")],
 )  # fmt: skip
 def test_what_no_text_can_show_is_refused(recipe: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         compress(QUESTION, recipe, document=DOCUMENT)
+
+
+@pytest.mark.parametrize("name", catalogue.entries())
+def test_of_all_methods_those_that_shorten_the_prompt_are_taken(name: str) -> None:
+    recipe = Recipe(approximate=(name,))
+    if catalogue.find(name).family == "prompt-compression":
+        check_compresses(recipe)
+    else:
+        with pytest.raises(UsageError, match=r"no text can show|compress decodes none"):
+            check_compresses(recipe)

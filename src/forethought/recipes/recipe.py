@@ -48,7 +48,7 @@ _SURE = ("confidence", "abstain_below")
 _DRAFT = re.compile(r"draft\s*\((.*)\)", re.DOTALL)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recipe:
     """Everything that determines an answer besides the question; validated on construction.
 
@@ -118,6 +118,19 @@ class Recipe:
             )
         self._normalise()
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all fields are equal; a default temperature equals the same one stated."""
+        return isinstance(other, Recipe) and self._values == other._values
+
+    def __hash__(self) -> int:
+        return hash(self._values)
+
+    @property
+    def _values(self) -> tuple[Any, ...]:
+        """All fields, with the default of the temperature applied."""
+        names = (item.name for item in fields(self))
+        return tuple(self.warmth if n == "temperature" else getattr(self, n) for n in names)
+
     @property
     def spelling(self) -> str:
         """The recipe's spelling, as `parse` reads it."""
@@ -133,8 +146,12 @@ class Recipe:
         return {
             name: getattr(self, name)
             for name, value in defaults.items()
-            if getattr(self, name) != value
+            if getattr(self, name) != value and not self._usual(name)
         }
+
+    def _usual(self, name: str) -> bool:
+        """Whether a field is the temperature, and it is that of recipes that state none."""
+        return name == "temperature" and self.warmth == _default_temperature(self.search)
 
     @property
     def warmth(self) -> float:
@@ -287,9 +304,7 @@ class Recipe:
         settled = {
             "draft": "self" if self.draft == self.model else self.draft,
             "approximate": methods,
-            "temperature": None
-            if self.warmth == _default_temperature(self.search)
-            else float(self.warmth),
+            "temperature": None if self.temperature is None else float(self.temperature),
             "top_p": float(self.top_p),
             "min_p": float(self.min_p),
             "budget": "".join(self.budget.split()),

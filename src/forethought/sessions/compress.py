@@ -34,7 +34,8 @@ def compress(
     """Compress a document for a question by a recipe's methods; no answer is decoded.
 
     The recipe's model counts the tokens, and it drafts if the recipe names no other draft. Raises
-    UsageError for a method that works on the KV cache, because no text can show its effect.
+    UsageError for a method that works on the KV cache or on the decode of an answer, because no
+    text can show its effect.
     """
     chosen = Recipe.parse(recipe) if isinstance(recipe, str) else recipe
     check_compresses(chosen)
@@ -75,10 +76,6 @@ def check_compresses(recipe: Recipe) -> None:
         raise UsageError(
             "auto chooses methods for an answer, and compress decodes none", "name a method with -x"
         )
-    if not methods:
-        raise UsageError(
-            "the recipe has no method that shortens the prompt", "name a method with -x"
-        )
     for name, method in methods:
         if method.evicts() or method.thins_attention() or method.cache_bits() < 16:
             raise UsageError(
@@ -90,3 +87,8 @@ def check_compresses(recipe: Recipe) -> None:
                 f"{name} works on the decoding of an answer, and compress decodes none",
                 "see: forethought list prompt-compression",
             )
+    # A draft's sparse prefill shortens nothing without another method.
+    if all(method.thins_draft() for _, method in methods):
+        raise UsageError(
+            "the recipe has no method that shortens the prompt", "name a method with -x"
+        )
