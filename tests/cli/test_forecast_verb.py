@@ -175,6 +175,7 @@ def test_first_results_update_a_description(tmp_path: Path, capsys) -> None:
     assert found["updated"]["value"] == pytest.approx(exact.mean[0])
     assert found["updated"]["low"] == pytest.approx(exact.interval()[0, 0])
     assert "After 7 right of 10" in text
+    assert "No past results are stored" in " ".join(text.split())
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 
 from forethought import catalogue
+from forethought.contracts.errors import UnsupportedModelError
 from forethought.cost.hardware import TABLE
 from forethought.cost.precision import Precision
 from forethought.cost.roofline import Machine
@@ -14,6 +15,7 @@ from forethought.methods.kv_eviction.importance.reconstruction import text_span
 from forethought.models.chat.prompt import chat_prompt, question_tokens
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.cost_estimate import CostEstimate, CostRequest, KnownPrompt, estimate
+from tests.cost.fixtures import config
 from tests.sessions.tiny_session import (
     DOCUMENT,
     DRAFTS,
@@ -162,6 +164,7 @@ def test_a_check_that_takes_no_sparse_token_is_paid_for_each_token() -> None:
     work = estimated(found, "self", method).work
 
     # The last checks of an answer are shorter than a kernel.
+    assert not any("rejects" in note for note in estimated(found, "self", method).notes)
     assert work.flops == pytest.approx(found["cost"]["flops"], rel=0.02)
 
 
@@ -172,10 +175,18 @@ def test_neurons_of_a_prompts_own_take_memory(method: str) -> None:
         recipe = Recipe(model="target", approximate=methods)
         return estimate(recipe, TARGET.network.config, None, request, MACHINE)
 
-    config = TARGET.network.config
-    own = 3 * config.hidden * (config.intermediate // 2) * config.layers * 8  # float64
+    sizes = TARGET.network.config
+    own = 3 * sizes.hidden * (sizes.intermediate // 2) * sizes.layers * 8  # float64
     exact, thinned = found(), found(method)
     room = exact.capacity.requests * exact.cache_bytes
     assert thinned.capacity.requests == pytest.approx(room / (exact.cache_bytes + own), rel=1e-3)
     assert any("MLP weights of its own" in note for note in thinned.notes)
     assert found("cats").capacity == exact.capacity
+
+
+@pytest.mark.parametrize("method", ["griffin", "cats", "sirius"])
+def test_a_model_with_experts_is_refused_as_a_run_refuses_it(method: str) -> None:
+    recipe = Recipe(model="mixtral-8x7b", approximate=(method,))
+
+    with pytest.raises(UnsupportedModelError, match="this model has experts"):
+        estimate(recipe, config("mixtral-8x7b"), None, CostRequest(300, 40), MACHINE)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from forethought.contracts.errors import UnsupportedModelError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -46,3 +48,12 @@ class CorrectionRule:
     """Least probability of a token that the full model takes."""
     temperature: float
     """Of that probability."""
+
+
+def experts_refused() -> UnsupportedModelError:
+    """The error of a method that computes part of the neurons of a model with experts."""
+    return UnsupportedModelError(
+        "the method computes part of the MLP's neurons, and this model has experts, of which each "
+        "token uses a few already",
+        "use a dense model, or a recipe without the method",
+    )

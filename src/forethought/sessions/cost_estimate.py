@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from forethought import catalogue
-from forethought.contracts.neurons import CorrectionRule
+from forethought.contracts.neurons import CorrectionRule, experts_refused
 from forethought.contracts.records import ModelShape, Prompt
 from forethought.contracts.roles import Approximation
 from forethought.contracts.score_work import LayerSizes, PromptSizes, ScorePass
@@ -117,13 +117,12 @@ def estimate(
         entry_bytes(target.shape),
         len(target.shape.layers),
     )
-    prompt = _prompt(request.prompt)  # whose client may predict the answer
+    prompt = Prompt(tuple(range(request.prompt)), ((0, 0),) * request.prompt, "")
+    # A client may predict its answer.
     chosen = plan(methods, prompt, drafting, weighs_drafts=weighs_drafts, predicted=True)
+    if chosen.thinning is not None and target.expert_layers:
+        raise experts_refused()
     return _Estimator(target, drafting, chosen, request, machine, known).estimate()
-
-
-def _prompt(length: int) -> Prompt:
-    return Prompt(tuple(range(length)), ((0, 0),) * length, "")
 
 
 @dataclass(frozen=True)

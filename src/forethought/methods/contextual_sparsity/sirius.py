@@ -55,5 +55,7 @@ class Sirius(Thinning):
         return CorrectionRule(self.kernel, self.threshold, _TEMPERATURE)
 
     def uncounted(self) -> str:
-        """The sparse tokens that are rejected."""
+        """The sparse tokens that are rejected, unless all of them are."""
+        if self.threshold > 1:
+            return ""
         return "sparse tokens that the full model rejects depend on the text: none are counted"

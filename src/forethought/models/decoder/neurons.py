@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from forethought.contracts.errors import UnsupportedModelError
+from forethought.contracts.neurons import experts_refused
 from forethought.models.compiled.linear import CompiledFourBit
 from forethought.models.decoder.layer import DenseMlp, Layer
 from forethought.models.decoder.linear import (
@@ -111,11 +111,7 @@ class TopNeuronsMlp:
 def dense_mlp(layer: Layer) -> DenseMlp:
     """The gated MLP of a layer; UnsupportedModelError for experts."""
     if not isinstance(layer.mlp, DenseMlp):
-        raise UnsupportedModelError(
-            "the method computes part of the MLP's neurons, and this model has experts, of which "
-            "each token uses a few already",
-            "use a dense model, or a recipe without the method",
-        )
+        raise experts_refused()
     return layer.mlp
 
 

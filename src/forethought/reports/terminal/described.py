@@ -31,11 +31,12 @@ def _lines(found: DescribedForecast) -> Iterator[str]:
         )
     if found.chance:
         yield f"Guessing scores {figures.points(found.chance)} points."
-    yield (
-        f"Of {found.past:,} past results, these resemble the description most:"
-        if found.similar
-        else f"None of {found.past:,} past results resembles the description."
-    )
+    if found.similar:
+        yield f"Of {found.past:,} past results, these resemble the description most:"
+    elif found.past:
+        yield f"None of {found.past:,} past results resembles the description."
+    else:
+        yield "No past results are stored: forethought evaluate stores some."
     for one in found.similar:
         yield (
             f"  {figures.points(one.score)} points, {one.questions:,} answers, weight "
@@ -48,4 +49,4 @@ def _lines(found: DescribedForecast) -> Iterator[str]:
             f"{figures.points(found.mean_error)}."
         )
     if found.enough_items is not None:
-        yield f"{found.enough_items:,} evaluated questions say as much."
+        yield f"Evaluating {found.enough_items:,} questions would tell as much."
