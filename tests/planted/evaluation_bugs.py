@@ -71,7 +71,7 @@ EVALUATION_BUGS = (
         name="scoring twice gives two intervals",
         seen_in="lm-eval, bootstrap without a seed",
         file="evaluation/statistics.py",
-        old="rng = np.random.default_rng(_seed(seed, recipe, against))",
+        old="rng = np.random.default_rng(seed)",
         new="rng = np.random.default_rng()",
         test=(
             "tests/evaluation/test_statistics.py::"

@@ -117,9 +117,9 @@ def estimate(
         entry_bytes(target.shape),
         len(target.shape.layers),
     )
-    prompt = Prompt(tuple(range(request.prompt)), ((0, 0),) * request.prompt, "")
+    sized = Prompt(tuple(range(request.prompt)), ((0, 0),) * request.prompt, "")
     # A client may predict its answer.
-    chosen = plan(methods, prompt, drafting, weighs_drafts=weighs_drafts, predicted=True)
+    chosen = plan(methods, sized, drafting, weighs_drafts=weighs_drafts, predicted=True)
     if chosen.thinning is not None and target.expert_layers:
         raise experts_refused()
     return _Estimator(target, drafting, chosen, request, machine, known).estimate()

@@ -7,7 +7,7 @@ Exact: at every setting; the target verifies each drafted token, so no answer ch
 Cost: none for the draft, which another method has run; each decode pass has further rows, as long
     as these pay.
 Example: forethought "Who signed it?" -f contract.txt -m qwen-coder-1.5b -d qwen-coder-0.5b
-    -x speckv -x draft-lookahead
+    -x draft-lookahead -x speckv
 """
 
 from __future__ import annotations
