@@ -74,12 +74,14 @@ static void score_choice(const energy_job *j, tile_state *s, int64_t head, int64
 
 static void run_energies(void *data) {
     const energy_job j = *(energy_job *)data;
+    const tile_shapes before = open_matrix_unit();
     tile_state state;
     for (;;) {
         const int64_t task = __atomic_fetch_add(j.next, 1, __ATOMIC_RELAXED);
-        if (task >= j.choices * j.p.kv_heads) return;
+        if (task >= j.choices * j.p.kv_heads) break;
         score_choice(&j, &state, task % j.p.kv_heads, j.choices - 1 - task / j.p.kv_heads);
     }
+    close_matrix_unit(before);
 }
 
 void block_energies(const team *t, int64_t kv_heads, int64_t group, int64_t size, int64_t tokens,

@@ -10,14 +10,14 @@ typedef struct {
     prompt p;
     const uint16_t *keys; /* [K, entries, D], a head every `key_stride` values */
     int64_t key_stride;
-    const uint32_t *values; /* [K, tiles * KEYS / 2, D]: the values of two keys in a word */
+    const uint32_t *values; /* [K, tiles, KEYS / 2 * D]: the values of two keys in a word */
     int64_t value_stride;
     uint16_t *mixed; /* [tokens, K * G * D] */
     const uint8_t *seen; /* [K, choices, blocks]: the blocks that a row sees; none: all of them */
     int64_t choices, blocks;
     int64_t alike, block; /* rows of the sequence with one choice; keys of a block */
     const uint16_t *mean_keys;   /* [K, means, D], or none: the keys that stand for unseen blocks */
-    const uint32_t *mean_values; /* [K, tiles * KEYS / 2, D] */
+    const uint32_t *mean_values; /* [K, tiles, KEYS / 2 * D] */
     int64_t means, mean_stride, mean_value_stride;
     int64_t *next; /* the next tile of queries that no thread has taken */
 } prefill_job;
@@ -48,6 +48,11 @@ static void weigh_tile(const prefill_job *j, tile_state *s) {
 }
 
 static void mix_tile(const prefill_job *j, tile_state *s, const uint32_t *values) {
+    if (has_matrix_unit()) {
+        multiply_matrix((const uint16_t *)values, KEYS, j->p.size, KEYS,
+                        (const words(*)[QUARTERS])s->weight, s->total, 1);
+        return;
+    }
     for (int64_t d = 0; d < j->p.size; d += TILE) {
         floats sums[TILE][QUARTERS];
         for (int i = 0; i < TILE; i++)
@@ -121,14 +126,16 @@ static void attend_tile(const prefill_job *j, tile_state *s, int64_t head, int64
 
 static void run_prefill(void *data) {
     const prefill_job j = *(prefill_job *)data;
-    const int64_t tiles = tiles_of(&j.p);
+    const int64_t tasks = tiles_of(&j.p) * j.p.kv_heads;
+    const tile_shapes before = open_matrix_unit();
     tile_state state;
     for (;;) {
         const int64_t task = __atomic_fetch_add(j.next, 1, __ATOMIC_RELAXED);
-        if (task >= tiles * j.p.kv_heads) return;
+        if (task >= tasks) break;
         /* The last queries see most, so they come first. */
-        attend_tile(&j, &state, task % j.p.kv_heads, tiles - 1 - task / j.p.kv_heads);
+        attend_tile(&j, &state, task % j.p.kv_heads, (tasks - 1 - task) / j.p.kv_heads);
     }
+    close_matrix_unit(before);
 }
 
 typedef struct {
@@ -145,16 +152,18 @@ static void run_pair(void *data) {
     for (int64_t i = mine.from; i < mine.to; i++) {
         const int64_t head = i / rows, entry = i % rows * 2;
         const uint16_t *from = j.values + head * j.stride + entry * j.size;
-        uint32_t *to = j.paired + head * j.paired_stride + entry / 2 * j.size;
+        uint32_t *tile = j.paired + head * j.paired_stride + entry / KEYS * (KEYS / 2 * j.size);
+        const int64_t pair = entry % KEYS / 2;
         for (int64_t d = 0; d < j.size; d++) {
             const uint32_t even = entry < j.entries ? from[d] : 0;
             const uint32_t odd = entry + 1 < j.entries ? from[j.size + d] : 0;
-            to[d] = even | odd << 16;
+            tile[has_matrix_unit() ? d * (KEYS / 2) + pair : pair * j.size + d] = even | odd << 16;
         }
     }
 }
 
-/* values [K, entries, D] as pairs [K, rows, D], with zeros up to whole tiles of keys. */
+/* values [K, entries, D] as pairs, with zeros up to whole tiles of keys: [K, tiles, KEYS / 2, D],
+   or [K, tiles, D, KEYS / 2] for the matrix unit, whose left factor they are. */
 void pair_values(const team *t, int64_t kv_heads, int64_t entries, int64_t size, int64_t stride,
                  const uint16_t *values, int64_t paired_stride, uint32_t *paired_values) {
     pair_job j = {t, kv_heads, entries, size, stride, paired_stride, values, paired_values};

@@ -5,7 +5,7 @@
 
 #pragma once
 
-#include "vectors.h"
+#include "matrix_unit.h"
 
 #define KEYS 64         /* keys of a tile */
 #define MOST_SIZE 256   /* the widest head */
@@ -26,6 +26,7 @@ typedef struct {
     floats total[MOST_SIZE][QUARTERS];
     floats most[QUARTERS], sum[QUARTERS];
     integers limit[QUARTERS]; /* entries that a query sees */
+    uint16_t some[KEYS * MOST_SIZE]; /* a tile of keys that has too few, with zeros */
 } tile_state;
 
 /* The row of the sequence that the first tile begins with. */
@@ -77,9 +78,8 @@ INLINE floats decay(floats x) {
     return (floats)((integers)p + (whole << 23));
 }
 
-/* The scores of a tile of keys, of which `count` exist. */
-static void score_tile(int64_t size, tile_state *s, const uint16_t *keys, int64_t from,
-                       int64_t count, int masked) {
+/* The scores of a tile of keys, of which `count` exist; the others score 0. */
+INLINE void score_by_vectors(int64_t size, tile_state *s, const uint16_t *keys, int64_t count) {
     const int64_t pairs_of = size / 2;
     for (int64_t key = 0; key < KEYS; key += TILE) {
         floats sums[TILE][QUARTERS] = {0};
@@ -94,15 +94,30 @@ static void score_tile(int64_t size, tile_state *s, const uint16_t *keys, int64_
                             sums[i][v], opened(every_pair(keys + (key + i) * size + 2 * k)),
                             opened(s->query[k][v]));
         for (int i = 0; i < TILE; i++)
-            for (int v = 0; v < QUARTERS; v++) {
-                floats score = sums[i][v];
-                if (masked) {
-                    const integers sees = s->limit[v] > (int32_t)(from + key + i);
-                    score = (floats)((sees & (integers)score) | (~sees & (integers)every(-INFINITY)));
-                }
-                s->score[key + i][v] = score;
-            }
+            for (int v = 0; v < QUARTERS; v++) s->score[key + i][v] = sums[i][v];
     }
+}
+
+INLINE void score_by_matrix(int64_t size, tile_state *s, const uint16_t *keys, int64_t count) {
+    if (count < KEYS) {
+        memcpy(s->some, keys, count * size * sizeof *keys);
+        memset(s->some + count * size, 0, (KEYS - count) * size * sizeof *keys);
+        keys = s->some;
+    }
+    multiply_matrix(keys, size, KEYS, size, (const words(*)[QUARTERS])s->query, s->score, 0);
+}
+
+/* The same; where `masked`, keys that a query does not see score -inf. */
+static void score_tile(int64_t size, tile_state *s, const uint16_t *keys, int64_t from,
+                       int64_t count, int masked) {
+    if (has_matrix_unit()) score_by_matrix(size, s, keys, count);
+    else score_by_vectors(size, s, keys, count);
+    for (int key = 0; masked && key < KEYS; key++)
+        for (int v = 0; v < QUARTERS; v++) {
+            const integers sees = s->limit[v] > (int32_t)(from + key);
+            s->score[key][v] = (floats)((sees & (integers)s->score[key][v]) |
+                                        (~sees & (integers)every(-INFINITY)));
+        }
 }
 
 /* Puts the queries of a tile into the lanes; returns the entries that the last one sees. */

@@ -77,10 +77,12 @@ static void reduce_head(const window_job *j, tile_state *s, int64_t head, range 
 static void run_window(void *data) {
     const window_job j = *(window_job *)data;
     const range heads = share_of(j.team, j.p.kv_heads);
+    const tile_shapes before = open_matrix_unit();
     tile_state state;
     for (int64_t head = heads.from; head < heads.to; head++)
         for (int64_t from = 0; from < j.p.tokens; from += BLOCK)
             reduce_head(&j, &state, head, (range){from, least(from + BLOCK, j.p.tokens)});
+    close_matrix_unit(before);
 }
 
 void window_rows(const team *t, int64_t heads, int64_t group, int64_t size, int64_t tokens,

@@ -1,0 +1,101 @@
+/* Products of bf16 by the processor's matrix unit (AMX), where it has one and the system grants it.
+
+   Such a processor multiplies bf16 vectors at a fortieth of its matrix unit's rate. A tile holds
+   16 rows of 16 words. */
+
+#pragma once
+
+#include "vectors.h"
+
+#if defined(__AMX_BF16__) && defined(__linux__) && LANES == 16
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define TILE_ROWS 16
+#define PERMIT 0x1023 /* ARCH_REQ_XCOMP_PERM of arch_prctl */
+#define TILE_DATA 18  /* the state that holds the tiles */
+
+typedef struct {
+    uint8_t palette, start, none[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+} __attribute__((aligned(64))) tile_shapes;
+
+/* Whether this process may use the matrix unit; the system is asked once. */
+static int has_matrix_unit(void) {
+    static int answer; /* 0: not asked, 1: no, 2: yes */
+    int known = __atomic_load_n(&answer, __ATOMIC_RELAXED);
+    if (!known) {
+        known = syscall(SYS_arch_prctl, PERMIT, TILE_DATA) == 0 ? 2 : 1;
+        __atomic_store_n(&answer, known, __ATOMIC_RELAXED);
+    }
+    return known == 2;
+}
+
+/* Gives this thread eight tiles; returns what it had before. */
+INLINE tile_shapes open_matrix_unit(void) {
+    tile_shapes before = {0}, own = {.palette = 1};
+    if (!has_matrix_unit()) return before;
+    for (int i = 0; i < 8; i++) own.bytes[i] = 64, own.rows[i] = TILE_ROWS;
+    _tile_storeconfig(&before);
+    __asm__ volatile("" ::: "memory");
+    _tile_loadconfig(&own);
+    return before;
+}
+
+INLINE void close_matrix_unit(tile_shapes before) {
+    if (!has_matrix_unit()) return;
+    __asm__ volatile("" ::: "memory");
+    if (before.palette) _tile_loadconfig(&before);
+    else _tile_release();
+}
+
+/* sums[i] = the products of row i of a with b, after the sums so far where `adds`.
+
+   `a` has `rows` rows of `depth` values, a row every `step`; b [depth / 2] has the pairs of
+   4 * LANES columns. Rows and depth are multiples of 32. */
+static void multiply_matrix(const uint16_t *a, int64_t step, int64_t rows, int64_t depth,
+                            const words (*b)[4], floats (*sums)[4], int adds) {
+    __asm__ volatile("" ::: "memory"); /* tiles are loaded behind the compiler's back */
+    for (int64_t i = 0; i < rows; i += 2 * TILE_ROWS)
+        for (int v = 0; v < 4; v += 2) {
+            floats *low = &sums[i][v], *high = &sums[i + TILE_ROWS][v];
+            if (adds) {
+                _tile_loadd(0, low, sizeof *sums);
+                _tile_loadd(1, low + 1, sizeof *sums);
+                _tile_loadd(2, high, sizeof *sums);
+                _tile_loadd(3, high + 1, sizeof *sums);
+            } else {
+                _tile_zero(0);
+                _tile_zero(1);
+                _tile_zero(2);
+                _tile_zero(3);
+            }
+            for (int64_t k = 0; k < depth; k += 32) {
+                _tile_loadd(4, a + i * step + k, 2 * step);
+                _tile_loadd(5, a + (i + TILE_ROWS) * step + k, 2 * step);
+                _tile_loadd(6, &b[k / 2][v], sizeof *b);
+                _tile_loadd(7, &b[k / 2][v + 1], sizeof *b);
+                _tile_dpbf16ps(0, 4, 6);
+                _tile_dpbf16ps(1, 4, 7);
+                _tile_dpbf16ps(2, 5, 6);
+                _tile_dpbf16ps(3, 5, 7);
+            }
+            _tile_stored(0, low, sizeof *sums);
+            _tile_stored(1, low + 1, sizeof *sums);
+            _tile_stored(2, high, sizeof *sums);
+            _tile_stored(3, high + 1, sizeof *sums);
+        }
+    __asm__ volatile("" ::: "memory");
+}
+#else
+typedef int tile_shapes;
+
+INLINE int has_matrix_unit(void) { return 0; }
+INLINE tile_shapes open_matrix_unit(void) { return 0; }
+INLINE void close_matrix_unit(tile_shapes before) { (void)before; }
+INLINE void multiply_matrix(const uint16_t *a, int64_t step, int64_t rows, int64_t depth,
+                            const words (*b)[4], floats (*sums)[4], int adds) {
+    (void)a, (void)step, (void)rows, (void)depth, (void)b, (void)sums, (void)adds;
+}
+#endif
