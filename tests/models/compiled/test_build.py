@@ -1,6 +1,7 @@
 """Building the kernels: once, for this user, and never in the way of an answer."""
 
 import os
+import platform
 import shutil
 import stat
 import subprocess
@@ -198,3 +199,26 @@ def test_kernels_agree_where_torch_packs_for_avx2() -> None:
     )
 
     assert done.stdout.strip() == "8", done.stderr
+
+
+def test_attention_without_the_matrix_unit_is_the_same_up_to_rounding(
+    made: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if platform.machine() != "x86_64":
+        pytest.skip("the compiler knows the flag on this architecture alone")
+    monkeypatch.setattr(build, "_FLAGS", (*build._FLAGS, "-mno-amx-bf16"))
+    by_vectors = loaded(Kernels, agrees)
+    random = torch.Generator().manual_seed(5)
+    queries, keys, values = (
+        torch.randn(size, generator=random).bfloat16()
+        for size in ((90, 6, 64), (2, 150, 64), (2, 150, 64))
+    )
+
+    def attended(kernels: Kernels) -> torch.Tensor:
+        mixed = torch.empty(90, 6 * 64, dtype=torch.bfloat16)
+        kernels.attend_prefill(queries, 0.125, keys, kernels.pair_values(values), 60, mixed)
+        return mixed.float()
+
+    assert by_vectors is not None
+    one, other = attended(made), attended(by_vectors)
+    assert (one - other).norm() < 2**-8 * other.norm()

@@ -360,6 +360,19 @@ def test_a_prefill_that_resumes_computes_the_same_bits(made: Kernels, start: int
     assert torch.equal(rest, whole[start:])
 
 
+def test_a_prompts_attention_and_products_of_torch_do_not_disturb_each_other(
+    made: Kernels, threads: None
+) -> None:
+    torch.set_num_threads(2)
+    queries, keys, values = prompt(100, 100, 64)
+    left, right = (random(96, 96, seed=n).bfloat16() for n in (4, 5))
+    mixed, product = attended(made, queries, keys, values, 0), left @ right
+
+    for _ in range(3):
+        assert torch.equal(attended(made, queries, keys, values, 0), mixed)
+        assert torch.equal(left @ right, product)
+
+
 def test_later_entries_and_threads_change_no_bit_of_a_prompt(made: Kernels, threads: None) -> None:
     queries, keys, values = prompt(100, 130, 64)
     torch.set_num_threads(1)
