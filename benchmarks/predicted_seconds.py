@@ -25,7 +25,7 @@ from forethought.engine.meter import Clock, Meter
 from forethought.models.config_of import config_of
 from forethought.models.load import load
 from forethought.models.model import Model
-from forethought.sessions.cost_estimate import CHUNK
+from forethought.sessions.cost_stages import CHUNK
 from forethought.sessions.machine_probe import probe
 from prose import prose
 from report import publish

@@ -45,7 +45,12 @@ def test_samples_that_are_all_equal_are_refused(
     model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code(["ask", "1 + 1?", "-m", model, "--spend", "auto", "--temperature", "0"]) == 2
-    assert "all equal at --temperature 0" in capsys.readouterr().err
+    assert "all equal at temperature 0" in capsys.readouterr().err
+
+
+def test_python_refuses_samples_that_are_all_equal(model: str) -> None:
+    with pytest.raises(UsageError, match="all equal at temperature 0"):
+        ask("1 + 1?", Recipe(model=model, temperature=0.0), spend="auto")
 
 
 def test_python_has_the_same_run(model: str) -> None:

@@ -356,3 +356,21 @@ def test_a_dearer_recipe_without_answers_gets_a_note(file: Path) -> None:
 
     assert found.economics == ()
     assert "qwen-coder-1.5b: no stored answers to compare with on addition(digits=2)" in found.notes
+
+
+def test_the_price_of_an_answer_does_not_depend_on_which_recipes_are_named(file: Path) -> None:
+    every = foretold(file, [*votes(), *greedy()], up_to=8)
+    (alone,) = foretold(file, (), "majority-vote(n=4)", up_to=8).curves
+
+    (among,) = (one for one in every.curves if one.recipe == VOTE)
+    assert [one.flops for one in alone.further] == [one.flops for one in among.further]
+
+
+@pytest.mark.parametrize(("what", "kind"), [("pfn", "coverage"), ("curves", "learning-curve")])
+def test_a_network_that_is_not_there_is_told_before_answers_are_read(
+    file: Path, what: str, kind: str
+) -> None:
+    with pytest.raises(UsageError, match="there is no network at") as caught:
+        forecast((), [TASK], results=file, **{what: file.with_name("none.safetensors")})
+
+    assert kind in caught.value.hint

@@ -14,7 +14,8 @@ from forethought.cost.roofline import Machine
 from forethought.methods.kv_eviction.importance.reconstruction import text_span
 from forethought.models.chat.prompt import chat_prompt, question_tokens
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.cost_estimate import CostEstimate, CostRequest, KnownPrompt, estimate
+from forethought.sessions.cost_estimate import CostEstimate, KnownPrompt, estimate
+from forethought.sessions.cost_stages import CostRequest
 from tests.cost.fixtures import config
 from tests.sessions.tiny_session import (
     DOCUMENT,

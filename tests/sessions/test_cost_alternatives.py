@@ -11,7 +11,7 @@ from forethought.cost.roofline import Machine
 from forethought.models.known_configs import known_config, smaller_relatives
 from forethought.recipes.recipe import Recipe
 from forethought.sessions.cost_alternatives import alternatives
-from forethought.sessions.cost_estimate import CostRequest
+from forethought.sessions.cost_stages import CostRequest
 from tests.cost.fixtures import config
 
 MACHINE = Machine(TABLE["h100"], Precision())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from forethought.cost.capacity import weight_bytes
 from forethought.cost.flops import entry_bytes
 from forethought.cost.hardware import TABLE
 from forethought.cost.precision import STORED_BITS, Precision, precision
@@ -14,7 +15,8 @@ from forethought.engine.cache.sequence_cache import SequenceCache
 from forethought.models.decoder.decoder import Decoder
 from forethought.models.decoder.linear import build_linears
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.cost_estimate import CostRequest, estimate
+from forethought.sessions.cost_estimate import estimate
+from forethought.sessions.cost_stages import CostRequest
 from forethought.sessions.decode_growth import DecodeGrowth
 from tests.cost.fixtures import config
 from tests.sessions.tiny_session import TARGET
@@ -189,3 +191,45 @@ def test_entries_between_evictions_are_those_of_a_walk(
     assert sum(past * count for past, count in pasts) == sum(before)
     assert sum(count for _, count in growth.evictions()) == len(evicted)
     assert sum(at * count for at, count in growth.evictions()) == sum(evicted)
+
+
+def test_a_model_that_drafts_the_answer_costs_its_prefill_weights_and_cache() -> None:
+    llama, small = config("llama-3.1-8b"), config("qwen2.5-1.5b")
+    asked = small, CostRequest(4096, 512), NARROW
+    plain = estimate(Recipe(), llama, *asked)
+
+    drafted = estimate(Recipe(draft="small", approximate=("draft-model",)), llama, *asked)
+
+    (draft,) = (stage.phase for stage in drafted.stages if stage.name == "draft")
+    whole = total(operations(small, Precision(), Pass(4096)))
+    assert draft.work.flops == pytest.approx(whole.flops, rel=0.01)
+    held = drafted.capacity.weight_bytes - plain.capacity.weight_bytes
+    assert held == weight_bytes(small, Precision())
+    each = entry_bytes(small.shape)
+    assert drafted.capacity.requests < plain.capacity.requests
+    assert drafted.cache_bytes == plain.cache_bytes + (4096 + 512) * each
+
+
+def test_own_layers_cost_their_prefill_and_no_weights() -> None:
+    llama = config("llama-3.1-8b")
+    asked = None, CostRequest(4096, 512), NARROW
+    plain = estimate(Recipe(), llama, *asked)
+
+    drafted = estimate(Recipe(approximate=("own-layers(layers=8)",)), llama, *asked)
+
+    (draft,) = (stage.phase for stage in drafted.stages if stage.name == "draft")
+    exact = plain.stages[0].phase.work.flops
+    assert draft.work.flops == pytest.approx(exact * 8 / 32, rel=0.05)
+    assert drafted.capacity.weight_bytes == plain.capacity.weight_bytes
+
+
+def test_a_draft_that_scores_has_weights_too() -> None:
+    llama, small = config("llama-3.1-8b"), config("qwen2.5-1.5b")
+    asked = small, CostRequest(8192, 16), NARROW
+    methods = ("specpc-shallow(keep=0.25)",)
+
+    scored = estimate(Recipe(draft="small", approximate=methods), llama, *asked)
+    own = estimate(Recipe(approximate=methods), llama, None, *asked[1:])
+
+    held = scored.capacity.weight_bytes - own.capacity.weight_bytes
+    assert held == weight_bytes(small, Precision())

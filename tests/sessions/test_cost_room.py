@@ -9,8 +9,9 @@ from forethought.cost.hardware import TABLE
 from forethought.cost.precision import Precision
 from forethought.cost.roofline import Machine
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.cost_estimate import CostEstimate, CostRequest, estimate
+from forethought.sessions.cost_estimate import CostEstimate, estimate
 from forethought.sessions.cost_room import with_room_notes
+from forethought.sessions.cost_stages import CostRequest
 from tests.cost.fixtures import config
 
 SMALL = config("smollm2")

@@ -225,3 +225,10 @@ def test_drafts_follow_every_turn_of_a_conversation():
 
     assert [one["answer"] for one in found] == [one["answer"] for one in plain]
     assert all(one["cost"]["verified_tokens"] > 0 for one in found)
+
+
+def test_more_own_layers_than_the_model_has_draft_nothing():
+    found = run(approximate=("own-layers(layers=4)",), max_tokens=4)
+
+    assert "nothing is drafted: the model has only 3 layers" in found["notes"]
+    assert found["cost"]["draft_tokens"] == 0

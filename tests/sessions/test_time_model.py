@@ -9,7 +9,8 @@ import pytest
 from forethought.cost.precision import precision
 from forethought.cost.roofline import Machine
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.cost_estimate import CostRequest, estimate
+from forethought.sessions.cost_estimate import estimate
+from forethought.sessions.cost_stages import CostRequest
 from forethought.sessions.stored_evidence import run_timing, stored_timings
 from forethought.sessions.time_model import EACH, TimeModel
 from tests.sessions.machines import CONFIGS, HERE, shape, timed

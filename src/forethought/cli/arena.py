@@ -150,8 +150,16 @@ def arena(names: Sequence[str], given: Given) -> Arena:
         inspect_logs=_inspect_logs(given[options.INSPECT_LOGS]),
         holdout=given[options.HOLDOUT],
         labels=given[options.JUDGED],
-        levels=given[options.LEVELS],
+        levels=_levels(given),
     )
+
+
+def _levels(given: Given) -> int:
+    """Levels of a verdict; UsageError if nothing is judged."""
+    levels: int = given[options.LEVELS]
+    if given[options.JUDGED] is None and levels != options.LEVELS.default:
+        raise UsageError("--levels are those of --judged", "add: --judged 0")
+    return levels
 
 
 def _level(value: float) -> float:

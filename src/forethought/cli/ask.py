@@ -49,11 +49,6 @@ def _check_spending(given: Given) -> None:
         raise UsageError("--value and --penalty are the stakes of --spend", "add: --spend auto")
     if given[options.SPEND] and given[options.THEN]:
         raise UsageError("--spend answers one question", "leave out --then")
-    if given[options.SPEND] and given.recipe.get("temperature") == 0:
-        raise UsageError(
-            "--spend samples answers, which are all equal at --temperature 0",
-            "leave out --temperature",
-        )
 
 
 def _form(given: Given) -> Form:

@@ -21,11 +21,12 @@ from forethought.cost.precision import precision
 from forethought.cost.roofline import Machine
 from forethought.models.config_of import config_of
 from forethought.models.known_configs import published_in_four_bits
-from forethought.recipes.recipe import Recipe
+from forethought.recipes.recipe import Recipe, is_remote
 from forethought.reports.cost import cost_document, runtime_document
 from forethought.sessions.cost_alternatives import alternatives
-from forethought.sessions.cost_estimate import CostRequest, estimate
+from forethought.sessions.cost_estimate import estimate
 from forethought.sessions.cost_room import with_room_notes
+from forethought.sessions.cost_stages import CostRequest
 from forethought.storage.location import probe_file
 
 _TOKENS = re.compile(r"(\d+(?:\.\d+)?)([kM]?)", re.ASCII)
@@ -45,6 +46,11 @@ def run(given: Given) -> int:
     _check_alone(given)
     request = _request(given)
     timed = _timed(given[options.TIMED])
+    if is_remote(recipe.model):
+        raise UsageError(
+            f"{recipe.model} is a server, which does not tell the sizes of its model",
+            "name the model itself, such as qwen2.5-1.5b",
+        )
     target = config_of(recipe.model)
     draft = None if recipe.draft == Recipe.draft else config_of(recipe.draft)
     machine = _machine(given, recipe)

@@ -281,11 +281,20 @@ class Approximation(Protocol):
         """The drafter of one sequence; None if the method cannot draft for it."""
         return None
 
-    def draft_lacks(self, draft: str, applied: Sequence[Approximation], *, predicted: bool) -> str:
+    def writer_layers(self, layers: int) -> int:
+        """First layers of the drafting model that read the prompt and write drafts of the answer.
+
+        The model has `layers` of them; 0 if no model writes.
+        """
+        return layers if self.drafts_answers() and self.uses_draft() else 0
+
+    def draft_lacks(
+        self, draft: str, applied: Sequence[Approximation], *, layers: int, predicted: bool
+    ) -> str:
         """What is missing to draft beside the applied methods; empty if nothing is.
 
-        `draft` is the draft's name, "self" for the target. `predicted` says whether the client
-        predicts the answer.
+        `draft` is the drafting model's name, "self" for the target, and `layers` are its layers.
+        `predicted` says whether the client predicts the answer.
         """
         if self.uses_draft() and draft == "self":
             return "a smaller model would draft, named with -d"

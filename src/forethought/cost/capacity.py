@@ -18,6 +18,7 @@ class Capacity:
     """Bytes of a model, and what fits beside its weights."""
 
     weight_bytes: float
+    """Bytes of the model's weights, and of its draft's."""
     token_cache_bytes: float
     """Bytes of one more token of a sequence, while no window is full."""
     context: int
@@ -50,15 +51,20 @@ def gathered_bytes(sizes: Sizes, precision: Precision, neurons: int) -> float:
 
 
 def capacity(
-    sizes: Sizes, machine: Machine, request_bytes: float, request_tokens: int = 1
+    sizes: Sizes,
+    machine: Machine,
+    request_bytes: float,
+    request_tokens: int = 1,
+    draft_bytes: float = 0.0,
 ) -> Capacity:
     """What fits on a machine.
 
     `request_bytes` are those of a request's caches at its end, and of weights of its own;
     `request_tokens` those of its prompt; the model also holds at least one of its answer.
+    `draft_bytes` are those of a draft's weights.
     """
     precision = machine.precision
-    weights = weight_bytes(sizes, precision)
+    weights = weight_bytes(sizes, precision) + draft_bytes
     room = USABLE * machine.hardware.memory * machine.accelerators - weights
     held = request_tokens < sizes.context
     return Capacity(

@@ -52,8 +52,10 @@ def forecast(
     several independent answers per question.
     """
     on = Recipe.parse(base) if isinstance(base, str) else base
-    network, learnt = (Path(file) if file else None for file in (pfn, curves))
+    network, learnt = (Path(file).expanduser() if file else None for file in (pfn, curves))
     beyond = LookAhead(up_to, network, learnt, prior)
+    _check_trained(network, "coverage")
+    _check_trained(learnt, "learning-curve")
     dearer = _dearer(against, on) if against else ""
     built: dict[str, Task] = {}
     for text in tasks:
@@ -62,7 +64,8 @@ def forecast(
         raise UsageError("there is no task", "name one with -t; see: forethought list tasks")
     file = Path(results or results_file()).expanduser()
     named = {one.spelling for one in recipe_grid(recipes, on)} if recipes else set()
-    stored = samples_of_model(file, list(built), on.model, named)
+    every = samples_of_model(file, list(built), on.model, ())
+    stored = samples_of_model(file, list(built), on.model, named) if named else every
     notes: dict[str, None] = {}
     drawn_curves: list[Curve] = []
     difficulties: list[Difficulty] = []
@@ -70,16 +73,25 @@ def forecast(
     others = samples_of_model(file, list(built), on.model, {dearer}) if dearer else {}
     for name, task in built.items():
         judge = AnswerJudge(task, on)
-        found = _TaskSamples(name, stored[name], judge, bool(named))
+        found = _TaskSamples(name, stored[name], judge, every[name], bool(named))
         drawn_curves += found.curves(verifier or ImperfectVerifier(), beyond)
         difficulties += found.difficulties()
         if dearer:
-            rivals += found.economics(_TaskSamples(name, others[name], judge, True), dearer, beyond)
+            other = _TaskSamples(name, others[name], judge, every[name], True)
+            rivals += found.economics(other, dearer, beyond)
         notes |= dict.fromkeys(found.notes)
     if not drawn_curves:
         raise _no_curves(file, on, list(built), notes)
     made = {"forethought": metadata.version("forethought"), "results": file.name}
     return Forecast(tuple(drawn_curves), tuple(difficulties), tuple(rivals), tuple(notes), made)
+
+
+def _check_trained(file: Path | None, kind: str) -> None:
+    """Raise UsageError if a file is named and does not exist."""
+    if file is not None and not file.is_file():
+        raise UsageError(
+            f"there is no network at {file}", f"train one: forethought tune --train-pfn {kind}"
+        )
 
 
 def _dearer(text: str, on: Recipe) -> str:
@@ -113,6 +125,8 @@ class _TaskSamples:
     task: str
     samples: Sequence[Sample]
     judge: AnswerJudge
+    every: Sequence[Sample]
+    """All samples of the model, whose costs tell what a token costs."""
     named: bool
     """Whether the recipes were named; a named recipe without a curve gets a note."""
     notes: list[str] = field(default_factory=list)
@@ -209,9 +223,9 @@ class _TaskSamples:
 
     def _rates(self, label: str) -> TokenRates:
         """Token rates, fitted to all runs with the same model, draft and methods."""
-        ways = {name: _without_search(samples[0]) for name, samples in self.by_recipe.items()}
-        alike = [name for name, way in ways.items() if way == ways[label]]
-        return TokenRates.of([one.run for name in alike for one in self.by_recipe[name]])
+        way = _without_search(self.by_recipe[label][0])
+        known = {one.key: one for one in (*self.every, *self.samples)}.values()
+        return TokenRates.of([one.run for one in known if _without_search(one) == way])
 
     def _note_if_named(self, note: str) -> None:
         """Add a note about a recipe only if it was named."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from forethought.contracts.errors import UnknownNameError
+from forethought.contracts.errors import UnknownNameError, UsageError
 from forethought.models.checkpoint.json_file import parse_object, read_text
 from forethought.models.decoder.config import DecoderConfig
 from forethought.models.known_configs import known_config, known_names
@@ -14,7 +14,7 @@ def config_of(name: str) -> DecoderConfig:
     """The configuration of a known model, a folder, a converted model or a hub id.
 
     Only a hub id that is nowhere else is fetched, and only its `config.json`. Raises
-    UnknownNameError, DownloadError, DamagedFileError or UnsupportedModelError.
+    UnknownNameError, UsageError, DownloadError, DamagedFileError or UnsupportedModelError.
     """
     found = local_config(name)
     if found is not None:
@@ -22,7 +22,12 @@ def config_of(name: str) -> DecoderConfig:
     # Imported late: neither the table nor a folder needs it.
     from forethought.models.sources import hub
 
-    if Path(name).expanduser().exists() or not hub.is_hub_id(name):
+    if Path(name).expanduser().exists():
+        raise UsageError(
+            f"the sizes of {name} are not known: no config.json is there, and it was not converted",
+            "name a folder with config.json, or let `ask` convert the file first",
+        )
+    if not hub.is_hub_id(name):
         raise UnknownNameError.among("model", name, known_names())
     return _read(hub.fetch_config(name))
 

@@ -138,11 +138,12 @@ def plan(
             applied.append(method)
             length = method.reads(length)
     drafting = next((method for _, method in methods if method.drafts_answers()), None)
-    if drafting is not None and (
-        lack := drafting.draft_lacks(draft.name, applied, predicted=predicted)
-    ):
-        notes.append(f"nothing is drafted: {lack}")
-        drafting = None
+    if drafting is not None:
+        own = draft.serving(drafting)
+        lack = drafting.draft_lacks(own.name, applied, layers=own.layers, predicted=predicted)
+        if lack:
+            notes.append(f"nothing is drafted: {lack}")
+            drafting = None
     return PrefillPlan(tuple(applied), tuple(notes), tuple(outweighed), drafting)
 
 

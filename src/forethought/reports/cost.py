@@ -12,7 +12,8 @@ from forethought.cost.idealized_runtime import Timed, fit
 from forethought.cost.roofline import Machine, Phase
 from forethought.cost.work import Work
 from forethought.sessions.cost_alternatives import CostAlternative
-from forethought.sessions.cost_estimate import CostEstimate, CostRequest, CostStage
+from forethought.sessions.cost_estimate import CostEstimate
+from forethought.sessions.cost_stages import CostRequest, CostStage
 
 
 def cost_document(

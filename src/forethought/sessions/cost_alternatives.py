@@ -10,7 +10,8 @@ from forethought.models.config_of import config_of
 from forethought.models.decoder.config import DecoderConfig
 from forethought.models.known_configs import smaller_relatives
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.cost_estimate import CostEstimate, CostRequest, estimate
+from forethought.sessions.cost_estimate import CostEstimate, estimate
+from forethought.sessions.cost_stages import CostRequest
 
 
 @dataclass(frozen=True)

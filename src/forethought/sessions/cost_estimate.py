@@ -7,39 +7,34 @@ same for the exact run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from forethought import catalogue
 from forethought.contracts.neurons import CorrectionRule, experts_refused
-from forethought.contracts.records import ModelShape, Prompt
+from forethought.contracts.records import Prompt
 from forethought.contracts.roles import Approximation
 from forethought.contracts.score_work import LayerSizes, PromptSizes, ScorePass
-from forethought.cost.capacity import Capacity, cache_bytes, capacity, gathered_bytes
-from forethought.cost.flops import attention_flops, entry_bytes, window_pairs
-from forethought.cost.precision import STORED_BITS, Precision
+from forethought.cost.capacity import Capacity, capacity, gathered_bytes
+from forethought.cost.flops import entry_bytes
+from forethought.cost.precision import STORED_BITS
 from forethought.cost.roofline import Machine, Phase, decode_phase, phase, prefill_phase
-from forethought.cost.work import Operation, Pass, Work, decode_step
+from forethought.cost.work import Pass, Work, decode_step
 from forethought.models.decoder.config import DecoderConfig
 from forethought.prefill.byte_budgets import in_entries
 from forethought.prefill.plan import QUERY_WINDOW, PrefillPlan, plan
 from forethought.recipes.recipe import Recipe
+from forethought.sessions.cost_drafts import DraftCosts
+from forethought.sessions.cost_stages import (
+    CHUNK,
+    CostRequest,
+    CostStage,
+    merged,
+    products,
+    sparse_flops,
+)
 from forethought.sessions.decode_growth import DecodeGrowth
 from forethought.sessions.shaped_draft import ShapedDraft, ShapedModel
-
-CHUNK = 2048
-"""Prompt tokens of a prefill pass, unless a method must see the whole prompt."""
-
-
-@dataclass(frozen=True)
-class CostRequest:
-    """What is asked for: lengths in tokens, and equal requests at once."""
-
-    prompt: int
-    answer: int
-    batch: int = 1
-    samples: int = 1
-    """Answers to each prompt, which share its cache."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +45,6 @@ class KnownPrompt:
     """The first token of the document, and the one after its last."""
     asked: Callable[[str], int]
     """Counts the tokens of a turn that asks a text."""
-
-
-@dataclass(frozen=True)
-class CostStage:
-    """A part of a run, by the name that the user sees."""
-
-    name: str
-    phase: Phase
 
 
 @dataclass(frozen=True)
@@ -141,22 +128,29 @@ class _Estimator:
         length = asked.prompt
         stages: list[CostStage] = []
         for method in self.plan.applied:
-            stages += self._drafting(method, length)
+            stages += self._drafts.scoring(method, length)
             length = method.reads(length)
         entries = self._entries(length)
         stored = self.machine.precision
         if self.plan.bits < 16:
             stored = replace(stored, cache=STORED_BITS[self.plan.bits])
         machine = replace(self.machine, precision=stored)
-        stages += [*self._prefill(length), *self._answer(machine, entries, length)]
-        held = self._request_bytes(stored, entries)
+        stages += [*self._drafts.writing(length), *self._prefill(length)]
+        stages += self._answer(machine, entries, length)
+        held = asked.cache_bytes(self.target, stored, entries) + self._drafts.request_bytes(length)
         return CostEstimate(
-            stages=tuple(_merged(stages)),
+            stages=tuple(merged(stages)),
             exact=tuple(self._exact()),
             prompt=length,
             entries=entries,
             cache_bytes=asked.batch * held,
-            capacity=capacity(self.target.for_long_texts(), machine, held + self._gathered, length),
+            capacity=capacity(
+                self.target.for_long_texts(),
+                machine,
+                held + self._gathered,
+                length,
+                self._drafts.weight_bytes,
+            ),
             notes=(*self.plan.notes, *self._notes()),
             outweighed=self.plan.outweighed,
         )
@@ -167,13 +161,9 @@ class _Estimator:
         neurons = self._sparse.intermediate if self.plan.chooses_neurons else 0
         return gathered_bytes(self.target, self.machine.precision, neurons)
 
-    def _request_bytes(self, stored: Precision, entries: float) -> float:
-        """Bytes of a request's caches at the end of its answers."""
-        whole, prompt = (
-            cache_bytes(self.target, stored, tokens)
-            for tokens in (entries + self.request.answer, entries)
-        )
-        return prompt + self.request.samples * (whole - prompt)
+    @property
+    def _drafts(self) -> DraftCosts:
+        return DraftCosts(self.draft, self.plan, self.request, self.machine)
 
     def _exact(self) -> list[CostStage]:
         asked, machine = self.request, self.machine
@@ -196,37 +186,6 @@ class _Estimator:
         """Entries per layer and head after the prefill and its eviction."""
         evicting, layers = self.plan.evicting, len(self.target.shape.layers)
         return length if evicting is None else evicting.entries_after(length, layers)
-
-    def _drafting(self, method: Approximation, length: int) -> Iterator[CostStage]:
-        """The passes of a method's draft, and the scores by its attention."""
-        if not method.uses_draft():
-            return
-        own = self.draft.serving(method)
-        ahead = method.lookahead_tokens(self.request.answer)
-        layers = own.layers if ahead else min(own.layers, method.draft_layers(own))
-        config = own.model.first_layers(layers)
-        thinning = next((other for other in self.plan.applied if other.thins_draft()), None)
-        sparse = None
-        if thinning is not None:
-            sparse = _sparse_flops(thinning, config.shape, length, 0)
-        one = Pass(
-            length,
-            0,
-            self.request.batch,
-            logits=int(bool(ahead)),
-            stops=not ahead,
-            attention=sparse,
-        )
-        yield CostStage("draft", phase(config, self.machine, [(one, 1.0)]))
-        if ahead > 1:
-            steps = decode_phase(config, self.machine, length, ahead - 1, self.request.batch)
-            yield CostStage("draft", steps)
-        scored = method.scored_layers(own)
-        rows = method.scored_queries()
-        yield from self._scores("draft", config, len(scored), length, rows)
-        if ahead > 1 and scored:
-            pairs = sum(length + step for step in range(1, ahead))
-            yield self._rows("draft", config, len(scored), pairs)
 
     def _prefill(self, length: int) -> Iterator[CostStage]:
         """The target's prefill, with the look-ahead that scores entries, and their scores."""
@@ -256,7 +215,7 @@ class _Estimator:
         if sparse is None:
             chunk = tokens if in_one else min(CHUNK, tokens)
             return prefill_phase(self.target, self.machine, tokens, batch, chunk)
-        flops = _sparse_flops(sparse, self.target.shape, tokens, ahead)
+        flops = sparse_flops(sparse, self.target.shape, tokens, ahead)
         whole = Pass(tokens, 0, batch, attention=flops)
         return phase(self.target, self.machine, [(whole, 1.0)])
 
@@ -269,7 +228,7 @@ class _Estimator:
         work = evicting.score_work(sizes)
         if work.flops:
             name = "scores" if work.passes else "prefill"
-            yield self._products(name, work.flops * asked.batch, self.target.layers)
+            yield products(self.machine, name, work.flops * asked.batch, self.target.layers)
         if work.passes:
             passes = [(self._score_pass(one), 1.0) for one in work.passes]
             yield CostStage("scores", phase(self.target, self.machine, passes))
@@ -279,25 +238,6 @@ class _Estimator:
         if one.decodes:
             return decode_step(one.past, batch)
         return Pass(one.tokens, one.past, batch)
-
-    def _scores(
-        self, name: str, config: DecoderConfig, layers: int, length: int, rows: int | None
-    ) -> Iterator[CostStage]:
-        """Attention rows of the draft's newest queries over the prompt, in so many layers."""
-        queries = length if rows is None else min(rows, length)
-        if queries and layers:
-            yield self._rows(name, config, layers, window_pairs(config.heads, length, queries))
-
-    def _rows(self, name: str, config: DecoderConfig, layers: int, pairs: float) -> CostStage:
-        """Products of queries and keys, without values."""
-        flops = attention_flops(config.shape.layers[0], pairs) / 2 * self.request.batch
-        return self._products(name, flops * layers, layers)
-
-    def _products(self, name: str, flops: float, layers: int) -> CostStage:
-        """Products with keys or values that are still on the chip, in all layers together."""
-        operation = Operation("scores", Work(flops / layers), layers)
-        seconds = self.machine.seconds(operation, "prefill")
-        return CostStage(name, Phase("prefill", operation.total, seconds, seconds, (operation,), 0))
 
     def _answer(self, machine: Machine, entries: float, length: int) -> Iterator[CostStage]:
         """The decode steps, and the evictions between them."""
@@ -321,7 +261,7 @@ class _Estimator:
         for at, count in growth.evictions():
             flops = count * rows * self._rescored(method, round(at), every, queries)
             if flops:
-                yield self._products("decode", flops, self.target.layers)
+                yield products(self.machine, "decode", flops, self.target.layers)
 
     def _rescored(self, method: Approximation, entries: int, added: int, queries: int) -> float:
         shape = self.target.shape
@@ -374,26 +314,10 @@ class _Estimator:
 
     def _notes(self) -> Iterator[str]:
         if self.plan.drafting is not None:
-            yield "decode is counted without drafts: the text decides how many are accepted"
+            yield (
+                "decode is counted without drafted tokens, and without the passes that draft them: "
+                "the text decides how many are accepted"
+            )
         if self._gathered:
             yield f"each prompt holds {self._gathered / 2**30:.3g} GiB of MLP weights of its own"
         yield from dict.fromkeys(filter(None, (one.uncounted() for one in self.plan.applied)))
-
-
-def _sparse_flops(method: Approximation, shape: ModelShape, tokens: int, ahead: int) -> float:
-    """FLOPs of a sparse prefill's attention in a layer without a window, on average."""
-    found = [
-        method.attention_flops(place, LayerSizes(layer, shape.hidden, tokens, ahead))
-        for place, layer in enumerate(shape.layers)
-        if layer.window is None
-    ]
-    return sum(found) / len(found) if found else 0.0
-
-
-def _merged(stages: Sequence[CostStage]) -> list[CostStage]:
-    """Stages of one name added up, in order of appearance."""
-    found: dict[str, Phase] = {}
-    for stage in stages:
-        before = found.get(stage.name)
-        found[stage.name] = stage.phase if before is None else before.plus(stage.phase)
-    return [CostStage(name, phase) for name, phase in found.items()]

@@ -12,7 +12,8 @@ from forethought.cost.flops import entry_bytes
 from forethought.models.decoder.config import DecoderConfig
 from forethought.prefill.byte_budgets import in_entries
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.cost_estimate import CostEstimate, CostRequest
+from forethought.sessions.cost_estimate import CostEstimate
+from forethought.sessions.cost_stages import CostRequest
 
 USUAL_PROTECTED = 24, 8
 """Tokens that usually stay before and behind a document: those of a chat template with a system

@@ -45,6 +45,11 @@ def spending(
             f"--spend chooses how many answers to sample, and {stated} are stated too",
             "leave one of them out",
         )
+    if recipe.temperature == 0:
+        raise UsageError(
+            "--spend samples answers, which are all equal at temperature 0",
+            "leave out the temperature",
+        )
     drafted = recipe.draft != "self"
     shortened = bool(recipe.approximate) and not is_remote(recipe.model)
     settings: dict[str, Any] = {

@@ -25,7 +25,8 @@ from forethought.cost.roofline import Machine
 from forethought.models.decoder.config import DecoderConfig
 from forethought.numerics.bayesian_regression import Regression, RegressionPrediction, regress
 from forethought.recipes.recipe import Recipe
-from forethought.sessions.cost_estimate import CostRequest, estimate
+from forethought.sessions.cost_estimate import estimate
+from forethought.sessions.cost_stages import CostRequest
 from forethought.sessions.this_machine import ThisMachine
 from forethought.storage.timings import RunTiming
 

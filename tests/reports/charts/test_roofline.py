@@ -15,7 +15,8 @@ from forethought.recipes.recipe import Recipe
 from forethought.reports.charts.roofline import roofline_svg
 from forethought.reports.cost import cost_document
 from forethought.reports.terminal.cost import cost_text
-from forethought.sessions.cost_estimate import CostRequest, estimate
+from forethought.sessions.cost_estimate import estimate
+from forethought.sessions.cost_stages import CostRequest
 from tests.cost.fixtures import config
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -30,7 +30,9 @@ class DraftLookaheadTokens(Drafter):
     match: Count = 2
     """Fewest newest tokens that must match; at the start of the answer, none need to."""
 
-    def draft_lacks(self, draft: str, applied: Sequence[Approximation], *, predicted: bool) -> str:
+    def draft_lacks(
+        self, draft: str, applied: Sequence[Approximation], *, layers: int, predicted: bool
+    ) -> str:
         """A method whose draft looks ahead."""
         ahead = any(one.uses_draft() and one.lookahead_tokens(2) > 0 for one in applied)
         return "" if ahead else "no other method looks ahead with a draft, as speckv does"

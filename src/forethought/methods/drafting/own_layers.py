@@ -10,11 +10,12 @@ Cost: the first layers' prefill of the prompt, and their decode steps; each deco
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forethought.contracts.drafts import DraftSource, TokenDrafter
 from forethought.contracts.parameters import Count, DraftLength, Share
-from forethought.contracts.roles import Drafter
+from forethought.contracts.roles import Approximation, Drafter
 from forethought.methods.drafting._writing import Written
 
 
@@ -28,6 +29,20 @@ class OwnLayers(Drafter):
     """Most tokens of a draft."""
     chance: Share = 0.4
     """A draft ends after a token whose probability is lower."""
+
+    def drafts_with_itself(self) -> bool:
+        """True."""
+        return True
+
+    def writer_layers(self, layers: int) -> int:
+        """See the base class."""
+        return min(self.layers, layers)
+
+    def draft_lacks(
+        self, draft: str, applied: Sequence[Approximation], *, layers: int, predicted: bool
+    ) -> str:
+        """So many layers."""
+        return "" if self.layers <= layers else f"the model has only {layers} layers"
 
     def drafter(self, source: DraftSource) -> TokenDrafter:
         """The first layers behind one sequence."""

@@ -27,7 +27,9 @@ class PredictedAnswer(Drafter):
     match: Count = 2
     """Fewest newest tokens that must match; at the start of the answer, none need to."""
 
-    def draft_lacks(self, draft: str, applied: Sequence[Approximation], *, predicted: bool) -> str:
+    def draft_lacks(
+        self, draft: str, applied: Sequence[Approximation], *, layers: int, predicted: bool
+    ) -> str:
         """A predicted answer."""
         return "" if predicted else "no answer is predicted; a chat request of a server may"
 

@@ -54,6 +54,9 @@ CHUNK = 128
 MOST_SIZE = 256
 """The widest head that `attend` takes, as in attention.c."""
 
+_TOGETHER = 16
+"""Tokens that a kernel may take at once: TILE_ROWS of matrix_unit.h."""
+
 PIECE = 5
 """Numbers that describe a piece of a row to `attend`."""
 
@@ -131,7 +134,7 @@ class Kernels:
         x = x.contiguous()
         rows, (outputs, inputs) = len(x), weight.shape
         y = torch.empty(rows, outputs)
-        spread, team = torch.empty_like(x), self._team()
+        spread, team = x.new_empty((-(-rows // _TOGETHER) * _TOGETHER, inputs)), self._team()
         wide = x.new_empty((team.threads, self.lanes // 4, inputs))
         self._library.product8(
             ctypes.byref(team), weight.data_ptr(), scales.data_ptr(), inputs, outputs,
