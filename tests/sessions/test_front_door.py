@@ -29,6 +29,8 @@ NAME = "Marigold"
 LEAST_MARGIN = 1.0
 """Between the log-probabilities of a deciding token and the next one; other kernels, formats and
 numbers of threads move it by a tenth."""
+LEAST_BEFORE = 0.3
+"""The same for each token before the name: another one may lead to another name."""
 
 
 def command() -> list[str]:
@@ -100,6 +102,8 @@ def test_the_first_answer_is_right_with_a_margin(
     deciding = [token for token, at in placed(tokens) if len(before) <= at < len(before) + 9]
     assert "".join(token["text"] for token in deciding).strip() == NAME
     assert min(margin(token) for token in deciding) >= LEAST_MARGIN
+    leading = [margin(token) for token, at in placed(tokens) if at < len(before)]
+    assert min(leading) >= LEAST_BEFORE
 
 
 def placed(tokens: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], int]]:
