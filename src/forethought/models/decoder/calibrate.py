@@ -22,6 +22,8 @@ from forethought.models.hardware.threads import is_crowded, most_threads
 
 NAME = "calibration.json"
 _REPEATS = 5
+_PRODUCTS = 2
+"""Raised when products take another time, so that older measurements do not count."""
 _SAMPLE = 6  # layers that are measured
 _BLOCK = 512  # prompt tokens of one product
 _MOST_ROWS = 64  # more decode alike
@@ -91,7 +93,8 @@ def _stored(
     beside: str = "",
 ) -> CalibratedFormat:
     """The fastest of these formats on this machine: as stored in `folder`, or as measured."""
-    here = f"{' or '.join(formats)}: {machine()}, {most_threads()} threads{beside}"
+    threads = f"{most_threads()} threads{beside}"
+    here = f"{' or '.join(formats)}, products {_PRODUCTS}: {machine()}, {threads}"
     file = folder / NAME
     known = _read(file)
     if (found := _calibrated(known.get(here), formats)) is not None:
@@ -110,9 +113,7 @@ def _stored(
 
 
 def _calibrated(held: Any, formats: Sequence[str]) -> CalibratedFormat | None:
-    """A stored choice among these formats; earlier versions stored its name alone."""
-    if isinstance(held, str) and held in formats:
-        return CalibratedFormat(held)
+    """A stored choice among these formats."""
     if not isinstance(held, dict) or held.get("format") not in formats:
         return None
     seconds = held.get("seconds", {})

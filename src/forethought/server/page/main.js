@@ -39,7 +39,7 @@ async function ask(event) {
   view.reset();
   runs.setOpened("");
   say("Answering …");
-  if (recipe.form.search) tabs.show("tree");
+  tabs.show(recipe.form.search ? "tree" : "cost");
   try {
     const id = await stream(recipe.request(), asking.signal);
     await showStored(id);
@@ -112,7 +112,7 @@ async function open(id) {
   opened(id);
   say("A stored run.");
   if (view.state.decisions.length) tabs.show("decisions");
-  else if (view.state.run?.candidates.some((one) => one.path)) tabs.show("tree");
+  else tabs.show(view.state.run?.candidates.some((one) => one.path) ? "tree" : "cost");
 }
 
 function opened(id) {
