@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from forethought.sessions import machine_probe
 from forethought.sessions.machine_probe import TimedPass, probe, rates
 
 TINY = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 2,
@@ -34,9 +35,29 @@ def test_no_rate_is_negative() -> None:
 def test_the_probe_runs_the_engine_and_records_rates() -> None:
     ticks = itertools.count()
 
-    found = probe(lambda: float(next(ticks)), [(TINY, 2), (TINY, 3)], (16, 32), (4, 24))
+    found = probe(lambda: float(next(ticks)), [(TINY, 2), (TINY, 3)], (16, 32), (4, 24), 1)
 
     assert found.measured is not None
     assert set(found.measured.decode_bandwidth) == {"bf16", "int4"}
     assert found.name == "here"
     assert found.memory > 1e8
+
+
+@pytest.mark.parametrize("cache", [1, 1 << 20, 40 << 20])
+def test_the_decode_weights_of_the_deepest_decoder_exceed_the_cache(cache: int) -> None:
+    config = machine_probe._config(TINY, 3)
+
+    layers = machine_probe._layers_beyond(config, cache)
+
+    held = layers * config.shape.layer_parameters * 5 / 8
+    assert held > cache
+    assert layers == 3 or held < 1.3 * cache + config.shape.layer_parameters
+
+
+def test_the_deepest_decoder_leaves_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_probe, "has_memory_for", lambda size: size < 1 << 20)
+    config = machine_probe._config(TINY, 3)
+
+    layers = machine_probe._layers_beyond(config, 40 << 20)
+
+    assert layers * config.shape.layer_parameters * 21 / 8 < 1 << 20

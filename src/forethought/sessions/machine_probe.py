@@ -23,7 +23,7 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from forethought.cost.hardware import HERE, Hardware, Measured
-from forethought.cost.precision import Precision, precision
+from forethought.cost.precision import STORED_BITS, Precision, precision
 from forethought.cost.work import Operation, Pass, decode_step, operations
 from forethought.engine.batch import Batch
 from forethought.engine.cache.sequence_cache import SequenceCache
@@ -35,6 +35,7 @@ from forethought.models.decoder.decoder import Decoder
 from forethought.models.decoder.linear import build_linears
 from forethought.models.decoder.names import sources
 from forethought.models.decoder.quantise import pack_head, pack_levels, quantise4
+from forethought.models.hardware.processor import has_memory_for
 
 _BLOCK = 1 << 20  # random numbers that all weights repeat
 _REPEATS = 2
@@ -46,7 +47,9 @@ _NARROW = {"hidden_size": 576, "intermediate_size": 1536, "num_attention_heads":
 _WIDE = {"hidden_size": 1536, "intermediate_size": 8960, "num_attention_heads": 12,
          "num_key_value_heads": 2, "vocab_size": 16384}  # fmt: skip
 SHAPES = ((_NARROW, 16), (_NARROW, 4), (_WIDE, 3))
-"""Sizes and layers of the random decoders."""
+"""Sizes and layers of the random decoders; the last one gets the layers to exceed the cache."""
+_BEYOND = 1.25
+"""Weights of a decode pass that no cache holds, as a share of the last-level cache."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +65,22 @@ def probe(
     shapes: Sequence[tuple[dict[str, int], int]] = SHAPES,
     prompts: Sequence[int] = _PROMPTS,
     contexts: Sequence[int] = _CONTEXTS,
+    cache: int | None = None,
 ) -> Hardware:
-    """The hardware record of this machine."""
+    """The hardware record of this machine; `cache` are the bytes of its last-level cache."""
     prefill: list[TimedPass] = []
     decode: dict[str, list[TimedPass]] = {"bf16": [], "int4": []}
-    for sizes, layers in shapes:
+    deepest = len(shapes) - 1
+    for place, (sizes, layers) in enumerate(shapes):
         config = _config(sizes, layers)
-        tensors = _tensors(config)
-        plain = Decoder(config, tensors, build_linears(tensors, {}, "bf16"))
-        prefill += [_prefill(plain, length, clock) for length in prompts]
-        packed = Decoder(config, tensors, build_linears(tensors, _packed(tensors), _four_bits()))
+        deep = layers if place < deepest else _layers_beyond(config, cache or _last_cache())
+        whole = _config(sizes, deep)
+        tensors = _tensors(whole)
+        linears = build_linears(tensors, {}, "bf16")
+        first = Decoder(config, tensors, linears)
+        prefill += [_prefill(first, length, clock) for length in prompts]
+        plain = Decoder(whole, tensors, linears)
+        packed = Decoder(whole, tensors, build_linears(tensors, _packed(tensors), _four_bits()))
         for name, network in (("bf16", plain), ("int4", packed)):
             stored = precision(name, here=True)
             decode[name] += [_decode(network, stored, held, clock) for held in contexts]
@@ -88,6 +97,24 @@ def _config(sizes: dict[str, int], layers: int) -> DecoderConfig:
             "tie_word_embeddings": True,
         }
     )
+
+
+def _layers_beyond(config: DecoderConfig, cache: int) -> int:
+    """Layers whose 4-bit weights exceed the cache, as far as memory allows; at least all."""
+    parameters = config.shape.layer_parameters
+    wanted = math.ceil(_BEYOND * cache / (parameters * STORED_BITS[4] / 8))
+    each = parameters * (2 + STORED_BITS[4] / 8)  # both formats are held
+    while wanted > config.layers and not has_memory_for(round(wanted * each)):
+        wanted -= 1
+    return max(wanted, config.layers)
+
+
+def _last_cache() -> int:
+    """Bytes of the last-level cache, as far as the system tells; else a usual number."""
+    try:
+        return max(os.sysconf("SC_LEVEL3_CACHE_SIZE"), 32 << 20)
+    except (OSError, ValueError):
+        return 32 << 20
 
 
 def _tensors(config: DecoderConfig) -> dict[str, Tensor]:
